@@ -1,0 +1,28 @@
+"""fraudscan finds fraud in Chinese messages and says which pretence it uses.
+
+>>> import fraudscan
+>>> result = fraudscan.classify("跟着老师操作稳赚不赔，加微信进内部群")
+>>> result.label, result.verdict
+('investment', 'flag')
+>>> fraudscan.classify("到楼下了，下来拿快递").label
+'legitimate'
+
+`load` gives a `Scanner` for many texts: ``classify_many`` yields results,
+``predict_proba`` an array. Scanners are immutable and can be shared among threads.
+"""
+
+from fraudscan._version import __version__
+from fraudscan.model import ModelError, Result, Scanner, Thresholds, load
+from fraudscan.taxonomy import TAXONOMY
+
+__all__ = ["TAXONOMY", "ModelError", "Result", "Scanner", "Thresholds", "__version__", "classify", "load"]
+
+
+def classify(text: str) -> Result:
+    """Score one text with the shipped model.
+
+    Raises:
+        TypeError: if ``text`` is not a string.
+
+    """
+    return load().classify(text)

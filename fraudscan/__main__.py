@@ -1,0 +1,7 @@
+"""``python -m fraudscan`` is ``fraudscan``."""
+
+import sys
+
+from fraudscan.cli import main
+
+sys.exit(main())

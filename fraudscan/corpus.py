@@ -1,0 +1,167 @@
+"""Read labelled messages: JSON lines, one message a line, every line checked.
+
+``id``, ``text``, ``labels`` (scheme names; empty = legitimate), ``targets``,
+``channel``, ``scenario`` and, where a lure and its honest twin belong together,
+``pair``. See ``corpus/README.md``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fraudscan.normalize import normalize
+from fraudscan.taxonomy import TAXONOMY, Taxonomy
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["CHANNELS", "CorpusError", "Row", "digest", "near_duplicates", "read_corpus"]
+
+CHANNELS = ("sms", "chat", "group", "call", "post", "dialogue")
+
+
+class CorpusError(ValueError):
+    """A labelled file has a fault; the message names the file, the line and the fault."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One labelled message."""
+
+    id: str
+    text: str
+    labels: tuple[str, ...]
+    targets: tuple[str, ...]
+    channel: str
+    scenario: str
+    pair: str | None = None
+
+
+def read_corpus(paths: Iterable[str | os.PathLike[str]], taxonomy: Taxonomy = TAXONOMY) -> list[Row]:
+    """Read files, and folders with all their ``*.jsonl``, in the order of their names.
+
+    Raises:
+        CorpusError: at the first fault: no file, no JSON, a missing or foreign field, a wrong type, an unknown name,
+            an empty text, an id that stands twice.
+
+    """
+    rows: list[Row] = []
+    seen: dict[str, str] = {}
+    for path in _files(paths):
+        for number, line in _lines(path):
+            place = f"{path}:{number}"
+            row = _parse(line, place, taxonomy)
+            if row.id in seen:
+                raise CorpusError(f"{place}: the id {row.id!r} stands at {seen[row.id]} already")
+            seen[row.id] = place
+            rows.append(row)
+    if not rows:
+        raise CorpusError(f"no messages in {', '.join(map(str, paths))}: expected *.jsonl with one message a line")
+    return rows
+
+
+def digest(rows: Sequence[Row]) -> str:
+    """Return the SHA-256 of everything that training reads of the rows, in their order."""
+    sha = hashlib.sha256()
+    for row in rows:
+        fields = [row.id, row.text, row.labels, row.targets, row.channel, row.scenario, row.pair]
+        sha.update(json.dumps(fields, ensure_ascii=True).encode() + b"\n")
+    return sha.hexdigest()
+
+
+def _files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
+    for path in map(Path, paths):
+        if path.is_dir():
+            yield from sorted(path.rglob("*.jsonl"))
+        elif path.is_file():
+            yield path
+        else:
+            raise CorpusError(f"{path}: no such file or folder")
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    number = 1
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield number, line
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path}:{number}: not UTF-8: {error}") from None
+
+
+FIELDS = {"id": str, "text": str, "labels": list, "targets": list, "channel": str, "scenario": str}
+
+
+def _parse(line: str, place: str, taxonomy: Taxonomy) -> Row:
+    try:
+        data = json.loads(line)
+        fault = _fault(data, taxonomy)
+    except ValueError as error:
+        fault = f"not JSON: {error}"
+    if fault:
+        raise CorpusError(f"{place}: {fault}")
+    labels, targets = tuple(data["labels"]), tuple(data["targets"])
+    return Row(data["id"], data["text"], labels, targets, data["channel"], data["scenario"], data.get("pair"))
+
+
+def _fault(data: Any, taxonomy: Taxonomy) -> str | None:
+    """Return what is wrong with one row, if anything is."""
+    if not isinstance(data, dict):
+        return f"expected an object with the message's fields, found {type(data).__name__}"
+    for name, kind in {**FIELDS, "pair": str}.items():
+        if not isinstance(data.get(name, "" if name == "pair" else None), kind):
+            return f"{name!r} must be a {kind.__name__}, found {data.get(name)!r}"
+    if foreign := sorted(data.keys() - FIELDS.keys() - {"pair"}):
+        return f"unknown field {foreign[0]!r}"
+    if not data["text"].strip():
+        return "the text is empty"
+    if data["channel"] not in CHANNELS:
+        return f"unknown channel {data['channel']!r}; known: {', '.join(CHANNELS)}"
+    schemes, targets = [x.name for x in taxonomy.schemes], [x.name for x in taxonomy.targets]
+    return _unknown("labels", data["labels"], schemes) or _unknown("targets", data["targets"], targets)
+
+
+def _unknown(field: str, names: list[Any], known: Sequence[str]) -> str | None:
+    for name in names:
+        if name not in known:
+            return f"unknown name {name!r} in {field!r}; known: {', '.join(known)}"
+    return f"{field!r} names something twice" if len(set(names)) < len(names) else None
+
+
+def near_duplicates(texts: Sequence[str], threshold: float = 0.6) -> list[tuple[int, int, float]]:
+    """Return the pairs of texts whose sets of character trigrams have a Jaccard similarity of at least ``threshold``.
+
+    Texts are normalised first, so digits and scripts do not count. Exact: every pair is compared.
+
+    Returns:
+        ``(i, j, similarity)`` with ``i < j``.
+
+    """
+    from scipy import sparse
+
+    column: dict[str, int] = {}
+    sets = []
+    for text in map(normalize, texts):
+        trigrams = {text[i : i + 3] for i in range(max(1, len(text) - 2))}
+        sets.append([column.setdefault(trigram, len(column)) for trigram in trigrams])
+    sizes = np.array([len(s) for s in sets])
+    bounds = np.concatenate([[0], np.cumsum(sizes)])
+    flat = np.fromiter((c for s in sets for c in s), dtype=np.int64, count=int(bounds[-1]))
+    matrix = sparse.csr_array((np.ones(flat.size, dtype=np.int32), flat, bounds), shape=(len(sets), len(column)))
+    transposed = matrix.T.tocsr()
+    found: list[tuple[int, int, float]] = []
+    for start in range(0, len(sets), 512):
+        shared = (matrix[start : start + 512] @ transposed).tocoo()
+        i, j = shared.row + start, shared.col
+        similarity = shared.data / (sizes[i] + sizes[j] - shared.data)
+        near = (similarity >= threshold) & (i < j)
+        found += zip(i[near].tolist(), j[near].tolist(), similarity[near].tolist(), strict=True)
+    return sorted(found)

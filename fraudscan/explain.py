@@ -1,0 +1,67 @@
+"""Which spans of a text carried a decision.
+
+Every n-gram's weight is spread evenly over its characters; neighbouring characters
+that pull the same way form a span. The weights of all spans and the bias add up
+to the head's logit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fraudscan.model import Scanner
+
+__all__ = ["Span", "explain"]
+
+
+class Span(NamedTuple):
+    """A stretch of the original text and how far it moved the logit of ``label`` (log-odds; negative: against it)."""
+
+    start: int
+    end: int
+    text: str
+    label: str
+    weight: float
+
+
+def explain(scanner: Scanner, text: str, label: str) -> list[Span]:
+    """Return the spans that speak for and against ``label``, those for it first, by falling weight.
+
+    Args:
+        scanner: the scanner whose decision is explained.
+        text: the original text; offsets refer to it.
+        label: a label of the scanner's taxonomy. A pretence is explained by its most probable scheme, the honest label
+            by the head of "not legitimate", with the signs turned round.
+
+    Raises:
+        KeyError: if there is no such label.
+
+    """
+    vocabulary = scanner.vocabulary
+    logits = scanner.logits([text])[0]
+    heads = [scanner.heads.index(scheme.name) for scheme in scanner.taxonomy.label(label).schemes]
+    head, sign = (max(heads, key=lambda h: logits[h]), 1.0) if heads else (0, -1.0)
+    kept, nodes = vocabulary.locate(text)
+    weights = scanner.weights[:, head].astype(np.float64)
+    each = np.zeros(kept.size)
+    at = np.arange(kept.size)
+    while at.size:  # a node's weight is its own and that of its suffix: take the suffixes one by one
+        at, nodes = at[nodes > 0], nodes[nodes > 0]
+        suffixes = vocabulary.suffixes[nodes]
+        orders = vocabulary.orders[nodes]
+        share = (weights[nodes] - weights[suffixes]) / np.maximum(orders, 1)
+        for back in range(int(orders.max(initial=0))):
+            inside = orders > back
+            np.add.at(each, at[inside] - back, share[inside])
+        nodes = suffixes
+    each *= sign * scanner.scales[head] / np.sqrt(max(kept.size, 1))
+    edges = np.flatnonzero(np.diff(np.sign(each))) + 1
+    spans = []
+    for part in np.split(np.arange(kept.size), edges):
+        if part.size and each[part].any():
+            start, end = int(kept[part[0]]), int(kept[part[-1]]) + 1
+            spans.append(Span(start, end, text[start:end], label, float(each[part].sum())))
+    return sorted(spans, key=lambda span: (-span.weight, span.start))

@@ -1,0 +1,315 @@
+"""Texts to features: the longest vocabulary n-gram that ends at each character.
+
+The vocabulary is a trie over normalised characters. Its nodes are numbered: 0 is
+"nothing", 1 to ``alphabet.size`` are the single characters, the rest are longer
+n-grams, each reached from its prefix by one more character. A step is the integer
+``prefix * (alphabet.size + 1) + character``; all steps of a batch are looked up at
+once in a chained hash table of NumPy arrays, and only where a prefix was found is
+the next character looked at. There is no loop over messages and none over
+characters, and no hashing of text: every match is exact.
+
+A node stands for all the n-grams that end where it ends (its suffixes), because the
+weights of a model are folded that way; so one node per character is all that a score
+needs.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fraudscan.normalize import DROPPED, normalization_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import numpy.typing as npt
+
+    Ints = npt.NDArray[np.int64]
+    Words = npt.NDArray[np.uint32]
+
+__all__ = ["Matches", "Vocabulary", "text_sizes"]
+
+BUCKET_BITS = 16
+"""log2 of the hash table's size. Small enough to stay in the second-level cache, large enough that most
+character pairs which are not in the vocabulary land in an empty bucket."""
+
+MULTIPLIER = np.uint32(2654435769)
+"""2**32 divided by the golden ratio: Knuth's multiplicative hashing (The Art of Computer Programming, 6.4)."""
+
+_scratch = threading.local()
+
+
+def text_sizes(texts: Sequence[str]) -> Ints:
+    """Return the number of characters of each text.
+
+    Raises:
+        TypeError: if an item is not a string.
+
+    """
+    if not set(map(type, texts)) <= {str}:
+        for i, item in enumerate(texts):
+            if not isinstance(item, str):
+                kind = "None" if item is None else f"of type {type(item).__name__}"
+                raise TypeError(
+                    f"texts[{i}] is {kind}, not a string: leave out missing values, and decode bytes first "
+                    "(data.decode('gb18030'), say)"
+                )
+    return np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+
+
+def _buffer(name: str, size: int) -> Words:
+    """Return this thread's buffer ``name``, at least ``size`` long: large arrays are costly to allocate afresh."""
+    buffer: Words | None = getattr(_scratch, name, None)
+    if buffer is None or buffer.size < size:
+        buffer = np.empty(max(size, 1 << 12), dtype=np.uint32)
+        setattr(_scratch, name, buffer)
+    return buffer[:size]
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The features of a batch of texts.
+
+    Attributes:
+        nodes: for each kept character of each text, the longest n-gram that ends there, as a vocabulary node
+            (0 = none); after each text stands one separator, a 0. A view of a buffer of this thread: it is
+            overwritten by the thread's next call.
+        starts: where each text begins in ``nodes``.
+        lengths: the number of kept characters of each text, the separator not counted.
+
+    """
+
+    nodes: Words
+    starts: Ints
+    lengths: Ints
+
+
+class Vocabulary:
+    """A set of n-grams, closed under prefixes, that can be found in many texts at once.
+
+    Args:
+        alphabet: the normalised code points that occur, without repetition; ``alphabet[i]`` is node ``i + 1``.
+        steps: for each longer n-gram ``prefix * (len(alphabet) + 1) + character``, both given as nodes. The
+            n-gram of ``steps[i]`` is node ``len(alphabet) + 1 + i``.
+
+    Raises:
+        ValueError: if a step does not fit 32 bits, stands twice, or uses a node that does not exist.
+
+    """
+
+    def __init__(self, alphabet: npt.ArrayLike, steps: npt.ArrayLike) -> None:
+        self.alphabet = np.array(alphabet, dtype=np.uint32)
+        self.steps = np.array(steps, dtype=np.uint32)
+        self._width = np.uint32(self.alphabet.size + 1)
+        if self.size * int(self._width) >= 1 << 32:
+            raise ValueError(f"{self.size} n-grams over {self.alphabet.size} characters do not fit 32-bit steps")
+        self._check()
+        self._first, self._next = self._hash_table()
+
+    def __len__(self) -> int:
+        """Return the number of nodes, node 0 not counted."""
+        return self.size - 1
+
+    @property
+    def size(self) -> int:
+        """The number of nodes, node 0 included: the rows of a weight matrix."""
+        return int(self.alphabet.size + 1 + self.steps.size)
+
+    @cached_property
+    def prefixes(self) -> Ints:
+        """For each node the node of its n-gram without the last character; 0 for single characters."""
+        return np.concatenate([np.zeros(self._width, np.int64), self.steps.astype(np.int64) // int(self._width)])
+
+    @cached_property
+    def last_characters(self) -> Ints:
+        """For each node the node of its last character."""
+        return np.concatenate([np.arange(self._width, dtype=np.int64), self.steps.astype(np.int64) % int(self._width)])
+
+    @cached_property
+    def orders(self) -> Ints:
+        """For each node the number of its characters; 0 for node 0."""
+        orders = np.zeros(self.size, dtype=np.int64)
+        nodes = np.arange(self.size)
+        while nodes.any():
+            orders += nodes > 0
+            nodes = self.prefixes[nodes]
+        return orders
+
+    @cached_property
+    def suffixes(self) -> Ints:
+        """For each node the longest other node that is a suffix of it; 0 if there is none."""
+        suffixes = np.zeros(self.size, dtype=np.int64)
+        # The suffix of "prefix + character" is the longest suffix of the prefix that can be followed by the character.
+        for order in range(2, int(self.orders.max(initial=0)) + 1):
+            nodes = np.flatnonzero(self.orders == order)
+            characters = self.last_characters[nodes]
+            candidates = suffixes[self.prefixes[nodes]]
+            found = np.zeros(nodes.size, dtype=np.int64)
+            open_ = np.arange(nodes.size)
+            while open_.size:
+                at_root = candidates[open_] == 0
+                found[open_[at_root]] = characters[open_[at_root]]
+                open_ = open_[~at_root]
+                step = candidates[open_] * int(self._width) + characters[open_]
+                found[open_] = self._find(step.astype(np.uint32))
+                open_ = open_[found[open_] == 0]
+                candidates[open_] = suffixes[candidates[open_]]
+            suffixes[nodes] = found
+        return suffixes
+
+    def ngram(self, node: int) -> str:
+        """Return the normalised n-gram of ``node``; empty for node 0."""
+        characters = []
+        while node:
+            characters.append(chr(self.alphabet[self.last_characters[node] - 1]))
+            node = int(self.prefixes[node])
+        return "".join(reversed(characters))
+
+    def match(self, texts: Sequence[str]) -> Matches:
+        """Find the longest n-gram that ends at each character of each text.
+
+        Args:
+            texts: a batch; some ten thousand characters in all make the best use of the caches.
+
+        Raises:
+            TypeError: if an item is not a string.
+
+        """
+        ends = np.cumsum(text_sizes(texts) + 1) - 1
+        ids = self._lookup("\0".join(texts) + "\0")
+        ids[ends] = 0  # the separator is known by its place: a NUL in a text is a dropped character
+        dropped = np.flatnonzero(ids == self._width)
+        if dropped.size:
+            ends -= np.searchsorted(dropped, ends)
+            ids = np.compress(ids != self._width, ids, out=_buffer("kept", ids.size - dropped.size))
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        return Matches(self._follow(ids), starts, ends - starts)
+
+    def match_blocks(self, text: str, size: int) -> Iterator[Words]:
+        """Do the same for one long text in memory that does not grow with it.
+
+        Yields:
+            The nodes of the kept characters of each ``size`` characters of ``text``, in order. Views of a buffer of
+            this thread, as in `Matches`; no separators.
+
+        """
+        before = np.zeros(0, dtype=np.uint32)
+        for start in range(0, len(text), size):
+            ids = self._lookup(text[start : start + size])
+            ids = np.concatenate([before, ids[ids != self._width], [np.uint32(0)]])
+            skip = before.size
+            before = ids[-int(self.orders.max(initial=1)) : -1].copy()  # an n-gram may have begun in the last block
+            yield self._follow(ids)[skip:-1]
+
+    def locate(self, text: str) -> tuple[Ints, Ints]:
+        """Return the places in ``text`` of the characters that are kept, and the node that ends at each of them."""
+        ids = self._lookup(text)
+        kept = np.flatnonzero(ids != self._width)
+        return kept, self._follow(np.append(ids[kept], np.uint32(0)))[:-1].astype(np.int64)
+
+    def _lookup(self, text: str) -> Words:
+        """Return the node of each character of ``text``, 0 for strange and ``_width`` for dropped ones, in a buffer."""
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.int32)
+        return np.take(self._ids, codes, out=_buffer("ids", codes.size), mode="clip")
+
+    def _follow(self, ids: Words) -> Words:
+        """Turn characters, given as nodes, into the longest n-grams that end there; works in place.
+
+        ``ids`` ends with a 0, and so does each text in it: no n-gram passes a 0.
+        """
+        width = self._width
+        steps = np.multiply(ids[:-1], width, out=_buffer("steps", ids.size - 1))
+        steps += ids[1:]
+        buckets = np.multiply(steps, MULTIPLIER, out=_buffer("buckets", steps.size))
+        buckets >>= np.uint32(32 - BUCKET_BITS)
+        nodes = np.take(self._first, buckets, out=_buffer("nodes", steps.size), mode="clip")
+        at = np.flatnonzero(nodes)
+        nodes, steps = nodes[at], steps[at]
+        characters = ids.copy()
+        order = 1
+        while at.size:
+            found = self._resolve(nodes, steps)
+            at, nodes = at[found], nodes[found]
+            ids[at + order] = nodes
+            order += 1
+            steps = nodes * width + characters[at + order]
+            nodes = self._first[(steps * MULTIPLIER) >> np.uint32(32 - BUCKET_BITS)]
+            near = np.flatnonzero(nodes)
+            at, nodes, steps = at[near], nodes[near], steps[near]
+        return ids
+
+    @cached_property
+    def _ids(self) -> Words:
+        """For each code point the node of its normalised character; 0 = not in the alphabet, width = dropped."""
+        table = normalization_table()
+        ids = np.zeros(table.size, dtype=np.uint32)
+        ids[self.alphabet] = np.arange(1, self._width, dtype=np.uint32)
+        ids[DROPPED] = self._width
+        return ids[table]
+
+    def _hash_table(self) -> tuple[Words, Words]:
+        """Return the first node of each bucket, and for each node the next one of its bucket; 0 = no more."""
+        first = np.zeros(1 << BUCKET_BITS, dtype=np.uint32)
+        following = np.zeros(self.size, dtype=np.uint32)
+        buckets = (self.steps * MULTIPLIER) >> np.uint32(32 - BUCKET_BITS)
+        order = np.argsort(buckets, kind="stable")
+        same = np.flatnonzero(buckets[order[1:]] == buckets[order[:-1]])
+        nodes = (order + int(self._width)).astype(np.uint32)
+        following[nodes[same]] = nodes[same + 1]
+        heads = np.setdiff1d(np.arange(order.size), same + 1, assume_unique=True)
+        first[buckets[order[heads]]] = nodes[heads]
+        return first, following
+
+    def _resolve(self, nodes: Words, steps: Words) -> Ints:
+        """Walk the buckets' chains, in place, and return the indices at which the step was found."""
+        keys = self._keys
+        missed = np.flatnonzero(keys[nodes] != steps)
+        while missed.size:
+            nodes[missed] = self._next[nodes[missed]]
+            missed = missed[(keys[nodes[missed]] != steps[missed]) & (nodes[missed] != 0)]
+        return np.flatnonzero(nodes)
+
+    def _find(self, steps: Words) -> Words:
+        """Return the node of each step, 0 where the vocabulary has none."""
+        nodes: Words = self._first[(steps * MULTIPLIER) >> np.uint32(32 - BUCKET_BITS)]
+        self._resolve(nodes, steps)
+        return nodes
+
+    @cached_property
+    def _keys(self) -> Words:
+        return np.concatenate([np.zeros(self._width, np.uint32), self.steps])
+
+    def _check(self) -> None:
+        characters = self.last_characters[self.alphabet.size + 1 :]
+        prefixes = self.prefixes[self.alphabet.size + 1 :]
+        own = np.arange(self.alphabet.size + 1, self.size)
+        if np.unique(self.alphabet).size != self.alphabet.size or np.unique(self.steps).size != self.steps.size:
+            raise ValueError("a character or an n-gram stands twice in the vocabulary")
+        if self.alphabet.size and (self.alphabet.max() >= normalization_table().size or DROPPED in self.alphabet):
+            raise ValueError("the vocabulary has a character that is none")
+        if (characters == 0).any() or (prefixes == 0).any() or (prefixes >= own).any():
+            raise ValueError("the vocabulary has an n-gram without its prefix")
+
+    @classmethod
+    def from_ngrams(cls, ngrams: Iterable[str]) -> Vocabulary:
+        """Build the vocabulary of normalised ``ngrams`` and all their prefixes and characters.
+
+        Nodes are numbered in the order given (prefixes first): give frequent n-grams first, since rows that
+        are used together should lie together.
+        """
+        wanted = dict.fromkeys(ngrams)
+        alphabet = dict.fromkeys(c for ngram in wanted for c in ngram)
+        node_of = {c: i for i, c in enumerate(alphabet, 1)}
+        width = len(alphabet) + 1
+        steps: list[int] = []
+        for ngram in wanted:
+            for end in range(2, len(ngram) + 1):
+                if ngram[:end] not in node_of:
+                    node_of[ngram[:end]] = width + len(steps)
+                    steps.append(node_of[ngram[: end - 1]] * width + node_of[ngram[end - 1]])
+        return cls([ord(c) for c in alphabet], steps)

@@ -1,0 +1,500 @@
+"""The model: weights on matches, calibrated to probabilities, and the decisions taken on them.
+
+For each head (one for "not legitimate", one for each scheme and each target group)
+the logit of a text with L kept characters is
+
+    bias + scale * (sum of the weights of its matches) / sqrt(L)
+
+Weights are integers of at most 13 bits and a sign, so float32 adds up
+`EXACT` of them without rounding, in any order: a text has the same score alone,
+in any batch, in any chunk and with either kernel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import io
+import itertools
+import json
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from fraudscan.features import Vocabulary, text_sizes
+from fraudscan.normalize import NORMALIZATION_VERSION
+from fraudscan.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from fraudscan.explain import Span
+    from fraudscan.features import Ints, Words
+
+    Floats = npt.NDArray[np.float64]
+    Single = npt.NDArray[np.float32]
+
+__all__ = ["FORMAT_VERSION", "ModelError", "Result", "Scanner", "Thresholds", "load"]
+
+Kernel = Literal["auto", "numpy", "scipy"]
+
+FORMAT_VERSION = 1
+"""The version of the model folder. A reader takes its own version and all older ones."""
+
+WEIGHT_LIMIT = 1 << 13
+"""No weight is larger: 24 bits of float32's mantissa hold the exact sum of `EXACT` of them."""
+
+EXACT = (1 << 24) // WEIGHT_LIMIT
+"""How many weights are added up in float32 at a time; longer texts are summed in float64 over such pieces."""
+
+CHUNK = 1 << 15
+"""Characters scored at a time: its arrays stay in a core's second-level cache."""
+
+GROUP = 1 << 12
+"""Texts taken from an iterable at a time."""
+
+VERDICTS = np.array(["clear", "review", "flag"], dtype=object)
+
+ARRAYS = ("alphabet", "steps", "weights", "scales", "biases")
+
+
+class ModelError(Exception):
+    """A model folder is missing, damaged, or of a version that this package does not read."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """From which score on a text is flagged, and from which one it is worth a look.
+
+    Raises:
+        ValueError: unless ``0 <= review <= flag <= 1``.
+
+    """
+
+    flag: float
+    review: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.review <= self.flag <= 1:
+            raise ValueError(f"thresholds need 0 <= review <= flag <= 1, not review={self.review}, flag={self.flag}")
+
+
+class Result:
+    """What a scanner says of one text.
+
+    Attributes:
+        text: the text.
+        label: the most probable label: the honest one where ``score`` is below one half, else the pretence with the
+            highest probability.
+        scheme: the label's most probable scheme; ``None`` for honest texts.
+        labels: every label with a probability of at least one half, ``label`` first.
+        score: the calibrated probability that the text is not legitimate.
+        verdict: ``"flag"``, ``"review"`` or ``"clear"``, by the scanner's thresholds.
+        targets: the groups at whom the text is aimed.
+
+    """
+
+    __slots__ = ("_probabilities", "_scanner", "label", "labels", "scheme", "score", "targets", "text", "verdict")
+
+    def __init__(
+        self,
+        scanner: Scanner,
+        text: str,
+        probabilities: Single,
+        decision: tuple[str, str | None, tuple[str, ...], float, str, tuple[str, ...]],
+    ) -> None:
+        self.text = text
+        self.label, self.scheme, self.labels, self.score, self.verdict, self.targets = decision
+        self._scanner = scanner
+        self._probabilities = probabilities
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The probability of every label, scheme and target group by name."""
+        return dict(zip(self._scanner.names, self._probabilities.tolist(), strict=True))
+
+    def explain(self) -> list[Span]:
+        """Return the spans of the text that carried the decision, the strongest first (see `fraudscan.explain`)."""
+        from fraudscan.explain import explain
+
+        return explain(self._scanner, self.text, self.label)
+
+    def __repr__(self) -> str:
+        text = self.text if len(self.text) <= 40 else self.text[:39] + "…"
+        return f"Result({text!r}, label={self.label!r}, scheme={self.scheme!r}, score={self.score:.3f})"
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Columns of decisions, one entry a text: what `Result` holds, for those who want no objects."""
+
+    label: list[str]
+    scheme: list[str | None]
+    labels: list[tuple[str, ...]]
+    score: list[float]
+    verdict: list[str]
+    targets: list[tuple[str, ...]]
+    probabilities: Single
+
+
+class Scanner:
+    """Scores texts. Immutable: share one among threads, or pickle it for other processes.
+
+    Args:
+        taxonomy: the labels, schemes and target groups.
+        vocabulary: the n-grams.
+        weights: int16, shape (vocabulary.size, heads): for each node the summed weights of all n-grams that end
+            where it ends; row 0 is zero.
+        scales: float64, shape (heads,): what one unit of a weight is worth.
+        biases: float64, shape (heads,).
+        thresholds: where verdicts change.
+        manifest: what the model says of itself.
+        kernel: how weights are added up: ``"numpy"``, ``"scipy"`` (faster on batches), or ``"auto"``: SciPy's where
+            it is loaded already, since loading it costs more than it saves on a few texts. Results are the same.
+
+    """
+
+    def __init__(  # noqa: PLR0913 - what a model consists of
+        self,
+        taxonomy: Taxonomy,
+        vocabulary: Vocabulary,
+        weights: npt.ArrayLike,
+        scales: npt.ArrayLike,
+        biases: npt.ArrayLike,
+        *,
+        thresholds: Thresholds,
+        manifest: dict[str, Any] | None = None,
+        kernel: Kernel = "auto",
+    ) -> None:
+        self.taxonomy = taxonomy
+        self.vocabulary = vocabulary
+        self.thresholds = thresholds
+        self.manifest = manifest or {}
+        self.kernel = kernel
+        self.weights = np.array(weights, dtype=np.int16)
+        self.scales = np.array(scales, dtype=np.float64)
+        self.biases = np.array(biases, dtype=np.float64)
+        heads = len(self.heads)
+        if (
+            self.weights.shape != (vocabulary.size, heads)
+            or self.scales.shape != (heads,)
+            or self.biases.shape != (heads,)
+        ):
+            raise ValueError(
+                f"{vocabulary.size} nodes and {heads} heads do not fit weights of shape {self.weights.shape}, "
+                f"scales of {self.scales.shape} and biases of {self.biases.shape}"
+            )
+        if self.weights[0].any() or np.abs(self.weights.astype(np.int32)).max(initial=0) > WEIGHT_LIMIT:
+            raise ValueError(f"weights must be 0 in row 0 and at most {WEIGHT_LIMIT}")
+        if not (np.isfinite(self.scales).all() and np.isfinite(self.biases).all()):
+            raise ValueError("scales and biases must be finite")
+
+    @cached_property
+    def heads(self) -> tuple[str, ...]:
+        """The names of the heads: the first is that of "not legitimate", then schemes, then target groups."""
+        schemes = tuple(scheme.name for scheme in self.taxonomy.schemes)
+        return ("fraud", *schemes, *(target.name for target in self.taxonomy.targets))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The columns of `predict_proba`: labels, then schemes, then target groups.
+
+        A scheme that has its label's name shares its column.
+        """
+        names = [label.name for label in self.taxonomy.labels]
+        names += [name for name in self.heads[1:] if name not in names]
+        return tuple(names)
+
+    def classify(self, text: str) -> Result:
+        """Score one text.
+
+        Raises:
+            TypeError: if ``text`` is not a string.
+
+        """
+        if not isinstance(text, str):
+            hint = "; for several texts call classify_many" if isinstance(text, (list, tuple)) else ""
+            raise TypeError(f"classify takes one text as str, not {type(text).__name__}{hint}")
+        return next(self._results([text]))
+
+    def classify_many(self, texts: Iterable[str]) -> Iterator[Result]:
+        """Score texts as they come, in order.
+
+        Raises:
+            TypeError: if ``texts`` is a string itself or one of its items is none.
+
+        """
+        source = iter(_several(texts))
+        return itertools.chain.from_iterable(
+            self._results(group) for group in iter(lambda: list(itertools.islice(source, GROUP)), [])
+        )
+
+    def predict_proba(self, texts: Iterable[str]) -> Single:
+        """Return the probabilities of texts.
+
+        Returns:
+            float32, shape (number of texts, ``len(scanner.names)``); columns as in ``scanner.names``.
+
+        Raises:
+            TypeError: if ``texts`` is a string itself or one of its items is none.
+
+        """
+        source = iter(_several(texts))
+        parts = [self._probabilities(group) for group in iter(lambda: list(itertools.islice(source, GROUP)), [])]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.names)), dtype=np.float32)
+
+    def decide(self, texts: Sequence[str]) -> Decisions:
+        """Score a list of texts into columns."""
+        probabilities = self._probabilities(texts)
+        score = 1 - probabilities[:, self.names.index(self.taxonomy.honest.name)].astype(np.float64)
+        honest = self.taxonomy.honest.name
+        found = Decisions(
+            label=[honest] * len(texts),
+            scheme=[None] * len(texts),
+            labels=[(honest,)] * len(texts),
+            score=score.tolist(),
+            verdict=np.take(VERDICTS, (score >= self.thresholds.review) + (score >= self.thresholds.flag) * 1).tolist(),
+            targets=[()] * len(texts),
+            probabilities=probabilities,
+        )
+        for row in np.flatnonzero(score >= 0.5).tolist():  # few, in a real dump
+            p = dict(zip(self.names, probabilities[row].tolist(), strict=True))
+            pretences = sorted((x for x in self.taxonomy.labels if x.schemes), key=lambda x: -p[x.name])
+            found.label[row] = pretences[0].name
+            found.scheme[row] = max(pretences[0].schemes, key=lambda x: p[x.name]).name
+            found.labels[row] = (pretences[0].name, *(x.name for x in pretences[1:] if p[x.name] >= 0.5))
+        groups = [target.name for target in self.taxonomy.targets]
+        aimed = probabilities[:, [self.names.index(name) for name in groups]] >= 0.5
+        for row in np.flatnonzero(aimed.any(axis=1)).tolist():
+            found.targets[row] = tuple(name for name, hit in zip(groups, aimed[row], strict=True) if hit)
+        return found
+
+    def _results(self, texts: Sequence[str]) -> Iterator[Result]:
+        found = self.decide(texts)
+        columns = zip(found.label, found.scheme, found.labels, found.score, found.verdict, found.targets, strict=True)
+        return map(Result, itertools.repeat(self), texts, found.probabilities, columns)
+
+    def _probabilities(self, texts: Sequence[str]) -> Single:
+        """Return what `predict_proba` returns, for a list."""
+        logits = self.logits(texts)
+        heads = 1 / (1 + np.exp(-logits))
+        out = np.empty((len(texts), len(self.names)), dtype=np.float32)
+        for name, column in self._columns:
+            out[:, name] = heads[:, column].max(axis=1)
+        out[:, self.names.index(self.taxonomy.honest.name)] = 1 - heads[:, 0]
+        return out
+
+    @cached_property
+    def _columns(self) -> list[tuple[int, list[int]]]:
+        """For each name but the honest one the heads whose maximum is its probability."""
+        schemes = {label.name: [scheme.name for scheme in label.schemes] for label in self.taxonomy.labels}
+        return [
+            (i, [self.heads.index(head) for head in schemes.get(name, [name])])
+            for i, name in enumerate(self.names)
+            if name != self.taxonomy.honest.name
+        ]
+
+    def logits(self, texts: Sequence[str]) -> Floats:
+        """Return the heads' logits, float64, shape (number of texts, number of heads), for a list of texts."""
+        sums = np.empty((len(texts), len(self.heads)))
+        lengths = np.empty(len(texts), dtype=np.int64)
+        sizes = text_sizes(texts) + 1
+        begin = 0
+        for end in _cuts(sizes):
+            if end - begin == 1 and sizes[begin] > CHUNK:
+                sums[begin], lengths[begin] = self._long(texts[begin])
+            else:
+                found = self.vocabulary.match(texts[begin:end])
+                sums[begin:end], lengths[begin:end] = self._sums(found.nodes, found.starts), found.lengths
+            begin = end
+        logits = sums * (self.scales / np.sqrt(np.maximum(lengths, 1))[:, None]) + self.biases
+        logits[lengths == 0] = NOTHING  # a text without a single character says nothing at all
+        return logits
+
+    def _long(self, text: str) -> tuple[Floats, int]:
+        total, length = np.zeros(len(self.heads)), 0
+        for nodes in self.vocabulary.match_blocks(text, CHUNK):
+            if nodes.size:
+                total += self._sums(nodes, np.zeros(1, dtype=np.int64))[0]
+                length += nodes.size
+        return total, length
+
+    def _sums(self, nodes: Words, starts: Ints) -> Floats:
+        """Return the sums of the weights of each text's nodes, exactly: float64, shape (texts, heads)."""
+        ends = np.append(starts[1:], nodes.size)
+        pieces = starts
+        if (ends - starts).max() > EXACT:
+            pieces = np.concatenate([np.arange(a, b, EXACT) for a, b in zip(starts, ends, strict=True)])
+        scipy_sparse = sys.modules.get("scipy.sparse") if self.kernel != "numpy" else None
+        if scipy_sparse is not None and starts.size > 1:
+            bounds = np.append(pieces, nodes.size).astype(np.int32)
+            counts = scipy_sparse.csr_array(
+                (self._ones[: nodes.size], nodes.astype(np.int32), bounds), shape=(pieces.size, self.vocabulary.size)
+            )
+            sums = counts @ self._weights
+        else:
+            sums = np.add.reduceat(self._weights.take(nodes, axis=0, mode="clip"), pieces, axis=0)
+        exact: Floats = sums.astype(np.float64)
+        return exact if pieces is starts else np.add.reduceat(exact, np.searchsorted(pieces, starts), axis=0)
+
+    @cached_property
+    def _weights(self) -> Single:
+        return self.weights.astype(np.float32)
+
+    @cached_property
+    def _ones(self) -> Single:
+        return np.ones(CHUNK + 1, dtype=np.float32)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the model folder: all of it or nothing; a model that stands there is replaced.
+
+        Raises:
+            ModelError: if ``folder`` exists and is not a model.
+
+        """
+        folder = Path(folder)
+        if folder.exists() and not (folder / "manifest.json").is_file() and any(folder.iterdir()):
+            raise ModelError(f"{folder} exists and is not a model: name a new or an empty folder")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            digests = {}
+            for name, array in zip(ARRAYS, self._arrays(), strict=True):
+                np.save(new / f"{name}.npy", array, allow_pickle=False)
+                digests[name] = _digest(new / f"{name}.npy")
+            manifest = {
+                **self.manifest,
+                "format_version": FORMAT_VERSION,
+                "normalization_version": NORMALIZATION_VERSION,
+                "thresholds": {"flag": self.thresholds.flag, "review": self.thresholds.review},
+                "arrays": digests,
+                "taxonomy": self.taxonomy.to_dict(),
+            }
+            text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
+            (new / "manifest.json").write_text(text, "utf-8", newline="\n")
+            new.chmod(0o755)
+            if folder.exists():
+                old = new.with_name(new.name + "-old")
+                folder.rename(old)
+                new.rename(folder)
+                shutil.rmtree(old)
+            else:
+                new.rename(folder)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+
+    def _arrays(self) -> tuple[npt.NDArray[Any], ...]:
+        return self.vocabulary.alphabet, self.vocabulary.steps, self.weights, self.scales, self.biases
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self.taxonomy, self._arrays(), self.thresholds, self.manifest, self.kernel)
+
+
+NOTHING = -20.0
+"""The logit of every head for a text without a character: a probability of 2e-9."""
+
+
+def _restore(
+    taxonomy: Taxonomy,
+    arrays: tuple[npt.NDArray[Any], ...],
+    thresholds: Thresholds,
+    manifest: dict[str, Any],
+    kernel: Kernel,
+) -> Scanner:
+    alphabet, steps, weights, scales, biases = arrays
+    vocabulary = Vocabulary(alphabet, steps)
+    return Scanner(
+        taxonomy, vocabulary, weights, scales, biases, thresholds=thresholds, manifest=manifest, kernel=kernel
+    )
+
+
+def _several(texts: Iterable[str]) -> Iterable[str]:
+    if isinstance(texts, (str, bytes)):
+        raise TypeError(f"texts is one {type(texts).__name__}, not several texts: pass a list, [text]")
+    return texts
+
+
+def _cuts(sizes: Ints) -> Iterator[int]:
+    """Yield the ends of runs of texts that have at most `CHUNK` characters together (or one text that has more)."""
+    total = np.cumsum(sizes)
+    begin = 0
+    while begin < sizes.size:
+        done = total[begin - 1] if begin else 0
+        begin = max(begin + 1, int(np.searchsorted(total, done + CHUNK, side="right")))
+        yield begin
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def default_folder() -> Path:
+    """Return the folder of the shipped model: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "models" / "default"
+    return inside if inside.is_dir() else package.parent / "models" / "default"
+
+
+def load(folder: str | os.PathLike[str] | None = None, *, kernel: Kernel = "auto") -> Scanner:
+    """Load a model folder; without an argument the shipped model, which is read once a process.
+
+    Args:
+        folder: a folder written by ``fraudscan train`` or `Scanner.save`.
+        kernel: see `Scanner`.
+
+    Raises:
+        ModelError: if the folder is missing, damaged, or of a newer version.
+
+    >>> load().classify("").label
+    'legitimate'
+
+    """
+    if kernel not in ("auto", "numpy", "scipy"):
+        raise ValueError(f"kernel must be 'auto', 'numpy' or 'scipy', not {kernel!r}")
+    if kernel == "scipy":
+        importlib.import_module("scipy.sparse")
+    return _load_default(kernel) if folder is None else _read(Path(folder), kernel)
+
+
+@lru_cache(maxsize=3)
+def _load_default(kernel: Kernel) -> Scanner:
+    return _read(default_folder(), kernel)
+
+
+def _read(folder: Path, kernel: Kernel) -> Scanner:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+        version = manifest["format_version"]
+        if version > FORMAT_VERSION:
+            raise ModelError(f"{folder} has format version {version}; this fraudscan reads up to {FORMAT_VERSION}")
+        if manifest["normalization_version"] != NORMALIZATION_VERSION:
+            raise ModelError(
+                f"{folder} was trained with normalization version {manifest['normalization_version']}, this fraudscan "
+                f"has {NORMALIZATION_VERSION}: train it anew, or install the fraudscan that wrote it"
+            )
+        arrays = [_read_array(folder / f"{name}.npy", manifest["arrays"][name]) for name in ARRAYS]
+        taxonomy = Taxonomy.from_dict(manifest["taxonomy"])
+        return _restore(taxonomy, tuple(arrays), Thresholds(**manifest["thresholds"]), manifest, kernel)
+    except FileNotFoundError as error:
+        raise ModelError(f"{folder} is no model: {Path(error.filename).name} is missing") from None
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:  # what a damaged manifest gives
+        raise ModelError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
+    except OSError as error:
+        raise ModelError(f"{folder} cannot be read: {error}") from error
+
+
+def _read_array(path: Path, digest: str) -> npt.NDArray[Any]:
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise ModelError(f"{path} is damaged: its SHA-256 is not the one that the manifest names")
+    array: npt.NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    return array

@@ -1,0 +1,50 @@
+"""What every character is read as: one table with a row per Unicode code point.
+
+The table unites width and case, traditional and simplified characters, circled
+and other compatibility forms (NFKC), reads every digit as ``0``, and drops white
+space, control and format characters and combining marks. It is built by
+``tools/build_normalization.py`` from Unicode's data and OpenCC's.
+
+>>> normalize("加 ＶＸ：①⑧⑧， 投\u200b資理財")
+'加vx:000,投资理财'
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from importlib import resources
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["DROPPED", "NORMALIZATION_VERSION", "code_points", "normalization_table", "normalize"]
+
+NORMALIZATION_VERSION = 1
+"""Raised whenever the table changes: a model fits the table that it was trained with, and no other."""
+
+DROPPED = 0
+"""The entry of code points that are dropped. U+0000 itself is one of them, so nothing else can have this value."""
+
+
+@cache
+def normalization_table() -> npt.NDArray[np.int32]:
+    """Return the table, read-only: the normalised code point for each of the 0x110000 code points."""
+    table = np.arange(sys.maxunicode + 1, dtype=np.int32)
+    path = resources.files("fraudscan.data").joinpath("normalization.npz")
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        table[arrays["source"]] = arrays["target"]
+    table.setflags(write=False)
+    return table
+
+
+def code_points(text: str) -> npt.NDArray[np.int32]:
+    """Return the code points of ``text`` as a read-only array; lone surrogates are code points like any other."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.int32)
+
+
+def normalize(text: str) -> str:
+    """Return ``text`` as the model reads it. Never longer than ``text``; normalising twice changes nothing."""
+    codes = normalization_table()[code_points(text)]
+    kept: bytes = codes[codes != DROPPED].tobytes()
+    return kept.decode("utf-32-le", "surrogatepass")

@@ -1,0 +1,114 @@
+"""Labels, schemes and target groups, read once from ``data/taxonomy.json``.
+
+Every other module takes the names from here, so that a label is spelled out in
+one file only.
+
+>>> TAXONOMY.label("shopping").zh
+'网络购物'
+>>> [scheme.name for scheme in TAXONOMY.label("shopping").schemes]
+['fake_goods', 'fake_refund']
+>>> TAXONOMY.scheme("fake_refund").label
+'shopping'
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from importlib import resources
+from typing import Any, TypeVar
+
+__all__ = ["TAXONOMY", "Label", "Scheme", "Target", "Taxonomy"]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One way of carrying out a label's pretence, with the category name that the police use for it."""
+
+    name: str
+    zh: str
+    en: str
+    official: str
+    about: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Label:
+    """One pretence. The label of honest messages is the one that has no schemes."""
+
+    name: str
+    zh: str
+    en: str
+    about: str
+    schemes: tuple[Scheme, ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A group of people at whom a message can be aimed."""
+
+    name: str
+    zh: str
+    en: str
+    about: str
+
+
+_Named = TypeVar("_Named", Label, Scheme)
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """All labels and target groups, in the order in which they are printed everywhere."""
+
+    version: int
+    labels: tuple[Label, ...]
+    targets: tuple[Target, ...]
+
+    @property
+    def schemes(self) -> tuple[Scheme, ...]:
+        """The schemes of all labels."""
+        return tuple(scheme for label in self.labels for scheme in label.schemes)
+
+    @property
+    def honest(self) -> Label:
+        """The label of messages that carry no pretence."""
+        return next(label for label in self.labels if not label.schemes)
+
+    def label(self, name: str) -> Label:
+        """Return the label called ``name``; ``KeyError`` if there is none."""
+        return _find(self.labels, name, "label")
+
+    def scheme(self, name: str) -> Scheme:
+        """Return the scheme called ``name``; ``KeyError`` if there is none."""
+        return _find(self.schemes, name, "scheme")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data that `from_dict` takes back, ready for ``json.dumps``."""
+        data = asdict(self)
+        for label in data["labels"]:
+            for scheme in label["schemes"]:
+                del scheme["label"]  # it stands inside its label
+        return data
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Taxonomy:
+        """Build the taxonomy that ``data`` describes; ``KeyError`` or ``TypeError`` where it lacks something."""
+        labels = tuple(
+            Label(**{**label, "schemes": tuple(Scheme(**scheme, label=label["name"]) for scheme in label["schemes"])})
+            for label in data["labels"]
+        )
+        return cls(data["version"], labels, tuple(Target(**target) for target in data["targets"]))
+
+
+def _find(items: tuple[_Named, ...], name: str, what: str) -> _Named:
+    for item in items:
+        if item.name == name:
+            return item
+    raise KeyError(f"no {what} is called {name!r}; there are: {', '.join(item.name for item in items)}")
+
+
+TAXONOMY = Taxonomy.from_dict(
+    json.loads(resources.files("fraudscan.data").joinpath("taxonomy.json").read_text("utf-8"))
+)
+"""The taxonomy of the shipped model."""

@@ -1,0 +1,59 @@
+"""The scores by their definition, slowly: no NumPy arithmetic, no trie, nothing of ``fraudscan.features``."""
+
+import json
+import math
+import pathlib
+
+import numpy as np
+
+DATA = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data"
+
+
+class Reference:
+    """Reads a model folder by itself and scores one text at a time."""
+
+    def __init__(self, folder):
+        with np.load(DATA / "normalization.npz", allow_pickle=False) as arrays:
+            self.table = dict(zip(arrays["source"].tolist(), arrays["target"].tolist(), strict=True))
+        array = {name: np.load(folder / f"{name}.npy").tolist() for name in ("alphabet", "steps", "weights")}
+        self.scales = np.load(folder / "scales.npy").tolist()
+        self.biases = np.load(folder / "biases.npy").tolist()
+        ngrams = ["", *map(chr, array["alphabet"])]
+        width = len(ngrams)
+        for step in array["steps"]:
+            ngrams.append(ngrams[step // width] + ngrams[step % width])
+        summed = dict(zip(ngrams, array["weights"], strict=True))
+        # a row holds its own weight and those of its suffixes: take them apart again
+        self.own = {}
+        for ngram in ngrams[1:]:
+            suffix = next((ngram[i:] for i in range(1, len(ngram)) if ngram[i:] in summed), "")
+            self.own[ngram] = [a - b for a, b in zip(summed[ngram], summed[suffix], strict=True)]
+        self.longest = max(map(len, ngrams))
+        self.taxonomy = json.loads((folder / "manifest.json").read_text("utf-8"))["taxonomy"]
+
+    def normalize(self, text):
+        codes = [self.table.get(ord(c), ord(c)) for c in text]
+        return "".join(chr(c) for c in codes if c)
+
+    def logits(self, text):
+        text = self.normalize(text)
+        if not text:
+            return [-20.0] * len(self.scales)
+        sums = [0] * len(self.scales)
+        for start in range(len(text)):
+            for end in range(start + 1, min(len(text), start + self.longest) + 1):
+                for head, weight in enumerate(self.own.get(text[start:end], ())):
+                    sums[head] += weight
+        root = math.sqrt(len(text))
+        return [s * scale / root + b for s, scale, b in zip(sums, self.scales, self.biases, strict=True)]
+
+    def probabilities(self, text):
+        heads = [1 / (1 + math.exp(-z)) for z in self.logits(text)]
+        fraud, *rest = heads
+        schemes = [(label["name"], scheme["name"]) for label in self.taxonomy["labels"] for scheme in label["schemes"]]
+        out = {scheme: rest[i] for i, (_, scheme) in enumerate(schemes)}
+        out |= {target["name"]: rest[len(schemes) + i] for i, target in enumerate(self.taxonomy["targets"])}
+        for label in self.taxonomy["labels"]:
+            own = [rest[i] for i, (name, _) in enumerate(schemes) if name == label["name"]]
+            out[label["name"]] = max(own) if own else 1 - fraud
+        return out

@@ -1,0 +1,119 @@
+"""The public contract: names, results, and what bad input gets."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fraudscan
+
+LURE = "跟着老师操作稳赚不赔，加微信进内部群"
+
+
+def test_public_names_are_few():
+    assert len(fraudscan.__all__) <= 10
+    assert all(hasattr(fraudscan, name) for name in fraudscan.__all__)
+
+
+def test_result_has_what_the_contract_names(scanner):
+    r = fraudscan.classify(LURE)
+    assert (r.text, r.label, r.scheme, r.verdict) == (LURE, "investment", "investment", "flag")
+    assert r.labels[0] == r.label
+    assert 0.5 <= r.score <= 1
+    assert isinstance(r.targets, tuple)
+    assert list(r.scores) == list(scanner.names)
+    assert r.scores["legitimate"] == pytest.approx(1 - r.score)
+    assert repr(r).startswith("Result('跟着老师")
+
+
+def test_names_cover_the_taxonomy_once(scanner):
+    taxonomy = fraudscan.TAXONOMY
+    names = [x.name for group in (taxonomy.labels, taxonomy.schemes, taxonomy.targets) for x in group]
+    assert set(scanner.names) == set(names)
+    assert len(set(scanner.names)) == len(scanner.names)
+    assert len(taxonomy.schemes) == 22
+
+
+def test_classify_many_keeps_order_and_is_lazy(scanner, corpus):
+    batch = [row.text for row in corpus[:300]]
+    results = scanner.classify_many(iter(batch))
+    assert iter(results) is results
+    results = list(results)
+    assert [r.text for r in results] == batch
+    for result, row in zip(results, scanner.predict_proba(batch), strict=True):
+        assert list(result.scores.values()) == row.tolist()
+        assert result.score == scanner.classify(result.text).score
+
+
+def test_decisions_follow_from_the_probabilities(scanner, corpus):
+    taxonomy = scanner.taxonomy
+    for r in scanner.classify_many(row.text for row in corpus[::7]):
+        pretences = {label.name: r.scores[label.name] for label in taxonomy.labels if label.schemes}
+        if r.score < 0.5:
+            assert (r.label, r.scheme, r.labels) == ("legitimate", None, ("legitimate",))
+        else:
+            assert r.scores[r.label] == max(pretences.values())
+            schemes = {s.name: r.scores[s.name] for s in taxonomy.label(r.label).schemes}
+            assert schemes[r.scheme] == max(schemes.values())
+            assert set(r.labels) == {r.label} | {name for name, p in pretences.items() if p >= 0.5}
+        assert r.targets == tuple(t.name for t in taxonomy.targets if r.scores[t.name] >= 0.5)
+        levels = scanner.thresholds
+        assert r.verdict == ("flag" if r.score >= levels.flag else "review" if r.score >= levels.review else "clear")
+
+
+def test_evidence_points_into_the_original_and_adds_up(scanner, corpus):
+    for row in corpus[::29]:
+        r = scanner.classify(row.text)
+        spans = r.explain()
+        for span in spans:
+            assert row.text[span.start : span.end] == span.text
+            assert span.label == r.label
+        covered = [i for span in spans for i in range(span.start, span.end)]
+        assert len(covered) == len(set(covered))
+        heads = [r.scheme] if r.scheme else ["fraud"]
+        head = scanner.heads.index(heads[0])
+        sign = 1 if r.scheme else -1
+        logit = sign * (scanner.logits([row.text])[0, head] - scanner.biases[head])
+        assert sum(span.weight for span in spans) == pytest.approx(logit, abs=1e-9)
+
+
+@pytest.mark.parametrize("text", [None, b"abc", 3, 1.5, ["a"], ("a", "b")])
+def test_classify_refuses_what_is_no_text(scanner, text):
+    with pytest.raises(TypeError, match=r"classify takes one text as str, not \w+"):
+        scanner.classify(text)
+    with pytest.raises(TypeError, match="classify takes one text"):
+        fraudscan.classify(text)
+
+
+@pytest.mark.parametrize("item", [None, b"abc", 3])
+def test_items_that_are_no_text_are_named(scanner, item):
+    for call in (scanner.predict_proba, lambda texts: list(scanner.classify_many(texts))):
+        with pytest.raises(TypeError, match=r"texts\[2\] is .*decode bytes first"):
+            call(["a", "b", item])
+
+
+@pytest.mark.parametrize("texts", ["一句话", b"abc"])
+def test_a_bare_string_is_not_a_list(scanner, texts):
+    for call in (scanner.predict_proba, scanner.classify_many):
+        with pytest.raises(TypeError, match=r"pass a list, \[text\]"):
+            call(texts)
+
+
+def test_empty_list(scanner):
+    assert scanner.predict_proba([]).shape == (0, len(scanner.names))
+    assert list(scanner.classify_many([])) == []
+
+
+def test_string_subclasses_are_strings(scanner):
+    assert np.array_equal(scanner.predict_proba([np.str_(LURE)]), scanner.predict_proba([LURE]))
+    assert scanner.classify(np.str_(LURE)).label == "investment"
+
+
+def test_first_answer_loads_nothing_heavy():
+    code = (
+        f"import fraudscan, sys; fraudscan.classify({LURE!r}).label;"
+        "print([m for m in ('sklearn', 'scipy', 'pandas', 'jieba', 'joblib') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

@@ -1,0 +1,225 @@
+"""``fraudscan score``: every format in, the same rows out, nothing lost."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fraudscan.cli import main
+from fraudscan.dump import job
+from fraudscan.dump.writers import COLUMNS
+
+LURE = "跟着老师操作稳赚不赔，加微信进内部群"
+PLAIN = "到楼下了，下来拿快递"
+
+
+def score(*arguments):
+    return main(["score", *map(str, arguments)])
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_json_lines_keep_every_field_as_it_was(tmp_path):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    lines = [
+        f'{{"id": 12345678901234567890123, "text": "{LURE}", "price": 1.10, "x": {{"a": [1, null]}}}}',
+        '  { "text" : "' + PLAIN + '" , "id":"b" }  ',
+        '{"text": "\\ud83d", "n": NaN}',
+    ]
+    source.write_text("\n".join(lines), "utf-8")
+    assert score(source, "-o", out) == 0
+    written = out.read_text("utf-8").splitlines()
+    for before, after in zip(lines, written, strict=True):
+        assert after.startswith(before.strip()[:-1].rstrip())
+    first, second, third = rows_of(out)
+    assert (first["fraud_label"], first["fraud_verdict"]) == ("investment", "flag")
+    assert second["fraud_label"] == third["fraud_label"] == "legitimate"
+    assert list(second) == ["text", "id", *COLUMNS]
+    assert second["fraud_scheme"] is None
+    assert second["fraud_labels"] == ["legitimate"]
+    assert 0 <= second["fraud_score"] < 0.5
+
+
+def test_csv_keeps_columns_delimiter_and_quoted_line_breaks(tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text(f'\ufeff编号;短信内容;备注\n1;"{LURE}\n第二行";x\n2;{PLAIN};"a;b"\n', "utf-8")
+    assert score(source, "-o", out) == 0
+    rows = list(csv.DictReader(io.StringIO(out.read_text("utf-8")), delimiter=";"))
+    assert list(rows[0]) == ["编号", "短信内容", "备注", *COLUMNS]
+    assert rows[0]["短信内容"] == f"{LURE}\n第二行"
+    assert rows[0]["fraud_label"] == "investment"
+    assert rows[1]["备注"] == "a;b"
+    assert rows[1]["fraud_labels"] == "legitimate"
+
+
+def test_plain_lines_become_json_lines_or_csv(tmp_path):
+    source = tmp_path / "in.txt"
+    source.write_text(f"{LURE}\r\n\n{PLAIN}\n", "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE, PLAIN]
+    assert score(source, "-o", tmp_path / "out.csv") == 0
+    assert (tmp_path / "out.csv").read_text("utf-8").splitlines()[1].startswith(f"{LURE},investment,")
+
+
+def test_csv_to_json_lines(tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    source.write_text(f"id,text\n7,{PLAIN}\n", "utf-8")
+    assert score(source, "-o", out) == 0
+    assert rows_of(out)[0]["id"] == "7"
+
+
+def test_json_lines_to_csv_is_refused(tmp_path, capsys):
+    source = tmp_path / "in.jsonl"
+    source.write_text(json.dumps({"text": PLAIN}), "utf-8")
+    assert score(source, "-o", tmp_path / "out.csv") == 2
+    assert "write them to a .jsonl file" in capsys.readouterr().err
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_proba_adds_a_column_for_each_name(tmp_path, scanner):
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_text(LURE, "utf-8")
+    assert score(source, "-o", out, "--proba") == 0
+    (row,) = rows_of(out)
+    expected = scanner.classify(LURE).scores
+    assert {name: row[f"fraud_p_{name}"] for name in scanner.names} == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_scoring_a_scored_dump_replaces_our_columns(tmp_path, ending):
+    source, once, twice = (tmp_path / f"{n}.{ending}" for n in "abc")
+    source.write_text(json.dumps({"text": PLAIN, "k": 1}) if ending == "jsonl" else f"text,k\n{PLAIN},1\n", "utf-8")
+    assert score(source, "-o", once) == 0
+    assert score(once, "-o", twice) == 0
+    assert once.read_text("utf-8") == twice.read_text("utf-8")
+
+
+def test_rows_that_cannot_be_read_are_kept_aside(tmp_path, capsys):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    good = json.dumps({"text": PLAIN}).encode()
+    bad = [b"{", b"[1]", b'{"text": null}', b'{"text": 5}', b'{"id": 1}', b'{"text": "\xff"}', b"[" * 100_000]
+    source.write_bytes(b"\n".join([good, *bad, good]))
+    assert score(source, "-o", out) == 0
+    assert len(rows_of(out)) == 2
+    rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert [row["line"] for row in rejects] == [2, 3, 4, 5, 6, 7, 8]
+    assert rejects[5]["raw"] == '{"text": "\\xff"}'
+    assert {row["source"] for row in rejects} == {str(source)}
+    assert "2 rows scored, 7 rejected" in capsys.readouterr().err
+
+
+def test_csv_rows_that_cannot_be_read_are_kept_aside(tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_bytes(
+        f"text,k\n{PLAIN},1\n{PLAIN}\n{PLAIN},1,2\n".encode() + b"\xff\xfe,1\n" + f"{PLAIN},2\n".encode()
+    )
+    assert score(source, "-o", out) == 0
+    assert len(out.read_text("utf-8").splitlines()) == 3
+    reasons = [row["reason"] for row in rows_of(tmp_path / "out.csv.rejects.jsonl")]
+    assert reasons == ["1 fields where the header has 2", "3 fields where the header has 2", "not UTF-8"]
+
+
+@pytest.mark.parametrize("name", ["in.jsonl", "in.csv"])
+def test_dump_without_a_text_column(tmp_path, capsys, name):
+    source = tmp_path / name
+    source.write_text('{"id": 1, "words": "x"}' if name.endswith("l") else "id,words\n1,x\n", "utf-8")
+    assert score(source, "-o", tmp_path / "out") == 2
+    assert "has the columns: id, words. Name it with --text COLUMN" in capsys.readouterr().err
+    assert score(source, "-o", tmp_path / "out", "--text", "wards") == 2
+    assert "no column is called 'wards'" in capsys.readouterr().err
+    assert score(source, "-o", tmp_path / "out", "--text", "words") == 0
+
+
+def test_targets_are_not_overwritten_unasked(tmp_path, capsys):
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_text(PLAIN, "utf-8")
+    out.write_text("precious", "utf-8")
+    assert score(source, "-o", out) == 2
+    assert "--force" in capsys.readouterr().err
+    assert out.read_text("utf-8") == "precious"
+    assert score(source, "-o", source, "--force") == 2
+    assert "is also the input" in capsys.readouterr().err
+    assert source.read_text("utf-8") == PLAIN
+    assert score(source, "-o", out, "--force") == 0
+    assert len(rows_of(out)) == 1
+
+
+def test_missing_dump_and_unwritable_target(tmp_path, capsys):
+    assert score(tmp_path / "none.jsonl", "-o", tmp_path / "out.jsonl") == 2
+    assert "cannot be read: No such file" in capsys.readouterr().err
+    (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "no" / "out.jsonl") == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_several_dumps_are_one_output(tmp_path):
+    a, b, out = tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "out.csv"
+    a.write_text(f"id,text\n1,{PLAIN}\n", "utf-8")
+    b.write_text(f"id,text\n2,{LURE}\n", "utf-8")
+    assert score(a, b, "-o", out) == 0
+    assert [line[0] for line in out.read_text("utf-8").splitlines()[1:]] == ["1", "2"]
+    b.write_text(f"nr,text\n2,{LURE}\n", "utf-8")
+    assert score(a, b, "-o", tmp_path / "other.csv") == 2
+    assert not (tmp_path / "other.csv").exists()
+
+
+def test_standard_input_to_standard_output(tmp_path):
+    command = [sys.executable, "-m", "fraudscan", "score", "-", "-o", "-"]
+    data = json.dumps({"text": LURE, "id": 1}) + "\n" + '{"id": 2}\n'
+    done = subprocess.run(command, input=data.encode(), capture_output=True, check=True, cwd=tmp_path)
+    assert json.loads(done.stdout)["fraud_label"] == "investment"
+    assert "'text' is missing" in done.stderr.decode()
+
+
+def test_a_dump_larger_than_a_group_streams_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(job, "GROUP", 7)
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_text("".join(f"第{i}条\n" for i in range(100)), "utf-8")
+    assert score(source, "-o", out) == 0
+    assert [row["text"] for row in rows_of(out)] == [f"第{i}条" for i in range(100)]
+
+
+json_rows = st.dictionaries(
+    st.text(max_size=5),
+    st.one_of(st.none(), st.integers(), st.floats(allow_nan=False), st.text(max_size=9)),
+    max_size=4,
+)
+
+
+@given(st.lists(st.tuples(json_rows, st.text(max_size=30)), min_size=1, max_size=20))
+@settings(max_examples=100)
+def test_any_json_lines_come_back(tmp_path, rows):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    rows = [{**row, "text": text} for row, text in rows]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert score(source, "-o", out, "--force") == 0
+    for before, after in zip(rows, rows_of(out), strict=True):
+        assert {key: after[key] for key in before} == before
+        assert set(after) == {*before, *COLUMNS}
+
+
+@given(st.lists(st.tuples(st.text(max_size=9), st.text(max_size=30)), min_size=1, max_size=20))
+@settings(max_examples=100)
+def test_any_csv_comes_back(tmp_path, rows):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    with source.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("k", "text"), *rows])
+    assert score(source, "-o", out, "--force") == 0
+    with out.open(encoding="utf-8", newline="") as file:
+        assert [(row["k"], row["text"]) for row in csv.DictReader(file)] == rows
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=200)
+def test_any_bytes_are_scored_or_rejected_or_refused(tmp_path, data):
+    for name in ("in.jsonl", "in.csv", "in.txt", "in"):
+        (tmp_path / name).write_bytes(data)
+        assert score(tmp_path / name, "-o", tmp_path / "out", "--force") in (0, 2)

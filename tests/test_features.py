@@ -1,0 +1,88 @@
+"""The vocabulary: every match is exact, whatever the n-grams and the texts."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fraudscan.features import Vocabulary
+from fraudscan.normalize import normalize
+
+SMALL = "一二三ab，"
+ngrams = st.lists(st.text(SMALL, min_size=1, max_size=6), min_size=1, max_size=60, unique=True)
+
+
+def closed(grams):
+    return {g[:i] for g in grams for i in range(1, len(g) + 1)} | {c for g in grams for c in g}
+
+
+def longest(grams, text, end):
+    return next((text[i:end] for i in range(end) if text[i:end] in grams), "")
+
+
+@given(ngrams, st.lists(st.text(SMALL + " \0x", max_size=30), max_size=8))
+@settings(max_examples=300)
+def test_matches_are_the_longest_ngrams_that_end_there(grams, texts):
+    vocabulary = Vocabulary.from_ngrams(grams)
+    known = closed(grams)
+    assert {vocabulary.ngram(node) for node in range(1, vocabulary.size)} == known
+    if not texts:
+        return
+    found = vocabulary.match(texts)
+    for text, start, length in zip(texts, found.starts, found.lengths, strict=True):
+        kept = normalize(text)
+        assert length == len(kept)
+        got = [vocabulary.ngram(node) for node in found.nodes[start : start + length]]
+        assert got == [longest(known, kept, end) for end in range(1, len(kept) + 1)]
+        assert found.nodes[start + length] == 0
+
+
+@given(ngrams, st.text(SMALL + " x", max_size=60), st.integers(1, 9))
+@settings(max_examples=200)
+def test_blocks_match_like_the_whole(grams, text, size):
+    vocabulary = Vocabulary.from_ngrams(grams)
+    whole = vocabulary.match([text]).nodes[:-1].tolist()
+    blocks = [nodes.tolist() for nodes in vocabulary.match_blocks(text, size)]
+    assert [node for block in blocks for node in block] == whole
+
+
+@given(ngrams)
+def test_suffixes_are_the_longest_proper_ones(grams):
+    vocabulary = Vocabulary.from_ngrams(grams)
+    known = closed(grams)
+    for node in range(1, vocabulary.size):
+        ngram = vocabulary.ngram(node)
+        assert vocabulary.orders[node] == len(ngram)
+        assert vocabulary.ngram(int(vocabulary.suffixes[node])) == longest(known - {ngram}, ngram, len(ngram))
+
+
+def test_steps_that_share_a_bucket_are_told_apart(monkeypatch):
+    monkeypatch.setattr("fraudscan.features.BUCKET_BITS", 1)
+    grams = [a + b + c for a in SMALL for b in SMALL for c in SMALL]
+    vocabulary = Vocabulary.from_ngrams(grams)
+    found = vocabulary.match(["一二三ab，", "bbb", "xx一a"])
+    assert [vocabulary.ngram(n) for n in found.nodes[found.nodes > 0]][2] == "一二三"
+    assert {vocabulary.ngram(n) for n in found.nodes} <= closed(grams) | {""}
+    assert [vocabulary.ngram(n) for n in vocabulary.match(["bbb"]).nodes] == ["b", "bb", "bbb", ""]
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "steps", "message"),
+    [
+        ([97, 97], [], "twice"),
+        ([97, 98], [4, 4], "twice"),
+        ([97, 98], [3], "without its prefix"),  # second character 0
+        ([97, 98], [1], "without its prefix"),  # prefix 0
+        ([97, 98], [3 * 3 + 1], "without its prefix"),  # prefix is the n-gram itself
+        ([0, 98], [], "none"),
+        ([0x110000], [], "none"),
+    ],
+)
+def test_what_is_no_vocabulary_is_refused(alphabet, steps, message):
+    with pytest.raises(ValueError, match=message):
+        Vocabulary(alphabet, steps)
+
+
+def test_too_large_a_vocabulary_is_refused():
+    with pytest.raises(ValueError, match="32-bit"):
+        Vocabulary(np.arange(1, 70_001), [])

@@ -1,0 +1,62 @@
+"""The normaliser: what is united, what is dropped, and that it comes to rest."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fraudscan.normalize import normalization_table, normalize
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ＡＢＣ", "abc"),
+        ("Straße", "strase"),
+        ("１２3", "000"),
+        ("①⑴➊", "000"),
+        ("㈠", "一"),
+        ("𝐕𝕏", "vx"),
+        ("投資理財", "投资理财"),
+        ("微\u200b信\ufe0f", "微信"),
+        ("é", "é"),
+        ("a\u0301", "a"),
+        ("a b\tc\n　d", "abcd"),
+        ("【银行】", "【银行】"),
+        ("，", ","),
+        ("👍", "👍"),
+        ("\0", ""),
+    ],
+)
+def test_examples(text, expected):
+    assert normalize(text) == expected
+
+
+@given(st.text(st.characters()))
+def test_normalizing_twice_changes_nothing_and_never_lengthens(text):
+    once = normalize(text)
+    assert normalize(once) == once
+    assert len(once) <= len(text)
+
+
+@given(st.text(st.characters()), st.text(st.characters()))
+def test_each_character_is_normalized_on_its_own(a, b):
+    assert normalize(a + b) == normalize(a) + normalize(b)
+
+
+def test_table_covers_unicode_and_cannot_be_changed():
+    table = normalization_table()
+    assert table.shape == (0x110000,)
+    assert table.min() == 0
+    assert table.max() <= 0x10FFFF
+    with pytest.raises(ValueError, match="read-only"):
+        table[0] = 1
+
+
+def test_chinese_characters_and_letters_are_never_dropped():
+    table = normalization_table()
+    dropped = [
+        c for c in map(chr, range(0x20000)) if not table[ord(c)] and unicodedata.category(c) in ("Lo", "Ll", "Lu", "Nd")
+    ]
+    assert all("FILLER" in unicodedata.name(c) for c in dropped)

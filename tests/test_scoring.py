@@ -1,0 +1,139 @@
+"""Scores: finite, the same alone and in any batch, chunk and kernel, equal to their definition."""
+
+import concurrent.futures
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import Reference
+
+import fraudscan
+from fraudscan import model
+from fraudscan.model import default_folder
+
+PIECES = [
+    "加微信",
+    "稳赚不赔",
+    "老师",
+    "您的快递",
+    "养老金",
+    "刷单",
+    " ",
+    "\n",
+    "\0",
+    "①⑧",
+    "ＶＸ",
+    "\ud800",
+    "\U0001f600",
+    "財",
+    "\u200b",
+]
+texts = st.one_of(
+    st.text(max_size=60),
+    st.text(st.characters(), max_size=20),  # surrogates too
+    st.lists(st.sampled_from(PIECES), max_size=12).map("".join),
+)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return Reference(default_folder())
+
+
+@given(texts)
+@settings(max_examples=300)
+def test_scores_are_those_of_the_definition(scanner, reference, text):
+    (row,) = scanner.predict_proba([text])
+    expected = reference.probabilities(text)
+    assert row.tolist() == pytest.approx([expected[name] for name in scanner.names], abs=1e-6)
+
+
+def test_definition_holds_on_corpus_rows(scanner, reference, corpus):
+    for row in corpus[::97]:
+        expected = reference.probabilities(row.text)
+        assert scanner.classify(row.text).scores == pytest.approx(expected, abs=1e-6)
+
+
+@given(st.lists(texts, max_size=30))
+@settings(max_examples=200)
+def test_probabilities_are_finite_and_do_not_depend_on_the_batch(scanner, batch):
+    together = scanner.predict_proba(batch)
+    assert together.shape == (len(batch), len(scanner.names))
+    assert together.dtype == np.float32
+    assert np.isfinite(together).all()
+    assert ((together >= 0) & (together <= 1)).all()
+    alone = [scanner.predict_proba([text])[0] for text in batch]
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+@given(st.lists(texts, min_size=1, max_size=30), st.integers(1, 200))
+@settings(max_examples=100)
+def test_probabilities_do_not_depend_on_the_chunk_size(scanner, batch, size):
+    expected = scanner.predict_proba(batch)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "CHUNK", size)
+        patch.setattr(model, "GROUP", max(1, size // 3))
+        patch.setattr(model, "EXACT", max(1, size // 5))
+        assert np.array_equal(fresh(scanner).predict_proba(batch), expected)
+
+
+@given(st.lists(texts, max_size=30))
+@settings(max_examples=100)
+def test_kernels_agree_exactly(scanner, batch):
+    other = fraudscan.load(kernel="scipy")
+    assert np.array_equal(other.predict_proba(batch), scanner.predict_proba(batch))
+
+
+def fresh(scanner):
+    return pickle.loads(pickle.dumps(scanner))  # noqa: S301 - our own
+
+
+def test_pickled_scanner_scores_the_same(scanner, corpus):
+    batch = [row.text for row in corpus[:50]]
+    copy = fresh(scanner)
+    assert copy.names == scanner.names
+    assert copy.thresholds == scanner.thresholds
+    assert np.array_equal(copy.predict_proba(batch), scanner.predict_proba(batch))
+
+
+def test_threads_share_a_scanner(scanner, corpus):
+    batches = [[row.text for row in corpus[i::23]] for i in range(23)]
+    expected = [scanner.predict_proba(batch) for batch in batches]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(scanner.predict_proba, batches * 4))
+    assert all(np.array_equal(a, b) for a, b in zip(got, expected * 4, strict=True))
+
+
+def test_long_text_scores_like_its_definition(scanner, reference, corpus):
+    text = "".join(row.text for row in corpus[:400])
+    assert len(text) > model.CHUNK
+    assert scanner.classify(text).scores == pytest.approx(reference.probabilities(text), abs=1e-6)
+
+
+def test_ten_million_characters_in_bounded_memory(scanner):
+    import tracemalloc
+
+    text = "稳赚不赔加微信" * 1_500_000
+    tracemalloc.start()
+    try:
+        result = scanner.classify(text)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert result.verdict == "flag"
+    assert peak < 20e6
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t　", "\0", "\u200b\ufe0f"])
+def test_text_without_characters_is_legitimate(scanner, text):
+    result = scanner.classify(text)
+    assert (result.label, result.scheme, result.verdict) == ("legitimate", None, "clear")
+    assert result.score < 1e-6
+    assert result.explain() == []
+
+
+def test_user_nuls_do_not_part_a_text(scanner):
+    with_nuls, without = scanner.predict_proba(["加\0微\0信 稳赚\0不赔", "加微信 稳赚不赔"])
+    assert np.array_equal(with_nuls, without)

@@ -1,0 +1,214 @@
+"""Training: from a corpus to a folder; what bad corpora and damaged folders get."""
+
+import contextlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fraudscan
+from fraudscan.cli import main
+from fraudscan.corpus import CorpusError, digest, near_duplicates, read_corpus
+from fraudscan.model import ModelError, default_folder
+from fraudscan.train import TrainingError, groups, train
+
+
+def folder_bytes(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_same_corpus_gives_the_same_bytes(small_corpus, small_model, tmp_path):
+    train(small_corpus).save(tmp_path / "again")
+    assert folder_bytes(tmp_path / "again") == folder_bytes(small_model)
+
+
+def test_shipped_model_is_that_of_the_corpus(corpus, scanner):
+    assert scanner.manifest["corpus"] == {"rows": len(corpus), "sha256": digest(corpus)}, "run: make model"
+
+
+def test_probabilities_are_calibrated_on_held_out_rows(scanner):
+    figures = scanner.manifest["figures"]
+    assert figures["flag"]["false_alarms"] <= 0.006
+    assert figures["review"]["recall"] >= 0.979
+
+
+def test_folds_never_part_what_belongs_together(small_corpus):
+    number = groups(small_corpus)
+    pairs = {}
+    for row, n in zip(small_corpus, number, strict=True):
+        if row.pair:
+            assert pairs.setdefault(row.pair, n) == n
+    texts = [row.text for row in small_corpus]
+    assert all(number[i] == number[j] for i, j, _ in near_duplicates(texts))
+
+
+def test_too_few_messages_are_named(corpus):
+    rows = [row for row in corpus[::10] if "gambling" not in row.labels]
+    with pytest.raises(TrainingError, match="'gambling' has 0 messages; training needs at least 5"):
+        train(rows)
+
+
+def test_train_and_evaluate_commands(small_corpus, tmp_path, capsys):
+    path = tmp_path / "rows.jsonl"
+    fields = ("id", "text", "labels", "targets", "channel", "scenario")
+    path.write_text("".join(json.dumps({f: getattr(r, f) for f in fields}) + "\n" for r in small_corpus), "utf-8")
+    assert main(["train", str(path), "-o", str(tmp_path / "model")]) == 0
+    assert "macro_f1" in capsys.readouterr().out
+    assert main(["evaluate", str(path), "-m", str(tmp_path / "model"), "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["messages"] == len(small_corpus)
+    assert figures["macro_f1"] > 0.9  # on its own training rows
+    assert main(["evaluate", str(path), "-m", str(tmp_path / "model")]) == 0
+    assert "legitimate" in capsys.readouterr().out
+
+
+def test_near_duplicates_are_exact():
+    texts = [
+        "您的快递1234到了，请到菜鸟驿站取件",
+        "您的快递98765到了，請到菜鳥驛站取件",
+        "完全不同的一句话",
+        "完全不同的另一句",
+    ]
+    ((i, j, similarity),) = near_duplicates(texts)
+    assert (i, j) == (0, 1)
+    assert similarity == pytest.approx(13 / 15)  # one digit more, all else the same
+
+
+@given(st.lists(st.text("一二三四，", max_size=12), max_size=12), st.sampled_from([0.3, 0.6, 1.0]))
+@settings(max_examples=100)
+def test_near_duplicates_match_their_definition(texts, threshold):
+    sets = [{t[i : i + 3] for i in range(max(1, len(t) - 2))} for t in (t.replace("，", ",") for t in texts)]
+    expected = {
+        (i, j): len(a & b) / len(a | b)
+        for j, b in enumerate(sets)
+        for i, a in enumerate(sets[:j])
+        if len(a & b) / len(a | b) >= threshold
+    }
+    assert {(i, j): s for i, j, s in near_duplicates(texts, threshold)} == pytest.approx(expected)
+
+
+GOOD = {"id": "a", "text": "x", "labels": [], "targets": [], "channel": "sms", "scenario": "s"}
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("{", "not JSON"),
+        ("[]", "expected an object"),
+        (json.dumps({**GOOD, "text": 3}), "'text' must be a str"),
+        (json.dumps({k: v for k, v in GOOD.items() if k != "labels"}), "'labels' must be a list"),
+        (json.dumps({**GOOD, "labels": ["shopping"]}), "unknown name 'shopping' in 'labels'; known: investment"),
+        (json.dumps({**GOOD, "labels": [3]}), "unknown name 3"),
+        (json.dumps({**GOOD, "labels": ["romance", "romance"]}), "names something twice"),
+        (json.dumps({**GOOD, "targets": ["pets"]}), "unknown name 'pets'"),
+        (json.dumps({**GOOD, "channel": "fax"}), "unknown channel 'fax'"),
+        (json.dumps({**GOOD, "text": " \n"}), "the text is empty"),
+        (json.dumps({**GOOD, "pair": 1}), "'pair' must be a str"),
+        (json.dumps({**GOOD, "lable": 1}), "unknown field 'lable'"),
+        (json.dumps({**GOOD, "id": "first"}), "stands at"),
+    ],
+)
+def test_faults_of_a_corpus_name_file_and_line(tmp_path, line, fault):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({**GOOD, "id": "first"}) + "\n\n" + line + "\n", "utf-8")
+    with pytest.raises(CorpusError, match=r"rows\.jsonl:3: ") as caught:
+        read_corpus([path])
+    assert fault in str(caught.value)
+
+
+def test_corpora_that_are_none(tmp_path, capsys):
+    with pytest.raises(CorpusError, match="no such file"):
+        read_corpus([tmp_path / "none"])
+    with pytest.raises(CorpusError, match="no messages in"):
+        read_corpus([tmp_path])
+    (tmp_path / "a.jsonl").write_bytes(b'{"id": "\xff"}')
+    with pytest.raises(CorpusError, match="not UTF-8"):
+        read_corpus([tmp_path])
+    assert main(["train", str(tmp_path), "-o", str(tmp_path / "model")]) == 2
+    assert "not UTF-8" in capsys.readouterr().err
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return shutil.copytree(default_folder(), tmp_path / "model")
+
+
+def test_missing_folder(tmp_path, capsys):
+    with pytest.raises(ModelError, match=r"none is no model: manifest\.json is missing"):
+        fraudscan.load(tmp_path / "none")
+    assert main(["classify", "x", "-m", str(tmp_path / "none")]) == 2
+    assert "is no model" in capsys.readouterr().err
+
+
+def test_missing_array(folder):
+    (folder / "weights.npy").unlink()
+    with pytest.raises(ModelError, match=r"weights\.npy is missing"):
+        fraudscan.load(folder)
+
+
+@pytest.mark.parametrize("name", ["alphabet", "steps", "weights", "scales", "biases"])
+def test_one_changed_byte_is_noticed(folder, name):
+    path = folder / f"{name}.npy"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match=rf"{name}\.npy is damaged: its SHA-256"):
+        fraudscan.load(folder)
+
+
+def test_newer_format_is_refused(folder):
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    for key, message in (
+        ("format_version", "format version 99"),
+        ("normalization_version", "normalization version 99"),
+    ):
+        (folder / "manifest.json").write_text(json.dumps({**manifest, key: 99}), "utf-8")
+        with pytest.raises(ModelError, match=message):
+            fraudscan.load(folder)
+
+
+@given(st.data())
+@settings(max_examples=150)
+def test_a_damaged_manifest_is_a_model_error_or_still_a_model(tmp_path, data):
+    folder = tmp_path / "model"
+    if not folder.exists():
+        shutil.copytree(default_folder(), folder)
+    text = (default_folder() / "manifest.json").read_bytes()
+    start = data.draw(st.integers(0, len(text)))
+    cut = data.draw(st.integers(0, 40))
+    new = text[:start] + data.draw(st.binary(max_size=20)) + text[start + cut :]
+    (folder / "manifest.json").write_bytes(new)
+    with contextlib.suppress(ModelError):
+        fraudscan.load(folder).classify("你好")
+
+
+def test_pickles_are_not_read(folder):
+    import hashlib
+
+    np.save(folder / "scales.npy", np.array([{}], dtype=object), allow_pickle=True)
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    manifest["arrays"]["scales"] = hashlib.sha256((folder / "scales.npy").read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(ModelError, match="allow_pickle"):
+        fraudscan.load(folder)
+
+
+def test_save_replaces_a_model_and_nothing_else(scanner, tmp_path):
+    scanner.save(tmp_path / "deep" / "model")
+    scanner.save(tmp_path / "deep" / "model")
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["model"]
+    assert fraudscan.load(tmp_path / "deep" / "model").names == scanner.names
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "diary.txt").write_text("dear")
+    with pytest.raises(ModelError, match="is not a model"):
+        scanner.save(tmp_path / "other")
+    assert (tmp_path / "other" / "diary.txt").read_text() == "dear"
+
+
+def test_saved_shipped_model_has_the_shipped_bytes(scanner, tmp_path):
+    scanner.save(tmp_path / "model")
+    shipped = folder_bytes(default_folder())
+    assert {k: shipped[k] for k in folder_bytes(tmp_path / "model")} == folder_bytes(tmp_path / "model")
