@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fraudscan.model import SHORT
+
 if TYPE_CHECKING:
     from fraudscan.model import Scanner
 
@@ -57,7 +59,7 @@ def explain(scanner: Scanner, text: str, label: str) -> list[Span]:
             inside = orders > back
             np.add.at(each, at[inside] - back, share[inside])
         nodes = suffixes
-    each *= sign * scanner.scales[head] / np.sqrt(max(kept.size, 1))
+    each *= sign * scanner.scales[head] / np.sqrt(kept.size + SHORT)
     edges = np.flatnonzero(np.diff(np.sign(each))) + 1
     spans = []
     for part in np.split(np.arange(kept.size), edges):

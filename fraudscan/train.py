@@ -10,6 +10,7 @@ rows give the same model, byte for byte, on the same machine and versions.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ import numpy as np
 from fraudscan.corpus import Row, digest, near_duplicates
 from fraudscan.evaluate import label_figures, thresholds_for
 from fraudscan.features import Vocabulary
-from fraudscan.model import WEIGHT_LIMIT, Scanner, Thresholds
+from fraudscan.model import SHORT, WEIGHT_LIMIT, Scanner, Thresholds
 from fraudscan.normalize import normalize
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 from fraudscan.tokenize import words
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from fraudscan.model import Floats
 
 __all__ = ["TrainingError", "TrainingOptions", "train"]
+
+
+LATIN = re.compile("[a-z]+")
 
 
 class TrainingError(ValueError):
@@ -49,6 +53,9 @@ class TrainingOptions:
         min_word: the same for words.
         selection: liblinear's ``C``, the inverse of the penalty, of the L1 fit that selects.
         strength: the same of the L2 fit that sets the weights.
+        honest_weight: what a legitimate message counts in the fits; more than one, as most messages are legitimate.
+        min_token: in how many messages a run of Latin letters must occur for n-grams with it to be candidates: most
+            letters are parts of links and names, of which none comes back.
         rarity: counts are multiplied by the inverse document frequency (the logarithm of rows by rows with the
             n-gram) in the selection, and by this power of it in the final fit.
         folds: how many folds calibrate the probabilities.
@@ -61,8 +68,10 @@ class TrainingOptions:
     min_ngram: int = 3
     min_word: int = 2
     selection: float = 30.0
-    strength: float = 3.0
-    rarity: float = 0.5
+    strength: float = 1.0
+    honest_weight: float = 3.0
+    min_token: int = 10
+    rarity: float = 1.0
     folds: int = 5
     jobs: int = 2
 
@@ -83,8 +92,9 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     gold = _gold(rows, taxonomy, options.folds)
     vocabulary = Vocabulary.from_ngrams(_candidates([normalize(row.text) for row in rows], options))
     features = _features(vocabulary, [row.text for row in rows]) @ _closure(vocabulary)
-    coefficients, biases, held_out = _fit(features, gold, list(_folds(rows, options.folds)), options)
-    slopes, intercepts = zip(*(_calibrate(held_out[:, h], gold[:, h]) for h in range(gold.shape[1])), strict=True)
+    weight = np.where(gold[:, 0], 1.0, options.honest_weight)
+    coefficients, biases, held_out = _fit(features, gold, weight, list(_folds(rows, options.folds)), options)
+    slopes, intercepts = zip(*(_calibrate(held_out[:, h], gold[:, h], weight) for h in range(gold.shape[1])), strict=True)
     vocabulary, weights, scales = _compile(vocabulary, coefficients, np.array(slopes))
     held_out = held_out * np.array(slopes) + np.array(intercepts)
 
@@ -132,9 +142,12 @@ def _candidates(texts: Sequence[str], options: TrainingOptions) -> Iterator[str]
     for text in texts:
         ngrams.update({text[i : i + n] for n in range(1, options.order + 1) for i in range(len(text) - n + 1)})
         tokens.update({word for word in words(text) if 1 < len(word) <= options.word_length})
+    latin = Counter(run for text in texts for run in set(LATIN.findall(text)))
     found = {ngram: count for ngram, count in ngrams.items() if count >= options.min_ngram}
     found.update((word, count) for word, count in tokens.items() if count >= options.min_word)
-    yield from sorted(found, key=lambda ngram: (-found[ngram], ngram))
+    for ngram in sorted(found, key=lambda ngram: (-found[ngram], ngram)):
+        if all(latin[run] >= options.min_token for run in LATIN.findall(ngram)):
+            yield ngram
 
 
 def _features(vocabulary: Vocabulary, texts: Sequence[str]) -> Any:
@@ -145,7 +158,7 @@ def _features(vocabulary: Vocabulary, texts: Sequence[str]) -> Any:
     for start in range(0, len(texts), 256):
         found = vocabulary.match(texts[start : start + 256])
         bounds = np.append(found.starts, found.nodes.size)
-        scale = np.repeat(1 / np.sqrt(np.maximum(found.lengths, 1)), found.lengths + 1)
+        scale = np.repeat(1 / np.sqrt(found.lengths + SHORT), found.lengths + 1)
         block = sparse.csr_array(
             (scale, found.nodes.astype(np.int32), bounds.astype(np.int32)), shape=(found.lengths.size, vocabulary.size)
         )
@@ -194,7 +207,7 @@ def groups(rows: Sequence[Row]) -> npt.NDArray[np.intp]:
 
 
 def _fit(
-    features: Any, gold: npt.NDArray[np.bool_], folds: Sequence[Any], options: TrainingOptions
+    features: Any, gold: npt.NDArray[np.bool_], weight: Floats, folds: Sequence[Any], options: TrainingOptions
 ) -> tuple[Floats, Floats, Floats]:
     """Return the heads' coefficients and biases, and their logits on the rows that they were not fitted on."""
     from joblib import Parallel
@@ -207,25 +220,27 @@ def _fit(
     held_out = np.zeros(gold.shape)
     with Parallel(n_jobs=options.jobs) as parallel:
         for inside, outside in folds:
-            nodes, coefficients, biases = _fit_rows(parallel, select_on[inside], fit_on[inside], gold[inside], options)
+            nodes, coefficients, biases = _fit_rows(
+                parallel, select_on[inside], fit_on[inside], gold[inside], weight[inside], options
+            )
             held_out[outside] = fit_on[outside][:, nodes] @ coefficients + biases
-        nodes, values, biases = _fit_rows(parallel, select_on, fit_on, gold, options)
+        nodes, values, biases = _fit_rows(parallel, select_on, fit_on, gold, weight, options)
     coefficients = np.zeros((features.shape[1], gold.shape[1]))
     coefficients[nodes] = values * (rarity[nodes] ** options.rarity)[:, None]
     return coefficients, biases, held_out
 
 
 def _fit_rows(
-    parallel: Any, select_on: Any, fit_on: Any, gold: npt.NDArray[np.bool_], options: TrainingOptions
+    parallel: Any, select_on: Any, fit_on: Any, gold: npt.NDArray[np.bool_], weight: Floats, options: TrainingOptions
 ) -> tuple[npt.NDArray[np.intp], Floats, Floats]:
     """Return the nodes that were kept, and the heads' coefficients for them and biases."""
     from joblib import delayed
 
     heads = range(gold.shape[1])
-    selected = parallel(delayed(_fit_head)(select_on, gold[:, h], options.selection, **_l1()) for h in heads)
+    selected = parallel(delayed(_fit_head)(select_on, gold[:, h], weight, options.selection, **_l1()) for h in heads)
     nodes = np.flatnonzero(np.any([coefficients for coefficients, _ in selected], axis=0))
     kept = _sorted(fit_on[:, nodes])
-    fitted = parallel(delayed(_fit_head)(kept, gold[:, h], options.strength) for h in heads)
+    fitted = parallel(delayed(_fit_head)(kept, gold[:, h], weight, options.strength) for h in heads)
     return nodes, np.array([c for c, _ in fitted]).T, np.array([bias for _, bias in fitted])
 
 
@@ -235,11 +250,11 @@ def _sorted(matrix: Any) -> Any:
     return matrix
 
 
-def _fit_head(features: Any, gold: Any, strength: float, **penalty: Any) -> tuple[Floats, float]:
+def _fit_head(features: Any, gold: Any, weight: Floats, strength: float, **penalty: Any) -> tuple[Floats, float]:
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=strength, solver="liblinear", tol=1e-2, random_state=0, **penalty)
-    model.fit(features, gold)
+    model.fit(features, gold, sample_weight=weight)
     return model.coef_[0], float(model.intercept_[0])
 
 
@@ -250,17 +265,17 @@ def _l1() -> dict[str, Any]:
     return {"l1_ratio": 1.0} if tuple(map(int, __version__.split(".")[:2])) >= (1, 8) else {"penalty": "l1"}
 
 
-def _calibrate(logits: Floats, gold: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def _calibrate(logits: Floats, gold: npt.NDArray[np.bool_], weight: Floats) -> tuple[float, float]:
     """Return slope and intercept of Platt's scaling (Platt 1999), with his targets that never reach 0 or 1."""
     from scipy.optimize import minimize
 
-    positives = int(gold.sum())
-    target = np.where(gold, (positives + 1) / (positives + 2), 1 / (gold.size - positives + 2))
+    positives, negatives = weight[gold].sum(), weight[~gold].sum()
+    target = np.where(gold, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
         z = parameters[0] * logits + parameters[1]
-        error = 1 / (1 + np.exp(-z)) - target
-        return float((np.logaddexp(0, z) - target * z).sum()), np.array([(error * logits).sum(), error.sum()])
+        error = weight * (1 / (1 + np.exp(-z)) - target)
+        return float((weight * (np.logaddexp(0, z) - target * z)).sum()), np.array([(error * logits).sum(), error.sum()])
 
     slope, intercept = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B").x
     return max(float(slope), 1e-3), float(intercept)
