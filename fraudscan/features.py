@@ -34,12 +34,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Matches", "Vocabulary", "text_sizes"]
 
-BUCKET_BITS = 16
-"""log2 of the hash table's size. Small enough to stay in the second-level cache, large enough that most
-character pairs which are not in the vocabulary land in an empty bucket."""
-
-MULTIPLIER = np.uint32(2654435769)
+BUCKET_MULTIPLIER = np.uint32(2654435769)
 """2**32 divided by the golden ratio: Knuth's multiplicative hashing (The Art of Computer Programming, 6.4)."""
+
+SLOT_MULTIPLIER = np.uint32(2246822519)
+"""Another odd number with well-mixed bits (a prime of the xxHash family), so that slots do not follow buckets."""
 
 _scratch = threading.local()
 
@@ -96,20 +95,35 @@ class Vocabulary:
         alphabet: the normalised code points that occur, without repetition; ``alphabet[i]`` is node ``i + 1``.
         steps: for each longer n-gram ``prefix * (len(alphabet) + 1) + character``, both given as nodes. The
             n-gram of ``steps[i]`` is node ``len(alphabet) + 1 + i``.
+        seeds: the same attribute of a vocabulary with the same steps; found anew where it is not given, which takes
+            longer than all the rest.
 
     Raises:
-        ValueError: if a step does not fit 32 bits, stands twice, or uses a node that does not exist.
+        ValueError: if a step does not fit 32 bits, stands twice, or uses a node that does not exist, or if the
+            seeds are those of other steps.
 
     """
 
-    def __init__(self, alphabet: npt.ArrayLike, steps: npt.ArrayLike) -> None:
+    def __init__(self, alphabet: npt.ArrayLike, steps: npt.ArrayLike, seeds: npt.ArrayLike | None = None) -> None:
         self.alphabet = np.array(alphabet, dtype=np.uint32)
         self.steps = np.array(steps, dtype=np.uint32)
         self._width = np.uint32(self.alphabet.size + 1)
         if self.size * int(self._width) >= 1 << 32:
             raise ValueError(f"{self.size} n-grams over {self.alphabet.size} characters do not fit 32-bit steps")
         self._check()
-        self._first, self._next = self._hash_table()
+        self._bits = max(4, (3 * self.steps.size // 2).bit_length())
+        self._slot_shift = np.uint32(32 - self._bits)
+        self._bucket_shift = np.uint32(32 - self._bits + 2)
+        self.seeds = self._find_seeds() if seeds is None else np.array(seeds, dtype=np.uint32)
+        if self.seeds.shape != (1 << self._bits - 2,):
+            raise ValueError(f"{self.seeds.size} seeds do not fit a vocabulary of {self.size} nodes")
+        slots = self._slots(self.steps)
+        self._step_in = np.full(1 << self._bits, np.iinfo(np.uint32).max, dtype=np.uint32)
+        self._step_in[slots] = self.steps
+        self._node_in = np.zeros(1 << self._bits, dtype=np.uint32)
+        self._node_in[slots] = np.arange(self._width, self.size)
+        if np.count_nonzero(self._node_in) != self.steps.size:
+            raise ValueError("the seeds put two n-grams in one slot")
 
     def __len__(self) -> int:
         """Return the number of nodes, node 0 not counted."""
@@ -156,7 +170,8 @@ class Vocabulary:
                 found[open_[at_root]] = characters[open_[at_root]]
                 open_ = open_[~at_root]
                 step = candidates[open_] * int(self._width) + characters[open_]
-                found[open_] = self._find(step.astype(np.uint32))
+                at, found_nodes = self._find(step.astype(np.uint32))
+                found[open_[at]] = found_nodes
                 open_ = open_[found[open_] == 0]
                 candidates[open_] = suffixes[candidates[open_]]
             suffixes[nodes] = found
@@ -222,26 +237,35 @@ class Vocabulary:
 
         ``ids`` ends with a 0, and so does each text in it: no n-gram passes a 0.
         """
-        width = self._width
-        steps = np.multiply(ids[:-1], width, out=_buffer("steps", ids.size - 1))
+        characters = _buffer("characters", ids.size)
+        characters[:] = ids
+        steps = np.multiply(ids[:-1], self._width, out=_buffer("steps", ids.size - 1))
         steps += ids[1:]
-        buckets = np.multiply(steps, MULTIPLIER, out=_buffer("buckets", steps.size))
-        buckets >>= np.uint32(32 - BUCKET_BITS)
-        nodes = np.take(self._first, buckets, out=_buffer("nodes", steps.size), mode="clip")
-        at = np.flatnonzero(nodes)
-        nodes, steps = nodes[at], steps[at]
-        characters = ids.copy()
-        order = 1
-        while at.size:
-            found = self._resolve(nodes, steps)
-            at, nodes = at[found], nodes[found]
-            ids[at + order] = nodes
-            order += 1
-            steps = nodes * width + characters[at + order]
-            nodes = self._first[(steps * MULTIPLIER) >> np.uint32(32 - BUCKET_BITS)]
-            near = np.flatnonzero(nodes)
-            at, nodes, steps = at[near], nodes[near], steps[near]
+        ends, nodes = self._find(steps)
+        while ends.size:
+            ends += 1
+            ids[ends] = nodes
+            steps = nodes * self._width + characters.take(ends + 1)
+            found, nodes = self._find(steps)
+            ends = ends.take(found)
         return ids
+
+    def _find(self, steps: Words) -> tuple[Ints, Words]:
+        """Return the indices of the steps that the vocabulary has, and their nodes."""
+        slots = self._slots(steps)
+        found = np.flatnonzero(self._step_in.take(slots, mode="clip") == steps)
+        nodes: Words = self._node_in.take(slots.take(found))
+        return found, nodes
+
+    def _slots(self, steps: Words) -> Words:
+        """Return the slot in which each step must lie if the vocabulary has it."""
+        buckets = steps * BUCKET_MULTIPLIER
+        buckets >>= self._bucket_shift
+        slots: Words = self.seeds.take(buckets)
+        slots ^= steps
+        slots *= SLOT_MULTIPLIER
+        slots >>= self._slot_shift
+        return slots
 
     @cached_property
     def _ids(self) -> Words:
@@ -252,37 +276,27 @@ class Vocabulary:
         ids[DROPPED] = self._width
         return ids[table]
 
-    def _hash_table(self) -> tuple[Words, Words]:
-        """Return the first node of each bucket, and for each node the next one of its bucket; 0 = no more."""
-        first = np.zeros(1 << BUCKET_BITS, dtype=np.uint32)
-        following = np.zeros(self.size, dtype=np.uint32)
-        buckets = (self.steps * MULTIPLIER) >> np.uint32(32 - BUCKET_BITS)
-        order = np.argsort(buckets, kind="stable")
-        same = np.flatnonzero(buckets[order[1:]] == buckets[order[:-1]])
-        nodes = (order + int(self._width)).astype(np.uint32)
-        following[nodes[same]] = nodes[same + 1]
-        heads = np.setdiff1d(np.arange(order.size), same + 1, assume_unique=True)
-        first[buckets[order[heads]]] = nodes[heads]
-        return first, following
-
-    def _resolve(self, nodes: Words, steps: Words) -> Ints:
-        """Walk the buckets' chains, in place, and return the indices at which the step was found."""
-        keys = self._keys
-        missed = np.flatnonzero(keys[nodes] != steps)
-        while missed.size:
-            nodes[missed] = self._next[nodes[missed]]
-            missed = missed[(keys[nodes[missed]] != steps[missed]) & (nodes[missed] != 0)]
-        return np.flatnonzero(nodes)
-
-    def _find(self, steps: Words) -> Words:
-        """Return the node of each step, 0 where the vocabulary has none."""
-        nodes: Words = self._first[(steps * MULTIPLIER) >> np.uint32(32 - BUCKET_BITS)]
-        self._resolve(nodes, steps)
-        return nodes
-
-    @cached_property
-    def _keys(self) -> Words:
-        return np.concatenate([np.zeros(self._width, np.uint32), self.steps])
+    def _find_seeds(self) -> Words:
+        """Find a seed for each bucket with which no two steps share a slot; the large buckets choose first."""
+        seeds = np.zeros(1 << self._bits - 2, dtype=np.uint32)
+        members: dict[int, list[int]] = {}
+        for bucket, step in zip(
+            (self.steps * BUCKET_MULTIPLIER >> self._bucket_shift).tolist(), self.steps.tolist(), strict=True
+        ):
+            members.setdefault(bucket, []).append(step)
+        multiplier, shift = int(SLOT_MULTIPLIER), int(self._slot_shift)
+        taken = bytearray(1 << self._bits)
+        for bucket in sorted(members, key=lambda b: (-len(members[b]), b)):
+            for seed in range(1 << 20):
+                slots = {((step ^ seed) * multiplier & 0xFFFFFFFF) >> shift for step in members[bucket]}
+                if len(slots) == len(members[bucket]) and not any(taken[slot] for slot in slots):
+                    break
+            else:
+                raise ValueError("no perfect hash was found for these n-grams: leave some of them out")
+            seeds[bucket] = seed
+            for slot in slots:
+                taken[slot] = 1
+        return seeds
 
     def _check(self) -> None:
         characters = self.last_characters[self.alphabet.size + 1 :]

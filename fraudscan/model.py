@@ -5,25 +5,23 @@ the logit of a text with L kept characters is
 
     bias + scale * (sum of the weights of its matches) / sqrt(L + 20)
 
-Weights are integers of at most 13 bits and a sign, so float32 adds up
-`EXACT` of them without rounding, in any order: a text has the same score alone,
-in any batch, in any chunk and with either kernel.
+Weights are integers and so are their sums: nothing is rounded before the scale, and a
+text has the same score alone, in any batch and in any chunk. Three heads are packed into
+each 64-bit integer, which makes NumPy alone as fast as a sparse matrix product of SciPy's.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import io
 import itertools
 import json
 import shutil
-import sys
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,8 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "ModelError", "Result", "Scanner", "Thresholds", "load"]
 
-Kernel = Literal["auto", "numpy", "scipy"]
-
 FORMAT_VERSION = 1
 """The version of the model folder. A reader takes its own version and all older ones."""
 
@@ -54,11 +50,17 @@ SHORT = 20
 """Added to the length under the root: the few matches of a short text count for less than the bias, so that a text of
 which the model knows little stays what most texts are. Chosen by cross-validation among 0, 10, 20 and 40."""
 
-WEIGHT_LIMIT = 1 << 13
-"""No weight is larger: 24 bits of float32's mantissa hold the exact sum of `EXACT` of them."""
+FIELDS = 3
+"""How many heads share one 64-bit integer while their weights are added up."""
 
-EXACT = (1 << 24) // WEIGHT_LIMIT
-"""How many weights are added up in float32 at a time; longer texts are summed in float64 over such pieces."""
+FIELD_BITS = 64 // FIELDS
+"""Bits of a sum in it, the sign included."""
+
+PIECE = 128
+"""How many weights are added up in such a field; longer texts are summed over pieces of this length."""
+
+WEIGHT_LIMIT = (1 << FIELD_BITS - 1) // PIECE - 1
+"""The largest weight: `PIECE` of them cannot overflow a field."""
 
 CHUNK = 1 << 15
 """Characters scored at a time: its arrays stay in a core's second-level cache."""
@@ -68,7 +70,7 @@ GROUP = 1 << 12
 
 VERDICTS = np.array(["clear", "review", "flag"], dtype=object)
 
-ARRAYS = ("alphabet", "steps", "weights", "scales", "biases")
+ARRAYS = ("alphabet", "steps", "seeds", "weights", "scales", "biases")
 
 
 class ModelError(Exception):
@@ -162,8 +164,6 @@ class Scanner:
         biases: float64, shape (heads,).
         thresholds: where verdicts change.
         manifest: what the model says of itself.
-        kernel: how weights are added up: ``"numpy"``, ``"scipy"`` (faster on batches), or ``"auto"``: SciPy's where
-            it is loaded already, since loading it costs more than it saves on a few texts. Results are the same.
 
     """
 
@@ -177,13 +177,11 @@ class Scanner:
         *,
         thresholds: Thresholds,
         manifest: dict[str, Any] | None = None,
-        kernel: Kernel = "auto",
     ) -> None:
         self.taxonomy = taxonomy
         self.vocabulary = vocabulary
         self.thresholds = thresholds
         self.manifest = manifest or {}
-        self.kernel = kernel
         self.weights = np.array(weights, dtype=np.int16)
         self.scales = np.array(scales, dtype=np.float64)
         self.biases = np.array(biases, dtype=np.float64)
@@ -259,7 +257,7 @@ class Scanner:
     def decide(self, texts: Sequence[str]) -> Decisions:
         """Score a list of texts into columns."""
         probabilities = self._probabilities(texts)
-        score = 1 - probabilities[:, self.names.index(self.taxonomy.honest.name)].astype(np.float64)
+        score = 1 - probabilities[:, self._honest_column].astype(np.float64)
         honest = self.taxonomy.honest.name
         found = Decisions(
             label=[honest] * len(texts),
@@ -289,74 +287,87 @@ class Scanner:
 
     def _probabilities(self, texts: Sequence[str]) -> Single:
         """Return what `predict_proba` returns, for a list."""
-        logits = self.logits(texts)
-        heads = 1 / (1 + np.exp(-logits))
-        out = np.empty((len(texts), len(self.names)), dtype=np.float32)
-        for name, column in self._columns:
-            out[:, name] = heads[:, column].max(axis=1)
-        out[:, self.names.index(self.taxonomy.honest.name)] = 1 - heads[:, 0]
-        return out
+        heads = 1 / (1 + np.exp(-self._logits(texts).astype(np.float32)))
+        out = heads.take(self._columns, axis=0)
+        for column, first, end in self._labels:
+            heads[first:end].max(axis=0, out=out[column])
+        out[self._honest_column] = 1 - heads[0]
+        return np.ascontiguousarray(out.T)
 
     @cached_property
-    def _columns(self) -> list[tuple[int, list[int]]]:
-        """For each name but the honest one the heads whose maximum is its probability."""
-        schemes = {label.name: [scheme.name for scheme in label.schemes] for label in self.taxonomy.labels}
-        return [
-            (i, [self.heads.index(head) for head in schemes.get(name, [name])])
-            for i, name in enumerate(self.names)
-            if name != self.taxonomy.honest.name
-        ]
+    def _columns(self) -> Ints:
+        """For each name the head that gives its probability; that of a label alone is 0."""
+        heads = {**dict.fromkeys(self.names, 0), **{name: i for i, name in enumerate(self.heads)}}
+        heads |= {x.name: heads[x.schemes[0].name] for x in self.taxonomy.labels if len(x.schemes) == 1}
+        return np.array([heads[name] for name in self.names])
+
+    @cached_property
+    def _honest_column(self) -> int:
+        return self.names.index(self.taxonomy.honest.name)
+
+    @cached_property
+    def _labels(self) -> list[tuple[int, int, int]]:
+        """For each label with several schemes its column and their heads, the likeliest of which it goes by."""
+        found = []
+        for label in self.taxonomy.labels:
+            if len(label.schemes) > 1:
+                first = self.heads.index(label.schemes[0].name)
+                found.append((self.names.index(label.name), first, first + len(label.schemes)))
+        return found
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Return the heads' logits, float64, shape (number of texts, number of heads), for a list of texts."""
-        sums = np.empty((len(texts), len(self.heads)))
+        return np.ascontiguousarray(self._logits(texts).T)
+
+    def _logits(self, texts: Sequence[str]) -> Floats:
+        sums = np.empty((len(self.heads), len(texts)))
         lengths = np.empty(len(texts), dtype=np.int64)
         sizes = text_sizes(texts) + 1
         begin = 0
         for end in _cuts(sizes):
             if end - begin == 1 and sizes[begin] > CHUNK:
-                sums[begin], lengths[begin] = self._long(texts[begin])
+                sums[:, begin], lengths[begin] = self._long(texts[begin])
             else:
                 found = self.vocabulary.match(texts[begin:end])
-                sums[begin:end], lengths[begin:end] = self._sums(found.nodes, found.starts), found.lengths
+                sums[:, begin:end], lengths[begin:end] = self._sums(found.nodes, found.starts), found.lengths
             begin = end
-        logits = sums * (self.scales / np.sqrt(lengths + SHORT)[:, None]) + self.biases
-        logits[lengths == 0] = NOTHING  # a text without a single character says nothing at all
-        return logits
+        sums *= self.scales[:, None]
+        sums /= np.sqrt(lengths + SHORT)
+        sums += self.biases[:, None]
+        sums[:, lengths == 0] = NOTHING  # a text without a single character says nothing at all
+        return sums
 
-    def _long(self, text: str) -> tuple[Floats, int]:
-        total, length = np.zeros(len(self.heads)), 0
+    def _long(self, text: str) -> tuple[Ints, int]:
+        total, length = np.zeros(len(self.heads), dtype=np.int64), 0
         for nodes in self.vocabulary.match_blocks(text, CHUNK):
             if nodes.size:
-                total += self._sums(nodes, np.zeros(1, dtype=np.int64))[0]
+                total += self._sums(nodes, np.zeros(1, dtype=np.int64))[:, 0]
                 length += nodes.size
         return total, length
 
-    def _sums(self, nodes: Words, starts: Ints) -> Floats:
-        """Return the sums of the weights of each text's nodes, exactly: float64, shape (texts, heads)."""
-        ends = np.append(starts[1:], nodes.size)
-        pieces = starts
-        if (ends - starts).max() > EXACT:
-            pieces = np.concatenate([np.arange(a, b, EXACT) for a, b in zip(starts, ends, strict=True)])
-        scipy_sparse = sys.modules.get("scipy.sparse") if self.kernel != "numpy" else None
-        if scipy_sparse is not None and starts.size > 1:
-            bounds = np.append(pieces, nodes.size).astype(np.int32)
-            counts = scipy_sparse.csr_array(
-                (self._ones[: nodes.size], nodes.astype(np.int32), bounds), shape=(pieces.size, self.vocabulary.size)
-            )
-            sums = counts @ self._weights
-        else:
-            sums = np.add.reduceat(self._weights.take(nodes, axis=0, mode="clip"), pieces, axis=0)
-        exact: Floats = sums.astype(np.float64)
-        return exact if pieces is starts else np.add.reduceat(exact, np.searchsorted(pieces, starts), axis=0)
+    def _sums(self, nodes: Words, starts: Ints) -> Ints:
+        """Return the exact sums of the weights of each text's nodes: int64, shape (heads, texts)."""
+        counts = -(np.diff(starts, append=nodes.size) // -PIECE)
+        first = np.cumsum(counts) - counts
+        pieces = np.repeat(starts - PIECE * first, counts)
+        pieces += PIECE * np.arange(pieces.size)
+        packed = np.add.reduceat(self._packed.take(nodes, axis=1), pieces, axis=1)
+        fields = []
+        for _ in range(FIELDS):
+            low = packed << (64 - FIELD_BITS) >> (64 - FIELD_BITS)  # the shift back copies the sign
+            fields.append(low)
+            packed = (packed - low) >> FIELD_BITS
+        sums = np.concatenate(fields)[: len(self.heads)]
+        return sums if pieces.size == starts.size else np.add.reduceat(sums, first, axis=1)
 
     @cached_property
-    def _weights(self) -> Single:
-        return self.weights.astype(np.float32)
-
-    @cached_property
-    def _ones(self) -> Single:
-        return np.ones(CHUNK + 1, dtype=np.float32)
+    def _packed(self) -> Ints:
+        """The weights with several heads in one integer, so that one addition serves them all; (packs, nodes)."""
+        packs = -(len(self.heads) // -FIELDS)
+        packed = np.zeros((packs, self.vocabulary.size), dtype=np.int64)
+        for head, weights in enumerate(self.weights.T.astype(np.int64)):
+            packed[head % packs] += weights << (FIELD_BITS * (head // packs))
+        return packed
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the model folder: all of it or nothing; a model that stands there is replaced.
@@ -397,10 +408,18 @@ class Scanner:
             shutil.rmtree(new, ignore_errors=True)
 
     def _arrays(self) -> tuple[npt.NDArray[Any], ...]:
-        return self.vocabulary.alphabet, self.vocabulary.steps, self.weights, self.scales, self.biases
+        vocabulary = self.vocabulary
+        return (
+            vocabulary.alphabet,
+            vocabulary.steps,
+            vocabulary.seeds,
+            self.weights,
+            self.scales,
+            self.biases,
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.taxonomy, self._arrays(), self.thresholds, self.manifest, self.kernel)
+        return _restore, (self.taxonomy, self._arrays(), self.thresholds, self.manifest)
 
 
 NOTHING = -20.0
@@ -408,17 +427,11 @@ NOTHING = -20.0
 
 
 def _restore(
-    taxonomy: Taxonomy,
-    arrays: tuple[npt.NDArray[Any], ...],
-    thresholds: Thresholds,
-    manifest: dict[str, Any],
-    kernel: Kernel,
+    taxonomy: Taxonomy, arrays: tuple[npt.NDArray[Any], ...], thresholds: Thresholds, manifest: dict[str, Any]
 ) -> Scanner:
-    alphabet, steps, weights, scales, biases = arrays
-    vocabulary = Vocabulary(alphabet, steps)
-    return Scanner(
-        taxonomy, vocabulary, weights, scales, biases, thresholds=thresholds, manifest=manifest, kernel=kernel
-    )
+    alphabet, steps, seeds, weights, scales, biases = arrays
+    vocabulary = Vocabulary(alphabet, steps, seeds)
+    return Scanner(taxonomy, vocabulary, weights, scales, biases, thresholds=thresholds, manifest=manifest)
 
 
 def _several(texts: Iterable[str]) -> Iterable[str]:
@@ -448,12 +461,11 @@ def default_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "models" / "default"
 
 
-def load(folder: str | os.PathLike[str] | None = None, *, kernel: Kernel = "auto") -> Scanner:
+def load(folder: str | os.PathLike[str] | None = None) -> Scanner:
     """Load a model folder; without an argument the shipped model, which is read once a process.
 
     Args:
         folder: a folder written by ``fraudscan train`` or `Scanner.save`.
-        kernel: see `Scanner`.
 
     Raises:
         ModelError: if the folder is missing, damaged, or of a newer version.
@@ -462,19 +474,15 @@ def load(folder: str | os.PathLike[str] | None = None, *, kernel: Kernel = "auto
     'legitimate'
 
     """
-    if kernel not in ("auto", "numpy", "scipy"):
-        raise ValueError(f"kernel must be 'auto', 'numpy' or 'scipy', not {kernel!r}")
-    if kernel == "scipy":
-        importlib.import_module("scipy.sparse")
-    return _load_default(kernel) if folder is None else _read(Path(folder), kernel)
+    return _load_default() if folder is None else _read(Path(folder))
 
 
-@lru_cache(maxsize=3)
-def _load_default(kernel: Kernel) -> Scanner:
-    return _read(default_folder(), kernel)
+@lru_cache(maxsize=1)
+def _load_default() -> Scanner:
+    return _read(default_folder())
 
 
-def _read(folder: Path, kernel: Kernel) -> Scanner:
+def _read(folder: Path) -> Scanner:
     try:
         manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
         version = manifest["format_version"]
@@ -487,7 +495,7 @@ def _read(folder: Path, kernel: Kernel) -> Scanner:
             )
         arrays = [_read_array(folder / f"{name}.npy", manifest["arrays"][name]) for name in ARRAYS]
         taxonomy = Taxonomy.from_dict(manifest["taxonomy"])
-        return _restore(taxonomy, tuple(arrays), Thresholds(**manifest["thresholds"]), manifest, kernel)
+        return _restore(taxonomy, tuple(arrays), Thresholds(**manifest["thresholds"]), manifest)
     except FileNotFoundError as error:
         raise ModelError(f"{folder} is no model: {Path(error.filename).name} is missing") from None
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:  # what a damaged manifest gives

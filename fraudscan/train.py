@@ -94,7 +94,9 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     features = _features(vocabulary, [row.text for row in rows]) @ _closure(vocabulary)
     weight = np.where(gold[:, 0], 1.0, options.honest_weight)
     coefficients, biases, held_out = _fit(features, gold, weight, list(_folds(rows, options.folds)), options)
-    slopes, intercepts = zip(*(_calibrate(held_out[:, h], gold[:, h], weight) for h in range(gold.shape[1])), strict=True)
+    slopes, intercepts = zip(
+        *(_calibrate(held_out[:, h], gold[:, h], weight) for h in range(gold.shape[1])), strict=True
+    )
     vocabulary, weights, scales = _compile(vocabulary, coefficients, np.array(slopes))
     held_out = held_out * np.array(slopes) + np.array(intercepts)
 
@@ -230,7 +232,7 @@ def _fit(
     return coefficients, biases, held_out
 
 
-def _fit_rows(
+def _fit_rows(  # noqa: PLR0913, PLR0917 - two views of the same rows, their labels and weights
     parallel: Any, select_on: Any, fit_on: Any, gold: npt.NDArray[np.bool_], weight: Floats, options: TrainingOptions
 ) -> tuple[npt.NDArray[np.intp], Floats, Floats]:
     """Return the nodes that were kept, and the heads' coefficients for them and biases."""
@@ -275,7 +277,9 @@ def _calibrate(logits: Floats, gold: npt.NDArray[np.bool_], weight: Floats) -> t
     def loss(parameters: Floats) -> tuple[float, Floats]:
         z = parameters[0] * logits + parameters[1]
         error = weight * (1 / (1 + np.exp(-z)) - target)
-        return float((weight * (np.logaddexp(0, z) - target * z)).sum()), np.array([(error * logits).sum(), error.sum()])
+        return float((weight * (np.logaddexp(0, z) - target * z)).sum()), np.array(
+            [(error * logits).sum(), error.sum()]
+        )
 
     slope, intercept = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B").x
     return max(float(slope), 1e-3), float(intercept)

@@ -22,7 +22,7 @@ def pytest_configure():
 
 @pytest.fixture(scope="session")
 def scanner():
-    return fraudscan.load(kernel="numpy")
+    return fraudscan.load()
 
 
 @pytest.fixture(scope="session")

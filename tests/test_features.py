@@ -56,14 +56,23 @@ def test_suffixes_are_the_longest_proper_ones(grams):
         assert vocabulary.ngram(int(vocabulary.suffixes[node])) == longest(known - {ngram}, ngram, len(ngram))
 
 
-def test_steps_that_share_a_bucket_are_told_apart(monkeypatch):
-    monkeypatch.setattr("fraudscan.features.BUCKET_BITS", 1)
-    grams = [a + b + c for a in SMALL for b in SMALL for c in SMALL]
-    vocabulary = Vocabulary.from_ngrams(grams)
-    found = vocabulary.match(["一二三ab，", "bbb", "xx一a"])
-    assert [vocabulary.ngram(n) for n in found.nodes[found.nodes > 0]][2] == "一二三"
-    assert {vocabulary.ngram(n) for n in found.nodes} <= closed(grams) | {""}
-    assert [vocabulary.ngram(n) for n in vocabulary.match(["bbb"]).nodes] == ["b", "bb", "bbb", ""]
+def test_thousands_of_ngrams_are_told_apart():
+    characters = [chr(0xAC00 + i) for i in range(90)]
+    grams = [a + b for a in characters for b in characters]
+    vocabulary = Vocabulary.from_ngrams(grams[::2])
+    found = vocabulary.match(grams).nodes.reshape(-1, 3)[:, 1]
+    got = [vocabulary.ngram(int(node)) for node in found]
+    assert got == [gram if i % 2 == 0 else gram[1] for i, gram in enumerate(grams)]
+
+
+def test_seeds_of_another_vocabulary_are_refused():
+    one, other = (Vocabulary.from_ngrams([a + b for a in letters for b in letters]) for letters in (SMALL, "uvwxyz"))
+    again = Vocabulary(one.alphabet, one.steps, one.seeds)
+    assert np.array_equal(again.match(["一二三"]).nodes, one.match(["一二三"]).nodes)
+    with pytest.raises(ValueError, match="two n-grams in one slot"):
+        Vocabulary(one.alphabet, one.steps, np.zeros_like(one.seeds))
+    with pytest.raises(ValueError, match="seeds do not fit"):
+        Vocabulary(one.alphabet, one.steps, other.seeds[:1])
 
 
 @pytest.mark.parametrize(

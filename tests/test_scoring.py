@@ -1,4 +1,4 @@
-"""Scores: finite, the same alone and in any batch, chunk and kernel, equal to their definition."""
+"""Scores: finite, the same alone and in any batch and chunk, equal to their definition."""
 
 import concurrent.futures
 import pickle
@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import Reference
 
-import fraudscan
 from fraudscan import model
 from fraudscan.model import default_folder
 
@@ -75,15 +74,8 @@ def test_probabilities_do_not_depend_on_the_chunk_size(scanner, batch, size):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model, "CHUNK", size)
         patch.setattr(model, "GROUP", max(1, size // 3))
-        patch.setattr(model, "EXACT", max(1, size // 5))
+        patch.setattr(model, "PIECE", max(1, size // 5))
         assert np.array_equal(fresh(scanner).predict_proba(batch), expected)
-
-
-@given(st.lists(texts, max_size=30))
-@settings(max_examples=100)
-def test_kernels_agree_exactly(scanner, batch):
-    other = fraudscan.load(kernel="scipy")
-    assert np.array_equal(other.predict_proba(batch), scanner.predict_proba(batch))
 
 
 def fresh(scanner):
