@@ -287,7 +287,11 @@ class Scanner:
 
     def _probabilities(self, texts: Sequence[str]) -> Single:
         """Return what `predict_proba` returns, for a list."""
-        heads = 1 / (1 + np.exp(-self._logits(texts).astype(np.float32)))
+        heads = self._logits(texts).clip(-LOGIT_LIMIT, LOGIT_LIMIT).astype(np.float32)
+        np.negative(heads, out=heads)
+        np.exp(heads, out=heads)
+        heads += 1
+        np.reciprocal(heads, out=heads)
         out = heads.take(self._columns, axis=0)
         for column, first, end in self._labels:
             heads[first:end].max(axis=0, out=out[column])
@@ -421,6 +425,9 @@ class Scanner:
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self.taxonomy, self._arrays(), self.thresholds, self.manifest)
 
+
+LOGIT_LIMIT = 60.0
+"""Beyond it a probability is 0 or 1 in float32, and well before the exponential overflows."""
 
 NOTHING = -20.0
 """The logit of every head for a text without a character: a probability of 2e-9."""

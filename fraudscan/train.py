@@ -63,13 +63,13 @@ class TrainingOptions:
 
     """
 
-    order: int = 4
+    order: int = 3
     word_length: int = 6
     min_ngram: int = 3
     min_word: int = 2
-    selection: float = 30.0
+    selection: float = 10.0
     strength: float = 1.0
-    honest_weight: float = 3.0
+    honest_weight: float = 1.0
     min_token: int = 10
     rarity: float = 1.0
     folds: int = 5

@@ -48,7 +48,7 @@ class Reference:
         return [s * scale / root + b for s, scale, b in zip(sums, self.scales, self.biases, strict=True)]
 
     def probabilities(self, text):
-        heads = [1 / (1 + math.exp(-z)) for z in self.logits(text)]
+        heads = [1 / (1 + math.exp(-max(-60, min(60, z)))) for z in self.logits(text)]
         fraud, *rest = heads
         schemes = [(label["name"], scheme["name"]) for label in self.taxonomy["labels"] for scheme in label["schemes"]]
         out = {scheme: rest[i] for i, (_, scheme) in enumerate(schemes)}

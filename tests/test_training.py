@@ -74,7 +74,7 @@ def test_near_duplicates_are_exact():
     ]
     ((i, j, similarity),) = near_duplicates(texts)
     assert (i, j) == (0, 1)
-    assert similarity == pytest.approx(13 / 15)  # one digit more, all else the same
+    assert similarity == 1  # scripts, and how many digits a number has, do not count
 
 
 @given(st.lists(st.text("一二三四，", max_size=12), max_size=12), st.sampled_from([0.3, 0.6, 1.0]))

@@ -78,24 +78,24 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice that the command
         writer: Writer | None = None
         first: Reader | None = None
         for source in sources:
-            file = stack.enter_context(_open_source(source))
-            reader = open_reader(file, source, text, ours, format)
-            if writer is None:
-                first, writer = reader, open_writer(out, target, reader, scanner.names, proba=proba)
-            elif type(reader) is not type(first) or getattr(reader, "header", 0) != getattr(first, "header", 0):
-                raise DumpError(f"{source} does not have the format and columns of {sources[0]}: score it on its own")
-            for group in _groups(reader):
-                records = [row for row in group if isinstance(row, Record)]
-                for row in group:
-                    if isinstance(row, Reject):
-                        rejects.write(source, row)
-                        summary.rejected += 1
-                        summary.reasons[row.reason] += 1
-                found = scanner.decide([record.text for record in records])
-                writer.write(records, found)
-                summary.scored += len(records)
-                summary.labels.update(found.label)
-                summary.verdicts.update(found.verdict)
+            with _open_source(source) as file:
+                reader = open_reader(file, source, text, ours, format)
+                if writer is None:
+                    first, writer = reader, open_writer(out, target, reader, scanner.names, proba=proba)
+                elif type(reader) is not type(first) or getattr(reader, "header", 0) != getattr(first, "header", 0):
+                    raise DumpError(f"{source} lacks the format or columns of {sources[0]}: score it on its own")
+                for group in _groups(reader):
+                    records = [row for row in group if isinstance(row, Record)]
+                    for row in group:
+                        if isinstance(row, Reject):
+                            rejects.write(source, row)
+                            summary.reasons[row.reason] += 1
+                    found = scanner.decide([record.text for record in records])
+                    writer.write(records, found)
+                    summary.scored += len(records)
+                    summary.rejected += len(group) - len(records)
+                    summary.labels.update(found.label)
+                    summary.verdicts.update(found.verdict)
     return summary
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import sys
 from dataclasses import dataclass
@@ -137,11 +138,11 @@ class CsvReader:
 
     def __post_init__(self) -> None:
         csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-        lines = io.TextIOWrapper(self.file, "utf-8-sig", errors="surrogateescape", newline="")
-        first = lines.readline()
+        self._lines = io.TextIOWrapper(self.file, "utf-8-sig", errors="surrogateescape", newline="")
+        first = self._lines.readline()
         self.delimiter = max(",;\t|", key=first.count)
         # the header may hold quoted line breaks: let the csv module read it
-        self._rows = csv.reader(_chain(first, lines), delimiter=self.delimiter)
+        self._rows = csv.reader(itertools.chain([first], self._lines), delimiter=self.delimiter)
         self.header = next(self._rows, [])
         at = self.header.index(find_text_column(self.header, self.text, self.source))
         self.kept = [i for i, name in enumerate(self.header) if name not in self.columns]
@@ -213,8 +214,3 @@ def open_reader(
     if name is None:
         name = "jsonl" if file.peek(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else "lines"
     return FORMATS[name](file, source, text, columns)
-
-
-def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest

@@ -100,7 +100,7 @@ class CsvWriter:
 
     def _write(self, rows: Sequence[Sequence[Any]]) -> None:
         text = io.StringIO(newline="")
-        csv.writer(text, delimiter=self._delimiter, lineterminator="\n").writerows(rows)
+        csv.writer(text, delimiter=self._delimiter).writerows(rows)
         self._file.write(text.getvalue().encode("utf-8", "surrogatepass"))
 
 
