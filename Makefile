@@ -4,12 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types unit model tables clean
+.PHONY: demo test lint types unit corpus-check model tables clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
 
-test: lint types unit
+test: lint types corpus-check unit
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -20,6 +20,10 @@ types: $(READY)
 
 unit: $(READY)
 	$(BIN)/python -m pytest
+
+# The corpus against its promises; prints the datasheet's table.
+corpus-check: $(READY)
+	$(BIN)/python tools/check_corpus.py
 
 # The shipped model, anew from the corpus.
 model: $(READY)

@@ -1,8 +1,10 @@
 """Which spans of a text carried a decision.
 
 Every n-gram's weight is spread evenly over its characters; neighbouring characters
-that pull the same way form a span. The weights of all spans and the bias add up
-to the head's logit.
+that pull the same way form a span. For a pretence the weights are those of two heads,
+"not legitimate" and its most probable scheme: the weights of all spans and the two
+biases add up to the sum of the two logits. For the honest label they are those of "not
+legitimate", with the signs turned round.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ __all__ = ["Span", "explain"]
 
 
 class Span(NamedTuple):
-    """A stretch of the original text and how far it moved the logit of ``label`` (log-odds; negative: against it)."""
+    """A stretch of the original text and how far it moved the decision for ``label`` (log-odds; negative: against)."""
 
     start: int
     end: int
@@ -35,8 +37,7 @@ def explain(scanner: Scanner, text: str, label: str) -> list[Span]:
     Args:
         scanner: the scanner whose decision is explained.
         text: the original text; offsets refer to it.
-        label: a label of the scanner's taxonomy. A pretence is explained by its most probable scheme, the honest label
-            by the head of "not legitimate", with the signs turned round.
+        label: a label of the scanner's taxonomy.
 
     Raises:
         KeyError: if there is no such label.
@@ -44,10 +45,13 @@ def explain(scanner: Scanner, text: str, label: str) -> list[Span]:
     """
     vocabulary = scanner.vocabulary
     logits = scanner.logits([text])[0]
-    heads = [scanner.heads.index(scheme.name) for scheme in scanner.taxonomy.label(label).schemes]
-    head, sign = (max(heads, key=lambda h: logits[h]), 1.0) if heads else (0, -1.0)
+    schemes = [scanner.heads.index(scheme.name) for scheme in scanner.taxonomy.label(label).schemes]
+    share_of = np.zeros(len(scanner.heads))  # what one unit of each head's weight counts here
+    share_of[0] = 1 if schemes else -1
+    if schemes:
+        share_of[max(schemes, key=lambda head: logits[head])] = 1
     kept, nodes = vocabulary.locate(text)
-    weights = scanner.weights[:, head].astype(np.float64)
+    weights = scanner.weights @ (share_of * scanner.scales)
     each = np.zeros(kept.size)
     at = np.arange(kept.size)
     while at.size:  # a node's weight is its own and that of its suffix: take the suffixes one by one
@@ -59,7 +63,7 @@ def explain(scanner: Scanner, text: str, label: str) -> list[Span]:
             inside = orders > back
             np.add.at(each, at[inside] - back, share[inside])
         nodes = suffixes
-    each *= sign * scanner.scales[head] / np.sqrt(kept.size + SHORT)
+    each /= np.sqrt(kept.size + SHORT)
     edges = np.flatnonzero(np.diff(np.sign(each))) + 1
     spans = []
     for part in np.split(np.arange(kept.size), edges):

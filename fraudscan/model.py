@@ -1,7 +1,9 @@
 """The model: weights on matches, calibrated to probabilities, and the decisions taken on them.
 
-For each head (one for "not legitimate", one for each scheme and each target group)
-the logit of a text with L kept characters is
+The first head answers "is this not legitimate?"; one for each scheme and each target
+group answers "if so, is it this one?". A scheme's probability is the product of both, so
+none is more probable than fraud itself. The logit of a head on a text with L kept
+characters is
 
     bias + scale * (sum of the weights of its matches) / sqrt(L + 20)
 
@@ -202,7 +204,7 @@ class Scanner:
 
     @cached_property
     def heads(self) -> tuple[str, ...]:
-        """The names of the heads: the first is that of "not legitimate", then schemes, then target groups."""
+        """The heads: "fraud" stands for "not legitimate", then come schemes and target groups, given fraud."""
         schemes = tuple(scheme.name for scheme in self.taxonomy.schemes)
         return ("fraud", *schemes, *(target.name for target in self.taxonomy.targets))
 
@@ -292,6 +294,7 @@ class Scanner:
         np.exp(heads, out=heads)
         heads += 1
         np.reciprocal(heads, out=heads)
+        heads[1:] *= heads[0]
         out = heads.take(self._columns, axis=0)
         for column, first, end in self._labels:
             heads[first:end].max(axis=0, out=out[column])

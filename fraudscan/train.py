@@ -53,7 +53,8 @@ class TrainingOptions:
         min_word: the same for words.
         selection: liblinear's ``C``, the inverse of the penalty, of the L1 fit that selects.
         strength: the same of the L2 fit that sets the weights.
-        honest_weight: what a legitimate message counts in the fits; more than one, as most messages are legitimate.
+        prior: the share of fraud among the messages that probabilities are meant for. The corpus has far more of it
+            than any dump; a suspicious dump has more than a phone.
         min_token: in how many messages a run of Latin letters must occur for n-grams with it to be candidates: most
             letters are parts of links and names, of which none comes back.
         rarity: counts are multiplied by the inverse document frequency (the logarithm of rows by rows with the
@@ -67,9 +68,9 @@ class TrainingOptions:
     word_length: int = 6
     min_ngram: int = 3
     min_word: int = 2
-    selection: float = 10.0
+    selection: float = 20.0
     strength: float = 1.0
-    honest_weight: float = 1.0
+    prior: float = 0.3
     min_token: int = 10
     rarity: float = 1.0
     folds: int = 5
@@ -92,15 +93,17 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     gold = _gold(rows, taxonomy, options.folds)
     vocabulary = Vocabulary.from_ngrams(_candidates([normalize(row.text) for row in rows], options))
     features = _features(vocabulary, [row.text for row in rows]) @ _closure(vocabulary)
-    weight = np.where(gold[:, 0], 1.0, options.honest_weight)
-    coefficients, biases, held_out = _fit(features, gold, weight, list(_folds(rows, options.folds)), options)
-    slopes, intercepts = zip(
-        *(_calibrate(held_out[:, h], gold[:, h], weight) for h in range(gold.shape[1])), strict=True
-    )
-    vocabulary, weights, scales = _compile(vocabulary, coefficients, np.array(slopes))
-    held_out = held_out * np.array(slopes) + np.array(intercepts)
+    used = np.where(np.arange(gold.shape[1]) == 0, True, gold[:, :1])  # heads but the first are fitted on lures alone
+    coefficients, biases, held_out = _fit(features, gold, used, list(_folds(rows, options.folds)), options)
+    scaling = [_calibrate(held_out[used[:, h], h], gold[used[:, h], h]) for h in range(gold.shape[1])]
+    slopes, intercepts = np.array(scaling).T
+    share = gold[:, 0].mean()
+    intercepts[0] += np.log(options.prior / (1 - options.prior)) - np.log(share / (1 - share))
+    vocabulary, weights, scales = _compile(vocabulary, coefficients, slopes)
+    held_out = held_out * slopes + intercepts
 
     probabilities = 1 / (1 + np.exp(-held_out))
+    probabilities[:, 1:] *= probabilities[:, :1]
     thresholds = thresholds_for(probabilities[:, 0], gold[:, 0])
     manifest: dict[str, Any] = {
         "corpus": {"rows": len(rows), "sha256": digest(rows)},
@@ -112,7 +115,7 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
         vocabulary,
         weights,
         scales,
-        biases * np.array(slopes) + np.array(intercepts),
+        biases * slopes + intercepts,
         thresholds=Thresholds(*thresholds),
         manifest=manifest,
     )
@@ -209,9 +212,16 @@ def groups(rows: Sequence[Row]) -> npt.NDArray[np.intp]:
 
 
 def _fit(
-    features: Any, gold: npt.NDArray[np.bool_], weight: Floats, folds: Sequence[Any], options: TrainingOptions
+    features: Any,
+    gold: npt.NDArray[np.bool_],
+    used: npt.NDArray[np.bool_],
+    folds: Sequence[Any],
+    options: TrainingOptions,
 ) -> tuple[Floats, Floats, Floats]:
-    """Return the heads' coefficients and biases, and their logits on the rows that they were not fitted on."""
+    """Return the heads' coefficients and biases, and their logits on the rows that they were not fitted on.
+
+    ``gold`` and ``used`` have shape (rows, heads): what each head should answer, and which rows it is fitted on.
+    """
     from joblib import Parallel
     from scipy import sparse
 
@@ -220,29 +230,33 @@ def _fit(
     select_on = _sorted(sparse.csr_matrix(features @ sparse.diags_array(rarity)))
     fit_on = _sorted(sparse.csr_matrix(features @ sparse.diags_array(rarity**options.rarity)))
     held_out = np.zeros(gold.shape)
+    everything = np.arange(gold.shape[0])
     with Parallel(n_jobs=options.jobs) as parallel:
-        for inside, outside in folds:
-            nodes, coefficients, biases = _fit_rows(
-                parallel, select_on[inside], fit_on[inside], gold[inside], weight[inside], options
-            )
-            held_out[outside] = fit_on[outside][:, nodes] @ coefficients + biases
-        nodes, values, biases = _fit_rows(parallel, select_on, fit_on, gold, weight, options)
+        for inside, outside in [*folds, (everything, everything[:0])]:
+            inputs = select_on[inside], fit_on[inside], gold[inside], used[inside]
+            nodes, values, biases = _fit_rows(parallel, *inputs, options)
+            held_out[outside] = fit_on[outside][:, nodes] @ values + biases
     coefficients = np.zeros((features.shape[1], gold.shape[1]))
     coefficients[nodes] = values * (rarity[nodes] ** options.rarity)[:, None]
     return coefficients, biases, held_out
 
 
-def _fit_rows(  # noqa: PLR0913, PLR0917 - two views of the same rows, their labels and weights
-    parallel: Any, select_on: Any, fit_on: Any, gold: npt.NDArray[np.bool_], weight: Floats, options: TrainingOptions
+def _fit_rows(  # noqa: PLR0913, PLR0917 - two views of the same rows, and their labels
+    parallel: Any,
+    select_on: Any,
+    fit_on: Any,
+    gold: npt.NDArray[np.bool_],
+    used: npt.NDArray[np.bool_],
+    options: TrainingOptions,
 ) -> tuple[npt.NDArray[np.intp], Floats, Floats]:
     """Return the nodes that were kept, and the heads' coefficients for them and biases."""
     from joblib import delayed
 
     heads = range(gold.shape[1])
-    selected = parallel(delayed(_fit_head)(select_on, gold[:, h], weight, options.selection, **_l1()) for h in heads)
-    nodes = np.flatnonzero(np.any([coefficients for coefficients, _ in selected], axis=0))
+    selection = (delayed(_fit_head)(select_on, gold[:, h], used[:, h], options.selection, **_l1()) for h in heads)
+    nodes = np.flatnonzero(np.any([coefficients for coefficients, _ in parallel(selection)], axis=0))
     kept = _sorted(fit_on[:, nodes])
-    fitted = parallel(delayed(_fit_head)(kept, gold[:, h], weight, options.strength) for h in heads)
+    fitted = parallel(delayed(_fit_head)(kept, gold[:, h], used[:, h], options.strength) for h in heads)
     return nodes, np.array([c for c, _ in fitted]).T, np.array([bias for _, bias in fitted])
 
 
@@ -252,11 +266,11 @@ def _sorted(matrix: Any) -> Any:
     return matrix
 
 
-def _fit_head(features: Any, gold: Any, weight: Floats, strength: float, **penalty: Any) -> tuple[Floats, float]:
+def _fit_head(features: Any, gold: Any, used: Any, strength: float, **penalty: Any) -> tuple[Floats, float]:
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=strength, solver="liblinear", tol=1e-2, random_state=0, **penalty)
-    model.fit(features, gold, sample_weight=weight)
+    model.fit(features[used], gold[used])
     return model.coef_[0], float(model.intercept_[0])
 
 
@@ -267,19 +281,17 @@ def _l1() -> dict[str, Any]:
     return {"l1_ratio": 1.0} if tuple(map(int, __version__.split(".")[:2])) >= (1, 8) else {"penalty": "l1"}
 
 
-def _calibrate(logits: Floats, gold: npt.NDArray[np.bool_], weight: Floats) -> tuple[float, float]:
+def _calibrate(logits: Floats, gold: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Return slope and intercept of Platt's scaling (Platt 1999), with his targets that never reach 0 or 1."""
     from scipy.optimize import minimize
 
-    positives, negatives = weight[gold].sum(), weight[~gold].sum()
-    target = np.where(gold, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    positives = int(gold.sum())
+    target = np.where(gold, (positives + 1) / (positives + 2), 1 / (gold.size - positives + 2))
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
         z = parameters[0] * logits + parameters[1]
-        error = weight * (1 / (1 + np.exp(-z)) - target)
-        return float((weight * (np.logaddexp(0, z) - target * z)).sum()), np.array(
-            [(error * logits).sum(), error.sum()]
-        )
+        error = 1 / (1 + np.exp(-z)) - target
+        return float((np.logaddexp(0, z) - target * z).sum()), np.array([(error * logits).sum(), error.sum()])
 
     slope, intercept = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B").x
     return max(float(slope), 1e-3), float(intercept)

@@ -50,6 +50,7 @@ class Reference:
     def probabilities(self, text):
         heads = [1 / (1 + math.exp(-max(-60, min(60, z)))) for z in self.logits(text)]
         fraud, *rest = heads
+        rest = [p * fraud for p in rest]
         schemes = [(label["name"], scheme["name"]) for label in self.taxonomy["labels"] for scheme in label["schemes"]]
         out = {scheme: rest[i] for i, (_, scheme) in enumerate(schemes)}
         out |= {target["name"]: rest[len(schemes) + i] for i, target in enumerate(self.taxonomy["targets"])}

@@ -71,10 +71,8 @@ def test_evidence_points_into_the_original_and_adds_up(scanner, corpus):
             assert span.label == r.label
         covered = [i for span in spans for i in range(span.start, span.end)]
         assert len(covered) == len(set(covered))
-        heads = [r.scheme] if r.scheme else ["fraud"]
-        head = scanner.heads.index(heads[0])
-        sign = 1 if r.scheme else -1
-        logit = sign * (scanner.logits([row.text])[0, head] - scanner.biases[head])
+        moved = dict(zip(scanner.heads, scanner.logits([row.text])[0] - scanner.biases, strict=True))
+        logit = moved["fraud"] + moved[r.scheme] if r.scheme else -moved["fraud"]
         assert sum(span.weight for span in spans) == pytest.approx(logit, abs=1e-9)
 
 

@@ -1,0 +1,182 @@
+"""Check the corpus against what it promises and print the table that its datasheet shows.
+
+``make corpus-check`` runs it. With ``--write`` the table in ``corpus/README.md`` is
+brought up to date; without it a stale table is a fault. Exit status 1 if there is a
+fault; each is named.
+
+What is checked beyond the loader's checks: the size of every label and kind, the share
+of excerpts, pairs and messages with several labels, near-duplicates, and numbers and
+domains that could belong to somebody.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fraudscan.corpus import CHANNELS, Row, near_duplicates, read_corpus
+from fraudscan.normalize import normalize
+from fraudscan.taxonomy import TAXONOMY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+CORPUS = Path(__file__).resolve().parent.parent / "corpus"
+DATASHEET = CORPUS / "README.md"
+BEGIN, END = "<!-- table: tools/check_corpus.py --write -->\n", "<!-- end of table -->\n"
+
+KINDS = ("chat", "notice", "ad", "warning", "talk")
+"""What an honest message is; its file is named after it."""
+
+# Smallest sizes: those of a label's schemes together, or of each scheme, and of each honest kind.
+LABEL_SIZES = dict.fromkeys(("investment", "romance", "shopping", "games", "elder_care"), 700)
+SCHEME_SIZES = {"other_fraud": 250, "related_crime": 150}
+KIND_SIZES = {"chat": 1500, "notice": 1500, "ad": 1500, "warning": 500, "talk": 500}
+PAIRED = 1500  # rows that are one half of a lure and its honest twin
+SEVERAL_LABELS = 1 / 8  # share of lures that carry two labels or more
+EXCERPTS = 1 / 5  # share of conversations among the messages that are not SMS or posts
+SIMILARITY = 0.6  # Jaccard similarity of trigrams from which on two messages are one
+
+MOBILE = re.compile(r"(?<!\d)(?:\+?86[- ]?)?1[3-9]\d(?:[- ]?\d{4}){2}(?!\d)")
+CARD = re.compile(r"(?<![\d*])\d(?:[ -]?\d){14,18}(?![\d*])")
+DOMAIN = re.compile(
+    r"(?<![a-z0-9.-])((?:[a-z0-9_-]+\.)+"
+    r"(?:com|cn|net|org|cc|top|vip|xyz|info|io|me|co|tv|site|shop|club|app|gov|edu|hk|tw|biz|in|la|ru|us|ltd|online|fun))"
+    r"(?![a-z0-9_-]|\.[a-z])",
+    re.IGNORECASE,
+)
+
+
+def luhn(digits: str) -> bool:
+    """Return whether the last digit is the check digit of a bank card (ISO/IEC 7812-1)."""
+    total = 0
+    for place, digit in enumerate(map(int, reversed(digits))):
+        doubled = digit * (1 + place % 2)
+        total += doubled - 9 * (doubled > 9)
+    return total % 10 == 0
+
+
+def free_domain(domain: str) -> bool:
+    """Return whether nobody can own ``domain``.
+
+    Labels with hyphens in places three and four are reserved (RFC 5891, 4.2.3.1; "xn--" alone is in use), and none
+    may begin or end with a hyphen or hold an underscore (RFC 1123, 2.1).
+    """
+    labels = domain.lower().split(".")
+    return any(
+        "_" in label or label.startswith("-") or label.endswith("-") or (label[2:4] == "--" and label[:2] != "xn")
+        for label in labels
+    )
+
+
+def forbidden(text: str) -> Iterator[str]:
+    """Yield what in ``text`` could belong to somebody."""
+    yield from (f"phone number {m.group()}" for m in MOBILE.finditer(text))
+    for match in CARD.finditer(text):
+        digits = re.sub(r"\D", "", match.group())
+        if luhn(digits):
+            yield f"card number {match.group()}"
+    yield from (f"domain {m.group(1)}" for m in DOMAIN.finditer(text) if not free_domain(m.group(1)))
+
+
+def part_of(row: Row) -> str:
+    """Return the label of a lure, or the kind of an honest message (its id begins with it)."""
+    return TAXONOMY.scheme(row.labels[0]).label if row.labels else row.id.split("-")[0]
+
+
+def duplicates(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the pairs of rows of one label that are near-duplicates."""
+    by_label = defaultdict(list)
+    for row in rows:
+        by_label[part_of(row) if row.labels else "legitimate"].append(row)
+    for group in by_label.values():
+        for i, j, similarity in near_duplicates([row.text for row in group], SIMILARITY):
+            yield f"{group[i].id} and {group[j].id} are near-duplicates ({similarity:.2f})"
+
+
+def sizes(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield what is smaller than promised."""
+    labels, schemes = Counter(map(part_of, rows)), Counter(row.labels[0] for row in rows if row.labels)
+    wanted = [(name, labels[name], size) for name, size in {**LABEL_SIZES, **KIND_SIZES}.items()]
+    wanted += [(s.name, schemes[s.name], SCHEME_SIZES[s.label]) for s in TAXONOMY.schemes if s.label in SCHEME_SIZES]
+    lures = [row for row in rows if row.labels]
+    several = sum(len(row.labels) > 1 for row in lures)
+    talk = [row for row in rows if row.channel not in ("sms", "post")]
+    wanted += [
+        ("rows in pairs", sum(row.pair is not None for row in rows), PAIRED),
+        ("lures with several schemes", several, round(len(lures) * SEVERAL_LABELS)),
+        ("conversations", sum(map(is_excerpt, rows)), round(len(talk) * EXCERPTS)),
+    ]
+    yield from (f"{name}: {count}, promised {size}" for name, count, size in wanted if count < size)
+
+
+def is_excerpt(row: Row) -> bool:
+    """Return whether both speakers of a conversation stand in the message."""
+    return (
+        row.channel == "dialogue" or len(re.findall(r"(?:^|[\n】/—\s])[^\s：:]{1,8}[：:]|【\w{1,4}】", row.text)) >= 2
+    )
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the counts as Markdown."""
+    parts: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        parts[row.labels[0] if row.labels else part_of(row)].append(row)
+    lines = [
+        "| label | scheme or kind | messages | "
+        + " | ".join(CHANNELS)
+        + " | median length | scenarios | 4-grams | similar |",
+        "| --- | --- | " + "---: | " * (len(CHANNELS) + 5),
+    ]
+    names = [(s.label, s.name) for s in TAXONOMY.schemes] + [("legitimate", kind) for kind in KINDS]
+    for label, name in names:
+        group = parts[name]
+        texts = [normalize(row.text) for row in group]
+        grams = {text[i : i + 4] for text in texts for i in range(len(text) - 3)}
+        alike = {k for i, j, _ in near_duplicates(texts, 0.4) for k in (i, j)}
+        channels = Counter(row.channel for row in group)
+        lengths = sorted(len(row.text) for row in group)
+        cells = [len(group), *(channels[c] for c in CHANNELS), lengths[len(lengths) // 2] if lengths else 0]
+        cells += [len({row.scenario for row in group}), len(grams)]
+        share = len(alike) / max(1, len(group))
+        lines.append(f"| {label} | {name} | " + " | ".join(f"{cell:,}" for cell in cells) + f" | {share:.1%} |")
+    lures = sum(bool(row.labels) for row in rows)
+    lines += [
+        "",
+        f"{len(rows):,} messages, {lures:,} of them lures; {sum(len(r.labels) > 1 for r in rows):,} lures carry several "
+        f"schemes; {sum(r.pair is not None for r in rows):,} messages stand in pairs of a lure and its honest twin; "
+        f"{sum(map(is_excerpt, rows)):,} are excerpts of conversations. A message is counted under its first scheme. "
+        '"Similar" is the share of messages that have another one of their row with a Jaccard similarity of trigrams of '
+        "0.4 or more: the share of templates.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Print the table and the faults; return 1 if there are any."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="bring the datasheet's table up to date")
+    arguments = parser.parse_args()
+    rows = read_corpus([CORPUS])
+    found = table(rows)
+    print(found)
+    faults = [*sizes(rows), *duplicates(rows)]
+    faults += [f"{row.id}: {what} could belong to somebody" for row in rows for what in forbidden(row.text)]
+    before, _, rest = DATASHEET.read_text("utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    sheet = before + BEGIN + "\n" + found + "\n" + END + after
+    if arguments.write:
+        DATASHEET.write_text(sheet, "utf-8")
+    elif sheet != DATASHEET.read_text("utf-8"):
+        faults.append("corpus/README.md shows another table: run tools/check_corpus.py --write")
+    for fault in faults:
+        print(f"FAULT {fault}", file=sys.stderr)
+    return bool(faults)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
