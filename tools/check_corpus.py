@@ -127,9 +127,7 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         parts[row.labels[0] if row.labels else part_of(row)].append(row)
     lines = [
-        "| label | scheme or kind | messages | "
-        + " | ".join(CHANNELS)
-        + " | median length | scenarios | 4-grams | similar |",
+        f"| label | scheme or kind | messages | {' | '.join(CHANNELS)} | median length | scenarios | 4-grams | similar |",
         "| --- | --- | " + "---: | " * (len(CHANNELS) + 5),
     ]
     names = [(s.label, s.name) for s in TAXONOMY.schemes] + [("legitimate", kind) for kind in KINDS]
@@ -145,14 +143,13 @@ def table(rows: Sequence[Row]) -> str:
         share = len(alike) / max(1, len(group))
         lines.append(f"| {label} | {name} | " + " | ".join(f"{cell:,}" for cell in cells) + f" | {share:.1%} |")
     lures = sum(bool(row.labels) for row in rows)
-    lines += [
-        "",
-        f"{len(rows):,} messages, {lures:,} of them lures; {sum(len(r.labels) > 1 for r in rows):,} lures carry several "
-        f"schemes; {sum(r.pair is not None for r in rows):,} messages stand in pairs of a lure and its honest twin; "
-        f"{sum(map(is_excerpt, rows)):,} are excerpts of conversations. A message is counted under its first scheme. "
-        '"Similar" is the share of messages that have another one of their row with a Jaccard similarity of trigrams of '
-        "0.4 or more: the share of templates.",
-    ]
+    several = sum(len(row.labels) > 1 for row in rows)
+    paired = sum(row.pair is not None for row in rows)
+    lines.append(f"""
+{len(rows):,} messages, {lures:,} of them lures. {several:,} lures carry several schemes; {paired:,} messages
+stand in pairs of a lure and its honest twin; {sum(map(is_excerpt, rows)):,} are excerpts of conversations. A message
+is counted under its first scheme. "Similar" is the share of messages that have another one of their row with a
+Jaccard similarity of trigrams of 0.4 or more: the share of templates.""")
     return "\n".join(lines) + "\n"
 
 
