@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types unit corpus-check model tables clean
+.PHONY: demo test lint types unit corpus-check bench model tables clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
@@ -28,6 +28,11 @@ corpus-check: $(READY)
 # The shipped model, anew from the corpus.
 model: $(READY)
 	$(BIN)/fraudscan train corpus -o models/default
+
+# Speed against peers, growth and memory; writes benchmarks/README.md.
+bench: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(BIN)/python benchmarks/speed.py
 
 # The normaliser's table, anew from Unicode's and OpenCC's data.
 tables: $(READY)

@@ -185,24 +185,28 @@ class Vocabulary:
             node = int(self.prefixes[node])
         return "".join(reversed(characters))
 
-    def match(self, texts: Sequence[str]) -> Matches:
+    def match(self, texts: Sequence[str], sizes: Ints | None = None) -> Matches:
         """Find the longest n-gram that ends at each character of each text.
 
         Args:
             texts: a batch; some ten thousand characters in all make the best use of the caches.
+            sizes: `text_sizes` of them, where the caller has them already.
 
         Raises:
             TypeError: if an item is not a string.
 
         """
-        ends = np.cumsum(text_sizes(texts) + 1) - 1
+        ends = (text_sizes(texts) if sizes is None else sizes).cumsum()
+        ends += np.arange(ends.size)
         ids = self._lookup("\0".join(texts) + "\0")
         ids[ends] = 0  # the separator is known by its place: a NUL in a text is a dropped character
-        dropped = np.flatnonzero(ids == self._width)
+        dropped = (ids == self._width).nonzero()[0]
         if dropped.size:
-            ends -= np.searchsorted(dropped, ends)
-            ids = np.compress(ids != self._width, ids, out=_buffer("kept", ids.size - dropped.size))
-        starts = np.concatenate([[0], ends[:-1] + 1])
+            ends -= dropped.searchsorted(ends)
+            ids = ids.compress(ids != self._width, out=_buffer("kept", ids.size - dropped.size))
+        starts = np.empty_like(ends)
+        starts[0] = 0
+        np.add(ends[:-1], 1, out=starts[1:])
         return Matches(self._follow(ids), starts, ends - starts)
 
     def match_blocks(self, text: str, size: int) -> Iterator[Words]:
@@ -230,7 +234,7 @@ class Vocabulary:
     def _lookup(self, text: str) -> Words:
         """Return the node of each character of ``text``, 0 for strange and ``_width`` for dropped ones, in a buffer."""
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.int32)
-        return np.take(self._ids, codes, out=_buffer("ids", codes.size), mode="clip")
+        return self._ids.take(codes, out=_buffer("ids", codes.size), mode="clip")
 
     def _follow(self, ids: Words) -> Words:
         """Turn characters, given as nodes, into the longest n-grams that end there; works in place.
@@ -253,7 +257,7 @@ class Vocabulary:
     def _find(self, steps: Words) -> tuple[Ints, Words]:
         """Return the indices of the steps that the vocabulary has, and their nodes."""
         slots = self._slots(steps)
-        found = np.flatnonzero(self._step_in.take(slots, mode="clip") == steps)
+        found = (self._step_in.take(slots) == steps).nonzero()[0]
         nodes: Words = self._node_in.take(slots.take(found))
         return found, nodes
 

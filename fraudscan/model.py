@@ -296,31 +296,29 @@ class Scanner:
         np.reciprocal(heads, out=heads)
         heads[1:] *= heads[0]
         out = heads.take(self._columns, axis=0)
-        for column, first, end in self._labels:
-            heads[first:end].max(axis=0, out=out[column])
+        columns, first = self._labels
+        out[columns] = np.maximum.reduceat(heads[: first[-1]], first[:-1], axis=0)
         out[self._honest_column] = 1 - heads[0]
         return np.ascontiguousarray(out.T)
 
     @cached_property
     def _columns(self) -> Ints:
-        """For each name the head that gives its probability; that of a label alone is 0."""
-        heads = {**dict.fromkeys(self.names, 0), **{name: i for i, name in enumerate(self.heads)}}
-        heads |= {x.name: heads[x.schemes[0].name] for x in self.taxonomy.labels if len(x.schemes) == 1}
-        return np.array([heads[name] for name in self.names])
+        """For each name the head that gives its probability; 0 for labels, which `_labels` serves."""
+        return np.array([self.heads.index(name) if name in self.heads else 0 for name in self.names])
+
+    @cached_property
+    def _labels(self) -> tuple[Ints, list[int]]:
+        """The columns of the labels that have schemes, and the heads at which each one's schemes begin (and all end).
+
+        A label is as probable as its likeliest scheme.
+        """
+        labels = [label for label in self.taxonomy.labels if label.schemes]
+        first = [self.heads.index(label.schemes[0].name) for label in labels]
+        return np.array([self.names.index(label.name) for label in labels]), [*first, 1 + len(self.taxonomy.schemes)]
 
     @cached_property
     def _honest_column(self) -> int:
         return self.names.index(self.taxonomy.honest.name)
-
-    @cached_property
-    def _labels(self) -> list[tuple[int, int, int]]:
-        """For each label with several schemes its column and their heads, the likeliest of which it goes by."""
-        found = []
-        for label in self.taxonomy.labels:
-            if len(label.schemes) > 1:
-                first = self.heads.index(label.schemes[0].name)
-                found.append((self.names.index(label.name), first, first + len(label.schemes)))
-        return found
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Return the heads' logits, float64, shape (number of texts, number of heads), for a list of texts."""
@@ -329,35 +327,42 @@ class Scanner:
     def _logits(self, texts: Sequence[str]) -> Floats:
         sums = np.empty((len(self.heads), len(texts)))
         lengths = np.empty(len(texts), dtype=np.int64)
-        sizes = text_sizes(texts) + 1
+        sizes = text_sizes(texts)
         begin = 0
         for end in _cuts(sizes):
             if end - begin == 1 and sizes[begin] > CHUNK:
                 sums[:, begin], lengths[begin] = self._long(texts[begin])
             else:
-                found = self.vocabulary.match(texts[begin:end])
-                sums[:, begin:end], lengths[begin:end] = self._sums(found.nodes, found.starts), found.lengths
+                found = self.vocabulary.match(texts[begin:end], sizes[begin:end])
+                sums[:, begin:end] = self._sums(found.nodes, found.starts, found.lengths)
+                lengths[begin:end] = found.lengths
             begin = end
         sums *= self.scales[:, None]
         sums /= np.sqrt(lengths + SHORT)
         sums += self.biases[:, None]
-        sums[:, lengths == 0] = NOTHING  # a text without a single character says nothing at all
+        if not lengths.all():
+            sums[:, lengths == 0] = NOTHING  # a text without a single character says nothing at all
         return sums
 
     def _long(self, text: str) -> tuple[Ints, int]:
         total, length = np.zeros(len(self.heads), dtype=np.int64), 0
         for nodes in self.vocabulary.match_blocks(text, CHUNK):
             if nodes.size:
-                total += self._sums(nodes, np.zeros(1, dtype=np.int64))[:, 0]
+                total += self._sums(nodes, np.zeros(1, dtype=np.int64), np.array([nodes.size - 1]))[:, 0]
                 length += nodes.size
         return total, length
 
-    def _sums(self, nodes: Words, starts: Ints) -> Ints:
-        """Return the exact sums of the weights of each text's nodes: int64, shape (heads, texts)."""
-        counts = -(np.diff(starts, append=nodes.size) // -PIECE)
-        first = np.cumsum(counts) - counts
-        pieces = np.repeat(starts - PIECE * first, counts)
-        pieces += PIECE * np.arange(pieces.size)
+    def _sums(self, nodes: Words, starts: Ints, lengths: Ints) -> Ints:
+        """Return the exact sums of the weights of each text's nodes: int64, shape (heads, texts).
+
+        A text has ``lengths + 1`` nodes, the last of which may be a separator.
+        """
+        pieces = starts
+        if lengths.max() >= PIECE:
+            counts = lengths // PIECE + 1
+            first = counts.cumsum() - counts
+            pieces = (starts - PIECE * first).repeat(counts)
+            pieces += PIECE * np.arange(pieces.size)
         packed = np.add.reduceat(self._packed.take(nodes, axis=1), pieces, axis=1)
         fields = []
         for _ in range(FIELDS):
@@ -365,7 +370,7 @@ class Scanner:
             fields.append(low)
             packed = (packed - low) >> FIELD_BITS
         sums = np.concatenate(fields)[: len(self.heads)]
-        return sums if pieces.size == starts.size else np.add.reduceat(sums, first, axis=1)
+        return sums if pieces is starts else np.add.reduceat(sums, first, axis=1)
 
     @cached_property
     def _packed(self) -> Ints:
@@ -452,11 +457,11 @@ def _several(texts: Iterable[str]) -> Iterable[str]:
 
 def _cuts(sizes: Ints) -> Iterator[int]:
     """Yield the ends of runs of texts that have at most `CHUNK` characters together (or one text that has more)."""
-    total = np.cumsum(sizes)
-    begin = 0
+    total = (sizes + 1).cumsum()
+    begin = done = 0
     while begin < sizes.size:
-        done = total[begin - 1] if begin else 0
-        begin = max(begin + 1, int(np.searchsorted(total, done + CHUNK, side="right")))
+        begin = max(begin + 1, int(total.searchsorted(done + CHUNK, side="right")))
+        done = total[begin - 1]
         yield begin
 
 

@@ -94,7 +94,7 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     vocabulary = Vocabulary.from_ngrams(_candidates([normalize(row.text) for row in rows], options))
     features = _features(vocabulary, [row.text for row in rows]) @ _closure(vocabulary)
     used = np.where(np.arange(gold.shape[1]) == 0, True, gold[:, :1])  # heads but the first are fitted on lures alone
-    coefficients, biases, held_out = _fit(features, gold, used, list(_folds(rows, options.folds)), options)
+    coefficients, biases, held_out = _fit(features, gold, used, list(folds_of(rows, options.folds)), options)
     scaling = [_calibrate(held_out[used[:, h], h], gold[used[:, h], h]) for h in range(gold.shape[1])]
     slopes, intercepts = np.array(scaling).T
     share = gold[:, 0].mean()
@@ -188,7 +188,8 @@ def _closure(vocabulary: Vocabulary) -> Any:
     return sparse.csr_array((np.ones(row.size), (row, column)), shape=(vocabulary.size, vocabulary.size))
 
 
-def _folds(rows: Sequence[Row], count: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+def folds_of(rows: Sequence[Row], count: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """Yield the row numbers inside and outside of each of ``count`` folds that part no `groups`."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=0)

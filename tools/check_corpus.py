@@ -127,7 +127,7 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         parts[row.labels[0] if row.labels else part_of(row)].append(row)
     lines = [
-        f"| label | scheme or kind | messages | {' | '.join(CHANNELS)} | median length | scenarios | 4-grams | similar |",
+        f"| label | scheme or kind | messages | {' | '.join(CHANNELS)} | median length | plots | 4-grams | similar |",
         "| --- | --- | " + "---: | " * (len(CHANNELS) + 5),
     ]
     names = [(s.label, s.name) for s in TAXONOMY.schemes] + [("legitimate", kind) for kind in KINDS]
