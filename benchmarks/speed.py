@@ -247,7 +247,7 @@ def growth(texts: Sequence[str]) -> dict[str, list[list[float]]]:
 COLD = {
     "numpy": "import numpy",
     "ours": "import fraudscan; fraudscan.classify('到楼下了').label",
-    "(a)": "import sys; sys.path.insert(0, sys.argv[2]); import joblib; joblib.load(sys.argv[1]).predict_proba(['到楼下了'])",
+    "(a)": "import sys, joblib; sys.path.append(sys.argv[2]); joblib.load(sys.argv[1]).predict_proba(['到楼下了'])",
 }
 
 
