@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types unit corpus-check bench model tables clean
+.PHONY: demo test lint types unit corpus-check learning-curve bench model tables clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
@@ -28,6 +28,10 @@ corpus-check: $(READY)
 # The shipped model, anew from the corpus.
 model: $(READY)
 	$(BIN)/fraudscan train corpus -o models/default
+
+# What more of the corpus would bring; needs the evaluation sets in ../shared.
+learning-curve: $(READY)
+	$(BIN)/python tools/learning_curve.py
 
 # Speed against peers, growth and memory; writes benchmarks/README.md.
 bench: $(READY)

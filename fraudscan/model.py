@@ -184,9 +184,9 @@ class Scanner:
         self.vocabulary = vocabulary
         self.thresholds = thresholds
         self.manifest = manifest or {}
-        self.weights = np.array(weights, dtype=np.int16)
-        self.scales = np.array(scales, dtype=np.float64)
-        self.biases = np.array(biases, dtype=np.float64)
+        self.weights = _frozen(weights, np.int16)
+        self.scales = _frozen(scales, np.float64)
+        self.biases = _frozen(biases, np.float64)
         heads = len(self.heads)
         if (
             self.weights.shape != (vocabulary.size, heads)
@@ -447,6 +447,12 @@ def _restore(
     alphabet, steps, seeds, weights, scales, biases = arrays
     vocabulary = Vocabulary(alphabet, steps, seeds)
     return Scanner(taxonomy, vocabulary, weights, scales, biases, thresholds=thresholds, manifest=manifest)
+
+
+def _frozen(values: npt.ArrayLike, dtype: type) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = np.array(values, dtype=dtype)
+    array.setflags(write=False)
+    return array
 
 
 def _several(texts: Iterable[str]) -> Iterable[str]:

@@ -90,6 +90,12 @@ def test_pickled_scanner_scores_the_same(scanner, corpus):
     assert np.array_equal(copy.predict_proba(batch), scanner.predict_proba(batch))
 
 
+def test_arrays_of_a_scanner_cannot_be_changed(scanner):
+    for array in (scanner.weights, scanner.scales, scanner.biases):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+
 def test_threads_share_a_scanner(scanner, corpus):
     batches = [[row.text for row in corpus[i::23]] for i in range(23)]
     expected = [scanner.predict_proba(batch) for batch in batches]
