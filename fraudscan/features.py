@@ -306,7 +306,7 @@ class Vocabulary:
         characters = self.last_characters[self.alphabet.size + 1 :]
         prefixes = self.prefixes[self.alphabet.size + 1 :]
         own = np.arange(self.alphabet.size + 1, self.size)
-        if np.unique(self.alphabet).size != self.alphabet.size or np.unique(self.steps).size != self.steps.size:
+        if not all((np.diff(np.sort(values)) != 0).all() for values in (self.alphabet, self.steps)):
             raise ValueError("a character or an n-gram stands twice in the vocabulary")
         if self.alphabet.size and (self.alphabet.max() >= normalization_table().size or DROPPED in self.alphabet):
             raise ValueError("the vocabulary has a character that is none")

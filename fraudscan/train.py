@@ -68,7 +68,7 @@ class TrainingOptions:
     word_length: int = 6
     min_ngram: int = 3
     min_word: int = 2
-    selection: float = 20.0
+    selection: float = 10.0
     strength: float = 1.0
     prior: float = 0.3
     min_token: int = 10
