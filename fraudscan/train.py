@@ -224,12 +224,10 @@ def _fit(
     ``gold`` and ``used`` have shape (rows, heads): what each head should answer, and which rows it is fitted on.
     """
     from joblib import Parallel
-    from scipy import sparse
 
     rows_with = np.bincount(features.indices, minlength=features.shape[1])
     rarity = np.log(gold.shape[0] / np.maximum(rows_with, 1))
-    select_on = _sorted(sparse.csr_matrix(features @ sparse.diags_array(rarity)))
-    fit_on = _sorted(sparse.csr_matrix(features @ sparse.diags_array(rarity**options.rarity)))
+    select_on, fit_on = _scaled(features, rarity), _scaled(features, rarity**options.rarity)
     held_out = np.zeros(gold.shape)
     everything = np.arange(gold.shape[0])
     with Parallel(n_jobs=options.jobs) as parallel:
@@ -259,6 +257,15 @@ def _fit_rows(  # noqa: PLR0913, PLR0917 - two views of the same rows, and their
     kept = _sorted(fit_on[:, nodes])
     fitted = parallel(delayed(_fit_head)(kept, gold[:, h], used[:, h], options.strength) for h in heads)
     return nodes, np.array([c for c, _ in fitted]).T, np.array([bias for _, bias in fitted])
+
+
+def _scaled(features: Any, factors: Floats) -> Any:
+    """Return the features with each column multiplied by its factor."""
+    from scipy import sparse
+
+    scaled = sparse.csr_matrix(features, copy=True)
+    scaled.data *= factors[scaled.indices]
+    return _sorted(scaled)
 
 
 def _sorted(matrix: Any) -> Any:
