@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fraudscan import __version__, taxonomy
+from fraudscan import TAXONOMY, __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fraudscan.model import Result
+    from fraudscan.taxonomy import Taxonomy
 
 __all__ = ["main"]
 
@@ -44,7 +45,7 @@ def _classify(arguments: argparse.Namespace) -> None:
         if arguments.json:
             print(json.dumps(_as_dict(result), ensure_ascii=False))
         else:
-            _print_result(result)
+            _print_result(result, scanner.taxonomy)
 
 
 def _as_dict(result: Result) -> dict[str, Any]:
@@ -52,20 +53,15 @@ def _as_dict(result: Result) -> dict[str, Any]:
     return {**{name: getattr(result, name) for name in names}, "evidence": [s._asdict() for s in result.explain()]}
 
 
-def _print_result(result: Result) -> None:
-    label = taxonomy.TAXONOMY.label(result.label).zh if result.label in _known() else result.label
+def _print_result(result: Result, taxonomy: Taxonomy) -> None:
     scheme = f" / {result.scheme}" if result.scheme else ""
-    print(f"{result.verdict:6} {result.score:.3f}  {result.label}{scheme} ({label})")
+    print(f"{result.verdict:6} {result.score:.3f}  {result.label}{scheme} ({taxonomy.label(result.label).zh})")
     others = [*result.labels[1:], *(f"aimed at {target}" for target in result.targets)]
     if others:
         print(f"       also: {', '.join(others)}")
     for span in result.explain()[:3]:
         if span.weight > 0:
             print(f"       {span.weight:+.2f}  {span.text}")
-
-
-def _known() -> set[str]:
-    return {label.name for label in taxonomy.TAXONOMY.labels}
 
 
 def _score(arguments: argparse.Namespace) -> None:
@@ -120,13 +116,13 @@ def _print_figures(figures: dict[str, Any]) -> None:
 
 def _labels(arguments: argparse.Namespace) -> None:
     if arguments.json:
-        print(json.dumps(taxonomy.TAXONOMY.to_dict(), ensure_ascii=False, indent=1))
+        print(json.dumps(TAXONOMY.to_dict(), ensure_ascii=False, indent=1))
         return
-    for label in taxonomy.TAXONOMY.labels:
+    for label in TAXONOMY.labels:
         print(f"{label.name}  {label.zh}  {label.about}")
         for scheme in label.schemes:
             print(f"    {scheme.name}  {scheme.official}  {scheme.about}")
-    for target in taxonomy.TAXONOMY.targets:
+    for target in TAXONOMY.targets:
         print(f"target: {target.name}  {target.zh}  {target.about}")
 
 

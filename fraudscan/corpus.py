@@ -28,7 +28,7 @@ CHANNELS = ("sms", "chat", "group", "call", "post", "dialogue")
 
 
 class CorpusError(ValueError):
-    """A labelled file has a fault; the message names the file, the line and the fault."""
+    """Labelled messages have a fault or are too few; the message names the file, the line and the fault."""
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["auc", "evaluate", "f1_table", "label_figures", "thresholds_for"]
 
 FALSE_ALARMS = 0.005
-"""The share of legitimate messages that the flagging threshold lets through (project design, issue "Decisions")."""
+"""The share of legitimate messages that may be flagged: more, and people turn the tool off. A choice of the design."""
 
 RECALL = 0.98
-"""The share of fraud that the review threshold keeps (the same source)."""
+"""The share of fraud that must be at least reviewed. A choice of the design."""
 
 
 def thresholds_for(scores: Floats, fraud: Bools) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fraudscan.corpus import Row, digest, near_duplicates
+from fraudscan.corpus import CorpusError, Row, digest, near_duplicates
 from fraudscan.evaluate import label_figures, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.model import SHORT, WEIGHT_LIMIT, Scanner, Thresholds
@@ -32,19 +32,14 @@ if TYPE_CHECKING:
 
     from fraudscan.model import Floats
 
-__all__ = ["TrainingError", "TrainingOptions", "train"]
-
+__all__ = ["TrainingOptions", "folds_of", "groups", "train"]
 
 LATIN = re.compile("[a-z]+")
 
 
-class TrainingError(ValueError):
-    """The rows cannot be trained on; the message says what is missing."""
-
-
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What can be tuned. The defaults were chosen by grouped cross-validation on the project's corpus.
+    """What can be tuned. The defaults were chosen on held-out folds of the project's corpus, where most are flat.
 
     Attributes:
         order: the longest character n-gram among the candidates.
@@ -86,7 +81,7 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
         options: see `TrainingOptions`.
 
     Raises:
-        TrainingError: if a scheme, a target group or the honest label has fewer messages than there are folds.
+        CorpusError: if a scheme, a target group or the honest label has fewer messages than there are folds.
 
     """
     options = options or TrainingOptions()
@@ -134,9 +129,9 @@ def _gold(rows: Sequence[Row], taxonomy: Taxonomy, folds: int) -> npt.NDArray[np
     ).reshape(len(rows), -1)
     for name, count in zip(["fraud", *names, *groups], gold.sum(axis=0), strict=True):
         if count < folds:
-            raise TrainingError(f"{name!r} has {count} messages; training needs at least {folds} of each")
+            raise CorpusError(f"{name!r} has {count} messages; training needs at least {folds} of each")
     if (~gold[:, 0]).sum() < folds:
-        raise TrainingError(f"there are {(~gold[:, 0]).sum()} legitimate messages; training needs at least {folds}")
+        raise CorpusError(f"there are {(~gold[:, 0]).sum()} legitimate messages; training needs at least {folds}")
     return gold
 
 

@@ -13,7 +13,7 @@ import fraudscan
 from fraudscan.cli import main
 from fraudscan.corpus import CorpusError, digest, near_duplicates, read_corpus
 from fraudscan.model import ModelError, default_folder
-from fraudscan.train import TrainingError, groups, train
+from fraudscan.train import groups, train
 
 
 def folder_bytes(folder):
@@ -47,7 +47,7 @@ def test_folds_never_part_what_belongs_together(small_corpus):
 
 def test_too_few_messages_are_named(corpus):
     rows = [row for row in corpus[::10] if "gambling" not in row.labels]
-    with pytest.raises(TrainingError, match="'gambling' has 0 messages; training needs at least 5"):
+    with pytest.raises(CorpusError, match="'gambling' has 0 messages; training needs at least 5"):
         train(rows)
 
 
