@@ -5,7 +5,7 @@ group answers "if so, is it this one?". A scheme's probability is the product of
 none is more probable than fraud itself. The logit of a head on a text with L kept
 characters is
 
-    bias + scale * (sum of the weights of its matches) / sqrt(L + 20)
+    bias + scale * (sum of the weights of its matches) / sqrt(L + 10)
 
 Weights are integers and so are their sums: nothing is rounded before the scale, and a
 text has the same score alone, in any batch and in any chunk. Three heads are packed into
@@ -48,9 +48,10 @@ __all__ = ["FORMAT_VERSION", "ModelError", "Result", "Scanner", "Thresholds", "l
 FORMAT_VERSION = 1
 """The version of the model folder. A reader takes its own version and all older ones."""
 
-SHORT = 20
+SHORT = 10
 """Added to the length under the root: the few matches of a short text count for less than the bias, so that a text of
-which the model knows little stays what most texts are. Chosen by cross-validation among 0, 10, 20 and 40."""
+which the model knows little stays what most texts are. From 0 to 40 held-out macro-F1 falls by a point, while false
+alarms on short personal messages halve."""
 
 FIELDS = 3
 """How many heads share one 64-bit integer while their weights are added up."""

@@ -44,7 +44,7 @@ class Reference:
             for end in range(start + 1, min(len(text), start + self.longest) + 1):
                 for head, weight in enumerate(self.own.get(text[start:end], ())):
                     sums[head] += weight
-        root = math.sqrt(len(text) + 20)
+        root = math.sqrt(len(text) + 10)
         return [s * scale / root + b for s, scale, b in zip(sums, self.scales, self.biases, strict=True)]
 
     def probabilities(self, text):
