@@ -45,20 +45,7 @@ _scratch = threading.local()
 
 
 def text_sizes(texts: Sequence[str]) -> Ints:
-    """Return the number of characters of each text.
-
-    Raises:
-        TypeError: if an item is not a string.
-
-    """
-    if not set(map(type, texts)) <= {str}:
-        for i, item in enumerate(texts):
-            if not isinstance(item, str):
-                kind = "None" if item is None else f"of type {type(item).__name__}"
-                raise TypeError(
-                    f"texts[{i}] is {kind}, not a string: leave out missing values, and decode bytes first "
-                    "(data.decode('gb18030'), say)"
-                )
+    """Return the number of characters of each text."""
     return np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
 
 
@@ -77,8 +64,8 @@ class Matches:
 
     Attributes:
         nodes: for each kept character of each text, the longest n-gram that ends there, as a vocabulary node
-            (0 = none); after each text stands one separator, a 0. A view of a buffer of this thread: it is
-            overwritten by the thread's next call.
+            (0 = none); after each text stands one separator, a 0. It may be a view of a buffer of this thread: use it
+            before the thread's next call.
         starts: where each text begins in ``nodes``.
         lengths: the number of kept characters of each text, the separator not counted.
 
@@ -193,18 +180,16 @@ class Vocabulary:
             texts: a batch; some ten thousand characters in all make the best use of the caches.
             sizes: `text_sizes` of them, where the caller has them already.
 
-        Raises:
-            TypeError: if an item is not a string.
-
         """
         ends = (text_sizes(texts) if sizes is None else sizes).cumsum()
         ends += np.arange(ends.size)
         ids = self._lookup("\0".join(texts) + "\0")
         ids[ends] = 0  # the separator is known by its place: a NUL in a text is a dropped character
-        dropped = (ids == self._width).nonzero()[0]
+        kept = ids != self._width
+        dropped = (~kept).nonzero()[0]
         if dropped.size:
             ends -= dropped.searchsorted(ends)
-            ids = ids.compress(ids != self._width, out=_buffer("kept", ids.size - dropped.size))
+            ids = ids[kept]
         starts = np.empty_like(ends)
         starts[0] = 0
         np.add(ends[:-1], 1, out=starts[1:])

@@ -238,10 +238,7 @@ class Scanner:
             TypeError: if ``texts`` is a string itself or one of its items is none.
 
         """
-        source = iter(_several(texts))
-        return itertools.chain.from_iterable(
-            self._results(group) for group in iter(lambda: list(itertools.islice(source, GROUP)), [])
-        )
+        return itertools.chain.from_iterable(map(self._results, _groups(texts)))
 
     def predict_proba(self, texts: Iterable[str]) -> Single:
         """Return the probabilities of texts.
@@ -253,8 +250,7 @@ class Scanner:
             TypeError: if ``texts`` is a string itself or one of its items is none.
 
         """
-        source = iter(_several(texts))
-        parts = [self._probabilities(group) for group in iter(lambda: list(itertools.islice(source, GROUP)), [])]
+        parts = [self._probabilities(group) for group in _groups(texts)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.names)), dtype=np.float32)
 
     def decide(self, texts: Sequence[str]) -> Decisions:
@@ -456,10 +452,26 @@ def _frozen(values: npt.ArrayLike, dtype: type) -> npt.NDArray[Any]:
     return array
 
 
-def _several(texts: Iterable[str]) -> Iterable[str]:
+def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Return the texts in lists of `GROUP`; refuse what is no iterable of strings, a single string first of all."""
     if isinstance(texts, (str, bytes)):
         raise TypeError(f"texts is one {type(texts).__name__}, not several texts: pass a list, [text]")
-    return texts
+
+    def checked() -> Iterator[list[str]]:
+        source, start = iter(texts), 0
+        while group := list(itertools.islice(source, GROUP)):
+            if set(map(type, group)) != {str}:
+                for index, item in enumerate(group, start):
+                    if not isinstance(item, str):
+                        kind = "None" if item is None else f"of type {type(item).__name__}"
+                        raise TypeError(
+                            f"texts[{index}] is {kind}, not a string: leave out missing values, and decode bytes "
+                            "first (data.decode('gb18030'), say)"
+                        )
+            yield group
+            start += len(group)
+
+    return checked()
 
 
 def _cuts(sizes: Ints) -> Iterator[int]:

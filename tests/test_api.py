@@ -84,11 +84,13 @@ def test_classify_refuses_what_is_no_text(scanner, text):
         fraudscan.classify(text)
 
 
-@pytest.mark.parametrize("item", [None, b"abc", 3])
+@pytest.mark.parametrize("item", [None, b"abc", 3, b"x" * 100_000, ["a"]], ids=["None", "bytes", "int", "long", "list"])
 def test_items_that_are_no_text_are_named(scanner, item):
     for call in (scanner.predict_proba, lambda texts: list(scanner.classify_many(texts))):
         with pytest.raises(TypeError, match=r"texts\[2\] is .*decode bytes first"):
             call(["a", "b", item])
+        with pytest.raises(TypeError, match=r"texts\[5000\] is "):
+            call(["a"] * 5000 + [item])
 
 
 @pytest.mark.parametrize("texts", ["一句话", b"abc"])
