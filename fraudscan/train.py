@@ -61,8 +61,8 @@ class TrainingOptions:
 
     order: int = 3
     word_length: int = 6
-    min_ngram: int = 3
-    min_word: int = 2
+    min_ngram: int = 5
+    min_word: int = 3
     selection: float = 10.0
     strength: float = 1.0
     prior: float = 0.3
