@@ -65,6 +65,11 @@ PIECE = 128
 WEIGHT_LIMIT = (1 << FIELD_BITS - 1) // PIECE - 1
 """The largest weight: `PIECE` of them cannot overflow a field."""
 
+HALF = 1 << FIELD_BITS - 1
+SHIFTS = (FIELD_BITS * np.arange(FIELDS)).reshape(-1, 1, 1)
+OFFSET = int((HALF << SHIFTS).sum())
+"""Added to packed sums so that no field is negative and each can be cut out by itself."""
+
 CHUNK = 1 << 16
 """Characters scored at a time: its arrays stay in the caches, and the calls are worth their cost."""
 
@@ -361,12 +366,11 @@ class Scanner:
             pieces = (starts - PIECE * first).repeat(counts)
             pieces += PIECE * np.arange(pieces.size)
         packed = np.add.reduceat(self._packed.take(nodes, axis=1), pieces, axis=1)
-        fields = []
-        for _ in range(FIELDS):
-            low = packed << (64 - FIELD_BITS) >> (64 - FIELD_BITS)  # the shift back copies the sign
-            fields.append(low)
-            packed = (packed - low) >> FIELD_BITS
-        sums = np.concatenate(fields)[: len(self.heads)]
+        packed += OFFSET
+        fields = packed >> SHIFTS
+        fields &= 2 * HALF - 1
+        fields -= HALF
+        sums: Ints = fields.reshape(-1, pieces.size)[: len(self.heads)]
         return sums if pieces is starts else np.add.reduceat(sums, first, axis=1)
 
     @cached_property
@@ -476,6 +480,9 @@ def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
 
 def _cuts(sizes: Ints) -> Iterator[int]:
     """Yield the ends of runs of texts that have at most `CHUNK` characters together (or one text that has more)."""
+    if sizes.size and int(sizes.sum()) + sizes.size <= CHUNK:
+        yield sizes.size
+        return
     total = (sizes + 1).cumsum()
     begin = done = 0
     while begin < sizes.size:
