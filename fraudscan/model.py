@@ -9,7 +9,7 @@ characters is
 
 Weights are integers and so are their sums: nothing is rounded before the scale, and a
 text has the same score alone, in any batch and in any chunk. Three heads are packed into
-each 64-bit integer, which makes NumPy alone as fast as a sparse matrix product of SciPy's.
+each 64-bit integer, which makes NumPy alone nearly as fast as a sparse product of SciPy's.
 """
 
 from __future__ import annotations
