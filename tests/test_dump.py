@@ -108,14 +108,15 @@ def test_rows_that_cannot_be_read_are_kept_aside(tmp_path, capsys):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     good = json.dumps({"text": PLAIN}).encode()
     bad = [b"{", b"[1]", b'{"text": null}', b'{"text": 5}', b'{"id": 1}', b'{"text": "\xff"}', b"[" * 100_000]
+    bad.append(b'{"text": "\xed\xa0\xbd"}')  # a surrogate in the bytes themselves
     source.write_bytes(b"\n".join([good, *bad, good]))
     assert score(source, "-o", out) == 0
     assert len(rows_of(out)) == 2
     rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
-    assert [row["line"] for row in rejects] == [2, 3, 4, 5, 6, 7, 8]
+    assert [row["line"] for row in rejects] == [2, 3, 4, 5, 6, 7, 8, 9]
     assert rejects[5]["raw"] == '{"text": "\\xff"}'
     assert {row["source"] for row in rejects} == {str(source)}
-    assert "2 rows scored, 7 rejected" in capsys.readouterr().err
+    assert "2 rows scored, 8 rejected" in capsys.readouterr().err
 
 
 def test_csv_rows_that_cannot_be_read_are_kept_aside(tmp_path):
@@ -138,6 +139,30 @@ def test_dump_without_a_text_column(tmp_path, capsys, name):
     assert score(source, "-o", tmp_path / "out", "--text", "wards") == 2
     assert "no column is called 'wards'" in capsys.readouterr().err
     assert score(source, "-o", tmp_path / "out", "--text", "words") == 0
+
+
+def test_text_column_is_looked_for_in_the_first_row_that_can_be_read(tmp_path, capsys):
+    source = tmp_path / "in.jsonl"
+    source.write_text('\n{\n{"id": 1, "words": "x"}\n', "utf-8")
+    assert score(source, "-o", tmp_path / "out", "--text", "wards") == 2
+    assert "has the columns: id, words" in capsys.readouterr().err
+
+
+def test_columns_of_one_name_are_kept_or_refused(tmp_path, capsys):
+    source = tmp_path / "in.csv"
+    source.write_text(f"text,k,k\n{PLAIN},1,2\n", "utf-8")
+    assert score(source, "-o", tmp_path / "out.csv") == 0
+    assert (tmp_path / "out.csv").read_text("utf-8").splitlines()[1].startswith(f"{PLAIN},1,2,")
+    assert score(source, "-o", tmp_path / "out.jsonl") == 2
+    assert "two columns are called 'k'" in capsys.readouterr().err
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_scored_dump_keeps_large_integers(tmp_path):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"id": 12345678901234567890123, "text": "x", "fraud_score": 1}', "utf-8")
+    assert score(source, "-o", out) == 0
+    assert rows_of(out)[0]["id"] == 12345678901234567890123
 
 
 def test_targets_are_not_overwritten_unasked(tmp_path, capsys):

@@ -160,5 +160,5 @@ class _Rejects:
 
     def write(self, source: str, row: Reject) -> None:
         if self._file is None:
-            self._file = self._path.open("w", encoding="utf-8") if self._path else sys.stderr
+            self._file = self._path.open("w", encoding="utf-8", errors="backslashreplace") if self._path else sys.stderr
         self._file.write(json.dumps({"source": source, **row._asdict()}, ensure_ascii=False) + "\n")

@@ -11,7 +11,7 @@ import io
 import itertools
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ class DumpError(Exception):
 class Record(NamedTuple):
     """A row with a text. ``raw`` is what the writer needs to give the row back."""
 
-    line: int
     text: str
     raw: Any
 
@@ -55,23 +54,6 @@ class Reject(NamedTuple):
     line: int
     reason: str
     raw: str
-
-
-def _loads(data: bytes) -> Any:
-    return json.loads(data)
-
-
-try:
-    import orjson
-except ImportError:
-    pass
-else:
-
-    def _loads(data: bytes) -> Any:
-        try:
-            return orjson.loads(data)
-        except orjson.JSONDecodeError:  # orjson is stricter: NaN, lone surrogates, large integers
-            return json.loads(data)
 
 
 def find_text_column(columns: Sequence[str], named: str | None, source: str) -> str:
@@ -97,6 +79,7 @@ class JsonLinesReader:
     source: str
     text: str | None
     columns: frozenset[str] = frozenset()
+    _found: bool = field(default=False, init=False)
 
     def __iter__(self) -> Iterator[Record | Reject]:
         """Yield the rows in order."""
@@ -107,23 +90,24 @@ class JsonLinesReader:
 
     def _row(self, line: int, raw: bytes) -> Record | Reject:
         try:
-            row = _loads(raw)
+            row = json.loads(raw.decode())  # decoded here, since json would guess at UTF-16 and let surrogates pass
         except UnicodeDecodeError:
             return Reject(line, "not UTF-8", raw.decode("utf-8", "backslashreplace"))
         except (ValueError, RecursionError):
-            return Reject(line, "not JSON", raw.decode("utf-8", "backslashreplace"))
+            return Reject(line, "not JSON", raw.decode())
         if not isinstance(row, dict):
-            return Reject(line, "not a JSON object", raw.decode("utf-8", "backslashreplace"))
-        if self.text is None or (line == 1 and self.text not in row):
+            return Reject(line, "not a JSON object", raw.decode())
+        if not self._found:
             self.text = find_text_column(list(row), self.text, self.source)
+            self._found = True
         text = row.get(self.text)
         if not isinstance(text, str):
             reason = f"{self.text!r} is missing" if text is None else f"{self.text!r} is not a text"
-            return Reject(line, reason, raw.decode("utf-8", "backslashreplace"))
+            return Reject(line, reason, raw.decode())
         if self.columns.isdisjoint(row):
-            return Record(line, text, raw)
+            return Record(text, raw)
         rest = {key: value for key, value in row.items() if key not in self.columns}
-        return Record(line, text, json.dumps(rest, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        return Record(text, json.dumps(rest, ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
 @dataclass
@@ -169,7 +153,7 @@ class CsvReader:
             "".join(row).encode()
         except UnicodeEncodeError:
             return Reject(line, "not UTF-8", json.dumps(row, ensure_ascii=True))
-        return Record(line, row[self._at], row if len(self.kept) == len(row) else [row[i] for i in self.kept])
+        return Record(row[self._at], row if len(self.kept) == len(row) else [row[i] for i in self.kept])
 
 
 @dataclass
@@ -192,7 +176,7 @@ class LinesReader:
                 yield Reject(line, "not UTF-8", raw.decode("utf-8", "backslashreplace"))
             else:
                 if text.strip():
-                    yield Record(line, text, text)
+                    yield Record(text, text)
 
 
 Reader = JsonLinesReader | CsvReader | LinesReader

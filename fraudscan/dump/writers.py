@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fraudscan.dump.readers import CsvReader, DumpError, LinesReader
 
@@ -25,9 +25,10 @@ DIGITS = 6
 class JsonLinesWriter:
     """JSON lines; lists stay lists."""
 
-    name: ClassVar[str] = "jsonl"
-
     def __init__(self, file: BinaryIO, reader: Reader, names: Sequence[str], *, proba: bool) -> None:
+        header = reader.header if isinstance(reader, CsvReader) else []
+        if twice := [name for i, name in enumerate(header) if name in header[:i]]:
+            raise DumpError(f"two columns are called {twice[0]!r}, which JSON cannot hold: write a .csv file")
         self._file = file
         self._reader = reader
         self._names = [f"fraud_p_{name}" for name in names] if proba else []
@@ -69,8 +70,6 @@ class JsonLinesWriter:
 
 class CsvWriter:
     """Delimited values with the input's delimiter (comma for plain lines); lists are joined by ``|``."""
-
-    name: ClassVar[str] = "csv"
 
     def __init__(self, file: BinaryIO, reader: Reader, names: Sequence[str], *, proba: bool) -> None:
         if isinstance(reader, CsvReader):
