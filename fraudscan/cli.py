@@ -13,7 +13,7 @@ from fraudscan import TAXONOMY, __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fraudscan.model import Result
+    from fraudscan.model import Result, Scanner
     from fraudscan.taxonomy import Taxonomy
 
 __all__ = ["main"]
@@ -55,7 +55,9 @@ def _as_dict(result: Result) -> dict[str, Any]:
 
 def _print_result(result: Result, taxonomy: Taxonomy) -> None:
     scheme = f" / {result.scheme}" if result.scheme else ""
-    print(f"{result.verdict:6} {result.score:.3f}  {result.label}{scheme} ({taxonomy.label(result.label).zh})")
+    name = taxonomy.label(result.label).zh
+    name = f"{scheme} ({name})" if name != result.label else ""  # a user's label has one name only
+    print(f"{result.verdict:6} {result.score:.3f}  {result.label}{name}")
     others = [*result.labels[1:], *(f"aimed at {target}" for target in result.targets)]
     if others:
         print(f"       also: {', '.join(others)}")
@@ -84,22 +86,93 @@ def _score(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    from fraudscan.corpus import read_corpus
-    from fraudscan.train import train
-
-    scanner = train(read_corpus(arguments.corpus))
+    scanner = _train_own(arguments) if _is_own(arguments) else _train_corpus(arguments)
     scanner.save(arguments.output)
     _print_figures(scanner.manifest["figures"])
     print(f"{arguments.output}: {len(scanner.vocabulary):,} n-grams, {len(scanner.heads)} heads")
 
 
+def _is_own(arguments: argparse.Namespace) -> bool:
+    """Tell a user's own files from those in the corpus's format."""
+    named = arguments.text or arguments.label or arguments.legitimate is not None
+    paths = [path.lower() for path in (getattr(arguments, "corpus", None) or arguments.labelled)]
+    return bool(named) or any(path.endswith((".csv", ".tsv")) for path in paths)
+
+
+def _train_corpus(arguments: argparse.Namespace) -> Scanner:
+    from fraudscan.corpus import CorpusError, read_corpus
+    from fraudscan.train import train
+
+    if arguments.with_default_corpus is not None:
+        raise CorpusError(
+            "--with-default-corpus goes with messages of your own: name their columns, --text and --label"
+        )
+    return train(read_corpus(arguments.corpus))
+
+
+def _train_own(arguments: argparse.Namespace) -> Scanner:
+    from fraudscan.corpus import default_corpus, read_corpus
+    from fraudscan.custom import train_custom
+    from fraudscan.labelled import add_to_corpus, read_labelled
+    from fraudscan.model import load
+    from fraudscan.train import train
+
+    found = read_labelled(arguments.corpus, arguments.text, arguments.label, arguments.legitimate)
+    _print_skipped(found.skipped)
+    if arguments.with_default_corpus is not None:
+        corpus = read_corpus([arguments.with_default_corpus or default_corpus()])
+        return train(*add_to_corpus(found, corpus, load()))
+    if found.taxonomy.honest is None:
+        _warn("no label stands for legitimate messages, so every message will score 1; name one with --legitimate")
+    elif arguments.legitimate is None:
+        _warn(f"{found.taxonomy.honest.name!r} is taken for legitimate; --legitimate names another label, or '' none")
+    scanner = train_custom(found.rows, found.taxonomy)
+    _print_doubts(scanner.manifest["figures"])
+    return scanner
+
+
+def _warn(sentence: str) -> None:
+    print(f"fraudscan: {sentence}", file=sys.stderr)
+
+
+def _print_skipped(skipped: Sequence[str]) -> None:
+    if skipped:
+        more = f" and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
+        _warn(f"{len(skipped):,} rows were left out: {'; '.join(skipped[:3])}{more}")
+
+
+def _print_doubts(figures: dict[str, Any]) -> None:
+    """Print what in a user's labels looks wrong."""
+    alike = figures["resembling"]
+    if alike["pairs"]:
+        (a, b), *_ = alike["examples"]
+        _warn(
+            f"{alike['pairs']:,} pairs of messages resemble each other and have different labels, such as "
+            f"{a['row']} ({a['label']}) and {b['row']} ({b['label']})"
+        )
+    for pair in figures["confused"]:
+        if pair["share"] >= 0.1:
+            first, second = pair["labels"]
+            _warn(
+                f"{first!r} and {second!r} are taken for each other in {pair['messages']:,} messages, "
+                f"{pair['share']:.0%} of the smaller label: does the text alone tell them apart?"
+            )
+
+
 def _evaluate(arguments: argparse.Namespace) -> None:
     from fraudscan.corpus import read_corpus
     from fraudscan.evaluate import evaluate
+    from fraudscan.labelled import match_names, read_labelled
     from fraudscan.model import load
 
     scanner = load(arguments.model)
-    figures = evaluate(scanner, read_corpus(arguments.labelled, scanner.taxonomy))
+    if _is_own(arguments):
+        found = read_labelled(arguments.labelled, arguments.text, arguments.label, arguments.legitimate)
+        _print_skipped(found.skipped)
+        rows = match_names(found, scanner.taxonomy)
+    else:
+        rows = read_corpus(arguments.labelled, scanner.taxonomy)
+    figures = evaluate(scanner, rows)
     if arguments.json:
         print(json.dumps(figures, ensure_ascii=False, indent=1))
     else:
@@ -111,7 +184,7 @@ def _print_figures(figures: dict[str, Any]) -> None:
     for name, row in figures["labels"].items():
         print(f"{name:16}{row['precision']:10.3f}{row['recall']:8.3f}{row['f1']:8.3f}{row['n']:7}")
     names = ("messages", "macro_f1", "auc", "recall", "false_alarms")
-    print(", ".join(f"{name} {figures[name]}" for name in names))
+    print(", ".join(f"{name} {figures[name]}" for name in names if figures[name] is not None))
 
 
 def _labels(arguments: argparse.Namespace) -> None:
@@ -153,13 +226,27 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--force", action="store_true", help="replace OUT if it exists")
     model(sub)
 
-    sub = command("train", _train, "Train a model on labelled messages.")
-    sub.add_argument("corpus", nargs="+", metavar="CORPUS", help="JSON lines, or folders of them")
+    def own(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--text", metavar="COLUMN", help="own files: the column with the text (default: by its name)")
+        sub.add_argument("--label", metavar="COLUMN", help="own files: the column with the labels, joined by |")
+        sub.add_argument("--legitimate", metavar="NAME", help="own files: the label of honest messages; '' for none")
+
+    sub = command("train", _train, "Train a model on labelled messages, the corpus's or your own.")
+    sub.add_argument("corpus", nargs="+", metavar="CORPUS", help="the corpus's JSON lines, or own CSV or JSON lines")
     sub.add_argument("-o", "--output", required=True, metavar="MODEL", help="the model folder to write")
+    sub.add_argument(
+        "--with-default-corpus",
+        nargs="?",
+        const="",
+        metavar="FOLDER",
+        help="own files: train on this project's corpus as well (FOLDER: where it is, default: in the checkout)",
+    )
+    own(sub)
 
     sub = command("evaluate", _evaluate, "Measure a model on labelled messages.")
-    sub.add_argument("labelled", nargs="+", metavar="LABELLED", help="JSON lines, or folders of them")
+    sub.add_argument("labelled", nargs="+", metavar="LABELLED", help="the same files as for train")
     sub.add_argument("--json", action="store_true", help="print the figures as JSON")
+    own(sub)
     model(sub)
 
     sub = command("labels", _labels, "Print the labels, schemes and target groups.")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["CHANNELS", "CorpusError", "Row", "digest", "near_duplicates", "read_corpus"]
+__all__ = ["CHANNELS", "CorpusError", "Row", "default_corpus", "digest", "near_duplicates", "read_corpus"]
 
 CHANNELS = ("sms", "chat", "group", "call", "post", "dialogue")
 
@@ -65,6 +65,22 @@ def read_corpus(paths: Iterable[str | os.PathLike[str]], taxonomy: Taxonomy = TA
     if not rows:
         raise CorpusError(f"no messages in {', '.join(map(str, paths))}: expected *.jsonl with one message a line")
     return rows
+
+
+def default_corpus() -> Path:
+    """Return the folder of the project's corpus.
+
+    Raises:
+        CorpusError: where it is not, as in an installed package.
+
+    """
+    folder = Path(__file__).resolve().parent.parent / "corpus"
+    if not (folder / "README.md").is_file():
+        raise CorpusError(
+            "the installed package has no corpus: get the folder corpus/ from the source code of this version and "
+            "name it: --with-default-corpus FOLDER"
+        )
+    return folder
 
 
 def digest(rows: Sequence[Row]) -> str:

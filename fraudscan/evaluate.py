@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Bools = npt.NDArray[np.bool_]
 
-__all__ = ["auc", "evaluate", "f1_table", "label_figures", "thresholds_for"]
+__all__ = ["auc", "evaluate", "f1_table", "figures_of", "label_figures", "thresholds_for"]
 
 FALSE_ALARMS = 0.005
 """The share of legitimate messages that may be flagged: more, and people turn the tool off. A choice of the design."""
@@ -84,21 +84,32 @@ def label_figures(
     """
     schemes = taxonomy.schemes
     names = [label.name for label in taxonomy.labels]
-    honest = taxonomy.honest.name
+    honest = taxonomy.honest.name if taxonomy.honest else ""
     right = [{s.label for s, yes in zip(schemes, row[1:], strict=False) if yes} or {honest} for row in gold]
     best = probabilities[:, 1 : 1 + len(schemes)].argmax(axis=1)
     predicted = [schemes[b].label if p >= 0.5 else honest for b, p in zip(best, probabilities[:, 0], strict=True)]
-    return _figures(right, predicted, probabilities[:, 0], thresholds, names, honest)
+    return figures_of(right, predicted, probabilities[:, 0], thresholds, names, honest)
 
 
-def _figures(  # noqa: PLR0913, PLR0917 - what both ways of evaluating have in common
+def figures_of(  # noqa: PLR0913, PLR0917 - what both ways of evaluating have in common
     gold: Sequence[set[str]],
     predicted: Sequence[str],
     scores: Floats,
     thresholds: tuple[float, float],
     names: Sequence[str],
-    honest: str,
+    honest: str | None,
 ) -> dict[str, Any]:
+    """Return the figures of predictions, rounded.
+
+    Args:
+        gold: the labels of each message.
+        predicted: the label predicted for each.
+        scores: shape (messages,): the probabilities that they are not legitimate.
+        thresholds: flag and review.
+        names: all labels, in the order of the table.
+        honest: the one that is legitimate, if there is one.
+
+    """
     fraud = np.array([honest not in right for right in gold], dtype=bool)
     table = f1_table(gold, predicted, names)
     present = [row["f1"] for row in table.values() if row["n"]]
@@ -110,7 +121,7 @@ def _figures(  # noqa: PLR0913, PLR0917 - what both ways of evaluating have in c
     return {
         "messages": len(gold),
         "macro_f1": round(float(np.mean(present)), 4),
-        "auc": round(auc(scores, fraud), 4),
+        "auc": round(auc(scores, fraud), 4) if honest else None,
         "recall": share(scores >= 0.5, fraud),
         "false_alarms": share(scores >= 0.5, ~fraud),
         "flag": {"recall": share(flagged, fraud), "false_alarms": share(flagged, ~fraud)},
@@ -123,8 +134,8 @@ def evaluate(scanner: Scanner, rows: Sequence[Row]) -> dict[str, Any]:
     """Score labelled rows and return their figures: macro-F1, AUC, recall and false alarms, and a table by label."""
     found = scanner.decide([row.text for row in rows])
     taxonomy = scanner.taxonomy
-    honest = taxonomy.honest.name
-    gold = [{taxonomy.scheme(name).label for name in row.labels} or {honest} for row in rows]
+    honest = taxonomy.honest.name if taxonomy.honest else None
+    gold = [{taxonomy.scheme(name).label for name in row.labels} or {honest or ""} for row in rows]
     thresholds = (scanner.thresholds.flag, scanner.thresholds.review)
     names = [label.name for label in taxonomy.labels]
-    return _figures(gold, found.label, np.array(found.score), thresholds, names, honest)
+    return figures_of(gold, found.label, np.array(found.score), thresholds, names, honest)

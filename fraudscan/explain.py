@@ -4,7 +4,8 @@ Every n-gram's weight is spread evenly over its characters; neighbouring charact
 that pull the same way form a span. For a pretence the weights are those of two heads,
 "not legitimate" and its most probable scheme: the weights of all spans and the two
 biases add up to the sum of the two logits. For the honest label they are those of "not
-legitimate", with the signs turned round.
+legitimate", with the signs turned round. In a model of a user's own labels they are those
+of the label's head.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from fraudscan.model import SHORT
 
 if TYPE_CHECKING:
-    from fraudscan.model import Scanner
+    from fraudscan.model import Floats, Scanner
 
 __all__ = ["Span", "explain"]
 
@@ -44,12 +45,7 @@ def explain(scanner: Scanner, text: str, label: str) -> list[Span]:
 
     """
     vocabulary = scanner.vocabulary
-    logits = scanner.logits([text])[0]
-    schemes = [scanner.heads.index(scheme.name) for scheme in scanner.taxonomy.label(label).schemes]
-    share_of = np.zeros(len(scanner.heads))  # what one unit of each head's weight counts here
-    share_of[0] = 1 if schemes else -1
-    if schemes:
-        share_of[max(schemes, key=lambda head: logits[head])] = 1
+    share_of = _shares(scanner, text, label)
     kept, nodes = vocabulary.locate(text)
     weights = scanner.weights @ (share_of * scanner.scales)
     each = np.zeros(kept.size)
@@ -71,3 +67,17 @@ def explain(scanner: Scanner, text: str, label: str) -> list[Span]:
             start, end = int(kept[part[0]]), int(kept[part[-1]]) + 1
             spans.append(Span(start, end, text[start:end], label, float(each[part].sum())))
     return sorted(spans, key=lambda span: (-span.weight, span.start))
+
+
+def _shares(scanner: Scanner, text: str, label: str) -> Floats:
+    """Return what one unit of each head's weight counts for ``label``."""
+    schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
+    shares = np.zeros(len(scanner.heads))
+    if scanner.taxonomy.task != "fraud":
+        shares[scanner.heads.index(label)] = 1
+        return shares
+    shares[0] = 1 if schemes else -1
+    if schemes:
+        logits = scanner.logits([text])[0]
+        shares[max(map(scanner.heads.index, schemes), key=lambda head: logits[head])] = 1
+    return shares

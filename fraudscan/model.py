@@ -2,7 +2,9 @@
 
 The first head answers "is this not legitimate?"; one for each scheme and each target
 group answers "if so, is it this one?". A scheme's probability is the product of both, so
-none is more probable than fraud itself. The logit of a head on a text with L kept
+none is more probable than fraud itself. A model of a user's own labels has a head for each
+label instead: they share one probability where a message has exactly one label, and are
+independent where it may have several (`Taxonomy.task`). The logit of a head on a text with L kept
 characters is
 
     bias + scale * (sum of the weights of its matches) / sqrt(L + 10)
@@ -20,13 +22,13 @@ import itertools
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraudscan.decisions import Decider, Decisions, Thresholds
 from fraudscan.features import Vocabulary, text_sizes
 from fraudscan.normalize import NORMALIZATION_VERSION
 from fraudscan.taxonomy import Taxonomy
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Single = npt.NDArray[np.float32]
 
-__all__ = ["FORMAT_VERSION", "ModelError", "Result", "Scanner", "Thresholds", "load"]
+__all__ = ["FORMAT_VERSION", "Decisions", "ModelError", "Result", "Scanner", "Thresholds", "load"]
 
 FORMAT_VERSION = 1
 """The version of the model folder. A reader takes its own version and all older ones."""
@@ -76,30 +78,11 @@ CHUNK = 1 << 16
 GROUP = 1 << 12
 """Texts taken from an iterable at a time."""
 
-VERDICTS = np.array(["clear", "review", "flag"], dtype=object)
-
 ARRAYS = ("alphabet", "steps", "seeds", "weights", "scales", "biases")
 
 
 class ModelError(Exception):
     """A model folder is missing, damaged, or of a version that this package does not read."""
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """From which score on a text is flagged, and from which one it is worth a look.
-
-    Raises:
-        ValueError: unless ``0 <= review <= flag <= 1``.
-
-    """
-
-    flag: float
-    review: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.review <= self.flag <= 1:
-            raise ValueError(f"thresholds need 0 <= review <= flag <= 1, not review={self.review}, flag={self.flag}")
 
 
 class Result:
@@ -108,10 +91,10 @@ class Result:
     Attributes:
         text: the text.
         label: the most probable label: the honest one where ``score`` is below one half, else the pretence with the
-            highest probability.
+            highest probability. Of a user's own classes the most probable one.
         scheme: the label's most probable scheme; ``None`` for honest texts.
         labels: every label with a probability of at least one half, ``label`` first.
-        score: the calibrated probability that the text is not legitimate.
+        score: the calibrated probability that the text is not legitimate; 1 where no label of the model is.
         verdict: ``"flag"``, ``"review"`` or ``"clear"``, by the scanner's thresholds.
         targets: the groups at whom the text is aimed.
 
@@ -145,19 +128,6 @@ class Result:
     def __repr__(self) -> str:
         text = self.text if len(self.text) <= 40 else self.text[:39] + "…"
         return f"Result({text!r}, label={self.label!r}, scheme={self.scheme!r}, score={self.score:.3f})"
-
-
-@dataclass(frozen=True)
-class Decisions:
-    """Columns of decisions, one entry a text: what `Result` holds, for those who want no objects."""
-
-    label: list[str]
-    scheme: list[str | None]
-    labels: list[tuple[str, ...]]
-    score: list[float]
-    verdict: list[str]
-    targets: list[tuple[str, ...]]
-    probabilities: Single
 
 
 class Scanner:
@@ -210,7 +180,12 @@ class Scanner:
 
     @cached_property
     def heads(self) -> tuple[str, ...]:
-        """The heads: "fraud" stands for "not legitimate", then come schemes and target groups, given fraud."""
+        """The heads: "fraud" stands for "not legitimate", then come schemes and target groups, given fraud.
+
+        For other tasks than "fraud" each label has one head, the honest one as well.
+        """
+        if self.taxonomy.task != "fraud":
+            return tuple(label.name for label in self.taxonomy.labels)
         schemes = tuple(scheme.name for scheme in self.taxonomy.schemes)
         return ("fraud", *schemes, *(target.name for target in self.taxonomy.targets))
 
@@ -260,29 +235,32 @@ class Scanner:
 
     def decide(self, texts: Sequence[str]) -> Decisions:
         """Score a list of texts into columns."""
-        probabilities = self._probabilities(texts)
-        score = 1 - probabilities[:, self._honest_column].astype(np.float64)
-        honest = self.taxonomy.honest.name
-        found = Decisions(
-            label=[honest] * len(texts),
-            scheme=[None] * len(texts),
-            labels=[(honest,)] * len(texts),
-            score=score.tolist(),
-            verdict=np.take(VERDICTS, (score >= self.thresholds.review) + (score >= self.thresholds.flag) * 1).tolist(),
-            targets=[()] * len(texts),
-            probabilities=probabilities,
-        )
-        for row in np.flatnonzero(score >= 0.5).tolist():  # few, in a real dump
-            p = dict(zip(self.names, probabilities[row].tolist(), strict=True))
-            pretences = sorted((x for x in self.taxonomy.labels if x.schemes), key=lambda x: -p[x.name])
-            found.label[row] = pretences[0].name
-            found.scheme[row] = max(pretences[0].schemes, key=lambda x: p[x.name]).name
-            found.labels[row] = (pretences[0].name, *(x.name for x in pretences[1:] if p[x.name] >= 0.5))
-        groups = [target.name for target in self.taxonomy.targets]
-        aimed = probabilities[:, [self.names.index(name) for name in groups]] >= 0.5
-        for row in np.flatnonzero(aimed.any(axis=1)).tolist():
-            found.targets[row] = tuple(name for name, hit in zip(groups, aimed[row], strict=True) if hit)
-        return found
+        return self._decider(self._probabilities(texts))
+
+    @cached_property
+    def _decider(self) -> Decider:
+        return Decider(self.taxonomy, self.names, self.thresholds)
+
+    def annotate(self, frame: Any, text: str = "text", *, proba: bool = False) -> Any:
+        """Return a copy of a data frame with the decisions on its texts behind its own columns.
+
+        Added are ``fraud_label``, ``fraud_scheme``, ``fraud_labels`` (a list), ``fraud_score``, ``fraud_verdict``,
+        ``fraud_targets`` (a list) and ``fraud_note``: why a row has no decision, as it has no text (``"no text"``) or
+        something else in its place (``"not a text: int"``). Order, index and all other columns are kept.
+
+        Args:
+            frame: a pandas or polars DataFrame, or a pyarrow Table.
+            text: the column with the texts.
+            proba: add ``fraud_p_`` and the name for every label, scheme and target group.
+
+        Raises:
+            TypeError: if ``frame`` is none of these.
+            fraudscan.columns.ColumnError: a ValueError, if there is no such column, or one of ours exists already.
+
+        """
+        from fraudscan.frames import annotate
+
+        return annotate(self, frame, text, proba=proba)
 
     def _results(self, texts: Sequence[str]) -> Iterator[Result]:
         found = self.decide(texts)
@@ -292,15 +270,19 @@ class Scanner:
     def _probabilities(self, texts: Sequence[str]) -> Single:
         """Return what `predict_proba` returns, for a list."""
         heads = self._logits(texts).clip(-LOGIT_LIMIT, LOGIT_LIMIT).astype(np.float32)
+        if self.taxonomy.task == "multiclass":
+            return _softmax(heads)
         np.negative(heads, out=heads)
         np.exp(heads, out=heads)
         heads += 1
         np.reciprocal(heads, out=heads)
+        if self.taxonomy.task == "multilabel":
+            return np.ascontiguousarray(heads.T)
         heads[1:] *= heads[0]
         out = heads.take(self._columns, axis=0)
         columns, first = self._labels
         out[columns] = np.maximum.reduceat(heads[: first[-1]], first[:-1], axis=0)
-        out[self._honest_column] = 1 - heads[0]
+        out[self._honest] = 1 - heads[0]
         return np.ascontiguousarray(out.T)
 
     @cached_property
@@ -319,8 +301,19 @@ class Scanner:
         return np.array([self.names.index(label.name) for label in labels]), [*first, 1 + len(self.taxonomy.schemes)]
 
     @cached_property
-    def _honest_column(self) -> int:
-        return self.names.index(self.taxonomy.honest.name)
+    def _honest(self) -> int | None:
+        """The column of the honest label."""
+        return self.names.index(self.taxonomy.honest.name) if self.taxonomy.honest else None
+
+    @cached_property
+    def _nothing(self) -> Floats:
+        """The logits of a text without a character, shape (heads, 1): it is honest, or as likely as any other."""
+        logits = np.full((len(self.heads), 1), NOTHING)
+        if self.taxonomy.task != "fraud" and self._honest is None:
+            return self.biases[:, None]
+        if self.taxonomy.task != "fraud":
+            logits[self._honest] = -NOTHING
+        return logits
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Return the heads' logits, float64, shape (number of texts, number of heads), for a list of texts."""
@@ -343,7 +336,7 @@ class Scanner:
         sums /= np.sqrt(lengths + SHORT)
         sums += self.biases[:, None]
         if not lengths.all():
-            sums[:, lengths == 0] = NOTHING  # a text without a single character says nothing at all
+            sums[:, lengths == 0] = self._nothing
         return sums
 
     def _long(self, text: str) -> tuple[Ints, int]:
@@ -439,7 +432,15 @@ LOGIT_LIMIT = 60.0
 """Beyond it a probability is 0 or 1 in float32, and well before the exponential overflows."""
 
 NOTHING = -20.0
-"""The logit of every head for a text without a character: a probability of 2e-9."""
+"""The logit of every head but the honest one for a text without a character: a probability of 2e-9."""
+
+
+def _softmax(heads: Single) -> Single:
+    """Return the probabilities of classes one of which holds, shape (texts, heads), for logits (heads, texts)."""
+    heads -= heads.max(axis=0)
+    np.exp(heads, out=heads)
+    heads /= heads.sum(axis=0)
+    return np.ascontiguousarray(heads.T)
 
 
 def _restore(

@@ -16,9 +16,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from importlib import resources
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["TAXONOMY", "Label", "Scheme", "Target", "Taxonomy"]
+
+
+TASKS = ("fraud", "multiclass", "multilabel")
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,27 @@ _Named = TypeVar("_Named", Label, Scheme)
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """All labels and target groups, in the order in which they are printed everywhere."""
+    """All labels and target groups, in the order in which they are printed everywhere.
+
+    Attributes:
+        version: raised with every change of the names.
+        labels: what a message can be.
+        targets: at whom it can be aimed.
+        task: ``"fraud"``: a message is honest or a fraud, and if it is one, of these schemes. ``"multiclass"``: it
+            has exactly one label. ``"multilabel"``: any label holds or does not, whatever the others do.
+
+    """
 
     version: int
     labels: tuple[Label, ...]
     targets: tuple[Target, ...]
+    task: str = "fraud"
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise ValueError(f"no task is called {self.task!r}; there are: {', '.join(TASKS)}")
+        if self.task == "fraud" and self.honest is None:
+            raise ValueError("one label must have no schemes: that of honest messages")
 
     @property
     def schemes(self) -> tuple[Scheme, ...]:
@@ -71,9 +93,9 @@ class Taxonomy:
         return tuple(scheme for label in self.labels for scheme in label.schemes)
 
     @property
-    def honest(self) -> Label:
-        """The label of messages that carry no pretence."""
-        return next(label for label in self.labels if not label.schemes)
+    def honest(self) -> Label | None:
+        """The label of messages that carry no pretence; ``None`` where a user's labels have no such one."""
+        return next((label for label in self.labels if not label.schemes), None)
 
     def label(self, name: str) -> Label:
         """Return the label called ``name``; ``KeyError`` if there is none."""
@@ -89,6 +111,8 @@ class Taxonomy:
         for label in data["labels"]:
             for scheme in label["schemes"]:
                 del scheme["label"]  # it stands inside its label
+        if self.task == "fraud":
+            del data["task"]
         return data
 
     @classmethod
@@ -98,7 +122,22 @@ class Taxonomy:
             Label(**{**label, "schemes": tuple(Scheme(**scheme, label=label["name"]) for scheme in label["schemes"])})
             for label in data["labels"]
         )
-        return cls(data["version"], labels, tuple(Target(**target) for target in data["targets"]))
+        targets = tuple(Target(**target) for target in data["targets"])
+        return cls(data["version"], labels, targets, data.get("task", "fraud"))
+
+    @classmethod
+    def from_names(cls, names: Sequence[str], honest: str | None, task: str) -> Taxonomy:
+        """Build the taxonomy of a user's own labels; each but ``honest`` has one scheme, of its own name.
+
+        >>> Taxonomy.from_names(["ham", "spam"], "ham", "multiclass").honest.name
+        'ham'
+
+        """
+        labels = []
+        for name in names:
+            scheme = Scheme(name, zh=name, en=name, official="", about="", label=name)
+            labels.append(Label(name, zh=name, en=name, about="", schemes=() if name == honest else (scheme,)))
+        return cls(1, tuple(labels), (), task)
 
 
 def _find(items: tuple[_Named, ...], name: str, what: str) -> _Named:

@@ -32,7 +32,17 @@ if TYPE_CHECKING:
 
     from fraudscan.model import Floats
 
-__all__ = ["TrainingOptions", "folds_of", "groups", "train"]
+__all__ = [
+    "TrainingOptions",
+    "calibrate",
+    "closure",
+    "compile_heads",
+    "features_of",
+    "folds_of",
+    "groups",
+    "sorted_indices",
+    "train",
+]
 
 LATIN = re.compile("[a-z]+")
 
@@ -87,14 +97,14 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     options = options or TrainingOptions()
     gold = _gold(rows, taxonomy, options.folds)
     vocabulary = Vocabulary.from_ngrams(_candidates([normalize(row.text) for row in rows], options))
-    features = _features(vocabulary, [row.text for row in rows]) @ _closure(vocabulary)
+    features = features_of(vocabulary, [row.text for row in rows]) @ closure(vocabulary)
     used = np.where(np.arange(gold.shape[1]) == 0, True, gold[:, :1])  # heads but the first are fitted on lures alone
     coefficients, biases, held_out = _fit(features, gold, used, list(folds_of(rows, options.folds)), options)
-    scaling = [_calibrate(held_out[used[:, h], h], gold[used[:, h], h]) for h in range(gold.shape[1])]
+    scaling = [calibrate(held_out[used[:, h], h], gold[used[:, h], h]) for h in range(gold.shape[1])]
     slopes, intercepts = np.array(scaling).T
     share = gold[:, 0].mean()
     intercepts[0] += np.log(options.prior / (1 - options.prior)) - np.log(share / (1 - share))
-    vocabulary, weights, scales = _compile(vocabulary, coefficients, slopes)
+    vocabulary, weights, scales = compile_heads(vocabulary, coefficients, slopes)
     held_out = held_out * slopes + intercepts
 
     probabilities = 1 / (1 + np.exp(-held_out))
@@ -150,7 +160,7 @@ def _candidates(texts: Sequence[str], options: TrainingOptions) -> Iterator[str]
             yield ngram
 
 
-def _features(vocabulary: Vocabulary, texts: Sequence[str]) -> Any:
+def features_of(vocabulary: Vocabulary, texts: Sequence[str]) -> Any:
     """Return the longest matches of each text, counted and divided by the root of its length: sparse float64."""
     from scipy import sparse
 
@@ -167,7 +177,7 @@ def _features(vocabulary: Vocabulary, texts: Sequence[str]) -> Any:
     return sparse.csr_array(sparse.vstack(blocks))
 
 
-def _closure(vocabulary: Vocabulary) -> Any:
+def closure(vocabulary: Vocabulary) -> Any:
     """Return the matrix that adds to each node's count those of the nodes that are its suffixes."""
     from scipy import sparse
 
@@ -249,7 +259,7 @@ def _fit_rows(  # noqa: PLR0913, PLR0917 - two views of the same rows, and their
     heads = range(gold.shape[1])
     selection = (delayed(_fit_head)(select_on, gold[:, h], used[:, h], options.selection, **_l1()) for h in heads)
     nodes = np.flatnonzero(np.any([coefficients for coefficients, _ in parallel(selection)], axis=0))
-    kept = _sorted(fit_on[:, nodes])
+    kept = sorted_indices(fit_on[:, nodes])
     fitted = parallel(delayed(_fit_head)(kept, gold[:, h], used[:, h], options.strength) for h in heads)
     return nodes, np.array([c for c, _ in fitted]).T, np.array([bias for _, bias in fitted])
 
@@ -260,10 +270,10 @@ def _scaled(features: Any, factors: Floats) -> Any:
 
     scaled = sparse.csr_matrix(features, copy=True)
     scaled.data *= factors[scaled.indices]
-    return _sorted(scaled)
+    return sorted_indices(scaled)
 
 
-def _sorted(matrix: Any) -> Any:
+def sorted_indices(matrix: Any) -> Any:
     """Sort a matrix's indices now: the processes that share it can only read it."""
     matrix.sort_indices()
     return matrix
@@ -284,7 +294,7 @@ def _l1() -> dict[str, Any]:
     return {"l1_ratio": 1.0} if tuple(map(int, __version__.split(".")[:2])) >= (1, 8) else {"penalty": "l1"}
 
 
-def _calibrate(logits: Floats, gold: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def calibrate(logits: Floats, gold: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Return slope and intercept of Platt's scaling (Platt 1999), with his targets that never reach 0 or 1."""
     from scipy.optimize import minimize
 
@@ -300,7 +310,7 @@ def _calibrate(logits: Floats, gold: npt.NDArray[np.bool_]) -> tuple[float, floa
     return max(float(slope), 1e-3), float(intercept)
 
 
-def _compile(
+def compile_heads(
     vocabulary: Vocabulary, coefficients: Floats, slopes: Floats
 ) -> tuple[Vocabulary, npt.NDArray[np.int16], Floats]:
     """Keep the nodes with a weight, fold the weights of suffixes in, and round them to integers."""

@@ -1,0 +1,376 @@
+"""From a user's own labels to a model: one head for each label, fitted on all messages.
+
+Candidates for the vocabulary are the character n-grams; a linear support vector machine
+(L2, squared hinge) weighs them for each label. How long n-grams may be, how rare, how
+much rarity counts, how strong the penalty is and whether small labels count as much as
+large ones is chosen on held-out folds. Messages that resemble each other are never parted
+by a fold. The same rows give the same model on the same machine and versions.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fraudscan.corpus import CorpusError, digest, near_duplicates
+from fraudscan.evaluate import figures_of, thresholds_for
+from fraudscan.features import Vocabulary
+from fraudscan.model import Scanner, Thresholds
+from fraudscan.normalize import normalize
+from fraudscan.train import calibrate, closure, compile_heads, features_of, sorted_indices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy.typing as npt
+
+    from fraudscan.corpus import Row
+    from fraudscan.model import Floats
+    from fraudscan.taxonomy import Taxonomy
+
+    Bools = npt.NDArray[np.bool_]
+    Ints = npt.NDArray[np.int64]
+
+__all__ = ["Settings", "train_custom"]
+
+FOLDS = 5
+"""How many folds give the figures and the calibration; each label needs as many messages."""
+
+SEARCH_FOLDS = 3
+"""How many of them take part in the choice of settings."""
+
+SEARCH_CHARACTERS = 1_000_000
+"""About how much text takes part in it: more changes the choice rarely and takes long."""
+
+CANDIDATES = 400_000
+"""How many n-grams may be candidates, the most frequent first."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the choice is about. The defaults are where it begins.
+
+    Attributes:
+        order: the longest n-gram.
+        min_count: in how many messages an n-gram must occur.
+        rarity: counts are multiplied by this power of the inverse document frequency (the logarithm of rows by rows
+            with the n-gram).
+        strength: liblinear's ``C``, the inverse of the penalty, for rows whose mean squared norm is 1.
+        balanced: whether labels weigh the same, however many messages they have.
+
+    """
+
+    order: int = 3
+    min_count: int = 2
+    rarity: float = 0.5
+    strength: float = 3.0
+    balanced: bool = True
+
+
+CHOICES: tuple[dict[str, Sequence[Any]], ...] = (
+    {"order": (3, 4, 5), "min_count": (2, 5), "rarity": (0.5, 1.0)},
+    {"strength": (1.0, 3.0, 10.0), "balanced": (True, False)},
+)
+"""What is tried: all combinations of the first, then, with the best of them, all of the second."""
+
+
+def train_custom(
+    rows: Sequence[Row],
+    taxonomy: Taxonomy,
+    *,
+    fixed: dict[str, Any] | None = None,
+    least: int = FOLDS,
+    jobs: int = 2,
+) -> Scanner:
+    """Fit, calibrate and return a model of a user's own labels.
+
+    Its manifest tells the settings (``training``) and, under ``figures``, those of the held-out folds: a table by
+    label, the pairs of labels that are taken for each other, and messages that resemble each other but have
+    different labels. The settings are chosen on the same folds, which flatters the figures a little.
+
+    Args:
+        rows: the messages, as `fraudscan.labelled.read_labelled` returns them.
+        taxonomy: theirs; its task is "multiclass" or "multilabel".
+        fixed: settings that are not to be chosen, by name.
+        least: how many messages each label must have. With fewer than two of a label nothing can be held out: the
+            settings are the defaults, and the probabilities are not calibrated.
+        jobs: processes that fit side by side.
+
+    Raises:
+        CorpusError: if there is but one label, or one has too few messages.
+
+    """
+    gold = _gold(rows, taxonomy, least)
+    texts = [normalize(row.text) for row in rows]
+    fixed = fixed or {}
+    first = replace(Settings(), **fixed)
+    longest = fixed.get("order", max(CHOICES[0]["order"]))
+    rarest = fixed.get("min_count", min(CHOICES[0]["min_count"]))
+    vocabulary = Vocabulary.from_ngrams(_candidates(texts, longest, rarest))
+    features = sorted_indices(features_of(vocabulary, [row.text for row in rows]) @ closure(vocabulary))
+    fitter = _Fitter(features, vocabulary.orders, gold, taxonomy.task == "multiclass", jobs)
+    links = _resembling(texts)
+    count = min(FOLDS, int(gold.sum(axis=0).min()))
+    folds = list(_folds(gold, links, count)) if count > 1 else []
+    settings = _choose(fitter, first, fixed, folds, _sample(texts)) if folds else first
+    *held_out, (nodes, values, biases) = fitter.fit([(settings, inside) for inside, _ in [*folds, (None, None)]])
+    logits = np.zeros(gold.shape)
+    for (_, outside), fitted in zip(folds, held_out, strict=True):
+        logits[outside] = fitter.logits(fitted, outside)
+    slopes, intercepts = _calibration(logits, gold, taxonomy.task) if folds else (1.0, 0.0)
+    coefficients = np.zeros((vocabulary.size, gold.shape[1]))
+    coefficients[nodes] = values
+    slopes = np.broadcast_to(slopes, gold.shape[1])
+    vocabulary, weights, scales = compile_heads(vocabulary, coefficients, slopes)
+    manifest: dict[str, Any] = {
+        "corpus": {"rows": len(rows), "sha256": digest(rows)},
+        "training": asdict(settings),
+    }
+    thresholds = (0.5, 0.5)
+    if folds:
+        logits = logits * slopes + intercepts
+        thresholds, manifest["figures"] = _figures(rows, taxonomy, gold, logits, links)
+    return Scanner(
+        taxonomy,
+        vocabulary,
+        weights,
+        scales,
+        biases * slopes + intercepts,
+        thresholds=Thresholds(*thresholds),
+        manifest=manifest,
+    )
+
+
+def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> Bools:
+    """Return which labels each row has, shape (rows, labels)."""
+    names = [label.name for label in taxonomy.labels]
+    honest = (taxonomy.honest.name,) if taxonomy.honest else ()
+    gold = np.array([[name in (row.labels or honest) for name in names] for row in rows], dtype=bool)
+    if len(names) < 2:
+        raise CorpusError(
+            f"all messages are of one class, {names[0]!r}: a model needs at least two labels to tell apart"
+        )
+    for name, count in zip(names, gold.sum(axis=0), strict=True):
+        if count < least:
+            raise CorpusError(
+                f"the label {name!r} has {count} messages and needs at least {least}: label more, or leave it out"
+            )
+    return gold
+
+
+def _candidates(texts: Sequence[str], longest: int, rarest: int) -> Iterable[str]:
+    """Return the n-grams that occur in enough texts, the most frequent first."""
+    found: Counter[str] = Counter()
+    for text in texts:
+        found.update({text[i : i + n] for n in range(1, longest + 1) for i in range(len(text) - n + 1)})
+    frequent = [(-count, ngram) for ngram, count in found.items() if count >= rarest]
+    return [ngram for _, ngram in sorted(frequent)[:CANDIDATES]]
+
+
+def _resembling(texts: Sequence[str]) -> Ints:
+    """Return the pairs of rows that are near-duplicates, shape (pairs, 2); equal ones form a chain, not all pairs."""
+    first: dict[str, int] = {}
+    links = [(first.setdefault(text, row), row) for row, text in enumerate(texts)]
+    different = list(first)
+    links = [(a, b) for a, b in links if a != b]
+    links += [(first[different[i]], first[different[j]]) for i, j, _ in near_duplicates(different)]
+    return np.array(links, dtype=np.int64).reshape(-1, 2)
+
+
+def _folds(gold: Bools, links: Ints, count: int) -> Iterable[tuple[Ints, Ints]]:
+    """Return the row numbers inside and outside of each fold; no pair of ``links`` is parted."""
+    from scipy import sparse
+    from scipy.sparse.csgraph import connected_components
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    graph = sparse.coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(len(gold), len(gold)))
+    groups = connected_components(graph, directed=False)[1]
+    splitter = StratifiedGroupKFold(min(count, int(groups.max()) + 1), shuffle=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a label whose messages all resemble each other is in one fold
+        return list(splitter.split(gold, gold.argmax(axis=1), groups))
+
+
+def _sample(texts: Sequence[str]) -> Bools:
+    """Return which rows take part in the choice of settings: about `SEARCH_CHARACTERS`, drawn at random."""
+    order = np.random.default_rng(0).permutation(len(texts))
+    total = np.cumsum([len(texts[row]) for row in order])
+    chosen = np.zeros(len(texts), dtype=bool)
+    chosen[order[: int(total.searchsorted(SEARCH_CHARACTERS)) + 1]] = True
+    return chosen
+
+
+def _choose(
+    fitter: _Fitter, first: Settings, fixed: dict[str, Any], folds: Sequence[tuple[Ints, Ints]], sample: Bools
+) -> Settings:
+    """Return the settings with the highest macro-F1 on held-out rows; of equals, the first."""
+    parts = [(inside[sample[inside]], outside[sample[outside]]) for inside, outside in folds[:SEARCH_FOLDS]]
+    best = first
+    for choice in CHOICES:
+        names = [name for name in choice if name not in fixed]
+        values = itertools.product(*(choice[name] for name in names))
+        trials = [replace(best, **dict(zip(names, value, strict=True))) for value in values]
+        tasks = [(trial, inside, outside) for trial in trials for inside, outside in parts]
+        guesses = fitter.guess(tasks)
+        gold = np.concatenate([fitter.gold[outside] for _, outside in parts])
+        pooled = (np.concatenate(guesses[at : at + len(parts)]) for at in range(0, len(guesses), len(parts)))
+        scores = [_macro_f1(gold, guessed) for guessed in pooled]
+        best = trials[int(np.argmax(scores))]
+    return best
+
+
+def _macro_f1(gold: Bools, guessed: Bools) -> float:
+    hits = (gold & guessed).sum(axis=0)
+    return float((2 * hits / np.maximum(1, gold.sum(axis=0) + guessed.sum(axis=0))).mean())
+
+
+Fitted = tuple["Ints", "Floats", "Floats"]
+
+
+@dataclass
+class _Fitter:
+    """Fits heads on parts of the rows; what its processes share."""
+
+    features: Any
+    orders: Ints
+    gold: Bools
+    multiclass: bool
+    jobs: int
+
+    def fit(self, tasks: Sequence[tuple[Settings, Ints | None]]) -> list[Fitted]:
+        """Fit each of the settings on the rows given, on all where there are none."""
+        return self._run([(settings, np.arange(len(self.gold)) if rows is None else rows) for settings, rows in tasks])
+
+    def guess(self, tasks: Sequence[tuple[Settings, Ints, Ints]]) -> list[Bools]:
+        """Fit each of the settings on rows, and say of others which labels they have."""
+        fitted = self.fit([(settings, inside) for settings, inside, _ in tasks])
+        return [self._labels(self.logits(f, outside)) for f, (_, _, outside) in zip(fitted, tasks, strict=True)]
+
+    def logits(self, fitted: Fitted, rows: Ints) -> Floats:
+        nodes, values, biases = fitted
+        logits: Floats = self.features[rows][:, nodes] @ values + biases
+        return logits
+
+    def _labels(self, logits: Floats) -> Bools:
+        if self.multiclass:
+            guesses = np.zeros(logits.shape, dtype=bool)
+            guesses[np.arange(len(logits)), logits.argmax(axis=1)] = True
+            return guesses
+        return logits > 0
+
+    def _run(self, tasks: Sequence[tuple[Settings, Ints]]) -> list[Fitted]:
+        from joblib import Parallel, delayed
+
+        shared = self.features, self.orders, self.gold, self.multiclass
+        done: list[Fitted] = Parallel(n_jobs=self.jobs)(delayed(_fit)(*shared, *task) for task in tasks)
+        return done
+
+
+def _fit(  # noqa: PLR0913, PLR0917 - shared arrays, and one task on them
+    features: Any, orders: Ints, gold: Bools, multiclass: bool, settings: Settings, rows: Ints
+) -> Fitted:
+    """Return the nodes that were used, the coefficients of each head for them, and the biases."""
+    from scipy import sparse
+
+    chosen = features[rows]
+    found = np.bincount(chosen.indices, minlength=features.shape[1])
+    nodes = np.flatnonzero((orders > 0) & (orders <= settings.order) & (found >= settings.min_count))
+    factors = np.log((1 + rows.size) / found[nodes]) ** settings.rarity
+    chosen = sparse.csr_matrix(chosen[:, nodes])
+    chosen.data *= factors[chosen.indices]
+    norm = np.sqrt((chosen.data**2).sum() / rows.size) or 1.0
+    chosen.data /= norm
+    values, biases = _fit_heads(chosen, gold[rows], settings, multiclass)
+    return nodes, values * (factors / norm)[:, None], biases
+
+
+def _fit_heads(features: Any, gold: Bools, settings: Settings, multiclass: bool) -> tuple[Floats, Floats]:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.svm import LinearSVC
+
+    values = np.zeros((features.shape[1], gold.shape[1]))
+    biases = np.where(gold.all(axis=0), 1.0, -1.0)  # what a head says that has seen one answer only
+    weights = "balanced" if settings.balanced else None
+    targets = [(np.flatnonzero(gold.any(axis=0)), gold.argmax(axis=1))]
+    if not multiclass:
+        targets = [(np.array([head]), gold[:, head]) for head in range(gold.shape[1])]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a weak penalty converges slowly and changes no label
+        for heads, target in targets:
+            if target.size and (target != target[0]).any():
+                model = LinearSVC(C=settings.strength, class_weight=weights, dual=True, tol=1e-2, random_state=0)
+                model.fit(features, target)
+                coefficients, intercepts = model.coef_, model.intercept_
+                if heads.size == 2:  # of two classes scikit-learn fits the second alone
+                    coefficients = np.concatenate([-coefficients, coefficients])
+                    intercepts = np.concatenate([-intercepts, intercepts])
+                values[:, heads], biases[heads] = coefficients.T, intercepts
+    return values, biases
+
+
+def _calibration(logits: Floats, gold: Bools, task: str) -> tuple[Any, Any]:
+    """Return what logits are multiplied by and what is added to them.
+
+    Independent labels are calibrated one by one (Platt); classes by one slope for all ("temperature", Guo et al.
+    2017), which leaves their order alone.
+    """
+    if task == "multilabel":
+        slopes, intercepts = np.array([calibrate(logits[:, h], gold[:, h]) for h in range(gold.shape[1])]).T
+        return slopes, intercepts
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    def loss(exponent: float) -> float:
+        return -float(log_softmax(np.exp(exponent) * logits, axis=1)[gold].mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-3, 4), method="bounded").x)), 0.0
+
+
+def _figures(
+    rows: Sequence[Row], taxonomy: Taxonomy, gold: Bools, logits: Floats, links: Ints
+) -> tuple[tuple[float, float], dict[str, Any]]:
+    """Return thresholds and the figures of held-out logits."""
+    from scipy.special import expit, softmax
+
+    names = [label.name for label in taxonomy.labels]
+    honest = taxonomy.honest.name if taxonomy.honest else None
+    probabilities = softmax(logits, axis=1) if taxonomy.task == "multiclass" else expit(logits)
+    guessed = probabilities.argmax(axis=1)
+    scores, thresholds = np.ones(len(rows)), (0.5, 0.5)
+    if honest:
+        at = names.index(honest)
+        scores = 1 - probabilities[:, at]
+        thresholds = thresholds_for(scores, ~gold[:, at])
+    right = [set(row.labels) or {honest or ""} for row in rows]
+    figures = figures_of(right, [names[g] for g in guessed], scores, thresholds, names, honest)
+    figures["confused"] = _confused(names, gold, guessed)
+    apart = [(a, b) for a, b in links.tolist() if right[a].isdisjoint(right[b])]
+    figures["resembling"] = {
+        "pairs": len(apart),
+        "examples": [[{"row": rows[i].id, "label": "|".join(sorted(right[i]))} for i in pair] for pair in apart[:3]],
+    }
+    return thresholds, figures
+
+
+def _confused(names: Sequence[str], gold: Bools, guessed: Ints) -> list[dict[str, Any]]:
+    """Return the pairs of labels by the share of the smaller one's messages that were taken for the other."""
+    counts = np.zeros((len(names), len(names)), dtype=int)
+    wrong = np.flatnonzero(~gold[np.arange(len(gold)), guessed])
+    np.add.at(counts, (gold[wrong].argmax(axis=1), guessed[wrong]), 1)
+    counts += counts.T
+    sizes = gold.sum(axis=0)
+    pairs = [
+        {
+            "labels": [names[a], names[b]],
+            "messages": int(counts[a, b]),
+            "share": round(counts[a, b] / min(sizes[a], sizes[b]), 4),
+        }
+        for a, b in itertools.combinations(range(len(names)), 2)
+        if counts[a, b]
+    ]
+    return sorted(pairs, key=lambda pair: -pair["share"])[:5]

@@ -1,0 +1,196 @@
+"""Probabilities to decisions: which label, which others, which verdict; for a whole batch at once.
+
+Many texts share few different decisions: each is made up once and the texts refer to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from fraudscan.taxonomy import Taxonomy
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+    Single = npt.NDArray[np.float32]
+
+__all__ = ["VERDICTS", "Decider", "Decision", "Decisions", "Thresholds"]
+
+VERDICTS = ("clear", "review", "flag")
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """From which score on a text is flagged, and from which one it is worth a look.
+
+    Raises:
+        ValueError: unless ``0 <= review <= flag <= 1``.
+
+    """
+
+    flag: float
+    review: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.review <= self.flag <= 1:
+            raise ValueError(f"thresholds need 0 <= review <= flag <= 1, not review={self.review}, flag={self.flag}")
+
+
+class Decision(NamedTuple):
+    """What many texts have in common; the attributes are those of `fraudscan.Result`."""
+
+    label: str
+    scheme: str | None
+    labels: tuple[str, ...]
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Decisions on a list of texts, in columns.
+
+    Attributes:
+        kinds: the different decisions.
+        kind: int64, shape (texts,): which of ``kinds`` each text has.
+        scores: float64, shape (texts,): the probability that it is not legitimate.
+        verdicts: int64, shape (texts,): places in `VERDICTS`.
+        probabilities: float32, shape (texts, names): what `Scanner.predict_proba` returns.
+
+    """
+
+    kinds: list[Decision]
+    kind: Ints
+    scores: Floats
+    verdicts: Ints
+    probabilities: Single
+
+    @cached_property
+    def label(self) -> list[str]:
+        """The label of each text."""
+        return [kind.label for kind in self._each]
+
+    @cached_property
+    def scheme(self) -> list[str | None]:
+        """The scheme of each text; ``None`` for honest ones."""
+        return [kind.scheme for kind in self._each]
+
+    @cached_property
+    def labels(self) -> list[tuple[str, ...]]:
+        """Every label of each text that is at least as probable as not, its ``label`` first."""
+        return [kind.labels for kind in self._each]
+
+    @cached_property
+    def targets(self) -> list[tuple[str, ...]]:
+        """The groups at whom each text is aimed."""
+        return [kind.targets for kind in self._each]
+
+    @cached_property
+    def score(self) -> list[float]:
+        """``scores`` as a list."""
+        scores: list[float] = self.scores.tolist()
+        return scores
+
+    @cached_property
+    def verdict(self) -> list[str]:
+        """The verdict on each text."""
+        return [VERDICTS[verdict] for verdict in self.verdicts.tolist()]
+
+    @cached_property
+    def _each(self) -> list[Decision]:
+        return [self.kinds[kind] for kind in self.kind.tolist()]
+
+
+class Decider:
+    """Turns probabilities into decisions.
+
+    Args:
+        taxonomy: the labels, schemes and target groups.
+        names: the columns of the probabilities, as in ``Scanner.names``.
+        thresholds: where verdicts change.
+
+    """
+
+    def __init__(self, taxonomy: Taxonomy, names: Sequence[str], thresholds: Thresholds) -> None:
+        at = {name: column for column, name in enumerate(names)}
+        self._taxonomy = taxonomy
+        self._thresholds = thresholds
+        self._honest_name = taxonomy.honest.name if taxonomy.honest else ""
+        self._honest = at[taxonomy.honest.name] if taxonomy.honest else None
+        self._labels = np.array([at[label.name] for label in taxonomy.labels if label.schemes])
+        self._names = [names[column] for column in self._labels]
+        self._schemes = np.array([at[scheme.name] for scheme in taxonomy.schemes])
+        self._targets = [at[target.name] for target in taxonomy.targets]
+        self._bits = 1 << np.arange(len(self._targets))
+        self._width = self._schemes.size + 1  # codes of schemes; 0 stands for none
+
+    def __call__(self, probabilities: Single) -> Decisions:
+        """Decide on texts; ``probabilities`` has shape (texts, names)."""
+        scores = self._scores(probabilities)
+        schemes = probabilities.take(self._schemes, axis=1)
+        best = schemes.argmax(
+            axis=1
+        )  # a label is as probable as its likeliest scheme: that of the likeliest has it too
+        if self._honest is not None and self._taxonomy.task == "multiclass":
+            best[schemes.max(axis=1) <= probabilities[:, self._honest]] = -1
+        else:
+            best[scores < 0.5] = -1
+        targets = (probabilities.take(self._targets, axis=1) >= 0.5) @ self._bits
+        codes = targets * self._width + best + 1
+        kinds, kind = self._kinds(codes, self._others(probabilities, best))
+        return Decisions(
+            kinds=kinds,
+            kind=kind,
+            scores=scores,
+            verdicts=(scores >= self._thresholds.review) + (scores >= self._thresholds.flag) * 1,
+            probabilities=probabilities,
+        )
+
+    def _scores(self, probabilities: Single) -> Floats:
+        if self._honest is None:  # of labels none of which is honest one must hold
+            return np.ones(len(probabilities))
+        return 1 - probabilities[:, self._honest].astype(np.float64)
+
+    def _others(self, probabilities: Single, best: Ints) -> dict[int, tuple[str, ...]]:
+        """Return the other labels that hold, the likeliest first, for the few texts of which several do."""
+        lures = (best >= 0).nonzero()[0]
+        if not lures.size:
+            return {}
+        others = {}
+        likely = probabilities[lures].take(self._labels, axis=1)
+        for at in ((likely >= 0.5).sum(axis=1) > 1).nonzero()[0].tolist():
+            row = int(lures[at])
+            label = self._taxonomy.schemes[best[row]].label
+            order = sorted(zip(-likely[at], range(len(self._names)), self._names, strict=True))
+            others[row] = tuple(name for p, _, name in order if p <= -0.5 and name != label)
+        return others
+
+    def _kinds(self, codes: Ints, others: dict[int, tuple[str, ...]]) -> tuple[list[Decision], Ints]:
+        """Return the different decisions and which each text has; a code stands for scheme and targets."""
+        several: dict[tuple[int, tuple[str, ...]], int] = {}
+        first = int(codes.max(initial=0)) + 1
+        special = {
+            row: several.setdefault((int(codes[row]), names), first + len(several)) for row, names in others.items()
+        }
+        codes[list(special)] = list(special.values())
+        counts = np.bincount(codes)
+        present = counts.nonzero()[0]
+        places = np.zeros(counts.size, dtype=np.int64)
+        places[present] = np.arange(present.size)
+        rare = list(several)
+        keys = [rare[code - first] if code >= first else (code, ()) for code in present.tolist()]
+        return [self._decision(code, names) for code, names in keys], places[codes]
+
+    def _decision(self, code: int, others: tuple[str, ...]) -> Decision:
+        targets, best = divmod(code, self._width)
+        scheme = self._taxonomy.schemes[best - 1] if best else None
+        label = scheme.label if scheme else self._honest_name
+        groups = tuple(target.name for i, target in enumerate(self._taxonomy.targets) if targets >> i & 1)
+        return Decision(label, scheme.name if scheme else None, (label, *others), groups)

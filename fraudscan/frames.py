@@ -1,0 +1,106 @@
+"""Data frames: the same frame comes back, with our columns behind its own.
+
+pandas, polars and pyarrow are imported only when one of their frames comes in. Texts
+are taken out of the frame in blocks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fraudscan.columns import Columns, check_columns, names_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fraudscan.model import Scanner
+
+__all__ = ["BLOCK", "annotate"]
+
+BLOCK = 1 << 13
+"""Rows taken out of a frame at a time."""
+
+
+def annotate(scanner: Scanner, frame: Any, text: str = "text", *, proba: bool = False) -> Any:
+    """Return a copy of ``frame`` with the decisions on its texts; see `Scanner.annotate`."""
+    library = type(frame).__module__.partition(".")[0]
+    kind = f"{library}.{type(frame).__name__}"
+    if kind not in FRAMES:
+        hint = "; call collect() first" if kind == "polars.LazyFrame" else ""
+        hint = "; for Spark use fraudscan.spark.annotate" if library == "pyspark" else hint
+        raise TypeError(f"annotate takes a pandas or polars DataFrame or a pyarrow Table, not {kind}{hint}")
+    names, blocks, attach = FRAMES[kind]
+    ours = names_of(scanner, proba=proba)
+    check_columns(names(frame), text, ours)
+    return attach(frame, Columns(scanner, proba=proba).extend(blocks(frame, text)), ours)
+
+
+def _pandas_blocks(frame: Any, text: str) -> Iterator[list[Any]]:
+    series = frame[text]
+    for start in range(0, len(series), BLOCK):
+        yield series.iloc[start : start + BLOCK].tolist()
+
+
+def _pandas_attach(frame: Any, columns: Columns, ours: list[str]) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    new: dict[str, Any] = dict(columns.numbers())
+    for name, (values, places, lists) in columns.choices().items():
+        if lists:
+            table = np.empty(len(values) + 1, dtype=object)  # its last entry, at -1, is the null
+            table[:-1] = values
+            new[name] = table[places]
+        else:
+            new[name] = pd.Series([*values, None], dtype="str" if pd.__version__ >= "3" else object).array.take(places)
+    out = frame.copy(deep=False)
+    for name in ours:
+        out[name] = new[name]
+    return out
+
+
+def _polars_blocks(frame: Any, text: str) -> Iterator[list[Any]]:
+    series = frame[text]
+    for start in range(0, len(series), BLOCK):
+        yield series.slice(start, BLOCK).to_list()
+
+
+def _polars_attach(frame: Any, columns: Columns, ours: list[str]) -> Any:
+    import polars as pl
+
+    new = {name: pl.Series(name, values).fill_nan(None) for name, values in columns.numbers().items()}
+    for name, (values, places, lists) in columns.choices().items():
+        table = pl.Series(name, [*map(list, values), None] if lists else [*values, None], _polars_type(lists=lists))
+        new[name] = table.gather(places % len(table))
+    return frame.with_columns([new[name] for name in ours])
+
+
+def _polars_type(*, lists: bool) -> Any:
+    import polars as pl
+
+    return pl.List(pl.String) if lists else pl.String
+
+
+def _arrow_blocks(table: Any, text: str) -> Iterator[list[Any]]:
+    for batch in table.select([text]).to_batches(max_chunksize=BLOCK):
+        yield batch.column(0).to_pylist()
+
+
+def _arrow_attach(table: Any, columns: Columns, ours: list[str]) -> Any:
+    import pyarrow as pa
+
+    new = {name: pa.array(values, from_pandas=True) for name, values in columns.numbers().items()}
+    for name, (values, places, lists) in columns.choices().items():
+        kind = pa.list_(pa.string()) if lists else pa.string()
+        new[name] = pa.array(values, kind).take(pa.array(places, mask=places < 0))
+    for name in ours:
+        table = table.append_column(name, new[name])
+    return table
+
+
+FRAMES: dict[str, tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]] = {
+    "pandas.DataFrame": (lambda frame: frame.columns, _pandas_blocks, _pandas_attach),
+    "polars.DataFrame": (lambda frame: frame.columns, _polars_blocks, _polars_attach),
+    "pyarrow.Table": (lambda table: table.column_names, _arrow_blocks, _arrow_attach),
+}
+"""For each kind of frame: its column names, its texts in blocks, and what puts our columns on it."""

@@ -1,0 +1,287 @@
+"""Read a user's own labelled messages: CSV or JSON lines, one column with the text, one with the label.
+
+Labels are any names; several for one message stand in a JSON list or are joined by ``|``.
+Unlike the project's corpus such files come from elsewhere: a row that cannot be used is
+left out and told of, and does not end the job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fraudscan.corpus import CorpusError, Row
+from fraudscan.dump.readers import TEXT_COLUMNS
+from fraudscan.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from fraudscan.model import Scanner
+    from fraudscan.taxonomy import Scheme
+
+__all__ = ["HONEST_NAMES", "LABEL_COLUMNS", "Labelled", "add_to_corpus", "find_honest", "match_names", "read_labelled"]
+
+LABEL_COLUMNS = ("label", "labels", "kind", "category", "class", "type", "标签", "类别", "类型", "分类")
+"""Where the label is looked for, in this order, whatever the case."""
+
+HONEST_NAMES = (
+    "legitimate",
+    "legit",
+    "honest",
+    "normal",
+    "benign",
+    "ham",
+    "none",
+    "non-fraud",
+    "not_fraud",
+    "正常",
+    "正常短信",
+    "合法",
+    "非诈骗",
+    "无风险",
+    "0",
+)
+"""Names of labels that are taken for "legitimate", the first that occurs, whatever the case."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What a user's files hold.
+
+    Attributes:
+        rows: the messages; an honest one has no labels.
+        taxonomy: the labels that occur, in the order of their names, the honest one last.
+        skipped: place and reason of each row that was left out.
+
+    """
+
+    rows: list[Row]
+    taxonomy: Taxonomy
+    skipped: list[str]
+
+
+def read_labelled(
+    paths: Iterable[str | os.PathLike[str]],
+    text: str | None = None,
+    label: str | None = None,
+    honest: str | None = None,
+) -> Labelled:
+    """Read files: ``.jsonl`` as JSON lines, all others as delimited values with a header.
+
+    Args:
+        paths: the files, in UTF-8 or GB18030.
+        text: the column with the text; found by its name without it.
+        label: the column with the labels; found by its name without it.
+        honest: the label of legitimate messages; one of `HONEST_NAMES` without it, and ``""`` if there is none.
+
+    Raises:
+        CorpusError: if a file cannot be read or lacks a column, no row can be used, ``honest`` does not occur, or a
+            message is honest and something else as well.
+
+    """
+    found: list[tuple[str, str, tuple[str, ...]]] = []
+    skipped: list[str] = []
+    for path in map(Path, paths):
+        for line, content, labels in _read(path, text, label):
+            place = f"{path}:{line}"
+            if isinstance(labels, str):
+                skipped.append(f"{place}: {labels}")
+            elif not content.strip():
+                skipped.append(f"{place}: no text")
+            elif not labels:
+                skipped.append(f"{place}: no label")
+            else:
+                found.append((place, content, labels))
+    names = sorted({name for _, _, labels in found for name in labels})
+    if not found:
+        raise CorpusError("no labelled messages" + (f"; {skipped[0]}" if skipped else ""))
+    honest = find_honest(names, honest)
+    rows = []
+    for place, content, labels in found:
+        if honest in labels and len(labels) > 1:
+            raise CorpusError(
+                f"{place}: the label {honest!r} stands for legitimate messages; it cannot have others beside it"
+            )
+        rows.append(Row(place, content, () if honest in labels else labels, (), "", ""))
+    names.sort(key=lambda name: name == honest)
+    task = "multilabel" if any(len(row.labels) > 1 for row in rows) else "multiclass"
+    return Labelled(rows, Taxonomy.from_names(names, honest, task), skipped)
+
+
+def find_honest(names: Sequence[str], honest: str | None = None) -> str | None:
+    """Return the name that stands for legitimate messages: ``honest``, or one that is known to.
+
+    Raises:
+        CorpusError: if ``honest`` is not among the names.
+
+    >>> find_honest(["Ham", "spam"])
+    'Ham'
+
+    """
+    if honest == "":
+        return None
+    if honest is not None and honest not in names:
+        raise CorpusError(f"no message has the label {honest!r}; there are: {', '.join(names)}")
+    known = {name.casefold(): name for name in names}
+    return honest or next((known[name] for name in HONEST_NAMES if name in known), None)
+
+
+def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
+    """Return the rows with their labels as schemes of ``taxonomy``, whatever name of a scheme or label they are called.
+
+    A label that has several schemes becomes the first of them.
+
+    Raises:
+        CorpusError: if the taxonomy lacks a name.
+
+    """
+    schemes = _schemes_by_name(taxonomy)
+    if foreign := [s.name for s in labelled.taxonomy.schemes if s.name.casefold() not in schemes]:
+        known = ", ".join(label.name for label in taxonomy.labels)
+        raise CorpusError(f"the label {foreign[0]!r} is unknown; there are: {known}")
+    return [
+        replace(row, labels=tuple(schemes[name.casefold()][0].name for name in row.labels)) for row in labelled.rows
+    ]
+
+
+def add_to_corpus(labelled: Labelled, corpus: Sequence[Row], scanner: Scanner) -> tuple[list[Row], Taxonomy]:
+    """Return the corpus with a user's rows behind it, and the taxonomy with the labels that it lacked.
+
+    Labels are matched by any name of a scheme or label. A row whose label has several schemes gets the one that
+    ``scanner``, a model of the corpus, finds the most probable.
+    """
+    taxonomy = scanner.taxonomy
+    schemes = _schemes_by_name(taxonomy)
+    new = [label for label in labelled.taxonomy.labels if label.schemes and label.name.casefold() not in schemes]
+    schemes.update((label.name.casefold(), label.schemes) for label in new)
+    probabilities = scanner.predict_proba([row.text for row in labelled.rows])
+
+    def scheme(name: str, row: int) -> str:
+        among = schemes[name.casefold()]
+        if len(among) == 1:
+            return among[0].name
+        return max(among, key=lambda x: probabilities[row, scanner.names.index(x.name)]).name
+
+    rows = [
+        replace(row, labels=tuple(dict.fromkeys(scheme(name, i) for name in row.labels)))
+        for i, row in enumerate(labelled.rows)
+    ]
+    labels = sorted([*taxonomy.labels, *new], key=lambda label: not label.schemes)  # the honest one stays the last
+    return [*corpus, *rows], replace(taxonomy, labels=tuple(labels))
+
+
+def _schemes_by_name(taxonomy: Taxonomy) -> dict[str, tuple[Scheme, ...]]:
+    """Return the schemes meant by each name, in any case: those of a label, or a scheme's own."""
+    found: dict[str, tuple[Scheme, ...]] = {}
+    for label in taxonomy.labels:
+        if label.schemes:
+            found |= dict.fromkeys((label.name.casefold(), label.zh.casefold()), label.schemes)
+    for scheme in taxonomy.schemes:
+        for name in (scheme.name, scheme.zh, scheme.official):
+            if name:
+                found.setdefault(name.casefold(), (scheme,))
+    return found
+
+
+def _read(path: Path, text: str | None, label: str | None) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
+    """Yield line, text and labels of each row; in place of labels the reason why the row cannot be used."""
+    content = _decoded(path)
+    if path.suffix.lower() in {".jsonl", ".ndjson", ".json"}:
+        yield from _read_json_lines(content, path, text, label)
+    else:
+        yield from _read_delimited(content, path, text, label)
+
+
+def _decoded(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read: {error.strerror}") from None
+    with contextlib.suppress(UnicodeDecodeError):
+        return data.decode("utf-8-sig")
+    try:
+        return data.decode("gb18030")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise CorpusError(f"{path}:{line}: neither UTF-8 nor GB18030") from None
+
+
+def _read_delimited(
+    content: str, path: Path, text: str | None, label: str | None
+) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
+    csv.field_size_limit(2**31 - 1)
+    first = content.partition("\n")[0]
+    rows = csv.reader(io.StringIO(content, newline=""), delimiter=max(",;\t|", key=first.count))
+    header = next(rows, [])
+    text_at, label_at = (header.index(name) for name in _columns(header, path, text, label))
+    while True:
+        try:
+            row = next(rows, None)
+        except csv.Error as error:
+            yield rows.line_num, "", f"not CSV: {error}"
+            continue
+        if row is None:
+            return
+        if not row:
+            continue
+        if len(row) != len(header):
+            yield rows.line_num, "", f"{len(row)} fields where the header has {len(header)}"
+        else:
+            yield rows.line_num, row[text_at], _labels(row[label_at])
+
+
+def _read_json_lines(
+    content: str, path: Path, text: str | None, label: str | None
+) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
+    columns: tuple[str, str] | None = None
+    for number, line in enumerate(content.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            yield number, "", "not a JSON object"
+            continue
+        columns = columns or _columns(list(row), path, text, label)
+        content_of, labels = row.get(columns[0]), row.get(columns[1])
+        if not isinstance(content_of, str):
+            yield number, "", f"{columns[0]!r} is not a text"
+        else:
+            yield number, content_of, _labels(labels)
+
+
+def _labels(value: Any) -> tuple[str, ...]:
+    """Return the different labels of one row; none where nothing stands."""
+    values = value if isinstance(value, list) else [] if value is None else str(value).split("|")
+    return tuple(dict.fromkeys(name for name in (str(v).strip() for v in values) if name))
+
+
+def _columns(columns: Sequence[str], path: Path, text: str | None, label: str | None) -> tuple[str, str]:
+    return (
+        _column(columns, path, text, TEXT_COLUMNS, "the text", "--text"),
+        _column(columns, path, label, LABEL_COLUMNS, "the label", "--label"),
+    )
+
+
+def _column(  # noqa: PLR0913, PLR0917 - what the sentences tell
+    columns: Sequence[str], path: Path, named: str | None, known: Sequence[str], what: str, option: str
+) -> str:
+    found = f"{path} has the columns: {', '.join(columns) or '(none)'}"
+    if named is not None:
+        if named in columns:
+            return named
+        raise CorpusError(f"no column is called {named!r}; {found}")
+    for name in known:
+        for column in columns:
+            if column.strip().casefold() == name:
+                return column
+    raise CorpusError(f"no column looks like {what}; {found}. Name it with {option} COLUMN")
