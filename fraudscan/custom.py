@@ -302,7 +302,7 @@ def _fit_heads(features: Any, gold: Bools, settings: Settings, multiclass: bool)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a weak penalty converges slowly and changes no label
         for heads, target in targets:
-            if target.size and (target != target[0]).any():
+            if features.shape[1] and (target != target[0]).any():
                 model = LinearSVC(C=settings.strength, class_weight=weights, dual=True, tol=1e-2, random_state=0)
                 model.fit(features, target)
                 coefficients, intercepts = model.coef_, model.intercept_

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import random
 
 import pytest
 
@@ -52,3 +53,17 @@ def shared() -> pathlib.Path:
             pytest.fail("CI needs the evaluation data in ../shared")
         pytest.skip("no evaluation data in ../shared")
     return folder
+
+
+WORDS = {
+    "loan": ["低息贷款", "秒批到账", "无需抵押", "凭身份证", "额度五万", "资金周转"],
+    "prize": ["恭喜中奖", "领取奖金", "点击链接", "幸运用户", "豪礼相送", "抽中大奖"],
+    "normal": ["晚上吃饭", "明天开会", "帮我带伞", "周末爬山", "孩子放学", "快递到了"],
+}
+
+
+def made_up(count: int, seed: int = 0) -> tuple[list[str], list[str]]:
+    """Return texts and labels that a model can learn."""
+    rng = random.Random(seed)
+    labels = [rng.choice(list(WORDS)) for _ in range(count)]
+    return ["，".join(rng.choice(WORDS[label]) for _ in range(3)) + rng.choice("的了吗吧呢") for label in labels], labels

@@ -1,0 +1,202 @@
+"""scikit-learn: training on a user's own labels, and scoring, as an estimator that takes texts.
+
+>>> texts = ["今晚一起吃饭吗", "周末去爬山", "明天记得带伞", "帮我取下快递", "恭喜中奖请点链接领取",
+...          "贷款秒批点链接", "中奖了请领取奖金", "低息贷款请点链接"]
+>>> classifier = FraudClassifier().fit(texts, ["ham"] * 4 + ["spam"] * 4)
+>>> classifier.predict(["点链接领取奖金"]).tolist()
+['spam']
+>>> classifier.to_scanner().classify("点链接领取奖金").label
+'spam'
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import assert_all_finite
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+
+from fraudscan.corpus import Row
+from fraudscan.custom import train_custom
+from fraudscan.labelled import find_honest
+from fraudscan.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy.typing as npt
+    from typing_extensions import Self
+
+    from fraudscan.model import Scanner
+
+__all__ = ["FraudClassifier"]
+
+SETTINGS = ("order", "min_count", "rarity", "strength", "balanced")
+NOBODY = "legitimate"
+"""What a row of a label indicator matrix is that has no label."""
+
+
+class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A linear classifier of Chinese texts over character n-grams.
+
+    What is ``None`` is chosen on held-out folds of the training texts, in which near-duplicates stay together; give a
+    value to leave it out of the choice, or to choose it by ``GridSearchCV``.
+
+    Args:
+        order: the longest n-gram, in characters.
+        min_count: in how many texts an n-gram must occur.
+        rarity: counts are multiplied by this power of the inverse document frequency.
+        strength: the inverse of the L2 penalty.
+        balanced: whether classes weigh the same, however many texts they have.
+        legitimate: the class of honest texts, for the scores and verdicts of `to_scanner`; without it one with a name
+            such as "normal", "ham" or "正常" (`fraudscan.labelled.HONEST_NAMES`).
+        n_jobs: processes that fit side by side; ``None`` means one.
+
+    Attributes:
+        classes_: the classes, sorted; the numbers of the columns where ``y`` is a label indicator matrix.
+        scanner_: what `to_scanner` returns.
+
+    """
+
+    def __init__(  # noqa: PLR0913 - the settings
+        self,
+        *,
+        order: int | None = None,
+        min_count: int | None = None,
+        rarity: float | None = None,
+        strength: float | None = None,
+        balanced: bool | None = None,
+        legitimate: Any = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.order = order
+        self.min_count = min_count
+        self.rarity = rarity
+        self.strength = strength
+        self.balanced = balanced
+        self.legitimate = legitimate
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Iterable[str], y: Any) -> Self:  # noqa: N803 - scikit-learn's name
+        """Fit the classifier.
+
+        Args:
+            X: texts, shape (texts,).
+            y: classes of any type, shape (texts,), or a label indicator matrix, shape (texts, classes).
+
+        Raises:
+            ValueError: if there is but one class, or ``X`` and ``y`` do not fit.
+            TypeError: if a text is no string.
+
+        """
+        texts = _texts(X)
+        if y is None:
+            raise ValueError("FraudClassifier requires y to be passed, but the target y is None")
+        check_consistent_length(texts, y)
+        if getattr(y, "dtype", np.dtype(object)).kind == "f":
+            assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        self._several = type_of_target(y).startswith("multilabel")
+        if self._several:
+            matrix = np.asarray(y.todense() if hasattr(y, "todense") else y).astype(bool)
+            self.classes_ = np.arange(matrix.shape[1])
+        else:
+            self.classes_, places = np.unique(column_or_1d(y, warn=True), return_inverse=True)
+            matrix = places[:, None] == np.arange(self.classes_.size)
+        self._names = [str(name) for name in self.classes_.tolist()]
+        honest = find_honest(self._names, None if self.legitimate is None else str(self.legitimate))
+        names = self._names
+        if self._several and not matrix.any(axis=1).all():
+            honest = honest or NOBODY
+            names = [*(name for name in names if name != honest), honest]
+        labels = [tuple(name for name, yes in zip(self._names, row, strict=True) if yes) for row in matrix.tolist()]
+        rows = [
+            Row(str(i), text, () if honest in of else of, (), "", "")
+            for i, (text, of) in enumerate(zip(texts, labels, strict=True))
+        ]
+        fixed = {name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None}
+        taxonomy = Taxonomy.from_names(names, honest, "multilabel" if self._several else "multiclass")
+        self.scanner_ = train_custom(
+            rows, taxonomy, fixed=fixed, least=0 if self._several else 1, jobs=self.n_jobs or 1
+        )
+        return self
+
+    def predict(self, X: Iterable[str]) -> npt.NDArray[Any]:  # noqa: N803
+        """Return the class of each text, or a label indicator matrix if such was fitted."""
+        check_is_fitted(self)
+        if self._several:
+            return (self.predict_proba(X) >= 0.5).astype(int)
+        place_of = {name: place for place, name in enumerate(self._names)}
+        found = self.scanner_.decide(_texts(X))
+        of_kind = np.array([place_of[kind.label] for kind in found.kinds], dtype=np.intp)
+        classes: npt.NDArray[Any] = self.classes_[of_kind[found.kind]]
+        return classes
+
+    def predict_proba(self, X: Iterable[str]) -> npt.NDArray[np.float64]:  # noqa: N803
+        """Return probabilities, shape (texts, classes).
+
+        Classes share one probability; labels of an indicator matrix are independent.
+        """
+        check_is_fitted(self)
+        columns = [self.scanner_.names.index(name) for name in self._names]
+        probabilities: npt.NDArray[np.float64] = self.scanner_.predict_proba(_texts(X))[:, columns].astype(np.float64)
+        if self._several:
+            return probabilities
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def decision_function(self, X: Iterable[str]) -> npt.NDArray[np.float64]:  # noqa: N803
+        """Return the logits, shape (texts, classes); of two classes how far the second leads, shape (texts,)."""
+        check_is_fitted(self)
+        if self.scanner_.taxonomy.task == "fraud":
+            logits: npt.NDArray[np.float64] = np.log(self.predict_proba(X).clip(1e-30))
+        else:
+            columns = [self.scanner_.heads.index(name) for name in self._names]
+            logits = self.scanner_.logits(_texts(X))[:, columns]
+        if logits.shape[1] == 2 and not self._several:
+            logits = logits[:, 1] - logits[:, 0]
+        return logits
+
+    def to_scanner(self) -> Scanner:
+        """Return the fitted model as a scanner, which saves, explains, and scores dumps and data frames."""
+        check_is_fitted(self)
+        return self.scanner_
+
+    @classmethod
+    def from_scanner(cls, scanner: Scanner) -> Self:
+        """Return a fitted classifier that says what ``scanner`` does: its labels are the classes.
+
+        Probabilities of a model whose labels overlap, as those of the shipped one do, are divided by their sum.
+        """
+        classifier = cls()
+        classifier.scanner_ = scanner
+        classifier._several = scanner.taxonomy.task == "multilabel"
+        classifier._names = sorted(label.name for label in scanner.taxonomy.labels)
+        classifier.classes_ = np.array(classifier._names)
+        return classifier
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _texts(X: Iterable[str]) -> Sequence[str]:  # noqa: N803
+    """Return the texts as a list; refuse what is none."""
+    if isinstance(X, (str, bytes)):
+        raise ValueError(f"X is one {type(X).__name__}, not several texts: pass a list, [text]")  # noqa: TRY004 - as scikit-learn does
+    if getattr(X, "ndim", 1) != 1:
+        raise ValueError(f"X has {X.ndim} dimensions; texts come in one: pass a column, frame['text']")  # type: ignore[attr-defined]
+    texts = list(X)
+    if not texts:
+        raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"X[{i}] is a {type(text).__name__}, not a string: leave out missing values")
+    return texts

@@ -1,0 +1,96 @@
+"""Spark: the same data frame comes back, with our columns behind its own; for what outgrows one machine.
+
+Every executor needs fraudscan and pyarrow; ``README.md`` shows how to pack them. The
+shipped model is read there, once a Python process; any other travels with the job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from fraudscan.columns import check_columns, names_of
+from fraudscan.frames import annotate as annotate_table
+from fraudscan.model import Scanner, load
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["annotate"]
+
+
+def annotate(
+    frame: Any, text: str = "text", model: str | os.PathLike[str] | Scanner | None = None, *, proba: bool = False
+) -> Any:
+    """Return a Spark data frame with the decisions on its texts behind its own columns.
+
+    The columns are those of `Scanner.annotate`. Rows and partitions stay what they are; nothing is shuffled, and
+    nothing is read before an action asks for it. A row without a text, or with something else in its place, comes back
+    with ``fraud_note``.
+
+    Args:
+        frame: a ``pyspark.sql.DataFrame``.
+        text: the column with the texts.
+        model: a model folder on this machine, or a scanner; the shipped model without it.
+        proba: add ``fraud_p_`` and the name for every label, scheme and target group.
+
+    Raises:
+        fraudscan.columns.ColumnError: a ValueError, if there is no such column, or one of ours exists already.
+        fraudscan.ModelError: if the model cannot be read.
+
+    """
+    scanner = model if isinstance(model, Scanner) else load(model)
+    check_columns(frame.columns, text, names_of(scanner, proba=proba))
+    packed = None if model is None else pickle.dumps(scanner)
+    digest = hashlib.sha256(packed or b"").hexdigest()
+
+    def run(batches: Iterable[Any]) -> Iterator[Any]:
+        scanner = _scanner(_Packed(digest, packed))
+        for batch in batches:
+            yield from _annotated(scanner, batch, text, proba=proba)
+
+    return frame.mapInArrow(run, _schema(frame, scanner, proba=proba))
+
+
+class _Packed:
+    """A pickled scanner that is known by its digest: each process unpacks it once."""
+
+    def __init__(self, digest: str, data: bytes | None) -> None:
+        self.digest = digest
+        self.data = data
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Packed) and self.digest == other.digest
+
+
+@lru_cache(maxsize=4)
+def _scanner(packed: _Packed) -> Scanner:
+    if packed.data is None:
+        return load()
+    scanner: Scanner = pickle.loads(packed.data)  # noqa: S301 - made by `annotate` in the driver of this very job
+    return scanner
+
+
+def _annotated(scanner: Scanner, batch: Any, text: str, *, proba: bool) -> Iterator[Any]:
+    import pyarrow as pa
+
+    table = annotate_table(scanner, pa.Table.from_batches([batch]), text, proba=proba)
+    yield from table.combine_chunks().to_batches()
+
+
+def _schema(frame: Any, scanner: Scanner, *, proba: bool) -> Any:
+    from pyspark.sql import types
+
+    lists = types.ArrayType(types.StringType())
+    kinds = {"fraud_score": types.DoubleType(), "fraud_labels": lists, "fraud_targets": lists}
+    fields = list(frame.schema.fields)
+    for name in names_of(scanner, proba=proba):
+        default = types.FloatType() if name.startswith("fraud_p_") else types.StringType()
+        fields.append(types.StructField(name, kinds.get(name, default)))
+    return types.StructType(fields)
