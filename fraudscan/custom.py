@@ -112,21 +112,25 @@ def train_custom(
     longest = fixed.get("order", max(CHOICES[0]["order"]))
     rarest = fixed.get("min_count", min(CHOICES[0]["min_count"]))
     vocabulary = Vocabulary.from_ngrams(_candidates(texts, longest, rarest))
-    features = sorted_indices(features_of(vocabulary, [row.text for row in rows]) @ closure(vocabulary))
+    features = sorted_indices(
+        features_of(vocabulary, [row.text for row in rows], by_length=False) @ closure(vocabulary)
+    )
     fitter = _Fitter(features, vocabulary.orders, gold, taxonomy.task == "multiclass", jobs)
     links = _resembling(texts)
     count = min(FOLDS, int(gold.sum(axis=0).min()))
     folds = list(_folds(gold, links, count)) if count > 1 else []
     settings = _choose(fitter, first, fixed, folds, _sample(texts)) if folds else first
-    *held_out, (nodes, values, biases) = fitter.fit([(settings, inside) for inside, _ in [*folds, (None, None)]])
+    *held_out, (nodes, values, squares, biases) = fitter.fit(
+        [(settings, inside) for inside, _ in [*folds, (None, None)]]
+    )
     logits = np.zeros(gold.shape)
     for (_, outside), fitted in zip(folds, held_out, strict=True):
         logits[outside] = fitter.logits(fitted, outside)
     slopes, intercepts = _calibration(logits, gold, taxonomy.task) if folds else (1.0, 0.0)
-    coefficients = np.zeros((vocabulary.size, gold.shape[1]))
-    coefficients[nodes] = values
+    coefficients = np.zeros((vocabulary.size, gold.shape[1] + 1))
+    coefficients[nodes] = np.column_stack([values, squares])
     slopes = np.broadcast_to(slopes, gold.shape[1])
-    vocabulary, weights, scales = compile_heads(vocabulary, coefficients, slopes)
+    vocabulary, weights, scales = compile_heads(vocabulary, coefficients, np.append(slopes, 1.0))
     manifest: dict[str, Any] = {
         "corpus": {"rows": len(rows), "sha256": digest(rows)},
         "training": asdict(settings),
@@ -229,7 +233,8 @@ def _macro_f1(gold: Bools, guessed: Bools) -> float:
     return float((2 * hits / np.maximum(1, gold.sum(axis=0) + guessed.sum(axis=0))).mean())
 
 
-Fitted = tuple["Ints", "Floats", "Floats"]
+Fitted = tuple["Ints", "Floats", "Floats", "Floats"]
+"""The nodes that were used, each head's coefficients for them, the squares of their rarities, and the biases."""
 
 
 @dataclass
@@ -252,8 +257,9 @@ class _Fitter:
         return [self._labels(self.logits(f, outside)) for f, (_, _, outside) in zip(fitted, tasks, strict=True)]
 
     def logits(self, fitted: Fitted, rows: Ints) -> Floats:
-        nodes, values, biases = fitted
-        logits: Floats = self.features[rows][:, nodes] @ values + biases
+        nodes, values, squares, biases = fitted
+        counts = self.features[rows][:, nodes]
+        logits: Floats = (counts @ values) / _roots(counts, squares)[:, None] + biases
         return logits
 
     def _labels(self, logits: Floats) -> Bools:
@@ -274,7 +280,11 @@ class _Fitter:
 def _fit(  # noqa: PLR0913, PLR0917 - shared arrays, and one task on them
     features: Any, orders: Ints, gold: Bools, multiclass: bool, settings: Settings, rows: Ints
 ) -> Fitted:
-    """Return the nodes that were used, the coefficients of each head for them, and the biases."""
+    """Fit the heads on ``rows``.
+
+    A text's vector holds counts times rarities. It is divided by the root of the sum of counts times squared rarities,
+    which is its length unless an n-gram stands in it twice, and can be added up n-gram by n-gram.
+    """
     from scipy import sparse
 
     chosen = features[rows]
@@ -282,11 +292,17 @@ def _fit(  # noqa: PLR0913, PLR0917 - shared arrays, and one task on them
     nodes = np.flatnonzero((orders > 0) & (orders <= settings.order) & (found >= settings.min_count))
     factors = np.log((1 + rows.size) / found[nodes]) ** settings.rarity
     chosen = sparse.csr_matrix(chosen[:, nodes])
-    chosen.data *= factors[chosen.indices]
+    chosen.data *= factors[chosen.indices] / np.repeat(_roots(chosen, factors**2), np.diff(chosen.indptr))
     norm = np.sqrt((chosen.data**2).sum() / rows.size) or 1.0
     chosen.data /= norm
     values, biases = _fit_heads(chosen, gold[rows], settings, multiclass)
-    return nodes, values * (factors / norm)[:, None], biases
+    return nodes, values * (factors / norm)[:, None], factors**2, biases
+
+
+def _roots(counts: Any, squares: Floats) -> Floats:
+    """Return the lengths of the texts' vectors; 1 where a text has no n-gram."""
+    sums = counts @ squares
+    return np.sqrt(np.where(sums > 0, sums, 1.0))
 
 
 def _fit_heads(features: Any, gold: Bools, settings: Settings, multiclass: bool) -> tuple[Floats, Floats]:

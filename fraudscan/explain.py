@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fraudscan.model import SHORT
-
 if TYPE_CHECKING:
     from fraudscan.model import Floats, Scanner
 
@@ -48,6 +46,7 @@ def explain(scanner: Scanner, text: str, label: str) -> list[Span]:
     share_of = _shares(scanner, text, label)
     kept, nodes = vocabulary.locate(text)
     weights = scanner.weights @ (share_of * scanner.scales)
+    sums = scanner.weights[nodes].sum(axis=0, dtype=np.int64) * scanner.scales
     each = np.zeros(kept.size)
     at = np.arange(kept.size)
     while at.size:  # a node's weight is its own and that of its suffix: take the suffixes one by one
@@ -59,7 +58,7 @@ def explain(scanner: Scanner, text: str, label: str) -> list[Span]:
             inside = orders > back
             np.add.at(each, at[inside] - back, share[inside])
         nodes = suffixes
-    each /= np.sqrt(kept.size + SHORT)
+    each /= scanner.roots(sums[:, None], np.array([kept.size]))
     edges = np.flatnonzero(np.diff(np.sign(each))) + 1
     spans = []
     for part in np.split(np.arange(kept.size), edges):
@@ -72,7 +71,7 @@ def explain(scanner: Scanner, text: str, label: str) -> list[Span]:
 def _shares(scanner: Scanner, text: str, label: str) -> Floats:
     """Return what one unit of each head's weight counts for ``label``."""
     schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
-    shares = np.zeros(len(scanner.heads))
+    shares = np.zeros(len(scanner.scales))
     if scanner.taxonomy.task != "fraud":
         shares[scanner.heads.index(label)] = 1
         return shares

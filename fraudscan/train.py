@@ -160,7 +160,7 @@ def _candidates(texts: Sequence[str], options: TrainingOptions) -> Iterator[str]
             yield ngram
 
 
-def features_of(vocabulary: Vocabulary, texts: Sequence[str]) -> Any:
+def features_of(vocabulary: Vocabulary, texts: Sequence[str], *, by_length: bool = True) -> Any:
     """Return the longest matches of each text, counted and divided by the root of its length: sparse float64."""
     from scipy import sparse
 
@@ -168,9 +168,10 @@ def features_of(vocabulary: Vocabulary, texts: Sequence[str]) -> Any:
     for start in range(0, len(texts), 256):
         found = vocabulary.match(texts[start : start + 256])
         bounds = np.append(found.starts, found.nodes.size)
-        scale = np.repeat(1 / np.sqrt(found.lengths + SHORT), found.lengths + 1)
+        scale = 1 / np.sqrt(found.lengths + SHORT) if by_length else np.ones(found.lengths.size)
         block = sparse.csr_array(
-            (scale, found.nodes.astype(np.int32), bounds.astype(np.int32)), shape=(found.lengths.size, vocabulary.size)
+            (np.repeat(scale, found.lengths + 1), found.nodes.astype(np.int32), bounds.astype(np.int32)),
+            shape=(found.lengths.size, vocabulary.size),
         )
         block.sum_duplicates()
         blocks.append(block)

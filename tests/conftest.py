@@ -66,4 +66,6 @@ def made_up(count: int, seed: int = 0) -> tuple[list[str], list[str]]:
     """Return texts and labels that a model can learn."""
     rng = random.Random(seed)
     labels = [rng.choice(list(WORDS)) for _ in range(count)]
-    return ["，".join(rng.choice(WORDS[label]) for _ in range(3)) + rng.choice("的了吗吧呢") for label in labels], labels
+    return [
+        "，".join(rng.choice(WORDS[label]) for _ in range(3)) + rng.choice("的了吗吧呢") for label in labels
+    ], labels
