@@ -75,8 +75,11 @@ def _shares(scanner: Scanner, text: str, label: str) -> Floats:
     if scanner.taxonomy.task != "fraud":
         shares[scanner.heads.index(label)] = 1
         return shares
-    shares[0] = 1 if schemes else -1
-    if schemes:
-        logits = scanner.logits([text])[0]
-        shares[max(map(scanner.heads.index, schemes), key=lambda head: logits[head])] = 1
+    logits = scanner.linear([text])[0][:, 0]
+    shares[0] = 1
+    if scanner.layer is not None:
+        shares[: logits.size] = scanner.layer.gradient(logits)
+    if not schemes:
+        return -shares
+    shares[max(map(scanner.heads.index, schemes), key=lambda head: logits[head])] += 1
     return shares

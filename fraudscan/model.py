@@ -33,6 +33,7 @@ import numpy as np
 
 from fraudscan.decisions import Decider, Decisions, Thresholds
 from fraudscan.features import Vocabulary, text_sizes
+from fraudscan.layer import Layer
 from fraudscan.normalize import NORMALIZATION_VERSION
 from fraudscan.taxonomy import Taxonomy
 
@@ -81,7 +82,7 @@ CHUNK = 1 << 16
 GROUP = 1 << 12
 """Texts taken from an iterable at a time."""
 
-ARRAYS = ("alphabet", "steps", "seeds", "weights", "scales", "biases")
+ARRAYS = ("alphabet", "steps", "seeds", "weights", "scales", "biases", "hidden", "output")
 
 
 class ModelError(Exception):
@@ -144,6 +145,8 @@ class Scanner:
         scales: float64, shape (heads,): what one unit of a weight is worth; one more as well.
         biases: float64, shape (heads,).
         thresholds: where verdicts change.
+        aspects: names of further linear heads, which only the layer reads; their columns and biases follow the heads'.
+        layer: gives the logit of the first head from those of all linear heads; without it that head is linear.
         manifest: what the model says of itself.
 
     """
@@ -157,24 +160,30 @@ class Scanner:
         biases: npt.ArrayLike,
         *,
         thresholds: Thresholds,
+        aspects: Sequence[str] = (),
+        layer: Layer | None = None,
         manifest: dict[str, Any] | None = None,
     ) -> None:
         self.taxonomy = taxonomy
         self.vocabulary = vocabulary
         self.thresholds = thresholds
+        self.aspects = tuple(aspects)
+        self.layer = layer
         self.manifest = manifest or {}
         self.weights = _frozen(weights, np.int16)
         self.scales = _frozen(scales, np.float64)
         self.biases = _frozen(biases, np.float64)
-        heads = len(self.heads)
+        heads = len(self.heads) + len(self.aspects)
         if (
             self.weights.shape != (vocabulary.size, self._width)
             or self.scales.shape != (self._width,)
             or self.biases.shape != (heads,)
+            or (layer is not None and layer.inputs != heads)
         ):
             raise ValueError(
                 f"{vocabulary.size} nodes and {heads} heads do not fit weights of shape {self.weights.shape}, "
-                f"scales of {self.scales.shape} and biases of {self.biases.shape}"
+                f"scales of {self.scales.shape}, biases of {self.biases.shape}"
+                + (f" and a layer of {layer.inputs} inputs" if layer else "")
             )
         if self.weights[0].any() or np.abs(self.weights.astype(np.int32)).max(initial=0) > WEIGHT_LIMIT:
             raise ValueError(f"weights must be 0 in row 0 and at most {WEIGHT_LIMIT}")
@@ -195,7 +204,7 @@ class Scanner:
     @cached_property
     def _width(self) -> int:
         """The number of sums of a text: one for each head, and for a user's labels the square of its root."""
-        return len(self.heads) + (self.taxonomy.task != "fraud")
+        return len(self.heads) + len(self.aspects) + (self.taxonomy.task != "fraud")
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -328,6 +337,16 @@ class Scanner:
         return np.ascontiguousarray(self._logits(texts).T)
 
     def _logits(self, texts: Sequence[str]) -> Floats:
+        logits, lengths = self.linear(texts)
+        if self.layer is not None:
+            logits[0] = self.layer(logits)
+        logits = logits[: len(self.heads)]
+        if not lengths.all():
+            logits[:, lengths == 0] = self._nothing
+        return logits
+
+    def linear(self, texts: Sequence[str]) -> tuple[Floats, Ints]:
+        """Return the logits of heads and aspects before the layer, shape (heads and aspects, texts), and the lengths."""
         sums = np.empty((self._width, len(texts)))
         lengths = np.empty(len(texts), dtype=np.int64)
         sizes = text_sizes(texts)
@@ -342,12 +361,10 @@ class Scanner:
             begin = end
         sums *= self.scales[:, None]
         roots = self.roots(sums, lengths)
-        sums = sums[: len(self.heads)]
+        sums = sums[: len(self.biases)]
         sums /= roots
         sums += self.biases[:, None]
-        if not lengths.all():
-            sums[:, lengths == 0] = self._nothing
-        return sums
+        return sums, lengths
 
     def roots(self, sums: Floats, lengths: Ints) -> Floats:
         """Return what the scaled sums of texts are divided by: float64, shape (texts,)."""
@@ -413,6 +430,7 @@ class Scanner:
                 "format_version": FORMAT_VERSION,
                 "normalization_version": NORMALIZATION_VERSION,
                 "thresholds": {"flag": self.thresholds.flag, "review": self.thresholds.review},
+                "aspects": self.aspects,
                 "arrays": digests,
                 "taxonomy": self.taxonomy.to_dict(),
             }
@@ -438,10 +456,12 @@ class Scanner:
             self.weights,
             self.scales,
             self.biases,
+            self.layer.hidden if self.layer else np.zeros((0, len(self.biases) + 1)),
+            self.layer.output if self.layer else np.zeros(1),
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.taxonomy, self._arrays(), self.thresholds, self.manifest)
+        return _restore, (self.taxonomy, self._arrays(), self.thresholds, self.aspects, self.manifest)
 
 
 LOGIT_LIMIT = 60.0
@@ -460,11 +480,26 @@ def _softmax(heads: Single) -> Single:
 
 
 def _restore(
-    taxonomy: Taxonomy, arrays: tuple[npt.NDArray[Any], ...], thresholds: Thresholds, manifest: dict[str, Any]
+    taxonomy: Taxonomy,
+    arrays: tuple[npt.NDArray[Any], ...],
+    thresholds: Thresholds,
+    aspects: Sequence[str],
+    manifest: dict[str, Any],
 ) -> Scanner:
-    alphabet, steps, seeds, weights, scales, biases = arrays
+    alphabet, steps, seeds, weights, scales, biases, hidden, output = arrays
     vocabulary = Vocabulary(alphabet, steps, seeds)
-    return Scanner(taxonomy, vocabulary, weights, scales, biases, thresholds=thresholds, manifest=manifest)
+    layer = Layer(hidden, output) if len(hidden) else None
+    return Scanner(
+        taxonomy,
+        vocabulary,
+        weights,
+        scales,
+        biases,
+        thresholds=thresholds,
+        aspects=aspects,
+        layer=layer,
+        manifest=manifest,
+    )
 
 
 def _frozen(values: npt.ArrayLike, dtype: type) -> npt.NDArray[Any]:
@@ -553,7 +588,8 @@ def _read(folder: Path) -> Scanner:
             )
         arrays = [_read_array(folder / f"{name}.npy", manifest["arrays"][name]) for name in ARRAYS]
         taxonomy = Taxonomy.from_dict(manifest["taxonomy"])
-        return _restore(taxonomy, tuple(arrays), Thresholds(**manifest["thresholds"]), manifest)
+        aspects = [str(name) for name in manifest["aspects"]]
+        return _restore(taxonomy, tuple(arrays), Thresholds(**manifest["thresholds"]), aspects, manifest)
     except FileNotFoundError as error:
         raise ModelError(f"{folder} is no model: {Path(error.filename).name} is missing") from None
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:  # what a damaged manifest gives

@@ -1,0 +1,98 @@
+"""What the linear heads say together: a layer of rectified units over their logits.
+
+One linear head for "is this fraud?" must give each n-gram one weight, whatever stands
+beside it. The units weigh what the other heads have found instead: the words of a loan
+count for little in what looks like a bank's own notice, and for much in what looks like
+chat. Between the points where a unit falls silent the layer is linear, so each n-gram's
+share in a decision is exact, too (`Layer.gradient`).
+
+Inputs, weights and hidden values are multiples of small powers of two and bounded.
+Every product and every sum of them is a whole multiple below 2 ** 53, which float64
+holds exactly: BLAS may add in any order and a text still has one score, in any batch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+__all__ = ["Layer"]
+
+FINE = 2.0**-12
+"""Weights are multiples of it,"""
+
+COARSE = 2.0**-10
+"""inputs and hidden values of this: far finer than what calibration can tell apart."""
+
+WEIGHT_BOUND = 64.0
+INPUT_BOUND = 64.0
+HIDDEN_BOUND = 2.0**12
+MAX_UNITS = 512
+"""With 64 inputs and 512 units the largest sum is 2 ** 12 * 2 ** 6 * 2 ** 9 = 2 ** 27, in steps of 2 ** -22."""
+
+
+class Layer:
+    """One hidden layer of rectified linear units with one output. Immutable.
+
+    Args:
+        hidden: shape (units, inputs + 1): the weights of each unit, and its bias last.
+        output: shape (units + 1,): the weight of each unit, and the bias last.
+
+    Raises:
+        ValueError: if the shapes do not fit, or if a value is not finite or beyond what can be summed exactly.
+
+    """
+
+    def __init__(self, hidden: npt.ArrayLike, output: npt.ArrayLike) -> None:
+        self.hidden = _on_grid(hidden)
+        self.output = _on_grid(output)
+        if self.hidden.ndim != 2 or self.output.shape != (self.hidden.shape[0] + 1,) or len(self.output) > MAX_UNITS:
+            raise ValueError(
+                f"a hidden layer of shape {self.hidden.shape} does not fit an output of shape {self.output.shape}"
+            )
+
+    @property
+    def inputs(self) -> int:
+        """The number of inputs."""
+        return self.hidden.shape[1] - 1
+
+    def __call__(self, logits: Floats) -> Floats:
+        """Return the output, shape (texts,), for the logits of linear heads, shape (inputs, texts)."""
+        hidden = self._hidden(logits)
+        np.maximum(hidden, 0, out=hidden)
+        hidden = _rounded(hidden, HIDDEN_BOUND)
+        out: Floats = self.output[:-1] @ hidden + self.output[-1]
+        return out
+
+    def gradient(self, logits: Floats) -> Floats:
+        """Return how much the output grows with each input near one text's ``logits``; both of shape (inputs,)."""
+        active = self._hidden(logits[:, None])[:, 0] > 0
+        slopes: Floats = (self.output[:-1] * active) @ self.hidden[:, :-1]
+        return slopes
+
+    def _hidden(self, logits: Floats) -> Floats:
+        hidden: Floats = self.hidden[:, :-1] @ _rounded(logits, INPUT_BOUND)
+        hidden += self.hidden[:, -1:]
+        return hidden
+
+
+def _rounded(values: Floats, bound: float) -> Floats:
+    values = values.clip(-bound, bound)
+    values /= COARSE
+    np.rint(values, out=values)
+    values *= COARSE
+    return values
+
+
+def _on_grid(values: npt.ArrayLike) -> Floats:
+    array: Floats = np.rint(np.asarray(values, dtype=np.float64) / FINE) * FINE
+    if not (np.abs(array) <= WEIGHT_BOUND).all():
+        raise ValueError(f"weights of a layer must be finite and at most {WEIGHT_BOUND:g}")
+    array.setflags(write=False)
+    return array
