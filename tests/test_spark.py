@@ -60,7 +60,7 @@ def rows_of(scanner, pairs):
 
 def test_rows_schema_and_partitions(spark, scanner):
     pairs = [(i, TEXTS[i % len(TEXTS)]) for i in range(200)]
-    frame = spark.createDataFrame(pairs, "nr int, content string").repartition(3)
+    frame = spark.createDataFrame(spark.sparkContext.parallelize(pairs, 3), "nr int, content string")
     before = frame.rdd.glom().map(lambda rows: [row.nr for row in rows]).collect()
     out = annotate(frame, text="content")
     assert out.schema.fieldNames() == ["nr", "content", *names_of(scanner, proba=False)]
