@@ -22,11 +22,7 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module", params=["local[2]", "local-cluster[2,1,1024]"])
-def spark(request, tmp_path_factory):
-    if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI needs Java 17 for Spark")
-        pytest.skip("Spark needs Java 17, and there is no java on the PATH and no JAVA_HOME")
+def spark(java, request, tmp_path_factory):
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master(request.param).appName("fraudscan")
