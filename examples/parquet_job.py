@@ -23,7 +23,6 @@ def main() -> None:
     spark = SparkSession.builder.appName("fraudscan").getOrCreate()
     frame = spark.read.parquet(arguments.source)
     annotate(frame, text=arguments.text, model=arguments.model).write.parquet(arguments.target)
-    spark.stop()
 
 
 if __name__ == "__main__":

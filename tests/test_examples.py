@@ -1,5 +1,6 @@
 """The README's ten lines for each library: they stand there as they are, run, and agree."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,8 +13,6 @@ EXAMPLES = sorted((ROOT / "examples" / "ecosystem").glob("*.py"))
 
 @pytest.fixture(scope="module")
 def flagged(scanner):
-    import json
-
     lines = (ROOT / "examples" / "messages.jsonl").read_text("utf-8").splitlines()
     found = scanner.decide([json.loads(line)["text"] for line in lines])
     labels = [label for label, verdict in zip(found.label, found.verdict, strict=True) if verdict == "flag"]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import fraudscan
 
-texts = [json.loads(line)["text"] for line in Path("examples/messages.jsonl").open(encoding="utf-8")]
+lines = Path("examples/messages.jsonl").read_text("utf-8").splitlines()
+texts = [json.loads(line)["text"] for line in lines]
 results = fraudscan.load().classify_many(texts)
 flagged = Counter(result.label for result in results if result.verdict == "flag")
 print(sorted(flagged.items()))

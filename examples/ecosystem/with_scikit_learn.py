@@ -5,7 +5,8 @@ from pathlib import Path
 import fraudscan
 from fraudscan.sklearn import FraudClassifier
 
-texts = [json.loads(line)["text"] for line in Path("examples/messages.jsonl").open(encoding="utf-8")]
+lines = Path("examples/messages.jsonl").read_text("utf-8").splitlines()
+texts = [json.loads(line)["text"] for line in lines]
 classifier = FraudClassifier.from_scanner(fraudscan.load())  # or FraudClassifier().fit(texts, labels)
 legitimate = classifier.predict_proba(texts)[:, classifier.classes_.tolist().index("legitimate")]
 sure = 1 - legitimate >= classifier.to_scanner().thresholds.flag
