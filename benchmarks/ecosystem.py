@@ -122,11 +122,11 @@ def tasks() -> dict[str, list[tuple[str, str]]]:
     schemes = {"investment", "gambling", "forged_documents", "authority", "game_trade"}
     impostors = {"loan_credit", "fake_refund", "authority", "acquaintance"}
     honest = [(row.text, "0") for row in rows if not row.labels and row.pair is None][:2500]
+    four = [(row.text, row.labels[0]) for row in one if row.labels[0] in impostors]
     return {
         "labels of the corpus": by_label[:12_000],
         "five schemes": [(row.text, row.labels[0]) for row in one if row.labels[0] in schemes],
-        "four schemes and legitimate": [(row.text, row.labels[0]) for row in one if row.labels[0] in impostors]
-        + honest,
+        "four schemes and legitimate": honest + four,
     }
 
 
