@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types unit corpus-check learning-curve bench model tables clean
+.PHONY: demo test lint types unit corpus-check learning-curve bench bench-ecosystem model tables clean
 
-demo: $(READY)
+demo: $(INSTALLED)
 	$(BIN)/python examples/demo.py
 
 test: lint types corpus-check unit
@@ -38,14 +39,23 @@ bench: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python benchmarks/speed.py
 
+# Data frames and Spark against one process and a plain list; writes benchmarks/ecosystem.md.
+bench-ecosystem: $(READY)
+	$(BIN)/python benchmarks/ecosystem.py
+
 # The normaliser's table, anew from Unicode's and OpenCC's data.
 tables: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[tables]'
 	$(BIN)/python tools/build_normalization.py
 
-$(READY): setup.cfg pyproject.toml
+# The package alone; the tests need far more, Spark among it.
+$(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fraudscan needs Python 3.10 or newer")'
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	touch $(INSTALLED)
+
+$(READY): $(INSTALLED)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
 	touch $(READY)
 

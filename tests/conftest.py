@@ -3,6 +3,7 @@
 import os
 import pathlib
 import random
+import shutil
 
 import pytest
 
@@ -53,6 +54,15 @@ def shared() -> pathlib.Path:
             pytest.fail("CI needs the evaluation data in ../shared")
         pytest.skip("no evaluation data in ../shared")
     return folder
+
+
+@pytest.fixture(scope="session")
+def java() -> None:
+    """Java, which Spark runs on."""
+    if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI needs Java 17 for Spark")
+        pytest.skip("Spark needs Java 17, and there is no java on the PATH and no JAVA_HOME")
 
 
 WORDS = {

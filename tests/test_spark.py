@@ -1,10 +1,14 @@
 """Spark, on Java: one process, and a cluster of two executors on this machine."""
 
 import os
+import pathlib
+import runpy
 import shutil
+import signal
 import sys
 
 import pytest
+from conftest import ROOT
 
 import fraudscan
 from fraudscan.columns import NOTE, ColumnError, names_of
@@ -22,11 +26,7 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module", params=["local[2]", "local-cluster[2,1,1024]"])
-def spark(request, tmp_path_factory):
-    if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI needs Java 17 for Spark")
-        pytest.skip("Spark needs Java 17, and there is no java on the PATH and no JAVA_HOME")
+def spark(java, request, tmp_path_factory):  # noqa: ARG001 - fails or skips where there is none
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master(request.param).appName("fraudscan")
@@ -60,7 +60,7 @@ def rows_of(scanner, pairs):
 
 def test_rows_schema_and_partitions(spark, scanner):
     pairs = [(i, TEXTS[i % len(TEXTS)]) for i in range(200)]
-    frame = spark.createDataFrame(pairs, "nr int, content string").repartition(3)
+    frame = spark.createDataFrame(spark.sparkContext.parallelize(pairs, 3), "nr int, content string")
     before = frame.rdd.glom().map(lambda rows: [row.nr for row in rows]).collect()
     out = annotate(frame, text="content")
     assert out.schema.fieldNames() == ["nr", "content", *names_of(scanner, proba=False)]
@@ -106,11 +106,13 @@ def test_what_is_refused(spark):
         annotate(frame, text="content", model="nowhere")
 
 
-def test_parquet_in_parquet_out(spark, scanner, corpus, tmp_path):
+def test_parquet_in_parquet_out(spark, scanner, corpus, tmp_path, monkeypatch):
     pairs = [(i, row.text) for i, row in enumerate(corpus[:10_000])]
-    spark.createDataFrame(pairs, "nr int, content string").write.parquet(str(tmp_path / "in"))
-    annotate(spark.read.parquet(str(tmp_path / "in")), text="content").write.parquet(str(tmp_path / "out"))
-    rows = spark.read.parquet(str(tmp_path / "out")).orderBy("nr").collect()
+    source, target = str(tmp_path / "in"), str(tmp_path / "out")
+    spark.createDataFrame(pairs, "nr int, content string").write.parquet(source)
+    monkeypatch.setattr("sys.argv", ["parquet_job.py", source, target, "--text", "content"])
+    runpy.run_path(str(ROOT / "examples" / "parquet_job.py"), run_name="__main__")
+    rows = spark.read.parquet(target).orderBy("nr").collect()
     assert [tuple(row) for row in rows] == list(rows_of(scanner, pairs))
 
 
@@ -121,10 +123,6 @@ def test_a_lost_executor_changes_nothing(spark, scanner, tmp_path):
 
     def kill_once(batches):
         """Kill the executor under which this runs, if no other was killed before."""
-        import os
-        import pathlib
-        import signal
-
         for batch in batches:
             try:
                 os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
