@@ -28,9 +28,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraudscan.curve import Curve, CurveError
 from fraudscan.decisions import Decider, Decisions, Thresholds
 from fraudscan.features import Vocabulary, text_sizes
 from fraudscan.normalize import NORMALIZATION_VERSION
+from fraudscan.notes import Noter
 from fraudscan.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -39,8 +41,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fraudscan.explain import Span
+    from fraudscan.explain import Explanation
     from fraudscan.features import Ints, Words
+    from fraudscan.lists import Lists
 
     Floats = npt.NDArray[np.float64]
     Single = npt.NDArray[np.float32]
@@ -97,20 +100,34 @@ class Result:
         score: the calibrated probability that the text is not legitimate; 1 where no label of the model is.
         verdict: ``"flag"``, ``"review"`` or ``"clear"``, by the scanner's thresholds.
         targets: the groups at whom the text is aimed.
+        notes: why the decision is to be doubted: ``"no Chinese"``, ``"unknown words"``, ``"too short to judge"``.
+        rule: the entry of an allow or deny list that made the verdict; ``None`` where the score did.
 
     """
 
-    __slots__ = ("_probabilities", "_scanner", "label", "labels", "scheme", "score", "targets", "text", "verdict")
+    __slots__ = (
+        "_probabilities",
+        "_scanner",
+        "label",
+        "labels",
+        "notes",
+        "rule",
+        "scheme",
+        "score",
+        "targets",
+        "text",
+        "verdict",
+    )
 
     def __init__(
         self,
         scanner: Scanner,
         text: str,
         probabilities: Single,
-        decision: tuple[str, str | None, tuple[str, ...], float, str, tuple[str, ...]],
+        decision: tuple[str, str | None, tuple[str, ...], float, str, tuple[str, ...], tuple[str, ...], str | None],
     ) -> None:
         self.text = text
-        self.label, self.scheme, self.labels, self.score, self.verdict, self.targets = decision
+        self.label, self.scheme, self.labels, self.score, self.verdict, self.targets, self.notes, self.rule = decision
         self._scanner = scanner
         self._probabilities = probabilities
 
@@ -119,11 +136,17 @@ class Result:
         """The probability of every label, scheme and target group by name."""
         return dict(zip(self._scanner.names, self._probabilities.tolist(), strict=True))
 
-    def explain(self) -> list[Span]:
+    def explain(self) -> Explanation:
         """Return the spans of the text that carried the decision, the strongest first (see `fraudscan.explain`)."""
         from fraudscan.explain import explain
 
         return explain(self._scanner, self.text, self.label)
+
+    def _repr_html_(self) -> str:
+        """Return the text with its evidence in colour, for notebooks."""
+        from fraudscan.show import to_html
+
+        return to_html(self)
 
     def __repr__(self) -> str:
         text = self.text if len(self.text) <= 40 else self.text[:39] + "…"
@@ -143,6 +166,9 @@ class Scanner:
         thresholds: where verdicts change.
         manifest: what the model says of itself.
 
+    Attributes:
+        lists: the allow and deny lists that overrule verdicts, if there are any (see `with_lists`).
+
     """
 
     def __init__(  # noqa: PLR0913 - what a model consists of
@@ -160,6 +186,7 @@ class Scanner:
         self.vocabulary = vocabulary
         self.thresholds = thresholds
         self.manifest = manifest or {}
+        self.lists: Lists | None = None
         self.weights = _frozen(weights, np.int16)
         self.scales = _frozen(scales, np.float64)
         self.biases = _frozen(biases, np.float64)
@@ -199,8 +226,70 @@ class Scanner:
         names += [name for name in self.heads[1:] if name not in names]
         return tuple(names)
 
-    def classify(self, text: str) -> Result:
-        """Score one text.
+    def with_thresholds(self, *, flag: float | None = None, review: float | None = None) -> Scanner:
+        """Return a scanner with other thresholds and everything else shared.
+
+        Args:
+            flag: from which score on a text is flagged (default: as now).
+            review: from which score on it is worth a look (default: as now, or ``flag`` if that is lower).
+
+        Raises:
+            ValueError: unless ``0 <= review <= flag <= 1``.
+
+        >>> load().with_thresholds(flag=0.3).thresholds.flag
+        0.3
+
+        """
+        flag = self.thresholds.flag if flag is None else flag
+        review = min(self.thresholds.review, flag) if review is None else review
+        return self._with(thresholds=Thresholds(flag=flag, review=review))
+
+    def with_false_alarms(self, share: float) -> Scanner:
+        """Return a scanner that flags at most ``share`` of honest messages, by the model's held-out curve.
+
+        A text whose label is the honest one is not flagged: the threshold is one half at least.
+
+        Raises:
+            CurveError: a ValueError, if the model has no curve, or its curve cannot tell so small a share.
+
+        """
+        return self.with_thresholds(flag=max(0.5, self.curve.threshold(share)))
+
+    @cached_property
+    def curve(self) -> Curve:
+        """What thresholds cost and bring on held-out messages.
+
+        Raises:
+            CurveError: if the model has none: it is of an earlier version, or none of its labels is honest.
+
+        """
+        if "curve" not in self.manifest:
+            raise CurveError("the model has no curve of false alarms: train it anew, or set the threshold itself")
+        try:
+            return Curve.from_dict(self.manifest["curve"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CurveError(f"the model's curve is damaged: {type(error).__name__}: {error}") from None
+
+    def with_lists(self, lists: Lists | None) -> Scanner:
+        """Return a scanner whose verdicts are overruled by allow and deny lists, with everything else shared.
+
+        >>> from fraudscan.lists import Entry, Lists
+        >>> result = load().with_lists(Lists([Entry("deny", "暗号三号")])).classify("暗 號三號，老地方见")
+        >>> result.verdict, result.rule
+        ('flag', 'deny 暗号三号')
+
+        """
+        return self._with(lists=lists)
+
+    def _with(self, **changes: Any) -> Scanner:
+        """Return a copy that shares all that is not changed."""
+        new = object.__new__(type(self))
+        new.__dict__.update({**self.__dict__, **changes})
+        new.__dict__.pop("_decider", None)
+        return new
+
+    def classify(self, text: str, sender: str | None = None) -> Result:
+        """Score one text; ``sender`` is for entries of lists that are bound to one.
 
         Raises:
             TypeError: if ``text`` is not a string.
@@ -209,7 +298,7 @@ class Scanner:
         if not isinstance(text, str):
             hint = "; for several texts call classify_many" if isinstance(text, (list, tuple)) else ""
             raise TypeError(f"classify takes one text as str, not {type(text).__name__}{hint}")
-        return next(self._results([text]))
+        return next(self._results([text], None if sender is None else [sender]))
 
     def classify_many(self, texts: Iterable[str]) -> Iterator[Result]:
         """Score texts as they come, in order.
@@ -233,9 +322,21 @@ class Scanner:
         parts = [self._probabilities(group) for group in _groups(texts)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.names)), dtype=np.float32)
 
-    def decide(self, texts: Sequence[str]) -> Decisions:
-        """Score a list of texts into columns."""
-        return self._decider(self._probabilities(texts))
+    def decide(self, texts: Sequence[str], senders: Sequence[Any] | None = None) -> Decisions:
+        """Score a list of texts into columns.
+
+        Args:
+            texts: the texts.
+            senders: who sent each of them, for entries of lists that are bound to a sender.
+
+        """
+        doubts = np.zeros(len(texts), dtype=np.int64)
+        found = self._decider(self._probabilities(texts, doubts), doubts)
+        return found if self.lists is None else self.lists.overrule(found, texts, senders)
+
+    @cached_property
+    def _noter(self) -> Noter:
+        return Noter(self.vocabulary)
 
     @cached_property
     def _decider(self) -> Decider:
@@ -262,14 +363,15 @@ class Scanner:
 
         return annotate(self, frame, text, proba=proba)
 
-    def _results(self, texts: Sequence[str]) -> Iterator[Result]:
-        found = self.decide(texts)
-        columns = zip(found.label, found.scheme, found.labels, found.score, found.verdict, found.targets, strict=True)
+    def _results(self, texts: Sequence[str], senders: Sequence[str] | None = None) -> Iterator[Result]:
+        found = self.decide(texts, senders)
+        names = ("label", "scheme", "labels", "score", "verdict", "targets", "notes", "rule")
+        columns = zip(*(getattr(found, name) for name in names), strict=True)
         return map(Result, itertools.repeat(self), texts, found.probabilities, columns)
 
-    def _probabilities(self, texts: Sequence[str]) -> Single:
-        """Return what `predict_proba` returns, for a list."""
-        heads = self._logits(texts).clip(-LOGIT_LIMIT, LOGIT_LIMIT).astype(np.float32)
+    def _probabilities(self, texts: Sequence[str], doubts: Ints | None = None) -> Single:
+        """Return what `predict_proba` returns, for a list; fill ``doubts`` with the notes on the texts."""
+        heads = self._logits(texts, doubts).clip(-LOGIT_LIMIT, LOGIT_LIMIT).astype(np.float32)
         if self.taxonomy.task == "multiclass":
             return _softmax(heads)
         np.negative(heads, out=heads)
@@ -319,7 +421,7 @@ class Scanner:
         """Return the heads' logits, float64, shape (number of texts, number of heads), for a list of texts."""
         return np.ascontiguousarray(self._logits(texts).T)
 
-    def _logits(self, texts: Sequence[str]) -> Floats:
+    def _logits(self, texts: Sequence[str], doubts: Ints | None = None) -> Floats:
         sums = np.empty((len(self.heads), len(texts)))
         lengths = np.empty(len(texts), dtype=np.int64)
         sizes = text_sizes(texts)
@@ -327,10 +429,14 @@ class Scanner:
         for end in _cuts(sizes):
             if end - begin == 1 and sizes[begin] > CHUNK:
                 sums[:, begin], lengths[begin] = self._long(texts[begin])
+                if doubts is not None:  # its beginning is enough
+                    doubts[begin:end] = self._noter(self.vocabulary.match([texts[begin][:CHUNK]]), texts[begin:end])
             else:
                 found = self.vocabulary.match(texts[begin:end], sizes[begin:end])
                 sums[:, begin:end] = self._sums(found.nodes, found.starts, found.lengths)
                 lengths[begin:end] = found.lengths
+                if doubts is not None:
+                    doubts[begin:end] = self._noter(found, texts[begin:end])
             begin = end
         sums *= self.scales[:, None]
         sums /= np.sqrt(lengths + SHORT)
@@ -425,7 +531,7 @@ class Scanner:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.taxonomy, self._arrays(), self.thresholds, self.manifest)
+        return _restore, (self.taxonomy, self._arrays(), self.thresholds, self.manifest), {"lists": self.lists}
 
 
 LOGIT_LIMIT = 60.0

@@ -129,7 +129,8 @@ def test_text_without_characters_is_legitimate(scanner, text):
     result = scanner.classify(text)
     assert (result.label, result.scheme, result.verdict) == ("legitimate", None, "clear")
     assert result.score < 1e-6
-    assert result.explain() == []
+    assert list(result.explain()) == []
+    assert result.notes == ("no Chinese", "too short to judge")
 
 
 def test_user_nuls_do_not_part_a_text(scanner):
