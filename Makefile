@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types unit corpus-check learning-curve bench model tables clean
+.PHONY: demo test lint types unit corpus-check learning-curve bench bench-ecosystem model card cases tables clean
 
-demo: $(READY)
+demo: $(INSTALLED)
 	$(BIN)/python examples/demo.py
 
 test: lint types corpus-check unit
@@ -28,6 +29,15 @@ corpus-check: $(READY)
 # The shipped model, anew from the corpus.
 model: $(READY)
 	$(BIN)/fraudscan train corpus -o models/default
+	$(MAKE) card
+
+# Its card, with the evaluation sets where they lie in ../shared.
+card: $(READY)
+	$(BIN)/fraudscan evaluate --card $(wildcard ../shared/eval/dev)
+
+# Which of the messages in tests/cases the model gets wrong.
+cases: $(READY)
+	$(BIN)/python tools/sort_cases.py
 
 # What more of the corpus would bring; needs the evaluation sets in ../shared.
 learning-curve: $(READY)
@@ -38,14 +48,23 @@ bench: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python benchmarks/speed.py
 
+# Data frames and Spark against one process and a plain list; writes benchmarks/ecosystem.md.
+bench-ecosystem: $(READY)
+	$(BIN)/python benchmarks/ecosystem.py
+
 # The normaliser's table, anew from Unicode's and OpenCC's data.
 tables: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[tables]'
 	$(BIN)/python tools/build_normalization.py
 
-$(READY): setup.cfg pyproject.toml
+# The package alone; the tests need far more, Spark among it.
+$(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fraudscan needs Python 3.10 or newer")'
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	touch $(INSTALLED)
+
+$(READY): $(INSTALLED)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
 	touch $(READY)
 

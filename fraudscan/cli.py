@@ -199,12 +199,31 @@ def _print_doubts(figures: dict[str, Any]) -> None:
             )
 
 
+def _card(arguments: argparse.Namespace) -> None:
+    from fraudscan.card import read_sets, write_card
+    from fraudscan.corpus import CorpusError, default_corpus
+    from fraudscan.model import default_folder, load
+
+    folder = arguments.model or default_folder()
+    try:
+        checkout = default_corpus().parent
+    except CorpusError:
+        checkout = None  # an installed package has neither test cases nor benchmarks to quote
+    for path in write_card(load(arguments.model), folder, read_sets(arguments.labelled), checkout):
+        print(path)
+
+
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from fraudscan.corpus import read_corpus
+    if arguments.card:
+        _card(arguments)
+        return
+    from fraudscan.corpus import CorpusError, read_corpus
     from fraudscan.evaluate import evaluate
     from fraudscan.labelled import match_names, read_labelled
     from fraudscan.model import load
 
+    if not arguments.labelled:
+        raise CorpusError("name the labelled messages to measure the model on")
     scanner = load(arguments.model)
     if _is_own(arguments):
         found = read_labelled(arguments.labelled, arguments.text, arguments.label, arguments.legitimate)
@@ -296,8 +315,13 @@ def _parser() -> argparse.ArgumentParser:
     own(sub)
 
     sub = command("evaluate", _evaluate, "Measure a model on labelled messages.")
-    sub.add_argument("labelled", nargs="+", metavar="LABELLED", help="the same files as for train")
+    sub.add_argument("labelled", nargs="*", metavar="LABELLED", help="the same files as for train")
     sub.add_argument("--json", action="store_true", help="print the figures as JSON")
+    sub.add_argument(
+        "--card",
+        action="store_true",
+        help="write the model's card beside it; LABELLED are then others' JSON lines with text, labels, set and source",
+    )
     own(sub)
     model(sub)
 

@@ -6,6 +6,7 @@ it of each row; each library turns that into its own columns without a loop over
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -131,7 +132,7 @@ class Columns:
 
 
 def _reason(value: Any) -> str:
-    if value is None or value != value or type(value).__name__ in {"NAType", "NaTType"}:  # noqa: PLR0124 - NaN
+    if value is None or type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, float) and isnan(value)):
         return "no text"
     return f"not a text: {type(value).__name__}"
 

@@ -24,8 +24,6 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
 
-from fraudscan.model import SHORT
-
 if TYPE_CHECKING:
     from fraudscan.decisions import Decisions
     from fraudscan.features import Ints, Vocabulary
@@ -107,16 +105,17 @@ def explain(scanner: Scanner, text: str, label: str) -> Explanation:
     shares = _shares(scanner, text, label)
     kept, nodes = scanner.vocabulary.locate(text)
     if not kept.size:
-        return Explanation(label, float(shares @ scanner.logits([text])[0]), ())
+        return Explanation(label, float(shares[: len(scanner.heads)] @ scanner.logits([text])[0]), ())
     ngrams = _ngrams(scanner, nodes, shares)
     edges, marks = _edges(scanner.vocabulary, text, kept)
-    each = _spread(*ngrams, marks, kept.size)
+    sums = scanner.weights[nodes].sum(axis=0, dtype=np.int64) * scanner.scales
+    each = _spread(*ngrams, marks, kept.size) / scanner.roots(sums[:, None], np.array([kept.size]))
     spans = []
     for start, end in _join(_words(*ngrams, edges, marks), each, _clauses(text, kept)):
         first, last = int(kept[start]), int(kept[end - 1]) + 1
         spans.append(Span(first, last, text[first:last], label, float(each[start:end].sum())))
     spans.sort(key=lambda span: (-span.weight, span.start))
-    return Explanation(label, float(shares @ scanner.biases), tuple(spans))
+    return Explanation(label, float(shares[: len(scanner.heads)] @ scanner.biases), tuple(spans))
 
 
 def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[str]:
@@ -152,14 +151,13 @@ def _ngrams(scanner: Scanner, nodes: Ints, shares: Floats) -> tuple[list[int], l
 
 
 def _spread(ends: list[int], orders: list[int], weights: list[float], marks: set[int], size: int) -> Floats:
-    """Return the evidence of each of a text's ``size`` characters."""
+    """Return the weight of each of a text's ``size`` characters."""
     each = [0.0] * size
     for end, order, weight in zip(ends, orders, weights, strict=True):
         places = [place for place in range(end - order, end) if place not in marks] or range(end - order, end)
         for place in places:
             each[place] += weight / len(places)
-    found: Floats = np.array(each) / np.sqrt(size + SHORT)
-    return found
+    return np.array(each)
 
 
 def _edges(vocabulary: Vocabulary, text: str, kept: Ints) -> tuple[list[int], set[int]]:
@@ -242,7 +240,7 @@ def _join_clause(words: list[tuple[int, int]], each: Floats) -> list[tuple[int, 
 def _shares(scanner: Scanner, text: str, label: str) -> Floats:
     """Return what one unit of each head's weight counts for ``label``."""
     schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
-    shares = np.zeros(len(scanner.heads))
+    shares = np.zeros(len(scanner.scales))
     if scanner.taxonomy.task != "fraud":
         shares[scanner.heads.index(label)] = 1
         return shares

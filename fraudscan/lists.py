@@ -424,7 +424,7 @@ def _repetition(low: int, high: Any, items: Any, *, bounded: bool) -> tuple[int,
         if bounded:
             raise ListError(f"a match could be longer than {LONGEST:,} characters")
         high = max(low, LONGEST)
-    total = sum(min(ways, WAYS**2) ** min(count, 3) if ways > 1 else 1 for count in range(low, int(high) + 1))
+    total = sum(min(ways ** min(count, 32), WAYS**2) if ways > 1 else 1 for count in range(low, int(high) + 1))
     return max(1, total), longest * int(high), shortest * low
 
 

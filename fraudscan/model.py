@@ -9,6 +9,9 @@ characters is
 
     bias + scale * (sum of the weights of its matches) / sqrt(L + 10)
 
+and for a user's own labels, whose texts nobody knows beforehand, the root is that of the sum of the
+squared rarities of the matches, the last column of the weights: the length of the text's vector.
+
 Weights are integers and so are their sums: nothing is rounded before the scale, and a
 text has the same score alone, in any batch and in any chunk. Three heads are packed into
 each 64-bit integer, which makes NumPy alone nearly as fast as a sparse product of SciPy's.
@@ -160,8 +163,8 @@ class Scanner:
         taxonomy: the labels, schemes and target groups.
         vocabulary: the n-grams.
         weights: int16, shape (vocabulary.size, heads): for each node the summed weights of all n-grams that end
-            where it ends; row 0 is zero.
-        scales: float64, shape (heads,): what one unit of a weight is worth.
+            where it ends; row 0 is zero. For other tasks than "fraud" there is one more column, of squared rarities.
+        scales: float64, shape (heads,): what one unit of a weight is worth; one more as well.
         biases: float64, shape (heads,).
         thresholds: where verdicts change.
         manifest: what the model says of itself.
@@ -192,8 +195,8 @@ class Scanner:
         self.biases = _frozen(biases, np.float64)
         heads = len(self.heads)
         if (
-            self.weights.shape != (vocabulary.size, heads)
-            or self.scales.shape != (heads,)
+            self.weights.shape != (vocabulary.size, self._width)
+            or self.scales.shape != (self._width,)
             or self.biases.shape != (heads,)
         ):
             raise ValueError(
@@ -215,6 +218,11 @@ class Scanner:
             return tuple(label.name for label in self.taxonomy.labels)
         schemes = tuple(scheme.name for scheme in self.taxonomy.schemes)
         return ("fraud", *schemes, *(target.name for target in self.taxonomy.targets))
+
+    @cached_property
+    def _width(self) -> int:
+        """The number of sums of a text: one for each head, and for a user's labels the square of its root."""
+        return len(self.heads) + (self.taxonomy.task != "fraud")
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -422,7 +430,7 @@ class Scanner:
         return np.ascontiguousarray(self._logits(texts).T)
 
     def _logits(self, texts: Sequence[str], doubts: Ints | None = None) -> Floats:
-        sums = np.empty((len(self.heads), len(texts)))
+        sums = np.empty((self._width, len(texts)))
         lengths = np.empty(len(texts), dtype=np.int64)
         sizes = text_sizes(texts)
         begin = 0
@@ -439,14 +447,22 @@ class Scanner:
                     doubts[begin:end] = self._noter(found, texts[begin:end])
             begin = end
         sums *= self.scales[:, None]
-        sums /= np.sqrt(lengths + SHORT)
+        roots = self.roots(sums, lengths)
+        sums = sums[: len(self.heads)]
+        sums /= roots
         sums += self.biases[:, None]
         if not lengths.all():
             sums[:, lengths == 0] = self._nothing
         return sums
 
+    def roots(self, sums: Floats, lengths: Ints) -> Floats:
+        """Return what the scaled sums of texts are divided by: float64, shape (texts,)."""
+        if self.taxonomy.task == "fraud":
+            return np.sqrt(lengths + SHORT)
+        return np.sqrt(np.where(sums[-1] > 0, sums[-1], 1.0))
+
     def _long(self, text: str) -> tuple[Ints, int]:
-        total, length = np.zeros(len(self.heads), dtype=np.int64), 0
+        total, length = np.zeros(self._width, dtype=np.int64), 0
         for nodes in self.vocabulary.match_blocks(text, CHUNK):
             if nodes.size:
                 total += self._sums(nodes, np.zeros(1, dtype=np.int64), np.array([nodes.size - 1]))[:, 0]
@@ -469,13 +485,13 @@ class Scanner:
         fields = packed >> SHIFTS
         fields &= 2 * HALF - 1
         fields -= HALF
-        sums: Ints = fields.reshape(-1, pieces.size)[: len(self.heads)]
+        sums: Ints = fields.reshape(-1, pieces.size)[: self._width]
         return sums if pieces is starts else np.add.reduceat(sums, first, axis=1)
 
     @cached_property
     def _packed(self) -> Ints:
         """The weights with several heads in one integer, so that one addition serves them all; (packs, nodes)."""
-        packs = -(len(self.heads) // -FIELDS)
+        packs = -(self._width // -FIELDS)
         packed = np.zeros((packs, self.vocabulary.size), dtype=np.int64)
         for head, weights in enumerate(self.weights.T.astype(np.int64)):
             packed[head % packs] += weights << (FIELD_BITS * (head // packs))

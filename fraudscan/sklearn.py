@@ -107,7 +107,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.classes_, places = np.unique(column_or_1d(y, warn=True), return_inverse=True)
             matrix = places[:, None] == np.arange(self.classes_.size)
         self._names = [str(name) for name in self.classes_.tolist()]
-        honest = find_honest(self._names, None if self.legitimate is None else str(self.legitimate))
+        known = "" if self._several and self.legitimate is None else self.legitimate  # column numbers tell nothing
+        honest = find_honest(self._names, None if known is None else str(known))
         names = self._names
         if self._several and not matrix.any(axis=1).all():
             honest = honest or NOBODY

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraudscan.corpus import CorpusError, Row, digest, near_duplicates
+from fraudscan.curve import Curve
 from fraudscan.evaluate import label_figures, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.model import SHORT, WEIGHT_LIMIT, Scanner, Thresholds
@@ -113,7 +114,8 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     manifest: dict[str, Any] = {
         "corpus": {"rows": len(rows), "sha256": digest(rows)},
         "training": {k: v for k, v in vars(options).items() if k != "jobs"},
-        "figures": label_figures(taxonomy, gold, probabilities, thresholds),
+        "figures": label_figures(rows, taxonomy, gold, probabilities, thresholds, options.prior),
+        "curve": Curve.from_scores(probabilities[:, 0], gold[:, 0]).to_dict(),
     }
     return Scanner(
         taxonomy,
@@ -160,7 +162,7 @@ def _candidates(texts: Sequence[str], options: TrainingOptions) -> Iterator[str]
             yield ngram
 
 
-def features_of(vocabulary: Vocabulary, texts: Sequence[str]) -> Any:
+def features_of(vocabulary: Vocabulary, texts: Sequence[str], *, by_length: bool = True) -> Any:
     """Return the longest matches of each text, counted and divided by the root of its length: sparse float64."""
     from scipy import sparse
 
@@ -168,9 +170,10 @@ def features_of(vocabulary: Vocabulary, texts: Sequence[str]) -> Any:
     for start in range(0, len(texts), 256):
         found = vocabulary.match(texts[start : start + 256])
         bounds = np.append(found.starts, found.nodes.size)
-        scale = np.repeat(1 / np.sqrt(found.lengths + SHORT), found.lengths + 1)
+        scale = 1 / np.sqrt(found.lengths + SHORT) if by_length else np.ones(found.lengths.size)
         block = sparse.csr_array(
-            (scale, found.nodes.astype(np.int32), bounds.astype(np.int32)), shape=(found.lengths.size, vocabulary.size)
+            (np.repeat(scale, found.lengths + 1), found.nodes.astype(np.int32), bounds.astype(np.int32)),
+            shape=(found.lengths.size, vocabulary.size),
         )
         block.sum_duplicates()
         blocks.append(block)

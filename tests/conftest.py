@@ -3,6 +3,7 @@
 import os
 import pathlib
 import random
+import shutil
 
 import pytest
 
@@ -55,6 +56,15 @@ def shared() -> pathlib.Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def java() -> None:
+    """Java, which Spark runs on."""
+    if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI needs Java 17 for Spark")
+        pytest.skip("Spark needs Java 17, and there is no java on the PATH and no JAVA_HOME")
+
+
 WORDS = {
     "loan": ["低息贷款", "秒批到账", "无需抵押", "凭身份证", "额度五万", "资金周转"],
     "prize": ["恭喜中奖", "领取奖金", "点击链接", "幸运用户", "豪礼相送", "抽中大奖"],
@@ -66,4 +76,6 @@ def made_up(count: int, seed: int = 0) -> tuple[list[str], list[str]]:
     """Return texts and labels that a model can learn."""
     rng = random.Random(seed)
     labels = [rng.choice(list(WORDS)) for _ in range(count)]
-    return ["，".join(rng.choice(WORDS[label]) for _ in range(3)) + rng.choice("的了吗吧呢") for label in labels], labels
+    return [
+        "，".join(rng.choice(WORDS[label]) for _ in range(3)) + rng.choice("的了吗吧呢") for label in labels
+    ], labels

@@ -47,9 +47,6 @@ class OnNumbers(FraudClassifier):
         return tags
 
 
-EXPECTED: dict[str, str] = {}
-
-
 @pytest.mark.parametrize(
     "check",
     [
@@ -69,6 +66,108 @@ def test_checks_that_need_no_data(check):
     check("FraudClassifier", FraudClassifier())
 
 
-@parametrize_with_checks([OnNumbers(order=1, rarity=0.5, strength=3.0, balanced=True)], expected_failed_checks=lambda _: EXPECTED)
+@parametrize_with_checks([OnNumbers(order=1, rarity=0.5, strength=3.0, balanced=True)])
 def test_checks_for_numbers_on_rows_written_as_text(estimator, check):
     check(estimator)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return FraudClassifier().fit(*made_up(60))
+
+
+def test_it_learns_texts(fitted):
+    texts, labels = made_up(40, seed=1)
+    assert fitted.classes_.tolist() == sorted(WORDS)
+    assert fitted.score(texts, labels) == 1
+    probabilities = fitted.predict_proba(texts)
+    assert probabilities.sum(axis=1) == pytest.approx(1)
+    assert (fitted.classes_[probabilities.argmax(axis=1)] == labels).all()
+    assert (fitted.classes_[fitted.decision_function(texts).argmax(axis=1)] == labels).all()
+
+
+def test_other_types_of_classes():
+    texts, labels = made_up(40)
+    numbers = np.array([sorted(WORDS).index(label) * 10 for label in labels])
+    classifier = FraudClassifier(order=2).fit(np.array(texts, dtype=object), numbers)
+    assert classifier.predict(texts).tolist() == numbers.tolist()
+    two = FraudClassifier(order=2).fit(texts, np.array(labels) == "loan")
+    assert two.classes_.tolist() == [False, True]
+    assert ((two.decision_function(texts) > 0) == two.predict(texts)).all()
+    assert two.predict(texts).tolist() == [label == "loan" for label in labels]
+
+
+def test_tools_of_scikit_learn(fitted):
+    texts, labels = made_up(60)
+    pipeline = make_pipeline(
+        FunctionTransformer(lambda texts: [text.strip() for text in texts]), FraudClassifier(order=2)
+    )
+    assert cross_val_score(pipeline, texts, labels, cv=3).min() > 0.9
+    search = GridSearchCV(FraudClassifier(order=2), {"min_count": [1, 30], "strength": [1.0]}, cv=2).fit(texts, labels)
+    assert search.best_params_ == {"min_count": 1, "strength": 1.0}
+    assert not hasattr(clone(fitted), "classes_")
+    again = pickle.loads(pickle.dumps(fitted))  # noqa: S301
+    assert (again.predict_proba(texts) == fitted.predict_proba(texts)).all()
+
+
+def test_settings_that_are_given_are_not_chosen():
+    texts, labels = made_up(60)
+    given = {"order": 2, "min_count": 3, "rarity": 0.25, "strength": 7.0, "balanced": False}
+    assert FraudClassifier(**given).fit(texts, labels).to_scanner().manifest["training"] == given
+
+
+def test_a_label_indicator_matrix():
+    texts, labels = made_up(200)
+    pairs = [(texts[i] + "。" + texts[i + 1], {labels[i], labels[i + 1]} - {"normal"}) for i in range(len(texts) - 1)]
+    joined = [text for text, _ in pairs]
+    y = np.array([["loan" in names, "prize" in names] for _, names in pairs]).astype(int)
+    assert {0, 1, 2} == set(y.sum(axis=1))
+    classifier = FraudClassifier(order=2).fit(joined, y)
+    assert (classifier.predict(joined) == y).mean() > 0.95
+    scanner = classifier.to_scanner()
+    assert scanner.names == ("0", "1", "legitimate")  # what has no label is legitimate
+    found = scanner.decide(joined)
+    agree = [
+        set(labels) - {"legitimate"} == {str(i) for i in np.flatnonzero(row)}
+        for labels, row in zip(found.labels, y, strict=True)
+    ]
+    assert np.mean(agree) > 0.9
+
+
+def test_to_scanner_and_back(fitted, tmp_path):
+    texts, labels = made_up(20, seed=2)
+    fitted.to_scanner().save(tmp_path / "model")
+    scanner = fraudscan.load(tmp_path / "model")
+    assert [result.label for result in scanner.classify_many(texts)] == labels
+    assert scanner.taxonomy.honest.name == "normal"
+    assert scanner.classify("明天开会，帮我带伞").verdict == "clear"
+    back = FraudClassifier.from_scanner(scanner)
+    assert (back.predict(texts) == fitted.predict(texts)).all()
+    assert (back.predict_proba(texts) == fitted.predict_proba(texts)).all()
+
+
+def test_the_shipped_model_as_a_classifier(scanner):
+    texts = ["跟着老师操作稳赚不赔，加微信进内部群", "到楼下了，下来拿快递"]
+    classifier = FraudClassifier.from_scanner(scanner)
+    assert classifier.predict(texts).tolist() == ["investment", "legitimate"]
+    probabilities = classifier.predict_proba(texts)
+    assert probabilities.sum(axis=1) == pytest.approx(1)
+    assert classifier.classes_[classifier.decision_function(texts).argmax(axis=1)].tolist() == [
+        "investment",
+        "legitimate",
+    ]
+
+
+def test_what_is_refused(fitted):
+    with pytest.raises(ValueError, match="X is one str, not several texts"):
+        fitted.predict("一条")
+    with pytest.raises(ValueError, match="X has 2 dimensions; texts come in one"):
+        fitted.predict(np.array([["一条"]]))
+    with pytest.raises(TypeError, match=r"X\[1\] is a NoneType, not a string"):
+        fitted.predict(["一条", None])
+    with pytest.raises(CorpusError, match="all messages are of one class, 'a'"):
+        FraudClassifier().fit(["一条", "两条"], ["a", "a"])
+    with pytest.raises(ValueError, match="no message has the label 'c'; there are: a, b"):
+        FraudClassifier(legitimate="c").fit(["一条", "两条"], ["a", "b"])
+    with pytest.raises(NotFittedError):
+        FraudClassifier().to_scanner()

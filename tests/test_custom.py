@@ -1,0 +1,292 @@
+"""Own labels: from a user's file to a model that does what the shipped one does."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from conftest import WORDS, made_up
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fraudscan
+import fraudscan.explain
+from fraudscan import TAXONOMY
+from fraudscan.cli import main
+from fraudscan.corpus import CorpusError, Row
+from fraudscan.custom import train_custom
+from fraudscan.labelled import add_to_corpus, find_honest, match_names, read_labelled
+from fraudscan.taxonomy import Taxonomy
+
+QUICK = {"order": 2, "min_count": 2, "rarity": 0.5, "strength": 3.0, "balanced": True}
+
+
+def write_csv(path, texts, labels, header=("nr", "content", "kind"), encoding="utf-8"):
+    with path.open("w", encoding=encoding, newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(zip(range(len(texts)), texts, labels, strict=True))
+    return path
+
+
+def labelled_rows(texts, labels, honest):
+    return [
+        Row(str(i), t, () if x == honest else (x,), (), "", "")
+        for i, (t, x) in enumerate(zip(texts, labels, strict=True))
+    ]
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory):
+    return write_csv(tmp_path_factory.mktemp("mine") / "mine.csv", *made_up(60))
+
+
+@pytest.fixture(scope="module")
+def model(mine):
+    folder = mine.parent / "model"
+    assert main(["train", str(mine), "--text", "content", "--label", "kind", "-o", str(folder)]) == 0
+    return folder
+
+
+def test_the_model_works_everywhere(model, mine, tmp_path, capsys):
+    scanner = fraudscan.load(model)
+    texts, labels = made_up(30, seed=1)
+    results = list(scanner.classify_many(texts))
+    assert [r.label for r in results] == labels
+    assert [r.labels for r in results] == [(label,) for label in labels]
+    assert scanner.names == ("loan", "prize", "normal")
+    for r in results:
+        assert sum(r.scores.values()) == pytest.approx(1)
+        assert r.score == pytest.approx(1 - r.scores["normal"])
+        assert r.scheme == (None if r.label == "normal" else r.label)
+        assert r.explain()[0].text in r.text
+        assert r.explain()[0].weight > 0
+    assert main(["classify", texts[0], "-m", str(model)]) == 0
+    assert labels[0] in capsys.readouterr().out
+    out = tmp_path / "out.jsonl"
+    assert main(["score", str(mine), "--text", "content", "-m", str(model), "-o", str(out)]) == 0
+    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert [row["fraud_label"] for row in rows] == [row["kind"] for row in rows]
+    capsys.readouterr()
+    assert main(["evaluate", str(mine), "--text", "content", "--label", "kind", "-m", str(model), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["macro_f1"] == 1
+
+
+def test_explanations_add_up(model):
+    scanner = fraudscan.load(model)
+    for text in made_up(10)[0]:
+        for head, label in enumerate(scanner.heads):
+            spans = fraudscan.explain.explain(scanner, text, label)
+            logit = sum(span.weight for span in spans) + scanner.biases[head]
+            assert logit == pytest.approx(scanner.logits([text])[0, head])
+
+
+def test_a_text_has_one_score_alone_in_a_batch_and_as_a_long_one(model):
+    scanner = fraudscan.load(model)
+    texts = [*made_up(50)[0], "", "\u200b", "zzz", "贷款" * 70_000]
+    together = scanner.predict_proba(texts)
+    assert all((scanner.predict_proba([text])[0] == row).all() for text, row in zip(texts, together, strict=True))
+    assert [r.label for r in scanner.classify_many(["", "\u200b"])] == ["normal", "normal"]  # nothing is no fraud
+    assert scanner.classify("贷款" * 70_000).label == "loan"
+
+
+def test_same_rows_give_the_same_bytes(model, mine, tmp_path):
+    found = read_labelled([mine], "content", "kind")
+    train_custom(found.rows, found.taxonomy, jobs=1).save(tmp_path / "again")
+    for path in model.iterdir():
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_figures_and_doubts_are_printed(tmp_path, capsys):
+    texts, labels = made_up(80)
+    texts += [f"低息贷款，秒批到账，凭身份证，第{i}位" for i in range(8)]
+    labels += ["loan", "prize"] * 4
+    path = write_csv(tmp_path / "mine.csv", [*texts, " ", "晚上"], [*labels, "loan", ""])
+    assert main(["train", str(path), "--text", "content", "--label", "kind", "-o", str(tmp_path / "model")]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines()[1:4]] == ["loan", "prize", "normal"]
+    assert "2 rows were left out" in err
+    assert "mine.csv:90: no text" in err
+    assert "mine.csv:91: no label" in err
+    assert "'normal' is taken for legitimate" in err
+    assert "pairs of messages resemble each other and have different labels, such as" in err
+    assert "'loan' and 'prize' are taken for each other in" in err
+
+
+def test_near_duplicates_are_on_one_side_of_every_fold():
+    texts, labels = made_up(60)
+    for i in range(40):  # one wording under random labels: only who has seen it can know
+        texts.append("完全一样的一条短信内容在这里写着" + "甲乙丙丁戊己庚辛"[i % 8])
+        labels.append(["loan", "prize"][i % 8 % 2])
+    rows = labelled_rows(texts, labels, "normal")
+    figures = train_custom(
+        rows, Taxonomy.from_names(["loan", "prize", "normal"], "normal", "multiclass"), jobs=1
+    ).manifest["figures"]
+    assert figures["confused"][0]["labels"] == ["loan", "prize"]
+    assert figures["confused"][0]["messages"] >= 16
+
+
+def test_several_labels(tmp_path):
+    texts, labels = made_up(200)
+    both = [(f"{texts[i]}。{texts[i + 1]}", {labels[i], labels[i + 1]} - {"normal"} or {"normal"}) for i in range(199)]
+    path = write_csv(tmp_path / "mine.csv", [text for text, _ in both], ["|".join(sorted(names)) for _, names in both])
+    found = read_labelled([path], "content", "kind")
+    assert found.taxonomy.task == "multilabel"
+    scanner = train_custom(found.rows, found.taxonomy, fixed=QUICK, jobs=1)
+    scanner.save(tmp_path / "model")
+    decided = fraudscan.load(tmp_path / "model").decide([text for text, _ in both])
+    assert np.mean([set(got) == names for got, (_, names) in zip(decided.labels, both, strict=True)]) > 0.95
+    assert all(names[0] == label for names, label in zip(decided.labels, decided.label, strict=True))
+    assert {len(names) for names in decided.labels} == {1, 2}
+
+
+def test_no_label_is_honest(mine, tmp_path, capsys):
+    arguments = [
+        "train",
+        str(mine),
+        "--text",
+        "content",
+        "--label",
+        "kind",
+        "--legitimate",
+        "",
+        "-o",
+        str(tmp_path / "m"),
+    ]
+    assert main(arguments) == 0
+    assert "every message will score 1; name one with --legitimate" in capsys.readouterr().err
+    scanner = fraudscan.load(tmp_path / "m")
+    texts, labels = made_up(30, seed=1)
+    found = scanner.decide([*texts, ""])
+    assert found.label[:-1] == labels
+    assert set(found.score) == {1.0}
+    assert found.label[-1] in WORDS
+    assert scanner.classify(texts[0]).explain()
+
+
+def test_too_few_and_too_alike(tmp_path, capsys):
+    texts, labels = made_up(40)
+    path = write_csv(tmp_path / "mine.csv", [*texts, "一条"], [*labels, "rare"])
+    assert main(["train", str(path), "--text", "content", "--label", "kind", "-o", str(tmp_path / "m")]) == 2
+    assert (
+        "the label 'rare' has 1 messages and needs at least 5: label more, or leave it out" in capsys.readouterr().err
+    )
+    path = write_csv(tmp_path / "mine.csv", texts, ["x"] * 40)
+    assert main(["train", str(path), "--text", "content", "--label", "kind", "-o", str(tmp_path / "m")]) == 2
+    assert "all messages are of one class, 'x'" in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+def test_encodings_and_columns_found_by_name(tmp_path, encoding):
+    path = write_csv(tmp_path / "mine.csv", ["你好", "中奖"], ["正常", "诈骗"], ("编号", "短信内容", "标签"), encoding)
+    found = read_labelled([path])
+    assert [(row.text, row.labels) for row in found.rows] == [("你好", ()), ("中奖", ("诈骗",))]
+    assert found.taxonomy.honest.name == "正常"
+
+
+def test_json_lines(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    rows = [
+        {"text": "甲", "label": ["a", "b"]},
+        {"text": "乙", "label": 0},
+        {"text": 7, "label": "a"},
+        [],
+        {"text": "丙"},
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n{\n", "utf-8")
+    found = read_labelled([path])
+    assert [(row.text, row.labels) for row in found.rows] == [("甲", ("a", "b")), ("乙", ())]
+    reasons = [line.partition("jsonl:")[2] for line in found.skipped]
+    assert reasons == ["3: 'text' is not a text", "4: not a JSON object", "5: no label", "6: not a JSON object"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=9), st.sampled_from(["a", " b ", "a|b", "", "|"])
+        )
+    )
+)
+@settings(max_examples=100)
+def test_every_row_is_read_or_told_of(tmp_path, rows):
+    path = write_csv(tmp_path / "any.csv", [text for text, _ in rows], [label for _, label in rows])
+    usable = [(text, label) for text, label in rows if text.strip() and label.strip("|")]
+    if not usable:
+        with pytest.raises(CorpusError, match="no labelled messages"):
+            read_labelled([path], "content", "kind")
+        return
+    found = read_labelled([path], "content", "kind")
+    assert [row.text for row in found.rows] == [text for text, _ in usable]
+    assert [row.labels for row in found.rows] == [tuple(label.replace(" ", "").split("|")) for _, label in usable]
+    assert len(found.skipped) == len(rows) - len(usable)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(CorpusError, match="cannot be read: No such file"):
+        read_labelled([tmp_path / "none.csv"])
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(
+        CorpusError, match=r"no column looks like the text; .* has the columns: a, b\. Name it with --text"
+    ):
+        read_labelled([tmp_path / "a.csv"])
+    with pytest.raises(CorpusError, match="no column is called 'c'"):
+        read_labelled([tmp_path / "a.csv"], "a", "c")
+    (tmp_path / "b.csv").write_bytes(b"text,label\nok,a\n\xff\xff,b\n")
+    with pytest.raises(CorpusError, match=r"b\.csv:3: neither UTF-8 nor GB18030"):
+        read_labelled([tmp_path / "b.csv"])
+    (tmp_path / "c.csv").write_text("text,label\nx,normal|spam\n")
+    with pytest.raises(CorpusError, match=r"c\.csv:2: the label 'normal' stands for legitimate"):
+        read_labelled([tmp_path / "c.csv"])
+    (tmp_path / "d.csv").write_text("text,label\nx,a,b\ny,a\n")
+    assert read_labelled([tmp_path / "d.csv"]).skipped == [f"{tmp_path / 'd.csv'}:2: 3 fields where the header has 2"]
+
+
+def test_which_label_is_honest():
+    assert find_honest(["spam", "HAM"]) == "HAM"
+    assert find_honest(["1", "0"]) == "0"
+    assert find_honest(["a", "b"]) is None
+    assert find_honest(["ham", "spam"], "spam") == "spam"
+    assert find_honest(["ham", "spam"], "") is None
+    with pytest.raises(CorpusError, match="no message has the label 'x'; there are: a, b"):
+        find_honest(["a", "b"], "x")
+
+
+def test_names_are_matched_to_the_taxonomy(tmp_path):
+    path = write_csv(tmp_path / "mine.csv", ["甲", "乙", "丙", "丁"], ["Investment", "网络购物", "刷单返利类", "正常"])
+    found = read_labelled([path], "content", "kind")
+    labels = [row.labels for row in match_names(found, TAXONOMY)]
+    assert labels == [("investment",), ("fake_goods",), ("task_rebate",), ()]
+    path = write_csv(tmp_path / "mine.csv", ["甲"], ["strange"])
+    with pytest.raises(CorpusError, match="the label 'strange' is unknown; there are: investment"):
+        match_names(read_labelled([path], "content", "kind"), TAXONOMY)
+
+
+def test_with_the_corpus_beside_it(scanner, small_corpus, tmp_path, capsys):
+    corpus = tmp_path / "corpus.jsonl"
+    fields = ("id", "text", "labels", "targets", "channel", "scenario")
+    corpus.write_text("".join(json.dumps({f: getattr(r, f) for f in fields}) + "\n" for r in small_corpus), "utf-8")
+    texts = [f"火星土地{w}限量认购，{v}登记" for w in "一二三四五六七八" for v in ("马上", "在线", "电话")]
+    texts += ["您购买的商品质量问题可退款，加客服理赔"]
+    mine = write_csv(tmp_path / "mine.csv", texts, ["mars_land"] * 24 + ["shopping"])
+    found = read_labelled([mine], "content", "kind")
+    rows, taxonomy = add_to_corpus(found, small_corpus, scanner)
+    assert len(rows) == len(small_corpus) + 25
+    assert rows[-1].labels == ("fake_refund",)
+    assert taxonomy.labels[-1] == TAXONOMY.honest
+    folder = tmp_path / "model"
+    arguments = ["train", str(mine), "--text", "content", "--label", "kind", "--with-default-corpus", str(corpus)]
+    assert main([*arguments, "-o", str(folder)]) == 0
+    assert "mars_land" in capsys.readouterr().out
+    model = fraudscan.load(folder)
+    assert model.classify("火星土地限量认购，马上登记").label == "mars_land"
+    assert model.classify("跟着老师操作稳赚不赔，加微信进内部群").label == "investment"
+    assert main(["train", str(corpus), "--with-default-corpus", "-o", str(tmp_path / "x")]) == 2
+    assert "goes with messages of your own" in capsys.readouterr().err
+
+
+def test_an_installed_package_has_no_corpus(mine, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("fraudscan.corpus.__file__", str(tmp_path / "site-packages" / "fraudscan" / "corpus.py"))
+    arguments = ["train", str(mine), "--text", "content", "--label", "kind", "--with-default-corpus"]
+    assert main([*arguments, "-o", str(tmp_path / "x")]) == 2
+    assert "the installed package has no corpus: get the folder corpus/" in capsys.readouterr().err

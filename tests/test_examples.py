@@ -1,0 +1,41 @@
+"""The README's ten lines for each library: they stand there as they are, run, and agree."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+EXAMPLES = sorted((ROOT / "examples" / "ecosystem").glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def flagged(scanner):
+    lines = (ROOT / "examples" / "messages.jsonl").read_text("utf-8").splitlines()
+    found = scanner.decide([json.loads(line)["text"] for line in lines])
+    labels = [label for label, verdict in zip(found.label, found.verdict, strict=True) if verdict == "flag"]
+    return f"{sorted((label, labels.count(label)) for label in set(labels))}\n"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example_runs_and_agrees(path, flagged, request):
+    environment = {**os.environ, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+    if path.stem == "with_spark":
+        request.getfixturevalue("java")
+    done = subprocess.run(
+        [sys.executable, path], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == flagged
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_readme_shows_the_example(path):
+    assert f"```python\n{path.read_text('utf-8')}```" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_there_is_one_for_each_library():
+    libraries = ["plain_python", "with_pandas", "with_polars", "with_scikit_learn", "with_spark"]
+    assert [path.stem for path in EXAMPLES] == libraries

@@ -1,0 +1,107 @@
+"""Data frames: the same rows, columns and index come back, with our columns behind them."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fraudscan import frames
+from fraudscan.columns import NOTE, ColumnError, names_of
+from fraudscan.dump.writers import COLUMNS
+
+TEXTS = [
+    "跟着老师操作稳赚不赔，加微信进内部群",
+    None,
+    "到楼下了，下来拿快递",
+    "",
+    "爷爷奶奶免费领鸡蛋，养老项目年化百分之二十",
+]
+KINDS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
+
+
+def rows_of(frame):
+    """Return the rows of any frame as dictionaries with None for nulls."""
+    if isinstance(frame, pd.DataFrame):
+        return [
+            {k: list(v) if isinstance(v, tuple) else None if pd.isna(v) else v for k, v in row.items()}
+            for row in frame.to_dict("records")
+        ]
+    return frame.to_dicts() if isinstance(frame, pl.DataFrame) else frame.to_pylist()
+
+
+def expected(scanner, text, note="no text"):
+    if not isinstance(text, str):
+        return {**dict.fromkeys(COLUMNS), NOTE: note}
+    r = scanner.classify(text)
+    values = (r.label, r.scheme, list(r.labels), r.score, r.verdict, list(r.targets))
+    return {**dict(zip(COLUMNS, values, strict=True)), NOTE: None}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=40)
+@given(
+    st.lists(st.none() | st.sampled_from(TEXTS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=30)),
+    st.integers(1, 4),
+)
+def test_every_row_gets_what_classify_says(scanner, monkeypatch, kind, texts, block):
+    monkeypatch.setattr(frames, "BLOCK", block)
+    numbers = list(range(len(texts)))
+    source = pd.Series(texts, dtype=object) if kind == "pandas" else pa.array(texts, pa.string())
+    frame = KINDS[kind]({"nr": numbers, "content": source if kind != "polars" else pl.Series(texts, dtype=pl.String)})
+    out = scanner.annotate(frame, text="content")
+    assert type(out) is type(frame)
+    wanted = [{"nr": i, "content": text, **expected(scanner, text)} for i, text in enumerate(texts)]
+    assert rows_of(out) == wanted
+    assert list(rows_of(frame)[0] if texts else ["nr", "content"]) == ["nr", "content"]  # the frame given is untouched
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_probabilities(scanner, kind):
+    out = scanner.annotate(KINDS[kind]({"text": TEXTS}), proba=True)
+    rows = rows_of(out)
+    assert list(rows[0]) == ["text", *names_of(scanner, proba=True)]
+    wanted = scanner.predict_proba([text for text in TEXTS if text is not None])
+    for name, column in zip(scanner.names, wanted.T, strict=True):
+        assert [row[f"fraud_p_{name}"] for row in rows if row["text"] is not None] == pytest.approx(column)
+        assert rows[1][f"fraud_p_{name}"] is None
+
+
+def test_pandas_keeps_its_index_and_notes_what_is_no_text(scanner):
+    texts = ["晚上吃什么", 7, float("nan"), pd.NA, pd.NaT, b"x", None]
+    frame = pd.DataFrame({"text": pd.Series(texts, dtype=object)}).set_index(
+        pd.Index([5, 5, 3, 2, 1, 0, 9], name="key")
+    )
+    out = scanner.annotate(frame)
+    assert out.index.equals(frame.index)
+    notes = [None if pd.isna(note) else note for note in out[NOTE].tolist()]
+    assert notes == [None, "not a text: int", *["no text"] * 3, "not a text: bytes", "no text"]
+    assert list(frame.columns) == ["text"]
+
+
+def test_arrow_chunks_and_other_types_of_strings(scanner):
+    chunked = pa.chunked_array([["晚上吃什么"], [], ["你好", None]], pa.string())
+    for kind in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
+        out = scanner.annotate(pa.table({"text": chunked.cast(kind)}))
+        assert out["fraud_label"].to_pylist() == ["legitimate", "legitimate", None]
+    out = scanner.annotate(pa.table({"text": pa.array([1, None])}))
+    assert out[NOTE].to_pylist() == ["not a text: int", "no text"]
+
+
+def test_what_is_refused(scanner):
+    with pytest.raises(
+        ColumnError, match=r"no column is called 'text'; the table has the columns: a\. Name that .* with text="
+    ):
+        scanner.annotate(pd.DataFrame({"a": ["x"]}))
+    once = scanner.annotate(pl.DataFrame({"text": ["你好"]}))
+    with pytest.raises(ColumnError, match="a column 'fraud_label' already: drop or rename it first"):
+        scanner.annotate(once)
+    twice = pd.DataFrame(np.array([["x", "y"]]), columns=["text", "text"])
+    with pytest.raises(ColumnError, match="several columns are called 'text'"):
+        scanner.annotate(twice)
+    with pytest.raises(TypeError, match=r"not polars.*LazyFrame; call collect\(\) first"):
+        scanner.annotate(pl.LazyFrame({"text": ["x"]}))
+    with pytest.raises(TypeError, match=r"takes a pandas or polars DataFrame or a pyarrow Table, not builtins\.list"):
+        scanner.annotate(["x"])

@@ -1,0 +1,142 @@
+"""Spark, on Java: one process, and a cluster of two executors on this machine."""
+
+import os
+import pathlib
+import runpy
+import shutil
+import signal
+import sys
+
+import pytest
+from conftest import ROOT
+
+import fraudscan
+from fraudscan.columns import NOTE, ColumnError, names_of
+from fraudscan.spark import annotate
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+TEXTS = [
+    "跟着老师操作稳赚不赔，加微信进内部群",
+    None,
+    "到楼下了，下来拿快递",
+    "",
+    "爷爷奶奶免费领鸡蛋，养老项目年化百分之二十",
+]
+
+
+@pytest.fixture(scope="module", params=["local[2]", "local-cluster[2,1,1024]"])
+def spark(java, request, tmp_path_factory):  # noqa: ARG001 - fails or skips where there is none
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master(request.param).appName("fraudscan")
+    options = {
+        "spark.ui.enabled": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.local.dir": str(tmp_path_factory.mktemp("spark")),
+    }
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYSPARK_PYTHON", sys.executable)  # executors run the Python that has fraudscan
+        session = builder.getOrCreate()
+        session.sparkContext.setLogLevel("OFF")
+        yield session
+        session.stop()
+
+
+def rows_of(scanner, pairs):
+    """Return what the rows of a scored frame must be, told by `classify`."""
+    for number, text in pairs:
+        if text is None:
+            yield (number, text, *[None] * 6, "no text")
+        else:
+            r = scanner.classify(text)
+            yield (number, text, r.label, r.scheme, list(r.labels), r.score, r.verdict, list(r.targets), None)
+
+
+def test_rows_schema_and_partitions(spark, scanner):
+    pairs = [(i, TEXTS[i % len(TEXTS)]) for i in range(200)]
+    frame = spark.createDataFrame(spark.sparkContext.parallelize(pairs, 3), "nr int, content string")
+    before = frame.rdd.glom().map(lambda rows: [row.nr for row in rows]).collect()
+    out = annotate(frame, text="content")
+    assert out.schema.fieldNames() == ["nr", "content", *names_of(scanner, proba=False)]
+    assert out.schema.fields[:2] == frame.schema.fields
+    assert out.rdd.glom().map(lambda rows: [row.nr for row in rows]).collect() == before
+    assert sorted(map(tuple, out.collect())) == list(rows_of(scanner, pairs))
+
+
+def test_other_columns_come_back_as_they_were(spark):
+    nested = "map('a', 1) AS m, named_struct('x', 1.5D) AS s, array(1, null) AS a"
+    times = "date'2024-02-29' AS d, timestamp'2024-02-29 12:00:00' AS t"
+    frame = spark.sql(f"SELECT '你好' AS text, {nested}, {times}, 1.10BD AS n, X'00FF' AS b")
+    (before,), (after,) = frame.collect(), annotate(frame).collect()
+    assert tuple(after)[: len(before)] == tuple(before)
+    assert after.fraud_label == "legitimate"
+
+
+def test_a_custom_model_travels_with_the_job(spark, small_model, tmp_path):
+    folder = shutil.copytree(small_model, tmp_path / "model")
+    scanner = fraudscan.load(folder)
+    frame = spark.createDataFrame([(text,) for text in TEXTS if text], "text string")
+    out = annotate(frame, model=folder, proba=True)
+    shutil.rmtree(folder)  # before any executor has seen it
+    for row in out.collect():
+        wanted = scanner.predict_proba([row.text])[0]
+        assert [row[f"fraud_p_{name}"] for name in scanner.names] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_what_is_no_text_comes_back_with_a_note(spark):
+    frame = spark.createDataFrame([(1, b"x"), (2, None)], "nr int, text binary")
+    rows = annotate(frame).orderBy("nr").collect()
+    assert [row[NOTE] for row in rows] == ["not a text: bytes", "no text"]
+    assert all(row.fraud_label is None and row.fraud_score is None for row in rows)
+
+
+def test_what_is_refused(spark):
+    frame = spark.createDataFrame([("x",)], "content string")
+    with pytest.raises(ColumnError, match="no column is called 'text'; the table has the columns: content"):
+        annotate(frame)
+    with pytest.raises(ColumnError, match="a column 'fraud_label' already"):
+        annotate(annotate(frame, text="content"), text="content")
+    with pytest.raises(fraudscan.ModelError, match="nowhere is no model"):
+        annotate(frame, text="content", model="nowhere")
+
+
+def test_parquet_in_parquet_out(spark, scanner, corpus, tmp_path, monkeypatch):
+    pairs = [(i, row.text) for i, row in enumerate(corpus[:10_000])]
+    source, target = str(tmp_path / "in"), str(tmp_path / "out")
+    spark.createDataFrame(pairs, "nr int, content string").write.parquet(source)
+    monkeypatch.setattr("sys.argv", ["parquet_job.py", source, target, "--text", "content"])
+    runpy.run_path(str(ROOT / "examples" / "parquet_job.py"), run_name="__main__")
+    rows = spark.read.parquet(target).orderBy("nr").collect()
+    assert [tuple(row) for row in rows] == list(rows_of(scanner, pairs))
+
+
+def test_a_lost_executor_changes_nothing(spark, scanner, tmp_path):
+    if not spark.sparkContext.master.startswith("local-cluster"):
+        pytest.skip("one process has no executor to lose")
+    flag = str(tmp_path / "killed")
+
+    def kill_once(batches):
+        """Kill the executor under which this runs, if no other was killed before."""
+        for batch in batches:
+            try:
+                os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                pass
+            else:
+                pid = os.getpid()
+                while pathlib.Path(f"/proc/{pid}/comm").read_text() != "java\n":
+                    pid = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+                os.kill(pid, signal.SIGKILL)
+            yield batch
+
+    pairs = [(i, TEXTS[i % len(TEXTS)]) for i in range(2000)]
+    frame = spark.createDataFrame(pairs, "nr int, content string").repartition(8)
+    out = annotate(frame.mapInArrow(kill_once, frame.schema), text="content")
+    assert sorted(map(tuple, out.collect())) == list(rows_of(scanner, pairs))
+    assert (tmp_path / "killed").exists()
