@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types unit corpus-check learning-curve bench bench-ecosystem model tables clean
+.PHONY: demo test lint types unit corpus-check learning-curve bench bench-ecosystem model card cases tables clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/demo.py
@@ -29,6 +29,15 @@ corpus-check: $(READY)
 # The shipped model, anew from the corpus.
 model: $(READY)
 	$(BIN)/fraudscan train corpus -o models/default
+	$(MAKE) card
+
+# Its card, with the evaluation sets where they lie in ../shared.
+card: $(READY)
+	$(BIN)/fraudscan evaluate --card $(wildcard ../shared/eval/dev)
+
+# Which of the messages in tests/cases the model gets wrong.
+cases: $(READY)
+	$(BIN)/python tools/sort_cases.py
 
 # What more of the corpus would bring; needs the evaluation sets in ../shared.
 learning-curve: $(READY)

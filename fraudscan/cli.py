@@ -23,12 +23,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fraudscan``; return 0, or 2 with a sentence on standard error where the input is at fault."""
     arguments = _parser().parse_args(argv)
     from fraudscan.corpus import CorpusError
+    from fraudscan.curve import CurveError
     from fraudscan.dump import DumpError
+    from fraudscan.lists import ListError
     from fraudscan.model import ModelError
 
     try:
         arguments.run(arguments)
-    except (CorpusError, DumpError, ModelError) as error:
+    except (CorpusError, CurveError, DumpError, ListError, ModelError) as error:
         print(f"fraudscan: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
@@ -36,12 +38,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _classify(arguments: argparse.Namespace) -> None:
-    from fraudscan.model import load
+def _scanner(arguments: argparse.Namespace) -> Scanner:
+    """Return the scanner that the options describe."""
+    from fraudscan.lists import read_lists
+    from fraudscan.model import ModelError, load
 
     scanner = load(arguments.model)
+    if getattr(arguments, "allow", None) or getattr(arguments, "deny", None):
+        scanner = scanner.with_lists(read_lists(arguments.allow, arguments.deny))
+    if arguments.max_false_alarms is not None:
+        scanner = scanner.with_false_alarms(arguments.max_false_alarms)
+    if arguments.flag is not None or arguments.review is not None:
+        try:
+            scanner = scanner.with_thresholds(flag=arguments.flag, review=arguments.review)
+        except ValueError as error:
+            raise ModelError(str(error)) from None
+    return scanner
+
+
+def _classify(arguments: argparse.Namespace) -> None:
+    scanner = _scanner(arguments)
     texts = arguments.text if arguments.text != ["-"] else [sys.stdin.read()]
-    for result in scanner.classify_many(texts):
+    for result in (scanner.classify(text, arguments.sender) for text in texts):
         if arguments.json:
             print(json.dumps(_as_dict(result), ensure_ascii=False))
         else:
@@ -49,11 +67,18 @@ def _classify(arguments: argparse.Namespace) -> None:
 
 
 def _as_dict(result: Result) -> dict[str, Any]:
-    names = ("text", "label", "scheme", "labels", "score", "verdict", "targets", "scores")
-    return {**{name: getattr(result, name) for name in names}, "evidence": [s._asdict() for s in result.explain()]}
+    names = ("text", "label", "scheme", "labels", "score", "verdict", "targets", "notes", "rule", "scores")
+    found = result.explain()
+    return {
+        **{name: getattr(result, name) for name in names},
+        "bias": found.bias,
+        "evidence": [span._asdict() for span in found],
+    }
 
 
 def _print_result(result: Result, taxonomy: Taxonomy) -> None:
+    from fraudscan.show import coloured, printable, to_ansi
+
     scheme = f" / {result.scheme}" if result.scheme else ""
     name = taxonomy.label(result.label).zh
     name = f"{scheme} ({name})" if name != result.label else ""  # a user's label has one name only
@@ -61,17 +86,22 @@ def _print_result(result: Result, taxonomy: Taxonomy) -> None:
     others = [*result.labels[1:], *(f"aimed at {target}" for target in result.targets)]
     if others:
         print(f"       also: {', '.join(others)}")
-    for span in result.explain()[:3]:
-        if span.weight > 0:
-            print(f"       {span.weight:+.2f}  {span.text}")
+    if result.notes:
+        print(f"       doubt: {', '.join(result.notes)}")
+    if result.rule:
+        print(f"       by list: {printable(result.rule)}")
+    spans = result.explain()
+    if coloured(sys.stdout):
+        print(f"       {to_ansi(result.text, spans)}")
+    for span in spans.strongest():
+        print(f"       {span.weight:+.2f}  {printable(span.text)}")
 
 
 def _score(arguments: argparse.Namespace) -> None:
     from fraudscan.dump import score_dump
-    from fraudscan.model import load
 
     summary = score_dump(
-        load(arguments.model),
+        _scanner(arguments),
         arguments.dump,
         arguments.output,
         text=arguments.text,
@@ -83,6 +113,16 @@ def _score(arguments: argparse.Namespace) -> None:
         for name, count in counts.most_common():
             print(f"{what:9}{count:12,}  {name}", file=sys.stderr)
     print(f"{summary.scored:,} rows scored, {summary.rejected:,} rejected", file=sys.stderr)
+
+
+def _rethreshold(arguments: argparse.Namespace) -> None:
+    from fraudscan.dump.rethreshold import rethreshold
+
+    thresholds = _scanner(arguments).thresholds
+    counts = rethreshold(arguments.scored, arguments.output, thresholds, force=arguments.force)
+    for name, count in counts.most_common():
+        print(f"verdict  {count:12,}  {name}", file=sys.stderr)
+    print(f"flag from {thresholds.flag:g}, review from {thresholds.review:g}", file=sys.stderr)
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -159,12 +199,31 @@ def _print_doubts(figures: dict[str, Any]) -> None:
             )
 
 
+def _card(arguments: argparse.Namespace) -> None:
+    from fraudscan.card import read_sets, write_card
+    from fraudscan.corpus import CorpusError, default_corpus
+    from fraudscan.model import default_folder, load
+
+    folder = arguments.model or default_folder()
+    try:
+        checkout = default_corpus().parent
+    except CorpusError:
+        checkout = None  # an installed package has neither test cases nor benchmarks to quote
+    for path in write_card(load(arguments.model), folder, read_sets(arguments.labelled), checkout):
+        print(path)
+
+
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from fraudscan.corpus import read_corpus
+    if arguments.card:
+        _card(arguments)
+        return
+    from fraudscan.corpus import CorpusError, read_corpus
     from fraudscan.evaluate import evaluate
     from fraudscan.labelled import match_names, read_labelled
     from fraudscan.model import load
 
+    if not arguments.labelled:
+        raise CorpusError("name the labelled messages to measure the model on")
     scanner = load(arguments.model)
     if _is_own(arguments):
         found = read_labelled(arguments.labelled, arguments.text, arguments.label, arguments.legitimate)
@@ -215,7 +274,10 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("classify", _classify, "Score messages given as arguments, with their evidence.")
     sub.add_argument("text", nargs="+", metavar="TEXT", help="a message; a single - reads one from standard input")
     sub.add_argument("--json", action="store_true", help="print JSON lines")
+    sub.add_argument("--sender", metavar="NAME", help="who sent them, for entries of lists that are bound to a sender")
     model(sub)
+    _add_levels(sub)
+    _add_lists(sub)
 
     sub = command("score", _score, "Score a dump: the same rows come out with fraud_* columns.")
     sub.add_argument("dump", nargs="+", metavar="DUMP", help="JSON lines, CSV or plain lines; - for standard input")
@@ -225,6 +287,15 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--proba", action="store_true", help="add one column a label with its probability")
     sub.add_argument("--force", action="store_true", help="replace OUT if it exists")
     model(sub)
+    _add_levels(sub)
+    _add_lists(sub)
+
+    sub = command("rethreshold", _rethreshold, "Give a scored dump the verdicts of other thresholds.")
+    sub.add_argument("scored", metavar="SCORED", help="what fraudscan score wrote; - for standard input")
+    sub.add_argument("-o", "--output", required=True, metavar="OUT", help="the new file; - for standard output")
+    sub.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    model(sub)
+    _add_levels(sub)
 
     def own(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--text", metavar="COLUMN", help="own files: the column with the text (default: by its name)")
@@ -244,11 +315,32 @@ def _parser() -> argparse.ArgumentParser:
     own(sub)
 
     sub = command("evaluate", _evaluate, "Measure a model on labelled messages.")
-    sub.add_argument("labelled", nargs="+", metavar="LABELLED", help="the same files as for train")
+    sub.add_argument("labelled", nargs="*", metavar="LABELLED", help="the same files as for train")
     sub.add_argument("--json", action="store_true", help="print the figures as JSON")
+    sub.add_argument(
+        "--card",
+        action="store_true",
+        help="write the model's card beside it; LABELLED are then others' JSON lines with text, labels, set and source",
+    )
     own(sub)
     model(sub)
 
     sub = command("labels", _labels, "Print the labels, schemes and target groups.")
     sub.add_argument("--json", action="store_true", help="print them as JSON")
     return parser
+
+
+def _add_levels(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--max-false-alarms",
+        type=float,
+        metavar="SHARE",
+        help="flag at most this share of honest messages, by the model's held-out curve (0.001: one in a thousand)",
+    )
+    sub.add_argument("--flag", type=float, metavar="SCORE", help="flag from this score on")
+    sub.add_argument("--review", type=float, metavar="SCORE", help="review from this score on")
+
+
+def _add_lists(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--allow", metavar="FILE", help="phrases and /patterns/, one a line, that make a text clear")
+    sub.add_argument("--deny", metavar="FILE", help="the same for texts that are flagged; allow wins")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraudscan.corpus import CorpusError, digest, near_duplicates
+from fraudscan.curve import Curve
 from fraudscan.evaluate import figures_of, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.model import Scanner, Thresholds
@@ -139,7 +140,8 @@ def train_custom(
     thresholds = (0.5, 0.5)
     if folds:
         logits = logits * slopes + intercepts
-        thresholds, manifest["figures"] = _figures(rows, taxonomy, gold, logits, links)
+        thresholds, measured = _figures(rows, taxonomy, gold, logits, links)
+        manifest.update(measured)
     return Scanner(
         taxonomy,
         vocabulary,
@@ -359,7 +361,7 @@ def _calibration(logits: Floats, gold: Bools, task: str) -> tuple[Any, Any]:
 def _figures(
     rows: Sequence[Row], taxonomy: Taxonomy, gold: Bools, logits: Floats, links: Ints
 ) -> tuple[tuple[float, float], dict[str, Any]]:
-    """Return thresholds and the figures of held-out logits."""
+    """Return thresholds, and what held-out logits add to the manifest: figures and, with an honest label, a curve."""
     from scipy.special import expit, softmax
 
     names = [label.name for label in taxonomy.labels]
@@ -379,7 +381,9 @@ def _figures(
         "pairs": len(apart),
         "examples": [[{"row": rows[i].id, "label": "|".join(sorted(right[i]))} for i in pair] for pair in apart[:3]],
     }
-    return thresholds, figures
+    if not honest:
+        return thresholds, {"figures": figures}
+    return thresholds, {"figures": figures, "curve": Curve.from_scores(scores, ~gold[:, at]).to_dict()}
 
 
 def _confused(names: Sequence[str], gold: Bools, guessed: Ints) -> list[dict[str, Any]]:

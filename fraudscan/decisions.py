@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fraudscan.notes import notes_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
+    from fraudscan.lists import Entry
     from fraudscan.taxonomy import Taxonomy
 
     Floats = npt.NDArray[np.float64]
@@ -63,6 +66,10 @@ class Decisions:
         scores: float64, shape (texts,): the probability that it is not legitimate.
         verdicts: int64, shape (texts,): places in `VERDICTS`.
         probabilities: float32, shape (texts, names): what `Scanner.predict_proba` returns.
+        doubts: int64, shape (texts,): the notes on each text, as in `fraudscan.notes`.
+        entries: those of the scanner's allow and deny lists.
+        rules: int64, shape (texts,): the place in ``entries`` of the one that made the verdict, ``len(entries)``
+            where none did; ``None`` without lists.
 
     """
 
@@ -71,6 +78,9 @@ class Decisions:
     scores: Floats
     verdicts: Ints
     probabilities: Single
+    doubts: Ints
+    entries: tuple[Entry, ...] = ()
+    rules: Ints | None = None
 
     @cached_property
     def label(self) -> list[str]:
@@ -104,6 +114,19 @@ class Decisions:
         return [VERDICTS[verdict] for verdict in self.verdicts.tolist()]
 
     @cached_property
+    def notes(self) -> list[tuple[str, ...]]:
+        """Why the decision on each text is to be doubted: of `fraudscan.notes.NOTES` those that apply."""
+        return list(map(notes_of, self.doubts.tolist()))
+
+    @cached_property
+    def rule(self) -> list[str | None]:
+        """The entry of an allow or deny list that made the verdict on each text; ``None`` where the score did."""
+        if self.rules is None:
+            return [None] * len(self.kind)
+        names = [*map(str, self.entries), None]
+        return [names[place] for place in self.rules.tolist()]
+
+    @cached_property
     def _each(self) -> list[Decision]:
         return [self.kinds[kind] for kind in self.kind.tolist()]
 
@@ -131,8 +154,8 @@ class Decider:
         self._bits = 1 << np.arange(len(self._targets))
         self._width = self._schemes.size + 1  # codes of schemes; 0 stands for none
 
-    def __call__(self, probabilities: Single) -> Decisions:
-        """Decide on texts; ``probabilities`` has shape (texts, names)."""
+    def __call__(self, probabilities: Single, doubts: Ints) -> Decisions:
+        """Decide on texts; ``probabilities`` has shape (texts, names), ``doubts`` (texts,)."""
         scores = self._scores(probabilities)
         schemes = probabilities.take(self._schemes, axis=1)
         best = schemes.argmax(
@@ -151,6 +174,7 @@ class Decider:
             scores=scores,
             verdicts=(scores >= self._thresholds.review) + (scores >= self._thresholds.flag) * 1,
             probabilities=probabilities,
+            doubts=doubts,
         )
 
     def _scores(self, probabilities: Single) -> Floats:

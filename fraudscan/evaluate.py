@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from fraudscan.calibration import prior_weights, reliability
+from fraudscan.normalize import code_points, normalization_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,13 +22,17 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Bools = npt.NDArray[np.bool_]
 
-__all__ = ["auc", "evaluate", "f1_table", "figures_of", "label_figures", "thresholds_for"]
+__all__ = ["LENGTHS", "auc", "evaluate", "f1_table", "figures_of", "label_figures", "script_of", "thresholds_for"]
 
 FALSE_ALARMS = 0.005
 """The share of legitimate messages that may be flagged: more, and people turn the tool off. A choice of the design."""
 
 RECALL = 0.98
 """The share of fraud that must be at least reviewed. A choice of the design."""
+
+
+LENGTHS = (20, 60, 150)
+"""The last length, in characters, of each band but the longest: a line, a short message, a long one, a talk."""
 
 
 def thresholds_for(scores: Floats, fraud: Bools) -> tuple[float, float]:
@@ -70,16 +78,23 @@ def f1_table(gold: Sequence[set[str]], predicted: Sequence[str], names: Sequence
     return table
 
 
-def label_figures(
-    taxonomy: Taxonomy, gold: Bools, probabilities: Floats, thresholds: tuple[float, float]
+def label_figures(  # noqa: PLR0913, PLR0917 - what was predicted, what was right, and how it is cut up
+    rows: Sequence[Row],
+    taxonomy: Taxonomy,
+    gold: Bools,
+    probabilities: Floats,
+    thresholds: tuple[float, float],
+    prior: float,
 ) -> dict[str, Any]:
-    """Return the figures of held-out predictions, rounded, for a manifest.
+    """Return the figures of held-out predictions, rounded, for a manifest: of all, and by channel, script and length.
 
     Args:
+        rows: the messages.
         taxonomy: names the columns.
         gold: shape (messages, heads): fraud, schemes, targets.
         probabilities: the same shape.
         thresholds: flag and review.
+        prior: the share of fraud that the probabilities are meant for; their calibration is measured at it.
 
     """
     schemes = taxonomy.schemes
@@ -88,7 +103,67 @@ def label_figures(
     right = [{s.label for s, yes in zip(schemes, row[1:], strict=False) if yes} or {honest} for row in gold]
     best = probabilities[:, 1 : 1 + len(schemes)].argmax(axis=1)
     predicted = [schemes[b].label if p >= 0.5 else honest for b, p in zip(best, probabilities[:, 0], strict=True)]
-    return figures_of(right, predicted, probabilities[:, 0], thresholds, names, honest)
+    scores = probabilities[:, 0]
+
+    def figures(chosen: Sequence[int]) -> dict[str, Any]:
+        some = [right[i] for i in chosen], [predicted[i] for i in chosen], scores[list(chosen)]
+        return figures_of(*some, thresholds, names, honest)
+
+    weights = prior_weights(gold[:, 0], prior)
+    labels = {}
+    for label in (label for label in taxonomy.labels if label.schemes):
+        columns = [1 + schemes.index(scheme) for scheme in label.schemes]
+        holds: Bools = np.logical_or.reduce(gold[:, columns], axis=1)
+        labels[label.name] = reliability(probabilities[:, columns].max(axis=1), holds, weights)
+    return {
+        **figures(range(len(rows))),
+        "slices": {
+            by: {name: _short(figures(chosen)) for name, chosen in parts.items()} for by, parts in _parts(rows).items()
+        },
+        "calibration": {
+            "prior": prior,
+            **reliability(scores, gold[:, 0], weights),
+            "labels": {name: found["ece"] for name, found in labels.items()},
+        },
+    }
+
+
+def _parts(rows: Sequence[Row]) -> dict[str, dict[str, list[int]]]:
+    """Return the numbers of the rows of each channel, script and length."""
+    parts: dict[str, dict[str, list[int]]] = {"channel": {}, "script": {}, "length": {}}
+    for i, row in enumerate(rows):
+        length = next((f"up to {last}" for last in LENGTHS if len(row.text) <= last), f"over {LENGTHS[-1]}")
+        for by, name in (("channel", row.channel), ("script", script_of(row.text)), ("length", length)):
+            parts[by].setdefault(name, []).append(i)
+    return parts
+
+
+def _short(figures: dict[str, Any]) -> dict[str, Any]:
+    names = ("messages", "macro_f1", "auc", "recall", "false_alarms", "flag")
+    return {name: figures[name] for name in names}
+
+
+@cache
+def _scripts() -> npt.NDArray[np.int8]:
+    """Return for each code point -1 if it is a simplified character only, 1 if a traditional one, else 0."""
+    table = normalization_table()
+    codes = np.arange(0x4E00, 0xA000)
+    changed = codes[(table[codes] != codes) & (table[codes] >= 0x4E00)]
+    scripts = np.zeros(table.size, dtype=np.int8)
+    scripts[table[changed]] = -1
+    scripts[changed] = 1
+    return scripts
+
+
+def script_of(text: str) -> str:
+    """Tell the script of a text by the characters that only one of them has.
+
+    >>> script_of("轉帳給老師"), script_of("转账给老师"), script_of("天下")
+    ('traditional', 'simplified', 'either')
+
+    """
+    balance = int(_scripts()[code_points(text)].sum())
+    return "traditional" if balance > 0 else "simplified" if balance < 0 else "either"
 
 
 def figures_of(  # noqa: PLR0913, PLR0917 - what both ways of evaluating have in common

@@ -1,23 +1,48 @@
 """Which spans of a text carried a decision.
 
-Every n-gram's weight is spread evenly over its characters; neighbouring characters
-that pull the same way form a span. For a pretence the weights are those of two heads,
-"not legitimate" and its most probable scheme: the weights of all spans and the two
-biases add up to the sum of the two logits. For the honest label they are those of "not
-legitimate", with the signs turned round. In a model of a user's own labels they are those
-of the label's head.
+Every n-gram's weight is spread evenly over its characters (punctuation has a share only where
+there is nothing else). The text is then parted into
+words of the vocabulary, so that as much evidence as can be lies inside of words and as
+little as can be is cut by their edges; runs of Latin letters and digits are never cut, and
+punctuation is a word of its own. Neighbouring words of a clause that pull the same way form a
+span, and so does what stands between them if it hardly pulls the other way.
+
+For a pretence the weights are those of two heads, "not legitimate" and its most probable
+scheme: the weights of all spans and the bias add up to the sum of the two logits. For the
+honest label they are those of "not legitimate", with the signs turned round. The first
+head's logit comes from a layer over all of them, which is linear near each text: a weight
+says how far the logit moves with it. If a window of a long text decided, its spans are
+those of the window. In a model of a user's own labels they are those of the label's head.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from fraudscan.decisions import Decisions
+    from fraudscan.features import Ints, Vocabulary
     from fraudscan.model import Floats, Scanner
 
-__all__ = ["Span", "explain"]
+__all__ = ["Explanation", "Span", "evidence", "explain"]
+
+SHOWN = 3
+"""How many spans the command line and the column of evidence show."""
+
+CHANGE = 0.25
+"""How much evidence (log-odds) a change of sides must be worth: with less, words stay in the span around them. A
+choice: of odds of one to one, a quarter makes 0.56 instead of 0.5, which nobody would point at."""
+
+
+CLAUSE_ENDS = frozenset("，,；;！!？?。…\n")
+"""Characters that no span passes."""
 
 
 class Span(NamedTuple):
@@ -30,8 +55,45 @@ class Span(NamedTuple):
     weight: float
 
 
-def explain(scanner: Scanner, text: str, label: str) -> list[Span]:
-    """Return the spans that speak for and against ``label``, those for it first, by falling weight.
+@dataclass(frozen=True)
+class Explanation(Sequence[Span]):
+    """The spans of a text, those that speak for its label first, by falling weight; a sequence of them.
+
+    Attributes:
+        label: what they speak for or against.
+        bias: what is not owed to a span (log-odds): the biases, and what the layer makes of all heads together.
+        spans: the spans; no two of them overlap.
+
+    """
+
+    label: str
+    bias: float
+    spans: tuple[Span, ...]
+
+    @property
+    def logit(self) -> float:
+        """The bias and all weights: where the text ends."""
+        return math.fsum([self.bias, *(span.weight for span in self.spans)])
+
+    def strongest(self, count: int = SHOWN) -> list[Span]:
+        """Return up to ``count`` spans that speak for the label."""
+        return [span for span in self.spans[:count] if span.weight > 0]
+
+    @overload
+    def __getitem__(self, index: int) -> Span: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Span, ...]: ...
+    def __getitem__(self, index: int | slice) -> Span | tuple[Span, ...]:
+        """Return the span or spans at ``index``."""
+        return self.spans[index]
+
+    def __len__(self) -> int:
+        """Return the number of spans."""
+        return len(self.spans)
+
+
+def explain(scanner: Scanner, text: str, label: str) -> Explanation:
+    """Return the spans that speak for and against ``label``; takes about 10 µs a character.
 
     Args:
         scanner: the scanner whose decision is explained.
@@ -42,43 +104,161 @@ def explain(scanner: Scanner, text: str, label: str) -> list[Span]:
         KeyError: if there is no such label.
 
     """
-    vocabulary = scanner.vocabulary
-    share_of = _shares(scanner, text, label)
-    kept, nodes = vocabulary.locate(text)
-    weights = scanner.weights @ (share_of * scanner.scales)
+    begin, end = scanner.window(text) or (0, None)
+    kept, nodes = (part[begin:end] for part in scanner.vocabulary.locate(text))
+    logits = scanner.logits([text])[0]
+    shares = _shares(scanner, nodes, label)
+    schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
+    if scanner.taxonomy.task != "fraud":
+        logit = logits[scanner.heads.index(label)]
+    else:
+        logit = logits[0] + max(logits[scanner.heads.index(name)] for name in schemes) if schemes else -logits[0]
+    if not kept.size:
+        return Explanation(label, float(logit), ())
+    ngrams = _ngrams(scanner, nodes, shares)
+    edges, marks = _edges(scanner.vocabulary, text, kept)
     sums = scanner.weights[nodes].sum(axis=0, dtype=np.int64) * scanner.scales
-    each = np.zeros(kept.size)
-    at = np.arange(kept.size)
+    each = _spread(*ngrams, marks, kept.size) / scanner.roots(sums[:, None], np.array([kept.size]))
+    spans = []
+    for start, stop in _join(_words(*ngrams, edges, marks), each, _clauses(text, kept)):
+        first, last = int(kept[start]), int(kept[stop - 1]) + 1
+        spans.append(Span(first, last, text[first:last], label, float(each[start:stop].sum())))
+    spans.sort(key=lambda span: (-span.weight, span.start))
+    return Explanation(label, math.fsum([logit, *(-span.weight for span in spans)]), tuple(spans))
+
+
+def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[str]:
+    """Return the strongest spans of each text for its label, joined by ``" | "``; nothing for honest labels.
+
+    Args:
+        scanner: the scanner that decided.
+        texts: the texts.
+        found: what it decided on them.
+
+    """
+    honest = scanner.taxonomy.honest.name if scanner.taxonomy.honest else None
+    return [
+        "" if label == honest else " | ".join(span.text for span in explain(scanner, text, label).strongest())
+        for text, label in zip(texts, found.label, strict=True)
+    ]
+
+
+def _ngrams(scanner: Scanner, nodes: Ints, shares: Floats) -> tuple[list[int], list[int], list[float]]:
+    """Return the end, the length and the own weight of all n-grams of a text, of which ``nodes`` are the longest."""
+    vocabulary = scanner.vocabulary
+    effects = shares * scanner.scales
+    at = np.arange(1, nodes.size + 1)
+    ends, orders, weights = [], [], []
     while at.size:  # a node's weight is its own and that of its suffix: take the suffixes one by one
         at, nodes = at[nodes > 0], nodes[nodes > 0]
         suffixes = vocabulary.suffixes[nodes]
-        orders = vocabulary.orders[nodes]
-        share = (weights[nodes] - weights[suffixes]) / np.maximum(orders, 1)
-        for back in range(int(orders.max(initial=0))):
-            inside = orders > back
-            np.add.at(each, at[inside] - back, share[inside])
+        ends.append(at)
+        orders.append(vocabulary.orders[nodes])
+        weights.append((scanner.weights[nodes].astype(np.float64) - scanner.weights[suffixes]) @ effects)
         nodes = suffixes
-    each /= scanner.roots(sums[:, None], np.array([kept.size]))
-    edges = np.flatnonzero(np.diff(np.sign(each))) + 1
+    return np.concatenate(ends).tolist(), np.concatenate(orders).tolist(), np.concatenate(weights).tolist()
+
+
+def _spread(ends: list[int], orders: list[int], weights: list[float], marks: set[int], size: int) -> Floats:
+    """Return the weight of each of a text's ``size`` characters."""
+    each = [0.0] * size
+    for end, order, weight in zip(ends, orders, weights, strict=True):
+        first = max(0, end - order)  # an n-gram may have begun before the window
+        places = [place for place in range(first, end) if place not in marks] or range(first, end)
+        for place in places:
+            each[place] += weight / len(places)
+    return np.array(each)
+
+
+def _edges(vocabulary: Vocabulary, text: str, kept: Ints) -> tuple[list[int], set[int]]:
+    """Return where words may begin and end (not inside runs of Latin letters and digits), and where punctuation is."""
+    characters = [text[place] for place in kept.tolist()]
+    codes = vocabulary.table()[list(map(ord, characters))]
+    latin = ((codes >= ord("a")) & (codes <= ord("z"))) | (codes == ord("0"))
+    inside = latin[1:] & latin[:-1] & (np.diff(kept) == 1)
+    edges = [0, *(np.flatnonzero(~inside) + 1).tolist(), int(kept.size)]
+    return edges, {place for place, character in enumerate(characters) if not character.isalnum()}
+
+
+def _words(
+    ends: list[int], orders: list[int], weights: list[float], edges: list[int], marks: set[int]
+) -> list[tuple[int, int]]:
+    """Part a text into words, each an n-gram or what lies between two ``edges``, with the most evidence inside."""
+    ending: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for end, order, weight in zip(ends, orders, weights, strict=True):
+        ending[end].append((end - order, abs(weight)))
+
+    def inside(start: int, end: int) -> float:
+        return sum(w for stop in range(start + 1, end + 1) for begin, w in ending[stop] if begin >= start)
+
+    best: dict[int, tuple[float, int]] = {0: (0.0, 0)}
+    first = 0  # the last punctuation's end, or its start if that is where we are
+    for before, end in itertools.pairwise(edges):
+        first = before if before in marks or before - 1 in marks else first
+        starts = [before, *(begin for begin, _ in ending[end] if first <= begin < before and begin in best)]
+        best[end] = max((best[start][0] + inside(start, end), start) for start in starts)
+    words = []
+    end = edges[-1]
+    while end:
+        start = best[end][1]
+        words.append((start, end))
+        end = start
+    return words[::-1]
+
+
+def _clauses(text: str, kept: Ints) -> list[int]:
+    """Return the number of each character's clause; what ends a clause is one by itself."""
+    number, numbers = 0, []
+    for start, end in itertools.pairwise([*kept.tolist(), len(text)]):
+        number += text[start] in CLAUSE_ENDS
+        numbers.append(number)
+        number += not CLAUSE_ENDS.isdisjoint(text[start:end])
+    return numbers
+
+
+def _join(words: list[tuple[int, int]], each: Floats, clauses: list[int]) -> list[tuple[int, int]]:
+    """Join words to spans: of each clause in turn, those that pull the same way."""
     spans = []
-    for part in np.split(np.arange(kept.size), edges):
-        if part.size and each[part].any():
-            start, end = int(kept[part[0]]), int(kept[part[-1]]) + 1
-            spans.append(Span(start, end, text[start:end], label, float(each[part].sum())))
-    return sorted(spans, key=lambda span: (-span.weight, span.start))
+    for _, clause in itertools.groupby(words, lambda word: clauses[word[0]]):
+        spans += _join_clause(list(clause), each)
+    return spans
 
 
-def _shares(scanner: Scanner, text: str, label: str) -> Floats:
-    """Return what one unit of each head's weight counts for ``label``."""
-    schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
+def _join_clause(words: list[tuple[int, int]], each: Floats) -> list[tuple[int, int]]:
+    """Join words for and against, with the least evidence on the wrong side, and `CHANGE` for each change of sides.
+
+    Words that do not pull at all are left out.
+    """
+    weights = [float(each[start:end].sum()) for start, end in words]
+    costs, came = [0.0, 0.0], []  # of all words so far with the last one against, for; the side of the one before
+    for weight in weights:
+        before = [side if costs[side] <= costs[1 - side] + CHANGE else 1 - side for side in (0, 1)]
+        wrong = (max(weight, 0.0), max(-weight, 0.0))
+        costs = [costs[before[side]] + CHANGE * (before[side] != side) + wrong[side] for side in (0, 1)]
+        came.append(before)
+    side = int(costs[1] < costs[0])
+    joined: list[tuple[int, int, int]] = []
+    for (start, end), weight, before in zip(reversed(words), reversed(weights), reversed(came), strict=True):
+        if weight and joined and joined[-1][0] == end and joined[-1][2] == side:
+            joined[-1] = (start, joined[-1][1], side)
+        elif weight:
+            joined.append((start, end, side))
+        side = before[side]
+    return [(start, end) for start, end, _ in joined]
+
+
+def _shares(scanner: Scanner, nodes: Ints, label: str) -> Floats:
+    """Return what one unit of each head's weight counts for ``label`` in a text, or a window of it, with ``nodes``."""
     shares = np.zeros(len(scanner.scales))
     if scanner.taxonomy.task != "fraud":
         shares[scanner.heads.index(label)] = 1
         return shares
-    logits = scanner.linear([text])[0][:, 0]
+    sums = scanner.weights[nodes].sum(axis=0, dtype=np.int64).astype(np.float64)
+    logits = scanner.scaled(sums[:, None], np.array([nodes.size]))[:, 0]
     shares[0] = 1
     if scanner.layer is not None:
         shares[: logits.size] = scanner.layer.gradient(logits)
+    schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
     if not schemes:
         return -shares
     shares[max(map(scanner.heads.index, schemes), key=lambda head: logits[head])] += 1

@@ -117,6 +117,11 @@ class Vocabulary:
         """Return the number of nodes, node 0 not counted."""
         return self.size - 1
 
+    @staticmethod
+    def table() -> npt.NDArray[np.int32]:
+        """Return what each code point is read as; a subclass may read texts in another way."""
+        return normalization_table()
+
     @property
     def size(self) -> int:
         """The number of nodes, node 0 included: the rows of a weight matrix."""
@@ -260,7 +265,7 @@ class Vocabulary:
     @cached_property
     def _ids(self) -> Words:
         """For each code point the node of its normalised character; 0 = not in the alphabet, width = dropped."""
-        table = normalization_table()
+        table = self.table()
         ids = np.zeros(table.size, dtype=np.uint32)
         ids[self.alphabet] = np.arange(1, self._width, dtype=np.uint32)
         ids[DROPPED] = self._width
@@ -294,7 +299,7 @@ class Vocabulary:
         own = np.arange(self.alphabet.size + 1, self.size)
         if not all((np.diff(np.sort(values)) != 0).all() for values in (self.alphabet, self.steps)):
             raise ValueError("a character or an n-gram stands twice in the vocabulary")
-        if self.alphabet.size and (self.alphabet.max() >= normalization_table().size or DROPPED in self.alphabet):
+        if self.alphabet.size and (self.alphabet.max() >= self.table().size or DROPPED in self.alphabet):
             raise ValueError("the vocabulary has a character that is none")
         if (characters == 0).any() or (prefixes == 0).any() or (prefixes >= own).any():
             raise ValueError("the vocabulary has an n-gram without its prefix")

@@ -31,11 +31,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraudscan.curve import Curve, CurveError
 from fraudscan.decisions import Decider, Decisions, Thresholds
 from fraudscan.features import Vocabulary, text_sizes
 from fraudscan.layer import Layer
 from fraudscan.normalize import NORMALIZATION_VERSION
+from fraudscan.notes import Noter
 from fraudscan.taxonomy import Taxonomy
+from fraudscan.windows import LONG, PIECE, PIECES, Windows, join, most_suspicious, pieces_of, price
 
 if TYPE_CHECKING:
     import os
@@ -43,8 +46,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fraudscan.explain import Span
-    from fraudscan.features import Ints, Words
+    from fraudscan.explain import Explanation
+    from fraudscan.features import Ints, Matches, Words
+    from fraudscan.lists import Lists
 
     Floats = npt.NDArray[np.float64]
     Single = npt.NDArray[np.float32]
@@ -65,11 +69,11 @@ FIELDS = 3
 FIELD_BITS = 64 // FIELDS
 """Bits of a sum in it, the sign included."""
 
-PIECE = 128
+FIELD_SIZE = 128
 """How many weights are added up in such a field; longer texts are summed over pieces of this length."""
 
-WEIGHT_LIMIT = (1 << FIELD_BITS - 1) // PIECE - 1
-"""The largest weight: `PIECE` of them cannot overflow a field."""
+WEIGHT_LIMIT = (1 << FIELD_BITS - 1) // FIELD_SIZE - 1
+"""The largest weight: `FIELD_SIZE` of them cannot overflow a field."""
 
 HALF = 1 << FIELD_BITS - 1
 SHIFTS = (FIELD_BITS * np.arange(FIELDS)).reshape(-1, 1, 1)
@@ -101,20 +105,34 @@ class Result:
         score: the calibrated probability that the text is not legitimate; 1 where no label of the model is.
         verdict: ``"flag"``, ``"review"`` or ``"clear"``, by the scanner's thresholds.
         targets: the groups at whom the text is aimed.
+        notes: why the decision is to be doubted: ``"no Chinese"``, ``"unknown words"``, ``"too short to judge"``.
+        rule: the entry of an allow or deny list that made the verdict; ``None`` where the score did.
 
     """
 
-    __slots__ = ("_probabilities", "_scanner", "label", "labels", "scheme", "score", "targets", "text", "verdict")
+    __slots__ = (
+        "_probabilities",
+        "_scanner",
+        "label",
+        "labels",
+        "notes",
+        "rule",
+        "scheme",
+        "score",
+        "targets",
+        "text",
+        "verdict",
+    )
 
     def __init__(
         self,
         scanner: Scanner,
         text: str,
         probabilities: Single,
-        decision: tuple[str, str | None, tuple[str, ...], float, str, tuple[str, ...]],
+        decision: tuple[str, str | None, tuple[str, ...], float, str, tuple[str, ...], tuple[str, ...], str | None],
     ) -> None:
         self.text = text
-        self.label, self.scheme, self.labels, self.score, self.verdict, self.targets = decision
+        self.label, self.scheme, self.labels, self.score, self.verdict, self.targets, self.notes, self.rule = decision
         self._scanner = scanner
         self._probabilities = probabilities
 
@@ -123,11 +141,25 @@ class Result:
         """The probability of every label, scheme and target group by name."""
         return dict(zip(self._scanner.names, self._probabilities.tolist(), strict=True))
 
-    def explain(self) -> list[Span]:
+    @property
+    def window(self) -> tuple[int, int] | None:
+        """Where the stretch of a long text begins and ends that decided, if it was more suspicious than the whole."""
+        if len(self.text) <= LONG or (window := self._scanner.window(self.text)) is None:
+            return None
+        kept = self._scanner.vocabulary.locate(self.text)[0]
+        return int(kept[window[0]]), int(kept[window[1] - 1]) + 1
+
+    def explain(self) -> Explanation:
         """Return the spans of the text that carried the decision, the strongest first (see `fraudscan.explain`)."""
         from fraudscan.explain import explain
 
         return explain(self._scanner, self.text, self.label)
+
+    def _repr_html_(self) -> str:
+        """Return the text with its evidence in colour, for notebooks."""
+        from fraudscan.show import to_html
+
+        return to_html(self)
 
     def __repr__(self) -> str:
         text = self.text if len(self.text) <= 40 else self.text[:39] + "…"
@@ -148,6 +180,9 @@ class Scanner:
         aspects: names of further linear heads, which only the layer reads; their columns and biases follow the heads'.
         layer: gives the logit of the first head from those of all linear heads; without it that head is linear.
         manifest: what the model says of itself.
+
+    Attributes:
+        lists: the allow and deny lists that overrule verdicts, if there are any (see `with_lists`).
 
     """
 
@@ -170,6 +205,7 @@ class Scanner:
         self.aspects = tuple(aspects)
         self.layer = layer
         self.manifest = manifest or {}
+        self.lists: Lists | None = None
         self.weights = _frozen(weights, np.int16)
         self.scales = _frozen(scales, np.float64)
         self.biases = _frozen(biases, np.float64)
@@ -216,8 +252,70 @@ class Scanner:
         names += [name for name in self.heads[1:] if name not in names]
         return tuple(names)
 
-    def classify(self, text: str) -> Result:
-        """Score one text.
+    def with_thresholds(self, *, flag: float | None = None, review: float | None = None) -> Scanner:
+        """Return a scanner with other thresholds and everything else shared.
+
+        Args:
+            flag: from which score on a text is flagged (default: as now).
+            review: from which score on it is worth a look (default: as now, or ``flag`` if that is lower).
+
+        Raises:
+            ValueError: unless ``0 <= review <= flag <= 1``.
+
+        >>> load().with_thresholds(flag=0.3).thresholds.flag
+        0.3
+
+        """
+        flag = self.thresholds.flag if flag is None else flag
+        review = min(self.thresholds.review, flag) if review is None else review
+        return self._with(thresholds=Thresholds(flag=flag, review=review))
+
+    def with_false_alarms(self, share: float) -> Scanner:
+        """Return a scanner that flags at most ``share`` of honest messages, by the model's held-out curve.
+
+        A text whose label is the honest one is not flagged: the threshold is one half at least.
+
+        Raises:
+            CurveError: a ValueError, if the model has no curve, or its curve cannot tell so small a share.
+
+        """
+        return self.with_thresholds(flag=max(0.5, self.curve.threshold(share)))
+
+    @cached_property
+    def curve(self) -> Curve:
+        """What thresholds cost and bring on held-out messages.
+
+        Raises:
+            CurveError: if the model has none: it is of an earlier version, or none of its labels is honest.
+
+        """
+        if "curve" not in self.manifest:
+            raise CurveError("the model has no curve of false alarms: train it anew, or set the threshold itself")
+        try:
+            return Curve.from_dict(self.manifest["curve"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CurveError(f"the model's curve is damaged: {type(error).__name__}: {error}") from None
+
+    def with_lists(self, lists: Lists | None) -> Scanner:
+        """Return a scanner whose verdicts are overruled by allow and deny lists, with everything else shared.
+
+        >>> from fraudscan.lists import Entry, Lists
+        >>> result = load().with_lists(Lists([Entry("deny", "暗号三号")])).classify("暗 號三號，老地方见")
+        >>> result.verdict, result.rule
+        ('flag', 'deny 暗号三号')
+
+        """
+        return self._with(lists=lists)
+
+    def _with(self, **changes: Any) -> Scanner:
+        """Return a copy that shares all that is not changed."""
+        new = object.__new__(type(self))
+        new.__dict__.update({**self.__dict__, **changes})
+        new.__dict__.pop("_decider", None)
+        return new
+
+    def classify(self, text: str, sender: str | None = None) -> Result:
+        """Score one text; ``sender`` is for entries of lists that are bound to one.
 
         Raises:
             TypeError: if ``text`` is not a string.
@@ -226,7 +324,7 @@ class Scanner:
         if not isinstance(text, str):
             hint = "; for several texts call classify_many" if isinstance(text, (list, tuple)) else ""
             raise TypeError(f"classify takes one text as str, not {type(text).__name__}{hint}")
-        return next(self._results([text]))
+        return next(self._results([text], None if sender is None else [sender]))
 
     def classify_many(self, texts: Iterable[str]) -> Iterator[Result]:
         """Score texts as they come, in order.
@@ -250,9 +348,21 @@ class Scanner:
         parts = [self._probabilities(group) for group in _groups(texts)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.names)), dtype=np.float32)
 
-    def decide(self, texts: Sequence[str]) -> Decisions:
-        """Score a list of texts into columns."""
-        return self._decider(self._probabilities(texts))
+    def decide(self, texts: Sequence[str], senders: Sequence[Any] | None = None) -> Decisions:
+        """Score a list of texts into columns.
+
+        Args:
+            texts: the texts.
+            senders: who sent each of them, for entries of lists that are bound to a sender.
+
+        """
+        doubts = np.zeros(len(texts), dtype=np.int64)
+        found = self._decider(self._probabilities(texts, doubts), doubts)
+        return found if self.lists is None else self.lists.overrule(found, texts, senders)
+
+    @cached_property
+    def _noter(self) -> Noter:
+        return Noter(self.vocabulary)
 
     @cached_property
     def _decider(self) -> Decider:
@@ -279,14 +389,15 @@ class Scanner:
 
         return annotate(self, frame, text, proba=proba)
 
-    def _results(self, texts: Sequence[str]) -> Iterator[Result]:
-        found = self.decide(texts)
-        columns = zip(found.label, found.scheme, found.labels, found.score, found.verdict, found.targets, strict=True)
+    def _results(self, texts: Sequence[str], senders: Sequence[str] | None = None) -> Iterator[Result]:
+        found = self.decide(texts, senders)
+        names = ("label", "scheme", "labels", "score", "verdict", "targets", "notes", "rule")
+        columns = zip(*(getattr(found, name) for name in names), strict=True)
         return map(Result, itertools.repeat(self), texts, found.probabilities, columns)
 
-    def _probabilities(self, texts: Sequence[str]) -> Single:
-        """Return what `predict_proba` returns, for a list."""
-        heads = self._logits(texts).clip(-LOGIT_LIMIT, LOGIT_LIMIT).astype(np.float32)
+    def _probabilities(self, texts: Sequence[str], doubts: Ints | None = None) -> Single:
+        """Return what `predict_proba` returns, for a list; fill ``doubts`` with the notes on the texts."""
+        heads = self._logits(texts, doubts).clip(-LOGIT_LIMIT, LOGIT_LIMIT).astype(np.float32)
         if self.taxonomy.task == "multiclass":
             return _softmax(heads)
         np.negative(heads, out=heads)
@@ -336,35 +447,75 @@ class Scanner:
         """Return the heads' logits, float64, shape (number of texts, number of heads), for a list of texts."""
         return np.ascontiguousarray(self._logits(texts).T)
 
-    def _logits(self, texts: Sequence[str]) -> Floats:
-        logits, lengths = self.linear(texts)
+    def _logits(self, texts: Sequence[str], doubts: Ints | None = None, places: Ints | None = None) -> Floats:
+        """Return the heads' logits, shape (heads, texts).
+
+        Args:
+            texts: the texts.
+            doubts: shape (texts,); is filled with the notes on each text.
+            places: shape (texts, 2); gets begin and end of the windows that decided, in kept characters.
+
+        """
+        windows: list[Windows] = []
+        logits, lengths = self.linear(texts, doubts, windows)
         if self.layer is not None:
             logits[0] = self.layer(logits)
         logits = logits[: len(self.heads)]
+        for found in windows:
+            better = found.logits[0] > logits[0, found.texts]
+            logits[:, found.texts[better]] = found.logits[: len(self.heads), better]
+            if places is not None:
+                places[found.texts[better]] = np.column_stack([found.starts, found.ends])[better]
         if not lengths.all():
             logits[:, lengths == 0] = self._nothing
         return logits
 
-    def linear(self, texts: Sequence[str]) -> tuple[Floats, Ints]:
-        """Return the logits of heads and aspects before the layer, shape (heads and aspects, texts), and the lengths."""
+    def window(self, text: str) -> tuple[int, int] | None:
+        """Return where the window that decided on a long text begins and ends, in kept characters; else ``None``."""
+        places = np.zeros((1, 2), dtype=np.int64)
+        self._logits([text], places=places)
+        begin, end = places[0].tolist()
+        return (begin, end) if end else None
+
+    def linear(
+        self, texts: Sequence[str], doubts: Ints | None = None, windows: list[Windows] | None = None
+    ) -> tuple[Floats, Ints]:
+        """Return the logits of heads and aspects before the layer, shape (heads and aspects, texts), and the lengths.
+
+        Args:
+            texts: the texts.
+            doubts: shape (texts,); is filled with the notes on each text.
+            windows: gets the most suspicious windows of long texts.
+
+        """
         sums = np.empty((self._width, len(texts)))
         lengths = np.empty(len(texts), dtype=np.int64)
         sizes = text_sizes(texts)
         begin = 0
         for end in _cuts(sizes):
             if end - begin == 1 and sizes[begin] > CHUNK:
-                sums[:, begin], lengths[begin] = self._long(texts[begin])
+                sums[:, begin], lengths[begin] = self._long(texts[begin], begin, windows)
+                if doubts is not None:  # its beginning is enough
+                    doubts[begin:end] = self._noter(self.vocabulary.match([texts[begin][:CHUNK]]), texts[begin:end])
             else:
                 found = self.vocabulary.match(texts[begin:end], sizes[begin:end])
                 sums[:, begin:end] = self._sums(found.nodes, found.starts, found.lengths)
                 lengths[begin:end] = found.lengths
+                if doubts is not None:
+                    doubts[begin:end] = self._noter(found, texts[begin:end])
+                if windows is not None and self.taxonomy.task == "fraud" and found.lengths.max() > LONG:
+                    windows.append(self._windows(found, begin))
             begin = end
+        return self.scaled(sums, lengths), lengths
+
+    def scaled(self, sums: Floats, lengths: Ints) -> Floats:
+        """Return the logits of heads and aspects before the layer for the sums of their weights; overwrites the sums."""
         sums *= self.scales[:, None]
         roots = self.roots(sums, lengths)
         sums = sums[: len(self.biases)]
         sums /= roots
         sums += self.biases[:, None]
-        return sums, lengths
+        return sums
 
     def roots(self, sums: Floats, lengths: Ints) -> Floats:
         """Return what the scaled sums of texts are divided by: float64, shape (texts,)."""
@@ -372,32 +523,90 @@ class Scanner:
             return np.sqrt(lengths + SHORT)
         return np.sqrt(np.where(sums[-1] > 0, sums[-1], 1.0))
 
-    def _long(self, text: str) -> tuple[Ints, int]:
+    def _long(self, text: str, place: int, windows: list[Windows] | None) -> tuple[Ints, int]:
+        """Return the sums of the weights of a text of any length, and its length, in memory that does not grow with it.
+
+        Pieces and windows are those that a short text would have, wherever its blocks end.
+        """
         total, length = np.zeros(self._width, dtype=np.int64), 0
-        for nodes in self.vocabulary.match_blocks(text, CHUNK):
-            if nodes.size:
-                total += self._sums(nodes, np.zeros(1, dtype=np.int64), np.array([nodes.size - 1]))[:, 0]
-                length += nodes.size
+        rest = np.zeros(0, dtype=np.uint32)  # nodes that fill no piece yet
+        kept, best = np.zeros((self._width + 1, 0), dtype=np.int64), None  # the pieces that the next windows begin with
+        for nodes in itertools.chain(self.vocabulary.match_blocks(text, CHUNK), [None]):
+            rest = rest if nodes is None else np.concatenate([rest, nodes])
+            size = rest.size if nodes is None else rest.size // PIECE * PIECE
+            if not size:
+                continue
+            starts, owners = pieces_of(np.array([size]))
+            sums = np.vstack([self._unpacked(rest[:size], starts), np.diff(starts, append=size)])
+            total += sums[:-1].sum(axis=1)
+            kept = np.hstack([kept, sums])
+            if windows is not None and self.taxonomy.task == "fraud" and kept.shape[1] >= PIECES:
+                found = self._best(kept, np.zeros(kept.shape[1], dtype=np.int64), np.array([place]))
+                shift = length + size - int(kept[-1].sum())
+                found = found._replace(starts=found.starts + shift, ends=found.ends + shift)
+                best = found if best is None or found.logits[0, 0] > best.logits[0, 0] else best
+                kept = kept[:, 1 - PIECES :]
+            rest = rest[size:]
+            length += size
+        if windows is not None and best is not None and length > LONG:
+            best.logits[0] -= price(np.array([length]))
+            windows.append(best)
         return total, length
+
+    def _windows(self, found: Matches, begin: int) -> Windows:
+        """Return the most suspicious window of each long text of a batch, the first of whose texts is ``begin``."""
+        long = (found.lengths > LONG).nonzero()[0]
+        lengths = found.lengths[long]
+        ends = (found.starts[long] + lengths).tolist()
+        nodes = np.concatenate([found.nodes[end - n : end] for end, n in zip(ends, lengths.tolist(), strict=True)])
+        starts, owners = pieces_of(lengths)
+        sums = np.vstack([self._unpacked(nodes, starts), np.diff(starts, append=nodes.size)])
+        best = self._best(sums, owners, long + begin)
+        best.logits[0] -= price(lengths)
+        return best
+
+    def _best(self, pieces: Ints, owners: Ints, texts: Ints) -> Windows:
+        """Return the most suspicious window of each of ``texts``, its price not paid yet.
+
+        Args:
+            pieces: shape (sums and one, pieces): the sums of the weights of each piece, and its length last.
+            owners: shape (pieces,): which of the texts each belongs to.
+            texts: the texts' places in the batch.
+
+        """
+        sums, first = join(pieces, owners)
+        lengths = sums[-1]
+        logits = self.scaled(sums[:-1].astype(np.float64), lengths)
+        if self.layer is not None:
+            logits[0] = self.layer(logits)
+        chosen = most_suspicious(logits[0], owners[first])
+        before = pieces[-1].cumsum() - pieces[-1]
+        before -= before[np.flatnonzero(np.diff(owners, prepend=-1))][owners]
+        starts = before[first[chosen]]
+        return Windows(texts, logits[:, chosen], starts, starts + lengths[chosen])
 
     def _sums(self, nodes: Words, starts: Ints, lengths: Ints) -> Ints:
         """Return the exact sums of the weights of each text's nodes: int64, shape (heads, texts).
 
         A text has ``lengths + 1`` nodes, the last of which may be a separator.
         """
-        pieces = starts
-        if lengths.max() >= PIECE:
-            counts = lengths // PIECE + 1
-            first = counts.cumsum() - counts
-            pieces = (starts - PIECE * first).repeat(counts)
-            pieces += PIECE * np.arange(pieces.size)
-        packed = np.add.reduceat(self._packed.take(nodes, axis=1), pieces, axis=1)
+        if lengths.max() < FIELD_SIZE:
+            return self._unpacked(nodes, starts)
+        counts = lengths // FIELD_SIZE + 1
+        first = counts.cumsum() - counts
+        pieces = (starts - FIELD_SIZE * first).repeat(counts)
+        pieces += FIELD_SIZE * np.arange(pieces.size)
+        return np.add.reduceat(self._unpacked(nodes, pieces), first, axis=1)
+
+    def _unpacked(self, nodes: Words, starts: Ints) -> Ints:
+        """Return the sums of weights from each start to the next, at most `FIELD_SIZE` nodes: int64, (heads, starts)."""
+        packed = np.add.reduceat(self._packed.take(nodes, axis=1), starts, axis=1)
         packed += OFFSET
         fields = packed >> SHIFTS
         fields &= 2 * HALF - 1
         fields -= HALF
-        sums: Ints = fields.reshape(-1, pieces.size)[: self._width]
-        return sums if pieces is starts else np.add.reduceat(sums, first, axis=1)
+        sums: Ints = fields.reshape(-1, starts.size)[: self._width]
+        return sums
 
     @cached_property
     def _packed(self) -> Ints:
@@ -461,7 +670,8 @@ class Scanner:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.taxonomy, self._arrays(), self.thresholds, self.aspects, self.manifest)
+        state = {"lists": self.lists}
+        return _restore, (self.taxonomy, self._arrays(), self.thresholds, self.aspects, self.manifest), state
 
 
 LOGIT_LIMIT = 60.0

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraudscan.corpus import CorpusError, Row, digest, near_duplicates
+from fraudscan.curve import Curve
 from fraudscan.evaluate import label_figures, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.layer import Layer
@@ -127,7 +128,8 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     manifest: dict[str, Any] = {
         "corpus": {"rows": len(rows), "sha256": digest(rows)},
         "training": {k: v for k, v in vars(options).items() if k != "jobs"},
-        "figures": label_figures(taxonomy, gold, probabilities, thresholds),
+        "figures": label_figures(rows, taxonomy, gold, probabilities, thresholds, options.prior),
+        "curve": Curve.from_scores(probabilities[:, 0], gold[:, 0]).to_dict(),
     }
     return Scanner(
         taxonomy,

@@ -6,6 +6,8 @@ import pathlib
 
 import numpy as np
 
+LONG, PIECE, PRICE = 192, 32, 1.0
+
 DATA = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data"
 
 
@@ -18,6 +20,8 @@ class Reference:
         array = {name: np.load(folder / f"{name}.npy").tolist() for name in ("alphabet", "steps", "weights")}
         self.scales = np.load(folder / "scales.npy").tolist()
         self.biases = np.load(folder / "biases.npy").tolist()
+        self.hidden = np.load(folder / "hidden.npy").tolist()
+        self.output = np.load(folder / "output.npy").tolist()
         ngrams = ["", *map(chr, array["alphabet"])]
         width = len(ngrams)
         for step in array["steps"]:
@@ -35,22 +39,44 @@ class Reference:
         codes = [self.table.get(ord(c), ord(c)) for c in text]
         return "".join(chr(c) for c in codes if c)
 
+    def linear(self, text, start, end):
+        """The linear heads' logits of the n-grams of a normalised text that end in a part of it."""
+        sums = [0] * len(self.scales)
+        for stop in range(start + 1, end + 1):
+            for begin in range(max(0, stop - self.longest), stop):
+                for head, weight in enumerate(self.own.get(text[begin:stop], ())):
+                    sums[head] += weight
+        root = math.sqrt(end - start + 10)
+        return [s * scale / root + b for s, scale, b in zip(sums, self.scales, self.biases, strict=True)]
+
+    def layer(self, logits):
+        """The first logit: that of the hidden layer, whose inputs and units have steps of 1/1024."""
+        if not self.hidden:
+            return logits
+        inputs = [round(1024 * max(-64, min(64, z))) / 1024 for z in logits]
+        out = self.output[-1]
+        for (*weights, bias), weight in zip(self.hidden, self.output, strict=False):
+            unit = max(0, bias + sum(w * x for w, x in zip(weights, inputs, strict=True)))
+            out += weight * round(1024 * min(4096, unit)) / 1024
+        return [out, *logits[1:]]
+
     def logits(self, text):
         text = self.normalize(text)
         if not text:
             return [-20.0] * len(self.scales)
-        sums = [0] * len(self.scales)
-        for start in range(len(text)):
-            for end in range(start + 1, min(len(text), start + self.longest) + 1):
-                for head, weight in enumerate(self.own.get(text[start:end], ())):
-                    sums[head] += weight
-        root = math.sqrt(len(text) + 10)
-        return [s * scale / root + b for s, scale, b in zip(sums, self.scales, self.biases, strict=True)]
+        best = self.layer(self.linear(text, 0, len(text)))
+        if len(text) > LONG:
+            starts = range(0, len(text) - 2 * PIECE, PIECE)
+            windows = [self.layer(self.linear(text, start, min(len(text), start + 3 * PIECE))) for start in starts]
+            window = max(windows, key=lambda logits: logits[0])
+            window[0] -= PRICE * math.log(len(windows))
+            best = max(best, window, key=lambda logits: logits[0])
+        return best
 
     def probabilities(self, text):
         heads = [1 / (1 + math.exp(-max(-60, min(60, z)))) for z in self.logits(text)]
         fraud, *rest = heads
-        rest = [p * fraud for p in rest]
+        rest = [p * fraud for p in rest]  # the aspects come last and are nobody's probability
         schemes = [(label["name"], scheme["name"]) for label in self.taxonomy["labels"] for scheme in label["schemes"]]
         out = {scheme: rest[i] for i, (_, scheme) in enumerate(schemes)}
         out |= {target["name"]: rest[len(schemes) + i] for i, target in enumerate(self.taxonomy["targets"])}

@@ -74,7 +74,7 @@ def test_probabilities_do_not_depend_on_the_chunk_size(scanner, batch, size):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model, "CHUNK", size)
         patch.setattr(model, "GROUP", max(1, size // 3))
-        patch.setattr(model, "PIECE", max(1, size // 5))
+        patch.setattr(model, "FIELD_SIZE", max(1, size // 5))
         assert np.array_equal(fresh(scanner).predict_proba(batch), expected)
 
 
@@ -129,7 +129,8 @@ def test_text_without_characters_is_legitimate(scanner, text):
     result = scanner.classify(text)
     assert (result.label, result.scheme, result.verdict) == ("legitimate", None, "clear")
     assert result.score < 1e-6
-    assert result.explain() == []
+    assert list(result.explain()) == []
+    assert result.notes == ("no Chinese", "too short to judge")
 
 
 def test_user_nuls_do_not_part_a_text(scanner):

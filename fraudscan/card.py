@@ -1,0 +1,315 @@
+"""The model card: what a model is for, what it was measured to do, and where it fails; generated, never edited."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fraudscan.calibration import prior_weights, reliability
+from fraudscan.corpus import CorpusError
+from fraudscan.evaluate import auc
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Sequence
+
+    from fraudscan.model import Scanner
+
+__all__ = ["CARD", "DIAGRAM", "diagram", "model_digest", "read_sets", "sections", "write_card"]
+
+CARD, DIAGRAM = "MODEL_CARD.md", "reliability.svg"
+"""The files, in the model's folder."""
+
+SHARES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
+"""The shares of false alarms whose thresholds are shown, where the curve can tell them."""
+
+USE = """\
+**For** finding messages worth a person's attention: ranking, counting and sorting dumps of Chinese SMS, chats, calls in
+writing and posts; warning the reader of a message; choosing what to read first.
+
+**Not for** deciding by itself about a person: no account, number or claim should be closed, blocked or refused on a
+score alone. A score says what a text resembles, not who wrote it, whether it is true, or whether a crime took place;
+victims, witnesses and the police write the same words. Not for other languages: the notes of a result say where a text
+has no Chinese, words that the model does not know, or too little to judge.
+
+**Misuse** to expect: watching people's private messages without a ground in law; writing lures until they pass (the
+model is open, so it must not be the only line of defence); measuring people or places by how often they are flagged.
+"""
+
+LIMITS = """\
+It knows words, not meaning: a lure in words that it never saw passes, and honest talk in the words of lures is taken for
+one. One message is judged by itself, without its sender, its links or what was said before. Its corpus was written by
+one project: held-out figures are of the same hand, and the external sets below, which nobody here wrote, are the
+better guess at other people's messages.
+"""
+
+
+def write_card(scanner: Scanner, folder: Path, sets: Sequence[dict[str, Any]], checkout: Path | None) -> list[Path]:
+    """Write the card of a model beside it; return the files.
+
+    Args:
+        scanner: the model.
+        folder: its folder.
+        sets: labelled messages of others, from `read_sets`; only their figures go into the card.
+        checkout: where ``tests/cases`` and ``benchmarks`` are, if anywhere.
+
+    Raises:
+        CorpusError: if the model has no held-out figures to show.
+
+    """
+    parts = sections(scanner, folder, checkout)
+    external = [_external(scanner, sets)] if sets else []
+    text = "\n".join([*parts[:-1], *external, parts[-1]])
+    (folder / CARD).write_text(text, "utf-8", newline="\n")
+    (folder / DIAGRAM).write_text(diagram(scanner), "utf-8", newline="\n")
+    return [folder / CARD, folder / DIAGRAM]
+
+
+def model_digest(folder: Path) -> str:
+    """Return the SHA-256 of the manifest, which names those of all arrays."""
+    return hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+
+
+def read_sets(paths: Iterable[str | os.PathLike[str]]) -> list[dict[str, Any]]:
+    """Read JSON lines with ``text``, ``labels`` (names of labels, or ``"fraud"`` for any), ``set`` and ``source``.
+
+    Raises:
+        CorpusError: at the first fault.
+
+    """
+    rows = []
+    for path in map(Path, paths):
+        files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+        if not files or not files[0].is_file():
+            raise CorpusError(f"{path}: no such file, or a folder without *.jsonl")
+        for file in files:
+            for number, line in enumerate(file.read_text("utf-8").split("\n"), 1):
+                if line.strip():
+                    rows.append(_set_row(line, f"{file}:{number}"))
+    return rows
+
+
+def _set_row(line: str, place: str) -> dict[str, Any]:
+    try:
+        row: dict[str, Any] = json.loads(line)
+        fit = isinstance(row["text"], str) and isinstance(row["labels"], list) and row["labels"]
+        fit = fit and isinstance(row["set"], str) and isinstance(row["source"], str)
+    except (ValueError, KeyError, TypeError):
+        fit = False
+    if not fit:
+        raise CorpusError(f"{place}: expected an object with text, labels, set and source")
+    return row
+
+
+def sections(scanner: Scanner, folder: Path, checkout: Path | None) -> list[str]:
+    """Return the parts of the card that follow from the model and the checkout alone."""
+    figures = scanner.manifest.get("figures", {})
+    if "calibration" not in figures:
+        raise CorpusError(f"{folder} has no held-out figures for a card: train it anew, on the project's corpus")
+    return [
+        f"# Model card\n\nGenerated by `fraudscan evaluate --card`; do not edit.\nModel: SHA-256 of `manifest.json` "
+        f"`{model_digest(folder)}`.\n",
+        f"## Use and misuse\n\n{USE}",
+        _data(scanner),
+        _held_out(figures),
+        _thresholds(scanner),
+        _calibration(figures["calibration"]),
+        *_robustness(checkout),
+        *_failures(checkout),
+        f"## Limits\n\n{LIMITS}",
+    ]
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a table; numbers stand to the right, missing ones are dashes."""
+    rule = [
+        "---:" if all(isinstance(cell, (int, float, type(None))) for cell in column) else "---"
+        for column in zip(*rows, strict=True)
+    ]
+    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in [header, rule, *rows])
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:  # noqa: PLR0124 - NaN
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) else str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _data(scanner: Scanner) -> str:
+    corpus, taxonomy = scanner.manifest["corpus"], scanner.taxonomy
+    counts = scanner.manifest["figures"]["labels"]
+    rows = [
+        (label.name, label.zh, counts[label.name]["n"], "、".join(s.official for s in label.schemes) or "–")
+        for label in taxonomy.labels
+    ]
+    return (
+        "## Data and labels\n\n"
+        f"{corpus['rows']:,} messages written for this project (`corpus/README.md`, SHA-256 `{corpus['sha256']}`): no\n"
+        "third party's text, no real person's data. One label for a message's pretence, each with its schemes:\n\n"
+        + _table(("label", "Chinese", "messages", "schemes (official categories)"), rows)
+        + f"\nTarget groups: {', '.join(f'{target.name} ({target.zh})' for target in taxonomy.targets)}.\n"
+    )
+
+
+FIGURES = ("messages", "macro-F1", "AUC", "recall", "false alarms", "flagged lures", "flagged honest")
+
+
+def _figure_row(name: str, found: dict[str, Any]) -> tuple[Any, ...]:
+    fraud, honest = found["recall"], found["false_alarms"]
+    return (
+        name,
+        found["messages"],
+        found["macro_f1"],
+        found["auc"],
+        fraud,
+        honest,
+        found["flag"]["recall"],
+        found["flag"]["false_alarms"],
+    )
+
+
+def _held_out(figures: dict[str, Any]) -> str:
+    labels = [(name, row["precision"], row["recall"], row["f1"], row["n"]) for name, row in figures["labels"].items()]
+    parts = [
+        "## Held-out folds\n",
+        "Every message was judged by models that were fitted without it, its pair and its near-duplicates. Recall and\n"
+        "false alarms are shares of lures and of honest messages with a score of one half or more; flagged are those at\n"
+        "the shipped threshold.\n",
+        _table(("label", "precision", "recall", "F1", "messages"), labels),
+        _table(("", *FIGURES), [_figure_row("all", figures)]),
+    ]
+    for by, found in figures["slices"].items():
+        parts.append(_table((by, *FIGURES), [_figure_row(name, found[name]) for name in sorted(found, key=_rank)]))
+    return "\n".join(parts)
+
+
+def _rank(name: str) -> tuple[bool, int, str]:
+    """Order lengths by their number and names by themselves."""
+    number = name.rpartition(" ")[2]
+    return name.startswith("over"), int(number) if number.isdigit() else 0, name
+
+
+def _thresholds(scanner: Scanner) -> str:
+    curve, now = scanner.curve, scanner.thresholds
+    rows = []
+    for share in SHARES:
+        try:
+            score = curve.threshold(share)
+        except ValueError:
+            continue
+        at = curve.scores.index(score)
+        rows.append((f"{share:.2%}", score, curve.false_alarms[at], curve.recall[at]))
+    return (
+        "## Thresholds\n\n"
+        f"Shipped: flag from {now.flag:g}, review from {now.review:g}. Others by `--max-false-alarms`, `--flag` and\n"
+        f"`--review`, from the curve over {curve.honest:,} held-out honest messages in `manifest.json`:\n\n"
+        + _table(("at most", "flag from", "false alarms", "recall"), rows)
+    )
+
+
+def _calibration(found: dict[str, Any]) -> str:
+    bins = [(row["predicted"], row["observed"], row["messages"]) for row in found["bins"]]
+    labels = ", ".join(f"{name} {ece:.4f}" for name, ece in found["labels"].items())
+    return (
+        "## Calibration\n\n"
+        f"Held out, for messages of which {found['prior']:.0%} are fraud: expected calibration error\n"
+        f"**{found['ece']:.4f}** of the score ({len(found['bins'])} bins of equal mass); of the labels' probabilities:\n"
+        f"{labels}.\n\n![Reliability diagram]({DIAGRAM})\n\n" + _table(("predicted", "observed", "messages"), bins)
+    )
+
+
+def _robustness(checkout: Path | None) -> list[str]:
+    """Return what ``benchmarks/robustness.json`` says: its ``card`` is a list of flat objects, one a row."""
+    path = checkout / "benchmarks" / "robustness.json" if checkout else None
+    if not path or not path.is_file():
+        return []
+    rows = json.loads(path.read_text("utf-8"))["card"]
+    table = _table(list(rows[0]), [list(row.values()) for row in rows])
+    return [f"## Robustness\n\nLures as they are and disguised (`benchmarks/robustness.py`):\n\n{table}"]
+
+
+def _failures(checkout: Path | None) -> list[str]:
+    path = checkout / "tests" / "cases" / "known_failures.json" if checkout else None
+    if not path or not path.is_file():
+        return []
+    known = json.loads(path.read_text("utf-8"))
+    rows = [
+        row
+        for file in sorted(path.parent.glob("*.jsonl"))
+        for row in map(json.loads, file.read_text("utf-8").splitlines())
+    ]
+    failing = [(row["id"], row["label"], row["text"]) for row in rows if row["id"] in known]
+    return [
+        f"## Known failures\n\n{len(failing)} of the {len(rows)} messages in `tests/cases`, which are no part of the "
+        f"corpus; a test notices when one is mended.\n\n" + _table(("case", "should be", "text"), failing)
+    ]
+
+
+def _external(scanner: Scanner, rows: Sequence[dict[str, Any]]) -> str:
+    found = scanner.decide([row["text"] for row in rows])
+    honest = scanner.taxonomy.honest.name if scanner.taxonomy.honest else ""
+    fraud = np.array([honest not in row["labels"] for row in rows], dtype=bool)
+    right = [
+        guess in row["labels"] or ("fraud" in row["labels"] and guess != honest)
+        for row, guess in zip(rows, found.label, strict=True)
+    ]
+    sets = defaultdict(list)
+    for i, row in enumerate(rows):
+        sets[row["set"]].append(i)
+    names = []
+    for name, members in sorted(sets.items()):
+        share = [
+            float(np.mean(values[members])) for values in (np.array(right), found.scores >= 0.5, found.verdicts == 2)
+        ]
+        source = rows[members[0]]["source"].partition(":")[0]  # behind it stands the row's place there
+        names.append((name, source, ", ".join(sorted(set(rows[members[0]]["labels"]))), len(members), *share))
+    plain, shifted = (
+        reliability(found.scores, fraud, weights)
+        for weights in (None, prior_weights(fraud, scanner.manifest["figures"]["calibration"]["prior"]))
+    )
+    recall, alarms = (float((found.scores[part] >= 0.5).mean()) if part.any() else None for part in (fraud, ~fraud))
+    flagged = [float((found.verdicts[part] == 2).mean()) if part.any() else None for part in (fraud, ~fraud)]
+    return (
+        "## External sets\n\nMessages that nobody in this project wrote; for measuring only, and no part of the repository.\n\n"
+        + _table(("messages", "AUC", *FIGURES[3:]), [(len(rows), auc(found.scores, fraud), recall, alarms, *flagged)])
+        + f"\nExpected calibration error {plain['ece']:.4f} as they are ({fraud.mean():.0%} fraud), {shifted['ece']:.4f} at the "
+        "share of fraud that scores are meant\nfor. It is larger than held out since these sets were not drawn like the "
+        "corpus: whole sets of one trade or one\nera are surer lures, or stranger honest messages, than any mixture of ours.\n\n"
+        + _table(("set", "source", "label", "messages", "right label", "score ≥ 0.5", "flagged"), names)
+    )
+
+
+def diagram(scanner: Scanner) -> str:
+    """Return the reliability diagram as SVG: observed shares over predicted ones."""
+    bins = scanner.manifest["figures"]["calibration"]["bins"]
+    size, edge = 300, 40
+
+    def at(x: float, y: float) -> str:
+        return f"{edge + x * size:.1f},{edge + (1 - y) * size:.1f}"
+
+    points = [at(row["predicted"], row["observed"]) for row in bins]
+    dots = "".join('<circle cx="{}" cy="{}" r="4" fill="#0b5394"/>\n'.format(*point.split(",")) for point in points)
+    ticks = "".join(
+        f'<text x="{edge + t * size:.0f}" y="{edge + size + 18}" text-anchor="middle">{t:g}</text>\n'
+        f'<text x="{edge - 8}" y="{edge + (1 - t) * size + 4:.0f}" text-anchor="end">{t:g}</text>\n'
+        for t in (0, 0.25, 0.5, 0.75, 1)
+    )
+    whole = size + 2 * edge
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {whole} {whole}" font-family="sans-serif" font-size="12" '
+        'role="img">\n<title>Reliability diagram: observed share of fraud over predicted probability</title>\n'
+        f'<rect width="{whole}" height="{whole}" fill="#fff"/>\n'
+        f'<rect x="{edge}" y="{edge}" width="{size}" height="{size}" fill="none" stroke="#999"/>\n'
+        f'<polyline points="{at(0, 0)} {at(1, 1)}" stroke="#999" stroke-dasharray="4"/>\n'
+        f'<polyline points="{" ".join(points)}" fill="none" stroke="#0b5394" stroke-width="2"/>\n{dots}{ticks}'
+        f'<text x="{edge + size / 2:.0f}" y="{whole - 6}" text-anchor="middle">predicted</text>\n'
+        f'<text x="12" y="{edge + size / 2:.0f}" text-anchor="middle" '
+        f'transform="rotate(-90 12 {edge + size / 2:.0f})">observed</text>\n</svg>\n'
+    )

@@ -1,0 +1,96 @@
+"""What a threshold costs and brings: false alarms and recall by score, as held-out messages gave them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+__all__ = ["Curve", "CurveError"]
+
+POINTS = 48
+"""How many shares of false alarms, and as many of misses, are tabulated, evenly on a logarithmic scale: neighbours
+differ by a fifth."""
+
+RESOLVED = 5
+"""How many honest messages a share must stand for. The standard error of a count is its root: of fewer it is half of
+the count or more."""
+
+DECIMALS = 6
+"""Of the scores in the table: as many as in a scored dump."""
+
+
+class CurveError(ValueError):
+    """There is no threshold for the wanted share of false alarms."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A table by rising score.
+
+    Attributes:
+        scores: thresholds.
+        false_alarms: for each the share of honest messages that score as much or more.
+        recall: the same share of the others.
+        honest: how many honest messages there were.
+
+    """
+
+    scores: tuple[float, ...]
+    false_alarms: tuple[float, ...]
+    recall: tuple[float, ...]
+    honest: int
+
+    @classmethod
+    def from_scores(cls, scores: Floats, fraud: npt.NDArray[np.bool_]) -> Curve:
+        """Tabulate held-out scores; ``fraud`` says which of them belong to messages that are not honest."""
+        honest, lures = np.sort(scores[~fraud]), np.sort(scores[fraud])
+        found = {0.0, 1.0}
+        for values in (honest, lures[::-1]):  # few honest messages above a threshold; few lures below it
+            ranks = np.unique(np.rint(np.geomspace(1, max(1, values.size), POINTS)).astype(int))
+            found.update(values[-ranks[ranks <= values.size]].tolist())
+        step = 10.0**DECIMALS
+        table = np.unique(np.minimum(np.ceil(np.array(sorted(found)) * step + 1e-3), step)) / step
+
+        def share(values: Floats) -> tuple[float, ...]:
+            above = values.size - np.searchsorted(values, table)
+            return tuple(np.round(above / max(1, values.size), 6).tolist())
+
+        return cls(tuple(table.tolist()), share(honest), share(lures), int(honest.size))
+
+    def threshold(self, max_false_alarms: float) -> float:
+        """Return the lowest score of the table with at most this share of false alarms.
+
+        Raises:
+            CurveError: if the share is none, or smaller than the held-out messages can tell.
+
+        """
+        if not 0 < max_false_alarms <= 1:
+            raise CurveError(f"false alarms are a share above 0 and up to 1 of the honest messages: {max_false_alarms}")
+        if max_false_alarms * self.honest < RESOLVED:
+            raise CurveError(
+                f"the model was measured on {self.honest:,} honest messages, which cannot tell a share of "
+                f"{max_false_alarms:g}: ask for {RESOLVED / max(1, self.honest):.2g} or more, or set the threshold"
+            )
+        for score, share in zip(self.scores, self.false_alarms, strict=True):
+            if share <= max_false_alarms:
+                return score
+        raise CurveError(f"{self.false_alarms[-1]:.2%} of the honest messages have a score of 1: no threshold helps")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data that `from_dict` takes back."""
+        return {
+            "honest": self.honest,
+            **{name: list(getattr(self, name)) for name in ("scores", "false_alarms", "recall")},
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Curve:
+        """Build the curve that ``data`` describes; ``KeyError`` or ``TypeError`` where it lacks something."""
+        return cls(tuple(data["scores"]), tuple(data["false_alarms"]), tuple(data["recall"]), int(data["honest"]))

@@ -1,0 +1,120 @@
+"""Other verdicts for a scored dump, from the scores that stand in it: nothing is scored again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from fraudscan.decisions import VERDICTS
+from fraudscan.dump.job import _open_source, _open_target
+from fraudscan.dump.readers import DumpError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fraudscan.decisions import Thresholds
+
+__all__ = ["rethreshold"]
+
+SCORE, VERDICT, RULE = "fraud_score", "fraud_verdict", "fraud_rule"
+
+IN_JSON = re.compile(rb'("fraud_verdict": ?")(?:flag|review|clear)(")')
+
+
+def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool = False) -> Counter[str]:
+    """Copy a scored dump, JSON lines or CSV, with the verdicts of other thresholds; everything else stays as it is.
+
+    Verdicts made by an entry of an allow or deny list (``fraud_rule``) stay.
+
+    Args:
+        source: a file that ``fraudscan score`` wrote, or ``-`` for standard input.
+        target: a file, or ``-`` for standard output.
+        thresholds: the new ones.
+        force: replace a target that exists.
+
+    Returns:
+        The number of rows by verdict.
+
+    Raises:
+        DumpError: if a row has no score, the source cannot be read, or the target exists or is the source.
+
+    """
+    counts: Counter[str] = Counter()
+    with _open_source(source) as file, _open_target(target, [source], force=force) as out:
+        is_json = file.peek(1).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+        for line, verdict in (_json_rows if is_json else _csv_rows)(file, source, thresholds):
+            counts[verdict] += 1
+            out.write(line)
+    counts.pop("", None)  # the header of a CSV file
+    return counts
+
+
+def _verdict(score: Any, place: str, thresholds: Thresholds) -> str:
+    try:
+        value = float(score)
+    except (TypeError, ValueError):
+        value = np.nan
+    if not 0 <= value <= 1:
+        raise DumpError(f"{place}: {SCORE!r} is {score!r}: is this a file that fraudscan score wrote?")
+    return VERDICTS[(value >= thresholds.review) + (value >= thresholds.flag)]
+
+
+def _json_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Iterator[tuple[bytes, str]]:
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        place = f"{source}:{number}"
+        try:
+            row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        except (ValueError, RecursionError):
+            raise DumpError(f"{place}: not JSON: is this a file that fraudscan score wrote?") from None
+        if not isinstance(row, dict):
+            raise DumpError(f"{place}: not a JSON object: is this a file that fraudscan score wrote?")
+        verdict = _verdict(row.get(SCORE), place, thresholds)
+        if row.get(RULE):
+            verdict = str(row.get(VERDICT))
+        elif len(IN_JSON.findall(line)) == 1 and row.get(VERDICT) in VERDICTS:
+            line = IN_JSON.sub(rb"\g<1>" + verdict.encode() + rb"\g<2>", line)  # noqa: PLW2901 - all else as it came
+        else:
+            line = json.dumps({**row, VERDICT: verdict}, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"  # noqa: PLW2901
+        yield line, verdict
+
+
+def _csv_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Iterator[tuple[bytes, str]]:
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    lines = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
+    try:
+        header = lines.readline()
+        delimiter = max(",;\t|", key=header.count)
+        names = next(csv.reader([header], delimiter=delimiter), [])
+        if SCORE not in names or VERDICT not in names:
+            raise DumpError(
+                f"{source} has no columns {SCORE!r} and {VERDICT!r}: is it a file that fraudscan score wrote?"
+            )
+        ending = "\r\n" if header.endswith("\r\n") else "\n"
+        score, verdict_at = names.index(SCORE), names.index(VERDICT)
+        rule = names.index(RULE) if RULE in names else None
+        yield header.encode("utf-8", "surrogateescape"), ""
+        rows = csv.reader(lines, delimiter=delimiter)
+        for row in rows:
+            if not row:
+                continue
+            place = f"{source}:{rows.line_num + 1}"
+            if len(row) != len(names):
+                raise DumpError(f"{place}: {len(row)} fields where the header has {len(names)}")
+            verdict = _verdict(row[score], place, thresholds)
+            if rule is not None and row[rule]:
+                verdict = row[verdict_at]
+            row[verdict_at] = verdict
+            out = io.StringIO()
+            csv.writer(out, delimiter=delimiter, lineterminator=ending).writerow(row)
+            yield out.getvalue().encode("utf-8", "surrogateescape"), verdict
+    finally:
+        lines.detach()  # the file is not ours to close

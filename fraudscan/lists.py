@@ -1,0 +1,436 @@
+r"""Allow and deny lists: phrases and patterns of the user's own that overrule the verdict.
+
+A file has one entry a line::
+
+    # comments and empty lines do not count
+    [deny]
+    稳赚不赔
+    /加.{0,3}微信/
+    sender=106*: 提现
+    [allow]
+    sender=95588:
+
+An entry is a phrase, or a regular expression between slashes. ``sender=NAME:`` before it
+binds it to messages of that sender (``*`` at the end: of all whose name begins so); with
+nothing behind the colon it stands for all of that sender's messages. Who sends can be
+forged: allow a sender only where your network vouches for it. Allow wins over deny, and of
+several entries of one kind the first one is named.
+
+Both are looked for in the text as the model reads it (`fraudscan.normalize`), digits
+excepted, which keep their value: without white space, in lower case, in simplified
+characters, in half width. All phrases are found in one pass, with the model's own kind of
+vocabulary.
+
+Patterns must not be able to hang. They may use characters, sets, groups, alternatives,
+anchors and bounded repetitions, in which a match can be tried in at most `WAYS` ways from
+each place and is at most `LONGEST` characters long; where google-re2 is installed, any that
+it takes. ``\d``, ``\w`` and ``\s`` mean ASCII.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import re
+import sys
+import unicodedata
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fraudscan.decisions import VERDICTS
+from fraudscan.features import Vocabulary
+from fraudscan.normalize import DROPPED, code_points, normalization_table
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from fraudscan.decisions import Decisions
+
+    Ints = npt.NDArray[np.int64]
+
+__all__ = ["KINDS", "Entry", "ListError", "Lists", "fold", "read_lists"]
+
+KINDS = ("allow", "deny")
+"""In the order in which they win."""
+
+SECTIONS = {f"[{kind}]": kind for kind in KINDS}
+
+WAYS = 500
+"""In how many ways a pattern may be tried from one place: two repetitions of up to 20 take 441."""
+
+LONGEST = 200
+"""The longest match of a pattern, and the longest phrase, in characters: a message. With `WAYS` it bounds the work on a
+text by 100,000 steps a character, however hostile the text; what people write takes a few."""
+
+BATCH = 256
+"""Texts searched at a time, and `BLOCK` characters of a longer text: arrays that stay in the caches."""
+
+BLOCK = 1 << 16
+
+
+class ListError(ValueError):
+    """A list cannot be used; the message names the file, the line and the fault."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a list.
+
+    Attributes:
+        kind: ``"allow"`` or ``"deny"``.
+        pattern: the phrase, or the regular expression between its slashes; empty for all messages of the sender.
+        sender: whose messages it is about, as written; ``None`` for everybody's.
+        source: the file.
+        line: its line there.
+
+    """
+
+    kind: str
+    pattern: str
+    sender: str | None = None
+    source: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        """Return the entry's name, as results give it."""
+        bound = f"sender={self.sender}: " if self.sender is not None else ""
+        place = f" ({Path(self.source).name}:{self.line})" if self.source else ""
+        return f"{self.kind} {bound}{self.pattern}".rstrip() + place
+
+
+@functools.cache
+def _table() -> npt.NDArray[np.int32]:
+    """Return the normaliser's table in which digits keep their value."""
+    table = normalization_table().copy()
+    for code in np.flatnonzero(table == ord("0")).tolist():
+        table[code] = ord("0") + unicodedata.digit(chr(code), 0)
+    table.setflags(write=False)
+    return table
+
+
+def fold(text: str) -> str:
+    """Return ``text`` as lists are matched on it.
+
+    >>> fold("加 ＶＸ：①３８ 投資")
+    '加vx:138投资'
+
+    """
+    return _fold_all([text])[0]
+
+
+def _fold_all(texts: Sequence[str]) -> list[str]:
+    """Fold texts together; line breaks, which folded texts lack, keep them apart."""
+    codes = _table()[code_points("\0".join(texts))]
+    ends = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)).cumsum() + np.arange(len(texts))
+    codes[ends[:-1]] = ord("\n")
+    kept: bytes = codes[codes != DROPPED].tobytes()
+    return kept.decode("utf-32-le", "surrogatepass").split("\n")
+
+
+class _Phrases(Vocabulary):
+    """A vocabulary that tells digits apart."""
+
+    table = staticmethod(_table)
+
+
+def read_lists(allow: str | os.PathLike[str] | None = None, deny: str | os.PathLike[str] | None = None) -> Lists:
+    """Read files of entries; ``[allow]`` and ``[deny]`` in either of them change what the lines below it are.
+
+    Raises:
+        ListError: at the first fault.
+
+    """
+    entries: list[Entry] = []
+    for kind, path in zip(KINDS, (allow, deny), strict=True):
+        if path is not None:
+            entries += _entries(Path(path), kind)
+    return Lists(entries)
+
+
+def _entries(path: Path, kind: str) -> Iterator[Entry]:
+    try:
+        lines = path.read_text("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        number = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise ListError(f"{path}:{number}: not UTF-8") from None
+    except OSError as error:
+        raise ListError(f"{path} cannot be read: {error.strerror}") from None
+    for number, raw in enumerate(lines, 1):
+        line = raw.strip()
+        if line in SECTIONS:
+            kind = SECTIONS[line]
+        elif line and not line.startswith("#"):
+            bound = re.fullmatch(r"sender=\s*([^:：]*?)\s*[:：]\s*(.*)", line)
+            sender, pattern = bound.groups() if bound else (None, line)
+            yield Entry(kind, pattern, sender, str(path), number)
+
+
+class Lists:
+    """Entries, ready to be found in texts. Immutable; share it among threads.
+
+    Args:
+        entries: in any order.
+
+    Raises:
+        ListError: if a phrase has no character that counts or a pattern could hang.
+
+    >>> lists = Lists([Entry("deny", "稳赚不赔"), Entry("allow", "/退订回[tn]/")])
+    >>> [str(lists.entries[place]) for place in lists.find(["穩賺 不賠", "稳赚不赔，退订回T"])]
+    ['deny 稳赚不赔', 'allow /退订回[tn]/']
+
+    """
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.entries = tuple(sorted(entries, key=lambda entry: KINDS.index(entry.kind)))
+        phrases: dict[str, list[int]] = defaultdict(list)
+        self._patterns: list[tuple[int, Any]] = []
+        self._senders: list[int] = []  # entries that are about all of a sender's messages
+        for place, entry in enumerate(self.entries):
+            self._add(place, entry, phrases)
+        self._bound = [place for place, entry in enumerate(self.entries) if entry.sender is not None]
+        self._wanted = {place: fold(self.entries[place].sender or "") for place in self._bound}
+        self._first = np.zeros(0, dtype=np.int64)
+        self._also: dict[int, list[int]] = {}
+        self._vocabulary = self._index(phrases) if phrases else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Lists, (self.entries,)
+
+    def _add(self, place: int, entry: Entry, phrases: dict[str, list[int]]) -> None:
+        try:
+            _check_sender(entry)
+            if not entry.pattern and entry.sender is not None:
+                self._senders.append(place)
+            elif len(entry.pattern) > 2 and entry.pattern.startswith("/") and entry.pattern.endswith("/"):
+                self._patterns.append((place, compile_pattern(entry.pattern[1:-1])))
+            else:
+                phrases[_phrase(entry.pattern)].append(place)
+        except ListError as error:
+            where = f"{entry.source}:{entry.line}: " if entry.source else ""
+            raise ListError(f"{where}{entry.pattern}: {error}") from None
+
+    def _index(self, phrases: dict[str, list[int]]) -> Vocabulary:
+        """Build the vocabulary, and for each node the entries that are found where it is."""
+        try:
+            vocabulary = _Phrases.from_ngrams(phrases)
+        except ValueError as error:
+            raise ListError(f"{len(phrases):,} phrases are too many: {error}") from None
+        found = vocabulary.match(list(phrases))
+        own = dict(zip(found.nodes[found.starts + found.lengths - 1].tolist(), phrases.values(), strict=True))
+        bound = set(self._bound)
+        self._first = np.full(vocabulary.size, len(self.entries), dtype=np.int64)
+        for node in np.argsort(vocabulary.orders, kind="stable")[1:].tolist():
+            suffix = int(vocabulary.suffixes[node])
+            places = own.get(node, [])
+            free = [place for place in places if place not in bound]
+            self._first[node] = min([*free, self._first[suffix]])
+            also = [place for place in places if place in bound] + self._also.get(suffix, [])
+            if also:
+                self._also[node] = also
+        return vocabulary
+
+    def find(self, texts: Sequence[str], senders: Sequence[Any] | None = None) -> Ints:
+        """Return for each text the place in ``entries`` of the one that decides; ``len(entries)`` where none does.
+
+        Args:
+            texts: the texts.
+            senders: who sent each, ``None`` where that is not known. Without it entries bound to a sender rest.
+
+        Raises:
+            ValueError: if there are more or fewer senders than texts.
+
+        """
+        if senders is not None and len(senders) != len(texts):
+            raise ValueError(f"{len(senders)} senders do not fit {len(texts)} texts")
+        best = np.full(len(texts), len(self.entries), dtype=np.int64)
+        sent = self._sent(senders) if senders is not None and self._bound else None
+        for start in range(0, len(texts), BATCH):
+            batch = slice(start, start + BATCH)
+            self._find_phrases(texts[batch], best[batch], sent[batch] if sent else None)
+            for row, text in enumerate(_fold_all(texts[batch]) if self._patterns else (), start):
+                self._find_patterns(text, row, best, sent)
+        if sent:
+            for row, own in enumerate(sent):
+                best[row] = min([best[row], *(place for place in self._senders if place in own)])
+        return best
+
+    def overrule(self, found: Decisions, texts: Sequence[str], senders: Sequence[Any] | None) -> Decisions:
+        """Return the decisions with the verdicts of the entries that fired; labels and scores stay the model's."""
+        rules = self.find(texts, senders)
+        allowed = sum(entry.kind == "allow" for entry in self.entries)
+        verdicts = np.select([rules < allowed, rules < len(self.entries)], [0, len(VERDICTS) - 1], found.verdicts)
+        return replace(found, verdicts=verdicts, rules=rules, entries=self.entries)
+
+    def _sent(self, senders: Sequence[Any]) -> list[frozenset[int]]:
+        """Return for each sender the entries that are bound to it."""
+
+        @functools.lru_cache(maxsize=1 << 12)
+        def entries(sender: str) -> frozenset[int]:
+            name = fold(sender)
+            return frozenset(
+                place
+                for place, wanted in self._wanted.items()
+                if (name.startswith(wanted[:-1]) if wanted.endswith("*") else name == wanted)
+            )
+
+        return [frozenset() if sender is None else entries(str(sender)) for sender in senders]
+
+    def _find_phrases(self, texts: Sequence[str], best: Ints, sent: Sequence[frozenset[int]] | None) -> None:
+        if self._vocabulary is None:
+            return
+        if len(texts) > 1 and sum(map(len, texts)) > BLOCK:
+            for row in range(len(texts)):
+                self._find_phrases(texts[row : row + 1], best[row : row + 1], sent[row : row + 1] if sent else None)
+            return
+        if len(texts[0]) > BLOCK:
+            for nodes in self._vocabulary.match_blocks(texts[0], BLOCK):
+                if nodes.size:
+                    self._take(nodes, np.zeros(1, dtype=np.int64), best, sent)
+            return
+        found = self._vocabulary.match(texts)
+        self._take(found.nodes, found.starts, best, sent)
+
+    def _take(self, nodes: Any, starts: Ints, best: Ints, sent: Sequence[frozenset[int]] | None) -> None:
+        np.minimum(best, np.minimum.reduceat(self._first.take(nodes), starts), out=best)
+        if not sent or not self._also:
+            return
+        for at in np.isin(nodes, list(self._also)).nonzero()[0].tolist():
+            row = int(starts.searchsorted(at, side="right")) - 1
+            best[row] = min([best[row], *(place for place in self._also[int(nodes[at])] if place in sent[row])])
+
+    def _find_patterns(self, text: str, row: int, best: Ints, sent: Sequence[frozenset[int]] | None) -> None:
+        for place, pattern in self._patterns:
+            if place >= best[row]:
+                return
+            mine = self.entries[place].sender is None or (sent is not None and place in sent[row])
+            if mine and pattern.search(text):
+                best[row] = place
+                return
+
+
+def _check_sender(entry: Entry) -> None:
+    if entry.sender is not None and not fold(entry.sender).strip("*"):
+        raise ListError("no sender is named")
+
+
+def _phrase(pattern: str) -> str:
+    phrase = fold(pattern)
+    if not 0 < len(phrase) <= LONGEST:
+        raise ListError(f"a phrase has 1 to {LONGEST} characters that count; this one has {len(phrase)}")
+    return phrase
+
+
+def compile_pattern(pattern: str) -> Any:
+    """Compile a regular expression that cannot hang: with RE2 where it is installed, else within bounds.
+
+    Raises:
+        ListError: if it is none, could hang, matches every text, or has characters that no folded text has.
+
+    """
+    try:
+        parsed = _parser().parse(pattern, re.ASCII)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ListError(f"no regular expression: {error}") from None
+    re2 = _re2()
+    ways, _, shortest = _bounds(parsed, bounded=re2 is None)
+    if shortest == 0:
+        raise ListError("it matches every text")
+    if re2 is None:
+        if ways > WAYS:
+            raise ListError(f"it could be tried in {ways:,} ways from each place; {WAYS:,} is the limit")
+        return re.compile(pattern, re.ASCII)
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return _Re2(re2.compile(pattern, options))
+    except re2.error as error:
+        raise ListError(f"RE2 does not take it: {error}") from None
+
+
+def _parser() -> Any:
+    return importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
+
+
+def _re2() -> Any:
+    try:
+        return importlib.import_module("re2")
+    except ImportError:
+        return None
+
+
+class _Re2:
+    """A pattern of RE2, which reads UTF-8: lone surrogates are nothing that it can match."""
+
+    def __init__(self, pattern: Any) -> None:
+        self._pattern = pattern
+
+    def search(self, text: str) -> Any:
+        return self._pattern.search(text.encode("utf-8", "replace").decode())
+
+
+def _bounds(items: Any, *, bounded: bool) -> tuple[int, int, int]:
+    """Return in how many ways a sequence can be tried from one place, and its longest and shortest length.
+
+    Ways multiply along a sequence and add up over alternatives and repetitions; so do not only nested and adjacent
+    repetitions count, but all that could be tried one after the other.
+    """
+    ways, longest, shortest = 1, 0, 0
+    for operation, value in items:
+        more, long, short = _item(str(operation), value, bounded=bounded)
+        ways, longest, shortest = ways * more, longest + long, shortest + short
+        if bounded and longest > LONGEST:
+            raise ListError(f"a match could be longer than {LONGEST:,} characters")
+        ways = min(ways, WAYS**2)  # enough to be refused
+    return ways, longest, shortest
+
+
+def _item(operation: str, value: Any, *, bounded: bool) -> tuple[int, int, int]:  # noqa: PLR0911 - one for each kind
+    if operation in {"LITERAL", "NOT_LITERAL"}:
+        _check_characters(value, value)
+        return 1, 1, 1
+    if operation == "IN":
+        for kind, member in value:
+            if str(kind) in {"LITERAL", "RANGE"}:
+                _check_characters(*(member if str(kind) == "RANGE" else (member, member)))
+        return 1, 1, 1
+    if operation == "ANY":
+        return 1, 1, 1
+    if operation == "AT":
+        return 1, 0, 0
+    if operation == "SUBPATTERN" and not value[1] and not value[2]:
+        return _bounds(value[3], bounded=bounded)
+    if operation == "BRANCH":
+        each = [_bounds(branch, bounded=bounded) for branch in value[1]]
+        ways, longest, shortest = zip(*each, strict=True)
+        return sum(ways), max(longest), min(shortest)
+    if operation in {"MAX_REPEAT", "MIN_REPEAT"}:
+        return _repetition(*value, bounded=bounded)
+    names = {"GROUPREF": "a back reference", "ASSERT": "a look-around", "ASSERT_NOT": "a look-around"}
+    raise ListError(f"{names.get(operation, 'this construct')} is not taken: use characters, sets, groups, | and {{}}")
+
+
+def _repetition(low: int, high: Any, items: Any, *, bounded: bool) -> tuple[int, int, int]:
+    ways, longest, shortest = _bounds(items, bounded=bounded)
+    if int(high) > LONGEST:
+        if bounded and int(high) == int(_parser().MAXREPEAT):
+            raise ListError("* and + have no bound: write {0,20} or {1,20}, or install google-re2")
+        if bounded:
+            raise ListError(f"a match could be longer than {LONGEST:,} characters")
+        high = max(low, LONGEST)
+    total = sum(min(ways ** min(count, 32), WAYS**2) if ways > 1 else 1 for count in range(low, int(high) + 1))
+    return max(1, total), longest * int(high), shortest * low
+
+
+def _check_characters(first: int, last: int) -> None:
+    """Refuse characters, none of which a folded text can have."""
+    if any(fold(chr(code)) == chr(code) for code in range(first, last + 1)):
+        return
+    advice = f"write {fold(chr(first))}" if fold(chr(first)) else "leave it out"
+    raise ListError(f"{chr(first)!r} never occurs in a text as lists read it: {advice}")

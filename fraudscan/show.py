@@ -1,0 +1,86 @@
+"""Results for people: text with its evidence in colour, for notebooks and for terminals.
+
+Both are made of what `Result` gives as data. What comes from the text is escaped: markup is
+shown as it was written, and control characters, which could move a terminal's cursor or turn
+the direction of writing, are shown as their code points.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import unicodedata
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from fraudscan.explain import Span
+    from fraudscan.model import Result
+
+__all__ = ["coloured", "printable", "to_ansi", "to_html"]
+
+FOR, AGAINST = ("#ffd9a0", "#cfe3ff")
+"""Backgrounds of evidence for and against: orange and blue, which colour-blind readers tell apart. Black on them has
+a contrast of 15 to 1 and more, where WCAG 2 asks for 7. Evidence for is underlined as well."""
+
+ANSI = {True: "\x1b[30;43m", False: "\x1b[30;46m"}
+"""Black on yellow for, black on cyan against: the same in terminals, of their 8 colours."""
+
+WEAKEST = 0.25
+"""Spans that move the log-odds by less are not coloured."""
+
+
+def to_html(result: Result) -> str:
+    """Return a result as a fragment of HTML, for notebooks."""
+
+    def mark(span: Span) -> str:
+        colour, line = (FOR, "underline") if span.weight > 0 else (AGAINST, "none")
+        style = f"background:{colour};color:#000;text-decoration:{line};padding:0 1px"
+        return f'<mark style="{style}" title="{span.weight:+.2f}">{_escaped(span.text)}</mark>'
+
+    facts = [result.label, *([result.scheme] if result.scheme else []), f"{result.score:.3f}", *result.notes]
+    facts += [result.rule] if result.rule else []
+    head = " · ".join(map(_escaped, facts))
+    body = _highlighted(result.text, result.explain(), mark, _escaped)
+    return f"<div><strong>{_escaped(result.verdict)}</strong> {head}<p>{body}</p></div>"
+
+
+def to_ansi(text: str, spans: Iterable[Span]) -> str:
+    """Return ``text`` with its evidence in the colours of a terminal."""
+    return _highlighted(text, spans, lambda span: f"{ANSI[span.weight > 0]}{printable(span.text)}\x1b[0m", printable)
+
+
+def printable(text: str) -> str:
+    r"""Return ``text`` with control and format characters and surrogates as their code points, line breaks kept.
+
+    >>> printable("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character in "\n\t\u3000" or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        else character.encode("unicode_escape", "surrogatepass").decode()
+        for character in text
+    )
+
+
+def coloured(file: TextIO) -> bool:
+    """Tell whether ``file`` is a terminal whose user wants colours (https://no-color.org)."""
+    return file.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _escaped(text: str) -> str:
+    return html.escape(printable(text)).replace("\n", "<br>")
+
+
+def _highlighted(text: str, spans: Iterable[Span], mark: Callable[[Span], str], plain: Callable[[str], str]) -> str:
+    parts, done = [], 0
+    for span in sorted(spans, key=lambda span: span.start):
+        if abs(span.weight) >= WEAKEST:
+            parts += [plain(text[done : span.start]), mark(span)]
+            done = span.end
+    return "".join([*parts, plain(text[done:])])

@@ -1,0 +1,85 @@
+"""One decisive phrase in a long text: which stretch of it is the most suspicious.
+
+A lure of fifty characters drowns in a chat of two thousand. So a long text is also
+scored in overlapping windows, from sums over short pieces of it, and speaks through
+its most suspicious window where that says more than the whole. Many windows have many
+chances to alarm: their number is held against them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+
+__all__ = ["LONG", "PIECE", "PIECES", "Windows", "join", "most_suspicious", "pieces_of", "price"]
+
+PIECE = 32
+"""Kept characters from one window's begin to the next one's."""
+
+PIECES = 3
+"""A window's pieces: with 96 characters, each stretch of 64 lies in one whole; most lures say what they want in that."""
+
+LONG = 2 * PIECE * PIECES
+"""A text with more kept characters has windows."""
+
+PRICE = 1.0
+"""How much of the logarithm of the number of windows is taken off a window's logit. One is what the odds come to if a
+long text is no more often fraud than a short one."""
+
+
+class Windows(NamedTuple):
+    """The most suspicious window of some texts.
+
+    Attributes:
+        texts: their places in the batch.
+        logits: shape (heads and aspects, texts): the window's, the first with the price of `price` taken off.
+        starts: the window's first kept character.
+        ends: the one behind its last.
+
+    """
+
+    texts: Ints
+    logits: Floats
+    starts: Ints
+    ends: Ints
+
+
+def price(length: Ints) -> Floats:
+    """Return what the logits of windows pay in texts of ``length`` kept characters."""
+    windows = np.maximum(-(length // -PIECE) - PIECES + 1, 1)
+    return PRICE * np.log(windows)
+
+
+def pieces_of(lengths: Ints) -> tuple[Ints, Ints]:
+    """Return the pieces of texts that stand one behind the other: where each begins, and the text it belongs to."""
+    counts = -(lengths // -PIECE)
+    owners = np.arange(lengths.size).repeat(counts)
+    within = np.arange(owners.size) - (counts.cumsum() - counts)[owners]
+    return (lengths.cumsum() - lengths)[owners] + PIECE * within, owners
+
+
+def join(pieces: Ints, owners: Ints) -> tuple[Ints, Ints]:
+    """Return the sums of each window's pieces, shape (…, windows), and each window's first piece."""
+    first = (owners[: 1 - PIECES] == owners[PIECES - 1 :]).nonzero()[0]
+    return sum((pieces[..., first + i] for i in range(1, PIECES)), pieces[..., first]), first
+
+
+def most_suspicious(logits: Floats, owners: Ints) -> Ints:
+    """Return the place of each owner's window with the highest logit, the first one of equals.
+
+    Args:
+        logits: shape (windows,).
+        owners: shape (windows,), ascending, none left out.
+
+    """
+    begins = np.flatnonzero(np.diff(owners, prepend=-1))
+    highest = np.maximum.reduceat(logits, begins)
+    places = np.flatnonzero(logits == highest[owners])
+    return places[np.diff(owners[places], prepend=-1) > 0]

@@ -1,0 +1,198 @@
+"""Allow and deny lists: what fires, what wins, and what is refused."""
+
+import importlib.util
+import pickle
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fraudscan import lists
+from fraudscan.cli import main
+from fraudscan.lists import Entry, ListError, Lists, compile_pattern, fold, read_lists
+
+HONEST = "到楼下了，下来拿快递"
+LURE = "跟着老师操作稳赚不赔，加微信进内部群"
+
+
+def fired(found, texts, senders=None):
+    return [str(found.entries[place]) if place < len(found.entries) else None for place in found.find(texts, senders)]
+
+
+def test_phrases_hit_in_other_scripts_widths_and_cases():
+    found = Lists([Entry("deny", "加VX投资")])
+    assert fired(found, ["快加 ｖＸ\u200b 投資", "加vx 投", "加v投资"]) == ["deny 加VX投资", None, None]
+
+
+def test_digits_keep_their_value():
+    found = Lists([Entry("deny", "95588"), Entry("deny", "400-811")])
+    assert fired(found, ["致电９５５８８", "致电95580", "①⑧ 400-811"]) == ["deny 95588", None, "deny 400-811"]
+
+
+texts = st.text("加微信vVＶ12①財财 ，\0\u200b", max_size=40)
+phrases = st.text("加微信vV12財财，", min_size=1, max_size=4)
+entries = st.lists(
+    st.builds(Entry, st.sampled_from(["allow", "deny"]), phrases, st.sampled_from([None, "a", "b*"])), max_size=12
+)
+senders = st.sampled_from([None, "a", "b", "bc", "ab"])
+
+
+@given(entries, st.lists(st.tuples(texts, senders), max_size=8), st.booleans())
+@settings(max_examples=300)
+def test_the_first_allow_wins_else_the_first_deny(entries, rows, named):
+    """The definition, entry by entry."""
+    found = Lists(entries)
+
+    def fires(entry, text, sender):
+        bound = entry.sender is None or (
+            named and sender is not None and (sender == entry.sender or (entry.sender == "b*" and sender[0] == "b"))
+        )
+        return bound and fold(entry.pattern) in fold(text)
+
+    expected = []
+    for text, sender in rows:
+        hits = [entry for entry in entries if fires(entry, text, sender)]
+        expected.append(next((e for kind in ("allow", "deny") for e in hits if e.kind == kind), None))
+    got = found.find([text for text, _ in rows], [sender for _, sender in rows] if named else None)
+    assert [found.entries[place] if place < len(found.entries) else None for place in got.tolist()] == expected
+
+
+@given(entries, texts, st.integers(1, 9))
+@settings(max_examples=100)
+def test_long_texts_are_searched_in_blocks(entries, text, size):
+    expected = Lists(entries).find([text, text])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lists, "BLOCK", size)
+        patch.setattr(lists, "BATCH", 1)
+        assert Lists(entries).find([text, text]).tolist() == expected.tolist()
+
+
+def test_verdict_rule_and_score(scanner):
+    own = scanner.with_lists(Lists([Entry("allow", "内部群"), Entry("deny", "快递"), Entry("deny", "稳赚不赔")]))
+    lure, honest = own.classify_many([LURE, HONEST])
+    assert (lure.verdict, lure.rule) == ("clear", "allow 内部群")
+    assert (honest.verdict, honest.rule) == ("flag", "deny 快递")
+    assert lure.score == scanner.classify(LURE).score  # the score and label stay the model's
+    assert honest.label == "legitimate"
+    assert own.classify("晚上吃什么").rule is None
+    assert scanner.classify(LURE).rule is None
+    assert scanner.decide([LURE]).rule == [None]
+
+
+def test_senders(scanner):
+    bound = [Entry("deny", "快递", "106*"), Entry("allow", "", "9 5588"), Entry("deny", "", "坏人")]
+    own = scanner.with_lists(Lists(bound))
+    found = own.decide([HONEST, HONEST, LURE, HONEST, HONEST], ["1069", None, "95588", "坏人", 10690])
+    assert found.rule == ["deny sender=106*: 快递", None, "allow sender=9 5588:", "deny sender=坏人:", str(bound[0])]
+    assert found.verdict[:4] == ["flag", scanner.classify(HONEST).verdict, "clear", "flag"]
+    assert own.classify(HONEST, sender="10690").verdict == "flag"
+    assert own.classify(HONEST).rule is None
+    with pytest.raises(ValueError, match="1 senders do not fit 2 texts"):
+        own.decide([HONEST, HONEST], ["a"])
+
+
+def test_scanner_with_lists_is_a_copy_and_pickles(scanner):
+    own = scanner.with_lists(Lists([Entry("deny", "快递"), Entry("deny", "/拿.件/")]))
+    assert own.weights is scanner.weights
+    assert scanner.lists is None
+    copy = pickle.loads(pickle.dumps(own))  # noqa: S301 - our own
+    assert copy.classify(HONEST).rule == "deny 快递"
+    assert own.with_lists(None).classify(HONEST).rule is None
+
+
+FILE = """\ufeff# ours
+[deny]
+稳赚不赔
+
+/加.{0,3}微信/
+sender=106*： 提现
+[allow]
+sender=95588:
+"""
+
+
+def test_files(tmp_path):
+    path = tmp_path / "lists.txt"
+    path.write_text(FILE, "utf-8")
+    found = read_lists(deny=path)
+    assert list(map(str, found.entries)) == [
+        "allow sender=95588: (lists.txt:8)",
+        "deny 稳赚不赔 (lists.txt:3)",
+        "deny /加.{0,3}微信/ (lists.txt:5)",
+        "deny sender=106*: 提现 (lists.txt:6)",
+    ]
+    assert fired(found, ["加我的微信", "加我的那个微信"]) == ["deny /加.{0,3}微信/ (lists.txt:5)", None]
+    (tmp_path / "allow.txt").write_text("微信\n", "utf-8")
+    both = read_lists(allow=tmp_path / "allow.txt", deny=path)
+    assert fired(both, ["加我的微信"]) == ["allow 微信 (allow.txt:1)"]
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("\u200b。" + "长" * 200, "1 to 200 characters that count; this one has 201"),
+        ("sender=: 提现", "no sender is named"),
+        ("sender=*:", "no sender is named"),
+        ("/(/", "no regular expression"),
+        ("/a?/", "matches every text"),
+        ("/()|加/", "matches every text"),
+        ("/[A-Z]{3}/", "'A' never occurs in a text as lists read it: write a"),
+        ("/加 微/", "' ' never occurs in a text as lists read it: leave it out"),
+        ("/轉账/", "write 转"),
+        (r"/(a)\1/", "a back reference is not taken"),
+        ("/(?=a)b/", "a look-around is not taken"),
+        ("/(?i:a)b/", "this construct is not taken"),
+    ],
+)
+def test_faults_name_file_and_line(tmp_path, line, fault, capsys):
+    path = tmp_path / "deny.txt"
+    path.write_text(f"好\n{line}\n", "utf-8")
+    with pytest.raises(ListError, match=r"deny\.txt:2: ") as caught:
+        read_lists(deny=path)
+    assert fault in str(caught.value)
+    assert main(["classify", "x", "--deny", str(path)]) == 2
+    assert fault in capsys.readouterr().err
+
+
+HANGING = ["a+b", "(a+)+b", "a{0,200}a{0,200}b", "(a{0,9}){0,9}b", "(a|aa){0,99}b", "a{0,999}b", "(a|b|ab){9}c"]
+
+
+@pytest.mark.parametrize("pattern", HANGING)
+def test_patterns_that_could_hang_are_refused(pattern, monkeypatch):
+    monkeypatch.setattr(lists, "_re2", lambda: None)
+    with pytest.raises(ListError, match=r"no bound|ways from each place|longer than 200"):
+        compile_pattern(pattern)
+
+
+@pytest.mark.parametrize("pattern", HANGING)
+def test_re2_takes_them(pattern):
+    if importlib.util.find_spec("re2") is None:
+        pytest.skip("google-re2 is not installed")
+    assert not compile_pattern(pattern).search("a" * 100_000)
+
+
+@pytest.mark.parametrize("pattern", ["加.{0,20}微信.{0,20}群", "q{1,2}[0-9]{5,11}", "^您的(快递|包裹)", "退订回[tn]$"])
+def test_bounded_patterns_are_taken_with_and_without_re2(pattern, monkeypatch):
+    texts = ["加我的微信进群", "qq12345", "您的包裹到了", "退订回t", "无关", "\ud800"]
+    expected = [bool(re.search(pattern, text)) for text in texts]
+    assert any(expected)
+    assert [bool(compile_pattern(pattern).search(text)) for text in texts] == expected
+    monkeypatch.setattr(lists, "_re2", lambda: None)
+    assert [bool(compile_pattern(pattern).search(text)) for text in texts] == expected
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(ListError, match="cannot be read"):
+        read_lists(allow=tmp_path / "none.txt")
+    (tmp_path / "bytes.txt").write_bytes("好\n".encode() + b"\xff")
+    with pytest.raises(ListError, match=r"bytes\.txt:2: not UTF-8"):
+        read_lists(deny=tmp_path / "bytes.txt")
+
+
+def test_classify_command_takes_lists(tmp_path, capsys):
+    (tmp_path / "deny.txt").write_text("sender=106*: 快递\n", "utf-8")
+    assert main(["classify", HONEST, "--deny", str(tmp_path / "deny.txt"), "--sender", "10690"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("flag")
+    assert "by list: deny sender=106*: 快递 (deny.txt:1)" in out

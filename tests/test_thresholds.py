@@ -1,0 +1,182 @@
+"""Thresholds: other ones without another scoring, for a scanner and for a scored dump."""
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fraudscan
+from fraudscan import Thresholds
+from fraudscan.cli import main
+from fraudscan.curve import Curve, CurveError
+from fraudscan.dump.rethreshold import rethreshold
+
+LURE = "跟着老师操作稳赚不赔，加微信进内部群"
+scores = st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0])), min_size=1, max_size=200)
+
+
+@given(scores, scores, st.floats(0.001, 1))
+@settings(max_examples=300)
+def test_thresholds_of_a_curve_keep_their_promise(honest, lures, share):
+    values = np.array([*honest, *lures])
+    fraud = np.arange(values.size) >= len(honest)
+    curve = Curve.from_scores(values, fraud)
+    assert list(curve.scores) == sorted(set(curve.scores))
+    for score, alarms, recall in zip(curve.scores, curve.false_alarms, curve.recall, strict=True):
+        assert alarms == pytest.approx(np.mean(np.array(honest) >= score), abs=1e-6)
+        assert recall == pytest.approx(np.mean(np.array(lures) >= score), abs=1e-6)
+    try:
+        threshold = curve.threshold(share)
+    except CurveError:
+        assert share * len(honest) < 5 or np.mean(np.array(honest) >= 1) > share
+    else:
+        assert np.mean(np.array(honest) >= threshold) <= share + 1e-6
+    assert Curve.from_dict(json.loads(json.dumps(curve.to_dict()))) == curve
+
+
+def test_a_curve_is_tight():
+    rng = np.random.default_rng(0)
+    honest, lures = rng.random(20_000) ** 3, 1 - rng.random(5_000) ** 3
+    curve = Curve.from_scores(np.concatenate([honest, lures]), np.arange(25_000) >= 20_000)
+    assert len(curve.scores) <= 100
+    for share in (0.3, 0.05, 0.005, 0.001):
+        assert 0.75 * share <= np.mean(honest >= curve.threshold(share)) <= share
+
+
+@pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])
+def test_what_is_no_share_is_refused(share):
+    with pytest.raises(CurveError, match="false alarms are a share"):
+        Curve((0.0, 1.0), (1.0, 0.0), (1.0, 0.0), 1000).threshold(share)
+
+
+def test_what_the_curve_cannot_tell_is_refused():
+    with pytest.raises(CurveError, match=r"measured on 1,000 honest messages.*ask for 0\.005 or more"):
+        Curve((0.0, 1.0), (1.0, 0.0), (1.0, 0.0), 1000).threshold(0.001)
+    with pytest.raises(CurveError, match=r"2\.00% of the honest messages have a score of 1"):
+        Curve((0.0, 1.0), (1.0, 0.02), (1.0, 0.5), 1000).threshold(0.01)
+
+
+def test_with_thresholds(scanner):
+    other = scanner.with_thresholds(flag=0.99, review=0.98)
+    assert (other.thresholds.flag, other.thresholds.review) == (0.99, 0.98)
+    assert other.weights is scanner.weights
+    assert other.vocabulary is scanner.vocabulary
+    assert scanner.thresholds == fraudscan.load().thresholds
+    low = scanner.with_thresholds(flag=scanner.thresholds.review / 2)
+    assert low.thresholds.review == low.thresholds.flag  # review is never above flag
+    score = scanner.classify(LURE).score
+    assert scanner.with_thresholds(flag=score).classify(LURE).verdict == "flag"
+    assert scanner.with_thresholds(flag=1, review=score).classify(LURE).verdict == "review"
+    assert scanner.with_thresholds(flag=1, review=1).classify(LURE).verdict == "clear"
+    with pytest.raises(ValueError, match="thresholds need 0 <= review <= flag <= 1"):
+        scanner.with_thresholds(flag=0.5, review=0.6)
+
+
+def test_with_false_alarms(scanner):
+    tight, loose = scanner.with_false_alarms(0.001), scanner.with_false_alarms(0.02)
+    assert tight.thresholds.flag > scanner.thresholds.flag > loose.thresholds.flag >= 0.5
+    assert tight.thresholds.review == scanner.thresholds.review
+    assert scanner.with_false_alarms(1).thresholds.flag == 0.5
+    with pytest.raises(CurveError, match="cannot tell a share of 1e-05"):
+        scanner.with_false_alarms(0.00001)
+
+
+def test_the_curve_of_a_model_agrees_with_its_figures(scanner):
+    curve, figures = scanner.curve, scanner.manifest["figures"]
+    for name in ("flag", "review"):
+        threshold = getattr(scanner.thresholds, name)
+        above = next(i for i, score in enumerate(curve.scores) if score >= threshold)
+        for what in ("false_alarms", "recall"):
+            column = getattr(curve, what)
+            assert column[above] - 1e-4 <= figures[name][what] <= column[above - 1] + 1e-4
+
+
+def test_a_model_without_a_curve(small_model, tmp_path):
+    scanner = fraudscan.load(small_model)
+    bare = scanner._with(manifest={k: v for k, v in scanner.manifest.items() if k != "curve"})
+    bare.__dict__.pop("curve", None)
+    with pytest.raises(CurveError, match="has no curve of false alarms: train it anew"):
+        bare.with_false_alarms(0.01)
+    damaged = scanner._with(manifest={**scanner.manifest, "curve": {"scores": 3}})
+    damaged.__dict__.pop("curve", None)
+    with pytest.raises(CurveError, match="curve is damaged"):
+        damaged.with_false_alarms(0.01)
+
+
+@pytest.fixture(params=["jsonl", "csv"])
+def scored(request, tmp_path, corpus):
+    dump = tmp_path / "dump.jsonl"
+    rows = [{"id": i, "text": row.text, "n": 1.50} for i, row in enumerate(corpus[::400])]
+    dump.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    if request.param == "csv":
+        dump = tmp_path / "dump.csv"
+        with dump.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([["id", "text", "n"], *([r["id"], r["text"], "1.50"] for r in rows)])
+    out = tmp_path / f"scored.{request.param}"
+    assert main(["score", str(dump), "-o", str(out)]) == 0
+    return dump, out
+
+
+def test_rethreshold_gives_what_scoring_anew_gives(scored, tmp_path, capsys):
+    dump, out = scored
+    again, expected = tmp_path / f"again{out.suffix}", tmp_path / f"expected{out.suffix}"
+    options = ["--flag", "0.7", "--review", "0.3"]
+    assert main(["rethreshold", str(out), "-o", str(again), *options]) == 0
+    assert "flag from 0.7, review from 0.3" in capsys.readouterr().err
+    assert main(["score", str(dump), "-o", str(expected), *options]) == 0
+    assert again.read_bytes() == expected.read_bytes()
+    assert again.read_bytes() != out.read_bytes()
+    assert main(["rethreshold", str(again), "-o", str(out), "--force", "--max-false-alarms", "0.02"]) == 0
+    assert main(["score", str(dump), "-o", str(expected), "--force", "--max-false-alarms", "0.02"]) == 0
+    assert out.read_bytes() == expected.read_bytes()
+
+
+def test_rethreshold_keeps_verdicts_of_lists_and_all_other_bytes(tmp_path):
+    source = tmp_path / "scored.jsonl"
+    source.write_text(
+        '{"n": 1e5, "fraud_score": 0.9, "fraud_verdict": "clear"}\n'
+        "\n"
+        '{"fraud_verdict":"clear","fraud_score":0.9, "fraud_rule": "allow x"}\n'
+        '{"quote": {"fraud_verdict": "clear"}, "fraud_score": 0.2, "fraud_verdict": "flag"}\n',
+        "utf-8",
+    )
+    counts = rethreshold(str(source), str(tmp_path / "out"), Thresholds(flag=0.8, review=0.5))
+    assert counts == {"flag": 1, "clear": 2}
+    assert (tmp_path / "out").read_text("utf-8") == (
+        '{"n": 1e5, "fraud_score": 0.9, "fraud_verdict": "flag"}\n'
+        '{"fraud_verdict":"clear","fraud_score":0.9, "fraud_rule": "allow x"}\n'
+        '{"quote": {"fraud_verdict": "clear"}, "fraud_score": 0.2, "fraud_verdict": "clear"}\n'
+    )
+    source.write_text("fraud_rule;fraud_verdict;fraud_score\nallow x;clear;1\n;clear;1\n", "utf-8")
+    rethreshold(str(source), str(tmp_path / "out"), Thresholds(flag=0.8, review=0.5), force=True)
+    assert (tmp_path / "out").read_text("utf-8") == "fraud_rule;fraud_verdict;fraud_score\nallow x;clear;1\n;flag;1\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ('{"text": "x"}\n', r"scored:1: 'fraud_score' is None: is this a file that fraudscan score wrote\?"),
+        ('{"fraud_score": 0.5}\n{"fraud_score": 2}\n', "scored:2: 'fraud_score' is 2"),
+        ('{"fraud_score": 0.5}\n{\n', "scored:2: not JSON"),
+        ('{"fraud_score": 0.5}\n[]\n', "scored:2: not a JSON object"),
+        ("a,b\n1,2\n", "no columns 'fraud_score' and 'fraud_verdict'"),
+        ("fraud_score,fraud_verdict\n0.5,flag\nx,flag\n", "scored:3: 'fraud_score' is 'x'"),
+        ("fraud_score,fraud_verdict\n0.5\n", "scored:2: 1 fields where the header has 2"),
+    ],
+)
+def test_what_is_not_scored_is_refused_and_nothing_written(tmp_path, content, fault, capsys):
+    (tmp_path / "scored").write_text(content, "utf-8")
+    assert main(["rethreshold", str(tmp_path / "scored"), "-o", str(tmp_path / "out"), "--flag", "0.9"]) == 2
+    assert re.search(fault, capsys.readouterr().err)
+    assert [path.name for path in tmp_path.iterdir()] == ["scored"]
+
+
+def test_bad_thresholds_on_the_command_line(capsys):
+    assert main(["classify", "x", "--flag", "0.2", "--review", "0.9"]) == 2
+    assert "thresholds need 0 <= review <= flag <= 1" in capsys.readouterr().err
+    assert main(["classify", "x", "--max-false-alarms", "7"]) == 2
+    assert "false alarms are a share" in capsys.readouterr().err
