@@ -51,7 +51,7 @@ __all__ = [
 LATIN = re.compile("[a-z]+")
 
 KIND_SIZE = 50
-"""How many honest rows of a kind there must be for a linear head that knows it."""
+"""How many honest rows of a kind there must be for an aspect of its own."""
 
 NETS, UNITS, DECAY = 4, 32, 0.03
 """The layer is the mean of some small networks, of which each alone depends on where it starts. From 16 to 64 units
@@ -105,16 +105,16 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     """
     options = options or TrainingOptions()
     gold = _gold(rows, taxonomy, options.folds)
-    names, aspects = _aspects(rows)
+    names, aspects = _aspects(rows, taxonomy)
     heads = np.arange(gold.shape[1])
     labels = np.hstack([gold, aspects])
-    given = np.ones(labels.shape, dtype=bool)
-    given[:, heads[1:]] = gold[:, :1]  # schemes and targets are calibrated on lures alone: they answer "given fraud"
+    used = np.ones(labels.shape, dtype=bool)
+    used[:, heads[1:]] = gold[:, :1]  # schemes and targets are fitted on lures alone: they answer "given fraud"
     vocabulary = Vocabulary.from_ngrams(_candidates([normalize(row.text) for row in rows], options))
     features = features_of(vocabulary, [row.text for row in rows]) @ closure(vocabulary)
     folds = list(folds_of(rows, options.folds))
-    coefficients, biases, held_out = _fit(features, labels, folds, options)
-    scaling = [calibrate(held_out[given[:, h], h], labels[given[:, h], h]) for h in range(labels.shape[1])]
+    coefficients, biases, held_out = _fit(features, labels, used, folds, options)
+    scaling = [calibrate(held_out[used[:, h], h], labels[used[:, h], h]) for h in range(labels.shape[1])]
     slopes, intercepts = np.array(scaling).T
     held_out = held_out * slopes + intercepts
     vocabulary, weights, scales = compile_heads(vocabulary, coefficients, slopes)
@@ -144,14 +144,19 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     )
 
 
-def _aspects(rows: Sequence[Row]) -> tuple[list[str], npt.NDArray[np.bool_]]:
-    """Return the kinds of honest messages, and which row is of which, shape (rows, kinds).
+def _aspects(rows: Sequence[Row], taxonomy: Taxonomy) -> tuple[list[str], npt.NDArray[np.bool_]]:
+    """Return what the layer is told besides the heads, and which row is of which, shape (rows, aspects).
 
-    An honest row's id begins with its kind. Kinds with few rows are left out: ids that tell nothing have only such.
+    For each label, and for each kind of honest messages: is it one of these? An honest row's id begins with its kind;
+    kinds with few rows are left out, as where ids tell nothing.
     """
     kinds = ["" if row.labels else row.id.split("-")[0] for row in rows]
-    names = sorted(kind for kind, count in Counter(kinds).items() if kind and count >= KIND_SIZE)
-    return names, np.array([[kind == name for name in names] for kind in kinds], dtype=bool).reshape(len(rows), -1)
+    frequent = sorted(kind for kind, count in Counter(kinds).items() if kind and count >= KIND_SIZE)
+    labels = [{taxonomy.scheme(name).label for name in row.labels} for row in rows]
+    names = [label.name for label in taxonomy.labels if label.schemes]
+    columns = [[name in own for own in labels] for name in names]
+    columns += [[kind == name for kind in kinds] for name in frequent]
+    return [*names, *frequent], np.array(columns, dtype=bool).T
 
 
 def _gold(rows: Sequence[Row], taxonomy: Taxonomy, folds: int) -> npt.NDArray[np.bool_]:
@@ -305,12 +310,13 @@ def groups(rows: Sequence[Row]) -> npt.NDArray[np.intp]:
 def _fit(
     features: Any,
     gold: npt.NDArray[np.bool_],
+    used: npt.NDArray[np.bool_],
     folds: Sequence[Any],
     options: TrainingOptions,
 ) -> tuple[Floats, Floats, Floats]:
     """Return the heads' coefficients and biases, and their logits on the rows that they were not fitted on.
 
-    ``gold`` has shape (rows, heads): what each head should answer.
+    ``gold`` and ``used`` have shape (rows, heads): what each head should answer, and which rows it is fitted on.
     """
     from joblib import Parallel
 
@@ -321,7 +327,7 @@ def _fit(
     everything = np.arange(gold.shape[0])
     with Parallel(n_jobs=options.jobs) as parallel:
         for inside, outside in [*folds, (everything, everything[:0])]:
-            nodes, values, biases = _fit_rows(parallel, scaled[inside], gold[inside], options)
+            nodes, values, biases = _fit_rows(parallel, scaled[inside], gold[inside], used[inside], options)
             held_out[outside] = scaled[outside][:, nodes] @ values + biases
     coefficients = np.zeros((features.shape[1], gold.shape[1]))
     coefficients[nodes] = values * rarity[nodes, None]
@@ -329,13 +335,18 @@ def _fit(
 
 
 def _fit_rows(
-    parallel: Any, features: Any, gold: npt.NDArray[np.bool_], options: TrainingOptions
+    parallel: Any,
+    features: Any,
+    gold: npt.NDArray[np.bool_],
+    used: npt.NDArray[np.bool_],
+    options: TrainingOptions,
 ) -> tuple[npt.NDArray[np.intp], Floats, Floats]:
     """Return the nodes that were kept, and the heads' coefficients for them and biases."""
 
     def fit(columns: Any) -> tuple[Floats, Floats]:
         columns = sorted_indices(columns)
-        fitted = parallel(delayed(_fit_head)(columns, gold[:, h], options.strength) for h in range(gold.shape[1]))
+        heads = range(gold.shape[1])
+        fitted = parallel(delayed(_fit_head)(columns, gold[:, h], used[:, h], options.strength) for h in heads)
         return np.array([c for c, _ in fitted]).T, np.array([bias for _, bias in fitted])
 
     from joblib import delayed
@@ -365,11 +376,11 @@ def sorted_indices(matrix: Any) -> Any:
     return matrix
 
 
-def _fit_head(features: Any, gold: Any, strength: float) -> tuple[Floats, float]:
+def _fit_head(features: Any, gold: Any, used: Any, strength: float) -> tuple[Floats, float]:
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=strength, solver="liblinear", tol=1e-2, random_state=0)
-    model.fit(features, gold)
+    model.fit(features[used], gold[used])
     return model.coef_[0], float(model.intercept_[0])
 
 
