@@ -194,7 +194,9 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("score", _score, "Score a dump: the same rows come out with fraud_* columns.")
     sub.add_argument("dump", nargs="+", metavar="DUMP", help="files, folders or patterns; - for standard input")
-    sub.add_argument("-o", "--output", required=True, metavar="OUT", help=".jsonl, .csv or .parquet; - for standard output")
+    sub.add_argument(
+        "-o", "--output", required=True, metavar="OUT", help=".jsonl, .csv or .parquet; - for standard output"
+    )
     sub.add_argument("--text", metavar="COLUMN", help="the column with the text (default: found by its name)")
     sub.add_argument("--by", metavar="COLUMN", help="the column that names a conversation; scores conversations too")
     formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram", "whatsapp"]

@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from fraudscan.dump.readers import dump_json
 from fraudscan.dump.writers import COLUMNS, DIGITS
 
 if TYPE_CHECKING:
@@ -142,4 +143,4 @@ class Conversations:
             conversation = Conversation(**json.loads(state))
             if window := conversation.due():
                 self._score([(conversation, window)])
-            yield json.dumps(conversation.row(key), ensure_ascii=True).encode() + b"\n"
+            yield dump_json(conversation.row(key)) + b"\n"

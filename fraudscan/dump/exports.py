@@ -73,7 +73,7 @@ class DocumentReader(Reader):
             if element:
                 block.append(element)
                 end = Place(element.start.offset + 1, element.start.line)
-                if end.offset - block[0].start.offset < BLOCK:
+                if end.offset - block[0].start.offset < min(BLOCK, self.limit):
                     continue
             if block and block[0].start >= start:
                 yield Block(block[0].start, end, block)
@@ -111,6 +111,8 @@ class _Transcoded:
 
 
 TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s"\[\]{},:]+|"', re.DOTALL)
+LINE_END = re.compile(rb"[ \t\r]*[\n\r][ \t\r\n]*")
+"""A line end in JSON, with the indents around it: never within a string."""
 BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]|"', re.DOTALL)
 
 
@@ -189,7 +191,7 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
         for element in block.data:
             row, problem = self.parse(element.data)
             if row is not None:
-                raw = element.data.replace(b"\n", b" ").replace(b"\r", b" ")  # in JSON, line ends are white space
+                raw = LINE_END.sub(b" ", element.data)
                 problem = self.row(batch, row, raw, element)
             if problem:
                 shown = element.data.decode("utf-8", "backslashreplace")
@@ -404,7 +406,12 @@ def _sms_row(attributes: dict[str, str]) -> dict[str, Any]:
     except (ValueError, OverflowError):
         moment = None
     address = attributes.get("address") or None
-    ours = {"conversation": address, "sender": "me" if sent else address, "time": moment, "text": attributes.get("body")}
+    ours = {
+        "conversation": address,
+        "sender": "me" if sent else address,
+        "time": moment,
+        "text": attributes.get("body"),
+    }
     return {**ours, **{key: value for key, value in attributes.items() if key not in ours and key != "body"}}
 
 
@@ -474,6 +481,7 @@ class WhatsAppReader(Reader):
     """WhatsApp's text export: a message goes on until the next line that begins with a date."""
 
     name: ClassVar[str] = "whatsapp"
+
     def prepare(self, stream: Stream) -> Place:
         """Say which columns there are."""
         self.header = CHAT_COLUMNS

@@ -196,9 +196,7 @@ class _Job:
             if resume and half_made and (once := [source for source in self.sources if not is_file(source)]):
                 raise DumpError(f"{once[0]} cannot be read a second time: start anew with --force")
             if half_made and not (resume or force):
-                raise DumpError(
-                    f"{names.target} is half-made: go on with --resume, or start anew with --force"
-                )
+                raise DumpError(f"{names.target} is half-made: go on with --resume, or start anew with --force")
             if names.target.exists() and not (force or names.checkpoint.exists()):
                 raise DumpError(f"{names.target} exists: name another output, or replace it with --force")
         identity = self._identity()
@@ -388,9 +386,11 @@ def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:
     """
     for name, value in now.items():
         if known[name] != json.loads(json.dumps(value)):
-            differ = [f"--{key.replace('_', '-')}" for key in value if known[name].get(key) != value[key]] if (
-                name == "options"
-            ) else []
+            differ = (
+                [f"--{key.replace('_', '-')}" for key in value if known[name].get(key) != value[key]]
+                if (name == "options")
+                else []
+            )
             what = {"input": "the input has changed", "model": "the model is another one"}.get(name, "")
             what = what or (f"{', '.join(differ)} differ" if differ else f"{name} is another version")
             raise DumpError(f"{target} cannot be gone on with: {what}. Start anew with --force")

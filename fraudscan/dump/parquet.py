@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fraudscan.dump.readers import Reader, key_of
+from fraudscan.dump.readers import BLOCK, Reader, key_of
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ParquetReader", "arrow_stream", "assemble"]
 
-ROWS = 4096
-"""Rows of a block."""
+ROW = 256
+"""Bytes that a row is thought to have, to make blocks as large as those of other formats."""
 
 
 def _pyarrow() -> Any:
@@ -63,17 +63,17 @@ class ParquetReader(Reader):
             raise DumpError(f"{source} is not a Parquet file that can be read: {error}") from None
 
     def blocks(self, stream: Stream, start: Place) -> Iterator[Block]:  # noqa: ARG002 - Parquet is read from its end
-        """Yield blocks of `ROWS` rows; whole row groups before ``start`` are passed over."""
+        """Yield blocks of so many rows; whole row groups before ``start`` are passed over."""
         pa = _pyarrow()
         file = self._open(self.source)
-        done = 0
+        done, rows_of_block = 0, min(BLOCK, self.limit) // ROW
         try:
             for group in range(file.num_row_groups):
                 rows = file.metadata.row_group(group).num_rows
                 if done + rows <= start.offset:
                     done += rows
                     continue
-                for part in file.iter_batches(ROWS, row_groups=[group], use_threads=False):
+                for part in file.iter_batches(rows_of_block, row_groups=[group], use_threads=False):
                     at, done = done, done + part.num_rows
                     if at >= start.offset:
                         sink = pa.BufferOutputStream()
@@ -81,7 +81,9 @@ class ParquetReader(Reader):
                             writer.write_batch(part)
                         yield Block(Place(at, at + 1), Place(done, done + 1), sink.getvalue().to_pybytes())
         except (pa.ArrowException, OSError, ValueError) as error:
-            yield Block(Place(done, done + 1), Place(done + 1, done + 2), b"", f"the file cannot be read on: {error}", True)
+            yield Block(
+                Place(done, done + 1), Place(done + 1, done + 2), b"", f"the file cannot be read on: {error}", True
+            )
 
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the rows; a column's type does not matter as long as it can be shown as text."""
@@ -100,7 +102,8 @@ class ParquetReader(Reader):
                     batch.lines.append(block.start.line + i)
             else:
                 reason = f"{self.text!r} is missing" if text is None else f"{self.text!r} is not a text"
-                raw = json.dumps(next(iter(_rows(table.slice(i, 1)))), ensure_ascii=False, default=_plain)
+                row = dict(zip(self.columns, next(_rows(table.slice(i, 1))), strict=True))
+                raw = json.dumps(row, ensure_ascii=False)
                 batch.rejects.append(Reject(block.start.line + i, block.start.offset + i, reason, raw))
         table = table.select(self.kept)
         table = table if len(good) == len(texts) else table.take(pa.array(good, pa.int64()))
@@ -152,7 +155,8 @@ def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: 
     fields = [] if table is None else list(table.schema)
     for name, values in zip(names, columns, strict=True):
         try:
-            array = pa.array(values)
+            kind = pa.list_(pa.string()) if values and isinstance(values[0], tuple) else None
+            array = pa.array(values, kind)
         except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
             array = pa.array([_json(value) for value in values], pa.string())
         fields.append(pa.field(name, array.type))

@@ -399,6 +399,7 @@ class LinesReader(Reader):
     """One message a line."""
 
     name: ClassVar[str] = "lines"
+
     def prepare(self, stream: Stream) -> Place:
         """Call the lines a column."""
         self.header = ["text"]

@@ -180,9 +180,7 @@ class CsvWriter(Writer):
 
     @staticmethod
     def _safe(row: Iterable[Any]) -> list[Any]:
-        return [
-            f"'{x}" if isinstance(x, str) and FORMULA.match(x) and not NUMBER.fullmatch(x) else x for x in row
-        ]
+        return [f"'{x}" if isinstance(x, str) and FORMULA.match(x) and not NUMBER.fullmatch(x) else x for x in row]
 
     def _lines(self, rows: Iterable[Sequence[Any]]) -> bytes:
         text = io.StringIO(newline="")
