@@ -55,7 +55,9 @@ def kill_and_resume(name, folder, rng, *, kills, workers, out, rows=1500):
             break
         assert status == -signal.SIGKILL, message
     assert results(target) == results(folder / f"a.{out}")
-    assert not [path for path in folder.iterdir() if path.name.startswith("b.") and path.suffix in (".part", ".checkpoint")]
+    assert not [
+        path for path in folder.iterdir() if path.name.startswith("b.") and path.suffix in (".part", ".checkpoint")
+    ]
     return struck
 
 

@@ -31,7 +31,7 @@ class Checkpoint:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         try:
-            self._base = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+            self._base = sqlite3.connect(path or ":memory:", timeout=1, isolation_level=None)
             self._base.execute("PRAGMA synchronous = OFF")  # guards against kills; power cuts are found on resuming
             self._base.execute("BEGIN IMMEDIATE")
             self._base.execute("CREATE TABLE IF NOT EXISTS job (name TEXT PRIMARY KEY, value TEXT NOT NULL)")

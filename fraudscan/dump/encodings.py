@@ -31,13 +31,14 @@ def canonical(name: str) -> str:
     ('gb18030', 'utf-16-le', 'big5hkscs')
 
     """
+    wider = {"gbk": "gb18030", "gb2312": "gb18030", "big5": "big5hkscs", "cp950": "big5hkscs"}
+    plain = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le"}
     try:
         found = codecs.lookup(name).name
+        found = {**wider, **plain}.get(found, found)
         width = len("\n".encode(found))
     except (LookupError, UnicodeError):
         raise DumpError(f"no encoding is called {name!r}; try utf-8, utf-16, gb18030 or big5") from None
-    wider = {"gbk": "gb18030", "gb2312": "gb18030", "big5": "big5hkscs", "cp950": "big5hkscs"}
-    found = {**wider, "utf-8-sig": "utf-8", "utf-16": "utf-16-le"}.get(found, found)
     if width > 1 and not found.startswith("utf-16-"):
         raise DumpError(f"{name} is not read; convert the dump to UTF-8 (iconv -f {name} -t UTF-8)")
     return found

@@ -280,8 +280,8 @@ class _Job:
 
     def run(self, workers: int, progress: Callable[[Progress], None]) -> None:
         """Score from where the last checkpoint stands."""
-        before, begun = self.summary.seconds, time.monotonic()
-        saved = told = begun
+        before = self.summary.seconds
+        begun = saved = time.monotonic()
         with contextlib.closing(score_all(self.scanner, self.writer, self._tasks(), workers, self.notify)) as results:
             for task, scored in results:
                 self._take(task, scored)
@@ -289,14 +289,16 @@ class _Job:
                 self.summary.seconds = before + now - begun
                 if now - saved >= SECONDS:
                     self.commit()
+                    progress(self._progress())
                     saved = time.monotonic()
-                if now - told >= SECONDS:
-                    rows = self.summary.scored + self.summary.rejected
-                    progress(Progress(rows, self._read, self._total, self.summary.seconds))
-                    told = now
         self.summary.seconds = before + time.monotonic() - begun
         self.finished = True
         self.commit()
+        progress(self._progress())
+
+    def _progress(self) -> Progress:
+        rows = self.summary.scored + self.summary.rejected
+        return Progress(rows, self._read, self._total, self.summary.seconds)
 
     def _tasks(self) -> Iterator[Task]:
         first, place, finished = self.source, self.place, 0

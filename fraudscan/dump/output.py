@@ -74,6 +74,7 @@ class Growing:
         try:
             self._file: BinaryIO = self.part.open("r+b" if size else "wb")
             if self._file.seek(0, 2) < size:
+                self._file.close()
                 raise DumpError(f"{self.part} is shorter than its checkpoint says: start anew with --force")
             self._file.truncate(size)
             self._file.seek(size)

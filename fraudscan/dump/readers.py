@@ -39,6 +39,8 @@ __all__ = ["BLOCK", "CsvReader", "JsonLinesReader", "LinesReader", "Reader"]
 BLOCK = 1 << 20
 """Bytes of a block: some thousand rows, enough to score them at full speed, and small against a process's memory."""
 
+BRACE, CLOSING_BRACE = b"{}"
+
 SHOWN = 1000
 """Bytes kept of a row that is longer than a row may be."""
 
@@ -151,7 +153,7 @@ class Reader:
         """Return the rows of a block."""
         batch = Batch()
         if block.problem:
-            raw = block.data.decode(self.encoding, "backslashreplace")
+            raw = block.data.decode(self.encoding, "backslashreplace").rstrip("\r\n")
             batch.rejects.append(Reject(block.start.line, block.start.offset, block.problem, raw))
         else:
             self.fill(batch, block)
@@ -206,44 +208,48 @@ class JsonLinesReader(Reader):
 
     @staticmethod
     def parse(raw: bytes) -> tuple[Any, str]:
-        """Return what JSON in UTF-8 says, or ``None`` and what is wrong with it. Does not ask orjson."""
+        """Return the object that JSON in UTF-8 holds, or ``None`` and what is wrong with it."""
         try:
-            row = json.loads(raw.decode())
-        except UnicodeDecodeError:
-            return None, "not UTF-8"
+            row = loads(raw)
+        except ValueError:  # orjson refuses some that Python takes: NaN, halves of surrogate pairs
+            try:
+                row = json.loads(raw.decode())
+            except UnicodeDecodeError:
+                return None, "not UTF-8"
+            except RecursionError:
+                return None, "nested too deeply"
+            except ValueError:
+                return None, "not JSON"
         except RecursionError:
             return None, "nested too deeply"
-        except ValueError:
-            return None, "not JSON"
-        if isinstance(row, (dict, list)) and too_deep(raw, row):
-            return None, "nested too deeply"
-        return (row, "") if isinstance(row, dict) else (None, "not a JSON object")
+        if not isinstance(row, dict):
+            return None, "not a JSON object"
+        return (None, "nested too deeply") if too_deep(raw, row) else (row, "")
 
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the rows: most of them by the short way, the rest by `_row`, which says the same of any row."""
         lines = cut_lines(block.data, self.encoding)
-        utf8, column, by, ours = self.encoding == "utf-8", self.text, self.by, self.ours
+        column, by, ours = self.text, self.by, self.ours
         texts, raws = batch.texts, batch.raws
+        short = self.encoding == "utf-8" and by is None
         for number, raw in enumerate(lines):
-            try:
-                row = loads(raw) if utf8 else None
-                text = row[column]
-            except (ValueError, TypeError, KeyError, RecursionError):
-                text = None
-            if (
-                type(text) is str
-                and raw[-1] == 125  # "}"
-                and raw[0] == 123  # "{"
-                and (by is None or type(row.get(by)) is str)
-                and ours.isdisjoint(row)
-                and (len(raw) < 2 * DEPTH or not too_deep(raw, row))
-            ):
-                texts.append(text)
-                raws.append(raw)
-                if by is not None:
-                    batch.keys.append(row[by] or None)
-                    batch.lines.append(block.start.line + number)
-            elif reason := self._row(batch, raw, block.start.line + number):
+            if short:
+                try:
+                    row = loads(raw)
+                    text = row[column]
+                except (ValueError, TypeError, KeyError, RecursionError):
+                    text = None
+                if (
+                    type(text) is str
+                    and raw[0] == BRACE
+                    and raw[-1] == CLOSING_BRACE
+                    and ours.isdisjoint(row)
+                    and (len(raw) < 2 * DEPTH or not too_deep(raw, row))
+                ):
+                    texts.append(text)
+                    raws.append(raw)
+                    continue
+            if reason := self._row(batch, raw, block.start.line + number):
                 batch.rejects.append(self.reject(block, lines, number, number + 1, reason))
 
     def _row(self, batch: Batch, line: bytes, number: int) -> str:
@@ -267,14 +273,17 @@ class JsonLinesReader(Reader):
         text = row.get(column)
         if not isinstance(text, str):
             return f"{column!r} is missing" if text is None else f"{column!r} is not a text"
+        key = row.get(self.by) if self.by is not None else None
+        known = not self.ours.isdisjoint(row)
+        if known or (key is not None and not isinstance(key, str)):
+            row = json.loads(raw)  # orjson has no large integers
+            key = row.get(self.by)
+        if known:
+            raw = dump_json({name: value for name, value in row.items() if name not in self.ours})
         batch.texts.append(text)
-        if self.ours.isdisjoint(row):
-            batch.raws.append(raw)
-        else:
-            rest = {key: value for key, value in row.items() if key not in self.ours}
-            batch.raws.append(dump_json(rest))
+        batch.raws.append(raw)
         if self.by is not None:
-            batch.keys.append(key_of(row.get(self.by)))
+            batch.keys.append(key_of(key))
             batch.lines.append(number)
         return ""
 
@@ -294,9 +303,13 @@ def key_of(value: Any) -> str | None:
     return json.dumps(value, ensure_ascii=False)
 
 
+def _brackets(raw: bytes) -> int:
+    return raw.count(b"{") + raw.count(b"[")
+
+
 def too_deep(raw: bytes, row: Any) -> bool:
     """Return whether JSON is nested deeper than `DEPTH`; looks closer only where it has brackets enough."""
-    if raw.count(b"{") + raw.count(b"[") <= DEPTH:
+    if _brackets(raw) <= DEPTH:
         return False
     level = [row]
     for _ in range(DEPTH):

@@ -186,8 +186,12 @@ def serve() -> None:
     source, target = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
     scanner = writer = None
-    while size := source.read(8):
-        received = pickle.loads(source.read(int.from_bytes(size, "little")))  # noqa: S301 - from the job
+    while True:
+        size = int.from_bytes(source.read(8), "little")
+        data = source.read(size)
+        if not size or len(data) < size:  # the job has ended, perhaps in the middle of this
+            return
+        received = pickle.loads(data)  # noqa: S301 - from the job
         if scanner is None:
             scanner, writer = received
             continue

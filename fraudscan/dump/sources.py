@@ -167,7 +167,7 @@ class Stream:
         parts = []
         while size > 0 and not self.damage:
             try:
-                data = self._file.read(size)
+                data = self._file.read1(size)
             except EOFError:
                 self.damage = "the archive is cut short"
             except (OSError, zlib.error, lzma.LZMAError, ValueError, MemoryError) as error:
@@ -219,7 +219,7 @@ class _Unpacked:
         self._one: Any = None
         self._packed = b""
 
-    def read(self, size: int) -> bytes:
+    def read1(self, size: int) -> bytes:
         while True:
             if self._one is None or self._one.eof:
                 self._packed = (self._one.unused_data if self._one else b"") or self._raw.read(1 << 16)
