@@ -55,7 +55,7 @@ def command(name: str, source: Path, target: Path) -> list[str]:
     """Return a contender's command line."""
     if name.startswith("loop"):
         return [sys.executable, "-c", LOOP if name == "loop" else LOOP_WITH_COLUMNS, str(source), str(target)]
-    workers = name.split()[0]
+    workers = name.split(maxsplit=1)[0]
     score = [sys.executable, "-m", "fraudscan", "score", str(source), "-o", str(target), "--force", "--quiet"]
     return [*score, "--workers", workers]
 

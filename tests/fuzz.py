@@ -22,8 +22,10 @@ import fraudscan
 from fraudscan.dump import DumpError, Options, score_dump
 
 NASTY = (
-    b'"', b"\n", b"\r", b"\0", b"\\", b"[", b"]", b"{", b"}", b"<", b">", b"&#55357;", b"&a;", b",", b"\xff\xfe", b"\xef\xbb\xbf",
-    b"[" * 5000, b'{"text":' * 3000, b"," * 20000, b"\xed\xa0\xbd", b'"text": "', b"</smses>", b'<!DOCTYPE a [<!ENTITY a "b">]>',
+    b'"', b"\n", b"\r", b"\0", b"\\", b"[", b"]", b"{", b"}", b"<", b">", b"&#55357;", b"&a;", b",",
+    b"\xff\xfe", b"\xef\xbb\xbf",
+    b"[" * 5000, b'{"text":' * 3000, b"," * 20000, b"\xed\xa0\xbd", b'"text": "', b"</smses>",
+    b'<!DOCTYPE a [<!ENTITY a "b">]>',
     b'"messages": [', b"1e999", b"9" * 5000, b"2026/1/1 10:00 - a: b\n", b"PAR1",
 )  # fmt: skip
 
@@ -67,9 +69,10 @@ def attempt(scanner, folder, name, data, rng):
     """Score hostile bytes; return the rows, or None if they were refused."""
     source, out = folder / name, folder / f"out.{rng.choice(['jsonl', 'jsonl', 'csv', 'parquet'])}"
     source.write_bytes(data)
-    named = {"format": "jsonl", "encoding": "utf-8"} if name == "in.jsonl" and not data.startswith(b"\x1f\x8b") else {}
-    by = rng.choice([None, None, "chat"])
-    options = Options(by=by, max_message=rng.choice([4096, 1 << 20]), safe_csv=True, **named)
+    plain = name == "in.jsonl" and not data.startswith((b"\x1f\x8b", b"BZh", b"\xfd7z", b"\x28\xb5"))
+    named = {"format": "jsonl", "encoding": "utf-8"} if plain else {}
+    column = rng.choice([None, None, *dumps.by(name)[1:]])
+    options = Options(by=column, max_message=rng.choice([4096, 1 << 20]), safe_csv=True, **named)
     try:
         summary = score_dump(scanner, [str(source)], str(out), options, force=True)
     except DumpError:
@@ -80,7 +83,7 @@ def attempt(scanner, folder, name, data, rng):
     reasons = [json.loads(line)["reason"] for line in rejects.read_bytes().splitlines()] if rejects.exists() else []
     assert len(reasons) == summary.rejected == sum(summary.reasons.values())
     assert sum(summary.labels.values()) == sum(summary.verdicts.values()) == summary.scored
-    if named:  # here, rows can be counted without us
+    if plain:  # here, rows can be counted without us
         rows = [line for line in data.split(b"\n") if line.strip(b" \t\r\v\f").removeprefix(b"\xef\xbb\xbf")]
         assert len(rows) == summary.scored + summary.rejected
     if out.suffix == ".jsonl":

@@ -41,7 +41,7 @@ def test_a_killed_job_goes_on_to_the_same_bytes(tmp_path, name):
     kill.kill_and_resume(name, tmp_path, random.Random(number), kills=2, workers=1 + number % 2, out=out, rows=300)
 
 
-class Stop(Exception):
+class Stop(Exception):  # noqa: N818
     """In place of a kill, where the time must be exact."""
 
 
@@ -225,7 +225,7 @@ def test_a_worker_that_dies_is_told_and_replaced(tmp_path, scanner, monkeypatch)
     assert kill.results(out) == kill.results(tmp_path / "one.jsonl")
 
 
-def test_a_block_that_kills_every_worker_ends_the_job(tmp_path, scanner, monkeypatch, capsys):
+def test_a_block_that_kills_every_worker_ends_the_job(tmp_path, monkeypatch, capsys):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
     ask = scoring._Worker.score

@@ -72,7 +72,8 @@ class Checkpoint:
     def keep(self, states: Iterable[tuple[str, str]]) -> None:
         """Set the states of conversations; new ones get their number in this order."""
         self._base.executemany(
-            "INSERT INTO conversation (name, state) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET state = excluded.state",
+            "INSERT INTO conversation (name, state) VALUES (?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET state = excluded.state",
             ((_name(key), state) for key, state in states),
         )
 

@@ -6,8 +6,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from fraudscan.dump.chats import WHATSAPP, SmsXmlReader, TelegramReader, WhatsAppReader
+from fraudscan.dump.documents import JsonArrayReader
 from fraudscan.dump.encodings import canonical, detect
-from fraudscan.dump.exports import WHATSAPP, JsonArrayReader, SmsXmlReader, TelegramReader, WhatsAppReader
 from fraudscan.dump.parquet import ParquetReader
 from fraudscan.dump.readers import BLOCK, DELIMITERS, CsvReader, JsonLinesReader, LinesReader
 from fraudscan.dump.rows import TEXT_COLUMNS, DumpError

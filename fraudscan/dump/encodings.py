@@ -50,7 +50,7 @@ def bom_size(data: bytes) -> int:
 
 
 def detect(data: bytes) -> str:
-    """Return the encoding of the start of a source.
+    r"""Return the encoding of the start of a source.
 
     A byte order mark decides, then the zero bytes of UTF-16, then strict UTF-8; else the candidate that gives the
     most of the frequent characters and the fewest that cannot be decoded.
@@ -59,7 +59,7 @@ def detect(data: bytes) -> str:
     'gb18030'
     >>> detect("您的包裹已經到了，請來取".encode("big5"))
     'big5hkscs'
-    >>> detect("id,text\\n1,好\\n".encode("utf-16-be"))
+    >>> detect("id,text\n1,好\n".encode("utf-16-be"))
     'utf-16-be'
 
     """

@@ -189,42 +189,54 @@ class _Job:
 
     def open(self, stack: contextlib.ExitStack, *, resume: bool, force: bool) -> None:
         """Prepare all sources, then open the output: new, or at the last checkpoint."""
-        names = self.names
-        if names:
-            names.refuse_sources(self.sources)
-            half_made = [path for path in names.half_made() if path.exists()]
-            if resume and half_made and (once := [source for source in self.sources if not is_file(source)]):
-                raise DumpError(f"{once[0]} cannot be read a second time: start anew with --force")
-            if half_made and not (resume or force):
-                raise DumpError(f"{names.target} is half-made: go on with --resume, or start anew with --force")
-            if names.target.exists() and not (force or names.checkpoint.exists()):
-                raise DumpError(f"{names.target} exists: name another output, or replace it with --force")
         identity = self._identity()
-        going_on = bool(names and resume and names.checkpoint.exists())
+        if self.names:
+            self._refuse(self.names, resume=resume, force=force)
         self._prepare()
-        if names and not going_on:
-            for path in names.half_made():
-                path.unlink(missing_ok=True)
-        self.checkpoint = Checkpoint(names.checkpoint if names else None)
+        self._open_checkpoint(identity, resume=resume)
         stack.callback(self.checkpoint.close)
-        known = self.checkpoint.read("identity")
-        if known is not None and names:
-            _compare(known, identity, names.target)
         state = self.checkpoint.read("state") or {}
-        self._restore(state)
+        if state:
+            self.summary = Summary(**state["summary"])
+            self.source, self.finished = state["source"], state["finished"]
+            self.place = Place(*state["place"]) if state["place"] else None
         self.conversations = Conversations(self.scanner, self.checkpoint)
         if self.finished:
             return
-        if names:
-            self.out: Any = Growing(names.target, state.get("out", 0))
+        self.out, self.rejects = standard_output()
+        if self.names:
+            self.out = Growing(self.names.target, state.get("out", 0))
             stack.callback(self.out.close)
-            self.rejects: Any = Growing(names.rejects, state.get("rejects", 0))
+            self.rejects = Growing(self.names.rejects, state.get("rejects", 0))
             stack.callback(self.rejects.close)
-        else:
-            self.out, self.rejects = standard_output()
         if not state:
             self.out.write(self.writer.head())
             self.commit(identity=identity)
+
+    def _refuse(self, names: Names, *, resume: bool, force: bool) -> None:
+        """Refuse to overwrite anything unasked."""
+        names.refuse_sources(self.sources)
+        half_made = any(path.exists() for path in names.half_made())
+        if resume and half_made and (once := [source for source in self.sources if not is_file(source)]):
+            raise DumpError(f"{once[0]} cannot be read a second time: start anew with --force")
+        if half_made and not (resume or force):
+            raise DumpError(f"{names.target} is half-made: go on with --resume, or start anew with --force")
+        if names.target.exists() and not (force or names.checkpoint.exists()):
+            raise DumpError(f"{names.target} exists: name another output, or replace it with --force")
+
+    def _open_checkpoint(self, identity: dict[str, Any], *, resume: bool) -> None:
+        names = self.names
+        if names and not (resume and names.checkpoint.exists()):
+            for path in names.half_made():
+                path.unlink(missing_ok=True)
+        self.checkpoint = Checkpoint(names.checkpoint if names else None)
+        known = self.checkpoint.read("identity")
+        if known is not None and names:
+            try:
+                _compare(known, identity, names.target)
+            except DumpError:
+                self.checkpoint.close()
+                raise
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -233,12 +245,6 @@ class _Job:
             "options": asdict(self.options),
             "input": [fingerprint(source) for source in self.sources],
         }
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        if state:
-            self.summary = Summary(**state["summary"])
-            self.source, self.finished = state["source"], state["finished"]
-            self.place = Place(*state["place"]) if state["place"] else None
 
     def _prepare(self) -> None:
         """Look into every source before anything is written; the first one decides how the output looks."""

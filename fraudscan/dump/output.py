@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fraudscan.dump.rows import Reject
 
-__all__ = ["Growing", "Names", "StandardOutput", "encode_reject"]
+__all__ = ["Growing", "Names", "StandardOutput", "encode_reject", "part_of", "standard_output"]
 
 
 class Names:
@@ -115,7 +115,7 @@ class StandardOutput:
         """Leave it open."""
 
 
-def standard_output() -> tuple[StandardOutput, StandardOutput]:
+def standard_output() -> tuple[Growing | StandardOutput, Growing | StandardOutput]:
     """Return where rows and rejects go if the target is ``-``."""
     return StandardOutput(sys.stdout.buffer), StandardOutput(sys.stderr.buffer)
 

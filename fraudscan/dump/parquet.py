@@ -165,7 +165,7 @@ def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: 
     whole = pa.table(arrays, schema=pa.schema(fields))
     with pa.ipc.new_stream(sink, whole.schema) as writer:
         writer.write_table(whole)
-    data = sink.getvalue().to_pybytes()
+    data: bytes = sink.getvalue().to_pybytes()
     return len(data).to_bytes(8, "little") + data
 
 

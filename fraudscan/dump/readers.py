@@ -273,16 +273,17 @@ class JsonLinesReader(Reader):
         text = row.get(column)
         if not isinstance(text, str):
             return f"{column!r} is missing" if text is None else f"{column!r} is not a text"
-        key = row.get(self.by) if self.by is not None else None
+        by = self.by or ""
+        key = row.get(by) if by else None
         known = not self.ours.isdisjoint(row)
         if known or (key is not None and not isinstance(key, str)):
             row = json.loads(raw)  # orjson has no large integers
-            key = row.get(self.by)
+            key = row.get(by) if by else None
         if known:
             raw = dump_json({name: value for name, value in row.items() if name not in self.ours})
         batch.texts.append(text)
         batch.raws.append(raw)
-        if self.by is not None:
+        if by:
             batch.keys.append(key_of(key))
             batch.lines.append(number)
         return ""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fraudscan.dump.rows import DumpError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
     from fraudscan.dump.readers import Reader
     from fraudscan.dump.rows import Block, Reject
@@ -78,7 +78,7 @@ def score_block(scanner: Scanner, writer: Writer, task: Task) -> Scored:
 
 def score_all(
     scanner: Scanner, writer: Writer, tasks: Iterable[Task], workers: int, notify: Callable[[str], None]
-) -> Iterator[tuple[Task, Scored]]:
+) -> Generator[tuple[Task, Scored], None, None]:
     """Score blocks; yield them in their order, whoever scored them.
 
     Raises:

@@ -11,7 +11,7 @@ import lzma
 import sys
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fraudscan.dump.rows import DumpError
 
@@ -114,7 +114,7 @@ class Stream:
         self.source = source
         self.damage = ""
         try:
-            self._raw = cast("io.BufferedReader", sys.stdin.buffer) if source == STDIN else Path(source).open("rb")
+            self._raw: Any = sys.stdin.buffer if source == STDIN else Path(source).open("rb")  # noqa: SIM115 - `close`
             self._file: Any = _unpacked(self._raw, source)
         except OSError as error:
             raise DumpError(f"{source} cannot be read: {error.strerror or error}") from None
@@ -139,7 +139,7 @@ class Stream:
     def done(self) -> int:
         """Return how many bytes of the file itself have been read."""
         try:
-            return self._raw.tell()
+            return int(self._raw.tell())
         except (OSError, ValueError):  # standard input
             return 0
 
@@ -164,19 +164,15 @@ class Stream:
             size -= len(data)
 
     def _fill(self, size: int) -> bytes:
-        parts = []
-        while size > 0 and not self.damage:
-            try:
-                data = self._file.read1(size)
-            except EOFError:
-                self.damage = "the archive is cut short"
-            except (OSError, zlib.error, lzma.LZMAError, ValueError, MemoryError) as error:
-                self.damage = f"the {'archive' if self.packed else 'file'} cannot be read on: {error}"
-            else:
-                if not data:
-                    break
+        parts: list[bytes] = []
+        try:
+            while size > 0 and not self.damage and (data := self._file.read1(size)):
                 parts.append(data)
                 size -= len(data)
+        except EOFError:
+            self.damage = "the archive is cut short"
+        except (OSError, zlib.error, lzma.LZMAError, ValueError, MemoryError) as error:
+            self.damage = f"the {'archive' if self.packed else 'file'} cannot be read on: {error}"
         return b"".join(parts)
 
 
@@ -186,10 +182,10 @@ class Head(Stream):
     def __init__(self, data: bytes) -> None:  # nothing is opened
         self.source, self.damage = "", ""
         self._ahead = b""
-        self._raw = self._file = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type]
+        self._raw = self._file = io.BufferedReader(io.BytesIO(data))
 
 
-def _unpacked(raw: io.BufferedReader, source: str) -> Any:
+def _unpacked(raw: Any, source: str) -> Any:
     """Return a file of the unpacked bytes: whether it is an archive is told by its first bytes."""
     magic = raw.peek(6)[:6]
     if magic.startswith(b"\x1f\x8b"):
@@ -257,7 +253,8 @@ class _Zstd:
 
     @property
     def unused_data(self) -> bytes:
-        return self._object.unused_data + self._packed
+        unused: bytes = self._object.unused_data
+        return unused + self._packed
 
     def decompress(self, packed: bytes, size: int) -> bytes:
         self._packed += packed

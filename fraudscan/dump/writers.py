@@ -48,9 +48,10 @@ FORMULA = re.compile(r"[=+\-@\t\r]")
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 
 
-def rounded(values: Any) -> list[float]:
-    """Return probabilities with `DIGITS` decimals."""
-    return np.round(np.asarray(values, dtype=np.float64), DIGITS).tolist()  # type: ignore[no-any-return]
+def rounded(values: Any) -> list[Any]:
+    """Return probabilities with `DIGITS` decimals, in lists."""
+    found: list[Any] = np.round(np.asarray(values, dtype=np.float64), DIGITS).tolist()
+    return found
 
 
 @dataclass
@@ -104,7 +105,8 @@ class JsonLinesWriter(Writer):
         # numbers are formatted all together, by the repr of one list, which takes half the time
         scores = repr(rounded(found.score))[1:-1].encode().split(b", ")
         decisions = zip(*(getattr(found, name) for name in COLUMNS.values() if name != "score"), strict=True)
-        known, lines = self._known, []
+        known = self._known
+        lines: list[bytes] = []
         for raw, decision, score in zip(raws, decisions, scores, strict=False):  # no rows give one empty score
             parts = known.get(decision) or self._parts(decision)
             lines += (raw[:-1].rstrip(), parts[0], score, parts[1])
@@ -167,7 +169,7 @@ class CsvWriter(Writer):
             for name, values in ((name, getattr(found, name)) for name in COLUMNS.values())
         ]
         proba = rounded(found.probabilities) if self.names else [[]] * len(batch.texts)
-        rows = (self._row(reader, raw) if self.rest else raw for raw in batch.raws)
+        rows: Iterable[list[Any]] = (self._row(reader, raw) if self.rest else raw for raw in batch.raws)
         if self.safe:
             rows = map(self._safe, rows)
         ours = zip(*columns, strict=True)
