@@ -272,17 +272,29 @@ class Scanner:
             targets=[()] * len(texts),
             probabilities=probabilities,
         )
-        for row in np.flatnonzero(score >= 0.5).tolist():  # few, in a real dump
-            p = dict(zip(self.names, probabilities[row].tolist(), strict=True))
-            pretences = sorted((x for x in self.taxonomy.labels if x.schemes), key=lambda x: -p[x.name])
-            found.label[row] = pretences[0].name
-            found.scheme[row] = max(pretences[0].schemes, key=lambda x: p[x.name]).name
-            found.labels[row] = (pretences[0].name, *(x.name for x in pretences[1:] if p[x.name] >= 0.5))
+        rows = np.flatnonzero(score >= 0.5)  # few, in a real dump
+        chances, likeliest = self._pretences(probabilities[rows])
+        order = np.argsort(-chances, axis=1, kind="stable")
+        applying = (chances >= 0.5).sum(axis=1).clip(min=1)
+        names = [label.name for label in self.taxonomy.labels if label.schemes]
+        for i, row in enumerate(rows.tolist()):
+            found.labels[row] = tuple(names[j] for j in order[i, : applying[i]].tolist())
+            found.label[row] = found.labels[row][0]
+            found.scheme[row] = self.names[likeliest[i, order[i, 0]]]
         groups = [target.name for target in self.taxonomy.targets]
         aimed = probabilities[:, [self.names.index(name) for name in groups]] >= 0.5
         for row in np.flatnonzero(aimed.any(axis=1)).tolist():
             found.targets[row] = tuple(name for name, hit in zip(groups, aimed[row], strict=True) if hit)
         return found
+
+    def _pretences(self, probabilities: Single) -> tuple[Single, Ints]:
+        """Return the probabilities of the labels that have schemes, and the columns of each one's likeliest scheme."""
+        labels = [label for label in self.taxonomy.labels if label.schemes]
+        likeliest = np.empty((len(probabilities), len(labels)), dtype=np.int64)
+        for i, label in enumerate(labels):
+            columns = np.array([self.names.index(scheme.name) for scheme in label.schemes])
+            likeliest[:, i] = columns[probabilities[:, columns].argmax(axis=1)]
+        return probabilities[:, [self.names.index(label.name) for label in labels]], likeliest
 
     def _results(self, texts: Sequence[str]) -> Iterator[Result]:
         found = self.decide(texts)

@@ -8,11 +8,9 @@ a status that says what happened, and rows read must be rows scored and rows rej
 import argparse
 import contextlib
 import gzip
-import io
 import json
 import pathlib
 import random
-import sys
 import tempfile
 import time
 
@@ -125,11 +123,9 @@ def main():
             print(f"{number:,} inputs, {refused:,} refused, {rows:,} rows, slowest {slowest}", flush=True)
 
     folder = pathlib.Path(tempfile.mkdtemp())
-    sys.stderr = io.StringIO()
     try:
         run(fraudscan.load(), arguments.times, arguments.seed, folder, report)
     except BaseException as error:
-        sys.stderr = sys.__stderr__
         print(f"{type(error).__name__}: {error}; the input is in {folder}")
         raise
 

@@ -14,7 +14,7 @@ from fraudscan._version import __version__
 from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.conversations import Conversations
 from fraudscan.dump.detect import make_reader
-from fraudscan.dump.output import Growing, Names, encode_reject, part_of, standard_output
+from fraudscan.dump.output import Growing, Names, StandardOutput, encode_reject, part_of, standard_output
 from fraudscan.dump.parquet import assemble
 from fraudscan.dump.readers import CsvReader
 from fraudscan.dump.rows import DumpError, Place
@@ -203,12 +203,13 @@ class _Job:
         self.conversations = Conversations(self.scanner, self.checkpoint)
         if self.finished:
             return
-        self.out, self.rejects = standard_output()
         if self.names:
-            self.out = Growing(self.names.target, state.get("out", 0))
-            stack.callback(self.out.close)
-            self.rejects = Growing(self.names.rejects, state.get("rejects", 0))
-            stack.callback(self.rejects.close)
+            self.out: Growing | StandardOutput = Growing(self.names.target, state.get("out", 0))
+            self.rejects: Growing | StandardOutput = Growing(self.names.rejects, state.get("rejects", 0))
+        else:
+            self.out, self.rejects = standard_output()
+        stack.callback(self.out.close)
+        stack.callback(self.rejects.close)
         if not state:
             self.out.write(self.writer.head())
             self.commit(identity=identity)

@@ -115,7 +115,7 @@ class StandardOutput:
         """Leave it open."""
 
 
-def standard_output() -> tuple[Growing | StandardOutput, Growing | StandardOutput]:
+def standard_output() -> tuple[StandardOutput, StandardOutput]:
     """Return where rows and rejects go if the target is ``-``."""
     return StandardOutput(sys.stdout.buffer), StandardOutput(sys.stderr.buffer)
 

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fraudscan.dump.rows import DumpError
+from fraudscan.dump.writers import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -32,6 +33,10 @@ __all__ = ["COUNTED", "Message", "Scored", "Task", "score_all", "score_block"]
 
 COUNTED = ("label", "scheme", "verdict")
 """The columns of `Decisions` whose values a summary counts."""
+
+
+PIPE = 1 << 20
+"""Bytes that a pipe to a worker holds, where the system lets us choose: a block."""
 
 
 class Task(NamedTuple):
@@ -63,11 +68,10 @@ class Scored(NamedTuple):
 
 def score_block(scanner: Scanner, writer: Writer, task: Task) -> Scored:
     """Read, score and write one block."""
-    from fraudscan.dump.writers import COLUMNS
-
     batch = task.reader.batch(task.block)
     found = scanner.decide(batch.texts)
-    counts = {name: Counter(value for value in getattr(found, name) if value is not None) for name in COUNTED}
+    counts = {name: Counter(getattr(found, name)) for name in COUNTED}
+    counts["scheme"].pop(None, None)
     messages = []
     if batch.keys:
         decisions = zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
@@ -142,16 +146,20 @@ class _Worker:
         command = [sys.executable, "-c", "from fraudscan.dump.scoring import serve; serve()"]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, pipesize=PIPE
         )
-        self._send(self._setup)
+        self._ready = False
 
     def _send(self, data: bytes) -> None:
         assert self._process.stdin  # noqa: S101 - for the type checker: it is a pipe
-        self._process.stdin.write(len(data).to_bytes(8, "little") + data)
+        self._process.stdin.write(len(data).to_bytes(8, "little"))
+        self._process.stdin.write(data)
         self._process.stdin.flush()
 
     def score(self, task: Task) -> Scored:
+        if not self._ready:  # not at the start, so that all processes start together
+            self._send(self._setup)
+            self._ready = True
         self._send(pickle.dumps(task, pickle.HIGHEST_PROTOCOL))
         scored = pickle.load(self._process.stdout)  # type: ignore[arg-type]  # noqa: S301 - from our own process
         if isinstance(scored, Exception):
