@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import random
+import re
+import shlex
 import shutil
 
 import dumps
@@ -18,6 +20,7 @@ from fraudscan.dump.encodings import canonical, detect
 from fraudscan.dump.writers import COLUMNS
 
 EXPORTS = ROOT / "examples" / "exports"
+README = (ROOT / "README.md").read_text("utf-8")
 LURE = "跟着老师操作稳赚不赔，加微信进内部群"
 PLAIN = "到楼下了，下来拿快递"
 
@@ -46,6 +49,15 @@ def test_every_format_gives_the_texts_that_went_in(tmp_path, name):
         counts = sorted(row[column] for row in found)
         kept = [row for row in rows if rejects == [] or row["id"] % 50 != (3 if "parquet" in name else 1)]
         assert counts == sorted(row["text"] for row in kept)
+
+
+@pytest.mark.parametrize("command", re.findall(r"`fraudscan (score .*examples/.*)`", README))
+def test_the_readmes_commands(tmp_path, monkeypatch, command):
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(command)) == 0
+    (summary,) = tmp_path.glob("out.*.summary.json")
+    assert json.loads(summary.read_text("utf-8"))["scored"] > 1
 
 
 def test_chat_exports_have_conversation_sender_and_time(tmp_path):

@@ -319,6 +319,20 @@ def test_progress_is_told(tmp_path, scanner, monkeypatch):
     assert (seen[-1].rows, seen[-1].done, seen[-1].total) == (300, source.stat().st_size, source.stat().st_size)
 
 
+def test_a_full_disk_is_told_and_the_job_goes_on(tmp_path):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 2000)))
+    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, -1));"
+    code = f"{limit} from fraudscan.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "score", source, "-o", out, "--max-message", "4096"]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "cannot be written on: File too large" in done.stderr
+    assert score(source, "-o", out, "--max-message", 4096, "--resume") == 0
+    assert score(source, "-o", tmp_path / "whole.jsonl", "--max-message", 4096) == 0
+    assert kill.results(out) == kill.results(tmp_path / "whole.jsonl")
+
+
 COURTSHIP = [
     "早安，昨晚睡得好吗",
     "我一个人在新加坡，最怕过节",

@@ -60,9 +60,12 @@ class Checkpoint:
     def commit(self, **values: Any) -> None:
         """Write values, and make all that was written last."""
         rows = [(name, json.dumps(value)) for name, value in values.items()]
-        self._base.executemany("INSERT OR REPLACE INTO job VALUES (?, ?)", rows)
-        self._base.execute("COMMIT")
-        self._base.execute("BEGIN IMMEDIATE")
+        try:
+            self._base.executemany("INSERT OR REPLACE INTO job VALUES (?, ?)", rows)
+            self._base.execute("COMMIT")
+            self._base.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:  # the disk is full, say
+            raise DumpError(f"{self._path} cannot be written on: {error}; then go on with --resume") from None
 
     def conversation(self, key: str) -> str | None:
         """Return the state of a conversation."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from fraudscan.dump.rows import DumpError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from fraudscan.dump.rows import Reject
 
@@ -83,12 +83,21 @@ class Growing:
 
     def write(self, data: bytes) -> None:
         """Add bytes."""
-        self._file.write(data)
+        with self._told():
+            self._file.write(data)
         self.size += len(data)
 
     def flush(self) -> None:
         """Hand what was written to the system."""
-        self._file.flush()
+        with self._told():
+            self._file.flush()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:  # the disk is full, say
+            raise DumpError(f"{self.part} cannot be written on: {error.strerror}; then go on with --resume") from None
 
     def close(self) -> None:
         """Close the file."""

@@ -11,7 +11,6 @@ import contextlib
 import os
 import pickle
 import queue
-import signal
 import subprocess
 import sys
 from collections import Counter, deque
@@ -146,7 +145,12 @@ class _Worker:
         command = [sys.executable, "-c", "from fraudscan.dump.scoring import serve; serve()"]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, pipesize=PIPE
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            pipesize=PIPE,
+            start_new_session=True,  # Ctrl-C is for the job to answer
         )
         self._ready = False
 
@@ -190,7 +194,6 @@ class _Worker:
 
 def serve() -> None:
     """Be a worker: score what comes until nothing comes any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the job decides
     source, target = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
     scanner = writer = None
