@@ -28,6 +28,10 @@ NASTY = (
 )  # fmt: skip
 
 
+SLOW = 2.0
+"""Seconds of processor time from which an input is kept, to be looked at: the dumps are small."""
+
+
 def damaged(data, rng):
     data = bytearray(data)
     for _ in range(rng.choice([1, 1, 2, 5, 30])):
@@ -97,15 +101,17 @@ def run(scanner, times, seed, folder, report=lambda *_: None):
     refused = rows = 0
     for number in range(times):
         name, data = hostile(rng, seeds)
-        begun = time.monotonic()
+        begun = time.process_time()
         try:
             found = attempt(scanner, folder, name, data, rng)
         except BaseException:
             (folder / f"failed-{seed}-{number}-{name}").write_bytes(data)
             raise
+        if time.process_time() - begun > SLOW:
+            (folder / f"slow-{seed}-{number}-{name}").write_bytes(data)
         refused += found is None
         rows += found or 0
-        report(number + 1, refused, rows, name, time.monotonic() - begun)
+        report(number + 1, refused, rows, name, time.process_time() - begun)
     return refused
 
 
@@ -120,9 +126,10 @@ def main():
         if seconds > slowest[0]:
             slowest[:] = [seconds, name]
         if number % 5000 == 0:
-            print(f"{number:,} inputs, {refused:,} refused, {rows:,} rows, slowest {slowest}", flush=True)
+            print(f"{number:,} inputs, {refused:,} refused, {rows:,} rows, slowest {slowest}; {folder}", flush=True)
 
-    folder = pathlib.Path(tempfile.mkdtemp())
+    memory = pathlib.Path("/dev/shm")  # renaming is slow on a disk
+    folder = pathlib.Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
     try:
         run(fraudscan.load(), arguments.times, arguments.seed, folder, report)
     except BaseException as error:

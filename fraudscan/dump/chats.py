@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 from fraudscan.dump.documents import STEP, Broken, DocumentReader, Element, JsonArrayReader
 from fraudscan.dump.encodings import cut_lines
-from fraudscan.dump.readers import JsonLinesReader, Reader, dump_json
+from fraudscan.dump.readers import JsonLinesReader, Lines, Reader, dump_json
 from fraudscan.dump.rows import Batch, Block, Place, Reject
 
 if TYPE_CHECKING:
@@ -259,15 +259,15 @@ class WhatsAppReader(Reader):
 
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the messages; lines before the first one are rejects."""
-        lines = cut_lines(block.data, self.encoding)
-        starts = self._starts(lines)
+        lines = Lines(block, self.encoding)
+        starts = self._starts(lines.raw)
         if not starts or starts[0] > 0:
             starts.insert(0, 0)
-        for begin, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        for begin, end in zip(starts, [*starts[1:], len(lines.raw)], strict=True):
             try:
-                message = "\n".join(line.decode(self.encoding) for line in lines[begin:end])
+                message = "\n".join(line.decode(self.encoding) for line in lines.raw[begin:end])
             except UnicodeDecodeError:
-                batch.rejects.append(self.reject(block, lines, begin, end, self.not_encoded))
+                batch.rejects.append(lines.reject(begin, end, self.not_encoded))
                 continue
             match = WHATSAPP.match(message.replace("\r\n", "\n").rstrip("\r\n"))
             if match:
@@ -281,4 +281,4 @@ class WhatsAppReader(Reader):
                 reason = "no sender: a notice by WhatsApp itself"
                 if not WHATSAPP_START.match(message):
                     reason = "no message begins here"
-                batch.rejects.append(self.reject(block, lines, begin, end, reason))
+                batch.rejects.append(lines.reject(begin, end, reason))

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import itertools
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fraudscan.dump.encodings import bom_size, cut_lines, last_line_end, line_end
@@ -34,7 +36,7 @@ except ImportError:
         return json.loads(raw.decode())
 
 
-__all__ = ["BLOCK", "CsvReader", "JsonLinesReader", "LinesReader", "Reader"]
+__all__ = ["BLOCK", "CsvReader", "JsonLinesReader", "Lines", "LinesReader", "Reader"]
 
 BLOCK = 1 << 20
 """Bytes of a block: some thousand rows, enough to score them at full speed, and small against a process's memory."""
@@ -163,13 +165,6 @@ class Reader:
         """Add the rows of a block without a problem."""
         raise NotImplementedError
 
-    def reject(self, block: Block, lines: list[bytes], first: int, last: int, reason: str) -> Reject:
-        """Return the reject for the lines ``first`` to ``last - 1`` of a block's."""
-        feed = "\n".encode(self.encoding)
-        offset = block.start.offset + sum(map(len, lines[:first])) + first * len(feed)
-        raw = feed.join(lines[first:last]).decode(self.encoding, "backslashreplace").strip("\r\n")
-        return Reject(block.start.line + first, offset, reason, raw)
-
     def _block(self, at: Place, data: bytes, problem: str = "") -> Block:
         return Block(at, Place(at.offset + len(data), at.line + self._lines(data)), data, problem)
 
@@ -180,6 +175,28 @@ class Reader:
     def not_encoded(self) -> str:
         """The reason to reject bytes that cannot be decoded."""
         return f"not {self.encoding.upper()}"
+
+
+class Lines:
+    """The lines of a block."""
+
+    def __init__(self, block: Block, encoding: str) -> None:
+        self._start = block.start
+        self._encoding = encoding
+        self.raw = cut_lines(block.data, encoding)
+        if not self.raw[-1]:
+            self.raw.pop()
+
+    @cached_property
+    def _offsets(self) -> list[int]:
+        feed = len("\n".encode(self._encoding))
+        return list(itertools.accumulate((len(line) + feed for line in self.raw), initial=self._start.offset))
+
+    def reject(self, first: int, last: int, reason: str) -> Reject:
+        """Return the reject for the lines from ``first`` to before ``last``."""
+        data = "\n".encode(self._encoding).join(self.raw[first:last])
+        raw = data.decode(self._encoding, "backslashreplace").strip("\r\n")
+        return Reject(self._start.line + first, self._offsets[first], reason, raw)
 
 
 @dataclass
@@ -228,11 +245,11 @@ class JsonLinesReader(Reader):
 
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the rows: most of them by the short way, the rest by `_row`, which says the same of any row."""
-        lines = cut_lines(block.data, self.encoding)
+        lines = Lines(block, self.encoding)
         column, by, ours = self.text, self.by, self.ours
         texts, raws = batch.texts, batch.raws
         short = self.encoding == "utf-8" and by is None
-        for number, raw in enumerate(lines):
+        for number, raw in enumerate(lines.raw):
             if short:
                 try:
                     row = loads(raw)
@@ -250,7 +267,7 @@ class JsonLinesReader(Reader):
                     raws.append(raw)
                     continue
             if reason := self._row(batch, raw, block.start.line + number):
-                batch.rejects.append(self.reject(block, lines, number, number + 1, reason))
+                batch.rejects.append(lines.reject(number, number + 1, reason))
 
     def _row(self, batch: Batch, line: bytes, number: int) -> str:
         """Add one row, or return what is wrong with it. A blank line is no row."""
@@ -371,15 +388,14 @@ class CsvReader(Reader):
 
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the records, empty lines left out."""
-        lines = cut_lines(block.data, self.encoding)
-        if not lines[-1]:
-            lines.pop()
-        bad = () if _decodes(block.data, self.encoding) else [not _decodes(line, self.encoding) for line in lines]
+        lines = Lines(block, self.encoding)
+        clean = _decodes(block.data, self.encoding)
+        bad = [] if clean else [not _decodes(line, self.encoding) for line in lines.raw]
         at, width, kept = self.columns.index(self.text or ""), len(self.columns), self.kept
         key = self.columns.index(self.by) if self.by is not None else None
-        rows = self._rows(lines)
+        rows = self._rows(lines.raw)
         end = 0
-        while end < len(lines):
+        while end < len(lines.raw):
             begin = end
             try:
                 row = next(rows)
@@ -391,7 +407,7 @@ class CsvReader(Reader):
             if bad and any(bad[begin:end]):
                 problem = self.not_encoded
             if problem:
-                batch.rejects.append(self.reject(block, lines, begin, end, problem))
+                batch.rejects.append(lines.reject(begin, end, problem))
             elif row:
                 batch.texts.append(row[at])
                 batch.raws.append(row if len(kept) == width else [row[i] for i in kept])
@@ -422,12 +438,12 @@ class LinesReader(Reader):
 
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the lines, blank ones left out."""
-        lines = cut_lines(block.data, self.encoding)
-        for number, line in enumerate(lines):
+        lines = Lines(block, self.encoding)
+        for number, line in enumerate(lines.raw):
             try:
                 text = line.decode(self.encoding).rstrip("\r")
             except UnicodeDecodeError:
-                batch.rejects.append(self.reject(block, lines, number, number + 1, self.not_encoded))
+                batch.rejects.append(lines.reject(number, number + 1, self.not_encoded))
                 continue
             if text.strip():
                 batch.texts.append(text)

@@ -34,10 +34,6 @@ COUNTED = ("label", "scheme", "verdict")
 """The columns of `Decisions` whose values a summary counts."""
 
 
-PIPE = 1 << 20
-"""Bytes that a pipe to a worker holds, where the system lets us choose: a block."""
-
-
 class Task(NamedTuple):
     """A block to score: the number of its source, its reader, itself."""
 
@@ -149,7 +145,6 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
-            pipesize=PIPE,
             start_new_session=True,  # Ctrl-C is for the job to answer
         )
         self._ready = False
