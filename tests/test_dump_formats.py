@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fraudscan.cli import main
 from fraudscan.dump import DumpError, readers
 from fraudscan.dump.encodings import canonical, detect
-from fraudscan.dump.writers import COLUMNS
+from fraudscan.dump.writers import COLUMNS, REST
 
 EXPORTS = ROOT / "examples" / "exports"
 README = (ROOT / "README.md").read_text("utf-8")
@@ -128,12 +128,34 @@ def test_json_lines_to_parquet_join_the_types_of_blocks(tmp_path):
     rows = [
         {"text": PLAIN, "n": i if i < 90 else i + 0.5, "m": None if i < 90 else "x", "k": [i, "x"]} for i in range(99)
     ]
+    rows[98]["late"] = 1
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     assert score(source, "-o", out, "--max-message", 4096) == 0
     found = pyarrow.parquet.read_table(out).to_pylist()
     assert [row["n"] for row in found] == [row["n"] for row in rows]
     assert [row["m"] for row in found] == [row["m"] for row in rows]
     assert json.loads(found[5]["k"]) == [5, "x"]
+    assert json.loads(found[98][REST]) == {"late": 1}
+
+
+def test_rows_with_fields_of_their_own_make_no_table_of_all_of_them(tmp_path):
+    source = tmp_path / "in.jsonl"
+    source.write_text(
+        "".join(json.dumps({"text": PLAIN, **{f"k{i}_{j}": 1 for j in range(9)}}) + "\n" for i in range(500))
+    )
+    for ending in ("csv", "parquet"):
+        assert score(source, "-o", tmp_path / f"out.{ending}") == 0
+    header, *rows = csv.reader(io.StringIO((tmp_path / "out.csv").read_text("utf-8")))
+    assert len(header) == 1000 + 1 + len(COLUMNS)
+    assert json.loads(rows[-1][1000]) == {f"k499_{j}": 1 for j in range(9)}
+
+
+def test_a_whatsapp_text_without_messages_ends_soon(tmp_path):
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_text("2026/10/6 09:00 - a: b\n" + "x\n" * 300_000, "utf-8")
+    assert score(source, "-o", out, "--max-message", 4096) == 0
+    assert len(rows_of(out)) == 1
+    assert {row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")} == {"no message begins here"}
 
 
 def test_an_array_of_pretty_objects_comes_out_in_lines(tmp_path):

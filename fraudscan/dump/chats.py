@@ -255,6 +255,8 @@ class WhatsAppReader(Reader):
             return len(held)
         lines = cut_lines(held, self.encoding)
         last = max(self._starts(lines[:-1]), default=0)  # whether the line without its end is a start is not known
+        if not last and len(held) >= self.limit:
+            last = len(lines) - 1  # a message too long; what follows the cut is a reject
         return sum(map(len, lines[:last])) + last * len("\n".encode(self.encoding))
 
     def fill(self, batch: Batch, block: Block) -> None:

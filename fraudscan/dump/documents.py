@@ -203,12 +203,15 @@ class _Cursor:
         self._stream = stream
         self._limit = limit
         self._held = b""
-        self._base = Place(0, 1)
-        self._at = self._start = 0
+        self._base = 0
+        self._line = 1
+        self._at = self._start = self._counted = 0
 
     def place(self) -> Place:
         """Return where the last token begins."""
-        return Place(self._base.offset + self._start, self._base.line + self._held.count(b"\n", 0, self._start))
+        self._line += self._held.count(b"\n", self._counted, self._start)
+        self._counted = self._start
+        return Place(self._base + self._start, self._line)
 
     def broken(self, reason: str) -> None:
         """Say that the document cannot be read on after the last token."""
@@ -258,7 +261,7 @@ class _Cursor:
     def _more(self) -> bool:
         """Read on; what lies before the last token is given up."""
         data = self._stream.read(STEP)
-        self._base, self._at = self.place(), self._at - self._start
-        self._held, self._start = self._held[self._start :] + data, 0
-        self._at = max(self._at, 0)
+        self._base = self.place().offset
+        self._held, self._at = self._held[self._start :] + data, max(self._at - self._start, 0)
+        self._start = self._counted = 0
         return bool(data)

@@ -10,12 +10,13 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fraudscan.dump.parquet import arrow_stream
+from fraudscan.dump.parquet import ParquetReader, arrow_stream
 from fraudscan.dump.readers import dump_json
 from fraudscan.dump.rows import DumpError
 
@@ -42,7 +43,10 @@ DIGITS = 6
 """Decimals of a probability in a file."""
 
 REST = "other_fields"
-"""The CSV column that holds, as JSON, fields that were not known when the header was written."""
+"""The column of tables that holds, as JSON, fields that were not known when the columns were chosen."""
+
+MOST_COLUMNS = 1000
+"""Columns that a table gets from rows that may each have their own."""
 
 FORMULA = re.compile(r"[=+\-@\t\r]")
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
@@ -92,9 +96,7 @@ class JsonLinesWriter(Writer):
 
     def check(self, reader: Reader) -> None:
         """Refuse two columns of one name."""
-        header = reader.columns
-        if twice := [name for i, name in enumerate(header) if name in header[:i]]:
-            raise DumpError(f"two columns are called {twice[0]!r}, which JSON cannot hold: write a .csv file")
+        refuse_twins(reader)
 
     def encode(self, reader: Reader, batch: Batch, found: Decisions) -> bytes:
         """Return the rows: the fields as they came, spliced with ours, of which there are few different ones."""
@@ -131,36 +133,70 @@ class JsonLinesWriter(Writer):
         return self._known[decision]
 
 
+def refuse_twins(reader: Reader) -> None:
+    """Refuse two columns of one name, which only CSV can hold.
+
+    Raises:
+        DumpError: if there are.
+
+    """
+    twice = [name for name, count in Counter(reader.columns).items() if count > 1]
+    if twice:
+        raise DumpError(f"two columns are called {twice[0]!r}, which only CSV can hold: write a .csv file")
+
+
 @dataclass
-class CsvWriter(Writer):
-    """Delimited values; lists are joined by ``|``.
+class TableWriter(Writer):
+    """What formats have in common whose rows all have the same columns.
 
     Args:
         columns: those of the input.
+        rest: whether a column `REST` takes, as JSON, the fields that ``columns`` lacks.
+
+    """
+
+    columns: list[str] = field(default_factory=list)
+    rest: bool = False
+
+    def check(self, reader: Reader) -> None:
+        """Refuse a source with another header, which the file has no place for."""
+        if not self.rest and (reader.header is None or [reader.columns[i] for i in reader.kept] != self.columns):
+            raise DumpError(f"{reader.source} lacks the columns of the first source: score it on its own, or to .jsonl")
+
+    def all_columns(self) -> list[str]:
+        """Return the columns that stand before ours."""
+        return [*self.columns, REST] if self.rest else self.columns
+
+    def row(self, reader: Reader, raw: Any) -> Sequence[Any]:
+        """Return a row's values for those columns."""
+        if not self.rest:
+            return raw  # type: ignore[no-any-return]
+        fields = as_dict(reader, raw)
+        values = [fields.pop(name, None) for name in self.columns]
+        return [*values, json.dumps(fields, ensure_ascii=False) if fields else None]
+
+
+@dataclass
+class CsvWriter(TableWriter):
+    """Delimited values; lists are joined by ``|``.
+
+    Args:
         delimiter: one character.
-        rest: whether a column `REST` takes the fields that ``columns`` lacks.
         bom: whether the file begins with a byte order mark, without which Excel takes it for another encoding.
         safe: whether text that a spreadsheet would take for a formula gets an apostrophe before it.
 
     """
 
     name: ClassVar[str] = "csv"
-    columns: list[str] = field(default_factory=list)
     delimiter: str = ","
-    rest: bool = False
     bom: bool = False
     safe: bool = False
 
     def head(self) -> bytes:
         """Return the header."""
         proba = [f"fraud_p_{name}" for name in self.names]
-        header = [*self._safe(self.columns), *([REST] if self.rest else []), *COLUMNS, *proba]
+        header = [*self._safe(self.all_columns()), *COLUMNS, *proba]
         return (b"\xef\xbb\xbf" if self.bom else b"") + self._lines([header])
-
-    def check(self, reader: Reader) -> None:
-        """Refuse a source with another header, which the file has no place for."""
-        if not self.rest and (reader.header is None or [reader.columns[i] for i in reader.kept] != self.columns):
-            raise DumpError(f"{reader.source} lacks the columns of the first source: score it on its own, or to .jsonl")
 
     def encode(self, reader: Reader, batch: Batch, found: Decisions) -> bytes:
         """Return the rows."""
@@ -169,16 +205,11 @@ class CsvWriter(Writer):
             for name, values in ((name, getattr(found, name)) for name in COLUMNS.values())
         ]
         proba = rounded(found.probabilities) if self.names else [[]] * len(batch.texts)
-        rows: Iterable[list[Any]] = (self._row(reader, raw) if self.rest else raw for raw in batch.raws)
+        rows: Iterable[Iterable[Any]] = (map(_cell, self.row(reader, raw)) for raw in batch.raws)
         if self.safe:
             rows = map(self._safe, rows)
         ours = zip(*columns, strict=True)
         return self._lines([*row, *our, *tail] for row, our, tail in zip(rows, ours, proba, strict=True))
-
-    def _row(self, reader: Reader, raw: Any) -> list[Any]:
-        row = as_dict(reader, raw)
-        values = [_cell(row.pop(name, None)) for name in self.columns]
-        return [*values, json.dumps(row, ensure_ascii=False) if row else ""]
 
     @staticmethod
     def _safe(row: Iterable[Any]) -> list[Any]:
@@ -204,31 +235,32 @@ def _cell(value: Any) -> Any:
 
 
 @dataclass
-class ParquetWriter(Writer):
+class ParquetWriter(TableWriter):
     """Blocks of a Parquet file, which `parquet.assemble` puts together."""
 
     name: ClassVar[str] = "parquet"
 
     def check(self, reader: Reader) -> None:
-        """Let Parquet keep its types; refuse two columns of one name."""
-        JsonLinesWriter.check(self, reader)  # type: ignore[arg-type]
-        if hasattr(reader, "arrow"):
-            reader.arrow = True
+        """Refuse two columns of one name; let Parquet keep its types."""
+        refuse_twins(reader)
+        super().check(reader)
+        if isinstance(reader, ParquetReader):
+            reader.arrow = not self.rest
 
     def encode(self, reader: Reader, batch: Batch, found: Decisions) -> bytes:
         """Return the rows as one Arrow stream."""
+        if not batch.texts:
+            return b""
         columns: dict[str, Sequence[Any]] = {}
-        table = batch.raws if getattr(reader, "arrow", False) else None
+        table = batch.raws if isinstance(reader, ParquetReader) and reader.arrow else None
         if table is None:
-            rows = [as_dict(reader, raw) for raw in batch.raws]
-            names = dict.fromkeys(name for row in rows for name in row)
-            columns = {name: [row.get(name) for row in rows] for name in names}
+            values = zip(*(self.row(reader, raw) for raw in batch.raws), strict=True)
+            columns = dict(zip(self.all_columns(), values, strict=True))
         for column, name in COLUMNS.items():
-            values = getattr(found, name)
-            columns[column] = rounded(values) if name == "score" else values
-        for name, values in zip(self.names, np.asarray(found.probabilities).T, strict=bool(self.names)):
+            columns[column] = rounded(found.score) if name == "score" else getattr(found, name)
+        for name, values in zip(self.names, found.probabilities.T, strict=bool(self.names)):
             columns[f"fraud_p_{name}"] = rounded(values)
-        return arrow_stream(list(columns), list(columns.values()), table) if batch.texts else b""
+        return arrow_stream(list(columns), list(columns.values()), table)
 
 
 def make_writer(  # noqa: PLR0913 - what the command line offers
@@ -247,13 +279,11 @@ def make_writer(  # noqa: PLR0913 - what the command line offers
     """
     endings = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
     kind = next((kind for ending, kind in endings.items() if target.lower().endswith(ending)), None)
-    if kind == "parquet":
-        return ParquetWriter(names)
     if kind == "jsonl" or (kind is None and reader.name != "csv"):
         return JsonLinesWriter(names)
+    free = reader.header is None
+    columns = list(first)[:MOST_COLUMNS] if free else [reader.columns[i] for i in reader.kept]
+    if kind == "parquet":
+        return ParquetWriter(names, columns, free)
     delimiter = "\t" if target.lower().endswith(".tsv") else getattr(reader, "delimiter", ",")
-    if reader.header is not None:
-        columns, rest = [reader.columns[i] for i in reader.kept], False
-    else:
-        columns, rest = list(first), True
-    return CsvWriter(names, columns=columns, delimiter=delimiter, rest=rest, bom=bom, safe=safe)
+    return CsvWriter(names, columns, free, delimiter, bom, safe)
