@@ -1,8 +1,8 @@
 """What ``fraudscan score`` costs, file to file.
 
 ``python benchmarks/dump.py`` measures JSON lines against a loop that only reads and writes the same rows with orjson,
-and two workers against one; ``--rows 10000000 --memory`` follows the memory of the process tree. Rows are SMS of about
-66 characters, cut from the example messages: id, time, sender, text. All contenders run as processes of their own;
+and two workers against one; ``--rows 10000000 --memory`` follows the memory of the process tree. Rows are SMS of 45 to
+90 characters out of the corpus, with id, time and sender. All contenders run as processes of their own;
 processor time counts what they and their children use, and is what to compare on a machine that does other things too.
 """
 
@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from fraudscan.corpus import read_corpus
 
 HERE = Path(__file__).resolve().parent
 
@@ -39,15 +41,16 @@ with open(sys.argv[1], "rb") as source, open(sys.argv[2], "wb") as target:
 
 
 def write_dump(path: Path, rows: int) -> None:
-    """Write rows whose texts are cut from the example messages; a ten-thousandth of them is broken."""
-    messages = (HERE.parent / "examples" / "messages.jsonl").read_text("utf-8").splitlines()
-    text = "".join(json.loads(line)["text"] for line in messages)
+    """Write rows with texts of the corpus that are as long as an SMS, one in ten of them fraud; few rows are broken."""
+    corpus = read_corpus([HERE.parent / "corpus"])
+    texts = [
+        [row.text for row in corpus if bool(row.labels) == fraud and 45 <= len(row.text) <= 90] for fraud in (0, 1)
+    ]
     rng = random.Random(0)  # noqa: S311 - a benchmark
     with path.open("w", encoding="utf-8") as file:
         for i in range(rows):
-            start = rng.randrange(len(text) - 200)
-            size = max(5, min(200, int(rng.gauss(66, 25))))
-            row = {"id": i, "time": "2026-09-01 07:21:33", "sender": f"1069{i % 10**8:08}", "text": text[start:][:size]}
+            text = rng.choice(texts[rng.random() < 0.1])
+            row = {"id": i, "time": "2026-09-01 07:21:33", "sender": f"1069{i % 10**8:08}", "text": text}
             file.write((json.dumps(row, ensure_ascii=False) if i % 10_000 else "{") + "\n")
 
 
