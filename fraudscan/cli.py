@@ -126,6 +126,8 @@ def _print_summary(summary: Summary) -> None:
     for what, counts in tables.items():
         for name, count in counts.most_common(30):
             print(f"{what:9}{count:12,}  {name}", file=sys.stderr)
+    if summary.without_conversation:
+        print(f"{summary.without_conversation:21,}  in no conversation", file=sys.stderr)
     rows = summary.scored + summary.rejected
     rate = f", {rows / summary.seconds:,.0f} rows a second" if summary.seconds else ""
     print(f"{summary.scored:,} rows scored, {summary.rejected:,} rejected{rate}", file=sys.stderr)

@@ -14,8 +14,9 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraudscan.cli import main
+from fraudscan.cli import _parser, main
 from fraudscan.dump import DumpError, readers
+from fraudscan.dump.detect import FORMATS
 from fraudscan.dump.encodings import canonical, detect
 from fraudscan.dump.writers import COLUMNS, REST
 
@@ -280,6 +281,11 @@ def test_safe_csv_and_bom(tmp_path):
     assert found == ["'=1+1", "'+86 110", "-3.5", "'@x", "'\tx", "好", ""]
 
 
+def test_the_command_line_names_every_format():
+    (action,) = (a for a in _parser()._subparsers._group_actions[0].choices["score"]._actions if a.dest == "format")
+    assert sorted(action.choices) == sorted(FORMATS)
+
+
 def test_any_delimiter(tmp_path):
     for delimiter in ",;\t|^~":
         source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
@@ -353,11 +359,16 @@ def test_orjson_changes_nothing(tmp_path, rows, junk):
     assert outputs[0] == outputs[1]
 
 
-def test_xml_with_entities_or_another_root_is_refused_where_it_begins(tmp_path):
-    bomb = (
-        '<?xml version="1.0"?><!DOCTYPE smses [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><smses><sms body="&b;"/></smses>'
-    )
-    for number, data in enumerate([bomb, "<note><sms body='x'/></note>", "<smses><sms body='好'/><sms body='"]):
+def test_xml_that_is_no_backup_is_refused_where_it_begins(tmp_path):
+    entities = '<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">'
+    hostile = [
+        f'<?xml version="1.0"?><!DOCTYPE smses [{entities}]><smses><sms body="&b;"/></smses>',
+        "<note><sms body='x'/></note>",
+        "<smses><sms body='好'/><sms body='",
+        "<smses>" + "<a>" * 5000,
+        "<smses><mms>" + "<part ct='text/plain' text='x'/>" * 50_000,
+    ]
+    for number, data in enumerate(hostile):
         source, out = tmp_path / f"{number}.xml", tmp_path / f"{number}.jsonl"
         source.write_text(data, "utf-8")
         assert score(source, "-o", out) == 1

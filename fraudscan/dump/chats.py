@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 from fraudscan.dump.documents import STEP, Broken, DocumentReader, Element, JsonArrayReader
 from fraudscan.dump.encodings import cut_lines
-from fraudscan.dump.readers import JsonLinesReader, Lines, Reader, dump_json
+from fraudscan.dump.readers import DEPTH, JsonLinesReader, Lines, Reader, dump_json
 from fraudscan.dump.rows import Batch, Block, Place, Reject
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
 
     def elements(self, stream: Stream) -> Iterator[Element]:
         """Yield the attributes of each message, of an mms with its parts' texts."""
-        parser = _XmlMessages()
+        parser = _XmlMessages(self.limit)
         held = b""
         offset = 0
         while True:
@@ -174,7 +174,8 @@ def _safe_cut(data: bytes) -> int:
 class _XmlMessages:
     """Messages out of XML that is fed piece by piece."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._parser = expat.ParserCreate("utf-8")
         self._parser.buffer_text = False
         self._parser.StartElementHandler = self._start
@@ -183,7 +184,8 @@ class _XmlMessages:
         self._parser.EntityDeclHandler = self._refuse
         self._found: list[Element] = []
         self._open: tuple[str, Place, dict[str, str]] | None = None
-        self._root = ""
+        self._parts: list[str] = []
+        self._depth = 0
         self.last = 0
         """Where the last element began or ended."""
 
@@ -202,18 +204,24 @@ class _XmlMessages:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self.last = self._parser.CurrentByteIndex
-        self._root = self._root or name
-        if self._root != "smses":
+        if not self._depth and name != "smses":
             raise ValueError(f"its root is {name!r}, not 'smses'")
+        self._depth += 1
+        if self._depth > DEPTH:
+            raise ValueError("nested too deeply")
         if name in ("sms", "mms"):
-            self._open = name, self.place(), {"kind": name, **attributes}
+            self._open, self._parts = (name, self.place(), {"kind": name, **attributes}), []
         elif name == "part" and self._open and attributes.get("ct") == "text/plain":
-            fields = self._open[2]
-            fields["body"] = "\n".join(filter(None, [fields.get("body"), attributes.get("text")]))
+            self._parts.append(attributes.get("text", ""))
+            if self.last - self._open[1].offset > self._limit:
+                raise ValueError("a message longer than --max-message")
 
     def _end(self, name: str) -> None:
         self.last = self._parser.CurrentByteIndex
+        self._depth -= 1
         if self._open and name == self._open[0]:
+            if self._parts:
+                self._open[2]["body"] = "\n".join(filter(None, self._parts))
             self._found.append(Element(self._open[1], self._open[2]))
             self._open = None
 
