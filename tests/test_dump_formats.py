@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fraudscan.cli import _parser, main
-from fraudscan.dump import DumpError, readers
+from fraudscan.dump import DumpError, chats, readers
 from fraudscan.dump.detect import FORMATS
-from fraudscan.dump.encodings import canonical, detect
+from fraudscan.dump.encodings import canonical, cut_lines, detect, last_line_end, line_end
 from fraudscan.dump.writers import COLUMNS, REST
 
 EXPORTS = ROOT / "examples" / "exports"
@@ -79,6 +79,19 @@ def test_sms_backup_mends_emoji_and_joins_the_parts_of_an_mms(tmp_path):
     assert rows[0]["text"].endswith("🦀")
     assert rows[-1]["text"].startswith("重阳节免费领鸡蛋")
     assert rows[-1]["kind"] == "mms"
+
+
+@given(st.lists(st.sampled_from(["🦀", "好", "&", "&#55357;", "a", "&#55203;"]), max_size=60), st.integers(1, 40))
+def test_emoji_of_a_backup_are_mended_wherever_it_is_cut(tmp_path, parts, step):
+    body = "".join("&#55358;&#56704;" if part == "🦀" else "&amp;" if part == "&" else part for part in parts)
+    source, out = tmp_path / "in.xml", tmp_path / "out.jsonl"
+    source.write_text(f'<smses><sms body="{body}" /></smses>', "utf-8")
+    chats.STEP, whole = step, chats.STEP
+    try:
+        assert score(source, "-o", out, "--force", "--quiet") == 0
+    finally:
+        chats.STEP = whole
+    assert rows_of(out)[0]["text"] == "".join(parts).replace("&#55357;", "?" * 8).replace("&#55203;", "힣")
 
 
 def test_telegram_keeps_what_a_message_holds_besides_and_rejects_notices(tmp_path):
@@ -195,6 +208,18 @@ def test_encodings_are_found_and_told(tmp_path, capsys, encoding, name):
 def test_simplified_text_of_some_length_is_told_apart(text, encoding):
     if len({char for char in text if "一" <= char <= "鿿"}) > 8:
         assert detect(text.encode(encoding)) == encoding
+
+
+@given(
+    st.text("一\u0a05\u4e0a\u010a\n\r", max_size=12), st.sampled_from(["utf-8", "utf-16-le", "utf-16-be", "gb18030"])
+)
+def test_lines_end_at_line_feeds_alone(text, encoding):
+    data = text.encode(encoding)
+    assert [line.decode(encoding) for line in cut_lines(data, encoding)] == text.split("\n")
+    assert data[: line_end(data, encoding)].decode(encoding) == (
+        "" if "\n" not in text else text[: text.index("\n") + 1]
+    )
+    assert data[: last_line_end(data, encoding)].decode(encoding) == text[: text.rfind("\n") + 1]
 
 
 def test_encodings_that_are_not_read():

@@ -46,21 +46,27 @@ class Stop(Exception):  # noqa: N818
 
 
 @pytest.mark.parametrize(
-    ("name", "workers"), [*((name, 1) for name in dumps.MAKERS), ("in.csv", 2), ("in.parquet", 2), ("result.json", 2)]
+    ("name", "workers"),
+    [*((name, 1) for name in dumps.MAKERS), ("in.csv", 2), ("in.parquet", 2), ("result.json", 2), ("broken.json", 1)],
 )
 def test_a_job_stopped_anywhere_goes_on_to_the_same_bytes(tmp_path, scanner, monkeypatch, name, workers):
     monkeypatch.setattr(job, "SECONDS", 0)
     rng = random.Random(workers)
-    source = tmp_path / name
-    source.write_bytes(dumps.MAKERS[name](dumps.rows(rng, 300)))
+    sources = [tmp_path / name, tmp_path / "more.jsonl"] if name == "broken.json" else [tmp_path / name]
+    for source in sources:
+        make = dumps.MAKERS.get(source.name, dumps.jsonl)
+        source.write_bytes(make(dumps.rows(rng, 300)))
+    if name == "broken.json":
+        sources[0].write_bytes(dumps.json_array(dumps.rows(rng, 300))[:-500])
+    sources = list(map(str, sources))
     column = dumps.by(name)[1:] or [None]
     options = Options(by=column[0], max_message=4096)
     whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
-    score_dump(scanner, [str(source)], str(whole), options)
+    score_dump(scanner, sources, str(whole), options)
     take = job._Job._take
     stops = 0
     while not broken.exists():
-        left = [rng.randrange(1, 6)]
+        left = [rng.randrange(2, 6)]
 
         def stopping(self, task, scored, left=left):
             take(self, task, scored)
@@ -72,12 +78,12 @@ def test_a_job_stopped_anywhere_goes_on_to_the_same_bytes(tmp_path, scanner, mon
 
         monkeypatch.setattr(job._Job, "_take", stopping)
         try:
-            score_dump(scanner, [str(source)], str(broken), options, workers=workers, resume=True)
+            score_dump(scanner, sources, str(broken), options, workers=workers, resume=True)
         except Stop:
             stops += 1
             monkeypatch.setattr(job._Job, "_take", take)
             with pytest.raises(DumpError, match="half-made"):
-                score_dump(scanner, [str(source)], str(broken), options)
+                score_dump(scanner, sources, str(broken), options)
     assert stops > 0
     assert kill.results(broken) == kill.results(whole)
 

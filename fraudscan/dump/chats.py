@@ -74,8 +74,10 @@ class TelegramReader(JsonArrayReader):
         return self.add(batch, row, dump_json(row), element.start.line)
 
 
-PAIR = re.compile(rb"&#(5[56]\d{3});&#(5[67]\d{3});")
-BAD_REFERENCE = re.compile(rb"&#(?:5[5-7]\d{3}|[0-8]|1[124-9]|2\d|3[01]|x[dD][89a-fA-F][0-9a-fA-F]{2});")
+HIGH = rb"&#(5529[6-9]|55[3-9]\d\d|56[0-2]\d\d|563[01]\d);"
+LOW = rb"&#(563[2-9]\d|56[4-9]\d\d|57[0-2]\d\d|573[0-3]\d|5734[0-3]);"
+PAIR = re.compile(HIGH + LOW)
+BAD_REFERENCE = re.compile(HIGH + b"|" + LOW + rb"|&#(?:[0-8]|1[124-9]|2\d|3[01]|x[dD][89a-fA-F][0-9a-fA-F]{2});")
 
 
 def _mend(data: bytes) -> bytes:
@@ -89,10 +91,7 @@ def _mend(data: bytes) -> bytes:
     """
 
     def join(match: re.Match[bytes]) -> bytes:
-        high, low = int(match[1]), int(match[2])
-        if not (0xD800 <= high < 0xDC00 <= low < 0xE000):
-            return match[0]
-        return b"&#%013d;" % (0x10000 + ((high - 0xD800) << 10) + low - 0xDC00)
+        return b"&#%013d;" % (0x10000 + ((int(match[1]) - 0xD800) << 10) + int(match[2]) - 0xDC00)
 
     return BAD_REFERENCE.sub(lambda match: b"?" * len(match[0]), PAIR.sub(join, data))
 
@@ -168,7 +167,7 @@ def _safe_cut(data: bytes) -> int:
     cut = data.find(b"&", max(0, len(data) - 16))
     if cut < 0:
         return len(data)
-    return cut - 8 if re.match(rb"&#5[56]\d{3};", data[max(0, cut - 8) : cut]) else cut
+    return cut - 8 if re.match(HIGH, data[max(0, cut - 8) : cut]) else cut
 
 
 class _XmlMessages:
