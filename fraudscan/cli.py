@@ -13,6 +13,7 @@ from fraudscan import TAXONOMY, __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fraudscan.dump import Progress, Summary
     from fraudscan.model import Result, Scanner
     from fraudscan.taxonomy import Taxonomy
 
@@ -20,7 +21,11 @@ __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``fraudscan``; return 0, or 2 with a sentence on standard error where the input is at fault."""
+    """Run ``fraudscan`` and return its exit status.
+
+    0: done. 1: done, but a dump could not be read to its end. 2: refused, with a sentence on standard error that says
+    what to do. 130: stopped by Ctrl-C.
+    """
     arguments = _parser().parse_args(argv)
     from fraudscan.corpus import CorpusError
     from fraudscan.curve import CurveError
@@ -29,13 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     from fraudscan.model import ModelError
 
     try:
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except (CorpusError, CurveError, DumpError, ListError, ModelError) as error:
         print(f"fraudscan: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has had enough; Python would complain at exit
-    return 0
+        return 0
 
 
 def _scanner(arguments: argparse.Namespace) -> Scanner:
@@ -97,22 +102,67 @@ def _print_result(result: Result, taxonomy: Taxonomy) -> None:
         print(f"       {span.weight:+.2f}  {printable(span.text)}")
 
 
-def _score(arguments: argparse.Namespace) -> None:
-    from fraudscan.dump import score_dump
+def _score(arguments: argparse.Namespace) -> int:
+    from fraudscan.dump import Options, score_dump
 
-    summary = score_dump(
-        _scanner(arguments),
-        arguments.dump,
-        arguments.output,
-        text=arguments.text,
-        format=arguments.format,
-        proba=arguments.proba,
-        force=arguments.force,
-    )
-    for what, counts in (("label", summary.labels), ("verdict", summary.verdicts), ("rejected", summary.reasons)):
-        for name, count in counts.most_common():
+    options = Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})
+    try:
+        summary = score_dump(
+            _scanner(arguments),
+            arguments.dump,
+            arguments.output,
+            options,
+            workers=arguments.workers,
+            resume=arguments.resume,
+            force=arguments.force,
+            notify=_silent if arguments.quiet else _notify,
+            progress=_silent if arguments.quiet or not sys.stderr.isatty() else _show_progress,
+        )
+    except KeyboardInterrupt:
+        resumable = arguments.output != "-" and "-" not in arguments.dump
+        how = "go on with the same command and --resume" if resumable else "it has to start anew"
+        print(f"\nfraudscan: stopped; {how}", file=sys.stderr)
+        return 130
+    if not arguments.quiet:
+        _print_summary(summary)
+    return 1 if summary.damaged else 0
+
+
+def _silent(_: object) -> None:
+    pass
+
+
+def _notify(remark: str) -> None:
+    print(f"fraudscan: {remark}", file=sys.stderr)
+
+
+def _show_progress(progress: Progress) -> None:
+    share = progress.done / progress.total if progress.total else 0.0
+    rate = progress.rows / progress.seconds
+    line = f"{progress.rows:,} rows, {rate:,.0f} a second"
+    if 0 < share <= 1:
+        left = int(progress.seconds * (1 - share) / share)
+        line += f", {share:.0%} done, {left // 3600}:{left // 60 % 60:02}:{left % 60:02} left"
+    print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _print_summary(summary: Summary) -> None:
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
+    tables = {
+        "label": summary.labels,
+        "scheme": summary.schemes,
+        "verdict": summary.verdicts,
+        "rejected": summary.reasons,
+    }
+    for what, counts in tables.items():
+        for name, count in counts.most_common(30):
             print(f"{what:9}{count:12,}  {name}", file=sys.stderr)
-    print(f"{summary.scored:,} rows scored, {summary.rejected:,} rejected", file=sys.stderr)
+    if summary.without_conversation:
+        print(f"{summary.without_conversation:21,}  in no conversation", file=sys.stderr)
+    rows = summary.scored + summary.rejected
+    rate = f", {rows / summary.seconds:,.0f} rows a second" if summary.seconds else ""
+    print(f"{summary.scored:,} rows scored, {summary.rejected:,} rejected{rate}", file=sys.stderr)
 
 
 def _rethreshold(arguments: argparse.Namespace) -> None:
@@ -280,12 +330,24 @@ def _parser() -> argparse.ArgumentParser:
     _add_lists(sub)
 
     sub = command("score", _score, "Score a dump: the same rows come out with fraud_* columns.")
-    sub.add_argument("dump", nargs="+", metavar="DUMP", help="JSON lines, CSV or plain lines; - for standard input")
-    sub.add_argument("-o", "--output", required=True, metavar="OUT", help="the scored dump; - for standard output")
+    sub.add_argument("dump", nargs="+", metavar="DUMP", help="files, folders or patterns; - for standard input")
+    sub.add_argument(
+        "-o", "--output", required=True, metavar="OUT", help=".jsonl, .csv or .parquet; - for standard output"
+    )
     sub.add_argument("--text", metavar="COLUMN", help="the column with the text (default: found by its name)")
-    sub.add_argument("--format", choices=["jsonl", "csv", "lines"], help="what DUMP is (default: found out)")
+    sub.add_argument("--by", metavar="COLUMN", help="the column that names a conversation; scores conversations too")
+    formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram", "whatsapp"]
+    sub.add_argument("--format", choices=formats, help="what DUMP is (default: found out)")
+    sub.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: found out)")
+    sub.add_argument("--delimiter", metavar="CHAR", help="between the values of CSV (default: found out)")
     sub.add_argument("--proba", action="store_true", help="add one column a label with its probability")
-    sub.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    sub.add_argument("--bom", action="store_true", help="begin CSV with a byte order mark, for Excel")
+    sub.add_argument("--safe-csv", action="store_true", help="put ' before cells that Excel takes for formulas")
+    sub.add_argument("--max-message", type=int, default=1 << 20, metavar="BYTES", help="reject longer rows (1 MiB)")
+    sub.add_argument("--workers", type=int, default=1, metavar="N", help="processes that score (default: 1)")
+    sub.add_argument("--resume", action="store_true", help="go on with a run that was ended before its time")
+    sub.add_argument("--force", action="store_true", help="replace OUT if it exists, whole or half-made")
+    sub.add_argument("--quiet", action="store_true", help="say nothing but errors")
     model(sub)
     _add_levels(sub)
     _add_lists(sub)

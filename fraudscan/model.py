@@ -443,6 +443,14 @@ class Scanner:
             logits[self._honest] = -NOTHING
         return logits
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that decides: arrays, taxonomy, thresholds."""
+        digest = hashlib.sha256(repr((self.taxonomy, self.thresholds)).encode())
+        for array in self._arrays():
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
     def logits(self, texts: Sequence[str]) -> Floats:
         """Return the heads' logits, float64, shape (number of texts, number of heads), for a list of texts."""
         return np.ascontiguousarray(self._logits(texts).T)

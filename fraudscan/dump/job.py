@@ -1,33 +1,68 @@
-"""The job: dumps in, scored rows out, nothing lost and nothing held in memory."""
+"""The job: dumps in, scored rows out, nothing lost, nothing held in memory, and gone on with after any kill."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
-import sys
+import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any
 
-from fraudscan.dump.readers import DumpError, Record, Reject, open_reader
-from fraudscan.dump.writers import COLUMNS, open_writer
+from fraudscan._version import __version__
+from fraudscan.dump.checkpoint import Checkpoint
+from fraudscan.dump.conversations import Conversations
+from fraudscan.dump.detect import make_reader
+from fraudscan.dump.output import Growing, Names, StandardOutput, encode_reject, part_of, standard_output
+from fraudscan.dump.parquet import assemble
+from fraudscan.dump.readers import CsvReader
+from fraudscan.dump.rows import DumpError, Place
+from fraudscan.dump.scoring import COUNTED, Task, score_all
+from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
+from fraudscan.dump.writers import COLUMNS, Writer, as_dict, make_writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from io import BufferedReader
-
-    from typing_extensions import Self
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from fraudscan.dump.readers import Reader
-    from fraudscan.dump.writers import Writer
+    from fraudscan.dump.scoring import Scored
     from fraudscan.model import Scanner
 
-__all__ = ["DumpError", "Summary", "score_dump"]
+__all__ = ["DumpError", "Options", "Progress", "Summary", "score_dump"]
 
-GROUP = 4096
-"""Rows scored and written at a time."""
+SECONDS = 0.25
+"""Between two checkpoints: what a kill costs. One takes some hundred microseconds."""
+
+SMALLEST_LIMIT = 1 << 12
+
+
+@dataclass(frozen=True)
+class Options:
+    """What decides how the output looks; a job that goes on must have the same.
+
+    Attributes:
+        text: the column with the text; found by its name without it.
+        format: one of `detect.FORMATS`; found by content and name without it.
+        encoding: found by the content without it.
+        delimiter: of CSV; found in the header without it.
+        proba: add one column a label, scheme and target group with its probability.
+        by: the column that names a row's conversation; with it, conversations are scored too.
+        bom: begin CSV with a byte order mark.
+        safe_csv: put an apostrophe before CSV cells that a spreadsheet would take for a formula.
+        max_message: bytes that a row may have; longer ones are rejects. Blocks are no larger than this either.
+
+    """
+
+    text: str | None = None
+    format: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    proba: bool = False
+    by: str | None = None
+    bom: bool = False
+    safe_csv: bool = False
+    max_message: int = 1 << 20
 
 
 @dataclass
@@ -37,128 +72,334 @@ class Summary:
     scored: int = 0
     rejected: int = 0
     labels: Counter[str] = field(default_factory=Counter)
+    schemes: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    without_conversation: int = 0
+    damaged: list[str] = field(default_factory=list)
+    """Sources that could not be read to their end."""
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in (*(f"{name}s" for name in COUNTED), "reasons"):  # from JSON they come as dictionaries
+            setattr(self, name, Counter(getattr(self, name)))
+
+    def add(self, scored: Scored) -> None:
+        """Add what became of a block."""
+        self.scored += scored.scored
+        self.rejected += len(scored.rejects)
+        for name, counts in scored.counts.items():
+            getattr(self, f"{name}s").update(counts)
+        self.reasons.update(reject.reason for reject in scored.rejects)
+
+    def report(self) -> dict[str, Any]:
+        """Return the summary as it stands in ``OUT.summary.json``."""
+        rows = self.scored + self.rejected
+        rate = round(rows / self.seconds) if self.seconds else None
+        return {"rows": rows, **vars(self), "seconds": round(self.seconds, 3), "rows_per_second": rate}
 
 
-def score_dump(  # noqa: PLR0913 - one argument for each choice that the command line offers
+@dataclass(frozen=True)
+class Progress:
+    """How far a job has come: rows so far, and bytes read of all bytes (0 where nobody knows)."""
+
+    rows: int
+    done: int
+    total: int
+    seconds: float
+
+
+def _silent(_: Any) -> None:
+    pass
+
+
+def score_dump(  # noqa: PLR0913 - one argument for each choice
     scanner: Scanner,
     sources: Sequence[str],
     target: str,
+    options: Options | None = None,
     *,
-    text: str | None = None,
-    format: str | None = None,  # noqa: A002 - the option's name
-    proba: bool = False,
+    workers: int = 1,
+    resume: bool = False,
     force: bool = False,
+    notify: Callable[[str], None] = _silent,
+    progress: Callable[[Progress], None] = _silent,
 ) -> Summary:
     """Score dumps row by row into ``target``.
 
-    The output appears under its name when it is whole. Rows that cannot be read, or have no text, go to
-    ``TARGET.rejects.jsonl`` (to standard error where the target is ``-``).
+    The output appears under its name when it is whole. Beside it stand ``TARGET.summary.json``,
+    ``TARGET.rejects.jsonl`` with the rows that could not be scored, if there are any (on standard error where the
+    target is ``-``), and ``TARGET.conversations.jsonl`` if conversations are asked for.
 
     Args:
         scanner: what scores.
-        sources: files, or ``-`` for standard input. They must be of one format, CSV files of one header.
+        sources: files, folders, patterns, or ``-`` for standard input.
         target: a file, or ``-`` for standard output.
-        text: the column with the text; found by its name without it.
-        format: ``"jsonl"``, ``"csv"`` or ``"lines"``; found by name and content without it.
-        proba: add one column a label, scheme and target group with its probability.
-        force: replace a target that exists.
+        options: what decides how the output looks.
+        workers: processes that score; the output does not depend on it.
+        resume: go on with a job that was ended before its time.
+        force: replace a target that exists, whole or half-made.
+        notify: is called with remarks for the user.
+        progress: is called some times a second.
 
     Raises:
-        DumpError: if a source cannot be read or has no text column, or the target exists or is one of the sources.
+        DumpError: if a source cannot be read or has no text column, if the target exists or is one of the sources,
+            or if a job cannot go on. What it wrote so far stays where it was begun and can be gone on with.
 
     """
-    summary = Summary()
-    names = [f"fraud_p_{name}" for name in scanner.names]
-    ours = frozenset([*COLUMNS, *names])
+    options = options or Options()
+    if options.max_message < SMALLEST_LIMIT:
+        raise DumpError(f"--max-message must be at least {SMALLEST_LIMIT} bytes")
+    if workers < 1:
+        raise DumpError("--workers must be at least 1")
+    job = _Job(scanner, expand(sources), target, options, notify)
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(_open_target(target, sources, force=force))
-        rejects = stack.enter_context(_Rejects(target))
-        writer: Writer | None = None
-        first: Reader | None = None
-        for source in sources:
-            with _open_source(source) as file:
-                reader = open_reader(file, source, text, ours, format)
-                if writer is None:
-                    first, writer = reader, open_writer(out, target, reader, scanner.names, proba=proba)
-                elif type(reader) is not type(first) or getattr(reader, "header", 0) != getattr(first, "header", 0):
-                    raise DumpError(f"{source} lacks the format or columns of {sources[0]}: score it on its own")
-                for group in _groups(reader):
-                    records = [row for row in group if isinstance(row, Record)]
-                    for row in group:
-                        if isinstance(row, Reject):
-                            rejects.write(source, row)
-                            summary.reasons[row.reason] += 1
-                    found = scanner.decide([record.text for record in records])
-                    writer.write(records, found)
-                    summary.scored += len(records)
-                    summary.rejected += len(group) - len(records)
-                    summary.labels.update(found.label)
-                    summary.verdicts.update(found.verdict)
-    return summary
+        job.open(stack, resume=resume, force=force)
+        if not job.finished:
+            job.run(workers, progress)
+        job.finish()
+    return job.summary
 
 
-def _groups(reader: Reader) -> Iterator[list[Record | Reject]]:
-    rows = iter(reader)
-    return iter(lambda: list(itertools.islice(rows, GROUP)), [])
+class _Job:
+    """One run of `score_dump`."""
+
+    def __init__(
+        self, scanner: Scanner, sources: list[str], target: str, options: Options, notify: Callable[[str], None]
+    ) -> None:
+        self.scanner = scanner
+        self.sources = sources
+        self.names = Names(target) if target != STDIN else None
+        self.target = target
+        self.options = options
+        self.notify = notify
+        self.summary = Summary()
+        self.source = 0
+        self.place: Place | None = None
+        """Where to go on in the source; ``None`` for its beginning."""
+        self.finished = False
+        self.writer = Writer()
+        self._read = 0
+        self._total = 0
+        self._readers: list[tuple[Reader, Place]] = []
+        self._streams: dict[int, Stream] = {}
+        """Those that can be read once only."""
+
+    # opening
+
+    def open(self, stack: contextlib.ExitStack, *, resume: bool, force: bool) -> None:
+        """Prepare all sources, then open the output: new, or at the last checkpoint."""
+        identity = self._identity()
+        if self.names:
+            self._refuse(self.names, resume=resume, force=force)
+        self._prepare()
+        self._open_checkpoint(identity, resume=resume)
+        stack.callback(self.checkpoint.close)
+        state = self.checkpoint.read("state") or {}
+        if state:
+            self.summary = Summary(**state["summary"])
+            self.source, self.finished = state["source"], state["finished"]
+            self.place = Place(*state["place"]) if state["place"] else None
+        self.conversations = Conversations(self.scanner, self.checkpoint)
+        if self.finished:
+            return
+        if self.names:
+            self.out: Growing | StandardOutput = Growing(self.names.target, state.get("out", 0))
+            self.rejects: Growing | StandardOutput = Growing(self.names.rejects, state.get("rejects", 0))
+        else:
+            self.out, self.rejects = standard_output()
+        stack.callback(self.out.close)
+        stack.callback(self.rejects.close)
+        if not state:
+            self.out.write(self.writer.head())
+            self.commit(identity=identity)
+
+    def _refuse(self, names: Names, *, resume: bool, force: bool) -> None:
+        """Refuse to overwrite anything unasked."""
+        names.refuse_sources(self.sources)
+        half_made = any(path.exists() for path in names.half_made())
+        if resume and half_made and (once := [source for source in self.sources if not is_file(source)]):
+            raise DumpError(f"{once[0]} cannot be read a second time: start anew with --force")
+        if half_made and not (resume or force):
+            raise DumpError(f"{names.target} is half-made: go on with --resume, or start anew with --force")
+        if names.target.exists() and not (force or names.checkpoint.exists()):
+            raise DumpError(f"{names.target} exists: name another output, or replace it with --force")
+
+    def _open_checkpoint(self, identity: dict[str, Any], *, resume: bool) -> None:
+        names = self.names
+        if names and not (resume and names.checkpoint.exists()):
+            for path in names.half_made():
+                path.unlink(missing_ok=True)
+        self.checkpoint = Checkpoint(names.checkpoint if names else None)
+        known = self.checkpoint.read("identity")
+        if known is not None and names:
+            try:
+                _compare(known, identity, names.target)
+            except DumpError:
+                self.checkpoint.close()
+                raise
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "fraudscan": __version__,
+            "model": self.scanner.digest,
+            "options": asdict(self.options),
+            "input": [fingerprint(source) for source in self.sources],
+        }
+
+    def _prepare(self) -> None:
+        """Look into every source before anything is written; the first one decides how the output looks."""
+        options = self.options
+        names = tuple(self.scanner.names) if options.proba else ()
+        ours = frozenset([*COLUMNS, *(f"fraud_p_{name}" for name in self.scanner.names)])
+        keys = {"text": options.text, "by": options.by, "limit": options.max_message, "ours": ours}
+        for index, source in enumerate(self.sources):
+            with contextlib.ExitStack() as stack:
+                stream = Stream(source)
+                if is_file(source):
+                    stack.callback(stream.close)
+                    self._total += Path(source).stat().st_size
+                else:
+                    self._streams[index] = stream
+                reader = make_reader(stream, options.format, options.encoding, **keys)
+                if options.delimiter and isinstance(reader, CsvReader):
+                    reader.delimiter = options.delimiter
+                start = reader.prepare(stream)
+                if index == 0:
+                    first = self._first_fields(reader, stream, start) if reader.header is None else []
+                    kind: dict[str, Any] = {"names": names, "bom": options.bom, "safe": options.safe_csv}
+                    self.writer = make_writer(self.target, reader, first, **kind)
+            self.writer.check(reader)
+            if reader.encoding != "utf-8":
+                self.notify(f"{source} is read as {reader.encoding.upper()}")
+            self._readers.append((reader, start))
+
+    @staticmethod
+    def _first_fields(reader: Reader, stream: Stream, start: Place) -> list[str]:
+        """Return the fields of the rows at the start of a source, for writers that need a header."""
+        head = Head(stream.peek(start.offset + reader.limit)[start.offset if reader.seeks else 0 :])
+        for block in reader.blocks(head, start):
+            if raws := reader.batch(block).raws:
+                return list(dict.fromkeys(name for raw in raws for name in as_dict(reader, raw)))
+        return []
+
+    # running
+
+    def run(self, workers: int, progress: Callable[[Progress], None]) -> None:
+        """Score from where the last checkpoint stands."""
+        before = self.summary.seconds
+        begun = saved = time.monotonic()
+        with contextlib.closing(score_all(self.scanner, self.writer, self._tasks(), workers, self.notify)) as results:
+            for task, scored in results:
+                self._take(task, scored)
+                now = time.monotonic()
+                self.summary.seconds = before + now - begun
+                if now - saved >= SECONDS:
+                    self.commit()
+                    progress(self._progress())
+                    saved = time.monotonic()
+        self.summary.seconds = before + time.monotonic() - begun
+        self.finished = True
+        self.commit()
+        progress(self._progress())
+
+    def _progress(self) -> Progress:
+        rows = self.summary.scored + self.summary.rejected
+        return Progress(rows, self._read, self._total, self.summary.seconds)
+
+    def _tasks(self) -> Iterator[Task]:
+        first, place, finished = self.source, self.place, 0
+        for index, (reader, start) in enumerate(self._readers[first:], first):
+            with self._streams.get(index) or Stream(self.sources[index]) as stream:
+                at = place if place and index == first else start
+                if reader.seeks:
+                    stream.skip(at.offset)
+                for block in reader.blocks(stream, at):
+                    yield Task(index, reader, block)
+                    self._read = finished + stream.done()
+                finished += stream.done()
+
+    def _take(self, task: Task, scored: Scored) -> None:
+        """Write what became of a block."""
+        source, block = self.sources[task.source], task.block
+        self.out.write(scored.data)
+        for reject in scored.rejects:
+            self.rejects.write(encode_reject(source, reject))
+        self.summary.add(scored)
+        if self.options.by:
+            self.summary.without_conversation += self.conversations.add(source, scored.messages)
+        if block.fatal:
+            self.summary.damaged.append(source)
+            self.notify(f"{source} cannot be read to its end: {block.problem}")
+        self.source, self.place = task.source, block.end
+
+    def commit(self, **values: Any) -> None:
+        """Make what was written so far last."""
+        self.out.flush()
+        self.rejects.flush()
+        self.conversations.save()
+        state = {
+            "source": self.source,
+            "place": self.place,
+            "out": self.out.size,
+            "rejects": self.rejects.size,
+            "summary": vars(self.summary),
+            "finished": self.finished,
+        }
+        self.checkpoint.commit(state=state, **values)
+
+    # finishing
+
+    def finish(self) -> None:
+        """Give every file its name, the output last. A kill in between does no harm: all of it can be done again."""
+        names = self.names
+        if names is None:
+            return
+        if not self.summary.rejected:
+            part_of(names.rejects).unlink(missing_ok=True)
+            names.rejects.unlink(missing_ok=True)  # that of an earlier run
+        elif part_of(names.rejects).exists():
+            part_of(names.rejects).replace(names.rejects)
+        if self.options.by:
+            _write_whole(names.conversations, self.conversations.rows())
+        else:
+            names.conversations.unlink(missing_ok=True)
+        report = {**self.summary.report(), "sources": self.sources, "model": self.scanner.digest}
+        text = json.dumps({**report, "fraudscan": __version__}, ensure_ascii=False, indent=1) + "\n"
+        _write_whole(names.summary, [text.encode("utf-8", "backslashreplace")])
+        part = part_of(names.target)
+        if part.exists() and self.writer.name == "parquet":
+            assemble(part, part_of(part))
+            part_of(part).replace(names.target)
+            part.unlink()
+        elif part.exists():
+            part.replace(names.target)
+        self.checkpoint.close()
+        for path in names.half_made():
+            path.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def _open_source(source: str) -> Iterator[BufferedReader]:
-    if source == "-":
-        yield cast("BufferedReader", sys.stdin.buffer)
-        return
-    try:
-        file = Path(source).open("rb")  # noqa: SIM115 - closed below; errors of reading are not ours
-    except OSError as error:
-        raise DumpError(f"{source} cannot be read: {error.strerror}") from None
-    with file:
-        yield file
+def _write_whole(path: Path, parts: Iterable[bytes]) -> None:
+    part = part_of(path)
+    with part.open("wb") as file:
+        file.writelines(parts)
+    part.replace(path)
 
 
-@contextlib.contextmanager
-def _open_target(target: str, sources: Sequence[str], *, force: bool) -> Iterator[BinaryIO]:
-    if target == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    path = Path(target)
-    for source in sources:
-        if path.exists() and source != "-" and Path(source).exists() and path.samefile(source):
-            raise DumpError(f"{target} is also the input: name another output")
-    if path.exists() and not force:
-        raise DumpError(f"{target} exists: name another output, or replace it with --force")
-    part = path.with_name(path.name + ".part")
-    try:
-        file = part.open("wb")
-    except OSError as error:
-        raise DumpError(f"{target} cannot be written: {error.strerror}") from None
-    try:
-        with file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:
+    """Refuse to go on with a job that was another one.
 
+    Raises:
+        DumpError: if so; it says what differs.
 
-class _Rejects:
-    """Writes rejected rows; makes no file as long as there are none."""
-
-    def __init__(self, target: str) -> None:
-        self._path = None if target == "-" else Path(target + ".rejects.jsonl")
-        self._file: Any = None
-
-    def __enter__(self) -> Self:
-        if self._path:
-            self._path.unlink(missing_ok=True)  # that of an earlier run
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file and self._path:
-            self._file.close()
-
-    def write(self, source: str, row: Reject) -> None:
-        if self._file is None:
-            self._file = self._path.open("w", encoding="utf-8", errors="backslashreplace") if self._path else sys.stderr
-        self._file.write(json.dumps({"source": source, **row._asdict()}, ensure_ascii=False) + "\n")
+    """
+    for name, value in now.items():
+        if known[name] != json.loads(json.dumps(value)):
+            differ = (
+                [f"--{key.replace('_', '-')}" for key in value if known[name].get(key) != value[key]]
+                if (name == "options")
+                else []
+            )
+            what = {"input": "the input has changed", "model": "the model is another one"}.get(name, "")
+            what = what or (f"{', '.join(differ)} differ" if differ else f"{name} is another version")
+            raise DumpError(f"{target} cannot be gone on with: {what}. Start anew with --force")

@@ -1,200 +1,450 @@
-"""Readers: a file in, its rows out one by one, those that cannot be read included.
+"""Readers of formats by line: JSON lines, CSV, plain lines; and what all readers share.
 
-JSON lines are kept as the bytes they came as, so that whatever a row holds beside
-its text comes out unchanged.
+A reader has two halves. `blocks` cuts a stream into blocks of whole rows, in the process
+that reads; `batch` makes a block's rows, wherever the scoring is done. It holds no file
+and can be pickled. Where blocks end depends on the place where the first one begins and
+on nothing else, so a job that goes on at the end of any block comes to the same ones.
+
+JSON lines are kept as the bytes they came as, so that whatever a row holds beside its
+text comes out unchanged.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import io
 import itertools
 import json
-import sys
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fraudscan.dump.encodings import bom_size, cut_lines, last_line_end, line_end
+from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, find_text_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["FORMATS", "CsvReader", "DumpError", "JsonLinesReader", "LinesReader", "Record", "Reject", "open_reader"]
+    from fraudscan.dump.sources import Stream
 
-TEXT_COLUMNS = (
-    "text",
-    "message",
-    "content",
-    "body",
-    "msg",
-    "sms",
-    "短信内容",
-    "消息内容",
-    "内容",
-    "短信",
-    "消息",
-    "正文",
-    "文本",
-)
-"""Where the text is looked for, in this order, whatever the case."""
+try:
+    from orjson import loads
+except ImportError:
+
+    def loads(raw: bytes) -> Any:  # type: ignore[misc]
+        """Parse JSON as strictly as orjson: UTF-8 alone."""
+        return json.loads(raw.decode())
 
 
-class DumpError(Exception):
-    """A dump cannot be scored; the message says why and what to do."""
+__all__ = ["BLOCK", "CsvReader", "JsonLinesReader", "Lines", "LinesReader", "Reader"]
 
+BLOCK = 1 << 20
+"""Bytes of a block: some thousand rows, enough to score them at full speed, and small against a process's memory."""
 
-class Record(NamedTuple):
-    """A row with a text. ``raw`` is what the writer needs to give the row back."""
+BRACE, CLOSING_BRACE = b"{}"
 
-    text: str
-    raw: Any
+SHOWN = 1000
+"""Bytes kept of a row that is longer than a row may be."""
 
+DEPTH = 200
+"""How deep JSON may be nested: well within Python's stack, whose limit would otherwise decide."""
 
-class Reject(NamedTuple):
-    """A row that cannot be scored, and why."""
-
-    line: int
-    reason: str
-    raw: str
-
-
-def find_text_column(columns: Sequence[str], named: str | None, source: str) -> str:
-    """Return the column that holds the text; `DumpError` if there is none."""
-    found = f"{source} has the columns: {', '.join(columns) or '(none)'}"
-    if named is not None:
-        if named in columns:
-            return named
-        raise DumpError(f"no column is called {named!r}; {found}")
-    for name in TEXT_COLUMNS:
-        for column in columns:
-            if column.strip().casefold() == name:
-                return column
-    raise DumpError(f"no column looks like the text; {found}. Name it with --text COLUMN")
+DELIMITERS = ",;\t|^~\x01"
 
 
 @dataclass
-class JsonLinesReader:
-    """One JSON object a line. ``raw`` is the line, or the row's remaining fields where it had our columns already."""
+class Reader:
+    """A source as rows.
 
-    name: ClassVar[str] = "jsonl"
-    file: BinaryIO
-    source: str
-    text: str | None
-    columns: frozenset[str] = frozenset()
-    _found: bool = field(default=False, init=False)
-
-    def __iter__(self) -> Iterator[Record | Reject]:
-        """Yield the rows in order."""
-        for line, data in enumerate(self.file, 1):
-            raw = data.strip()
-            if raw:
-                yield self._row(line, raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw)
-
-    def _row(self, line: int, raw: bytes) -> Record | Reject:
-        try:
-            row = json.loads(raw.decode())  # decoded here, since json would guess at UTF-16 and let surrogates pass
-        except UnicodeDecodeError:
-            return Reject(line, "not UTF-8", raw.decode("utf-8", "backslashreplace"))
-        except (ValueError, RecursionError):
-            return Reject(line, "not JSON", raw.decode())
-        if not isinstance(row, dict):
-            return Reject(line, "not a JSON object", raw.decode())
-        if not self._found:
-            self.text = find_text_column(list(row), self.text, self.source)
-            self._found = True
-        text = row.get(self.text)
-        if not isinstance(text, str):
-            reason = f"{self.text!r} is missing" if text is None else f"{self.text!r} is not a text"
-            return Reject(line, reason, raw.decode())
-        if self.columns.isdisjoint(row):
-            return Record(text, raw)
-        rest = {key: value for key, value in row.items() if key not in self.columns}
-        return Record(text, json.dumps(rest, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-
-
-@dataclass
-class CsvReader:
-    """Delimited values with a header. ``raw`` is the list of the row's fields."""
-
-    name: ClassVar[str] = "csv"
-    file: BinaryIO
-    source: str
-    text: str | None
-    columns: frozenset[str] = frozenset()
-
-    def __post_init__(self) -> None:
-        csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-        self._lines = io.TextIOWrapper(self.file, "utf-8-sig", errors="surrogateescape", newline="")
-        first = self._lines.readline()
-        self.delimiter = max(",;\t|", key=first.count)
-        # the header may hold quoted line breaks: let the csv module read it
-        self._rows = csv.reader(itertools.chain([first], self._lines), delimiter=self.delimiter)
-        self.header = next(self._rows, [])
-        at = self.header.index(find_text_column(self.header, self.text, self.source))
-        self.kept = [i for i, name in enumerate(self.header) if name not in self.columns]
-        self._at = at
-
-    def __iter__(self) -> Iterator[Record | Reject]:
-        """Yield the rows in order; ``line`` is that of the row's end."""
-        while True:
-            try:
-                row = next(self._rows, None)
-            except csv.Error as error:
-                yield Reject(self._rows.line_num, f"not CSV: {error}", "")
-                continue
-            if row is None:
-                return
-            if row:
-                yield self._row(self._rows.line_num, row)
-
-    def _row(self, line: int, row: list[str]) -> Record | Reject:
-        if len(row) != len(self.header):
-            reason = f"{len(row)} fields where the header has {len(self.header)}"
-            return Reject(line, reason, json.dumps(row, ensure_ascii=True))
-        try:
-            "".join(row).encode()
-        except UnicodeEncodeError:
-            return Reject(line, "not UTF-8", json.dumps(row, ensure_ascii=True))
-        return Record(row[self._at], row if len(self.kept) == len(row) else [row[i] for i in self.kept])
-
-
-@dataclass
-class LinesReader:
-    """One message a line. ``raw`` is the message."""
-
-    name: ClassVar[str] = "lines"
-    file: BinaryIO
-    source: str
-    text: str | None = None
-    columns: frozenset[str] = frozenset()
-
-    def __iter__(self) -> Iterator[Record | Reject]:
-        """Yield the lines in order, empty ones left out."""
-        for line, data in enumerate(self.file, 1):
-            raw = data.rstrip(b"\r\n")
-            try:
-                text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
-            except UnicodeDecodeError:
-                yield Reject(line, "not UTF-8", raw.decode("utf-8", "backslashreplace"))
-            else:
-                if text.strip():
-                    yield Record(text, text)
-
-
-Reader = JsonLinesReader | CsvReader | LinesReader
-FORMATS: dict[str, type[Reader]] = {reader.name: reader for reader in (JsonLinesReader, CsvReader, LinesReader)}
-ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "csv", ".txt": "lines"}
-
-
-def open_reader(
-    file: io.BufferedReader, source: str, text: str | None, columns: frozenset[str], name: str | None = None
-) -> Reader:
-    """Return the reader for ``file``: by format ``name``, by the source's ending, or by the first bytes.
-
-    Raises:
-        DumpError: if the dump has no text column.
+    Args:
+        source: its name.
+        encoding: as `encodings.detect` names it.
+        text: the column that holds the text; found by its name without it.
+        by: the column that names a row's conversation, if the job asks for conversations.
+        limit: bytes that a row may have.
+        ours: the columns that we add; those of an earlier run are replaced.
+        header: the columns, of formats that have the same in every row; `prepare` finds them.
 
     """
-    if name is None:
-        name = next((name for ending, name in ENDINGS.items() if source.lower().endswith(ending)), None)
-    if name is None:
-        name = "jsonl" if file.peek(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else "lines"
-    return FORMATS[name](file, source, text, columns)
+
+    name: ClassVar[str]
+    seeks: ClassVar[bool] = True
+    """Whether `blocks` wants the stream at ``start``, not at its beginning."""
+
+    source: str
+    encoding: str
+    text: str | None = None
+    by: str | None = None
+    limit: int = 1 << 20
+    ours: frozenset[str] = frozenset()
+    header: list[str] | None = None
+
+    def find(self, columns: list[str]) -> None:
+        """Find the text and the conversation among the columns.
+
+        Raises:
+            DumpError: if they are not there.
+
+        """
+        self.text = find_text_column(columns, self.text, self.source)
+        if self.by is not None:
+            find_text_column(columns, self.by, self.source)
+
+    @property
+    def columns(self) -> list[str]:
+        """The header; empty for formats without one."""
+        return self.header or []
+
+    @property
+    def kept(self) -> list[int]:
+        """The indices of the columns that are not ours."""
+        return [i for i, name in enumerate(self.columns) if name not in self.ours]
+
+    def prepare(self, stream: Stream) -> Place:
+        """Look at the start of the source, find the columns, and return where the rows begin.
+
+        Raises:
+            DumpError: if the columns that were named, or a text column, are not among them.
+
+        """
+        return Place(bom_size(stream.peek(4)), 1)
+
+    def blocks(self, stream: Stream, start: Place) -> Iterator[Block]:
+        """Yield the blocks of whole rows from ``start`` on, where the stream stands."""
+        size = min(BLOCK, self.limit)
+        held, at = b"", start
+        while True:
+            held += stream.read(size - len(held))
+            final = len(held) < size
+            if end := self.cut(held, final=final and not stream.damage):
+                block = self._block(at, held[:end])
+            elif not final and size < self.limit:
+                size = self.limit  # the first row is longer than a block
+                continue
+            elif not held and not stream.damage:
+                return
+            elif final and stream.damage:
+                block = self._block(at, held, stream.damage)._replace(fatal=True)
+            else:
+                block = self._cut_off(stream, at, held, final=final)
+            yield block
+            if block.fatal:
+                return
+            held = held[block.end.offset - at.offset :]
+            at, size = block.end, min(BLOCK, self.limit)
+
+    def _cut_off(self, stream: Stream, at: Place, held: bytes, *, final: bool) -> Block:
+        """Return the first line of ``held`` as a block that cannot be read: the row that it begins does not end."""
+        end = line_end(held, self.encoding)
+        if end or final:
+            return self._block(at, held[: end or len(held)], "a record that begins here does not end")
+        skipped = len(held)
+        while data := stream.peek(1 << 16):
+            end = line_end(data, self.encoding)
+            stream.skip(end or len(data))
+            skipped += end or len(data)
+            if end:
+                break
+        return Block(at, Place(at.offset + skipped, at.line + 1), held[:SHOWN], "longer than --max-message")
+
+    def cut(self, held: bytes, *, final: bool) -> int:
+        """Return how many bytes of ``held`` are whole rows; ``final`` says that nothing follows."""
+        return len(held) if final else last_line_end(held, self.encoding)
+
+    def batch(self, block: Block) -> Batch:
+        """Return the rows of a block."""
+        batch = Batch()
+        if block.problem:
+            raw = block.data.decode(self.encoding, "backslashreplace").rstrip("\r\n")
+            batch.rejects.append(Reject(block.start.line, block.start.offset, block.problem, raw))
+        else:
+            self.fill(batch, block)
+        return batch
+
+    def fill(self, batch: Batch, block: Block) -> None:
+        """Add the rows of a block without a problem."""
+        raise NotImplementedError
+
+    def _block(self, at: Place, data: bytes, problem: str = "") -> Block:
+        return Block(at, Place(at.offset + len(data), at.line + self._lines(data)), data, problem)
+
+    def _lines(self, data: bytes) -> int:
+        return len(cut_lines(data, self.encoding)) - 1 if self.encoding.startswith("utf-16") else data.count(b"\n")
+
+    @property
+    def not_encoded(self) -> str:
+        """The reason to reject bytes that cannot be decoded."""
+        return f"not {self.encoding.upper()}"
+
+
+class Lines:
+    """The lines of a block."""
+
+    def __init__(self, block: Block, encoding: str) -> None:
+        self._start = block.start
+        self._encoding = encoding
+        self.raw = cut_lines(block.data, encoding)
+        if not self.raw[-1]:
+            self.raw.pop()
+
+    @cached_property
+    def _offsets(self) -> list[int]:
+        feed = len("\n".encode(self._encoding))
+        return list(itertools.accumulate((len(line) + feed for line in self.raw), initial=self._start.offset))
+
+    def reject(self, first: int, last: int, reason: str) -> Reject:
+        """Return the reject for the lines from ``first`` to before ``last``."""
+        data = "\n".encode(self._encoding).join(self.raw[first:last])
+        raw = data.decode(self._encoding, "backslashreplace").strip("\r\n")
+        return Reject(self._start.line + first, self._offsets[first], reason, raw)
+
+
+@dataclass
+class JsonLinesReader(Reader):
+    """One JSON object a line."""
+
+    name: ClassVar[str] = "jsonl"
+
+    def prepare(self, stream: Stream) -> Place:
+        """Find the text column in the first row that can be read."""
+        start = super().prepare(stream)
+        for line in cut_lines(stream.peek(min(BLOCK, self.limit))[start.offset :], self.encoding):
+            row, _ = self.parse(self._utf8(line) or b"")
+            if isinstance(row, dict):
+                self.find(list(row))
+                break
+        return start
+
+    def _utf8(self, line: bytes) -> bytes | None:
+        """Return the line in UTF-8, without white space around it; ``None`` if it cannot be decoded."""
+        try:
+            text = line.decode(self.encoding)  # json would guess at UTF-16 and let surrogates pass
+        except UnicodeDecodeError:
+            return None
+        return text.strip(" \t\r\n\v\f\ufeff").encode()
+
+    @staticmethod
+    def parse(raw: bytes) -> tuple[Any, str]:
+        """Return the object that JSON in UTF-8 holds, or ``None`` and what is wrong with it."""
+        try:
+            row = loads(raw)
+        except ValueError:  # orjson refuses some that Python takes: NaN, halves of surrogate pairs
+            try:
+                row = json.loads(raw.decode())
+            except UnicodeDecodeError:
+                return None, "not UTF-8"
+            except RecursionError:
+                return None, "nested too deeply"
+            except ValueError:
+                return None, "not JSON"
+        except RecursionError:
+            return None, "nested too deeply"
+        if not isinstance(row, dict):
+            return None, "not a JSON object"
+        return (None, "nested too deeply") if too_deep(raw, row) else (row, "")
+
+    def fill(self, batch: Batch, block: Block) -> None:
+        """Add the rows: most of them by the short way, the rest by `_row`, which says the same of any row."""
+        lines = Lines(block, self.encoding)
+        column, by, ours = self.text, self.by, self.ours
+        texts, raws = batch.texts, batch.raws
+        short = self.encoding == "utf-8" and by is None
+        for number, raw in enumerate(lines.raw):
+            if short:
+                try:
+                    row = loads(raw)
+                    text = row[column]
+                except (ValueError, TypeError, KeyError, RecursionError):
+                    text = None
+                if (
+                    type(text) is str
+                    and raw[0] == BRACE
+                    and raw[-1] == CLOSING_BRACE
+                    and ours.isdisjoint(row)
+                    and (len(raw) < 2 * DEPTH or not too_deep(raw, row))
+                ):
+                    texts.append(text)
+                    raws.append(raw)
+                    continue
+            if reason := self._row(batch, raw, block.start.line + number):
+                batch.rejects.append(lines.reject(number, number + 1, reason))
+
+    def _row(self, batch: Batch, line: bytes, number: int) -> str:
+        """Add one row, or return what is wrong with it. A blank line is no row."""
+        raw = self._utf8(line)
+        if raw is None:
+            return self.not_encoded
+        if not raw:
+            return ""
+        row, problem = self.parse(raw)
+        return problem or self.add(batch, row, raw, number)
+
+    def add(self, batch: Batch, row: dict[str, Any], raw: bytes, number: int) -> str:
+        """Add a parsed row, ``raw`` in one line, or return what is wrong with it."""
+        column = self.text
+        if column is None:  # the start of the source had no row that could be read
+            try:
+                column = find_text_column(list(row), None, self.source)
+            except DumpError:
+                return "no column looks like the text"
+        text = row.get(column)
+        if not isinstance(text, str):
+            return f"{column!r} is missing" if text is None else f"{column!r} is not a text"
+        by = self.by or ""
+        key = row.get(by) if by else None
+        known = not self.ours.isdisjoint(row)
+        if known or (key is not None and not isinstance(key, str)):
+            row = json.loads(raw)  # orjson has no large integers
+            key = row.get(by) if by else None
+        if known:
+            raw = dump_json({name: value for name, value in row.items() if name not in self.ours})
+        batch.texts.append(text)
+        batch.raws.append(raw)
+        if by:
+            batch.keys.append(key_of(key))
+            batch.lines.append(number)
+        return ""
+
+
+def dump_json(row: Any) -> bytes:
+    """Return a row as JSON in one line of UTF-8."""
+    try:
+        return json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return json.dumps(row).encode()
+
+
+def key_of(value: Any) -> str | None:
+    """Return the name of a conversation: the value itself if it is a text."""
+    if value is None or isinstance(value, str):
+        return value or None
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _brackets(raw: bytes) -> int:
+    return raw.count(b"{") + raw.count(b"[")
+
+
+def too_deep(raw: bytes, row: Any) -> bool:
+    """Return whether JSON is nested deeper than `DEPTH`; looks closer only where it has brackets enough."""
+    if _brackets(raw) <= DEPTH:
+        return False
+    level = [row]
+    for _ in range(DEPTH):
+        values = [value.values() if isinstance(value, dict) else value for value in level]
+        level = [item for value in values for item in value if isinstance(item, (dict, list))]
+    return bool(level)
+
+
+@dataclass
+class CsvReader(Reader):
+    """Delimited values with a header, quoted as RFC 4180 says; the csv module decides where records end."""
+
+    name: ClassVar[str] = "csv"
+    delimiter: str = ""
+
+    def prepare(self, stream: Stream) -> Place:
+        """Read the header; without a delimiter take the commonest candidate of its first line."""
+        start = super().prepare(stream)
+        head = stream.peek(self.limit)[start.offset :]
+        first = head[: line_end(head, self.encoding) or len(head)].decode(self.encoding, "replace")
+        self.delimiter = self.delimiter or max(DELIMITERS, key=first.count)
+        lines = cut_lines(head, self.encoding)
+        rows = self._rows(lines)
+        try:
+            self.header = next(rows, [])
+        except csv.Error as error:
+            raise DumpError(f"{self.source} has no header that can be read: {error}") from None
+        if len(head) == self.limit and rows.line_num == len(lines):
+            raise DumpError(f"{self.source} has a header longer than --max-message")
+        self.find(self.header)
+        size = self._size(lines[: rows.line_num])
+        return Place(start.offset + min(size, len(head)), 1 + rows.line_num)
+
+    def _rows(self, lines: Iterable[bytes]) -> Any:
+        csv.field_size_limit(max(self.limit, csv.field_size_limit()))
+        texts = (line.decode(self.encoding, "replace") + "\n" for line in lines)
+        return csv.reader(texts, delimiter=self.delimiter)
+
+    def _size(self, lines: Sequence[bytes]) -> int:
+        return sum(map(len, lines)) + len(lines) * len("\n".encode(self.encoding))
+
+    def cut(self, held: bytes, *, final: bool) -> int:
+        """Cut after the last record that ends, which is at a line feed outside quotes."""
+        whole = held if final else held[: last_line_end(held, self.encoding)]
+        if b'"' not in whole:
+            return len(whole)
+        lines = cut_lines(whole, self.encoding)
+        if not lines[-1]:
+            lines.pop()
+        rows = self._rows([*lines, b""])  # one line more: a last record with an open quote takes it too
+        begin = end = 0
+        while end <= len(lines):
+            begin = end
+            with contextlib.suppress(csv.Error):
+                next(rows)
+            end = rows.line_num
+        return len(whole) if begin == len(lines) else self._size(lines[:begin])
+
+    def fill(self, batch: Batch, block: Block) -> None:
+        """Add the records, empty lines left out."""
+        lines = Lines(block, self.encoding)
+        clean = _decodes(block.data, self.encoding)
+        bad = [] if clean else [not _decodes(line, self.encoding) for line in lines.raw]
+        at, width, kept = self.columns.index(self.text or ""), len(self.columns), self.kept
+        key = self.columns.index(self.by) if self.by is not None else None
+        rows = self._rows(lines.raw)
+        end = 0
+        while end < len(lines.raw):
+            begin = end
+            try:
+                row = next(rows)
+            except csv.Error as error:
+                row, problem = [], f"not CSV: {error}"
+            else:
+                problem = "" if len(row) == width or not row else f"{len(row)} fields where the header has {width}"
+            end = rows.line_num
+            if bad and any(bad[begin:end]):
+                problem = self.not_encoded
+            if problem:
+                batch.rejects.append(lines.reject(begin, end, problem))
+            elif row:
+                batch.texts.append(row[at])
+                batch.raws.append(row if len(kept) == width else [row[i] for i in kept])
+                if key is not None:
+                    batch.keys.append(row[key] or None)
+                    batch.lines.append(block.start.line + begin)
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@dataclass
+class LinesReader(Reader):
+    """One message a line."""
+
+    name: ClassVar[str] = "lines"
+
+    def prepare(self, stream: Stream) -> Place:
+        """Call the lines a column."""
+        self.header = ["text"]
+        self.find(self.header)
+        return super().prepare(stream)
+
+    def fill(self, batch: Batch, block: Block) -> None:
+        """Add the lines, blank ones left out."""
+        lines = Lines(block, self.encoding)
+        for number, line in enumerate(lines.raw):
+            try:
+                text = line.decode(self.encoding).rstrip("\r")
+            except UnicodeDecodeError:
+                batch.rejects.append(lines.reject(number, number + 1, self.not_encoded))
+                continue
+            if text.strip():
+                batch.texts.append(text)
+                batch.raws.append([text])

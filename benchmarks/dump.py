@@ -1,0 +1,141 @@
+"""What ``fraudscan score`` costs, file to file.
+
+``python benchmarks/dump.py`` measures JSON lines against a loop that only reads and writes the same rows with orjson,
+and two workers against one; ``--rows 10000000 --memory`` follows the memory of the process tree. Rows are SMS of 45 to
+90 characters out of the corpus, with id, time and sender. All contenders run as processes of their own;
+processor time counts what they and their children use, and is what to compare on a machine that does other things too.
+"""
+
+import argparse
+import json
+import os
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from fraudscan.corpus import read_corpus
+
+HERE = Path(__file__).resolve().parent
+
+LOOP = """
+import sys, orjson
+with open(sys.argv[1], "rb") as source, open(sys.argv[2], "wb") as target:
+    for line in source:
+        target.write(orjson.dumps(orjson.loads(line)) + b"\\n")
+"""
+
+LOOP_WITH_COLUMNS = """
+import sys, orjson
+with open(sys.argv[1], "rb") as source, open(sys.argv[2], "wb") as target:
+    for line in source:
+        row = orjson.loads(line)
+        row["fraud_label"], row["fraud_scheme"], row["fraud_labels"] = "legitimate", None, ["legitimate"]
+        row["fraud_score"], row["fraud_verdict"], row["fraud_targets"] = 0.012345, "clear", []
+        target.write(orjson.dumps(row) + b"\\n")
+"""
+
+
+def write_dump(path: Path, rows: int) -> None:
+    """Write rows with texts of the corpus that are as long as an SMS, one in ten of them fraud; few rows are broken."""
+    corpus = read_corpus([HERE.parent / "corpus"])
+    texts = [
+        [row.text for row in corpus if bool(row.labels) == fraud and 45 <= len(row.text) <= 90] for fraud in (0, 1)
+    ]
+    rng = random.Random(0)  # noqa: S311 - a benchmark
+    with path.open("w", encoding="utf-8") as file:
+        for i in range(rows):
+            text = rng.choice(texts[rng.random() < 0.1])
+            row = {"id": i, "time": "2026-09-01 07:21:33", "sender": f"1069{i % 10**8:08}", "text": text}
+            file.write((json.dumps(row, ensure_ascii=False) if i % 10_000 else "{") + "\n")
+
+
+def command(name: str, source: Path, target: Path) -> list[str]:
+    """Return a contender's command line."""
+    if name.startswith("loop"):
+        return [sys.executable, "-c", LOOP if name == "loop" else LOOP_WITH_COLUMNS, str(source), str(target)]
+    workers = name.split(maxsplit=1)[0]
+    score = [sys.executable, "-m", "fraudscan", "score", str(source), "-o", str(target), "--force", "--quiet"]
+    return [*score, "--workers", workers]
+
+
+def measure(arguments: list[str]) -> tuple[float, float]:
+    """Return wall and processor seconds of a command."""
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(arguments, check=True)
+    wall, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def speed(rows: int, rounds: int, folder: Path) -> None:
+    """Print medians and the two ratios that the project asks for."""
+    source, clean = folder / "dump.jsonl", folder / "clean.jsonl"
+    write_dump(source, rows)
+    with source.open("rb") as file, clean.open("wb") as target:  # the loop does not survive a broken row
+        target.writelines(line for line in file if line != b"{\n")
+    names = ["loop", "loop with our columns", "1 worker", "2 workers"]
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in names:
+            found[name].append(measure(command(name, clean, folder / "out.jsonl")))
+    start = [measure(command("1 worker", HERE.parent / "examples" / "messages.jsonl", folder / "o")) for _ in range(3)]
+    wall, processor = ({n: statistics.median(t[i] for t in times) for n, times in found.items()} for i in (0, 1))
+    for name in names:
+        print(f"{name:22} {rows / wall[name]:10,.0f} rows/s {processor[name] / rows * 1e6:7.2f} µs of processor a row")
+    print(f"of which to start: {statistics.median(t[1] for t in start):.2f} s of processor")
+    for name in names[:2]:
+        print(f"one worker reaches {processor[name] / processor['1 worker']:.0%} of the {name}'s rate (processor time)")
+    print(f"two workers: {wall['1 worker'] / wall['2 workers']:.2f} times one worker (wall time)")
+    print(f"two workers need {processor['2 workers'] / processor['1 worker']:.2f} times the processor time of one")
+
+
+def tree(process: int) -> list[int]:
+    """Return a process and all its descendants."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [process, *(found for child in children for found in tree(int(child)))]
+
+
+def memory(rows: int, workers: int, folder: Path) -> None:
+    """Follow the memory of a large job: the sum over its processes, shared pages counted once each time."""
+    source = folder / "dump.jsonl"
+    write_dump(source, rows)
+    print(f"{rows:,} rows, {source.stat().st_size / 1e9:.2f} GB", flush=True)
+    process = subprocess.Popen(command(f"{workers} workers", source, folder / "out.jsonl"))
+    page, begun, samples = os.sysconf("SC_PAGE_SIZE"), time.monotonic(), []
+    while process.poll() is None:
+        try:
+            pages = sum(int(Path(f"/proc/{one}/statm").read_text().split()[1]) for one in tree(process.pid))
+        except (OSError, IndexError):  # one has just ended
+            continue
+        samples.append((time.monotonic() - begun, pages * page / 2**20))
+        time.sleep(0.5)
+    seconds = time.monotonic() - begun
+    print(f"{workers} workers: status {process.returncode}, {rows / seconds:,.0f} rows/s, {seconds:.0f} s")
+    print(f"peak {max(size for _, size in samples):.0f} MiB")
+    for name, part in (("first minute", (0, 60)), ("rest", (60, 1e9))):
+        sizes = [size for moment, size in samples if part[0] <= moment < part[1]]
+        if sizes:
+            print(f"{name}: {min(sizes):.0f} to {max(sizes):.0f} MiB, median {statistics.median(sizes):.0f}")
+
+
+def main() -> None:
+    """Measure speed, or memory."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--memory", action="store_true")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.memory:
+            memory(arguments.rows, arguments.workers, Path(folder))
+        else:
+            speed(arguments.rows, arguments.rounds, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,293 @@
+"""Readers of chat exports: Telegram Desktop, Android's SMS Backup & Restore, WhatsApp.
+
+They give the columns ``conversation``, ``sender``, ``time`` and ``text`` before their own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, ClassVar
+from xml.parsers import expat
+
+from fraudscan.dump.documents import STEP, Broken, DocumentReader, Element, JsonArrayReader
+from fraudscan.dump.encodings import cut_lines
+from fraudscan.dump.readers import DEPTH, JsonLinesReader, Lines, Reader, dump_json
+from fraudscan.dump.rows import Batch, Block, Place, Reject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fraudscan.dump.documents import Frame
+    from fraudscan.dump.sources import Stream
+
+__all__ = ["SmsXmlReader", "TelegramReader", "WhatsAppReader"]
+
+CHAT_COLUMNS = ["conversation", "sender", "time", "text"]
+
+
+def _json_text(token: bytes) -> str:
+    """Return a scalar of JSON as a text."""
+    try:
+        value = json.loads(token.decode())
+    except ValueError:
+        return ""
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+@dataclass
+class TelegramReader(JsonArrayReader):
+    """Telegram Desktop's ``result.json``: of one chat, or of all."""
+
+    name: ClassVar[str] = "telegram"
+
+    def prepare(self, stream: Stream) -> Place:  # noqa: ARG002 - all exports have the same columns
+        """Say which columns there are."""
+        self.find([*CHAT_COLUMNS, "conversation_name", "id", "type", "from_id"])
+        return Place(0, 1)
+
+    def wanted(self, stack: list[Frame], token: bytes) -> bool:  # noqa: ARG002
+        """Rows are in the arrays that are called ``messages``."""
+        return bool(stack) and stack[-1].kind == b"[" and stack[-1].name == b'"messages"'
+
+    def context(self, stack: list[Frame]) -> tuple[str, ...]:
+        """Return the chat's number and name, which stand before its messages."""
+        fields = stack[-2].fields if len(stack) > 1 else {}
+        return tuple(_json_text(fields.get(key, b'""')) for key in (b'"id"', b'"name"'))
+
+    def row(self, batch: Batch, row: dict[str, Any], raw: bytes, element: Element) -> str:  # noqa: ARG002
+        """Add a message; its text may be a list of plain and marked parts."""
+        if row.get("type", "message") != "message":
+            return "a notice by Telegram itself"
+        parts = row.get("text")
+        parts = parts if isinstance(parts, list) else [parts]
+        texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+        text = "".join(part for part in texts if isinstance(part, str))
+        if not text and not any(isinstance(part, str) for part in texts):
+            return "'text' is missing"
+        chat, name = element.context or ("", "")
+        ours = {"conversation": chat or name, "sender": row.get("from"), "time": row.get("date"), "text": text}
+        row = {**ours, "conversation_name": name, **{key: value for key, value in row.items() if key not in ours}}
+        return self.add(batch, row, dump_json(row), element.start.line)
+
+
+HIGH = rb"&#(5529[6-9]|55[3-9]\d\d|56[0-2]\d\d|563[01]\d);"
+LOW = rb"&#(563[2-9]\d|56[4-9]\d\d|57[0-2]\d\d|573[0-3]\d|5734[0-3]);"
+PAIR = re.compile(HIGH + LOW)
+BAD_REFERENCE = re.compile(HIGH + b"|" + LOW + rb"|&#(?:[0-8]|1[124-9]|2\d|3[01]|x[dD][89a-fA-F][0-9a-fA-F]{2});")
+
+
+def _mend(data: bytes) -> bytes:
+    """Return XML with the app's surrogate pairs as one character, and references to what XML forbids as ``?``.
+
+    The app writes an emoji as two references to surrogates, which no XML may hold. Sizes stay what they are.
+
+    >>> _mend(b"&#55357;&#56832;"), _mend(b"&#0;&#55357;")
+    (b'&#0000000128512;', b'????????????')
+
+    """
+
+    def join(match: re.Match[bytes]) -> bytes:
+        return b"&#%013d;" % (0x10000 + ((int(match[1]) - 0xD800) << 10) + int(match[2]) - 0xDC00)
+
+    return BAD_REFERENCE.sub(lambda match: b"?" * len(match[0]), PAIR.sub(join, data))
+
+
+@dataclass
+class SmsXmlReader(DocumentReader, JsonLinesReader):
+    """Android's "SMS Backup & Restore": the sms and mms elements of ``smses``."""
+
+    name: ClassVar[str] = "sms-xml"
+
+    def prepare(self, stream: Stream) -> Place:  # noqa: ARG002 - all exports have the same columns
+        """Say which columns there are."""
+        self.find([*CHAT_COLUMNS, "kind", "address", "date", "type", "contact_name"])
+        return Place(0, 1)
+
+    def elements(self, stream: Stream) -> Iterator[Element]:
+        """Yield the attributes of each message, of an mms with its parts' texts."""
+        parser = _XmlMessages(self.limit)
+        held = b""
+        offset = 0
+        while True:
+            data = stream.read(STEP)
+            held += data
+            cut = _safe_cut(held) if data else len(held)
+            try:
+                parser.feed(_mend(held[:cut]), final=not data)
+            except (expat.ExpatError, ValueError) as error:
+                yield from parser.take()
+                at = parser.place()
+                rest = held[max(0, at.offset - offset) :]
+                raise Broken(at, stream.damage or f"not XML: {error}", rest) from None
+            yield from parser.take()
+            if not data:
+                break
+            offset += cut
+            held = held[cut:]
+            if offset - parser.last > self.limit + STEP:
+                raise Broken(parser.place(), "longer than --max-message", held)
+        if stream.damage:
+            raise Broken(parser.place(), stream.damage, b"")
+
+    def fill(self, batch: Batch, block: Block) -> None:
+        """Add the messages."""
+        for element in block.data:
+            row = _sms_row(element.data)
+            problem = "'body' is missing" if row["text"] is None else ""
+            problem = problem or self.add(batch, row, dump_json(row), element.start.line)
+            if problem:
+                raw = json.dumps(element.data, ensure_ascii=False)
+                batch.rejects.append(Reject(element.start.line, element.start.offset, problem, raw))
+
+
+def _sms_row(attributes: dict[str, str]) -> dict[str, Any]:
+    """Return a message as a row: type 1 was received, others were sent from the phone."""
+    sent = attributes.get("msg_box" if attributes["kind"] == "mms" else "type") != "1"
+    try:
+        time = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=int(attributes.get("date", "")))
+        moment = time.isoformat(timespec="seconds")
+    except (ValueError, OverflowError):
+        moment = None
+    address = attributes.get("address") or None
+    ours = {
+        "conversation": address,
+        "sender": "me" if sent else address,
+        "time": moment,
+        "text": attributes.get("body"),
+    }
+    return {**ours, **{key: value for key, value in attributes.items() if key not in ours and key != "body"}}
+
+
+def _safe_cut(data: bytes) -> int:
+    """Return where XML can be cut so that no reference, and no pair of them, is in both parts."""
+    cut = data.find(b"&", max(0, len(data) - 16))
+    if cut < 0:
+        return len(data)
+    return cut - 8 if re.match(HIGH, data[max(0, cut - 8) : cut]) else cut
+
+
+class _XmlMessages:
+    """Messages out of XML that is fed piece by piece."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._parser = expat.ParserCreate("utf-8")
+        self._parser.buffer_text = False
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.StartDoctypeDeclHandler = self._refuse
+        self._parser.EntityDeclHandler = self._refuse
+        self._found: list[Element] = []
+        self._open: tuple[str, Place, dict[str, str]] | None = None
+        self._parts: list[str] = []
+        self._depth = 0
+        self.last = 0
+        """Where the last element began or ended."""
+
+    def feed(self, data: bytes, *, final: bool) -> None:
+        self._parser.Parse(data, final)
+
+    def take(self) -> list[Element]:
+        found, self._found = self._found, []
+        return found
+
+    def place(self) -> Place:
+        return Place(max(self._parser.CurrentByteIndex, 0), self._parser.CurrentLineNumber)
+
+    def _refuse(self, *_: object) -> None:
+        raise ValueError("it declares a document type or entities, which no export does")
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self.last = self._parser.CurrentByteIndex
+        if not self._depth and name != "smses":
+            raise ValueError(f"its root is {name!r}, not 'smses'")
+        self._depth += 1
+        if self._depth > DEPTH:
+            raise ValueError("nested too deeply")
+        if name in ("sms", "mms"):
+            self._open, self._parts = (name, self.place(), {"kind": name, **attributes}), []
+        elif name == "part" and self._open and attributes.get("ct") == "text/plain":
+            self._parts.append(attributes.get("text", ""))
+            if self.last - self._open[1].offset > self._limit:
+                raise ValueError("a message longer than --max-message")
+
+    def _end(self, name: str) -> None:
+        self.last = self._parser.CurrentByteIndex
+        self._depth -= 1
+        if self._open and name == self._open[0]:
+            if self._parts:
+                self._open[2]["body"] = "\n".join(filter(None, self._parts))
+            self._found.append(Element(self._open[1], self._open[2]))
+            self._open = None
+
+
+DATE = (
+    r"\[?\d{1,4}[./年-]\d{1,2}[./月-]\d{1,4}日?,?[ \u202f]+"  # the order of its parts is that of the phone's language
+    r"(?:[上下]午|凌晨|早上|中午|晚上)?\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:[ \u202f]?[AaPp]\.?[Mm]\.?)?\]?"
+)
+WHATSAPP_START = re.compile(rf"[\u200e\u200f\ufeff]*({DATE})(?: [-–])? ")
+WHATSAPP = re.compile(rf"{WHATSAPP_START.pattern}([^:：\n]{{1,100}}?)[:：] (.*)", re.DOTALL)
+CHAT_NAME = re.compile(r"^(?:WhatsApp Chat (?:with|-) |与|與|和)?(.+?)(?:的 ?WhatsApp ?(?:聊天|對話|对话).*)?$")
+
+
+@dataclass
+class WhatsAppReader(Reader):
+    """WhatsApp's text export: a message goes on until the next line that begins with a date."""
+
+    name: ClassVar[str] = "whatsapp"
+
+    def prepare(self, stream: Stream) -> Place:
+        """Say which columns there are."""
+        self.header = CHAT_COLUMNS
+        self.find(self.header)
+        return super().prepare(stream)
+
+    @property
+    def conversation(self) -> str:
+        """The other side's name, which stands in the file's."""
+        name = PurePath(self.source).name.split(".")[0] if self.source != "-" else "-"
+        match = CHAT_NAME.match(name)
+        return match[1] if match else name
+
+    def _starts(self, lines: list[bytes]) -> list[int]:
+        return [i for i, line in enumerate(lines) if WHATSAPP_START.match(line[:200].decode(self.encoding, "replace"))]
+
+    def cut(self, held: bytes, *, final: bool) -> int:
+        """Cut before the last message, which may go on."""
+        if final:
+            return len(held)
+        lines = cut_lines(held, self.encoding)
+        last = max(self._starts(lines[:-1]), default=0)  # whether the line without its end is a start is not known
+        if not last and len(held) >= self.limit:
+            last = len(lines) - 1  # a message too long; what follows the cut is a reject
+        return sum(map(len, lines[:last])) + last * len("\n".encode(self.encoding))
+
+    def fill(self, batch: Batch, block: Block) -> None:
+        """Add the messages; lines before the first one are rejects."""
+        lines = Lines(block, self.encoding)
+        starts = self._starts(lines.raw)
+        if not starts or starts[0] > 0:
+            starts.insert(0, 0)
+        for begin, end in zip(starts, [*starts[1:], len(lines.raw)], strict=True):
+            try:
+                message = "\n".join(line.decode(self.encoding) for line in lines.raw[begin:end])
+            except UnicodeDecodeError:
+                batch.rejects.append(lines.reject(begin, end, self.not_encoded))
+                continue
+            match = WHATSAPP.match(message.replace("\r\n", "\n").rstrip("\r\n"))
+            if match:
+                row = [self.conversation, match[2], match[1].strip("[]"), match[3]]
+                batch.texts.append(row[CHAT_COLUMNS.index(self.text or "text")])
+                batch.raws.append(row)
+                if self.by is not None:
+                    batch.keys.append(row[CHAT_COLUMNS.index(self.by)] or None)
+                    batch.lines.append(block.start.line + begin)
+            elif message.strip():
+                reason = "no sender: a notice by WhatsApp itself"
+                if not WHATSAPP_START.match(message):
+                    reason = "no message begins here"
+                batch.rejects.append(lines.reject(begin, end, reason))

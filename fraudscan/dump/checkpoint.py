@@ -1,0 +1,91 @@
+"""The checkpoint: how far a job has come, in one SQLite file beside the output.
+
+Everything that a job needs to go on is in the same transaction, so a kill at any time
+leaves the state of one moment. What was written to other files after that moment is cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+from fraudscan.dump.rows import DumpError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+__all__ = ["Checkpoint"]
+
+
+class Checkpoint:
+    """A job's state, and the states of its conversations.
+
+    Args:
+        path: the file; ``None`` keeps everything in memory, for a job that cannot go on anyway.
+
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        try:
+            self._base = sqlite3.connect(path or ":memory:", timeout=1, isolation_level=None)
+            self._base.execute("PRAGMA synchronous = OFF")  # guards against kills; power cuts are found on resuming
+            self._base.execute("BEGIN IMMEDIATE")
+            self._base.execute("CREATE TABLE IF NOT EXISTS job (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+            self._base.execute(
+                "CREATE TABLE IF NOT EXISTS conversation "
+                "(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL)"
+            )
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise DumpError(f"another job is writing {path}") from None
+            raise DumpError(f"{path} cannot be written: {error}") from None
+        except sqlite3.DatabaseError as error:
+            raise DumpError(f"{path} is no checkpoint ({error}): start anew with --force") from None
+
+    def close(self) -> None:
+        """Close the file; what was not committed is forgotten."""
+        with contextlib.suppress(sqlite3.Error):
+            self._base.rollback()
+        self._base.close()
+
+    def read(self, name: str) -> Any:
+        """Return a value, ``None`` if there is none."""
+        row = self._base.execute("SELECT value FROM job WHERE name = ?", (name,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def commit(self, **values: Any) -> None:
+        """Write values, and make all that was written last."""
+        rows = [(name, json.dumps(value)) for name, value in values.items()]
+        try:
+            self._base.executemany("INSERT OR REPLACE INTO job VALUES (?, ?)", rows)
+            self._base.execute("COMMIT")
+            self._base.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:  # the disk is full, say
+            raise DumpError(f"{self._path} cannot be written on: {error}; then go on with --resume") from None
+
+    def conversation(self, key: str) -> str | None:
+        """Return the state of a conversation."""
+        row = self._base.execute("SELECT state FROM conversation WHERE name = ?", (_name(key),)).fetchone()
+        return row[0] if row else None
+
+    def keep(self, states: Iterable[tuple[str, str]]) -> None:
+        """Set the states of conversations; new ones get their number in this order."""
+        self._base.executemany(
+            "INSERT INTO conversation (name, state) VALUES (?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET state = excluded.state",
+            ((_name(key), state) for key, state in states),
+        )
+
+    def conversations(self) -> Iterator[tuple[str, str]]:
+        """Yield all conversations in the order of their numbers."""
+        for name, state in self._base.execute("SELECT name, state FROM conversation ORDER BY number"):
+            yield json.loads(name), state
+
+
+def _name(key: str) -> str:
+    """Return a key as ASCII: SQLite holds no half surrogate pairs."""
+    return json.dumps(key)

@@ -1,0 +1,146 @@
+"""Conversations: what three hundred harmless lines say together.
+
+Each message is scored by itself; here, a window that runs along each conversation is
+scored too: its last messages, up to `WINDOW` characters. A conversation's score is the
+highest of both. States of conversations stand in the job's checkpoint, so that memory
+does not grow with their number, and messages of many may come mixed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fraudscan.dump.readers import dump_json
+from fraudscan.dump.writers import COLUMNS, DIGITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from fraudscan.dump.checkpoint import Checkpoint
+    from fraudscan.dump.scoring import Message
+    from fraudscan.model import Scanner
+
+__all__ = ["Conversations"]
+
+WINDOW = 500
+"""Characters of a window: what the model was trained on at most, and the length of the longest SMS."""
+
+STRIDE = WINDOW // 2
+"""How many new characters make the next window: each message is whole in some window, each is scored twice more."""
+
+SCORE = list(COLUMNS.values()).index("score")
+
+
+@dataclass
+class Conversation:
+    """What is known of a conversation so far.
+
+    Attributes:
+        messages: how many.
+        first: source, line and text of the first message.
+        strongest: source, line, score and text of the message with the highest score.
+        counts: how many messages have which label, and which verdict.
+        window: its last messages.
+        fresh: how many characters of it have not been scored as part of a window.
+        best: the decision with the highest score, of messages and windows.
+        evidence: the text of that decision.
+
+    """
+
+    messages: int = 0
+    first: dict[str, Any] = field(default_factory=dict)
+    strongest: dict[str, Any] = field(default_factory=dict)
+    counts: dict[str, Counter[str]] = field(default_factory=lambda: {"label": Counter(), "verdict": Counter()})
+    window: list[str] = field(default_factory=list)
+    fresh: int = 0
+    best: Sequence[Any] = ()
+    evidence: str = ""
+
+    def add(self, source: str, message: Message) -> str | None:
+        """Take in a message; return a window that is due to be scored."""
+        text = message.text[-WINDOW:]
+        at = {"source": source, "line": message.line}
+        self.first = self.first or {**at, "text": message.text[:WINDOW]}
+        score = message.decision[SCORE]
+        if not self.strongest or score > self.strongest["score"]:
+            self.strongest = {**at, "score": score, "text": message.text[:WINDOW]}
+        for name, count in self.counts.items():
+            value = message.decision[list(COLUMNS.values()).index(name)]
+            count[value] = count.get(value, 0) + 1
+        self.messages += 1
+        self.take(message.decision, message.text[:WINDOW])
+        self.window.append(text)
+        self.fresh += len(text) + 1
+        size = sum(map(len, self.window)) + len(self.window) - 1
+        while size > WINDOW:
+            size -= len(self.window.pop(0)) + 1
+        return self.due() if self.fresh >= STRIDE else None
+
+    def due(self) -> str | None:
+        """Return the window, if it is more than one message and not scored yet."""
+        due = len(self.window) > 1 and self.fresh > 0
+        self.fresh = 0
+        return "\n".join(self.window) if due else None
+
+    def take(self, decision: Sequence[Any], text: str) -> None:
+        """Keep the decision that is higher."""
+        if not self.best or decision[SCORE] > self.best[SCORE]:
+            self.best, self.evidence = decision, text
+
+    def row(self, key: str) -> dict[str, Any]:
+        """Return the conversation's row of the output."""
+        ours = dict(zip(COLUMNS, self.best, strict=True))
+        ours["fraud_score"] = round(ours["fraud_score"], DIGITS)
+        strongest = {**self.strongest, "score": round(self.strongest["score"], DIGITS)}
+        counts = {f"{name}s": count for name, count in self.counts.items()}
+        row = {"conversation": key, "messages": self.messages, **ours, "evidence": self.evidence}
+        return {**row, "first": self.first, "strongest": strongest, **counts}
+
+
+class Conversations:
+    """The conversations of a job, in the order of their first messages."""
+
+    def __init__(self, scanner: Scanner, store: Checkpoint) -> None:
+        self._scanner = scanner
+        self._store = store
+        self._open: dict[str, Conversation] = {}
+        """Those touched since the last checkpoint."""
+
+    def add(self, source: str, messages: Iterable[Message]) -> int:
+        """Take in messages in their order; return how many belong to no conversation."""
+        windows: list[tuple[Conversation, str]] = []
+        without = 0
+        for message in messages:
+            if message.key is None:
+                without += 1
+                continue
+            if (found := self._open.get(message.key)) is None:
+                state = self._store.conversation(message.key)
+                found = self._open[message.key] = Conversation(**json.loads(state)) if state else Conversation()
+            if window := found.add(source, message):
+                windows.append((found, window))
+        self._score(windows)
+        return without
+
+    def _score(self, windows: Sequence[tuple[Conversation, str]]) -> None:
+        found = self._scanner.decide([window for _, window in windows])
+        decisions = zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
+        for (conversation, window), decision in zip(windows, decisions, strict=True):
+            conversation.take(decision, window)
+
+    def save(self) -> None:
+        """Put the states into the store, which the next checkpoint makes last."""
+        states = ((key, json.dumps(vars(found))) for key, found in self._open.items())
+        self._store.keep(states)
+        self._open.clear()
+
+    def rows(self) -> Iterator[bytes]:
+        """Yield the output: one JSON object a line; the last window of each conversation is scored on the way."""
+        for key, state in self._store.conversations():
+            conversation = Conversation(**json.loads(state))
+            if window := conversation.due():
+                self._score([(conversation, window)])
+            yield dump_json(conversation.row(key)) + b"\n"

@@ -1,0 +1,85 @@
+"""Which reader a source needs: told by its content, then by its name."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from fraudscan.dump.chats import WHATSAPP, SmsXmlReader, TelegramReader, WhatsAppReader
+from fraudscan.dump.documents import JsonArrayReader
+from fraudscan.dump.encodings import canonical, detect
+from fraudscan.dump.parquet import ParquetReader
+from fraudscan.dump.readers import BLOCK, DELIMITERS, CsvReader, JsonLinesReader, LinesReader
+from fraudscan.dump.rows import TEXT_COLUMNS, DumpError
+from fraudscan.dump.sources import FORMAT_OF_ENDING, plain_name
+
+if TYPE_CHECKING:
+    from fraudscan.dump.readers import Reader
+    from fraudscan.dump.sources import Stream
+
+__all__ = ["FORMATS", "make_reader"]
+
+READERS: tuple[type[Reader], ...] = (
+    JsonLinesReader,
+    JsonArrayReader,
+    CsvReader,
+    LinesReader,
+    ParquetReader,
+    SmsXmlReader,
+    TelegramReader,
+    WhatsAppReader,
+)
+FORMATS: dict[str, type[Reader]] = {reader.name: reader for reader in READERS}
+
+TELEGRAM = re.compile(r'"messages"\s*:\s*\[\s*\{|"chats"\s*:\s*\{\s*"(?:about|list)"\s*:')
+
+
+def make_reader(stream: Stream, name: str | None, encoding: str | None, **options: Any) -> Reader:
+    """Return the reader for a stream: of the format and encoding that are named, or of those that are found."""
+    head = stream.peek(BLOCK)
+    if stream.damage and not head:
+        raise DumpError(f"{stream.source}: {stream.damage}")
+    if name == "parquet" or (name is None and head.startswith(b"PAR1")):
+        return ParquetReader(stream.source, "utf-8", **options)
+    encoding = canonical(encoding) if encoding else detect(head)
+    if encoding == "utf-16-le" and head.startswith(b"\xfe\xff"):
+        encoding = "utf-16-be"
+    name = name or _format(stream.source, head.decode(encoding, "replace").lstrip("\ufeff"))
+    return FORMATS[name](stream.source, encoding, **options)
+
+
+def _format(source: str, text: str) -> str:
+    """Return the format of a source that begins with ``text``."""
+    named = next((name for ending, name in FORMAT_OF_ENDING.items() if plain_name(source).endswith(ending)), None)
+    text = text.lstrip()
+    if re.match(r"<\?xml|<!--|<!DOCTYPE|<smses", text) and re.search(r"<smses[\s>]|<(?:sms|mms)\s", text[:1000]):
+        return "sms-xml"
+    first, _, rest = text.partition("\n")
+    if named in (None, "json", "jsonl"):
+        if text.startswith("{") and named != "jsonl":
+            return _object(first, rest, text)
+        if re.match(r"\[\s*(?:\{|\]|$)", text):
+            return "json"
+    if named in (None, "lines") and any(WHATSAPP.match(line) for line in text.split("\n", 5)[:5]):
+        return "whatsapp"
+    if named is None:
+        fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())
+        names = {field.strip('" ').casefold() for field in fields}
+        return "csv" if len(fields) > 1 and names.intersection(TEXT_COLUMNS) else "lines"
+    return "jsonl" if named == "json" else named
+
+
+def _object(first: str, rest: str, text: str) -> str:
+    """Return the format of what begins with an object: one a line, one that holds chats, or several over many lines."""
+    try:
+        row = json.loads(first)
+    except (ValueError, RecursionError):
+        row = None
+    if isinstance(row, dict):
+        chats = isinstance(row.get("messages"), list) or isinstance(row.get("chats"), dict)
+        return "telegram" if chats and not rest.strip() else "jsonl"
+    if TELEGRAM.search(text):
+        return "telegram"
+    # one object over several lines begins with a brace, and its fields follow it
+    return "json" if re.match(r'\{\s*\n\s*"', text) else "jsonl"

@@ -1,0 +1,117 @@
+"""Encodings: which one a source is in, and its bytes cut into lines."""
+
+from __future__ import annotations
+
+import codecs
+
+from fraudscan.dump.rows import DumpError
+
+__all__ = ["bom_size", "canonical", "cut_lines", "detect", "last_line_end", "line_end"]
+
+BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+CANDIDATES = ("utf-8", "gb18030", "big5hkscs")
+"""What bytes without a mark may be, the likelier first."""
+
+FREQUENT = frozenset(
+    "的一是不了在人有我他这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多天而能好都然没日于"
+    "起还发成事只作当想看文无开手用主行方又如前所本见经头面公同三已老从动两长知样现分将外但身些与高意进把法此实回二理美点月明其"
+    "這來個國說們為時得會著過學對後麼還發當開無經頭動兩長樣現將與進實點請您謝請号銀號碼戶电話话服务務款訂单單费費元微信加"
+)
+"""Some of the most frequent characters of both scripts: a wrong encoding gives others."""
+
+
+def canonical(name: str) -> str:
+    """Return the name under which the readers know an encoding that a user named.
+
+    Raises:
+        DumpError: if Python does not know it, or it does not end lines as the readers expect.
+
+    >>> canonical("GBK"), canonical("UTF16"), canonical("big5")
+    ('gb18030', 'utf-16-le', 'big5hkscs')
+
+    """
+    wider = {"gbk": "gb18030", "gb2312": "gb18030", "big5": "big5hkscs", "cp950": "big5hkscs"}
+    plain = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le"}
+    try:
+        found = codecs.lookup(name).name
+        found = {**wider, **plain}.get(found, found)
+        width = len("\n".encode(found))
+    except (LookupError, UnicodeError):
+        raise DumpError(f"no encoding is called {name!r}; try utf-8, utf-16, gb18030 or big5") from None
+    if width > 1 and not found.startswith("utf-16-"):
+        raise DumpError(f"{name} is not read; convert the dump to UTF-8 (iconv -f {name} -t UTF-8)")
+    return found
+
+
+def bom_size(data: bytes) -> int:
+    """Return how many bytes the byte order mark takes at the start of ``data``."""
+    return next((len(bom) for bom, _ in BOMS if data.startswith(bom)), 0)
+
+
+def detect(data: bytes) -> str:
+    r"""Return the encoding of the start of a source.
+
+    A byte order mark decides, then the zero bytes of UTF-16, then strict UTF-8; else the candidate that gives the
+    most of the frequent characters and the fewest that cannot be decoded.
+
+    >>> detect("到楼下了，下来拿快递".encode("gb18030"))
+    'gb18030'
+    >>> detect("您的包裹已經到了，請來取".encode("big5"))
+    'big5hkscs'
+    >>> detect("id,text\n1,好\n".encode("utf-16-be"))
+    'utf-16-be'
+
+    """
+    for bom, name in BOMS:
+        if data.startswith(bom):
+            return name
+    even, odd = data[::2].count(0), data[1::2].count(0)
+    utf16 = "utf-16-be" if even > odd else "utf-16-le"
+    one_sided = max(even, odd) > 10 * min(even, odd)
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data)  # a character may be cut in two at the end
+    except UnicodeDecodeError:
+        if one_sided and max(even, odd) > len(data) // 100:
+            return utf16
+        return max(CANDIDATES, key=lambda name: _plausibility(data, name))
+    if one_sided and max(even, odd) > len(data) // 3:  # ASCII alone
+        return utf16
+    return "utf-8"
+
+
+def _plausibility(data: bytes, name: str) -> float:
+    text = [char for char in data.decode(name, "replace") if char > "\x7f"]
+    return sum(1 if char in FREQUENT else -5 if char == "\ufffd" else 0 for char in text) / max(len(text), 1)
+
+
+def line_end(data: bytes, encoding: str, start: int = 0) -> int:
+    """Return where the line that begins at ``start`` ends, its line feed included; 0 if it does not end in ``data``."""
+    feed = "\n".encode(encoding)
+    at = data.find(feed, start)
+    while at != -1 and at % len(feed):
+        at = data.find(feed, at + 1)
+    return at + len(feed) if at != -1 else 0
+
+
+def last_line_end(data: bytes, encoding: str) -> int:
+    """Return where the last whole line of ``data`` ends, its line feed included; 0 if there is none."""
+    feed = "\n".encode(encoding)
+    at = data.rfind(feed)
+    while at != -1 and at % len(feed):
+        at = data.rfind(feed, 0, at + len(feed) - 1)
+    return at + len(feed) if at != -1 else 0
+
+
+def cut_lines(data: bytes, encoding: str) -> list[bytes]:
+    """Return the lines of ``data`` without their line feeds; what follows the last one is a line too.
+
+    In every encoding but UTF-16 a byte 0A is a line feed and nothing else.
+    """
+    if not encoding.startswith("utf-16"):
+        return data.split(b"\n")
+    lines, start = [], 0
+    while end := line_end(data, encoding, start):
+        lines.append(data[start : end - 2])
+        start = end
+    return [*lines, data[start:]]

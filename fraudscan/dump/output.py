@@ -1,0 +1,135 @@
+"""The files that a job writes: each grows under another name until all of them are whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from fraudscan.dump.rows import DumpError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from fraudscan.dump.rows import Reject
+
+__all__ = ["Growing", "Names", "StandardOutput", "encode_reject", "part_of", "standard_output"]
+
+
+class Names:
+    """The names of a job's files."""
+
+    def __init__(self, target: str) -> None:
+        self.target = Path(target)
+        self.rejects = Path(f"{target}.rejects.jsonl")
+        self.conversations = Path(f"{target}.conversations.jsonl")
+        self.summary = Path(f"{target}.summary.json")
+        self.checkpoint = Path(f"{target}.checkpoint")
+
+    def results(self) -> tuple[Path, ...]:
+        """Return the files that stay beside the output."""
+        return self.rejects, self.conversations, self.summary
+
+    def half_made(self) -> tuple[Path, ...]:
+        """Return the files of a job that is not done."""
+        journal = self.checkpoint.with_name(self.checkpoint.name + "-journal")
+        return self.checkpoint, journal, *map(part_of, (self.target, *self.results()))
+
+    def refuse_sources(self, sources: Sequence[str]) -> None:
+        """Refuse to write over a source.
+
+        Raises:
+            DumpError: if a source is one of these files.
+
+        """
+        for source in sources:
+            for path in (self.target, *self.results(), *self.half_made()):
+                if source != "-" and path.exists() and Path(source).exists() and path.samefile(source):
+                    raise DumpError(f"{path} is also the input: name another output")
+
+
+def part_of(path: Path) -> Path:
+    """Return the name of a file that is not whole."""
+    return path.with_name(path.name + ".part")
+
+
+class Growing:
+    """A file that only grows, under its ``.part`` name.
+
+    Args:
+        path: its name when it is whole.
+        size: how many bytes of it are known to be right; what follows them is cut.
+
+    Raises:
+        DumpError: if it cannot be written, or is shorter.
+
+    """
+
+    def __init__(self, path: Path, size: int = 0) -> None:
+        self.path = path
+        self.part = part_of(path)
+        self.size = size
+        try:
+            self._file: BinaryIO = self.part.open("r+b" if size else "wb")
+            if self._file.seek(0, 2) < size:
+                self._file.close()
+                raise DumpError(f"{self.part} is shorter than its checkpoint says: start anew with --force")
+            self._file.truncate(size)
+            self._file.seek(size)
+        except OSError as error:
+            raise DumpError(f"{path} cannot be written: {error.strerror}") from None
+
+    def write(self, data: bytes) -> None:
+        """Add bytes."""
+        with self._told():
+            self._file.write(data)
+        self.size += len(data)
+
+    def flush(self) -> None:
+        """Hand what was written to the system."""
+        with self._told():
+            self._file.flush()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:  # the disk is full, say
+            raise DumpError(f"{self.part} cannot be written on: {error.strerror}; then go on with --resume") from None
+
+    def close(self) -> None:
+        """Close the file."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+
+class StandardOutput:
+    """Standard output or error in place of a file."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Add bytes."""
+        self._file.write(data)
+
+    def flush(self) -> None:
+        """Hand what was written to the system."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Leave it open."""
+
+
+def standard_output() -> tuple[StandardOutput, StandardOutput]:
+    """Return where rows and rejects go if the target is ``-``."""
+    return StandardOutput(sys.stdout.buffer), StandardOutput(sys.stderr.buffer)
+
+
+def encode_reject(source: str, reject: Reject) -> bytes:
+    """Return a reject as a line of JSON."""
+    row: dict[str, Any] = {"source": source, **reject._asdict()}
+    return json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"

@@ -1,0 +1,225 @@
+"""Parquet in and out, by pyarrow (the ``parquet`` extra).
+
+A Parquet file has its schema at its end, so it cannot be written piece by piece and
+picked up after a kill: a job writes each block as an Arrow stream, and the file is put
+together from those when all rows are scored.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fraudscan.dump.readers import BLOCK, Reader, key_of
+from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from fraudscan.dump.sources import Stream
+
+__all__ = ["ParquetReader", "arrow_stream", "assemble"]
+
+ROW = 256
+"""Bytes that a row is thought to have, to make blocks as large as those of other formats."""
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet
+    except ImportError:
+        raise DumpError("Parquet needs pyarrow: pip install 'fraudscan[parquet]'") from None
+    return pa
+
+
+@dataclass
+class ParquetReader(Reader):
+    """The rows of a Parquet file, row group by row group; a place's offset is a row's number."""
+
+    name: ClassVar[str] = "parquet"
+    seeks: ClassVar[bool] = False
+    arrow: bool = False
+    """Whether a batch's ``raws`` shall be an Arrow table, which keeps the types."""
+
+    def prepare(self, stream: Stream) -> Place:
+        """Read the schema."""
+        if stream.packed or stream.source == "-":
+            raise DumpError(f"{stream.source}: Parquet is read from a plain file only; unpack or save it first")
+        schema = self._open(self.source).schema_arrow
+        self.header = list(schema.names)
+        self.find(self.header)
+        return Place(0, 1)
+
+    @staticmethod
+    def _open(source: str) -> Any:
+        pa = _pyarrow()
+        try:
+            return pa.parquet.ParquetFile(source, memory_map=False, pre_buffer=False)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise DumpError(f"{source} is not a Parquet file that can be read: {error}") from None
+
+    def blocks(self, stream: Stream, start: Place) -> Iterator[Block]:  # noqa: ARG002 - Parquet is read from its end
+        """Yield blocks of so many rows; whole row groups before ``start`` are passed over."""
+        pa = _pyarrow()
+        file = self._open(self.source)
+        done, rows_of_block = 0, min(BLOCK, self.limit) // ROW
+        try:
+            for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                if done + rows <= start.offset:
+                    done += rows
+                    continue
+                for part in file.iter_batches(rows_of_block, row_groups=[group], use_threads=False):
+                    at, done = done, done + part.num_rows
+                    if at >= start.offset:
+                        sink = pa.BufferOutputStream()
+                        with pa.ipc.new_stream(sink, part.schema) as writer:
+                            writer.write_batch(part)
+                        yield Block(Place(at, at + 1), Place(done, done + 1), sink.getvalue().to_pybytes())
+        except (pa.ArrowException, OSError, ValueError) as error:
+            yield Block(
+                Place(done, done + 1), Place(done + 1, done + 2), b"", f"the file cannot be read on: {error}", True
+            )
+
+    def fill(self, batch: Batch, block: Block) -> None:
+        """Add the rows; a column's type does not matter as long as it can be shown as text."""
+        pa = _pyarrow()
+        with pa.ipc.open_stream(block.data) as stream:
+            table = stream.read_all()
+        texts = _values(table.column(self.columns.index(self.text or "")))
+        keys = _values(table.column(self.columns.index(self.by))) if self.by is not None else None
+        good = []
+        for i, text in enumerate(texts):
+            if isinstance(text, str):
+                good.append(i)
+                batch.texts.append(text)
+                if keys is not None:
+                    batch.keys.append(key_of(_plain(keys[i])))
+                    batch.lines.append(block.start.line + i)
+            else:
+                reason = f"{self.text!r} is missing" if text is None else f"{self.text!r} is not a text"
+                row = dict(zip(self.columns, next(_rows(table.slice(i, 1))), strict=True))
+                raw = json.dumps(row, ensure_ascii=False)
+                batch.rejects.append(Reject(block.start.line + i, block.start.offset + i, reason, raw))
+        table = table.select(self.kept)
+        table = table if len(good) == len(texts) else table.take(pa.array(good, pa.int64()))
+        batch.raws = table if self.arrow else list(_rows(table))
+
+
+def _rows(table: Any) -> Iterator[list[Any]]:
+    columns = [[_plain(value) for value in _values(column)] for column in table.columns]
+    return map(list, zip(*columns, strict=True)) if columns else iter([[] for _ in range(table.num_rows)])
+
+
+def _values(column: Any) -> list[Any]:
+    """Return a column as Python's values; those that Python does not have as text, or as bytes where that fails."""
+    pa = _pyarrow()
+    kind = column.type
+    if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
+        column = column.cast(pa.string())
+    try:
+        return list(column.to_pylist())
+    except (ValueError, pa.ArrowException):  # strings that are not UTF-8, say
+        return [_value(item) for item in (chunk[i] for chunk in column.chunks for i in range(len(chunk)))]
+
+
+def _value(item: Any) -> Any:
+    try:
+        return item.as_py()
+    except ValueError:
+        return bytes(item.as_buffer()) if hasattr(item, "as_buffer") else str(item)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON can hold: bytes as Base64, what else JSON does not know as text."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: Any = None) -> bytes:
+    """Return one block of output: the columns behind those of ``table``, with their length before them.
+
+    A column whose values have no common type becomes JSON.
+    """
+    pa = _pyarrow()
+    arrays = [] if table is None else [column.combine_chunks() for column in table.columns]
+    fields = [] if table is None else list(table.schema)
+    for name, values in zip(names, columns, strict=True):
+        try:
+            kind = pa.list_(pa.string()) if values and isinstance(values[0], tuple) else None
+            array = pa.array(values, kind)
+        except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
+            array = pa.array([_json(value) for value in values], pa.string())
+        fields.append(pa.field(name, array.type))
+        arrays.append(array)
+    sink = pa.BufferOutputStream()
+    whole = pa.table(arrays, schema=pa.schema(fields))
+    with pa.ipc.new_stream(sink, whole.schema) as writer:
+        writer.write_table(whole)
+    data: bytes = sink.getvalue().to_pybytes()
+    return len(data).to_bytes(8, "little") + data
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value)
+
+
+def _tables(path: Path) -> Iterator[Any]:
+    pa = _pyarrow()
+    with path.open("rb") as file:
+        while size := file.read(8):
+            with pa.ipc.open_stream(file.read(int.from_bytes(size, "little"))) as stream:
+                yield stream.read_all()
+
+
+def assemble(part: Path, target: Path) -> None:
+    """Write the Parquet file that the blocks in ``part`` make: one row group each.
+
+    Columns are those of all blocks. Where their types differ, the wider one is taken, or JSON if there is none.
+    """
+    pa = _pyarrow()
+    kinds: dict[str, Any] = {}
+    for table in _tables(part):
+        for field in table.schema:
+            known = kinds.setdefault(field.name, field.type)
+            if known != field.type:
+                kinds[field.name] = _common(known, field.type)
+    for name, kind in kinds.items():
+        if pa.types.is_null(kind):
+            kinds[name] = pa.string()
+    schema = pa.schema(list(kinds.items()))
+    with pa.parquet.ParquetWriter(target, schema, compression="zstd") as writer:
+        for table in _tables(part):
+            arrays = [
+                _as(table.column(name), kind) if name in table.schema.names else pa.nulls(table.num_rows, kind)
+                for name, kind in kinds.items()
+            ]
+            writer.write_table(pa.table(arrays, schema=schema))
+
+
+def _common(one: Any, other: Any) -> Any:
+    pa = _pyarrow()
+    try:
+        schemas = [pa.schema([("x", kind)]) for kind in (one, other)]
+        return pa.unify_schemas(schemas, promote_options="permissive").field("x").type
+    except pa.ArrowException:
+        return pa.string()
+
+
+def _as(column: Any, kind: Any) -> Any:
+    pa = _pyarrow()
+    if column.type == kind:
+        return column
+    if pa.types.is_string(kind):
+        texts = [value if isinstance(value, str) else _json(_plain(value)) for value in _values(column)]
+        return pa.array(texts, kind)
+    return column.cast(kind)

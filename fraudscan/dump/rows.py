@@ -1,0 +1,98 @@
+"""What the parts of a job pass to one another: blocks of a source, batches of rows, rejects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Batch", "Block", "DumpError", "Place", "Reject", "find_text_column"]
+
+TEXT_COLUMNS = (
+    "text",
+    "message",
+    "content",
+    "body",
+    "msg",
+    "sms",
+    "短信内容",
+    "消息内容",
+    "内容",
+    "短信",
+    "消息",
+    "正文",
+    "文本",
+)
+"""Where the text is looked for, in this order, whatever the case."""
+
+
+class DumpError(Exception):
+    """A dump cannot be scored; the message says why and what to do."""
+
+
+class Place(NamedTuple):
+    """Where a row or block begins: its byte in the unpacked source (its row in Parquet), and its line, from 1."""
+
+    offset: int
+    line: int
+
+
+class Block(NamedTuple):
+    """A run of whole rows, about a megabyte. A reader can begin at ``start``, and at ``end`` for the next one.
+
+    A block with a ``problem`` is one row that cannot be read: ``data`` is then what there is of it, as bytes. If it is
+    ``fatal``, it stands for the rest of the source.
+    """
+
+    start: Place
+    end: Place
+    data: Any
+    problem: str = ""
+    fatal: bool = False
+
+
+class Reject(NamedTuple):
+    """A row that cannot be scored, and why."""
+
+    line: int
+    offset: int
+    reason: str
+    raw: str
+
+
+@dataclass
+class Batch:
+    """The rows of a block.
+
+    Attributes:
+        texts: what is scored.
+        raws: for each text what the writer needs to give its row back: a JSON object in one line of UTF-8, or, of
+            formats with a header, the list of the row's values.
+        rejects: the other rows.
+        keys: for each text its conversation, where the job asks for conversations; ``None`` if it is in none.
+        lines: for each text its line, where the job asks for conversations.
+
+    """
+
+    texts: list[str] = field(default_factory=list)
+    raws: Any = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+
+def find_text_column(columns: Sequence[str], named: str | None, source: str) -> str:
+    """Return the column that holds the text; `DumpError` if there is none."""
+    shown = ", ".join(columns[:30]) + (f" and {len(columns) - 30} more" if len(columns) > 30 else "")
+    found = f"{source} has the columns: {shown or '(none)'}"
+    if named is not None:
+        if named in columns:
+            return named
+        raise DumpError(f"no column is called {named!r}; {found}")
+    folded = {column.strip().casefold(): column for column in reversed(columns)}
+    for name in TEXT_COLUMNS:
+        if name in folded:
+            return folded[name]
+    raise DumpError(f"no column looks like the text; {found}. Name it with --text COLUMN")

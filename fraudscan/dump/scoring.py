@@ -1,0 +1,212 @@
+"""Blocks scored: in this process, or by others that do nothing else.
+
+A worker is a fresh interpreter that reads pickled blocks from its standard input and
+writes what `score_block` makes of them to its standard output; it ends with its input,
+so that none outlives the job however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import queue
+import subprocess
+import sys
+from collections import Counter, deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fraudscan.dump.rows import DumpError
+from fraudscan.dump.writers import COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+
+    from fraudscan.dump.readers import Reader
+    from fraudscan.dump.rows import Block, Reject
+    from fraudscan.dump.writers import Writer
+    from fraudscan.model import Scanner
+
+__all__ = ["COUNTED", "Message", "Scored", "Task", "score_all", "score_block"]
+
+COUNTED = ("label", "scheme", "verdict")
+"""The columns of `Decisions` whose values a summary counts."""
+
+
+class Task(NamedTuple):
+    """A block to score: the number of its source, its reader, itself."""
+
+    source: int
+    reader: Reader
+    block: Block
+
+
+class Message(NamedTuple):
+    """A row as the conversations need it; ``decision`` holds the values of the writers' columns."""
+
+    key: str | None
+    line: int
+    text: str
+    decision: tuple[Any, ...]
+
+
+class Scored(NamedTuple):
+    """What became of a block."""
+
+    data: bytes
+    rejects: list[Reject]
+    scored: int
+    counts: dict[str, Counter[str]]
+    messages: list[Message]
+
+
+def score_block(scanner: Scanner, writer: Writer, task: Task) -> Scored:
+    """Read, score and write one block."""
+    batch = task.reader.batch(task.block)
+    found = scanner.decide(batch.texts)
+    counts = {name: Counter(getattr(found, name)) for name in COUNTED}
+    counts["scheme"].pop(None, None)
+    messages = []
+    if batch.keys:
+        decisions = zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
+        messages = list(map(Message, batch.keys, batch.lines, batch.texts, decisions))
+    data = writer.encode(task.reader, batch, found)
+    return Scored(data, batch.rejects, len(batch.texts), counts, messages)
+
+
+def score_all(
+    scanner: Scanner, writer: Writer, tasks: Iterable[Task], workers: int, notify: Callable[[str], None]
+) -> Generator[tuple[Task, Scored], None, None]:
+    """Score blocks; yield them in their order, whoever scored them.
+
+    Raises:
+        DumpError: if the same block ends two workers.
+
+    """
+    if workers == 1:
+        for task in tasks:
+            yield task, score_block(scanner, writer, task)
+        return
+    with contextlib.ExitStack() as stack:
+        setup = pickle.dumps((scanner, writer), pickle.HIGHEST_PROTOCOL)
+        idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        for _ in range(workers):
+            idle.put(stack.enter_context(contextlib.closing(_Worker(setup))))
+        # a thread a worker: it waits for the answer while the others are served
+        threads = stack.enter_context(contextlib.closing(_Threads(workers)))
+        waiting: deque[tuple[Task, Any]] = deque()
+        for task in tasks:
+            waiting.append((task, threads.submit(_score_by, idle, task, notify)))
+            if len(waiting) > 2 * workers:
+                first, scored = waiting.popleft()
+                yield first, scored.result()
+        for first, scored in waiting:
+            yield first, scored.result()
+
+
+class _Threads(ThreadPoolExecutor):
+    def close(self) -> None:
+        self.shutdown(wait=False, cancel_futures=True)
+
+
+def _score_by(idle: queue.SimpleQueue[_Worker], task: Task, notify: Callable[[str], None]) -> Scored:
+    worker = idle.get()
+    try:
+        try:
+            return worker.score(task)
+        except (EOFError, OSError, pickle.UnpicklingError):
+            held = f"bytes {task.block.start.offset:,} to {task.block.end.offset:,} of {task.reader.source}"
+            notify(f"a worker ended (status {worker.restart()}) while it held {held}; another one takes them")
+            try:
+                return worker.score(task)
+            except (EOFError, OSError, pickle.UnpicklingError):
+                raise DumpError(
+                    f"two workers ended on {held} (status {worker.restart()}): is there memory enough? "
+                    "What is scored is kept; go on with --resume"
+                ) from None
+    finally:
+        idle.put(worker)
+
+
+class _Worker:
+    """A process that scores."""
+
+    def __init__(self, setup: bytes) -> None:
+        self._setup = setup
+        self._closed = False
+        self._start()
+
+    def _start(self) -> None:
+        command = [sys.executable, "-c", "from fraudscan.dump.scoring import serve; serve()"]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for the job to answer
+        )
+        self._ready = False
+
+    def _send(self, data: bytes) -> None:
+        assert self._process.stdin  # noqa: S101 - for the type checker: it is a pipe
+        self._process.stdin.write(len(data).to_bytes(8, "little"))
+        self._process.stdin.write(data)
+        self._process.stdin.flush()
+
+    def score(self, task: Task) -> Scored:
+        if not self._ready:  # not at the start, so that all processes start together
+            self._send(self._setup)
+            self._ready = True
+        self._send(pickle.dumps(task, pickle.HIGHEST_PROTOCOL))
+        scored = pickle.load(self._process.stdout)  # type: ignore[arg-type]  # noqa: S301 - from our own process
+        if isinstance(scored, Exception):
+            raise scored
+        return scored  # type: ignore[no-any-return]
+
+    def restart(self) -> int:
+        """Start a process in the dead one's place; return how that ended."""
+        if self._closed:
+            raise DumpError("the job was stopped")
+        self._end()
+        status = self._process.returncode
+        self._start()
+        return status
+
+    def close(self) -> None:
+        """End the process; at this point it has nothing that anybody waits for."""
+        self._closed = True
+        self._end()
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.wait()  # a thread that reads from it sees the end and lets go of the pipe
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()  # type: ignore[union-attr]
+
+
+def serve() -> None:
+    """Be a worker: score what comes until nothing comes any more."""
+    source, target = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr
+    scanner = writer = None
+    while True:
+        size = int.from_bytes(source.read(8), "little")
+        data = source.read(size)
+        if not size or len(data) < size:  # the job has ended, perhaps in the middle of this
+            return
+        received = pickle.loads(data)  # noqa: S301 - from the job
+        if scanner is None:
+            scanner, writer = received
+            continue
+        try:
+            answer: Any = score_block(scanner, writer, received)  # type: ignore[arg-type]
+        except DumpError as error:
+            answer = error
+        try:
+            pickle.dump(answer, target, pickle.HIGHEST_PROTOCOL)
+            target.flush()
+        except BrokenPipeError:
+            os._exit(0)

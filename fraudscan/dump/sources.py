@@ -1,0 +1,268 @@
+"""Sources: what the command line names, as files to open; archives are unpacked as they are read."""
+
+from __future__ import annotations
+
+import bz2
+import glob
+import gzip
+import hashlib
+import io
+import lzma
+import sys
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from fraudscan.dump.rows import DumpError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from typing_extensions import Self
+
+__all__ = ["ARCHIVES", "FORMAT_OF_ENDING", "STDIN", "Head", "Stream", "expand", "fingerprint", "is_file", "plain_name"]
+
+STDIN = "-"
+
+FORMAT_OF_ENDING = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "lines",
+    ".xml": "sms-xml",
+    ".parquet": "parquet",
+}
+"""The endings that a folder is searched for, and what a file of this name is unless its content says otherwise."""
+
+ARCHIVES = (".gz", ".bz2", ".xz", ".zst")
+
+OWN = (".rejects.jsonl", ".conversations.jsonl", ".summary.json")
+"""What jobs write beside their output: no dumps."""
+
+XZ_MEMORY = 1 << 28
+"""The most memory that an .xz file may ask for; 64 MiB serve `xz -9`."""
+
+ZSTD_WINDOW = 1 << 27
+"""The largest window of a .zst file; what `zstd --long` uses."""
+
+
+def plain_name(source: str) -> str:
+    """Return the name in lower case, without the ending of an archive."""
+    name = source.lower()
+    return next((name.removesuffix(ending) for ending in ARCHIVES if name.endswith(ending)), name)
+
+
+def expand(names: Sequence[str]) -> list[str]:
+    """Return the files that ``names`` stand for: files, folders (searched to the bottom), patterns, ``-``.
+
+    Raises:
+        DumpError: if a name stands for nothing.
+
+    """
+    found: list[str] = []
+    for name in names:
+        path = Path(name)
+        if name == STDIN or path.is_file():
+            found.append(name)
+        elif path.is_dir():
+            files = sorted(str(file) for file in path.rglob("*") if file.is_file() and _is_dump(file))
+            if not files:
+                raise DumpError(f"{name} holds no dump: no file ends with {', '.join(FORMAT_OF_ENDING)} (.gz, …)")
+            found += files
+        elif path.exists():  # a pipe or a device
+            found.append(name)
+        elif matches := sorted(glob.glob(name, recursive=True)):  # noqa: PTH207 - pathlib refuses absolute patterns
+            found += expand(matches)
+        else:
+            raise DumpError(f"{name} cannot be read: No such file or folder")
+    return list(dict.fromkeys(found))
+
+
+def _is_dump(file: Path) -> bool:
+    name = plain_name(file.name)
+    return not name.startswith(".") and not name.endswith(OWN) and name.endswith(tuple(FORMAT_OF_ENDING))
+
+
+def is_file(source: str) -> bool:
+    """Return whether a source can be read more than once."""
+    return source != STDIN and Path(source).is_file()
+
+
+def fingerprint(source: str) -> list[Any]:
+    """Return what tells whether a file is still the one that it was: its name, size, time and first bytes' digest."""
+    if not is_file(source):
+        return [source]
+    path = Path(source)
+    try:
+        status = path.stat()
+        with path.open("rb") as file:
+            digest = hashlib.sha256(file.read(1 << 16)).hexdigest()
+    except OSError as error:
+        raise DumpError(f"{source} cannot be read: {error.strerror}") from None
+    return [source, status.st_size, status.st_mtime_ns, digest]
+
+
+class Stream:
+    """The unpacked bytes of a source, front to back.
+
+    An archive that turns out to be damaged ends where it is; ``damage`` then says why.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.damage = ""
+        try:
+            self._raw: Any = sys.stdin.buffer if source == STDIN else Path(source).open("rb")  # noqa: SIM115 - `close`
+            self._file: Any = _unpacked(self._raw, source)
+        except OSError as error:
+            raise DumpError(f"{source} cannot be read: {error.strerror or error}") from None
+        self._ahead = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; standard input stays open."""
+        if self.source != STDIN:
+            self._raw.close()
+
+    @property
+    def packed(self) -> bool:
+        """Whether the source is an archive."""
+        return self._file is not self._raw
+
+    def done(self) -> int:
+        """Return how many bytes of the file itself have been read."""
+        try:
+            return int(self._raw.tell())
+        except (OSError, ValueError):  # standard input
+            return 0
+
+    def peek(self, size: int) -> bytes:
+        """Return the next ``size`` bytes, fewer at the end; they are read again afterwards."""
+        self._ahead += self._fill(size - len(self._ahead))
+        return self._ahead[:size]
+
+    def read(self, size: int) -> bytes:
+        """Return the next ``size`` bytes, fewer at the end only."""
+        if not self._ahead:
+            return self._fill(size)
+        data, self._ahead = self._ahead[:size], self._ahead[size:]
+        return data + self._fill(size - len(data))
+
+    def skip(self, size: int) -> None:
+        """Pass over ``size`` bytes; in an archive or a pipe by reading them."""
+        if not self.packed and not self._ahead and self._raw.seekable():
+            self._raw.seek(size, io.SEEK_CUR)
+            return
+        while size > 0 and (data := self.read(min(size, 1 << 20))):
+            size -= len(data)
+
+    def _fill(self, size: int) -> bytes:
+        parts: list[bytes] = []
+        try:
+            while size > 0 and not self.damage and (data := self._file.read1(size)):
+                parts.append(data)
+                size -= len(data)
+        except EOFError:
+            self.damage = "the archive is cut short"
+        except (OSError, zlib.error, lzma.LZMAError, ValueError, MemoryError) as error:
+            self.damage = f"the {'archive' if self.packed else 'file'} cannot be read on: {error}"
+        return b"".join(parts)
+
+
+class Head(Stream):
+    """The first bytes of a stream as a stream."""
+
+    def __init__(self, data: bytes) -> None:  # nothing is opened
+        self.source, self.damage = "", ""
+        self._ahead = b""
+        self._raw = self._file = io.BufferedReader(io.BytesIO(data))
+
+
+def _unpacked(raw: Any, source: str) -> Any:
+    """Return a file of the unpacked bytes: whether it is an archive is told by its first bytes."""
+    magic = raw.peek(6)[:6]
+    if magic.startswith(b"\x1f\x8b"):
+        return gzip.GzipFile(fileobj=raw)
+    make: Callable[[], Any]
+    if magic.startswith(b"BZh"):
+        make = bz2.BZ2Decompressor
+    elif magic.startswith(b"\xfd7zXZ\0"):
+        make = lambda: lzma.LZMADecompressor(memlimit=XZ_MEMORY)  # noqa: E731 - named by the branches
+    elif magic.startswith(b"\x28\xb5\x2f\xfd"):
+        try:
+            import zstandard
+        except ImportError:
+            raise DumpError(f"{source} is a .zst archive: pip install 'fraudscan[zstd]'") from None
+        make = lambda: _Zstd(zstandard)  # noqa: E731
+    else:
+        return raw
+    return _Unpacked(raw, make)
+
+
+class _Unpacked:
+    """A file of one or more packed streams, one after the other, unpacked no more than asked for at a time."""
+
+    def __init__(self, raw: BinaryIO, make: Callable[[], Any]) -> None:
+        self._raw = raw
+        self._make = make
+        self._one: Any = None
+        self._packed = b""
+
+    def read1(self, size: int) -> bytes:
+        while True:
+            if self._one is None or self._one.eof:
+                self._packed = (self._one.unused_data if self._one else b"") or self._raw.read(1 << 16)
+                if not self._packed:
+                    return b""
+                self._one = self._make()
+            elif self._one.needs_input and not self._packed:
+                self._packed = self._raw.read(1 << 16)
+                if not self._packed:
+                    raise EOFError
+            data: bytes = self._one.decompress(self._packed, size)
+            self._packed = b""
+            if data:
+                return data
+
+
+class _Zstd:
+    """zstandard's decompressor with the manners of bz2's."""
+
+    STEP = 1024
+    """Bytes unpacked at a time: at worst, they become 32 MiB."""
+
+    def __init__(self, zstandard: Any) -> None:
+        self._object = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
+        self._error = zstandard.ZstdError
+        self._packed = self._data = b""
+
+    @property
+    def eof(self) -> bool:
+        return self._object.eof and not self._data
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._packed and not self._data
+
+    @property
+    def unused_data(self) -> bytes:
+        unused: bytes = self._object.unused_data
+        return unused + self._packed
+
+    def decompress(self, packed: bytes, size: int) -> bytes:
+        self._packed += packed
+        while not self._data and self._packed and not self._object.eof:
+            step, self._packed = self._packed[: self.STEP], self._packed[self.STEP :]
+            try:
+                self._data = self._object.decompress(step)
+            except self._error as error:
+                raise ValueError(str(error)) from None
+        data, self._data = self._data[:size], self._data[size:]
+        return data

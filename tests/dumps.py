@@ -1,0 +1,111 @@
+"""Dumps of every format for the tests, written from the same rows."""
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import lzma
+from xml.sax.saxutils import quoteattr
+
+from conftest import ROOT
+
+TEXTS = [json.loads(line)["text"] for line in (ROOT / "examples" / "messages.jsonl").read_text("utf-8").splitlines()]
+
+
+def rows(rng, count):
+    """Messages of a few conversations, mixed."""
+    return [
+        {"id": i, "chat": f"c{rng.randrange(9)}", "sender": f"人{rng.randrange(5)}", "text": rng.choice(TEXTS)}
+        for i in range(count)
+    ]
+
+
+def jsonl(some):
+    lines = [json.dumps(row, ensure_ascii=False) for row in some]
+    lines[1::50] = ["{broken"] * len(lines[1::50])
+    return "\n".join(lines).encode()
+
+
+def json_array(some):
+    return json.dumps(some, ensure_ascii=False, indent=1).encode()
+
+
+def csv_table(some, delimiter=",", encoding="utf-8"):
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, delimiter=delimiter)
+    writer.writerow(["id", "chat", "sender", "text"])
+    for row in some:
+        text = f'{row["text"]}\n"第二行"{delimiter}' if row["id"] % 7 == 0 else row["text"]
+        writer.writerow([row["id"], row["chat"], row["sender"], text][: 3 if row["id"] % 50 == 3 else 4])
+    return out.getvalue().encode(encoding, "replace")
+
+
+def lines(some):
+    return "\r\n".join(row["text"].replace("\n", " ") for row in some).encode("utf-16")
+
+
+def parquet(some):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    out = io.BytesIO()
+    table = pa.Table.from_pylist([{**row, "text": None if row["id"] % 50 == 3 else row["text"]} for row in some])
+    pa.parquet.write_table(table, out, row_group_size=max(1, len(some) // 3))
+    return out.getvalue()
+
+
+def sms_xml(some):
+    items = (
+        f'<sms address={quoteattr(row["chat"])} date="17907{row["id"]:08}" type="{1 + row["id"] % 2}" '
+        f"body={quoteattr(row['text'])} />"
+        for row in some
+    )
+    return ("<?xml version='1.0' encoding='UTF-8'?>\n<smses>\n" + "\n".join(items) + "\n</smses>").encode()
+
+
+def telegram(some):
+    chats = {}
+    for row in some:
+        message = {"id": row["id"], "type": "message", "from": row["sender"], "text": [row["text"]]}
+        chats.setdefault(row["chat"], []).append(message)
+    found = [{"name": name, "id": i, "messages": messages} for i, (name, messages) in enumerate(chats.items())]
+    return json.dumps({"about": "x", "chats": {"about": "y", "list": found}}, ensure_ascii=False, indent=1).encode()
+
+
+def whatsapp(some):
+    return "".join(f"2026/10/6 09:{row['id'] % 60:02} - {row['sender']}: {row['text']}\n" for row in some).encode()
+
+
+def zst(data):
+    import zstandard
+
+    return zstandard.compress(data)
+
+
+MAKERS = {
+    "in.jsonl": jsonl,
+    "in.json": json_array,
+    "in.csv": csv_table,
+    "in.tsv": lambda some: csv_table(some, "\t", "gb18030"),
+    "in.txt": lines,
+    "in.parquet": parquet,
+    "in.xml": sms_xml,
+    "result.json": telegram,
+    "WhatsApp Chat with 人.txt": whatsapp,
+    "in.jsonl.gz": lambda some: gzip.compress(jsonl(some)),
+    "in.csv.bz2": lambda some: bz2.compress(csv_table(some)),
+    "in.xml.xz": lambda some: lzma.compress(sms_xml(some)),
+    "in.jsonl.zst": lambda some: zst(jsonl(some)),
+}
+"""File names, and what makes such a file of rows."""
+
+CONVERSATION = {"in.txt": None, "in.xml": "conversation", "in.xml.xz": "conversation", "result.json": "conversation"}
+CONVERSATION["WhatsApp Chat with 人.txt"] = "conversation"
+"""What the column with the conversation is called, where not ``chat``."""
+
+
+def by(name):
+    """The options that ask for conversations."""
+    column = CONVERSATION.get(name, "chat")
+    return ["--by", column] if column else []

@@ -1,0 +1,83 @@
+"""Kill jobs at random times and go on with them: ``python tests/kill.py --times 200``.
+
+The output must be that of a job that nobody disturbed, byte for byte. Blocks are small and
+every one is a checkpoint, so that a kill finds a job in all its states.
+"""
+
+import argparse
+import itertools
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import dumps
+
+CODE = "import sys; from fraudscan.cli import main; from fraudscan.dump import job; job.SECONDS = 0; sys.exit(main())"
+RESULTS = ("", ".rejects.jsonl", ".conversations.jsonl")
+
+
+def start(source, out, *options):
+    command = [sys.executable, "-c", CODE, "score", source, "-o", out, "--quiet", "--max-message", "4096", *options]
+    return subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE)
+
+
+def results(out):
+    paths = (out.with_name(out.name + ending) for ending in RESULTS)
+    return [path.read_bytes() if path.exists() else None for path in paths]
+
+
+def kill_and_resume(name, folder, rng, *, kills, workers, out, rows=1500):
+    """Kill a job some times; return how many kills struck a running job. Raises AssertionError where bytes differ."""
+    source = folder / name
+    source.write_bytes(dumps.MAKERS[name](dumps.rows(rng, rows)))
+    begun = time.monotonic()
+    options = [*dumps.by(name), "--workers", workers]
+    undisturbed = start(source, folder / f"a.{out}", *options)
+    assert undisturbed.wait() in (0, 1), undisturbed.stderr.read().decode()
+    undisturbed.stderr.close()
+    lasted = time.monotonic() - begun
+    target = folder / f"b.{out}"
+    struck = 0
+    for kill in range(kills + 1):
+        process = start(source, target, *options, "--resume")
+        if kill < kills:
+            time.sleep(rng.uniform(0.1, 1) * lasted)
+            process.send_signal(signal.SIGKILL)
+        status = process.wait()
+        message = process.stderr.read().decode()
+        process.stderr.close()
+        struck += status == -signal.SIGKILL
+        if target.exists():  # it was done
+            break
+        assert status == -signal.SIGKILL, message
+    assert results(target) == results(folder / f"a.{out}")
+    assert not [
+        path for path in folder.iterdir() if path.name.startswith("b.") and path.suffix in (".part", ".checkpoint")
+    ]
+    return struck
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    rng = random.Random(arguments.seed)
+    done = jobs = 0
+    cases = itertools.product(dumps.MAKERS, (1, 2))
+    for name, workers in itertools.cycle(cases):
+        out = rng.choice(["jsonl", "jsonl", "csv", "parquet"])
+        with tempfile.TemporaryDirectory() as folder:
+            struck = kill_and_resume(name, pathlib.Path(folder), rng, kills=5, workers=workers, out=out)
+        done, jobs = done + struck, jobs + 1
+        print(f"{done:4} kills, {jobs} jobs: {name} to {out}, {workers} workers: the same bytes", flush=True)
+        if done >= arguments.times:
+            break
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,413 @@
+"""Formats, encodings, archives: what goes in comes out, whatever it is wrapped in."""
+
+import csv
+import io
+import json
+import random
+import re
+import shlex
+import shutil
+
+import dumps
+import pytest
+from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fraudscan.cli import _parser, main
+from fraudscan.dump import DumpError, chats, readers
+from fraudscan.dump.detect import FORMATS
+from fraudscan.dump.encodings import canonical, cut_lines, detect, last_line_end, line_end
+from fraudscan.dump.writers import COLUMNS, REST
+
+EXPORTS = ROOT / "examples" / "exports"
+README = (ROOT / "README.md").read_text("utf-8")
+LURE = "跟着老师操作稳赚不赔，加微信进内部群"
+PLAIN = "到楼下了，下来拿快递"
+
+
+def score(*arguments):
+    return main(["score", *map(str, arguments)])
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("name", dumps.MAKERS)
+def test_every_format_gives_the_texts_that_went_in(tmp_path, name):
+    rows = dumps.rows(random.Random(0), 120)
+    source, out = tmp_path / name, tmp_path / "out.jsonl"
+    source.write_bytes(dumps.MAKERS[name](rows))
+    assert score(source, "-o", out, "--max-message", 4096) == 0  # several blocks
+    found = rows_of(out)
+    rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl") if len(found) < len(rows) else []
+    assert len(found) + len(rejects) == len(rows)
+    column = next(name for name in ("text", "message") if name in found[0])
+    texts = {row["text"] for row in rows}
+    assert {row[column].split('\n"第二行"')[0] for row in found} <= texts
+    if "csv" not in name and "tsv" not in name:
+        counts = sorted(row[column] for row in found)
+        kept = [row for row in rows if rejects == [] or row["id"] % 50 != (3 if "parquet" in name else 1)]
+        assert counts == sorted(row["text"] for row in kept)
+
+
+@pytest.mark.parametrize("command", re.findall(r"`fraudscan (score .*examples/.*)`", README))
+def test_the_readmes_commands(tmp_path, monkeypatch, command):
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(command)) == 0
+    (summary,) = tmp_path.glob("out.*.summary.json")
+    assert json.loads(summary.read_text("utf-8"))["scored"] > 1
+
+
+def test_chat_exports_have_conversation_sender_and_time(tmp_path):
+    expected = {
+        "sms-backup.xml": ("11000000021", "me", "2026-10-01T00:31:00+00:00", "回，中午到"),
+        "telegram/result.json": ("100002", "小云", "2026-09-02T01:30:00", "好呀，你那边下雨了吗"),
+        "WhatsApp Chat with 陈阿姨.txt": ("陈阿姨", "小刘", "2026/10/6 09:15", "在的阿姨"),
+    }
+    for name, second in expected.items():
+        out = tmp_path / "out.jsonl"
+        assert score(EXPORTS / name, "-o", out, "--force") == 0
+        assert tuple(rows_of(out)[1][column] for column in ("conversation", "sender", "time", "text")) == second
+
+
+def test_sms_backup_mends_emoji_and_joins_the_parts_of_an_mms(tmp_path):
+    assert score(EXPORTS / "sms-backup.xml", "-o", tmp_path / "out.jsonl") == 0
+    rows = rows_of(tmp_path / "out.jsonl")
+    assert rows[0]["text"].endswith("🦀")
+    assert rows[-1]["text"].startswith("重阳节免费领鸡蛋")
+    assert rows[-1]["kind"] == "mms"
+
+
+@given(st.lists(st.sampled_from(["🦀", "好", "&", "&#55357;", "a", "&#55203;"]), max_size=60), st.integers(1, 40))
+def test_emoji_of_a_backup_are_mended_wherever_it_is_cut(tmp_path, parts, step):
+    body = "".join("&#55358;&#56704;" if part == "🦀" else "&amp;" if part == "&" else part for part in parts)
+    source, out = tmp_path / "in.xml", tmp_path / "out.jsonl"
+    source.write_text(f'<smses><sms body="{body}" /></smses>', "utf-8")
+    chats.STEP, whole = step, chats.STEP
+    try:
+        assert score(source, "-o", out, "--force", "--quiet") == 0
+    finally:
+        chats.STEP = whole
+    assert rows_of(out)[0]["text"] == "".join(parts).replace("&#55357;", "?" * 8).replace("&#55203;", "힣")
+
+
+def test_telegram_keeps_what_a_message_holds_besides_and_rejects_notices(tmp_path):
+    assert score(EXPORTS / "telegram", "-o", tmp_path / "out.jsonl") == 0  # a folder
+    rows = rows_of(tmp_path / "out.jsonl")
+    photo = next(row for row in rows if "photo" in row)
+    assert (photo["width"], photo["conversation_name"]) == (1080, "高中同学群")
+    assert "收到 @all 我带两瓶酒" in [row["text"] for row in rows]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert reject["reason"] == "a notice by Telegram itself"
+    raw = (EXPORTS / "telegram" / "result.json").read_bytes()
+    assert raw[reject["offset"] :].startswith(reject["raw"].encode())
+
+
+def test_whatsapp_messages_of_several_lines(tmp_path):
+    assert score(EXPORTS / "WhatsApp Chat with 陈阿姨.txt", "-o", tmp_path / "out.csv") == 0
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text("utf-8"))))
+    assert "\n还能优先入住，你帮我看看靠谱不" in rows[2]["text"]
+    source = tmp_path / "_chat.txt"
+    source.write_text("\u200e[2026/10/6 下午9:05:11] 妈: 早\n还有\n[2026/10/6 下午9:06:00] 我: 好\n", "utf-8")
+    assert score(source, "-o", tmp_path / "ios.jsonl") == 0
+    assert [(row["sender"], row["text"]) for row in rows_of(tmp_path / "ios.jsonl")] == [
+        ("妈", "早\n还有"),
+        ("我", "好"),
+    ]
+
+
+def test_parquet_keeps_its_types_and_becomes_json(tmp_path):
+    import pyarrow.parquet
+
+    assert score(EXPORTS / "messages.parquet", "-o", tmp_path / "out.parquet") == 0
+    before = pyarrow.parquet.read_table(EXPORTS / "messages.parquet")
+    after = pyarrow.parquet.read_table(tmp_path / "out.parquet")
+    assert after.column_names == [*before.column_names, *COLUMNS]
+    assert after.select(before.column_names).equals(before.slice(0, 2))
+    assert after["fraud_label"].to_pylist() == ["investment", "legitimate"]
+    assert after["fraud_labels"].to_pylist()[0] == ["investment"]
+    assert score(EXPORTS / "messages.parquet", "-o", tmp_path / "out.jsonl") == 0
+    assert rows_of(tmp_path / "out.jsonl")[0]["sent"].startswith("2026-10-07 09:00")
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["offset"], reject["reason"]) == (2, "'message' is missing")
+
+
+def test_json_lines_to_parquet_join_the_types_of_blocks(tmp_path):
+    import pyarrow.parquet
+
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.parquet"
+    rows = [
+        {"text": PLAIN, "n": i if i < 90 else i + 0.5, "m": None if i < 90 else "x", "k": [i, "x"]} for i in range(99)
+    ]
+    rows[98]["late"] = 1
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert score(source, "-o", out, "--max-message", 4096) == 0
+    found = pyarrow.parquet.read_table(out).to_pylist()
+    assert [row["n"] for row in found] == [row["n"] for row in rows]
+    assert [row["m"] for row in found] == [row["m"] for row in rows]
+    assert json.loads(found[5]["k"]) == [5, "x"]
+    assert json.loads(found[98][REST]) == {"late": 1}
+
+
+def test_rows_with_fields_of_their_own_make_no_table_of_all_of_them(tmp_path):
+    source = tmp_path / "in.jsonl"
+    source.write_text(
+        "".join(json.dumps({"text": PLAIN, **{f"k{i}_{j}": 1 for j in range(9)}}) + "\n" for i in range(500))
+    )
+    for ending in ("csv", "parquet"):
+        assert score(source, "-o", tmp_path / f"out.{ending}") == 0
+    header, *rows = csv.reader(io.StringIO((tmp_path / "out.csv").read_text("utf-8")))
+    assert len(header) == 1000 + 1 + len(COLUMNS)
+    assert json.loads(rows[-1][1000]) == {f"k499_{j}": 1 for j in range(9)}
+
+
+def test_a_whatsapp_text_without_messages_ends_soon(tmp_path):
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_text("2026/10/6 09:00 - a: b\n" + "x\n" * 300_000, "utf-8")
+    assert score(source, "-o", out, "--max-message", 4096) == 0
+    assert len(rows_of(out)) == 1
+    assert {row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")} == {"no message begins here"}
+
+
+def test_an_array_of_pretty_objects_comes_out_in_lines(tmp_path):
+    assert score(EXPORTS / "posts.json", "-o", tmp_path / "out.jsonl") == 0
+    rows = rows_of(tmp_path / "out.jsonl")
+    before = json.loads((EXPORTS / "posts.json").read_text("utf-8"))
+    assert [{key: row[key] for key in before[0]} for row in rows] == before
+    loose = tmp_path / "loose.json"
+    loose.write_text("\n".join(json.dumps(row, indent=1) for row in before), "utf-8")
+    assert score(loose, "-o", tmp_path / "loose.jsonl") == 0
+    assert len(rows_of(tmp_path / "loose.jsonl")) == len(before)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "big5"])
+@pytest.mark.parametrize("name", ["in.csv", "in.jsonl", "in.txt", "in.json", "in.xml"])
+def test_encodings_are_found_and_told(tmp_path, capsys, encoding, name):
+    texts = ["您的包裹在路上，請到站點來取，多謝", "今天是個好日子，我們去看你"]
+    made = {
+        "in.csv": "k,text\n" + "".join(f"1,{text}\n" for text in texts),
+        "in.jsonl": "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts),
+        "in.txt": "\n".join(texts),
+        "in.json": json.dumps([{"text": text} for text in texts], ensure_ascii=False),
+        "in.xml": f"<smses>{''.join(f'<sms body={json.dumps(text, ensure_ascii=False)} />' for text in texts)}</smses>",
+    }
+    source = tmp_path / name
+    source.write_bytes(made[name].encode(encoding))
+    assert score(source, "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == texts
+    told = f"{source} is read as {canonical(encoding).upper()}" in capsys.readouterr().err
+    assert told == (encoding not in ("utf-8-sig", "utf-16")) or encoding == "utf-16"
+    assert score(source, "-o", tmp_path / "named.jsonl", "--encoding", encoding) == 0
+    assert (tmp_path / "named.jsonl").read_bytes() == (tmp_path / "out.jsonl").read_bytes()
+
+
+@given(st.text(alphabet="".join(dumps.TEXTS[:50]), min_size=20, max_size=200), st.sampled_from(["gb18030", "utf-8"]))
+def test_simplified_text_of_some_length_is_told_apart(text, encoding):
+    if len({char for char in text if "一" <= char <= "鿿"}) > 8:
+        assert detect(text.encode(encoding)) == encoding
+
+
+@given(
+    st.text("一\u0a05\u4e0a\u010a\n\r", max_size=12), st.sampled_from(["utf-8", "utf-16-le", "utf-16-be", "gb18030"])
+)
+def test_lines_end_at_line_feeds_alone(text, encoding):
+    data = text.encode(encoding)
+    assert [line.decode(encoding) for line in cut_lines(data, encoding)] == text.split("\n")
+    assert data[: line_end(data, encoding)].decode(encoding) == (
+        "" if "\n" not in text else text[: text.index("\n") + 1]
+    )
+    assert data[: last_line_end(data, encoding)].decode(encoding) == text[: text.rfind("\n") + 1]
+
+
+def test_encodings_that_are_not_read():
+    for name in ("utf-32", "klingon"):
+        with pytest.raises(DumpError):
+            canonical(name)
+
+
+def test_bytes_that_cannot_be_decoded_are_rejects(tmp_path):
+    source = tmp_path / "in.csv"
+    source.write_bytes(
+        f"id,短信内容\n1,{PLAIN}\n2,{LURE}".encode("gb18030") + b"\xff\xff\n" + "3,好的\n".encode("gb18030")
+    )
+    assert score(source, "-o", tmp_path / "out.jsonl") == 0
+    assert [row["id"] for row in rows_of(tmp_path / "out.jsonl")] == ["1", "3"]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["line"], reject["reason"]) == (3, "not GB18030")
+    assert source.read_bytes()[reject["offset"] :].startswith("2,跟".encode("gb18030"))
+    assert LURE in reject["raw"]
+
+
+@pytest.mark.parametrize("name", ["in.jsonl.gz", "in.csv.bz2", "in.xml.xz", "in.jsonl.zst"])
+def test_an_archive_cut_short_is_read_as_far_as_it_goes(tmp_path, capsys, name):
+    source, out = tmp_path / name, tmp_path / "out.jsonl"
+    whole = dumps.MAKERS[name](dumps.rows(random.Random(0), 9000))
+    source.write_bytes(whole[: len(whole) * 9 // 10])
+    assert score(source, "-o", out) == 1
+    assert "cannot be read to its end" in capsys.readouterr().err
+    assert len(rows_of(out)) > 1000
+    assert rows_of(tmp_path / "out.jsonl.rejects.jsonl")[-1]["reason"]
+    summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
+    assert summary["damaged"] == [str(source)]
+
+
+def test_an_endless_row_in_a_small_archive_is_one_reject(tmp_path):
+    import gzip
+
+    source, out = tmp_path / "in.jsonl.gz", tmp_path / "out.jsonl"
+    good = json.dumps({"text": PLAIN}).encode() + b"\n"
+    source.write_bytes(gzip.compress(good + b'{"text": "' + b"a" * 30_000_000 + b'"}\n' + good))
+    assert score(source, "-o", out) == 0
+    assert len(rows_of(out)) == 2
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["line"], reject["offset"], reject["reason"]) == (2, len(good), "longer than --max-message")
+    assert len(reject["raw"]) == readers.SHOWN
+
+
+def test_csv_quotes_that_are_never_closed_cost_one_line(tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    lines = ["id,text", *(f"{i},{PLAIN}" for i in range(5000))]
+    lines[7] = '6,"坏了'
+    source.write_text("\n".join(lines), "utf-8")
+    assert score(source, "-o", out, "--max-message", 4096) == 0
+    (reject,) = rows_of(tmp_path / "out.csv.rejects.jsonl")
+    assert (reject["line"], reject["raw"]) == (8, '6,"坏了')
+    assert len(out.read_text("utf-8").splitlines()) == 5000
+
+
+@given(st.lists(st.lists(st.text('ab,"\n\r你', max_size=9), min_size=2, max_size=2), max_size=60), st.integers(0, 50))
+def test_csv_is_cut_between_records_alone(tmp_path, rows, seed):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    rng = random.Random(seed)
+    table = io.StringIO(newline="")
+    csv.writer(table, quoting=rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])).writerows([["k", "text"], *rows])
+    source.write_text(table.getvalue(), "utf-8", newline="")
+    size, readers.BLOCK = readers.BLOCK, rng.randrange(16, 400)
+    try:
+        assert score(source, "-o", out, "--force", "--quiet", "--delimiter", ",") == 0
+    finally:
+        readers.BLOCK = size
+    with out.open(encoding="utf-8", newline="") as file:
+        assert [row[:2] for row in csv.reader(file)][1:] == rows
+
+
+def test_safe_csv_and_bom(tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    cells = ["=1+1", "+86 110", "-3.5", "@x", "\tx", "好", ""]
+    with source.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("k", "text"), *((cell, PLAIN) for cell in cells)])
+    assert score(source, "-o", out, "--safe-csv", "--bom") == 0
+    assert out.read_bytes().startswith(b"\xef\xbb\xbfk,text")
+    with out.open(encoding="utf-8-sig", newline="") as file:
+        found = [row[0] for row in csv.reader(file)][1:]
+    assert found == ["'=1+1", "'+86 110", "-3.5", "'@x", "'\tx", "好", ""]
+
+
+def test_the_command_line_names_every_format():
+    (action,) = (a for a in _parser()._subparsers._group_actions[0].choices["score"]._actions if a.dest == "format")
+    assert sorted(action.choices) == sorted(FORMATS)
+
+
+def test_any_delimiter(tmp_path):
+    for delimiter in ",;\t|^~":
+        source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+        source.write_text(f"id{delimiter}text{delimiter}x\n1{delimiter}{PLAIN}{delimiter}y\n", "utf-8")
+        assert score(source, "-o", out, "--force") == 0
+        assert rows_of(out)[0]["text"] == PLAIN
+    source.write_text(f"id#text\n1#{PLAIN}\n", "utf-8")
+    assert score(source, "-o", out, "--force", "--delimiter", "#") == 0
+    assert rows_of(out)[0]["id"] == "1"
+
+
+def test_folders_and_patterns_are_searched(tmp_path, capsys):
+    folder = tmp_path / "phone"
+    shutil.copytree(EXPORTS, folder / "deep")
+    (folder / "deep" / "photo.jpg").write_bytes(b"\xff\xd8")
+    assert score(folder, "-o", tmp_path / "all.jsonl") == 0
+    assert score(folder / "**" / "*.json", "-o", tmp_path / "json.jsonl") == 0
+    everything, some = rows_of(tmp_path / "all.jsonl"), rows_of(tmp_path / "json.jsonl")
+    assert {row["fraud_label"] for row in everything} > {"romance", "investment", "legitimate"}
+    assert len(some) == 28
+    assert len(everything) > len(some)
+    assert score(tmp_path / "*.nothing", "-o", tmp_path / "x.jsonl") == 2
+    (tmp_path / "empty").mkdir()
+    assert score(tmp_path / "empty", "-o", tmp_path / "x.jsonl") == 2
+    assert "holds no dump" in capsys.readouterr().err
+
+
+def test_deep_json_is_rejected_with_and_without_orjson(tmp_path, monkeypatch):
+    source = tmp_path / "in.jsonl"
+    deep = [b'{"text": "x", "a": ' + b"[" * n + b"]" * n + b"}" for n in (100, 199, 200, 201, 900, 1100, 100_000)]
+    others = [b'{"text": "x", "n": 1e999}', b'{"text": "x", "n": ' + b"9" * 5000 + b"}", b'{"text": "\\ud83d"}']
+    others += [
+        b'{"text": "x", "text": 1}',
+        b'{"text": "a", "n": NaN}',
+        b"\xef\xbb\xbf" + b'{"text": "x"}',
+        b'{"text": "x"}\r',
+    ]
+    source.write_bytes(b"\n".join([*deep, *others]))
+    assert score(source, "-o", tmp_path / "with.jsonl") == 0
+    monkeypatch.setattr(readers, "loads", lambda raw: json.loads(raw.decode()))
+    assert score(source, "-o", tmp_path / "without.jsonl") == 0
+    for ending in ("", ".rejects.jsonl"):
+        assert (tmp_path / f"with.jsonl{ending}").read_bytes() == (tmp_path / f"without.jsonl{ending}").read_bytes()
+    reasons = [row["reason"] for row in rows_of(tmp_path / "with.jsonl.rejects.jsonl")]
+    assert reasons.count("nested too deeply") == 5
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(
+    st.lists(st.one_of(json_values, st.fixed_dictionaries({"text": json_values})), max_size=9), st.binary(max_size=9)
+)
+def test_orjson_changes_nothing(tmp_path, rows, junk):
+    import orjson
+
+    source = tmp_path / "in.jsonl"
+    encoded = [json.dumps(row, ensure_ascii=len(junk) % 2 == 0).encode("utf-8", "surrogatepass") for row in rows]
+    source.write_bytes(b"\n".join([b'{"text": "x", "fraud_k": 1}', *encoded, junk]))
+    outputs = []
+    for loads in (orjson.loads, lambda raw: json.loads(raw.decode())):
+        readers.loads = loads
+        assert score(source, "-o", tmp_path / "out.jsonl", "--force", "--quiet", "--encoding", "utf-8") == 0
+        rejects = tmp_path / "out.jsonl.rejects.jsonl"
+        outputs.append(((tmp_path / "out.jsonl").read_bytes(), rejects.exists() and rejects.read_bytes()))
+    readers.loads = orjson.loads
+    assert outputs[0] == outputs[1]
+
+
+def test_xml_that_is_no_backup_is_refused_where_it_begins(tmp_path):
+    entities = '<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">'
+    hostile = [
+        f'<?xml version="1.0"?><!DOCTYPE smses [{entities}]><smses><sms body="&b;"/></smses>',
+        "<note><sms body='x'/></note>",
+        "<smses><sms body='好'/><sms body='",
+        "<smses>" + "<a>" * 5000,
+        "<smses><mms>" + "<part ct='text/plain' text='x'/>" * 50_000,
+    ]
+    for number, data in enumerate(hostile):
+        source, out = tmp_path / f"{number}.xml", tmp_path / f"{number}.jsonl"
+        source.write_text(data, "utf-8")
+        assert score(source, "-o", out) == 1
+        assert len(rows_of(out)) == (1 if number == 2 else 0)
+        (reject,) = rows_of(tmp_path / f"{number}.jsonl.rejects.jsonl")
+        assert reject["reason"].startswith("not XML")
+
+
+def test_a_million_columns(tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("k,text\n" + "," * 1_000_000 + f"\n1,{PLAIN}\n", "utf-8")
+    assert score(source, "-o", out) == 0
+    (reject,) = rows_of(tmp_path / "out.csv.rejects.jsonl")
+    assert reject["reason"] == "1000001 fields where the header has 2"
+    source.write_text("c," * 300_000 + f"text\n{',' * 300_000}{PLAIN}\n", "utf-8")
+    assert score(source, "-o", out, "--force") == 0
+    assert score(source, "-o", tmp_path / "no.csv", "--text", "missing") == 2

@@ -1,0 +1,429 @@
+"""Jobs: killed, gone on with, refused, shared among workers; conversations."""
+
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import dumps
+import fuzz
+import kill
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fraudscan.cli import main
+from fraudscan.dump import DumpError, Options, job, readers, score_dump, scoring
+from fraudscan.dump.conversations import WINDOW, Conversation
+from fraudscan.dump.rows import Block, Place
+from fraudscan.dump.scoring import Message
+
+LURE = "跟着老师操作稳赚不赔，加微信进内部群"
+PLAIN = "到楼下了，下来拿快递"
+
+
+def score(*arguments):
+    return main(["score", *map(str, arguments)])
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("name", dumps.MAKERS)
+def test_a_killed_job_goes_on_to_the_same_bytes(tmp_path, name):
+    number = list(dumps.MAKERS).index(name)
+    out = ("jsonl", "csv", "parquet")[number % 3]
+    kill.kill_and_resume(name, tmp_path, random.Random(number), kills=2, workers=1 + number % 2, out=out, rows=300)
+
+
+class Stop(Exception):  # noqa: N818
+    """In place of a kill, where the time must be exact."""
+
+
+@pytest.mark.parametrize(
+    ("name", "workers"),
+    [*((name, 1) for name in dumps.MAKERS), ("in.csv", 2), ("in.parquet", 2), ("result.json", 2), ("broken.json", 1)],
+)
+def test_a_job_stopped_anywhere_goes_on_to_the_same_bytes(tmp_path, scanner, monkeypatch, name, workers):
+    monkeypatch.setattr(job, "SECONDS", 0)
+    rng = random.Random(workers)
+    sources = [tmp_path / name, tmp_path / "more.jsonl"] if name == "broken.json" else [tmp_path / name]
+    for source in sources:
+        make = dumps.MAKERS.get(source.name, dumps.jsonl)
+        source.write_bytes(make(dumps.rows(rng, 300)))
+    if name == "broken.json":
+        sources[0].write_bytes(dumps.json_array(dumps.rows(rng, 300))[:-500])
+    sources = list(map(str, sources))
+    column = dumps.by(name)[1:] or [None]
+    options = Options(by=column[0], max_message=4096)
+    whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
+    score_dump(scanner, sources, str(whole), options)
+    take = job._Job._take
+    stops = 0
+    while not broken.exists():
+        left = [rng.randrange(2, 6)]
+
+        def stopping(self, task, scored, left=left):
+            take(self, task, scored)
+            left[0] -= 1
+            if not left[0]:
+                self.out.write(b"torn")  # what no checkpoint knows of
+                self.out.flush()
+                raise Stop
+
+        monkeypatch.setattr(job._Job, "_take", stopping)
+        try:
+            score_dump(scanner, sources, str(broken), options, workers=workers, resume=True)
+        except Stop:
+            stops += 1
+            monkeypatch.setattr(job._Job, "_take", take)
+            with pytest.raises(DumpError, match="half-made"):
+                score_dump(scanner, sources, str(broken), options)
+    assert stops > 0
+    assert kill.results(broken) == kill.results(whole)
+
+
+@pytest.mark.parametrize("step", ["replace", "unlink"])
+@pytest.mark.parametrize("out", ["out.jsonl", "out.parquet"])
+def test_a_job_stopped_while_files_get_their_names_goes_on(tmp_path, scanner, monkeypatch, step, out):
+    source = tmp_path / "in.jsonl"
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
+    options = Options(by="chat")
+    whole, broken = tmp_path / f"whole-{out}", tmp_path / f"broken-{out}"
+    score_dump(scanner, [str(source)], str(whole), options)
+    original = getattr(pathlib.Path, step)
+    stops = 0
+    while not broken.exists() or list(tmp_path.glob("broken*checkpoint")):
+        calls = [0]
+
+        def stopping(self, *arguments, calls=calls, stop=stops, **options):
+            calls[0] += self.name.startswith("broken")
+            if calls[0] > stop:
+                raise Stop
+            return original(self, *arguments, **options)
+
+        monkeypatch.setattr(pathlib.Path, step, stopping)
+        try:
+            score_dump(scanner, [str(source)], str(broken), options, resume=True)
+        except Stop:
+            stops += 1
+    assert stops > 2
+    assert kill.results(broken) == kill.results(whole)
+
+
+def half_made(tmp_path, scanner, monkeypatch, options=None):
+    """A source, and an output that was stopped after its first block."""
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "SECONDS", 0)
+        patch.setattr(scoring, "score_block", lambda *_: (_ for _ in ()).throw(Stop))
+        with pytest.raises(Stop):
+            score_dump(scanner, [str(source)], str(out), options or Options())
+    return source, out
+
+
+def test_another_input_model_or_option_is_refused_with_the_reason(tmp_path, scanner, monkeypatch, capsys, small_model):
+    source, out = half_made(tmp_path, scanner, monkeypatch)
+    assert score(source, "-o", out) == 2
+    assert "half-made: go on with --resume, or start anew with --force" in capsys.readouterr().err
+    assert score(source, "-o", out, "--resume", "--proba") == 2
+    assert "--proba differ" in capsys.readouterr().err
+    assert score(source, "-o", out, "--resume", "-m", small_model) == 2
+    assert "the model is another one" in capsys.readouterr().err
+    before = source.read_bytes()
+    source.write_bytes(before + b'\n{"text": "x"}\n')
+    assert score(source, "-o", out, "--resume") == 2
+    assert "the input has changed" in capsys.readouterr().err
+    assert score(source, "-o", out, "--force") == 0
+    assert len(rows_of(out)) == 295
+
+
+def test_a_damaged_or_busy_checkpoint_is_refused(tmp_path, scanner, monkeypatch, capsys):
+    source, out = half_made(tmp_path, scanner, monkeypatch)
+    checkpoint = tmp_path / "out.jsonl.checkpoint"
+    part = tmp_path / "out.jsonl.part"
+    with job.contextlib.closing(job.Checkpoint(checkpoint)) as open_one:
+        state = open_one.read("state")
+        assert score(source, "-o", out, "--resume") == 2
+        assert "another job is writing" in capsys.readouterr().err
+        open_one.commit(state={**state, "out": 10**6})
+    assert score(source, "-o", out, "--resume") == 2
+    assert "shorter than its checkpoint says" in capsys.readouterr().err
+    checkpoint.write_bytes(b"junk" * 1000)
+    assert score(source, "-o", out, "--resume") == 2
+    assert "is no checkpoint" in capsys.readouterr().err
+    checkpoint.unlink()
+    assert part.exists()
+    assert score(source, "-o", out) == 2
+    assert score(source, "-o", out, "--resume") == 0  # nothing to go on with: from the beginning
+    assert not part.exists()
+
+
+def test_any_of_our_files_as_input_is_refused(tmp_path, capsys):
+    source = tmp_path / "out.jsonl.rejects.jsonl"
+    source.write_text(json.dumps({"text": PLAIN}), "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl", "--force") == 2
+    assert "is also the input" in capsys.readouterr().err
+    assert source.exists()
+
+
+def test_an_earlier_runs_rejects_do_not_stay(tmp_path):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"text": "x"}\n{', "utf-8")
+    assert score(source, "-o", out, "--by", "text") == 0
+    assert len(rows_of(tmp_path / "out.jsonl.rejects.jsonl")) == 1
+    source.write_text('{"text": "x"}\n', "utf-8")
+    assert score(source, "-o", out, "--force") == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl", "out.jsonl.summary.json"]
+
+
+def test_the_summary_counts_everything(tmp_path, scanner, capsys):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("\n".join([json.dumps({"text": LURE}), json.dumps({"text": PLAIN}), "{", "[]"]), "utf-8")
+    assert score(source, "-o", out) == 0
+    summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
+    assert (summary["rows"], summary["scored"], summary["rejected"]) == (4, 2, 2)
+    assert summary["labels"] == {"investment": 1, "legitimate": 1}
+    assert summary["schemes"] == {"investment": 1}
+    assert sum(summary["verdicts"].values()) == 2
+    assert summary["reasons"] == {"not JSON": 1, "not a JSON object": 1}
+    assert summary["model"] == scanner.digest
+    assert summary["rows_per_second"] > 0
+    assert "2 rows scored, 2 rejected" in capsys.readouterr().err
+    assert score(source, "-o", out, "--force", "--quiet") == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_workers_do_not_change_a_byte(tmp_path, workers):
+    source = tmp_path / "in.csv"
+    source.write_bytes(dumps.csv_table(dumps.rows(random.Random(0), 2000)))
+    for name, count in ("one.jsonl", 1), ("more.jsonl", workers):
+        assert score(source, "-o", tmp_path / name, "--max-message", 8192, "--workers", count, "--by", "chat") == 0
+    assert kill.results(tmp_path / "more.jsonl") == kill.results(tmp_path / "one.jsonl")
+
+
+def test_a_worker_that_dies_is_told_and_replaced(tmp_path, scanner, monkeypatch):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
+    ask = scoring._Worker.score
+    asked = []
+
+    def dying(worker, task):
+        asked.append(task.block.start)
+        if len(asked) == 3:
+            worker._process.kill()
+        return ask(worker, task)
+
+    monkeypatch.setattr(scoring._Worker, "score", dying)
+    told = []
+    options = Options(max_message=4096)
+    score_dump(scanner, [str(source)], str(out), options, workers=2, notify=told.append)
+    (remark,) = told
+    assert f"(status -9) while it held bytes {asked[2].offset:,} to" in remark
+    score_dump(scanner, [str(source)], str(tmp_path / "one.jsonl"), options)
+    assert kill.results(out) == kill.results(tmp_path / "one.jsonl")
+
+
+def test_a_block_that_kills_every_worker_ends_the_job(tmp_path, monkeypatch, capsys):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
+    ask = scoring._Worker.score
+
+    def dying(worker, task):
+        if task.block.start.offset > 20_000:
+            worker._process.kill()
+        return ask(worker, task)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring._Worker, "score", dying)
+        assert score(source, "-o", out, "--max-message", 4096, "--workers", 2) == 2
+    assert "two workers ended on bytes" in capsys.readouterr().err
+    assert score(source, "-o", out, "--max-message", 4096, "--workers", 2, "--resume") == 0
+    assert len(rows_of(out)) == 490
+
+
+def wait_for(path):
+    for _ in range(1000):
+        if path.exists():
+            return
+        time.sleep(0.01)
+    pytest.fail(f"{path} did not come")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path, workers):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 50_000)))
+    process = kill.start(source, out, "--workers", workers)
+    wait_for(tmp_path / "out.jsonl.part")
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    message = process.stderr.read().decode()
+    process.stderr.close()
+    assert "--resume" in message
+    assert "Traceback" not in message
+    assert not out.exists()
+
+
+def test_no_worker_outlives_a_killed_job(tmp_path):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 50_000)))
+    process = kill.start(source, out, "--workers", 2)
+    wait_for(tmp_path / "out.jsonl.part")
+    children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        pytest.skip("this system does not tell a process's children")
+    for _ in range(500):
+        workers = children.read_text().split()
+        if len(workers) == 2:
+            break
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    for _ in range(500):
+        if not any(os.path.exists(f"/proc/{worker}/cmdline") for worker in workers):  # noqa: PTH110
+            return
+        time.sleep(0.01)
+    pytest.fail("a worker is still there")
+
+
+def test_standard_input_is_not_gone_on_with(tmp_path, scanner, monkeypatch, capsys):
+    _, out = half_made(tmp_path, scanner, monkeypatch)
+    assert score("-", "-o", out, "--resume") == 2
+    assert "cannot be read a second time" in capsys.readouterr().err
+
+
+def test_standard_input_in_an_archive(tmp_path):
+    import gzip
+
+    command = [sys.executable, "-m", "fraudscan", "score", "-", "-o", "-", "--workers", "2", "--quiet"]
+    data = gzip.compress(dumps.jsonl(dumps.rows(random.Random(0), 100)))
+    done = subprocess.run(command, input=data, capture_output=True, check=True, cwd=tmp_path)
+    assert len(done.stdout.splitlines()) == 98
+    assert done.stderr.count(b"not JSON") == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_is_told(tmp_path, scanner, monkeypatch):
+    monkeypatch.setattr(job, "SECONDS", 0)
+    source = tmp_path / "in.jsonl"
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
+    seen = []
+    options = Options(max_message=4096)
+    score_dump(scanner, [str(source)], str(tmp_path / "out.jsonl"), options, progress=seen.append)
+    assert len(seen) > 5
+    assert [found.rows for found in seen] == sorted(found.rows for found in seen)
+    assert (seen[-1].rows, seen[-1].done, seen[-1].total) == (300, source.stat().st_size, source.stat().st_size)
+
+
+def test_a_full_disk_is_told_and_the_job_goes_on(tmp_path):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 2000)))
+    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, -1));"
+    code = f"{limit} from fraudscan.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "score", source, "-o", out, "--max-message", "4096"]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "cannot be written on: File too large" in done.stderr
+    assert score(source, "-o", out, "--max-message", 4096, "--resume") == 0
+    assert score(source, "-o", tmp_path / "whole.jsonl", "--max-message", 4096) == 0
+    assert kill.results(out) == kill.results(tmp_path / "whole.jsonl")
+
+
+COURTSHIP = [
+    "早安，昨晚睡得好吗",
+    "我一个人在新加坡，最怕过节",
+    "遇到你以后每天都有盼头",
+    "我叔叔那边的数据一直很准，跟着下单就行",
+    "你也可以先放一万块试试，我手把手带你",
+    "赚了我们一起买房",
+]
+
+
+def test_conversations(tmp_path, scanner):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    rows = [{"chat": "a", "text": text} for text in COURTSHIP]
+    for i in range(0, 18, 3):
+        rows.insert(i, {"chat": "b", "text": f"今晚{i}点吃饭"})
+    rows.append({"chat": None, "text": "x"})
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert score(source, "-o", out, "--by", "chat") == 0
+    second, first = rows_of(tmp_path / "out.jsonl.conversations.jsonl")[::-1]
+    assert (first["conversation"], second["conversation"]) == ("b", "a")
+    assert (first["messages"], second["messages"]) == (6, 6)
+    assert second["first"] == {"source": str(source), "line": 2, "text": COURTSHIP[0]}
+    alone = scanner.decide(COURTSHIP)
+    assert second["strongest"]["score"] == pytest.approx(max(alone.score), abs=1e-6)
+    together = scanner.classify("\n".join(COURTSHIP))
+    assert second["fraud_score"] == pytest.approx(max(*alone.score, together.score), abs=1e-6)
+    assert sum(second["labels"].values()) == sum(second["verdicts"].values()) == 6
+    summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
+    assert summary["without_conversation"] == 1
+    assert score(source, "-o", tmp_path / "x.jsonl", "--by", "nothing") == 2
+
+
+def test_a_window_sees_what_no_line_says(tmp_path, scanner):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    lines = [f"今天第{i}顿饭吃得很好" for i in range(150)]
+    lines[100:100] = COURTSHIP
+    source.write_text("".join(json.dumps({"chat": 7, "text": line}) + "\n" for line in lines), "utf-8")
+    assert score(source, "-o", out, "--by", "chat", "--max-message", 4096) == 0
+    (found,) = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+    assert found["conversation"] == "7"
+    assert found["fraud_score"] >= found["strongest"]["score"]
+    assert len(found["evidence"]) <= WINDOW
+    assert scanner.classify(found["evidence"]).score == pytest.approx(found["fraud_score"], abs=1e-6)
+
+
+@given(st.lists(st.text("ab\n", max_size=700), min_size=1, max_size=40))
+def test_windows_cover_every_message_and_stay_small(texts):
+    decision = ("legitimate", None, ("legitimate",), 0.25, "clear", ())
+    conversation, windows = Conversation(), []
+    for line, text in enumerate(texts):
+        window = conversation.add("source", Message("k", line, text, decision))
+        windows += [window] if window is not None else []
+        assert sum(map(len, conversation.window)) + len(conversation.window) - 1 <= WINDOW
+    last = conversation.due()
+    windows += [last] if last is not None else []
+    assert all(len(window) <= WINDOW for window in windows)
+    assert conversation.messages == len(texts)
+
+
+@given(st.binary(max_size=400), st.sampled_from(sorted(readers.__all__)))
+@settings(max_examples=200)
+def test_blocks_hold_every_byte_once(data, name):
+    """Cut into blocks, a source is whole again when they are put together, wherever reading began."""
+    from fraudscan.dump.sources import Head
+
+    if name not in ("JsonLinesReader", "LinesReader", "CsvReader"):
+        return
+    reader = getattr(readers, name)("x", "utf-8", limit=64)
+    if name == "CsvReader":
+        reader.delimiter, reader.header, reader.text = ",", ["text"], "text"
+    blocks = list(reader.blocks(Head(data), Place(0, 1)))
+    at = 0
+    for block in blocks:
+        assert isinstance(block, Block)
+        assert block.start.offset == at
+        assert block.start.line == 1 + data[:at].count(b"\n")
+        at = block.end.offset
+        assert data[block.start.offset : at].startswith(block.data)
+        assert block.problem or data[block.start.offset : at] == block.data
+    assert at == len(data)
+    for block in blocks:
+        rest = list(reader.blocks(Head(data[block.end.offset :]), block.end))
+        assert rest == blocks[blocks.index(block) + 1 :]
+
+
+def test_hostile_dumps(tmp_path, scanner):
+    refused = fuzz.run(scanner, 600, 1, tmp_path)
+    assert 50 < refused < 400
