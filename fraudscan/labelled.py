@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraudscan.corpus import CorpusError, Row
-from fraudscan.dump.readers import TEXT_COLUMNS
+from fraudscan.dump.rows import TEXT_COLUMNS
 from fraudscan.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
