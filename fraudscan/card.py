@@ -151,8 +151,9 @@ def _data(scanner: Scanner) -> str:
     ]
     return (
         "## Data and labels\n\n"
-        f"{corpus['rows']:,} messages written for this project (`corpus/README.md`, SHA-256 `{corpus['sha256']}`): no\n"
-        "third party's text, no real person's data. One label for a message's pretence, each with its schemes:\n\n"
+        f"{corpus['rows']:,} messages written for this project (`corpus/README.md`): no third party's text, no real\n"
+        f"person's data. SHA-256 of what training read: `{corpus['sha256']}`.\n"
+        "One label for a message's pretence, each with its schemes:\n\n"
         + _table(("label", "Chinese", "messages", "schemes (official categories)"), rows)
         + f"\nTarget groups: {', '.join(f'{target.name} ({target.zh})' for target in taxonomy.targets)}.\n"
     )
@@ -196,7 +197,7 @@ def _held_out(figures: dict[str, Any]) -> str:
 
 def _rank(name: str) -> tuple[bool, int, str]:
     """Order lengths by their number and names by themselves."""
-    number = name.rpartition(" ")[2]
+    number = name.partition("–")[0]
     return name.startswith("over"), int(number) if number.isdigit() else 0, name
 
 
@@ -224,8 +225,9 @@ def _calibration(found: dict[str, Any]) -> str:
     return (
         "## Calibration\n\n"
         f"Held out, for messages of which {found['prior']:.0%} are fraud: expected calibration error\n"
-        f"**{found['ece']:.4f}** of the score (in {len(found['bins'])} bins of equal mass); of the labels "
-        f"{labels}.\n\n![Reliability diagram]({DIAGRAM})\n\n{_table(('predicted', 'observed', 'messages'), bins)}"
+        f"**{found['ece']:.4f}** of the score (in {len(found['bins'])} bins of equal mass); of the labels'\n"
+        f"probabilities {labels}.\n\n![Reliability diagram]({DIAGRAM})\n\n"
+        f"{_table(('predicted', 'observed', 'messages'), bins)}"
     )
 
 
@@ -255,8 +257,8 @@ def _failures(checkout: Path | None) -> list[str]:
 
 
 DIFFERENCE = """\
-It is larger than held out since these sets were not drawn like the corpus: whole sets of one trade or one era are
-surer lures, or stranger honest messages, than any mixture of ours, and no rescaling of scores mends all at once.
+It differs from the one held out since these sets were not drawn like the corpus: whole sets of one trade or one era
+are surer lures, or stranger honest messages, than any mixture of ours, and no rescaling of scores mends all at once.
 """
 
 

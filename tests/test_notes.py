@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_scoring import fresh, texts
+from test_scoring import texts
 
 from fraudscan import model
 from fraudscan.normalize import normalize
@@ -46,7 +46,7 @@ def test_notes_follow_their_definition_in_any_batch_and_chunk(scanner, batch, si
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model, "CHUNK", size)
         if max(map(len, batch)) <= size:
-            assert fresh(scanner).decide(batch).notes == expected
+            assert scanner.decide(batch).notes == expected
 
 
 def test_few_messages_of_the_corpus_are_doubted(scanner, corpus):
