@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Curve", "CurveError"]
 
-POINTS = 48
+POINTS = 40
 """How many shares of false alarms, and as many of misses, are tabulated, evenly on a logarithmic scale: neighbours
-differ by a fifth."""
+differ by a fourth."""
+
+ROUND = tuple(digit * 10.0**-power for power in (5, 4, 3, 2, 1) for digit in (1, 2, 5))
+"""Shares that are asked for, and so stand in the table as exactly as the messages allow."""
 
 RESOLVED = 5
 """How many honest messages a share must stand for. The standard error of a count is its root: of fewer it is half of
@@ -53,7 +56,8 @@ class Curve:
         honest, lures = np.sort(scores[~fraud]), np.sort(scores[fraud])
         found = {0.0, 1.0}
         for values in (honest, lures[::-1]):  # few honest messages above a threshold; few lures below it
-            ranks = np.unique(np.rint(np.geomspace(1, max(1, values.size), POINTS)).astype(int))
+            spread = np.rint(np.geomspace(1, max(1, values.size), POINTS))
+            ranks = np.unique(np.concatenate([spread, np.floor(np.array(ROUND) * values.size) + 1])).astype(int)
             found.update(values[-ranks[ranks <= values.size]].tolist())
         step = 10.0**DECIMALS
         table = np.unique(np.minimum(np.ceil(np.array(sorted(found)) * step + 1e-3), step)) / step

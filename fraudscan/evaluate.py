@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -131,8 +132,9 @@ def label_figures(  # noqa: PLR0913, PLR0917 - what was predicted, what was righ
 def _parts(rows: Sequence[Row]) -> dict[str, dict[str, list[int]]]:
     """Return the numbers of the rows of each channel, script and length."""
     parts: dict[str, dict[str, list[int]]] = {"channel": {}, "script": {}, "length": {}}
+    bands = [(last, f"{first + 1}–{last}") for first, last in itertools.pairwise([0, *LENGTHS])]
     for i, row in enumerate(rows):
-        length = next((f"up to {last}" for last in LENGTHS if len(row.text) <= last), f"over {LENGTHS[-1]}")
+        length = next((name for last, name in bands if len(row.text) <= last), f"over {LENGTHS[-1]}")
         for by, name in (("channel", row.channel), ("script", script_of(row.text)), ("length", length)):
             parts[by].setdefault(name, []).append(i)
     return parts

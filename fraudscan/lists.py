@@ -191,13 +191,17 @@ class Lists:
         self.entries = tuple(sorted(entries, key=lambda entry: KINDS.index(entry.kind)))
         phrases: dict[str, list[int]] = defaultdict(list)
         self._patterns: list[tuple[int, Any]] = []
-        self._senders: list[int] = []  # entries that are about all of a sender's messages
+        self._senders: set[int] = set()  # entries that are about all of a sender's messages
         for place, entry in enumerate(self.entries):
             self._add(place, entry, phrases)
         self._bound = [place for place, entry in enumerate(self.entries) if entry.sender is not None]
-        self._wanted = {place: fold(self.entries[place].sender or "") for place in self._bound}
+        self._named: dict[str, list[int]] = defaultdict(list)
+        for place in self._bound:
+            self._named[fold(self.entries[place].sender or "")].append(place)
+        self._cuts = sorted({len(name) - 1 for name in self._named if name.endswith("*")})
         self._first = np.zeros(0, dtype=np.int64)
         self._also: dict[int, list[int]] = {}
+        self._bound_at = np.zeros(0, dtype=np.bool_)
         self._vocabulary = self._index(phrases) if phrases else None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -207,7 +211,7 @@ class Lists:
         try:
             _check_sender(entry)
             if not entry.pattern and entry.sender is not None:
-                self._senders.append(place)
+                self._senders.add(place)
             elif len(entry.pattern) > 2 and entry.pattern.startswith("/") and entry.pattern.endswith("/"):
                 self._patterns.append((place, compile_pattern(entry.pattern[1:-1])))
             else:
@@ -234,6 +238,8 @@ class Lists:
             also = [place for place in places if place in bound] + self._also.get(suffix, [])
             if also:
                 self._also[node] = also
+        self._bound_at = np.zeros(vocabulary.size, dtype=np.bool_)
+        self._bound_at[list(self._also)] = True
         return vocabulary
 
     def find(self, texts: Sequence[str], senders: Sequence[Any] | None = None) -> Ints:
@@ -258,7 +264,7 @@ class Lists:
                 self._find_patterns(text, row, best, sent)
         if sent:
             for row, own in enumerate(sent):
-                best[row] = min([best[row], *(place for place in self._senders if place in own)])
+                best[row] = min([best[row], *(own & self._senders)])
         return best
 
     def overrule(self, found: Decisions, texts: Sequence[str], senders: Sequence[Any] | None) -> Decisions:
@@ -274,11 +280,8 @@ class Lists:
         @functools.lru_cache(maxsize=1 << 12)
         def entries(sender: str) -> frozenset[int]:
             name = fold(sender)
-            return frozenset(
-                place
-                for place, wanted in self._wanted.items()
-                if (name.startswith(wanted[:-1]) if wanted.endswith("*") else name == wanted)
-            )
+            wanted = [name, *(f"{name[:cut]}*" for cut in self._cuts if cut <= len(name))]
+            return frozenset(place for known in wanted for place in self._named.get(known, ()))
 
         return [frozenset() if sender is None else entries(str(sender)) for sender in senders]
 
@@ -301,7 +304,7 @@ class Lists:
         np.minimum(best, np.minimum.reduceat(self._first.take(nodes), starts), out=best)
         if not sent or not self._also:
             return
-        for at in np.isin(nodes, list(self._also)).nonzero()[0].tolist():
+        for at in self._bound_at.take(nodes).nonzero()[0].tolist():
             row = int(starts.searchsorted(at, side="right")) - 1
             best[row] = min([best[row], *(place for place in self._also[int(nodes[at])] if place in sent[row])])
 

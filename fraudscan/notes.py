@@ -36,6 +36,10 @@ HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 """A Chinese character: the unified and the compatibility ideographs of Unicode 15."""
 
 
+HALF = 32
+"""Bits of an integer that holds two counts, so that they are added up together."""
+
+
 class Noter:
     """Finds the notes on a batch of texts from what the vocabulary found in them.
 
@@ -48,15 +52,14 @@ class Noter:
         codes = np.concatenate([[0], vocabulary.alphabet])
         han = ((codes >= 0x3400) & (codes <= 0x9FFF)) | ((codes >= 0xF900) & (codes <= 0xFAFF)) | (codes >= 0x20000)
         known = np.arange(vocabulary.size) > vocabulary.alphabet.size
-        # both counts in one integer: a batch has at most 2**16 characters, the first of which ends no pair
-        self._counted = known.astype(np.uint32) + (han[vocabulary.last_characters].astype(np.uint32) << np.uint32(16))
+        self._counted = known.astype(np.int64) + (han[vocabulary.last_characters].astype(np.int64) << HALF)
 
     def __call__(self, found: Matches, texts: Sequence[str]) -> Ints:
         """Return the notes on ``texts``, int64, for what `Vocabulary.match` found in them."""
         counts = np.add.reduceat(self._counted.take(found.nodes), found.starts)
         notes = (found.lengths < SHORTEST) * np.int64(TOO_SHORT)
-        notes += ((counts & 0xFFFF) < KNOWN * found.lengths) * np.int64(UNKNOWN_WORDS)
-        for row in (counts < 1 << 16).nonzero()[0].tolist():  # no Chinese character of the vocabulary: any other?
+        notes += ((counts & (1 << HALF) - 1) < KNOWN * found.lengths) * np.int64(UNKNOWN_WORDS)
+        for row in (counts < 1 << HALF).nonzero()[0].tolist():  # no Chinese character of the vocabulary: any other?
             if not HAN.search(texts[row]):
                 notes[row] |= NO_CHINESE
         odd = notes.nonzero()[0]

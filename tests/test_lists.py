@@ -39,7 +39,7 @@ senders = st.sampled_from([None, "a", "b", "bc", "ab"])
 
 
 @given(entries, st.lists(st.tuples(texts, senders), max_size=8), st.booleans())
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_the_first_allow_wins_else_the_first_deny(entries, rows, named):
     """The definition, entry by entry."""
     found = Lists(entries)

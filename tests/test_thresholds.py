@@ -95,7 +95,7 @@ def test_the_curve_of_a_model_agrees_with_its_figures(scanner):
             assert column[above] - 1e-4 <= figures[name][what] <= column[above - 1] + 1e-4
 
 
-def test_a_model_without_a_curve(small_model, tmp_path):
+def test_a_model_without_a_curve(small_model):
     scanner = fraudscan.load(small_model)
     bare = scanner._with(manifest={k: v for k, v in scanner.manifest.items() if k != "curve"})
     bare.__dict__.pop("curve", None)

@@ -1,0 +1,103 @@
+"""The model card belongs to the model, and its figures are what they say."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fraudscan
+from fraudscan.calibration import BINS, prior_weights, reliability
+from fraudscan.card import CARD, DIAGRAM, diagram, model_digest, sections
+from fraudscan.cli import main
+from fraudscan.model import default_folder
+
+
+def test_the_shipped_card_is_that_of_the_shipped_model(scanner):
+    folder = default_folder()
+    card = (folder / CARD).read_text("utf-8")
+    assert model_digest(folder) in card, "run: make card"
+    for part in sections(scanner, folder, ROOT):
+        assert part in card, "run: make card"
+    assert (folder / DIAGRAM).read_text("utf-8") == diagram(scanner), "run: make card"
+
+
+def test_scores_are_calibrated_on_held_out_rows(scanner):
+    found = scanner.manifest["figures"]["calibration"]
+    assert found["ece"] <= 0.03
+    assert sum(row["messages"] for row in found["bins"]) == scanner.manifest["figures"]["messages"]
+
+
+def test_slices_are_of_all_messages(scanner):
+    figures = scanner.manifest["figures"]
+    for found in figures["slices"].values():
+        assert sum(row["messages"] for row in found.values()) == figures["messages"]
+
+
+def test_card_of_another_model(small_model, tmp_path, capsys):
+    rows = [
+        {"text": "跟着老师操作稳赚不赔", "labels": ["investment"], "set": "ours|a", "source": "here:1"},
+        {"text": "下来拿快递", "labels": ["legitimate"], "set": "ours_b", "source": "here:2"},
+        {"text": "稳赚不赔加微信", "labels": ["fraud"], "set": "ours_c", "source": "there:1"},
+    ]
+    path = tmp_path / "sets.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    folder = tmp_path / "model"
+    fraudscan.load(small_model).save(folder)
+    assert main(["evaluate", "--card", str(path), "-m", str(folder)]) == 0
+    assert capsys.readouterr().out.split() == [str(folder / CARD), str(folder / DIAGRAM)]
+    card = (folder / CARD).read_text("utf-8")
+    assert model_digest(folder) in card
+    assert "| ours\\|a | here | investment | 1 |" in card
+    assert "| ours_c | there | fraud | 1 |" in card
+    assert "下来拿快递" not in card  # texts of others stay where they are
+    assert main(["evaluate", "--card", "-m", str(folder)]) == 0
+    assert "External sets" not in (folder / CARD).read_text("utf-8")
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"text": "x", "labels": [], "set": "s", "source": "s"}', '{"text": "x"}'])
+def test_sets_that_are_none(tmp_path, line, capsys):
+    (tmp_path / "sets.jsonl").write_text(f"\n{line}\n", "utf-8")
+    assert main(["evaluate", "--card", str(tmp_path)]) == 2
+    assert "sets.jsonl:2: expected an object with text, labels, set and source" in capsys.readouterr().err
+    assert main(["evaluate", "--card", str(tmp_path / "none")]) == 2
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_evaluate_needs_messages(capsys):
+    assert main(["evaluate"]) == 2
+    assert "name the labelled messages" in capsys.readouterr().err
+
+
+def test_a_model_without_figures_has_no_card(small_model, tmp_path, capsys):
+    scanner = fraudscan.load(small_model)
+    bare = {key: value for key, value in scanner.manifest.items() if key != "figures"}
+    scanner._with(manifest=bare).save(tmp_path / "bare")
+    assert main(["evaluate", "--card", "-m", str(tmp_path / "bare")]) == 2
+    assert "has no held-out figures for a card" in capsys.readouterr().err
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=200))
+@settings(max_examples=200)
+def test_reliability_of_any_probabilities(pairs):
+    probabilities, positive = np.array([p for p, _ in pairs]), np.array([y for _, y in pairs])
+    found = reliability(probabilities, positive)
+    assert 0 <= found["ece"] <= 1
+    assert len(found["bins"]) <= BINS
+    assert sum(row["messages"] for row in found["bins"]) == len(pairs)
+    assert [row["predicted"] for row in found["bins"]] == sorted(row["predicted"] for row in found["bins"])
+
+
+def test_reliability_of_known_probabilities():
+    rng = np.random.default_rng(0)
+    probabilities = rng.random(50_000)
+    positive = rng.random(50_000) < probabilities
+    assert reliability(probabilities, positive)["ece"] < 0.01
+    assert reliability(np.sqrt(probabilities), positive)["ece"] == pytest.approx(1 / 6, abs=0.01)
+    # other shares of positives, put right by weights
+    half = ~positive | (rng.random(50_000) < 0.5)
+    kept, right = probabilities[half], positive[half]
+    assert reliability(kept, right)["ece"] > 0.05
+    assert reliability(kept, right, prior_weights(right, float(positive.mean())))["ece"] < 0.012

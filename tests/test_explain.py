@@ -1,0 +1,163 @@
+"""Evidence: it adds up, it points into the original, and it is shown safely."""
+
+import html.parser
+import io
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_scoring import texts
+
+from fraudscan.cli import main
+from fraudscan.explain import Explanation, Span, evidence, explain
+from fraudscan.show import coloured, printable, to_ansi, to_html
+
+LURE = "跟着老师操作稳赚不赔，加微信进内部群"
+
+
+def logit_of(scanner, text, label):
+    """Return the logit by the heads: the first one's and that of the label's likeliest scheme."""
+    logits = dict(zip(scanner.heads, scanner.logits([text])[0], strict=True))
+    schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
+    return logits["fraud"] + max(logits[name] for name in schemes) if schemes else -logits["fraud"]
+
+
+labels = st.sampled_from(["investment", "shopping", "related_crime", "legitimate"])
+
+
+@given(texts, labels)
+@settings(max_examples=300)
+def test_spans_and_bias_add_up_to_the_logit(scanner, text, label):
+    found = explain(scanner, text, label)
+    assert found.logit == pytest.approx(logit_of(scanner, text, label), abs=1e-9)
+    covered = []
+    for span in found:
+        assert text[span.start : span.end] == span.text
+        assert span.text
+        assert span.label == label
+        covered += range(span.start, span.end)
+    assert len(covered) == len(set(covered))
+    weights = [span.weight for span in found]
+    assert weights == sorted(weights, reverse=True)
+
+
+def test_corpus_rows_add_up(scanner, corpus):
+    for row in corpus[::97]:
+        result = scanner.classify(row.text)
+        assert result.explain().logit == pytest.approx(logit_of(scanner, row.text, result.label), abs=1e-9)
+
+
+def test_spans_are_whole_words(scanner, corpus):
+    spans = scanner.classify("请点击 www.etc-abc123.com/x9 重新认证，稳赚不赔").explain()
+    edges = {edge for span in spans for edge in (span.start, span.end)}
+    text = "请点击 www.etc-abc123.com/x9 重新认证，稳赚不赔"
+    for match in re.finditer("[a-z0-9]+", text):
+        assert edges.isdisjoint(range(match.start() + 1, match.end()))
+    for row in corpus[::211]:
+        for span in scanner.classify(row.text).explain():
+            assert not re.search("[，；！？。].", span.text)  # no span passes the end of a clause
+    assert scanner.classify(LURE).explain()[0].text == "跟着老师操作稳赚不赔"
+
+
+def test_an_explanation_is_a_sequence(scanner):
+    found = scanner.classify(LURE).explain()
+    assert isinstance(found, Explanation)
+    assert list(found) == [found[i] for i in range(len(found))] == list(found.spans)
+    assert found.label == "investment"
+    assert found[:2] == found.spans[:2]
+    assert all(span.weight > 0 for span in found.strongest())
+    assert len(found.strongest(1)) == 1
+
+
+def test_a_long_text_is_explained(scanner, corpus):
+    text = "\n".join(row.text for row in corpus[:200])
+    found = explain(scanner, text, "investment")
+    assert found.logit == pytest.approx(logit_of(scanner, text, "investment"), abs=1e-9)
+
+
+def test_evidence_of_a_batch(scanner):
+    batch = [LURE, "到楼下了，下来拿快递", ""]
+    column = evidence(scanner, batch, scanner.decide(batch))
+    assert column == [" | ".join(span.text for span in scanner.classify(LURE).explain().strongest()), "", ""]
+    assert column[0].startswith("跟着老师操作稳赚不赔 | ")
+
+
+class Text(html.parser.HTMLParser):
+    """Collects the text of the fragment's paragraph, and refuses tags that we do not write."""
+
+    def __init__(self):
+        super().__init__()
+        self.parts, self.inside = [], False
+
+    def handle_starttag(self, tag, attrs):
+        assert tag in {"div", "strong", "p", "mark", "br"}, (tag, attrs)
+        assert {name for name, _ in attrs} <= {"style", "title"}
+        self.inside |= tag == "p"
+        if tag == "br":
+            self.parts.append("\n")
+
+    def handle_data(self, data):
+        if self.inside:
+            self.parts.append(data)
+
+
+@given(st.one_of(texts, st.text("<>&\"'/ 稳赚不赔script\n\x1b\u202e", max_size=40)))
+@settings(max_examples=200)
+def test_html_shows_the_text_and_nothing_else(scanner, text):
+    shown = to_html(scanner.classify(text))
+    shown.encode()
+    parser = Text()
+    parser.feed(shown)
+    parser.close()
+    # a parser reads line breaks of its own as white space: we write none
+    assert "".join(parser.parts) == printable(text)
+
+
+def test_notebooks_show_results(scanner):
+    shown = scanner.classify(f"{LURE}<script>")._repr_html_()
+    assert "<strong>flag</strong> investment" in shown
+    assert "&lt;script" in shown
+    assert "<script" not in shown
+    assert re.search(r'<mark style="background:#ffd9a0;[^"]*underline[^"]*" title="\+\d', shown)
+
+
+@given(texts)
+@settings(max_examples=100)
+def test_terminals_get_colours_and_no_control_of_the_text(scanner, text):
+    shown = to_ansi(text, scanner.classify(text).explain())
+    bare = re.sub("\x1b\\[(30;43|30;46|0)m", "", shown)
+    assert bare == printable(text)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", bare)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_colours_are_for_terminals_that_want_them(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert coloured(Terminal())
+    assert not coloured(io.StringIO())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not coloured(Terminal())
+    monkeypatch.setenv("NO_COLOR", "")
+    assert coloured(Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+    assert not coloured(Terminal())
+
+
+def test_the_command_colours_a_terminal(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    out = Terminal()
+    monkeypatch.setattr("sys.stdout", out)
+    assert main(["classify", LURE]) == 0
+    assert "\x1b[30;43m跟着老师操作稳赚不赔\x1b[0m" in out.getvalue()
+
+
+def test_weak_spans_are_not_coloured():
+    spans = [Span(0, 1, "一", "x", 0.1), Span(1, 2, "二", "x", -1.0)]
+    assert to_ansi("一二", spans) == "一\x1b[30;46m二\x1b[0m"

@@ -1,0 +1,61 @@
+"""Doubt: texts that the model is not made for say so."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_scoring import texts
+
+from fraudscan import model
+from fraudscan.normalize import normalize
+from fraudscan.notes import HAN, KNOWN, NOTES, SHORTEST
+
+NO_CHINESE, UNKNOWN, SHORT = NOTES
+
+
+@pytest.mark.parametrize(
+    ("text", "notes"),
+    [
+        ("Your parcel is held, pay the fee at the link below", (NO_CHINESE,)),
+        ("ok", (NO_CHINESE, SHORT)),
+        ("", (NO_CHINESE, SHORT)),
+        ("在吗", (SHORT,)),
+        ("滕王高阁临江渚佩玉鸣鸾罢歌舞画栋朝飞南浦云", (UNKNOWN,)),
+        ("鼴鼠靈貓獼猴麋鹿", (UNKNOWN,)),
+        ("\u9fa0\u9fa1\u9fa2\u9fa3\u9fa4", (UNKNOWN,)),  # Chinese, though not in the alphabet
+        ("到楼下了，下来拿快递", ()),
+        ("跟着老师操作稳赚不赔，加微信进内部群", ()),
+    ],
+)
+def test_notes(scanner, text, notes):
+    assert scanner.classify(text).notes == notes
+    assert scanner.decide(["晚上吃什么", text, "明天见了"]).notes[1] == notes
+
+
+@given(st.lists(texts, min_size=1, max_size=20), st.integers(20, 200))
+@settings(max_examples=200)
+def test_notes_follow_their_definition_in_any_batch_and_chunk(scanner, batch, size):
+    expected = []
+    for text in batch:
+        kept = len(normalize(text))
+        pairs = np.count_nonzero(scanner.vocabulary.match([text]).nodes[:kept] > scanner.vocabulary.alphabet.size)
+        none, short = not HAN.search(text), kept < SHORTEST
+        unknown = not none and not short and pairs < KNOWN * kept
+        expected.append(tuple(note for note, yes in zip(NOTES, (none, unknown, short), strict=True) if yes))
+    assert scanner.decide(batch).notes == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "CHUNK", size)
+        if max(map(len, batch)) <= size:
+            assert scanner.decide(batch).notes == expected
+
+
+def test_few_messages_of_the_corpus_are_doubted(scanner, corpus):
+    doubts = scanner.decide([row.text for row in corpus if len(row.text) >= 10]).notes
+    assert sum(map(bool, doubts)) / len(doubts) < 0.005
+
+
+def test_long_texts(scanner, corpus):
+    known = "".join(row.text for row in corpus[:2000])
+    assert len(known) > model.CHUNK
+    assert scanner.classify(known).notes == ()
+    assert scanner.classify("x" * len(known)).notes == (NO_CHINESE,)
