@@ -153,6 +153,8 @@ def _print_summary(summary: Summary) -> None:
         "label": summary.labels,
         "scheme": summary.schemes,
         "verdict": summary.verdicts,
+        "note": summary.notes,
+        "rule": summary.rules,
         "rejected": summary.reasons,
     }
     for what, counts in tables.items():
@@ -335,6 +337,8 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--output", required=True, metavar="OUT", help=".jsonl, .csv or .parquet; - for standard output"
     )
     sub.add_argument("--text", metavar="COLUMN", help="the column with the text (default: found by its name)")
+    sub.add_argument("--sender", metavar="COLUMN", help="who sent them, for entries of lists that are bound to a sender")
+    sub.add_argument("--explain", action="store_true", help="add a column with the strongest evidence")
     sub.add_argument("--by", metavar="COLUMN", help="the column that names a conversation; scores conversations too")
     formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram", "whatsapp"]
     sub.add_argument("--format", choices=formats, help="what DUMP is (default: found out)")

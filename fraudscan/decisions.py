@@ -70,6 +70,7 @@ class Decisions:
         entries: those of the scanner's allow and deny lists.
         rules: int64, shape (texts,): the place in ``entries`` of the one that made the verdict, ``len(entries)``
             where none did; ``None`` without lists.
+        evidence: the strongest spans of each text, where somebody asked for them (see `fraudscan.explain.evidence`).
 
     """
 
@@ -81,6 +82,7 @@ class Decisions:
     doubts: Ints
     entries: tuple[Entry, ...] = ()
     rules: Ints | None = None
+    evidence: Sequence[str] = ()
 
     @cached_property
     def label(self) -> list[str]:

@@ -311,7 +311,8 @@ class Scanner:
         """Return a copy that shares all that is not changed."""
         new = object.__new__(type(self))
         new.__dict__.update({**self.__dict__, **changes})
-        new.__dict__.pop("_decider", None)
+        for name in ("_decider", "digest"):
+            new.__dict__.pop(name, None)
         return new
 
     def classify(self, text: str, sender: str | None = None) -> Result:
@@ -445,8 +446,9 @@ class Scanner:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all that decides: arrays, taxonomy, thresholds."""
-        digest = hashlib.sha256(repr((self.taxonomy, self.thresholds)).encode())
+        """SHA-256 of all that decides: arrays, taxonomy, thresholds, lists."""
+        entries = self.lists.entries if self.lists else ()
+        digest = hashlib.sha256(repr((self.taxonomy, self.thresholds, entries)).encode())
         for array in self._arrays():
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()

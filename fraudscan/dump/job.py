@@ -20,7 +20,7 @@ from fraudscan.dump.readers import CsvReader
 from fraudscan.dump.rows import DumpError, Place
 from fraudscan.dump.scoring import COUNTED, Task, score_all
 from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
-from fraudscan.dump.writers import COLUMNS, Writer, as_dict, make_writer
+from fraudscan.dump.writers import DUMP_COLUMNS, Writer, as_dict, make_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -48,6 +48,8 @@ class Options:
         delimiter: of CSV; found in the header without it.
         proba: add one column a label, scheme and target group with its probability.
         by: the column that names a row's conversation; with it, conversations are scored too.
+        sender: the column that says who sent a message, for entries of lists that are bound to a sender.
+        explain: add a column with the strongest evidence.
         bom: begin CSV with a byte order mark.
         safe_csv: put an apostrophe before CSV cells that a spreadsheet would take for a formula.
         max_message: bytes that a row may have; longer ones are rejects. Blocks are no larger than this either.
@@ -60,6 +62,8 @@ class Options:
     delimiter: str | None = None
     proba: bool = False
     by: str | None = None
+    sender: str | None = None
+    explain: bool = False
     bom: bool = False
     safe_csv: bool = False
     max_message: int = 1 << 20
@@ -74,6 +78,8 @@ class Summary:
     labels: Counter[str] = field(default_factory=Counter)
     schemes: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    rules: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     without_conversation: int = 0
     damaged: list[str] = field(default_factory=list)
@@ -81,7 +87,7 @@ class Summary:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (*(f"{name}s" for name in COUNTED), "reasons"):  # from JSON they come as dictionaries
+        for name in (*(f"{name}s" for name in COUNTED), "notes", "reasons"):  # from JSON they come as dictionaries
             setattr(self, name, Counter(getattr(self, name)))
 
     def add(self, scored: Scored) -> None:
@@ -251,7 +257,14 @@ class _Job:
         """Look into every source before anything is written; the first one decides how the output looks."""
         options = self.options
         names = tuple(self.scanner.names) if options.proba else ()
-        ours = frozenset([*COLUMNS, *(f"fraud_p_{name}" for name in self.scanner.names)])
+        columns = dict(DUMP_COLUMNS)
+        if lists := self.scanner.lists:
+            columns["fraud_rule"] = "rule"
+            if options.sender is None and any(entry.sender is not None for entry in lists.entries):
+                raise DumpError("the lists have entries for certain senders: name the column of these, --sender COLUMN")
+        if options.explain:
+            columns["fraud_evidence"] = "evidence"
+        ours = frozenset([*columns, *(f"fraud_p_{name}" for name in self.scanner.names)])
         keys = {"text": options.text, "by": options.by, "limit": options.max_message, "ours": ours}
         for index, source in enumerate(self.sources):
             with contextlib.ExitStack() as stack:
@@ -267,7 +280,7 @@ class _Job:
                 start = reader.prepare(stream)
                 if index == 0:
                     first = self._first_fields(reader, stream, start) if reader.header is None else []
-                    kind: dict[str, Any] = {"names": names, "bom": options.bom, "safe": options.safe_csv}
+                    kind: dict[str, Any] = {"names": names, "ours": columns, "bom": options.bom, "safe": options.safe_csv}
                     self.writer = make_writer(self.target, reader, first, **kind)
             self.writer.check(reader)
             if reader.encoding != "utf-8":
@@ -289,7 +302,9 @@ class _Job:
         """Score from where the last checkpoint stands."""
         before = self.summary.seconds
         begun = saved = time.monotonic()
-        with contextlib.closing(score_all(self.scanner, self.writer, self._tasks(), workers, self.notify)) as results:
+        tasks, sender = self._tasks(), self.options.sender
+        scoring = score_all(self.scanner, self.writer, tasks, workers, self.notify, sender)
+        with contextlib.closing(scoring) as results:
             for task, scored in results:
                 self._take(task, scored)
                 now = time.monotonic()

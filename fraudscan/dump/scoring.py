@@ -8,6 +8,7 @@ so that none outlives the job however that ends.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pickle
 import queue
@@ -15,10 +16,11 @@ import subprocess
 import sys
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.writers import COLUMNS
+from fraudscan.dump.writers import DUMP_COLUMNS, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COUNTED", "Message", "Scored", "Task", "score_all", "score_block"]
 
-COUNTED = ("label", "scheme", "verdict")
+COUNTED = ("label", "scheme", "verdict", "rule")
 """The columns of `Decisions` whose values a summary counts."""
 
 
@@ -61,22 +63,32 @@ class Scored(NamedTuple):
     messages: list[Message]
 
 
-def score_block(scanner: Scanner, writer: Writer, task: Task) -> Scored:
-    """Read, score and write one block."""
+def score_block(scanner: Scanner, writer: Writer, task: Task, sender: str | None = None) -> Scored:
+    """Read, score and write one block; ``sender`` is the column that a scanner's lists want."""
     batch = task.reader.batch(task.block)
-    found = scanner.decide(batch.texts)
-    counts = {name: Counter(getattr(found, name)) for name in COUNTED}
-    counts["scheme"].pop(None, None)
+    senders = values_of(task.reader, batch, sender) if sender is not None and scanner.lists else None
+    found = scanner.decide(batch.texts, senders)
+    if "evidence" in writer.ours.values():
+        from fraudscan.explain import evidence
+
+        found = replace(found, evidence=evidence(scanner, batch.texts, found))
+    counts = {name: Counter(value for value in getattr(found, name) if value is not None) for name in COUNTED}
+    counts["note"] = Counter(itertools.chain.from_iterable(found.notes))
     messages = []
     if batch.keys:
-        decisions = zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
+        decisions = zip(*(getattr(found, name) for name in DUMP_COLUMNS.values()), strict=True)
         messages = list(map(Message, batch.keys, batch.lines, batch.texts, decisions))
     data = writer.encode(task.reader, batch, found)
     return Scored(data, batch.rejects, len(batch.texts), counts, messages)
 
 
 def score_all(
-    scanner: Scanner, writer: Writer, tasks: Iterable[Task], workers: int, notify: Callable[[str], None]
+    scanner: Scanner,
+    writer: Writer,
+    tasks: Iterable[Task],
+    workers: int,
+    notify: Callable[[str], None],
+    sender: str | None = None,
 ) -> Generator[tuple[Task, Scored], None, None]:
     """Score blocks; yield them in their order, whoever scored them.
 
@@ -86,10 +98,10 @@ def score_all(
     """
     if workers == 1:
         for task in tasks:
-            yield task, score_block(scanner, writer, task)
+            yield task, score_block(scanner, writer, task, sender)
         return
     with contextlib.ExitStack() as stack:
-        setup = pickle.dumps((scanner, writer), pickle.HIGHEST_PROTOCOL)
+        setup = pickle.dumps((scanner, writer, sender), pickle.HIGHEST_PROTOCOL)
         idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         for _ in range(workers):
             idle.put(stack.enter_context(contextlib.closing(_Worker(setup))))
@@ -191,7 +203,7 @@ def serve() -> None:
     """Be a worker: score what comes until nothing comes any more."""
     source, target = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
-    scanner = writer = None
+    scanner = writer = sender = None
     while True:
         size = int.from_bytes(source.read(8), "little")
         data = source.read(size)
@@ -199,10 +211,10 @@ def serve() -> None:
             return
         received = pickle.loads(data)  # noqa: S301 - from the job
         if scanner is None:
-            scanner, writer = received
+            scanner, writer, sender = received
             continue
         try:
-            answer: Any = score_block(scanner, writer, received)  # type: ignore[arg-type]
+            answer: Any = score_block(scanner, writer, received, sender)  # type: ignore[arg-type]
         except DumpError as error:
             answer = error
         try:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.rows import Batch
     from fraudscan.model import Decisions
 
-__all__ = ["COLUMNS", "REST", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Writer", "make_writer"]
+__all__ = ["COLUMNS", "DUMP_COLUMNS", "REST", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Writer", "make_writer"]
 
 COLUMNS = {
     "fraud_label": "label",
@@ -39,8 +39,14 @@ COLUMNS = {
 }
 """Our columns, and what of `Decisions` stands in them."""
 
+DUMP_COLUMNS = {**COLUMNS, "fraud_notes": "notes"}
+"""Those of every scored dump. `Options.explain` and a scanner with lists add one each."""
+
 DIGITS = 6
 """Decimals of a probability in a file."""
+
+OWN = ("score", "evidence")
+"""What differs from row to row; the rest is one of few decisions."""
 
 REST = "other_fields"
 """The column of tables that holds, as JSON, fields that were not known when the columns were chosen."""
@@ -64,11 +70,13 @@ class Writer:
 
     Args:
         names: the columns of ``--proba``, as the scanner orders them; none without it.
+        ours: our columns, and what of `Decisions` stands in them.
 
     """
 
     name: ClassVar[str]
     names: tuple[str, ...] = ()
+    ours: dict[str, str] = field(default_factory=lambda: dict(DUMP_COLUMNS))
 
     def head(self) -> bytes:
         """Return what comes before the first row."""
@@ -106,31 +114,41 @@ class JsonLinesWriter(Writer):
             raws = [dump_json(dict(zip(header, raw, strict=True))) for raw in raws]
         # numbers are formatted all together, by the repr of one list, which takes half the time
         scores = repr(rounded(found.score))[1:-1].encode().split(b", ")
-        decisions = zip(*(getattr(found, name) for name in COLUMNS.values() if name != "score"), strict=True)
+        shared = (name for name in self.ours.values() if name not in OWN)
+        decisions = zip(*(getattr(found, name) for name in shared), strict=True)
         known = self._known
         lines: list[bytes] = []
         for raw, decision, score in zip(raws, decisions, scores, strict=False):  # no rows give one empty score
             parts = known.get(decision) or self._parts(decision)
             lines += (raw[:-1].rstrip(), parts[0], score, parts[1])
+        if "evidence" in self.ours.values():
+            _append(lines, [f', "fraud_evidence": {json.dumps(x, ensure_ascii=False)}' for x in found.evidence])
         if self.names:
-            tails = [self._probabilities(row) for row in rounded(found.probabilities)]
-            lines[3::4] = [end[:-2] + tail for end, tail in zip(lines[3::4], tails, strict=True)]
+            _append(lines, [self._probabilities(row) for row in rounded(found.probabilities)])
         return b"".join(lines)
 
-    def _probabilities(self, row: Sequence[float]) -> bytes:
-        fields = "".join(f', "fraud_p_{name}": {value}' for name, value in zip(self.names, row, strict=True))
-        return f"{fields}}}\n".encode()
+    def _probabilities(self, row: Sequence[float]) -> str:
+        return "".join(f', "fraud_p_{name}": {value}' for name, value in zip(self.names, row, strict=True))
 
     def _parts(self, decision: tuple[Any, ...]) -> tuple[bytes, bytes]:
         """Return the JSON of our columns before and after the score."""
         values = iter(decision)
         text = ""
-        for column, name in COLUMNS.items():
-            value = "%" if name == "score" else json.dumps(next(values), ensure_ascii=False)
-            text += f', "{column}": {value}'
-        before, _, after = text.partition("%")
+        for column, name in self.ours.items():
+            if name != "evidence":
+                value = "\0" if name == "score" else json.dumps(next(values), ensure_ascii=False)
+                text += f', "{column}": {value}'
+        before, _, after = text.partition("\0")  # JSON has no NUL
         self._known[decision] = before.encode(), after.encode() + b"}\n"
         return self._known[decision]
+
+
+def _append(lines: list[bytes], fields: Iterable[str]) -> None:
+    """Put fields at the ends of the objects in ``lines``, which are the fourth of four parts each."""
+    lines[3::4] = [
+        end[:-2] + more.encode("utf-8", "backslashreplace") + b"}\n"
+        for end, more in zip(lines[3::4], fields, strict=True)
+    ]
 
 
 def refuse_twins(reader: Reader) -> None:
@@ -195,14 +213,14 @@ class CsvWriter(TableWriter):
     def head(self) -> bytes:
         """Return the header."""
         proba = [f"fraud_p_{name}" for name in self.names]
-        header = [*self._safe(self.all_columns()), *COLUMNS, *proba]
+        header = [*self._safe(self.all_columns()), *self.ours, *proba]
         return (b"\xef\xbb\xbf" if self.bom else b"") + self._lines([header])
 
     def encode(self, reader: Reader, batch: Batch, found: Decisions) -> bytes:
         """Return the rows."""
         columns = [
             rounded(values) if name == "score" else ["|".join(v) if isinstance(v, tuple) else v for v in values]
-            for name, values in ((name, getattr(found, name)) for name in COLUMNS.values())
+            for name, values in ((name, getattr(found, name)) for name in self.ours.values())
         ]
         proba = rounded(found.probabilities) if self.names else [[]] * len(batch.texts)
         rows: Iterable[Iterable[Any]] = (map(_cell, self.row(reader, raw)) for raw in batch.raws)
@@ -227,6 +245,14 @@ def as_dict(reader: Reader, raw: Any) -> dict[str, Any]:
         row: dict[str, Any] = json.loads(raw)
         return row
     return {reader.columns[i]: value for i, value in zip(reader.kept, raw, strict=True)}
+
+
+def values_of(reader: Reader, batch: Batch, column: str) -> list[Any]:
+    """Return the values of one input column, ``None`` where a row lacks it."""
+    if isinstance(reader, ParquetReader) and reader.arrow:
+        found: list[Any] = batch.raws.column(column).to_pylist() if column in batch.raws.column_names else []
+        return found or [None] * len(batch.texts)
+    return [as_dict(reader, raw).get(column) for raw in batch.raws]
 
 
 def _cell(value: Any) -> Any:
@@ -256,7 +282,7 @@ class ParquetWriter(TableWriter):
         if table is None:
             values = zip(*(self.row(reader, raw) for raw in batch.raws), strict=True)
             columns = dict(zip(self.all_columns(), values, strict=True))
-        for column, name in COLUMNS.items():
+        for column, name in self.ours.items():
             columns[column] = rounded(found.score) if name == "score" else getattr(found, name)
         for name, values in zip(self.names, found.probabilities.T, strict=bool(self.names)):
             columns[f"fraud_p_{name}"] = rounded(values)
@@ -264,7 +290,14 @@ class ParquetWriter(TableWriter):
 
 
 def make_writer(  # noqa: PLR0913 - what the command line offers
-    target: str, reader: Reader, first: Sequence[str], *, names: tuple[str, ...], bom: bool, safe: bool
+    target: str,
+    reader: Reader,
+    first: Sequence[str],
+    *,
+    names: tuple[str, ...],
+    ours: dict[str, str],
+    bom: bool,
+    safe: bool,
 ) -> Writer:
     """Return the writer for ``target``: by its ending, else CSV for CSV and JSON lines for the rest.
 
@@ -273,6 +306,7 @@ def make_writer(  # noqa: PLR0913 - what the command line offers
         reader: that of the first source.
         first: the fields of its first rows, for a source without a header.
         names: as in `Writer`.
+        ours: as in `Writer`.
         bom: as in `CsvWriter`.
         safe: as in `CsvWriter`.
 
@@ -280,10 +314,10 @@ def make_writer(  # noqa: PLR0913 - what the command line offers
     endings = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
     kind = next((kind for ending, kind in endings.items() if target.lower().endswith(ending)), None)
     if kind == "jsonl" or (kind is None and reader.name != "csv"):
-        return JsonLinesWriter(names)
+        return JsonLinesWriter(names, ours)
     free = reader.header is None
     columns = list(first)[:MOST_COLUMNS] if free else [reader.columns[i] for i in reader.kept]
     if kind == "parquet":
-        return ParquetWriter(names, columns, free)
+        return ParquetWriter(names, ours, columns, free)
     delimiter = "\t" if target.lower().endswith(".tsv") else getattr(reader, "delimiter", ",")
-    return CsvWriter(names, columns, free, delimiter, bom, safe)
+    return CsvWriter(names, ours, columns, free, delimiter, bom, safe)
