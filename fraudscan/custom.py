@@ -220,20 +220,19 @@ def _choose(
     parts = [(inside[sample[inside]], outside[sample[outside]]) for inside, outside in folds[:SEARCH_FOLDS]]
     gold = np.concatenate([fitter.gold[outside] for _, outside in parts])
     best = first
+    scores: dict[Settings, float] = {}
     for choice in CHOICES:
         names = [name for name in choice if name not in fixed]
-        if not names:
-            continue
         values = itertools.product(*(choice[name] for name in names))
-        trials = [replace(best, **dict(zip(names, value, strict=True))) for value in values]
-        tasks = [(trial, inside, outside) for trial in trials for inside, outside in parts]
-        guesses = fitter.guess(tasks)
-        pooled = (np.concatenate(guesses[at : at + len(parts)]) for at in range(0, len(guesses), len(parts)))
-        scores = [_macro_f1(gold, guessed) for guessed in pooled]
-        here = scores[trials.index(best)] if best in trials else 0.0
-        margin = np.sqrt(here * (1 - here) / len(gold)) / 2
-        if max(scores) > here + margin:
-            best = trials[int(np.argmax(scores))]
+        trials = {best: None} | {replace(best, **dict(zip(names, value, strict=True))): None for value in values}
+        new = [trial for trial in trials if trial not in scores]
+        guesses = fitter.guess([(trial, inside, outside) for trial in new for inside, outside in parts])
+        for trial, at in zip(new, range(0, len(guesses), len(parts)), strict=True):
+            scores[trial] = _macro_f1(gold, np.concatenate(guesses[at : at + len(parts)]))
+        likely = max(trials, key=scores.__getitem__)
+        margin = np.sqrt(scores[best] * (1 - scores[best]) / len(gold)) / 2
+        if scores[likely] > scores[best] + margin:
+            best = likely
     return best
 
 
