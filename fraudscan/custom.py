@@ -169,12 +169,20 @@ def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> Bools:
 
 
 def _candidates(texts: Sequence[str], longest: int, rarest: int) -> Iterable[str]:
-    """Return the n-grams that occur in enough texts, the most frequent first."""
-    found: Counter[str] = Counter()
-    for text in texts:
-        found.update({text[i : i + n] for n in range(1, longest + 1) for i in range(len(text) - n + 1)})
-    frequent = [(-count, ngram) for ngram, count in found.items() if count >= rarest]
-    return [ngram for _, ngram in sorted(frequent)[:CANDIDATES]]
+    """Return the n-grams that occur in enough texts, the most frequent first.
+
+    Each order counts only what begins and ends with frequent ones of the order before: all others are rare as well.
+    """
+    frequent: dict[str, int] = {}
+    for order in range(1, longest + 1):
+        found: Counter[str] = Counter()
+        for text in texts:
+            ngrams = {text[i : i + order] for i in range(len(text) - order + 1)}
+            if order > 1:
+                ngrams = {ngram for ngram in ngrams if ngram[:-1] in frequent and ngram[1:] in frequent}
+            found.update(ngrams)
+        frequent.update((ngram, count) for ngram, count in found.items() if count >= rarest)
+    return sorted(frequent, key=lambda ngram: (-frequent[ngram], ngram))[:CANDIDATES]
 
 
 def _resembling(texts: Sequence[str]) -> Ints:
