@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types unit corpus-check learning-curve bench model tables clean
+.PHONY: demo test lint types unit corpus-check learning-curve bench robustness model tables clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
@@ -38,10 +38,16 @@ bench: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python benchmarks/speed.py
 
-# The normaliser's table, anew from Unicode's and OpenCC's data.
+# What is left of the quality when messages are disguised; writes benchmarks/robustness.md.
+robustness: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[tables]'
+	$(BIN)/python benchmarks/robustness.py
+
+# The tables of characters, anew from Unicode's, OpenCC's and others' data, and of their neighbours, from the corpus.
 tables: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[tables]'
 	$(BIN)/python tools/build_normalization.py
+	$(BIN)/python tools/build_disguise.py
 
 $(READY): setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fraudscan needs Python 3.10 or newer")'

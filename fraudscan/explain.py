@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fraudscan.disguise import normalize
 from fraudscan.model import SHORT
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ def explain(scanner: Scanner, text: str, label: str) -> list[Span]:
     share_of[0] = 1 if schemes else -1
     if schemes:
         share_of[max(schemes, key=lambda head: logits[head])] = 1
-    kept, nodes = vocabulary.locate(text)
+    read = normalize(text)
+    kept, nodes = vocabulary.locate(read.text)
+    starts, ends = read.starts[kept], read.ends[kept]
     weights = scanner.weights @ (share_of * scanner.scales)
     each = np.zeros(kept.size)
     at = np.arange(kept.size)
@@ -64,10 +67,10 @@ def explain(scanner: Scanner, text: str, label: str) -> list[Span]:
             np.add.at(each, at[inside] - back, share[inside])
         nodes = suffixes
     each /= np.sqrt(kept.size + SHORT)
-    edges = np.flatnonzero(np.diff(np.sign(each))) + 1
+    edges = np.flatnonzero(np.diff(np.sign(each)) * np.diff(starts)) + 1  # what was read as several stays one
     spans = []
     for part in np.split(np.arange(kept.size), edges):
         if part.size and each[part].any():
-            start, end = int(kept[part[0]]), int(kept[part[-1]]) + 1
+            start, end = int(starts[part[0]]), int(ends[part[-1]])
             spans.append(Span(start, end, text[start:end], label, float(each[part].sum())))
     return sorted(spans, key=lambda span: (-span.weight, span.start))

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraudscan.disguise import LONGEST, repaired
 from fraudscan.features import Vocabulary, text_sizes
 from fraudscan.normalize import NORMALIZATION_VERSION
 from fraudscan.taxonomy import Taxonomy
@@ -334,10 +335,15 @@ class Scanner:
         for end in _cuts(sizes):
             if end - begin == 1 and sizes[begin] > CHUNK:
                 sums[:, begin], lengths[begin] = self._long(texts[begin])
-            else:
+            if end - begin > 1 or sizes[begin] <= CHUNK or lengths[begin] <= LONGEST:
                 found = self.vocabulary.match(texts[begin:end], sizes[begin:end])
                 sums[:, begin:end] = self._sums(found.nodes, found.starts, found.lengths)
                 lengths[begin:end] = found.lengths
+                marked = (found.marked & (found.lengths <= LONGEST)).nonzero()[0] + begin
+                if marked.size:
+                    found = self.vocabulary.match(repaired([texts[i] for i in marked.tolist()]))
+                    sums[:, marked] = self._sums(found.nodes, found.starts, found.lengths)
+                    lengths[marked] = found.lengths
             begin = end
         sums *= self.scales[:, None]
         sums /= np.sqrt(lengths + SHORT)

@@ -10,6 +10,7 @@ rows give the same model, byte for byte, on the same machine and versions.
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraudscan.augment import disguise
 from fraudscan.corpus import CorpusError, Row, digest, near_duplicates
+from fraudscan.disguise import undisguise
 from fraudscan.evaluate import label_figures, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.model import SHORT, WEIGHT_LIMIT, Scanner, Thresholds
-from fraudscan.normalize import normalize
+from fraudscan.normalize import fold
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 from fraudscan.tokenize import words
 
@@ -54,6 +57,7 @@ class TrainingOptions:
             letters are parts of links and names, of which none comes back.
         rarity: counts are multiplied by the inverse document frequency (the logarithm of rows by rows with the
             n-gram) in the selection, and by this power of it in the final fit.
+        disguises: how many disguised copies of each message are learned from, too.
         folds: how many folds calibrate the probabilities.
         jobs: processes that fit heads side by side.
 
@@ -69,6 +73,7 @@ class TrainingOptions:
     min_token: int = 10
     rarity: float = 1.0
     folds: int = 5
+    disguises: int = 1
     jobs: int = 2
 
 
@@ -86,10 +91,17 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     """
     options = options or TrainingOptions()
     gold = _gold(rows, taxonomy, options.folds)
-    vocabulary = Vocabulary.from_ngrams(_candidates([normalize(row.text) for row in rows], options))
-    features = _features(vocabulary, [row.text for row in rows]) @ _closure(vocabulary)
+    texts = undisguise([row.text for row in rows])
+    vocabulary = Vocabulary.from_ngrams(_candidates([fold(text) for text in texts], options))
+    rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
+    disguised = undisguise([disguise(row.text, rng) for _ in range(options.disguises) for row in rows])
+    features = _features(vocabulary, [*texts, *disguised]) @ _closure(vocabulary)
+    gold = np.tile(gold, (1 + options.disguises, 1))
     used = np.where(np.arange(gold.shape[1]) == 0, True, gold[:, :1])  # heads but the first are fitted on lures alone
-    coefficients, biases, held_out = _fit(features, gold, used, list(folds_of(rows, options.folds)), options)
+    copies = len(rows) * np.arange(1 + options.disguises)[:, None]
+    folds = [((copies + inside).ravel(), outside) for inside, outside in folds_of(rows, options.folds)]
+    coefficients, biases, held_out = _fit(features, gold, used, folds, options)
+    gold, used, held_out = gold[: len(rows)], used[: len(rows)], held_out[: len(rows)]
     scaling = [_calibrate(held_out[used[:, h], h], gold[used[:, h], h]) for h in range(gold.shape[1])]
     slopes, intercepts = np.array(scaling).T
     share = gold[:, 0].mean()
