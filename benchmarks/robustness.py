@@ -99,7 +99,7 @@ def model_without(rows: list[Row], inside: list[int], disguises: int) -> tuple[S
 
     part = [rows[i] for i in inside]
     arrays = tables([row.text for row in part])
-    layout = neighbours.layout(arrays)
+    layout = neighbours.Tables(arrays)
     key = hashlib.sha256(b"".join([digest(part).encode(), *(a.tobytes() for a in arrays.values())])).hexdigest()[:16]
     folder = CACHE / f"{key}-{disguises}"
     with mock.patch.object(neighbours, "_load", return_value=layout):

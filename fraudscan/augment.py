@@ -79,10 +79,10 @@ def _syllable_of(character: str) -> str:
 
 @cache
 def _parts() -> dict[int, str]:
-    table = tables()
-    split = ([key >> 42, key >> 21 & 0x1FFFFF, key & 0x1FFFFF] for key in table.split_keys.tolist())
-    joined = ("".join(map(chr, filter(None, parts))) for parts in split)
-    return dict(zip(table.split_codes.tolist(), joined, strict=True))
+    keys, wholes = tables().splits
+    parts = ([key >> 42, key >> 21 & 0x1FFFFF, key & 0x1FFFFF] for key in keys.tolist())
+    joined = ("".join(map(chr, filter(None, each))) for each in parts)
+    return dict(zip(wholes.tolist(), joined, strict=True))
 
 
 def _parts_of(character: str) -> str:

@@ -434,6 +434,7 @@ def _spelled(run: str) -> list[tuple[int, int, str]]:
 def _join_parts(lines: _Lines, heavy_texts: Bools) -> None:
     """Read two or three characters as the one that they are the parts of where that fits the neighbours better."""
     table = tables()
+    known, wholes = table.splits
     for size in (3, 2):
         numbers, bounds = _numbers(lines)
         codes = lines.codes
@@ -442,12 +443,12 @@ def _join_parts(lines: _Lines, heavy_texts: Bools) -> None:
         found = (((roles[:-2] & 1) > 0) & ((roles[1:-1] & 2) > 0) & heavy[:-2]).nonzero()[0]
         third = codes[found + 2] if size == 3 else np.zeros(found.size, dtype=np.int32)
         keys = split_keys(codes[found], codes[found + 1], third)
-        at = np.minimum(table.split_keys.searchsorted(keys), table.split_keys.size - 1)
-        good = (table.split_keys[at] == keys) & ((third > 0) == (size == 3))
+        at = np.minimum(known.searchsorted(keys), known.size - 1)
+        good = (known[at] == keys) & ((third > 0) == (size == 3))
         found, at = found[good], at[good]
         if not found.size:
             continue
-        whole = table.split_codes[at]
+        whole = wholes[at]
         new = table.numbers[whole]
         left, right = numbers[found - 1], numbers[found + size]
         old = sum((how_well(numbers[found + i - 1], numbers[found + i]) for i in range(size + 1)), np.float32(0))

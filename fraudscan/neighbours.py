@@ -9,9 +9,9 @@ a likelihood ratio, and one look-up a character is all that ordinary text pays.
 
 from __future__ import annotations
 
+import io
 import re
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +20,8 @@ import numpy as np
 from fraudscan.normalize import DROPPED, normalization_table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
     Codes = npt.NDArray[np.int32]
@@ -36,7 +38,6 @@ __all__ = [
     "character_numbers",
     "find_marks",
     "how_well",
-    "layout",
     "split_keys",
     "tables",
 ]
@@ -76,54 +77,172 @@ SYLLABLES, INITIALS, PRIVATE = 0xF0000, 0xF1000, 0xF2000
 """Where the private code points of syllables and initials begin that wait for their character, and where they end."""
 
 
-@dataclass(frozen=True)
 class Tables:
-    """What ``disguise.npz`` holds, laid out for look-ups.
+    """What ``disguise.npz`` holds, laid out for look-ups when it is first needed: scoring needs the first two only.
 
-    Attributes:
-        numbers: for each code point, not yet normalised, its number: of the alphabet, or of a class.
-        pairs: int8, shape (WIDTH, WIDTH), flat: how well two numbers go together.
-        odds: for each score, seen as uint8, its log-odds.
-        evidence: the same shape as ``pairs``: how much the pair speaks for a disguise, in eighths of a nat.
-        logs: for each number the logarithm of its frequency.
-        codes: for each number its code point.
-        sentence: for each code point whether it is one of `SENTENCE_MARKS`.
-        sound: for each code point its row of ``homophones``, the last one for those that have no sound.
-        homophones: numbers of characters with the same or nearly the same sound; -1 = none.
-        shape: for each code point its row of ``shapes``.
-        shapes: numbers of look-alikes.
-        initials: numbers of common characters by their first letter.
-        rare_pairs: pairs of code points with a rare one that stand in words, as integers, sorted.
-        split_keys: the parts of characters (`split_keys`), sorted …
-        split_codes: … and the characters.
-        roles: for each code point 1 if it may be a first part, 2 if it may be a second one.
-        syllables: the row of each Latin syllable.
-        spellings: the syllable of each row.
-        pinyin: finds syllables, the longest first.
-        latin: runs of letters that are words of their own.
+    Args:
+        arrays: the arrays of the file; ``tools/build_disguise.py`` says what they are.
 
     """
 
-    numbers: Numbers
-    pairs: npt.NDArray[np.int8]
-    odds: Floats
-    evidence: npt.NDArray[np.int8]
-    logs: Floats
-    codes: Codes
-    sentence: Bools
-    sound: Rows
-    homophones: Rows
-    shape: Rows
-    shapes: Rows
-    initials: dict[str, Rows]
-    rare_pairs: Ints
-    split_keys: Ints
-    split_codes: Codes
-    roles: npt.NDArray[np.int8]
-    syllables: dict[str, int]
-    pinyin: re.Pattern[str]
-    latin: frozenset[str]
-    spellings: list[str]
+    def __init__(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        self._arrays = arrays
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """For each code point, not yet normalised, its number: of the alphabet, or of a class."""
+        normal = normalization_table()
+        numbers = np.full(normal.size, OTHER, dtype=np.uint16)
+        numbers[self._arrays["classified"]] = self._arrays["classes"]
+        numbers[DROPPED] = NOTHING
+        alphabet = self._arrays["alphabet"]
+        numbers[alphabet] = np.arange(alphabet.size)
+        numbers = numbers[normal]
+        numbers[SYLLABLES:PRIVATE] = PLACEHOLDER  # in no normalised text, but in those that are being repaired
+        return numbers
+
+    @cached_property
+    def evidence(self) -> npt.NDArray[np.int8]:
+        """How much a pair speaks for a disguise, in eighths of a nat: shape (WIDTH, WIDTH), flat."""
+        return self._of_pairs(self._arrays["evidence"])
+
+    @cached_property
+    def pairs(self) -> npt.NDArray[np.int8]:
+        """How well two numbers go together: shape (WIDTH, WIDTH), flat."""
+        return self._of_pairs(np.arange(256).astype(np.uint8).view(np.int8))
+
+    def _of_pairs(self, value: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+        """Return ``value`` of the score (seen as uint8) of each pair; what is not in the file follows from classes."""
+        table = np.full((WIDTH, WIDTH), value[0], dtype=np.int8)
+        chinese = slice(0, RARE + 1)
+        table[chinese, chinese] = value[MISSING]
+        table[chinese, LATIN] = value[SPELLED]
+        table[chinese, PUNCTUATION] = value[CUT]
+        table[PUNCTUATION, chinese] = value[SEPARATED]
+        for other in (SYMBOL, PLACEHOLDER):
+            table[chinese, other] = table[other, chinese] = value[SEPARATED]
+        np.fill_diagonal(table, value[0])  # 嘻嘻, 嘀嘀: any character may be doubled
+        flat = table.ravel()
+        places, scores = self._arrays["pairs"].cumsum(), self._arrays["scores"].view(np.uint8)
+        flat[places] = value[scores]
+        clause_ends = places[places % WIDTH == PUNCTUATION]
+        flat[clause_ends] = value[APART]
+        flat[self._arrays["disguised"]] = value[DISGUISED]
+        return flat
+
+    @cached_property
+    def odds(self) -> Floats:
+        """For each score, seen as uint8, its log-odds."""
+        odds = np.arange(256).astype(np.uint8).view(np.int8).astype(np.float32) * STEP
+        odds[[DISGUISED, SEPARATED, SPELLED, CUT, APART]] = 0  # negative places: a score is looked up as uint8
+        odds[MISSING] = UNKNOWN
+        return odds
+
+    @cached_property
+    def logs(self) -> Floats:
+        """For each number the logarithm of its frequency."""
+        logs = np.full(WIDTH, self._arrays["logs"].min() - 2, dtype=np.float32)
+        logs[: self._arrays["logs"].size] = self._arrays["logs"]
+        logs[RARE] = RARE_LOG
+        return logs
+
+    @cached_property
+    def codes(self) -> Codes:
+        """For each number its code point."""
+        codes = np.zeros(WIDTH, dtype=np.int32)
+        codes[: self._arrays["alphabet"].size] = self._arrays["alphabet"]
+        return codes
+
+    @cached_property
+    def sentence(self) -> Bools:
+        """For each code point whether it is one of `SENTENCE_MARKS`."""
+        sentence = np.zeros(normalization_table().size, dtype=bool)
+        sentence[[ord(c) for c in SENTENCE_MARKS]] = True
+        return sentence
+
+    @cached_property
+    def homophones(self) -> Rows:
+        """Lists of numbers of characters with the same or nearly the same sound; -1 = none."""
+        return _with_an_empty_row(self._arrays["homophones"])
+
+    @cached_property
+    def sound(self) -> Rows:
+        """For each code point its row of ``homophones``."""
+        sound = _rows_of(self._arrays["spoken"], self._arrays["sounds"], len(self.homophones) - 1)
+        sound[SYLLABLES : SYLLABLES + len(self.spellings)] = np.arange(len(self.spellings))
+        return sound
+
+    @cached_property
+    def shapes(self) -> Rows:
+        """Lists of numbers of look-alikes; -1 = none."""
+        return _with_an_empty_row(self._arrays["shapes"])
+
+    @cached_property
+    def shape(self) -> Rows:
+        """For each code point its row of ``shapes``."""
+        shaped = self._arrays["shaped"]
+        return _rows_of(shaped, np.arange(shaped.size), len(self.shapes) - 1)
+
+    @cached_property
+    def spellings(self) -> list[str]:
+        """The Latin syllable of each row of ``homophones``."""
+        spellings: list[str] = self._arrays["syllables"].tolist()
+        return spellings
+
+    @cached_property
+    def syllables(self) -> dict[str, int]:
+        """The row of each Latin syllable."""
+        return {syllable: row for row, syllable in enumerate(self.spellings)}
+
+    @cached_property
+    def pinyin(self) -> re.Pattern[str]:
+        """Finds syllables, the longest first."""
+        return re.compile("|".join(sorted(self.spellings, key=lambda s: (-len(s), s))))
+
+    @cached_property
+    def latin(self) -> frozenset[str]:
+        """Runs of letters that are words of their own."""
+        return frozenset(self._arrays["latin"].tolist())
+
+    @cached_property
+    def initials(self) -> dict[str, Rows]:
+        """Numbers of common characters by their first letter."""
+        bounds = self._arrays["initial_sizes"].cumsum()[:-1]
+        lists = np.split(self._arrays["initial_characters"], bounds)
+        return dict(zip(self._arrays["initials"].tolist(), lists, strict=True))
+
+    @cached_property
+    def rare_pairs(self) -> Ints:
+        """Pairs of code points with a rare one that stand in words, as ``first << 21 | second``, sorted."""
+        pairs: Ints = self._arrays["rare_pairs"].cumsum()
+        return pairs
+
+    @cached_property
+    def splits(self) -> tuple[Ints, Codes]:
+        """The parts of characters, as `split_keys`, sorted, and the characters."""
+        splits = self._arrays["splits"].astype(np.int64)
+        keys = split_keys(splits[:, 0], splits[:, 1], splits[:, 2])
+        order = np.argsort(keys)
+        return keys[order], splits[order, 3].astype(np.int32)
+
+    @cached_property
+    def roles(self) -> npt.NDArray[np.int8]:
+        """For each code point 1 if it may be a first part, 2 if it may be a second one, 3 if both."""
+        roles = np.zeros(normalization_table().size, dtype=np.int8)
+        roles[self._arrays["splits"][:, 0]] |= 1
+        roles[self._arrays["splits"][:, 1]] |= 2
+        return roles
+
+
+def _rows_of(codes: Codes, rows: npt.NDArray[Any], last: int) -> Rows:
+    """Return for each code point its row, ``last`` for those that have none."""
+    at = np.full(normalization_table().size, last, dtype=np.int16)
+    at[codes] = rows
+    return at
+
+
+def _with_an_empty_row(lists: Rows) -> Rows:
+    return np.vstack([lists, np.full((1, lists.shape[1]), -1, np.int16)])
 
 
 def tables() -> Tables:
@@ -133,92 +252,8 @@ def tables() -> Tables:
 
 @cache
 def _load() -> Tables:
-    path = resources.files("fraudscan.data").joinpath("disguise.npz")
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return layout(dict(arrays))
-
-
-def layout(arrays: dict[str, npt.NDArray[Any]]) -> Tables:
-    """Lay the arrays of the file out for look-ups; ``tools/build_disguise.py`` says what they hold."""
-    a = arrays
-    normal = normalization_table()
-    numbers = np.full(normal.size, OTHER, dtype=np.uint16)
-    numbers[a["classified"]] = a["classes"]
-    numbers[DROPPED] = NOTHING
-    numbers[a["alphabet"]] = np.arange(a["alphabet"].size)
-    numbers = numbers[normal]
-    numbers[SYLLABLES:PRIVATE] = PLACEHOLDER  # in no normalised text, but in those that are being repaired
-    pairs = _pairs(a)
-    odds = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.float32) * STEP
-    odds[[DISGUISED, SEPARATED, SPELLED, CUT, APART]] = 0  # negative places: a score is looked up as uint8
-    odds[MISSING] = UNKNOWN
-    logs = np.full(WIDTH, a["logs"].min() - 2, dtype=np.float32)
-    logs[: a["logs"].size] = a["logs"]
-    logs[RARE] = RARE_LOG
-    sentence = np.zeros(normal.size, dtype=bool)
-    sentence[[ord(c) for c in SENTENCE_MARKS]] = True
-    codes = np.zeros(WIDTH, dtype=np.int32)
-    codes[: a["alphabet"].size] = a["alphabet"]
-
-    sound, homophones = _lists(a["spoken"], a["sounds"], a["homophones"])
-    syllables = a["syllables"].tolist()
-    sound[SYLLABLES : SYLLABLES + len(syllables)] = np.arange(len(syllables))
-    shape, shapes = _lists(a["shaped"], np.arange(a["shaped"].size, dtype=np.int16), a["shapes"])
-    bounds = np.cumsum(a["initial_sizes"])[:-1]
-    splits = a["splits"].astype(np.int64)
-    keys = split_keys(splits[:, 0], splits[:, 1], splits[:, 2])
-    order = np.argsort(keys)
-    roles = np.zeros(normal.size, dtype=np.int8)
-    roles[splits[:, 0]] |= 1
-    roles[splits[:, 1]] |= 2
-    return Tables(
-        numbers=numbers,
-        pairs=pairs,
-        odds=odds,
-        evidence=a["evidence"].take(pairs.view(np.uint8)),
-        logs=logs,
-        codes=codes,
-        sentence=sentence,
-        sound=sound,
-        homophones=homophones,
-        shape=shape,
-        shapes=shapes,
-        initials=dict(zip(a["initials"].tolist(), np.split(a["initial_characters"], bounds), strict=True)),
-        rare_pairs=a["rare_pairs"].cumsum(),
-        split_keys=keys[order],
-        roles=roles,
-        split_codes=splits[order, 3].astype(np.int32),
-        syllables={s: i for i, s in enumerate(syllables)},
-        spellings=syllables,
-        latin=frozenset(a["latin"].tolist()),
-        pinyin=re.compile("|".join(sorted(syllables, key=lambda s: (-len(s), s)))),
-    )
-
-
-def _pairs(a: dict[str, npt.NDArray[Any]]) -> npt.NDArray[np.int8]:
-    """Return the table of scores, flat: what is not in the file follows from the classes."""
-    pairs = np.zeros((WIDTH, WIDTH), dtype=np.int8)
-    chinese = slice(0, RARE + 1)
-    pairs[chinese, chinese] = MISSING
-    pairs[chinese, LATIN] = SPELLED
-    pairs[chinese, PUNCTUATION] = CUT
-    pairs[PUNCTUATION, chinese] = SEPARATED
-    for other in (SYMBOL, PLACEHOLDER):
-        pairs[chinese, other] = pairs[other, chinese] = SEPARATED
-    np.fill_diagonal(pairs, 0)  # 嘻嘻, 嘀嘀: any character may be doubled
-    flat = pairs.ravel()
-    flat[a["pairs"].cumsum()] = a["scores"]
-    clause_ends = pairs[chinese, PUNCTUATION]
-    clause_ends[clause_ends == 0] = APART
-    flat[a["disguised"]] = DISGUISED
-    return flat
-
-
-def _lists(codes: Codes, rows: Rows, lists: Rows) -> tuple[Rows, Rows]:
-    """Return for each code point its row of ``lists``, and the lists with an empty one for all the others."""
-    at = np.full(normalization_table().size, len(lists), dtype=np.int16)
-    at[codes] = rows
-    return at, np.vstack([lists, np.full((1, lists.shape[1]), -1, np.int16)])
+    data = resources.files("fraudscan.data").joinpath("disguise.npz").read_bytes()
+    return Tables(np.load(io.BytesIO(data), allow_pickle=False))
 
 
 def character_numbers() -> Numbers:

@@ -312,7 +312,7 @@ def evidence(texts: list[str]) -> np.ndarray[Any, Any]:
     with the neighbours of the other four. Scores of ordinary pairs are taken together eight by eight.
     """
     arrays = build(texts[i] for i in range(len(texts)) if i % 5)
-    table = neighbours.layout({**arrays, "evidence": np.zeros(256, np.int8)})
+    table = neighbours.Tables({**arrays, "evidence": np.zeros(256, np.int8)})
     rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
     plain, disguised = texts[::5], [augment.disguise(text, rng) for text in texts[::5]]
     shares = []
