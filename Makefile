@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types unit corpus-check learning-curve bench bench-ecosystem model card cases tables clean
+.PHONY: demo test lint types unit corpus-check learning-curve bench bench-ecosystem robustness model card cases tables clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/demo.py
@@ -52,10 +52,16 @@ bench: $(READY)
 bench-ecosystem: $(READY)
 	$(BIN)/python benchmarks/ecosystem.py
 
-# The normaliser's table, anew from Unicode's and OpenCC's data.
+# What is left of the quality when messages are disguised; writes benchmarks/robustness.md.
+robustness: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[tables]'
+	$(BIN)/python benchmarks/robustness.py
+
+# The tables of characters, anew from Unicode's, OpenCC's and others' data, and of their neighbours, from the corpus.
 tables: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[tables]'
 	$(BIN)/python tools/build_normalization.py
+	$(BIN)/python tools/build_disguise.py
 
 # The package alone; the tests need far more, Spark among it.
 $(INSTALLED): setup.cfg pyproject.toml

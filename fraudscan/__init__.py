@@ -12,10 +12,22 @@
 """
 
 from fraudscan._version import __version__
+from fraudscan.disguise import Normalized, normalize
 from fraudscan.model import ModelError, Result, Scanner, Thresholds, load
 from fraudscan.taxonomy import TAXONOMY
 
-__all__ = ["TAXONOMY", "ModelError", "Result", "Scanner", "Thresholds", "__version__", "classify", "load"]
+__all__ = [
+    "TAXONOMY",
+    "ModelError",
+    "Normalized",
+    "Result",
+    "Scanner",
+    "Thresholds",
+    "__version__",
+    "classify",
+    "load",
+    "normalize",
+]
 
 
 def classify(text: str) -> Result:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fraudscan.normalize import normalize
+from fraudscan.normalize import fold
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def near_duplicates(texts: Sequence[str], threshold: float = 0.6) -> list[tuple[
 
     column: dict[str, int] = {}
     sets = []
-    for text in map(normalize, texts):
+    for text in map(fold, texts):
         trigrams = {text[i : i + 3] for i in range(max(1, len(text) - 2))}
         sets.append([column.setdefault(trigram, len(column)) for trigram in trigrams])
     sizes = np.array([len(s) for s in sets])

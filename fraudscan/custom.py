@@ -22,7 +22,7 @@ from fraudscan.curve import Curve
 from fraudscan.evaluate import figures_of, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.model import Scanner, Thresholds
-from fraudscan.normalize import normalize
+from fraudscan.normalize import fold
 from fraudscan.train import calibrate, closure, compile_heads, features_of, sorted_indices
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def train_custom(
 
     """
     gold = _gold(rows, taxonomy, least)
-    texts = [normalize(row.text) for row in rows]
+    texts = [fold(row.text) for row in rows]
     fixed = fixed or {}
     first = replace(Settings(), **fixed)
     longest = fixed.get("order", 5)

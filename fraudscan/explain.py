@@ -104,8 +104,8 @@ def explain(scanner: Scanner, text: str, label: str) -> Explanation:
         KeyError: if there is no such label.
 
     """
-    begin, end = scanner.window(text) or (0, None)
-    kept, nodes = (part[begin:end] for part in scanner.vocabulary.locate(text))
+    window = slice(*(scanner.window(text) or (0, None)))
+    nodes, starts, ends = (part[window] for part in scanner.read(text))
     logits = scanner.logits([text])[0]
     shares = _shares(scanner, nodes, label)
     schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
@@ -113,15 +113,15 @@ def explain(scanner: Scanner, text: str, label: str) -> Explanation:
         logit = logits[scanner.heads.index(label)]
     else:
         logit = logits[0] + max(logits[scanner.heads.index(name)] for name in schemes) if schemes else -logits[0]
-    if not kept.size:
+    if not nodes.size:
         return Explanation(label, float(logit), ())
     ngrams = _ngrams(scanner, nodes, shares)
-    edges, marks = _edges(scanner.vocabulary, text, kept)
+    edges, marks = _edges(scanner.vocabulary, text, starts)
     sums = scanner.weights[nodes].sum(axis=0, dtype=np.int64) * scanner.scales
-    each = _spread(*ngrams, marks, kept.size) / scanner.roots(sums[:, None], np.array([kept.size]))
+    each = _spread(*ngrams, marks, nodes.size) / scanner.roots(sums[:, None], np.array([nodes.size]))
     spans = []
-    for start, stop in _join(_words(*ngrams, edges, marks), each, _clauses(text, kept)):
-        first, last = int(kept[start]), int(kept[stop - 1]) + 1
+    for start, stop in _join(_words(*ngrams, edges, marks), each, _clauses(text, starts)):
+        first, last = int(starts[start]), int(ends[stop - 1])
         spans.append(Span(first, last, text[first:last], label, float(each[start:stop].sum())))
     spans.sort(key=lambda span: (-span.weight, span.start))
     return Explanation(label, math.fsum([logit, *(-span.weight for span in spans)]), tuple(spans))
@@ -171,11 +171,14 @@ def _spread(ends: list[int], orders: list[int], weights: list[float], marks: set
 
 
 def _edges(vocabulary: Vocabulary, text: str, kept: Ints) -> tuple[list[int], set[int]]:
-    """Return where words may begin and end (not inside runs of Latin letters and digits), and where punctuation is."""
+    """Return where words may begin and end, and where punctuation is.
+
+    Not inside runs of Latin letters and digits, nor inside of what stands for one character of the text.
+    """
     characters = [text[place] for place in kept.tolist()]
     codes = vocabulary.table()[list(map(ord, characters))]
     latin = ((codes >= ord("a")) & (codes <= ord("z"))) | (codes == ord("0"))
-    inside = latin[1:] & latin[:-1] & (np.diff(kept) == 1)
+    inside = (latin[1:] & latin[:-1] & (np.diff(kept) == 1)) | (np.diff(kept) == 0)
     edges = [0, *(np.flatnonzero(~inside) + 1).tolist(), int(kept.size)]
     return edges, {place for place, character in enumerate(characters) if not character.isalnum()}
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fraudscan.neighbours import END, carry_marks, character_numbers
 from fraudscan.normalize import DROPPED, normalization_table
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     Ints = npt.NDArray[np.int64]
     Words = npt.NDArray[np.uint32]
+    Bools = npt.NDArray[np.bool_]
 
 __all__ = ["Matches", "Vocabulary", "text_sizes"]
 
@@ -40,6 +42,11 @@ BUCKET_MULTIPLIER = np.uint32(2654435769)
 
 SLOT_MULTIPLIER = np.uint32(2246822519)
 """Another odd number with well-mixed bits (a prime of the xxHash family), so that slots do not follow buckets."""
+
+NODE_BITS = np.uint32(16)
+"""A character's node fits: alphabets of 2**16 characters leave no 32-bit step."""
+
+NODE_MASK = np.uint32(0xFFFF)
 
 _scratch = threading.local()
 
@@ -68,12 +75,14 @@ class Matches:
             before the thread's next call.
         starts: where each text begins in ``nodes``.
         lengths: the number of kept characters of each text, the separator not counted.
+        marked: which texts carry marks of disguise (see `fraudscan.disguise`).
 
     """
 
     nodes: Words
     starts: Ints
     lengths: Ints
+    marked: Bools
 
 
 class Vocabulary:
@@ -96,6 +105,7 @@ class Vocabulary:
         self.alphabet = np.array(alphabet, dtype=np.uint32)
         self.steps = np.array(steps, dtype=np.uint32)
         self._width = np.uint32(self.alphabet.size + 1)
+        self._dropped = np.uint32(0xFFFFFFFF)
         if self.size * int(self._width) >= 1 << 32:
             raise ValueError(f"{self.size} n-grams over {self.alphabet.size} characters do not fit 32-bit steps")
         self._check()
@@ -189,8 +199,10 @@ class Vocabulary:
         ends = (text_sizes(texts) if sizes is None else sizes).cumsum()
         ends += np.arange(ends.size)
         ids = self._lookup("\0".join(texts) + "\0")
-        ids[ends] = 0  # the separator is known by its place: a NUL in a text is a dropped character
-        kept = ids != self._width
+        ids[ends] = (
+            np.uint32(END) << NODE_BITS
+        )  # the separator is known by its place: a NUL in a text is a dropped character
+        kept = ids != self._dropped
         dropped = (~kept).nonzero()[0]
         if dropped.size:
             ends -= dropped.searchsorted(ends)
@@ -198,7 +210,9 @@ class Vocabulary:
         starts = np.empty_like(ends)
         starts[0] = 0
         np.add(ends[:-1], 1, out=starts[1:])
-        return Matches(self._follow(ids), starts, ends - starts)
+        marked = carry_marks(ids >> NODE_BITS, ends)
+        ids &= NODE_MASK
+        return Matches(self._follow(ids), starts, ends - starts, marked)
 
     def match_blocks(self, text: str, size: int) -> Iterator[Words]:
         """Do the same for one long text in memory that does not grow with it.
@@ -211,7 +225,7 @@ class Vocabulary:
         before = np.zeros(0, dtype=np.uint32)
         for start in range(0, len(text), size):
             ids = self._lookup(text[start : start + size])
-            ids = np.concatenate([before, ids[ids != self._width], [np.uint32(0)]])
+            ids = np.concatenate([before, ids[ids != self._dropped] & NODE_MASK, [np.uint32(0)]])
             skip = before.size
             before = ids[-int(self.orders.max(initial=1)) : -1].copy()  # an n-gram may have begun in the last block
             yield self._follow(ids)[skip:-1]
@@ -219,8 +233,8 @@ class Vocabulary:
     def locate(self, text: str) -> tuple[Ints, Ints]:
         """Return the places in ``text`` of the characters that are kept, and the node that ends at each of them."""
         ids = self._lookup(text)
-        kept = np.flatnonzero(ids != self._width)
-        return kept, self._follow(np.append(ids[kept], np.uint32(0)))[:-1].astype(np.int64)
+        kept = np.flatnonzero(ids != self._dropped)
+        return kept, self._follow(np.append(ids[kept] & NODE_MASK, np.uint32(0)))[:-1].astype(np.int64)
 
     def _lookup(self, text: str) -> Words:
         """Return the node of each character of ``text``, 0 for strange and ``_width`` for dropped ones, in a buffer."""
@@ -264,12 +278,17 @@ class Vocabulary:
 
     @cached_property
     def _ids(self) -> Words:
-        """For each code point the node of its normalised character; 0 = not in the alphabet, width = dropped."""
+        """For each code point the node of its normalised character, and its number in the table of neighbours.
+
+        The node, 0 = not in the alphabet, takes the low `NODE_BITS`, and the number those above: one look-up for both.
+        """
         table = self.table()
         ids = np.zeros(table.size, dtype=np.uint32)
         ids[self.alphabet] = np.arange(1, self._width, dtype=np.uint32)
-        ids[DROPPED] = self._width
-        return ids[table]
+        ids = ids[table]
+        ids |= character_numbers().astype(np.uint32) << NODE_BITS
+        ids[table == DROPPED] = self._dropped
+        return ids
 
     def _find_seeds(self) -> Words:
         """Find a seed for each bucket with which no two steps share a slot; the large buckets choose first."""

@@ -33,6 +33,7 @@ import numpy as np
 
 from fraudscan.curve import Curve, CurveError
 from fraudscan.decisions import Decider, Decisions, Thresholds
+from fraudscan.disguise import LONGEST, normalize, repaired
 from fraudscan.features import Vocabulary, text_sizes
 from fraudscan.layer import Layer
 from fraudscan.normalize import NORMALIZATION_VERSION
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fraudscan.explain import Explanation
-    from fraudscan.features import Ints, Matches, Words
+    from fraudscan.features import Bools, Ints, Matches, Words
     from fraudscan.lists import Lists
 
     Floats = npt.NDArray[np.float64]
@@ -146,8 +147,8 @@ class Result:
         """Where the stretch of a long text begins and ends that decided, if it was more suspicious than the whole."""
         if len(self.text) <= LONG or (window := self._scanner.window(self.text)) is None:
             return None
-        kept = self._scanner.vocabulary.locate(self.text)[0]
-        return int(kept[window[0]]), int(kept[window[1] - 1]) + 1
+        _, starts, ends = self._scanner.read(self.text)
+        return int(starts[window[0]]), int(ends[window[1] - 1])
 
     def explain(self) -> Explanation:
         """Return the spans of the text that carried the decision, the strongest first (see `fraudscan.explain`)."""
@@ -487,6 +488,15 @@ class Scanner:
         begin, end = places[0].tolist()
         return (begin, end) if end else None
 
+    def read(self, text: str) -> tuple[Ints, Ints, Ints]:
+        """Return the nodes of a text's kept characters, and where what each stands for begins and ends in the text."""
+        if self.taxonomy.task != "fraud":
+            kept, nodes = self.vocabulary.locate(text)
+            return nodes, kept, kept + 1
+        found = normalize(text)
+        kept, nodes = self.vocabulary.locate(found.text)
+        return nodes, found.starts[kept], found.ends[kept]
+
     def linear(
         self, texts: Sequence[str], doubts: Ints | None = None, windows: list[Windows] | None = None
     ) -> tuple[Floats, Ints]:
@@ -501,20 +511,31 @@ class Scanner:
         sums = np.empty((self._width, len(texts)))
         lengths = np.empty(len(texts), dtype=np.int64)
         sizes = text_sizes(texts)
+        fraud = self.taxonomy.task == "fraud"
         begin = 0
         for end in _cuts(sizes):
             if end - begin == 1 and sizes[begin] > CHUNK:
                 sums[:, begin], lengths[begin] = self._long(texts[begin], begin, windows)
                 if doubts is not None:  # its beginning is enough
                     doubts[begin:end] = self._noter(self.vocabulary.match([texts[begin][:CHUNK]]), texts[begin:end])
-            else:
-                found = self.vocabulary.match(texts[begin:end], sizes[begin:end])
+            if end - begin > 1 or sizes[begin] <= CHUNK or (fraud and lengths[begin] <= LONGEST):
+                if windows and windows[-1].texts[0] == begin:  # of a long text with few kept characters: looked at anew
+                    windows.pop()
+                found, at = self.vocabulary.match(texts[begin:end], sizes[begin:end]), np.arange(begin, end)
                 sums[:, begin:end] = self._sums(found.nodes, found.starts, found.lengths)
                 lengths[begin:end] = found.lengths
                 if doubts is not None:
                     doubts[begin:end] = self._noter(found, texts[begin:end])
-                if windows is not None and self.taxonomy.task == "fraud" and found.lengths.max() > LONG:
-                    windows.append(self._windows(found, begin))
+                marked = found.marked & (found.lengths <= LONGEST) & fraud
+                if windows is not None and fraud:
+                    self._look(found, at, (found.lengths > LONG) & ~marked, windows)
+                if marked.any():
+                    at = at[marked]
+                    found = self.vocabulary.match(repaired([texts[i] for i in at.tolist()]))
+                    sums[:, at] = self._sums(found.nodes, found.starts, found.lengths)
+                    lengths[at] = found.lengths
+                    if windows is not None:
+                        self._look(found, at, found.lengths > LONG, windows)
             begin = end
         return self.scaled(sums, lengths), lengths
 
@@ -563,17 +584,18 @@ class Scanner:
             windows.append(best)
         return total, length
 
-    def _windows(self, found: Matches, begin: int) -> Windows:
-        """Return the most suspicious window of each long text of a batch, the first of whose texts is ``begin``."""
-        long = (found.lengths > LONG).nonzero()[0]
+    def _look(self, found: Matches, at: Ints, long: Bools, windows: list[Windows]) -> None:
+        """Put the most suspicious window of each ``long`` text into ``windows``; ``at`` are the texts' places."""
+        if not long.any():
+            return
         lengths = found.lengths[long]
         ends = (found.starts[long] + lengths).tolist()
         nodes = np.concatenate([found.nodes[end - n : end] for end, n in zip(ends, lengths.tolist(), strict=True)])
         starts, owners = pieces_of(lengths)
         sums = np.vstack([self._unpacked(nodes, starts), np.diff(starts, append=nodes.size)])
-        best = self._best(sums, owners, long + begin)
+        best = self._best(sums, owners, at[long])
         best.logits[0] -= price(lengths)
-        return best
+        windows.append(best)
 
     def _best(self, pieces: Ints, owners: Ints, texts: Ints) -> Windows:
         """Return the most suspicious window of each of ``texts``, its price not paid yet.

@@ -5,7 +5,7 @@ and other compatibility forms (NFKC), reads every digit as ``0``, and drops whit
 space, control and format characters and combining marks. It is built by
 ``tools/build_normalization.py`` from Unicode's data and OpenCC's.
 
->>> normalize("加 ＶＸ：①⑧⑧， 投\u200b資理財")
+>>> fold("加 ＶＸ：①⑧⑧， 投\u200b資理財")
 '加vx:000,投资理财'
 """
 
@@ -18,9 +18,9 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DROPPED", "NORMALIZATION_VERSION", "code_points", "normalization_table", "normalize"]
+__all__ = ["DROPPED", "NORMALIZATION_VERSION", "code_points", "fold", "normalization_table"]
 
-NORMALIZATION_VERSION = 1
+NORMALIZATION_VERSION = 2
 """Raised whenever the table changes: a model fits the table that it was trained with, and no other."""
 
 DROPPED = 0
@@ -43,7 +43,7 @@ def code_points(text: str) -> npt.NDArray[np.int32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.int32)
 
 
-def normalize(text: str) -> str:
+def fold(text: str) -> str:
     """Return ``text`` as the model reads it. Never longer than ``text``; normalising twice changes nothing."""
     codes = normalization_table()[code_points(text)]
     kept: bytes = codes[codes != DROPPED].tobytes()

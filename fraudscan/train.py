@@ -12,6 +12,7 @@ rows give the same model, byte for byte, on the same machine and versions.
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -19,13 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraudscan.augment import disguise
 from fraudscan.corpus import CorpusError, Row, digest, near_duplicates
 from fraudscan.curve import Curve
+from fraudscan.disguise import undisguise
 from fraudscan.evaluate import label_figures, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.layer import Layer
 from fraudscan.model import SHORT, WEIGHT_LIMIT, Scanner, Thresholds
-from fraudscan.normalize import normalize
+from fraudscan.normalize import fold
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 from fraudscan.tokenize import words
 
@@ -74,6 +77,7 @@ class TrainingOptions:
             than any dump; a suspicious dump has more than a phone.
         min_token: in how many messages a run of Latin letters must occur for n-grams with it to be candidates: most
             letters are parts of links and names, of which none comes back.
+        disguised: of which share of the messages a disguised copy is learned from, too.
         folds: how many folds calibrate the probabilities.
         jobs: processes that fit heads side by side.
 
@@ -88,6 +92,7 @@ class TrainingOptions:
     prior: float = 0.3
     min_token: int = 10
     folds: int = 5
+    disguised: float = 0.5
     jobs: int = 2
 
 
@@ -106,21 +111,30 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     options = options or TrainingOptions()
     gold = _gold(rows, taxonomy, options.folds)
     names, aspects = _aspects(rows, taxonomy)
-    heads = np.arange(gold.shape[1])
     labels = np.hstack([gold, aspects])
     used = np.ones(labels.shape, dtype=bool)
-    used[:, heads[1:]] = gold[:, :1]  # schemes and targets are fitted on lures alone: they answer "given fraud"
-    vocabulary = Vocabulary.from_ngrams(_candidates([normalize(row.text) for row in rows], options))
-    features = features_of(vocabulary, [row.text for row in rows]) @ closure(vocabulary)
-    folds = list(folds_of(rows, options.folds))
-    coefficients, biases, held_out = _fit(features, labels, used, folds, options)
-    scaling = [calibrate(held_out[used[:, h], h], labels[used[:, h], h]) for h in range(labels.shape[1])]
+    used[:, 1 : gold.shape[1]] = gold[:, :1]  # schemes and targets are fitted on lures alone: they answer "given fraud"
+    texts = undisguise([row.text for row in rows])
+    vocabulary = Vocabulary.from_ngrams(_candidates([fold(text) for text in texts], options))
+    # disguised copies stand behind the messages, in the same fold as theirs
+    rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
+    copied = np.flatnonzero([rng.random() < options.disguised for _ in rows])
+    disguised = undisguise([disguise(rows[i].text, rng) for i in copied.tolist()])
+    source = np.concatenate([np.arange(len(rows)), copied])
+    features = features_of(vocabulary, [*texts, *disguised]) @ closure(vocabulary)
+    folds = [
+        (np.flatnonzero(~np.isin(source, outside)), np.flatnonzero(np.isin(source, outside)))
+        for _, outside in folds_of(rows, options.folds)
+    ]
+    coefficients, biases, held_out = _fit(features, labels[source], used[source], folds, options)
+    plain = held_out[: len(rows)]
+    scaling = [calibrate(plain[used[:, h], h], labels[used[:, h], h]) for h in range(labels.shape[1])]
     slopes, intercepts = np.array(scaling).T
     held_out = held_out * slopes + intercepts
     vocabulary, weights, scales = compile_heads(vocabulary, coefficients, slopes)
-    layer, fraud = _fit_layer(held_out, gold[:, 0], folds, options)
+    layer, fraud = _fit_layer(held_out, gold[source, 0], folds, len(rows), options)
 
-    logits = held_out[:, heads]
+    logits = held_out[: len(rows), : gold.shape[1]]
     logits[:, 0] = fraud
     probabilities = 1 / (1 + np.exp(-logits))
     probabilities[:, 1:] *= probabilities[:, :1]
@@ -194,14 +208,15 @@ def _candidates(texts: Sequence[str], options: TrainingOptions) -> Iterator[str]
 
 
 def _fit_layer(
-    held_out: Floats, fraud: npt.NDArray[np.bool_], folds: Sequence[Any], options: TrainingOptions
+    held_out: Floats, fraud: npt.NDArray[np.bool_], folds: Sequence[Any], plain: int, options: TrainingOptions
 ) -> tuple[Layer, Floats]:
-    """Return the layer over the linear heads, calibrated, and its output on rows that neither it nor they had seen.
+    """Return the layer over the linear heads, calibrated, and its output on plain rows that neither it nor they saw.
 
     Args:
         held_out: the linear heads' logits on rows that they were not fitted on, shape (rows, heads).
         fraud: what the layer should answer, shape (rows,).
         folds: the rows inside and outside of each fold.
+        plain: how many rows, the first ones, are not disguised: on these it is calibrated.
         options: the prior and the number of processes.
 
     """
@@ -217,8 +232,9 @@ def _fit_layer(
     logits = np.zeros(len(fraud))
     for layer, (_, outside) in zip(layers, folds, strict=False):
         logits[outside] = layer(held_out[outside].T)
-    slope, intercept = calibrate(logits, fraud)
-    share = fraud.mean()
+    logits = logits[:plain]
+    slope, intercept = calibrate(logits, fraud[:plain])
+    share = fraud[:plain].mean()
     intercept += np.log(options.prior / (1 - options.prior)) - np.log(share / (1 - share))
     output = layers[-1].output * slope
     output[-1] += intercept

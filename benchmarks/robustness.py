@@ -1,0 +1,163 @@
+"""How much of the quality is left when messages are disguised: ``make robustness``.
+
+For each kind of `perturb` (and for two of them at once) and for each half of its marks, those that the tables were
+built for and those that nothing here knows, a table says what share of the lures is still found (a score of one
+half), what share of them still gets a right label, and how many honest messages are taken for fraud: on folds of the
+corpus that the model and the tables of ordinary neighbours were not built from, and, where they lie beside the
+checkout, on the evaluation sets ``script`` and ``fbs``. Models are kept in ``benchmarks/.cache``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import random
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from unittest import mock
+
+import numpy as np
+import perturb
+
+from fraudscan import load, neighbours
+from fraudscan.corpus import Row, digest, read_corpus
+from fraudscan.taxonomy import TAXONOMY
+from fraudscan.train import TrainingOptions, folds_of, train
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fraudscan import Scanner
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / "benchmarks" / ".cache"
+EVALUATION = ROOT.parent / "shared" / "eval" / "dev"
+HEAD = """# Robustness
+
+Written by `make robustness` (`benchmarks/robustness.py`, which says how it measures). Do not edit.
+
+Per cent of lures found (score of one half), of lures with a right label, and of honest messages taken for fraud.
+"Known" marks are those that the tables were built for, "unknown" ones those that nothing in the package knows.
+
+"""
+HONEST = TAXONOMY.honest.name
+FOLDS = 5
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+
+class Message(NamedTuple):
+    """A text and the labels that are right."""
+
+    text: str
+    labels: set[str]
+
+
+class Figures(NamedTuple):
+    """Percentages: lures found, lures with a right label, honest messages taken for fraud (NaN: there are none)."""
+
+    recall: float
+    accuracy: float
+    false_alarms: float
+
+
+def from_corpus(rows: list[Row]) -> list[Message]:
+    """Return corpus rows as messages."""
+    return [Message(row.text, {TAXONOMY.scheme(name).label for name in row.labels} or {HONEST}) for row in rows]
+
+
+def from_evaluation(name: str) -> list[Message]:
+    """Return an evaluation set; empty where there is none."""
+    path = EVALUATION / f"{name}.jsonl"
+    if not path.is_file():
+        return []
+    rows = map(json.loads, path.read_text("utf-8").splitlines())
+    return [Message(row["text"], set(row["labels"])) for row in rows]
+
+
+def measure(scanner: Scanner, messages: list[Message], change: Callable[[str], str]) -> Figures:
+    """Score changed messages."""
+    found = scanner.decide([change(message.text) for message in messages])
+    lure = np.array([HONEST not in message.labels for message in messages])
+    fraud = np.array(found.score) >= 0.5
+    right = [
+        label in message.labels or ("fraud" in message.labels and label != HONEST)
+        for label, message in zip(found.label, messages, strict=True)
+    ]
+
+    def share(hits: np.ndarray, among: np.ndarray) -> float:
+        return 100 * float(hits[among].mean()) if among.any() else float("nan")
+
+    return Figures(share(fraud, lure), share(np.array(right), lure), share(fraud, ~lure))
+
+
+def model_without(rows: list[Row], inside: list[int], disguises: int) -> tuple[Scanner, neighbours.Tables]:
+    """Return the model and the tables of the rows ``inside``; kept for the next time."""
+    from build_disguise import tables
+
+    part = [rows[i] for i in inside]
+    arrays = tables([row.text for row in part])
+    layout = neighbours.Tables(arrays)
+    key = hashlib.sha256(b"".join([digest(part).encode(), *(a.tobytes() for a in arrays.values())])).hexdigest()[:16]
+    folder = CACHE / f"{key}-{disguises}"
+    with mock.patch.object(neighbours, "_load", return_value=layout):
+        if not folder.is_dir():
+            train(part, options=TrainingOptions(disguises=disguises, folds=3)).save(folder)
+        return load(folder), layout
+
+
+def figures(scanner: Scanner, sets: dict[str, list[Message]]) -> dict[str, dict[str, Figures]]:
+    """Return for each row of the table the figures of each set."""
+    table: dict[str, dict[str, Figures]] = {"clean": {k: measure(scanner, v, lambda t: t) for k, v in sets.items()}}
+    for kind in [*perturb.KINDS, "mixed"]:
+        for known in (True, False):
+            row = {}
+            for name, messages in sets.items():
+                rng = random.Random(f"{kind} {known}")  # noqa: S311 - a fixed choice, not a secret
+
+                def change(text: str) -> str:
+                    return perturb.disguise(text, kind, rng, known=known)  # noqa: B023 - called at once
+
+                row[name] = measure(scanner, messages, change)
+            table[f"{kind}, {'known' if known else 'unknown'}"] = row
+            print(
+                f"{kind} {known}: " + "; ".join(f"{k} " + " ".join(f"{x:.1f}" for x in v) for k, v in row.items()),
+                flush=True,
+            )
+    return table
+
+
+def main() -> None:
+    """Measure, print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folds", type=int, default=1, help="how many of the five folds to measure (default: 1)")
+    parser.add_argument("--disguises", type=int, default=TrainingOptions.disguises, help="as in TrainingOptions")
+    options = parser.parse_args()
+    rows = read_corpus([ROOT / "corpus"])
+    evaluation = {name: messages for name in ("script", "fbs") if (messages := from_evaluation(name))}
+    tables = []
+    for inside, outside in list(folds_of(rows, FOLDS))[: options.folds]:
+        scanner, layout = model_without(rows, inside.tolist(), options.disguises)
+        with mock.patch.object(neighbours, "_load", return_value=layout):
+            tables.append(figures(scanner, {"corpus": from_corpus([rows[i] for i in outside]), **evaluation}))
+    write(
+        {row: {k: Figures(*np.mean([t[row][k] for t in tables], axis=0)) for k in tables[0][row]} for row in tables[0]}
+    )
+
+
+def write(table: dict[str, dict[str, Figures]]) -> None:
+    """Write the table into ``benchmarks/robustness.md``."""
+    names = list(table["clean"])
+    lines = ["| | " + " | ".join(f"{name}: recall | label | false alarms" for name in names) + " |"]
+    lines.append("| --- " + "| ---: " * 3 * len(names) + "|")
+    for row, sets in table.items():
+        cells = [f"{x:.1f}" if x == x else "" for name in names for x in sets[name]]  # noqa: PLR0124 - NaN
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    print("\n".join(lines))
+    (ROOT / "benchmarks" / "robustness.md").write_text(HEAD + "\n".join(lines) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

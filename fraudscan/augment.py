@@ -1,0 +1,93 @@
+"""Disguise messages for training, so that a model meets what repair leaves behind.
+
+Only what the tables of `fraudscan.disguise` know is used; width, script and invisible marks are left out, because the
+character table undoes them without a trace.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+from fraudscan.neighbours import tables
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["disguise"]
+
+SIGNS = "·.*-_/|~^#+=、,😊👍🎉✨🙏"
+"""Separators, and faces that serve as such."""
+
+STRENGTHS = (0.15, 0.4)
+"""The smallest and the largest share of characters that are disguised."""
+
+
+def disguise(text: str, rng: random.Random) -> str:
+    """Return ``text`` disguised in one of the ways below, chosen at random with a random strength."""
+    way = rng.choice(WAYS)
+    strength = rng.uniform(*STRENGTHS)
+    return "".join(way(c, rng) if rng.random() < strength else c for c in text)
+
+
+def _separated(character: str, rng: random.Random) -> str:
+    return character + rng.choice(SIGNS) if character.isalpha() else character
+
+
+def _sounding(character: str, rng: random.Random) -> str:
+    return rng.choice(_same_sound(character) or character)
+
+
+def _looking(character: str, rng: random.Random) -> str:
+    if rng.random() < 0.5:
+        return _parts_of(character) or character
+    return rng.choice(_look_alikes(character) or character)
+
+
+def _spelled(character: str, rng: random.Random) -> str:
+    syllable = _syllable_of(character)
+    return (syllable if rng.random() < 0.7 else syllable[:1]) or character
+
+
+@lru_cache(maxsize=1 << 14)
+def _same_sound(character: str) -> str:
+    """Return the characters that are taken for ``character``'s homophones, itself not among them."""
+    return _others(character, tables().sound, tables().homophones)
+
+
+@lru_cache(maxsize=1 << 14)
+def _look_alikes(character: str) -> str:
+    """Return the characters that are taken for ``character``'s look-alikes."""
+    return _others(character, tables().shape, tables().shapes)
+
+
+def _others(character: str, at: npt.NDArray[np.int16], lists: npt.NDArray[np.int16]) -> str:
+    row = lists[at[ord(character)]]
+    return "".join(chr(code) for code in tables().codes[row[row >= 0]] if code != ord(character))
+
+
+def _syllable_of(character: str) -> str:
+    """Return the Latin syllable of ``character``; empty if it has none."""
+    table = tables()
+    at = int(table.sound[ord(character)])
+    return table.spellings[at] if at < len(table.spellings) else ""
+
+
+@cache
+def _parts() -> dict[int, str]:
+    keys, wholes = tables().splits
+    parts = ([key >> 42, key >> 21 & 0x1FFFFF, key & 0x1FFFFF] for key in keys.tolist())
+    joined = ("".join(map(chr, filter(None, each))) for each in parts)
+    return dict(zip(wholes.tolist(), joined, strict=True))
+
+
+def _parts_of(character: str) -> str:
+    """Return the characters that ``character`` is composed of; empty if it is not known to be."""
+    return _parts().get(ord(character), "")
+
+
+WAYS: tuple[Callable[[str, random.Random], str], ...] = (_separated, _sounding, _sounding, _looking, _spelled)

@@ -1,0 +1,317 @@
+"""Which characters stand side by side in ordinary Chinese: the table that gives disguises away.
+
+Every code point has a number: a row of its own in the table for the most frequent Chinese characters, and one for
+each class of others. The table holds for each pair of numbers how well they go together: the logarithm of
+P(second | first) / P(second), or why there is none. What a pair says for a disguise was counted on messages disguised
+as in training and on the same ones as they were (``tools/build_disguise.py``): the sum over a text is a logarithm of
+a likelihood ratio, and one look-up a character is all that ordinary text pays.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from functools import cache, cached_property
+from importlib import resources
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fraudscan.normalize import DROPPED, normalization_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    Codes = npt.NDArray[np.int32]
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+    Numbers = npt.NDArray[np.uint16]
+    Rows = npt.NDArray[np.int16]
+    Floats = npt.NDArray[np.float32]
+
+__all__ = [
+    "Marks",
+    "Tables",
+    "carry_marks",
+    "character_numbers",
+    "find_marks",
+    "how_well",
+    "split_keys",
+    "tables",
+]
+
+CHARACTERS = 4000
+"""How many characters have rows of their own: the most frequent, 99.9 % of ordinary text."""
+
+RARE, LATIN, DIGIT, PUNCTUATION, SYMBOL, PLACEHOLDER, OTHER, END, NOTHING = range(CHARACTERS, CHARACTERS + 9)
+"""The classes of the others: Chinese, letters, digits, what stands between words, other signs, syllables that wait for
+their character, anything else, the end of a text, and what is dropped. Up to `RARE`, numbers are Chinese."""
+
+WIDTH = 4016
+"""How many numbers a row of the table has room for."""
+
+DISGUISED, SEPARATED, MISSING, SPELLED, CUT, APART = -128, -127, -126, -125, -124, -123
+"""Scores of pairs that do not simply go together more or less: one in a known disguise of a contact; Chinese beside a
+sign that does not belong there; Chinese characters that were never seen side by side; a letter behind Chinese;
+punctuation behind a character that never ends a clause; punctuation where it may be."""
+
+UNKNOWN = -2.5
+"""What `MISSING` is worth when characters are weighed (log-odds)."""
+
+STEP = 0.25
+"""What one unit of a score is worth (log-odds)."""
+
+EVIDENCE = 64
+"""From which evidence on a text carries marks of disguise, in eighths of a nat: odds of 3000 to 1. At half of it twice
+as many ordinary texts are looked at in vain; at twice, a fifth fewer of the disguised ones."""
+
+RARE_LOG = -12.5
+"""The logarithm of the frequency of a rare character: names have them in ordinary text, too."""
+
+SENTENCE_MARKS = ",.!?;:。"
+"""Separators that stay where they do not cut what may be a word."""
+
+SYLLABLES, INITIALS, PRIVATE = 0xF0000, 0xF1000, 0xF2000
+"""Where the private code points of syllables and initials begin that wait for their character, and where they end."""
+
+
+class Tables:
+    """What ``disguise.npz`` holds, laid out for look-ups when it is first needed: scoring needs the first two only.
+
+    Args:
+        arrays: the arrays of the file; ``tools/build_disguise.py`` says what they are.
+
+    """
+
+    def __init__(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        self._arrays = arrays
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """For each code point, not yet normalised, its number: of the alphabet, or of a class."""
+        normal = normalization_table()
+        numbers = np.full(normal.size, OTHER, dtype=np.uint16)
+        numbers[self._arrays["classified"]] = self._arrays["classes"]
+        numbers[DROPPED] = NOTHING
+        alphabet = self._arrays["alphabet"]
+        numbers[alphabet] = np.arange(alphabet.size)
+        numbers = numbers[normal]
+        numbers[SYLLABLES:PRIVATE] = PLACEHOLDER  # in no normalised text, but in those that are being repaired
+        return numbers
+
+    @cached_property
+    def evidence(self) -> npt.NDArray[np.int8]:
+        """How much a pair speaks for a disguise, in eighths of a nat: shape (WIDTH, WIDTH), flat."""
+        return self._of_pairs(self._arrays["evidence"])
+
+    @cached_property
+    def pairs(self) -> npt.NDArray[np.int8]:
+        """How well two numbers go together: shape (WIDTH, WIDTH), flat."""
+        return self._of_pairs(np.arange(256).astype(np.uint8).view(np.int8))
+
+    def _of_pairs(self, value: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+        """Return ``value`` of the score (seen as uint8) of each pair; what is not in the file follows from classes."""
+        table = np.full((WIDTH, WIDTH), value[0], dtype=np.int8)
+        chinese = slice(0, RARE + 1)
+        table[chinese, chinese] = value[MISSING]
+        table[chinese, LATIN] = value[SPELLED]
+        table[chinese, PUNCTUATION] = value[CUT]
+        table[PUNCTUATION, chinese] = value[SEPARATED]
+        for other in (SYMBOL, PLACEHOLDER):
+            table[chinese, other] = table[other, chinese] = value[SEPARATED]
+        np.fill_diagonal(table, value[0])  # 嘻嘻, 嘀嘀: any character may be doubled
+        flat = table.ravel()
+        places, scores = self._arrays["pairs"].cumsum(), self._arrays["scores"].view(np.uint8)
+        flat[places] = value[scores]
+        clause_ends = places[places % WIDTH == PUNCTUATION]
+        flat[clause_ends] = value[APART]
+        flat[self._arrays["disguised"]] = value[DISGUISED]
+        return flat
+
+    @cached_property
+    def odds(self) -> Floats:
+        """For each score, seen as uint8, its log-odds."""
+        odds = np.arange(256).astype(np.uint8).view(np.int8).astype(np.float32) * STEP
+        odds[[DISGUISED, SEPARATED, SPELLED, CUT, APART]] = 0  # negative places: a score is looked up as uint8
+        odds[MISSING] = UNKNOWN
+        return odds
+
+    @cached_property
+    def logs(self) -> Floats:
+        """For each number the logarithm of its frequency."""
+        logs = np.full(WIDTH, self._arrays["logs"].min() - 2, dtype=np.float32)
+        logs[: self._arrays["logs"].size] = self._arrays["logs"]
+        logs[RARE] = RARE_LOG
+        return logs
+
+    @cached_property
+    def codes(self) -> Codes:
+        """For each number its code point."""
+        codes = np.zeros(WIDTH, dtype=np.int32)
+        codes[: self._arrays["alphabet"].size] = self._arrays["alphabet"]
+        return codes
+
+    @cached_property
+    def sentence(self) -> Bools:
+        """For each code point whether it is one of `SENTENCE_MARKS`."""
+        sentence = np.zeros(normalization_table().size, dtype=bool)
+        sentence[[ord(c) for c in SENTENCE_MARKS]] = True
+        return sentence
+
+    @cached_property
+    def homophones(self) -> Rows:
+        """Lists of numbers of characters with the same or nearly the same sound; -1 = none."""
+        return _with_an_empty_row(self._arrays["homophones"])
+
+    @cached_property
+    def sound(self) -> Rows:
+        """For each code point its row of ``homophones``."""
+        sound = _rows_of(self._arrays["spoken"], self._arrays["sounds"], len(self.homophones) - 1)
+        sound[SYLLABLES : SYLLABLES + len(self.spellings)] = np.arange(len(self.spellings))
+        return sound
+
+    @cached_property
+    def shapes(self) -> Rows:
+        """Lists of numbers of look-alikes; -1 = none."""
+        return _with_an_empty_row(self._arrays["shapes"])
+
+    @cached_property
+    def shape(self) -> Rows:
+        """For each code point its row of ``shapes``."""
+        shaped = self._arrays["shaped"]
+        return _rows_of(shaped, np.arange(shaped.size), len(self.shapes) - 1)
+
+    @cached_property
+    def spellings(self) -> list[str]:
+        """The Latin syllable of each row of ``homophones``."""
+        spellings: list[str] = self._arrays["syllables"].tolist()
+        return spellings
+
+    @cached_property
+    def syllables(self) -> dict[str, int]:
+        """The row of each Latin syllable."""
+        return {syllable: row for row, syllable in enumerate(self.spellings)}
+
+    @cached_property
+    def pinyin(self) -> re.Pattern[str]:
+        """Finds syllables, the longest first."""
+        return re.compile("|".join(sorted(self.spellings, key=lambda s: (-len(s), s))))
+
+    @cached_property
+    def latin(self) -> frozenset[str]:
+        """Runs of letters that are words of their own."""
+        return frozenset(self._arrays["latin"].tolist())
+
+    @cached_property
+    def initials(self) -> dict[str, Rows]:
+        """Numbers of common characters by their first letter."""
+        bounds = self._arrays["initial_sizes"].cumsum()[:-1]
+        lists = np.split(self._arrays["initial_characters"], bounds)
+        return dict(zip(self._arrays["initials"].tolist(), lists, strict=True))
+
+    @cached_property
+    def rare_pairs(self) -> Ints:
+        """Pairs of code points with a rare one that stand in words, as ``first << 21 | second``, sorted."""
+        pairs: Ints = self._arrays["rare_pairs"].cumsum()
+        return pairs
+
+    @cached_property
+    def splits(self) -> tuple[Ints, Codes]:
+        """The parts of characters, as `split_keys`, sorted, and the characters."""
+        splits = self._arrays["splits"].astype(np.int64)
+        keys = split_keys(splits[:, 0], splits[:, 1], splits[:, 2])
+        order = np.argsort(keys)
+        return keys[order], splits[order, 3].astype(np.int32)
+
+    @cached_property
+    def roles(self) -> npt.NDArray[np.int8]:
+        """For each code point 1 if it may be a first part, 2 if it may be a second one, 3 if both."""
+        roles = np.zeros(normalization_table().size, dtype=np.int8)
+        roles[self._arrays["splits"][:, 0]] |= 1
+        roles[self._arrays["splits"][:, 1]] |= 2
+        return roles
+
+
+def _rows_of(codes: Codes, rows: npt.NDArray[Any], last: int) -> Rows:
+    """Return for each code point its row, ``last`` for those that have none."""
+    at = np.full(normalization_table().size, last, dtype=np.int16)
+    at[codes] = rows
+    return at
+
+
+def _with_an_empty_row(lists: Rows) -> Rows:
+    return np.vstack([lists, np.full((1, lists.shape[1]), -1, np.int16)])
+
+
+def tables() -> Tables:
+    """Return the shipped tables, which are read once a process."""
+    return _load()
+
+
+@cache
+def _load() -> Tables:
+    data = resources.files("fraudscan.data").joinpath("disguise.npz").read_bytes()
+    return Tables(np.load(io.BytesIO(data), allow_pickle=False))
+
+
+def character_numbers() -> Numbers:
+    """Return for each code point its number in the table of neighbours."""
+    return tables().numbers
+
+
+def carry_marks(numbers: npt.NDArray[Any], ends: Ints) -> Bools:
+    """Tell for each text whether it carries marks of disguise.
+
+    Args:
+        numbers: those of the kept characters of several texts, each with an `END` behind it.
+        ends: the places of the ``END``.
+
+    """
+    if numbers.size < 2:  # one text, and nothing in it
+        return np.zeros(ends.size, dtype=bool)
+    keys = np.multiply(numbers[:-1], WIDTH, dtype=np.uint32)
+    keys += numbers[1:]
+    evidence = tables().evidence.take(keys)
+    starts = np.empty_like(ends)
+    starts[0] = 0
+    starts[1:] = ends[:-1]
+    marked: Bools = np.add.reduceat(evidence, starts, dtype=np.int32) >= EVIDENCE
+    return marked
+
+
+class Marks(NamedTuple):
+    """Where marks begin: odd pairs, pairs of disguised contacts, a letter or a sign behind a Chinese character."""
+
+    odd: Ints
+    contacts: Ints
+    spelled: Ints
+    cut: Ints
+
+
+def find_marks(numbers: Numbers) -> Marks:
+    """Return the marks among the numbers of several texts, each with an `END` behind it."""
+    keys = numbers[:-1].astype(np.int32)
+    keys *= WIDTH
+    keys += numbers[1:]
+    scores = tables().pairs.take(keys)
+    at = (scores <= APART).nonzero()[0]
+    scores = scores.take(at)
+    sign = (scores >= CUT) | ((scores == SEPARATED) & (numbers.take(at) <= RARE))
+    odd = (scores <= MISSING) | (scores == CUT)
+    return Marks(at[odd], at[scores == DISGUISED], at[scores == SPELLED], at[sign])
+
+
+def how_well(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Floats:
+    """Return how well numbers go together (log-odds)."""
+    table = tables()
+    keys = left.astype(np.int32) * WIDTH + right
+    found: Floats = table.odds.take(table.pairs.view(np.uint8).take(keys))
+    return found
+
+
+def split_keys(first: npt.NDArray[Any], second: npt.NDArray[Any], third: npt.NDArray[Any]) -> Ints:
+    """Return one integer for the parts of a character; 0 stands for no third part."""
+    keys: Ints = (first.astype(np.int64) << 42) | (second.astype(np.int64) << 21) | third
+    return keys

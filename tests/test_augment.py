@@ -1,0 +1,36 @@
+"""Disguised copies for training: seeded, bounded, and of the kinds that repair knows."""
+
+import random
+
+import pytest
+
+from fraudscan import augment
+from fraudscan.disguise import normalize
+
+TEXT = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利，本金随时可以提现"
+
+
+def test_same_seed_gives_the_same_disguise():
+    one, other = ([augment.disguise(TEXT, random.Random(seed)) for seed in range(50)] for _ in range(2))
+    assert one == other
+    assert len(set(one)) > 40
+    assert all(len(text) <= 6 * len(TEXT) for text in one)
+
+
+@pytest.mark.parametrize("way", augment.WAYS)
+def test_every_way_changes_characters_and_repair_brings_some_back(way, monkeypatch):
+    monkeypatch.setattr(augment, "WAYS", (way,))
+    monkeypatch.setattr(augment, "STRENGTHS", (1 / 3, 1 / 3))
+    kept = changed = 0
+    for seed in range(20):
+        text = augment.disguise(TEXT, random.Random(seed))
+        changed += sum(word not in text for word in ("老师", "微信", "返利", "本金", "提现", "每天"))
+        read = normalize(text).text
+        kept += sum(word not in read for word in ("老师", "微信", "返利", "本金", "提现", "每天"))
+    assert changed > 30
+    assert kept < changed * 0.8
+
+
+def test_what_cannot_be_disguised_is_left():
+    assert augment.disguise("123", random.Random(0)) == "123"
+    assert augment.disguise("", random.Random(0)) == ""

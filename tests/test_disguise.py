@@ -1,0 +1,146 @@
+"""Repair: what is undone, what is left alone, and that every character keeps its place in the original."""
+
+import pathlib
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fraudscan
+from fraudscan import disguise
+from fraudscan.disguise import CONTACT, LONGEST, normalize, undisguise
+from fraudscan.normalize import fold
+
+CASES = pathlib.Path(__file__).parent / "cases"
+
+
+def lines(name):
+    text = (CASES / name).read_text("utf-8")
+    return [line for line in text.splitlines() if line.strip() and not line.startswith("# ")]
+
+
+ORDINARY = lines("ordinary.txt")
+KNOWN_FAILURES = [pytest.param(text, marks=pytest.mark.xfail) for text in lines("known_failures.txt")]
+DISGUISED = [line.split(" => ") for line in lines("disguised.txt")]
+
+
+@pytest.mark.parametrize("text", [*ORDINARY, *KNOWN_FAILURES])
+def test_ordinary_text_is_left_alone(text):
+    read = normalize(text)
+    assert read.repairs == ()
+    assert read.text == fold(text)
+
+
+def test_there_are_enough_ordinary_cases():
+    assert len(set(ORDINARY)) >= 300
+
+
+@pytest.mark.parametrize(("text", "expected"), DISGUISED)
+def test_disguised_text_is_repaired(text, expected):
+    assert normalize(text).text.replace(CONTACT, "") == expected
+
+
+PIECES = [
+    *"稳赚不赔加薇信群裙贝才月艮务转陪·.*-_|~、，。😊🎉❤➕",
+    "tou",
+    "zi",
+    "zhuan",
+    "w",
+    "x",
+    "VX",
+    "\u200b",
+    "\0",
+    " ",
+    "\ud800",
+]
+texts = st.one_of(
+    st.text(st.characters(), max_size=40),
+    st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FFF), max_size=40),
+    st.lists(st.sampled_from(PIECES), max_size=40).map("".join),
+    st.text(st.sampled_from(sorted({c for line in ORDINARY for c in line})), max_size=60),
+    st.text(st.characters(min_codepoint=0xF0000, max_codepoint=0xF2010), max_size=10),  # our placeholders, from outside
+)
+
+
+@given(texts)
+@settings(max_examples=1000)
+def test_normalizing_is_idempotent_and_bounded(text):
+    read = normalize(text)
+    assert normalize(read.text).text == read.text
+    assert len(read.text) <= 4 * len(text)
+    assert fold(read.text) == read.text
+
+
+@given(texts)
+@settings(max_examples=500)
+def test_places_lie_in_the_original_and_rise(text):
+    read = normalize(text)
+    assert len(read.starts) == len(read.ends) == len(read.text)
+    places = list(zip(read.starts.tolist(), read.ends.tolist(), strict=True))
+    assert all(0 <= start < end <= len(text) for start, end in places)
+    assert all(a <= b and (a == b or end <= b) for (a, end), (b, _) in pairwise(places))
+    for repair in read.repairs:
+        assert text[repair.start : repair.end] == repair.text
+    untouched = set(range(len(text))) - {i for r in read.repairs for i in range(r.start, r.end)}
+    for character, (start, end) in zip(read.text, places, strict=True):
+        if start in untouched:
+            assert end == start + 1
+            assert character == fold(text[start])
+
+
+@given(st.lists(texts, max_size=20))
+@settings(max_examples=200)
+def test_texts_are_repaired_alike_alone_and_together(batch):
+    together = undisguise(batch)
+    assert list(map(fold, together)) == [normalize(text).text for text in batch]
+
+
+@given(st.lists(texts, max_size=20))
+@settings(max_examples=200)
+def test_texts_without_marks_are_the_same_objects(batch):
+    for before, after in zip(batch, undisguise(batch), strict=True):
+        assert after is before or normalize(before).text == after
+
+
+def test_long_texts_are_left_alone():
+    text = "稳·赚·不·赔，加薇信。" * 50
+    assert normalize(text).repairs
+    assert normalize(text * (LONGEST // len(text) + 1)).repairs == ()
+    assert normalize("\u200b" * LONGEST + text).text == normalize(text).text
+
+
+def test_repair_that_does_not_come_to_rest_is_not_done(monkeypatch):
+    def restless(found, raw):  # noqa: ARG001 - the same arguments
+        found.codes[:-1] = found.codes[:-1] ^ 1
+
+    text = "稳·赚·不·赔，加薇信"
+    monkeypatch.setattr(disguise, "_round", restless)
+    assert normalize(text).text == fold(text)
+
+
+def test_normalized_says_what_it_changed():
+    read = fraudscan.normalize("您好，加薇信：abc")
+    assert [(r.start, r.end, r.text) for r in read.repairs] == [(4, 6, "薇信")]
+    assert read.repairs[0].read_as == "微信" + CONTACT
+    assert fraudscan.normalize("投資１００").repairs == ()
+
+
+def test_evidence_points_into_the_original(scanner):
+    text = "跟着老师·操·作，稳·赚·不·赔，➕薇❤，tou·zi·返·利"
+    spans = scanner.classify(text).explain()
+    assert spans
+    for span in spans:
+        assert text[span.start : span.end] == span.text
+    assert any("稳·赚" in span.text for span in spans)
+
+
+def test_disguise_hardly_changes_the_decision(scanner):
+    clean = scanner.classify("跟着老师操作稳赚不赔，加微信进内部群，每天领取返利，本金随时可以提现")
+    for text in (
+        "跟着老势操作稳转不陪，加薇信进内部裙，霉天领取返利，本金随时可以提现",
+        "跟着老师·操作稳·赚不·赔，加·微信进·内部群，每天·领取返·利，本金·随时可·以提现",
+        "跟着老師操作穩賺不賠，加微信進內部群，每天領取返利，本金隨時可以提現",
+        "跟着老师操作wen赚bu赔，加wei信进内部qun，每天领取fan利，ben金随时可以ti现",
+    ):
+        assert scanner.classify(text).label == clean.label == "investment"

