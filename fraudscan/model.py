@@ -540,7 +540,7 @@ class Scanner:
         return self.scaled(sums, lengths), lengths
 
     def scaled(self, sums: Floats, lengths: Ints) -> Floats:
-        """Return the logits of heads and aspects before the layer for the sums of their weights; overwrites the sums."""
+        """Return the logits of heads and aspects before the layer for their sums of weights, which it overwrites."""
         sums *= self.scales[:, None]
         roots = self.roots(sums, lengths)
         sums = sums[: len(self.biases)]
@@ -567,7 +567,7 @@ class Scanner:
             size = rest.size if nodes is None else rest.size // PIECE * PIECE
             if not size:
                 continue
-            starts, owners = pieces_of(np.array([size]))
+            starts, _ = pieces_of(np.array([size]))
             sums = np.vstack([self._unpacked(rest[:size], starts), np.diff(starts, append=size)])
             total += sums[:-1].sum(axis=1)
             kept = np.hstack([kept, sums])
@@ -631,7 +631,7 @@ class Scanner:
         return np.add.reduceat(self._unpacked(nodes, pieces), first, axis=1)
 
     def _unpacked(self, nodes: Words, starts: Ints) -> Ints:
-        """Return the sums of weights from each start to the next, at most `FIELD_SIZE` nodes: int64, (heads, starts)."""
+        """Return the sums of weights from each start to the next, `FIELD_SIZE` nodes at most: int64, (sums, starts)."""
         packed = np.add.reduceat(self._packed.take(nodes, axis=1), starts, axis=1)
         packed += OFFSET
         fields = packed >> SHIFTS

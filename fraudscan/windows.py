@@ -24,7 +24,7 @@ PIECE = 32
 """Kept characters from one window's begin to the next one's."""
 
 PIECES = 3
-"""A window's pieces: with 96 characters, each stretch of 64 lies in one whole; most lures say what they want in that."""
+"""A window's pieces: of 96 characters, so that each stretch of 64 lies in one, and most lures need no more."""
 
 LONG = 2 * PIECE * PIECES
 """A text with more kept characters has windows."""

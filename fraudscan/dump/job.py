@@ -18,7 +18,7 @@ from fraudscan.dump.output import Growing, Names, StandardOutput, encode_reject,
 from fraudscan.dump.parquet import assemble
 from fraudscan.dump.readers import CsvReader
 from fraudscan.dump.rows import DumpError, Place
-from fraudscan.dump.scoring import COUNTED, Task, score_all
+from fraudscan.dump.scoring import COUNTED, Setup, Task, score_all
 from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
 from fraudscan.dump.writers import DUMP_COLUMNS, Writer, as_dict, make_writer
 
@@ -280,8 +280,9 @@ class _Job:
                 start = reader.prepare(stream)
                 if index == 0:
                     first = self._first_fields(reader, stream, start) if reader.header is None else []
-                    kind: dict[str, Any] = {"names": names, "ours": columns, "bom": options.bom, "safe": options.safe_csv}
-                    self.writer = make_writer(self.target, reader, first, **kind)
+                    self.writer = make_writer(
+                        self.target, reader, first, names=names, ours=columns, bom=options.bom, safe=options.safe_csv
+                    )
             self.writer.check(reader)
             if reader.encoding != "utf-8":
                 self.notify(f"{source} is read as {reader.encoding.upper()}")
@@ -302,8 +303,8 @@ class _Job:
         """Score from where the last checkpoint stands."""
         before = self.summary.seconds
         begun = saved = time.monotonic()
-        tasks, sender = self._tasks(), self.options.sender
-        scoring = score_all(self.scanner, self.writer, tasks, workers, self.notify, sender)
+        setup = Setup(self.scanner, self.writer, self.options.sender)
+        scoring = score_all(setup, self._tasks(), workers, self.notify)
         with contextlib.closing(scoring) as results:
             for task, scored in results:
                 self._take(task, scored)
