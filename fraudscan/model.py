@@ -374,8 +374,9 @@ class Scanner:
         """Return a copy of a data frame with the decisions on its texts behind its own columns.
 
         Added are ``fraud_label``, ``fraud_scheme``, ``fraud_labels`` (a list), ``fraud_score``, ``fraud_verdict``,
-        ``fraud_targets`` (a list) and ``fraud_note``: why a row has no decision, as it has no text (``"no text"``) or
-        something else in its place (``"not a text: int"``). Order, index and all other columns are kept.
+        ``fraud_targets`` (a list) and ``fraud_notes``, a list that says why a decision is to be doubted, as
+        `Result.notes` does, or why there is none: ``"no text"``, ``"not a text: int"``. A scanner with lists adds
+        ``fraud_rule``; entries that are bound to a sender do not fire. Order, index and all other columns are kept.
 
         Args:
             frame: a pandas or polars DataFrame, or a pyarrow Table.

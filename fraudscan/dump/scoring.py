@@ -19,8 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fraudscan.columns import COLUMNS
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.writers import DUMP_COLUMNS, values_of
+from fraudscan.dump.writers import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -85,7 +86,7 @@ def score_block(setup: Setup, task: Task) -> Scored:
     counts["note"] = Counter(itertools.chain.from_iterable(found.notes))
     messages = []
     if batch.keys:
-        decisions = zip(*(getattr(found, name) for name in DUMP_COLUMNS.values()), strict=True)
+        decisions = zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
         messages = list(map(Message, batch.keys, batch.lines, batch.texts, decisions))
     data = writer.encode(task.reader, batch, found)
     return Scored(data, batch.rejects, len(batch.texts), counts, messages)
