@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Layer"]
 
-FINE = 2.0**-12
-"""Weights are multiples of it,"""
+STEP = 2.0**-12
+"""Weights and biases are multiples of it."""
 
-COARSE = 2.0**-10
-"""inputs and hidden values of this: far finer than what calibration can tell apart."""
+SCALE = 1024.0
+"""Inputs and hidden values are multiples of its inverse: far finer than what calibration can tell apart."""
 
-WEIGHT_BOUND = 64.0
-INPUT_BOUND = 64.0
-HIDDEN_BOUND = 2.0**12
-MAX_UNITS = 512
-"""With 64 inputs and 512 units the largest sum is 2 ** 12 * 2 ** 6 * 2 ** 9 = 2 ** 27, in steps of 2 ** -22."""
+BOUND = 32.0
+"""Of inputs and weights. With 64 inputs a hidden value is below 2 ** 17, or 2 ** 27 steps; times a weight of 2 ** 17
+steps and summed over 256 units that is below 2 ** 52."""
+
+MAX_INPUTS, MAX_UNITS = 64, 256
 
 
 class Layer:
@@ -52,10 +52,14 @@ class Layer:
     def __init__(self, hidden: npt.ArrayLike, output: npt.ArrayLike) -> None:
         self.hidden = _on_grid(hidden)
         self.output = _on_grid(output)
-        if self.hidden.ndim != 2 or self.output.shape != (self.hidden.shape[0] + 1,) or len(self.output) > MAX_UNITS:
+        if self.hidden.ndim != 2 or self.output.shape != (self.hidden.shape[0] + 1,):
             raise ValueError(
                 f"a hidden layer of shape {self.hidden.shape} does not fit an output of shape {self.output.shape}"
             )
+        if self.inputs > MAX_INPUTS or len(self.hidden) > MAX_UNITS:
+            raise ValueError(f"a layer has at most {MAX_INPUTS} inputs and {MAX_UNITS} units")
+        self._weights = np.ascontiguousarray(self.hidden[:, :-1])
+        self._biases = self.hidden[:, -1:] * SCALE
 
     @property
     def inputs(self) -> int:
@@ -66,33 +70,31 @@ class Layer:
         """Return the output, shape (texts,), for the logits of linear heads, shape (inputs, texts)."""
         hidden = self._hidden(logits)
         np.maximum(hidden, 0, out=hidden)
-        hidden = _rounded(hidden, HIDDEN_BOUND)
-        out: Floats = self.output[:-1] @ hidden + self.output[-1]
+        np.rint(hidden, out=hidden)
+        out: Floats = self.output[:-1] @ hidden
+        out /= SCALE
+        out += self.output[-1]
         return out
 
     def gradient(self, logits: Floats) -> Floats:
         """Return how much the output grows with each input near one text's ``logits``; both of shape (inputs,)."""
         active = self._hidden(logits[:, None])[:, 0] > 0
-        slopes: Floats = (self.output[:-1] * active) @ self.hidden[:, :-1]
+        slopes: Floats = (self.output[:-1] * active) @ self._weights
         return slopes
 
     def _hidden(self, logits: Floats) -> Floats:
-        hidden: Floats = self.hidden[:, :-1] @ _rounded(logits, INPUT_BOUND)
-        hidden += self.hidden[:, -1:]
+        """Return what goes into the units, times `SCALE`."""
+        steps = logits * SCALE
+        np.rint(steps, out=steps)
+        np.clip(steps, -BOUND * SCALE, BOUND * SCALE, out=steps)
+        hidden: Floats = self._weights @ steps
+        hidden += self._biases
         return hidden
 
 
-def _rounded(values: Floats, bound: float) -> Floats:
-    values = values.clip(-bound, bound)
-    values /= COARSE
-    np.rint(values, out=values)
-    values *= COARSE
-    return values
-
-
 def _on_grid(values: npt.ArrayLike) -> Floats:
-    array: Floats = np.rint(np.asarray(values, dtype=np.float64) / FINE) * FINE
-    if not (np.abs(array) <= WEIGHT_BOUND).all():
-        raise ValueError(f"weights of a layer must be finite and at most {WEIGHT_BOUND:g}")
+    array: Floats = np.rint(np.asarray(values, dtype=np.float64) / STEP) * STEP
+    if not (np.abs(array) <= BOUND).all():
+        raise ValueError(f"weights of a layer must be finite and at most {BOUND:g}")
     array.setflags(write=False)
     return array

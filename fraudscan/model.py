@@ -473,7 +473,7 @@ class Scanner:
         if self.layer is not None:
             logits[0] = self.layer(logits)
         logits = logits[: len(self.heads)]
-        for found in windows:
+        for found in windows:  # of repaired texts the later ones decide, as far as they say more
             better = found.logits[0] > logits[0, found.texts]
             logits[:, found.texts[better]] = found.logits[: len(self.heads), better]
             if places is not None:
@@ -511,34 +511,53 @@ class Scanner:
         """
         sums = np.empty((self._width, len(texts)))
         lengths = np.empty(len(texts), dtype=np.int64)
+        marked = self._sum_up(texts, sums, lengths, doubts, windows).nonzero()[0]
+        if marked.size:  # all at once: a repair takes half a millisecond, whatever it repairs
+            mended, found = np.empty((self._width, marked.size)), []
+            self._sum_up(repaired([texts[i] for i in marked.tolist()]), mended, kept := lengths[marked], None, found)
+            sums[:, marked], lengths[marked] = mended, kept
+            if windows is not None:
+                windows += [part._replace(texts=marked[part.texts]) for part in found]
+        return self.scaled(sums, lengths), lengths
+
+    def _sum_up(  # noqa: PLR0913, PLR0917 - what a pass over texts fills
+        self,
+        texts: Sequence[str],
+        sums: Floats,
+        lengths: Ints,
+        doubts: Ints | None,
+        windows: list[Windows] | None,
+    ) -> Bools:
+        """Fill in the sums of the weights and the lengths of texts; return which of them carry marks of disguise."""
         sizes = text_sizes(texts)
         fraud = self.taxonomy.task == "fraud"
+        marked = np.zeros(len(texts), dtype=bool)
+        pieces: list[tuple[Ints, Ints]] = []
         begin = 0
         for end in _cuts(sizes):
+            part = slice(begin, end)
             if end - begin == 1 and sizes[begin] > CHUNK:
                 sums[:, begin], lengths[begin] = self._long(texts[begin], begin, windows)
                 if doubts is not None:  # its beginning is enough
-                    doubts[begin:end] = self._noter(self.vocabulary.match([texts[begin][:CHUNK]]), texts[begin:end])
-            if end - begin > 1 or sizes[begin] <= CHUNK or (fraud and lengths[begin] <= LONGEST):
-                if windows and windows[-1].texts[0] == begin:  # of a long text with few kept characters: looked at anew
-                    windows.pop()
-                found, at = self.vocabulary.match(texts[begin:end], sizes[begin:end]), np.arange(begin, end)
-                sums[:, begin:end] = self._sums(found.nodes, found.starts, found.lengths)
-                lengths[begin:end] = found.lengths
+                    doubts[part] = self._noter(self.vocabulary.match([texts[begin][:CHUNK]]), texts[part])
+                if fraud and lengths[begin] <= LONGEST:  # hardly anything of it is kept: it may be disguised
+                    marked[begin] = self.vocabulary.match(texts[part]).marked[0]
+            else:
+                found = self.vocabulary.match(texts[part], sizes[part])
+                sums[:, part] = self._sums(found.nodes, found.starts, found.lengths)
+                lengths[part] = found.lengths
                 if doubts is not None:
-                    doubts[begin:end] = self._noter(found, texts[begin:end])
-                marked = found.marked & (found.lengths <= LONGEST) & fraud
-                if windows is not None and fraud:
-                    self._look(found, at, (found.lengths > LONG) & ~marked, windows)
-                if marked.any():
-                    at = at[marked]
-                    found = self.vocabulary.match(repaired([texts[i] for i in at.tolist()]))
-                    sums[:, at] = self._sums(found.nodes, found.starts, found.lengths)
-                    lengths[at] = found.lengths
-                    if windows is not None:
-                        self._look(found, at, found.lengths > LONG, windows)
+                    doubts[part] = self._noter(found, texts[part])
+                if fraud:
+                    marked[part] = found.marked & (found.lengths <= LONGEST)
+                if fraud and windows is not None and found.lengths.max() > LONG:
+                    pieces.append(self._pieces(found, begin))
             begin = end
-        return self.scaled(sums, lengths), lengths
+        if pieces and windows is not None:
+            best = self._best(*map(np.hstack, zip(*pieces, strict=True)))
+            best.logits[0] -= price(lengths[best.texts])
+            windows.append(best)
+        return marked
 
     def scaled(self, sums: Floats, lengths: Ints) -> Floats:
         """Return the logits of heads and aspects before the layer for their sums of weights, which it overwrites."""
@@ -573,7 +592,7 @@ class Scanner:
             total += sums[:-1].sum(axis=1)
             kept = np.hstack([kept, sums])
             if windows is not None and self.taxonomy.task == "fraud" and kept.shape[1] >= PIECES:
-                found = self._best(kept, np.zeros(kept.shape[1], dtype=np.int64), np.array([place]))
+                found = self._best(kept, np.full(kept.shape[1], place))
                 shift = length + size - int(kept[-1].sum())
                 found = found._replace(starts=found.starts + shift, ends=found.ends + shift)
                 best = found if best is None or found.logits[0, 0] > best.logits[0, 0] else best
@@ -585,26 +604,21 @@ class Scanner:
             windows.append(best)
         return total, length
 
-    def _look(self, found: Matches, at: Ints, long: Bools, windows: list[Windows]) -> None:
-        """Put the most suspicious window of each ``long`` text into ``windows``; ``at`` are the texts' places."""
-        if not long.any():
-            return
+    def _pieces(self, found: Matches, begin: int) -> tuple[Ints, Ints]:
+        """Return the pieces of the long texts of a batch, the first of whose texts is ``begin``: see `_best`."""
+        long = (found.lengths > LONG).nonzero()[0]
         lengths = found.lengths[long]
         ends = (found.starts[long] + lengths).tolist()
         nodes = np.concatenate([found.nodes[end - n : end] for end, n in zip(ends, lengths.tolist(), strict=True)])
         starts, owners = pieces_of(lengths)
-        sums = np.vstack([self._unpacked(nodes, starts), np.diff(starts, append=nodes.size)])
-        best = self._best(sums, owners, at[long])
-        best.logits[0] -= price(lengths)
-        windows.append(best)
+        return np.vstack([self._unpacked(nodes, starts), np.diff(starts, append=nodes.size)]), (long + begin)[owners]
 
-    def _best(self, pieces: Ints, owners: Ints, texts: Ints) -> Windows:
-        """Return the most suspicious window of each of ``texts``, its price not paid yet.
+    def _best(self, pieces: Ints, owners: Ints) -> Windows:
+        """Return the most suspicious window of each text, its price not paid yet.
 
         Args:
             pieces: shape (sums and one, pieces): the sums of the weights of each piece, and its length last.
-            owners: shape (pieces,): which of the texts each belongs to.
-            texts: the texts' places in the batch.
+            owners: shape (pieces,): the text that each belongs to, ascending.
 
         """
         sums, first = join(pieces, owners)
@@ -614,9 +628,10 @@ class Scanner:
             logits[0] = self.layer(logits)
         chosen = most_suspicious(logits[0], owners[first])
         before = pieces[-1].cumsum() - pieces[-1]
-        before -= before[np.flatnonzero(np.diff(owners, prepend=-1))][owners]
+        begins = np.flatnonzero(np.diff(owners, prepend=-1))
+        before -= before[begins].repeat(np.diff(begins, append=owners.size))
         starts = before[first[chosen]]
-        return Windows(texts, logits[:, chosen], starts, starts + lengths[chosen])
+        return Windows(owners[first[chosen]], logits[:, chosen], starts, starts + lengths[chosen])
 
     def _sums(self, nodes: Words, starts: Ints, lengths: Ints) -> Ints:
         """Return the exact sums of the weights of each text's nodes: int64, shape (heads, texts).

@@ -76,10 +76,10 @@ def most_suspicious(logits: Floats, owners: Ints) -> Ints:
 
     Args:
         logits: shape (windows,).
-        owners: shape (windows,), ascending, none left out.
+        owners: shape (windows,), ascending.
 
     """
     begins = np.flatnonzero(np.diff(owners, prepend=-1))
-    highest = np.maximum.reduceat(logits, begins)
-    places = np.flatnonzero(logits == highest[owners])
+    highest = np.maximum.reduceat(logits, begins).repeat(np.diff(begins, append=owners.size))
+    places = np.flatnonzero(logits == highest)
     return places[np.diff(owners[places], prepend=-1) > 0]

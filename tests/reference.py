@@ -56,11 +56,11 @@ class Reference:
         """The first logit: that of the hidden layer, whose inputs and units have steps of 1/1024."""
         if not self.hidden:
             return logits
-        inputs = [round(1024 * max(-64, min(64, z))) / 1024 for z in logits]
+        inputs = [round(1024 * max(-32, min(32, z))) / 1024 for z in logits]
         out = self.output[-1]
         for (*weights, bias), weight in zip(self.hidden, self.output, strict=False):
             unit = max(0, bias + sum(w * x for w, x in zip(weights, inputs, strict=True)))
-            out += weight * round(1024 * min(4096, unit)) / 1024
+            out += weight * round(1024 * unit) / 1024
         return [out, *logits[1:]]
 
     def logits(self, text):
