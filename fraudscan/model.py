@@ -145,7 +145,8 @@ class Result:
     @property
     def window(self) -> tuple[int, int] | None:
         """Where the stretch of a long text begins and ends that decided, if it was more suspicious than the whole."""
-        if len(self.text) <= LONG or (window := self._scanner.window(self.text)) is None:
+        window = self._scanner.window(self.text)
+        if window is None:
             return None
         _, starts, ends = self._scanner.read(self.text)
         return int(starts[window[0]]), int(ends[window[1] - 1])
@@ -473,7 +474,7 @@ class Scanner:
         if self.layer is not None:
             logits[0] = self.layer(logits)
         logits = logits[: len(self.heads)]
-        for found in windows:  # of repaired texts the later ones decide, as far as they say more
+        for found in windows:
             better = found.logits[0] > logits[0, found.texts]
             logits[:, found.texts[better]] = found.logits[: len(self.heads), better]
             if places is not None:
@@ -513,14 +514,16 @@ class Scanner:
         lengths = np.empty(len(texts), dtype=np.int64)
         marked = self._sum_up(texts, sums, lengths, doubts, windows).nonzero()[0]
         if marked.size:  # all at once: a repair takes half a millisecond, whatever it repairs
-            mended, found = np.empty((self._width, marked.size)), []
-            self._sum_up(repaired([texts[i] for i in marked.tolist()]), mended, kept := lengths[marked], None, found)
+            found: list[Windows] = []
+            mended, kept = np.empty((self._width, marked.size)), np.empty(marked.size, dtype=np.int64)
+            self._sum_up(repaired([texts[i] for i in marked.tolist()]), mended, kept, None, found)
             sums[:, marked], lengths[marked] = mended, kept
-            if windows is not None:
+            if windows is not None:  # those of the texts as they were before the repair are nobody's
+                windows[:] = [part.of(~np.isin(part.texts, marked)) for part in windows]
                 windows += [part._replace(texts=marked[part.texts]) for part in found]
         return self.scaled(sums, lengths), lengths
 
-    def _sum_up(  # noqa: PLR0913, PLR0917 - what a pass over texts fills
+    def _sum_up(
         self,
         texts: Sequence[str],
         sums: Floats,

@@ -15,6 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    Bools = npt.NDArray[np.bool_]
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
@@ -49,6 +50,10 @@ class Windows(NamedTuple):
     logits: Floats
     starts: Ints
     ends: Ints
+
+    def of(self, chosen: Bools) -> Windows:
+        """Return those of some of the texts; ``chosen`` has shape (texts,)."""
+        return Windows(self.texts[chosen], self.logits[:, chosen], self.starts[chosen], self.ends[chosen])
 
 
 def price(length: Ints) -> Floats:
