@@ -171,12 +171,20 @@ def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> Bools:
 
 
 def _candidates(texts: Sequence[str], longest: int, rarest: int) -> Iterable[str]:
-    """Return the n-grams that occur in enough texts, the most frequent first."""
-    found: Counter[str] = Counter()
-    for text in texts:
-        found.update({text[i : i + n] for n in range(1, longest + 1) for i in range(len(text) - n + 1)})
-    frequent = [(-count, ngram) for ngram, count in found.items() if count >= rarest]
-    return [ngram for _, ngram in sorted(frequent)[:CANDIDATES]]
+    """Return the n-grams that occur in enough texts, the most frequent first.
+
+    Each order counts only what begins and ends with frequent ones of the order before: all others are rare as well.
+    """
+    frequent: dict[str, int] = {}
+    for order in range(1, longest + 1):
+        found: Counter[str] = Counter()
+        for text in texts:
+            ngrams = {text[i : i + order] for i in range(len(text) - order + 1)}
+            if order > 1:
+                ngrams = {ngram for ngram in ngrams if ngram[:-1] in frequent and ngram[1:] in frequent}
+            found.update(ngrams)
+        frequent.update((ngram, count) for ngram, count in found.items() if count >= rarest)
+    return sorted(frequent, key=lambda ngram: (-frequent[ngram], ngram))[:CANDIDATES]
 
 
 def _resembling(texts: Sequence[str]) -> Ints:
@@ -222,20 +230,19 @@ def _choose(
     parts = [(inside[sample[inside]], outside[sample[outside]]) for inside, outside in folds[:SEARCH_FOLDS]]
     gold = np.concatenate([fitter.gold[outside] for _, outside in parts])
     best = first
+    scores: dict[Settings, float] = {}
     for choice in CHOICES:
         names = [name for name in choice if name not in fixed]
-        if not names:
-            continue
         values = itertools.product(*(choice[name] for name in names))
-        trials = [replace(best, **dict(zip(names, value, strict=True))) for value in values]
-        tasks = [(trial, inside, outside) for trial in trials for inside, outside in parts]
-        guesses = fitter.guess(tasks)
-        pooled = (np.concatenate(guesses[at : at + len(parts)]) for at in range(0, len(guesses), len(parts)))
-        scores = [_macro_f1(gold, guessed) for guessed in pooled]
-        here = scores[trials.index(best)] if best in trials else 0.0
-        margin = np.sqrt(here * (1 - here) / len(gold)) / 2
-        if max(scores) > here + margin:
-            best = trials[int(np.argmax(scores))]
+        trials = {best: None} | {replace(best, **dict(zip(names, value, strict=True))): None for value in values}
+        new = [trial for trial in trials if trial not in scores]
+        guesses = fitter.guess([(trial, inside, outside) for trial in new for inside, outside in parts])
+        for trial, at in zip(new, range(0, len(guesses), len(parts)), strict=True):
+            scores[trial] = _macro_f1(gold, np.concatenate(guesses[at : at + len(parts)]))
+        likely = max(trials, key=scores.__getitem__)
+        margin = np.sqrt(scores[best] * (1 - scores[best]) / len(gold)) / 2
+        if scores[likely] > scores[best] + margin:
+            best = likely
     return best
 
 

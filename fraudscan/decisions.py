@@ -154,8 +154,8 @@ class Decider:
         self._bits = 1 << np.arange(len(self._targets))
         self._width = self._schemes.size + 1  # codes of schemes; 0 stands for none
 
-    def __call__(self, probabilities: Single, doubts: Ints) -> Decisions:
-        """Decide on texts; ``probabilities`` has shape (texts, names), ``doubts`` (texts,)."""
+    def __call__(self, probabilities: Single, doubts: Ints | None = None) -> Decisions:
+        """Decide on texts; ``probabilities`` has shape (texts, names), ``doubts`` (texts,): none where not given."""
         scores = self._scores(probabilities)
         schemes = probabilities.take(self._schemes, axis=1)
         best = schemes.argmax(
@@ -174,7 +174,7 @@ class Decider:
             scores=scores,
             verdicts=(scores >= self._thresholds.review) + (scores >= self._thresholds.flag) * 1,
             probabilities=probabilities,
-            doubts=doubts,
+            doubts=np.zeros(len(probabilities), dtype=np.int64) if doubts is None else doubts,
         )
 
     def _scores(self, probabilities: Single) -> Floats:

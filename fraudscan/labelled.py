@@ -90,7 +90,7 @@ def read_labelled(
     skipped: list[str] = []
     for path in map(Path, paths):
         for line, content, labels in _read(path, text, label):
-            place = f"{path}:{line}"
+            place = f"{path.name}:{line}"  # it goes into the model, which is the same wherever the file lies
             if isinstance(labels, str):
                 skipped.append(f"{place}: {labels}")
             elif not content.strip():

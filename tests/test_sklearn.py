@@ -1,4 +1,11 @@
-"""The estimator: scikit-learn's own checks, its tools, and the way to a scanner and back."""
+"""The estimator: scikit-learn's own checks, its tools, and the way to a scanner and back.
+
+scikit-learn checks no estimator that takes texts alone: its data are numbers. So those
+checks that need no data run on the estimator itself, and all the others that the
+estimator's tags call for run on a subclass that writes each row of numbers as a text.
+None is expected to fail. Not called for are the checks of sample weights, of sparse
+input, of missing values and of ``partial_fit``, which the estimator does not take.
+"""
 
 import pickle
 

@@ -1,0 +1,75 @@
+"""Decisions for a batch are those of the definition, text by text."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fraudscan import TAXONOMY, Thresholds
+from fraudscan.decisions import Decider
+from fraudscan.taxonomy import Taxonomy
+
+GRID = [0.0, 0.25, 0.4999, 0.5, 0.75, 1.0]  # few values, so that ties occur
+
+
+def defined(taxonomy, p, thresholds):
+    """Return label, scheme, labels, score, verdict and targets of one text, as `Result` describes them."""
+    honest = taxonomy.honest
+    pretences = [label for label in taxonomy.labels if label.schemes]
+    score = 1 - p[honest.name] if honest else 1.0
+    best = max(pretences, key=lambda label: p[label.name])
+    fraud = p[best.name] > p[honest.name] if honest and taxonomy.task == "multiclass" else score >= 0.5
+    label, scheme, labels = (honest.name, None, [honest.name]) if honest else (None, None, [])
+    if fraud:
+        label = best.name
+        scheme = max(best.schemes, key=lambda scheme: p[scheme.name]).name
+        others = sorted((x for x in pretences if x != best and p[x.name] >= 0.5), key=lambda x: -p[x.name])
+        labels = [label, *(x.name for x in others)]
+    verdict = "flag" if score >= thresholds.flag else "review" if score >= thresholds.review else "clear"
+    targets = tuple(target.name for target in taxonomy.targets if p[target.name] >= 0.5)
+    return label, scheme, tuple(labels), pytest.approx(score), verdict, targets
+
+
+@pytest.mark.parametrize(
+    "taxonomy",
+    [
+        TAXONOMY,
+        Taxonomy.from_names(["a", "b", "c"], "c", "multiclass"),
+        Taxonomy.from_names(["a", "b", "c"], None, "multiclass"),
+        Taxonomy.from_names(["a", "b", "c"], "c", "multilabel"),
+        Taxonomy.from_names(["a", "b", "c"], None, "multilabel"),
+    ],
+    ids=lambda taxonomy: f"{taxonomy.task}-{taxonomy.honest and taxonomy.honest.name}",
+)
+@given(st.data())
+def test_a_batch_is_decided_as_its_texts(taxonomy, data):
+    thresholds = Thresholds(flag=0.75, review=0.3)
+    own = [*(scheme.name for scheme in taxonomy.schemes), *(target.name for target in taxonomy.targets)]
+    names = [*(label.name for label in taxonomy.labels)]
+    names += [name for name in own if name not in names]
+    rows = []
+    for _ in range(data.draw(st.integers(0, 6))):
+        p = {name: data.draw(st.sampled_from(GRID)) for name in names}
+        for label in taxonomy.labels:
+            if label.schemes:  # a label is as probable as its likeliest scheme
+                p[label.name] = max(p[scheme.name] for scheme in label.schemes)
+        rows.append(p)
+    probabilities = np.array([[p[name] for name in names] for p in rows], dtype=np.float32).reshape(-1, len(names))
+    found = Decider(taxonomy, names, thresholds)(probabilities)
+    columns = (found.label, found.scheme, found.labels, found.score, found.verdict, found.targets)
+    got = list(zip(*columns, strict=True))
+    assert got == [defined(taxonomy, dict(zip(names, row.tolist(), strict=True)), thresholds) for row in probabilities]
+    assert len(found.kinds) == len(set(found.kinds))
+
+
+def test_taxonomies_that_fit_no_task():
+    data = Taxonomy.from_names(["a", "b"], None, "multiclass").to_dict()
+    assert Taxonomy.from_dict(data).task == "multiclass"
+    for task, fault in (
+        ("nonsense", "no task is called 'nonsense'; there are: fraud, multiclass, multilabel"),
+        ("fraud", "one label must have no schemes"),
+    ):
+        with pytest.raises(ValueError, match=fault):
+            Taxonomy.from_dict({**data, "task": task})
+    with pytest.raises(ValueError, match="a label has one scheme of its own name"):
+        Taxonomy.from_dict({**TAXONOMY.to_dict(), "task": "multiclass"})
