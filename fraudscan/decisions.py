@@ -123,8 +123,9 @@ class Decisions:
         """The entry of an allow or deny list that made the verdict on each text; ``None`` where the score did."""
         if self.rules is None:
             return [None] * len(self.kind)
-        names = [*map(str, self.entries), None]
-        return [names[place] for place in self.rules.tolist()]
+        places = self.rules.tolist()
+        names = {place: str(self.entries[place]) for place in set(places) if place < len(self.entries)}
+        return [names.get(place) for place in places]
 
     @cached_property
     def _each(self) -> list[Decision]:
