@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -196,9 +197,9 @@ def _held_out(figures: dict[str, Any]) -> str:
 
 
 def _rank(name: str) -> tuple[bool, int, str]:
-    """Order lengths by their number and names by themselves."""
-    number = name.partition("–")[0]
-    return name.startswith("over"), int(number) if number.isdigit() else 0, name
+    """Order lengths by their first number, and names by themselves."""
+    number = re.search("[0-9]+", name)
+    return name.startswith("over"), int(number[0]) if number else 0, name
 
 
 def _thresholds(scanner: Scanner) -> str:

@@ -125,8 +125,9 @@ class Decisions:
         """The entry of an allow or deny list that made the verdict on each text; ``None`` where the score did."""
         if self.rules is None:
             return [None] * len(self.kind)
-        names = [*map(str, self.entries), None]
-        return [names[place] for place in self.rules.tolist()]
+        places = self.rules.tolist()
+        names = {place: str(self.entries[place]) for place in set(places) if place < len(self.entries)}
+        return [names.get(place) for place in places]
 
     @cached_property
     def _each(self) -> list[Decision]:
@@ -156,8 +157,8 @@ class Decider:
         self._bits = 1 << np.arange(len(self._targets))
         self._width = self._schemes.size + 1  # codes of schemes; 0 stands for none
 
-    def __call__(self, probabilities: Single, doubts: Ints) -> Decisions:
-        """Decide on texts; ``probabilities`` has shape (texts, names), ``doubts`` (texts,)."""
+    def __call__(self, probabilities: Single, doubts: Ints | None = None) -> Decisions:
+        """Decide on texts; ``probabilities`` has shape (texts, names), ``doubts`` (texts,): none where not given."""
         scores = self._scores(probabilities)
         schemes = probabilities.take(self._schemes, axis=1)
         best = schemes.argmax(
@@ -176,7 +177,7 @@ class Decider:
             scores=scores,
             verdicts=(scores >= self._thresholds.review) + (scores >= self._thresholds.flag) * 1,
             probabilities=probabilities,
-            doubts=doubts,
+            doubts=np.zeros(len(probabilities), dtype=np.int64) if doubts is None else doubts,
         )
 
     def _scores(self, probabilities: Single) -> Floats:

@@ -30,8 +30,17 @@ def test_digits_keep_their_value():
     assert fired(found, ["致电９５５８８", "致电95580", "①⑧ 400-811"]) == ["deny 95588", None, "deny 400-811"]
 
 
-texts = st.text("加微信vVＶ12①財财 ，\0\u200b", max_size=40)
-phrases = st.text("加微信vV12財财，", min_size=1, max_size=4)
+def test_phrases_inside_of_phrases():
+    found = Lists([Entry("deny", "信"), Entry("deny", "加微信"), Entry("deny", "微信", "a"), Entry("allow", "微", "b")])
+    assert fired(found, ["加微信", "加微", "信"]) == ["deny 信", None, "deny 信"]
+    found = Lists(
+        [Entry("deny", "加微信群", "c"), Entry("deny", "微信", "a"), Entry("deny", "加微信"), Entry("deny", "信")]
+    )
+    assert fired(found, ["加微信"] * 3, ["a", "b", None]) == ["deny sender=a: 微信", "deny 加微信", "deny 加微信"]
+
+
+texts = st.text("加微vVＶ1①財财 \0\u200b", max_size=40)
+phrases = st.text("加微v1財", min_size=1, max_size=3)
 entries = st.lists(
     st.builds(Entry, st.sampled_from(["allow", "deny"]), phrases, st.sampled_from([None, "a", "b*"])), max_size=12
 )
@@ -83,7 +92,7 @@ def test_verdict_rule_and_score(scanner):
 def test_senders(scanner):
     bound = [Entry("deny", "快递", "106*"), Entry("allow", "", "9 5588"), Entry("deny", "", "坏人")]
     own = scanner.with_lists(Lists(bound))
-    found = own.decide([HONEST, HONEST, LURE, HONEST, HONEST], ["1069", None, "95588", "坏人", 10690])
+    found = own.decide([HONEST, HONEST, LURE, HONEST, HONEST], ["106", None, "95588", "坏人", 10690])
     assert found.rule == ["deny sender=106*: 快递", None, "allow sender=9 5588:", "deny sender=坏人:", str(bound[0])]
     assert found.verdict[:4] == ["flag", scanner.classify(HONEST).verdict, "clear", "flag"]
     assert own.classify(HONEST, sender="10690").verdict == "flag"
@@ -155,7 +164,16 @@ def test_faults_name_file_and_line(tmp_path, line, fault, capsys):
     assert fault in capsys.readouterr().err
 
 
-HANGING = ["a+b", "(a+)+b", "a{0,200}a{0,200}b", "(a{0,9}){0,9}b", "(a|aa){0,99}b", "a{0,999}b", "(a|b|ab){9}c"]
+HANGING = [
+    "a+b",
+    "a{0,30}a{0,30}b",
+    "(a+)+b",
+    "a{0,200}a{0,200}b",
+    "(a{0,9}){0,9}b",
+    "(a|aa){0,99}b",
+    "a{0,999}b",
+    "(a|b|ab){9}c",
+]
 
 
 @pytest.mark.parametrize("pattern", HANGING)

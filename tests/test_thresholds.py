@@ -43,8 +43,8 @@ def test_a_curve_is_tight():
     honest, lures = rng.random(20_000) ** 3, 1 - rng.random(5_000) ** 3
     curve = Curve.from_scores(np.concatenate([honest, lures]), np.arange(25_000) >= 20_000)
     assert len(curve.scores) <= 100
-    for share in (0.3, 0.05, 0.005, 0.001):
-        assert 0.75 * share <= np.mean(honest >= curve.threshold(share)) <= share
+    for share in (0.2, 0.05, 0.005, 0.001):
+        assert share - 1e-4 <= np.mean(honest >= curve.threshold(share)) <= share
 
 
 @pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])
@@ -141,7 +141,7 @@ def test_rethreshold_keeps_verdicts_of_lists_and_all_other_bytes(tmp_path):
         '{"n": 1e5, "fraud_score": 0.9, "fraud_verdict": "clear"}\n'
         "\n"
         '{"fraud_verdict":"clear","fraud_score":0.9, "fraud_rule": "allow x"}\n'
-        '{"quote": {"fraud_verdict": "clear"}, "fraud_score": 0.2, "fraud_verdict": "flag"}\n',
+        '{"quote": {"fraud_verdict": "review"}, "fraud_score": 0.2, "fraud_verdict": "flag"}\n',
         "utf-8",
     )
     counts = rethreshold(str(source), str(tmp_path / "out"), Thresholds(flag=0.8, review=0.5))
@@ -149,7 +149,7 @@ def test_rethreshold_keeps_verdicts_of_lists_and_all_other_bytes(tmp_path):
     assert (tmp_path / "out").read_text("utf-8") == (
         '{"n": 1e5, "fraud_score": 0.9, "fraud_verdict": "flag"}\n'
         '{"fraud_verdict":"clear","fraud_score":0.9, "fraud_rule": "allow x"}\n'
-        '{"quote": {"fraud_verdict": "clear"}, "fraud_score": 0.2, "fraud_verdict": "clear"}\n'
+        '{"quote": {"fraud_verdict": "review"}, "fraud_score": 0.2, "fraud_verdict": "clear"}\n'
     )
     source.write_text("fraud_rule;fraud_verdict;fraud_score\nallow x;clear;1\n;clear;1\n", "utf-8")
     rethreshold(str(source), str(tmp_path / "out"), Thresholds(flag=0.8, review=0.5), force=True)
