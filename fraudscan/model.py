@@ -450,7 +450,7 @@ class Scanner:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all that decides: arrays, taxonomy, thresholds, lists."""
-        entries = self.lists.entries if self.lists else ()
+        entries = list(map(str, self.lists.entries)) if self.lists else []  # by name: the folder decides nothing
         digest = hashlib.sha256(repr((self.taxonomy, self.thresholds, entries)).encode())
         for array in self._arrays():
             digest.update(np.ascontiguousarray(array).data)

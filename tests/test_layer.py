@@ -1,4 +1,4 @@
-"""The layer: exact whatever the batch, equal to its definition, and linear between the points where units fall silent."""
+"""The layer: exact in any batch, equal to its definition, linear between the points where units fall silent."""
 
 from fractions import Fraction
 

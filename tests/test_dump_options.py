@@ -1,0 +1,173 @@
+"""Options of ``fraudscan score`` that decide or explain: thresholds, lists, evidence, notes; in every format."""
+
+import csv
+import json
+import shutil
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fraudscan import model
+from fraudscan.cli import main
+from fraudscan.columns import COLUMNS, LISTS
+from fraudscan.explain import evidence
+from fraudscan.lists import read_lists
+
+LURE = "跟着老师操作稳赚不赔，加微信进内部群"
+PLAIN = "到楼下了，下来拿快递"
+ROWS = [
+    {"sender": "10690", "text": LURE},
+    {"sender": "10690", "text": "Your parcel is held"},
+    {"sender": "妈妈", "text": "在吗"},
+    {"sender": "95588", "text": "跟着老师，稳赚不赔"},
+    {"sender": "10690", "text": PLAIN},
+]
+FORMATS = ["jsonl", "csv", "parquet"]
+
+
+@pytest.fixture(params=FORMATS)
+def dump(request, tmp_path):
+    """`ROWS` in a file of each format, and the name of an output of the same."""
+    path = tmp_path / f"in.{request.param}"
+    if request.param == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in ROWS), "utf-8")
+    elif request.param == "csv":
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([list(ROWS[0]), *(row.values() for row in ROWS)])
+    else:
+        pq.write_table(pa.Table.from_pylist(ROWS), path)
+    return path, tmp_path / f"out.{request.param}"
+
+
+@pytest.fixture
+def files(tmp_path):
+    """An allow and a deny list, one of whose entries is bound to a sender."""
+    allow, deny = tmp_path / "allow.txt", tmp_path / "deny.txt"
+    allow.write_text("sender=95588:\n", "utf-8")
+    deny.write_text("# ours\n快遞\nsender=106*: parcel\n", "utf-8")
+    return ["--allow", str(allow), "--deny", str(deny)]
+
+
+def score(source, target, *options):
+    return main(["score", str(source), "-o", str(target), *map(str, options)])
+
+
+def rows_of(path):
+    """Return the rows of an output of any format, those of CSV with lists and empty values as the others have them."""
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        row.update({name: row[name].split("|") if row[name] else [] for name in LISTS})
+        row.update({name: row[name] or None for name in ("fraud_scheme", "fraud_rule") if name in row})
+    return rows
+
+
+def summary_of(path):
+    return json.loads(path.with_name(path.name + ".summary.json").read_text("utf-8"))
+
+
+def test_notes_are_a_column_and_are_counted(dump, scanner):
+    source, out = dump
+    assert score(source, out) == 0
+    rows = rows_of(out)
+    assert list(rows[0]) == ["sender", "text", *COLUMNS]
+    assert [row["fraud_notes"] for row in rows] == [[], ["no Chinese"], ["too short to judge"], [], []]
+    assert [row["fraud_notes"] for row in rows] == [list(scanner.classify(row["text"]).notes) for row in ROWS]
+    assert summary_of(out)["notes"] == {"no Chinese": 1, "too short to judge": 1}
+    assert summary_of(out)["rules"] == {}
+
+
+def test_lists_make_verdicts_are_named_and_counted(dump, files, scanner, capsys):
+    source, out = dump
+    assert score(source, out, *files, "--sender", "sender") == 0
+    rows = rows_of(out)
+    assert list(rows[0]) == ["sender", "text", *COLUMNS, "fraud_rule"]
+    rules = [None, "deny sender=106*: parcel (deny.txt:3)", None, "allow sender=95588: (allow.txt:1)"]
+    assert [row["fraud_rule"] for row in rows] == [*rules, "deny 快遞 (deny.txt:2)"]
+    scored = [scanner.classify(row["text"]).verdict for row in ROWS]
+    assert [row["fraud_verdict"] for row in rows] == [scored[0], "flag", scored[2], "clear", "flag"]
+    assert float(rows[4]["fraud_score"]) == pytest.approx(scanner.classify(PLAIN).score, abs=1e-6)  # the model's
+    assert rows[4]["fraud_label"] == "legitimate"
+    summary = summary_of(out)
+    assert summary["rules"] == {rule: 1 for rule in (*rules, rows[4]["fraud_rule"]) if rule}
+    assert sum(summary["verdicts"].values()) == len(ROWS)
+    shown = capsys.readouterr().err
+    assert "deny 快遞 (deny.txt:2)" in shown
+    assert "too short to judge" in shown
+
+
+def test_workers_have_the_lists_too(dump, files):
+    source, out = dump
+    other = out.with_name(f"other{out.suffix}")
+    assert score(source, out, *files, "--sender", "sender", "--explain") == 0
+    assert score(source, other, *files, "--sender", "sender", "--explain", "--workers", 2) == 0
+    assert rows_of(other) == rows_of(out)
+
+
+def test_entries_for_senders_need_the_column(dump, files, capsys):
+    source, out = dump
+    assert score(source, out, *files) == 2
+    assert "name the column of these, --sender COLUMN" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_evidence_is_a_column_behind_all_others_but_probabilities(dump, scanner):
+    source, out = dump
+    assert score(source, out, "--explain", "--proba") == 0
+    rows = rows_of(out)
+    names = [*COLUMNS, "fraud_evidence", *(f"fraud_p_{name}" for name in scanner.names)]
+    assert list(rows[0]) == ["sender", "text", *names]
+    texts = [row["text"] for row in ROWS]
+    assert [row["fraud_evidence"] for row in rows] == evidence(scanner, texts, scanner.decide(texts))
+    assert rows[0]["fraud_evidence"]
+    assert rows[4]["fraud_evidence"] == ""
+
+
+def test_thresholds_by_false_alarms(dump, scanner, capsys):
+    source, out = dump
+    assert score(source, out, "--max-false-alarms", "0.2") == 0
+    own = scanner.with_false_alarms(0.2)
+    assert [row["fraud_verdict"] for row in rows_of(out)] == [own.classify(row["text"]).verdict for row in ROWS]
+    assert score(source, out, "--force", "--max-false-alarms", "1e-9") == 2
+    assert "cannot tell a share of 1e-09" in capsys.readouterr().err
+    flag = scanner.classify(LURE).score
+    assert score(source, out, "--force", "--flag", flag, "--review", 0) == 0
+    assert rows_of(out)[0]["fraud_verdict"] == "flag"
+    assert summary_of(out)["verdicts"].get("clear", 0) == 0
+
+
+def test_a_job_with_other_lists_or_thresholds_is_not_gone_on_with(dump, files, monkeypatch, capsys):
+    source, out = dump
+    options = [*files, "--sender", "sender"]
+    with monkeypatch.context() as patch:
+        patch.setattr(model.Scanner, "decide", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert score(source, out, *options) == 130
+    assert "--resume" in capsys.readouterr().err
+    deny = source.with_name("deny.txt")
+    before = deny.read_text("utf-8")
+    for changed, more in (
+        (before + "老地方见\n", []),
+        (before.replace("106", "107"), []),
+        (before, ["--flag", "0.99"]),
+    ):
+        deny.write_text(changed, "utf-8")
+        assert score(source, out, *options, *more, "--resume") == 2
+        assert "the model, its thresholds or its lists are others" in capsys.readouterr().err
+    assert score(source, out, "--sender", "sender", "--resume") == 2
+    deny.write_text(before, "utf-8")
+    assert score(source, out, *options, "--resume") == 0
+    assert [row["text"] for row in rows_of(out)] == [row["text"] for row in ROWS]
+
+
+def test_the_folder_of_a_list_decides_nothing(tmp_path, files, scanner):
+    for name in ("allow.txt", "deny.txt"):
+        (tmp_path / "moved").mkdir(exist_ok=True)
+        shutil.copy(tmp_path / name, tmp_path / "moved" / name)
+    moved = read_lists(tmp_path / "moved" / "allow.txt", tmp_path / "moved" / "deny.txt")
+    assert scanner.with_lists(read_lists(*files[1::2])).digest == scanner.with_lists(moved).digest
+    assert scanner.with_lists(moved).digest != scanner.digest
