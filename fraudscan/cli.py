@@ -332,26 +332,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_lists(sub)
 
     sub = command("score", _score, "Score a dump: the same rows come out with fraud_* columns.")
-    sub.add_argument("dump", nargs="+", metavar="DUMP", help="files, folders or patterns; - for standard input")
-    sub.add_argument(
-        "-o", "--output", required=True, metavar="OUT", help=".jsonl, .csv or .parquet; - for standard output"
-    )
-    sub.add_argument("--text", metavar="COLUMN", help="the column with the text (default: found by its name)")
-    sub.add_argument("--sender", metavar="COLUMN", help="who sent them, for entries of lists that are bound to a sender")
-    sub.add_argument("--explain", action="store_true", help="add a column with the strongest evidence")
-    sub.add_argument("--by", metavar="COLUMN", help="the column that names a conversation; scores conversations too")
-    formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram", "whatsapp"]
-    sub.add_argument("--format", choices=formats, help="what DUMP is (default: found out)")
-    sub.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: found out)")
-    sub.add_argument("--delimiter", metavar="CHAR", help="between the values of CSV (default: found out)")
-    sub.add_argument("--proba", action="store_true", help="add one column a label with its probability")
-    sub.add_argument("--bom", action="store_true", help="begin CSV with a byte order mark, for Excel")
-    sub.add_argument("--safe-csv", action="store_true", help="put ' before cells that Excel takes for formulas")
-    sub.add_argument("--max-message", type=int, default=1 << 20, metavar="BYTES", help="reject longer rows (1 MiB)")
-    sub.add_argument("--workers", type=int, default=1, metavar="N", help="processes that score (default: 1)")
-    sub.add_argument("--resume", action="store_true", help="go on with a run that was ended before its time")
-    sub.add_argument("--force", action="store_true", help="replace OUT if it exists, whole or half-made")
-    sub.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    _add_dump(sub)
     model(sub)
     _add_levels(sub)
     _add_lists(sub)
@@ -394,6 +375,31 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("labels", _labels, "Print the labels, schemes and target groups.")
     sub.add_argument("--json", action="store_true", help="print them as JSON")
     return parser
+
+
+def _add_dump(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("dump", nargs="+", metavar="DUMP", help="files, folders or patterns; - for standard input")
+    sub.add_argument(
+        "-o", "--output", required=True, metavar="OUT", help=".jsonl, .csv or .parquet; - for standard output"
+    )
+    sub.add_argument("--text", metavar="COLUMN", help="the column with the text (default: found by its name)")
+    sub.add_argument(
+        "--sender", metavar="COLUMN", help="who sent them, for entries of lists that are bound to a sender"
+    )
+    sub.add_argument("--explain", action="store_true", help="add a column with the strongest evidence")
+    sub.add_argument("--by", metavar="COLUMN", help="the column that names a conversation; scores conversations too")
+    formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram", "whatsapp"]
+    sub.add_argument("--format", choices=formats, help="what DUMP is (default: found out)")
+    sub.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: found out)")
+    sub.add_argument("--delimiter", metavar="CHAR", help="between the values of CSV (default: found out)")
+    sub.add_argument("--proba", action="store_true", help="add one column a label with its probability")
+    sub.add_argument("--bom", action="store_true", help="begin CSV with a byte order mark, for Excel")
+    sub.add_argument("--safe-csv", action="store_true", help="put ' before cells that Excel takes for formulas")
+    sub.add_argument("--max-message", type=int, default=1 << 20, metavar="BYTES", help="reject longer rows (1 MiB)")
+    sub.add_argument("--workers", type=int, default=1, metavar="N", help="processes that score (default: 1)")
+    sub.add_argument("--resume", action="store_true", help="go on with a run that was ended before its time")
+    sub.add_argument("--force", action="store_true", help="replace OUT if it exists, whole or half-made")
+    sub.add_argument("--quiet", action="store_true", help="say nothing but errors")
 
 
 def _add_levels(sub: argparse.ArgumentParser) -> None:

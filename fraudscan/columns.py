@@ -1,4 +1,4 @@
-"""The columns of a scored table, filled block by block: what data frames and Spark have in common.
+"""The columns of a scored table: their names, and how those of data frames and Spark are filled, block by block.
 
 Rows share few different decisions, so a column is a short list of values and the place in
 it of each row; each library turns that into its own columns without a loop over rows.
@@ -11,23 +11,36 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fraudscan.decisions import VERDICTS
-from fraudscan.dump.writers import COLUMNS
+from fraudscan.decisions import VERDICTS, Decision
+from fraudscan.notes import NOTES, notes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
-    from fraudscan.decisions import Decision
     from fraudscan.model import Scanner
 
     Places = npt.NDArray[np.int32]
 
-__all__ = ["NOTE", "Choices", "ColumnError", "Columns", "check_columns", "names_of"]
+__all__ = ["COLUMNS", "LISTS", "Choices", "ColumnError", "Columns", "check_columns", "columns_of", "names_of"]
 
-NOTE = "fraud_note"
-"""The column that says why a row has no decision; null where it has one."""
+COLUMNS = {
+    "fraud_label": "label",
+    "fraud_scheme": "scheme",
+    "fraud_labels": "labels",
+    "fraud_score": "score",
+    "fraud_verdict": "verdict",
+    "fraud_targets": "targets",
+    "fraud_notes": "notes",
+}
+"""Those of every scored table, and what of `Decisions` stands in them."""
+
+LISTS = ("fraud_labels", "fraud_targets", "fraud_notes")
+"""Those that hold several values a row."""
+
+NOTED = [notes_of(doubts) for doubts in range(1 << len(NOTES))]
+"""The notes that a decision can have, at the place that ``Decisions.doubts`` names."""
 
 
 class ColumnError(ValueError):
@@ -42,9 +55,14 @@ class Choices(NamedTuple):
     lists: bool
 
 
+def columns_of(scanner: Scanner) -> dict[str, str]:
+    """Return `COLUMNS`, and for a scanner with lists the one that names the entry which made the verdict."""
+    return {**COLUMNS, "fraud_rule": "rule"} if scanner.lists else dict(COLUMNS)
+
+
 def names_of(scanner: Scanner, *, proba: bool) -> list[str]:
     """Return the names of the columns that are added, in their order."""
-    return [*COLUMNS, NOTE, *(f"fraud_p_{name}" for name in scanner.names if proba)]
+    return [*columns_of(scanner), *(f"fraud_p_{name}" for name in scanner.names if proba)]
 
 
 def check_columns(columns: Sequence[Any], text: str, ours: Sequence[str]) -> None:
@@ -75,27 +93,34 @@ class Columns:
         self._scanner = scanner
         self._proba = proba
         self._kinds: dict[Decision, int] = {}
-        self._notes: dict[str, int] = {}
+        self._rules = list(map(str, scanner.lists.entries)) if scanner.lists else []
+        self._reasons: dict[tuple[str, ...], int] = {}
+        """Why rows have no decision, and the places of these notes behind those of `NOTED`."""
         self._kind: list[Places] = []
         self._note: list[Places] = []
+        self._rule: list[Places] = []
         self._verdict: list[npt.NDArray[np.int8]] = []
         self._score: list[npt.NDArray[np.float64]] = []
         self._probabilities: list[npt.NDArray[np.float32]] = []
 
     def add(self, texts: list[Any]) -> None:
         """Score the next block; what is no string has no decision, but a note."""
-        note = np.full(len(texts), -1, dtype=np.int32)
+        note = np.zeros(len(texts), dtype=np.int32)
         kept: Any = slice(None)
         if not set(map(type, texts)) <= {str}:
-            strange = {i: _reason(text) for i, text in enumerate(texts) if not isinstance(text, str)}
-            note[list(strange)] = [self._notes.setdefault(reason, len(self._notes)) for reason in strange.values()]
-            kept = note < 0
+            strange = {i: (_reason(text),) for i, text in enumerate(texts) if not isinstance(text, str)}
+            free = len(NOTED)
+            note[list(strange)] = [self._reasons.setdefault(x, free + len(self._reasons)) for x in strange.values()]
+            kept = note == 0
             texts = [text for text in texts if isinstance(text, str)]
         found = self._scanner.decide(texts)
         places = np.array([self._kinds.setdefault(kind, len(self._kinds)) for kind in found.kinds], dtype=np.int32)
+        note[kept] = found.doubts
         self._note.append(note)
         self._kind.append(_spread(places[found.kind], kept, note.size, np.int32(-1)))
         self._verdict.append(_spread(found.verdicts.astype(np.int8), kept, note.size, np.int8(-1)))
+        if found.rules is not None:
+            self._rule.append(_spread(found.rules.astype(np.int32), kept, note.size, np.int32(len(self._rules))))
         self._score.append(_spread(found.scores, kept, note.size, np.float64("nan")))
         if self._proba:
             self._probabilities.append(_spread(found.probabilities, kept, note.size, np.float32("nan")))
@@ -107,19 +132,21 @@ class Columns:
         return self
 
     def choices(self) -> dict[str, Choices]:
-        """Return the columns that hold names, the note last."""
-        kind = np.concatenate([np.zeros(0, np.int32), *self._kind])
-        verdict = np.concatenate([np.zeros(0, np.int8), *self._verdict]).astype(np.int32)
-        note = np.concatenate([np.zeros(0, np.int32), *self._note])
-        label, scheme, labels, targets = ([kind[i] for kind in self._kinds] for i in range(4))
-        return {
-            "fraud_label": Choices(label, kind, lists=False),
-            "fraud_scheme": Choices(scheme, kind, lists=False),
-            "fraud_labels": Choices(labels, kind, lists=True),
-            "fraud_verdict": Choices(VERDICTS, verdict, lists=False),
-            "fraud_targets": Choices(targets, kind, lists=True),
-            NOTE: Choices(list(self._notes), note, lists=False),
+        """Return the columns that hold names."""
+        kinds = np.concatenate([np.zeros(0, np.int32), *self._kind])
+        verdicts = np.concatenate([np.zeros(0, np.int8), *self._verdict]).astype(np.int32)
+        notes = np.concatenate([np.zeros(0, np.int32), *self._note])
+        columns = {
+            column: Choices([getattr(kind, name) for kind in self._kinds], kinds, column in LISTS)
+            for column, name in COLUMNS.items()
+            if name in Decision._fields
         }
+        columns["fraud_verdict"] = Choices(VERDICTS, verdicts, lists=False)
+        columns["fraud_notes"] = Choices([*NOTED, *self._reasons], notes, lists=True)
+        if self._rules:
+            rules = np.concatenate([np.zeros(0, np.int32), *self._rule])
+            columns["fraud_rule"] = Choices([*self._rules, None], rules, lists=False)
+        return columns
 
     def numbers(self) -> dict[str, npt.NDArray[Any]]:
         """Return the columns that hold numbers, NaN where there is no decision."""

@@ -64,7 +64,7 @@ class Layer:
     @property
     def inputs(self) -> int:
         """The number of inputs."""
-        return self.hidden.shape[1] - 1
+        return int(self.hidden.shape[1]) - 1
 
     def __call__(self, logits: Floats) -> Floats:
         """Return the output, shape (texts,), for the logits of linear heads, shape (inputs, texts)."""

@@ -145,7 +145,8 @@ class Result:
     @property
     def window(self) -> tuple[int, int] | None:
         """Where the stretch of a long text begins and ends that decided, if it was more suspicious than the whole."""
-        if len(self.text) <= LONG or (window := self._scanner.window(self.text)) is None:
+        window = self._scanner.window(self.text)
+        if window is None:
             return None
         _, starts, ends = self._scanner.read(self.text)
         return int(starts[window[0]]), int(ends[window[1] - 1])
@@ -374,8 +375,9 @@ class Scanner:
         """Return a copy of a data frame with the decisions on its texts behind its own columns.
 
         Added are ``fraud_label``, ``fraud_scheme``, ``fraud_labels`` (a list), ``fraud_score``, ``fraud_verdict``,
-        ``fraud_targets`` (a list) and ``fraud_note``: why a row has no decision, as it has no text (``"no text"``) or
-        something else in its place (``"not a text: int"``). Order, index and all other columns are kept.
+        ``fraud_targets`` (a list) and ``fraud_notes``, a list that says why a decision is to be doubted, as
+        `Result.notes` does, or why there is none: ``"no text"``, ``"not a text: int"``. A scanner with lists adds
+        ``fraud_rule``; entries that are bound to a sender do not fire. Order, index and all other columns are kept.
 
         Args:
             frame: a pandas or polars DataFrame, or a pyarrow Table.
@@ -472,7 +474,7 @@ class Scanner:
         if self.layer is not None:
             logits[0] = self.layer(logits)
         logits = logits[: len(self.heads)]
-        for found in windows:  # of repaired texts the later ones decide, as far as they say more
+        for found in windows:
             better = found.logits[0] > logits[0, found.texts]
             logits[:, found.texts[better]] = found.logits[: len(self.heads), better]
             if places is not None:
@@ -512,14 +514,16 @@ class Scanner:
         lengths = np.empty(len(texts), dtype=np.int64)
         marked = self._sum_up(texts, sums, lengths, doubts, windows).nonzero()[0]
         if marked.size:  # all at once: a repair takes half a millisecond, whatever it repairs
-            mended, found = np.empty((self._width, marked.size)), []
-            self._sum_up(repaired([texts[i] for i in marked.tolist()]), mended, kept := lengths[marked], None, found)
+            found: list[Windows] = []
+            mended, kept = np.empty((self._width, marked.size)), np.empty(marked.size, dtype=np.int64)
+            self._sum_up(repaired([texts[i] for i in marked.tolist()]), mended, kept, None, found)
             sums[:, marked], lengths[marked] = mended, kept
-            if windows is not None:
+            if windows is not None:  # those of the texts as they were before the repair are nobody's
+                windows[:] = [part.of(~np.isin(part.texts, marked)) for part in windows]
                 windows += [part._replace(texts=marked[part.texts]) for part in found]
         return self.scaled(sums, lengths), lengths
 
-    def _sum_up(  # noqa: PLR0913, PLR0917 - what a pass over texts fills
+    def _sum_up(
         self,
         texts: Sequence[str],
         sums: Floats,
@@ -559,7 +563,7 @@ class Scanner:
         return marked
 
     def scaled(self, sums: Floats, lengths: Ints) -> Floats:
-        """Return the logits of heads and aspects before the layer for the sums of their weights; overwrites the sums."""
+        """Return the logits of heads and aspects before the layer for their sums of weights, which it overwrites."""
         sums *= self.scales[:, None]
         roots = self.roots(sums, lengths)
         sums = sums[: len(self.biases)]
@@ -586,7 +590,7 @@ class Scanner:
             size = rest.size if nodes is None else rest.size // PIECE * PIECE
             if not size:
                 continue
-            starts, owners = pieces_of(np.array([size]))
+            starts, _ = pieces_of(np.array([size]))
             sums = np.vstack([self._unpacked(rest[:size], starts), np.diff(starts, append=size)])
             total += sums[:-1].sum(axis=1)
             kept = np.hstack([kept, sums])
@@ -646,7 +650,7 @@ class Scanner:
         return np.add.reduceat(self._unpacked(nodes, pieces), first, axis=1)
 
     def _unpacked(self, nodes: Words, starts: Ints) -> Ints:
-        """Return the sums of weights from each start to the next, at most `FIELD_SIZE` nodes: int64, (heads, starts)."""
+        """Return the sums of weights from each start to the next, `FIELD_SIZE` nodes at most: int64, (sums, starts)."""
         packed = np.add.reduceat(self._packed.take(nodes, axis=1), starts, axis=1)
         packed += OFFSET
         fields = packed >> SHIFTS

@@ -11,7 +11,7 @@ import pickle
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from fraudscan.columns import check_columns, names_of
+from fraudscan.columns import LISTS, check_columns, names_of
 from fraudscan.frames import annotate as annotate_table
 from fraudscan.model import Scanner, load
 
@@ -29,7 +29,7 @@ def annotate(
 
     The columns are those of `Scanner.annotate`. Rows and partitions stay what they are; nothing is shuffled, and
     nothing is read before an action asks for it. A row without a text, or with something else in its place, comes back
-    with ``fraud_note``.
+    with ``fraud_notes`` that say so.
 
     Args:
         frame: a ``pyspark.sql.DataFrame``.
@@ -88,7 +88,7 @@ def _schema(frame: Any, scanner: Scanner, *, proba: bool) -> Any:
     from pyspark.sql import types
 
     lists = types.ArrayType(types.StringType())
-    kinds = {"fraud_score": types.DoubleType(), "fraud_labels": lists, "fraud_targets": lists}
+    kinds = {"fraud_score": types.DoubleType(), **dict.fromkeys(LISTS, lists)}
     fields = list(frame.schema.fields)
     for name in names_of(scanner, proba=proba):
         default = types.FloatType() if name.startswith("fraud_p_") else types.StringType()

@@ -15,6 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    Bools = npt.NDArray[np.bool_]
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
@@ -24,7 +25,7 @@ PIECE = 32
 """Kept characters from one window's begin to the next one's."""
 
 PIECES = 3
-"""A window's pieces: with 96 characters, each stretch of 64 lies in one whole; most lures say what they want in that."""
+"""A window's pieces: of 96 characters, so that each stretch of 64 lies in one, and most lures need no more."""
 
 LONG = 2 * PIECE * PIECES
 """A text with more kept characters has windows."""
@@ -49,6 +50,10 @@ class Windows(NamedTuple):
     logits: Floats
     starts: Ints
     ends: Ints
+
+    def of(self, chosen: Bools) -> Windows:
+        """Return those of some of the texts; ``chosen`` has shape (texts,)."""
+        return Windows(self.texts[chosen], self.logits[:, chosen], self.starts[chosen], self.ends[chosen])
 
 
 def price(length: Ints) -> Floats:

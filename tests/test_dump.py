@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fraudscan.cli import main
+from fraudscan.columns import COLUMNS
 from fraudscan.dump import readers
-from fraudscan.dump.writers import DUMP_COLUMNS, REST
+from fraudscan.dump.writers import REST
 
 LURE = "跟着老师操作稳赚不赔，加微信进内部群"
 PLAIN = "到楼下了，下来拿快递"
@@ -41,7 +42,7 @@ def test_json_lines_keep_every_field_as_it_was(tmp_path):
     first, second, third = rows_of(out)
     assert (first["fraud_label"], first["fraud_verdict"]) == ("investment", "flag")
     assert second["fraud_label"] == third["fraud_label"] == "legitimate"
-    assert list(second) == ["text", "id", *DUMP_COLUMNS]
+    assert list(second) == ["text", "id", *COLUMNS]
     assert second["fraud_scheme"] is None
     assert second["fraud_labels"] == ["legitimate"]
     assert 0 <= second["fraud_score"] < 0.5
@@ -52,7 +53,7 @@ def test_csv_keeps_columns_delimiter_and_quoted_line_breaks(tmp_path):
     source.write_text(f'\ufeff编号;短信内容;备注\n1;"{LURE}\n第二行";x\n2;{PLAIN};"a;b"\n', "utf-8")
     assert score(source, "-o", out) == 0
     rows = list(csv.DictReader(io.StringIO(out.read_text("utf-8")), delimiter=";"))
-    assert list(rows[0]) == ["编号", "短信内容", "备注", *DUMP_COLUMNS]
+    assert list(rows[0]) == ["编号", "短信内容", "备注", *COLUMNS]
     assert rows[0]["短信内容"] == f"{LURE}\n第二行"
     assert rows[0]["fraud_label"] == "investment"
     assert rows[1]["备注"] == "a;b"
@@ -82,7 +83,7 @@ def test_json_lines_to_csv_lose_no_field(tmp_path):
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     assert score(source, "-o", out, "--max-message", 4096) == 0  # the 41st row is not in the first block
     found = list(csv.DictReader(io.StringIO(out.read_text("utf-8"))))
-    assert list(found[0]) == ["text", "n", "x", REST, *DUMP_COLUMNS]
+    assert list(found[0]) == ["text", "n", "x", REST, *COLUMNS]
     assert [row["text"] for row in found] == [row["text"] for row in rows]
     assert (found[40]["n"], found[40][REST]) == ("", '{"late": "z"}')
     assert (found[41]["n"], json.loads(found[41]["x"]), found[41][REST]) == ("41", {"y": None}, "")
@@ -236,7 +237,7 @@ def test_any_json_lines_come_back(tmp_path, rows):
     assert score(source, "-o", out, "--force") == 0
     for before, after in zip(rows, rows_of(out), strict=True):
         assert {key: after[key] for key in before} == before
-        assert set(after) == {*before, *DUMP_COLUMNS}
+        assert set(after) == {*before, *COLUMNS}
 
 
 @given(st.lists(st.tuples(st.text(max_size=9), st.text(max_size=30)), min_size=1, max_size=20))

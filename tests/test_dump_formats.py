@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fraudscan.cli import _parser, main
+from fraudscan.columns import COLUMNS
 from fraudscan.dump import DumpError, chats, readers
 from fraudscan.dump.detect import FORMATS
 from fraudscan.dump.encodings import canonical, cut_lines, detect, last_line_end, line_end
-from fraudscan.dump.writers import DUMP_COLUMNS, REST
+from fraudscan.dump.writers import REST
 
 EXPORTS = ROOT / "examples" / "exports"
 README = (ROOT / "README.md").read_text("utf-8")
@@ -125,7 +126,7 @@ def test_parquet_keeps_its_types_and_becomes_json(tmp_path):
     assert score(EXPORTS / "messages.parquet", "-o", tmp_path / "out.parquet") == 0
     before = pyarrow.parquet.read_table(EXPORTS / "messages.parquet")
     after = pyarrow.parquet.read_table(tmp_path / "out.parquet")
-    assert after.column_names == [*before.column_names, *DUMP_COLUMNS]
+    assert after.column_names == [*before.column_names, *COLUMNS]
     assert after.select(before.column_names).equals(before.slice(0, 2))
     assert after["fraud_label"].to_pylist() == ["investment", "legitimate"]
     assert after["fraud_labels"].to_pylist()[0] == ["investment"]
@@ -160,7 +161,7 @@ def test_rows_with_fields_of_their_own_make_no_table_of_all_of_them(tmp_path):
     for ending in ("csv", "parquet"):
         assert score(source, "-o", tmp_path / f"out.{ending}") == 0
     header, *rows = csv.reader(io.StringIO((tmp_path / "out.csv").read_text("utf-8")))
-    assert len(header) == 1000 + 1 + len(DUMP_COLUMNS)
+    assert len(header) == 1000 + 1 + len(COLUMNS)
     assert json.loads(rows[-1][1000]) == {f"k499_{j}": 1 for j in range(9)}
 
 

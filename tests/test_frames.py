@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fraudscan import frames
-from fraudscan.columns import NOTE, ColumnError, names_of
-from fraudscan.dump.writers import COLUMNS
+from fraudscan.columns import COLUMNS, ColumnError, names_of
+from fraudscan.lists import Entry, Lists
 
 TEXTS = [
     "跟着老师操作稳赚不赔，加微信进内部群",
@@ -34,10 +34,10 @@ def rows_of(frame):
 
 def expected(scanner, text, note="no text"):
     if not isinstance(text, str):
-        return {**dict.fromkeys(COLUMNS), NOTE: note}
+        return {**dict.fromkeys(COLUMNS), "fraud_notes": [note]}
     r = scanner.classify(text)
-    values = (r.label, r.scheme, list(r.labels), r.score, r.verdict, list(r.targets))
-    return {**dict(zip(COLUMNS, values, strict=True)), NOTE: None}
+    values = (r.label, r.scheme, list(r.labels), r.score, r.verdict, list(r.targets), list(r.notes))
+    return dict(zip(COLUMNS, values, strict=True))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,8 +76,8 @@ def test_pandas_keeps_its_index_and_notes_what_is_no_text(scanner):
     )
     out = scanner.annotate(frame)
     assert out.index.equals(frame.index)
-    notes = [None if pd.isna(note) else note for note in out[NOTE].tolist()]
-    assert notes == [None, "not a text: int", *["no text"] * 3, "not a text: bytes", "no text"]
+    notes = [(), ("not a text: int",), *[("no text",)] * 3, ("not a text: bytes",), ("no text",)]
+    assert out["fraud_notes"].tolist() == notes
     assert list(frame.columns) == ["text"]
 
 
@@ -87,7 +87,7 @@ def test_arrow_chunks_and_other_types_of_strings(scanner):
         out = scanner.annotate(pa.table({"text": chunked.cast(kind)}))
         assert out["fraud_label"].to_pylist() == ["legitimate", "legitimate", None]
     out = scanner.annotate(pa.table({"text": pa.array([1, None])}))
-    assert out[NOTE].to_pylist() == ["not a text: int", "no text"]
+    assert out["fraud_notes"].to_pylist() == [["not a text: int"], ["no text"]]
 
 
 def test_what_is_refused(scanner):
@@ -105,3 +105,12 @@ def test_what_is_refused(scanner):
         scanner.annotate(pl.LazyFrame({"text": ["x"]}))
     with pytest.raises(TypeError, match=r"takes a pandas or polars DataFrame or a pyarrow Table, not builtins\.list"):
         scanner.annotate(["x"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lists_name_the_entry_that_fired(scanner, kind):
+    own = scanner.with_lists(Lists([Entry("deny", "快递"), Entry("allow", "内部群"), Entry("deny", "到", sender="a")]))
+    rows = rows_of(own.annotate(KINDS[kind]({"text": TEXTS})))
+    assert list(rows[0]) == ["text", *COLUMNS, "fraud_rule"]
+    assert [row["fraud_rule"] for row in rows] == ["allow 内部群", None, "deny 快递", None, None]
+    assert [row["fraud_verdict"] for row in rows[:3]] == ["clear", None, "flag"]

@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 
 import fraudscan
-from fraudscan.columns import NOTE, ColumnError, names_of
+from fraudscan.columns import ColumnError, names_of
 from fraudscan.spark import annotate
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -52,10 +52,10 @@ def rows_of(scanner, pairs):
     """Return what the rows of a scored frame must be, told by `classify`."""
     for number, text in pairs:
         if text is None:
-            yield (number, text, *[None] * 6, "no text")
+            yield (number, text, *[None] * 6, ["no text"])
         else:
             r = scanner.classify(text)
-            yield (number, text, r.label, r.scheme, list(r.labels), r.score, r.verdict, list(r.targets), None)
+            yield (number, text, r.label, r.scheme, list(r.labels), r.score, r.verdict, list(r.targets), list(r.notes))
 
 
 def test_rows_schema_and_partitions(spark, scanner):
@@ -92,7 +92,7 @@ def test_a_custom_model_travels_with_the_job(spark, small_model, tmp_path):
 def test_what_is_no_text_comes_back_with_a_note(spark):
     frame = spark.createDataFrame([(1, b"x"), (2, None)], "nr int, text binary")
     rows = annotate(frame).orderBy("nr").collect()
-    assert [row[NOTE] for row in rows] == ["not a text: bytes", "no text"]
+    assert [row.fraud_notes for row in rows] == [["not a text: bytes"], ["no text"]]
     assert all(row.fraud_label is None and row.fraud_score is None for row in rows)
 
 

@@ -13,8 +13,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from fraudscan.columns import COLUMNS
 from fraudscan.dump.readers import dump_json
-from fraudscan.dump.writers import DIGITS, DUMP_COLUMNS
+from fraudscan.dump.writers import DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,7 +32,7 @@ WINDOW = 500
 STRIDE = WINDOW // 2
 """How many new characters make the next window: each message is whole in some window, each is scored twice more."""
 
-SCORE = list(DUMP_COLUMNS.values()).index("score")
+SCORE = list(COLUMNS.values()).index("score")
 
 
 @dataclass
@@ -68,7 +69,7 @@ class Conversation:
         if not self.strongest or score > self.strongest["score"]:
             self.strongest = {**at, "score": score, "text": message.text[:WINDOW]}
         for name, count in self.counts.items():
-            value = message.decision[list(DUMP_COLUMNS.values()).index(name)]
+            value = message.decision[list(COLUMNS.values()).index(name)]
             count[value] = count.get(value, 0) + 1
         self.messages += 1
         self.take(message.decision, message.text[:WINDOW])
@@ -92,7 +93,7 @@ class Conversation:
 
     def row(self, key: str) -> dict[str, Any]:
         """Return the conversation's row of the output."""
-        ours = dict(zip(DUMP_COLUMNS, self.best, strict=True))
+        ours = dict(zip(COLUMNS, self.best, strict=True))
         ours["fraud_score"] = round(ours["fraud_score"], DIGITS)
         strongest = {**self.strongest, "score": round(self.strongest["score"], DIGITS)}
         counts = {f"{name}s": count for name, count in self.counts.items()}
@@ -127,7 +128,7 @@ class Conversations:
 
     def _score(self, windows: Sequence[tuple[Conversation, str]]) -> None:
         found = self._scanner.decide([window for _, window in windows])
-        decisions = zip(*(getattr(found, name) for name in DUMP_COLUMNS.values()), strict=True)
+        decisions = zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
         for (conversation, window), decision in zip(windows, decisions, strict=True):
             conversation.take(decision, window)
 

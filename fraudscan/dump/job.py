@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraudscan._version import __version__
+from fraudscan.columns import columns_of
 from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.conversations import Conversations
 from fraudscan.dump.detect import make_reader
@@ -18,9 +19,9 @@ from fraudscan.dump.output import Growing, Names, StandardOutput, encode_reject,
 from fraudscan.dump.parquet import assemble
 from fraudscan.dump.readers import CsvReader
 from fraudscan.dump.rows import DumpError, Place
-from fraudscan.dump.scoring import COUNTED, Task, score_all
+from fraudscan.dump.scoring import COUNTED, Setup, Task, score_all
 from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
-from fraudscan.dump.writers import DUMP_COLUMNS, Writer, as_dict, make_writer
+from fraudscan.dump.writers import Writer, as_dict, make_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,6 +36,9 @@ SECONDS = 0.25
 """Between two checkpoints: what a kill costs. One takes some hundred microseconds."""
 
 SMALLEST_LIMIT = 1 << 12
+
+DIFFERENT = {"input": "the input has changed", "model": "the model, its thresholds or its lists are others"}
+"""What is said of a job that cannot be gone on with."""
 
 
 @dataclass(frozen=True)
@@ -257,11 +261,10 @@ class _Job:
         """Look into every source before anything is written; the first one decides how the output looks."""
         options = self.options
         names = tuple(self.scanner.names) if options.proba else ()
-        columns = dict(DUMP_COLUMNS)
-        if lists := self.scanner.lists:
-            columns["fraud_rule"] = "rule"
-            if options.sender is None and any(entry.sender is not None for entry in lists.entries):
-                raise DumpError("the lists have entries for certain senders: name the column of these, --sender COLUMN")
+        columns = columns_of(self.scanner)
+        entries = self.scanner.lists.entries if self.scanner.lists else ()
+        if options.sender is None and any(entry.sender is not None for entry in entries):
+            raise DumpError("the lists have entries for certain senders: name the column of these, --sender COLUMN")
         if options.explain:
             columns["fraud_evidence"] = "evidence"
         ours = frozenset([*columns, *(f"fraud_p_{name}" for name in self.scanner.names)])
@@ -280,8 +283,9 @@ class _Job:
                 start = reader.prepare(stream)
                 if index == 0:
                     first = self._first_fields(reader, stream, start) if reader.header is None else []
-                    kind: dict[str, Any] = {"names": names, "ours": columns, "bom": options.bom, "safe": options.safe_csv}
-                    self.writer = make_writer(self.target, reader, first, **kind)
+                    self.writer = make_writer(
+                        self.target, reader, first, names=names, ours=columns, bom=options.bom, safe=options.safe_csv
+                    )
             self.writer.check(reader)
             if reader.encoding != "utf-8":
                 self.notify(f"{source} is read as {reader.encoding.upper()}")
@@ -302,8 +306,8 @@ class _Job:
         """Score from where the last checkpoint stands."""
         before = self.summary.seconds
         begun = saved = time.monotonic()
-        tasks, sender = self._tasks(), self.options.sender
-        scoring = score_all(self.scanner, self.writer, tasks, workers, self.notify, sender)
+        setup = Setup(self.scanner, self.writer, self.options.sender)
+        scoring = score_all(setup, self._tasks(), workers, self.notify)
         with contextlib.closing(scoring) as results:
             for task, scored in results:
                 self._take(task, scored)
@@ -409,12 +413,10 @@ def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:
 
     """
     for name, value in now.items():
-        if known[name] != json.loads(json.dumps(value)):
-            differ = (
-                [f"--{key.replace('_', '-')}" for key in value if known[name].get(key) != value[key]]
-                if (name == "options")
-                else []
-            )
-            what = {"input": "the input has changed", "model": "the model is another one"}.get(name, "")
-            what = what or (f"{', '.join(differ)} differ" if differ else f"{name} is another version")
-            raise DumpError(f"{target} cannot be gone on with: {what}. Start anew with --force")
+        if known[name] == json.loads(json.dumps(value)):
+            continue
+        what = DIFFERENT.get(name, f"{name} is another version")
+        if name == "options":
+            changed = (key for key in value if known[name].get(key) != value[key])
+            what = f"{', '.join(f'--{key}'.replace('_', '-') for key in changed)} differ"
+        raise DumpError(f"{target} cannot be gone on with: {what}. Start anew with --force")

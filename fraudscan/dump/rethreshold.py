@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import re
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
 from fraudscan.decisions import VERDICTS
-from fraudscan.dump.job import _open_source, _open_target
-from fraudscan.dump.readers import DumpError
+from fraudscan.dump.output import Names, part_of
+from fraudscan.dump.rows import DumpError
+from fraudscan.dump.sources import STDIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedReader
 
     from fraudscan.decisions import Thresholds
 
@@ -47,13 +51,54 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
 
     """
     counts: Counter[str] = Counter()
-    with _open_source(source) as file, _open_target(target, [source], force=force) as out:
+    with _source(source) as file, _target(target, source, force=force) as out:
+        if file.peek(4).startswith(b"PAR1"):
+            raise DumpError(
+                f"{source} is Parquet: rethreshold takes JSON lines and CSV, as fraudscan score writes them"
+            )
         is_json = file.peek(1).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
         for line, verdict in (_json_rows if is_json else _csv_rows)(file, source, thresholds):
             counts[verdict] += 1
             out.write(line)
     counts.pop("", None)  # the header of a CSV file
     return counts
+
+
+@contextlib.contextmanager
+def _source(source: str) -> Iterator[BufferedReader]:
+    if source == STDIN:
+        yield cast("BufferedReader", sys.stdin.buffer)
+        return
+    try:
+        file = Path(source).open("rb")  # noqa: SIM115 - closed below; errors of reading are not ours
+    except OSError as error:
+        raise DumpError(f"{source} cannot be read: {error.strerror}") from None
+    with file:
+        yield file
+
+
+@contextlib.contextmanager
+def _target(target: str, source: str, *, force: bool) -> Iterator[BinaryIO]:
+    """Open the target under its ``.part`` name; it gets its own when all is written, and vanishes otherwise."""
+    if target == STDIN:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    names = Names(target)
+    names.refuse_sources([source])
+    if not force and (there := [path for path in (names.target, *names.half_made()) if path.exists()]):
+        raise DumpError(f"{there[0]} exists: name another output, or replace it with --force")
+    part = part_of(names.target)
+    try:
+        file = part.open("wb")
+    except OSError as error:
+        raise DumpError(f"{target} cannot be written: {error.strerror}") from None
+    try:
+        with file:
+            yield file
+        part.replace(names.target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _verdict(score: Any, place: str, thresholds: Thresholds) -> str:

@@ -19,8 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fraudscan.columns import COLUMNS
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.writers import DUMP_COLUMNS, values_of
+from fraudscan.dump.writers import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -30,10 +31,18 @@ if TYPE_CHECKING:
     from fraudscan.dump.writers import Writer
     from fraudscan.model import Scanner
 
-__all__ = ["COUNTED", "Message", "Scored", "Task", "score_all", "score_block"]
+__all__ = ["COUNTED", "Message", "Scored", "Setup", "Task", "score_all", "score_block"]
 
 COUNTED = ("label", "scheme", "verdict", "rule")
 """The columns of `Decisions` whose values a summary counts."""
+
+
+class Setup(NamedTuple):
+    """What scores and writes every block; ``sender`` is the column that a scanner's lists want."""
+
+    scanner: Scanner
+    writer: Writer
+    sender: str | None = None
 
 
 class Task(NamedTuple):
@@ -63,8 +72,9 @@ class Scored(NamedTuple):
     messages: list[Message]
 
 
-def score_block(scanner: Scanner, writer: Writer, task: Task, sender: str | None = None) -> Scored:
-    """Read, score and write one block; ``sender`` is the column that a scanner's lists want."""
+def score_block(setup: Setup, task: Task) -> Scored:
+    """Read, score and write one block."""
+    scanner, writer, sender = setup
     batch = task.reader.batch(task.block)
     senders = values_of(task.reader, batch, sender) if sender is not None and scanner.lists else None
     found = scanner.decide(batch.texts, senders)
@@ -76,19 +86,14 @@ def score_block(scanner: Scanner, writer: Writer, task: Task, sender: str | None
     counts["note"] = Counter(itertools.chain.from_iterable(found.notes))
     messages = []
     if batch.keys:
-        decisions = zip(*(getattr(found, name) for name in DUMP_COLUMNS.values()), strict=True)
+        decisions = zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
         messages = list(map(Message, batch.keys, batch.lines, batch.texts, decisions))
     data = writer.encode(task.reader, batch, found)
     return Scored(data, batch.rejects, len(batch.texts), counts, messages)
 
 
 def score_all(
-    scanner: Scanner,
-    writer: Writer,
-    tasks: Iterable[Task],
-    workers: int,
-    notify: Callable[[str], None],
-    sender: str | None = None,
+    setup: Setup, tasks: Iterable[Task], workers: int, notify: Callable[[str], None]
 ) -> Generator[tuple[Task, Scored], None, None]:
     """Score blocks; yield them in their order, whoever scored them.
 
@@ -98,13 +103,13 @@ def score_all(
     """
     if workers == 1:
         for task in tasks:
-            yield task, score_block(scanner, writer, task, sender)
+            yield task, score_block(setup, task)
         return
     with contextlib.ExitStack() as stack:
-        setup = pickle.dumps((scanner, writer, sender), pickle.HIGHEST_PROTOCOL)
+        pickled = pickle.dumps(setup, pickle.HIGHEST_PROTOCOL)
         idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         for _ in range(workers):
-            idle.put(stack.enter_context(contextlib.closing(_Worker(setup))))
+            idle.put(stack.enter_context(contextlib.closing(_Worker(pickled))))
         # a thread a worker: it waits for the answer while the others are served
         threads = stack.enter_context(contextlib.closing(_Threads(workers)))
         waiting: deque[tuple[Task, Any]] = deque()
@@ -203,18 +208,18 @@ def serve() -> None:
     """Be a worker: score what comes until nothing comes any more."""
     source, target = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
-    scanner = writer = sender = None
+    setup: Setup | None = None
     while True:
         size = int.from_bytes(source.read(8), "little")
         data = source.read(size)
         if not size or len(data) < size:  # the job has ended, perhaps in the middle of this
             return
         received = pickle.loads(data)  # noqa: S301 - from the job
-        if scanner is None:
-            scanner, writer, sender = received
+        if setup is None:
+            setup = received
             continue
         try:
-            answer: Any = score_block(scanner, writer, received, sender)  # type: ignore[arg-type]
+            answer: Any = score_block(setup, received)
         except DumpError as error:
             answer = error
         try:

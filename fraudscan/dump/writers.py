@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from fraudscan.columns import COLUMNS
 from fraudscan.dump.parquet import ParquetReader, arrow_stream
 from fraudscan.dump.readers import dump_json
 from fraudscan.dump.rows import DumpError
@@ -27,20 +28,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.rows import Batch
     from fraudscan.model import Decisions
 
-__all__ = ["COLUMNS", "DUMP_COLUMNS", "REST", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Writer", "make_writer"]
-
-COLUMNS = {
-    "fraud_label": "label",
-    "fraud_scheme": "scheme",
-    "fraud_labels": "labels",
-    "fraud_score": "score",
-    "fraud_verdict": "verdict",
-    "fraud_targets": "targets",
-}
-"""Our columns, and what of `Decisions` stands in them."""
-
-DUMP_COLUMNS = {**COLUMNS, "fraud_notes": "notes"}
-"""Those of every scored dump. `Options.explain` and a scanner with lists add one each."""
+__all__ = ["REST", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Writer", "make_writer"]
 
 DIGITS = 6
 """Decimals of a probability in a file."""
@@ -76,7 +64,7 @@ class Writer:
 
     name: ClassVar[str]
     names: tuple[str, ...] = ()
-    ours: dict[str, str] = field(default_factory=lambda: dict(DUMP_COLUMNS))
+    ours: dict[str, str] = field(default_factory=lambda: dict(COLUMNS))
 
     def head(self) -> bytes:
         """Return what comes before the first row."""

@@ -1,0 +1,163 @@
+"""Windows: a lure in a long honest text is seen and pointed at, and no batch or chunk changes a score."""
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import Reference
+from test_disguise import ORDINARY
+
+from fraudscan import TAXONOMY, Scanner, Thresholds, model
+from fraudscan.disguise import normalize
+from fraudscan.features import Vocabulary
+from fraudscan.model import default_folder
+from fraudscan.windows import LONG, PIECE, PIECES, price
+
+LURES = [
+    "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利，本金随时可以提现",
+    "您好，我是公安局的，您涉嫌洗钱，请把资金转到安全账户配合调查，不要告诉家人",
+    "兼职刷单日结，垫付后连本带佣金一起返还，加QQ领任务，先付款后返现",
+]
+DISGUISED = [
+    "投·资·理·财，稳·赚·不·赔，加薇信",
+    "➕葳❤，返荔",
+    "人言用卡，月艮务好",
+    "tou·zi·返·利·wen赚",
+    "\u200b" * 30,
+]
+ODD = ["a" * 70, "1" * 40, "\0" * 9, "\ud800", "😊" * 6, "\n"]
+
+sentences = st.one_of(st.sampled_from(ORDINARY), st.sampled_from(ORDINARY), st.sampled_from([*LURES, *DISGUISED, *ODD]))
+
+
+def long_texts(shortest, longest):
+    """Texts of that many characters, some with lures, disguises and what is no language."""
+    several = st.lists(sentences, min_size=shortest // 20, max_size=longest // 10).map("".join)
+    return several.map(lambda text: (text * (shortest // max(len(text), 1) + 1))[:longest])
+
+
+def fresh(scanner):
+    return pickle.loads(pickle.dumps(scanner))  # noqa: S301 - our own
+
+
+@pytest.fixture(scope="module")
+def chat(corpus, scanner):
+    """Two thousand characters of messages that raise no alarm by themselves."""
+    lines = [row.text for row in corpus if not row.labels and row.channel in ("chat", "dialogue")]
+    calm = (r.text for r in scanner.classify_many(lines) if r.score < 0.05 and len(r.text) < 60)
+    return [next(calm) for _ in range(60)]
+
+
+@pytest.mark.parametrize("lure", LURES)
+@pytest.mark.parametrize("place", [0, 7, 30, 60])
+def test_a_lure_in_a_long_honest_chat_is_seen_and_pointed_at(scanner, chat, lure, place):
+    honest = "\n".join(chat)
+    text = "\n".join([*chat[:place], lure, *chat[place:]])
+    result = scanner.classify(text)
+    assert result.score > scanner.classify(honest).score
+    start, end = result.window
+    middle = text.index(lure) + len(lure) // 2
+    assert start <= middle < end
+    assert end - start < 3 * PIECE * PIECES
+    assert all(start <= span.start and span.end <= end for span in result.explain())
+
+
+def test_short_texts_have_no_window(scanner):
+    assert scanner.classify(LURES[0]).window is None
+    assert scanner.classify("").window is None
+
+
+@pytest.fixture(scope="module")
+def handmade():
+    """A scanner of two characters: 骗 speaks for fraud, 安 says nothing."""
+    vocabulary = Vocabulary.from_ngrams(["骗", "安"])
+    heads = 1 + len(TAXONOMY.schemes) + len(TAXONOMY.targets)
+    weights = np.zeros((vocabulary.size, heads))
+    for row in range(1, vocabulary.size):
+        weights[row, 0] = {"骗": 100, "安": 0}[chr(vocabulary.alphabet[row - 1])]
+    return Scanner(
+        TAXONOMY, vocabulary, weights, np.ones(heads), np.zeros(heads), thresholds=Thresholds(flag=0.9, review=0.5)
+    )
+
+
+@pytest.mark.parametrize("at", [0, 100, 191, 500, 999])
+@pytest.mark.parametrize("chunk", [70, 1 << 16])
+def test_the_most_suspicious_window_decides_and_pays_for_the_others(handmade, monkeypatch, at, chunk):
+    monkeypatch.setattr(model, "CHUNK", chunk)
+    text = "安" * at + "骗" + "安" * (999 - at)
+    result = handmade.classify(text)
+    start, end = result.window
+    assert start <= at < end <= len(text)
+    assert start % PIECE == 0
+    assert end - start == (PIECE * PIECES if at < 992 else 1000 - 29 * PIECE)
+    logit = 100 / np.sqrt(end - start + 10) - price(np.array([1000]))[0]
+    assert handmade.logits([text])[0, 0] == pytest.approx(logit)
+    assert price(np.array([1000]))[0] == pytest.approx(np.log(-(1000 // -PIECE) - PIECES + 1))
+
+
+def test_the_whole_decides_where_no_window_says_more(handmade):
+    text = "骗" * 1000
+    assert handmade.classify(text).window is None
+    assert handmade.logits([text])[0, 0] == pytest.approx(100 * 1000 / np.sqrt(1010))
+
+
+def test_the_shortest_text_with_windows(handmade):
+    lure = "骗" + "安" * (LONG - 1)
+    assert handmade.classify(lure).window is None
+    assert handmade.classify(lure + "安").window == (0, PIECE * PIECES)
+
+
+def test_places_are_those_of_the_original(handmade):
+    text = "安 \u200b" * 300 + "骗" + "安 \u200b" * 300
+    start, end = handmade.classify(text).window
+    assert start <= text.index("骗") < end
+    assert text[start] == text[end - 1] == "安"
+    assert sum(c in "骗安" for c in text[start:end]) == PIECE * PIECES
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return Reference(default_folder())
+
+
+@given(long_texts(150, 900))
+@settings(max_examples=100)
+def test_long_texts_score_like_their_definition(scanner, reference, text):
+    expected = reference.probabilities(text)
+    assert scanner.classify(text).scores == pytest.approx(expected, abs=1e-6)
+
+
+@given(st.lists(long_texts(150, 3000), min_size=1, max_size=6))
+@settings(max_examples=60)
+def test_scores_do_not_depend_on_the_batch(scanner, batch):
+    together = scanner.predict_proba(batch)
+    for text, row in zip(batch, together, strict=True):
+        assert np.array_equal(scanner.predict_proba([text])[0], row)
+
+
+@given(st.lists(long_texts(150, 3000), min_size=1, max_size=5), st.sampled_from([33, 100, 257, 800, 2500]))
+@settings(max_examples=60)
+def test_scores_and_windows_do_not_depend_on_the_chunk_size(scanner, batch, size):
+    expected = scanner.predict_proba(batch)
+    windows = [scanner.classify(text).window for text in batch]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "CHUNK", size)
+        patch.setattr(model, "FIELD_SIZE", max(PIECE, size // 3))
+        assert np.array_equal(fresh(scanner).predict_proba(batch), expected)
+        assert [fresh(scanner).classify(text).window for text in batch] == windows
+
+
+@given(long_texts(150, 2000))
+@settings(max_examples=60)
+def test_windows_lie_in_the_text_and_evidence_in_them(scanner, text):
+    result = scanner.classify(text)
+    if result.window is not None:
+        start, end = result.window
+        assert 0 <= start < end <= len(text)
+        kept = normalize(text).starts
+        assert (
+            np.count_nonzero((kept >= start) & (kept < end)) <= PIECE * PIECES + 4
+        )  # of what one character stands for
+        assert all(start <= span.start and span.end <= end for span in result.explain())
