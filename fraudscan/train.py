@@ -87,7 +87,7 @@ class TrainingOptions:
     word_length: int = 6
     min_ngram: int = 5
     min_word: int = 3
-    size: int = 40_000
+    size: int = 36_000
     strength: float = 1.0
     prior: float = 0.3
     min_token: int = 10

@@ -30,9 +30,10 @@ PIECES = 3
 LONG = 2 * PIECE * PIECES
 """A text with more kept characters has windows."""
 
-PRICE = 1.0
+PRICE = 1.1
 """How much of the logarithm of the number of windows is taken off a window's logit. One is what the odds come to if a
-long text is no more often fraud than a short one."""
+long text is no more often fraud than a short one and its windows are independent; at 1.07 one in a hundred chats of
+2,000 characters, put together of honest messages that no model had seen, was taken for fraud."""
 
 
 class Windows(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 
 import fraudscan
 
-LONG, PIECE, PRICE = 192, 32, 1.0
+LONG, PIECE, PRICE = 192, 32, 1.1
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data"
 

@@ -13,7 +13,7 @@ from fraudscan import TAXONOMY, Scanner, Thresholds, model
 from fraudscan.disguise import normalize
 from fraudscan.features import Vocabulary
 from fraudscan.model import default_folder
-from fraudscan.windows import LONG, PIECE, PIECES, price
+from fraudscan.windows import LONG, PIECE, PIECES, PRICE, price
 
 LURES = [
     "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利，本金随时可以提现",
@@ -94,7 +94,7 @@ def test_the_most_suspicious_window_decides_and_pays_for_the_others(handmade, mo
     assert end - start == (PIECE * PIECES if at < 992 else 1000 - 29 * PIECE)
     logit = 100 / np.sqrt(end - start + 10) - price(np.array([1000]))[0]
     assert handmade.logits([text])[0, 0] == pytest.approx(logit)
-    assert price(np.array([1000]))[0] == pytest.approx(np.log(-(1000 // -PIECE) - PIECES + 1))
+    assert price(np.array([1000]))[0] == pytest.approx(PRICE * np.log(-(1000 // -PIECE) - PIECES + 1))
 
 
 def test_the_whole_decides_where_no_window_says_more(handmade):
