@@ -4,8 +4,8 @@ For each kind of `perturb` (and for two of them at once) and for each half of it
 built for and those that nothing here knows, a table says what share of the lures is still found (a score of one
 half), what share of them still gets a right label, and how many honest messages are taken for fraud: on folds of the
 corpus that the model and the tables of ordinary neighbours were not built from, and, where they lie beside the
-checkout, on the evaluation sets ``script`` and ``fbs``. Models are kept in ``benchmarks/.cache``. ``robustness.json`` holds the same
-figures for the model card.
+checkout, on the evaluation sets ``script`` and ``fbs``. Models are kept in ``benchmarks/.cache``.
+``robustness.json`` holds the same figures for the model card.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import random
 import sys
 from pathlib import Path
@@ -158,10 +159,10 @@ def write(table: dict[str, dict[str, Figures]]) -> None:
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
     print("\n".join(lines))
     (ROOT / "benchmarks" / "robustness.md").write_text(HEAD + "\n".join(lines) + "\n", "utf-8")
-    card = [
-        {"messages": row, **{f"{name}: {what}": round(x, 1) for name in names for what, x in sets[name]._asdict().items()}}
-        for row, sets in table.items()
-    ]
+    card = []
+    for row, sets in table.items():
+        cells = {f"{name}: {what}": x for name in names for what, x in sets[name]._asdict().items()}
+        card.append({"messages": row, **{name: round(x, 1) for name, x in cells.items() if not math.isnan(x)}})
     (ROOT / "benchmarks" / "robustness.json").write_text(json.dumps({"card": card}, indent=1) + "\n", "utf-8")
 
 
