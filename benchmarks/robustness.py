@@ -5,6 +5,7 @@ built for and those that nothing here knows, a table says what share of the lure
 half), what share of them still gets a right label, and how many honest messages are taken for fraud: on folds of the
 corpus that the model and the tables of ordinary neighbours were not built from, and, where they lie beside the
 checkout, on the evaluation sets ``script`` and ``fbs``. Models are kept in ``benchmarks/.cache``.
+``robustness.json`` holds the same figures for the model card.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import random
 import sys
 from pathlib import Path
@@ -93,7 +95,7 @@ def measure(scanner: Scanner, messages: list[Message], change: Callable[[str], s
     return Figures(share(fraud, lure), share(np.array(right), lure), share(fraud, ~lure))
 
 
-def model_without(rows: list[Row], inside: list[int], disguises: int) -> tuple[Scanner, neighbours.Tables]:
+def model_without(rows: list[Row], inside: list[int], disguised: float) -> tuple[Scanner, neighbours.Tables]:
     """Return the model and the tables of the rows ``inside``; kept for the next time."""
     from build_disguise import tables
 
@@ -101,10 +103,10 @@ def model_without(rows: list[Row], inside: list[int], disguises: int) -> tuple[S
     arrays = tables([row.text for row in part])
     layout = neighbours.Tables(arrays)
     key = hashlib.sha256(b"".join([digest(part).encode(), *(a.tobytes() for a in arrays.values())])).hexdigest()[:16]
-    folder = CACHE / f"{key}-{disguises}"
+    folder = CACHE / f"{key}-{disguised:g}"
     with mock.patch.object(neighbours, "_load", return_value=layout):
         if not folder.is_dir():
-            train(part, options=TrainingOptions(disguises=disguises, folds=3)).save(folder)
+            train(part, options=TrainingOptions(disguised=disguised, folds=3)).save(folder)
         return load(folder), layout
 
 
@@ -133,13 +135,13 @@ def main() -> None:
     """Measure, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folds", type=int, default=1, help="how many of the five folds to measure (default: 1)")
-    parser.add_argument("--disguises", type=int, default=TrainingOptions.disguises, help="as in TrainingOptions")
+    parser.add_argument("--disguised", type=float, default=TrainingOptions.disguised, help="as in TrainingOptions")
     options = parser.parse_args()
     rows = read_corpus([ROOT / "corpus"])
     evaluation = {name: messages for name in ("script", "fbs") if (messages := from_evaluation(name))}
     tables = []
     for inside, outside in list(folds_of(rows, FOLDS))[: options.folds]:
-        scanner, layout = model_without(rows, inside.tolist(), options.disguises)
+        scanner, layout = model_without(rows, inside.tolist(), options.disguised)
         with mock.patch.object(neighbours, "_load", return_value=layout):
             tables.append(figures(scanner, {"corpus": from_corpus([rows[i] for i in outside]), **evaluation}))
     write(
@@ -157,6 +159,11 @@ def write(table: dict[str, dict[str, Figures]]) -> None:
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
     print("\n".join(lines))
     (ROOT / "benchmarks" / "robustness.md").write_text(HEAD + "\n".join(lines) + "\n", "utf-8")
+    card = []
+    for row, sets in table.items():
+        cells = {f"{name}: {what}": x for name in names for what, x in sets[name]._asdict().items()}
+        card.append({"messages": row, **{name: round(x, 1) for name, x in cells.items() if not math.isnan(x)}})
+    (ROOT / "benchmarks" / "robustness.json").write_text(json.dumps({"card": card}, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
