@@ -13,7 +13,7 @@ noisy channel (Shannon 1948), decoded greedily from the surest change on. What f
 >>> normalize("投·资·理·财，稳·赚·不·赔").text
 '投资理财,稳赚不赔'
 >>> [(repair.start, repair.text) for repair in normalize("您好，请加薇信").repairs]
-[(4, '薇信')]
+[(5, '薇信')]
 """
 
 from __future__ import annotations

@@ -144,9 +144,13 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         columns = [self.scanner_.names.index(name) for name in self._names]
         probabilities: npt.NDArray[np.float64] = self.scanner_.predict_proba(_texts(X))[:, columns].astype(np.float64)
-        if self._several:
-            return probabilities
-        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        taxonomy = self.scanner_.taxonomy
+        if taxonomy.task == "fraud" and taxonomy.honest:  # its labels overlap: they share what the honest one leaves
+            lures = np.array([name != taxonomy.honest.name for name in self._names])
+            share = (1 - probabilities[:, ~lures]) / probabilities[:, lures].sum(axis=1, keepdims=True).clip(1e-30)
+            probabilities[:, lures] *= share
+        elif not self._several:
+            probabilities /= probabilities.sum(axis=1, keepdims=True)
         return probabilities
 
     def decision_function(self, X: Iterable[str]) -> npt.NDArray[np.float64]:  # noqa: N803
@@ -170,7 +174,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def from_scanner(cls, scanner: Scanner) -> Self:
         """Return a fitted classifier that says what ``scanner`` does: its labels are the classes.
 
-        Probabilities of a model whose labels overlap, as those of the shipped one do, are divided by their sum.
+        Pretences of a model whose labels overlap, as those of the shipped one do, share the probability that the text
+        is not legitimate.
         """
         classifier = cls()
         classifier.scanner_ = scanner

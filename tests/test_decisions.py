@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fraudscan import TAXONOMY, Thresholds
 from fraudscan.decisions import Decider
+from fraudscan.notes import NOTES, notes_of
 from fraudscan.taxonomy import Taxonomy
 
 GRID = [0.0, 0.25, 0.4999, 0.5, 0.75, 1.0]  # few values, so that ties occur
@@ -55,10 +56,12 @@ def test_a_batch_is_decided_as_its_texts(taxonomy, data):
                 p[label.name] = max(p[scheme.name] for scheme in label.schemes)
         rows.append(p)
     probabilities = np.array([[p[name] for name in names] for p in rows], dtype=np.float32).reshape(-1, len(names))
-    found = Decider(taxonomy, names, thresholds)(probabilities)
+    doubts = np.array([data.draw(st.integers(0, (1 << len(NOTES)) - 1)) for _ in rows], dtype=np.int64)
+    found = Decider(taxonomy, names, thresholds)(probabilities, doubts)
     columns = (found.label, found.scheme, found.labels, found.score, found.verdict, found.targets)
     got = list(zip(*columns, strict=True))
     assert got == [defined(taxonomy, dict(zip(names, row.tolist(), strict=True)), thresholds) for row in probabilities]
+    assert found.notes == [notes_of(bits) for bits in doubts.tolist()]
     assert len(found.kinds) == len(set(found.kinds))
 
 

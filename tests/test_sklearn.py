@@ -159,6 +159,8 @@ def test_the_shipped_model_as_a_classifier(scanner):
     assert classifier.predict(texts).tolist() == ["investment", "legitimate"]
     probabilities = classifier.predict_proba(texts)
     assert probabilities.sum(axis=1) == pytest.approx(1)
+    honest = classifier.classes_.tolist().index("legitimate")
+    assert (1 - probabilities[:, honest]).tolist() == scanner.decide(texts).score
     assert classifier.classes_[classifier.decision_function(texts).argmax(axis=1)].tolist() == [
         "investment",
         "legitimate",

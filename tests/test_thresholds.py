@@ -166,6 +166,7 @@ def test_rethreshold_keeps_verdicts_of_lists_and_all_other_bytes(tmp_path):
         ("a,b\n1,2\n", "no columns 'fraud_score' and 'fraud_verdict'"),
         ("fraud_score,fraud_verdict\n0.5,flag\nx,flag\n", "scored:3: 'fraud_score' is 'x'"),
         ("fraud_score,fraud_verdict\n0.5\n", "scored:2: 1 fields where the header has 2"),
+        ("PAR1", "scored is Parquet: rethreshold takes JSON lines and CSV"),
     ],
 )
 def test_what_is_not_scored_is_refused_and_nothing_written(tmp_path, content, fault, capsys):
@@ -173,6 +174,25 @@ def test_what_is_not_scored_is_refused_and_nothing_written(tmp_path, content, fa
     assert main(["rethreshold", str(tmp_path / "scored"), "-o", str(tmp_path / "out"), "--flag", "0.9"]) == 2
     assert re.search(fault, capsys.readouterr().err)
     assert [path.name for path in tmp_path.iterdir()] == ["scored"]
+
+
+def test_rethreshold_writes_over_nothing_unasked(tmp_path, capsys):
+    source, out = tmp_path / "scored.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"fraud_score": 0.9, "fraud_verdict": "clear"}\n', "utf-8")
+    command = ["rethreshold", str(source), "-o", str(out), "--flag", "0.8"]
+    assert main([*command[:3], str(source), "--force"]) == 2
+    assert "is also the input" in capsys.readouterr().err
+    for there in (out, tmp_path / "out.jsonl.part"):  # the second is the work of a job that is not done
+        there.write_text("mine", "utf-8")
+        assert main(command) == 2
+        assert f"{there} exists: name another output, or replace it with --force" in capsys.readouterr().err
+        assert there.read_text("utf-8") == "mine"
+        there.unlink()
+    assert main(command) == 0
+    assert main(["rethreshold", str(tmp_path / "none"), "-o", str(out), "--force"]) == 2
+    assert "cannot be read: No such file" in capsys.readouterr().err
+    assert main(["rethreshold", str(source), "-o", str(tmp_path / "none" / "out")]) == 2
+    assert "cannot be written: No such file" in capsys.readouterr().err
 
 
 def test_bad_thresholds_on_the_command_line(capsys):

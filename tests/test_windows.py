@@ -50,18 +50,29 @@ def chat(corpus, scanner):
     return [next(calm) for _ in range(60)]
 
 
-@pytest.mark.parametrize("lure", LURES)
+@pytest.fixture(scope="module")
+def lures(corpus, scanner):
+    """A lure of each label that fits into a window and leaves the model no doubt."""
+    short = [row for row in corpus if row.labels and 40 < len(row.text) <= 2 * PIECE]
+    scored = sorted(scanner.classify_many([row.text for row in short]), key=lambda result: -result.score)
+    best = {result.label: result.text for result in reversed(scored) if result.verdict == "flag"}
+    return list(best.values())
+
+
 @pytest.mark.parametrize("place", [0, 7, 30, 60])
-def test_a_lure_in_a_long_honest_chat_is_seen_and_pointed_at(scanner, chat, lure, place):
-    honest = "\n".join(chat)
-    text = "\n".join([*chat[:place], lure, *chat[place:]])
-    result = scanner.classify(text)
-    assert result.score > scanner.classify(honest).score
-    start, end = result.window
-    middle = text.index(lure) + len(lure) // 2
-    assert start <= middle < end
-    assert end - start < 3 * PIECE * PIECES
-    assert all(start <= span.start and span.end <= end for span in result.explain())
+def test_a_lure_in_a_long_honest_chat_is_seen_and_pointed_at(scanner, chat, lures, place):
+    honest = scanner.classify("\n".join(chat))
+    assert honest.verdict != "flag"
+    assert len(lures) > 5
+    for lure in lures:
+        text = "\n".join([*chat[:place], lure, *chat[place:]])
+        result = scanner.classify(text)
+        assert result.score > honest.score
+        start, end = result.window
+        at = text.index(lure)
+        assert min(end, at + len(lure)) - max(start, at) > len(lure) / 2
+        assert end - start < 3 * PIECE * PIECES
+        assert all(start <= span.start and span.end <= end for span in result.explain())
 
 
 def test_short_texts_have_no_window(scanner):
