@@ -13,6 +13,15 @@ from fraudscan.train import train
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
+COLUMN = [
+    "跟着老师操作稳赚不赔，加微信进内部群",
+    None,
+    "到楼下了，下来拿快递",
+    "",
+    "爷爷奶奶免费领鸡蛋，养老项目年化百分之二十",
+]
+"""A column of texts as tables have it."""
+
 
 def pytest_configure():
     from hypothesis import HealthCheck, settings

@@ -10,7 +10,21 @@ from xml.sax.saxutils import quoteattr
 
 from conftest import ROOT
 
+from fraudscan.cli import main
+
+LURE = "跟着老师操作稳赚不赔，加微信进内部群"
+PLAIN = "到楼下了，下来拿快递"
 TEXTS = [json.loads(line)["text"] for line in (ROOT / "examples" / "messages.jsonl").read_text("utf-8").splitlines()]
+
+
+def score(*arguments):
+    """Run ``fraudscan score``; return its exit status."""
+    return main(["score", *map(str, arguments)])
+
+
+def rows_of(path):
+    """Return the rows of JSON lines."""
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def rows(rng, count):

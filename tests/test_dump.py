@@ -7,24 +7,13 @@ import subprocess
 import sys
 
 import pytest
+from dumps import LURE, PLAIN, rows_of, score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fraudscan.cli import main
 from fraudscan.columns import COLUMNS
 from fraudscan.dump import readers
 from fraudscan.dump.writers import REST
-
-LURE = "跟着老师操作稳赚不赔，加微信进内部群"
-PLAIN = "到楼下了，下来拿快递"
-
-
-def score(*arguments):
-    return main(["score", *map(str, arguments)])
-
-
-def rows_of(path):
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def test_json_lines_keep_every_field_as_it_was(tmp_path):

@@ -11,6 +11,7 @@ import shutil
 import dumps
 import pytest
 from conftest import ROOT
+from dumps import LURE, PLAIN, rows_of, score
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,16 +24,6 @@ from fraudscan.dump.writers import REST
 
 EXPORTS = ROOT / "examples" / "exports"
 README = (ROOT / "README.md").read_text("utf-8")
-LURE = "跟着老师操作稳赚不赔，加微信进内部群"
-PLAIN = "到楼下了，下来拿快递"
-
-
-def score(*arguments):
-    return main(["score", *map(str, arguments)])
-
-
-def rows_of(path):
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 @pytest.mark.parametrize("name", dumps.MAKERS)

@@ -13,25 +13,14 @@ import dumps
 import fuzz
 import kill
 import pytest
+from dumps import LURE, PLAIN, rows_of, score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fraudscan.cli import main
 from fraudscan.dump import DumpError, Options, job, readers, score_dump, scoring
 from fraudscan.dump.conversations import WINDOW, Conversation
 from fraudscan.dump.rows import Block, Place
 from fraudscan.dump.scoring import Message
-
-LURE = "跟着老师操作稳赚不赔，加微信进内部群"
-PLAIN = "到楼下了，下来拿快递"
-
-
-def score(*arguments):
-    return main(["score", *map(str, arguments)])
-
-
-def rows_of(path):
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 @pytest.mark.parametrize("name", dumps.MAKERS)

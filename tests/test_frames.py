@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from conftest import COLUMN as TEXTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,13 +13,6 @@ from fraudscan import frames
 from fraudscan.columns import COLUMNS, ColumnError, names_of
 from fraudscan.lists import Entry, Lists
 
-TEXTS = [
-    "跟着老师操作稳赚不赔，加微信进内部群",
-    None,
-    "到楼下了，下来拿快递",
-    "",
-    "爷爷奶奶免费领鸡蛋，养老项目年化百分之二十",
-]
 KINDS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
 
 

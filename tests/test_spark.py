@@ -8,6 +8,7 @@ import signal
 import sys
 
 import pytest
+from conftest import COLUMN as TEXTS
 from conftest import ROOT
 
 import fraudscan
@@ -15,14 +16,6 @@ from fraudscan.columns import ColumnError, names_of
 from fraudscan.spark import annotate
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
-
-TEXTS = [
-    "跟着老师操作稳赚不赔，加微信进内部群",
-    None,
-    "到楼下了，下来拿快递",
-    "",
-    "爷爷奶奶免费领鸡蛋，养老项目年化百分之二十",
-]
 
 
 @pytest.fixture(scope="module", params=["local[2]", "local-cluster[2,1,1024]"])
