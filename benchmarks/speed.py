@@ -180,7 +180,8 @@ def speed(texts: Sequence[str], rounds: int) -> dict[str, Any]:
     labels = [row.labels[0] if row.labels else "legitimate" for row in rows]
     usual = Usual(train, gold)
     arrays = (scanner.weights, scanner.scales, scanner.biases)
-    other = SciPyScanner(scanner.taxonomy, scanner.vocabulary, *arrays, thresholds=scanner.thresholds)
+    rest = {"thresholds": scanner.thresholds, "aspects": scanner.aspects, "layer": scanner.layer}
+    other = SciPyScanner(scanner.taxonomy, scanner.vocabulary, *arrays, **rest)
     hashing = Hashing(len(scanner.heads))
     raw, split = (FastText(train, labels, split=split) for split in (False, True))
 
@@ -307,7 +308,7 @@ def quality() -> dict[str, float]:
     for inside, outside in folds_of(rows, TrainingOptions().folds):
         model = Usual(list(texts[inside]), gold[inside].astype(int)).model
         held_out[outside] = model.predict_proba(list(texts[outside]))
-    usual = label_figures(taxonomy, gold, held_out, (0.5, 0.5))["macro_f1"]
+    usual = label_figures(rows, taxonomy, gold, held_out, (0.5, 0.5), share)["macro_f1"]
     return {"ours": ours, "(a)": usual}
 
 

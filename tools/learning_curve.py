@@ -15,6 +15,7 @@ from pathlib import Path
 
 from check_corpus import CORPUS, DATASHEET
 
+from fraudscan import load
 from fraudscan.corpus import read_corpus
 from fraudscan.train import groups, train
 
@@ -36,7 +37,7 @@ def main() -> None:
     ]
     for share in SHARES:
         part = [row for row, number in zip(rows, numbers, strict=True) if rank[number] < share]
-        scanner = train(part)
+        scanner = train(part) if share < 1 else load()  # a test holds the shipped model to the corpus
         with tempfile.TemporaryDirectory() as folder:
             scanner.save(Path(folder) / "model")
             command = f"{sys.executable} -m fraudscan score {{input}} -o {{output}} -m {folder}/model"
