@@ -72,7 +72,7 @@ def _classify(arguments: argparse.Namespace) -> None:
 
 
 def _as_dict(result: Result) -> dict[str, Any]:
-    names = ("text", "label", "scheme", "labels", "score", "verdict", "targets", "notes", "rule", "scores")
+    names = ("text", "label", "scheme", "labels", "score", "verdict", "targets", "notes", "rule", "window", "scores")
     found = result.explain()
     return {
         **{name: getattr(result, name) for name in names},

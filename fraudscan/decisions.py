@@ -161,9 +161,7 @@ class Decider:
         """Decide on texts; ``probabilities`` has shape (texts, names), ``doubts`` (texts,): none where not given."""
         scores = self._scores(probabilities)
         schemes = probabilities.take(self._schemes, axis=1)
-        best = schemes.argmax(
-            axis=1
-        )  # a label is as probable as its likeliest scheme: that of the likeliest has it too
+        best = schemes.argmax(axis=1)  # a label is as probable as its likeliest scheme
         if self._honest is not None and self._taxonomy.task == "multiclass":
             best[schemes.max(axis=1) <= probabilities[:, self._honest]] = -1
         else:

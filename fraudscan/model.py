@@ -20,11 +20,7 @@ each 64-bit integer, which makes NumPy alone nearly as fast as a sparse product 
 from __future__ import annotations
 
 import hashlib
-import io
 import itertools
-import json
-import shutil
-import tempfile
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,8 +31,8 @@ from fraudscan.curve import Curve, CurveError
 from fraudscan.decisions import Decider, Decisions, Thresholds
 from fraudscan.disguise import LONGEST, normalize, repaired
 from fraudscan.features import Vocabulary, text_sizes
+from fraudscan.folder import FORMAT_VERSION, ModelError, read_folder, write_folder
 from fraudscan.layer import Layer
-from fraudscan.normalize import NORMALIZATION_VERSION
 from fraudscan.notes import Noter
 from fraudscan.taxonomy import Taxonomy
 from fraudscan.windows import LONG, PIECE, PIECES, Windows, join, most_suspicious, pieces_of, price
@@ -55,9 +51,6 @@ if TYPE_CHECKING:
     Single = npt.NDArray[np.float32]
 
 __all__ = ["FORMAT_VERSION", "Decisions", "ModelError", "Result", "Scanner", "Thresholds", "load"]
-
-FORMAT_VERSION = 1
-"""The version of the model folder. A reader takes its own version and all older ones."""
 
 SHORT = 10
 """Added to the length under the root: the few matches of a short text count for less than the bias, so that a text of
@@ -88,10 +81,6 @@ GROUP = 1 << 12
 """Texts taken from an iterable at a time."""
 
 ARRAYS = ("alphabet", "steps", "seeds", "weights", "scales", "biases", "hidden", "output")
-
-
-class ModelError(Exception):
-    """A model folder is missing, damaged, or of a version that this package does not read."""
 
 
 class Result:
@@ -675,37 +664,13 @@ class Scanner:
             ModelError: if ``folder`` exists and is not a model.
 
         """
-        folder = Path(folder)
-        if folder.exists() and not (folder / "manifest.json").is_file() and any(folder.iterdir()):
-            raise ModelError(f"{folder} exists and is not a model: name a new or an empty folder")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
-            digests = {}
-            for name, array in zip(ARRAYS, self._arrays(), strict=True):
-                np.save(new / f"{name}.npy", array, allow_pickle=False)
-                digests[name] = _digest(new / f"{name}.npy")
-            manifest = {
-                **self.manifest,
-                "format_version": FORMAT_VERSION,
-                "normalization_version": NORMALIZATION_VERSION,
-                "thresholds": {"flag": self.thresholds.flag, "review": self.thresholds.review},
-                "aspects": self.aspects,
-                "arrays": digests,
-                "taxonomy": self.taxonomy.to_dict(),
-            }
-            text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
-            (new / "manifest.json").write_text(text, "utf-8", newline="\n")
-            new.chmod(0o755)
-            if folder.exists():
-                old = new.with_name(new.name + "-old")
-                folder.rename(old)
-                new.rename(folder)
-                shutil.rmtree(old)
-            else:
-                new.rename(folder)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
+        manifest = {
+            **self.manifest,
+            "thresholds": {"flag": self.thresholds.flag, "review": self.thresholds.review},
+            "aspects": self.aspects,
+            "taxonomy": self.taxonomy.to_dict(),
+        }
+        write_folder(Path(folder), dict(zip(ARRAYS, self._arrays(), strict=True)), manifest)
 
     def _arrays(self) -> tuple[npt.NDArray[Any], ...]:
         vocabulary = self.vocabulary
@@ -804,10 +769,6 @@ def _cuts(sizes: Ints) -> Iterator[int]:
         yield begin
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def default_folder() -> Path:
     """Return the folder of the shipped model: inside the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parent
@@ -837,31 +798,10 @@ def _load_default() -> Scanner:
 
 
 def _read(folder: Path) -> Scanner:
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-        version = manifest["format_version"]
-        if version > FORMAT_VERSION:
-            raise ModelError(f"{folder} has format version {version}; this fraudscan reads up to {FORMAT_VERSION}")
-        if manifest["normalization_version"] != NORMALIZATION_VERSION:
-            raise ModelError(
-                f"{folder} was trained with normalization version {manifest['normalization_version']}, this fraudscan "
-                f"has {NORMALIZATION_VERSION}: train it anew, or install the fraudscan that wrote it"
-            )
-        arrays = [_read_array(folder / f"{name}.npy", manifest["arrays"][name]) for name in ARRAYS]
-        taxonomy = Taxonomy.from_dict(manifest["taxonomy"])
-        aspects = [str(name) for name in manifest["aspects"]]
-        return _restore(taxonomy, tuple(arrays), Thresholds(**manifest["thresholds"]), aspects, manifest)
-    except FileNotFoundError as error:
-        raise ModelError(f"{folder} is no model: {Path(error.filename).name} is missing") from None
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:  # what a damaged manifest gives
-        raise ModelError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
-    except OSError as error:
-        raise ModelError(f"{folder} cannot be read: {error}") from error
+    return read_folder(folder, ARRAYS, _from_manifest)
 
 
-def _read_array(path: Path, digest: str) -> npt.NDArray[Any]:
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise ModelError(f"{path} is damaged: its SHA-256 is not the one that the manifest names")
-    array: npt.NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
-    return array
+def _from_manifest(arrays: Sequence[npt.NDArray[Any]], manifest: dict[str, Any]) -> Scanner:
+    taxonomy = Taxonomy.from_dict(manifest["taxonomy"])
+    aspects = [str(name) for name in manifest["aspects"]]
+    return _restore(taxonomy, tuple(arrays), Thresholds(**manifest["thresholds"]), aspects, manifest)

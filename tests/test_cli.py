@@ -38,6 +38,7 @@ def test_classify_prints_label_and_evidence(capsys):
     row = json.loads(capsys.readouterr().out)
     assert row["label"] == "investment"
     assert row["evidence"][0]["text"] in LURE
+    assert row["window"] is None
 
 
 def test_version(capsys):

@@ -7,15 +7,13 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from dumps import LURE, PLAIN, score
 
 from fraudscan import model
-from fraudscan.cli import main
 from fraudscan.columns import COLUMNS, LISTS
 from fraudscan.explain import evidence
 from fraudscan.lists import read_lists
 
-LURE = "跟着老师操作稳赚不赔，加微信进内部群"
-PLAIN = "到楼下了，下来拿快递"
 ROWS = [
     {"sender": "10690", "text": LURE},
     {"sender": "10690", "text": "Your parcel is held"},
@@ -49,10 +47,6 @@ def files(tmp_path):
     return ["--allow", str(allow), "--deny", str(deny)]
 
 
-def score(source, target, *options):
-    return main(["score", str(source), "-o", str(target), *map(str, options)])
-
-
 def rows_of(path):
     """Return the rows of an output of any format, those of CSV with lists and empty values as the others have them."""
     if path.suffix == ".parquet":
@@ -73,7 +67,7 @@ def summary_of(path):
 
 def test_notes_are_a_column_and_are_counted(dump, scanner):
     source, out = dump
-    assert score(source, out) == 0
+    assert score(source, "-o", out) == 0
     rows = rows_of(out)
     assert list(rows[0]) == ["sender", "text", *COLUMNS]
     assert [row["fraud_notes"] for row in rows] == [[], ["no Chinese"], ["too short to judge"], [], []]
@@ -84,7 +78,7 @@ def test_notes_are_a_column_and_are_counted(dump, scanner):
 
 def test_lists_make_verdicts_are_named_and_counted(dump, files, scanner, capsys):
     source, out = dump
-    assert score(source, out, *files, "--sender", "sender") == 0
+    assert score(source, "-o", out, *files, "--sender", "sender") == 0
     rows = rows_of(out)
     assert list(rows[0]) == ["sender", "text", *COLUMNS, "fraud_rule"]
     rules = [None, "deny sender=106*: parcel (deny.txt:3)", None, "allow sender=95588: (allow.txt:1)"]
@@ -104,21 +98,21 @@ def test_lists_make_verdicts_are_named_and_counted(dump, files, scanner, capsys)
 def test_workers_have_the_lists_too(dump, files):
     source, out = dump
     other = out.with_name(f"other{out.suffix}")
-    assert score(source, out, *files, "--sender", "sender", "--explain") == 0
-    assert score(source, other, *files, "--sender", "sender", "--explain", "--workers", 2) == 0
+    assert score(source, "-o", out, *files, "--sender", "sender", "--explain") == 0
+    assert score(source, "-o", other, *files, "--sender", "sender", "--explain", "--workers", 2) == 0
     assert rows_of(other) == rows_of(out)
 
 
 def test_entries_for_senders_need_the_column(dump, files, capsys):
     source, out = dump
-    assert score(source, out, *files) == 2
+    assert score(source, "-o", out, *files) == 2
     assert "name the column of these, --sender COLUMN" in capsys.readouterr().err
     assert not out.exists()
 
 
 def test_evidence_is_a_column_behind_all_others_but_probabilities(dump, scanner):
     source, out = dump
-    assert score(source, out, "--explain", "--proba") == 0
+    assert score(source, "-o", out, "--explain", "--proba") == 0
     rows = rows_of(out)
     names = [*COLUMNS, "fraud_evidence", *(f"fraud_p_{name}" for name in scanner.names)]
     assert list(rows[0]) == ["sender", "text", *names]
@@ -130,13 +124,13 @@ def test_evidence_is_a_column_behind_all_others_but_probabilities(dump, scanner)
 
 def test_thresholds_by_false_alarms(dump, scanner, capsys):
     source, out = dump
-    assert score(source, out, "--max-false-alarms", "0.2") == 0
+    assert score(source, "-o", out, "--max-false-alarms", "0.2") == 0
     own = scanner.with_false_alarms(0.2)
     assert [row["fraud_verdict"] for row in rows_of(out)] == [own.classify(row["text"]).verdict for row in ROWS]
-    assert score(source, out, "--force", "--max-false-alarms", "1e-9") == 2
+    assert score(source, "-o", out, "--force", "--max-false-alarms", "1e-9") == 2
     assert "cannot tell a share of 1e-09" in capsys.readouterr().err
     flag = scanner.classify(LURE).score
-    assert score(source, out, "--force", "--flag", flag, "--review", 0) == 0
+    assert score(source, "-o", out, "--force", "--flag", flag, "--review", 0) == 0
     assert rows_of(out)[0]["fraud_verdict"] == "flag"
     assert summary_of(out)["verdicts"].get("clear", 0) == 0
 
@@ -146,7 +140,7 @@ def test_a_job_with_other_lists_or_thresholds_is_not_gone_on_with(dump, files, m
     options = [*files, "--sender", "sender"]
     with monkeypatch.context() as patch:
         patch.setattr(model.Scanner, "decide", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        assert score(source, out, *options) == 130
+        assert score(source, "-o", out, *options) == 130
     assert "--resume" in capsys.readouterr().err
     deny = source.with_name("deny.txt")
     before = deny.read_text("utf-8")
@@ -156,11 +150,11 @@ def test_a_job_with_other_lists_or_thresholds_is_not_gone_on_with(dump, files, m
         (before, ["--flag", "0.99"]),
     ):
         deny.write_text(changed, "utf-8")
-        assert score(source, out, *options, *more, "--resume") == 2
+        assert score(source, "-o", out, *options, *more, "--resume") == 2
         assert "the model, its thresholds or its lists are others" in capsys.readouterr().err
-    assert score(source, out, "--sender", "sender", "--resume") == 2
+    assert score(source, "-o", out, "--sender", "sender", "--resume") == 2
     deny.write_text(before, "utf-8")
-    assert score(source, out, *options, "--resume") == 0
+    assert score(source, "-o", out, *options, "--resume") == 0
     assert [row["text"] for row in rows_of(out)] == [row["text"] for row in ROWS]
 
 

@@ -1,13 +1,12 @@
 """Windows: a lure in a long honest text is seen and pointed at, and no batch or chunk changes a score."""
 
-import pickle
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import Reference
 from test_disguise import ORDINARY
+from test_scoring import fresh
 
 from fraudscan import TAXONOMY, Scanner, Thresholds, model
 from fraudscan.disguise import normalize
@@ -36,10 +35,6 @@ def long_texts(shortest, longest):
     """Texts of that many characters, some with lures, disguises and what is no language."""
     several = st.lists(sentences, min_size=shortest // 20, max_size=longest // 10).map("".join)
     return several.map(lambda text: (text * (shortest // max(len(text), 1) + 1))[:longest])
-
-
-def fresh(scanner):
-    return pickle.loads(pickle.dumps(scanner))  # noqa: S301 - our own
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +163,6 @@ def test_windows_lie_in_the_text_and_evidence_in_them(scanner, text):
         start, end = result.window
         assert 0 <= start < end <= len(text)
         kept = normalize(text).starts
-        assert (
-            np.count_nonzero((kept >= start) & (kept < end)) <= PIECE * PIECES + 4
-        )  # of what one character stands for
+        inside = np.count_nonzero((kept >= start) & (kept < end))
+        assert inside <= PIECE * PIECES + 4  # so many that the last character may stand for
         assert all(start <= span.start and span.end <= end for span in result.explain())

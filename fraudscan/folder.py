@@ -1,0 +1,114 @@
+"""The model folder: arrays that cannot run code, and ``manifest.json``, which says what they are.
+
+The manifest names the SHA-256 of each array. A folder is written whole or not at all; one
+that is damaged or foreign is refused with one exception, whatever is wrong with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from fraudscan.normalize import NORMALIZATION_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy.typing as npt
+
+__all__ = ["FORMAT_VERSION", "ModelError", "read_folder", "write_folder"]
+
+FORMAT_VERSION = 1
+"""The version of the model folder. A reader takes its own version and all older ones."""
+
+MANIFEST = "manifest.json"
+
+Made = TypeVar("Made")
+
+
+class ModelError(Exception):
+    """A model folder is missing, damaged, or of a version that this package does not read."""
+
+
+def write_folder(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Mapping[str, Any]) -> None:
+    """Write a model: all of it or nothing; one that stands there is replaced.
+
+    Args:
+        folder: its name.
+        arrays: each becomes a file of its name.
+        manifest: what the model says of itself; versions and digests are added.
+
+    Raises:
+        ModelError: if ``folder`` exists and is not a model.
+
+    """
+    if folder.exists() and not (folder / MANIFEST).is_file() and any(folder.iterdir()):
+        raise ModelError(f"{folder} exists and is not a model: name a new or an empty folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        digests = {}
+        for name, array in arrays.items():
+            np.save(new / f"{name}.npy", array, allow_pickle=False)
+            digests[name] = hashlib.sha256((new / f"{name}.npy").read_bytes()).hexdigest()
+        versions = {"format_version": FORMAT_VERSION, "normalization_version": NORMALIZATION_VERSION}
+        text = json.dumps({**manifest, **versions, "arrays": digests}, ensure_ascii=False, indent=1) + "\n"
+        (new / MANIFEST).write_text(text, "utf-8", newline="\n")
+        new.chmod(0o755)
+        if folder.exists():
+            old = new.with_name(new.name + "-old")
+            folder.rename(old)
+            new.rename(folder)
+            shutil.rmtree(old)
+        else:
+            new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def read_folder(
+    folder: Path, names: Sequence[str], make: Callable[[list[npt.NDArray[Any]], dict[str, Any]], Made]
+) -> Made:
+    """Read a model and return what ``make`` makes of it.
+
+    Args:
+        folder: its name.
+        names: those of the arrays that it must have.
+        make: takes the arrays, in the order of ``names``, and the manifest.
+
+    Raises:
+        ModelError: if the folder is missing, damaged, or of a newer version, or if ``make`` stumbles over it.
+
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        version = manifest["format_version"]
+        if version > FORMAT_VERSION:
+            raise ModelError(f"{folder} has format version {version}; this fraudscan reads up to {FORMAT_VERSION}")
+        if manifest["normalization_version"] != NORMALIZATION_VERSION:
+            raise ModelError(
+                f"{folder} was trained with normalization version {manifest['normalization_version']}, this fraudscan "
+                f"has {NORMALIZATION_VERSION}: train it anew, or install the fraudscan that wrote it"
+            )
+        return make([_read_array(folder / f"{name}.npy", manifest["arrays"][name]) for name in names], manifest)
+    except FileNotFoundError as error:
+        raise ModelError(f"{folder} is no model: {Path(error.filename).name} is missing") from None
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:  # what a damaged manifest gives
+        raise ModelError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
+    except OSError as error:
+        raise ModelError(f"{folder} cannot be read: {error}") from error
+
+
+def _read_array(path: Path, digest: str) -> npt.NDArray[Any]:
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise ModelError(f"{path} is damaged: its SHA-256 is not the one that the manifest names")
+    array: npt.NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    return array
