@@ -8,7 +8,7 @@ import numpy as np
 
 import fraudscan
 
-LONG, PIECE, PRICE = 192, 32, 1.1
+LONG, PIECE, PIECES, PRICE = 512, 64, 2, 1.1
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data"
 
@@ -69,8 +69,8 @@ class Reference:
             return [-20.0] * len(self.scales)
         best = self.layer(self.linear(text, 0, len(text)))
         if len(text) > LONG:
-            starts = range(0, len(text) - 2 * PIECE, PIECE)
-            windows = [self.layer(self.linear(text, start, min(len(text), start + 3 * PIECE))) for start in starts]
+            starts = range(0, len(text) - (PIECES - 1) * PIECE, PIECE)
+            windows = [self.layer(self.linear(text, start, min(len(text), start + PIECES * PIECE))) for start in starts]
             window = max(windows, key=lambda logits: logits[0])
             window[0] -= PRICE * math.log(len(windows))
             best = max(best, window, key=lambda logits: logits[0])
