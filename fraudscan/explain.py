@@ -104,9 +104,8 @@ def explain(scanner: Scanner, text: str, label: str) -> Explanation:
         KeyError: if there is no such label.
 
     """
-    window = slice(*(scanner.window(text) or (0, None)))
+    logits, window = scanner.judged(text)
     nodes, starts, ends = (part[window] for part in scanner.read(text))
-    logits = scanner.logits([text])[0]
     shares = _shares(scanner, nodes, label)
     schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
     if scanner.taxonomy.task != "fraud":

@@ -4,13 +4,18 @@ The first head answers "is this not legitimate?"; one for each scheme and each t
 group answers "if so, is it this one?". A scheme's probability is the product of both, so
 none is more probable than fraud itself. A model of a user's own labels has a head for each
 label instead: they share one probability where a message has exactly one label, and are
-independent where it may have several (`Taxonomy.task`). The logit of a head on a text with L kept
-characters is
+independent where it may have several (`Taxonomy.task`).
+
+A text that carries marks of disguise is repaired first (`fraudscan.disguise`). The logit of a head
+on a text with L kept characters is
 
     bias + scale * (sum of the weights of its matches) / sqrt(L + 10)
 
-and for a user's own labels, whose texts nobody knows beforehand, the root is that of the sum of the
-squared rarities of the matches, the last column of the weights: the length of the text's vector.
+The shipped model's first head takes it for one input among many: its logit is what a small layer
+makes of all heads, and of some more that only the layer reads (`fraudscan.layer`). A long text speaks
+through its most suspicious window where that says more (`fraudscan.windows`). For a user's own labels,
+whose texts nobody knows beforehand, the root is that of the sum of the squared rarities of the matches,
+the last column of the weights: the length of the text's vector.
 
 Weights are integers and so are their sums: nothing is rounded before the scale, and a
 text has the same score alone, in any batch and in any chunk. Three heads are packed into
@@ -134,11 +139,11 @@ class Result:
     @property
     def window(self) -> tuple[int, int] | None:
         """Where the stretch of a long text begins and ends that decided, if it was more suspicious than the whole."""
-        window = self._scanner.window(self.text)
-        if window is None:
+        _, window = self._scanner.judged(self.text)
+        if window.stop is None:
             return None
         _, starts, ends = self._scanner.read(self.text)
-        return int(starts[window[0]]), int(ends[window[1] - 1])
+        return int(starts[window][0]), int(ends[window][-1])
 
     def explain(self) -> Explanation:
         """Return the spans of the text that carried the decision, the strongest first (see `fraudscan.explain`)."""
@@ -472,12 +477,12 @@ class Scanner:
             logits[:, lengths == 0] = self._nothing
         return logits
 
-    def window(self, text: str) -> tuple[int, int] | None:
-        """Return where the window that decided on a long text begins and ends, in kept characters; else ``None``."""
+    def judged(self, text: str) -> tuple[Floats, slice]:
+        """Return a text's logits, shape (heads,), and the kept characters that they are about: all, or a window's."""
         places = np.zeros((1, 2), dtype=np.int64)
-        self._logits([text], places=places)
+        logits = self._logits([text], places=places)[:, 0]
         begin, end = places[0].tolist()
-        return (begin, end) if end else None
+        return logits, slice(begin, end or None)
 
     def read(self, text: str) -> tuple[Ints, Ints, Ints]:
         """Return the nodes of a text's kept characters, and where what each stands for begins and ends in the text."""
@@ -571,6 +576,7 @@ class Scanner:
 
         Pieces and windows are those that a short text would have, wherever its blocks end.
         """
+        look = windows is not None and self.taxonomy.task == "fraud"
         total, length = np.zeros(self._width, dtype=np.int64), 0
         rest = np.zeros(0, dtype=np.uint32)  # nodes that fill no piece yet
         kept, best = np.zeros((self._width + 1, 0), dtype=np.int64), None  # the pieces that the next windows begin with
@@ -582,8 +588,8 @@ class Scanner:
             starts, _ = pieces_of(np.array([size]))
             sums = np.vstack([self._unpacked(rest[:size], starts), np.diff(starts, append=size)])
             total += sums[:-1].sum(axis=1)
-            kept = np.hstack([kept, sums])
-            if windows is not None and self.taxonomy.task == "fraud" and kept.shape[1] >= PIECES:
+            kept = np.hstack([kept, sums]) if look else kept
+            if kept.shape[1] >= PIECES:
                 found = self._best(kept, np.full(kept.shape[1], place))
                 shift = length + size - int(kept[-1].sum())
                 found = found._replace(starts=found.starts + shift, ends=found.ends + shift)
