@@ -47,14 +47,7 @@ from fraudscan.normalize import DROPPED, code_points, normalization_table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy.typing as npt
-
-    Codes = npt.NDArray[np.int32]
-    Ints = npt.NDArray[np.int64]
-    Bools = npt.NDArray[np.bool_]
-    Numbers = npt.NDArray[np.uint16]
-    Rows = npt.NDArray[np.int16]
-    Floats = npt.NDArray[np.float32]
+    from fraudscan.neighbours import Bools, Codes, Floats, Ints, Numbers, Rows
 
 __all__ = ["LONGEST", "Normalized", "Repair", "normalize", "repaired", "undisguise"]
 
