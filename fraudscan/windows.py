@@ -34,8 +34,9 @@ whole."""
 
 PRICE = 1.1
 """How much of the logarithm of the number of windows is taken off a window's logit. One is what the odds come to if a
-long text is no more often fraud than a short one and its windows are independent; at 1.07 one in a hundred chats of
-2,000 characters, put together of honest messages that no model had seen, was taken for fraud."""
+long text is no more often fraud than a short one and its windows are independent; with windows
+of 96 characters and 1.07 one in a hundred chats of 2,000 characters, put together of honest messages that no model
+had seen, was taken for fraud."""
 
 
 class Windows(NamedTuple):

@@ -1,7 +1,7 @@
-"""Train on a quarter, a half and all of the corpus, measure each, and write the table in ``corpus/README.md``.
+"""Train on a quarter and a half of the corpus, measure both and the shipped model, which is trained on all of it.
 
-``make learning-curve`` runs it. It tells whether more of the same would help. The
-evaluation sets lie beside a developer's checkout (``../shared/eval``); users have none.
+The table goes into ``corpus/README.md``; it tells whether more of the same would help. ``make learning-curve``
+runs this. The evaluation sets lie beside a developer's checkout (``../shared/eval``); users have none.
 """
 
 from __future__ import annotations
