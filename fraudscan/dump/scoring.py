@@ -14,6 +14,7 @@ import pickle
 import queue
 import subprocess
 import sys
+import threading
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -152,6 +153,7 @@ class _Worker:
     def __init__(self, setup: bytes) -> None:
         self._setup = setup
         self._closed = False
+        self._turn = threading.Lock()  # the job may end the worker while a thread starts it anew
         self._start()
 
     def _start(self) -> None:
@@ -184,17 +186,19 @@ class _Worker:
 
     def restart(self) -> int:
         """Start a process in the dead one's place; return how that ended."""
-        if self._closed:
-            raise DumpError("the job was stopped")
-        self._end()
-        status = self._process.returncode
-        self._start()
-        return status
+        with self._turn:
+            if self._closed:
+                raise DumpError("the job was stopped")
+            self._end()
+            status = self._process.returncode
+            self._start()
+            return status
 
     def close(self) -> None:
         """End the process; at this point it has nothing that anybody waits for."""
-        self._closed = True
-        self._end()
+        with self._turn:
+            self._closed = True
+            self._end()
 
     def _end(self) -> None:
         self._process.kill()
