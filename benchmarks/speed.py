@@ -180,7 +180,7 @@ def speed(texts: Sequence[str], rounds: int) -> dict[str, Any]:
     labels = [row.labels[0] if row.labels else "legitimate" for row in rows]
     usual = Usual(train, gold)
     arrays = (scanner.weights, scanner.scales, scanner.biases)
-    rest = {"thresholds": scanner.thresholds, "aspects": scanner.aspects, "layer": scanner.layer}
+    rest = {"thresholds": scanner.thresholds, "layer": scanner.layer}
     other = SciPyScanner(scanner.taxonomy, scanner.vocabulary, *arrays, **rest)
     hashing = Hashing(len(scanner.heads))
     raw, split = (FastText(train, labels, split=split) for split in (False, True))

@@ -23,7 +23,7 @@ from fraudscan.evaluate import figures_of, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.model import Scanner, Thresholds
 from fraudscan.normalize import fold
-from fraudscan.train import calibrate, closure, compile_heads, features_of, sorted_indices
+from fraudscan.train import calibrate, closure, compile_heads, features_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -114,9 +114,8 @@ def train_custom(
     longest = fixed.get("order", 5)
     rarest = fixed.get("min_count", 2)
     vocabulary = Vocabulary.from_ngrams(_candidates(texts, longest, rarest))
-    features = sorted_indices(
-        features_of(vocabulary, [row.text for row in rows], by_length=False) @ closure(vocabulary)
-    )
+    features = features_of(vocabulary, [row.text for row in rows], by_length=False) @ closure(vocabulary)
+    features.sort_indices()  # now: the processes that share it can only read it
     fitter = _Fitter(features, vocabulary.orders, gold, taxonomy.task == "multiclass", jobs)
     links = _resembling(texts)
     count = min(FOLDS, int(gold.sum(axis=0).min()))

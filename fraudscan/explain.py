@@ -9,8 +9,8 @@ span, and so does what stands between them if it hardly pulls the other way.
 
 For a pretence the weights are those of two heads, "not legitimate" and its most probable
 scheme: the weights of all spans and the bias add up to the sum of the two logits. For the
-honest label they are those of "not legitimate", with the signs turned round. The first
-head's logit comes from a layer over all of them, which is linear near each text: a weight
+honest label they are those of "not legitimate", with the signs turned round. The
+heads stand on a layer that is linear near each text: a weight
 says how far the logit moves with it. If a window of a long text decided, its spans are
 those of the window. In a model of a user's own labels they are those of the label's head.
 """
@@ -61,7 +61,7 @@ class Explanation(Sequence[Span]):
 
     Attributes:
         label: what they speak for or against.
-        bias: what is not owed to a span (log-odds): the biases, and what the layer makes of all heads together.
+        bias: what is not owed to a span (log-odds): the biases, and what the layer adds whatever the text says.
         spans: the spans; no two of them overlap.
 
     """
@@ -250,18 +250,18 @@ def _join_clause(words: list[tuple[int, int]], each: Floats) -> list[tuple[int, 
 
 
 def _shares(scanner: Scanner, nodes: Ints, label: str) -> Floats:
-    """Return what one unit of each head's weight counts for ``label`` in a text, or a window of it, with ``nodes``."""
-    shares = np.zeros(len(scanner.scales))
-    if scanner.taxonomy.task != "fraud":
-        shares[scanner.heads.index(label)] = 1
-        return shares
+    """Return what one unit of each weight counts for ``label`` in a text, or a window of it, with ``nodes``."""
     sums = scanner.weights[nodes].sum(axis=0, dtype=np.int64).astype(np.float64)
-    logits = scanner.scaled(sums[:, None], np.array([nodes.size]))[:, 0]
-    shares[0] = 1
-    if scanner.layer is not None:
-        shares[: logits.size] = scanner.layer.gradient(logits)
+    inputs = scanner.scaled(sums[:, None], np.array([nodes.size]))
+    heads = np.zeros(len(scanner.heads))
     schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
-    if not schemes:
-        return -shares
-    shares[max(map(scanner.heads.index, schemes), key=lambda head: logits[head])] += 1
+    if scanner.taxonomy.task != "fraud":
+        heads[scanner.heads.index(label)] = 1
+    elif schemes:
+        logits = scanner.heads_of(inputs)[:, 0]
+        heads[[0, max(map(scanner.heads.index, schemes), key=lambda head: logits[head])]] = 1
+    else:
+        heads[0] = -1
+    shares = np.zeros(len(scanner.scales))
+    shares[: len(inputs)] = scanner.layer.gradient(inputs[:, 0], heads) if scanner.layer else heads
     return shares

@@ -1,10 +1,10 @@
-"""What the linear heads say together: a layer of rectified units over their logits.
+"""What the sums of n-gram vectors say together: a layer of rectified units, and the heads on it.
 
-One linear head for "is this fraud?" must give each n-gram one weight, whatever stands
-beside it. The units weigh what the other heads have found instead: the words of a loan
-count for little in what looks like a bank's own notice, and for much in what looks like
-chat. Between the points where a unit falls silent the layer is linear, so each n-gram's
-share in a decision is exact, too (`Layer.gradient`).
+One linear head for "is this fraud?" would have to give each n-gram one weight, whatever stands
+beside it. The units see the text as a whole: the words of a loan count for little in what
+looks like a bank's own notice, and for much in what looks like chat. Between the points
+where a unit falls silent the layer is linear, so each n-gram's share in a decision is
+exact, too (`Layer.gradient`).
 
 Inputs, weights and hidden values are multiples of small powers of two and bounded.
 Every product and every sum of them is a whole multiple below 2 ** 53, which float64
@@ -42,11 +42,11 @@ BLOCK = 48
 
 
 class Layer:
-    """One hidden layer of rectified linear units with one output. Immutable.
+    """One hidden layer of rectified linear units, and heads that are linear in them. Immutable.
 
     Args:
         hidden: shape (units, inputs + 1): the weights of each unit, and its bias last.
-        output: shape (units + 1,): the weight of each unit, and the bias last.
+        output: shape (heads, units + 1): the weights of each head, and its bias last.
 
     Raises:
         ValueError: if the shapes do not fit, or if a value is not finite or beyond what can be summed exactly.
@@ -56,7 +56,7 @@ class Layer:
     def __init__(self, hidden: npt.ArrayLike, output: npt.ArrayLike) -> None:
         self.hidden = _on_grid(hidden)
         self.output = _on_grid(output)
-        if self.hidden.ndim != 2 or self.output.shape != (self.hidden.shape[0] + 1,):
+        if self.hidden.ndim != 2 or self.output.shape[1:] != (self.hidden.shape[0] + 1,):
             raise ValueError(
                 f"a hidden layer of shape {self.hidden.shape} does not fit an output of shape {self.output.shape}"
             )
@@ -64,39 +64,49 @@ class Layer:
             raise ValueError(f"a layer has at most {MAX_INPUTS} inputs and {MAX_UNITS} units")
         self._weights = np.ascontiguousarray(self.hidden[:, :-1])
         self._biases = self.hidden[:, -1:] * SCALE
+        self._heads = np.ascontiguousarray(self.output[:, :-1])
 
     @property
     def inputs(self) -> int:
         """The number of inputs."""
         return int(self.hidden.shape[1]) - 1
 
-    def __call__(self, logits: Floats) -> Floats:
-        """Return the output, shape (texts,), for the logits of linear heads, shape (inputs, texts)."""
-        whole = logits.shape[1] // BLOCK * BLOCK
-        blocks = logits[:, :whole].reshape(self.inputs, -1, BLOCK).transpose(1, 0, 2)
-        return np.concatenate(
-            [self._outputs(part).ravel() for part in (blocks, logits[None, :, whole:]) if part.size] or [np.zeros(0)]
-        )
-
-    def _outputs(self, logits: Floats) -> Floats:
-        """Do so for blocks: return shape (blocks, texts) for (blocks, inputs, texts)."""
-        hidden = self._hidden(logits)
-        np.maximum(hidden, 0, out=hidden)
-        np.rint(hidden, out=hidden)
-        out: Floats = self.output[:-1] @ hidden
-        out /= SCALE
-        out += self.output[-1]
+    def __call__(self, inputs: Floats) -> Floats:
+        """Return the heads' logits, shape (heads, texts), for inputs of shape (inputs, texts)."""
+        count = inputs.shape[1]
+        whole = count // BLOCK * BLOCK
+        out = np.empty((len(self.output), count))
+        blocks = inputs[:, :whole].reshape(self.inputs, -1, BLOCK).transpose(1, 0, 2)
+        out[:, :whole].reshape(len(out), -1, BLOCK)[:] = self._logits(blocks).transpose(1, 0, 2)
+        if whole < count:
+            out[:, whole:] = self._logits(inputs[:, whole:])
         return out
 
-    def gradient(self, logits: Floats) -> Floats:
-        """Return how much the output grows with each input near one text's ``logits``; both of shape (inputs,)."""
-        active = self._hidden(logits[:, None])[:, 0] > 0
-        slopes: Floats = (self.output[:-1] * active) @ self._weights
+    def _logits(self, inputs: Floats) -> Floats:
+        """Return the logits, shape (…, heads, texts), for inputs of shape (…, inputs, texts)."""
+        hidden = self._hidden(inputs)
+        np.maximum(hidden, 0, out=hidden)
+        np.rint(hidden, out=hidden)
+        out: Floats = self._heads @ hidden
+        out /= SCALE
+        out += self.output[:, -1:]
+        return out
+
+    def gradient(self, inputs: Floats, heads: Floats) -> Floats:
+        """Return how much heads grow with each input near one text's ``inputs``.
+
+        Args:
+            inputs: shape (inputs,).
+            heads: shape (heads,): how much each head counts.
+
+        """
+        active = self._hidden(inputs[:, None])[:, 0] > 0
+        slopes: Floats = ((heads @ self._heads) * active) @ self._weights
         return slopes
 
-    def _hidden(self, logits: Floats) -> Floats:
+    def _hidden(self, inputs: Floats) -> Floats:
         """Return what goes into the units, times `SCALE`."""
-        steps = logits * SCALE
+        steps = inputs * SCALE
         np.rint(steps, out=steps)
         np.clip(steps, -BOUND * SCALE, BOUND * SCALE, out=steps)
         hidden: Floats = self._weights @ steps

@@ -6,20 +6,19 @@ none is more probable than fraud itself. A model of a user's own labels has a he
 label instead: they share one probability where a message has exactly one label, and are
 independent where it may have several (`Taxonomy.task`).
 
-A text that carries marks of disguise is repaired first (`fraudscan.disguise`). The logit of a head
-on a text with L kept characters is
+A text that carries marks of disguise is repaired first (`fraudscan.disguise`). Each n-gram has a vector of
+weights. What a text with L kept characters comes to is
 
-    bias + scale * (sum of the weights of its matches) / sqrt(L + 10)
+    bias + scale * (sum of the vectors of its matches) / sqrt(L + 10)
 
-The shipped model's first head takes it for one input among many: its logit is what a small layer
-makes of all heads, and of some more that only the layer reads (`fraudscan.layer`). A long text speaks
-through its most suspicious window where that says more (`fraudscan.windows`). For a user's own labels,
-whose texts nobody knows beforehand, the root is that of the sum of the squared rarities of the matches,
-the last column of the weights: the length of the text's vector.
+In the shipped model a small layer makes the heads' logits of it (`fraudscan.layer`); a model of a user's own labels
+is linear, and these are the logits. A long text speaks through its most suspicious window where that says more
+(`fraudscan.windows`). For a user's own labels, whose texts nobody knows beforehand, the root is that of the sum of the
+squared rarities of the matches, the last weight of each vector: the length of the text's own vector.
 
 Weights are integers and so are their sums: nothing is rounded before the scale, and a
-text has the same score alone, in any batch and in any chunk. Three heads are packed into
-each 64-bit integer, which makes NumPy alone nearly as fast as a sparse product of SciPy's.
+text has the same score alone, in any batch and in any chunk. Four weights are packed into
+each 64-bit integer, which makes NumPy alone as fast as a sparse product of SciPy's.
 """
 
 from __future__ import annotations
@@ -62,17 +61,18 @@ SHORT = 10
 which the model knows little stays what most texts are. From 0 to 40 held-out macro-F1 falls by a point, while false
 alarms on short personal messages halve."""
 
-FIELDS = 3
-"""How many heads share one 64-bit integer while their weights are added up."""
+WEIGHT_LIMIT = 127
+"""The largest weight, that of int8. Twice or half as many steps change no figure."""
+
+FIELDS = 4
+"""How many weights share one 64-bit integer while they are added up."""
 
 FIELD_BITS = 64 // FIELDS
 """Bits of a sum in it, the sign included."""
 
-FIELD_SIZE = 128
-"""How many weights are added up in such a field; longer texts are summed over pieces of this length."""
-
-WEIGHT_LIMIT = (1 << FIELD_BITS - 1) // FIELD_SIZE - 1
-"""The largest weight: `FIELD_SIZE` of them cannot overflow a field."""
+FIELD_SIZE = (1 << FIELD_BITS - 1) // (WEIGHT_LIMIT + 1)
+"""How many weights are added up in such a field without overflow; longer texts are summed over pieces of this
+length."""
 
 HALF = 1 << FIELD_BITS - 1
 SHIFTS = (FIELD_BITS * np.arange(FIELDS)).reshape(-1, 1, 1)
@@ -168,13 +168,12 @@ class Scanner:
     Args:
         taxonomy: the labels, schemes and target groups.
         vocabulary: the n-grams.
-        weights: int16, shape (vocabulary.size, heads): for each node the summed weights of all n-grams that end
+        weights: int8, shape (vocabulary.size, inputs): for each node the summed vectors of all n-grams that end
             where it ends; row 0 is zero. For other tasks than "fraud" there is one more column, of squared rarities.
-        scales: float64, shape (heads,): what one unit of a weight is worth; one more as well.
-        biases: float64, shape (heads,).
+        scales: float64, shape (inputs,): what one unit of a weight is worth; one more as well.
+        biases: float64, shape (inputs,).
         thresholds: where verdicts change.
-        aspects: names of further linear heads, which only the layer reads; their columns and biases follow the heads'.
-        layer: gives the logit of the first head from those of all linear heads; without it that head is linear.
+        layer: makes the heads' logits of the inputs; without it these are the logits.
         manifest: what the model says of itself.
 
     Attributes:
@@ -191,33 +190,31 @@ class Scanner:
         biases: npt.ArrayLike,
         *,
         thresholds: Thresholds,
-        aspects: Sequence[str] = (),
         layer: Layer | None = None,
         manifest: dict[str, Any] | None = None,
     ) -> None:
         self.taxonomy = taxonomy
         self.vocabulary = vocabulary
         self.thresholds = thresholds
-        self.aspects = tuple(aspects)
         self.layer = layer
         self.manifest = manifest or {}
         self.lists: Lists | None = None
-        self.weights = _frozen(weights, np.int16)
+        self.weights = _frozen(weights, np.int8)
         self.scales = _frozen(scales, np.float64)
         self.biases = _frozen(biases, np.float64)
-        heads = len(self.heads) + len(self.aspects)
+        inputs, heads = (layer.inputs, len(layer.output)) if layer else (len(self.heads),) * 2
         if (
             self.weights.shape != (vocabulary.size, self._width)
             or self.scales.shape != (self._width,)
-            or self.biases.shape != (heads,)
-            or (layer is not None and layer.inputs != heads)
+            or self.biases.shape != (inputs,)
+            or heads != len(self.heads)
         ):
             raise ValueError(
-                f"{vocabulary.size} nodes and {heads} heads do not fit weights of shape {self.weights.shape}, "
-                f"scales of {self.scales.shape}, biases of {self.biases.shape}"
-                + (f" and a layer of {layer.inputs} inputs" if layer else "")
+                f"{vocabulary.size} nodes and {len(self.heads)} heads do not fit weights of shape "
+                f"{self.weights.shape}, scales of {self.scales.shape}, biases of {self.biases.shape}"
+                + (f" and a layer of {inputs} inputs and {heads} heads" if layer else "")
             )
-        if self.weights[0].any() or np.abs(self.weights.astype(np.int32)).max(initial=0) > WEIGHT_LIMIT:
+        if self.weights[0].any() or (self.weights < -WEIGHT_LIMIT).any():
             raise ValueError(f"weights must be 0 in row 0 and at most {WEIGHT_LIMIT}")
         if not (np.isfinite(self.scales).all() and np.isfinite(self.biases).all()):
             raise ValueError("scales and biases must be finite")
@@ -235,8 +232,8 @@ class Scanner:
 
     @cached_property
     def _width(self) -> int:
-        """The number of sums of a text: one for each head, and for a user's labels the square of its root."""
-        return len(self.heads) + len(self.aspects) + (self.taxonomy.task != "fraud")
+        """The number of sums of a text: one for each input, and for a user's labels the square of its root."""
+        return (self.layer.inputs if self.layer else len(self.heads)) + (self.taxonomy.task != "fraud")
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -464,13 +461,11 @@ class Scanner:
 
         """
         windows: list[Windows] = []
-        logits, lengths = self.linear(texts, doubts, windows)
-        if self.layer is not None:
-            logits[0] = self.layer(logits)
-        logits = logits[: len(self.heads)]
+        inputs, lengths = self.inputs(texts, doubts, windows)
+        logits = self.heads_of(inputs)
         for found in windows:
             better = found.logits[0] > logits[0, found.texts]
-            logits[:, found.texts[better]] = found.logits[: len(self.heads), better]
+            logits[:, found.texts[better]] = found.logits[:, better]
             if places is not None:
                 places[found.texts[better]] = np.column_stack([found.starts, found.ends])[better]
         if not lengths.all():
@@ -493,10 +488,12 @@ class Scanner:
         kept, nodes = self.vocabulary.locate(found.text)
         return nodes, found.starts[kept], found.ends[kept]
 
-    def linear(
-        self, texts: Sequence[str], doubts: Ints | None = None, windows: list[Windows] | None = None
-    ) -> tuple[Floats, Ints]:
-        """Return the logits of heads and aspects before the layer, shape (heads and aspects, texts), and the lengths.
+    def heads_of(self, inputs: Floats) -> Floats:
+        """Return the heads' logits, shape (heads, texts), for inputs of shape (inputs, texts)."""
+        return inputs if self.layer is None else self.layer(inputs)
+
+    def inputs(self, texts: Sequence[str], doubts: Ints | None, windows: list[Windows]) -> tuple[Floats, Ints]:
+        """Return what the heads are made of, shape (inputs, texts), and the lengths of the texts.
 
         Args:
             texts: the texts.
@@ -512,9 +509,9 @@ class Scanner:
             mended, kept = np.empty((self._width, marked.size)), np.empty(marked.size, dtype=np.int64)
             self._sum_up(repaired([texts[i] for i in marked.tolist()]), mended, kept, None, found)
             sums[:, marked], lengths[marked] = mended, kept
-            if windows is not None:  # those of the texts as they were before the repair are nobody's
-                windows[:] = [part.of(~np.isin(part.texts, marked)) for part in windows]
-                windows += [part._replace(texts=marked[part.texts]) for part in found]
+            # the windows of the texts as they were before the repair are nobody's
+            windows[:] = [part.of(~np.isin(part.texts, marked)) for part in windows]
+            windows += [part._replace(texts=marked[part.texts]) for part in found]
         return self.scaled(sums, lengths), lengths
 
     def _sum_up(
@@ -523,7 +520,7 @@ class Scanner:
         sums: Floats,
         lengths: Ints,
         doubts: Ints | None,
-        windows: list[Windows] | None,
+        windows: list[Windows],
     ) -> Bools:
         """Fill in the sums of the weights and the lengths of texts; return which of them carry marks of disguise."""
         sizes = text_sizes(texts)
@@ -547,17 +544,17 @@ class Scanner:
                     doubts[part] = self._noter(found, texts[part])
                 if fraud:
                     marked[part] = found.marked & (found.lengths <= LONGEST)
-                if fraud and windows is not None and found.lengths.max() > LONG:
+                if fraud and found.lengths.max() > LONG:
                     pieces.append(self._pieces(found, begin))
             begin = end
-        if pieces and windows is not None:
+        if pieces:
             best = self._best(*map(np.hstack, zip(*pieces, strict=True)))
             best.logits[0] -= price(lengths[best.texts])
             windows.append(best)
         return marked
 
     def scaled(self, sums: Floats, lengths: Ints) -> Floats:
-        """Return the logits of heads and aspects before the layer for their sums of weights, which it overwrites."""
+        """Return what the heads are made of, shape (inputs, texts), for sums of weights, which it overwrites."""
         sums *= self.scales[:, None]
         roots = self.roots(sums, lengths)
         sums = sums[: len(self.biases)]
@@ -571,12 +568,12 @@ class Scanner:
             return np.sqrt(lengths + SHORT)
         return np.sqrt(np.where(sums[-1] > 0, sums[-1], 1.0))
 
-    def _long(self, text: str, place: int, windows: list[Windows] | None) -> tuple[Ints, int]:
+    def _long(self, text: str, place: int, windows: list[Windows]) -> tuple[Ints, int]:
         """Return the sums of the weights of a text of any length, and its length, in memory that does not grow with it.
 
         Pieces and windows are those that a short text would have, wherever its blocks end.
         """
-        look = windows is not None and self.taxonomy.task == "fraud"
+        look = self.taxonomy.task == "fraud"
         total, length = np.zeros(self._width, dtype=np.int64), 0
         rest = np.zeros(0, dtype=np.uint32)  # nodes that fill no piece yet
         kept, best = np.zeros((self._width + 1, 0), dtype=np.int64), None  # the pieces that the next windows begin with
@@ -597,7 +594,7 @@ class Scanner:
                 kept = kept[:, 1 - PIECES :]
             rest = rest[size:]
             length += size
-        if windows is not None and best is not None and length > LONG:
+        if best is not None and length > LONG:
             best.logits[0] -= price(np.array([length]))
             windows.append(best)
         return total, length
@@ -621,9 +618,7 @@ class Scanner:
         """
         sums, first = join(pieces, owners)
         lengths = sums[-1]
-        logits = self.scaled(sums[:-1].astype(np.float64), lengths)
-        if self.layer is not None:
-            logits[0] = self.layer(logits)
+        logits = self.heads_of(self.scaled(sums[:-1].astype(np.float64), lengths))
         chosen = most_suspicious(logits[0], owners[first])
         before = pieces[-1].cumsum() - pieces[-1]
         begins = np.flatnonzero(np.diff(owners, prepend=-1))
@@ -632,7 +627,7 @@ class Scanner:
         return Windows(owners[first[chosen]], logits[:, chosen], starts, starts + lengths[chosen])
 
     def _sums(self, nodes: Words, starts: Ints, lengths: Ints) -> Ints:
-        """Return the exact sums of the weights of each text's nodes: int64, shape (heads, texts).
+        """Return the exact sums of the weights of each text's nodes: int64, shape (sums, texts).
 
         A text has ``lengths + 1`` nodes, the last of which may be a separator.
         """
@@ -656,11 +651,11 @@ class Scanner:
 
     @cached_property
     def _packed(self) -> Ints:
-        """The weights with several heads in one integer, so that one addition serves them all; (packs, nodes)."""
+        """The weights with several in one integer, so that one addition serves them all; shape (packs, nodes)."""
         packs = -(self._width // -FIELDS)
         packed = np.zeros((packs, self.vocabulary.size), dtype=np.int64)
-        for head, weights in enumerate(self.weights.T.astype(np.int64)):
-            packed[head % packs] += weights << (FIELD_BITS * (head // packs))
+        for place, weights in enumerate(self.weights.T.astype(np.int64)):
+            packed[place % packs] += weights << (FIELD_BITS * (place // packs))
         return packed
 
     def save(self, folder: str | os.PathLike[str]) -> None:
@@ -673,7 +668,6 @@ class Scanner:
         manifest = {
             **self.manifest,
             "thresholds": {"flag": self.thresholds.flag, "review": self.thresholds.review},
-            "aspects": self.aspects,
             "taxonomy": self.taxonomy.to_dict(),
         }
         write_folder(Path(folder), dict(zip(ARRAYS, self._arrays(), strict=True)), manifest)
@@ -688,12 +682,12 @@ class Scanner:
             self.scales,
             self.biases,
             self.layer.hidden if self.layer else np.zeros((0, len(self.biases) + 1)),
-            self.layer.output if self.layer else np.zeros(1),
+            self.layer.output if self.layer else np.zeros((len(self.biases), 1)),
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {"lists": self.lists}
-        return _restore, (self.taxonomy, self._arrays(), self.thresholds, self.aspects, self.manifest), state
+        return _restore, (self.taxonomy, self._arrays(), self.thresholds, self.manifest), state
 
 
 LOGIT_LIMIT = 60.0
@@ -715,7 +709,6 @@ def _restore(
     taxonomy: Taxonomy,
     arrays: tuple[npt.NDArray[Any], ...],
     thresholds: Thresholds,
-    aspects: Sequence[str],
     manifest: dict[str, Any],
 ) -> Scanner:
     alphabet, steps, seeds, weights, scales, biases, hidden, output = arrays
@@ -728,7 +721,6 @@ def _restore(
         scales,
         biases,
         thresholds=thresholds,
-        aspects=aspects,
         layer=layer,
         manifest=manifest,
     )
@@ -809,5 +801,4 @@ def _read(folder: Path) -> Scanner:
 
 def _from_manifest(arrays: Sequence[npt.NDArray[Any]], manifest: dict[str, Any]) -> Scanner:
     taxonomy = Taxonomy.from_dict(manifest["taxonomy"])
-    aspects = [str(name) for name in manifest["aspects"]]
-    return _restore(taxonomy, tuple(arrays), Thresholds(**manifest["thresholds"]), aspects, manifest)
+    return _restore(taxonomy, tuple(arrays), Thresholds(**manifest["thresholds"]), manifest)

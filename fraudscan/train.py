@@ -2,12 +2,11 @@
 
 Candidates for the vocabulary are the character n-grams and the words that occur in
 enough messages, each count multiplied by the n-gram's rarity (the logarithm of the share
-of rows that have it, inverse document frequency). A first L2-regularised logistic
-regression for each head tells which n-grams have influence; a second one sets the weights
-of those. A small layer over the heads' logits gives the fraud score; it is fitted on rows
-that the heads were not fitted on. Each probability is calibrated on folds that nothing
-behind it has seen; messages that resemble each other or form a `pair` are never parted by a fold. The same
-rows give the same model, byte for byte, on the same machine and versions.
+of rows that have it, inverse document frequency). A first, small network tells which
+n-grams have influence; a second one is fitted on those (`fraudscan.network`). Each probability is
+calibrated on folds that nothing behind it has seen; messages that resemble each other or form a
+`pair` are never parted by a fold. The same rows give the same model, byte for byte, on the same
+machine and versions.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from fraudscan.evaluate import label_figures, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.layer import Layer
 from fraudscan.model import SHORT, WEIGHT_LIMIT, Scanner, Thresholds
+from fraudscan.network import Network, NetworkOptions, fit
 from fraudscan.normalize import fold
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 from fraudscan.tokenize import words
@@ -47,7 +47,6 @@ __all__ = [
     "features_of",
     "folds_of",
     "groups",
-    "sorted_indices",
     "train",
 ]
 
@@ -56,9 +55,12 @@ LATIN = re.compile("[a-z]+")
 KIND_SIZE = 50
 """How many honest rows of a kind there must be for an aspect of its own."""
 
-NETS, UNITS, DECAY = 4, 32, 0.03
-"""The layer is the mean of some small networks, of which each alone depends on where it starts. From 16 to 64 units
-and from 0.003 to 0.3 for the weight decay, held-out figures are the same."""
+REST = 1 / 6
+"""How much the answer of any other head counts in the fit, beside one for "is this fraud?". A third to a tenth are the
+same on held-out folds."""
+
+CHOOSING = {"inputs": 16, "epochs": 3}
+"""What the network that chooses the n-grams has less of: a larger one chooses no better."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,16 @@ class TrainingOptions:
         word_length: the longest word among them.
         min_ngram: the number of messages in which an n-gram must occur to be a candidate.
         min_word: the same for words.
-        size: how many of the candidates are kept: those with the largest weights in any head of a first fit, times the
-            root of the number of rows that they stand in.
-        strength: liblinear's ``C``, the inverse of the L2 penalty.
+        size: how many of the candidates are kept: those with the longest vectors after a first fit, times the root of
+            the number of rows that they stand in.
+        network: see `NetworkOptions`.
         prior: the share of fraud among the messages that probabilities are meant for. The corpus has far more of it
             than any dump; a suspicious dump has more than a phone.
         min_token: in how many messages a run of Latin letters must occur for n-grams with it to be candidates: most
             letters are parts of links and names, of which none comes back.
         disguised: of which share of the messages a disguised copy is learned from, too.
         folds: how many folds calibrate the probabilities.
-        jobs: processes that fit heads side by side.
+        jobs: processes that fit folds side by side.
 
     """
 
@@ -88,7 +90,7 @@ class TrainingOptions:
     min_ngram: int = 5
     min_word: int = 3
     size: int = 36_000
-    strength: float = 1.0
+    network: NetworkOptions = field(default_factory=NetworkOptions)
     prior: float = 0.3
     min_token: int = 10
     folds: int = 5
@@ -110,10 +112,11 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     """
     options = options or TrainingOptions()
     gold = _gold(rows, taxonomy, options.folds)
-    names, aspects = _aspects(rows, taxonomy)
-    labels = np.hstack([gold, aspects])
-    used = np.ones(labels.shape, dtype=bool)
-    used[:, 1 : gold.shape[1]] = gold[:, :1]  # schemes and targets are fitted on lures alone: they answer "given fraud"
+    heads = gold.shape[1]
+    labels = np.hstack([gold, _aspects(rows, taxonomy)])
+    counts = np.full(labels.shape, REST)
+    counts[:, 0] = 1
+    counts[:, 1:heads] *= gold[:, :1]  # schemes and targets are fitted on lures alone: they answer "given fraud"
     texts = undisguise([row.text for row in rows])
     vocabulary = Vocabulary.from_ngrams(_candidates([fold(text) for text in texts], options))
     # disguised copies stand behind the messages, in the same fold as theirs
@@ -122,26 +125,26 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     disguised = undisguise([disguise(rows[i].text, rng) for i in copied.tolist()])
     source = np.concatenate([np.arange(len(rows)), copied])
     features = features_of(vocabulary, [*texts, *disguised]) @ closure(vocabulary)
-    folds = [
-        (np.flatnonzero(~np.isin(source, outside)), np.flatnonzero(np.isin(source, outside)))
-        for _, outside in folds_of(rows, options.folds)
-    ]
-    coefficients, biases, held_out = _fit(features, labels[source], used[source], folds, options)
-    plain = held_out[: len(rows)]
-    scaling = [calibrate(plain[used[:, h], h], labels[used[:, h], h]) for h in range(labels.shape[1])]
+    folds = [np.flatnonzero(np.isin(source, outside)) for _, outside in folds_of(rows, options.folds)]
+    nodes, network, held_out = _fit(features, labels[source], counts[source], folds, options)
+    logits = held_out[: len(rows), :heads].astype(np.float64)
+    scaling = [calibrate(logits[counts[:, h] > 0, h], gold[counts[:, h] > 0, h]) for h in range(heads)]
     slopes, intercepts = np.array(scaling).T
-    held_out = held_out * slopes + intercepts
-    vocabulary, weights, scales = compile_heads(vocabulary, coefficients, slopes)
-    layer, fraud = _fit_layer(held_out, gold[source, 0], folds, len(rows), options)
+    share = gold[:, 0].mean()
+    intercepts[0] += np.log(options.prior / (1 - options.prior)) - np.log(share / (1 - share))
+    logits = logits * slopes + intercepts
 
-    logits = held_out[: len(rows), : gold.shape[1]]
-    logits[:, 0] = fraud
+    output = network.output[:heads] * slopes[:, None]
+    output[:, -1] += intercepts
+    coefficients = np.zeros((vocabulary.size, network.vectors.shape[1]))
+    coefficients[nodes] = network.vectors
+    vocabulary, weights, scales = compile_heads(vocabulary, coefficients, np.ones(coefficients.shape[1]))
     probabilities = 1 / (1 + np.exp(-logits))
     probabilities[:, 1:] *= probabilities[:, :1]
     thresholds = thresholds_for(probabilities[:, 0], gold[:, 0])
     manifest: dict[str, Any] = {
         "corpus": {"rows": len(rows), "sha256": digest(rows)},
-        "training": {k: v for k, v in vars(options).items() if k != "jobs"},
+        "training": {k: v for k, v in asdict(options).items() if k != "jobs"},
         "figures": label_figures(rows, taxonomy, gold, probabilities, thresholds, options.prior),
         "curve": Curve.from_scores(probabilities[:, 0], gold[:, 0]).to_dict(),
     }
@@ -150,16 +153,15 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
         vocabulary,
         weights,
         scales,
-        biases * slopes + intercepts,
+        network.biases,
         thresholds=Thresholds(*thresholds),
-        aspects=names,
-        layer=layer,
+        layer=Layer(network.hidden, output),
         manifest=manifest,
     )
 
 
-def _aspects(rows: Sequence[Row], taxonomy: Taxonomy) -> tuple[list[str], npt.NDArray[np.bool_]]:
-    """Return what the layer is told besides the heads, and which row is of which, shape (rows, aspects).
+def _aspects(rows: Sequence[Row], taxonomy: Taxonomy) -> npt.NDArray[np.bool_]:
+    """Return what else the network is asked while it is fitted, shape (rows, aspects); the model has no use for it.
 
     For each label, and for each kind of honest messages: is it one of these? An honest row's id begins with its kind;
     kinds with few rows are left out, as where ids tell nothing.
@@ -167,10 +169,9 @@ def _aspects(rows: Sequence[Row], taxonomy: Taxonomy) -> tuple[list[str], npt.ND
     kinds = ["" if row.labels else row.id.split("-")[0] for row in rows]
     frequent = sorted(kind for kind, count in Counter(kinds).items() if kind and count >= KIND_SIZE)
     labels = [{taxonomy.scheme(name).label for name in row.labels} for row in rows]
-    names = [label.name for label in taxonomy.labels if label.schemes]
-    columns = [[name in own for own in labels] for name in names]
+    columns = [[label.name in own for own in labels] for label in taxonomy.labels if label.schemes]
     columns += [[kind == name for kind in kinds] for name in frequent]
-    return [*names, *frequent], np.array(columns, dtype=bool).T
+    return np.array(columns, dtype=bool).T
 
 
 def _gold(rows: Sequence[Row], taxonomy: Taxonomy, folds: int) -> npt.NDArray[np.bool_]:
@@ -205,64 +206,6 @@ def _candidates(texts: Sequence[str], options: TrainingOptions) -> Iterator[str]
     for ngram in sorted(found, key=lambda ngram: (-found[ngram], ngram)):
         if all(latin[run] >= options.min_token for run in LATIN.findall(ngram)):
             yield ngram
-
-
-def _fit_layer(
-    held_out: Floats, fraud: npt.NDArray[np.bool_], folds: Sequence[Any], plain: int, options: TrainingOptions
-) -> tuple[Layer, Floats]:
-    """Return the layer over the linear heads, calibrated, and its output on plain rows that neither it nor they saw.
-
-    Args:
-        held_out: the linear heads' logits on rows that they were not fitted on, shape (rows, heads).
-        fraud: what the layer should answer, shape (rows,).
-        folds: the rows inside and outside of each fold.
-        plain: how many rows, the first ones, are not disguised: on these it is calibrated.
-        options: the prior and the number of processes.
-
-    """
-    from joblib import Parallel, delayed
-
-    everything = np.arange(len(fraud))
-    parts = [*folds, (everything, everything[:0])]
-    with Parallel(n_jobs=options.jobs) as parallel:
-        found = parallel(
-            delayed(_fit_units)(held_out[inside], fraud[inside], seed) for inside, _ in parts for seed in range(NETS)
-        )
-    layers = [_joined(found[i * NETS : (i + 1) * NETS]) for i in range(len(parts))]
-    logits = np.zeros(len(fraud))
-    for layer, (_, outside) in zip(layers, folds, strict=False):
-        logits[outside] = layer(held_out[outside].T)
-    logits = logits[:plain]
-    slope, intercept = calibrate(logits, fraud[:plain])
-    share = fraud[:plain].mean()
-    intercept += np.log(options.prior / (1 - options.prior)) - np.log(share / (1 - share))
-    output = layers[-1].output * slope
-    output[-1] += intercept
-    return Layer(layers[-1].hidden, output), logits * slope + intercept
-
-
-def _fit_units(inputs: Floats, gold: npt.NDArray[np.bool_], seed: int) -> tuple[Floats, Floats]:
-    """Return the arrays of a `Layer` of `UNITS` units."""
-    import warnings
-
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.neural_network import MLPClassifier
-
-    center, spread = inputs.mean(axis=0), inputs.std(axis=0) + 1e-9
-    network = MLPClassifier((UNITS,), alpha=DECAY, batch_size=512, learning_rate_init=5e-3, max_iter=20)
-    with warnings.catch_warnings():  # it stops early on purpose
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        network.set_params(random_state=seed).fit((inputs - center) / spread, gold)
-    weights = network.coefs_[0].T / spread
-    hidden = np.column_stack([weights, network.intercepts_[0] - weights @ center])
-    return hidden, np.append(network.coefs_[1][:, 0], network.intercepts_[1])
-
-
-def _joined(parts: Sequence[tuple[Floats, Floats]]) -> Layer:
-    """Return the layer that gives the mean of several layers' outputs."""
-    outputs = [output / len(parts) for _, output in parts]
-    bias = sum(output[-1] for output in outputs)
-    return Layer(np.vstack([hidden for hidden, _ in parts]), np.append(np.concatenate([o[:-1] for o in outputs]), bias))
 
 
 def features_of(vocabulary: Vocabulary, texts: Sequence[str], *, by_length: bool = True) -> Any:
@@ -326,78 +269,51 @@ def groups(rows: Sequence[Row]) -> npt.NDArray[np.intp]:
 def _fit(
     features: Any,
     gold: npt.NDArray[np.bool_],
-    used: npt.NDArray[np.bool_],
-    folds: Sequence[Any],
+    counts: Floats,
+    folds: Sequence[npt.NDArray[np.intp]],
     options: TrainingOptions,
-) -> tuple[Floats, Floats, Floats]:
-    """Return the heads' coefficients and biases, and their logits on the rows that they were not fitted on.
+) -> tuple[npt.NDArray[np.intp], Network, npt.NDArray[np.float32]]:
+    """Return the nodes that were kept, the network for their plain counts, and logits on rows that were held out.
 
-    ``gold`` and ``used`` have shape (rows, heads): what each head should answer, and which rows it is fitted on.
+    Args:
+        features: shape (rows, nodes).
+        gold: shape (rows, heads): what each head should answer.
+        counts: shape (rows, heads): how much its answer counts.
+        folds: the rows of each fold.
+        options: the size, the network, the number of processes.
+
     """
-    from joblib import Parallel
+    from joblib import Parallel, delayed
+    from scipy import sparse
 
-    rows_with = np.bincount(features.indices, minlength=features.shape[1])
-    rarity = np.log(gold.shape[0] / np.maximum(rows_with, 1))
-    scaled = _scaled(features, rarity)
-    held_out = np.zeros(gold.shape)
+    rarity = np.log(gold.shape[0] / np.maximum(np.bincount(features.indices, minlength=features.shape[1]), 1))
+    scaled = sparse.csr_matrix(features, dtype=np.float32)
+    scaled.data *= rarity.astype(np.float32)[scaled.indices]
     everything = np.arange(gold.shape[0])
-    with Parallel(n_jobs=options.jobs) as parallel:
-        for inside, outside in [*folds, (everything, everything[:0])]:
-            nodes, values, biases = _fit_rows(parallel, scaled[inside], gold[inside], used[inside], options)
-            held_out[outside] = scaled[outside][:, nodes] @ values + biases
-    coefficients = np.zeros((features.shape[1], gold.shape[1]))
-    coefficients[nodes] = values * rarity[nodes, None]
-    return coefficients, biases, held_out
+    parts = [np.setdiff1d(everything, fold) for fold in folds] + [everything]
+    fitted = Parallel(n_jobs=options.jobs)(
+        delayed(_fit_rows)(scaled[rows], gold[rows], counts[rows], options) for rows in parts
+    )
+    held_out = np.zeros(gold.shape, dtype=np.float32)
+    for (nodes, network), rows in zip(fitted, folds, strict=False):
+        held_out[rows] = network(scaled[rows][:, nodes])
+    nodes, network = fitted[-1]
+    network = network.on_scale(scaled[:, nodes])
+    return nodes, replace(network, vectors=network.vectors * rarity[nodes, None]), held_out
 
 
 def _fit_rows(
-    parallel: Any,
-    features: Any,
-    gold: npt.NDArray[np.bool_],
-    used: npt.NDArray[np.bool_],
-    options: TrainingOptions,
-) -> tuple[npt.NDArray[np.intp], Floats, Floats]:
-    """Return the nodes that were kept, and the heads' coefficients for them and biases."""
-
-    def fit(columns: Any) -> tuple[Floats, Floats]:
-        columns = sorted_indices(columns)
-        heads = range(gold.shape[1])
-        fitted = parallel(delayed(_fit_head)(columns, gold[:, h], used[:, h], options.strength) for h in heads)
-        return np.array([c for c, _ in fitted]).T, np.array([bias for _, bias in fitted])
-
-    from joblib import delayed
-
+    features: Any, gold: npt.NDArray[np.bool_], counts: Floats, options: TrainingOptions
+) -> tuple[npt.NDArray[np.intp], Network]:
+    """Return the nodes that were kept, and the network for them."""
     nodes = np.arange(features.shape[1])
     if nodes.size > options.size:
-        coefficients, _ = fit(features)
-        rows_with = np.bincount(features.indices, minlength=nodes.size)
-        influence = np.abs(coefficients).max(axis=1) * np.sqrt(rows_with)
+        network = fit(features, gold, counts, replace(options.network, **CHOOSING))
+        squares = np.square(network.vectors).sum(axis=1)
+        influence = squares * np.bincount(features.indices, features.data**2, minlength=nodes.size)
         nodes = np.sort(np.argsort(-influence, kind="stable")[: options.size])
         features = features[:, nodes]
-    return (nodes, *fit(features))
-
-
-def _scaled(features: Any, factors: Floats) -> Any:
-    """Return the features with each column multiplied by its factor."""
-    from scipy import sparse
-
-    scaled = sparse.csr_matrix(features, copy=True)
-    scaled.data *= factors[scaled.indices]
-    return sorted_indices(scaled)
-
-
-def sorted_indices(matrix: Any) -> Any:
-    """Sort a matrix's indices now: the processes that share it can only read it."""
-    matrix.sort_indices()
-    return matrix
-
-
-def _fit_head(features: Any, gold: Any, used: Any, strength: float) -> tuple[Floats, float]:
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(C=strength, solver="liblinear", tol=1e-2, random_state=0)
-    model.fit(features[used], gold[used])
-    return model.coef_[0], float(model.intercept_[0])
+    return nodes, fit(features, gold, counts, options.network)
 
 
 def calibrate(logits: Floats, gold: npt.NDArray[np.bool_]) -> tuple[float, float]:
@@ -418,7 +334,7 @@ def calibrate(logits: Floats, gold: npt.NDArray[np.bool_]) -> tuple[float, float
 
 def compile_heads(
     vocabulary: Vocabulary, coefficients: Floats, slopes: Floats
-) -> tuple[Vocabulary, npt.NDArray[np.int16], Floats]:
+) -> tuple[Vocabulary, npt.NDArray[np.int8], Floats]:
     """Keep the nodes with a weight, fold the weights of suffixes in, and round them to integers."""
     kept = [vocabulary.ngram(int(node)) for node in np.flatnonzero(coefficients.any(axis=1))]
     own = dict(zip(kept, coefficients[coefficients.any(axis=1)], strict=True))
@@ -427,5 +343,5 @@ def compile_heads(
     for node in np.argsort(small.orders, kind="stable")[1:]:
         weights[node] = weights[small.suffixes[node]] + own.get(small.ngram(int(node)), 0.0)
     largest = np.maximum(np.abs(weights).max(axis=0), 1e-9)
-    integers = np.rint(weights * (WEIGHT_LIMIT / largest)).astype(np.int16)
+    integers = np.rint(weights * (WEIGHT_LIMIT / largest)).astype(np.int8)
     return small, integers, largest / WEIGHT_LIMIT * slopes

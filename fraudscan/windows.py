@@ -44,7 +44,7 @@ class Windows(NamedTuple):
 
     Attributes:
         texts: their places in the batch.
-        logits: shape (heads and aspects, texts): the window's, the first with the price of `price` taken off.
+        logits: shape (heads, texts): the window's, the first with the price of `price` taken off.
         starts: the window's first kept character.
         ends: the one behind its last.
 

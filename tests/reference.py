@@ -42,35 +42,33 @@ class Reference:
         codes = [self.table.get(ord(c), ord(c)) for c in fraudscan.normalize(text).text]
         return "".join(chr(c) for c in codes if c)
 
-    def linear(self, text, start, end):
-        """The linear heads' logits of the n-grams of a normalised text that end in a part of it."""
+    def inputs(self, text, start, end):
+        """What the n-grams of a normalised text that end in a part of it come to."""
         sums = [0] * len(self.scales)
         for stop in range(start + 1, end + 1):
             for begin in range(max(0, stop - self.longest), stop):
-                for head, weight in enumerate(self.own.get(text[begin:stop], ())):
-                    sums[head] += weight
+                for place, weight in enumerate(self.own.get(text[begin:stop], ())):
+                    sums[place] += weight
         root = math.sqrt(end - start + 10)
         return [s * scale / root + b for s, scale, b in zip(sums, self.scales, self.biases, strict=True)]
 
-    def layer(self, logits):
-        """The first logit: that of the hidden layer, whose inputs and units have steps of 1/1024."""
+    def heads(self, inputs):
+        """The logits of heads on a hidden layer, whose inputs and units have steps of 1/1024."""
         if not self.hidden:
-            return logits
-        inputs = [round(1024 * max(-32, min(32, z))) / 1024 for z in logits]
-        out = self.output[-1]
-        for (*weights, bias), weight in zip(self.hidden, self.output, strict=False):
-            unit = max(0, bias + sum(w * x for w, x in zip(weights, inputs, strict=True)))
-            out += weight * round(1024 * unit) / 1024
-        return [out, *logits[1:]]
+            return inputs
+        inputs = [round(1024 * max(-32, min(32, x))) / 1024 for x in inputs]
+        units = [bias + sum(w * x for w, x in zip(weights, inputs, strict=True)) for *weights, bias in self.hidden]
+        units = [round(1024 * max(0, unit)) / 1024 for unit in units]
+        return [bias + sum(w * u for w, u in zip(weights, units, strict=True)) for *weights, bias in self.output]
 
     def logits(self, text):
         text = self.normalize(text)
         if not text:
-            return [-20.0] * len(self.scales)
-        best = self.layer(self.linear(text, 0, len(text)))
+            return [-20.0] * len(self.output)
+        best = self.heads(self.inputs(text, 0, len(text)))
         if len(text) > LONG:
             starts = range(0, len(text) - (PIECES - 1) * PIECE, PIECE)
-            windows = [self.layer(self.linear(text, start, min(len(text), start + PIECES * PIECE))) for start in starts]
+            windows = [self.heads(self.inputs(text, start, min(len(text), start + PIECES * PIECE))) for start in starts]
             window = max(windows, key=lambda logits: logits[0])
             window[0] -= PRICE * math.log(len(windows))
             best = max(best, window, key=lambda logits: logits[0])
@@ -79,7 +77,7 @@ class Reference:
     def probabilities(self, text):
         heads = [1 / (1 + math.exp(-max(-60, min(60, z)))) for z in self.logits(text)]
         fraud, *rest = heads
-        rest = [p * fraud for p in rest]  # the aspects come last and are nobody's probability
+        rest = [p * fraud for p in rest]
         schemes = [(label["name"], scheme["name"]) for label in self.taxonomy["labels"] for scheme in label["schemes"]]
         out = {scheme: rest[i] for i, (_, scheme) in enumerate(schemes)}
         out |= {target["name"]: rest[len(schemes) + i] for i, target in enumerate(self.taxonomy["targets"])}

@@ -14,46 +14,49 @@ from fraudscan.layer import BOUND, MAX_INPUTS, MAX_UNITS, SCALE, Layer
 def made_up(seed, size=1.0):
     """A layer, and a generator for what goes into it."""
     rng = np.random.default_rng(seed)
-    units, inputs = rng.integers(1, 40), rng.integers(1, 50)
-    return Layer(rng.normal(0, size, (units, inputs + 1)), rng.normal(0, size, units + 1)), rng
+    units, inputs, heads = rng.integers(1, 40), rng.integers(1, 50), rng.integers(1, 8)
+    return Layer(rng.normal(0, size, (units, inputs + 1)), rng.normal(0, size, (heads, units + 1))), rng
 
 
-def defined(found, logits):
-    """The output for one text, in fractions: nothing is rounded but inputs and hidden values."""
+def defined(found, inputs):
+    """The heads' logits for one text, in fractions: nothing is rounded but inputs and hidden values."""
 
     def grid(value):
         return Fraction(int(np.rint(min(max(value, -BOUND), BOUND) * SCALE)), int(SCALE))
 
-    out = Fraction(found.output[-1])
-    for (*weights, bias), weight in zip(found.hidden.tolist(), found.output.tolist(), strict=False):
-        unit = Fraction(bias) + sum(Fraction(w) * grid(z) for w, z in zip(weights, logits.tolist(), strict=True))
-        out += Fraction(weight) * round(max(unit, 0) * int(SCALE)) / int(SCALE)
-    return float(out)
+    def weighed(weights, values):
+        *weights, bias = map(Fraction, weights)
+        return bias + sum(weight * value for weight, value in zip(weights, values, strict=True))
+
+    values = [grid(value) for value in inputs.tolist()]
+    units = [weighed(weights, values) for weights in found.hidden.tolist()]
+    units = [Fraction(round(max(unit, 0) * int(SCALE)), int(SCALE)) for unit in units]
+    return [float(weighed(weights, units)) for weights in found.output.tolist()]
 
 
 @given(st.integers(0, 2**32), st.integers(0, 3 * layer.BLOCK), st.sampled_from([0.01, 1.0, 7.0]))
 @settings(max_examples=100)
 def test_a_text_has_the_same_output_alone_in_any_batch_and_by_definition(seed, texts, spread):
     found, rng = made_up(seed)
-    logits = rng.normal(0, spread, (found.inputs, texts))
-    before = logits.copy()
-    together = found(logits)
-    assert together.shape == (texts,)
-    assert np.array_equal(logits, before)
-    assert np.array_equal(found(np.asfortranarray(logits)), together)
+    inputs = rng.normal(0, spread, (found.inputs, texts))
+    before = inputs.copy()
+    together = found(inputs)
+    assert together.shape == (len(found.output), texts)
+    assert np.array_equal(inputs, before)
+    assert np.array_equal(found(np.asfortranarray(inputs)), together)
     order = rng.permutation(texts)
-    assert np.array_equal(found(logits[:, order]), together[order])
+    assert np.array_equal(found(inputs[:, order]), together[:, order])
     for i in range(texts):
-        assert found(logits[:, i : i + 1])[0] == together[i]
-    assert together[:3].tolist() == [defined(found, column) for column in logits.T[:3]]
+        assert np.array_equal(found(inputs[:, i : i + 1])[:, 0], together[:, i])
+    assert together.T[:3].tolist() == [defined(found, column) for column in inputs.T[:3]]
 
 
 def test_the_largest_sums_are_exact():
     rng = np.random.default_rng(0)
     hidden = rng.choice([BOUND, BOUND - layer.STEP], (MAX_UNITS, MAX_INPUTS + 1))
-    found = Layer(hidden, rng.choice([BOUND, BOUND - layer.STEP], MAX_UNITS + 1))
-    logits = rng.choice([BOUND, BOUND - 1 / SCALE, 1e9], (MAX_INPUTS, 3))
-    assert found(logits).tolist() == [defined(found, column) for column in logits.T]
+    found = Layer(hidden, rng.choice([BOUND, BOUND - layer.STEP], (2, MAX_UNITS + 1)))
+    inputs = rng.choice([BOUND, BOUND - 1 / SCALE, 1e9], (MAX_INPUTS, 3))
+    assert found(inputs).T.tolist() == [defined(found, column) for column in inputs.T]
 
 
 @given(st.integers(0, 2**32))
@@ -62,28 +65,29 @@ def test_the_gradient_is_the_slope_of_a_linear_piece(seed):
     found, rng = made_up(seed, 0.5)
     at = np.rint(rng.normal(0, 3, found.inputs) * SCALE) / SCALE
     step = 16 / SCALE
-    rounding = np.abs(found.output[:-1]).sum() / SCALE / (2 * step)  # of the hidden values
-    slopes = found.gradient(at)
+    heads = rng.normal(0, 1, len(found.output))
+    rounding = np.abs(heads @ found.output[:, :-1]).sum() / SCALE / (2 * step)  # of the hidden values
+    slopes = found.gradient(at, heads)
     assert slopes.shape == (found.inputs,)
     for i, slope in enumerate(slopes.tolist()):
         ends = at[:, None] + step * np.eye(found.inputs)[:, [i, i]] * [-1, 1]
         active = found.hidden[:, :-1] @ ends + found.hidden[:, -1:] > 0
         if (active[:, 0] == active[:, 1]).all():
-            low, high = found(ends)
+            low, high = heads @ found(ends)
             assert (high - low) / (2 * step) == pytest.approx(slope, abs=rounding)
 
 
 @pytest.mark.parametrize(
     ("hidden", "output", "fault"),
     [
-        ([1.0, 2.0], [1.0, 2.0], r"hidden layer of shape \(2,\) does not fit an output of shape \(2,\)"),
-        ([[1.0, 2.0]], [1.0], r"shape \(1, 2\) does not fit an output of shape \(1,\)"),
-        ([[1.0, 2.0]], [[1.0, 2.0]], r"does not fit an output of shape \(1, 2\)"),
-        ([[1.0, float("nan")]], [1.0, 0.0], "must be finite"),
-        ([[1.0, 2.0]], [1.0, float("inf")], "must be finite"),
-        ([[1.0, -BOUND - 1]], [1.0, 0.0], "at most 32"),
-        (np.zeros((1, MAX_INPUTS + 2)), np.zeros(2), "at most 64 inputs and 256 units"),
-        (np.zeros((MAX_UNITS + 1, 2)), np.zeros(MAX_UNITS + 2), "at most 64 inputs and 256 units"),
+        ([1.0, 2.0], [[1.0, 2.0]], r"hidden layer of shape \(2,\) does not fit an output of shape \(1, 2\)"),
+        ([[1.0, 2.0]], [[1.0]], r"shape \(1, 2\) does not fit an output of shape \(1, 1\)"),
+        ([[1.0, 2.0]], [1.0, 2.0], r"does not fit an output of shape \(2,\)"),
+        ([[1.0, float("nan")]], [[1.0, 0.0]], "must be finite"),
+        ([[1.0, 2.0]], [[1.0, float("inf")]], "must be finite"),
+        ([[1.0, -BOUND - 1]], [[1.0, 0.0]], "at most 32"),
+        (np.zeros((1, MAX_INPUTS + 2)), np.zeros((1, 2)), "at most 64 inputs and 256 units"),
+        (np.zeros((MAX_UNITS + 1, 2)), np.zeros((1, MAX_UNITS + 2)), "at most 64 inputs and 256 units"),
     ],
 )
 def test_what_is_no_layer_is_refused(hidden, output, fault):

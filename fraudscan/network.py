@@ -1,0 +1,211 @@
+"""The network behind a model's heads, and how it is fitted.
+
+Each n-gram has a short vector; the sum of those of a text, by the root of its length, goes
+through one layer of rectified units to the heads. All of it is fitted together. In each
+step a text is seen with a small share of its n-grams only, drawn anew each time: the
+network must recognise a fraud by whatever words of it are there, and what it learns holds
+on texts whose words are others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    Bools = npt.NDArray[np.bool_]
+    Floats = npt.NDArray[np.float64]
+    Single = npt.NDArray[np.float32]
+
+__all__ = ["Network", "NetworkOptions", "fit"]
+
+WARM_UP = 0.2
+"""The share of the steps in which the learning rate rises; then it falls along a cosine ("one cycle", Smith 2018)."""
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+"""Of Adam (Kingma and Ba 2015), as its authors chose them."""
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """What can be tuned.
+
+    Attributes:
+        inputs: the length of an n-gram's vector.
+        units: the number of rectified units.
+        dropout: which share of a text's n-grams it is not shown in a step.
+        unit_dropout: the same for the units.
+        epochs: how often each text is shown.
+        least: more often where that would make fewer steps than this.
+        batch: how many texts share a step.
+        rate: the highest learning rate.
+
+    """
+
+    inputs: int = 48
+    units: int = 128
+    dropout: float = 0.85
+    unit_dropout: float = 0.2
+    epochs: int = 12
+    least: int = 600
+    batch: int = 256
+    rate: float = 5e-3
+
+
+@dataclass(frozen=True)
+class Network:
+    """A fitted network.
+
+    Attributes:
+        vectors: float32, shape (n-grams, inputs).
+        biases: float32, shape (inputs,): added to the sum of a text's vectors.
+        hidden: float32, shape (units, inputs + 1): the weights of each unit, and its bias last.
+        output: float32, shape (heads, units + 1): the weights of each head, and its bias last.
+
+    """
+
+    vectors: Single
+    biases: Single
+    hidden: Single
+    output: Single
+
+    def inputs(self, features: Any) -> Single:
+        """Return what goes into the units, shape (texts, inputs), for a sparse matrix of shape (texts, n-grams)."""
+        inputs: Single = features @ self.vectors + self.biases
+        return inputs
+
+    def __call__(self, features: Any) -> Single:
+        """Return the heads' logits, shape (texts, heads)."""
+        units = np.maximum(self.inputs(features) @ self.hidden[:, :-1].T + self.hidden[:, -1], 0)
+        logits: Single = units @ self.output[:, :-1].T + self.output[:, -1]
+        return logits
+
+    def on_scale(self, features: Any) -> Network:
+        """Return the same network with inputs and units of a standard deviation of one on these texts.
+
+        What a unit puts out can be made smaller by as much as the heads' weights for it are made larger.
+        """
+        spread = self.inputs(features).std(axis=0) + np.float32(1e-6)
+        hidden = self.hidden * np.append(spread, np.float32(1))
+        units = np.maximum(self.inputs(features) @ self.hidden[:, :-1].T + self.hidden[:, -1], 0)
+        size = units.std(axis=0) + np.float32(1e-6)
+        output = self.output * np.append(size, np.float32(1))
+        return Network(self.vectors / spread, self.biases / spread, hidden / size[:, None], output)
+
+
+def fit(features: Any, gold: Bools, weights: Floats, options: NetworkOptions, seed: int = 0) -> Network:
+    """Fit a network.
+
+    Args:
+        features: sparse float32, shape (texts, n-grams).
+        gold: shape (texts, heads): what each head should answer.
+        weights: shape (texts, heads): how much each answer counts; 0 where a head is not asked.
+        options: see `NetworkOptions`.
+        seed: where it starts, and what it is shown when.
+
+    """
+    rng = np.random.default_rng(seed)
+    parts = [
+        rng.normal(0, 0.02, (features.shape[1], options.inputs)),
+        np.zeros(options.inputs),
+        _uniform(rng, options.units, options.inputs),
+        _uniform(rng, gold.shape[1], options.units),
+    ]
+    network = Network(*(part.astype(np.float32) for part in parts))
+    adam = [_Adam(part) for part in vars(network).values()]
+    batches = list(_batches(len(gold), options, rng))
+    for step, rows in enumerate(batches):
+        rate = options.rate * _cycle(step / len(batches))
+        shown = _thinned(features[rows], options.dropout, rng)
+        silent = rng.random((rows.size, options.units), dtype=np.float32) < options.unit_dropout
+        gradients = _gradients(network, shown, silent, gold[rows], weights[rows] / rows.size, options)
+        for part, gradient in zip(adam, gradients, strict=True):
+            part.step(gradient, rate)
+    return network
+
+
+def _gradients(  # noqa: PLR0913, PLR0917 - a step's random choices, and what is right
+    network: Network, shown: Any, silent: Bools, gold: Bools, weights: Floats, options: NetworkOptions
+) -> tuple[Single, ...]:
+    """Return the gradient of the weighted cross-entropy for each part of the network."""
+    inputs = network.inputs(shown)
+    before = inputs @ network.hidden[:, :-1].T + network.hidden[:, -1]
+    off = silent | (before <= 0)
+    units = before / np.float32(1 - options.unit_dropout)
+    units[off] = 0
+    logits = units @ network.output[:, :-1].T + network.output[:, -1]
+    errors = ((0.5 + 0.5 * np.tanh(logits / 2) - gold) * weights).astype(np.float32)
+    back = errors @ network.output[:, :-1] / np.float32(1 - options.unit_dropout)
+    back[off] = 0
+    into = back @ network.hidden[:, :-1]
+    return (
+        shown.T @ into,
+        into.sum(axis=0),
+        np.column_stack([back.T @ inputs, back.sum(axis=0)]),
+        np.column_stack([errors.T @ units, errors.sum(axis=0)]),
+    )
+
+
+def _thinned(features: Any, dropout: float, rng: np.random.Generator) -> Any:
+    """Return the features without a share of their entries, the others larger by as much."""
+    from scipy import sparse
+
+    kept = rng.random(features.nnz, dtype=np.float32) >= dropout
+    bounds = np.concatenate([[0], kept.cumsum()])[features.indptr].astype(np.int32)
+    values = features.data[kept] / np.float32(1 - dropout)
+    return sparse.csr_matrix((values, features.indices[kept], bounds), shape=features.shape)
+
+
+def _uniform(rng: np.random.Generator, rows: int, columns: int) -> Floats:
+    """Return weights and a bias for each row, as large as the number of inputs allows (LeCun et al. 1998)."""
+    weights: Floats = rng.uniform(-1, 1, (rows, columns + 1)) / np.sqrt(columns)
+    return weights
+
+
+def _batches(count: int, options: NetworkOptions, rng: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield the rows of each step; the remainder of an epoch is left for the next one's chance."""
+    size = min(options.batch, count)
+    for _ in range(max(options.epochs, -(options.least // -(count // size)))):
+        order = rng.permutation(count)
+        yield from order[: count // size * size].reshape(-1, size)
+
+
+def _cycle(done: float) -> float:
+    """Return the share of the highest learning rate when ``done``, from 0 to 1, of the steps are taken."""
+    if done < WARM_UP:
+        return float(0.04 + 0.48 * (1 - np.cos(np.pi * done / WARM_UP)))
+    return float(0.5 * (1 + np.cos(np.pi * (done - WARM_UP) / (1 - WARM_UP))))
+
+
+class _Adam:
+    """Moves one array of the network along its gradients, in place."""
+
+    def __init__(self, values: Single) -> None:
+        self.values = values
+        self.mean = np.zeros_like(values)
+        self.square = np.zeros_like(values)
+        self.steps = 0
+        self.spare = np.empty_like(values)
+
+    def step(self, gradient: Single, rate: float) -> None:
+        """Take a step."""
+        self.steps += 1
+        first, second = BETAS
+        self.mean *= first
+        self.mean += np.multiply(gradient, 1 - first, out=self.spare)
+        self.square *= second
+        np.multiply(gradient, gradient, out=self.spare)
+        self.spare *= 1 - second
+        self.square += self.spare
+        np.sqrt(self.square, out=self.spare)
+        self.spare /= np.sqrt(1 - second**self.steps)
+        self.spare += EPSILON
+        np.divide(self.mean, self.spare, out=self.spare)
+        self.spare *= rate / (1 - first**self.steps)
+        self.values -= self.spare
