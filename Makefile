@@ -31,7 +31,7 @@ model: $(READY)
 	$(BIN)/fraudscan train corpus -o models/default
 	$(MAKE) card
 
-# Its card, with the evaluation sets where they lie in ../shared.
+# The model's card, with the evaluation sets where they lie in ../shared.
 card: $(READY)
 	$(BIN)/fraudscan evaluate --card $(wildcard ../shared/eval/dev)
 

@@ -81,6 +81,8 @@ class TrainingOptions:
             letters are parts of links and names, of which none comes back.
         disguised: of which share of the messages a disguised copy is learned from, too.
         folds: how many folds calibrate the probabilities.
+        scenarios: whether a fold keeps all messages of a scenario together as well: its figures then tell what the
+            model makes of plots that it has never seen.
         jobs: processes that fit folds side by side.
 
     """
@@ -94,6 +96,7 @@ class TrainingOptions:
     prior: float = 0.3
     min_token: int = 10
     folds: int = 5
+    scenarios: bool = False
     disguised: float = 0.5
     jobs: int = 2
 
@@ -125,7 +128,8 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     disguised = undisguise([disguise(rows[i].text, rng) for i in copied.tolist()])
     source = np.concatenate([np.arange(len(rows)), copied])
     features = features_of(vocabulary, [*texts, *disguised]) @ closure(vocabulary)
-    folds = [np.flatnonzero(np.isin(source, outside)) for _, outside in folds_of(rows, options.folds)]
+    parts = folds_of(rows, options.folds, scenarios=options.scenarios)
+    folds = [np.flatnonzero(np.isin(source, outside)) for _, outside in parts]
     nodes, network, held_out = _fit(features, labels[source], counts[source], folds, options)
     logits = held_out[: len(rows), :heads].astype(np.float64)
     scaling = [calibrate(logits[counts[:, h] > 0, h], gold[counts[:, h] > 0, h]) for h in range(heads)]
@@ -174,8 +178,13 @@ def _aspects(rows: Sequence[Row], taxonomy: Taxonomy) -> npt.NDArray[np.bool_]:
     return np.array(columns, dtype=bool).T
 
 
-def _gold(rows: Sequence[Row], taxonomy: Taxonomy, folds: int) -> npt.NDArray[np.bool_]:
-    """Return which heads each row belongs to, shape (rows, heads)."""
+def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> npt.NDArray[np.bool_]:
+    """Return which heads each row belongs to, shape (rows, heads).
+
+    Raises:
+        CorpusError: if a head, or the honest label, has fewer than ``least`` messages.
+
+    """
     names = [scheme.name for scheme in taxonomy.schemes]
     groups = [target.name for target in taxonomy.targets]
     gold = np.array(
@@ -186,10 +195,10 @@ def _gold(rows: Sequence[Row], taxonomy: Taxonomy, folds: int) -> npt.NDArray[np
         dtype=bool,
     ).reshape(len(rows), -1)
     for name, count in zip(["fraud", *names, *groups], gold.sum(axis=0), strict=True):
-        if count < folds:
-            raise CorpusError(f"{name!r} has {count} messages; training needs at least {folds} of each")
-    if (~gold[:, 0]).sum() < folds:
-        raise CorpusError(f"there are {(~gold[:, 0]).sum()} legitimate messages; training needs at least {folds}")
+        if count < least:
+            raise CorpusError(f"{name!r} has {count} messages; training needs at least {least} of each")
+    if (~gold[:, 0]).sum() < least:
+        raise CorpusError(f"there are {(~gold[:, 0]).sum()} legitimate messages; training needs at least {least}")
     return gold
 
 
@@ -242,24 +251,32 @@ def closure(vocabulary: Vocabulary) -> Any:
     return sparse.csr_array((np.ones(row.size), (row, column)), shape=(vocabulary.size, vocabulary.size))
 
 
-def folds_of(rows: Sequence[Row], count: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+def folds_of(
+    rows: Sequence[Row], count: int, *, scenarios: bool = False
+) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
     """Yield the row numbers inside and outside of each of ``count`` folds that part no `groups`."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=0)
     labels = [row.labels[0] if row.labels else "" for row in rows]
     frequent = {label for label, size in Counter(labels).items() if size >= count}
-    yield from splitter.split(np.zeros(len(rows)), [x if x in frequent else "rare" for x in labels], groups(rows))
+    strata = [x if x in frequent else "rare" for x in labels]
+    yield from splitter.split(np.zeros(len(rows)), strata, groups(rows, scenarios=scenarios))
 
 
-def groups(rows: Sequence[Row]) -> npt.NDArray[np.intp]:
-    """Return a number for each row; rows that form a pair or are near-duplicates have the same one."""
+def groups(rows: Sequence[Row], *, scenarios: bool = False) -> npt.NDArray[np.intp]:
+    """Return a number for each row; rows that form a pair or are near-duplicates have the same one.
+
+    So have rows of one scenario where ``scenarios`` is set.
+    """
     from scipy import sparse
     from scipy.sparse.csgraph import connected_components
 
     links = [(i, j) for i, j, _ in near_duplicates([row.text for row in rows])]
-    first: dict[str, int] = {}
-    links += [(first.setdefault(row.pair, i), i) for i, row in enumerate(rows) if row.pair is not None]
+    first: dict[tuple[str, str], int] = {}
+    links += [(first.setdefault(("pair", row.pair), i), i) for i, row in enumerate(rows) if row.pair is not None]
+    if scenarios:
+        links += [(first.setdefault(("scenario", row.scenario), i), i) for i, row in enumerate(rows)]
     ends = np.array(links, dtype=np.int64).reshape(-1, 2)
     graph = sparse.coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(rows), len(rows)))
     numbers: npt.NDArray[np.intp] = connected_components(graph, directed=False)[1]

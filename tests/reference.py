@@ -49,7 +49,7 @@ class Reference:
             for begin in range(max(0, stop - self.longest), stop):
                 for place, weight in enumerate(self.own.get(text[begin:stop], ())):
                     sums[place] += weight
-        root = math.sqrt(end - start + 10)
+        root = math.sqrt(end - start + 40)
         return [s * scale / root + b for s, scale, b in zip(sums, self.scales, self.biases, strict=True)]
 
     def heads(self, inputs):

@@ -99,7 +99,7 @@ def test_the_most_suspicious_window_decides_and_pays_for_the_others(handmade, mo
     assert start % PIECE == 0
     last = 1000 // PIECE * PIECE  # only the last window reaches so far, and it is shorter
     assert end - start == (PIECE * PIECES if at < last else 1000 - (last - (PIECES - 1) * PIECE))
-    logit = 100 / np.sqrt(end - start + 10) - price(np.array([1000]))[0]
+    logit = 100 / np.sqrt(end - start + model.SHORT) - price(np.array([1000]))[0]
     assert handmade.logits([text])[0, 0] == pytest.approx(logit)
     assert price(np.array([1000]))[0] == pytest.approx(PRICE * np.log(-(1000 // -PIECE) - PIECES + 1))
 
@@ -107,7 +107,7 @@ def test_the_most_suspicious_window_decides_and_pays_for_the_others(handmade, mo
 def test_the_whole_decides_where_no_window_says_more(handmade):
     text = "骗" * 1000
     assert handmade.classify(text).window is None
-    assert handmade.logits([text])[0, 0] == pytest.approx(100 * 1000 / np.sqrt(1010))
+    assert handmade.logits([text])[0, 0] == pytest.approx(100 * 1000 / np.sqrt(1000 + model.SHORT))
 
 
 def test_the_shortest_text_with_windows(handmade):
