@@ -64,7 +64,7 @@ tables: $(READY)
 	$(BIN)/python tools/build_disguise.py
 
 # The package alone; the tests need far more, Spark among it.
-$(INSTALLED): setup.cfg pyproject.toml
+$(INSTALLED): setup.cfg setup.py pyproject.toml fraudscan/_engine.c
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fraudscan needs Python 3.10 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .

@@ -23,8 +23,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fraudscan.neighbours import END, carry_marks, character_numbers
+from fraudscan.neighbours import END, EVIDENCE, WIDTH, carry_marks, character_numbers, tables
 from fraudscan.normalize import DROPPED, normalization_table
+
+try:
+    from fraudscan import _engine
+except ImportError:  # no compiler was at hand: NumPy does the same
+    _engine = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -196,7 +201,20 @@ class Vocabulary:
             sizes: `text_sizes` of them, where the caller has them already.
 
         """
-        ends = (text_sizes(texts) if sizes is None else sizes).cumsum()
+        sizes = text_sizes(texts) if sizes is None else sizes
+        characters, starts, lengths, marked = self._read(texts, sizes)
+        return Matches(self._follow(characters), starts, lengths, marked)
+
+    def _read(self, texts: Sequence[str], sizes: Ints) -> tuple[Words, Ints, Ints, Bools]:
+        """Return the kept characters of texts as nodes, a 0 behind each text, in a buffer; the rest as in `Matches`."""
+        if _engine is not None:
+            starts, lengths = np.empty_like(sizes), np.empty_like(sizes)
+            marked = np.empty(sizes.size, dtype=bool)
+            characters = _buffer("ids", int(sizes.sum()) + sizes.size)
+            table = (tables().evidence, WIDTH, END, EVIDENCE)
+            kept = _engine.read(texts, self._ids, *table, characters, starts, lengths, marked)
+            return characters[:kept], starts, lengths, marked
+        ends = sizes.cumsum()
         ends += np.arange(ends.size)
         ids = self._lookup("\0".join(texts) + "\0")
         ids[ends] = (
@@ -212,7 +230,7 @@ class Vocabulary:
         np.add(ends[:-1], 1, out=starts[1:])
         marked = carry_marks(ids >> NODE_BITS, ends)
         ids &= NODE_MASK
-        return Matches(self._follow(ids), starts, ends - starts, marked)
+        return ids, starts, ends - starts, marked
 
     def match_blocks(self, text: str, size: int) -> Iterator[Words]:
         """Do the same for one long text in memory that does not grow with it.
@@ -242,10 +260,14 @@ class Vocabulary:
         return self._ids.take(codes, out=_buffer("ids", codes.size), mode="clip")
 
     def _follow(self, ids: Words) -> Words:
-        """Turn characters, given as nodes, into the longest n-grams that end there; works in place.
+        """Turn characters, given as nodes, into the longest n-grams that end there; works in place, or in a buffer.
 
         ``ids`` ends with a 0, and so does each text in it: no n-gram passes a 0.
         """
+        if _engine is not None:
+            nodes = _buffer("nodes", ids.size)
+            _engine.follow(ids, *self._trie, nodes)
+            return nodes
         characters = _buffer("characters", ids.size)
         characters[:] = ids
         steps = np.multiply(ids[:-1], self._width, out=_buffer("steps", ids.size - 1))
@@ -258,6 +280,12 @@ class Vocabulary:
             found, nodes = self._find(steps)
             ends = ends.take(found)
         return ids
+
+    @cached_property
+    def _trie(self) -> tuple[Words, Words, Words, int, int, int]:
+        """What a compiled `_find` needs."""
+        numbers = (self._width, BUCKET_MULTIPLIER, SLOT_MULTIPLIER)
+        return (self.seeds, self._step_in, self._node_in, *map(int, numbers))
 
     def _find(self, steps: Words) -> tuple[Ints, Words]:
         """Return the indices of the steps that the vocabulary has, and their nodes."""

@@ -41,6 +41,11 @@ from fraudscan.notes import Noter
 from fraudscan.taxonomy import Taxonomy
 from fraudscan.windows import LONG, PIECE, PIECES, Windows, join, most_suspicious, pieces_of, price
 
+try:
+    from fraudscan import _engine
+except ImportError:  # no compiler was at hand: NumPy does the same
+    _engine = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Sequence
@@ -631,7 +636,7 @@ class Scanner:
 
         A text has ``lengths + 1`` nodes, the last of which may be a separator.
         """
-        if lengths.max() < FIELD_SIZE:
+        if _engine is not None or lengths.max() < FIELD_SIZE:
             return self._unpacked(nodes, starts)
         counts = lengths // FIELD_SIZE + 1
         first = counts.cumsum() - counts
@@ -641,6 +646,10 @@ class Scanner:
 
     def _unpacked(self, nodes: Words, starts: Ints) -> Ints:
         """Return the sums of weights from each start to the next, `FIELD_SIZE` nodes at most: int64, (sums, starts)."""
+        if _engine is not None:
+            added = np.empty((starts.size, self._width), dtype=np.int64)
+            _engine.add_up(nodes, starts, self.weights, added, self._width)
+            return added.T
         packed = np.add.reduceat(self._packed.take(nodes, axis=1), starts, axis=1)
         packed += OFFSET
         fields = packed >> SHIFTS
@@ -727,7 +736,7 @@ def _restore(
 
 
 def _frozen(values: npt.ArrayLike, dtype: type) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = np.array(values, dtype=dtype)
+    array: npt.NDArray[Any] = np.array(values, dtype=dtype, order="C")
     array.setflags(write=False)
     return array
 
