@@ -6,8 +6,8 @@ n-grams, each reached from its prefix by one more character. A step is the integ
 ``prefix * (alphabet.size + 1) + character``; all steps of a batch are looked up at once
 in a perfect hash table ("hash and displace", Pagh 1999, with a seed for each bucket), one
 probe each, and only where a prefix was found is the next character looked at. There is
-no loop over messages and none over characters, and steps are compared, not only hashes:
-every match is exact.
+no loop over messages and none over characters, but in C where `fraudscan.kernel` was built,
+and steps are compared, not only hashes: every match is exact.
 
 A node stands for all the n-grams that end where it ends (its suffixes), because the
 weights of a model are folded that way; so one node per character is all that a score
@@ -23,13 +23,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fraudscan import kernel
 from fraudscan.neighbours import END, EVIDENCE, WIDTH, carry_marks, character_numbers, tables
 from fraudscan.normalize import DROPPED, normalization_table
-
-try:
-    from fraudscan import _engine
-except ImportError:  # no compiler was at hand: NumPy does the same
-    _engine = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -207,13 +203,12 @@ class Vocabulary:
 
     def _read(self, texts: Sequence[str], sizes: Ints) -> tuple[Words, Ints, Ints, Bools]:
         """Return the kept characters of texts as nodes, a 0 behind each text, in a buffer; the rest as in `Matches`."""
-        if _engine is not None:
-            starts, lengths = np.empty_like(sizes), np.empty_like(sizes)
-            marked = np.empty(sizes.size, dtype=bool)
+        if kernel.compiled:
             characters = _buffer("ids", int(sizes.sum()) + sizes.size)
-            table = (tables().evidence, WIDTH, END, EVIDENCE)
-            kept = _engine.read(texts, self._ids, *table, characters, starts, lengths, marked)
-            return characters[:kept], starts, lengths, marked
+            found = np.empty_like(sizes), np.empty_like(sizes), np.empty(sizes.size, dtype=bool)
+            pairs = tables().evidence, WIDTH, END, EVIDENCE
+            kept = kernel.compiled.read(texts, self._ids, *pairs, characters, *found)
+            return characters[:kept], *found
         ends = sizes.cumsum()
         ends += np.arange(ends.size)
         ids = self._lookup("\0".join(texts) + "\0")
@@ -264,9 +259,9 @@ class Vocabulary:
 
         ``ids`` ends with a 0, and so does each text in it: no n-gram passes a 0.
         """
-        if _engine is not None:
+        if kernel.compiled:
             nodes = _buffer("nodes", ids.size)
-            _engine.follow(ids, *self._trie, nodes)
+            kernel.compiled.follow(ids, *self._trie, nodes)
             return nodes
         characters = _buffer("characters", ids.size)
         characters[:] = ids
@@ -283,9 +278,9 @@ class Vocabulary:
 
     @cached_property
     def _trie(self) -> tuple[Words, Words, Words, int, int, int]:
-        """What a compiled `_find` needs."""
-        numbers = (self._width, BUCKET_MULTIPLIER, SLOT_MULTIPLIER)
-        return (self.seeds, self._step_in, self._node_in, *map(int, numbers))
+        """What the kernel needs of it to find steps as `_find` does."""
+        numbers = int(self._width), int(BUCKET_MULTIPLIER), int(SLOT_MULTIPLIER)
+        return self.seeds, self._step_in, self._node_in, *numbers
 
     def _find(self, steps: Words) -> tuple[Ints, Words]:
         """Return the indices of the steps that the vocabulary has, and their nodes."""

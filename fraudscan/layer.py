@@ -76,8 +76,9 @@ class Layer:
         count = inputs.shape[1]
         whole = count // BLOCK * BLOCK
         out = np.empty((len(self.output), count))
-        blocks = inputs[:, :whole].reshape(self.inputs, -1, BLOCK).transpose(1, 0, 2)
-        out[:, :whole].reshape(len(out), -1, BLOCK)[:] = self._logits(blocks).transpose(1, 0, 2)
+        if whole:
+            blocks = inputs[:, :whole].reshape(self.inputs, -1, BLOCK).transpose(1, 0, 2)
+            out[:, :whole].reshape(len(out), -1, BLOCK)[:] = self._logits(blocks).transpose(1, 0, 2)
         if whole < count:
             out[:, whole:] = self._logits(inputs[:, whole:])
         return out
@@ -108,7 +109,8 @@ class Layer:
         """Return what goes into the units, times `SCALE`."""
         steps = inputs * SCALE
         np.rint(steps, out=steps)
-        np.clip(steps, -BOUND * SCALE, BOUND * SCALE, out=steps)
+        np.minimum(steps, BOUND * SCALE, out=steps)  # np.clip is the same, and for one text half of the time
+        np.maximum(steps, -BOUND * SCALE, out=steps)
         hidden: Floats = self._weights @ steps
         hidden += self._biases
         return hidden

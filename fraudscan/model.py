@@ -17,8 +17,9 @@ is linear, and these are the logits. A long text speaks through its most suspici
 squared rarities of the matches, the last weight of each vector: the length of the text's own vector.
 
 Weights are integers and so are their sums: nothing is rounded before the scale, and a
-text has the same score alone, in any batch and in any chunk. Four weights are packed into
-each 64-bit integer, which makes NumPy alone as fast as a sparse product of SciPy's.
+text has the same score alone, in any batch and in any chunk. Where `fraudscan.kernel` was not
+built, four weights are packed into each 64-bit integer, which makes NumPy alone as fast as a
+sparse product of SciPy's.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraudscan import kernel
 from fraudscan.curve import Curve, CurveError
 from fraudscan.decisions import Decider, Decisions, Thresholds
 from fraudscan.disguise import LONGEST, normalize, repaired
@@ -40,11 +42,6 @@ from fraudscan.layer import Layer
 from fraudscan.notes import Noter
 from fraudscan.taxonomy import Taxonomy
 from fraudscan.windows import LONG, PIECE, PIECES, Windows, join, most_suspicious, pieces_of, price
-
-try:
-    from fraudscan import _engine
-except ImportError:  # no compiler was at hand: NumPy does the same
-    _engine = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     import os
@@ -588,7 +585,7 @@ class Scanner:
             if not size:
                 continue
             starts, _ = pieces_of(np.array([size]))
-            sums = np.vstack([self._unpacked(rest[:size], starts), np.diff(starts, append=size)])
+            sums = np.vstack([self._added_up(rest[:size], starts), np.diff(starts, append=size)])
             total += sums[:-1].sum(axis=1)
             kept = np.hstack([kept, sums]) if look else kept
             if kept.shape[1] >= PIECES:
@@ -611,7 +608,7 @@ class Scanner:
         ends = (found.starts[long] + lengths).tolist()
         nodes = np.concatenate([found.nodes[end - n : end] for end, n in zip(ends, lengths.tolist(), strict=True)])
         starts, owners = pieces_of(lengths)
-        return np.vstack([self._unpacked(nodes, starts), np.diff(starts, append=nodes.size)]), (long + begin)[owners]
+        return np.vstack([self._added_up(nodes, starts), np.diff(starts, append=nodes.size)]), (long + begin)[owners]
 
     def _best(self, pieces: Ints, owners: Ints) -> Windows:
         """Return the most suspicious window of each text, its price not paid yet.
@@ -636,19 +633,19 @@ class Scanner:
 
         A text has ``lengths + 1`` nodes, the last of which may be a separator.
         """
-        if _engine is not None or lengths.max() < FIELD_SIZE:
-            return self._unpacked(nodes, starts)
+        if kernel.compiled or lengths.max() < FIELD_SIZE:
+            return self._added_up(nodes, starts)
         counts = lengths // FIELD_SIZE + 1
         first = counts.cumsum() - counts
         pieces = (starts - FIELD_SIZE * first).repeat(counts)
         pieces += FIELD_SIZE * np.arange(pieces.size)
-        return np.add.reduceat(self._unpacked(nodes, pieces), first, axis=1)
+        return np.add.reduceat(self._added_up(nodes, pieces), first, axis=1)
 
-    def _unpacked(self, nodes: Words, starts: Ints) -> Ints:
+    def _added_up(self, nodes: Words, starts: Ints) -> Ints:
         """Return the sums of weights from each start to the next, `FIELD_SIZE` nodes at most: int64, (sums, starts)."""
-        if _engine is not None:
+        if kernel.compiled:
             added = np.empty((starts.size, self._width), dtype=np.int64)
-            _engine.add_up(nodes, starts, self.weights, added, self._width)
+            kernel.compiled.add_up(nodes, starts, self.weights, self._width, added)
             return added.T
         packed = np.add.reduceat(self._packed.take(nodes, axis=1), starts, axis=1)
         packed += OFFSET
