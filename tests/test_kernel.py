@@ -100,7 +100,7 @@ def own_labels(rng, heads, task):
 
 @given(
     st.integers(0, 2**32),
-    st.integers(2, 110),
+    st.integers(2, 110) | st.sampled_from([47, 48, 95, 96]),
     st.sampled_from(["multiclass", "multilabel"]),
     st.lists(st.integers(0, 1200), min_size=1, max_size=9),
 )
@@ -211,6 +211,26 @@ def test_arguments_that_do_not_fit_are_refused(compiled, name, place, value, mes
     arguments[place] = value
     with pytest.raises((TypeError, ValueError), match=message):
         getattr(compiled, name)(*arguments)
+
+
+@pytest.mark.parametrize("text", ["", "加"])
+def test_the_last_pair_of_the_table_is_the_last_that_is_read(compiled, text):
+    last = WIDTH * END + int(tables().numbers[ord(text)] if text else END)
+    arguments = read_arguments()
+    arguments[0] = [text]
+    arguments[7:] = [array[:1] for array in arguments[7:]]
+    arguments[2] = np.zeros(last, np.int8)
+    with pytest.raises(ValueError, match="beyond the table"):
+        compiled.read(*arguments)
+    arguments[2] = np.zeros(last + 1, np.int8)
+    assert compiled.read(*arguments) == len(text) + 1
+
+
+def test_what_stands_behind_the_characters_is_not_followed(compiled):
+    vocabulary = Vocabulary.from_ngrams(["ab", "abc"])
+    characters, found = np.array([1, 2, 3], np.uint32), np.zeros(3, np.uint32)
+    compiled.follow(characters[:2], *vocabulary._trie, found[:2])
+    assert [vocabulary.ngram(node) for node in found.tolist()] == ["a", "ab", ""]
 
 
 @pytest.mark.parametrize("name", CALLS)
