@@ -225,7 +225,7 @@ done:
 
 #define STRIP 48 /* columns that are added up together: all of the shipped model, in registers */
 #define RUN 256  /* as many weights of int8 have a sum that fits int16 */
-#define AHEAD 8  /* rows that are fetched before they are needed */
+#define AHEAD 16 /* rows that are fetched before they are needed */
 
 /* Add up rows of weights; return 0, or -1 if a node has none. */
 static int add_up(const uint32_t *nodes, Py_ssize_t size, const int8_t *weights, Py_ssize_t rows, Py_ssize_t width,
@@ -240,8 +240,10 @@ static int add_up(const uint32_t *nodes, Py_ssize_t size, const int8_t *weights,
             for (Py_ssize_t i = first; i < last; i++) {
                 if (nodes[i] >= (size_t)rows)
                     return -1;
-                if (i + AHEAD < size && nodes[i + AHEAD] < (size_t)rows)
+                if (i + AHEAD < size && nodes[i + AHEAD] < (size_t)rows) { /* a row may lie in two lines of the cache */
                     PREFETCH(weights + nodes[i + AHEAD] * width);
+                    PREFETCH(weights + nodes[i + AHEAD] * width + width - 1);
+                }
                 const int8_t *row = weights + nodes[i] * width + begin;
                 if (columns == STRIP) /* a loop of a length that is known becomes three instructions */
                     for (int column = 0; column < STRIP; column++)

@@ -6,8 +6,8 @@ n-grams, each reached from its prefix by one more character. A step is the integ
 ``prefix * (alphabet.size + 1) + character``; all steps of a batch are looked up at once
 in a perfect hash table ("hash and displace", Pagh 1999, with a seed for each bucket), one
 probe each, and only where a prefix was found is the next character looked at. There is
-no loop over messages and none over characters, but in C where `fraudscan.kernel` was built,
-and steps are compared, not only hashes: every match is exact.
+no loop over messages and none over characters (but for those of `fraudscan.kernel`, where it
+was built), and steps are compared, not only hashes: every match is exact.
 
 A node stands for all the n-grams that end where it ends (its suffixes), because the
 weights of a model are folded that way; so one node per character is all that a score

@@ -84,8 +84,8 @@ OFFSET = int((HALF << SHIFTS).sum())
 CHUNK = 1 << 16
 """Characters scored at a time: its arrays stay in the caches, and the calls are worth their cost."""
 
-GROUP = 1 << 12
-"""Texts taken from an iterable at a time."""
+GROUP = 1 << 13
+"""Texts taken from an iterable at a time: the disguised ones among them are repaired together."""
 
 ARRAYS = ("alphabet", "steps", "seeds", "weights", "scales", "biases", "hidden", "output")
 
