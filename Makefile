@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types unit corpus-check learning-curve bench bench-ecosystem robustness model card cases tables clean
+.PHONY: demo test lint types unit corpus-check learning-curve sanitize bench bench-ecosystem robustness model card cases tables clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/demo.py
@@ -42,6 +42,14 @@ cases: $(READY)
 # What more of the corpus would bring; needs the evaluation sets in ../shared.
 learning-curve: $(READY)
 	$(BIN)/python tools/learning_curve.py
+
+# The compiled kernel under GCC's sanitizers of addresses and of undefined behaviour; then as it was.
+sanitize: SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
+sanitize: $(READY)
+	CFLAGS="-g $(SANITIZERS)" LDFLAGS="$(SANITIZERS)" $(BIN)/pip install --quiet --disable-pip-version-check -e .
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m pytest tests/test_kernel.py
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
 
 # Speed against peers, growth and memory; writes benchmarks/README.md.
 bench: $(READY)

@@ -642,7 +642,10 @@ class Scanner:
         return np.add.reduceat(self._added_up(nodes, pieces), first, axis=1)
 
     def _added_up(self, nodes: Words, starts: Ints) -> Ints:
-        """Return the sums of weights from each start to the next, `FIELD_SIZE` nodes at most: int64, (sums, starts)."""
+        """Return the sums of weights from each start to the next: int64, shape (sums, starts).
+
+        Without the kernel there may be `FIELD_SIZE` nodes at most between them.
+        """
         if kernel.compiled:
             added = np.empty((starts.size, self._width), dtype=np.int64)
             kernel.compiled.add_up(nodes, starts, self.weights, self._width, added)
