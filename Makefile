@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types unit corpus-check learning-curve bench bench-ecosystem robustness model card cases tables clean
+.PHONY: demo test lint types unit corpus-check learning-curve sanitize bench bench-ecosystem robustness model card cases tables clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/demo.py
@@ -43,6 +43,14 @@ cases: $(READY)
 learning-curve: $(READY)
 	$(BIN)/python tools/learning_curve.py
 
+# The compiled kernel under GCC's sanitizers of addresses and of undefined behaviour; then as it was.
+sanitize: SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
+sanitize: $(READY)
+	CFLAGS="-g $(SANITIZERS)" LDFLAGS="$(SANITIZERS)" $(BIN)/pip install --quiet --disable-pip-version-check -e .
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m pytest tests/test_kernel.py
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+
 # Speed against peers, growth and memory; writes benchmarks/README.md.
 bench: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
@@ -64,7 +72,7 @@ tables: $(READY)
 	$(BIN)/python tools/build_disguise.py
 
 # The package alone; the tests need far more, Spark among it.
-$(INSTALLED): setup.cfg pyproject.toml
+$(INSTALLED): setup.cfg setup.py pyproject.toml fraudscan/_engine.c
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fraudscan needs Python 3.10 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .

@@ -6,8 +6,8 @@ n-grams, each reached from its prefix by one more character. A step is the integ
 ``prefix * (alphabet.size + 1) + character``; all steps of a batch are looked up at once
 in a perfect hash table ("hash and displace", Pagh 1999, with a seed for each bucket), one
 probe each, and only where a prefix was found is the next character looked at. There is
-no loop over messages and none over characters, and steps are compared, not only hashes:
-every match is exact.
+no loop over messages and none over characters (but for those of `fraudscan.kernel`, where it
+was built), and steps are compared, not only hashes: every match is exact.
 
 A node stands for all the n-grams that end where it ends (its suffixes), because the
 weights of a model are folded that way; so one node per character is all that a score
@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fraudscan.neighbours import END, carry_marks, character_numbers
+from fraudscan import kernel
+from fraudscan.neighbours import END, EVIDENCE, WIDTH, carry_marks, character_numbers, tables
 from fraudscan.normalize import DROPPED, normalization_table
 
 if TYPE_CHECKING:
@@ -196,7 +197,19 @@ class Vocabulary:
             sizes: `text_sizes` of them, where the caller has them already.
 
         """
-        ends = (text_sizes(texts) if sizes is None else sizes).cumsum()
+        sizes = text_sizes(texts) if sizes is None else sizes
+        characters, starts, lengths, marked = self._read(texts, sizes)
+        return Matches(self._follow(characters), starts, lengths, marked)
+
+    def _read(self, texts: Sequence[str], sizes: Ints) -> tuple[Words, Ints, Ints, Bools]:
+        """Return the kept characters of texts as nodes, a 0 behind each text, in a buffer; the rest as in `Matches`."""
+        if kernel.compiled:
+            characters = _buffer("ids", int(sizes.sum()) + sizes.size)
+            found = np.empty_like(sizes), np.empty_like(sizes), np.empty(sizes.size, dtype=bool)
+            pairs = tables().evidence, WIDTH, END, EVIDENCE
+            kept = kernel.compiled.read(texts, self._ids, *pairs, characters, *found)
+            return characters[:kept], *found
+        ends = sizes.cumsum()
         ends += np.arange(ends.size)
         ids = self._lookup("\0".join(texts) + "\0")
         ids[ends] = (
@@ -212,7 +225,7 @@ class Vocabulary:
         np.add(ends[:-1], 1, out=starts[1:])
         marked = carry_marks(ids >> NODE_BITS, ends)
         ids &= NODE_MASK
-        return Matches(self._follow(ids), starts, ends - starts, marked)
+        return ids, starts, ends - starts, marked
 
     def match_blocks(self, text: str, size: int) -> Iterator[Words]:
         """Do the same for one long text in memory that does not grow with it.
@@ -242,10 +255,14 @@ class Vocabulary:
         return self._ids.take(codes, out=_buffer("ids", codes.size), mode="clip")
 
     def _follow(self, ids: Words) -> Words:
-        """Turn characters, given as nodes, into the longest n-grams that end there; works in place.
+        """Turn characters, given as nodes, into the longest n-grams that end there; works in place, or in a buffer.
 
         ``ids`` ends with a 0, and so does each text in it: no n-gram passes a 0.
         """
+        if kernel.compiled:
+            nodes = _buffer("nodes", ids.size)
+            kernel.compiled.follow(ids, *self._trie, nodes)
+            return nodes
         characters = _buffer("characters", ids.size)
         characters[:] = ids
         steps = np.multiply(ids[:-1], self._width, out=_buffer("steps", ids.size - 1))
@@ -258,6 +275,12 @@ class Vocabulary:
             found, nodes = self._find(steps)
             ends = ends.take(found)
         return ids
+
+    @cached_property
+    def _trie(self) -> tuple[Words, Words, Words, int, int, int]:
+        """What the kernel needs of it to find steps as `_find` does."""
+        numbers = int(self._width), int(BUCKET_MULTIPLIER), int(SLOT_MULTIPLIER)
+        return self.seeds, self._step_in, self._node_in, *numbers
 
     def _find(self, steps: Words) -> tuple[Ints, Words]:
         """Return the indices of the steps that the vocabulary has, and their nodes."""

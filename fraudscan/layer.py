@@ -40,6 +40,9 @@ BLOCK = 48
 """Texts multiplied at a time. Products of this size are too small for OpenBLAS to wake its threads for (it does from
 2 ** 18 multiplications on), which would cost far more processor time than they save."""
 
+STACK = 16
+"""Blocks that go through the layer together: what lies between the products stays in the caches."""
+
 
 class Layer:
     """One hidden layer of rectified linear units, and heads that are linear in them. Immutable.
@@ -76,8 +79,10 @@ class Layer:
         count = inputs.shape[1]
         whole = count // BLOCK * BLOCK
         out = np.empty((len(self.output), count))
-        blocks = inputs[:, :whole].reshape(self.inputs, -1, BLOCK).transpose(1, 0, 2)
-        out[:, :whole].reshape(len(out), -1, BLOCK)[:] = self._logits(blocks).transpose(1, 0, 2)
+        for begin in range(0, whole, STACK * BLOCK):
+            part = slice(begin, min(begin + STACK * BLOCK, whole))
+            blocks = inputs[:, part].reshape(self.inputs, -1, BLOCK).transpose(1, 0, 2)
+            out[:, part].reshape(len(out), -1, BLOCK)[:] = self._logits(blocks).transpose(1, 0, 2)
         if whole < count:
             out[:, whole:] = self._logits(inputs[:, whole:])
         return out
@@ -108,7 +113,8 @@ class Layer:
         """Return what goes into the units, times `SCALE`."""
         steps = inputs * SCALE
         np.rint(steps, out=steps)
-        np.clip(steps, -BOUND * SCALE, BOUND * SCALE, out=steps)
+        np.minimum(steps, BOUND * SCALE, out=steps)  # np.clip is the same, and for one text half of the time
+        np.maximum(steps, -BOUND * SCALE, out=steps)
         hidden: Floats = self._weights @ steps
         hidden += self._biases
         return hidden

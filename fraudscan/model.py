@@ -17,8 +17,9 @@ is linear, and these are the logits. A long text speaks through its most suspici
 squared rarities of the matches, the last weight of each vector: the length of the text's own vector.
 
 Weights are integers and so are their sums: nothing is rounded before the scale, and a
-text has the same score alone, in any batch and in any chunk. Four weights are packed into
-each 64-bit integer, which makes NumPy alone as fast as a sparse product of SciPy's.
+text has the same score alone, in any batch and in any chunk. Where `fraudscan.kernel` was not
+built, four weights are packed into each 64-bit integer, which makes NumPy alone as fast as a
+sparse product of SciPy's.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraudscan import kernel
 from fraudscan.curve import Curve, CurveError
 from fraudscan.decisions import Decider, Decisions, Thresholds
 from fraudscan.disguise import LONGEST, normalize, repaired
@@ -82,8 +84,8 @@ OFFSET = int((HALF << SHIFTS).sum())
 CHUNK = 1 << 16
 """Characters scored at a time: its arrays stay in the caches, and the calls are worth their cost."""
 
-GROUP = 1 << 12
-"""Texts taken from an iterable at a time."""
+GROUP = 1 << 13
+"""Texts taken from an iterable at a time: the disguised ones among them are repaired together."""
 
 ARRAYS = ("alphabet", "steps", "seeds", "weights", "scales", "biases", "hidden", "output")
 
@@ -583,7 +585,7 @@ class Scanner:
             if not size:
                 continue
             starts, _ = pieces_of(np.array([size]))
-            sums = np.vstack([self._unpacked(rest[:size], starts), np.diff(starts, append=size)])
+            sums = np.vstack([self._added_up(rest[:size], starts), np.diff(starts, append=size)])
             total += sums[:-1].sum(axis=1)
             kept = np.hstack([kept, sums]) if look else kept
             if kept.shape[1] >= PIECES:
@@ -606,7 +608,7 @@ class Scanner:
         ends = (found.starts[long] + lengths).tolist()
         nodes = np.concatenate([found.nodes[end - n : end] for end, n in zip(ends, lengths.tolist(), strict=True)])
         starts, owners = pieces_of(lengths)
-        return np.vstack([self._unpacked(nodes, starts), np.diff(starts, append=nodes.size)]), (long + begin)[owners]
+        return np.vstack([self._added_up(nodes, starts), np.diff(starts, append=nodes.size)]), (long + begin)[owners]
 
     def _best(self, pieces: Ints, owners: Ints) -> Windows:
         """Return the most suspicious window of each text, its price not paid yet.
@@ -631,16 +633,23 @@ class Scanner:
 
         A text has ``lengths + 1`` nodes, the last of which may be a separator.
         """
-        if lengths.max() < FIELD_SIZE:
-            return self._unpacked(nodes, starts)
+        if kernel.compiled or lengths.max() < FIELD_SIZE:
+            return self._added_up(nodes, starts)
         counts = lengths // FIELD_SIZE + 1
         first = counts.cumsum() - counts
         pieces = (starts - FIELD_SIZE * first).repeat(counts)
         pieces += FIELD_SIZE * np.arange(pieces.size)
-        return np.add.reduceat(self._unpacked(nodes, pieces), first, axis=1)
+        return np.add.reduceat(self._added_up(nodes, pieces), first, axis=1)
 
-    def _unpacked(self, nodes: Words, starts: Ints) -> Ints:
-        """Return the sums of weights from each start to the next, `FIELD_SIZE` nodes at most: int64, (sums, starts)."""
+    def _added_up(self, nodes: Words, starts: Ints) -> Ints:
+        """Return the sums of weights from each start to the next: int64, shape (sums, starts).
+
+        Without the kernel there may be `FIELD_SIZE` nodes at most between them.
+        """
+        if kernel.compiled:
+            added = np.empty((starts.size, self._width), dtype=np.int64)
+            kernel.compiled.add_up(nodes, starts, self.weights, self._width, added)
+            return added.T
         packed = np.add.reduceat(self._packed.take(nodes, axis=1), starts, axis=1)
         packed += OFFSET
         fields = packed >> SHIFTS
@@ -727,7 +736,7 @@ def _restore(
 
 
 def _frozen(values: npt.ArrayLike, dtype: type) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = np.array(values, dtype=dtype)
+    array: npt.NDArray[Any] = np.array(values, dtype=dtype, order="C")
     array.setflags(write=False)
     return array
 

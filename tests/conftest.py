@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 import fraudscan
+from fraudscan import kernel
 from fraudscan.corpus import Row, read_corpus
 from fraudscan.train import train
 
@@ -34,6 +35,27 @@ def pytest_configure():
 @pytest.fixture(scope="session")
 def scanner():
     return fraudscan.load()
+
+
+@pytest.fixture(scope="session")
+def compiled():
+    """The kernel; an installation without a C compiler has none."""
+    if kernel.compiled is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI has a C compiler, and fraudscan._engine was not built")
+        pytest.skip("fraudscan._engine was not built: is there a C compiler?")
+    return kernel.compiled
+
+
+@pytest.fixture(scope="module", params=["compiled", "NumPy alone"])
+def engine(request):
+    """Runs the tests of a module twice: with the kernel, and as where it was not built."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "compiled":
+            request.getfixturevalue("compiled")
+        else:
+            patch.setattr(kernel, "compiled", None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from fraudscan.features import Vocabulary
 from fraudscan.normalize import fold
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 SMALL = "一二三ab，"
 ngrams = st.lists(st.text(SMALL, min_size=1, max_size=6), min_size=1, max_size=60, unique=True)
 

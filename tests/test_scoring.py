@@ -12,6 +12,8 @@ from reference import Reference
 from fraudscan import model
 from fraudscan.model import default_folder
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 PIECES = [
     "加微信",
     "稳赚不赔",

@@ -2,24 +2,50 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
+import zipfile
 
 import pytest
 from conftest import ROOT
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, ROOT]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def build_wheel(source, folder, **environment):
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, source]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
     if done.returncode:
         if os.environ.get("CI") == "true" or "onnection" not in done.stderr:
             pytest.fail(done.stderr)
         pytest.skip("no package index in reach")
     return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+def kernels(wheel):
+    return [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("fraudscan/_engine.")]
+
+
+@pytest.mark.usefixtures("compiled")
+def test_wheel_has_the_kernel(wheel):
+    assert len(kernels(wheel)) == 1
+
+
+def test_wheel_is_built_without_a_compiler(tmp_path):
+    names = [*ROOT.glob("setup.*"), *map(ROOT.joinpath, ("pyproject.toml", "README.md", "LICENSE", "NOTICE"))]
+    (tmp_path / "source").mkdir()
+    for name in names:
+        shutil.copy(name, tmp_path / "source")
+    for name in ("fraudscan", "models"):
+        shutil.copytree(ROOT / name, tmp_path / "source" / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    wheel = build_wheel(tmp_path / "source", tmp_path, CC="false")
+    assert "fraudscan/kernel.py" in zipfile.ZipFile(wheel).namelist()
+    assert not kernels(wheel)
 
 
 def test_wheel_works_in_an_empty_environment(wheel, tmp_path):

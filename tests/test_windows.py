@@ -14,6 +14,8 @@ from fraudscan.features import Vocabulary
 from fraudscan.model import default_folder
 from fraudscan.windows import LONG, PIECE, PIECES, PRICE, price
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 LURES = [
     "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利，本金随时可以提现",
     "您好，我是公安局的，您涉嫌洗钱，请把资金转到安全账户配合调查，不要告诉家人",

@@ -1,0 +1,320 @@
+/* The loops in which a scorer spends its time: see kernel.py, and the callers for what each function computes.
+
+   Nothing here holds any state. Arrays come through the buffer protocol, C-contiguous and without overlap; their sizes
+   are checked before anything is read or written, and every index that stands in one of them before it is used.
+   The lock of the interpreter is released but for reading the strings. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void)(address))
+#endif
+
+#define CODE_POINTS 0x110000
+#define DROPPED UINT32_MAX /* the id of a character that is not read */
+#define NODE_BITS 16       /* an id has the character's node in its low bits, its number among the neighbours above */
+#define NODE_MASK 0xFFFFu
+
+/* Return how many elements of some bytes a buffer has; -1, with an exception, if it is no array of such. */
+static Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const char *name)
+{
+    if (buffer->len % bytes || (uintptr_t)buffer->buf % (uintptr_t)bytes) {
+        PyErr_Format(PyExc_ValueError, "%s is no array of elements of %zd bytes", name, bytes);
+        return -1;
+    }
+    return buffer->len / bytes;
+}
+
+PyDoc_STRVAR(read_doc, "read(texts, ids, evidence, row, end, enough, characters, starts, lengths, marked)\n--\n\n"
+                       "Fill the last four, as `Vocabulary._read` does; return how many characters there are.");
+
+static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *texts, *items = NULL, *result = NULL;
+    Py_buffer ids, evidence, characters, starts, lengths, marked;
+    unsigned int row, end;
+    int enough, bad = 0;
+
+    if (!PyArg_ParseTuple(args, "Oy*y*IIiw*w*w*w*:read", &texts, &ids, &evidence, &row, &end, &enough, &characters,
+                          &starts, &lengths, &marked))
+        return NULL;
+    Py_ssize_t codes = count(&ids, 4, "ids"), room = count(&characters, 4, "characters");
+    Py_ssize_t begins = count(&starts, 8, "starts"), sizes = count(&lengths, 8, "lengths");
+    if (PyErr_Occurred() || !(items = PySequence_Fast(texts, "texts must be a sequence of strings")))
+        goto done;
+    Py_ssize_t number_of_texts = PySequence_Fast_GET_SIZE(items);
+    if (codes != CODE_POINTS || begins != number_of_texts || sizes != number_of_texts ||
+        marked.len != number_of_texts) {
+        PyErr_SetString(PyExc_ValueError, "ids must have an element for each code point, and the others for each text");
+        goto done;
+    }
+
+    uint32_t *out = characters.buf; /* the code points first, then, from its begin on, those that are kept */
+    int64_t *start = starts.buf, *length = lengths.buf;
+    Py_ssize_t size = 0, kept = 0;
+    for (Py_ssize_t i = 0; i < number_of_texts; i++) { /* runs no Python code, which could change the list */
+        PyObject *text = PySequence_Fast_GET_ITEM(items, i);
+        if (!PyUnicode_Check(text)) {
+            PyErr_Format(PyExc_TypeError, "texts[%zd] is no string", i);
+            goto done;
+        }
+        length[i] = PyUnicode_GetLength(text);
+        if (length[i] >= room - size) {
+            PyErr_SetString(PyExc_ValueError, "characters has no room for the texts with a separator behind each");
+            goto done;
+        }
+        if (length[i] < 0 || !PyUnicode_AsUCS4(text, out + size, room - size, 0))
+            goto done;
+        size += length[i] + 1;
+    }
+
+    Py_BEGIN_ALLOW_THREADS
+    const uint32_t *id = ids.buf, *code = out;
+    const int8_t *says = evidence.buf;
+    const size_t pairs = (size_t)evidence.len;
+    for (Py_ssize_t i = 0; i < number_of_texts; i++) {
+        size_t before = end, pair;
+        int32_t said = 0;
+        start[i] = kept;
+        for (const uint32_t *stop = code + length[i]; code < stop; code++) {
+            uint32_t found = id[*code];
+            if (found == DROPPED)
+                continue;
+            if ((pair = before * row + (found >> NODE_BITS)) >= pairs)
+                goto beyond;
+            said += says[pair];
+            before = found >> NODE_BITS;
+            out[kept++] = found & NODE_MASK;
+        }
+        if ((pair = before * row + end) >= pairs)
+            goto beyond;
+        ((char *)marked.buf)[i] = said + says[pair] >= enough;
+        length[i] = kept - start[i];
+        out[kept++] = 0;
+        code++;
+        continue;
+    beyond:
+        bad = 1;
+        break;
+    }
+    Py_END_ALLOW_THREADS
+
+    if (bad)
+        PyErr_SetString(PyExc_ValueError, "a character's number is beyond the table of evidence");
+    else
+        result = PyLong_FromSsize_t(kept);
+done:
+    Py_XDECREF(items);
+    PyBuffer_Release(&ids);
+    PyBuffer_Release(&evidence);
+    PyBuffer_Release(&characters);
+    PyBuffer_Release(&starts);
+    PyBuffer_Release(&lengths);
+    PyBuffer_Release(&marked);
+    return result;
+}
+
+/* See `Vocabulary`: in which slot of `steps` a step lies if there is one, and in the same slot of `nodes` its node. */
+typedef struct {
+    const uint32_t *seeds, *steps, *nodes;
+    uint32_t width, bucket_multiplier, slot_multiplier;
+    int bucket_shift, slot_shift;
+} Trie;
+
+/* Return the node to which a character leads from another node, 0 if there is none. */
+static inline uint32_t find(const Trie *trie, uint32_t prefix, uint32_t character)
+{
+    uint32_t step = prefix * trie->width + character;
+    uint32_t seed = trie->seeds[step * trie->bucket_multiplier >> trie->bucket_shift];
+    uint32_t slot = (step ^ seed) * trie->slot_multiplier >> trie->slot_shift;
+    return trie->nodes[slot] & -(uint32_t)(trie->steps[slot] == step); /* half are found: a branch is guessed wrong */
+}
+
+#define BLOCK 512 /* starts that are followed together, so that no look-up waits for the one before */
+
+/* Turn characters, given as nodes, into the longest n-grams that end there.
+
+   A longer n-gram overwrites a shorter one that ends at the same place: either it is found later, or it began in an
+   earlier block, and the blocks are taken from the last to the first. */
+static void follow(const Trie *trie, const uint32_t *characters, Py_ssize_t size, uint32_t *nodes)
+{
+    uint32_t ends[BLOCK], found[BLOCK]; /* n-grams that may go on */
+
+    memmove(nodes, characters, (size_t)size * sizeof *nodes);
+    for (Py_ssize_t stop = size - 1; stop > 0; stop -= BLOCK) {
+        Py_ssize_t base = stop > BLOCK ? stop - BLOCK : 0;
+        uint32_t starts = (uint32_t)(stop - base), open = 0;
+        for (uint32_t i = 0; i < starts; i++) {
+            ends[open] = i + 1;
+            found[open] = find(trie, characters[base + i], characters[base + i + 1]);
+            open += found[open] != 0;
+        }
+        while (open) {
+            uint32_t all = open;
+            open = 0;
+            for (uint32_t i = 0; i < all; i++) {
+                Py_ssize_t end = base + ends[i];
+                uint32_t node = nodes[end] = found[i];
+                if (end + 1 == size)
+                    continue;
+                ends[open] = ends[i] + 1;
+                found[open] = find(trie, node, characters[end + 1]);
+                open += found[open] != 0;
+            }
+        }
+    }
+}
+
+/* Return of which power of two a size is, -1 if of none that can be a table's. */
+static int exponent(Py_ssize_t size)
+{
+    for (int bits = 1; bits < 31; bits++)
+        if (size == (Py_ssize_t)1 << bits)
+            return bits;
+    return -1;
+}
+
+PyDoc_STRVAR(follow_doc, "follow(characters, seeds, steps, nodes, width, bucket_multiplier, slot_multiplier, found)\n"
+                         "--\n\nFill ``found``, as `Vocabulary._follow` does.");
+
+static PyObject *engine_follow(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *result = NULL;
+    Py_buffer characters, seeds, steps, nodes, found;
+    unsigned int width, bucket_multiplier, slot_multiplier;
+
+    if (!PyArg_ParseTuple(args, "y*y*y*y*IIIw*:follow", &characters, &seeds, &steps, &nodes, &width,
+                          &bucket_multiplier, &slot_multiplier, &found))
+        return NULL;
+    Py_ssize_t size = count(&characters, 4, "characters"), room = count(&found, 4, "found");
+    int bucket_bits = exponent(count(&seeds, 4, "seeds")), slot_bits = exponent(count(&steps, 4, "steps"));
+    Py_ssize_t slots = count(&nodes, 4, "nodes");
+    if (PyErr_Occurred())
+        goto done;
+    if (bucket_bits < 0 || slot_bits < 0 || slots != (Py_ssize_t)1 << slot_bits || room != size) {
+        PyErr_SetString(PyExc_ValueError, "steps and nodes must have 2**n slots, seeds 2**m, found a place for each "
+                                          "character");
+        goto done;
+    }
+    Trie trie = {.seeds = seeds.buf,
+                 .steps = steps.buf,
+                 .nodes = nodes.buf,
+                 .width = width,
+                 .bucket_multiplier = bucket_multiplier,
+                 .slot_multiplier = slot_multiplier,
+                 .bucket_shift = 32 - bucket_bits,
+                 .slot_shift = 32 - slot_bits};
+    Py_BEGIN_ALLOW_THREADS
+    follow(&trie, characters.buf, size, found.buf);
+    Py_END_ALLOW_THREADS
+    result = Py_None;
+    Py_INCREF(result);
+done:
+    PyBuffer_Release(&characters);
+    PyBuffer_Release(&seeds);
+    PyBuffer_Release(&steps);
+    PyBuffer_Release(&nodes);
+    PyBuffer_Release(&found);
+    return result;
+}
+
+#define STRIP 48 /* columns that are added up together: all of the shipped model, in registers */
+#define RUN 256  /* as many weights of int8 have a sum that fits int16 */
+#define AHEAD 16 /* rows that are fetched before they are needed */
+
+/* Add up rows of weights; return 0, or -1 if a node has none. */
+static int add_up(const uint32_t *nodes, Py_ssize_t size, const int8_t *weights, Py_ssize_t rows, Py_ssize_t width,
+                  int64_t *sums)
+{
+    memset(sums, 0, (size_t)width * sizeof *sums);
+    for (Py_ssize_t first = 0; first < size; first += RUN) {
+        Py_ssize_t last = size - first < RUN ? size : first + RUN;
+        for (Py_ssize_t begin = 0; begin < width; begin += STRIP) {
+            Py_ssize_t columns = width - begin < STRIP ? width - begin : STRIP;
+            int16_t part[STRIP] = {0};
+            for (Py_ssize_t i = first; i < last; i++) {
+                if (nodes[i] >= (size_t)rows)
+                    return -1;
+                if (i + AHEAD < size && nodes[i + AHEAD] < (size_t)rows) { /* a row may lie in two lines of the cache */
+                    PREFETCH(weights + nodes[i + AHEAD] * width);
+                    PREFETCH(weights + nodes[i + AHEAD] * width + width - 1);
+                }
+                const int8_t *row = weights + nodes[i] * width + begin;
+                if (columns == STRIP) /* a loop of a length that is known becomes three instructions */
+                    for (int column = 0; column < STRIP; column++)
+                        part[column] = (int16_t)(part[column] + row[column]);
+                else
+                    for (int column = 0; column < columns; column++)
+                        part[column] = (int16_t)(part[column] + row[column]);
+            }
+            for (Py_ssize_t column = 0; column < columns; column++)
+                sums[begin + column] += part[column];
+        }
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(add_up_doc, "add_up(nodes, starts, weights, width, sums)\n--\n\n"
+                         "Fill ``sums``, of shape (starts, width), as `Scanner._added_up` does.");
+
+static PyObject *engine_add_up(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *result = NULL;
+    Py_buffer nodes, starts, weights, sums;
+    Py_ssize_t width;
+    int bad = 0;
+
+    if (!PyArg_ParseTuple(args, "y*y*y*nw*:add_up", &nodes, &starts, &weights, &width, &sums))
+        return NULL;
+    Py_ssize_t size = count(&nodes, 4, "nodes"), parts = count(&starts, 8, "starts"), room = count(&sums, 8, "sums");
+    if (PyErr_Occurred())
+        goto done;
+    if (width < 1 || weights.len % width || room % width || room / width != parts) {
+        PyErr_SetString(PyExc_ValueError, "weights and sums must have rows of the width, and sums one for each start");
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    const int64_t *start = starts.buf;
+    for (Py_ssize_t i = 0; i < parts && !bad; i++) {
+        int64_t stop = i + 1 < parts ? start[i + 1] : size;
+        bad = start[i] < 0 || start[i] >= stop || stop > size ||
+              add_up((uint32_t *)nodes.buf + start[i], (Py_ssize_t)(stop - start[i]), weights.buf, weights.len / width,
+                     width, (int64_t *)sums.buf + i * width) < 0;
+    }
+    Py_END_ALLOW_THREADS
+    if (bad) {
+        PyErr_SetString(PyExc_ValueError, "starts must ascend within the nodes, and each node have a row of weights");
+        goto done;
+    }
+    result = Py_None;
+    Py_INCREF(result);
+done:
+    PyBuffer_Release(&nodes);
+    PyBuffer_Release(&starts);
+    PyBuffer_Release(&weights);
+    PyBuffer_Release(&sums);
+    return result;
+}
+
+static PyMethodDef methods[] = {
+    {"read", engine_read, METH_VARARGS, read_doc},
+    {"follow", engine_follow, METH_VARARGS, follow_doc},
+    {"add_up", engine_add_up, METH_VARARGS, add_up_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "fraudscan._engine",
+    .m_methods = methods,
+};
+
+PyMODINIT_FUNC PyInit__engine(void)
+{
+    return PyModuleDef_Init(&module);
+}

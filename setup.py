@@ -1,0 +1,9 @@
+"""The one thing that setup.cfg cannot say: a compiled kernel, which the package can do without."""
+
+from setuptools import Extension, setup
+
+setup(
+    ext_modules=[
+        Extension("fraudscan._engine", ["fraudscan/_engine.c"], extra_compile_args=["-O3"], optional=True),
+    ]
+)

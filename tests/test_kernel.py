@@ -1,0 +1,264 @@
+"""The compiled kernel: the same as NumPy to the last bit, and no access beyond an array, whatever it is given."""
+
+import contextlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_features import SMALL, ngrams
+from test_scoring import texts as short_texts
+from test_windows import long_texts
+
+import fraudscan
+from fraudscan import Scanner, Thresholds, kernel
+from fraudscan.features import Vocabulary
+from fraudscan.model import FIELD_SIZE
+from fraudscan.neighbours import END, EVIDENCE, WIDTH, tables
+from fraudscan.taxonomy import Taxonomy
+
+pytestmark = pytest.mark.usefixtures("compiled")
+
+ODD = ["", "\0", "\ud800\udfff", "\U0010ffff", "\U0002a6d6", "é", "a" * 600, "\u200b" * 70, "投·资·理·财，加薇信"]
+texts = st.one_of(short_texts, st.sampled_from(ODD), long_texts(150, 1500))
+batches = st.lists(texts, min_size=1, max_size=20)
+
+
+def both(function):
+    """What ``function`` returns with the kernel, and without."""
+    found = function()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "compiled", None)
+        return found, function()
+
+
+def assert_same_matches(vocabulary, batch):
+    def match():
+        found = vocabulary.match(batch)
+        return found.nodes.copy(), found.starts, found.lengths, found.marked
+
+    for with_kernel, without in zip(*both(match), strict=True):
+        assert with_kernel.dtype == without.dtype
+        assert np.array_equal(with_kernel, without)
+
+
+@given(batches)
+@settings(max_examples=200)
+def test_matches_and_marks_are_the_same(scanner, batch):
+    assert_same_matches(scanner.vocabulary, batch)
+
+
+def test_matches_and_marks_are_the_same_on_the_corpus(scanner, corpus):
+    assert_same_matches(scanner.vocabulary, [row.text for row in corpus])
+    assert scanner.vocabulary.match([row.text for row in corpus]).marked.any()
+
+
+@given(ngrams, st.lists(st.text(SMALL + " \0x", max_size=40) | texts, min_size=1, max_size=8))
+@settings(max_examples=200)
+def test_matches_of_small_vocabularies_are_the_same(grams, batch):
+    assert_same_matches(Vocabulary.from_ngrams(grams), batch)
+
+
+@given(texts, st.integers(1, 700))
+@settings(max_examples=100)
+def test_places_and_blocks_are_the_same(scanner, text, size):
+    def blocks():
+        return [nodes.tolist() for nodes in scanner.vocabulary.match_blocks(text, size)]
+
+    def places():
+        return [found.tolist() for found in scanner.vocabulary.locate(text)]
+
+    for function in (blocks, places):
+        with_kernel, without = both(function)
+        assert with_kernel == without
+
+
+@given(batches)
+@settings(max_examples=200)
+def test_probabilities_and_notes_are_the_same(scanner, batch):
+    with_kernel, without = both(lambda: scanner.decide(batch))
+    assert with_kernel.probabilities.tobytes() == without.probabilities.tobytes()
+    assert with_kernel.notes == without.notes
+
+
+def test_probabilities_are_the_same_on_the_corpus(scanner, corpus):
+    with_kernel, without = both(lambda: scanner.predict_proba([row.text for row in corpus]))
+    assert with_kernel.tobytes() == without.tobytes()
+
+
+def own_labels(rng, heads, task):
+    """A scanner of a user's own labels, with weights that are often the largest there are."""
+    vocabulary = Vocabulary.from_ngrams(SMALL)
+    weights = rng.choice([-127, 127, *rng.integers(-127, 128, 3)], (vocabulary.size, heads + 1))
+    weights[:, -1] = abs(weights[:, -1])  # squares
+    weights[0] = 0
+    taxonomy = Taxonomy.from_names([f"l{i}" for i in range(heads)], None, task)
+    scales, biases = rng.random(heads + 1) / 100, rng.normal(size=heads)
+    thresholds = Thresholds(flag=0.9, review=0.5)
+    return Scanner(taxonomy, vocabulary, np.asfortranarray(weights), scales, biases, thresholds=thresholds)
+
+
+@given(
+    st.integers(0, 2**32),
+    st.integers(2, 110) | st.sampled_from([47, 48, 95, 96]),
+    st.sampled_from(["multiclass", "multilabel"]),
+    st.lists(st.integers(0, 1200), min_size=1, max_size=9),
+)
+@settings(max_examples=100)
+def test_sums_and_probabilities_of_any_width_are_the_same(seed, heads, task, sizes):
+    rng = np.random.default_rng(seed)
+    scanner = own_labels(rng, heads, task)
+    batch = ["".join(rng.choice(list(SMALL), size)) for size in sizes]
+    found = scanner.vocabulary.match(batch)
+    nodes = found.nodes.copy()
+    with_kernel, without = both(lambda: scanner._sums(nodes, found.starts, found.lengths))
+    assert np.array_equal(with_kernel, without)
+    assert np.array_equal(with_kernel[:, 0], scanner.weights[nodes[: sizes[0]]].sum(axis=0))
+    with_kernel, without = both(lambda: scanner.predict_proba(batch))
+    assert with_kernel.tobytes() == without.tobytes()
+
+
+@pytest.mark.parametrize("weight", [-127, 127])
+@pytest.mark.parametrize("length", [255, 256, 257, FIELD_SIZE, 70_000])
+def test_the_largest_sums_do_not_overflow(compiled, weight, length):
+    weights = np.full((2, 60), weight, dtype=np.int8)
+    sums = np.zeros((1, 60), dtype=np.int64)
+    compiled.add_up(np.ones(length, np.uint32), np.zeros(1, np.int64), weights, 60, sums)
+    assert (sums == weight * length).all()
+
+
+def read_arguments():
+    batch = ["加微信", "稳赚 不赔\U0001f600", ""]
+    each = [np.zeros(len(batch), dtype) for dtype in (np.int64, np.int64, bool)]
+    pairs = (tables().evidence, WIDTH, END, EVIDENCE)
+    characters = np.zeros(sum(map(len, batch)) + len(batch), np.uint32)
+    return [batch, fraudscan.load().vocabulary._ids, *pairs, characters, *each]
+
+
+def follow_arguments():
+    return [np.arange(1, 6, dtype=np.uint32), *fraudscan.load().vocabulary._trie, np.zeros(5, np.uint32)]
+
+
+def add_up_arguments():
+    nodes, starts = np.array([1, 2, 0, 3, 0], np.uint32), np.array([0, 3])
+    return [nodes, starts, np.ones((4, 6), np.int8), 6, np.zeros((2, 6), np.int64)]
+
+
+CALLS = {"read": read_arguments, "follow": follow_arguments, "add_up": add_up_arguments}
+ARRAYS = [
+    (name, place)
+    for name, place_of_arrays in {"read": (1, 2, 6, 7, 8, 9), "follow": (0, 1, 2, 3, 7), "add_up": (0, 1, 2, 4)}.items()
+    for place in place_of_arrays
+]
+
+
+@pytest.mark.parametrize("how", [lambda _: None, np.ndarray.tolist, lambda value: value.repeat(2)[::2]])
+@pytest.mark.parametrize(("name", "place"), ARRAYS)
+def test_what_is_no_array_in_one_piece_is_refused(compiled, name, place, how):
+    arguments = CALLS[name]()
+    getattr(compiled, name)(*arguments)
+    arguments[place] = how(arguments[place])
+    with pytest.raises((TypeError, ValueError)):
+        getattr(compiled, name)(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "message"),
+    [
+        ("read", 0, ["加微信", b"", ""], "is no string"),
+        ("read", 0, 5, "sequence of strings"),
+        ("read", 0, ["加微信", ""], "for each text"),
+        ("read", 0, ["加微信", "稳赚 不赔加微信", ""], "no room"),
+        ("read", 1, np.zeros(0x10FFFF, np.uint32), "for each code point"),
+        ("read", 1, np.zeros(4 * 0x110000 + 1, np.uint8), "no array of elements of 4 bytes"),
+        ("read", 1, np.full(0x110000, 0xFFFF << 16, np.uint32), "beyond the table"),
+        ("read", 2, np.zeros(0, np.int8), "beyond the table"),
+        ("read", 2, np.zeros(WIDTH * END, np.int8), "beyond the table"),
+        ("read", 3, 2**32 - 1, "beyond the table"),
+        ("read", 4, 2**32 - 1, "beyond the table"),
+        ("read", 6, np.zeros(11, np.uint32), "no room"),
+        ("read", 6, np.zeros(0, np.uint32), "no room"),
+        ("read", 7, np.zeros(4, np.int64), "for each text"),
+        ("read", 8, np.zeros(2, np.int64), "for each text"),
+        ("read", 8, np.frombuffer(bytearray(25), np.uint8)[1:], "no array of elements of 8 bytes"),
+        ("read", 9, np.zeros(2, bool), "for each text"),
+        ("follow", 0, np.zeros(6, np.uint32), "a place for each"),
+        ("follow", 0, np.zeros(5, np.uint8), "no array of elements"),
+        ("follow", 1, np.zeros(0, np.uint32), r"2\*\*m"),
+        ("follow", 1, np.zeros(3, np.uint32), r"2\*\*m"),
+        ("follow", 2, np.zeros(8, np.uint32), r"2\*\*n"),
+        ("follow", 3, np.zeros(8, np.uint32), r"2\*\*n"),
+        ("follow", 7, np.zeros(4, np.uint32), "a place for each"),
+        ("add_up", 0, np.array([1, 2, 0, 4, 0], np.uint32), "a row of weights"),
+        ("add_up", 0, np.array([1, 2, 0, 0, 2**32 - 1], np.uint32), "a row of weights"),
+        ("add_up", 0, np.zeros(3, np.uint32), "must ascend"),
+        ("add_up", 0, np.zeros(0, np.uint32), "must ascend"),
+        ("add_up", 1, np.array([0, 5]), "must ascend"),
+        ("add_up", 1, np.array([3, 3]), "must ascend"),
+        ("add_up", 1, np.array([-1, 3]), "must ascend"),
+        ("add_up", 1, np.array([-(2**63), 2**63 - 1]), "must ascend"),
+        ("add_up", 1, np.zeros(3, np.int64), "one for each start"),
+        ("add_up", 2, np.ones((3, 6), np.int8), "a row of weights"),
+        ("add_up", 2, np.ones(23, np.int8), "rows of the width"),
+        ("add_up", 3, 0, "rows of the width"),
+        ("add_up", 3, -6, "rows of the width"),
+        ("add_up", 3, 12, "one for each start"),
+        ("add_up", 4, np.zeros((1, 6), np.int64), "one for each start"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(compiled, name, place, value, message):
+    arguments = CALLS[name]()
+    arguments[place] = value
+    with pytest.raises((TypeError, ValueError), match=message):
+        getattr(compiled, name)(*arguments)
+
+
+@pytest.mark.parametrize("text", ["", "加"])
+def test_the_last_pair_of_the_table_is_the_last_that_is_read(compiled, text):
+    last = WIDTH * END + int(tables().numbers[ord(text)] if text else END)
+    arguments = read_arguments()
+    arguments[0] = [text]
+    arguments[7:] = [array[:1] for array in arguments[7:]]
+    arguments[2] = np.zeros(last, np.int8)
+    with pytest.raises(ValueError, match="beyond the table"):
+        compiled.read(*arguments)
+    arguments[2] = np.zeros(last + 1, np.int8)
+    assert compiled.read(*arguments) == len(text) + 1
+
+
+def test_what_stands_behind_the_characters_is_not_followed(compiled):
+    vocabulary = Vocabulary.from_ngrams(["ab", "abc"])
+    characters, found = np.array([1, 2, 3], np.uint32), np.zeros(3, np.uint32)
+    compiled.follow(characters[:2], *vocabulary._trie, found[:2])
+    assert [vocabulary.ngram(node) for node in found.tolist()] == ["a", "ab", ""]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_cannot_be_written_to_is_refused(compiled, name):
+    arguments = CALLS[name]()
+    arguments[-1].setflags(write=False)
+    with pytest.raises((TypeError, ValueError, BufferError)):
+        getattr(compiled, name)(*arguments)
+
+
+@given(st.sampled_from(sorted(CALLS)), st.integers(0, 2**32))
+@settings(max_examples=500)
+def test_nothing_is_written_beyond_an_array_whatever_the_numbers(compiled, name, seed):
+    rng = np.random.default_rng(seed)
+    arguments = CALLS[name]()
+    around = []
+    for _, place in (pair for pair in ARRAYS if pair[0] == name):
+        old = arguments[place]
+        size = old.size + int(rng.choice([0, 0, 0, -1, 1, -old.size]))
+        raw = np.full(old.itemsize * size + 128, 0xA5, np.uint8)
+        new = raw[64:-64].view(old.dtype if old.dtype != bool else np.uint8)
+        new[: old.size] = old.ravel()[:size]
+        if rng.random() < 0.3 and size < 1 << 20:
+            new[:] = rng.choice([0, 1, 5, -1, 2**31, rng.integers(2**32)], size).astype(new.dtype)
+        arguments[place] = new
+        around.append(raw)
+    with contextlib.suppress(ValueError):
+        getattr(compiled, name)(*arguments)
+    for raw in around:
+        assert (raw[:64] == 0xA5).all()
+        assert (raw[-64:] == 0xA5).all()
