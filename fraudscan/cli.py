@@ -277,6 +277,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if not arguments.labelled:
         raise CorpusError("name the labelled messages to measure the model on")
     if arguments.unseen_scenarios:
+        if arguments.model or _is_own(arguments):
+            raise CorpusError("--unseen-scenarios trains models of its own, on the corpus: leave the other options out")
         from fraudscan.train import TrainingOptions, train
 
         scanner = train(read_corpus(arguments.labelled), options=TrainingOptions(scenarios=True))

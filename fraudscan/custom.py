@@ -23,7 +23,7 @@ from fraudscan.evaluate import figures_of, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.model import Scanner, Thresholds
 from fraudscan.normalize import fold
-from fraudscan.train import calibrate, closure, compile_heads, features_of
+from fraudscan.train import calibrate, closure, compile_weights, features_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -131,7 +131,7 @@ def train_custom(
     coefficients = np.zeros((vocabulary.size, gold.shape[1] + 1))
     coefficients[nodes] = np.column_stack([values, squares])
     slopes = np.broadcast_to(slopes, gold.shape[1])
-    vocabulary, weights, scales = compile_heads(vocabulary, coefficients, np.append(slopes, 1.0))
+    vocabulary, weights, scales = compile_weights(vocabulary, coefficients, np.append(slopes, 1.0))
     manifest: dict[str, Any] = {
         "corpus": {"rows": len(rows), "sha256": digest(rows)},
         "training": asdict(settings),

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "ModelError", "read_folder", "write_folder"]
 
-FORMAT_VERSION = 1
-"""The version of the model folder. A reader takes its own version and all older ones."""
+FORMAT_VERSION = 2
+"""The version of the model folder: what the arrays are, and what is computed with them. A reader takes its own only."""
 
 MANIFEST = "manifest.json"
 
@@ -84,14 +84,17 @@ def read_folder(
         make: takes the arrays, in the order of ``names``, and the manifest.
 
     Raises:
-        ModelError: if the folder is missing, damaged, or of a newer version, or if ``make`` stumbles over it.
+        ModelError: if the folder is missing, damaged, or of another version, or if ``make`` stumbles over it.
 
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
         version = manifest["format_version"]
-        if version > FORMAT_VERSION:
-            raise ModelError(f"{folder} has format version {version}; this fraudscan reads up to {FORMAT_VERSION}")
+        if version != FORMAT_VERSION:
+            raise ModelError(
+                f"{folder} has format version {version}, this fraudscan reads {FORMAT_VERSION}: train it anew, or "
+                "install the fraudscan that wrote it"
+            )
         if manifest["normalization_version"] != NORMALIZATION_VERSION:
             raise ModelError(
                 f"{folder} was trained with normalization version {manifest['normalization_version']}, this fraudscan "

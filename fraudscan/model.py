@@ -790,7 +790,7 @@ def load(folder: str | os.PathLike[str] | None = None) -> Scanner:
         folder: a folder written by ``fraudscan train`` or `Scanner.save`.
 
     Raises:
-        ModelError: if the folder is missing, damaged, or of a newer version.
+        ModelError: if the folder is missing, damaged, or of another version.
 
     >>> load().classify("").label
     'legitimate'

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraudscan.layer import MAX_INPUTS, MAX_UNITS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -25,8 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Network", "NetworkOptions", "fit"]
 
-WARM_UP = 0.2
-"""The share of the steps in which the learning rate rises; then it falls along a cosine ("one cycle", Smith 2018)."""
+WARM_UP, FIRST_RATE = 0.2, 0.04
+"""The share of the steps in which the learning rate rises, and where it begins; then it falls along a cosine to zero
+("one cycle", Smith 2018)."""
+
+FLAT = 1e-3
+"""Inputs and units that vary less than this hardly take part, and keep their scale."""
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Of Adam (Kingma and Ba 2015), as its authors chose them."""
@@ -41,10 +47,13 @@ class NetworkOptions:
         units: the number of rectified units.
         dropout: which share of a text's n-grams it is not shown in a step.
         unit_dropout: the same for the units.
-        epochs: how often each text is shown.
-        least: more often where that would make fewer steps than this.
-        batch: how many texts share a step.
-        rate: the highest learning rate.
+        epochs: about how often each text is shown: an epoch leaves out what fills no batch.
+        min_steps: more often where that would make fewer steps than this.
+        batch_size: how many texts share a step.
+        learning_rate: the highest one.
+
+    Raises:
+        ValueError: if one is out of its range.
 
     """
 
@@ -53,9 +62,17 @@ class NetworkOptions:
     dropout: float = 0.85
     unit_dropout: float = 0.2
     epochs: int = 12
-    least: int = 600
-    batch: int = 256
-    rate: float = 5e-3
+    min_steps: int = 600
+    batch_size: int = 256
+    learning_rate: float = 5e-3
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.inputs <= MAX_INPUTS and 1 <= self.units <= MAX_UNITS):
+            raise ValueError(f"a network has 1 to {MAX_INPUTS} inputs and 1 to {MAX_UNITS} units")
+        if not (0 <= self.dropout < 1 and 0 <= self.unit_dropout < 1):
+            raise ValueError("a dropout must be at least 0 and less than 1")
+        if min(self.epochs, self.min_steps, self.batch_size) < 1 or not self.learning_rate > 0:
+            raise ValueError("epochs, steps, batch size and learning rate must be positive")
 
 
 @dataclass(frozen=True)
@@ -86,17 +103,22 @@ class Network:
         logits: Single = units @ self.output[:, :-1].T + self.output[:, -1]
         return logits
 
-    def on_scale(self, features: Any) -> Network:
+    def standardized(self, features: Any) -> Network:
         """Return the same network with inputs and units of a standard deviation of one on these texts.
 
         What a unit puts out can be made smaller by as much as the heads' weights for it are made larger.
         """
-        spread = self.inputs(features).std(axis=0) + np.float32(1e-6)
+        spread = _spread(self.inputs(features))
         hidden = self.hidden * np.append(spread, np.float32(1))
         units = np.maximum(self.inputs(features) @ self.hidden[:, :-1].T + self.hidden[:, -1], 0)
-        size = units.std(axis=0) + np.float32(1e-6)
+        size = _spread(units)
         output = self.output * np.append(size, np.float32(1))
         return Network(self.vectors / spread, self.biases / spread, hidden / size[:, None], output)
+
+
+def _spread(values: Single) -> Single:
+    deviations: Single = values.std(axis=0)
+    return np.where(deviations < FLAT, np.float32(1), deviations)
 
 
 def fit(features: Any, gold: Bools, weights: Floats, options: NetworkOptions, seed: int = 0) -> Network:
@@ -109,20 +131,25 @@ def fit(features: Any, gold: Bools, weights: Floats, options: NetworkOptions, se
         options: see `NetworkOptions`.
         seed: where it starts, and what it is shown when.
 
+    Raises:
+        ValueError: if there is no text.
+
     """
+    if not len(gold):
+        raise ValueError("there is no text to fit a network on")
     rng = np.random.default_rng(seed)
-    parts = [
+    starts = (
         rng.normal(0, 0.02, (features.shape[1], options.inputs)),
         np.zeros(options.inputs),
         _uniform(rng, options.units, options.inputs),
         _uniform(rng, gold.shape[1], options.units),
-    ]
-    network = Network(*(part.astype(np.float32) for part in parts))
-    adam = [_Adam(part) for part in vars(network).values()]
+    )
+    parts = [start.astype(np.float32) for start in starts]
+    network, adam = Network(*parts), [_Adam(part) for part in parts]  # which moves the network's arrays
     batches = list(_batches(len(gold), options, rng))
     for step, rows in enumerate(batches):
-        rate = options.rate * _cycle(step / len(batches))
-        shown = _thinned(features[rows], options.dropout, rng)
+        rate = options.learning_rate * _cycle(step / len(batches))
+        shown = _dropped_out(features[rows], options.dropout, rng)
         silent = rng.random((rows.size, options.units), dtype=np.float32) < options.unit_dropout
         gradients = _gradients(network, shown, silent, gold[rows], weights[rows] / rows.size, options)
         for part, gradient in zip(adam, gradients, strict=True):
@@ -152,7 +179,7 @@ def _gradients(  # noqa: PLR0913, PLR0917 - a step's random choices, and what is
     )
 
 
-def _thinned(features: Any, dropout: float, rng: np.random.Generator) -> Any:
+def _dropped_out(features: Any, dropout: float, rng: np.random.Generator) -> Any:
     """Return the features without a share of their entries, the others larger by as much."""
     from scipy import sparse
 
@@ -163,15 +190,15 @@ def _thinned(features: Any, dropout: float, rng: np.random.Generator) -> Any:
 
 
 def _uniform(rng: np.random.Generator, rows: int, columns: int) -> Floats:
-    """Return weights and a bias for each row, as large as the number of inputs allows (LeCun et al. 1998)."""
+    """Return weights and a bias for each row, drawn between plus and minus one by the root of the inputs."""
     weights: Floats = rng.uniform(-1, 1, (rows, columns + 1)) / np.sqrt(columns)
     return weights
 
 
 def _batches(count: int, options: NetworkOptions, rng: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield the rows of each step; the remainder of an epoch is left for the next one's chance."""
-    size = min(options.batch, count)
-    for _ in range(max(options.epochs, -(options.least // -(count // size)))):
+    """Yield the rows of each step."""
+    size = min(options.batch_size, count)
+    for _ in range(max(options.epochs, -(options.min_steps // -(count // size)))):
         order = rng.permutation(count)
         yield from order[: count // size * size].reshape(-1, size)
 
@@ -179,7 +206,7 @@ def _batches(count: int, options: NetworkOptions, rng: np.random.Generator) -> I
 def _cycle(done: float) -> float:
     """Return the share of the highest learning rate when ``done``, from 0 to 1, of the steps are taken."""
     if done < WARM_UP:
-        return float(0.04 + 0.48 * (1 - np.cos(np.pi * done / WARM_UP)))
+        return float(FIRST_RATE + (1 - FIRST_RATE) / 2 * (1 - np.cos(np.pi * done / WARM_UP)))
     return float(0.5 * (1 + np.cos(np.pi * (done - WARM_UP) / (1 - WARM_UP))))
 
 

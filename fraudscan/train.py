@@ -4,7 +4,7 @@ Candidates for the vocabulary are the character n-grams and the words that occur
 enough messages, each count multiplied by the n-gram's rarity (the logarithm of the share
 of rows that have it, inverse document frequency). A first, small network tells which
 n-grams have influence; a second one is fitted on those (`fraudscan.network`). Each probability is
-calibrated on folds that nothing behind it has seen; messages that resemble each other or form a
+calibrated on folds that no network behind it was fitted on; messages that resemble each other or form a
 `pair` are never parted by a fold. The same rows give the same model, byte for byte, on the same
 machine and versions.
 """
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraudscan.augment import disguise
-from fraudscan.corpus import CorpusError, Row, digest, near_duplicates
+from fraudscan.corpus import CHANNELS, CorpusError, Row, digest, near_duplicates
 from fraudscan.curve import Curve
 from fraudscan.disguise import undisguise
 from fraudscan.evaluate import label_figures, thresholds_for
@@ -43,7 +43,7 @@ __all__ = [
     "TrainingOptions",
     "calibrate",
     "closure",
-    "compile_heads",
+    "compile_weights",
     "features_of",
     "folds_of",
     "groups",
@@ -72,8 +72,8 @@ class TrainingOptions:
         word_length: the longest word among them.
         min_ngram: the number of messages in which an n-gram must occur to be a candidate.
         min_word: the same for words.
-        size: how many of the candidates are kept: those with the longest vectors after a first fit, times the root of
-            the number of rows that they stand in.
+        size: how many of the candidates are kept: those whose vectors have moved the texts most after a first fit,
+            by the sum of squares of what they added to each.
         network: see `NetworkOptions`.
         prior: the share of fraud among the messages that probabilities are meant for. The corpus has far more of it
             than any dump; a suspicious dump has more than a phone.
@@ -116,10 +116,10 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     options = options or TrainingOptions()
     gold = _gold(rows, taxonomy, options.folds)
     heads = gold.shape[1]
-    labels = np.hstack([gold, _aspects(rows, taxonomy)])
-    counts = np.full(labels.shape, REST)
-    counts[:, 0] = 1
-    counts[:, 1:heads] *= gold[:, :1]  # schemes and targets are fitted on lures alone: they answer "given fraud"
+    labels = np.hstack([gold, _auxiliary(rows, taxonomy)])
+    weights = np.full(labels.shape, REST)
+    weights[:, 0] = 1
+    weights[:, 1:heads] *= gold[:, :1]  # schemes and targets are fitted on lures alone: they answer "given fraud"
     texts = undisguise([row.text for row in rows])
     vocabulary = Vocabulary.from_ngrams(_candidates([fold(text) for text in texts], options))
     # disguised copies stand behind the messages, in the same fold as theirs
@@ -130,9 +130,10 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     features = features_of(vocabulary, [*texts, *disguised]) @ closure(vocabulary)
     parts = folds_of(rows, options.folds, scenarios=options.scenarios)
     folds = [np.flatnonzero(np.isin(source, outside)) for _, outside in parts]
-    nodes, network, held_out = _fit(features, labels[source], counts[source], folds, options)
+    nodes, network, held_out = _fit(features, labels[source], weights[source], folds, options)
     logits = held_out[: len(rows), :heads].astype(np.float64)
-    scaling = [calibrate(logits[counts[:, h] > 0, h], gold[counts[:, h] > 0, h]) for h in range(heads)]
+    asked = weights > 0
+    scaling = [calibrate(logits[asked[:, h], h], gold[asked[:, h], h]) for h in range(heads)]
     slopes, intercepts = np.array(scaling).T
     share = gold[:, 0].mean()
     intercepts[0] += np.log(options.prior / (1 - options.prior)) - np.log(share / (1 - share))
@@ -142,8 +143,8 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     output[:, -1] += intercepts
     coefficients = np.zeros((vocabulary.size, network.vectors.shape[1]))
     coefficients[nodes] = network.vectors
-    vocabulary, weights, scales = compile_heads(vocabulary, coefficients, np.ones(coefficients.shape[1]))
-    probabilities = 1 / (1 + np.exp(-logits))
+    vocabulary, vectors, scales = compile_weights(vocabulary, coefficients, np.ones(coefficients.shape[1]))
+    probabilities = 0.5 + 0.5 * np.tanh(logits / 2)
     probabilities[:, 1:] *= probabilities[:, :1]
     thresholds = thresholds_for(probabilities[:, 0], gold[:, 0])
     manifest: dict[str, Any] = {
@@ -155,7 +156,7 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     return Scanner(
         taxonomy,
         vocabulary,
-        weights,
+        vectors,
         scales,
         network.biases,
         thresholds=Thresholds(*thresholds),
@@ -164,17 +165,18 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     )
 
 
-def _aspects(rows: Sequence[Row], taxonomy: Taxonomy) -> npt.NDArray[np.bool_]:
-    """Return what else the network is asked while it is fitted, shape (rows, aspects); the model has no use for it.
+def _auxiliary(rows: Sequence[Row], taxonomy: Taxonomy) -> npt.NDArray[np.bool_]:
+    """Return what else the network is asked while it is fitted, shape (rows, questions); the model has no use for it.
 
-    For each label, and for each kind of honest messages: is it one of these? An honest row's id begins with its kind;
-    kinds with few rows are left out, as where ids tell nothing.
+    For each label, for each kind of honest messages, and for lures and honest messages of each channel: is it one of
+    these? An honest row's id begins with its kind; kinds with few rows are left out, as where ids tell nothing.
     """
     kinds = ["" if row.labels else row.id.split("-")[0] for row in rows]
     frequent = sorted(kind for kind, count in Counter(kinds).items() if kind and count >= KIND_SIZE)
     labels = [{taxonomy.scheme(name).label for name in row.labels} for row in rows]
     columns = [[label.name in own for own in labels] for label in taxonomy.labels if label.schemes]
     columns += [[kind == name for kind in kinds] for name in frequent]
+    columns += [[r.channel == name and bool(r.labels) == lure for r in rows] for name in CHANNELS for lure in (0, 1)]
     return np.array(columns, dtype=bool).T
 
 
@@ -286,7 +288,7 @@ def groups(rows: Sequence[Row], *, scenarios: bool = False) -> npt.NDArray[np.in
 def _fit(
     features: Any,
     gold: npt.NDArray[np.bool_],
-    counts: Floats,
+    weights: Floats,
     folds: Sequence[npt.NDArray[np.intp]],
     options: TrainingOptions,
 ) -> tuple[npt.NDArray[np.intp], Network, npt.NDArray[np.float32]]:
@@ -295,7 +297,7 @@ def _fit(
     Args:
         features: shape (rows, nodes).
         gold: shape (rows, heads): what each head should answer.
-        counts: shape (rows, heads): how much its answer counts.
+        weights: shape (rows, heads): how much its answer counts.
         folds: the rows of each fold.
         options: the size, the network, the number of processes.
 
@@ -309,28 +311,28 @@ def _fit(
     everything = np.arange(gold.shape[0])
     parts = [np.setdiff1d(everything, fold) for fold in folds] + [everything]
     fitted = Parallel(n_jobs=options.jobs)(
-        delayed(_fit_rows)(scaled[rows], gold[rows], counts[rows], options) for rows in parts
+        delayed(_fit_rows)(scaled[rows], gold[rows], weights[rows], options) for rows in parts
     )
     held_out = np.zeros(gold.shape, dtype=np.float32)
-    for (nodes, network), rows in zip(fitted, folds, strict=False):
+    for (nodes, network), rows in zip(fitted[:-1], folds, strict=True):
         held_out[rows] = network(scaled[rows][:, nodes])
     nodes, network = fitted[-1]
-    network = network.on_scale(scaled[:, nodes])
+    network = network.standardized(scaled[:, nodes])
     return nodes, replace(network, vectors=network.vectors * rarity[nodes, None]), held_out
 
 
 def _fit_rows(
-    features: Any, gold: npt.NDArray[np.bool_], counts: Floats, options: TrainingOptions
+    features: Any, gold: npt.NDArray[np.bool_], weights: Floats, options: TrainingOptions
 ) -> tuple[npt.NDArray[np.intp], Network]:
     """Return the nodes that were kept, and the network for them."""
     nodes = np.arange(features.shape[1])
     if nodes.size > options.size:
-        network = fit(features, gold, counts, replace(options.network, **CHOOSING))
+        network = fit(features, gold, weights, replace(options.network, **CHOOSING))
         squares = np.square(network.vectors).sum(axis=1)
         influence = squares * np.bincount(features.indices, features.data**2, minlength=nodes.size)
         nodes = np.sort(np.argsort(-influence, kind="stable")[: options.size])
         features = features[:, nodes]
-    return nodes, fit(features, gold, counts, options.network)
+    return nodes, fit(features, gold, weights, options.network)
 
 
 def calibrate(logits: Floats, gold: npt.NDArray[np.bool_]) -> tuple[float, float]:
@@ -342,14 +344,15 @@ def calibrate(logits: Floats, gold: npt.NDArray[np.bool_]) -> tuple[float, float
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
         z = parameters[0] * logits + parameters[1]
-        error = 1 / (1 + np.exp(-z)) - target
+        error = 0.5 + 0.5 * np.tanh(z / 2) - target
         return float((np.logaddexp(0, z) - target * z).sum()), np.array([(error * logits).sum(), error.sum()])
 
-    slope, intercept = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B").x
-    return max(float(slope), 1e-3), float(intercept)
+    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(1e-3, None), (None, None)])
+    slope, intercept = found.x
+    return float(slope), float(intercept)
 
 
-def compile_heads(
+def compile_weights(
     vocabulary: Vocabulary, coefficients: Floats, slopes: Floats
 ) -> tuple[Vocabulary, npt.NDArray[np.int8], Floats]:
     """Keep the nodes with a weight, fold the weights of suffixes in, and round them to integers."""

@@ -13,7 +13,7 @@ import fraudscan
 from fraudscan.cli import main
 from fraudscan.corpus import CorpusError, digest, near_duplicates, read_corpus
 from fraudscan.model import ModelError, default_folder
-from fraudscan.train import groups, train
+from fraudscan.train import folds_of, groups, train
 
 
 def folder_bytes(folder):
@@ -45,16 +45,43 @@ def test_folds_never_part_what_belongs_together(small_corpus):
     assert all(number[i] == number[j] for i, j, _ in near_duplicates(texts))
 
 
+def test_scenarios_can_be_held_out_whole(small_corpus):
+    by_scenario, by_likeness = groups(small_corpus, scenarios=True), groups(small_corpus)
+    of = {}
+    for row, number in zip(small_corpus, by_scenario, strict=True):
+        assert of.setdefault(row.scenario, number) == number
+    for number in np.unique(by_likeness):  # and what belonged together still does
+        assert len(set(by_scenario[by_likeness == number])) == 1
+    assert len(set(by_scenario)) < len(set(by_likeness))
+    for inside, outside in folds_of(small_corpus, 3, scenarios=True):
+        assert not {small_corpus[i].scenario for i in inside} & {small_corpus[i].scenario for i in outside}
+
+
+def test_unseen_scenarios_are_measured(small_corpus, tmp_path, capsys):
+    path = tmp_path / "rows.jsonl"
+    write(path, small_corpus)
+    assert main(["evaluate", str(path), "--unseen-scenarios", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["messages"] == len(small_corpus)
+    assert 0.1 < figures["macro_f1"] < 0.9
+    assert main(["evaluate", str(path), "--unseen-scenarios", "-m", "model"]) == 2
+    assert "leave the other options out" in capsys.readouterr().err
+
+
 def test_too_few_messages_are_named(corpus):
     rows = [row for row in corpus[::10] if "gambling" not in row.labels]
     with pytest.raises(CorpusError, match="'gambling' has 0 messages; training needs at least 5"):
         train(rows)
 
 
+def write(path, rows):
+    fields = ("id", "text", "labels", "targets", "channel", "scenario")
+    path.write_text("".join(json.dumps({f: getattr(r, f) for f in fields}) + "\n" for r in rows), "utf-8")
+
+
 def test_train_and_evaluate_commands(small_corpus, tmp_path, capsys):
     path = tmp_path / "rows.jsonl"
-    fields = ("id", "text", "labels", "targets", "channel", "scenario")
-    path.write_text("".join(json.dumps({f: getattr(r, f) for f in fields}) + "\n" for r in small_corpus), "utf-8")
+    write(path, small_corpus)
     assert main(["train", str(path), "-o", str(tmp_path / "model")]) == 0
     assert "macro_f1" in capsys.readouterr().out
     assert main(["evaluate", str(path), "-m", str(tmp_path / "model"), "--json"]) == 0
@@ -149,7 +176,7 @@ def test_missing_array(folder):
         fraudscan.load(folder)
 
 
-@pytest.mark.parametrize("name", ["alphabet", "steps", "weights", "scales", "biases"])
+@pytest.mark.parametrize("name", ["alphabet", "steps", "seeds", "weights", "scales", "biases", "hidden", "output"])
 def test_one_changed_byte_is_noticed(folder, name):
     path = folder / f"{name}.npy"
     data = bytearray(path.read_bytes())
@@ -159,15 +186,13 @@ def test_one_changed_byte_is_noticed(folder, name):
         fraudscan.load(folder)
 
 
-def test_newer_format_is_refused(folder):
+@pytest.mark.parametrize("key", ["format_version", "normalization_version"])
+@pytest.mark.parametrize("version", [0, 1, 99])
+def test_other_versions_are_refused(folder, key, version):
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-    for key, message in (
-        ("format_version", "format version 99"),
-        ("normalization_version", "normalization version 99"),
-    ):
-        (folder / "manifest.json").write_text(json.dumps({**manifest, key: 99}), "utf-8")
-        with pytest.raises(ModelError, match=message):
-            fraudscan.load(folder)
+    (folder / "manifest.json").write_text(json.dumps({**manifest, key: version}), "utf-8")
+    with pytest.raises(ModelError, match=rf"{key.replace('_', ' ')} {version}.*train it anew"):
+        fraudscan.load(folder)
 
 
 @given(st.data())
