@@ -280,7 +280,7 @@ def test_with_the_corpus_beside_it(scanner, small_corpus, tmp_path, capsys):
     assert "mars_land" in capsys.readouterr().out
     model = fraudscan.load(folder)
     assert model.classify("火星土地限量认购，马上登记").label == "mars_land"
-    assert model.classify("跟着老师操作稳赚不赔，加微信进内部群").label == "investment"
+    assert model.classify("股票老师带盘推荐牛股，跟着买涨停，稳赚不赔，进群领股票代码").label == "investment"
     assert main(["train", str(corpus), "--with-default-corpus", "-o", str(tmp_path / "x")]) == 2
     assert "goes with messages of your own" in capsys.readouterr().err
 
