@@ -13,7 +13,8 @@
 
 from fraudscan._version import __version__
 from fraudscan.disguise import Normalized, normalize
-from fraudscan.model import ModelError, Result, Scanner, Thresholds, load
+from fraudscan.model import ModelError, Scanner, Thresholds, load
+from fraudscan.result import Result
 from fraudscan.taxonomy import TAXONOMY
 
 __all__ = [

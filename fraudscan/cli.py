@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fraudscan.dump import Progress, Summary
-    from fraudscan.model import Result, Scanner
+    from fraudscan.model import Scanner
+    from fraudscan.result import Result
     from fraudscan.taxonomy import Taxonomy
 
 __all__ = ["main"]

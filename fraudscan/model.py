@@ -40,6 +40,7 @@ from fraudscan.features import Vocabulary, text_sizes
 from fraudscan.folder import FORMAT_VERSION, ModelError, read_folder, write_folder
 from fraudscan.layer import Layer
 from fraudscan.notes import Noter
+from fraudscan.result import Result
 from fraudscan.taxonomy import Taxonomy
 from fraudscan.windows import LONG, PIECE, PIECES, Windows, join, most_suspicious, pieces_of, price
 
@@ -49,14 +50,13 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fraudscan.explain import Explanation
     from fraudscan.features import Bools, Ints, Matches, Words
     from fraudscan.lists import Lists
 
     Floats = npt.NDArray[np.float64]
     Single = npt.NDArray[np.float32]
 
-__all__ = ["FORMAT_VERSION", "Decisions", "ModelError", "Result", "Scanner", "Thresholds", "load"]
+__all__ = ["FORMAT_VERSION", "Decisions", "ModelError", "Scanner", "Thresholds", "load"]
 
 SHORT = 40
 """Added to the length under the root: the few matches of a short text count for less than the bias, so that a text of
@@ -88,80 +88,6 @@ GROUP = 1 << 13
 """Texts taken from an iterable at a time: the disguised ones among them are repaired together."""
 
 ARRAYS = ("alphabet", "steps", "seeds", "weights", "scales", "biases", "hidden", "output")
-
-
-class Result:
-    """What a scanner says of one text.
-
-    Attributes:
-        text: the text.
-        label: the most probable label: the honest one where ``score`` is below one half, else the pretence with the
-            highest probability. Of a user's own classes the most probable one.
-        scheme: the label's most probable scheme; ``None`` for honest texts.
-        labels: every label with a probability of at least one half, ``label`` first.
-        score: the calibrated probability that the text is not legitimate; 1 where no label of the model is.
-        verdict: ``"flag"``, ``"review"`` or ``"clear"``, by the scanner's thresholds.
-        targets: the groups at whom the text is aimed.
-        notes: why the decision is to be doubted: ``"no Chinese"``, ``"unknown words"``, ``"too short to judge"``.
-        rule: the entry of an allow or deny list that made the verdict; ``None`` where the score did.
-
-    """
-
-    __slots__ = (
-        "_probabilities",
-        "_scanner",
-        "label",
-        "labels",
-        "notes",
-        "rule",
-        "scheme",
-        "score",
-        "targets",
-        "text",
-        "verdict",
-    )
-
-    def __init__(
-        self,
-        scanner: Scanner,
-        text: str,
-        probabilities: Single,
-        decision: tuple[str, str | None, tuple[str, ...], float, str, tuple[str, ...], tuple[str, ...], str | None],
-    ) -> None:
-        self.text = text
-        self.label, self.scheme, self.labels, self.score, self.verdict, self.targets, self.notes, self.rule = decision
-        self._scanner = scanner
-        self._probabilities = probabilities
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """The probability of every label, scheme and target group by name."""
-        return dict(zip(self._scanner.names, self._probabilities.tolist(), strict=True))
-
-    @property
-    def window(self) -> tuple[int, int] | None:
-        """Where the stretch of a long text begins and ends that decided, if it was more suspicious than the whole."""
-        _, window = self._scanner.judged(self.text)
-        if window.stop is None:
-            return None
-        _, starts, ends = self._scanner.read(self.text)
-        return int(starts[window][0]), int(ends[window][-1])
-
-    def explain(self) -> Explanation:
-        """Return the spans of the text that carried the decision, the strongest first (see `fraudscan.explain`)."""
-        from fraudscan.explain import explain
-
-        return explain(self._scanner, self.text, self.label)
-
-    def _repr_html_(self) -> str:
-        """Return the text with its evidence in colour, for notebooks."""
-        from fraudscan.show import to_html
-
-        return to_html(self)
-
-    def __repr__(self) -> str:
-        text = self.text if len(self.text) <= 40 else self.text[:39] + "…"
-        return f"Result({text!r}, label={self.label!r}, scheme={self.scheme!r}, score={self.score:.3f})"
 
 
 class Scanner:

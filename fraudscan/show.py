@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from fraudscan.explain import Span
-    from fraudscan.model import Result
+    from fraudscan.result import Result
 
 __all__ = ["coloured", "printable", "to_ansi", "to_html"]
 

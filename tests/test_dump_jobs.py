@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import dumps
@@ -236,6 +237,25 @@ def test_a_block_that_kills_every_worker_ends_the_job(tmp_path, monkeypatch, cap
     assert "two workers ended on bytes" in capsys.readouterr().err
     assert score(source, "-o", out, "--max-message", 4096, "--workers", 2, "--resume") == 0
     assert len(rows_of(out)) == 490
+
+
+def test_a_worker_that_is_ended_while_it_starts_anew_leaves_no_process(monkeypatch):
+    worker, entered, start = scoring._Worker(b""), threading.Event(), scoring._Worker._start
+
+    def slowly(self):
+        entered.set()
+        time.sleep(0.2)
+        start(self)
+
+    monkeypatch.setattr(scoring._Worker, "_start", slowly)
+    thread = threading.Thread(target=worker.restart)
+    thread.start()
+    entered.wait()
+    worker.close()
+    thread.join()
+    assert worker._process.poll() is not None
+    with pytest.raises(DumpError, match="the job was stopped"):
+        worker.restart()
 
 
 def wait_for(path):
