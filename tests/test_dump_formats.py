@@ -214,6 +214,15 @@ def test_lines_end_at_line_feeds_alone(text, encoding):
     assert data[: last_line_end(data, encoding)].decode(encoding) == text[: text.rfind("\n") + 1]
 
 
+def test_the_mark_of_another_encoding_is_no_mark(tmp_path):
+    source = tmp_path / "in.jsonl"
+    source.write_bytes(b'\xff\xfe\n{"text": "a"}\n')
+    assert score(source, "-o", tmp_path / "out.jsonl", "--encoding", "utf-8") == 0
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["line"], reject["offset"]) == (1, 0)
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == ["a"]
+
+
 def test_encodings_that_are_not_read():
     for name in ("utf-32", "klingon"):
         with pytest.raises(DumpError):

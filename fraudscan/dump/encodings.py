@@ -44,9 +44,9 @@ def canonical(name: str) -> str:
     return found
 
 
-def bom_size(data: bytes) -> int:
-    """Return how many bytes the byte order mark takes at the start of ``data``."""
-    return next((len(bom) for bom, _ in BOMS if data.startswith(bom)), 0)
+def bom_size(data: bytes, encoding: str) -> int:
+    """Return how many bytes the byte order mark takes at the start of ``data``; another encoding's is none."""
+    return next((len(bom) for bom, name in BOMS if name == encoding and data.startswith(bom)), 0)
 
 
 def detect(data: bytes) -> str:

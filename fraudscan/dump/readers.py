@@ -107,7 +107,7 @@ class Reader:
             DumpError: if the columns that were named, or a text column, are not among them.
 
         """
-        return Place(bom_size(stream.peek(4)), 1)
+        return Place(bom_size(stream.peek(4), self.encoding), 1)
 
     def blocks(self, stream: Stream, start: Place) -> Iterator[Block]:
         """Yield the blocks of whole rows from ``start`` on, where the stream stands."""
