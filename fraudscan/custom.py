@@ -131,7 +131,7 @@ def train_custom(
     coefficients = np.zeros((vocabulary.size, gold.shape[1] + 1))
     coefficients[nodes] = np.column_stack([values, squares])
     slopes = np.broadcast_to(slopes, gold.shape[1])
-    vocabulary, weights, scales = compile_weights(vocabulary, coefficients, np.append(slopes, 1.0))
+    vocabulary, weights, scales = compile_weights(vocabulary, coefficients)
     manifest: dict[str, Any] = {
         "corpus": {"rows": len(rows), "sha256": digest(rows)},
         "training": asdict(settings),
@@ -145,7 +145,7 @@ def train_custom(
         taxonomy,
         vocabulary,
         weights,
-        scales,
+        scales * np.append(slopes, 1.0),
         biases * slopes + intercepts,
         thresholds=Thresholds(*thresholds),
         manifest=manifest,
