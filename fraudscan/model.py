@@ -127,6 +127,9 @@ class Scanner:
         self.layer = layer
         self.manifest = manifest or {}
         self.lists: Lists | None = None
+        weights = np.asarray(weights)  # a cast would let what is too large wrap around
+        if weights.max(initial=0) > WEIGHT_LIMIT or weights.min(initial=0) < -WEIGHT_LIMIT:
+            raise ValueError(f"weights must be at most {WEIGHT_LIMIT}")
         self.weights = _frozen(weights, np.int8)
         self.scales = _frozen(scales, np.float64)
         self.biases = _frozen(biases, np.float64)
@@ -142,8 +145,8 @@ class Scanner:
                 f"{self.weights.shape}, scales of {self.scales.shape}, biases of {self.biases.shape}"
                 + (f" and a layer of {inputs} inputs and {heads} heads" if layer else "")
             )
-        if self.weights[0].any() or (self.weights < -WEIGHT_LIMIT).any():
-            raise ValueError(f"weights must be 0 in row 0 and at most {WEIGHT_LIMIT}")
+        if self.weights[0].any():
+            raise ValueError("weights must be 0 in row 0")
         if not (np.isfinite(self.scales).all() and np.isfinite(self.biases).all()):
             raise ValueError("scales and biases must be finite")
 

@@ -138,3 +138,12 @@ def test_text_without_characters_is_legitimate(scanner, text):
 def test_user_nuls_do_not_part_a_text(scanner):
     with_nuls, without = scanner.predict_proba(["加\0微\0信 稳赚\0不赔", "加微信 稳赚不赔"])
     assert np.array_equal(with_nuls, without)
+
+
+@pytest.mark.parametrize(("row", "weight"), [(1, 128), (1, -128), (1, 256), (1, 384), (0, 1)])
+def test_weights_that_cannot_be_added_up_are_refused(scanner, row, weight):
+    weights = scanner.weights.astype(np.int16)
+    weights[row, 0] = weight
+    rest = {"thresholds": scanner.thresholds, "layer": scanner.layer}
+    with pytest.raises(ValueError, match="weights must be"):
+        model.Scanner(scanner.taxonomy, scanner.vocabulary, weights, scanner.scales, scanner.biases, **rest)
