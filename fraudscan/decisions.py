@@ -5,13 +5,13 @@ Many texts share few different decisions: each is made up once and the texts ref
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fraudscan.notes import notes_of
+from fraudscan.notes import NOTES, notes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +83,25 @@ class Decisions:
     entries: tuple[Entry, ...] = ()
     rules: Ints | None = None
     evidence: Sequence[str] = ()
+
+    @cached_property
+    def outcomes(self) -> tuple[Decisions, Ints]:
+        """What is common to many texts, for what would else go through them one by one.
+
+        Returns:
+            The decisions on one text of each different outcome, evidence left out, and for each text the place of its
+            outcome among these. Outcomes differ in anything but score, probabilities and evidence.
+
+        """
+        codes = (self.kind * len(VERDICTS) + self.verdicts) * (1 << len(NOTES)) + self.doubts
+        if self.rules is not None:
+            codes = codes * (len(self.entries) + 1) + self.rules
+        _, first, places = np.unique(codes, return_index=True, return_inverse=True)
+        columns = {
+            name: getattr(self, name)[first] for name in ("kind", "scores", "verdicts", "probabilities", "doubts")
+        }
+        rules = None if self.rules is None else self.rules[first]
+        return replace(self, **columns, rules=rules, evidence=()), places
 
     @cached_property
     def label(self) -> list[str]:

@@ -63,6 +63,12 @@ def test_a_batch_is_decided_as_its_texts(taxonomy, data):
     assert got == [defined(taxonomy, dict(zip(names, row.tolist(), strict=True)), thresholds) for row in probabilities]
     assert found.notes == [notes_of(bits) for bits in doubts.tolist()]
     assert len(found.kinds) == len(set(found.kinds))
+    different, places = found.outcomes
+    for name in ("label", "scheme", "labels", "verdict", "targets", "notes", "rule"):
+        values = getattr(different, name)
+        assert [values[place] for place in places] == getattr(found, name)
+    shared = zip(different.label, different.scheme, different.labels, different.verdict, different.targets, strict=True)
+    assert len(set(zip(shared, different.notes, strict=True))) == len(different.kind)
 
 
 def test_taxonomies_that_fit_no_task():

@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 from dumps import LURE, PLAIN, rows_of, score
@@ -227,6 +228,35 @@ def test_any_json_lines_come_back(tmp_path, rows):
     for before, after in zip(rows, rows_of(out), strict=True):
         assert {key: after[key] for key in before} == before
         assert set(after) == {*before, *COLUMNS}
+
+
+LINES = [
+    *(
+        '{"text": "一"}',
+        '{"id": 1, "text": "二"}',
+        '{"text": "三", "text": "四"}',
+        ' {"text": "五"}',
+        '{"text": "六"} ',
+    ),
+    *("", "[1]", "{", '"text"', '{"text": null}', '{"text": 7}', '{"text": NaN}', '{"id": 1}', '{"text": "\\ud800"}'),
+    *('{"text": "七", "fraud_label": "games"}', '{"text": "八", "x": ' + "[" * 300 + "]" * 300 + "}"),
+    '{"text": "九", "x": "' + "[" * 500 + '"}',
+]
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=12))
+@settings(max_examples=100)
+def test_the_short_way_says_what_the_long_one_says(tmp_path, lines):
+    """And an odd line changes nothing for its neighbours."""
+    source, out, rejects = (tmp_path / name for name in ("in.jsonl", "out.jsonl", "out.jsonl.rejects.jsonl"))
+    source.write_text("\n".join([LINES[0], *lines]), "utf-8")
+    found = []
+    long = mock.patch.object(readers.JsonLinesReader, "_plain", return_value=False)
+    for way in (long, mock.patch.object(readers, "RUN", 1), mock.patch.object(readers, "RUN", 3)):
+        with way:
+            assert score(source, "-o", out, "--force") in (0, 1)
+        found.append([path.read_bytes() if path.exists() else b"" for path in (out, rejects)])
+    assert found[0] == found[1] == found[2]
 
 
 @given(st.lists(st.tuples(st.text(max_size=9), st.text(max_size=30)), min_size=1, max_size=20))

@@ -17,6 +17,7 @@ import itertools
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fraudscan.dump.encodings import bom_size, cut_lines, last_line_end, line_end
@@ -45,6 +46,10 @@ BRACE, CLOSING_BRACE = b"{}"
 
 SHOWN = 1000
 """Bytes kept of a row that is longer than a row may be."""
+
+RUN = 256
+"""Lines that are read together where nothing is odd about them: few, for one odd line sends all of them the long way,
+and the objects of all are held at a time."""
 
 DEPTH = 200
 """How deep JSON may be nested: well within Python's stack, whose limit would otherwise decide."""
@@ -246,28 +251,37 @@ class JsonLinesReader(Reader):
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the rows: most of them by the short way, the rest by `_row`, which says the same of any row."""
         lines = Lines(block, self.encoding)
-        column, by, ours = self.text, self.by, self.ours
-        texts, raws = batch.texts, batch.raws
-        short = self.encoding == "utf-8" and by is None
-        for number, raw in enumerate(lines.raw):
-            if short:
-                try:
-                    row = loads(raw)
-                    text = row[column]
-                except (ValueError, TypeError, KeyError, RecursionError):
-                    text = None
-                if (
-                    type(text) is str
-                    and raw[0] == BRACE
-                    and raw[-1] == CLOSING_BRACE
-                    and ours.isdisjoint(row)
-                    and (len(raw) < 2 * DEPTH or not too_deep(raw, row))
-                ):
-                    texts.append(text)
-                    raws.append(raw)
-                    continue
-            if reason := self._row(batch, raw, block.start.line + number):
-                batch.rejects.append(lines.reject(number, number + 1, reason))
+        for first in range(0, len(lines.raw), RUN):
+            run = lines.raw[first : first + RUN]
+            if self._plain(batch, run):
+                continue
+            for number, raw in enumerate(run, first):
+                if reason := self._row(batch, raw, block.start.line + number):
+                    batch.rejects.append(lines.reject(number, number + 1, reason))
+
+    def _plain(self, batch: Batch, run: list[bytes]) -> bool:
+        """Add a run of rows if there is nothing odd about any of them; return whether it was done.
+
+        What is checked is checked for all of them together, without a loop: that takes half the time.
+        """
+        if self.encoding != "utf-8" or self.by is not None:
+            return False
+        try:
+            rows = list(map(loads, run))
+            texts = list(map(itemgetter(self.text), rows))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return False
+        plain = (
+            set(map(type, texts)) == {str}
+            and set(map(itemgetter(0), run)) == {BRACE}
+            and set(map(itemgetter(-1), run)) == {CLOSING_BRACE}
+            and self.ours.isdisjoint(itertools.chain.from_iterable(rows))
+            and (max(map(len, run)) < 2 * DEPTH or not any(map(too_deep, run, rows)))
+        )
+        if plain:
+            batch.texts += texts
+            batch.raws += run
+        return plain
 
     def _row(self, batch: Batch, line: bytes, number: int) -> str:
         """Add one row, or return what is wrong with it. A blank line is no row."""

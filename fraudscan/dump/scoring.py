@@ -8,7 +8,6 @@ so that none outlives the job however that ends.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import pickle
 import queue
@@ -20,6 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from fraudscan.columns import COLUMNS
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.writers import values_of
@@ -27,6 +28,7 @@ from fraudscan.dump.writers import values_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
+    from fraudscan.decisions import Decisions
     from fraudscan.dump.readers import Reader
     from fraudscan.dump.rows import Block, Reject
     from fraudscan.dump.writers import Writer
@@ -83,14 +85,27 @@ def score_block(setup: Setup, task: Task) -> Scored:
         from fraudscan.explain import evidence
 
         found = replace(found, evidence=evidence(scanner, batch.texts, found))
-    counts = {name: Counter(value for value in getattr(found, name) if value is not None) for name in COUNTED}
-    counts["note"] = Counter(itertools.chain.from_iterable(found.notes))
+    counts = counted(found)
     messages = []
     if batch.keys:
         decisions = zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
         messages = list(map(Message, batch.keys, batch.lines, batch.texts, decisions))
     data = writer.encode(task.reader, batch, found)
     return Scored(data, batch.rejects, len(batch.texts), counts, messages)
+
+
+def counted(found: Decisions) -> dict[str, Counter[str]]:
+    """Return how often each value of the columns in `COUNTED`, and each note, occurs."""
+    different, places = found.outcomes
+    sizes = np.bincount(places).tolist()
+    counts: dict[str, Counter[str]] = {name: Counter() for name in (*COUNTED, "note")}
+    for name in COUNTED:
+        for value, size in zip(getattr(different, name), sizes, strict=True):
+            if value is not None:
+                counts[name][value] += size
+    for notes, size in zip(different.notes, sizes, strict=True):
+        counts["note"].update(dict.fromkeys(notes, size))
+    return counts
 
 
 def score_all(

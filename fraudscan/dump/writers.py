@@ -34,7 +34,7 @@ DIGITS = 6
 """Decimals of a probability in a file."""
 
 OWN = ("score", "evidence")
-"""What differs from row to row; the rest is one of few decisions."""
+"""What differs from row to row; the rest is one of few outcomes."""
 
 REST = "other_fields"
 """The column of tables that holds, as JSON, fields that were not known when the columns were chosen."""
@@ -88,7 +88,6 @@ class JsonLinesWriter(Writer):
     """JSON lines; lists stay lists."""
 
     name: ClassVar[str] = "jsonl"
-    _known: dict[tuple[Any, ...], tuple[bytes, bytes]] = field(default_factory=dict, repr=False)
 
     def check(self, reader: Reader) -> None:
         """Refuse two columns of one name."""
@@ -102,13 +101,13 @@ class JsonLinesWriter(Writer):
             raws = [dump_json(dict(zip(header, raw, strict=True))) for raw in raws]
         # numbers are formatted all together, by the repr of one list, which takes half the time
         scores = repr(rounded(found.score))[1:-1].encode().split(b", ")
-        shared = (name for name in self.ours.values() if name not in OWN)
-        decisions = zip(*(getattr(found, name) for name in shared), strict=True)
-        known = self._known
+        different, places = found.outcomes
+        shared = (getattr(different, name) for name in self.ours.values() if name not in OWN)
+        parts = list(map(self._parts, zip(*shared, strict=True)))
         lines: list[bytes] = []
-        for raw, decision, score in zip(raws, decisions, scores, strict=False):  # no rows give one empty score
-            parts = known.get(decision) or self._parts(decision)
-            lines += (raw[:-1].rstrip(), parts[0], score, parts[1])
+        for raw, place, score in zip(raws, places.tolist(), scores, strict=False):  # no rows give one empty score
+            before, after = parts[place]
+            lines += (raw[:-1].rstrip(), before, score, after)
         if "evidence" in self.ours.values():
             _append(lines, [f', "fraud_evidence": {json.dumps(x, ensure_ascii=False)}' for x in found.evidence])
         if self.names:
@@ -127,8 +126,7 @@ class JsonLinesWriter(Writer):
                 value = "\0" if name == "score" else json.dumps(next(values), ensure_ascii=False)
                 text += f', "{column}": {value}'
         before, _, after = text.partition("\0")  # JSON has no NUL
-        self._known[decision] = before.encode(), after.encode() + b"}\n"
-        return self._known[decision]
+        return before.encode(), after.encode() + b"}\n"
 
 
 def _append(lines: list[bytes], fields: Iterable[str]) -> None:
