@@ -223,7 +223,7 @@ done:
     return result;
 }
 
-#define STRIP 48 /* columns that are added up together: all of the shipped model, in registers */
+#define STRIP 32 /* columns that are added up together: all of the shipped model, in registers */
 #define RUN 256  /* as many weights of int8 have a sum that fits int16 */
 #define AHEAD 16 /* rows that are fetched before they are needed */
 
@@ -245,7 +245,7 @@ static int add_up(const uint32_t *nodes, Py_ssize_t size, const int8_t *weights,
                     PREFETCH(weights + nodes[i + AHEAD] * width + width - 1);
                 }
                 const int8_t *row = weights + nodes[i] * width + begin;
-                if (columns == STRIP) /* a loop of a length that is known becomes three instructions */
+                if (columns == STRIP) /* a loop of a length that is known becomes a few instructions */
                     for (int column = 0; column < STRIP; column++)
                         part[column] = (int16_t)(part[column] + row[column]);
                 else

@@ -27,7 +27,7 @@ from fraudscan.evaluate import label_figures, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.layer import Layer
 from fraudscan.model import SHORT, WEIGHT_LIMIT, Scanner, Thresholds
-from fraudscan.network import Network, NetworkOptions, fit
+from fraudscan.network import Examples, Network, NetworkOptions, fit
 from fraudscan.normalize import fold
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 from fraudscan.tokenize import words
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fraudscan.model import Floats
+
+    Rows = npt.NDArray[np.intp]
 
 __all__ = [
     "TrainingOptions",
@@ -80,6 +82,11 @@ class TrainingOptions:
         min_token: in how many messages a run of Latin letters must occur for n-grams with it to be candidates: most
             letters are parts of links and names, of which none comes back.
         disguised: of which share of the messages a disguised copy is learned from, too.
+        twin_weight: how much an honest message counts that belongs to a lure and resembles it. In the corpus one in
+            three does, in life hardly any: at full weight the network comes to distrust the very words of a fraud.
+        left_out: which share of the lures is not learned from: those that networks which have not seen them take for
+            honest most surely. Most are first words of a fraud, which tell nothing yet: learned from, they make
+            whoever says the same suspicious. Figures and calibration count them.
         folds: how many folds calibrate the probabilities.
         scenarios: whether a fold keeps all messages of a scenario together as well: its figures then tell what the
             model makes of plots that it has never seen.
@@ -95,6 +102,8 @@ class TrainingOptions:
     network: NetworkOptions = field(default_factory=NetworkOptions)
     prior: float = 0.3
     min_token: int = 10
+    twin_weight: float = 0.15
+    left_out: float = 0.1
     folds: int = 5
     scenarios: bool = False
     disguised: float = 0.5
@@ -117,23 +126,19 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     gold = _gold(rows, taxonomy, options.folds)
     heads = gold.shape[1]
     labels = np.hstack([gold, _auxiliary(rows, taxonomy)])
-    weights = np.full(labels.shape, REST)
-    weights[:, 0] = 1
-    weights[:, 1:heads] *= gold[:, :1]  # schemes and targets are fitted on lures alone: they answer "given fraud"
+    weights = _weights(rows, labels.shape[1], heads, options)
     texts = undisguise([row.text for row in rows])
     vocabulary = Vocabulary.from_ngrams(_candidates([fold(text) for text in texts], options))
-    # disguised copies stand behind the messages, in the same fold as theirs
-    rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
-    copied = np.flatnonzero([rng.random() < options.disguised for _ in rows])
-    disguised = undisguise([disguise(rows[i].text, rng) for i in copied.tolist()])
-    source = np.concatenate([np.arange(len(rows)), copied])
-    features = features_of(vocabulary, [*texts, *disguised]) @ closure(vocabulary)
+    examples, source, rarity = _examples(rows, texts, vocabulary, labels, weights, options)
     parts = folds_of(rows, options.folds, scenarios=options.scenarios)
     folds = [np.flatnonzero(np.isin(source, outside)) for _, outside in parts]
-    nodes, network, held_out = _fit(features, labels[source], weights[source], folds, options)
+    kept = _learnable(examples, source, folds, options)
+    *others, (nodes, network) = _fitted(examples, [*_without(kept, folds), kept], options)
+    held_out = _held_out(others, examples, folds)
+    network = network.standardized(examples.features[:, nodes])
     logits = held_out[: len(rows), :heads].astype(np.float64)
-    asked = weights > 0
-    scaling = [calibrate(logits[asked[:, h], h], gold[asked[:, h], h]) for h in range(heads)]
+    asked = [gold[:, 0] | (head == 0) for head in range(heads)]
+    scaling = [calibrate(logits[part, head], gold[part, head]) for head, part in enumerate(asked)]
     slopes, intercepts = np.array(scaling).T
     share = gold[:, 0].mean()
     intercepts[0] += np.log(options.prior / (1 - options.prior)) - np.log(share / (1 - share))
@@ -142,7 +147,7 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     output = network.output[:heads] * slopes[:, None]
     output[:, -1] += intercepts
     coefficients = np.zeros((vocabulary.size, network.vectors.shape[1]))
-    coefficients[nodes] = network.vectors
+    coefficients[nodes] = network.vectors * rarity[nodes, None]
     vocabulary, vectors, scales = compile_weights(vocabulary, coefficients)
     probabilities = 0.5 + 0.5 * np.tanh(logits / 2)
     probabilities[:, 1:] *= probabilities[:, :1]
@@ -178,6 +183,19 @@ def _auxiliary(rows: Sequence[Row], taxonomy: Taxonomy) -> npt.NDArray[np.bool_]
     columns += [[kind == name for kind in kinds] for name in frequent]
     columns += [[r.channel == name and bool(r.labels) == lure for r in rows] for name in CHANNELS for lure in (0, 1)]
     return np.array(columns, dtype=bool).T
+
+
+def _weights(rows: Sequence[Row], questions: int, heads: int, options: TrainingOptions) -> Floats:
+    """Return how much each row's answers count, shape (rows, questions), of which the first ``heads`` are the model's.
+
+    Schemes and targets are fitted on lures alone: they answer "given fraud".
+    """
+    weights = np.full((len(rows), questions), REST)
+    weights[:, 0] = 1
+    honest = np.array([not row.labels for row in rows])
+    weights[honest, 1:heads] = 0
+    weights[honest & [row.pair is not None for row in rows]] *= options.twin_weight
+    return weights
 
 
 def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> npt.NDArray[np.bool_]:
@@ -285,54 +303,78 @@ def groups(rows: Sequence[Row], *, scenarios: bool = False) -> npt.NDArray[np.in
     return numbers
 
 
-def _fit(
-    features: Any,
-    gold: npt.NDArray[np.bool_],
+def _examples(  # noqa: PLR0913, PLR0917 - what examples are made of
+    rows: Sequence[Row],
+    texts: list[str],
+    vocabulary: Vocabulary,
+    labels: npt.NDArray[np.bool_],
     weights: Floats,
-    folds: Sequence[npt.NDArray[np.intp]],
     options: TrainingOptions,
-) -> tuple[npt.NDArray[np.intp], Network, npt.NDArray[np.float32]]:
-    """Return the nodes that were kept, the network for their plain counts, and logits on rows that were held out.
+) -> tuple[Examples, Rows, Floats]:
+    """Return what is learned from, the row of each example, and by what each n-gram's counts were multiplied.
 
-    Args:
-        features: shape (rows, nodes).
-        gold: shape (rows, heads): what each head should answer.
-        weights: shape (rows, heads): how much its answer counts.
-        folds: the rows of each fold.
-        options: the size, the network, the number of processes.
-
+    Disguised copies of some rows stand behind all rows as they are.
     """
+    rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
+    copied = np.flatnonzero([rng.random() < options.disguised for _ in rows])
+    source = np.concatenate([np.arange(len(rows)), copied])
+    texts = texts + undisguise([disguise(rows[i].text, rng) for i in copied.tolist()])
+    features = features_of(vocabulary, texts) @ closure(vocabulary)
+    rarity = np.log(source.size / np.maximum(np.bincount(features.indices, minlength=features.shape[1]), 1))
+    features.data *= rarity[features.indices]
+    lengths = np.array([len(fold(text)) for text in texts])
+    return Examples(features.astype(np.float32), lengths, labels[source], weights[source]), source, rarity
+
+
+def _learnable(examples: Examples, source: Rows, folds: Sequence[Rows], options: TrainingOptions) -> Rows:
+    """Return the examples that are learned from: see ``left_out`` in `TrainingOptions`."""
+    everything = np.arange(source.size)
+    if not options.left_out:
+        return everything
+    found = _held_out(_fitted(examples, _without(everything, folds), options), examples, folds)
+    rows = slice(int(source.max()) + 1)
+    lures, scores = examples.gold[rows, 0], found[rows, 0]
+    hopeless = lures & (scores < np.quantile(scores[lures], options.left_out))
+    return np.flatnonzero(~hopeless[source])  # a copy goes with its row
+
+
+def _without(rows: Rows, folds: Sequence[Rows]) -> list[Rows]:
+    """Return the rows outside of each fold."""
+    return [np.setdiff1d(rows, fold) for fold in folds]
+
+
+def _fitted(
+    examples: Examples, parts: Sequence[Rows], options: TrainingOptions
+) -> list[tuple[npt.NDArray[np.intp], Network]]:
+    """Return for each part of the rows the nodes that were kept, and the network for them."""
     from joblib import Parallel, delayed
-    from scipy import sparse
 
-    rarity = np.log(gold.shape[0] / np.maximum(np.bincount(features.indices, minlength=features.shape[1]), 1))
-    scaled = sparse.csr_matrix(features, dtype=np.float32)
-    scaled.data *= rarity.astype(np.float32)[scaled.indices]
-    everything = np.arange(gold.shape[0])
-    parts = [np.setdiff1d(everything, fold) for fold in folds] + [everything]
-    fitted = Parallel(n_jobs=options.jobs)(
-        delayed(_fit_rows)(scaled[rows], gold[rows], weights[rows], options) for rows in parts
+    found: list[tuple[npt.NDArray[np.intp], Network]] = Parallel(n_jobs=options.jobs)(
+        delayed(_fit)(examples.of(rows), options) for rows in parts
     )
-    held_out = np.zeros(gold.shape, dtype=np.float32)
-    for (nodes, network), rows in zip(fitted[:-1], folds, strict=True):
-        held_out[rows] = network(scaled[rows][:, nodes])
-    nodes, network = fitted[-1]
-    network = network.standardized(scaled[:, nodes])
-    return nodes, replace(network, vectors=network.vectors * rarity[nodes, None]), held_out
+    return found
 
 
-def _fit_rows(
-    features: Any, gold: npt.NDArray[np.bool_], weights: Floats, options: TrainingOptions
-) -> tuple[npt.NDArray[np.intp], Network]:
-    """Return the nodes that were kept, and the network for them."""
-    nodes = np.arange(features.shape[1])
+def _held_out(
+    fitted: Sequence[tuple[npt.NDArray[np.intp], Network]], examples: Examples, folds: Sequence[Rows]
+) -> npt.NDArray[np.float32]:
+    """Return each row's logits, shape (rows, heads), by the network that was fitted without its fold."""
+    held_out = np.zeros(examples.gold.shape, dtype=np.float32)
+    for (nodes, network), rows in zip(fitted, folds, strict=True):
+        held_out[rows] = network(examples.features[rows][:, nodes])
+    return held_out
+
+
+def _fit(examples: Examples, options: TrainingOptions) -> tuple[npt.NDArray[np.intp], Network]:
+    nodes = np.arange(examples.features.shape[1])
     if nodes.size > options.size:
-        network = fit(features, gold, weights, replace(options.network, **CHOOSING))
+        network = fit(examples, replace(options.network, **CHOOSING))
         squares = np.square(network.vectors).sum(axis=1)
+        features = examples.features
         influence = squares * np.bincount(features.indices, features.data**2, minlength=nodes.size)
         nodes = np.sort(np.argsort(-influence, kind="stable")[: options.size])
-        features = features[:, nodes]
-    return nodes, fit(features, gold, weights, options.network)
+        examples = examples._replace(features=features[:, nodes])
+    return nodes, fit(examples, options.network)
 
 
 def calibrate(logits: Floats, gold: npt.NDArray[np.bool_]) -> tuple[float, float]:

@@ -1,5 +1,7 @@
 """The network: its gradients, what it learns, what it is shown, and that the same rows give the same network."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,19 +10,20 @@ from scipy import sparse
 
 from fraudscan import network as module
 from fraudscan.layer import Layer
-from fraudscan.network import Network, NetworkOptions, fit
+from fraudscan.model import SHORT
+from fraudscan.network import Examples, Network, NetworkOptions, fit
 
 SMALL = NetworkOptions(inputs=6, units=12, dropout=0.5, min_steps=500, batch_size=16, learning_rate=0.02)
 
 
 def toy(rows=80, cues=4, seed=0):
-    """Texts with a cue for each of two heads, beside n-grams that tell nothing; the answers; how much they count."""
+    """Texts with a cue for each of two heads, beside n-grams that tell nothing."""
     rng = np.random.default_rng(seed)
     gold = rng.random((rows, 2)) < 0.5
     features = (rng.random((rows, 40)) < 0.3).astype(np.float32)
     for head in range(2):
         features[:, head * cues : (head + 1) * cues] = gold[:, head : head + 1]
-    return sparse.csr_matrix(features), gold, np.ones(gold.shape)
+    return Examples(sparse.csr_matrix(features), np.full(rows, 30), gold, np.ones(gold.shape))
 
 
 def bytes_of(network):
@@ -28,39 +31,74 @@ def bytes_of(network):
 
 
 def test_the_same_seed_gives_the_same_network():
-    features, gold, weights = toy()
-    features.data.setflags(write=False)
-    first = fit(features, gold, weights, SMALL, seed=3)
-    assert bytes_of(fit(features, gold, weights, SMALL, seed=3)) == bytes_of(first)
-    assert bytes_of(fit(features, gold, weights, SMALL, seed=4)) != bytes_of(first)
+    examples = toy()
+    examples.features.data.setflags(write=False)
+    first = fit(examples, SMALL, seed=3)
+    assert bytes_of(fit(examples, SMALL, seed=3)) == bytes_of(first)
+    assert bytes_of(fit(examples, SMALL, seed=4)) != bytes_of(first)
 
 
 def test_answers_that_do_not_count_do_not_matter():
-    features, gold, weights = toy()
-    weights[::3, 1] = 0
-    other = gold.copy()
+    examples = toy()
+    examples.weights[::3, 1] = 0
+    other = examples.gold.copy()
     other[::3, 1] ^= True
-    assert bytes_of(fit(features, other, weights, SMALL)) == bytes_of(fit(features, gold, weights, SMALL))
+    assert bytes_of(fit(examples._replace(gold=other), SMALL)) == bytes_of(fit(examples, SMALL))
 
 
 def test_it_learns_what_can_be_learned_and_survives_what_cannot():
-    features, gold, _weights = toy(rows=200)
-    gold = np.column_stack([gold, np.ones(len(gold), dtype=bool), np.zeros(len(gold), dtype=bool)])
-    network = fit(features, gold, np.ones(gold.shape), SMALL)
-    logits = network(features)
+    examples = toy(rows=200)
+    rows = len(examples.gold)
+    gold = np.column_stack([examples.gold, np.ones(rows, dtype=bool), np.zeros(rows, dtype=bool)])
+    logits = fit(examples._replace(gold=gold, weights=np.ones(gold.shape)), SMALL)(examples.features)
     assert np.isfinite(logits).all()
     assert ((logits > 0) == gold).mean() > 0.95
 
 
 def test_it_knows_a_text_by_any_of_its_words():
     """Each cue alone is enough, though in all texts that it was fitted on they stand together."""
-    features, gold, weights = toy(rows=300)
-    network = fit(features, gold, weights, SMALL)
+    examples = toy(rows=300)
+    network, lures = fit(examples, SMALL), examples.gold[:, 0]
     for cue in range(4):
-        alone = features.toarray()
+        alone = examples.features.toarray()
         alone[:, [other for other in range(4) if other != cue]] = 0
         logits = network(sparse.csr_matrix(alone))[:, 0]
-        assert logits[gold[:, 0]].mean() > logits[~gold[:, 0]].mean() + 1
+        assert logits[lures].mean() > logits[~lures].mean() + 1
+
+
+@pytest.mark.parametrize("joined", [0, 0.5])
+def test_a_fraud_is_known_among_harmless_words_only_if_it_was_shown_there(joined):
+    """Lures are short here, and honest texts are recognised by their many words as well as by the lack of a cue."""
+    rng = np.random.default_rng(0)
+    gold = np.arange(200) % 2 == 0
+    features = (rng.random((200, 60)) < 0.4).astype(np.float32)
+    features[gold, 4:], features[gold, :4], features[~gold, :4] = 0, 1, 0
+    examples = Examples(sparse.csr_matrix(features), np.full(200, 30), gold[:, None], np.ones((200, 1)))
+    network = fit(examples, replace(SMALL, joined=joined))
+    wrapped = np.array([1] * 4 + [0.4] * 56, dtype=np.float32)[None]
+    assert (network(sparse.csr_matrix(wrapped))[0, 0] > 0) == (joined > 0)
+    assert ((network(examples.features)[:, 0] > 0) == gold).all()
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=20)
+def test_joined_texts_are_like_one_with_both_behind_each_other(seed):
+    rng = np.random.default_rng(seed)
+    counts, lengths = rng.integers(0, 3, (10, 20)), rng.integers(0, 200, 10)
+    gold, weights = rng.random((10, 3)) < 0.5, rng.integers(0, 2, (10, 3)).astype(float)
+    counts[9], lengths[9], gold[9] = 0, 0, False  # nothing, which changes nothing
+    features = sparse.csr_matrix((counts / np.sqrt(lengths + SHORT)[:, None]).astype(np.float32))
+    before = gold.copy()
+    found = Examples(features, lengths, gold, weights).joined(
+        np.array([3, 5, 0, 8]), np.array([0, 3]), np.array([7, 8])
+    )
+    first, second = [3, 5, 0, 8], [7, 9, 9, 8]
+    assert found.lengths.tolist() == (lengths[first] + lengths[second]).tolist()
+    roots = np.sqrt(found.lengths + SHORT)[:, None]
+    assert found.features.toarray() == pytest.approx((counts[first] + counts[second]) / roots, abs=1e-5)
+    assert found.gold.tolist() == (gold[first] | (gold[second] & (weights[second] > 0))).tolist()
+    assert found.weights.tolist() == weights[first].tolist()
+    assert np.array_equal(gold, before)
 
 
 @given(st.integers(0, 2**32), st.floats(0, 0.9))
@@ -105,8 +143,8 @@ def test_gradients_are_those_of_the_cross_entropy():
 
 
 def test_standardized_says_the_same_and_fits_a_layer():
-    features, gold, weights = toy()
-    network = fit(features, gold, weights, SMALL)
+    examples = toy()
+    features, network = examples.features, fit(examples, SMALL)
     hidden = network.hidden.copy()
     hidden[2] = -1e-7  # a unit that is hardly ever heard
     hidden[3, :-1], hidden[3, -1] = 0, -1  # and one that never is
@@ -119,17 +157,15 @@ def test_standardized_says_the_same_and_fits_a_layer():
 
 @pytest.mark.parametrize("rows", [1, 15, 16, 17])
 def test_few_rows_make_enough_steps(rows):
-    features, gold, weights = toy(rows=17)
-    before = fit(features[:rows], gold[:rows], weights[:rows], NetworkOptions(inputs=2, units=3, epochs=1, min_steps=1))
-    after = fit(features[:rows], gold[:rows], weights[:rows], NetworkOptions(inputs=2, units=3, epochs=1, min_steps=90))
-    assert np.isfinite(after(features)).all()
+    examples = toy(rows=17).of(np.arange(rows))
+    before, after = (fit(examples, NetworkOptions(2, 3, epochs=1, min_steps=steps)) for steps in (1, 90))
+    assert np.isfinite(after(examples.features)).all()
     assert np.abs(after.vectors).max() > np.abs(before.vectors).max()
 
 
 def test_no_rows_are_refused():
-    features, gold, weights = toy()
     with pytest.raises(ValueError, match="no text"):
-        fit(features[:0], gold[:0], weights[:0], SMALL)
+        fit(toy().of(np.arange(0)), SMALL)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +175,7 @@ def test_no_rows_are_refused():
         {"inputs": 65},
         {"units": 257},
         {"dropout": 1.0},
+        {"joined": 1.1},
         {"unit_dropout": -0.1},
         {"epochs": 0},
         {"min_steps": 0},
