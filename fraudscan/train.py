@@ -84,9 +84,6 @@ class TrainingOptions:
         disguised: of which share of the messages a disguised copy is learned from, too.
         twin_weight: how much an honest message counts that belongs to a lure and resembles it. In the corpus one in
             three does, in life hardly any: at full weight the network comes to distrust the very words of a fraud.
-        left_out: which share of the lures is not learned from: those that networks which have not seen them take for
-            honest most surely. Most are first words of a fraud, which tell nothing yet: learned from, they make
-            whoever says the same suspicious. Figures and calibration count them.
         folds: how many folds calibrate the probabilities.
         scenarios: whether a fold keeps all messages of a scenario together as well: its figures then tell what the
             model makes of plots that it has never seen.
@@ -102,8 +99,7 @@ class TrainingOptions:
     network: NetworkOptions = field(default_factory=NetworkOptions)
     prior: float = 0.3
     min_token: int = 10
-    twin_weight: float = 0.15
-    left_out: float = 0.1
+    twin_weight: float = 0.3
     folds: int = 5
     scenarios: bool = False
     disguised: float = 0.5
@@ -132,8 +128,8 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     examples, source, rarity = _examples(rows, texts, vocabulary, labels, weights, options)
     parts = folds_of(rows, options.folds, scenarios=options.scenarios)
     folds = [np.flatnonzero(np.isin(source, outside)) for _, outside in parts]
-    kept = _learnable(examples, source, folds, options)
-    *others, (nodes, network) = _fitted(examples, [*_without(kept, folds), kept], options)
+    everything = np.arange(source.size)
+    *others, (nodes, network) = _fitted(examples, [*(np.setdiff1d(everything, f) for f in folds), everything], options)
     held_out = _held_out(others, examples, folds)
     network = network.standardized(examples.features[:, nodes])
     logits = held_out[: len(rows), :heads].astype(np.float64)
@@ -324,23 +320,6 @@ def _examples(  # noqa: PLR0913, PLR0917 - what examples are made of
     features.data *= rarity[features.indices]
     lengths = np.array([len(fold(text)) for text in texts])
     return Examples(features.astype(np.float32), lengths, labels[source], weights[source]), source, rarity
-
-
-def _learnable(examples: Examples, source: Rows, folds: Sequence[Rows], options: TrainingOptions) -> Rows:
-    """Return the examples that are learned from: see ``left_out`` in `TrainingOptions`."""
-    everything = np.arange(source.size)
-    if not options.left_out:
-        return everything
-    found = _held_out(_fitted(examples, _without(everything, folds), options), examples, folds)
-    rows = slice(int(source.max()) + 1)
-    lures, scores = examples.gold[rows, 0], found[rows, 0]
-    hopeless = lures & (scores < np.quantile(scores[lures], options.left_out))
-    return np.flatnonzero(~hopeless[source])  # a copy goes with its row
-
-
-def _without(rows: Rows, folds: Sequence[Rows]) -> list[Rows]:
-    """Return the rows outside of each fold."""
-    return [np.setdiff1d(rows, fold) for fold in folds]
 
 
 def _fitted(

@@ -32,11 +32,11 @@ LONG = 512
 """A text with more kept characters has windows; up to here messages of the corpus taught the model to judge the
 whole."""
 
-PRICE = 1.1
+PRICE = 1.5
 """How much of the logarithm of the number of windows is taken off a window's logit. One is what the odds come to if a
-long text is no more often fraud than a short one and its windows are independent; with windows
-of 96 characters and 1.07 one in a hundred chats of 2,000 characters, put together of honest messages that no model
-had seen, was taken for fraud."""
+long text is no more often fraud than a short one and its windows are independent, which those of one honest chat are
+not quite: of chats of 2,000 characters, put together of honest messages that no model had seen, 15 in a hundred were
+taken for fraud with 1.1, 12 with 1.5, 11 with 2."""
 
 
 class Windows(NamedTuple):

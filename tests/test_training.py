@@ -3,20 +3,17 @@
 import contextlib
 import json
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import sparse
 
 import fraudscan
 from fraudscan import train as train_module
 from fraudscan.cli import main
 from fraudscan.corpus import CorpusError, Row, digest, near_duplicates, read_corpus
 from fraudscan.model import ModelError, default_folder
-from fraudscan.network import Examples, NetworkOptions
 from fraudscan.train import TrainingOptions, folds_of, groups, train
 
 
@@ -81,24 +78,6 @@ def test_an_honest_twin_counts_less_and_tells_nothing_about_schemes():
     rest = train_module.REST
     lure, honest = [1, rest, rest, rest], [1, 0, 0, rest]
     assert weights == pytest.approx(np.array([lure, lure, [x / 4 for x in honest], honest]))
-
-
-def test_lures_that_say_nothing_are_not_learned_from():
-    """They, and their copies; each is judged by a network that has not seen it."""
-    rng = np.random.default_rng(0)
-    lures = np.arange(240) % 2 == 0
-    speechless = np.flatnonzero(lures)[:12]
-    features = (rng.random((240, 30)) < 0.3).astype(np.float32)
-    features[:, :3] = lures[:, None]
-    features[speechless, :3] = 0
-    source = np.concatenate([np.arange(240), np.arange(24), [3, 1]])
-    examples = Examples(sparse.csr_matrix(features), np.full(240, 30), lures[:, None], np.ones((240, 1))).of(source)
-    folds = [np.flatnonzero(source % 5 == fold) for fold in range(5)]
-    network = NetworkOptions(inputs=4, units=8, dropout=0.5, min_steps=300, batch_size=16, learning_rate=0.02)
-    options = TrainingOptions(network=network, left_out=0.1, jobs=1)
-    kept = train_module._learnable(examples, source, folds, options)
-    assert sorted(set(range(len(source))) - set(kept.tolist())) == [*speechless, *range(240, 264, 2)]
-    assert len(train_module._learnable(examples, source, folds, replace(options, left_out=0))) == len(source)
 
 
 def test_too_few_messages_are_named(corpus):
