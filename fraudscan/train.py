@@ -83,7 +83,8 @@ class TrainingOptions:
             letters are parts of links and names, of which none comes back.
         disguised: of which share of the messages a disguised copy is learned from, too.
         twin_weight: how much an honest message counts that belongs to a lure and resembles it. In the corpus one in
-            three does, in life hardly any: at full weight the network comes to distrust the very words of a fraud.
+            three does, in life hardly any: at full weight the network comes to distrust the very words of a fraud. Like
+            the network's, it was chosen with a look at the open evaluation sets.
         folds: how many folds calibrate the probabilities.
         scenarios: whether a fold keeps all messages of a scenario together as well: its figures then tell what the
             model makes of plots that it has never seen.
