@@ -8,7 +8,7 @@ import numpy as np
 
 import fraudscan
 
-LONG, PIECE, PIECES, PRICE = 512, 64, 2, 1.1
+LONG, PIECE, PIECES, PRICE = 512, 64, 2, 1.5
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data"
 
