@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fraudscan.columns import COLUMNS
-from fraudscan.dump.readers import BLOCK
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.writers import values_of
 
@@ -179,7 +178,6 @@ class _Worker:
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            pipesize=BLOCK,  # where the system lets us: a block goes through at once, not in small pieces by turns
             env=environment,
             start_new_session=True,  # Ctrl-C is for the job to answer
         )
