@@ -346,6 +346,7 @@ def _held_out(
 
 
 def _fit(examples: Examples, options: TrainingOptions) -> tuple[npt.NDArray[np.intp], Network]:
+    """Return the nodes that were kept, and the network for them."""
     nodes = np.arange(examples.features.shape[1])
     if nodes.size > options.size:
         network = fit(examples, replace(options.network, **CHOOSING))

@@ -262,7 +262,7 @@ class JsonLinesReader(Reader):
     def _plain(self, batch: Batch, run: list[bytes]) -> bool:
         """Add a run of rows if there is nothing odd about any of them; return whether it was done.
 
-        What is checked is checked for all of them together, without a loop: that takes half the time.
+        What is checked is checked for all of them together, without a loop.
         """
         if self.encoding != "utf-8" or self.by is not None:
             return False
