@@ -7,7 +7,7 @@ import random
 import signal
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 
 import dumps
@@ -191,32 +191,35 @@ def test_the_summary_counts_everything(tmp_path, scanner, capsys):
 
 
 @pytest.mark.parametrize("workers", [2, 3])
-def test_workers_do_not_change_a_byte(tmp_path, workers):
-    source = tmp_path / "in.csv"
+def test_workers_do_not_change_a_byte(tmp_path, monkeypatch, workers):
+    source, temporary = tmp_path / "in.csv", tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     source.write_bytes(dumps.csv_table(dumps.rows(random.Random(0), 2000)))
     for name, count in ("one.jsonl", 1), ("more.jsonl", workers):
         assert score(source, "-o", tmp_path / name, "--max-message", 8192, "--workers", count, "--by", "chat") == 0
     assert kill.results(tmp_path / "more.jsonl") == kill.results(tmp_path / "one.jsonl")
+    assert not any(temporary.iterdir())
 
 
 def test_a_worker_that_dies_is_told_and_replaced(tmp_path, scanner, monkeypatch):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
-    ask = scoring._Worker.score
-    asked = []
+    give = scoring._Worker.give
+    given = []
 
-    def dying(worker, task):
-        asked.append(task.block.start)
-        if len(asked) == 3:
+    def dying(worker, turn):
+        given.append(turn.task.block.start)
+        give(worker, turn)
+        if len(given) == 1:
             worker._process.kill()
-        return ask(worker, task)
 
-    monkeypatch.setattr(scoring._Worker, "score", dying)
+    monkeypatch.setattr(scoring._Worker, "give", dying)
     told = []
     options = Options(max_message=4096)
     score_dump(scanner, [str(source)], str(out), options, workers=2, notify=told.append)
     (remark,) = told
-    assert f"(status -9) while it held bytes {asked[2].offset:,} to" in remark
+    assert f"(status -9) while it held bytes {given[0].offset:,} to" in remark
     score_dump(scanner, [str(source)], str(tmp_path / "one.jsonl"), options)
     assert kill.results(out) == kill.results(tmp_path / "one.jsonl")
 
@@ -224,38 +227,18 @@ def test_a_worker_that_dies_is_told_and_replaced(tmp_path, scanner, monkeypatch)
 def test_a_block_that_kills_every_worker_ends_the_job(tmp_path, monkeypatch, capsys):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
-    ask = scoring._Worker.score
+    give = scoring._Worker.give
 
-    def dying(worker, task):
-        if task.block.start.offset > 20_000:
-            worker._process.kill()
-        return ask(worker, task)
+    def dying(worker, turn):
+        give(worker, turn)
+        worker._process.kill()
 
     with monkeypatch.context() as patch:
-        patch.setattr(scoring._Worker, "score", dying)
+        patch.setattr(scoring._Worker, "give", dying)
         assert score(source, "-o", out, "--max-message", 4096, "--workers", 2) == 2
     assert "two workers ended on bytes" in capsys.readouterr().err
     assert score(source, "-o", out, "--max-message", 4096, "--workers", 2, "--resume") == 0
     assert len(rows_of(out)) == 490
-
-
-def test_a_worker_that_is_ended_while_it_starts_anew_leaves_no_process(monkeypatch):
-    worker, entered, start = scoring._Worker(b""), threading.Event(), scoring._Worker._start
-
-    def slowly(self):
-        entered.set()
-        time.sleep(0.2)
-        start(self)
-
-    monkeypatch.setattr(scoring._Worker, "_start", slowly)
-    thread = threading.Thread(target=worker.restart)
-    thread.start()
-    entered.wait()
-    worker.close()
-    thread.join()
-    assert worker._process.poll() is not None
-    with pytest.raises(DumpError, match="the job was stopped"):
-        worker.restart()
 
 
 def wait_for(path):
@@ -282,10 +265,12 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path, workers):
     assert not out.exists()
 
 
-def test_no_worker_outlives_a_killed_job(tmp_path):
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+def test_neither_workers_nor_their_files_outlive_a_killed_job(tmp_path, monkeypatch):
+    source, out, temporary = tmp_path / "in.jsonl", tmp_path / "out.jsonl", tmp_path / "tmp"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 50_000)))
-    process = kill.start(source, out, "--workers", 2)
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    process = kill.start(source, out, "--workers", 3)
     wait_for(tmp_path / "out.jsonl.part")
     children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not children.exists():
@@ -295,11 +280,13 @@ def test_no_worker_outlives_a_killed_job(tmp_path):
         if len(workers) == 2:
             break
         time.sleep(0.01)
+    assert any(temporary.iterdir())
     process.kill()
     process.wait()
     process.stderr.close()
     for _ in range(500):
         if not any(os.path.exists(f"/proc/{worker}/cmdline") for worker in workers):  # noqa: PTH110
+            assert not any(temporary.iterdir())
             return
         time.sleep(0.01)
     pytest.fail("a worker is still there")

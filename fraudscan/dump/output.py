@@ -73,11 +73,13 @@ class Growing:
         self.size = size
         try:
             self._file: BinaryIO = self.part.open("r+b" if size else "wb")
-            if self._file.seek(0, 2) < size:
+            there = self._file.seek(0, 2)
+            if there < size:
                 self._file.close()
                 raise DumpError(f"{self.part} is shorter than its checkpoint says: start anew with --force")
-            self._file.truncate(size)
-            self._file.seek(size)
+            if there > size:  # never in vain: some file systems flush at its close what was once cut to nothing
+                self._file.truncate(size)
+                self._file.seek(size)
         except OSError as error:
             raise DumpError(f"{path} cannot be written: {error.strerror}") from None
 

@@ -1,22 +1,27 @@
-"""Blocks scored: in this process, or by others that do nothing else.
+"""Blocks scored: by this process, and by others that do nothing else.
 
-A worker is a fresh interpreter that reads pickled blocks from its standard input and
-writes what `score_block` makes of them to its standard output; it ends with its input,
-so that none outlives the job however that ends.
+A worker is a fresh interpreter. Blocks and what `score_block` makes of them go through
+files that live in memory for a moment; the pipes carry nothing but their sizes, so that
+neither side ever waits for the other to read. A worker ends with its input, so that none
+outlives the job however that ends.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pickle
 import queue
+import struct
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter, deque
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from io import FileIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -35,6 +40,12 @@ if TYPE_CHECKING:
     from fraudscan.model import Scanner
 
 __all__ = ["COUNTED", "Message", "Scored", "Setup", "Task", "score_all", "score_block"]
+
+AHEAD = 4
+"""Blocks that a worker has at a time: it must not run out of them while this process scores one of its own."""
+
+SIZES = struct.Struct("<QQ")
+"""What goes through a pipe."""
 
 COUNTED = ("label", "scheme", "verdict", "rule")
 """The columns of `Decisions` whose values a summary counts."""
@@ -113,136 +124,184 @@ def score_all(
 ) -> Generator[tuple[Task, Scored], None, None]:
     """Score blocks; yield them in their order, whoever scored them.
 
+    This process is the first worker: it scores what the others have no hands for.
+
     Raises:
         DumpError: if the same block ends two workers.
 
     """
-    if workers == 1:
-        for task in tasks:
-            yield task, score_block(setup, task)
-        return
     with contextlib.ExitStack() as stack:
-        pickled = pickle.dumps(setup, pickle.HIGHEST_PROTOCOL)
-        idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        for _ in range(workers):
-            idle.put(stack.enter_context(contextlib.closing(_Worker(pickled))))
-        # a thread a worker: it waits for the answer while the others are served
-        threads = stack.enter_context(contextlib.closing(_Threads(workers)))
-        waiting: deque[tuple[Task, Any]] = deque()
+        pickled = pickle.dumps(setup, pickle.HIGHEST_PROTOCOL) if workers > 1 else b""
+        others = [stack.enter_context(contextlib.closing(_Worker(pickled, notify))) for _ in range(workers - 1)]
+        waiting: deque[_Turn] = deque()
         for task in tasks:
-            waiting.append((task, threads.submit(_score_by, idle, task, notify)))
-            if len(waiting) > 2 * workers:
-                first, scored = waiting.popleft()
-                yield first, scored.result()
-        for first, scored in waiting:
-            yield first, scored.result()
+            for worker in others:
+                worker.collect()
+            turn = _Turn(task, min(others, key=lambda worker: len(worker.held), default=None))
+            waiting.append(turn)
+            if turn.worker and len(turn.worker.held) < AHEAD:
+                turn.worker.give(turn)
+            else:
+                turn.scored = score_block(setup, task)
+            while waiting and (waiting[0].scored or len(waiting) > 2 * AHEAD * workers):
+                yield waiting.popleft().done()
+        while waiting:
+            yield waiting.popleft().done()
 
 
-class _Threads(ThreadPoolExecutor):
-    def close(self) -> None:
-        self.shutdown(wait=False, cancel_futures=True)
+@dataclass
+class _Turn:
+    """A block, who has it, and what became of it."""
 
+    task: Task
+    worker: _Worker | None
+    scored: Scored | None = None
 
-def _score_by(idle: queue.SimpleQueue[_Worker], task: Task, notify: Callable[[str], None]) -> Scored:
-    worker = idle.get()
-    try:
-        try:
-            return worker.score(task)
-        except (EOFError, OSError, pickle.UnpicklingError):
-            held = f"bytes {task.block.start.offset:,} to {task.block.end.offset:,} of {task.reader.source}"
-            notify(f"a worker ended (status {worker.restart()}) while it held {held}; another one takes them")
-            try:
-                return worker.score(task)
-            except (EOFError, OSError, pickle.UnpicklingError):
-                raise DumpError(
-                    f"two workers ended on {held} (status {worker.restart()}): is there memory enough? "
-                    "What is scored is kept; go on with --resume"
-                ) from None
-    finally:
-        idle.put(worker)
+    def done(self) -> tuple[Task, Scored]:
+        """Wait for the answer."""
+        while self.scored is None:
+            assert self.worker  # noqa: S101 - for the type checker: somebody has it
+            self.worker.collect(wait=True)
+        return self.task, self.scored
 
 
 class _Worker:
-    """A process that scores."""
+    """A process that scores; ``held`` are the blocks that it has, the one that it works on first."""
 
-    def __init__(self, setup: bytes) -> None:
+    def __init__(self, setup: bytes, notify: Callable[[str], None]) -> None:
+        self.held: deque[_Turn] = deque()
         self._setup = setup
-        self._closed = False
-        self._turn = threading.Lock()  # the job may end the worker while a thread starts it anew
+        self._notify = notify
+        self._failed: _Turn | None = None
         self._start()
 
     def _start(self) -> None:
-        command = [sys.executable, "-c", "from fraudscan.dump.scoring import serve; serve()"]
+        self._files: list[FileIO] = []
+        paths: list[str] = []
+        for _ in range(1 + AHEAD):
+            handle, path = tempfile.mkstemp(prefix="fraudscan-")
+            self._files.append(FileIO(handle, "r+"))
+            paths.append(path)
+        self._paths = paths
+        self._files[0].write(self._setup)
+        self._given = self._taken = 0
+        command = [sys.executable, "-c", "from fraudscan.dump.scoring import serve; serve()", *paths]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
             command,
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
             start_new_session=True,  # Ctrl-C is for the job to answer
         )
-        self._ready = False
+        self._answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        threading.Thread(target=_listen, args=(self._process.stdout, self._answers), daemon=True).start()
 
-    def _send(self, data: bytes) -> None:
-        assert self._process.stdin  # noqa: S101 - for the type checker: it is a pipe
-        self._process.stdin.write(len(data).to_bytes(8, "little"))
-        self._process.stdin.write(data)
-        self._process.stdin.flush()
+    def give(self, turn: _Turn) -> None:
+        """Have a block scored; there must be less than `AHEAD` already."""
+        self.held.append(turn)
+        block = turn.task.block
+        task = turn.task._replace(block=block._replace(data=b""))
+        sizes = _put(self._files[1 + self._given % AHEAD], task, block.data)
+        self._given += 1
+        with contextlib.suppress(OSError):  # it has ended, as `collect` will see
+            self._process.stdin.write(sizes)  # type: ignore[union-attr]
 
-    def score(self, task: Task) -> Scored:
-        if not self._ready:  # not at the start, so that all processes start together
-            self._send(self._setup)
-            self._ready = True
-        self._send(pickle.dumps(task, pickle.HIGHEST_PROTOCOL))
-        scored = pickle.load(self._process.stdout)  # type: ignore[arg-type]  # noqa: S301 - from our own process
-        if isinstance(scored, Exception):
-            raise scored
-        return scored  # type: ignore[no-any-return]
+    def collect(self, *, wait: bool = False) -> None:
+        """Take the answers that are there; with ``wait``, at least one.
 
-    def restart(self) -> int:
-        """Start a process in the dead one's place; return how that ended."""
-        with self._turn:
-            if self._closed:
-                raise DumpError("the job was stopped")
-            self._end()
-            status = self._process.returncode
-            self._start()
-            return status
+        Raises:
+            DumpError: if it is the answer, or if a second process ended on the same block.
+
+        """
+        while self.held and (wait or not self._answers.empty()):
+            sizes, wait = self._answers.get(), False
+            if not sizes:
+                self._replace()
+                continue
+            answer, data = _get(self._files[1 + self._taken % AHEAD], sizes)
+            self._taken += 1
+            if isinstance(answer, DumpError):
+                raise answer
+            self.held.popleft().scored = answer._replace(data=data)
+
+    def _replace(self) -> None:
+        """Start a process in the dead one's place, with the same blocks."""
+        self.close()
+        status, turn = self._process.returncode, self.held[0]
+        block = turn.task.block
+        held = f"bytes {block.start.offset:,} to {block.end.offset:,} of {turn.task.reader.source}"
+        if self._failed is turn:
+            raise DumpError(
+                f"two workers ended on {held} (status {status}): is there memory enough? "
+                "What is scored is kept; go on with --resume"
+            )
+        self._notify(f"a worker ended (status {status}) while it held {held}; another one takes them")
+        self._failed = turn
+        turns, self.held = self.held, deque()
+        self._start()
+        for turn in turns:
+            self.give(turn)
 
     def close(self) -> None:
         """End the process; at this point it has nothing that anybody waits for."""
-        with self._turn:
-            self._closed = True
-            self._end()
-
-    def _end(self) -> None:
         self._process.kill()
-        self._process.wait()  # a thread that reads from it sees the end and lets go of the pipe
-        for pipe in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):
-                pipe.close()  # type: ignore[union-attr]
+        self._process.wait()
+        self._process.stdin.close()  # type: ignore[union-attr]
+        for file in self._files:
+            file.close()
+        _remove(self._paths)
+
+
+def _listen(pipe: Any, answers: queue.SimpleQueue[bytes]) -> None:
+    """Queue the sizes of a worker's answers, and an empty one when it has ended."""
+    with pipe:
+        while len(sizes := pipe.read(SIZES.size)) == SIZES.size:
+            answers.put(sizes)
+    answers.put(b"")
+
+
+def _put(file: FileIO, value: Any, data: bytes) -> bytes:
+    """Leave something for the other side to `_get`; return its sizes. Data as they are, to spare the copies."""
+    pickled = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    file.seek(0)
+    file.write(data)
+    file.write(pickled)
+    return SIZES.pack(len(data), len(pickled))
+
+
+def _get(file: FileIO, sizes: bytes) -> tuple[Any, bytes]:
+    file.seek(0)
+    data, pickled = map(file.read, SIZES.unpack(sizes))
+    return pickle.loads(pickled), data  # noqa: S301 - from our own process
+
+
+def _remove(paths: Iterable[str]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):  # it is gone, or the system keeps the names of open files
+            Path(path).unlink()
 
 
 def serve() -> None:
     """Be a worker: score what comes until nothing comes any more."""
-    source, target = sys.stdin.buffer, sys.stdout.buffer
+    paths = sys.argv[1:]
+    given, answers = FileIO(sys.stdin.fileno()), FileIO(sys.stdout.fileno(), "w")
     sys.stdout = sys.stderr
-    setup: Setup | None = None
-    while True:
-        size = int.from_bytes(source.read(8), "little")
-        data = source.read(size)
-        if not size or len(data) < size:  # the job has ended, perhaps in the middle of this
+    first, *files = (FileIO(path, "r+") for path in paths)
+    _remove(paths)  # now, so that nothing stays behind however the job ends
+    setup: Setup = pickle.load(first)  # noqa: S301 - from the job
+    for file in itertools.cycle(files):
+        sizes = given.read(SIZES.size)
+        if len(sizes) < SIZES.size:  # the job has ended
             return
-        received = pickle.loads(data)  # noqa: S301 - from the job
-        if setup is None:
-            setup = received
-            continue
+        task, data = _get(file, sizes)
         try:
-            answer: Any = score_block(setup, received)
+            scored = score_block(setup, task._replace(block=task.block._replace(data=data)))
+            sizes = _put(file, scored._replace(data=b""), scored.data)
         except DumpError as error:
-            answer = error
+            sizes = _put(file, error, b"")
         try:
-            pickle.dump(answer, target, pickle.HIGHEST_PROTOCOL)
-            target.flush()
+            answers.write(sizes)
         except BrokenPipeError:
             os._exit(0)

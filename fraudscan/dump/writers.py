@@ -7,6 +7,7 @@ can be written anywhere and put together in their order.
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import re
@@ -103,7 +104,8 @@ class JsonLinesWriter(Writer):
         scores = repr(rounded(found.score))[1:-1].encode().split(b", ")
         different, places = found.outcomes
         shared = (getattr(different, name) for name in self.ours.values() if name not in OWN)
-        parts = list(map(self._parts, zip(*shared, strict=True)))
+        columns = tuple(self.ours.items())
+        parts = [_parts(columns, outcome) for outcome in zip(*shared, strict=True)]
         lines: list[bytes] = []
         for raw, place, score in zip(raws, places.tolist(), scores, strict=False):  # no rows give one empty score
             before, after = parts[place]
@@ -117,16 +119,18 @@ class JsonLinesWriter(Writer):
     def _probabilities(self, row: Sequence[float]) -> str:
         return "".join(f', "fraud_p_{name}": {value}' for name, value in zip(self.names, row, strict=True))
 
-    def _parts(self, decision: tuple[Any, ...]) -> tuple[bytes, bytes]:
-        """Return the JSON of our columns before and after the score."""
-        values = iter(decision)
-        text = ""
-        for column, name in self.ours.items():
-            if name != "evidence":
-                value = "\0" if name == "score" else json.dumps(next(values), ensure_ascii=False)
-                text += f', "{column}": {value}'
-        before, _, after = text.partition("\0")  # JSON has no NUL
-        return before.encode(), after.encode() + b"}\n"
+
+@functools.lru_cache(1 << 12)  # the outcomes of a block are mostly those of the one before
+def _parts(columns: tuple[tuple[str, str], ...], outcome: tuple[Any, ...]) -> tuple[bytes, bytes]:
+    """Return the JSON of our columns before and after the score."""
+    values = iter(outcome)
+    text = ""
+    for column, name in columns:
+        if name != "evidence":
+            value = "\0" if name == "score" else json.dumps(next(values), ensure_ascii=False)
+            text += f', "{column}": {value}'
+    before, _, after = text.partition("\0")  # JSON has no NUL
+    return before.encode(), after.encode() + b"}\n"
 
 
 def _append(lines: list[bytes], fields: Iterable[str]) -> None:
