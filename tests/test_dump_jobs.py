@@ -1,5 +1,6 @@
 """Jobs: killed, gone on with, refused, shared among workers; conversations."""
 
+import errno
 import json
 import os
 import pathlib
@@ -190,18 +191,27 @@ def test_the_summary_counts_everything(tmp_path, scanner, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The folder of temporary files, which must be empty at the end."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    assert not any(folder.iterdir())
+
+
 @pytest.mark.parametrize("workers", [2, 3])
-def test_workers_do_not_change_a_byte(tmp_path, monkeypatch, workers):
-    source, temporary = tmp_path / "in.csv", tmp_path / "tmp"
-    temporary.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+@pytest.mark.usefixtures("temporary")
+def test_workers_do_not_change_a_byte(tmp_path, workers):
+    source = tmp_path / "in.csv"
     source.write_bytes(dumps.csv_table(dumps.rows(random.Random(0), 2000)))
     for name, count in ("one.jsonl", 1), ("more.jsonl", workers):
         assert score(source, "-o", tmp_path / name, "--max-message", 8192, "--workers", count, "--by", "chat") == 0
     assert kill.results(tmp_path / "more.jsonl") == kill.results(tmp_path / "one.jsonl")
-    assert not any(temporary.iterdir())
 
 
+@pytest.mark.usefixtures("temporary")
 def test_a_worker_that_dies_is_told_and_replaced(tmp_path, scanner, monkeypatch):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
@@ -224,6 +234,7 @@ def test_a_worker_that_dies_is_told_and_replaced(tmp_path, scanner, monkeypatch)
     assert kill.results(out) == kill.results(tmp_path / "one.jsonl")
 
 
+@pytest.mark.usefixtures("temporary")
 def test_a_block_that_kills_every_worker_ends_the_job(tmp_path, monkeypatch, capsys):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
@@ -238,6 +249,25 @@ def test_a_block_that_kills_every_worker_ends_the_job(tmp_path, monkeypatch, cap
         assert score(source, "-o", out, "--max-message", 4096, "--workers", 2) == 2
     assert "two workers ended on bytes" in capsys.readouterr().err
     assert score(source, "-o", out, "--max-message", 4096, "--workers", 2, "--resume") == 0
+    assert len(rows_of(out)) == 490
+
+
+@pytest.mark.usefixtures("temporary")
+def test_no_room_for_what_workers_exchange_ends_the_job_with_a_sentence(tmp_path, monkeypatch, capsys):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
+    options = [source, "-o", out, "--max-message", 4096, "--workers", 3]
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for name in "_write", "_put":
+        with monkeypatch.context() as patch:
+            patch.setattr(scoring, name, full)
+            assert score(*options, "--resume") == 2
+        message = capsys.readouterr().err
+        assert "No space left on device; then go on with --resume" in message
+    assert score(*options, "--resume") == 0
     assert len(rows_of(out)) == 490
 
 
@@ -280,7 +310,6 @@ def test_neither_workers_nor_their_files_outlive_a_killed_job(tmp_path, monkeypa
         if len(workers) == 2:
             break
         time.sleep(0.01)
-    assert any(temporary.iterdir())
     process.kill()
     process.wait()
     process.stderr.close()
