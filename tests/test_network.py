@@ -23,7 +23,7 @@ def toy(rows=80, cues=4, seed=0):
     features = (rng.random((rows, 40)) < 0.3).astype(np.float32)
     for head in range(2):
         features[:, head * cues : (head + 1) * cues] = gold[:, head : head + 1]
-    return Examples(sparse.csr_matrix(features), np.full(rows, 30), gold, np.ones(gold.shape))
+    return Examples(sparse.csr_matrix(features), np.full(rows, 30), gold.astype(np.float32), np.ones(gold.shape))
 
 
 def bytes_of(network):
@@ -42,14 +42,14 @@ def test_answers_that_do_not_count_do_not_matter():
     examples = toy()
     examples.weights[::3, 1] = 0
     other = examples.gold.copy()
-    other[::3, 1] ^= True
+    other[::3, 1] = 1 - other[::3, 1]
     assert bytes_of(fit(examples._replace(gold=other), SMALL)) == bytes_of(fit(examples, SMALL))
 
 
 def test_it_learns_what_can_be_learned_and_survives_what_cannot():
     examples = toy(rows=200)
     rows = len(examples.gold)
-    gold = np.column_stack([examples.gold, np.ones(rows, dtype=bool), np.zeros(rows, dtype=bool)])
+    gold = np.column_stack([examples.gold, np.ones(rows), np.zeros(rows)]).astype(np.float32)
     logits = fit(examples._replace(gold=gold, weights=np.ones(gold.shape)), SMALL)(examples.features)
     assert np.isfinite(logits).all()
     assert ((logits > 0) == gold).mean() > 0.95
@@ -58,7 +58,7 @@ def test_it_learns_what_can_be_learned_and_survives_what_cannot():
 def test_it_knows_a_text_by_any_of_its_words():
     """Each cue alone is enough, though in all texts that it was fitted on they stand together."""
     examples = toy(rows=300)
-    network, lures = fit(examples, SMALL), examples.gold[:, 0]
+    network, lures = fit(examples, SMALL), examples.gold[:, 0] > 0
     for cue in range(4):
         alone = examples.features.toarray()
         alone[:, [other for other in range(4) if other != cue]] = 0
@@ -73,7 +73,9 @@ def test_a_fraud_is_known_among_harmless_words_only_if_it_was_shown_there(joined
     gold = np.arange(200) % 2 == 0
     features = (rng.random((200, 60)) < 0.4).astype(np.float32)
     features[gold, 4:], features[gold, :4], features[~gold, :4] = 0, 1, 0
-    examples = Examples(sparse.csr_matrix(features), np.full(200, 30), gold[:, None], np.ones((200, 1)))
+    examples = Examples(
+        sparse.csr_matrix(features), np.full(200, 30), gold[:, None].astype(np.float32), np.ones((200, 1))
+    )
     network = fit(examples, replace(SMALL, joined=joined))
     wrapped = np.array([1] * 4 + [0.4] * 56, dtype=np.float32)[None]
     assert (network(sparse.csr_matrix(wrapped))[0, 0] > 0) == (joined > 0)
@@ -85,8 +87,8 @@ def test_a_fraud_is_known_among_harmless_words_only_if_it_was_shown_there(joined
 def test_joined_texts_are_like_one_with_both_behind_each_other(seed):
     rng = np.random.default_rng(seed)
     counts, lengths = rng.integers(0, 3, (10, 20)), rng.integers(0, 200, 10)
-    gold, weights = rng.random((10, 3)) < 0.5, rng.integers(0, 2, (10, 3)).astype(float)
-    counts[9], lengths[9], gold[9] = 0, 0, False  # nothing, which changes nothing
+    gold, weights = rng.random((10, 3), dtype=np.float32), rng.integers(0, 2, (10, 3)).astype(float)
+    counts[9], lengths[9], gold[9] = 0, 0, 0  # nothing, which changes nothing
     features = sparse.csr_matrix((counts / np.sqrt(lengths + SHORT)[:, None]).astype(np.float32))
     before = gold.copy()
     found = Examples(features, lengths, gold, weights).joined(
@@ -96,9 +98,23 @@ def test_joined_texts_are_like_one_with_both_behind_each_other(seed):
     assert found.lengths.tolist() == (lengths[first] + lengths[second]).tolist()
     roots = np.sqrt(found.lengths + SHORT)[:, None]
     assert found.features.toarray() == pytest.approx((counts[first] + counts[second]) / roots, abs=1e-5)
-    assert found.gold.tolist() == (gold[first] | (gold[second] & (weights[second] > 0))).tolist()
+    assert found.gold.tolist() == np.maximum(gold[first], gold[second] * (weights[second] > 0)).tolist()
     assert found.weights.tolist() == weights[first].tolist()
     assert np.array_equal(gold, before)
+
+
+def test_labels_are_tempered_by_a_network_that_knew_nothing_but_labels():
+    examples, plain = toy(), replace(SMALL, distilled=0)
+    examples.gold[:8] = 1 - examples.gold[:8]  # which nothing in these texts bears out
+    teacher = fit(examples, plain, seed=8)
+    tempered = examples.tempered(teacher, 0.3)
+    answers = 1 / (1 + np.exp(-teacher(examples.features)))
+    assert tempered.gold == pytest.approx(0.7 * examples.gold + 0.3 * answers, abs=1e-6)
+    doubt = np.abs(tempered.gold - examples.gold)
+    assert doubt[:8].mean() > 2 * doubt[8:].mean()
+    twice = fit(examples, replace(SMALL, distilled=0.3), seed=7)
+    assert bytes_of(twice) == bytes_of(fit(tempered, plain, seed=7))
+    assert bytes_of(twice) != bytes_of(fit(examples, plain, seed=7))
 
 
 @given(st.integers(0, 2**32), st.floats(0, 0.9))
@@ -116,7 +132,7 @@ def test_gradients_are_those_of_the_cross_entropy():
     options = NetworkOptions(inputs=5, units=7, dropout=0, unit_dropout=0.25)
     rng = np.random.default_rng(1)
     features = sparse.csr_matrix(rng.random((9, 11)) * (rng.random((9, 11)) < 0.5))
-    gold, weights = rng.random((9, 3)) < 0.5, rng.random((9, 3))
+    gold, weights = rng.random((9, 3)), rng.random((9, 3))
     silent = rng.random((9, 7)) < options.unit_dropout
     shapes = ((11, 5), (5,), (7, 6), (3, 8))
     parts = [rng.normal(size=shape) for shape in shapes]
@@ -176,6 +192,7 @@ def test_no_rows_are_refused():
         {"units": 257},
         {"dropout": 1.0},
         {"joined": 1.1},
+        {"distilled": 0.6},
         {"unit_dropout": -0.1},
         {"epochs": 0},
         {"min_steps": 0},
