@@ -19,7 +19,7 @@ from dumps import LURE, PLAIN, rows_of, score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fraudscan.dump import DumpError, Options, job, readers, score_dump, scoring
+from fraudscan.dump import DumpError, Options, job, readers, score_dump, workers
 from fraudscan.dump.conversations import WINDOW, Conversation
 from fraudscan.dump.rows import Block, Place
 from fraudscan.dump.scoring import Message
@@ -113,7 +113,7 @@ def half_made(tmp_path, scanner, monkeypatch, options=None):
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
     with monkeypatch.context() as patch:
         patch.setattr(job, "SECONDS", 0)
-        patch.setattr(scoring, "score_block", lambda *_: (_ for _ in ()).throw(Stop))
+        patch.setattr(workers, "score_block", lambda *_: (_ for _ in ()).throw(Stop))
         with pytest.raises(Stop):
             score_dump(scanner, [str(source)], str(out), options or Options())
     return source, out
@@ -215,7 +215,7 @@ def test_workers_do_not_change_a_byte(tmp_path, workers):
 def test_a_worker_that_dies_is_told_and_replaced(tmp_path, scanner, monkeypatch):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
-    give = scoring._Worker.give
+    give = workers._Worker.give
     given = []
 
     def dying(worker, turn):
@@ -224,7 +224,7 @@ def test_a_worker_that_dies_is_told_and_replaced(tmp_path, scanner, monkeypatch)
         if len(given) == 1:
             worker._process.kill()
 
-    monkeypatch.setattr(scoring._Worker, "give", dying)
+    monkeypatch.setattr(workers._Worker, "give", dying)
     told = []
     options = Options(max_message=4096)
     score_dump(scanner, [str(source)], str(out), options, workers=2, notify=told.append)
@@ -238,14 +238,14 @@ def test_a_worker_that_dies_is_told_and_replaced(tmp_path, scanner, monkeypatch)
 def test_a_block_that_kills_every_worker_ends_the_job(tmp_path, monkeypatch, capsys):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
-    give = scoring._Worker.give
+    give = workers._Worker.give
 
     def dying(worker, turn):
         give(worker, turn)
         worker._process.kill()
 
     with monkeypatch.context() as patch:
-        patch.setattr(scoring._Worker, "give", dying)
+        patch.setattr(workers._Worker, "give", dying)
         assert score(source, "-o", out, "--max-message", 4096, "--workers", 2) == 2
     assert "two workers ended on bytes" in capsys.readouterr().err
     assert score(source, "-o", out, "--max-message", 4096, "--workers", 2, "--resume") == 0
@@ -263,7 +263,7 @@ def test_no_room_for_what_workers_exchange_ends_the_job_with_a_sentence(tmp_path
 
     for name in "_write", "_put":
         with monkeypatch.context() as patch:
-            patch.setattr(scoring, name, full)
+            patch.setattr(workers, name, full)
             assert score(*options, "--resume") == 2
         message = capsys.readouterr().err
         assert "No space left on device; then go on with --resume" in message

@@ -19,8 +19,9 @@ from fraudscan.dump.output import Growing, Names, StandardOutput, encode_reject,
 from fraudscan.dump.parquet import assemble
 from fraudscan.dump.readers import CsvReader
 from fraudscan.dump.rows import DumpError, Place
-from fraudscan.dump.scoring import COUNTED, Setup, Task, score_all
+from fraudscan.dump.scoring import COUNTED, Setup, Task
 from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
+from fraudscan.dump.workers import score_all
 from fraudscan.dump.writers import Writer, as_dict, make_writer
 
 if TYPE_CHECKING:
