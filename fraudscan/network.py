@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Single = npt.NDArray[np.float32]
 
-__all__ = ["Examples", "Network", "NetworkOptions", "fit"]
+__all__ = ["Examples", "Network", "NetworkOptions", "fit", "sigmoid"]
 
 WARM_UP, FIRST_RATE = 0.2, 0.04
 """The share of the steps in which the learning rate rises, and where it begins; then it falls along a cosine to zero
@@ -139,6 +139,11 @@ class Network:
         return Network(self.vectors / spread, self.biases / spread, hidden / size[:, None], output)
 
 
+def sigmoid(logits: Any) -> Any:
+    """Return the probabilities of logits, in the same precision; no logit is too large for it."""
+    return 0.5 + 0.5 * np.tanh(logits / 2)
+
+
 def _spread(values: Single) -> Single:
     deviations: Single = values.std(axis=0)
     return np.where(deviations < FLAT, np.float32(1), deviations)
@@ -182,7 +187,7 @@ class Examples(NamedTuple):
 
     def tempered(self, teacher: Network, share: float) -> Examples:
         """Return them with answers of which a share is the teacher's."""
-        answers = (0.5 + 0.5 * np.tanh(teacher(self.features) / 2)).astype(np.float32)
+        answers: Single = sigmoid(teacher(self.features))
         return self._replace(gold=self.gold + np.float32(share) * (answers - self.gold))
 
 
@@ -230,7 +235,7 @@ def _gradients(  # noqa: PLR0913, PLR0917 - a step's random choices, and what is
     units = before / np.float32(1 - options.unit_dropout)
     units[off] = 0
     logits = units @ network.output[:, :-1].T + network.output[:, -1]
-    errors = ((0.5 + 0.5 * np.tanh(logits / 2) - gold) * weights).astype(np.float32)
+    errors = ((sigmoid(logits) - gold) * weights).astype(np.float32)
     back = errors @ network.output[:, :-1] / np.float32(1 - options.unit_dropout)
     back[off] = 0
     into = back @ network.hidden[:, :-1]
