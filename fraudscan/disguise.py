@@ -138,20 +138,24 @@ class Normalized:
 
 
 def undisguise(texts: Sequence[str]) -> list[str]:
-    """Return the texts, those that carry marks of disguise repaired (and normalised), the others as they are."""
+    """Return the texts, those of which a repair changes something repaired (and normalised), the others as they are."""
     found = list(texts)
     if not found:
         return found
     marked = _marked(texts).tolist()
-    if marked:
-        for index, text in zip(marked, repaired([texts[i] for i in marked]), strict=True):
-            found[index] = text
+    for index, text in repaired([texts[i] for i in marked]).items():
+        found[marked[index]] = text
     return found
 
 
-def repaired(texts: Sequence[str]) -> list[str]:
-    """Return texts that carry marks of disguise repaired and normalised."""
-    return [line.texts()[0] for line in _repaired(texts)]
+def repaired(texts: Sequence[str]) -> dict[int, str]:
+    """Return those of which a repair changes something, repaired and normalised, by their index.
+
+    Args:
+        texts: texts that carry marks of disguise; many do that are none.
+
+    """
+    return {index: line.texts()[0] for index, line in _repaired(texts).items()}
 
 
 def normalize(text: str) -> Normalized:
@@ -170,7 +174,7 @@ def normalize(text: str) -> Normalized:
 
     """
     plain = _folded([text])
-    lines = _repaired([text])[0] if _marked([text]).size else plain
+    lines = _repaired([text]).get(0, plain) if _marked([text]).size else plain
     read = lines.texts()[0]
     return Normalized(read, lines.starts[:-1], lines.ends[:-1], tuple(_changes(text, plain, lines)))
 
@@ -282,37 +286,38 @@ def _folded(texts: Sequence[str]) -> _Lines:
     return _Lines(codes[at], at, at + 1)
 
 
-def _repaired(texts: Sequence[str]) -> list[_Lines]:
-    """Repair the texts until nothing changes; where that does not come to rest, none of it is done."""
+def _repaired(texts: Sequence[str]) -> dict[int, _Lines]:
+    """Repair texts until nothing changes; return those that are read otherwise then, by their index.
+
+    Where that does not come to rest, none of it is done.
+    """
+    mendable = _repairable(*_numbers(_folded(texts))).nonzero()[0].tolist() if texts else []
+    texts = [texts[i] for i in mendable]
+    if not texts:
+        return {}
     lines = _folded(texts)
     offsets = np.concatenate([[0], np.fromiter(map(len, texts), np.int64, len(texts)).cumsum()])
     offsets += np.arange(offsets.size)
     raw = code_points("\0".join(texts) + "\0")
-    plain = lines.copy()
-    found = [(plain, i) for i in range(len(texts))]
-    numbers, bounds = _numbers(lines)
-    marked = carry_marks(numbers, bounds) & _repairable(numbers, bounds)
-    active = marked.nonzero()[0]
-    lines.keep(marked.repeat(np.diff(bounds, prepend=-1)))
-    before = lines.copy()
-    for _ in range(ROUNDS if active.size else 0):
+    plain, before = lines.copy(), lines.copy()
+    found: dict[int, tuple[_Lines, int]] = {}
+    active = np.arange(len(texts))
+    for _ in range(ROUNDS):
         _round(lines, raw)
         numbers, bounds = _numbers(lines)
         again = carry_marks(numbers, bounds) & _repairable(numbers, bounds)
         for i in again.nonzero()[0].tolist():
             again[i] = not np.array_equal(before.part(i).codes, lines.part(i).codes)
         for i in (~again).nonzero()[0].tolist():
-            found[active[i]] = lines, i
+            found[int(active[i])] = lines, i
         if not again.any():
             break
         active = active[again]
         lines = lines.copy()
         lines.keep(again.repeat(np.diff(bounds, prepend=-1)))
         before = lines.copy()
-    else:
-        for i in active.tolist():
-            found[i] = plain, i
-    return [source.part(i, int(offset)) for (source, i), offset in zip(found, offsets, strict=False)]
+    parts = {i: source.part(place, int(offsets[i])) for i, (source, place) in sorted(found.items())}
+    return {mendable[i]: part for i, part in parts.items() if not np.array_equal(part.codes, plain.part(i).codes)}
 
 
 def _round(lines: _Lines, raw: Codes) -> None:

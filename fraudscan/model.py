@@ -435,14 +435,16 @@ class Scanner:
         sums = np.empty((self._width, len(texts)))
         lengths = np.empty(len(texts), dtype=np.int64)
         marked = self._sum_up(texts, sums, lengths, doubts, windows).nonzero()[0]
-        if marked.size:  # all at once: a repair takes half a millisecond, whatever it repairs
+        mended = repaired([texts[i] for i in marked.tolist()])  # at once: it takes half a millisecond, whatever it does
+        if mended:
+            changed = marked[list(mended)]
             found: list[Windows] = []
-            mended, kept = np.empty((self._width, marked.size)), np.empty(marked.size, dtype=np.int64)
-            self._sum_up(repaired([texts[i] for i in marked.tolist()]), mended, kept, None, found)
-            sums[:, marked], lengths[marked] = mended, kept
+            again, kept = np.empty((self._width, changed.size)), np.empty(changed.size, dtype=np.int64)
+            self._sum_up(list(mended.values()), again, kept, None, found)
+            sums[:, changed], lengths[changed] = again, kept
             # the windows of the texts as they were before the repair are nobody's
-            windows[:] = [part.of(~np.isin(part.texts, marked)) for part in windows]
-            windows += [part._replace(texts=marked[part.texts]) for part in found]
+            windows[:] = [part.of(~np.isin(part.texts, changed)) for part in windows]
+            windows += [part._replace(texts=changed[part.texts]) for part in found]
         return self.scaled(sums, lengths), lengths
 
     def _sum_up(
