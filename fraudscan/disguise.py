@@ -264,11 +264,14 @@ class _Lines:
         """Return a copy that can be changed by itself."""
         return _Lines(self.codes.copy(), self.starts, self.ends.copy())
 
-    def part(self, index: int, offset: int = 0) -> _Lines:
+    def place(self, index: int) -> slice:
+        """Return where one text is."""
+        return slice(self.bounds[index - 1] + 1 if index else 0, self.bounds[index] + 1)
+
+    def part(self, index: int, offset: int) -> _Lines:
         """Return one text, with places that count from ``offset``."""
-        bounds = self.bounds
-        part = slice(bounds[index - 1] + 1 if index else 0, bounds[index] + 1)
-        return _Lines(self.codes[part], self.starts[part] - offset, self.ends[part] - offset)
+        place = self.place(index)
+        return _Lines(self.codes[place], self.starts[place] - offset, self.ends[place] - offset)
 
     def texts(self) -> list[str]:
         """Return the texts."""
@@ -307,7 +310,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Lines]:
         numbers, bounds = _numbers(lines)
         again = carry_marks(numbers, bounds) & _repairable(numbers, bounds)
         for i in again.nonzero()[0].tolist():
-            again[i] = not np.array_equal(before.part(i).codes, lines.part(i).codes)
+            again[i] = not np.array_equal(before.codes[before.place(i)], lines.codes[lines.place(i)])
         for i in (~again).nonzero()[0].tolist():
             found[int(active[i])] = lines, i
         if not again.any():
@@ -316,8 +319,11 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Lines]:
         lines = lines.copy()
         lines.keep(again.repeat(np.diff(bounds, prepend=-1)))
         before = lines.copy()
-    parts = {i: source.part(place, int(offsets[i])) for i, (source, place) in sorted(found.items())}
-    return {mendable[i]: part for i, part in parts.items() if not np.array_equal(part.codes, plain.part(i).codes)}
+    return {
+        mendable[i]: lines.part(index, int(offsets[i]))
+        for i, (lines, index) in sorted(found.items())
+        if not np.array_equal(lines.codes[lines.place(index)], plain.codes[plain.place(i)])
+    }
 
 
 def _round(lines: _Lines, raw: Codes) -> None:
