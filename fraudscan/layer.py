@@ -6,8 +6,8 @@ looks like a bank's own notice, and for much in what looks like chat. Between th
 where a unit falls silent the layer is linear, so each n-gram's share in a decision is
 exact, too (`Layer.gradient`).
 
-Inputs, weights and hidden values are multiples of small powers of two and bounded.
-Every product and every sum of them is a whole multiple below 2 ** 53, which float64
+Inputs and hidden values are bounded multiples of a small power of two, and so are the weights
+of a row. Every product and every sum of them is a whole multiple below 2 ** 24, which float32
 holds exactly: BLAS may add in any order and a text still has one score, in any batch.
 """
 
@@ -21,24 +21,27 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
+    Single = npt.NDArray[np.float32]
 
 __all__ = ["Layer"]
 
-STEP = 2.0**-12
-"""Weights and biases are multiples of it."""
-
-SCALE = 1024.0
+SCALE = 64.0
 """Inputs and hidden values are multiples of its inverse: far finer than what calibration can tell apart."""
 
 BOUND = 32.0
-"""Of inputs and weights. With 64 inputs a hidden value is below 2 ** 17, or 2 ** 27 steps; times a weight of 2 ** 17
-steps and summed over 256 units that is below 2 ** 52."""
+"""Of inputs and weights, beside a standard deviation of one of the inputs (`Network.standardized`)."""
+
+MOST = 64.0
+"""Of hidden values: whatever the shipped model reads stays below."""
+
+EXACT = 2.0**24
+"""The whole numbers up to it are float32 numbers."""
 
 MAX_INPUTS, MAX_UNITS = 64, 256
 
-BLOCK = 48
-"""Texts multiplied at a time. Products of this size are too small for OpenBLAS to wake its threads for (it does from
-2 ** 18 multiplications on), which would cost far more processor time than they save."""
+ALONE = 2**18
+"""Multiplications of a product from which on OpenBLAS wakes its threads, which would cost far more processor time than
+they save: fewer texts are multiplied at a time."""
 
 STACK = 16
 """Blocks that go through the layer together: what lies between the products stays in the caches."""
@@ -57,17 +60,18 @@ class Layer:
     """
 
     def __init__(self, hidden: npt.ArrayLike, output: npt.ArrayLike) -> None:
-        self.hidden = _on_grid(hidden)
-        self.output = _on_grid(output)
-        if self.hidden.ndim != 2 or self.output.shape[1:] != (self.hidden.shape[0] + 1,):
-            raise ValueError(
-                f"a hidden layer of shape {self.hidden.shape} does not fit an output of shape {self.output.shape}"
-            )
-        if self.inputs > MAX_INPUTS or len(self.hidden) > MAX_UNITS:
+        shapes = np.shape(hidden), np.shape(output)
+        if len(shapes[0]) != 2 or shapes[1][1:] != (shapes[0][0] + 1,):
+            raise ValueError(f"a hidden layer of shape {shapes[0]} does not fit an output of shape {shapes[1]}")
+        units, inputs = shapes[0][0], shapes[0][1] - 1
+        if inputs > MAX_INPUTS or units > MAX_UNITS:
             raise ValueError(f"a layer has at most {MAX_INPUTS} inputs and {MAX_UNITS} units")
-        self._weights = np.ascontiguousarray(self.hidden[:, :-1])
-        self._biases = self.hidden[:, -1:] * SCALE
-        self._heads = np.ascontiguousarray(self.output[:, :-1])
+        self.hidden = _on_grid(hidden, BOUND)
+        self.output = _on_grid(output, MOST)
+        self._weights = self.hidden.astype(np.float32)
+        self._heads = np.ascontiguousarray(self.output[:, :-1], dtype=np.float32)
+        self._biases = (self.output[:, -1:] * SCALE).astype(np.float32)
+        self._block = (ALONE - 1) // max(1, units * max(inputs, len(self.output)))
 
     @property
     def inputs(self) -> int:
@@ -77,24 +81,25 @@ class Layer:
     def __call__(self, inputs: Floats) -> Floats:
         """Return the heads' logits, shape (heads, texts), for inputs of shape (inputs, texts)."""
         count = inputs.shape[1]
-        whole = count // BLOCK * BLOCK
+        whole = count // self._block * self._block
         out = np.empty((len(self.output), count))
-        for begin in range(0, whole, STACK * BLOCK):
-            part = slice(begin, min(begin + STACK * BLOCK, whole))
-            blocks = inputs[:, part].reshape(self.inputs, -1, BLOCK).transpose(1, 0, 2)
-            out[:, part].reshape(len(out), -1, BLOCK)[:] = self._logits(blocks).transpose(1, 0, 2)
+        for begin in range(0, whole, STACK * self._block):
+            part = slice(begin, min(begin + STACK * self._block, whole))
+            blocks = inputs[:, part].reshape(self.inputs, -1, self._block).transpose(1, 0, 2)
+            out[:, part].reshape(len(out), -1, self._block)[:] = self._logits(blocks).transpose(1, 0, 2)
         if whole < count:
             out[:, whole:] = self._logits(inputs[:, whole:])
         return out
 
-    def _logits(self, inputs: Floats) -> Floats:
+    def _logits(self, inputs: Floats) -> Single:
         """Return the logits, shape (…, heads, texts), for inputs of shape (…, inputs, texts)."""
         hidden = self._hidden(inputs)
-        np.maximum(hidden, 0, out=hidden)
         np.rint(hidden, out=hidden)
-        out: Floats = self._heads @ hidden
-        out /= SCALE
-        out += self.output[:, -1:]
+        np.maximum(hidden, 0, out=hidden)
+        np.minimum(hidden, np.float32(MOST * SCALE), out=hidden)
+        out: Single = self._heads @ hidden
+        out += self._biases
+        out /= np.float32(SCALE)
         return out
 
     def gradient(self, inputs: Floats, heads: Floats) -> Floats:
@@ -105,24 +110,41 @@ class Layer:
             heads: shape (heads,): how much each head counts.
 
         """
-        active = self._hidden(inputs[:, None])[:, 0] > 0
-        slopes: Floats = ((heads @ self._heads) * active) @ self._weights
+        hidden = self._hidden(inputs[:, None])[:, 0]
+        active = (hidden > 0) & (hidden < MOST * SCALE)
+        slopes: Floats = ((heads @ self.output[:, :-1]) * active) @ self.hidden[:, :-1]
         return slopes
 
-    def _hidden(self, inputs: Floats) -> Floats:
+    def _hidden(self, inputs: Floats) -> Single:
         """Return what goes into the units, times `SCALE`."""
-        steps = inputs * SCALE
-        np.rint(steps, out=steps)
-        np.minimum(steps, BOUND * SCALE, out=steps)  # np.clip is the same, and for one text half of the time
-        np.maximum(steps, -BOUND * SCALE, out=steps)
-        hidden: Floats = self._weights @ steps
-        hidden += self._biases
+        steps = np.empty((*inputs.shape[:-2], self.inputs + 1, inputs.shape[-1]), dtype=np.float32)
+        np.rint(inputs * SCALE, out=steps[..., :-1, :], casting="same_kind")
+        steps[..., -1, :] = SCALE  # for the biases
+        np.minimum(steps, np.float32(BOUND * SCALE), out=steps)  # for one text in half of np.clip's time
+        np.maximum(steps, np.float32(-BOUND * SCALE), out=steps)
+        hidden: Single = self._weights @ steps
         return hidden
 
 
-def _on_grid(values: npt.ArrayLike) -> Floats:
-    array: Floats = np.rint(np.asarray(values, dtype=np.float64) / STEP) * STEP
+def _on_grid(values: npt.ArrayLike, largest: float) -> Floats:
+    """Return weights, and a bias last, in multiples of the smallest power of two for which a row's sums are exact.
+
+    Args:
+        values: shape (rows, weights + 1).
+        largest: what a weight may be multiplied by.
+
+    """
+    array = np.asarray(values, dtype=np.float64)
     if not (np.abs(array) <= BOUND).all():
         raise ValueError(f"weights of a layer must be finite and at most {BOUND:g}")
+    reach = np.append(np.full(array.shape[1] - 1, largest * SCALE), SCALE)
+    step = np.exp2(np.ceil(np.log2(np.maximum(np.abs(array) @ reach, 1) / EXACT)))
+    step[np.abs(_rounded(array, step)) @ reach > EXACT * step] *= 2  # rounding may add to it
+    array = _rounded(array, step)
     array.setflags(write=False)
     return array
+
+
+def _rounded(values: Floats, step: Floats) -> Floats:
+    rounded: Floats = np.rint(values / step[:, None]) * step[:, None]
+    return rounded

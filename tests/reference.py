@@ -53,12 +53,12 @@ class Reference:
         return [s * scale / root + b for s, scale, b in zip(sums, self.scales, self.biases, strict=True)]
 
     def heads(self, inputs):
-        """The logits of heads on a hidden layer, whose inputs and units have steps of 1/1024."""
+        """The logits of heads on a hidden layer, whose inputs and units have steps of 1/64."""
         if not self.hidden:
             return inputs
-        inputs = [round(1024 * max(-32, min(32, x))) / 1024 for x in inputs]
+        inputs = [round(64 * max(-32, min(32, x))) / 64 for x in inputs]
         units = [bias + sum(w * x for w, x in zip(weights, inputs, strict=True)) for *weights, bias in self.hidden]
-        units = [round(1024 * max(0, unit)) / 1024 for unit in units]
+        units = [round(64 * max(0, min(64, unit))) / 64 for unit in units]
         return [bias + sum(w * u for w, u in zip(weights, units, strict=True)) for *weights, bias in self.output]
 
     def logits(self, text):
