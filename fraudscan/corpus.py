@@ -1,6 +1,6 @@
 """Read labelled messages: JSON lines, one message a line, every line checked.
 
-``id``, ``text``, ``labels`` (scheme names; empty = legitimate), ``targets``,
+``id``, ``text``, ``labels`` (scheme names, the leading one first; empty = legitimate), ``targets``,
 ``channel``, ``scenario`` and, where a lure and its honest twin belong together,
 ``pair``. See ``corpus/README.md``.
 """

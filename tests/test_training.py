@@ -14,6 +14,7 @@ from fraudscan import train as train_module
 from fraudscan.cli import main
 from fraudscan.corpus import CorpusError, Row, digest, near_duplicates, read_corpus
 from fraudscan.model import ModelError, default_folder
+from fraudscan.taxonomy import TAXONOMY
 from fraudscan.train import TrainingOptions, folds_of, groups, train
 
 
@@ -78,6 +79,19 @@ def test_an_honest_twin_counts_less_and_tells_nothing_about_schemes():
     rest = train_module.REST
     lure, honest = [1, rest, rest, rest], [1, 0, 0, rest]
     assert weights == pytest.approx(np.array([lure, lure, [x / 4 for x in honest], honest]))
+
+
+def test_schemes_behind_the_leading_one_are_answered_with_less(small_corpus):
+    several = [row for row in small_corpus if len(row.labels) > 1]
+    options = TrainingOptions(further=0.25)
+    gold = train_module._gold(small_corpus, TAXONOMY, 2)
+    answers = train_module._answers(gold, small_corpus, TAXONOMY, options)
+    names = ["fraud", *(scheme.name for scheme in TAXONOMY.schemes)]
+    assert several
+    for row, answer in zip(small_corpus, answers.tolist(), strict=True):
+        expected = {"fraud": 1, row.labels[0]: 1, **dict.fromkeys(row.labels[1:], 0.25)} if row.labels else {}
+        assert dict(zip(names, answer, strict=False)) == {name: expected.get(name, 0) for name in names}
+    assert (answers[:, len(names) :] == gold[:, len(names) :]).all()
 
 
 def test_too_few_messages_are_named(corpus):
