@@ -144,6 +144,26 @@ def test_text_column_is_looked_for_in_the_first_row_that_can_be_read(tmp_path, c
     assert "has the columns: id, words" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("ending", ["jsonl", "json"])
+@pytest.mark.parametrize("named", [[], ["--text", "text"], ["--by", "chat"]])
+def test_rows_without_the_columns_are_rejects_wherever_they_stand(tmp_path, ending, named):
+    source, out = tmp_path / f"in.{ending}", tmp_path / "out.jsonl"
+    rows = [{"id": 1, "media": "photo"}, {"id": 2, "content": None, "text": LURE}, {"text": PLAIN, "chat": "a"}]
+    lines = [json.dumps(row) for row in rows]
+    source.write_text("\n".join(lines) if ending == "jsonl" else f"[{', '.join(lines)}]", "utf-8")
+    assert score(source, "-o", out, *named) == 0
+    assert [row["text"] for row in rows_of(out)] == [LURE, PLAIN]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["raw"], reject["reason"]) == (lines[0], "'text' is missing")
+
+
+def test_a_text_columns_plain_name_goes_before_other_cases(tmp_path):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text(json.dumps({"TEXT": None, "text": PLAIN}), "utf-8")
+    assert score(source, "-o", out) == 0
+    assert len(rows_of(out)) == 1
+
+
 def test_columns_of_one_name_are_kept_or_refused(tmp_path, capsys):
     source = tmp_path / "in.csv"
     source.write_text(f"text,k,k\n{PLAIN},1,2\n", "utf-8")

@@ -51,7 +51,7 @@ class ParquetReader(Reader):
             raise DumpError(f"{stream.source}: Parquet is read from a plain file only; unpack or save it first")
         schema = self._open(self.source).schema_arrow
         self.header = list(schema.names)
-        self.find(self.header)
+        self.find([self.header])
         return Place(0, 1)
 
     @staticmethod

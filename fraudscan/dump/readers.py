@@ -21,10 +21,10 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fraudscan.dump.encodings import bom_size, cut_lines, last_line_end, line_end
-from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, find_text_column
+from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, text_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from fraudscan.dump.sources import Stream
 
@@ -84,16 +84,33 @@ class Reader:
     ours: frozenset[str] = frozenset()
     header: list[str] | None = None
 
-    def find(self, columns: list[str]) -> None:
-        """Find the text and the conversation among the columns.
+    def find(self, rows: Iterable[Collection[str]]) -> None:
+        """Find the text and the conversation, each in the first row that has them. Without a row all is left open.
+
+        Args:
+            rows: the columns of each row at the start of the source; of formats with a header, that alone.
 
         Raises:
-            DumpError: if they are not there.
+            DumpError: if no row has them.
 
         """
-        self.text = find_text_column(columns, self.text, self.source)
-        if self.by is not None:
-            find_text_column(columns, self.by, self.source)
+        known: dict[str, None] = {}
+        columns: Collection[str] | None = None
+        missing: list[str] = []
+        for columns in rows:
+            known.update(dict.fromkeys(columns))
+            if self.text is None:
+                self.text = text_column(columns)
+            missing = [name for name in (self.text, self.by) if name is not None and name not in known]
+            if self.text is not None and not missing:
+                return
+        if columns is None:
+            return
+        shown = ", ".join(list(known)[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
+        found = f"{self.source} has the columns: {shown or '(none)'}"
+        if self.text is None:
+            raise DumpError(f"no column looks like the text; {found}. Name it with --text COLUMN")
+        raise DumpError(f"no column is called {missing[0]!r}; {found}")
 
     @property
     def columns(self) -> list[str]:
@@ -211,13 +228,11 @@ class JsonLinesReader(Reader):
     name: ClassVar[str] = "jsonl"
 
     def prepare(self, stream: Stream) -> Place:
-        """Find the text column in the first row that can be read."""
+        """Find the columns in the rows of the first block that can be read."""
         start = super().prepare(stream)
-        for line in cut_lines(stream.peek(min(BLOCK, self.limit))[start.offset :], self.encoding):
-            row, _ = self.parse(self._utf8(line) or b"")
-            if isinstance(row, dict):
-                self.find(list(row))
-                break
+        lines = cut_lines(stream.peek(min(BLOCK, self.limit))[start.offset :], self.encoding)
+        rows = (self.parse(self._utf8(line) or b"")[0] for line in lines)
+        self.find(row for row in rows if row is not None)
         return start
 
     def _utf8(self, line: bytes) -> bytes | None:
@@ -297,10 +312,9 @@ class JsonLinesReader(Reader):
         """Add a parsed row, ``raw`` in one line, or return what is wrong with it."""
         column = self.text
         if column is None:  # the start of the source had no row that could be read
-            try:
-                column = find_text_column(list(row), None, self.source)
-            except DumpError:
-                return "no column looks like the text"
+            column = text_column(row)
+        if column is None:
+            return "no column looks like the text"
         text = row.get(column)
         if not isinstance(text, str):
             return f"{column!r} is missing" if text is None else f"{column!r} is not a text"
@@ -371,7 +385,7 @@ class CsvReader(Reader):
             raise DumpError(f"{self.source} has no header that can be read: {error}") from None
         if len(head) == self.limit and rows.line_num == len(lines):
             raise DumpError(f"{self.source} has a header longer than --max-message")
-        self.find(self.header)
+        self.find([self.header])
         size = self._size(lines[: rows.line_num])
         return Place(start.offset + min(size, len(head)), 1 + rows.line_num)
 
@@ -447,7 +461,7 @@ class LinesReader(Reader):
     def prepare(self, stream: Stream) -> Place:
         """Call the lines a column."""
         self.header = ["text"]
-        self.find(self.header)
+        self.find([self.header])
         return super().prepare(stream)
 
     def fill(self, batch: Batch, block: Block) -> None:
