@@ -269,7 +269,8 @@ class _Job:
         if options.explain:
             columns["fraud_evidence"] = "evidence"
         ours = frozenset([*columns, *(f"fraud_p_{name}" for name in self.scanner.names)])
-        keys = {"text": options.text, "by": options.by, "limit": options.max_message, "ours": ours}
+        named = {"text": options.text, "by": options.by, "sender": options.sender}
+        keys = {**named, "limit": options.max_message, "ours": ours}
         for index, source in enumerate(self.sources):
             with contextlib.ExitStack() as stack:
                 stream = Stream(source)

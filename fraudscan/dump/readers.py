@@ -66,6 +66,7 @@ class Reader:
         encoding: as `encodings.detect` names it.
         text: the column that holds the text; found by its name without it.
         by: the column that names a row's conversation, if the job asks for conversations.
+        sender: the column that says who sent a message, if the job's lists ask for it.
         limit: bytes that a row may have.
         ours: the columns that we add; those of an earlier run are replaced.
         header: the columns, of formats that have the same in every row; `prepare` finds them.
@@ -80,18 +81,19 @@ class Reader:
     encoding: str
     text: str | None = None
     by: str | None = None
+    sender: str | None = None
     limit: int = 1 << 20
     ours: frozenset[str] = frozenset()
     header: list[str] | None = None
 
     def find(self, rows: Iterable[Collection[str]]) -> None:
-        """Find the text and the conversation, each in the first row that has them. Without a row all is left open.
+        """Find the columns that are wanted, each in the first row that has it. Without a row all is left open.
 
         Args:
             rows: the columns of each row at the start of the source; of formats with a header, that alone.
 
         Raises:
-            DumpError: if no row has them.
+            DumpError: if no row has one of them.
 
         """
         known: dict[str, None] = {}
@@ -101,7 +103,8 @@ class Reader:
             known.update(dict.fromkeys(columns))
             if self.text is None:
                 self.text = text_column(columns)
-            missing = [name for name in (self.text, self.by) if name is not None and name not in known]
+            wanted = (self.text, self.by, self.sender)
+            missing = [name for name in wanted if name is not None and name not in known]
             if self.text is not None and not missing:
                 return
         if columns is None:
