@@ -12,7 +12,7 @@ import dumps
 import pytest
 from conftest import ROOT
 from dumps import LURE, PLAIN, rows_of, score
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fraudscan.cli import _parser, main
@@ -125,6 +125,20 @@ def test_parquet_keeps_its_types_and_becomes_json(tmp_path):
     assert rows_of(tmp_path / "out.jsonl")[0]["sent"].startswith("2026-10-07 09:00")
     (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
     assert (reject["offset"], reject["reason"]) == (2, "'message' is missing")
+
+
+def test_numbers_that_json_does_not_have_are_null(tmp_path):
+    import orjson
+    import pyarrow.parquet
+
+    source, out = tmp_path / "in.parquet", tmp_path / "out.jsonl"
+    rows = [{"text": PLAIN, "f": float("nan"), "g": [1.5, float("-inf")]}, {"text": None, "f": float("inf"), "g": []}]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), source)
+    assert score(source, "-o", out) == 0
+    row = orjson.loads(out.read_bytes())
+    assert (row["text"], row["f"], row["g"]) == (PLAIN, None, [1.5, None])
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert orjson.loads(reject["raw"])["f"] is None
 
 
 def test_json_lines_to_parquet_join_the_types_of_blocks(tmp_path):
@@ -383,6 +397,19 @@ def test_orjson_changes_nothing(tmp_path, rows, junk):
         outputs.append(((tmp_path / "out.jsonl").read_bytes(), rejects.exists() and rejects.read_bytes()))
     readers.loads = orjson.loads
     assert outputs[0] == outputs[1]
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=5), json_values, max_size=4), min_size=1, max_size=9))
+@settings(max_examples=50)
+def test_what_a_scored_dump_holds_besides_comes_out_as_it_came_in(tmp_path, rows):
+    source, once, twice = (tmp_path / f"{n}.jsonl" for n in "abc")
+    extra = '"n": 1e400, "x": {"fraud_score": [1.10, "}\\", \\u4e2d"]}, "i": 12345678901234567890123'
+    lines = [f"{{{extra}, {json.dumps({**row, 'text': PLAIN})[1:]}\n" for row in rows]
+    source.write_text("".join(lines), "utf-8")
+    assert score(source, "-o", once, "--force", "--quiet") == 0
+    assert score(once, "-o", twice, "--force", "--quiet") == 0
+    assert twice.read_bytes() == once.read_bytes()
+    assert once.read_text("utf-8").count(extra) == len(rows)
 
 
 def test_xml_that_is_no_backup_is_refused_where_it_begins(tmp_path):

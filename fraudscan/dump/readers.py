@@ -17,6 +17,7 @@ import itertools
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -53,6 +54,8 @@ and the objects of all are held at a time."""
 
 DEPTH = 200
 """How deep JSON may be nested: well within Python's stack, whose limit would otherwise decide."""
+
+DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 
 DELIMITERS = ",;\t|^~\x01"
 
@@ -323,12 +326,10 @@ class JsonLinesReader(Reader):
             return f"{column!r} is missing" if text is None else f"{column!r} is not a text"
         by = self.by or ""
         key = row.get(by) if by else None
-        known = not self.ours.isdisjoint(row)
-        if known or (key is not None and not isinstance(key, str)):
-            row = json.loads(raw)  # orjson has no large integers
-            key = row.get(by) if by else None
-        if known:
-            raw = dump_json({name: value for name, value in row.items() if name not in self.ours})
+        if key is not None and not isinstance(key, str):
+            key = json.loads(raw)[by]  # orjson has no large integers
+        if not self.ours.isdisjoint(row):
+            raw = without(raw, self.ours)
         batch.texts.append(text)
         batch.raws.append(raw)
         if by:
@@ -337,12 +338,47 @@ class JsonLinesReader(Reader):
         return ""
 
 
+def without(raw: bytes, names: Collection[str]) -> bytes:
+    """Return a JSON object without the fields of these names; the others keep their every byte.
+
+    >>> without(b'{"a": 1e400, "b": 1, "c":[1.10]}', {"b"})
+    b'{"a": 1e400, "c":[1.10]}'
+
+    """
+    text, kept = raw.decode(), []
+    at = _token(text, 1)
+    while text[at] != "}":
+        begin = at
+        name, end = DECODER.raw_decode(text, at)
+        _, end = DECODER.raw_decode(text, _token(text, end))
+        if name not in names:
+            kept.append(text[begin:end])
+        at = _token(text, end)
+    return f"{{{', '.join(kept)}}}".encode()
+
+
+def _token(text: str, at: int) -> int:
+    """Return where the next value or closing bracket of JSON begins."""
+    while text[at] in " \t\r\n,:":
+        at += 1
+    return at
+
+
 def dump_json(row: Any) -> bytes:
-    """Return a row as JSON in one line of UTF-8."""
+    """Return a row as JSON in one line of UTF-8; numbers that JSON does not have are null."""
     try:
-        return json.dumps(row, ensure_ascii=False).encode()
-    except UnicodeEncodeError:  # half a surrogate pair
-        return json.dumps(row).encode()
+        text = json.dumps(row, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(row), ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace")  # half a surrogate pair has an escape of the same form in JSON
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def key_of(value: Any) -> str | None:

@@ -113,11 +113,10 @@ class JsonLinesWriter(Writer):
         if "evidence" in self.ours.values():
             _append(lines, [f', "fraud_evidence": {json.dumps(x, ensure_ascii=False)}' for x in found.evidence])
         if self.names:
-            _append(lines, [self._probabilities(row) for row in rounded(found.probabilities)])
+            names = [json.dumps(f"fraud_p_{name}", ensure_ascii=False) for name in self.names]
+            rows = rounded(found.probabilities)
+            _append(lines, ["".join(f", {name}: {x}" for name, x in zip(names, row, strict=True)) for row in rows])
         return b"".join(lines)
-
-    def _probabilities(self, row: Sequence[float]) -> str:
-        return "".join(f', "fraud_p_{name}": {value}' for name, value in zip(self.names, row, strict=True))
 
 
 @functools.lru_cache(1 << 12)  # the outcomes of a block are mostly those of the one before
@@ -181,7 +180,7 @@ class TableWriter(Writer):
             return raw  # type: ignore[no-any-return]
         fields = as_dict(reader, raw)
         values = [fields.pop(name, None) for name in self.columns]
-        return [*values, json.dumps(fields, ensure_ascii=False) if fields else None]
+        return [*values, dump_json(fields).decode() if fields else None]
 
 
 @dataclass
@@ -247,7 +246,7 @@ def values_of(reader: Reader, batch: Batch, column: str) -> list[Any]:
 
 def _cell(value: Any) -> Any:
     """Return a value as CSV can hold it: what is neither text nor a number becomes JSON."""
-    return value if value is None or type(value) in (str, int, float) else json.dumps(value, ensure_ascii=False)
+    return value if value is None or type(value) in (str, int, float) else dump_json(value).decode()
 
 
 @dataclass
