@@ -82,6 +82,9 @@ def test_labels_of_any_name_come_out_well_formed(tmp_path):
     for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines():
         row = json.loads(line)
         assert {f"fraud_p_{name}" for name in named.values()} < set(row)
+    assert main(["score", str(mine), "-o", str(tmp_path / "out.csv"), *columns, "--safe-csv"]) == 0
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["fraud_label"] for row in csv.DictReader(file)} == {named["loan"], "'=1+1", "normal"}
 
 
 def test_explanations_add_up(model):

@@ -183,6 +183,10 @@ class TableWriter(Writer):
         return [*values, dump_json(fields).decode() if fields else None]
 
 
+def _safe(row: Iterable[Any]) -> list[Any]:
+    return [f"'{x}" if isinstance(x, str) and FORMULA.match(x) and not NUMBER.fullmatch(x) else x for x in row]
+
+
 @dataclass
 class CsvWriter(TableWriter):
     """Delimited values; lists are joined by ``|``.
@@ -202,7 +206,7 @@ class CsvWriter(TableWriter):
     def head(self) -> bytes:
         """Return the header."""
         proba = [f"fraud_p_{name}" for name in self.names]
-        header = [*self._safe(self.all_columns()), *self.ours, *proba]
+        header = [*self.all_columns(), *self.ours, *proba]
         return (b"\xef\xbb\xbf" if self.bom else b"") + self._lines([header])
 
     def encode(self, reader: Reader, batch: Batch, found: Decisions) -> bytes:
@@ -212,19 +216,13 @@ class CsvWriter(TableWriter):
             for name, values in ((name, getattr(found, name)) for name in self.ours.values())
         ]
         proba = rounded(found.probabilities) if self.names else [[]] * len(batch.texts)
-        rows: Iterable[Iterable[Any]] = (map(_cell, self.row(reader, raw)) for raw in batch.raws)
-        if self.safe:
-            rows = map(self._safe, rows)
+        rows = (map(_cell, self.row(reader, raw)) for raw in batch.raws)
         ours = zip(*columns, strict=True)
         return self._lines([*row, *our, *tail] for row, our, tail in zip(rows, ours, proba, strict=True))
 
-    @staticmethod
-    def _safe(row: Iterable[Any]) -> list[Any]:
-        return [f"'{x}" if isinstance(x, str) and FORMULA.match(x) and not NUMBER.fullmatch(x) else x for x in row]
-
     def _lines(self, rows: Iterable[Sequence[Any]]) -> bytes:
         text = io.StringIO(newline="")
-        csv.writer(text, delimiter=self.delimiter).writerows(rows)
+        csv.writer(text, delimiter=self.delimiter).writerows(map(_safe, rows) if self.safe else rows)
         return text.getvalue().encode("utf-8", "backslashreplace")
 
 
