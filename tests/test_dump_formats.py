@@ -158,6 +158,24 @@ def test_json_lines_to_parquet_join_the_types_of_blocks(tmp_path):
     assert json.loads(found[98][REST]) == {"late": 1}
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_the_other_fields_of_an_earlier_run_are_a_column_like_any(tmp_path, ending):
+    import pyarrow.parquet
+
+    source, out = tmp_path / "in.jsonl", tmp_path / f"out.{ending}"
+    rows = [{"text": PLAIN, REST: "MINE", "x": i} for i in range(99)]
+    rows[98]["late"] = 1
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert score(source, "-o", out, "--max-message", 4096) == 0
+    if ending == "csv":
+        table = list(csv.DictReader(io.StringIO(out.read_text("utf-8"))))
+    else:
+        table = pyarrow.parquet.read_table(out).to_pylist()
+    assert {row[REST] for row in table} == {"MINE"}
+    assert json.loads(table[98][f"{REST}_"]) == {"late": 1}
+    assert not any(row[f"{REST}_"] for row in table[:98])
+
+
 def test_rows_with_fields_of_their_own_make_no_table_of_all_of_them(tmp_path):
     source = tmp_path / "in.jsonl"
     source.write_text(

@@ -38,7 +38,8 @@ OWN = ("score", "evidence")
 """What differs from row to row; the rest is one of few outcomes."""
 
 REST = "other_fields"
-"""The column of tables that holds, as JSON, fields that were not known when the columns were chosen."""
+"""The column of tables that holds, as JSON, fields that were not known when the columns were chosen; with underscores
+behind it where the dump has such a column, of an earlier run say."""
 
 MOST_COLUMNS = 1000
 """Columns that a table gets from rows that may each have their own."""
@@ -158,12 +159,12 @@ class TableWriter(Writer):
 
     Args:
         columns: those of the input.
-        rest: whether a column `REST` takes, as JSON, the fields that ``columns`` lacks.
+        rest: the column that takes, as JSON, the fields that ``columns`` lacks; empty where none can be lacking.
 
     """
 
     columns: list[str] = field(default_factory=list)
-    rest: bool = False
+    rest: str = ""
 
     def check(self, reader: Reader) -> None:
         """Refuse a source with another header, which the file has no place for."""
@@ -172,7 +173,7 @@ class TableWriter(Writer):
 
     def all_columns(self) -> list[str]:
         """Return the columns that stand before ours."""
-        return [*self.columns, REST] if self.rest else self.columns
+        return [*self.columns, self.rest] if self.rest else self.columns
 
     def row(self, reader: Reader, raw: Any) -> Sequence[Any]:
         """Return a row's values for those columns."""
@@ -304,7 +305,11 @@ def make_writer(  # noqa: PLR0913 - what the command line offers
         return JsonLinesWriter(names, ours)
     free = reader.header is None
     columns = list(first)[:MOST_COLUMNS] if free else [reader.columns[i] for i in reader.kept]
+    rest = REST
+    while rest in columns:
+        rest += "_"
+    rest = rest if free else ""
     if kind == "parquet":
-        return ParquetWriter(names, ours, columns, free)
+        return ParquetWriter(names, ours, columns, rest)
     delimiter = "\t" if target.lower().endswith(".tsv") else getattr(reader, "delimiter", ",")
-    return CsvWriter(names, ours, columns, free, delimiter, bom, safe)
+    return CsvWriter(names, ours, columns, rest, delimiter, bom, safe)
