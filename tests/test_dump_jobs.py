@@ -211,6 +211,18 @@ def test_workers_do_not_change_a_byte(tmp_path, workers):
     assert kill.results(tmp_path / "more.jsonl") == kill.results(tmp_path / "one.jsonl")
 
 
+@pytest.mark.parametrize("entry", ["", ".", "here"])
+def test_workers_run_nothing_that_lies_in_the_current_folder(tmp_path, monkeypatch, entry):
+    for name in ("queue", "numpy", "fraudscan"):
+        (tmp_path / f"{name}.py").write_text("from pathlib import Path; Path('executed').touch()", "utf-8")
+    source = tmp_path / "in.csv"
+    source.write_bytes(dumps.csv_table(dumps.rows(random.Random(0), 500)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path) if entry == "here" else entry, *sys.path])
+    assert score(source, "-o", "out.jsonl", "--max-message", 8192, "--workers", 2) == 0
+    assert not (tmp_path / "executed").exists()
+
+
 @pytest.mark.usefixtures("temporary")
 def test_a_worker_that_dies_is_told_and_replaced(tmp_path, scanner, monkeypatch):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
