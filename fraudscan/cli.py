@@ -397,7 +397,11 @@ def _parser() -> argparse.ArgumentParser:
 def _add_dump(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("dump", nargs="+", metavar="DUMP", help="files, folders or patterns; - for standard input")
     sub.add_argument(
-        "-o", "--output", required=True, metavar="OUT", help=".jsonl, .csv or .parquet; - for standard output"
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT",
+        help=".jsonl, .csv, .tsv or .parquet; of other names what DUMP is; - for standard output",
     )
     sub.add_argument("--text", metavar="COLUMN", help="the column with the text (default: found by its name)")
     sub.add_argument(

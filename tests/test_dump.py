@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from unittest import mock
@@ -12,6 +13,7 @@ from dumps import LURE, PLAIN, rows_of, score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fraudscan.cli import main
 from fraudscan.columns import COLUMNS
 from fraudscan.dump import readers
 from fraudscan.dump.writers import REST
@@ -193,6 +195,41 @@ def test_targets_are_not_overwritten_unasked(tmp_path, capsys):
     assert source.read_text("utf-8") == PLAIN
     assert score(source, "-o", out, "--force") == 0
     assert len(rows_of(out)) == 1
+
+
+def test_a_target_that_is_no_regular_file_is_refused_before_anything_is_scored(tmp_path, capsys):
+    source, folder, pipe = tmp_path / "in.txt", tmp_path / "folder", tmp_path / "pipe"
+    source.write_text(PLAIN, "utf-8")
+    folder.mkdir()
+    os.mkfifo(pipe)
+    for target in (folder, pipe, os.devnull):
+        for command in ("score", "rethreshold"):
+            assert main([command, str(source), "-o", str(target), "--force"]) == 2
+            assert "is no regular file: name another output, or - for" in capsys.readouterr().err
+    assert pipe.is_fifo()
+    assert score(source, "-o", tmp_path / ("长" * 100)) == 2
+    assert "cannot be written: File name too long" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "in.txt", "pipe"]
+
+
+@pytest.mark.parametrize("name", ["z.csv.gz", "z.JSON", "z.xlsx", "z.jsonl.zst", "z.xml"])
+def test_a_target_whose_name_promises_something_else_is_refused(tmp_path, capsys, name):
+    source = tmp_path / "in.csv"
+    source.write_text(f"text,fraud_score,fraud_verdict\n{PLAIN},0,clear\n", "utf-8")
+    for command in ("score", "rethreshold"):
+        assert main([command, str(source), "-o", str(tmp_path / name)]) == 2
+        assert "is not written; name a file that ends with .jsonl, .ndjson, .csv, .tsv, .pa" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [("out", "id,text,"), ("out.txt", "id,text,"), ("out.tsv", "id\ttext\t"), ("out.ndjson", '{"id"')],
+)
+def test_a_target_without_a_known_ending_is_what_the_dump_is(tmp_path, name, begins):
+    source = tmp_path / "in.csv"
+    source.write_text(f"id,text\n1,{PLAIN}\n", "utf-8")
+    assert score(source, "-o", tmp_path / name) == 0
+    assert (tmp_path / name).read_text("utf-8").startswith(begins)
 
 
 def test_missing_dump_and_unwritable_target(tmp_path, capsys):

@@ -226,8 +226,8 @@ class _Job:
             self.commit(identity=identity)
 
     def _refuse(self, names: Names, *, resume: bool, force: bool) -> None:
-        """Refuse to overwrite anything unasked."""
-        names.refuse_sources(self.sources)
+        """Refuse what cannot be written, and to overwrite anything unasked."""
+        names.check(self.sources)
         half_made = any(path.exists() for path in names.half_made())
         if resume and half_made and (once := [source for source in self.sources if not is_file(source)]):
             raise DumpError(f"{once[0]} cannot be read a second time: start anew with --force")

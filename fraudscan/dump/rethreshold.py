@@ -85,7 +85,7 @@ def _target(target: str, source: str, *, force: bool) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     names = Names(target)
-    names.refuse_sources([source])
+    names.check([source])
     if not force and (there := [path for path in (names.target, *names.half_made()) if path.exists()]):
         raise DumpError(f"{there[0]} exists: name another output, or replace it with --force")
     part = part_of(names.target)

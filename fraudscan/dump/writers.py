@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fraudscan.columns import COLUMNS
+from fraudscan.dump.output import format_of
 from fraudscan.dump.parquet import ParquetReader, arrow_stream
 from fraudscan.dump.readers import dump_json
 from fraudscan.dump.rows import DumpError
@@ -299,8 +300,7 @@ def make_writer(  # noqa: PLR0913 - what the command line offers
         safe: as in `CsvWriter`.
 
     """
-    endings = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
-    kind = next((kind for ending, kind in endings.items() if target.lower().endswith(ending)), None)
+    kind = format_of(target)
     if kind == "jsonl" or (kind is None and reader.name != "csv"):
         return JsonLinesWriter(names, ours)
     free = reader.header is None
