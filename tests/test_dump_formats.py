@@ -1,12 +1,17 @@
 """Formats, encodings, archives: what goes in comes out, whatever it is wrapped in."""
 
+import contextlib
 import csv
+import gzip
 import io
 import json
 import random
 import re
 import shlex
 import shutil
+import sqlite3
+import sys
+import zipfile
 
 import dumps
 import pytest
@@ -288,8 +293,6 @@ def test_an_archive_cut_short_is_read_as_far_as_it_goes(tmp_path, capsys, name):
 
 
 def test_an_endless_row_in_a_small_archive_is_one_reject(tmp_path):
-    import gzip
-
     source, out = tmp_path / "in.jsonl.gz", tmp_path / "out.jsonl"
     good = json.dumps({"text": PLAIN}).encode() + b"\n"
     source.write_bytes(gzip.compress(good + b'{"text": "' + b"a" * 30_000_000 + b'"}\n' + good))
@@ -379,6 +382,43 @@ def test_folders_and_patterns_are_searched(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert score(tmp_path / "empty", "-o", tmp_path / "x.jsonl") == 2
     assert "holds no dump" in capsys.readouterr().err
+
+
+@pytest.fixture(params=["xlsx", "db", "pdf", "xls"])
+def no_dump(request):
+    """The bytes of a file that has no rows to read."""
+    if request.param == "xlsx":
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as file:
+            file.writestr("xl/workbook.xml", "<workbook/>")
+        return packed.getvalue()
+    if request.param == "db":
+        with contextlib.closing(sqlite3.connect(":memory:")) as base:
+            base.execute("CREATE TABLE sms (body TEXT)")
+            return base.serialize() if sys.version_info >= (3, 11) else b"SQLite format 3\0\x10\0"
+    return b"%PDF-1.7\n1 0 obj\n" if request.param == "pdf" else b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500)
+
+
+@pytest.mark.parametrize("name", ["x.xlsx", "x.csv", "x", "x.txt.gz"])
+def test_what_has_no_rows_is_refused_with_advice(tmp_path, capsys, no_dump, name):
+    source = tmp_path / name
+    source.write_bytes(gzip.compress(no_dump) if name.endswith("gz") else no_dump)
+    assert score(source, "-o", tmp_path / "out.jsonl") == 2
+    assert re.search(r"is an? .*: (unpack|export)", capsys.readouterr().err)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_what_has_no_rows_does_not_stop_a_folder(tmp_path, capsys, no_dump):
+    folder, out = tmp_path / "phone", tmp_path / "out.jsonl"
+    folder.mkdir()
+    (folder / "a.csv").write_bytes(no_dump)
+    (folder / "b.txt").write_text(PLAIN, "utf-8")
+    (folder / "c.csv.gz").write_bytes(gzip.compress(no_dump))
+    assert score(folder, "-o", out) == 0
+    told = capsys.readouterr().err
+    assert f"{folder / 'a.csv'} is passed over: it is a" in told
+    assert f"{folder / 'c.csv.gz'} is passed over: it is a" in told
+    assert [row["text"] for row in rows_of(out)] == [PLAIN]
 
 
 def test_deep_json_is_rejected_with_and_without_orjson(tmp_path, monkeypatch):

@@ -163,7 +163,7 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
         raise DumpError(f"--max-message must be at least {SMALLEST_LIMIT} bytes")
     if workers < 1:
         raise DumpError("--workers must be at least 1")
-    job = _Job(scanner, expand(sources), target, options, notify)
+    job = _Job(scanner, expand(sources, notify), target, options, notify)
     with contextlib.ExitStack() as stack:
         job.open(stack, resume=resume, force=force)
         if not job.finished:
