@@ -412,7 +412,9 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram", "whatsapp"]
     sub.add_argument("--format", choices=formats, help="what DUMP is (default: found out)")
     sub.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: found out)")
-    sub.add_argument("--delimiter", metavar="CHAR", help="between the values of CSV (default: found out)")
+    sub.add_argument(
+        "--delimiter", metavar="CHAR", help="between the values of CSV, \\t for a tab (default: found out)"
+    )
     sub.add_argument("--proba", action="store_true", help="add one column a label with its probability")
     sub.add_argument("--bom", action="store_true", help="begin CSV with a byte order mark, for Excel")
     sub.add_argument("--safe-csv", action="store_true", help="put ' before cells that Excel takes for formulas")

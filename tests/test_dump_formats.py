@@ -363,9 +363,17 @@ def test_any_delimiter(tmp_path):
         source.write_text(f"id{delimiter}text{delimiter}x\n1{delimiter}{PLAIN}{delimiter}y\n", "utf-8")
         assert score(source, "-o", out, "--force") == 0
         assert rows_of(out)[0]["text"] == PLAIN
-    source.write_text(f"id#text\n1#{PLAIN}\n", "utf-8")
-    assert score(source, "-o", out, "--force", "--delimiter", "#") == 0
-    assert rows_of(out)[0]["id"] == "1"
+    for delimiter, named in ("#", "#"), ("\t", "\\t"), ("\t", "\t"):
+        source.write_text(f"id{delimiter}text\n1{delimiter}{PLAIN}\n", "utf-8")
+        assert score(source, "-o", out, "--force", "--delimiter", named) == 0
+        assert rows_of(out)[0]["id"] == "1"
+
+
+@pytest.mark.parametrize("delimiter", ["", ";;", "\\n", "\n", '"', "\0"])
+def test_what_is_no_delimiter_is_refused(tmp_path, capsys, delimiter):
+    (tmp_path / "in.csv").write_text(f"id,text\n1,{PLAIN}\n", "utf-8")
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--delimiter", delimiter) == 2
+    assert "--delimiter is one character" in capsys.readouterr().err
 
 
 def test_folders_and_patterns_are_searched(tmp_path, capsys):

@@ -6,7 +6,7 @@ import contextlib
 import json
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ class Options:
         text: the column with the text; found by its name without it.
         format: one of `detect.FORMATS`; found by content and name without it.
         encoding: found by the content without it.
-        delimiter: of CSV; found in the header without it.
+        delimiter: of CSV, one character; found in the header without it.
         proba: add one column a label, scheme and target group with its probability.
         by: the column that names a row's conversation; with it, conversations are scored too.
         sender: the column that says who sent a message, for entries of lists that are bound to a sender.
@@ -163,6 +163,8 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
         raise DumpError(f"--max-message must be at least {SMALLEST_LIMIT} bytes")
     if workers < 1:
         raise DumpError("--workers must be at least 1")
+    if options.delimiter is not None:
+        options = replace(options, delimiter=_delimiter(options.delimiter))
     job = _Job(scanner, expand(sources, notify), target, options, notify)
     with contextlib.ExitStack() as stack:
         job.open(stack, resume=resume, force=force)
@@ -170,6 +172,13 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
             job.run(workers, progress)
         job.finish()
     return job.summary
+
+
+def _delimiter(named: str) -> str:
+    delimiter = "\t" if named == "\\t" else named  # shells pass it so
+    if len(delimiter) != 1 or delimiter in '\0\r\n"':
+        raise DumpError(f"--delimiter is one character, \\t for a tab, not {named!r}")
+    return delimiter
 
 
 class _Job:
