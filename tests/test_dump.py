@@ -235,6 +235,8 @@ def test_a_target_without_a_known_ending_is_what_the_dump_is(tmp_path, name, beg
 def test_missing_dump_and_unwritable_target(tmp_path, capsys):
     assert score(tmp_path / "none.jsonl", "-o", tmp_path / "out.jsonl") == 2
     assert "cannot be read: No such file" in capsys.readouterr().err
+    assert score(LURE * 20, "-o", tmp_path / "out.jsonl") == 2  # a message where a dump's name belongs
+    assert "cannot be read: File name too long" in capsys.readouterr().err
     (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "no" / "out.jsonl") == 2
     assert "cannot be written" in capsys.readouterr().err

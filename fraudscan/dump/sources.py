@@ -78,26 +78,27 @@ def expand(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
     ``notify`` is told.
 
     Raises:
-        DumpError: if a name stands for nothing.
+        DumpError: if a name stands for nothing, or nobody may look.
 
     """
-    found: list[str] = []
-    for name in names:
-        path = Path(name)
-        if name == STDIN or path.is_file():
-            found.append(name)
-        elif path.is_dir():
-            files = sorted(str(file) for file in path.rglob("*") if file.is_file() and _is_dump(file, notify))
-            if not files:
-                raise DumpError(f"{name} holds no dump: no file ends with {', '.join(FORMAT_OF_ENDING)} (.gz, …)")
-            found += files
-        elif path.exists():  # a pipe or a device
-            found.append(name)
-        elif matches := sorted(glob.glob(name, recursive=True)):  # noqa: PTH207 - pathlib refuses absolute patterns
-            found += expand(matches, notify)
-        else:
-            raise DumpError(f"{name} cannot be read: No such file or folder")
-    return list(dict.fromkeys(found))
+    try:
+        return list(dict.fromkeys(file for name in names for file in _expand(name, notify)))
+    except OSError as error:
+        raise DumpError(f"{error.filename} cannot be read: {error.strerror}") from None
+
+
+def _expand(name: str, notify: Callable[[str], None]) -> list[str]:
+    path = Path(name)
+    if name != STDIN and path.is_dir():
+        files = sorted(str(file) for file in path.rglob("*") if file.is_file() and _is_dump(file, notify))
+        if not files:
+            raise DumpError(f"{name} holds no dump: no file ends with {', '.join(FORMAT_OF_ENDING)} (.gz, …)")
+        return files
+    if name == STDIN or path.exists():  # a file, a pipe or a device
+        return [name]
+    if matches := sorted(glob.glob(name, recursive=True)):  # noqa: PTH207 - pathlib refuses absolute patterns
+        return expand(matches, notify)
+    raise DumpError(f"{name} cannot be read: No such file or folder")
 
 
 def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
