@@ -353,7 +353,7 @@ def compile_pattern(pattern: str) -> Any:
     """
     try:
         parsed = _parser().parse(pattern, re.ASCII)
-    except (re.error, OverflowError, RecursionError) as error:
+    except (re.error, ValueError, OverflowError, RecursionError) as error:  # ValueError: flags that exclude each other
         raise ListError(f"no regular expression: {error}") from None
     re2 = _re2()
     ways, _, shortest = _bounds(parsed, bounded=re2 is None)

@@ -150,6 +150,8 @@ def test_files(tmp_path):
         ("[Deny]", "sections are called [allow] and [deny]"),
         ("[block]", "sections are called [allow] and [deny]"),
         ("/(/", "no regular expression"),
+        ("/(?u)a/", "no regular expression"),
+        ("/(?L)a/", "no regular expression"),
         ("/a?/", "matches every text"),
         ("/()|加/", "matches every text"),
         ("/[A-Z]{3}/", "'A' never occurs in a text as lists read it: write a"),
