@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import sys
 import zipfile
+from encodings.aliases import aliases
 
 import dumps
 import pytest
@@ -261,9 +262,19 @@ def test_the_mark_of_another_encoding_is_no_mark(tmp_path):
 
 
 def test_encodings_that_are_not_read():
-    for name in ("utf-32", "klingon"):
+    for name in ("utf-32", "klingon", "idna", "punycode", "hex", "undefined", "cp037", "unicode_escape"):
         with pytest.raises(DumpError):
             canonical(name)
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.jsonl", "in.txt", "in.json", "in.xml", "chat.txt"])
+def test_whatever_encoding_is_named_a_job_ends_with_a_status(tmp_path, name):
+    source = tmp_path / name
+    start = b"[" if name == "in.json" else b"<smses>" if name == "in.xml" else b"2026/10/6 09:00 - a: b\n"
+    hostile = b'{"text": "\xff+2AA-"}\n{"text": "\\ud800\\"}\n"\xd0\n'
+    source.write_bytes((b"text\n" if name in ("in.csv", "in.jsonl") else start) + hostile)
+    for encoding in sorted({*aliases.values(), "idna", "punycode", "undefined", "raw_unicode_escape"}):
+        assert score(source, "-o", tmp_path / "out.jsonl", "--force", "--quiet", "--encoding", encoding) in (0, 1, 2)
 
 
 def test_bytes_that_cannot_be_decoded_are_rejects(tmp_path):

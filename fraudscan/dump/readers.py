@@ -245,9 +245,9 @@ class JsonLinesReader(Reader):
         """Return the line in UTF-8, without white space around it; ``None`` if it cannot be decoded."""
         try:
             text = line.decode(self.encoding)  # json would guess at UTF-16 and let surrogates pass
-        except UnicodeDecodeError:
+            return text.strip(" \t\r\n\v\f\ufeff").encode()
+        except UnicodeError:
             return None
-        return text.strip(" \t\r\n\v\f\ufeff").encode()
 
     @staticmethod
     def parse(raw: bytes) -> tuple[Any, str]:
