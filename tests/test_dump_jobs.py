@@ -156,6 +156,22 @@ def test_a_damaged_or_busy_checkpoint_is_refused(tmp_path, scanner, monkeypatch,
     assert not part.exists()
 
 
+def test_a_checkpoint_damaged_anywhere_is_refused(tmp_path, scanner, monkeypatch, capsys):
+    source, out = half_made(tmp_path, scanner, monkeypatch, Options(by="chat"))
+    checkpoint = tmp_path / "out.jsonl.checkpoint"
+    whole = checkpoint.read_bytes()
+    pages = range(0, len(whole), 4096)
+    assert len(pages) > 3
+    for page in pages:
+        for damaged in (whole[:page] + b"\xff" * 4096 + whole[page + 4096 :], whole[:page]):
+            if damaged and damaged != whole:
+                checkpoint.write_bytes(damaged)
+                assert score(source, "-o", out, "--by", "chat", "--resume") == 2
+                assert "is no checkpoint" in capsys.readouterr().err
+    checkpoint.write_bytes(whole)
+    assert score(source, "-o", out, "--by", "chat", "--resume") == 0
+
+
 def test_any_of_our_files_as_input_is_refused(tmp_path, capsys):
     source = tmp_path / "out.jsonl.rejects.jsonl"
     source.write_text(json.dumps({"text": PLAIN}), "utf-8")
