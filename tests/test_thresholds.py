@@ -13,6 +13,7 @@ import fraudscan
 from fraudscan import Thresholds
 from fraudscan.cli import main
 from fraudscan.curve import Curve, CurveError
+from fraudscan.dump.readers import DELIMITERS
 from fraudscan.dump.rethreshold import rethreshold
 
 LURE = "跟着老师操作稳赚不赔，加微信进内部群"
@@ -154,6 +155,19 @@ def test_rethreshold_keeps_verdicts_of_lists_and_all_other_bytes(tmp_path):
     source.write_text("fraud_rule;fraud_verdict;fraud_score\nallow x;clear;1\n;clear;1\n", "utf-8")
     rethreshold(str(source), str(tmp_path / "out"), Thresholds(flag=0.8, review=0.5), force=True)
     assert (tmp_path / "out").read_text("utf-8") == "fraud_rule;fraud_verdict;fraud_score\nallow x;clear;1\n;flag;1\n"
+
+
+@pytest.mark.parametrize("delimiter", list(DELIMITERS))
+@pytest.mark.parametrize("header", [("id", "text"), ("text", 'x\r\ny"z'), ("text", "编号\n(内)")])
+def test_rethreshold_reads_every_csv_that_score_writes(tmp_path, delimiter, header):
+    dump, out, again, expected = (tmp_path / f"{name}.csv" for name in ("in", "out", "again", "expected"))
+    with dump.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=delimiter).writerows([header, (LURE, LURE), ("到楼下了", "晚上\n吃什么")])
+    options = ["--bom", "--delimiter", delimiter]
+    assert main(["score", str(dump), "-o", str(out), *options]) == 0
+    assert main(["score", str(dump), "-o", str(expected), *options, "--flag", "0.9999", "--review", "0"]) == 0
+    assert main(["rethreshold", str(out), "-o", str(again), "--flag", "0.9999", "--review", "0"]) == 0
+    assert again.read_bytes() == expected.read_bytes() != out.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ except ImportError:
         return json.loads(raw.decode())
 
 
-__all__ = ["BLOCK", "CsvReader", "JsonLinesReader", "Lines", "LinesReader", "Reader"]
+__all__ = ["BLOCK", "CsvReader", "JsonLinesReader", "Lines", "LinesReader", "Reader", "find_delimiter"]
 
 BLOCK = 1 << 20
 """Bytes of a block: some thousand rows, enough to score them at full speed, and small against a process's memory."""
@@ -403,6 +403,11 @@ def too_deep(raw: bytes, row: Any) -> bool:
     return bool(level)
 
 
+def find_delimiter(line: str) -> str:
+    """Return the commonest of `DELIMITERS` in the first line of a header."""
+    return max(DELIMITERS, key=line.count)
+
+
 @dataclass
 class CsvReader(Reader):
     """Delimited values with a header, quoted as RFC 4180 says; the csv module decides where records end."""
@@ -415,7 +420,7 @@ class CsvReader(Reader):
         start = super().prepare(stream)
         head = stream.peek(self.limit)[start.offset :]
         first = head[: line_end(head, self.encoding) or len(head)].decode(self.encoding, "replace")
-        self.delimiter = self.delimiter or max(DELIMITERS, key=first.count)
+        self.delimiter = self.delimiter or find_delimiter(first)
         lines = cut_lines(head, self.encoding)
         rows = self._rows(lines)
         try:
