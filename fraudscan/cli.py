@@ -55,8 +55,11 @@ def _scanner(arguments: argparse.Namespace) -> Scanner:
     if arguments.max_false_alarms is not None:
         scanner = scanner.with_false_alarms(arguments.max_false_alarms)
     if arguments.flag is not None or arguments.review is not None:
-        try:
-            scanner = scanner.with_thresholds(flag=arguments.flag, review=arguments.review)
+        from fraudscan.dump.writers import cut
+
+        levels = {name: getattr(arguments, name) for name in ("flag", "review")}
+        try:  # as scores in files are cut, so that they and the scores themselves get the same verdicts
+            scanner = scanner.with_thresholds(**{name: cut(x) for name, x in levels.items() if x is not None})
         except ValueError as error:
             raise ModelError(str(error)) from None
     return scanner
@@ -432,7 +435,7 @@ def _add_levels(sub: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="flag at most this share of honest messages, by the model's held-out curve (0.001: one in a thousand)",
     )
-    sub.add_argument("--flag", type=float, metavar="SCORE", help="flag from this score on")
+    sub.add_argument("--flag", type=float, metavar="SCORE", help="flag from this score on (six decimals count)")
     sub.add_argument("--review", type=float, metavar="SCORE", help="review from this score on")
 
 

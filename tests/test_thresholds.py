@@ -4,6 +4,7 @@ import csv
 import json
 import re
 
+import dumps
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -155,6 +156,23 @@ def test_rethreshold_keeps_verdicts_of_lists_and_all_other_bytes(tmp_path):
     source.write_text("fraud_rule;fraud_verdict;fraud_score\nallow x;clear;1\n;clear;1\n", "utf-8")
     rethreshold(str(source), str(tmp_path / "out"), Thresholds(flag=0.8, review=0.5), force=True)
     assert (tmp_path / "out").read_text("utf-8") == "fraud_rule;fraud_verdict;fraud_score\nallow x;clear;1\n;flag;1\n"
+
+
+@given(st.integers(0, 99), st.integers(-25, 25), st.sampled_from([6, 17]))
+@settings(max_examples=60)
+def test_scoring_and_rethreshold_agree_on_scores_next_to_a_threshold(tmp_path, scanner, place, steps, decimals):
+    texts = dumps.TEXTS[:100]
+    flag = min(max(0, round(scanner.classify(texts[place]).score + steps * 1e-7, decimals)), 1)
+    dump, out, again, expected = (tmp_path / f"{name}.jsonl" for name in ("in", "out", "again", "expected"))
+    dump.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
+    options = ["--force", "--flag", str(flag), "--review", "0"]
+    assert main(["score", "--quiet", "--force", str(dump), "-o", str(out)]) == 0
+    assert main(["score", "--quiet", str(dump), "-o", str(expected), *options]) == 0
+    assert main(["rethreshold", str(out), "-o", str(again), *options]) == 0
+    assert again.read_bytes() == expected.read_bytes()
+    if decimals == 6:
+        own = scanner.with_thresholds(flag=flag, review=0)
+        assert [row["fraud_verdict"] for row in dumps.rows_of(again)] == own.decide(texts).verdict
 
 
 @pytest.mark.parametrize("delimiter", list(DELIMITERS))

@@ -37,7 +37,8 @@ IN_JSON = re.compile(rb'("fraud_verdict": ?")(?:flag|review|clear)(")')
 def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool = False) -> Counter[str]:
     """Copy a scored dump, JSON lines or CSV, with the verdicts of other thresholds; everything else stays as it is.
 
-    Verdicts made by an entry of an allow or deny list (``fraud_rule``) stay.
+    Verdicts made by an entry of an allow or deny list (``fraud_rule``) stay; the others are those of scoring anew, if
+    thresholds have no more decimals than scores in files (six).
 
     Args:
         source: a file that ``fraudscan score`` wrote, or ``-`` for standard input.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.rows import Batch
     from fraudscan.model import Decisions
 
-__all__ = ["REST", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Writer", "make_writer"]
+__all__ = ["REST", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Writer", "cut", "make_writer"]
 
 DIGITS = 6
 """Decimals of a probability in a file."""
@@ -49,10 +49,20 @@ FORMULA = re.compile(r"[=+\-@\t\r]")
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 
 
-def rounded(values: Any) -> list[Any]:
-    """Return probabilities with `DIGITS` decimals, in lists."""
-    found: list[Any] = np.round(np.asarray(values, dtype=np.float64), DIGITS).tolist()
-    return found
+def cut(values: Any) -> Any:
+    """Return one or many probabilities, in lists, without the decimals behind `DIGITS`.
+
+    A threshold of so many decimals parts them as it parts the probabilities themselves, which of rounded ones it
+    would not.
+
+    >>> cut([0.7237689, 0.723769, 1]), cut(0.0000019)
+    ([0.723768, 0.723769, 1.0], 1e-06)
+
+    """
+    values, unit = np.asarray(values, dtype=np.float64), 10.0**DIGITS
+    steps = np.rint(values * unit)
+    steps -= steps / unit > values
+    return (steps / unit).tolist()
 
 
 @dataclass
@@ -103,7 +113,7 @@ class JsonLinesWriter(Writer):
             header = [reader.columns[i] for i in reader.kept]
             raws = [dump_json(dict(zip(header, raw, strict=True))) for raw in raws]
         # numbers are formatted all together, by the repr of one list, which takes half the time
-        scores = repr(rounded(found.score))[1:-1].encode().split(b", ")
+        scores = repr(cut(found.score))[1:-1].encode().split(b", ")
         different, places = found.outcomes
         shared = (getattr(different, name) for name in self.ours.values() if name not in OWN)
         columns = tuple(self.ours.items())
@@ -116,7 +126,7 @@ class JsonLinesWriter(Writer):
             _append(lines, [f', "fraud_evidence": {json.dumps(x, ensure_ascii=False)}' for x in found.evidence])
         if self.names:
             names = [json.dumps(f"fraud_p_{name}", ensure_ascii=False) for name in self.names]
-            rows = rounded(found.probabilities)
+            rows = cut(found.probabilities)
             _append(lines, ["".join(f", {name}: {x}" for name, x in zip(names, row, strict=True)) for row in rows])
         return b"".join(lines)
 
@@ -214,10 +224,10 @@ class CsvWriter(TableWriter):
     def encode(self, reader: Reader, batch: Batch, found: Decisions) -> bytes:
         """Return the rows."""
         columns = [
-            rounded(values) if name == "score" else ["|".join(v) if isinstance(v, tuple) else v for v in values]
+            cut(values) if name == "score" else ["|".join(v) if isinstance(v, tuple) else v for v in values]
             for name, values in ((name, getattr(found, name)) for name in self.ours.values())
         ]
-        proba = rounded(found.probabilities) if self.names else [[]] * len(batch.texts)
+        proba = cut(found.probabilities) if self.names else [[]] * len(batch.texts)
         rows = (map(_cell, self.row(reader, raw)) for raw in batch.raws)
         ours = zip(*columns, strict=True)
         return self._lines([*row, *our, *tail] for row, our, tail in zip(rows, ours, proba, strict=True))
@@ -272,9 +282,9 @@ class ParquetWriter(TableWriter):
             values = zip(*(self.row(reader, raw) for raw in batch.raws), strict=True)
             columns = dict(zip(self.all_columns(), values, strict=True))
         for column, name in self.ours.items():
-            columns[column] = rounded(found.score) if name == "score" else getattr(found, name)
+            columns[column] = cut(found.score) if name == "score" else getattr(found, name)
         for name, values in zip(self.names, found.probabilities.T, strict=bool(self.names)):
-            columns[f"fraud_p_{name}"] = rounded(values)
+            columns[f"fraud_p_{name}"] = cut(values)
         return arrow_stream(list(columns), list(columns.values()), table)
 
 
