@@ -55,8 +55,11 @@ def _scanner(arguments: argparse.Namespace) -> Scanner:
     if arguments.max_false_alarms is not None:
         scanner = scanner.with_false_alarms(arguments.max_false_alarms)
     if arguments.flag is not None or arguments.review is not None:
-        try:
-            scanner = scanner.with_thresholds(flag=arguments.flag, review=arguments.review)
+        from fraudscan.dump.writers import cut
+
+        levels = {name: getattr(arguments, name) for name in ("flag", "review")}
+        try:  # as scores in files are cut, so that they and the scores themselves get the same verdicts
+            scanner = scanner.with_thresholds(**{name: cut(x) for name, x in levels.items() if x is not None})
         except ValueError as error:
             raise ModelError(str(error)) from None
     return scanner
@@ -397,7 +400,11 @@ def _parser() -> argparse.ArgumentParser:
 def _add_dump(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("dump", nargs="+", metavar="DUMP", help="files, folders or patterns; - for standard input")
     sub.add_argument(
-        "-o", "--output", required=True, metavar="OUT", help=".jsonl, .csv or .parquet; - for standard output"
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT",
+        help=".jsonl, .csv, .tsv or .parquet; of other names what DUMP is; - for standard output",
     )
     sub.add_argument("--text", metavar="COLUMN", help="the column with the text (default: found by its name)")
     sub.add_argument(
@@ -408,7 +415,9 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram", "whatsapp"]
     sub.add_argument("--format", choices=formats, help="what DUMP is (default: found out)")
     sub.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: found out)")
-    sub.add_argument("--delimiter", metavar="CHAR", help="between the values of CSV (default: found out)")
+    sub.add_argument(
+        "--delimiter", metavar="CHAR", help="between the values of CSV, \\t for a tab (default: found out)"
+    )
     sub.add_argument("--proba", action="store_true", help="add one column a label with its probability")
     sub.add_argument("--bom", action="store_true", help="begin CSV with a byte order mark, for Excel")
     sub.add_argument("--safe-csv", action="store_true", help="put ' before cells that Excel takes for formulas")
@@ -426,7 +435,7 @@ def _add_levels(sub: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="flag at most this share of honest messages, by the model's held-out curve (0.001: one in a thousand)",
     )
-    sub.add_argument("--flag", type=float, metavar="SCORE", help="flag from this score on")
+    sub.add_argument("--flag", type=float, metavar="SCORE", help="flag from this score on (six decimals count)")
     sub.add_argument("--review", type=float, metavar="SCORE", help="review from this score on")
 
 

@@ -14,7 +14,8 @@ An entry is a phrase, or a regular expression between slashes. ``sender=NAME:`` 
 binds it to messages of that sender (``*`` at the end: of all whose name begins so); with
 nothing behind the colon it stands for all of that sender's messages. Who sends can be
 forged: allow a sender only where your network vouches for it. Allow wins over deny, and of
-several entries of one kind the first one is named.
+several entries of one kind the first one is named. What was meant as more than a phrase and
+would never be found as one, such as ``[Deny]`` or ``sender=106``, is refused.
 
 Both are looked for in the text as the model reads it (`fraudscan.normalize`), digits
 excepted, which keep their value: without white space, in lower case, in simplified
@@ -61,6 +62,8 @@ KINDS = ("allow", "deny")
 """In the order in which they win."""
 
 SECTIONS = {f"[{kind}]": kind for kind in KINDS}
+
+BOUND = re.compile(r"sender=\s*([^:：]*?)\s*[:：]\s*(.*)")
 
 WAYS = 500
 """In how many ways a pattern may be tried from one place: two repetitions of up to 20 take 441."""
@@ -167,9 +170,20 @@ def _entries(path: Path, kind: str) -> Iterator[Entry]:
         if line in SECTIONS:
             kind = SECTIONS[line]
         elif line and not line.startswith("#"):
-            bound = re.fullmatch(r"sender=\s*([^:：]*?)\s*[:：]\s*(.*)", line)
+            if fault := _slip(line):
+                raise ListError(f"{path}:{number}: {line}: {fault}")
+            bound = BOUND.fullmatch(line)
             sender, pattern = bound.groups() if bound else (None, line)
             yield Entry(kind, pattern, sender, str(path), number)
+
+
+def _slip(line: str) -> str:
+    """Return what is wrong with a line that was meant to be more than a phrase, which would never be found."""
+    if re.fullmatch(r"\[[a-zA-Z ]*\]", line):
+        return f"sections are called {' and '.join(SECTIONS)}; write a phrase in brackets as a pattern"
+    if re.match(r"(?i)sender\s*=", line) and not BOUND.fullmatch(line):
+        return "an entry for a sender is written sender=NAME: PHRASE, or sender=NAME: alone"
+    return ""
 
 
 class Lists:
@@ -339,7 +353,7 @@ def compile_pattern(pattern: str) -> Any:
     """
     try:
         parsed = _parser().parse(pattern, re.ASCII)
-    except (re.error, OverflowError, RecursionError) as error:
+    except (re.error, ValueError, OverflowError, RecursionError) as error:  # ValueError: flags that exclude each other
         raise ListError(f"no regular expression: {error}") from None
     re2 = _re2()
     ways, _, shortest = _bounds(parsed, bounded=re2 is None)

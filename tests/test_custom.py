@@ -72,6 +72,21 @@ def test_the_model_works_everywhere(model, mine, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["macro_f1"] == 1
 
 
+def test_labels_of_any_name_come_out_well_formed(tmp_path):
+    texts, labels = made_up(60)
+    named = {"loan": '冒充"公检法"', "prize": "=1+1", "normal": "normal"}
+    mine = write_csv(tmp_path / "mine.csv", texts, [named[label] for label in labels])
+    columns = ["--text", "content", "-m", str(tmp_path / "model"), "--proba"]
+    assert main(["train", str(mine), "--text", "content", "--label", "kind", "-o", str(tmp_path / "model")]) == 0
+    assert main(["score", str(mine), "-o", str(tmp_path / "out.jsonl"), *columns]) == 0
+    for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines():
+        row = json.loads(line)
+        assert {f"fraud_p_{name}" for name in named.values()} < set(row)
+    assert main(["score", str(mine), "-o", str(tmp_path / "out.csv"), *columns, "--safe-csv"]) == 0
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["fraud_label"] for row in csv.DictReader(file)} == {named["loan"], "'=1+1", "normal"}
+
+
 def test_explanations_add_up(model):
     scanner = fraudscan.load(model)
     for text in made_up(10)[0]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from unittest import mock
@@ -12,6 +13,7 @@ from dumps import LURE, PLAIN, rows_of, score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fraudscan.cli import main
 from fraudscan.columns import COLUMNS
 from fraudscan.dump import readers
 from fraudscan.dump.writers import REST
@@ -144,6 +146,26 @@ def test_text_column_is_looked_for_in_the_first_row_that_can_be_read(tmp_path, c
     assert "has the columns: id, words" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("ending", ["jsonl", "json"])
+@pytest.mark.parametrize("named", [[], ["--text", "text"], ["--by", "chat"]])
+def test_rows_without_the_columns_are_rejects_wherever_they_stand(tmp_path, ending, named):
+    source, out = tmp_path / f"in.{ending}", tmp_path / "out.jsonl"
+    rows = [{"id": 1, "media": "photo"}, {"id": 2, "content": None, "text": LURE}, {"text": PLAIN, "chat": "a"}]
+    lines = [json.dumps(row) for row in rows]
+    source.write_text("\n".join(lines) if ending == "jsonl" else f"[{', '.join(lines)}]", "utf-8")
+    assert score(source, "-o", out, *named) == 0
+    assert [row["text"] for row in rows_of(out)] == [LURE, PLAIN]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["raw"], reject["reason"]) == (lines[0], "'text' is missing")
+
+
+def test_a_text_columns_plain_name_goes_before_other_cases(tmp_path):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text(json.dumps({"TEXT": None, "text": PLAIN}), "utf-8")
+    assert score(source, "-o", out) == 0
+    assert len(rows_of(out)) == 1
+
+
 def test_columns_of_one_name_are_kept_or_refused(tmp_path, capsys):
     source = tmp_path / "in.csv"
     source.write_text(f"text,k,k\n{PLAIN},1,2\n", "utf-8")
@@ -175,9 +197,46 @@ def test_targets_are_not_overwritten_unasked(tmp_path, capsys):
     assert len(rows_of(out)) == 1
 
 
+def test_a_target_that_is_no_regular_file_is_refused_before_anything_is_scored(tmp_path, capsys):
+    source, folder, pipe = tmp_path / "in.txt", tmp_path / "folder", tmp_path / "pipe"
+    source.write_text(PLAIN, "utf-8")
+    folder.mkdir()
+    os.mkfifo(pipe)
+    for target in (folder, pipe, os.devnull):
+        for command in ("score", "rethreshold"):
+            assert main([command, str(source), "-o", str(target), "--force"]) == 2
+            assert "is no regular file: name another output, or - for" in capsys.readouterr().err
+    assert pipe.is_fifo()
+    assert score(source, "-o", tmp_path / ("长" * 100)) == 2
+    assert "cannot be written: File name too long" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "in.txt", "pipe"]
+
+
+@pytest.mark.parametrize("name", ["z.csv.gz", "z.JSON", "z.xlsx", "z.jsonl.zst", "z.xml"])
+def test_a_target_whose_name_promises_something_else_is_refused(tmp_path, capsys, name):
+    source = tmp_path / "in.csv"
+    source.write_text(f"text,fraud_score,fraud_verdict\n{PLAIN},0,clear\n", "utf-8")
+    for command in ("score", "rethreshold"):
+        assert main([command, str(source), "-o", str(tmp_path / name)]) == 2
+        assert "is not written; name a file that ends with .jsonl, .ndjson, .csv, .tsv, .pa" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [("out", "id,text,"), ("out.txt", "id,text,"), ("out.tsv", "id\ttext\t"), ("out.ndjson", '{"id"')],
+)
+def test_a_target_without_a_known_ending_is_what_the_dump_is(tmp_path, name, begins):
+    source = tmp_path / "in.csv"
+    source.write_text(f"id,text\n1,{PLAIN}\n", "utf-8")
+    assert score(source, "-o", tmp_path / name) == 0
+    assert (tmp_path / name).read_text("utf-8").startswith(begins)
+
+
 def test_missing_dump_and_unwritable_target(tmp_path, capsys):
     assert score(tmp_path / "none.jsonl", "-o", tmp_path / "out.jsonl") == 2
     assert "cannot be read: No such file" in capsys.readouterr().err
+    assert score(LURE * 20, "-o", tmp_path / "out.jsonl") == 2  # a message where a dump's name belongs
+    assert "cannot be read: File name too long" in capsys.readouterr().err
     (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "no" / "out.jsonl") == 2
     assert "cannot be written" in capsys.readouterr().err

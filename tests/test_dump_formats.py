@@ -1,18 +1,24 @@
 """Formats, encodings, archives: what goes in comes out, whatever it is wrapped in."""
 
+import contextlib
 import csv
+import gzip
 import io
 import json
 import random
 import re
 import shlex
 import shutil
+import sqlite3
+import sys
+import zipfile
+from encodings.aliases import aliases
 
 import dumps
 import pytest
 from conftest import ROOT
 from dumps import LURE, PLAIN, rows_of, score
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fraudscan.cli import _parser, main
@@ -127,6 +133,20 @@ def test_parquet_keeps_its_types_and_becomes_json(tmp_path):
     assert (reject["offset"], reject["reason"]) == (2, "'message' is missing")
 
 
+def test_numbers_that_json_does_not_have_are_null(tmp_path):
+    import orjson
+    import pyarrow.parquet
+
+    source, out = tmp_path / "in.parquet", tmp_path / "out.jsonl"
+    rows = [{"text": PLAIN, "f": float("nan"), "g": [1.5, float("-inf")]}, {"text": None, "f": float("inf"), "g": []}]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), source)
+    assert score(source, "-o", out) == 0
+    row = orjson.loads(out.read_bytes())
+    assert (row["text"], row["f"], row["g"]) == (PLAIN, None, [1.5, None])
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert orjson.loads(reject["raw"])["f"] is None
+
+
 def test_json_lines_to_parquet_join_the_types_of_blocks(tmp_path):
     import pyarrow.parquet
 
@@ -142,6 +162,24 @@ def test_json_lines_to_parquet_join_the_types_of_blocks(tmp_path):
     assert [row["m"] for row in found] == [row["m"] for row in rows]
     assert json.loads(found[5]["k"]) == [5, "x"]
     assert json.loads(found[98][REST]) == {"late": 1}
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_the_other_fields_of_an_earlier_run_are_a_column_like_any(tmp_path, ending):
+    import pyarrow.parquet
+
+    source, out = tmp_path / "in.jsonl", tmp_path / f"out.{ending}"
+    rows = [{"text": PLAIN, REST: "MINE", "x": i} for i in range(99)]
+    rows[98]["late"] = 1
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert score(source, "-o", out, "--max-message", 4096) == 0
+    if ending == "csv":
+        table = list(csv.DictReader(io.StringIO(out.read_text("utf-8"))))
+    else:
+        table = pyarrow.parquet.read_table(out).to_pylist()
+    assert {row[REST] for row in table} == {"MINE"}
+    assert json.loads(table[98][f"{REST}_"]) == {"late": 1}
+    assert not any(row[f"{REST}_"] for row in table[:98])
 
 
 def test_rows_with_fields_of_their_own_make_no_table_of_all_of_them(tmp_path):
@@ -224,9 +262,19 @@ def test_the_mark_of_another_encoding_is_no_mark(tmp_path):
 
 
 def test_encodings_that_are_not_read():
-    for name in ("utf-32", "klingon"):
+    for name in ("utf-32", "klingon", "idna", "punycode", "hex", "undefined", "cp037", "unicode_escape"):
         with pytest.raises(DumpError):
             canonical(name)
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.jsonl", "in.txt", "in.json", "in.xml", "chat.txt"])
+def test_whatever_encoding_is_named_a_job_ends_with_a_status(tmp_path, name):
+    source = tmp_path / name
+    start = b"[" if name == "in.json" else b"<smses>" if name == "in.xml" else b"2026/10/6 09:00 - a: b\n"
+    hostile = b'{"text": "\xff+2AA-"}\n{"text": "\\ud800\\"}\n"\xd0\n'
+    source.write_bytes((b"text\n" if name in ("in.csv", "in.jsonl") else start) + hostile)
+    for encoding in sorted({*aliases.values(), "idna", "punycode", "undefined", "raw_unicode_escape"}):
+        assert score(source, "-o", tmp_path / "out.jsonl", "--force", "--quiet", "--encoding", encoding) in (0, 1, 2)
 
 
 def test_bytes_that_cannot_be_decoded_are_rejects(tmp_path):
@@ -256,8 +304,6 @@ def test_an_archive_cut_short_is_read_as_far_as_it_goes(tmp_path, capsys, name):
 
 
 def test_an_endless_row_in_a_small_archive_is_one_reject(tmp_path):
-    import gzip
-
     source, out = tmp_path / "in.jsonl.gz", tmp_path / "out.jsonl"
     good = json.dumps({"text": PLAIN}).encode() + b"\n"
     source.write_bytes(gzip.compress(good + b'{"text": "' + b"a" * 30_000_000 + b'"}\n' + good))
@@ -307,6 +353,16 @@ def test_safe_csv_and_bom(tmp_path):
     assert found == ["'=1+1", "'+86 110", "-3.5", "'@x", "'\tx", "好", ""]
 
 
+def test_safe_csv_has_no_formula_in_our_columns_either_and_changes_nothing_unasked(tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("=k,text\n1,在吗。=1+1加微信刷单返利日结\n", "utf-8")
+    for option, mark in ([], ""), (["--safe-csv"], "'"):
+        assert score(source, "-o", out, "--explain", "--force", *option) == 0
+        (row,) = csv.DictReader(io.StringIO(out.read_text("utf-8")))
+        assert row["fraud_evidence"].startswith(f"{mark}=1+1加微信")
+        assert row[f"{mark}=k"] == "1"
+
+
 def test_the_command_line_names_every_format():
     (action,) = (a for a in _parser()._subparsers._group_actions[0].choices["score"]._actions if a.dest == "format")
     assert sorted(action.choices) == sorted(FORMATS)
@@ -318,9 +374,17 @@ def test_any_delimiter(tmp_path):
         source.write_text(f"id{delimiter}text{delimiter}x\n1{delimiter}{PLAIN}{delimiter}y\n", "utf-8")
         assert score(source, "-o", out, "--force") == 0
         assert rows_of(out)[0]["text"] == PLAIN
-    source.write_text(f"id#text\n1#{PLAIN}\n", "utf-8")
-    assert score(source, "-o", out, "--force", "--delimiter", "#") == 0
-    assert rows_of(out)[0]["id"] == "1"
+    for delimiter, named in ("#", "#"), ("\t", "\\t"), ("\t", "\t"):
+        source.write_text(f"id{delimiter}text\n1{delimiter}{PLAIN}\n", "utf-8")
+        assert score(source, "-o", out, "--force", "--delimiter", named) == 0
+        assert rows_of(out)[0]["id"] == "1"
+
+
+@pytest.mark.parametrize("delimiter", ["", ";;", "\\n", "\n", '"', "\0"])
+def test_what_is_no_delimiter_is_refused(tmp_path, capsys, delimiter):
+    (tmp_path / "in.csv").write_text(f"id,text\n1,{PLAIN}\n", "utf-8")
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--delimiter", delimiter) == 2
+    assert "--delimiter is one character" in capsys.readouterr().err
 
 
 def test_folders_and_patterns_are_searched(tmp_path, capsys):
@@ -337,6 +401,43 @@ def test_folders_and_patterns_are_searched(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert score(tmp_path / "empty", "-o", tmp_path / "x.jsonl") == 2
     assert "holds no dump" in capsys.readouterr().err
+
+
+@pytest.fixture(params=["xlsx", "db", "pdf", "xls"])
+def no_dump(request):
+    """The bytes of a file that has no rows to read."""
+    if request.param == "xlsx":
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as file:
+            file.writestr("xl/workbook.xml", "<workbook/>")
+        return packed.getvalue()
+    if request.param == "db":
+        with contextlib.closing(sqlite3.connect(":memory:")) as base:
+            base.execute("CREATE TABLE sms (body TEXT)")
+            return base.serialize() if sys.version_info >= (3, 11) else b"SQLite format 3\0\x10\0"
+    return b"%PDF-1.7\n1 0 obj\n" if request.param == "pdf" else b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500)
+
+
+@pytest.mark.parametrize("name", ["x.xlsx", "x.csv", "x", "x.txt.gz"])
+def test_what_has_no_rows_is_refused_with_advice(tmp_path, capsys, no_dump, name):
+    source = tmp_path / name
+    source.write_bytes(gzip.compress(no_dump) if name.endswith("gz") else no_dump)
+    assert score(source, "-o", tmp_path / "out.jsonl") == 2
+    assert re.search(r"is an? .*: (unpack|export)", capsys.readouterr().err)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_what_has_no_rows_does_not_stop_a_folder(tmp_path, capsys, no_dump):
+    folder, out = tmp_path / "phone", tmp_path / "out.jsonl"
+    folder.mkdir()
+    (folder / "a.csv").write_bytes(no_dump)
+    (folder / "b.txt").write_text(PLAIN, "utf-8")
+    (folder / "c.csv.gz").write_bytes(gzip.compress(no_dump))
+    assert score(folder, "-o", out) == 0
+    told = capsys.readouterr().err
+    assert f"{folder / 'a.csv'} is passed over: it is a" in told
+    assert f"{folder / 'c.csv.gz'} is passed over: it is a" in told
+    assert [row["text"] for row in rows_of(out)] == [PLAIN]
 
 
 def test_deep_json_is_rejected_with_and_without_orjson(tmp_path, monkeypatch):
@@ -383,6 +484,19 @@ def test_orjson_changes_nothing(tmp_path, rows, junk):
         outputs.append(((tmp_path / "out.jsonl").read_bytes(), rejects.exists() and rejects.read_bytes()))
     readers.loads = orjson.loads
     assert outputs[0] == outputs[1]
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=5), json_values, max_size=4), min_size=1, max_size=9))
+@settings(max_examples=50)
+def test_what_a_scored_dump_holds_besides_comes_out_as_it_came_in(tmp_path, rows):
+    source, once, twice = (tmp_path / f"{n}.jsonl" for n in "abc")
+    extra = '"n": 1e400, "x": {"fraud_score": [1.10, "}\\", \\u4e2d"]}, "i": 12345678901234567890123'
+    lines = [f"{{{extra}, {json.dumps({**row, 'text': PLAIN})[1:]}\n" for row in rows]
+    source.write_text("".join(lines), "utf-8")
+    assert score(source, "-o", once, "--force", "--quiet") == 0
+    assert score(once, "-o", twice, "--force", "--quiet") == 0
+    assert twice.read_bytes() == once.read_bytes()
+    assert once.read_text("utf-8").count(extra) == len(rows)
 
 
 def test_xml_that_is_no_backup_is_refused_where_it_begins(tmp_path):

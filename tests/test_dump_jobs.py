@@ -156,6 +156,22 @@ def test_a_damaged_or_busy_checkpoint_is_refused(tmp_path, scanner, monkeypatch,
     assert not part.exists()
 
 
+def test_a_checkpoint_damaged_anywhere_is_refused(tmp_path, scanner, monkeypatch, capsys):
+    source, out = half_made(tmp_path, scanner, monkeypatch, Options(by="chat"))
+    checkpoint = tmp_path / "out.jsonl.checkpoint"
+    whole = checkpoint.read_bytes()
+    pages = range(0, len(whole), 4096)
+    assert len(pages) > 3
+    for page in pages:
+        for damaged in (whole[:page] + b"\xff" * 4096 + whole[page + 4096 :], whole[:page]):
+            if damaged and damaged != whole:
+                checkpoint.write_bytes(damaged)
+                assert score(source, "-o", out, "--by", "chat", "--resume") == 2
+                assert "is no checkpoint" in capsys.readouterr().err
+    checkpoint.write_bytes(whole)
+    assert score(source, "-o", out, "--by", "chat", "--resume") == 0
+
+
 def test_any_of_our_files_as_input_is_refused(tmp_path, capsys):
     source = tmp_path / "out.jsonl.rejects.jsonl"
     source.write_text(json.dumps({"text": PLAIN}), "utf-8")
@@ -209,6 +225,18 @@ def test_workers_do_not_change_a_byte(tmp_path, workers):
     for name, count in ("one.jsonl", 1), ("more.jsonl", workers):
         assert score(source, "-o", tmp_path / name, "--max-message", 8192, "--workers", count, "--by", "chat") == 0
     assert kill.results(tmp_path / "more.jsonl") == kill.results(tmp_path / "one.jsonl")
+
+
+@pytest.mark.parametrize("entry", ["", ".", "here"])
+def test_workers_run_nothing_that_lies_in_the_current_folder(tmp_path, monkeypatch, entry):
+    for name in ("queue", "numpy", "fraudscan"):
+        (tmp_path / f"{name}.py").write_text("from pathlib import Path; Path('executed').touch()", "utf-8")
+    source = tmp_path / "in.csv"
+    source.write_bytes(dumps.csv_table(dumps.rows(random.Random(0), 500)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path) if entry == "here" else entry, *sys.path])
+    assert score(source, "-o", "out.jsonl", "--max-message", 8192, "--workers", 2) == 0
+    assert not (tmp_path / "executed").exists()
 
 
 @pytest.mark.usefixtures("temporary")

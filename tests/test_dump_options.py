@@ -107,6 +107,8 @@ def test_entries_for_senders_need_the_column(dump, files, capsys):
     source, out = dump
     assert score(source, "-o", out, *files) == 2
     assert "name the column of these, --sender COLUMN" in capsys.readouterr().err
+    assert score(source, "-o", out, *files, "--sender", "nosuch") == 2
+    assert "no column is called 'nosuch'" in capsys.readouterr().err
     assert not out.exists()
 
 

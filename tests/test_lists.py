@@ -118,6 +118,7 @@ FILE = """\ufeff# ours
 sender=106*： 提现
 [allow]
 sender=95588:
+[微笑]
 """
 
 
@@ -127,6 +128,7 @@ def test_files(tmp_path):
     found = read_lists(deny=path)
     assert list(map(str, found.entries)) == [
         "allow sender=95588: (lists.txt:8)",
+        "allow [微笑] (lists.txt:9)",
         "deny 稳赚不赔 (lists.txt:3)",
         "deny /加.{0,3}微信/ (lists.txt:5)",
         "deny sender=106*: 提现 (lists.txt:6)",
@@ -143,7 +145,13 @@ def test_files(tmp_path):
         ("\u200b。" + "长" * 200, "1 to 200 characters that count; this one has 201"),
         ("sender=: 提现", "no sender is named"),
         ("sender=*:", "no sender is named"),
+        ("sender=95588", "is written sender=NAME: PHRASE"),
+        ("Sender = 95588: 提现", "is written sender=NAME: PHRASE"),
+        ("[Deny]", "sections are called [allow] and [deny]"),
+        ("[block]", "sections are called [allow] and [deny]"),
         ("/(/", "no regular expression"),
+        ("/(?u)a/", "no regular expression"),
+        ("/(?L)a/", "no regular expression"),
         ("/a?/", "matches every text"),
         ("/()|加/", "matches every text"),
         ("/[A-Z]{3}/", "'A' never occurs in a text as lists read it: write a"),

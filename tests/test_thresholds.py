@@ -4,6 +4,7 @@ import csv
 import json
 import re
 
+import dumps
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ import fraudscan
 from fraudscan import Thresholds
 from fraudscan.cli import main
 from fraudscan.curve import Curve, CurveError
+from fraudscan.dump.readers import DELIMITERS
 from fraudscan.dump.rethreshold import rethreshold
 
 LURE = "跟着老师操作稳赚不赔，加微信进内部群"
@@ -154,6 +156,36 @@ def test_rethreshold_keeps_verdicts_of_lists_and_all_other_bytes(tmp_path):
     source.write_text("fraud_rule;fraud_verdict;fraud_score\nallow x;clear;1\n;clear;1\n", "utf-8")
     rethreshold(str(source), str(tmp_path / "out"), Thresholds(flag=0.8, review=0.5), force=True)
     assert (tmp_path / "out").read_text("utf-8") == "fraud_rule;fraud_verdict;fraud_score\nallow x;clear;1\n;flag;1\n"
+
+
+@given(st.integers(0, 99), st.integers(-25, 25), st.sampled_from([6, 17]))
+@settings(max_examples=60)
+def test_scoring_and_rethreshold_agree_on_scores_next_to_a_threshold(tmp_path, scanner, place, steps, decimals):
+    texts = dumps.TEXTS[:100]
+    flag = min(max(0, round(scanner.classify(texts[place]).score + steps * 1e-7, decimals)), 1)
+    dump, out, again, expected = (tmp_path / f"{name}.jsonl" for name in ("in", "out", "again", "expected"))
+    dump.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
+    options = ["--force", "--flag", str(flag), "--review", "0"]
+    assert main(["score", "--quiet", "--force", str(dump), "-o", str(out)]) == 0
+    assert main(["score", "--quiet", str(dump), "-o", str(expected), *options]) == 0
+    assert main(["rethreshold", str(out), "-o", str(again), *options]) == 0
+    assert again.read_bytes() == expected.read_bytes()
+    if decimals == 6:
+        own = scanner.with_thresholds(flag=flag, review=0)
+        assert [row["fraud_verdict"] for row in dumps.rows_of(again)] == own.decide(texts).verdict
+
+
+@pytest.mark.parametrize("delimiter", list(DELIMITERS))
+@pytest.mark.parametrize("header", [("id", "text"), ("text", 'x\r\ny"z'), ("text", "编号\n(内)")])
+def test_rethreshold_reads_every_csv_that_score_writes(tmp_path, delimiter, header):
+    dump, out, again, expected = (tmp_path / f"{name}.csv" for name in ("in", "out", "again", "expected"))
+    with dump.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=delimiter).writerows([header, (LURE, LURE), ("到楼下了", "晚上\n吃什么")])
+    options = ["--bom", "--delimiter", delimiter]
+    assert main(["score", str(dump), "-o", str(out), *options]) == 0
+    assert main(["score", str(dump), "-o", str(expected), *options, "--flag", "0.9999", "--review", "0"]) == 0
+    assert main(["rethreshold", str(out), "-o", str(again), "--flag", "0.9999", "--review", "0"]) == 0
+    assert again.read_bytes() == expected.read_bytes() != out.read_bytes()
 
 
 @pytest.mark.parametrize(

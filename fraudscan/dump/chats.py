@@ -46,7 +46,7 @@ class TelegramReader(JsonArrayReader):
 
     def prepare(self, stream: Stream) -> Place:  # noqa: ARG002 - all exports have the same columns
         """Say which columns there are."""
-        self.find([*CHAT_COLUMNS, "conversation_name", "id", "type", "from_id"])
+        self.find([[*CHAT_COLUMNS, "conversation_name", "id", "type", "from_id"]])
         return Place(0, 1)
 
     def wanted(self, stack: list[Frame], token: bytes) -> bool:  # noqa: ARG002
@@ -104,7 +104,7 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
 
     def prepare(self, stream: Stream) -> Place:  # noqa: ARG002 - all exports have the same columns
         """Say which columns there are."""
-        self.find([*CHAT_COLUMNS, "kind", "address", "date", "type", "contact_name"])
+        self.find([[*CHAT_COLUMNS, "kind", "address", "date", "type", "contact_name"]])
         return Place(0, 1)
 
     def elements(self, stream: Stream) -> Iterator[Element]:
@@ -243,7 +243,7 @@ class WhatsAppReader(Reader):
     def prepare(self, stream: Stream) -> Place:
         """Say which columns there are."""
         self.header = CHAT_COLUMNS
-        self.find(self.header)
+        self.find([self.header])
         return super().prepare(stream)
 
     @property

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fraudscan.columns import COLUMNS
 from fraudscan.dump.readers import dump_json
-from fraudscan.dump.writers import DIGITS
+from fraudscan.dump.writers import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -94,8 +94,8 @@ class Conversation:
     def row(self, key: str) -> dict[str, Any]:
         """Return the conversation's row of the output."""
         ours = dict(zip(COLUMNS, self.best, strict=True))
-        ours["fraud_score"] = round(ours["fraud_score"], DIGITS)
-        strongest = {**self.strongest, "score": round(self.strongest["score"], DIGITS)}
+        ours["fraud_score"] = cut(ours["fraud_score"])
+        strongest = {**self.strongest, "score": cut(self.strongest["score"])}
         counts = {f"{name}s": count for name, count in self.counts.items()}
         row = {"conversation": key, "messages": self.messages, **ours, "evidence": self.evidence}
         return {**row, "first": self.first, "strongest": strongest, **counts}

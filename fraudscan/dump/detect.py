@@ -12,7 +12,7 @@ from fraudscan.dump.encodings import canonical, detect
 from fraudscan.dump.parquet import ParquetReader
 from fraudscan.dump.readers import BLOCK, DELIMITERS, CsvReader, JsonLinesReader, LinesReader
 from fraudscan.dump.rows import TEXT_COLUMNS, DumpError
-from fraudscan.dump.sources import FORMAT_OF_ENDING, plain_name
+from fraudscan.dump.sources import FORMAT_OF_ENDING, foreign, plain_name
 
 if TYPE_CHECKING:
     from fraudscan.dump.readers import Reader
@@ -36,10 +36,17 @@ TELEGRAM = re.compile(r'"messages"\s*:\s*\[\s*\{|"chats"\s*:\s*\{\s*"(?:about|li
 
 
 def make_reader(stream: Stream, name: str | None, encoding: str | None, **options: Any) -> Reader:
-    """Return the reader for a stream: of the format and encoding that are named, or of those that are found."""
+    """Return the reader for a stream: of the format and encoding that are named, or of those that are found.
+
+    Raises:
+        DumpError: if it has no rows to read.
+
+    """
     head = stream.peek(BLOCK)
     if stream.damage and not head:
         raise DumpError(f"{stream.source}: {stream.damage}")
+    if what := foreign(head):
+        raise DumpError(f"{stream.source} is {what}")
     if name == "parquet" or (name is None and head.startswith(b"PAR1")):
         return ParquetReader(stream.source, "utf-8", **options)
     encoding = canonical(encoding) if encoding else detect(head)

@@ -114,12 +114,9 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
     name: ClassVar[str] = "json"
 
     def prepare(self, stream: Stream) -> Place:
-        """Find the text column in the first element that can be read."""
-        for element in self._peek(stream):
-            row, _ = self.parse(element.data)
-            if row is not None:
-                self.find(list(row))
-                break
+        """Find the columns in the elements of the first block that can be read."""
+        rows = (self.parse(element.data)[0] for element in self._peek(stream))
+        self.find(row for row in rows if row is not None)
         return Place(0, 1)
 
     def _peek(self, stream: Stream) -> Iterator[Element]:

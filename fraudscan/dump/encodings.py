@@ -25,7 +25,7 @@ def canonical(name: str) -> str:
     """Return the name under which the readers know an encoding that a user named.
 
     Raises:
-        DumpError: if Python does not know it, or it does not end lines as the readers expect.
+        DumpError: if Python does not know it as one of texts, or it does not end lines as the readers expect.
 
     >>> canonical("GBK"), canonical("UTF16"), canonical("big5")
     ('gb18030', 'utf-16-le', 'big5hkscs')
@@ -36,10 +36,11 @@ def canonical(name: str) -> str:
     try:
         found = codecs.lookup(name).name
         found = {**wider, **plain}.get(found, found)
-        width = len("\n".encode(found))
+        feed = "\n".encode(found)
+        b"\n".decode(found, "backslashreplace")  # idna and its like cannot pass over what they do not know
     except (LookupError, UnicodeError):
         raise DumpError(f"no encoding is called {name!r}; try utf-8, utf-16, gb18030 or big5") from None
-    if width > 1 and not found.startswith("utf-16-"):
+    if feed != b"\n" and not found.startswith("utf-16-"):
         raise DumpError(f"{name} is not read; convert the dump to UTF-8 (iconv -f {name} -t UTF-8)")
     return found
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ class Options:
         text: the column with the text; found by its name without it.
         format: one of `detect.FORMATS`; found by content and name without it.
         encoding: found by the content without it.
-        delimiter: of CSV; found in the header without it.
+        delimiter: of CSV, one character; found in the header without it.
         proba: add one column a label, scheme and target group with its probability.
         by: the column that names a row's conversation; with it, conversations are scored too.
         sender: the column that says who sent a message, for entries of lists that are bound to a sender.
@@ -163,13 +163,22 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
         raise DumpError(f"--max-message must be at least {SMALLEST_LIMIT} bytes")
     if workers < 1:
         raise DumpError("--workers must be at least 1")
-    job = _Job(scanner, expand(sources), target, options, notify)
+    if options.delimiter is not None:
+        options = replace(options, delimiter=_delimiter(options.delimiter))
+    job = _Job(scanner, expand(sources, notify), target, options, notify)
     with contextlib.ExitStack() as stack:
         job.open(stack, resume=resume, force=force)
         if not job.finished:
             job.run(workers, progress)
         job.finish()
     return job.summary
+
+
+def _delimiter(named: str) -> str:
+    delimiter = "\t" if named == "\\t" else named  # shells pass it so
+    if len(delimiter) != 1 or delimiter in '\0\r\n"':
+        raise DumpError(f"--delimiter is one character, \\t for a tab, not {named!r}")
+    return delimiter
 
 
 class _Job:
@@ -226,8 +235,8 @@ class _Job:
             self.commit(identity=identity)
 
     def _refuse(self, names: Names, *, resume: bool, force: bool) -> None:
-        """Refuse to overwrite anything unasked."""
-        names.refuse_sources(self.sources)
+        """Refuse what cannot be written, and to overwrite anything unasked."""
+        names.check(self.sources)
         half_made = any(path.exists() for path in names.half_made())
         if resume and half_made and (once := [source for source in self.sources if not is_file(source)]):
             raise DumpError(f"{once[0]} cannot be read a second time: start anew with --force")
@@ -269,7 +278,8 @@ class _Job:
         if options.explain:
             columns["fraud_evidence"] = "evidence"
         ours = frozenset([*columns, *(f"fraud_p_{name}" for name in self.scanner.names)])
-        keys = {"text": options.text, "by": options.by, "limit": options.max_message, "ours": ours}
+        named = {"text": options.text, "by": options.by, "sender": options.sender}
+        keys = {**named, "limit": options.max_message, "ours": ours}
         for index, source in enumerate(self.sources):
             with contextlib.ExitStack() as stack:
                 stream = Stream(source)

@@ -9,13 +9,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fraudscan.dump.rows import DumpError
+from fraudscan.dump.sources import ARCHIVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fraudscan.dump.rows import Reject
 
-__all__ = ["Growing", "Names", "StandardOutput", "encode_reject", "part_of", "standard_output"]
+__all__ = ["Growing", "Names", "StandardOutput", "encode_reject", "format_of", "part_of", "standard_output"]
+
+ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+"""What is written to a file of such a name."""
+
+OTHERS = (*ARCHIVES, ".zip", ".json", ".xml", ".xls", ".xlsx", ".ods", ".arrow", ".feather", ".db", ".sqlite")
+"""What is not written, so that no file is another thing than its name says."""
+
+
+def format_of(target: str) -> str | None:
+    """Return the format that the target's ending names; ``None`` where it names none, as of ``out`` or ``out.txt``.
+
+    Raises:
+        DumpError: if it names one that is not written.
+
+    """
+    name = target.lower()
+    if other := next((ending for ending in OTHERS if name.endswith(ending)), None):
+        raise DumpError(f"{target}: {other} is not written; name a file that ends with {', '.join(ENDINGS)}")
+    return next((kind for ending, kind in ENDINGS.items() if name.endswith(ending)), None)
 
 
 class Names:
@@ -37,17 +57,23 @@ class Names:
         journal = self.checkpoint.with_name(self.checkpoint.name + "-journal")
         return self.checkpoint, journal, *map(part_of, (self.target, *self.results()))
 
-    def refuse_sources(self, sources: Sequence[str]) -> None:
-        """Refuse to write over a source.
+    def check(self, sources: Sequence[str]) -> None:
+        """Refuse to write what the name does not say, over a folder, pipe or device, or over a source.
 
         Raises:
-            DumpError: if a source is one of these files.
+            DumpError: if that is what the target would be, or one of these files is a source.
 
         """
-        for source in sources:
-            for path in (self.target, *self.results(), *self.half_made()):
-                if source != "-" and path.exists() and Path(source).exists() and path.samefile(source):
-                    raise DumpError(f"{path} is also the input: name another output")
+        format_of(str(self.target))
+        try:
+            if self.target.exists() and not self.target.is_file():
+                raise DumpError(f"{self.target} is no regular file: name another output, or - for standard output")
+            for source in sources:
+                for path in (self.target, *self.results(), *self.half_made()):
+                    if source != "-" and path.exists() and Path(source).exists() and path.samefile(source):
+                        raise DumpError(f"{path} is also the input: name another output")
+        except OSError as error:  # a name that is too long, a folder that is closed to us
+            raise DumpError(f"{self.target} cannot be written: {error.strerror}") from None
 
 
 def part_of(path: Path) -> Path:

@@ -8,11 +8,10 @@ together from those when all rows are scored.
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fraudscan.dump.readers import BLOCK, Reader, key_of
+from fraudscan.dump.readers import BLOCK, Reader, dump_json, key_of
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class ParquetReader(Reader):
             raise DumpError(f"{stream.source}: Parquet is read from a plain file only; unpack or save it first")
         schema = self._open(self.source).schema_arrow
         self.header = list(schema.names)
-        self.find(self.header)
+        self.find([self.header])
         return Place(0, 1)
 
     @staticmethod
@@ -103,7 +102,7 @@ class ParquetReader(Reader):
             else:
                 reason = f"{self.text!r} is missing" if text is None else f"{self.text!r} is not a text"
                 row = dict(zip(self.columns, next(_rows(table.slice(i, 1))), strict=True))
-                raw = json.dumps(row, ensure_ascii=False)
+                raw = dump_json(row).decode()
                 batch.rejects.append(Reject(block.start.line + i, block.start.offset + i, reason, raw))
         table = table.select(self.kept)
         table = table if len(good) == len(texts) else table.take(pa.array(good, pa.int64()))
@@ -170,7 +169,7 @@ def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: 
 
 
 def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value)
+    return None if value is None else dump_json(value).decode()
 
 
 def _tables(path: Path) -> Iterator[Any]:

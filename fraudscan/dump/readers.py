@@ -17,14 +17,15 @@ import itertools
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fraudscan.dump.encodings import bom_size, cut_lines, last_line_end, line_end
-from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, find_text_column
+from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, text_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from fraudscan.dump.sources import Stream
 
@@ -37,7 +38,7 @@ except ImportError:
         return json.loads(raw.decode())
 
 
-__all__ = ["BLOCK", "CsvReader", "JsonLinesReader", "Lines", "LinesReader", "Reader"]
+__all__ = ["BLOCK", "CsvReader", "JsonLinesReader", "Lines", "LinesReader", "Reader", "find_delimiter"]
 
 BLOCK = 1 << 20
 """Bytes of a block: some thousand rows, enough to score them at full speed, and small against a process's memory."""
@@ -54,6 +55,8 @@ and the objects of all are held at a time."""
 DEPTH = 200
 """How deep JSON may be nested: well within Python's stack, whose limit would otherwise decide."""
 
+DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
+
 DELIMITERS = ",;\t|^~\x01"
 
 
@@ -66,6 +69,7 @@ class Reader:
         encoding: as `encodings.detect` names it.
         text: the column that holds the text; found by its name without it.
         by: the column that names a row's conversation, if the job asks for conversations.
+        sender: the column that says who sent a message, if the job's lists ask for it.
         limit: bytes that a row may have.
         ours: the columns that we add; those of an earlier run are replaced.
         header: the columns, of formats that have the same in every row; `prepare` finds them.
@@ -80,20 +84,39 @@ class Reader:
     encoding: str
     text: str | None = None
     by: str | None = None
+    sender: str | None = None
     limit: int = 1 << 20
     ours: frozenset[str] = frozenset()
     header: list[str] | None = None
 
-    def find(self, columns: list[str]) -> None:
-        """Find the text and the conversation among the columns.
+    def find(self, rows: Iterable[Collection[str]]) -> None:
+        """Find the columns that are wanted, each in the first row that has it. Without a row all is left open.
+
+        Args:
+            rows: the columns of each row at the start of the source; of formats with a header, that alone.
 
         Raises:
-            DumpError: if they are not there.
+            DumpError: if no row has one of them.
 
         """
-        self.text = find_text_column(columns, self.text, self.source)
-        if self.by is not None:
-            find_text_column(columns, self.by, self.source)
+        known: dict[str, None] = {}
+        columns: Collection[str] | None = None
+        missing: list[str] = []
+        for columns in rows:
+            known.update(dict.fromkeys(columns))
+            if self.text is None:
+                self.text = text_column(columns)
+            wanted = (self.text, self.by, self.sender)
+            missing = [name for name in wanted if name is not None and name not in known]
+            if self.text is not None and not missing:
+                return
+        if columns is None:
+            return
+        shown = ", ".join(list(known)[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
+        found = f"{self.source} has the columns: {shown or '(none)'}"
+        if self.text is None:
+            raise DumpError(f"no column looks like the text; {found}. Name it with --text COLUMN")
+        raise DumpError(f"no column is called {missing[0]!r}; {found}")
 
     @property
     def columns(self) -> list[str]:
@@ -211,22 +234,20 @@ class JsonLinesReader(Reader):
     name: ClassVar[str] = "jsonl"
 
     def prepare(self, stream: Stream) -> Place:
-        """Find the text column in the first row that can be read."""
+        """Find the columns in the rows of the first block that can be read."""
         start = super().prepare(stream)
-        for line in cut_lines(stream.peek(min(BLOCK, self.limit))[start.offset :], self.encoding):
-            row, _ = self.parse(self._utf8(line) or b"")
-            if isinstance(row, dict):
-                self.find(list(row))
-                break
+        lines = cut_lines(stream.peek(min(BLOCK, self.limit))[start.offset :], self.encoding)
+        rows = (self.parse(self._utf8(line) or b"")[0] for line in lines)
+        self.find(row for row in rows if row is not None)
         return start
 
     def _utf8(self, line: bytes) -> bytes | None:
         """Return the line in UTF-8, without white space around it; ``None`` if it cannot be decoded."""
         try:
             text = line.decode(self.encoding)  # json would guess at UTF-16 and let surrogates pass
-        except UnicodeDecodeError:
+            return text.strip(" \t\r\n\v\f\ufeff").encode()
+        except UnicodeError:
             return None
-        return text.strip(" \t\r\n\v\f\ufeff").encode()
 
     @staticmethod
     def parse(raw: bytes) -> tuple[Any, str]:
@@ -297,21 +318,18 @@ class JsonLinesReader(Reader):
         """Add a parsed row, ``raw`` in one line, or return what is wrong with it."""
         column = self.text
         if column is None:  # the start of the source had no row that could be read
-            try:
-                column = find_text_column(list(row), None, self.source)
-            except DumpError:
-                return "no column looks like the text"
+            column = text_column(row)
+        if column is None:
+            return "no column looks like the text"
         text = row.get(column)
         if not isinstance(text, str):
             return f"{column!r} is missing" if text is None else f"{column!r} is not a text"
         by = self.by or ""
         key = row.get(by) if by else None
-        known = not self.ours.isdisjoint(row)
-        if known or (key is not None and not isinstance(key, str)):
-            row = json.loads(raw)  # orjson has no large integers
-            key = row.get(by) if by else None
-        if known:
-            raw = dump_json({name: value for name, value in row.items() if name not in self.ours})
+        if key is not None and not isinstance(key, str):
+            key = json.loads(raw)[by]  # orjson has no large integers
+        if not self.ours.isdisjoint(row):
+            raw = without(raw, self.ours)
         batch.texts.append(text)
         batch.raws.append(raw)
         if by:
@@ -320,12 +338,47 @@ class JsonLinesReader(Reader):
         return ""
 
 
+def without(raw: bytes, names: Collection[str]) -> bytes:
+    """Return a JSON object without the fields of these names; the others keep their every byte.
+
+    >>> without(b'{"a": 1e400, "b": 1, "c":[1.10]}', {"b"})
+    b'{"a": 1e400, "c":[1.10]}'
+
+    """
+    text, kept = raw.decode(), []
+    at = _token(text, 1)
+    while text[at] != "}":
+        begin = at
+        name, end = DECODER.raw_decode(text, at)
+        _, end = DECODER.raw_decode(text, _token(text, end))
+        if name not in names:
+            kept.append(text[begin:end])
+        at = _token(text, end)
+    return f"{{{', '.join(kept)}}}".encode()
+
+
+def _token(text: str, at: int) -> int:
+    """Return where the next value or closing bracket of JSON begins."""
+    while text[at] in " \t\r\n,:":
+        at += 1
+    return at
+
+
 def dump_json(row: Any) -> bytes:
-    """Return a row as JSON in one line of UTF-8."""
+    """Return a row as JSON in one line of UTF-8; numbers that JSON does not have are null."""
     try:
-        return json.dumps(row, ensure_ascii=False).encode()
-    except UnicodeEncodeError:  # half a surrogate pair
-        return json.dumps(row).encode()
+        text = json.dumps(row, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(row), ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace")  # half a surrogate pair has an escape of the same form in JSON
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def key_of(value: Any) -> str | None:
@@ -350,6 +403,11 @@ def too_deep(raw: bytes, row: Any) -> bool:
     return bool(level)
 
 
+def find_delimiter(line: str) -> str:
+    """Return the commonest of `DELIMITERS` in the first line of a header."""
+    return max(DELIMITERS, key=line.count)
+
+
 @dataclass
 class CsvReader(Reader):
     """Delimited values with a header, quoted as RFC 4180 says; the csv module decides where records end."""
@@ -362,7 +420,7 @@ class CsvReader(Reader):
         start = super().prepare(stream)
         head = stream.peek(self.limit)[start.offset :]
         first = head[: line_end(head, self.encoding) or len(head)].decode(self.encoding, "replace")
-        self.delimiter = self.delimiter or max(DELIMITERS, key=first.count)
+        self.delimiter = self.delimiter or find_delimiter(first)
         lines = cut_lines(head, self.encoding)
         rows = self._rows(lines)
         try:
@@ -371,7 +429,7 @@ class CsvReader(Reader):
             raise DumpError(f"{self.source} has no header that can be read: {error}") from None
         if len(head) == self.limit and rows.line_num == len(lines):
             raise DumpError(f"{self.source} has a header longer than --max-message")
-        self.find(self.header)
+        self.find([self.header])
         size = self._size(lines[: rows.line_num])
         return Place(start.offset + min(size, len(head)), 1 + rows.line_num)
 
@@ -447,7 +505,7 @@ class LinesReader(Reader):
     def prepare(self, stream: Stream) -> Place:
         """Call the lines a column."""
         self.header = ["text"]
-        self.find(self.header)
+        self.find([self.header])
         return super().prepare(stream)
 
     def fill(self, batch: Batch, block: Block) -> None:

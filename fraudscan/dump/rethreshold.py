@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import itertools
 import json
 import re
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 
 from fraudscan.decisions import VERDICTS
 from fraudscan.dump.output import Names, part_of
+from fraudscan.dump.readers import find_delimiter
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import STDIN
 
@@ -35,7 +37,8 @@ IN_JSON = re.compile(rb'("fraud_verdict": ?")(?:flag|review|clear)(")')
 def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool = False) -> Counter[str]:
     """Copy a scored dump, JSON lines or CSV, with the verdicts of other thresholds; everything else stays as it is.
 
-    Verdicts made by an entry of an allow or deny list (``fraud_rule``) stay.
+    Verdicts made by an entry of an allow or deny list (``fraud_rule``) stay; the others are those of scoring anew, if
+    thresholds have no more decimals than scores in files (six).
 
     Args:
         source: a file that ``fraudscan score`` wrote, or ``-`` for standard input.
@@ -85,7 +88,7 @@ def _target(target: str, source: str, *, force: bool) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     names = Names(target)
-    names.refuse_sources([source])
+    names.check([source])
     if not force and (there := [path for path in (names.target, *names.half_made()) if path.exists()]):
         raise DumpError(f"{there[0]} exists: name another output, or replace it with --force")
     part = part_of(names.target)
@@ -136,9 +139,14 @@ def _csv_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Iterator[t
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     lines = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
     try:
-        header = lines.readline()
-        delimiter = max(",;\t|", key=header.count)
-        names = next(csv.reader([header], delimiter=delimiter), [])
+        first = lines.readline()
+        mark = "\ufeff" if first.startswith("\ufeff") else ""
+        delimiter = find_delimiter(first)
+        ahead, copy = itertools.tee(itertools.chain([first.removeprefix(mark)], lines))
+        rows = csv.reader(ahead, delimiter=delimiter)
+        names = next(rows, [])
+        header = mark + "".join(itertools.islice(copy, rows.line_num))  # as it came, line breaks in names too
+        del copy  # else all lines would be kept for it
         if SCORE not in names or VERDICT not in names:
             raise DumpError(
                 f"{source} has no columns {SCORE!r} and {VERDICT!r}: is it a file that fraudscan score wrote?"
@@ -147,11 +155,10 @@ def _csv_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Iterator[t
         score, verdict_at = names.index(SCORE), names.index(VERDICT)
         rule = names.index(RULE) if RULE in names else None
         yield header.encode("utf-8", "surrogateescape"), ""
-        rows = csv.reader(lines, delimiter=delimiter)
         for row in rows:
             if not row:
                 continue
-            place = f"{source}:{rows.line_num + 1}"
+            place = f"{source}:{rows.line_num}"
             if len(row) != len(names):
                 raise DumpError(f"{place}: {len(row)} fields where the header has {len(names)}")
             verdict = _verdict(row[score], place, thresholds)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
 
-__all__ = ["Batch", "Block", "DumpError", "Place", "Reject", "find_text_column"]
+__all__ = ["Batch", "Block", "DumpError", "Place", "Reject", "text_column"]
 
 TEXT_COLUMNS = (
     "text",
@@ -83,16 +83,7 @@ class Batch:
     lines: list[int] = field(default_factory=list)
 
 
-def find_text_column(columns: Sequence[str], named: str | None, source: str) -> str:
-    """Return the column that holds the text; `DumpError` if there is none."""
-    shown = ", ".join(columns[:30]) + (f" and {len(columns) - 30} more" if len(columns) > 30 else "")
-    found = f"{source} has the columns: {shown or '(none)'}"
-    if named is not None:
-        if named in columns:
-            return named
-        raise DumpError(f"no column is called {named!r}; {found}")
-    folded = {column.strip().casefold(): column for column in reversed(columns)}
-    for name in TEXT_COLUMNS:
-        if name in folded:
-            return folded[name]
-    raise DumpError(f"no column looks like the text; {found}. Name it with --text COLUMN")
+def text_column(columns: Collection[str]) -> str | None:
+    """Return the column that looks like the text: one of `TEXT_COLUMNS`, written so rather than in another case."""
+    folded = {column.strip().casefold(): column for column in reversed(list(columns))}
+    return next((name if name in columns else folded[name] for name in TEXT_COLUMNS if name in folded), None)

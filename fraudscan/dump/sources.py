@@ -38,6 +38,18 @@ FORMAT_OF_ENDING = {
 
 ARCHIVES = (".gz", ".bz2", ".xz", ".zst")
 
+FOREIGN = {
+    b"PK\x03\x04": "a ZIP archive, as are .xlsx files: unpack it, or export the table as CSV",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it",
+    b"Rar!\x1a\x07": "a RAR archive: unpack it",
+    b"\xd0\xcf\x11\xe0": "an old Office document, such as .xls: export the table as CSV",
+    b"SQLite format 3\0": "an SQLite database: export the table as CSV",
+    b"%PDF-": "a PDF document: export its text",
+}
+"""What people take for a dump, by its first bytes, and what to do with it first."""
+
+MAGIC = max(map(len, FOREIGN))
+
 OWN = (".rejects.jsonl", ".conversations.jsonl", ".summary.json")
 """What jobs write beside their output: no dumps."""
 
@@ -54,35 +66,49 @@ def plain_name(source: str) -> str:
     return next((name.removesuffix(ending) for ending in ARCHIVES if name.endswith(ending)), name)
 
 
-def expand(names: Sequence[str]) -> list[str]:
+def foreign(head: bytes) -> str:
+    """Return what begins with ``head``, if it is something that has no rows to read; else nothing."""
+    return next((what for magic, what in FOREIGN.items() if head.startswith(magic)), "")
+
+
+def expand(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
     """Return the files that ``names`` stand for: files, folders (searched to the bottom), patterns, ``-``.
 
+    Of a folder's files those are passed over whose names or first bytes are not those of dumps; of the latter
+    ``notify`` is told.
+
     Raises:
-        DumpError: if a name stands for nothing.
+        DumpError: if a name stands for nothing, or nobody may look.
 
     """
-    found: list[str] = []
-    for name in names:
-        path = Path(name)
-        if name == STDIN or path.is_file():
-            found.append(name)
-        elif path.is_dir():
-            files = sorted(str(file) for file in path.rglob("*") if file.is_file() and _is_dump(file))
-            if not files:
-                raise DumpError(f"{name} holds no dump: no file ends with {', '.join(FORMAT_OF_ENDING)} (.gz, …)")
-            found += files
-        elif path.exists():  # a pipe or a device
-            found.append(name)
-        elif matches := sorted(glob.glob(name, recursive=True)):  # noqa: PTH207 - pathlib refuses absolute patterns
-            found += expand(matches)
-        else:
-            raise DumpError(f"{name} cannot be read: No such file or folder")
-    return list(dict.fromkeys(found))
+    try:
+        return list(dict.fromkeys(file for name in names for file in _expand(name, notify)))
+    except OSError as error:
+        raise DumpError(f"{error.filename} cannot be read: {error.strerror}") from None
 
 
-def _is_dump(file: Path) -> bool:
+def _expand(name: str, notify: Callable[[str], None]) -> list[str]:
+    path = Path(name)
+    if name != STDIN and path.is_dir():
+        files = sorted(str(file) for file in path.rglob("*") if file.is_file() and _is_dump(file, notify))
+        if not files:
+            raise DumpError(f"{name} holds no dump: no file ends with {', '.join(FORMAT_OF_ENDING)} (.gz, …)")
+        return files
+    if name == STDIN or path.exists():  # a file, a pipe or a device
+        return [name]
+    if matches := sorted(glob.glob(name, recursive=True)):  # noqa: PTH207 - pathlib refuses absolute patterns
+        return expand(matches, notify)
+    raise DumpError(f"{name} cannot be read: No such file or folder")
+
+
+def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
     name = plain_name(file.name)
-    return not name.startswith(".") and not name.endswith(OWN) and name.endswith(tuple(FORMAT_OF_ENDING))
+    if name.startswith(".") or name.endswith(OWN) or not name.endswith(tuple(FORMAT_OF_ENDING)):
+        return False
+    with Stream(str(file)) as stream:
+        if what := foreign(stream.peek(MAGIC)):
+            notify(f"{file} is passed over: it is {what}")
+    return not what
 
 
 def is_file(source: str) -> bool:

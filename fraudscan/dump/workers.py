@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import pickle
 import queue
 import subprocess
@@ -118,14 +117,13 @@ class _Worker:
                 self._files.append(FileIO(handle, "r+"))
             with self._files.pop(0) as first:
                 _write(first, self._setup)
-            command = [sys.executable, "-c", "from fraudscan.dump.workers import serve; serve()", *self._paths]
-            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+            code = f"import sys; sys.path[:] = {_path()!a}; from fraudscan.dump.workers import serve; serve()"
+            command = [sys.executable, "-I", "-c", code, *self._paths]  # -I: else the path began with where we are
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
                 command,
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=environment,
                 start_new_session=True,  # Ctrl-C is for the job to answer
             )
         self._given = self._taken = 0
@@ -188,6 +186,15 @@ class _Worker:
             self._files.pop().close()
         _remove(self._paths)
         self._paths.clear()
+
+
+def _path() -> list[str]:
+    """Return where a worker finds its modules: where we do, but not in the current folder, which may hold any dump's.
+
+    What the package itself lies in is kept, for somebody who runs it from there.
+    """
+    home = Path(__file__).parents[2]
+    return [*(path for path in sys.path if Path(path).resolve() != Path.cwd()), str(home)]
 
 
 def _listen(pipe: Any, answers: queue.SimpleQueue[bool]) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fraudscan.columns import COLUMNS
+from fraudscan.dump.output import format_of
 from fraudscan.dump.parquet import ParquetReader, arrow_stream
 from fraudscan.dump.readers import dump_json
 from fraudscan.dump.rows import DumpError
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.rows import Batch
     from fraudscan.model import Decisions
 
-__all__ = ["REST", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Writer", "make_writer"]
+__all__ = ["REST", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Writer", "cut", "make_writer"]
 
 DIGITS = 6
 """Decimals of a probability in a file."""
@@ -38,7 +39,8 @@ OWN = ("score", "evidence")
 """What differs from row to row; the rest is one of few outcomes."""
 
 REST = "other_fields"
-"""The column of tables that holds, as JSON, fields that were not known when the columns were chosen."""
+"""The column of tables that holds, as JSON, fields that were not known when the columns were chosen; with underscores
+behind it where the dump has such a column, of an earlier run say."""
 
 MOST_COLUMNS = 1000
 """Columns that a table gets from rows that may each have their own."""
@@ -47,10 +49,20 @@ FORMULA = re.compile(r"[=+\-@\t\r]")
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 
 
-def rounded(values: Any) -> list[Any]:
-    """Return probabilities with `DIGITS` decimals, in lists."""
-    found: list[Any] = np.round(np.asarray(values, dtype=np.float64), DIGITS).tolist()
-    return found
+def cut(values: Any) -> Any:
+    """Return one or many probabilities, in lists, without the decimals behind `DIGITS`.
+
+    A threshold of so many decimals parts them as it parts the probabilities themselves, which of rounded ones it
+    would not.
+
+    >>> cut([0.7237689, 0.723769, 1]), cut(0.0000019)
+    ([0.723768, 0.723769, 1.0], 1e-06)
+
+    """
+    values, unit = np.asarray(values, dtype=np.float64), 10.0**DIGITS
+    steps = np.rint(values * unit)
+    steps -= steps / unit > values
+    return (steps / unit).tolist()
 
 
 @dataclass
@@ -101,7 +113,7 @@ class JsonLinesWriter(Writer):
             header = [reader.columns[i] for i in reader.kept]
             raws = [dump_json(dict(zip(header, raw, strict=True))) for raw in raws]
         # numbers are formatted all together, by the repr of one list, which takes half the time
-        scores = repr(rounded(found.score))[1:-1].encode().split(b", ")
+        scores = repr(cut(found.score))[1:-1].encode().split(b", ")
         different, places = found.outcomes
         shared = (getattr(different, name) for name in self.ours.values() if name not in OWN)
         columns = tuple(self.ours.items())
@@ -113,11 +125,10 @@ class JsonLinesWriter(Writer):
         if "evidence" in self.ours.values():
             _append(lines, [f', "fraud_evidence": {json.dumps(x, ensure_ascii=False)}' for x in found.evidence])
         if self.names:
-            _append(lines, [self._probabilities(row) for row in rounded(found.probabilities)])
+            names = [json.dumps(f"fraud_p_{name}", ensure_ascii=False) for name in self.names]
+            rows = cut(found.probabilities)
+            _append(lines, ["".join(f", {name}: {x}" for name, x in zip(names, row, strict=True)) for row in rows])
         return b"".join(lines)
-
-    def _probabilities(self, row: Sequence[float]) -> str:
-        return "".join(f', "fraud_p_{name}": {value}' for name, value in zip(self.names, row, strict=True))
 
 
 @functools.lru_cache(1 << 12)  # the outcomes of a block are mostly those of the one before
@@ -159,12 +170,12 @@ class TableWriter(Writer):
 
     Args:
         columns: those of the input.
-        rest: whether a column `REST` takes, as JSON, the fields that ``columns`` lacks.
+        rest: the column that takes, as JSON, the fields that ``columns`` lacks; empty where none can be lacking.
 
     """
 
     columns: list[str] = field(default_factory=list)
-    rest: bool = False
+    rest: str = ""
 
     def check(self, reader: Reader) -> None:
         """Refuse a source with another header, which the file has no place for."""
@@ -173,7 +184,7 @@ class TableWriter(Writer):
 
     def all_columns(self) -> list[str]:
         """Return the columns that stand before ours."""
-        return [*self.columns, REST] if self.rest else self.columns
+        return [*self.columns, self.rest] if self.rest else self.columns
 
     def row(self, reader: Reader, raw: Any) -> Sequence[Any]:
         """Return a row's values for those columns."""
@@ -181,7 +192,11 @@ class TableWriter(Writer):
             return raw  # type: ignore[no-any-return]
         fields = as_dict(reader, raw)
         values = [fields.pop(name, None) for name in self.columns]
-        return [*values, json.dumps(fields, ensure_ascii=False) if fields else None]
+        return [*values, dump_json(fields).decode() if fields else None]
+
+
+def _safe(row: Iterable[Any]) -> list[Any]:
+    return [f"'{x}" if isinstance(x, str) and FORMULA.match(x) and not NUMBER.fullmatch(x) else x for x in row]
 
 
 @dataclass
@@ -203,29 +218,23 @@ class CsvWriter(TableWriter):
     def head(self) -> bytes:
         """Return the header."""
         proba = [f"fraud_p_{name}" for name in self.names]
-        header = [*self._safe(self.all_columns()), *self.ours, *proba]
+        header = [*self.all_columns(), *self.ours, *proba]
         return (b"\xef\xbb\xbf" if self.bom else b"") + self._lines([header])
 
     def encode(self, reader: Reader, batch: Batch, found: Decisions) -> bytes:
         """Return the rows."""
         columns = [
-            rounded(values) if name == "score" else ["|".join(v) if isinstance(v, tuple) else v for v in values]
+            cut(values) if name == "score" else ["|".join(v) if isinstance(v, tuple) else v for v in values]
             for name, values in ((name, getattr(found, name)) for name in self.ours.values())
         ]
-        proba = rounded(found.probabilities) if self.names else [[]] * len(batch.texts)
-        rows: Iterable[Iterable[Any]] = (map(_cell, self.row(reader, raw)) for raw in batch.raws)
-        if self.safe:
-            rows = map(self._safe, rows)
+        proba = cut(found.probabilities) if self.names else [[]] * len(batch.texts)
+        rows = (map(_cell, self.row(reader, raw)) for raw in batch.raws)
         ours = zip(*columns, strict=True)
         return self._lines([*row, *our, *tail] for row, our, tail in zip(rows, ours, proba, strict=True))
 
-    @staticmethod
-    def _safe(row: Iterable[Any]) -> list[Any]:
-        return [f"'{x}" if isinstance(x, str) and FORMULA.match(x) and not NUMBER.fullmatch(x) else x for x in row]
-
     def _lines(self, rows: Iterable[Sequence[Any]]) -> bytes:
         text = io.StringIO(newline="")
-        csv.writer(text, delimiter=self.delimiter).writerows(rows)
+        csv.writer(text, delimiter=self.delimiter).writerows(map(_safe, rows) if self.safe else rows)
         return text.getvalue().encode("utf-8", "backslashreplace")
 
 
@@ -247,7 +256,7 @@ def values_of(reader: Reader, batch: Batch, column: str) -> list[Any]:
 
 def _cell(value: Any) -> Any:
     """Return a value as CSV can hold it: what is neither text nor a number becomes JSON."""
-    return value if value is None or type(value) in (str, int, float) else json.dumps(value, ensure_ascii=False)
+    return value if value is None or type(value) in (str, int, float) else dump_json(value).decode()
 
 
 @dataclass
@@ -273,9 +282,9 @@ class ParquetWriter(TableWriter):
             values = zip(*(self.row(reader, raw) for raw in batch.raws), strict=True)
             columns = dict(zip(self.all_columns(), values, strict=True))
         for column, name in self.ours.items():
-            columns[column] = rounded(found.score) if name == "score" else getattr(found, name)
+            columns[column] = cut(found.score) if name == "score" else getattr(found, name)
         for name, values in zip(self.names, found.probabilities.T, strict=bool(self.names)):
-            columns[f"fraud_p_{name}"] = rounded(values)
+            columns[f"fraud_p_{name}"] = cut(values)
         return arrow_stream(list(columns), list(columns.values()), table)
 
 
@@ -301,13 +310,16 @@ def make_writer(  # noqa: PLR0913 - what the command line offers
         safe: as in `CsvWriter`.
 
     """
-    endings = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
-    kind = next((kind for ending, kind in endings.items() if target.lower().endswith(ending)), None)
+    kind = format_of(target)
     if kind == "jsonl" or (kind is None and reader.name != "csv"):
         return JsonLinesWriter(names, ours)
     free = reader.header is None
     columns = list(first)[:MOST_COLUMNS] if free else [reader.columns[i] for i in reader.kept]
+    rest = REST
+    while rest in columns:
+        rest += "_"
+    rest = rest if free else ""
     if kind == "parquet":
-        return ParquetWriter(names, ours, columns, free)
+        return ParquetWriter(names, ours, columns, rest)
     delimiter = "\t" if target.lower().endswith(".tsv") else getattr(reader, "delimiter", ",")
-    return CsvWriter(names, ours, columns, free, delimiter, bom, safe)
+    return CsvWriter(names, ours, columns, rest, delimiter, bom, safe)
