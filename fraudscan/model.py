@@ -602,7 +602,7 @@ class Scanner:
         """Write the model folder: all of it or nothing; a model that stands there is replaced.
 
         Raises:
-            ModelError: if ``folder`` exists and is not a model.
+            ModelError: if ``folder`` holds what is no part of a model, or cannot be written.
 
         """
         manifest = {

@@ -238,11 +238,31 @@ def test_save_replaces_a_model_and_nothing_else(scanner, tmp_path):
     scanner.save(tmp_path / "deep" / "model")
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["model"]
     assert fraudscan.load(tmp_path / "deep" / "model").names == scanner.names
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "diary.txt").write_text("dear")
-    with pytest.raises(ModelError, match="is not a model"):
-        scanner.save(tmp_path / "other")
-    assert (tmp_path / "other" / "diary.txt").read_text() == "dear"
+
+
+def test_save_deletes_nothing_that_it_did_not_write(scanner, folder, tmp_path):
+    extension = tmp_path / "extension"
+    extension.mkdir()
+    for text in ('{"manifest_version": 3}', '["arrays"]', "no JSON"):
+        (extension / "manifest.json").write_text(text)
+        with pytest.raises(ModelError, match=r"holds 'manifest\.json', which is no part of a model: name a new"):
+            scanner.save(extension)
+        assert (extension / "manifest.json").read_text() == text
+    scanner.save(folder)  # with its card and diagram
+    (folder / "mine.csv").write_text("text,label")
+    before = folder_bytes(folder)
+    with pytest.raises(ModelError, match=r"holds 'mine\.csv'"):
+        scanner.save(folder)
+    assert folder_bytes(folder) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["extension", folder.name])
+
+
+def test_save_follows_links(scanner, tmp_path):
+    scanner.save(tmp_path / "model")
+    (tmp_path / "link").symlink_to("model")
+    scanner.with_thresholds(flag=0.9).save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert fraudscan.load(tmp_path / "model").thresholds.flag == 0.9
 
 
 def test_saved_shipped_model_has_the_shipped_bytes(scanner, tmp_path):
