@@ -179,6 +179,9 @@ def _rethreshold(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
+    from fraudscan.folder import check_target
+
+    check_target(Path(arguments.output))  # now, not after minutes
     scanner = _train_own(arguments) if _is_own(arguments) else _train_corpus(arguments)
     scanner.save(arguments.output)
     _print_figures(scanner.manifest["figures"])

@@ -257,6 +257,22 @@ def test_save_deletes_nothing_that_it_did_not_write(scanner, folder, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["extension", folder.name])
 
 
+def test_a_bad_target_is_refused_before_training(scanner, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "diary.txt").write_text("dear")
+    (tmp_path / "empty").mkdir()
+    for target, fault in {"file": "Not a directory", "file/model": "cannot be written", "full": "holds 'diary"}.items():
+        with pytest.raises(ModelError, match=fault):
+            scanner.save(target)
+        assert main(["train", "no-such-corpus", "-o", target]) == 2
+        assert fault in capsys.readouterr().err  # and not that there is no such corpus
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(ModelError, match="is in use and cannot be replaced: name a folder in it"):
+        scanner.save(".")
+
+
 def test_save_follows_links(scanner, tmp_path):
     scanner.save(tmp_path / "model")
     (tmp_path / "link").symlink_to("model")
