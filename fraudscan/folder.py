@@ -133,24 +133,30 @@ def read_folder(
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-        version = manifest["format_version"]
-        if version != FORMAT_VERSION:
-            raise ModelError(
-                f"{folder} has format version {version}, this fraudscan reads {FORMAT_VERSION}: train it anew, or "
-                "install the fraudscan that wrote it"
-            )
-        if manifest["normalization_version"] != NORMALIZATION_VERSION:
-            raise ModelError(
-                f"{folder} was trained with normalization version {manifest['normalization_version']}, this fraudscan "
-                f"has {NORMALIZATION_VERSION}: train it anew, or install the fraudscan that wrote it"
-            )
+        _check_versions(folder, manifest)
         return make([_read_array(folder / f"{name}.npy", manifest["arrays"][name]) for name in names], manifest)
+    except ModelError:
+        raise
     except FileNotFoundError as error:
         raise ModelError(f"{folder} is no model: {Path(error.filename).name} is missing") from None
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:  # what a damaged manifest gives
-        raise ModelError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
     except OSError as error:
         raise ModelError(f"{folder} cannot be read: {error}") from error
+    except Exception as error:  # there is no telling how damage shows
+        raise ModelError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _check_versions(folder: Path, manifest: dict[str, Any]) -> None:
+    version = manifest["format_version"]
+    if version != FORMAT_VERSION:
+        raise ModelError(
+            f"{folder} has format version {version}, this fraudscan reads {FORMAT_VERSION}: train it anew, or install "
+            "the fraudscan that wrote it"
+        )
+    if manifest["normalization_version"] != NORMALIZATION_VERSION:
+        raise ModelError(
+            f"{folder} was trained with normalization version {manifest['normalization_version']}, this fraudscan has "
+            f"{NORMALIZATION_VERSION}: train it anew, or install the fraudscan that wrote it"
+        )
 
 
 def _read_array(path: Path, digest: str) -> npt.NDArray[Any]:

@@ -1,6 +1,8 @@
 """Training: from a corpus to a folder; what bad corpora and damaged folders get."""
 
 import contextlib
+import hashlib
+import io
 import json
 import shutil
 
@@ -222,15 +224,36 @@ def test_a_damaged_manifest_is_a_model_error_or_still_a_model(tmp_path, data):
         fraudscan.load(folder).classify("你好")
 
 
-def test_pickles_are_not_read(folder):
-    import hashlib
-
-    np.save(folder / "scales.npy", np.array([{}], dtype=object), allow_pickle=True)
+def replace_array(folder, name, data):
+    (folder / f"{name}.npy").write_bytes(data)
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-    manifest["arrays"]["scales"] = hashlib.sha256((folder / "scales.npy").read_bytes()).hexdigest()
+    manifest["arrays"][name] = hashlib.sha256(data).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+
+
+def test_pickles_are_not_read(folder):
+    array = io.BytesIO()
+    np.save(array, np.array([{}], dtype=object), allow_pickle=True)
+    replace_array(folder, "scales", array.getvalue())
     with pytest.raises(ModelError, match="allow_pickle"):
         fraudscan.load(folder)
+
+
+def test_arrays_that_are_none_are_refused_whatever_their_digest_says(folder):
+    array = io.BytesIO()
+    np.lib.format.write_array_header_1_0(array, {"descr": "<f8", "fortran_order": False, "shape": (1 << 58,)})
+    for data in (b"", b"PK\x03\x04", array.getvalue()):
+        replace_array(folder, "scales", data)
+        with pytest.raises(ModelError, match="is damaged"):
+            fraudscan.load(folder)
+
+
+def test_a_manifest_of_any_depth_is_refused(folder):
+    (folder / "manifest.json").write_text('{"format_version":' + "[" * 100_000, "utf-8")
+    with pytest.raises(ModelError, match="is damaged"):
+        fraudscan.load(folder)
+    with pytest.raises(ModelError, match="is no part of a model"):
+        fraudscan.load().save(folder)
 
 
 def test_save_replaces_a_model_and_nothing_else(scanner, tmp_path):
