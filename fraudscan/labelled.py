@@ -156,10 +156,19 @@ def add_to_corpus(labelled: Labelled, corpus: Sequence[Row], scanner: Scanner) -
 
     Labels are matched by any name of a scheme or label. A row whose label has several schemes gets the one that
     ``scanner``, a model of the corpus, finds the most probable.
+
+    Raises:
+        CorpusError: if a new label has the name of something else.
+
     """
     taxonomy = scanner.taxonomy
     schemes = _schemes_by_name(taxonomy)
     new = [label for label in labelled.taxonomy.labels if label.schemes and label.name.casefold() not in schemes]
+    labels = sorted([*taxonomy.labels, *new], key=lambda label: not label.schemes)  # the honest one stays the last
+    try:
+        extended = replace(taxonomy, labels=tuple(labels))
+    except ValueError as error:
+        raise CorpusError(f"beside the corpus's names {error}: call that label something else in your files") from None
     schemes.update((label.name.casefold(), label.schemes) for label in new)
     probabilities = scanner.predict_proba([row.text for row in labelled.rows])
 
@@ -173,8 +182,7 @@ def add_to_corpus(labelled: Labelled, corpus: Sequence[Row], scanner: Scanner) -
         replace(row, labels=tuple(dict.fromkeys(scheme(name, i) for name in row.labels)))
         for i, row in enumerate(labelled.rows)
     ]
-    labels = sorted([*taxonomy.labels, *new], key=lambda label: not label.schemes)  # the honest one stays the last
-    return [*corpus, *rows], replace(taxonomy, labels=tuple(labels))
+    return [*corpus, *rows], extended
 
 
 def _schemes_by_name(taxonomy: Taxonomy) -> dict[str, tuple[Scheme, ...]]:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -283,6 +284,22 @@ def test_with_the_corpus_beside_it(scanner, small_corpus, tmp_path, capsys):
     assert model.classify("股票老师带盘推荐牛股，跟着买涨停，稳赚不赔，进群领股票代码").label == "investment"
     assert main(["train", str(corpus), "--with-default-corpus", "-o", str(tmp_path / "x")]) == 2
     assert "goes with messages of your own" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "honest"), [("fraud", None), ("elderly", None), ("legitimate", "正常")])
+def test_with_the_corpus_a_label_cannot_have_the_name_of_something_else(scanner, tmp_path, name, honest):
+    mine = write_csv(tmp_path / "mine.csv", ["甲", "乙"], [name, "正常"])
+    found = read_labelled([mine], "content", "kind", honest)
+    with pytest.raises(CorpusError, match=f"'{name}' stands for two things: call that label something else"):
+        add_to_corpus(found, [], scanner)
+
+
+def test_a_name_stands_for_one_thing():
+    assert Taxonomy.from_names(["fraud", "ham"], "ham", "multiclass").label("fraud").schemes  # alone it is a label
+    label = TAXONOMY.labels[0]
+    for twice in (label, replace(label, name="minors"), replace(label, name="fake_goods")):
+        with pytest.raises(ValueError, match=f"'{twice.name}' stands for two things"):
+            replace(TAXONOMY, labels=(*TAXONOMY.labels, twice))
 
 
 def test_an_installed_package_has_no_corpus(mine, tmp_path, monkeypatch, capsys):
