@@ -275,7 +275,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         return
     from fraudscan.corpus import CorpusError, read_corpus
     from fraudscan.evaluate import evaluate
-    from fraudscan.labelled import match_names, read_labelled
+    from fraudscan.labelled import honest_names, match_names, read_labelled
     from fraudscan.model import load
 
     if not arguments.labelled:
@@ -290,7 +290,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         return
     scanner = load(arguments.model)
     if _is_own(arguments):
-        found = read_labelled(arguments.labelled, arguments.text, arguments.label, arguments.legitimate)
+        known = honest_names(scanner.taxonomy)
+        found = read_labelled(arguments.labelled, arguments.text, arguments.label, arguments.legitimate, known)
         _print_skipped(found.skipped)
         rows = match_names(found, scanner.taxonomy)
     else:

@@ -243,6 +243,17 @@ def test_files_that_cannot_be_read(tmp_path):
     assert read_labelled([tmp_path / "d.csv"]).skipped == ["d.csv:2: 3 fields where the header has 2"]
 
 
+@pytest.mark.parametrize(("honest", "names"), [("好人", ["好人", "normal"]), ("", ["ham", "normal"])])
+def test_evaluate_takes_the_models_word_for_honest(tmp_path, capsys, honest, names):
+    texts, labels = made_up(60)
+    mine = write_csv(tmp_path / "mine.csv", texts, [names[label == "loan"] for label in labels])
+    found = read_labelled([mine], "content", "kind", honest)
+    train_custom(found.rows, found.taxonomy, fixed=QUICK, jobs=1).save(tmp_path / "model")
+    arguments = ["evaluate", str(mine), "--text", "content", "--label", "kind", "-m", str(tmp_path / "model")]
+    assert main([*arguments, "--json"]) == 0
+    assert {name for name, row in json.loads(capsys.readouterr().out)["labels"].items() if row["n"]} == set(names)
+
+
 def test_which_label_is_honest():
     assert find_honest(["spam", "HAM"]) == "HAM"
     assert find_honest(["1", "0"]) == "0"
