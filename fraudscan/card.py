@@ -14,6 +14,7 @@ import numpy as np
 from fraudscan.calibration import prior_weights, reliability
 from fraudscan.corpus import CorpusError
 from fraudscan.evaluate import auc
+from fraudscan.folder import CARD, DIAGRAM
 
 if TYPE_CHECKING:
     import os
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
 
     from fraudscan.model import Scanner
 
-__all__ = ["CARD", "DIAGRAM", "diagram", "model_digest", "read_sets", "sections", "write_card"]
-
-CARD, DIAGRAM = "MODEL_CARD.md", "reliability.svg"
-"""The files, in the model's folder."""
+__all__ = ["diagram", "model_digest", "read_sets", "sections", "write_card"]
 
 SHARES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 """The shares of false alarms whose thresholds are shown, where the curve can tell them."""

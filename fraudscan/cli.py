@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from pathlib import Path
@@ -27,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: done. 1: done, but a dump could not be read to its end. 2: refused, with a sentence on standard error that says
     what to do. 130: stopped by Ctrl-C.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does what it cannot encode
     arguments = _parser().parse_args(argv)
     from fraudscan.corpus import CorpusError
     from fraudscan.curve import CurveError
@@ -36,12 +39,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         return arguments.run(arguments) or 0
-    except (CorpusError, CurveError, DumpError, ListError, ModelError) as error:
-        print(f"fraudscan: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has had enough; Python would complain at exit
         return 0
+    except (CorpusError, CurveError, DumpError, ListError, ModelError, OSError) as error:
+        _warn(str(error))
+        return 2
+    except KeyboardInterrupt:
+        _warn("stopped")
+        return 130
 
 
 def _scanner(arguments: argparse.Namespace) -> Scanner:
@@ -67,12 +73,26 @@ def _scanner(arguments: argparse.Namespace) -> Scanner:
 
 def _classify(arguments: argparse.Namespace) -> None:
     scanner = _scanner(arguments)
-    texts = arguments.text if arguments.text != ["-"] else [sys.stdin.read()]
+    texts = arguments.text if arguments.text != ["-"] else [_read_message()]
     for result in (scanner.classify(text, arguments.sender) for text in texts):
         if arguments.json:
-            print(json.dumps(_as_dict(result), ensure_ascii=False))
+            _print_json(_as_dict(result))
         else:
             _print_result(result, scanner.taxonomy)
+
+
+def _read_message() -> str:
+    """Return the text on standard input, its encoding found out as that of a dump is."""
+    from fraudscan.dump.encodings import bom_size, detect
+
+    data = sys.stdin.buffer.read()
+    encoding = detect(data)
+    return data[bom_size(data, encoding) :].decode(encoding, "replace")
+
+
+def _print_json(data: dict[str, Any], indent: int | None = None) -> None:
+    """Print data as they are where the output can hold any character, else with JSON's own escapes."""
+    print(json.dumps(data, ensure_ascii=(sys.stdout.encoding or "utf-8").lower() != "utf-8", indent=indent))
 
 
 def _as_dict(result: Result) -> dict[str, Any]:
@@ -182,6 +202,9 @@ def _rethreshold(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
+    from fraudscan.folder import check_target
+
+    check_target(Path(arguments.output))  # now, not after minutes
     scanner = _train_own(arguments) if _is_own(arguments) else _train_corpus(arguments)
     scanner.save(arguments.output)
     _print_figures(scanner.manifest["figures"])
@@ -275,7 +298,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         return
     from fraudscan.corpus import CorpusError, read_corpus
     from fraudscan.evaluate import evaluate
-    from fraudscan.labelled import match_names, read_labelled
+    from fraudscan.labelled import honest_names, match_names, read_labelled
     from fraudscan.model import load
 
     if not arguments.labelled:
@@ -290,7 +313,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         return
     scanner = load(arguments.model)
     if _is_own(arguments):
-        found = read_labelled(arguments.labelled, arguments.text, arguments.label, arguments.legitimate)
+        known = honest_names(scanner.taxonomy)
+        found = read_labelled(arguments.labelled, arguments.text, arguments.label, arguments.legitimate, known)
         _print_skipped(found.skipped)
         rows = match_names(found, scanner.taxonomy)
     else:
@@ -300,7 +324,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 def _print(figures: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(figures, ensure_ascii=False, indent=1))
+        _print_json(figures, indent=1)
     else:
         _print_figures(figures)
 
@@ -315,7 +339,7 @@ def _print_figures(figures: dict[str, Any]) -> None:
 
 def _labels(arguments: argparse.Namespace) -> None:
     if arguments.json:
-        print(json.dumps(TAXONOMY.to_dict(), ensure_ascii=False, indent=1))
+        _print_json(TAXONOMY.to_dict(), indent=1)
         return
     for label in TAXONOMY.labels:
         print(f"{label.name}  {label.zh}  {label.about}")

@@ -143,7 +143,7 @@ class Columns:
         }
         columns["fraud_verdict"] = Choices(VERDICTS, verdicts, lists=False)
         columns["fraud_notes"] = Choices([*NOTED, *self._reasons], notes, lists=True)
-        if self._rules:
+        if self._scanner.lists:  # which may be empty
             rules = np.concatenate([np.zeros(0, np.int32), *self._rule])
             columns["fraud_rule"] = Choices([*self._rules, None], rules, lists=False)
         return columns

@@ -1,7 +1,8 @@
 """The model folder: arrays that cannot run code, and ``manifest.json``, which says what they are.
 
-The manifest names the SHA-256 of each array. A folder is written whole or not at all; one
-that is damaged or foreign is refused with one exception, whatever is wrong with it.
+The manifest names the SHA-256 of each array. A folder is written whole or not at all, and
+replaced only if all that it holds is a model's; one that is damaged or foreign is refused
+with one exception, whatever is wrong with it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -23,18 +25,55 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["FORMAT_VERSION", "ModelError", "read_folder", "write_folder"]
+__all__ = ["CARD", "DIAGRAM", "FORMAT_VERSION", "ModelError", "check_target", "read_folder", "write_folder"]
 
 FORMAT_VERSION = 2
 """The version of the model folder: what the arrays are, and what is computed with them. A reader takes its own only."""
 
 MANIFEST = "manifest.json"
 
+CARD, DIAGRAM = "MODEL_CARD.md", "reliability.svg"
+"""What `fraudscan.card` writes beside a model."""
+
 Made = TypeVar("Made")
 
 
 class ModelError(Exception):
-    """A model folder is missing, damaged, or of a version that this package does not read."""
+    """A model folder is missing, damaged, of a version that this package does not read, or cannot be written."""
+
+
+def check_target(folder: Path) -> Path:
+    """Return the real name of a folder that a model can be written to; what leads to it is made.
+
+    Raises:
+        ModelError: if ``folder`` holds what is no part of a model, or cannot be written or replaced.
+
+    """
+    target = folder.resolve()
+    try:
+        if target.exists():
+            ours = _files(target)
+            if foreign := sorted(path.name for path in target.iterdir() if path.name not in ours):
+                raise ModelError(
+                    f"{folder} holds {foreign[0]!r}, which is no part of a model: name a new or an empty folder"
+                )
+            if target == Path.cwd() or os.path.ismount(target):
+                raise ModelError(f"{folder} is in use and cannot be replaced: name a folder in it")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent):
+            return target
+    except OSError as error:
+        raise ModelError(f"{folder} cannot be written: {error}") from error
+
+
+def _files(folder: Path) -> set[str]:
+    """Return the names of the files that belong to the model in a folder; none if there is no model of ours."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        arrays, _ = manifest["arrays"], manifest["format_version"]  # which other programs' manifests lack
+        return {MANIFEST, CARD, DIAGRAM, *(f"{name}.npy" for name in arrays)}
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return set()
 
 
 def write_folder(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Mapping[str, Any]) -> None:
@@ -46,12 +85,17 @@ def write_folder(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest:
         manifest: what the model says of itself; versions and digests are added.
 
     Raises:
-        ModelError: if ``folder`` exists and is not a model.
+        ModelError: see `check_target`.
 
     """
-    if folder.exists() and not (folder / MANIFEST).is_file() and any(folder.iterdir()):
-        raise ModelError(f"{folder} exists and is not a model: name a new or an empty folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    target = check_target(folder)
+    try:
+        _replace(target, arrays, manifest)
+    except OSError as error:
+        raise ModelError(f"{folder} cannot be written: {error}") from error
+
+
+def _replace(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Mapping[str, Any]) -> None:
     new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         digests = {}
@@ -89,24 +133,30 @@ def read_folder(
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-        version = manifest["format_version"]
-        if version != FORMAT_VERSION:
-            raise ModelError(
-                f"{folder} has format version {version}, this fraudscan reads {FORMAT_VERSION}: train it anew, or "
-                "install the fraudscan that wrote it"
-            )
-        if manifest["normalization_version"] != NORMALIZATION_VERSION:
-            raise ModelError(
-                f"{folder} was trained with normalization version {manifest['normalization_version']}, this fraudscan "
-                f"has {NORMALIZATION_VERSION}: train it anew, or install the fraudscan that wrote it"
-            )
+        _check_versions(folder, manifest)
         return make([_read_array(folder / f"{name}.npy", manifest["arrays"][name]) for name in names], manifest)
+    except ModelError:
+        raise
     except FileNotFoundError as error:
         raise ModelError(f"{folder} is no model: {Path(error.filename).name} is missing") from None
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:  # what a damaged manifest gives
-        raise ModelError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
     except OSError as error:
         raise ModelError(f"{folder} cannot be read: {error}") from error
+    except Exception as error:  # there is no telling how damage shows
+        raise ModelError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _check_versions(folder: Path, manifest: dict[str, Any]) -> None:
+    version = manifest["format_version"]
+    if version != FORMAT_VERSION:
+        raise ModelError(
+            f"{folder} has format version {version}, this fraudscan reads {FORMAT_VERSION}: train it anew, or install "
+            "the fraudscan that wrote it"
+        )
+    if manifest["normalization_version"] != NORMALIZATION_VERSION:
+        raise ModelError(
+            f"{folder} was trained with normalization version {manifest['normalization_version']}, this fraudscan has "
+            f"{NORMALIZATION_VERSION}: train it anew, or install the fraudscan that wrote it"
+        )
 
 
 def _read_array(path: Path, digest: str) -> npt.NDArray[Any]:

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from fraudscan.model import Scanner
     from fraudscan.taxonomy import Scheme
 
-__all__ = ["HONEST_NAMES", "LABEL_COLUMNS", "Labelled", "add_to_corpus", "find_honest", "match_names", "read_labelled"]
+__all__ = [
+    "HONEST_NAMES",
+    "LABEL_COLUMNS",
+    "Labelled",
+    "add_to_corpus",
+    "find_honest",
+    "honest_names",
+    "match_names",
+    "read_labelled",
+]
 
 LABEL_COLUMNS = ("label", "labels", "kind", "category", "class", "type", "标签", "类别", "类型", "分类")
 """Where the label is looked for, in this order, whatever the case."""
@@ -72,6 +81,7 @@ def read_labelled(
     text: str | None = None,
     label: str | None = None,
     honest: str | None = None,
+    known: Sequence[str] = HONEST_NAMES,
 ) -> Labelled:
     """Read files: ``.jsonl`` as JSON lines, all others as delimited values with a header.
 
@@ -79,7 +89,8 @@ def read_labelled(
         paths: the files, in UTF-8 or GB18030.
         text: the column with the text; found by its name without it.
         label: the column with the labels; found by its name without it.
-        honest: the label of legitimate messages; one of `HONEST_NAMES` without it, and ``""`` if there is none.
+        honest: the label of legitimate messages; one of ``known`` without it, and ``""`` if there is none.
+        known: names that are taken for it, the first that occurs (see `honest_names`).
 
     Raises:
         CorpusError: if a file cannot be read or lacks a column, no row can be used, ``honest`` does not occur, or a
@@ -102,7 +113,7 @@ def read_labelled(
     names = sorted({name for _, _, labels in found for name in labels})
     if not found:
         raise CorpusError("no labelled messages" + (f"; {skipped[0]}" if skipped else ""))
-    honest = find_honest(names, honest)
+    honest = find_honest(names, honest, known)
     rows = []
     for place, content, labels in found:
         if honest in labels and len(labels) > 1:
@@ -115,8 +126,8 @@ def read_labelled(
     return Labelled(rows, Taxonomy.from_names(names, honest, task), skipped)
 
 
-def find_honest(names: Sequence[str], honest: str | None = None) -> str | None:
-    """Return the name that stands for legitimate messages: ``honest``, or one that is known to.
+def find_honest(names: Sequence[str], honest: str | None = None, known: Sequence[str] = HONEST_NAMES) -> str | None:
+    """Return the name that stands for legitimate messages: ``honest``, or the first of ``known`` that occurs.
 
     Raises:
         CorpusError: if ``honest`` is not among the names.
@@ -129,8 +140,20 @@ def find_honest(names: Sequence[str], honest: str | None = None) -> str | None:
         return None
     if honest is not None and honest not in names:
         raise CorpusError(f"no message has the label {honest!r}; there are: {', '.join(names)}")
-    known = {name.casefold(): name for name in names}
-    return honest or next((known[name] for name in HONEST_NAMES if name in known), None)
+    folded = {name.casefold(): name for name in names}
+    return honest or next((folded[name.casefold()] for name in known if name.casefold() in folded), None)
+
+
+def honest_names(taxonomy: Taxonomy) -> tuple[str, ...]:
+    """Return what messages that a model calls honest are likely to be called elsewhere, its own name first.
+
+    >>> honest_names(Taxonomy.from_names(["坏", "好人"], "好人", "multiclass"))[:2]
+    ('好人', 'legitimate')
+    >>> honest_names(Taxonomy.from_names(["ham", "spam"], None, "multiclass"))
+    ()
+
+    """
+    return (taxonomy.honest.name, *HONEST_NAMES) if taxonomy.honest else ()
 
 
 def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
@@ -156,10 +179,19 @@ def add_to_corpus(labelled: Labelled, corpus: Sequence[Row], scanner: Scanner) -
 
     Labels are matched by any name of a scheme or label. A row whose label has several schemes gets the one that
     ``scanner``, a model of the corpus, finds the most probable.
+
+    Raises:
+        CorpusError: if a new label has the name of something else.
+
     """
     taxonomy = scanner.taxonomy
     schemes = _schemes_by_name(taxonomy)
     new = [label for label in labelled.taxonomy.labels if label.schemes and label.name.casefold() not in schemes]
+    labels = sorted([*taxonomy.labels, *new], key=lambda label: not label.schemes)  # the honest one stays the last
+    try:
+        extended = replace(taxonomy, labels=tuple(labels))
+    except ValueError as error:
+        raise CorpusError(f"beside the corpus's names {error}: call that label something else in your files") from None
     schemes.update((label.name.casefold(), label.schemes) for label in new)
     probabilities = scanner.predict_proba([row.text for row in labelled.rows])
 
@@ -173,8 +205,7 @@ def add_to_corpus(labelled: Labelled, corpus: Sequence[Row], scanner: Scanner) -
         replace(row, labels=tuple(dict.fromkeys(scheme(name, i) for name in row.labels)))
         for i, row in enumerate(labelled.rows)
     ]
-    labels = sorted([*taxonomy.labels, *new], key=lambda label: not label.schemes)  # the honest one stays the last
-    return [*corpus, *rows], replace(taxonomy, labels=tuple(labels))
+    return [*corpus, *rows], extended
 
 
 def _schemes_by_name(taxonomy: Taxonomy) -> dict[str, tuple[Scheme, ...]]:

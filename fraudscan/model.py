@@ -319,7 +319,9 @@ class Scanner:
         found = self.decide(texts, senders)
         names = ("label", "scheme", "labels", "score", "verdict", "targets", "notes", "rule")
         columns = zip(*(getattr(found, name) for name in names), strict=True)
-        return map(Result, itertools.repeat(self), texts, found.probabilities, columns)
+        size = found.probabilities.itemsize * len(self.names)
+        rows = found.probabilities.view(f"V{size}")[:, 0].tolist()  # copies: a row of the array would keep all of it
+        return map(Result, itertools.repeat(self), texts, rows, columns)
 
     def _probabilities(self, texts: Sequence[str], doubts: Ints | None = None) -> Single:
         """Return what `predict_proba` returns, for a list; fill ``doubts`` with the notes on the texts."""
@@ -602,7 +604,7 @@ class Scanner:
         """Write the model folder: all of it or nothing; a model that stands there is replaced.
 
         Raises:
-            ModelError: if ``folder`` exists and is not a model.
+            ModelError: if ``folder`` holds what is no part of a model, or cannot be written.
 
         """
         manifest = {

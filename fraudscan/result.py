@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from fraudscan.explain import Explanation
     from fraudscan.model import Scanner
-
-    Single = npt.NDArray[np.float32]
 
 __all__ = ["Result"]
 
 
 class Result:
     """What a scanner says of one text.
+
+    It holds on to its scanner, with which it explains itself, so a pickle has the whole model in it: to store results
+    store their attributes, or score with `Scanner.annotate` or ``fraudscan score``.
 
     Attributes:
         text: the text.
@@ -51,18 +49,18 @@ class Result:
         self,
         scanner: Scanner,
         text: str,
-        probabilities: Single,
+        probabilities: bytes,
         decision: tuple[str, str | None, tuple[str, ...], float, str, tuple[str, ...], tuple[str, ...], str | None],
     ) -> None:
         self.text = text
         self.label, self.scheme, self.labels, self.score, self.verdict, self.targets, self.notes, self.rule = decision
         self._scanner = scanner
-        self._probabilities = probabilities
+        self._probabilities = probabilities  # float32, those of `Scanner.names`
 
     @property
     def scores(self) -> dict[str, float]:
         """The probability of every label, scheme and target group by name."""
-        return dict(zip(self._scanner.names, self._probabilities.tolist(), strict=True))
+        return dict(zip(self._scanner.names, memoryview(self._probabilities).cast("f"), strict=True))
 
     @property
     def window(self) -> tuple[int, int] | None:

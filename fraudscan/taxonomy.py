@@ -14,6 +14,7 @@ one file only.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -67,6 +68,8 @@ _Named = TypeVar("_Named", Label, Scheme)
 class Taxonomy:
     """All labels and target groups, in the order in which they are printed everywhere.
 
+    A name stands for one thing, but that a scheme may have its label's; ``"fraud"`` stands for all pretences together.
+
     Attributes:
         version: raised with every change of the names.
         labels: what a message can be.
@@ -88,6 +91,11 @@ class Taxonomy:
             raise ValueError("one label must have no schemes: that of honest messages")
         if self.task != "fraud" and any(x.schemes and [s.name for s in x.schemes] != [x.name] for x in self.labels):
             raise ValueError(f"for {self.task!r} a label has one scheme of its own name, or none if it is honest")
+        names = [label.name for label in self.labels] + [target.name for target in self.targets]
+        names += [scheme.name for scheme in self.schemes if scheme.name != scheme.label]
+        names += ["fraud"] * (self.task == "fraud")
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise ValueError(f"{twice[0]!r} stands for two things")
 
     @property
     def schemes(self) -> tuple[Scheme, ...]:

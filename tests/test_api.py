@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import fraudscan
+from fraudscan.model import GROUP
 
 LURE = "跟着老师操作稳赚不赔，加微信进内部群"
 
@@ -44,6 +46,19 @@ def test_classify_many_keeps_order_and_is_lazy(scanner, corpus):
     for result, row in zip(results, scanner.predict_proba(batch), strict=True):
         assert list(result.scores.values()) == row.tolist()
         assert result.score == scanner.classify(result.text).score
+
+
+def test_a_result_that_is_kept_keeps_no_other(scanner):
+    def first_of_many():
+        return next(scanner.classify_many([LURE] * GROUP))
+
+    first_of_many()  # what is made once
+    tracemalloc.start()
+    kept = [first_of_many() for _ in range(4)]
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 4 * GROUP  # the probabilities of one group take thirty times as much
+    assert kept[0].scores == scanner.classify(LURE).scores
 
 
 def test_decisions_follow_from_the_probabilities(scanner, corpus):

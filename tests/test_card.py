@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 import fraudscan
 from fraudscan.calibration import BINS, prior_weights, reliability
-from fraudscan.card import CARD, DIAGRAM, diagram, model_digest, sections
+from fraudscan.card import diagram, model_digest, sections
 from fraudscan.cli import main
+from fraudscan.folder import CARD, DIAGRAM
 from fraudscan.model import default_folder
 
 

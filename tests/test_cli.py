@@ -1,8 +1,13 @@
 """The commands besides ``score`` and ``train``."""
 
+import io
 import json
+import sys
+from unittest.mock import Mock
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fraudscan import TAXONOMY, __version__
 from fraudscan.cli import main
@@ -39,6 +44,51 @@ def test_classify_prints_label_and_evidence(capsys):
     assert row["label"] == "investment"
     assert row["evidence"][0]["text"] in LURE
     assert row["window"] is None
+
+
+def type_in(monkeypatch, data):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data), "utf-8"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "big5", "utf-16"])
+def test_classify_reads_a_message_in_any_encoding(monkeypatch, capsys, encoding):
+    text = "今天晚上回家吃飯嗎，我在樓下等你" if encoding == "big5" else LURE
+    type_in(monkeypatch, text.encode(encoding))
+    assert main(["classify", "-", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["text"] == text
+
+
+@given(data=st.binary(max_size=60))
+@settings(max_examples=50)
+def test_classify_reads_any_bytes(monkeypatch, data):
+    type_in(monkeypatch, data)
+    assert main(["classify", "-"]) == 0
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "ascii", "utf-8"])
+def test_output_in_any_encoding(monkeypatch, encoding):
+    text = f"{LURE}😊\udcff"
+    for arguments in (["classify", text], ["labels"], ["classify", text, "--json"], ["labels", "--json"]):
+        out = io.BytesIO()
+        monkeypatch.setattr("sys.stdout", io.TextIOWrapper(out, encoding))
+        assert main(arguments) == 0
+        sys.stdout.flush()
+        printed = out.getvalue().decode(encoding)
+        if arguments[-1] == "--json":
+            assert json.loads(printed).get("text", text) == text
+        else:
+            assert "investment" in printed
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "sentence"),
+    [(KeyboardInterrupt(), 130, "stopped"), (OSError(5, "Input/output error"), 2, "Input/output error")],
+)
+def test_what_ends_a_command_is_a_sentence(monkeypatch, capsys, error, status, sentence):
+    type_in(monkeypatch, b"")
+    monkeypatch.setattr(sys.stdin.buffer, "read", Mock(side_effect=error), raising=False)
+    assert main(["classify", "-"]) == status
+    assert sentence in capsys.readouterr().err
 
 
 def test_version(capsys):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -257,6 +258,17 @@ def test_files_that_cannot_be_read(tmp_path):
     assert read_labelled([tmp_path / "d.csv"]).skipped == ["d.csv:2: 3 fields where the header has 2"]
 
 
+@pytest.mark.parametrize(("honest", "names"), [("好人", ["好人", "normal"]), ("", ["ham", "normal"])])
+def test_evaluate_takes_the_models_word_for_honest(tmp_path, capsys, honest, names):
+    texts, labels = made_up(60)
+    mine = write_csv(tmp_path / "mine.csv", texts, [names[label == "loan"] for label in labels])
+    found = read_labelled([mine], "content", "kind", honest)
+    train_custom(found.rows, found.taxonomy, fixed=QUICK, jobs=1).save(tmp_path / "model")
+    arguments = ["evaluate", str(mine), "--text", "content", "--label", "kind", "-m", str(tmp_path / "model")]
+    assert main([*arguments, "--json"]) == 0
+    assert {name for name, row in json.loads(capsys.readouterr().out)["labels"].items() if row["n"]} == set(names)
+
+
 def test_which_label_is_honest():
     assert find_honest(["spam", "HAM"]) == "HAM"
     assert find_honest(["1", "0"]) == "0"
@@ -298,6 +310,22 @@ def test_with_the_corpus_beside_it(scanner, small_corpus, tmp_path, capsys):
     assert model.classify("股票老师带盘推荐牛股，跟着买涨停，稳赚不赔，进群领股票代码").label == "investment"
     assert main(["train", str(corpus), "--with-default-corpus", "-o", str(tmp_path / "x")]) == 2
     assert "goes with messages of your own" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "honest"), [("fraud", None), ("elderly", None), ("legitimate", "正常")])
+def test_with_the_corpus_a_label_cannot_have_the_name_of_something_else(scanner, tmp_path, name, honest):
+    mine = write_csv(tmp_path / "mine.csv", ["甲", "乙"], [name, "正常"])
+    found = read_labelled([mine], "content", "kind", honest)
+    with pytest.raises(CorpusError, match=f"'{name}' stands for two things: call that label something else"):
+        add_to_corpus(found, [], scanner)
+
+
+def test_a_name_stands_for_one_thing():
+    assert Taxonomy.from_names(["fraud", "ham"], "ham", "multiclass").label("fraud").schemes  # alone it is a label
+    label = TAXONOMY.labels[0]
+    for twice in (label, replace(label, name="minors"), replace(label, name="fake_goods")):
+        with pytest.raises(ValueError, match=f"'{twice.name}' stands for two things"):
+            replace(TAXONOMY, labels=(*TAXONOMY.labels, twice))
 
 
 def test_an_installed_package_has_no_corpus(mine, tmp_path, monkeypatch, capsys):

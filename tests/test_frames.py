@@ -108,3 +108,6 @@ def test_lists_name_the_entry_that_fired(scanner, kind):
     assert list(rows[0]) == ["text", *COLUMNS, "fraud_rule"]
     assert [row["fraud_rule"] for row in rows] == ["allow 内部群", None, "deny 快递", None, None]
     assert [row["fraud_verdict"] for row in rows[:3]] == ["clear", None, "flag"]
+    rows = rows_of(scanner.with_lists(Lists([])).annotate(KINDS[kind]({"text": TEXTS}), proba=True))
+    assert list(rows[0]) == ["text", *names_of(scanner.with_lists(Lists([])), proba=True)]
+    assert [row["fraud_rule"] for row in rows] == [None] * len(TEXTS)

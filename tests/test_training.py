@@ -1,6 +1,8 @@
 """Training: from a corpus to a folder; what bad corpora and damaged folders get."""
 
 import contextlib
+import hashlib
+import io
 import json
 import shutil
 
@@ -236,15 +238,36 @@ def test_a_damaged_manifest_is_a_model_error_or_still_a_model(tmp_path, data):
         fraudscan.load(folder).classify("你好")
 
 
-def test_pickles_are_not_read(folder):
-    import hashlib
-
-    np.save(folder / "scales.npy", np.array([{}], dtype=object), allow_pickle=True)
+def replace_array(folder, name, data):
+    (folder / f"{name}.npy").write_bytes(data)
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-    manifest["arrays"]["scales"] = hashlib.sha256((folder / "scales.npy").read_bytes()).hexdigest()
+    manifest["arrays"][name] = hashlib.sha256(data).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+
+
+def test_pickles_are_not_read(folder):
+    array = io.BytesIO()
+    np.save(array, np.array([{}], dtype=object), allow_pickle=True)
+    replace_array(folder, "scales", array.getvalue())
     with pytest.raises(ModelError, match="allow_pickle"):
         fraudscan.load(folder)
+
+
+def test_arrays_that_are_none_are_refused_whatever_their_digest_says(folder):
+    array = io.BytesIO()
+    np.lib.format.write_array_header_1_0(array, {"descr": "<f8", "fortran_order": False, "shape": (1 << 58,)})
+    for data in (b"", b"PK\x03\x04", array.getvalue()):
+        replace_array(folder, "scales", data)
+        with pytest.raises(ModelError, match="is damaged"):
+            fraudscan.load(folder)
+
+
+def test_a_manifest_of_any_depth_is_refused(folder):
+    (folder / "manifest.json").write_text('{"format_version":' + "[" * 100_000, "utf-8")
+    with pytest.raises(ModelError, match="is damaged"):
+        fraudscan.load(folder)
+    with pytest.raises(ModelError, match="is no part of a model"):
+        fraudscan.load().save(folder)
 
 
 def test_save_replaces_a_model_and_nothing_else(scanner, tmp_path):
@@ -252,11 +275,47 @@ def test_save_replaces_a_model_and_nothing_else(scanner, tmp_path):
     scanner.save(tmp_path / "deep" / "model")
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["model"]
     assert fraudscan.load(tmp_path / "deep" / "model").names == scanner.names
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "diary.txt").write_text("dear")
-    with pytest.raises(ModelError, match="is not a model"):
-        scanner.save(tmp_path / "other")
-    assert (tmp_path / "other" / "diary.txt").read_text() == "dear"
+
+
+def test_save_deletes_nothing_that_it_did_not_write(scanner, folder, tmp_path):
+    extension = tmp_path / "extension"
+    extension.mkdir()
+    for text in ('{"manifest_version": 3}', '["arrays"]', "no JSON"):
+        (extension / "manifest.json").write_text(text)
+        with pytest.raises(ModelError, match=r"holds 'manifest\.json', which is no part of a model: name a new"):
+            scanner.save(extension)
+        assert (extension / "manifest.json").read_text() == text
+    scanner.save(folder)  # with its card and diagram
+    (folder / "mine.csv").write_text("text,label")
+    before = folder_bytes(folder)
+    with pytest.raises(ModelError, match=r"holds 'mine\.csv'"):
+        scanner.save(folder)
+    assert folder_bytes(folder) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["extension", folder.name])
+
+
+def test_a_bad_target_is_refused_before_training(scanner, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "diary.txt").write_text("dear")
+    (tmp_path / "empty").mkdir()
+    for target, fault in {"file": "Not a directory", "file/model": "cannot be written", "full": "holds 'diary"}.items():
+        with pytest.raises(ModelError, match=fault):
+            scanner.save(target)
+        assert main(["train", "no-such-corpus", "-o", target]) == 2
+        assert fault in capsys.readouterr().err  # and not that there is no such corpus
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(ModelError, match="is in use and cannot be replaced: name a folder in it"):
+        scanner.save(".")
+
+
+def test_save_follows_links(scanner, tmp_path):
+    scanner.save(tmp_path / "model")
+    (tmp_path / "link").symlink_to("model")
+    scanner.with_thresholds(flag=0.9).save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert fraudscan.load(tmp_path / "model").thresholds.flag == 0.9
 
 
 def test_saved_shipped_model_has_the_shipped_bytes(scanner, tmp_path):
