@@ -32,7 +32,7 @@ BOUND = 32.0
 """Of inputs and weights, beside a standard deviation of one of the inputs (`Network.standardized`)."""
 
 MOST = 64.0
-"""Of hidden values: whatever the shipped model reads stays below."""
+"""Of hidden values: in the shipped model hardly any text has a larger one."""
 
 EXACT = 2.0**24
 """The whole numbers up to it are float32 numbers."""
@@ -55,7 +55,7 @@ class Layer:
         output: shape (heads, units + 1): the weights of each head, and its bias last.
 
     Raises:
-        ValueError: if the shapes do not fit, or if a value is not finite or beyond what can be summed exactly.
+        ValueError: if the shapes do not fit, or if a weight is not finite or beyond `BOUND`.
 
     """
 
@@ -71,7 +71,7 @@ class Layer:
         self._weights = self.hidden.astype(np.float32)
         self._heads = np.ascontiguousarray(self.output[:, :-1], dtype=np.float32)
         self._biases = (self.output[:, -1:] * SCALE).astype(np.float32)
-        self._block = (ALONE - 1) // max(1, units * max(inputs, len(self.output)))
+        self._block = max(1, (ALONE - 1) // max(1, units * max(inputs, len(self.output))))
 
     @property
     def inputs(self) -> int:

@@ -353,13 +353,14 @@ def test_safe_csv_and_bom(tmp_path):
     assert found == ["'=1+1", "'+86 110", "-3.5", "'@x", "'\tx", "好", ""]
 
 
-def test_safe_csv_has_no_formula_in_our_columns_either_and_changes_nothing_unasked(tmp_path):
+def test_safe_csv_has_no_formula_in_our_columns_either_and_changes_nothing_unasked(tmp_path, monkeypatch):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text("=k,text\n1,在吗。=1+1加微信刷单返利日结\n", "utf-8")
+    monkeypatch.setattr("fraudscan.explain.evidence", lambda *_: ["=1+1加微信"])  # whatever model is shipped
     for option, mark in ([], ""), (["--safe-csv"], "'"):
         assert score(source, "-o", out, "--explain", "--force", *option) == 0
         (row,) = csv.DictReader(io.StringIO(out.read_text("utf-8")))
-        assert row["fraud_evidence"].startswith(f"{mark}=1+1加微信")
+        assert row["fraud_evidence"] == f"{mark}=1+1加微信"
         assert row[f"{mark}=k"] == "1"
 
 
