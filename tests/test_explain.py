@@ -116,8 +116,9 @@ def test_html_shows_the_text_and_nothing_else(scanner, text):
 
 
 def test_notebooks_show_results(scanner):
-    shown = scanner.with_thresholds(flag=0.5).classify(f"{LURE}<script>")._repr_html_()
-    assert "<strong>flag</strong> investment" in shown
+    result = scanner.with_thresholds(flag=0.5).classify(f"{LURE}<script>")
+    shown = result._repr_html_()
+    assert f"<strong>flag</strong> {result.label}" in shown
     assert "&lt;" in shown
     assert "<script" not in shown
     assert re.search(r'<mark style="background:#ffd9a0;[^"]*underline[^"]*" title="\+\d', shown)
