@@ -35,8 +35,8 @@ whole."""
 PRICE = 1.5
 """How much of the logarithm of the number of windows is taken off a window's logit. One is what the odds come to if a
 long text is no more often fraud than a short one and its windows are independent, which those of one honest chat are
-not quite: of chats of 2,000 characters, put together of honest messages that no model had seen, 15 in a hundred were
-taken for fraud with 1.1, 12 with 1.5, 11 with 2."""
+not quite: of chats of 2,000 characters, put together of honest messages that the model had not seen, one model took 15
+in a hundred for fraud with 1.1, 12 with 1.5, 11 with 2; a later one as many with 1.5 as without any window."""
 
 
 class Windows(NamedTuple):

@@ -34,9 +34,8 @@ class Checkpoint:
             self._base = sqlite3.connect(path or ":memory:", timeout=1, isolation_level=None)
             self._base.execute("PRAGMA synchronous = OFF")  # guards against kills; power cuts are found on resuming
             self._base.execute("BEGIN IMMEDIATE")
-            (found,) = self._base.execute(
-                "PRAGMA quick_check(1)"
-            ).fetchone()  # else any later statement may find damage
+            # now, or any later statement may find damage
+            (found,) = self._base.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
                 raise sqlite3.DatabaseError(found)  # noqa: TRY301 - as sqlite does where it cannot even look
             self._base.execute("CREATE TABLE IF NOT EXISTS job (name TEXT PRIMARY KEY, value TEXT NOT NULL)")

@@ -56,6 +56,7 @@ DEPTH = 200
 """How deep JSON may be nested: well within Python's stack, whose limit would otherwise decide."""
 
 DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
+"""Finds where values end; what numbers are worth does not matter for that."""
 
 DELIMITERS = ",;\t|^~\x01"
 
