@@ -174,7 +174,8 @@ class Examples(NamedTuple):
     def joined(self, rows: Ints, at: Ints, others: Ints) -> Examples:
         """Return those in ``rows``, at the places ``at`` with one of ``others`` behind each.
 
-        What is true of one text is true of both together.
+        The others are honest, and leave what a text should be answered as it is. (Where answers are tempered, the
+        larger of two was the other's often enough to teach that long texts are frauds.)
         """
         from scipy import sparse
 
@@ -182,9 +183,7 @@ class Examples(NamedTuple):
         lengths = np.bincount(places, self.lengths[texts])
         shares = np.sqrt((self.lengths[texts] + SHORT) / (lengths[places] + SHORT)).astype(np.float32)
         join = sparse.csr_matrix((shares, (places, texts)), shape=(rows.size, self.features.shape[0]))
-        gold = self.gold[rows]
-        gold[at] = np.maximum(gold[at], self.gold[others] * (self.weights[others] > 0))
-        return Examples(join @ self.features, lengths, gold, self.weights[rows])
+        return Examples(join @ self.features, lengths, self.gold[rows], self.weights[rows])
 
     def tempered(self, teacher: Network, share: float) -> Examples:
         """Return them with answers of which a share is the teacher's."""
