@@ -46,7 +46,7 @@ from fraudscan.windows import LONG, PIECE, PIECES, Windows, join, most_suspiciou
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -461,7 +461,6 @@ class Scanner:
         sizes = text_sizes(texts)
         fraud = self.taxonomy.task == "fraud"
         marked = np.zeros(len(texts), dtype=bool)
-        pieces: list[tuple[Ints, Ints]] = []
         begin = 0
         for end in _cuts(sizes):
             part = slice(begin, end)
@@ -480,12 +479,10 @@ class Scanner:
                 if fraud:
                     marked[part] = found.marked & (found.lengths <= LONGEST)
                 if fraud and found.lengths.max() > LONG:
-                    pieces.append(self._pieces(found, begin))
+                    best = self._best(*self._pieces(found, begin))
+                    best.logits[0] -= price(lengths[best.texts])
+                    windows.append(best)
             begin = end
-        if pieces:
-            best = self._best(*map(np.hstack, zip(*pieces, strict=True)))
-            best.logits[0] -= price(lengths[best.texts])
-            windows.append(best)
         return marked
 
     def scaled(self, sums: Floats, lengths: Ints) -> Floats:
@@ -551,15 +548,21 @@ class Scanner:
             owners: shape (pieces,): the text that each belongs to, ascending.
 
         """
-        sums, first = join(pieces, owners)
-        lengths = sums[-1]
-        logits = self.heads_of(self.scaled(sums[:-1].astype(np.float64), lengths))
-        chosen = most_suspicious(logits[0], owners[first])
-        before = pieces[-1].cumsum() - pieces[-1]
+        sums, whole = join(pieces, owners)
+        lengths, owners = sums[-1], owners[: whole.size]
+        alarms = self._alarm(self.scaled(sums[:-1].astype(np.float64), lengths))[0]
+        alarms[~whole] = -np.inf
+        chosen = most_suspicious(alarms, owners)
+        logits = self.heads_of(self.scaled(sums[:-1, chosen].astype(np.float64), lengths[chosen]))
         begins = np.flatnonzero(np.diff(owners, prepend=-1))
-        before -= before[begins].repeat(np.diff(begins, append=owners.size))
-        starts = before[first[chosen]]
-        return Windows(owners[first[chosen]], logits[:, chosen], starts, starts + lengths[chosen])
+        before = pieces[-1].cumsum() - pieces[-1]
+        starts = before[chosen] - before[begins]
+        return Windows(owners[chosen], logits, starts, starts + lengths[chosen])
+
+    @cached_property
+    def _alarm(self) -> Callable[[Floats], Floats]:
+        """What `heads_of` does, for the first head alone: it chooses the window."""
+        return Layer(self.layer.hidden, self.layer.output[:1]) if self.layer else self.heads_of
 
     def _sums(self, nodes: Words, starts: Ints, lengths: Ints) -> Ints:
         """Return the exact sums of the weights of each text's nodes: int64, shape (sums, texts).

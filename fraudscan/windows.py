@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 __all__ = ["LONG", "PIECE", "PIECES", "Windows", "join", "most_suspicious", "pieces_of", "price"]
 
-PIECE = 64
+PIECE = 16
 """Kept characters from one window's begin to the next one's."""
 
 PIECES = 2
-"""A window's pieces: of 128 characters, so that each stretch of 64 lies in one, and most lures need no more. Shorter
-windows and shorter steps found as many lures in long chats, and cost more."""
+"""A window's pieces: of 32 characters, so that what a lure says in a breath fills one. In windows of 128 a lure of 25
+to 60 characters drowns as it does in the whole: they found a quarter of the lures that these find in chats of 2,000
+(``benchmarks/robustness.md``). Windows of 48 find fewer, too, and a smaller step no more."""
 
 LONG = 512
 """A text with more kept characters has windows; up to here messages of the corpus taught the model to judge the
 whole."""
 
-PRICE = 1.5
+PRICE = 0.8
 """How much of the logarithm of the number of windows is taken off a window's logit. One is what the odds come to if a
-long text is no more often fraud than a short one and its windows are independent, which those of one honest chat are
-not quite: of chats of 2,000 characters, put together of honest messages that the model had not seen, one model took 15
-in a hundred for fraud with 1.1, 12 with 1.5, 11 with 2; a later one as many with 1.5 as without any window."""
+long text is no more often fraud than a short one and its windows are independent; those that overlap are not. With 0.8
+one honest chat in a hundred is above one half, with 0.6 one in ten; with 1 half as many of the lures are."""
 
 
 class Windows(NamedTuple):
@@ -74,10 +74,13 @@ def pieces_of(lengths: Ints) -> tuple[Ints, Ints]:
     return (lengths.cumsum() - lengths)[owners] + PIECE * within, owners
 
 
-def join(pieces: Ints, owners: Ints) -> tuple[Ints, Ints]:
-    """Return the sums of each window's pieces, shape (…, windows), and each window's first piece."""
-    first = (owners[: 1 - PIECES] == owners[PIECES - 1 :]).nonzero()[0]
-    return sum((pieces[..., first + i] for i in range(1, PIECES)), pieces[..., first]), first
+def join(pieces: Ints, owners: Ints) -> tuple[Ints, Bools]:
+    """Return the sums of each run of `PIECES` pieces, shape (…, runs), and which runs lie in one text: the windows."""
+    count = owners.size - PIECES + 1
+    sums = pieces[..., :count].copy()
+    for i in range(1, PIECES):
+        sums += pieces[..., i : i + count]
+    return sums, owners[:count] == owners[PIECES - 1 :]
 
 
 def most_suspicious(logits: Floats, owners: Ints) -> Ints:

@@ -49,8 +49,8 @@ def chat(corpus, scanner):
 
 @pytest.fixture(scope="module")
 def lures(corpus, scanner):
-    """A lure of each label that fits into a window and leaves the model no doubt."""
-    short = [row for row in corpus if row.labels and 40 < len(row.text) <= 2 * PIECE]
+    """A short lure of each label that leaves the model no doubt."""
+    short = [row for row in corpus if row.labels and 25 <= len(row.text) <= 60]
     scored = sorted(scanner.classify_many([row.text for row in short]), key=lambda result: -result.score)
     best = {result.label: result.text for result in reversed(scored) if result.verdict == "flag"}
     return list(best.values())
@@ -67,7 +67,7 @@ def test_a_lure_in_a_long_honest_chat_is_seen_and_pointed_at(scanner, chat, lure
         assert result.score > honest.score
         start, end = result.window
         at = text.index(lure)
-        assert min(end, at + len(lure)) - max(start, at) > len(lure) / 2
+        assert min(end, at + len(lure)) - max(start, at) > (end - start) / 2
         assert end - start < 3 * PIECE * PIECES
         assert all(start <= span.start and span.end <= end for span in result.explain())
 
@@ -90,7 +90,7 @@ def handmade():
     )
 
 
-@pytest.mark.parametrize("at", [0, 100, 191, 500, 999])
+@pytest.mark.parametrize("at", [0, 100, 3 * PIECE - 1, 500, 999])
 @pytest.mark.parametrize("chunk", [70, 1 << 16])
 def test_the_most_suspicious_window_decides_and_pays_for_the_others(handmade, monkeypatch, at, chunk):
     monkeypatch.setattr(model, "CHUNK", chunk)
