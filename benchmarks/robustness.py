@@ -4,14 +4,18 @@ For each kind of `perturb` (and for two of them at once) and for each half of it
 built for and those that nothing here knows, a table says what share of the lures is still found (a score of one
 half), what share of them still gets a right label, and how many honest messages are taken for fraud: on folds of the
 corpus that the model and the tables of ordinary neighbours were not built from, and, where they lie beside the
-checkout, on the evaluation sets ``script`` and ``fbs``. Models are kept in ``benchmarks/.cache``.
-``robustness.json`` holds the same figures for the model card.
+checkout, on the evaluation sets ``script`` and ``fbs``. ``robustness.json`` holds these figures for the model card.
+
+A second table says how much of a lure of 25 to 60 characters is left in a chat of 2,000: chats are put together of
+honest lines of chat and talk that are nobody's twin, and both they and the lures are of a fold that the model had
+nothing to do with. Models are kept in ``benchmarks/.cache``.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import math
 import random
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fraudscan import Scanner
+    from fraudscan.decisions import Decisions
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "benchmarks" / ".cache"
@@ -44,6 +49,15 @@ Per cent of lures found (score of one half), of lures with a right label, and of
 "Known" marks are those that the tables were built for, "unknown" ones those that nothing in the package knows.
 
 """
+CHATS_HEAD = """
+A lure of 25 to 60 characters in a chat of 2,000, in per cent: how many have a higher score than all but so many of the
+honest chats, how many are above one half and above the threshold to flag, and in how many of those found at 10 % the
+window that decided lies at the lure.
+
+| | above 99 % of honest chats | above 90 % | above one half | flagged | decided at the lure |
+| --- | ---: | ---: | ---: | ---: | ---: |
+"""
+CHATS, LENGTH = 1500, 2000
 HONEST = TAXONOMY.honest.name
 FOLDS = 5
 
@@ -131,6 +145,46 @@ def figures(scanner: Scanner, sets: dict[str, list[Message]]) -> dict[str, dict[
     return table
 
 
+def long_chats(scanner: Scanner, rows: list[Row]) -> dict[str, list[float]]:
+    """Return the lines of the table of lures in long chats (see `CHATS_HEAD`), for rows that the model has not seen."""
+    rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
+    lines = [r.text for r in rows if not (r.labels or r.pair) and r.id.split("-")[0] in {"chat", "talk"}]
+    lures = [r.text for r in rows if r.labels and 25 <= len(r.text) <= 60]
+
+    def chat() -> list[str]:
+        chosen: list[str] = []
+        while sum(map(len, chosen)) + len(chosen) < LENGTH:
+            chosen.append(rng.choice(lines))
+        return chosen
+
+    chats = [chat() for _ in range(CHATS)]
+    honest = scanner.decide(["\n".join(chat) for chat in chats])
+    limits = np.quantile(honest.score, [0.99, 0.9])
+    halves = [0.5, scanner.thresholds.flag]
+    table = {"honest chats": [_above(honest, limit) for limit in (*limits, *halves)]}
+    for name, between in (("the lure is a message", True), ("it stands within one", False)):
+        texts, places = [], []
+        for chat in chats:
+            text, lure = "\n".join(chat), rng.choice(lures)
+            begins = [0, *itertools.accumulate(len(line) + 1 for line in chat[:-1])]
+            at = rng.choice(begins) if between else rng.randrange(len(text))
+            texts.append(text[:at] + lure + "\n" * between + text[at:])
+            places.append((at, at + len(lure)))
+        found = scanner.decide(texts)
+        hits = [
+            window is not None and window[0] < end and begin < window[1]
+            for text, (begin, end), score in zip(texts, places, found.score, strict=True)
+            if score > limits[1]
+            for window in [scanner.classify(text).window]
+        ]
+        table[name] = [*(_above(found, limit) for limit in (*limits, *halves)), 100 * float(np.mean(hits))]
+    return table
+
+
+def _above(found: Decisions, limit: float) -> float:
+    return 100 * float((np.array(found.score) > limit).mean())
+
+
 def main() -> None:
     """Measure, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -139,24 +193,32 @@ def main() -> None:
     options = parser.parse_args()
     rows = read_corpus([ROOT / "corpus"])
     evaluation = {name: messages for name in ("script", "fbs") if (messages := from_evaluation(name))}
-    tables = []
+    tables, chats = [], []
     for inside, outside in list(folds_of(rows, FOLDS))[: options.folds]:
         scanner, layout = model_without(rows, inside.tolist(), options.disguised)
         with mock.patch.object(neighbours, "_load", return_value=layout):
-            tables.append(figures(scanner, {"corpus": from_corpus([rows[i] for i in outside]), **evaluation}))
+            unseen = [rows[i] for i in outside]
+            chats.append(long_chats(scanner, unseen))
+            tables.append(figures(scanner, {"corpus": from_corpus(unseen), **evaluation}))
     write(
-        {row: {k: Figures(*np.mean([t[row][k] for t in tables], axis=0)) for k in tables[0][row]} for row in tables[0]}
+        {row: {k: Figures(*np.mean([t[row][k] for t in tables], axis=0)) for k in tables[0][row]} for row in tables[0]},
+        {row: np.mean([c[row] for c in chats], axis=0).tolist() for row in chats[0]},
     )
 
 
-def write(table: dict[str, dict[str, Figures]]) -> None:
-    """Write the table into ``benchmarks/robustness.md``."""
+def write(table: dict[str, dict[str, Figures]], chats: dict[str, list[float]]) -> None:
+    """Write the tables into ``benchmarks/robustness.md``, and the first for the card."""
     names = list(table["clean"])
     lines = ["| | " + " | ".join(f"{name}: recall | label | false alarms" for name in names) + " |"]
     lines.append("| --- " + "| ---: " * 3 * len(names) + "|")
     for row, sets in table.items():
         cells = [f"{x:.1f}" if x == x else "" for name in names for x in sets[name]]  # noqa: PLR0124 - NaN
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    lines += CHATS_HEAD.rstrip().split("\n")
+    lines += [
+        f"| {row} | " + " | ".join([f"{x:.1f}" for x in cells] + [""] * (5 - len(cells))) + " |"
+        for row, cells in chats.items()
+    ]
     print("\n".join(lines))
     (ROOT / "benchmarks" / "robustness.md").write_text(HEAD + "\n".join(lines) + "\n", "utf-8")
     card = []
