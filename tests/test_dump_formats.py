@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import random
 import re
 import shlex
@@ -402,6 +403,40 @@ def test_folders_and_patterns_are_searched(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert score(tmp_path / "empty", "-o", tmp_path / "x.jsonl") == 2
     assert "holds no dump" in capsys.readouterr().err
+
+
+def test_a_folder_is_searched_behind_links_and_each_folder_once(tmp_path):
+    (tmp_path / "phone" / "sub").mkdir(parents=True)
+    (tmp_path / "card").mkdir()
+    (tmp_path / "card" / "in.txt").write_text(LURE, "utf-8")
+    for link, to in [("link", tmp_path / "card"), ("again", tmp_path / "card"), ("sub/up", tmp_path / "phone")]:
+        (tmp_path / "phone" / link).symlink_to(to)
+    assert score(tmp_path / "phone", "-o", tmp_path / "out.jsonl") == 0
+    assert len(rows_of(tmp_path / "out.jsonl")) == 1
+
+
+def test_a_folder_that_is_closed_is_not_passed_over(tmp_path, monkeypatch, capsys):
+    (tmp_path / "phone" / "closed").mkdir(parents=True)
+    (tmp_path / "phone" / "in.txt").write_text(PLAIN, "utf-8")
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # permissions do not bind root, who may run this
+    assert score(tmp_path / "phone", "-o", tmp_path / "out.jsonl") == 2
+    assert "closed cannot be read: Permission denied" in capsys.readouterr().err
+
+
+def test_a_link_that_leads_nowhere_and_an_empty_name_cannot_be_read(tmp_path, monkeypatch, capsys):
+    (tmp_path / "link.jsonl").symlink_to("nowhere")
+    (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name in ("link.jsonl", "l*.jsonl", ""):
+        assert score(name, "-o", "out.jsonl") == 2
+        assert "cannot be read: No such file" in capsys.readouterr().err
 
 
 @pytest.fixture(params=["xlsx", "db", "pdf", "xls"])

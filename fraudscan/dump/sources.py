@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import sys
 import zlib
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from fraudscan.dump.rows import DumpError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from typing_extensions import Self
 
@@ -75,7 +76,7 @@ def expand(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
     """Return the files that ``names`` stand for: files, folders (searched to the bottom), patterns, ``-``.
 
     Of a folder's files those are passed over whose names or first bytes are not those of dumps; of the latter
-    ``notify`` is told.
+    ``notify`` is told. A folder in it that is closed to us is refused, not passed over.
 
     Raises:
         DumpError: if a name stands for nothing, or nobody may look.
@@ -89,16 +90,29 @@ def expand(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
 
 def _expand(name: str, notify: Callable[[str], None]) -> list[str]:
     path = Path(name)
-    if name != STDIN and path.is_dir():
-        files = sorted(str(file) for file in path.rglob("*") if file.is_file() and _is_dump(file, notify))
+    if name not in {STDIN, ""} and path.is_dir():  # an empty name is a shell's unset variable, not this folder
+        files = sorted(str(file) for file in _files(path) if file.is_file() and _is_dump(file, notify))
         if not files:
             raise DumpError(f"{name} holds no dump: no file ends with {', '.join(FORMAT_OF_ENDING)} (.gz, …)")
         return files
-    if name == STDIN or path.exists():  # a file, a pipe or a device
+    if name == STDIN or os.path.lexists(name):  # a file, a pipe, a device, or a link that leads nowhere
         return [name]
     if matches := sorted(glob.glob(name, recursive=True)):  # noqa: PTH207 - pathlib refuses absolute patterns
         return expand(matches, notify)
-    raise DumpError(f"{name} cannot be read: No such file or folder")
+    raise DumpError(f"{name or 'an empty name'} cannot be read: No such file or folder")
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and of those in it, behind links too, each folder once."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    seen = set()
+    for root, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        folders[:] = sorted(folders) if (real := os.path.realpath(root)) not in seen else []
+        yield from (Path(root, file) for file in files if real not in seen)
+        seen.add(real)
 
 
 def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
