@@ -118,6 +118,52 @@ def test_whatsapp_messages_of_several_lines(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("WhatsApp Chat with Dr. Li.txt", "Dr. Li"),
+        ("WhatsApp Chat with 陈阿姨.TXT", "陈阿姨"),
+        ("与陈阿姨的 WhatsApp 聊天.txt", "陈阿姨"),
+        ("和平饭店.txt", "和平饭店"),
+        ("WhatsApp Chat - 陈阿姨/_chat.txt", "陈阿姨"),
+        ("李总/_chat.txt", "李总"),
+        (".txt", ".txt"),
+    ],
+)
+def test_a_whatsapp_conversation_is_called_as_the_other_side_is(tmp_path, file, name):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("[2026/1/5 15:04:05] 李: 好\n", "utf-8")
+    assert score(tmp_path / file, "-o", tmp_path / "out.jsonl") == 0
+    assert rows_of(tmp_path / "out.jsonl")[0]["conversation"] == name
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        *(
+            f"2026/1/5 {part}5:04"
+            for part in ("上午", "中午", "清晨", "早晨", "早上", "傍晚", "晚上", "午夜", "半夜", "深夜")
+        ),
+        "2026年1月5日下午3:04",
+        "2026/1/5 3:04 下午",
+        "5/1/26, 3:04 p.\xa0m.",
+        "5/1/26, 3:04\u202fp.\u202fm.",
+        "1/5/26, 3:04\u202fPM",
+        "5/1/2026, 3:04 PTG",
+    ],
+)
+def test_whatsapp_tells_the_time_in_many_ways(tmp_path, time):
+    source = tmp_path / "in.txt"
+    for line in (f"{time} - 李: 好\n", f"[{time}] 李: 好\n"):
+        source.write_text(f"{line}第二行\n{line}", "utf-8")
+        assert score(source, "-o", tmp_path / "out.jsonl", "--force") == 0
+        rows = rows_of(tmp_path / "out.jsonl")
+        assert [(row["sender"], row["time"], row["text"]) for row in rows] == [
+            ("李", time, "好\n第二行"),
+            ("李", time, "好"),
+        ]
+
+
 def test_parquet_keeps_its_types_and_becomes_json(tmp_path):
     import pyarrow.parquet
 

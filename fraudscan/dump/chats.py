@@ -17,6 +17,7 @@ from fraudscan.dump.documents import STEP, Broken, DocumentReader, Element, Json
 from fraudscan.dump.encodings import cut_lines
 from fraudscan.dump.readers import DEPTH, JsonLinesReader, Lines, Reader, dump_json
 from fraudscan.dump.rows import Batch, Block, Place, Reject
+from fraudscan.dump.sources import ARCHIVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -226,12 +227,17 @@ class _XmlMessages:
 
 
 DATE = (
-    r"\[?\d{1,4}[./年-]\d{1,2}[./月-]\d{1,4}日?,?[ \u202f]+"  # the order of its parts is that of the phone's language
-    r"(?:[上下]午|凌晨|早上|中午|晚上)?\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:[ \u202f]?[AaPp]\.?[Mm]\.?)?\]?"
+    r"\[?\d{1,4}[./年-]\d{1,2}[./月-]\d{1,4}日?,?[ \u202f]*"  # the order of its parts is that of the phone's language
+    r"(?:[上中下正]午|[凌清]晨|早[上晨]|傍晚|晚上|[午半深]夜)?[ \u202f]?\d{1,2}[:.]\d{2}(?:[:.]\d{2})?"
+    r"(?:[ \u202f\xa0]?[^\W\d_](?:[. \u202f\xa0]{0,2}[^\W\d_]){0,3}\.?(?=\]| [-–] ))?\]?"  # PM, p. m., 下午
 )
 WHATSAPP_START = re.compile(rf"[\u200e\u200f\ufeff]*({DATE})(?: [-–])? ")
 WHATSAPP = re.compile(rf"{WHATSAPP_START.pattern}([^:：\n]{{1,100}}?)[:：] (.*)", re.DOTALL)
-CHAT_NAME = re.compile(r"^(?:WhatsApp Chat (?:with|-) |与|與|和)?(.+?)(?:的 ?WhatsApp ?(?:聊天|對話|对话).*)?$")
+ENDING = re.compile(rf"(?:\.txt)?(?:{'|'.join(map(re.escape, ARCHIVES))})?$", re.IGNORECASE)
+CHAT_NAMES = (
+    re.compile(r"WhatsApp Chat (?:with|-) (.+)"),
+    re.compile(r"(?:与|與|和)?(.+?)的 ?WhatsApp ?(?:聊天|對話|对话).*"),
+)
 
 
 @dataclass
@@ -248,10 +254,12 @@ class WhatsAppReader(Reader):
 
     @property
     def conversation(self) -> str:
-        """The other side's name, which stands in the file's."""
-        name = PurePath(self.source).name.split(".")[0] if self.source != "-" else "-"
-        match = CHAT_NAME.match(name)
-        return match[1] if match else name
+        """The other side's name, which stands in the file's; in its folder's where iPhones call the file ``_chat``."""
+        path = PurePath(self.source)
+        name = ENDING.sub("", path.name) or path.name
+        if name == "_chat":
+            name = path.parent.name or name
+        return next((match[1] for pattern in CHAT_NAMES if (match := pattern.fullmatch(name))), name)
 
     def _starts(self, lines: list[bytes]) -> list[int]:
         return [i for i, line in enumerate(lines) if WHATSAPP_START.match(line[:200].decode(self.encoding, "replace"))]
