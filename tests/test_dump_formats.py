@@ -287,6 +287,12 @@ def test_simplified_text_of_some_length_is_told_apart(text, encoding):
         assert detect(text.encode(encoding)) == encoding
 
 
+@given(st.sampled_from(dumps.TEXTS), st.sampled_from(dumps.TEXTS))
+def test_lines_of_another_encoding_do_not_make_utf8_something_else(odd, text):
+    if len({char for char in text if "一" <= char <= "鿿"}) > 8:
+        assert detect(f"{text}\n{text}\n{text}\n".encode() + odd[:20].encode("gb18030") + b"\n") == "utf-8"
+
+
 @given(
     st.text("一\u0a05\u4e0a\u010a\n\r", max_size=12), st.sampled_from(["utf-8", "utf-16-le", "utf-16-be", "gb18030"])
 )
