@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,9 +30,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: done. 1: done, but a dump could not be read to its end. 2: refused, with a sentence on standard error that says
     what to do. 130: stopped by Ctrl-C.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # whoever started us closed it, and the next file opened would get its number
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - for the whole run
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does what it cannot encode
-    arguments = _parser().parse_args(argv)
+    status = _run(_parser().parse_args(argv))
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):  # else Python would try again at exit, and complain
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not status and not isinstance(error, BrokenPipeError):  # whoever reads our output may have had enough
+            _warn(str(error))
+            return 2
+    return status
+
+
+def _run(arguments: argparse.Namespace) -> int:
     from fraudscan.corpus import CorpusError
     from fraudscan.curve import CurveError
     from fraudscan.dump import DumpError
@@ -40,7 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return arguments.run(arguments) or 0
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has had enough; Python would complain at exit
         return 0
     except (CorpusError, CurveError, DumpError, ListError, ModelError, OSError) as error:
         _warn(str(error))
@@ -73,7 +89,7 @@ def _scanner(arguments: argparse.Namespace) -> Scanner:
 
 def _classify(arguments: argparse.Namespace) -> None:
     scanner = _scanner(arguments)
-    texts = arguments.text if arguments.text != ["-"] else [_read_message()]
+    texts = [_decoded(sys.stdin.buffer.read())] if arguments.text == ["-"] else map(_argument, arguments.text)
     for result in (scanner.classify(text, arguments.sender) for text in texts):
         if arguments.json:
             _print_json(_as_dict(result))
@@ -81,11 +97,19 @@ def _classify(arguments: argparse.Namespace) -> None:
             _print_result(result, scanner.taxonomy)
 
 
-def _read_message() -> str:
-    """Return the text on standard input, its encoding found out as that of a dump is."""
+def _argument(text: str) -> str:
+    """Return an argument as it was meant where some of its bytes are not in the locale's encoding."""
+    read = text
+    if any("\udc80" <= char <= "\udcff" for char in text):
+        with contextlib.suppress(UnicodeEncodeError):  # no bytes of a command line, but what a program passed
+            read = _decoded(os.fsencode(text))
+    return text if "\ufffd" in read else read
+
+
+def _decoded(data: bytes) -> str:
+    """Return a message whose encoding is found out as that of a dump is."""
     from fraudscan.dump.encodings import bom_size, detect
 
-    data = sys.stdin.buffer.read()
     encoding = detect(data)
     return data[bom_size(data, encoding) :].decode(encoding, "replace")
 
