@@ -12,6 +12,7 @@ import shlex
 import shutil
 import sqlite3
 import sys
+import tarfile
 import zipfile
 from encodings.aliases import aliases
 
@@ -247,6 +248,21 @@ def test_a_whatsapp_text_without_messages_ends_soon(tmp_path):
     assert score(source, "-o", out, "--max-message", 4096) == 0
     assert len(rows_of(out)) == 1
     assert {row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")} == {"no message begins here"}
+
+
+def test_a_table_that_excel_saves_as_unicode_text_is_a_table(tmp_path):
+    (tmp_path / "in.txt").write_text(f"编号\t短信内容\r\n1\t{LURE}\r\n", "utf-16", newline="")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["短信内容"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE]
+
+
+def test_a_telegram_export_with_many_contacts_before_its_chats(tmp_path):
+    contacts = [{"user_id": i, "first_name": "甲" * 20} for i in range(12_000)]
+    chats = [{"name": "人", "id": 1, "messages": [{"id": 1, "type": "message", "text": LURE}]}]
+    export = {"about": "x", "contacts": {"about": "y", "list": contacts}, "chats": {"about": "z", "list": chats}}
+    (tmp_path / "result.json").write_text(json.dumps(export, ensure_ascii=False, indent=1), "utf-8")
+    assert score(tmp_path / "result.json", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE]
 
 
 def test_an_array_of_pretty_objects_comes_out_in_lines(tmp_path):
@@ -491,7 +507,7 @@ def test_a_link_that_leads_nowhere_and_an_empty_name_cannot_be_read(tmp_path, mo
         assert "cannot be read: No such file" in capsys.readouterr().err
 
 
-@pytest.fixture(params=["xlsx", "db", "pdf", "xls"])
+@pytest.fixture(params=["xlsx", "db", "pdf", "xls", "tar", "gz in gz"])
 def no_dump(request):
     """The bytes of a file that has no rows to read."""
     if request.param == "xlsx":
@@ -503,6 +519,13 @@ def no_dump(request):
         with contextlib.closing(sqlite3.connect(":memory:")) as base:
             base.execute("CREATE TABLE sms (body TEXT)")
             return base.serialize() if sys.version_info >= (3, 11) else b"SQLite format 3\0\x10\0"
+    if request.param == "tar":
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as file:
+            file.add(EXPORTS / "lines.txt", "lines.txt")
+        return packed.getvalue()
+    if request.param == "gz in gz":
+        return gzip.compress(gzip.compress(PLAIN.encode()))
     return b"%PDF-1.7\n1 0 obj\n" if request.param == "pdf" else b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500)
 
 

@@ -39,7 +39,11 @@ FORMAT_OF_ENDING = {
 
 ARCHIVES = (".gz", ".bz2", ".xz", ".zst")
 
+GZIP, BZIP2, XZ, ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"
+"""The first bytes of archives that are read."""
+
 FOREIGN = {
+    **dict.fromkeys((GZIP, BZIP2, XZ, ZSTD), "an archive in an archive: unpack it once"),
     b"PK\x03\x04": "a ZIP archive, as are .xlsx files: unpack it, or export the table as CSV",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it",
     b"Rar!\x1a\x07": "a RAR archive: unpack it",
@@ -47,9 +51,11 @@ FOREIGN = {
     b"SQLite format 3\0": "an SQLite database: export the table as CSV",
     b"%PDF-": "a PDF document: export its text",
 }
-"""What people take for a dump, by its first bytes, and what to do with it first."""
+"""What people take for a dump, by its first bytes when it is unpacked, and what to do with it first."""
 
-MAGIC = max(map(len, FOREIGN))
+TAR = b"ustar"
+MAGIC = 257 + len(TAR)
+"""How many bytes `foreign` needs: those of a tar archive begin with a file's name."""
 
 OWN = (".rejects.jsonl", ".conversations.jsonl", ".summary.json")
 """What jobs write beside their output: no dumps."""
@@ -69,6 +75,8 @@ def plain_name(source: str) -> str:
 
 def foreign(head: bytes) -> str:
     """Return what begins with ``head``, if it is something that has no rows to read; else nothing."""
+    if head[MAGIC - len(TAR) : MAGIC] == TAR:
+        return "a tar archive: unpack it"
     return next((what for magic, what in FOREIGN.items() if head.startswith(magic)), "")
 
 
@@ -228,14 +236,14 @@ class Head(Stream):
 def _unpacked(raw: Any, source: str) -> Any:
     """Return a file of the unpacked bytes: whether it is an archive is told by its first bytes."""
     magic = raw.peek(6)[:6]
-    if magic.startswith(b"\x1f\x8b"):
+    if magic.startswith(GZIP):
         return gzip.GzipFile(fileobj=raw)
     make: Callable[[], Any]
-    if magic.startswith(b"BZh"):
+    if magic.startswith(BZIP2):
         make = bz2.BZ2Decompressor
-    elif magic.startswith(b"\xfd7zXZ\0"):
+    elif magic.startswith(XZ):
         make = lambda: lzma.LZMADecompressor(memlimit=XZ_MEMORY)  # noqa: E731 - named by the branches
-    elif magic.startswith(b"\x28\xb5\x2f\xfd"):
+    elif magic.startswith(ZSTD):
         try:
             import zstandard
         except ImportError:
