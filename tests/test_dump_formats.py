@@ -181,6 +181,41 @@ def test_parquet_keeps_its_types_and_becomes_json(tmp_path):
     assert (reject["offset"], reject["reason"]) == (2, "'message' is missing")
 
 
+def test_parquet_of_views_keeps_its_types_where_a_text_is_missing(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    kinds = {"text": pa.string_view(), "raw": pa.binary_view(), "n": pa.int8()}
+    before = pa.table([[LURE, None, PLAIN], [b"a", b"b", None], [1, 2, 3]], schema=pa.schema(list(kinds.items())))
+    pyarrow.parquet.write_table(before, tmp_path / "in.parquet")
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.parquet") == 0
+    after = pyarrow.parquet.read_table(tmp_path / "out.parquet").select(before.column_names)
+    assert after.equals(pa.concat_tables([before.slice(0, 1), before.slice(2)]))
+
+
+@pytest.mark.parametrize("name", ["in.parquet", "in.csv", "in.jsonl"])
+def test_parquet_without_rows_has_all_columns(tmp_path, name):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    source, out = tmp_path / name, tmp_path / "out.parquet"
+    if name == "in.parquet":
+        pyarrow.parquet.write_table(pa.table({"n": pa.array([], pa.int8()), "text": pa.array([], pa.string())}), source)
+    else:
+        source.write_text("n,text\n" if name == "in.csv" else "")
+    assert score(source, "-o", out, "--proba") == 0
+    found = pyarrow.parquet.read_table(out)
+    assert set(COLUMNS) <= set(found.column_names)
+    assert found.schema.field("fraud_score").type == found.schema.field("fraud_p_games").type == pa.float64()
+    assert found.schema.field("fraud_labels").type.value_type == pa.string()
+    if name == "in.parquet":
+        assert found.schema.field("n").type == pa.int8()
+        full = pa.table({"n": pa.array([1], pa.int8()), "text": [LURE]})
+        pyarrow.parquet.write_table(full, source)
+        assert score(source, "-o", out, "--proba", "--force") == 0
+        assert pyarrow.parquet.read_table(out).schema == found.schema
+
+
 def test_numbers_that_json_does_not_have_are_null(tmp_path):
     import orjson
     import pyarrow.parquet
