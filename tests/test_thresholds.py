@@ -224,7 +224,21 @@ def test_rethreshold_writes_over_nothing_unasked(tmp_path, capsys):
     assert main(["rethreshold", str(tmp_path / "none"), "-o", str(out), "--force"]) == 2
     assert "cannot be read: No such file" in capsys.readouterr().err
     assert main(["rethreshold", str(source), "-o", str(tmp_path / "none" / "out")]) == 2
-    assert "cannot be written: No such file" in capsys.readouterr().err
+    assert "cannot be written: there is no folder" in capsys.readouterr().err
+
+
+def test_rethreshold_writes_what_the_name_says(scored, tmp_path, capsys):
+    _, source = scored
+    other = tmp_path / f"out.{'csv' if source.suffix == '.jsonl' else 'jsonl'}"
+    assert main(["rethreshold", str(source), "-o", str(other), "--flag", "0.9"]) == 2
+    assert "and so is what comes of it" in capsys.readouterr().err
+    assert not other.exists()
+
+
+def test_a_scored_dump_without_rows_has_other_thresholds_too(tmp_path):
+    (tmp_path / "scored.jsonl").touch()
+    assert main(["rethreshold", str(tmp_path / "scored.jsonl"), "-o", str(tmp_path / "out.jsonl")]) == 0
+    assert not (tmp_path / "out.jsonl").read_bytes()
 
 
 def test_bad_thresholds_on_the_command_line(capsys):
