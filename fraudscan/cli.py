@@ -296,9 +296,10 @@ def _print_doubts(figures: dict[str, Any]) -> None:
     for pair in figures["confused"]:
         if pair["share"] >= 0.1:
             first, second = pair["labels"]
+            smaller = min(figures["labels"][name]["n"] for name in pair["labels"])
             _warn(
-                f"{first!r} and {second!r} are taken for each other in {pair['messages']:,} messages, "
-                f"{pair['share']:.0%} of the smaller label: does the text alone tell them apart?"
+                f"{first!r} and {second!r} are taken for each other in {pair['messages']:,} messages, where the "
+                f"smaller label has {smaller:,}: does the text alone tell them apart?"
             )
 
 

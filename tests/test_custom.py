@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -126,7 +127,14 @@ def test_figures_and_doubts_are_printed(tmp_path, capsys):
     assert "mine.csv:91: no label" in err
     assert "'normal' is taken for legitimate" in err
     assert "pairs of messages resemble each other and have different labels, such as" in err
-    assert "'loan' and 'prize' are taken for each other in" in err
+    assert re.search("'loan' and 'prize' are taken for each other in .* messages, where the smaller label has", err)
+
+
+def test_messages_none_of_which_can_be_held_out_are_refused(tmp_path, capsys):
+    texts = [f"低息贷款，秒批到账，凭身份证，第{i}位" for i in range(20)]
+    path = write_csv(tmp_path / "mine.csv", texts, ["loan", "normal"] * 10)
+    assert main(["train", str(path), "--text", "content", "--label", "kind", "-o", str(tmp_path / "model")]) == 2
+    assert "all messages resemble each other, so none can be held out" in capsys.readouterr().err
 
 
 def test_near_duplicates_are_on_one_side_of_every_fold():

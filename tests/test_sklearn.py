@@ -178,5 +178,16 @@ def test_what_is_refused(fitted):
         FraudClassifier().fit(["一条", "两条"], ["a", "a"])
     with pytest.raises(ValueError, match="no message has the label 'c'; there are: a, b"):
         FraudClassifier(legitimate="c").fit(["一条", "两条"], ["a", "b"])
+    with pytest.raises(CorpusError, match="all messages resemble each other, so none can be held out"):
+        FraudClassifier().fit(["一条"] * 4, ["a", "b"] * 2)
     with pytest.raises(NotFittedError):
         FraudClassifier().to_scanner()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("order", 0), ("order", 2.0), ("order", "2"), ("min_count", 0), ("rarity", -1), ("strength", float("inf"))],
+)
+def test_settings_that_mean_nothing_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} is .* of at least [01], not {value!r}"):
+        FraudClassifier(**{name: value}).fit(*made_up(20))
