@@ -78,6 +78,14 @@ def test_with_thresholds(scanner):
         scanner.with_thresholds(flag=0.5, review=0.6)
 
 
+def test_thresholds_of_numpy_are_saved(scanner, tmp_path):
+    for number in (np.float32(0.5), np.float64(0.5), 1, 0):
+        other = scanner.with_thresholds(flag=number)
+        other.save(tmp_path / "model")
+        assert fraudscan.load(tmp_path / "model").thresholds == other.thresholds
+        assert fraudscan.load(tmp_path / "model").digest == other.digest
+
+
 def test_with_false_alarms(scanner):
     tight, loose = scanner.with_false_alarms(0.001), scanner.with_false_alarms(0.02)
     assert tight.thresholds.flag > scanner.thresholds.flag > loose.thresholds.flag >= 0.5
