@@ -81,6 +81,17 @@ def test_sms_backup_mends_emoji_and_joins_the_parts_of_an_mms(tmp_path):
     assert rows[-1]["kind"] == "mms"
 
 
+def test_who_wrote_to_a_group_is_the_sender_of_an_mms(tmp_path):
+    addresses = '<addrs><addr address="a" type="137" /><addr address="b" type="151" /></addrs>'
+    part = f'<parts><part ct="text/plain" text="{PLAIN}" /></parts>'
+    mms = "".join(f'<mms address="a~b" msg_box="{box}">{part}{addresses}</mms>' for box in "12")
+    (tmp_path / "in.xml").write_text(f"<smses>{mms}</smses>", "utf-8")
+    assert score(tmp_path / "in.xml", "-o", tmp_path / "out.jsonl") == 0
+    received, sent = rows_of(tmp_path / "out.jsonl")
+    assert (received["conversation"], received["sender"]) == ("a~b", "a")
+    assert (sent["conversation"], sent["sender"]) == ("a~b", "me")
+
+
 @given(st.lists(st.sampled_from(["🦀", "好", "&", "&#55357;", "a", "&#55203;"]), max_size=60), st.integers(1, 40))
 def test_emoji_of_a_backup_are_mended_wherever_it_is_cut(tmp_path, parts, step):
     body = "".join("&#55358;&#56704;" if part == "🦀" else "&amp;" if part == "&" else part for part in parts)

@@ -156,7 +156,7 @@ def _sms_row(attributes: dict[str, str]) -> dict[str, Any]:
     address = attributes.get("address") or None
     ours = {
         "conversation": address,
-        "sender": "me" if sent else address,
+        "sender": "me" if sent else attributes.get("from") or address,
         "time": moment,
         "text": attributes.get("body"),
     }
@@ -211,6 +211,8 @@ class _XmlMessages:
             raise ValueError("nested too deeply")
         if name in ("sms", "mms"):
             self._open, self._parts = (name, self.place(), {"kind": name, **attributes}), []
+        elif name == "addr" and self._open and attributes.get("type") == "137":  # who wrote to a group (3GPP: From)
+            self._open[2]["from"] = attributes.get("address", "")
         elif name == "part" and self._open and attributes.get("ct") == "text/plain":
             self._parts.append(attributes.get("text", ""))
             if self.last - self._open[1].offset > self._limit:
