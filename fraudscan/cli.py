@@ -163,7 +163,7 @@ def _score(arguments: argparse.Namespace) -> int:
             workers=arguments.workers,
             resume=arguments.resume,
             force=arguments.force,
-            notify=_silent if arguments.quiet else _notify,
+            notify=_silent if arguments.quiet else _warn,
             progress=_silent if arguments.quiet or not sys.stderr.isatty() else _show_progress,
         )
     except KeyboardInterrupt:
@@ -178,10 +178,6 @@ def _score(arguments: argparse.Namespace) -> int:
 
 def _silent(_: object) -> None:
     pass
-
-
-def _notify(remark: str) -> None:
-    print(f"fraudscan: {remark}", file=sys.stderr)
 
 
 def _show_progress(progress: Progress) -> None:
@@ -275,7 +271,9 @@ def _train_own(arguments: argparse.Namespace) -> Scanner:
 
 
 def _warn(sentence: str) -> None:
-    print(f"fraudscan: {sentence}", file=sys.stderr)
+    from fraudscan.show import printable
+
+    print(f"fraudscan: {printable(sentence)}", file=sys.stderr)  # names of files and columns are anybody's
 
 
 def _print_skipped(skipped: Sequence[str]) -> None:

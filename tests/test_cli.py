@@ -95,6 +95,14 @@ def test_what_ends_a_command_is_a_sentence(monkeypatch, capsys, error, status, s
     assert sentence in capsys.readouterr().err
 
 
+def test_what_is_said_of_a_dump_moves_no_cursor(tmp_path, capsys):
+    (tmp_path / "\x1b[2J.csv").write_text("\x1b[31mred,b\n1,2\n")
+    assert main(["score", str(tmp_path / "\x1b[2J.csv"), "-o", str(tmp_path / "out.csv")]) == 2
+    told = capsys.readouterr().err
+    assert r"\x1b[31mred" in told
+    assert "\x1b" not in told
+
+
 def run(command):
     """Run a command line in a shell; FRAUDSCAN stands for ours, its output held back as it is for a user."""
     program = f"{shlex.quote(sys.executable)} -m fraudscan"

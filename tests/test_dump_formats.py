@@ -458,14 +458,14 @@ def test_csv_is_cut_between_records_alone(tmp_path, rows, seed):
 
 def test_safe_csv_and_bom(tmp_path):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
-    cells = ["=1+1", "+86 110", "-3.5", "@x", "\tx", "好", ""]
+    cells = ["=1+1", "+86 110", "-3.5", "@x", "\tx", "＝1+1", "＠x", "\n=1", "好", ""]
     with source.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("k", "text"), *((cell, PLAIN) for cell in cells)])
     assert score(source, "-o", out, "--safe-csv", "--bom") == 0
     assert out.read_bytes().startswith(b"\xef\xbb\xbfk,text")
     with out.open(encoding="utf-8-sig", newline="") as file:
         found = [row[0] for row in csv.reader(file)][1:]
-    assert found == ["'=1+1", "'+86 110", "-3.5", "'@x", "'\tx", "好", ""]
+    assert found == ["'=1+1", "'+86 110", "-3.5", "'@x", "'\tx", "'＝1+1", "'＠x", "'\n=1", "好", ""]
 
 
 def test_safe_csv_has_no_formula_in_our_columns_either_and_changes_nothing_unasked(tmp_path, monkeypatch):

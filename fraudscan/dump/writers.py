@@ -45,7 +45,10 @@ behind it where the dump has such a column, of an earlier run say."""
 MOST_COLUMNS = 1000
 """Columns that a table gets from rows that may each have their own."""
 
-FORMULA = re.compile(r"[=+\-@\t\r]")
+FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
+"""How a cell begins that a spreadsheet may take for a formula; where input is Chinese, in full width too (OWASP's list,
+"CSV injection")."""
+
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 
 
