@@ -58,6 +58,11 @@ def test_what_is_no_share_is_refused(share):
 def test_what_the_curve_cannot_tell_is_refused():
     with pytest.raises(CurveError, match=r"measured on 1,000 honest messages.*ask for 0\.005 or more"):
         Curve((0.0, 1.0), (1.0, 0.0), (1.0, 0.0), 1000).threshold(0.001)
+    for honest in (51_425, 999, 6, 1234):  # what is advised is taken
+        curve = Curve((0.0, 1.0), (1.0, 0.0), (1.0, 0.0), honest)
+        with pytest.raises(CurveError) as caught:
+            curve.threshold(1e-9)
+        assert curve.threshold(float(re.search(r"ask for (\S+) or more", str(caught.value))[1])) == 1.0
     with pytest.raises(CurveError, match=r"2\.00% of the honest messages have a score of 1"):
         Curve((0.0, 1.0), (1.0, 0.02), (1.0, 0.5), 1000).threshold(0.01)
 
