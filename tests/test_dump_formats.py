@@ -507,11 +507,14 @@ def test_folders_and_patterns_are_searched(tmp_path, capsys):
     folder = tmp_path / "phone"
     shutil.copytree(EXPORTS, folder / "deep")
     (folder / "deep" / "photo.jpg").write_bytes(b"\xff\xd8")
+    for no_dump in ("._in.txt", "out.csv.rejects.jsonl", "out.csv.conversations.jsonl"):
+        (folder / no_dump).write_text('{"text": "no dump"}\n')  # what macOS and we leave behind
     assert score(folder, "-o", tmp_path / "all.jsonl") == 0
     assert score(folder / "**" / "*.json", "-o", tmp_path / "json.jsonl") == 0
     everything, some = rows_of(tmp_path / "all.jsonl"), rows_of(tmp_path / "json.jsonl")
     assert {row["fraud_label"] for row in everything} > {"romance", "investment", "legitimate"}
     assert len(some) == 28
+    assert "no dump" not in (tmp_path / "all.jsonl").read_text("utf-8")
     assert len(everything) > len(some)
     assert score(tmp_path / "*.nothing", "-o", tmp_path / "x.jsonl") == 2
     (tmp_path / "empty").mkdir()

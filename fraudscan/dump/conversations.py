@@ -30,7 +30,7 @@ WINDOW = 500
 """Characters of a window: what the model was trained on at most, and the length of the longest SMS."""
 
 STRIDE = WINDOW // 2
-"""How many new characters make the next window: each message is whole in some window, each is scored twice more."""
+"""How many new characters make the next window: each message stands whole in one or two."""
 
 SCORE = list(COLUMNS.values()).index("score")
 
@@ -60,9 +60,10 @@ class Conversation:
     best: Sequence[Any] = ()
     evidence: str = ""
 
-    def add(self, source: str, message: Message) -> str | None:
-        """Take in a message; return a window that is due to be scored."""
+    def add(self, source: str, message: Message) -> list[str]:
+        """Take in a message; return the windows that are due to be scored."""
         text = message.text[-WINDOW:]
+        windows = [self.due()] if self.fresh + len(text) > WINDOW else []  # it will push out what no window has had
         at = {"source": source, "line": message.line}
         self.first = self.first or {**at, "text": message.text[:WINDOW]}
         score = message.decision[SCORE]
@@ -78,7 +79,8 @@ class Conversation:
         size = sum(map(len, self.window)) + len(self.window) - 1
         while size > WINDOW:
             size -= len(self.window.pop(0)) + 1
-        return self.due() if self.fresh >= STRIDE else None
+        windows += [self.due()] if self.fresh >= STRIDE else []
+        return [window for window in windows if window is not None]
 
     def due(self) -> str | None:
         """Return the window, if it is more than one message and not scored yet."""
@@ -121,8 +123,7 @@ class Conversations:
             if (found := self._open.get(message.key)) is None:
                 state = self._store.conversation(message.key)
                 found = self._open[message.key] = Conversation(**json.loads(state)) if state else Conversation()
-            if window := found.add(source, message):
-                windows.append((found, window))
+            windows += [(found, window) for window in found.add(source, message)]
         self._score(windows)
         return without
 
