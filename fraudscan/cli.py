@@ -465,7 +465,7 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--delimiter", metavar="CHAR", help="between the values of CSV, \\t for a tab (default: found out)"
     )
-    sub.add_argument("--proba", action="store_true", help="add one column a label with its probability")
+    sub.add_argument("--proba", action="store_true", help="add the probability of each label, scheme and target group")
     sub.add_argument("--bom", action="store_true", help="begin CSV with a byte order mark, for Excel")
     sub.add_argument("--safe-csv", action="store_true", help="put ' before cells that Excel takes for formulas")
     sub.add_argument("--max-message", type=int, default=1 << 20, metavar="BYTES", help="reject longer rows (1 MiB)")

@@ -438,6 +438,23 @@ def test_a_window_sees_what_no_line_says(tmp_path, scanner):
     assert scanner.classify(found["evidence"]).score == pytest.approx(found["fraud_score"], abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("kind", "phrase", "texts", "verdict"),
+    [
+        ("deny", "暗号三号", ["跟着老师操作稳赚不赔", f"{PLAIN}，暗号三号"], "flag"),  # the first scores more
+        ("allow", "暗号三号", [LURE, "老师带单，日赚三千，名额有限，暗号三号"], "flag"),  # both together score more
+        ("allow", "稳赚不赔", [LURE, "好的"], "clear"),
+    ],
+)
+def test_lists_make_the_verdicts_of_conversations_too(tmp_path, kind, phrase, texts, verdict):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("".join(json.dumps({"chat": "a", "text": text}) + "\n" for text in texts), "utf-8")
+    (tmp_path / "list.txt").write_text(phrase, "utf-8")
+    assert score(source, "-o", out, "--by", "chat", f"--{kind}", tmp_path / "list.txt") == 0
+    (found,) = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+    assert found["fraud_verdict"] == verdict
+
+
 @given(st.lists(st.one_of(st.integers(0, 100), st.integers(0, 700)), min_size=1, max_size=40))
 @example([60, 60, 60, 600])
 def test_windows_cover_every_message_and_stay_small(sizes):
