@@ -600,6 +600,16 @@ def test_what_has_no_rows_does_not_stop_a_folder(tmp_path, capsys, no_dump):
     assert [row["text"] for row in rows_of(out)] == [PLAIN]
 
 
+@pytest.mark.parametrize("rest", ["garbage", " garbage more", "\nx"])
+def test_what_follows_a_document_is_a_reject_as_it_stands(tmp_path, rest):
+    source, rows = tmp_path / "in.json", f'[{{"text": "{PLAIN}"}}]'
+    source.write_text(rows + rest, "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl") == 1
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["raw"], reject["reason"]) == (rest.strip(), "not JSON")
+    assert source.read_bytes()[reject["offset"] :].decode() == rest.strip()
+
+
 def test_deep_json_is_rejected_with_and_without_orjson(tmp_path, monkeypatch):
     source = tmp_path / "in.jsonl"
     deep = [b'{"text": "x", "a": ' + b"[" * n + b"]" * n + b"}" for n in (100, 199, 200, 201, 900, 1100, 100_000)]

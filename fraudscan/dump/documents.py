@@ -229,7 +229,7 @@ class _Cursor:
                 if match and match[0] == b'"':
                     self.broken("the document ends within a string")
                 if match:
-                    self._start, self._at = match.span()
+                    self._at = len(match[0])  # what is held begins with it now
                 return match[0] if match else b""
 
     def value(self, token: bytes) -> bytes:
