@@ -30,11 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: done. 1: done, but a dump could not be read to its end. 2: refused, with a sentence on standard error that says
     what to do. 130: stopped by Ctrl-C.
     """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # whoever started us closed it, and the next file opened would get its number
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - for the whole run
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does what it cannot encode
+    _open_streams()
     status = _run(_parser().parse_args(argv))
     try:
         sys.stdout.flush()
@@ -45,6 +41,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             _warn(str(error))
             return 2
     return status
+
+
+def _open_streams() -> None:
+    """Have standard input, output and error, whoever started us."""
+    for name, mode, flags in (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY)):
+        if getattr(sys, name) is None:  # it is closed, and the next file opened would get its number
+            file = open(os.open(os.devnull, flags), mode, encoding="utf-8")  # noqa: PTH123, SIM115 - for the whole run
+            setattr(sys, name, file)  # results cannot be written to what is closed; remarks are nobody's
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does what it cannot encode
 
 
 def _run(arguments: argparse.Namespace) -> int:

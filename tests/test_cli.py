@@ -123,7 +123,8 @@ def test_a_command_runs_with_its_streams_closed(tmp_path):
     out = shlex.quote(str(tmp_path / "out.jsonl"))
     assert run(f"FRAUDSCAN score examples/exports/lines.txt -o {out} --workers 2 2>&- >&- <&-").returncode == 0
     assert (tmp_path / "out.jsonl").read_text("utf-8").startswith('{"text": ')
-    assert run("FRAUDSCAN classify 好 >&-").returncode == 0
+    nowhere = run("FRAUDSCAN classify 好 >&-")
+    assert (nowhere.returncode, nowhere.stderr) == (2, "fraudscan: [Errno 9] Bad file descriptor\n")
     assert run("FRAUDSCAN classify - <&-").stdout.startswith("clear")
 
 
