@@ -57,8 +57,11 @@ HONEST_NAMES = (
     "非诈骗",
     "无风险",
     "0",
+    "0.0",
+    "false",
 )
-"""Names of labels that are taken for "legitimate", the first that occurs, whatever the case."""
+"""Names of labels that are taken for "legitimate", the first that occurs, whatever the case. pandas makes ``0.0`` of 0
+where a label is missing."""
 
 
 @dataclass(frozen=True)
