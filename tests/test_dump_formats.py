@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import json
+import lzma
 import os
 import random
 import re
@@ -349,6 +350,13 @@ def test_simplified_text_of_some_length_is_told_apart(text, encoding):
         assert detect(text.encode(encoding)) == encoding
 
 
+def test_zero_bytes_tell_utf16_where_there_are_many():
+    for encoding in ("utf-16-le", "utf-16-be"):
+        assert detect("id,text\n1,ok\n".encode(encoding)) == encoding  # ASCII alone
+    assert detect(PLAIN.encode("gb18030") * 20 + b"\0") == "gb18030"
+    assert detect(b"id,text\n1,ok\0\n") == "utf-8"
+
+
 @given(st.sampled_from(dumps.TEXTS), st.sampled_from(dumps.TEXTS))
 def test_lines_of_another_encoding_do_not_make_utf8_something_else(odd, text):
     if len({char for char in text if "一" <= char <= "鿿"}) > 8:
@@ -416,6 +424,22 @@ def test_an_archive_cut_short_is_read_as_far_as_it_goes(tmp_path, capsys, name):
     assert rows_of(tmp_path / "out.jsonl.rejects.jsonl")[-1]["reason"]
     summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
     assert summary["damaged"] == [str(source)]
+
+
+@pytest.mark.parametrize("name", ["in.txt.xz", "in.txt.zst"])
+def test_an_archive_that_asks_for_much_memory_is_not_read(tmp_path, capsys, name):
+    import zstandard
+
+    source = tmp_path / name
+    if name.endswith("xz"):
+        filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 29}]
+        source.write_bytes(lzma.compress(PLAIN.encode(), filters=filters))
+    else:
+        huge = zstandard.ZstdCompressionParameters(window_log=29, enable_ldm=False)
+        packer = zstandard.ZstdCompressor(compression_params=huge).compressobj()
+        source.write_bytes(packer.compress(PLAIN.encode()) + packer.flush())
+    assert score(source, "-o", tmp_path / "out.jsonl") == 2
+    assert "cannot be read on" in capsys.readouterr().err
 
 
 def test_an_endless_row_in_a_small_archive_is_one_reject(tmp_path):
