@@ -205,6 +205,25 @@ def test_parquet_of_views_keeps_its_types_where_a_text_is_missing(tmp_path):
     assert after.equals(pa.concat_tables([before.slice(0, 1), before.slice(2)]))
 
 
+@pytest.mark.parametrize("name", ["in.parquet", "in.csv", "in.jsonl", "in.txt"])
+def test_a_row_may_be_as_long_as_max_message_in_any_format(tmp_path, name):
+    texts = ["好" * 60_000, "好" * 70_000]  # 180,000 and 210,000 bytes
+    source, out = tmp_path / name, tmp_path / "out.jsonl"
+    if name == "in.parquet":
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(pyarrow.table({"text": texts}), source)
+    elif name == "in.jsonl":
+        source.write_text("\n".join(json.dumps({"text": text}, ensure_ascii=False) for text in texts), "utf-8")
+    else:
+        source.write_text("text\n" * (name == "in.csv") + "\n".join(texts) + "\n", "utf-8")
+    csv.field_size_limit(1 << 17)  # Python's own limit, which other tests may have raised
+    assert score(source, "-o", out, "--max-message", 200_000) == 0
+    assert [row["text"] for row in rows_of(out)] == texts[:1]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert reject["reason"] == "longer than --max-message"
+
+
 @pytest.mark.parametrize("name", ["in.parquet", "in.csv", "in.jsonl"])
 def test_parquet_without_rows_has_all_columns(tmp_path, name):
     import pyarrow as pa

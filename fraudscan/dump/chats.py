@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 from fraudscan.dump.documents import STEP, Broken, DocumentReader, Element, JsonArrayReader
 from fraudscan.dump.encodings import cut_lines
-from fraudscan.dump.readers import DEPTH, JsonLinesReader, Lines, Reader, dump_json
+from fraudscan.dump.readers import DEPTH, TOO_LONG, JsonLinesReader, Lines, Reader, dump_json
 from fraudscan.dump.rows import Batch, Block, Place, Reject
 from fraudscan.dump.sources import ARCHIVES
 
@@ -130,7 +130,7 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
             offset += cut
             held = held[cut:]
             if offset - parser.last > self.limit + STEP:
-                raise Broken(parser.place(), "longer than --max-message", held)
+                raise Broken(parser.place(), TOO_LONG, held)
         if stream.damage:
             raise Broken(parser.place(), stream.damage, b"")
 

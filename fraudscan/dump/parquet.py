@@ -12,7 +12,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fraudscan.dump.readers import BLOCK, Reader, dump_json, key_of
+from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, Reader, dump_json, key_of
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
 
 if TYPE_CHECKING:
@@ -97,22 +97,27 @@ class ParquetReader(Reader):
         keys = _values(table.column(self.columns.index(self.by))) if self.by is not None else None
         bad = []
         for i, text in enumerate(texts):
-            if isinstance(text, str):
+            if not (problem := self._problem(text)):
                 batch.texts.append(text)
                 if keys is not None:
                     batch.keys.append(key_of(_plain(keys[i])))
                     batch.lines.append(block.start.line + i)
             else:
                 bad.append(i)
-                reason = f"{self.text!r} is missing" if text is None else f"{self.text!r} is not a text"
                 row = dict(zip(self.columns, next(_rows(table.slice(i, 1))), strict=True))
                 raw = dump_json(row).decode()
-                batch.rejects.append(Reject(block.start.line + i, block.start.offset + i, reason, raw))
+                raw = raw[:SHOWN] if problem == TOO_LONG else raw
+                batch.rejects.append(Reject(block.start.line + i, block.start.offset + i, problem, raw))
         table = table.select(self.kept)
         if bad:  # by slices: `take` does not know all types
             edges = itertools.pairwise([-1, *bad, len(texts)])
             table = pa.concat_tables([table.slice(a + 1, b - a - 1) for a, b in edges])
         batch.raws = table if self.arrow else list(_rows(table))
+
+    def _problem(self, text: Any) -> str:
+        if not isinstance(text, str):
+            return f"{self.text!r} is missing" if text is None else f"{self.text!r} is not a text"
+        return TOO_LONG if 4 * len(text) > self.limit and len(text.encode()) > self.limit else ""
 
 
 def _rows(table: Any) -> Iterator[list[Any]]:
