@@ -643,6 +643,23 @@ def test_what_has_no_rows_does_not_stop_a_folder(tmp_path, capsys, no_dump):
     assert [row["text"] for row in rows_of(out)] == [PLAIN]
 
 
+def test_chats_that_lie_too_deep_are_not_looked_for(tmp_path):
+    source, out = tmp_path / "in.json", tmp_path / "out.jsonl"
+    for depth, status in (50, 0), (300, 1):
+        message = json.dumps({"type": "message", "text": PLAIN})
+        source.write_text('{"x": ' * depth + f'{{"messages": [{message}]}}' + "}" * depth)
+        assert score(source, "-o", out, "--format", "telegram", "--force") == status
+        assert len(rows_of(out)) == 1 - status
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert reject["reason"] == "nested too deeply"
+
+
+def test_a_header_that_does_not_end_is_refused(tmp_path, capsys):
+    (tmp_path / "in.csv").write_text('text,"' + "x\n" * 5000, "utf-8")
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--max-message", 4096) == 2
+    assert "has a header longer than --max-message" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("rest", ["garbage", " garbage more", "\nx"])
 def test_what_follows_a_document_is_a_reject_as_it_stands(tmp_path, rest):
     source, rows = tmp_path / "in.json", f'[{{"text": "{PLAIN}"}}]'
