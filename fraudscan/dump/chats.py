@@ -180,8 +180,7 @@ class _XmlMessages:
         self._parser.buffer_text = False
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
-        self._parser.StartDoctypeDeclHandler = self._refuse
-        self._parser.EntityDeclHandler = self._refuse
+        self._parser.StartDoctypeDeclHandler = self._refuse  # entities are declared nowhere else
         self._found: list[Element] = []
         self._open: tuple[str, Place, dict[str, str]] | None = None
         self._parts: list[str] = []
