@@ -16,8 +16,10 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# The package, and the examples, as whoever imports it is checked.
 types: $(READY)
 	$(BIN)/mypy
+	$(BIN)/mypy examples
 
 unit: $(READY)
 	$(BIN)/python -m pytest

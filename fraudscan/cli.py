@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,9 +30,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: done. 1: done, but a dump could not be read to its end. 2: refused, with a sentence on standard error that says
     what to do. 130: stopped by Ctrl-C.
     """
+    _open_streams()
+    status = _run(_parser().parse_args(argv))
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):  # else Python would try again at exit, and complain
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not status and not isinstance(error, BrokenPipeError):  # whoever reads our output may have had enough
+            _warn(str(error))
+            return 2
+    return status
+
+
+def _open_streams() -> None:
+    """Have standard input, output and error, whoever started us."""
+    for name, mode, flags in (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY)):
+        if getattr(sys, name) is None:  # it is closed, and the next file opened would get its number
+            file = open(os.open(os.devnull, flags), mode, encoding="utf-8")  # noqa: PTH123, SIM115 - for the whole run
+            setattr(sys, name, file)  # results cannot be written to what is closed; remarks are nobody's
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does what it cannot encode
-    arguments = _parser().parse_args(argv)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     from fraudscan.corpus import CorpusError
     from fraudscan.curve import CurveError
     from fraudscan.dump import DumpError
@@ -40,7 +63,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return arguments.run(arguments) or 0
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has had enough; Python would complain at exit
         return 0
     except (CorpusError, CurveError, DumpError, ListError, ModelError, OSError) as error:
         _warn(str(error))
@@ -73,7 +95,7 @@ def _scanner(arguments: argparse.Namespace) -> Scanner:
 
 def _classify(arguments: argparse.Namespace) -> None:
     scanner = _scanner(arguments)
-    texts = arguments.text if arguments.text != ["-"] else [_read_message()]
+    texts = [_decoded(sys.stdin.buffer.read())] if arguments.text == ["-"] else map(_argument, arguments.text)
     for result in (scanner.classify(text, arguments.sender) for text in texts):
         if arguments.json:
             _print_json(_as_dict(result))
@@ -81,11 +103,19 @@ def _classify(arguments: argparse.Namespace) -> None:
             _print_result(result, scanner.taxonomy)
 
 
-def _read_message() -> str:
-    """Return the text on standard input, its encoding found out as that of a dump is."""
+def _argument(text: str) -> str:
+    """Return an argument as it was meant where some of its bytes are not in the locale's encoding."""
+    read = text
+    if any("\udc80" <= char <= "\udcff" for char in text):
+        with contextlib.suppress(UnicodeEncodeError):  # no bytes of a command line, but what a program passed
+            read = _decoded(os.fsencode(text))
+    return text if "\ufffd" in read else read
+
+
+def _decoded(data: bytes) -> str:
+    """Return a message whose encoding is found out as that of a dump is."""
     from fraudscan.dump.encodings import bom_size, detect
 
-    data = sys.stdin.buffer.read()
     encoding = detect(data)
     return data[bom_size(data, encoding) :].decode(encoding, "replace")
 
@@ -139,7 +169,7 @@ def _score(arguments: argparse.Namespace) -> int:
             workers=arguments.workers,
             resume=arguments.resume,
             force=arguments.force,
-            notify=_silent if arguments.quiet else _notify,
+            notify=_silent if arguments.quiet else _warn,
             progress=_silent if arguments.quiet or not sys.stderr.isatty() else _show_progress,
         )
     except KeyboardInterrupt:
@@ -154,10 +184,6 @@ def _score(arguments: argparse.Namespace) -> int:
 
 def _silent(_: object) -> None:
     pass
-
-
-def _notify(remark: str) -> None:
-    print(f"fraudscan: {remark}", file=sys.stderr)
 
 
 def _show_progress(progress: Progress) -> None:
@@ -251,7 +277,9 @@ def _train_own(arguments: argparse.Namespace) -> Scanner:
 
 
 def _warn(sentence: str) -> None:
-    print(f"fraudscan: {sentence}", file=sys.stderr)
+    from fraudscan.show import printable
+
+    print(f"fraudscan: {printable(sentence)}", file=sys.stderr)  # names of files and columns are anybody's
 
 
 def _print_skipped(skipped: Sequence[str]) -> None:
@@ -272,9 +300,10 @@ def _print_doubts(figures: dict[str, Any]) -> None:
     for pair in figures["confused"]:
         if pair["share"] >= 0.1:
             first, second = pair["labels"]
+            smaller = min(figures["labels"][name]["n"] for name in pair["labels"])
             _warn(
-                f"{first!r} and {second!r} are taken for each other in {pair['messages']:,} messages, "
-                f"{pair['share']:.0%} of the smaller label: does the text alone tell them apart?"
+                f"{first!r} and {second!r} are taken for each other in {pair['messages']:,} messages, where the "
+                f"smaller label has {smaller:,}: does the text alone tell them apart?"
             )
 
 
@@ -442,7 +471,7 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--delimiter", metavar="CHAR", help="between the values of CSV, \\t for a tab (default: found out)"
     )
-    sub.add_argument("--proba", action="store_true", help="add one column a label with its probability")
+    sub.add_argument("--proba", action="store_true", help="add the probability of each label, scheme and target group")
     sub.add_argument("--bom", action="store_true", help="begin CSV with a byte order mark, for Excel")
     sub.add_argument("--safe-csv", action="store_true", help="put ' before cells that Excel takes for formulas")
     sub.add_argument("--max-message", type=int, default=1 << 20, metavar="BYTES", help="reject longer rows (1 MiB)")

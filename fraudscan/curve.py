@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import ROUND_UP, Context
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,9 +79,10 @@ class Curve:
         if not 0 < max_false_alarms <= 1:
             raise CurveError(f"false alarms are a share above 0 and up to 1 of the honest messages: {max_false_alarms}")
         if max_false_alarms * self.honest < RESOLVED:
+            least = Context(2, ROUND_UP).create_decimal(repr(RESOLVED / max(1, self.honest)))
             raise CurveError(
                 f"the model was measured on {self.honest:,} honest messages, which cannot tell a share of "
-                f"{max_false_alarms:g}: ask for {RESOLVED / max(1, self.honest):.2g} or more, or set the threshold"
+                f"{max_false_alarms:g}: ask for {float(least):g} or more, or set the threshold"
             )
         for score, share in zip(self.scores, self.false_alarms, strict=True):
             if share <= max_false_alarms:

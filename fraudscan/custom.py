@@ -13,6 +13,7 @@ import itertools
 import warnings
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +65,9 @@ class Settings:
         strength: liblinear's ``C``, the inverse of the penalty, for rows whose mean squared norm is 1.
         balanced: whether labels weigh the same, however many messages they have.
 
+    Raises:
+        ValueError: if one of the numbers is none, or too small.
+
     """
 
     order: int = 3
@@ -71,6 +75,14 @@ class Settings:
     rarity: float = 0.75
     strength: float = 3.0
     balanced: bool = True
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.order, Integral) and self.order >= 1):
+            raise ValueError(f"order is the length of n-grams, a whole number of at least 1, not {self.order!r}")
+        for name, least in (("min_count", 1), ("rarity", 0), ("strength", 0)):
+            value = getattr(self, name)
+            if not (isinstance(value, Real) and least <= value < np.inf):
+                raise ValueError(f"{name} is a number of at least {least}, not {value!r}")
 
 
 CHOICES: tuple[dict[str, Sequence[Any]], ...] = (
@@ -104,7 +116,7 @@ def train_custom(
         jobs: processes that fit side by side.
 
     Raises:
-        CorpusError: if there is but one label, or one has too few messages.
+        CorpusError: if there is but one label, one has too few messages, or all messages resemble each other.
 
     """
     gold = _gold(rows, taxonomy, least)
@@ -204,6 +216,8 @@ def _folds(gold: Bools, links: Ints, count: int) -> Iterable[tuple[Ints, Ints]]:
 
     graph = sparse.coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(len(gold), len(gold)))
     groups = connected_components(graph, directed=False)[1]
+    if not groups.any():
+        raise CorpusError("all messages resemble each other, so none can be held out: add others")
     splitter = StratifiedGroupKFold(min(count, int(groups.max()) + 1), shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a label whose messages all resemble each other is in one fold
@@ -393,7 +407,7 @@ def _figures(
 
 
 def _confused(names: Sequence[str], gold: Bools, guessed: Ints) -> list[dict[str, Any]]:
-    """Return the pairs of labels by the share of the smaller one's messages that were taken for the other."""
+    """Return the pairs of labels by the messages of both that were taken for the other, as a share of the smaller."""
     counts = np.zeros((len(names), len(names)), dtype=int)
     wrong = np.flatnonzero(~gold[np.arange(len(gold)), guessed])
     np.add.at(counts, (gold[wrong].argmax(axis=1), guessed[wrong]), 1)

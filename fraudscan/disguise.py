@@ -172,7 +172,12 @@ def normalize(text: str) -> Normalized:
     >>> read.starts.tolist()
     [0, 1, 2, 3, 3, 3, 5, 6, 7, 8, 9, 10]
 
+    Raises:
+        TypeError: if ``text`` is not a string.
+
     """
+    if not isinstance(text, str):
+        raise TypeError(f"normalize takes one text as str, not {type(text).__name__}")
     plain = _folded([text])
     lines = _repaired([text]).get(0, plain) if _marked([text]).size else plain
     read = lines.texts()[0]

@@ -23,13 +23,14 @@ BLOCK = 1 << 13
 
 def annotate(scanner: Scanner, frame: Any, text: str = "text", *, proba: bool = False) -> Any:
     """Return a copy of ``frame`` with the decisions on its texts; see `Scanner.annotate`."""
-    library = type(frame).__module__.partition(".")[0]
-    kind = f"{library}.{type(frame).__name__}"
-    if kind not in FRAMES:
+    kinds = [f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(frame).__mro__]
+    known = next((kind for kind in kinds if kind in FRAMES), None)  # a frame of GeoPandas is one of pandas
+    if known is None:
+        kind = kinds[0]
         hint = "; call collect() first" if kind == "polars.LazyFrame" else ""
-        hint = "; for Spark use fraudscan.spark.annotate" if library == "pyspark" else hint
+        hint = "; for Spark use fraudscan.spark.annotate" if kind.startswith("pyspark.") else hint
         raise TypeError(f"annotate takes a pandas or polars DataFrame or a pyarrow Table, not {kind}{hint}")
-    names, blocks, attach = FRAMES[kind]
+    names, blocks, attach = FRAMES[known]
     ours = names_of(scanner, proba=proba)
     check_columns(names(frame), text, ours)
     return attach(frame, Columns(scanner, proba=proba).extend(blocks(frame, text)), ours)

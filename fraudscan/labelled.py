@@ -7,7 +7,6 @@ left out and told of, and does not end the job.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraudscan.corpus import CorpusError, Row
+from fraudscan.dump.encodings import bom_size, detect
+from fraudscan.dump.readers import find_delimiter
 from fraudscan.dump.rows import TEXT_COLUMNS
 from fraudscan.taxonomy import Taxonomy
 
@@ -56,8 +57,11 @@ HONEST_NAMES = (
     "非诈骗",
     "无风险",
     "0",
+    "0.0",
+    "false",
 )
-"""Names of labels that are taken for "legitimate", the first that occurs, whatever the case."""
+"""Names of labels that are taken for "legitimate", the first that occurs, whatever the case. pandas makes ``0.0`` of 0
+where a label is missing."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def read_labelled(
     """Read files: ``.jsonl`` as JSON lines, all others as delimited values with a header.
 
     Args:
-        paths: the files, in UTF-8 or GB18030.
+        paths: the files, in UTF-8, UTF-16, GB18030 or Big5.
         text: the column with the text; found by its name without it.
         label: the column with the labels; found by its name without it.
         honest: the label of legitimate messages; one of ``known`` without it, and ``""`` if there is none.
@@ -235,13 +239,13 @@ def _decoded(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise CorpusError(f"{path} cannot be read: {error.strerror}") from None
-    with contextlib.suppress(UnicodeDecodeError):
-        return data.decode("utf-8-sig")
+    encoding = detect(data)
+    data = data[bom_size(data, encoding) :]
     try:
-        return data.decode("gb18030")
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise CorpusError(f"{path}:{line}: neither UTF-8 nor GB18030") from None
+        line = data[: error.start].decode(encoding, "replace").count("\n") + 1
+        raise CorpusError(f"{path}:{line}: not {encoding.upper()}, as the rest of the file") from None
 
 
 def _read_delimited(
@@ -249,7 +253,7 @@ def _read_delimited(
 ) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
     csv.field_size_limit(2**31 - 1)
     first = content.partition("\n")[0]
-    rows = csv.reader(io.StringIO(content, newline=""), delimiter=max(",;\t|", key=first.count))
+    rows = csv.reader(io.StringIO(content, newline=""), delimiter=find_delimiter(first))
     header = next(rows, [])
     text_at, label_at = (header.index(name) for name in _columns(header, path, text, label))
     while True:

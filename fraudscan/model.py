@@ -150,6 +150,12 @@ class Scanner:
         if not (np.isfinite(self.scales).all() and np.isfinite(self.biases).all()):
             raise ValueError("scales and biases must be finite")
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse to change what is set: results are computed of it, in other threads too."""
+        if name in vars(self):
+            raise AttributeError(f"{name} cannot be set: scanners stay as they are; with_… methods return others")
+        super().__setattr__(name, value)
+
     @cached_property
     def heads(self) -> tuple[str, ...]:
         """The heads: "fraud" stands for "not legitimate", then come schemes and target groups, given fraud.
@@ -192,7 +198,7 @@ class Scanner:
         """
         flag = self.thresholds.flag if flag is None else flag
         review = min(self.thresholds.review, flag) if review is None else review
-        return self._with(thresholds=Thresholds(flag=flag, review=review))
+        return self._with(thresholds=Thresholds(flag=float(flag), review=float(review)))
 
     def with_false_alarms(self, share: float) -> Scanner:
         """Return a scanner that flags at most ``share`` of honest messages, by the model's held-out curve.
@@ -228,7 +234,14 @@ class Scanner:
         >>> result.verdict, result.rule
         ('flag', 'deny 暗号三号')
 
+        Raises:
+            TypeError: if ``lists`` is something else, the name of a file say.
+
         """
+        from fraudscan.lists import Lists
+
+        if not (lists is None or isinstance(lists, Lists)):
+            raise TypeError(f"lists are Lists, not {type(lists).__name__}: fraudscan.lists.read_lists reads files")
         return self._with(lists=lists)
 
     def _with(self, **changes: Any) -> Scanner:

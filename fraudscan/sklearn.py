@@ -61,6 +61,9 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     """
 
+    classes_: npt.NDArray[Any]
+    scanner_: Scanner
+
     def __init__(  # noqa: PLR0913 - the settings
         self,
         *,
@@ -133,8 +136,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         place_of = {name: place for place, name in enumerate(self._names)}
         found = self.scanner_.decide(_texts(X))
         of_kind = np.array([place_of[kind.label] for kind in found.kinds], dtype=np.intp)
-        classes: npt.NDArray[Any] = self.classes_[of_kind[found.kind]]
-        return classes
+        return self.classes_[of_kind[found.kind]]
 
     def predict_proba(self, X: Iterable[str]) -> npt.NDArray[np.float64]:  # noqa: N803
         """Return probabilities, shape (texts, classes).

@@ -29,6 +29,13 @@ def test_result_has_what_the_contract_names(scanner):
     assert repr(r).startswith("Result('跟着老师")
 
 
+def test_a_scanner_stays_as_it_is(scanner):
+    for name in ("thresholds", "lists", "weights"):
+        with pytest.raises(AttributeError, match=f"{name} cannot be set"):
+            setattr(scanner, name, None)
+    assert scanner.classify(LURE).verdict == "flag"
+
+
 def test_names_cover_the_taxonomy_once(scanner):
     taxonomy = fraudscan.TAXONOMY
     names = [x.name for group in (taxonomy.labels, taxonomy.schemes, taxonomy.targets) for x in group]
@@ -98,6 +105,8 @@ def test_classify_refuses_what_is_no_text(scanner, text):
         scanner.classify(text)
     with pytest.raises(TypeError, match="classify takes one text"):
         fraudscan.classify(text)
+    with pytest.raises(TypeError, match="normalize takes one text"):
+        fraudscan.normalize(text)
 
 
 @pytest.mark.parametrize("item", [None, b"abc", 3, b"x" * 100_000, ["a"]], ids=["None", "bytes", "int", "long", "list"])

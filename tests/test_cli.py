@@ -2,10 +2,14 @@
 
 import io
 import json
+import os
+import shlex
+import subprocess
 import sys
 from unittest.mock import Mock
 
 import pytest
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -89,6 +93,45 @@ def test_what_ends_a_command_is_a_sentence(monkeypatch, capsys, error, status, s
     monkeypatch.setattr(sys.stdin.buffer, "read", Mock(side_effect=error), raising=False)
     assert main(["classify", "-"]) == status
     assert sentence in capsys.readouterr().err
+
+
+def test_what_is_said_of_a_dump_moves_no_cursor(tmp_path, capsys):
+    (tmp_path / "\x1b[2J.csv").write_text("\x1b[31mred,b\n1,2\n")
+    assert main(["score", str(tmp_path / "\x1b[2J.csv"), "-o", str(tmp_path / "out.csv")]) == 2
+    told = capsys.readouterr().err
+    assert r"\x1b[31mred" in told
+    assert "\x1b" not in told
+
+
+def run(command):
+    """Run a command line in a shell; FRAUDSCAN stands for ours, its output held back as it is for a user."""
+    program = f"{shlex.quote(sys.executable)} -m fraudscan"
+    environment = {**os.environ, "PYTHONUNBUFFERED": "", "PYTHONUTF8": "1"}
+    command = ["bash", "-c", command.replace("FRAUDSCAN", program)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
+
+
+@pytest.mark.parametrize("command", ["labels", "classify 好", "score examples/exports/lines.txt -o - --quiet"])
+def test_what_cannot_be_written_is_told(command):
+    full = run(f"FRAUDSCAN {command} > /dev/full")
+    assert (full.returncode, full.stderr) == (2, "fraudscan: [Errno 28] No space left on device\n")
+    had_enough = run(f"FRAUDSCAN {command} | true; exit ${{PIPESTATUS[0]}}")
+    assert (had_enough.returncode, had_enough.stderr) == (0, "")
+
+
+def test_a_command_runs_with_its_streams_closed(tmp_path):
+    out = shlex.quote(str(tmp_path / "out.jsonl"))
+    assert run(f"FRAUDSCAN score examples/exports/lines.txt -o {out} --workers 2 2>&- >&- <&-").returncode == 0
+    assert (tmp_path / "out.jsonl").read_text("utf-8").startswith('{"text": ')
+    nowhere = run("FRAUDSCAN classify 好 >&-")
+    assert (nowhere.returncode, nowhere.stderr) == (2, "fraudscan: [Errno 9] Bad file descriptor\n")
+    assert run("FRAUDSCAN classify - <&-").stdout.startswith("clear")
+
+
+def test_an_argument_in_another_encoding_is_read(capsys):
+    for text in (os.fsdecode(LURE.encode("gb18030")), LURE):
+        assert main(["classify", text, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["text"] == LURE
 
 
 def test_version(capsys):

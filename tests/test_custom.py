@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -126,7 +127,14 @@ def test_figures_and_doubts_are_printed(tmp_path, capsys):
     assert "mine.csv:91: no label" in err
     assert "'normal' is taken for legitimate" in err
     assert "pairs of messages resemble each other and have different labels, such as" in err
-    assert "'loan' and 'prize' are taken for each other in" in err
+    assert re.search("'loan' and 'prize' are taken for each other in .* messages, where the smaller label has", err)
+
+
+def test_messages_none_of_which_can_be_held_out_are_refused(tmp_path, capsys):
+    texts = [f"低息贷款，秒批到账，凭身份证，第{i}位" for i in range(20)]
+    path = write_csv(tmp_path / "mine.csv", texts, ["loan", "normal"] * 10)
+    assert main(["train", str(path), "--text", "content", "--label", "kind", "-o", str(tmp_path / "model")]) == 2
+    assert "all messages resemble each other, so none can be held out" in capsys.readouterr().err
 
 
 def test_near_duplicates_are_on_one_side_of_every_fold():
@@ -193,11 +201,13 @@ def test_too_few_and_too_alike(tmp_path, capsys):
     assert not (tmp_path / "m").exists()
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030", "big5"])
 def test_encodings_and_columns_found_by_name(tmp_path, encoding):
-    path = write_csv(tmp_path / "mine.csv", ["你好", "中奖"], ["正常", "诈骗"], ("编号", "短信内容", "标签"), encoding)
+    header = ("no", "text", "label") if encoding == "big5" else ("编号", "短信内容", "标签")
+    texts, spam = (["您的包裹到了", "恭喜中獎"], "詐騙") if encoding == "big5" else (["你好", "中奖"], "诈骗")
+    path = write_csv(tmp_path / "mine.csv", texts, ["正常", spam], header, encoding)
     found = read_labelled([path])
-    assert [(row.text, row.labels) for row in found.rows] == [("你好", ()), ("中奖", ("诈骗",))]
+    assert [(row.text, row.labels) for row in found.rows] == [(texts[0], ()), (texts[1], (spam,))]
     assert found.taxonomy.honest.name == "正常"
 
 
@@ -248,9 +258,10 @@ def test_files_that_cannot_be_read(tmp_path):
         read_labelled([tmp_path / "a.csv"])
     with pytest.raises(CorpusError, match="no column is called 'c'"):
         read_labelled([tmp_path / "a.csv"], "a", "c")
-    (tmp_path / "b.csv").write_bytes(b"text,label\nok,a\n\xff\xff,b\n")
-    with pytest.raises(CorpusError, match=r"b\.csv:3: neither UTF-8 nor GB18030"):
-        read_labelled([tmp_path / "b.csv"])
+    for damaged, encoding in [(b"\xff\xff", "gb18030"), (b"\xb8\xfa", "utf-8")]:  # 跟 in GB18030 is no UTF-8
+        (tmp_path / "b.csv").write_bytes("text,label\n您的包裹到了,a\n".encode(encoding) + damaged + b",b\n")
+        with pytest.raises(CorpusError, match=rf"b\.csv:3: not {encoding.upper()}, as the rest"):
+            read_labelled([tmp_path / "b.csv"])
     (tmp_path / "c.csv").write_text("text,label\nx,normal|spam\n")
     with pytest.raises(CorpusError, match=r"c\.csv:2: the label 'normal' stands for legitimate"):
         read_labelled([tmp_path / "c.csv"])

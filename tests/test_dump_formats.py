@@ -5,12 +5,15 @@ import csv
 import gzip
 import io
 import json
+import lzma
+import os
 import random
 import re
 import shlex
 import shutil
 import sqlite3
 import sys
+import tarfile
 import zipfile
 from encodings.aliases import aliases
 
@@ -79,6 +82,17 @@ def test_sms_backup_mends_emoji_and_joins_the_parts_of_an_mms(tmp_path):
     assert rows[-1]["kind"] == "mms"
 
 
+def test_who_wrote_to_a_group_is_the_sender_of_an_mms(tmp_path):
+    addresses = '<addrs><addr address="a" type="137" /><addr address="b" type="151" /></addrs>'
+    part = f'<parts><part ct="text/plain" text="{PLAIN}" /></parts>'
+    mms = "".join(f'<mms address="a~b" msg_box="{box}">{part}{addresses}</mms>' for box in "12")
+    (tmp_path / "in.xml").write_text(f"<smses>{mms}</smses>", "utf-8")
+    assert score(tmp_path / "in.xml", "-o", tmp_path / "out.jsonl") == 0
+    received, sent = rows_of(tmp_path / "out.jsonl")
+    assert (received["conversation"], received["sender"]) == ("a~b", "a")
+    assert (sent["conversation"], sent["sender"]) == ("a~b", "me")
+
+
 @given(st.lists(st.sampled_from(["🦀", "好", "&", "&#55357;", "a", "&#55203;"]), max_size=60), st.integers(1, 40))
 def test_emoji_of_a_backup_are_mended_wherever_it_is_cut(tmp_path, parts, step):
     body = "".join("&#55358;&#56704;" if part == "🦀" else "&amp;" if part == "&" else part for part in parts)
@@ -117,6 +131,52 @@ def test_whatsapp_messages_of_several_lines(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("WhatsApp Chat with Dr. Li.txt", "Dr. Li"),
+        ("WhatsApp Chat with 陈阿姨.TXT", "陈阿姨"),
+        ("与陈阿姨的 WhatsApp 聊天.txt", "陈阿姨"),
+        ("和平饭店.txt", "和平饭店"),
+        ("WhatsApp Chat - 陈阿姨/_chat.txt", "陈阿姨"),
+        ("李总/_chat.txt", "李总"),
+        (".txt", ".txt"),
+    ],
+)
+def test_a_whatsapp_conversation_is_called_as_the_other_side_is(tmp_path, file, name):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("[2026/1/5 15:04:05] 李: 好\n", "utf-8")
+    assert score(tmp_path / file, "-o", tmp_path / "out.jsonl") == 0
+    assert rows_of(tmp_path / "out.jsonl")[0]["conversation"] == name
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        *(
+            f"2026/1/5 {part}5:04"
+            for part in ("上午", "中午", "清晨", "早晨", "早上", "傍晚", "晚上", "午夜", "半夜", "深夜")
+        ),
+        "2026年1月5日下午3:04",
+        "2026/1/5 3:04 下午",
+        "5/1/26, 3:04 p.\xa0m.",
+        "5/1/26, 3:04\u202fp.\u202fm.",
+        "1/5/26, 3:04\u202fPM",
+        "5/1/2026, 3:04 PTG",
+    ],
+)
+def test_whatsapp_tells_the_time_in_many_ways(tmp_path, time):
+    source = tmp_path / "in.txt"
+    for line in (f"{time} - 李: 好\n", f"[{time}] 李: 好\n"):
+        source.write_text(f"{line}第二行\n{line}", "utf-8")
+        assert score(source, "-o", tmp_path / "out.jsonl", "--force") == 0
+        rows = rows_of(tmp_path / "out.jsonl")
+        assert [(row["sender"], row["time"], row["text"]) for row in rows] == [
+            ("李", time, "好\n第二行"),
+            ("李", time, "好"),
+        ]
+
+
 def test_parquet_keeps_its_types_and_becomes_json(tmp_path):
     import pyarrow.parquet
 
@@ -131,6 +191,60 @@ def test_parquet_keeps_its_types_and_becomes_json(tmp_path):
     assert rows_of(tmp_path / "out.jsonl")[0]["sent"].startswith("2026-10-07 09:00")
     (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
     assert (reject["offset"], reject["reason"]) == (2, "'message' is missing")
+
+
+def test_parquet_of_views_keeps_its_types_where_a_text_is_missing(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    kinds = {"text": pa.string_view(), "raw": pa.binary_view(), "n": pa.int8()}
+    before = pa.table([[LURE, None, PLAIN], [b"a", b"b", None], [1, 2, 3]], schema=pa.schema(list(kinds.items())))
+    pyarrow.parquet.write_table(before, tmp_path / "in.parquet")
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.parquet") == 0
+    after = pyarrow.parquet.read_table(tmp_path / "out.parquet").select(before.column_names)
+    assert after.equals(pa.concat_tables([before.slice(0, 1), before.slice(2)]))
+
+
+@pytest.mark.parametrize("name", ["in.parquet", "in.csv", "in.jsonl", "in.txt"])
+def test_a_row_may_be_as_long_as_max_message_in_any_format(tmp_path, name):
+    texts = ["好" * 60_000, "好" * 70_000]  # 180,000 and 210,000 bytes
+    source, out = tmp_path / name, tmp_path / "out.jsonl"
+    if name == "in.parquet":
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(pyarrow.table({"text": texts}), source)
+    elif name == "in.jsonl":
+        source.write_text("\n".join(json.dumps({"text": text}, ensure_ascii=False) for text in texts), "utf-8")
+    else:
+        source.write_text("text\n" * (name == "in.csv") + "\n".join(texts) + "\n", "utf-8")
+    csv.field_size_limit(1 << 17)  # Python's own limit, which other tests may have raised
+    assert score(source, "-o", out, "--max-message", 200_000) == 0
+    assert [row["text"] for row in rows_of(out)] == texts[:1]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert reject["reason"] == "longer than --max-message"
+
+
+@pytest.mark.parametrize("name", ["in.parquet", "in.csv", "in.jsonl"])
+def test_parquet_without_rows_has_all_columns(tmp_path, name):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    source, out = tmp_path / name, tmp_path / "out.parquet"
+    if name == "in.parquet":
+        pyarrow.parquet.write_table(pa.table({"n": pa.array([], pa.int8()), "text": pa.array([], pa.string())}), source)
+    else:
+        source.write_text("n,text\n" if name == "in.csv" else "")
+    assert score(source, "-o", out, "--proba") == 0
+    found = pyarrow.parquet.read_table(out)
+    assert set(COLUMNS) <= set(found.column_names)
+    assert found.schema.field("fraud_score").type == found.schema.field("fraud_p_games").type == pa.float64()
+    assert found.schema.field("fraud_labels").type.value_type == pa.string()
+    if name == "in.parquet":
+        assert found.schema.field("n").type == pa.int8()
+        full = pa.table({"n": pa.array([1], pa.int8()), "text": [LURE]})
+        pyarrow.parquet.write_table(full, source)
+        assert score(source, "-o", out, "--proba", "--force") == 0
+        assert pyarrow.parquet.read_table(out).schema == found.schema
 
 
 def test_numbers_that_json_does_not_have_are_null(tmp_path):
@@ -202,6 +316,21 @@ def test_a_whatsapp_text_without_messages_ends_soon(tmp_path):
     assert {row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")} == {"no message begins here"}
 
 
+def test_a_table_that_excel_saves_as_unicode_text_is_a_table(tmp_path):
+    (tmp_path / "in.txt").write_text(f"编号\t短信内容\r\n1\t{LURE}\r\n", "utf-16", newline="")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["短信内容"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE]
+
+
+def test_a_telegram_export_with_many_contacts_before_its_chats(tmp_path):
+    contacts = [{"user_id": i, "first_name": "甲" * 20} for i in range(12_000)]
+    chats = [{"name": "人", "id": 1, "messages": [{"id": 1, "type": "message", "text": LURE}]}]
+    export = {"about": "x", "contacts": {"about": "y", "list": contacts}, "chats": {"about": "z", "list": chats}}
+    (tmp_path / "result.json").write_text(json.dumps(export, ensure_ascii=False, indent=1), "utf-8")
+    assert score(tmp_path / "result.json", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE]
+
+
 def test_an_array_of_pretty_objects_comes_out_in_lines(tmp_path):
     assert score(EXPORTS / "posts.json", "-o", tmp_path / "out.jsonl") == 0
     rows = rows_of(tmp_path / "out.jsonl")
@@ -238,6 +367,19 @@ def test_encodings_are_found_and_told(tmp_path, capsys, encoding, name):
 def test_simplified_text_of_some_length_is_told_apart(text, encoding):
     if len({char for char in text if "一" <= char <= "鿿"}) > 8:
         assert detect(text.encode(encoding)) == encoding
+
+
+def test_zero_bytes_tell_utf16_where_there_are_many():
+    for encoding in ("utf-16-le", "utf-16-be"):
+        assert detect("id,text\n1,ok\n".encode(encoding)) == encoding  # ASCII alone
+    assert detect(PLAIN.encode("gb18030") * 20 + b"\0") == "gb18030"
+    assert detect(b"id,text\n1,ok\0\n") == "utf-8"
+
+
+@given(st.sampled_from(dumps.TEXTS), st.sampled_from(dumps.TEXTS))
+def test_lines_of_another_encoding_do_not_make_utf8_something_else(odd, text):
+    if len({char for char in text if "一" <= char <= "鿿"}) > 8:
+        assert detect(f"{text}\n{text}\n{text}\n".encode() + odd[:20].encode("gb18030") + b"\n") == "utf-8"
 
 
 @given(
@@ -303,6 +445,22 @@ def test_an_archive_cut_short_is_read_as_far_as_it_goes(tmp_path, capsys, name):
     assert summary["damaged"] == [str(source)]
 
 
+@pytest.mark.parametrize("name", ["in.txt.xz", "in.txt.zst"])
+def test_an_archive_that_asks_for_much_memory_is_not_read(tmp_path, capsys, name):
+    import zstandard
+
+    source = tmp_path / name
+    if name.endswith("xz"):
+        filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 29}]
+        source.write_bytes(lzma.compress(PLAIN.encode(), filters=filters))
+    else:
+        huge = zstandard.ZstdCompressionParameters(window_log=29, enable_ldm=False)
+        packer = zstandard.ZstdCompressor(compression_params=huge).compressobj()
+        source.write_bytes(packer.compress(PLAIN.encode()) + packer.flush())
+    assert score(source, "-o", tmp_path / "out.jsonl") == 2
+    assert "cannot be read on" in capsys.readouterr().err
+
+
 def test_an_endless_row_in_a_small_archive_is_one_reject(tmp_path):
     source, out = tmp_path / "in.jsonl.gz", tmp_path / "out.jsonl"
     good = json.dumps({"text": PLAIN}).encode() + b"\n"
@@ -343,14 +501,14 @@ def test_csv_is_cut_between_records_alone(tmp_path, rows, seed):
 
 def test_safe_csv_and_bom(tmp_path):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
-    cells = ["=1+1", "+86 110", "-3.5", "@x", "\tx", "好", ""]
+    cells = ["=1+1", "+86 110", "-3.5", "@x", "\tx", "＝1+1", "＠x", "\n=1", "好", ""]
     with source.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("k", "text"), *((cell, PLAIN) for cell in cells)])
     assert score(source, "-o", out, "--safe-csv", "--bom") == 0
     assert out.read_bytes().startswith(b"\xef\xbb\xbfk,text")
     with out.open(encoding="utf-8-sig", newline="") as file:
         found = [row[0] for row in csv.reader(file)][1:]
-    assert found == ["'=1+1", "'+86 110", "-3.5", "'@x", "'\tx", "好", ""]
+    assert found == ["'=1+1", "'+86 110", "-3.5", "'@x", "'\tx", "'＝1+1", "'＠x", "'\n=1", "好", ""]
 
 
 def test_safe_csv_has_no_formula_in_our_columns_either_and_changes_nothing_unasked(tmp_path, monkeypatch):
@@ -392,11 +550,14 @@ def test_folders_and_patterns_are_searched(tmp_path, capsys):
     folder = tmp_path / "phone"
     shutil.copytree(EXPORTS, folder / "deep")
     (folder / "deep" / "photo.jpg").write_bytes(b"\xff\xd8")
+    for no_dump in ("._in.txt", "out.csv.rejects.jsonl", "out.csv.conversations.jsonl"):
+        (folder / no_dump).write_text('{"text": "no dump"}\n')  # what macOS and we leave behind
     assert score(folder, "-o", tmp_path / "all.jsonl") == 0
     assert score(folder / "**" / "*.json", "-o", tmp_path / "json.jsonl") == 0
     everything, some = rows_of(tmp_path / "all.jsonl"), rows_of(tmp_path / "json.jsonl")
     assert {row["fraud_label"] for row in everything} > {"romance", "investment", "legitimate"}
     assert len(some) == 28
+    assert "no dump" not in (tmp_path / "all.jsonl").read_text("utf-8")
     assert len(everything) > len(some)
     assert score(tmp_path / "*.nothing", "-o", tmp_path / "x.jsonl") == 2
     (tmp_path / "empty").mkdir()
@@ -404,7 +565,41 @@ def test_folders_and_patterns_are_searched(tmp_path, capsys):
     assert "holds no dump" in capsys.readouterr().err
 
 
-@pytest.fixture(params=["xlsx", "db", "pdf", "xls"])
+def test_a_folder_is_searched_behind_links_and_each_folder_once(tmp_path):
+    (tmp_path / "phone" / "sub").mkdir(parents=True)
+    (tmp_path / "card").mkdir()
+    (tmp_path / "card" / "in.txt").write_text(LURE, "utf-8")
+    for link, to in [("link", tmp_path / "card"), ("again", tmp_path / "card"), ("sub/up", tmp_path / "phone")]:
+        (tmp_path / "phone" / link).symlink_to(to)
+    assert score(tmp_path / "phone", "-o", tmp_path / "out.jsonl") == 0
+    assert len(rows_of(tmp_path / "out.jsonl")) == 1
+
+
+def test_a_folder_that_is_closed_is_not_passed_over(tmp_path, monkeypatch, capsys):
+    (tmp_path / "phone" / "closed").mkdir(parents=True)
+    (tmp_path / "phone" / "in.txt").write_text(PLAIN, "utf-8")
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # permissions do not bind root, who may run this
+    assert score(tmp_path / "phone", "-o", tmp_path / "out.jsonl") == 2
+    assert "closed cannot be read: Permission denied" in capsys.readouterr().err
+
+
+def test_a_link_that_leads_nowhere_and_an_empty_name_cannot_be_read(tmp_path, monkeypatch, capsys):
+    (tmp_path / "link.jsonl").symlink_to("nowhere")
+    (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name in ("link.jsonl", "l*.jsonl", ""):
+        assert score(name, "-o", "out.jsonl") == 2
+        assert "cannot be read: No such file" in capsys.readouterr().err
+
+
+@pytest.fixture(params=["xlsx", "db", "pdf", "xls", "tar", "gz in gz"])
 def no_dump(request):
     """The bytes of a file that has no rows to read."""
     if request.param == "xlsx":
@@ -416,6 +611,13 @@ def no_dump(request):
         with contextlib.closing(sqlite3.connect(":memory:")) as base:
             base.execute("CREATE TABLE sms (body TEXT)")
             return base.serialize() if sys.version_info >= (3, 11) else b"SQLite format 3\0\x10\0"
+    if request.param == "tar":
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as file:
+            file.add(EXPORTS / "lines.txt", "lines.txt")
+        return packed.getvalue()
+    if request.param == "gz in gz":
+        return gzip.compress(gzip.compress(PLAIN.encode()))
     return b"%PDF-1.7\n1 0 obj\n" if request.param == "pdf" else b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500)
 
 
@@ -439,6 +641,33 @@ def test_what_has_no_rows_does_not_stop_a_folder(tmp_path, capsys, no_dump):
     assert f"{folder / 'a.csv'} is passed over: it is a" in told
     assert f"{folder / 'c.csv.gz'} is passed over: it is a" in told
     assert [row["text"] for row in rows_of(out)] == [PLAIN]
+
+
+def test_chats_that_lie_too_deep_are_not_looked_for(tmp_path):
+    source, out = tmp_path / "in.json", tmp_path / "out.jsonl"
+    for depth, status in (50, 0), (300, 1):
+        message = json.dumps({"type": "message", "text": PLAIN})
+        source.write_text('{"x": ' * depth + f'{{"messages": [{message}]}}' + "}" * depth)
+        assert score(source, "-o", out, "--format", "telegram", "--force") == status
+        assert len(rows_of(out)) == 1 - status
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert reject["reason"] == "nested too deeply"
+
+
+def test_a_header_that_does_not_end_is_refused(tmp_path, capsys):
+    (tmp_path / "in.csv").write_text('text,"' + "x\n" * 5000, "utf-8")
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--max-message", 4096) == 2
+    assert "has a header longer than --max-message" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rest", ["garbage", " garbage more", "\nx"])
+def test_what_follows_a_document_is_a_reject_as_it_stands(tmp_path, rest):
+    source, rows = tmp_path / "in.json", f'[{{"text": "{PLAIN}"}}]'
+    source.write_text(rows + rest, "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl") == 1
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["raw"], reject["reason"]) == (rest.strip(), "not JSON")
+    assert source.read_bytes()[reject["offset"] :].decode() == rest.strip()
 
 
 def test_deep_json_is_rejected_with_and_without_orjson(tmp_path, monkeypatch):

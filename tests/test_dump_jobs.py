@@ -1,6 +1,7 @@
 """Jobs: killed, gone on with, refused, shared among workers; conversations."""
 
 import errno
+import itertools
 import json
 import os
 import pathlib
@@ -16,7 +17,7 @@ import fuzz
 import kill
 import pytest
 from dumps import LURE, PLAIN, rows_of, score
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fraudscan.dump import DumpError, Options, job, readers, score_dump, workers
@@ -437,18 +438,45 @@ def test_a_window_sees_what_no_line_says(tmp_path, scanner):
     assert scanner.classify(found["evidence"]).score == pytest.approx(found["fraud_score"], abs=1e-6)
 
 
-@given(st.lists(st.text("ab\n", max_size=700), min_size=1, max_size=40))
-def test_windows_cover_every_message_and_stay_small(texts):
+@pytest.mark.parametrize(
+    ("kind", "phrase", "texts", "verdict"),
+    [
+        ("deny", "暗号三号", ["跟着老师操作稳赚不赔", f"{PLAIN}，暗号三号"], "flag"),  # the first scores more
+        ("allow", "暗号三号", [LURE, "老师带单，日赚三千，名额有限，暗号三号"], "flag"),  # both together score more
+        ("allow", "稳赚不赔", [LURE, "好的"], "clear"),
+    ],
+)
+def test_lists_make_the_verdicts_of_conversations_too(tmp_path, kind, phrase, texts, verdict):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("".join(json.dumps({"chat": "a", "text": text}) + "\n" for text in texts), "utf-8")
+    (tmp_path / "list.txt").write_text(phrase, "utf-8")
+    assert score(source, "-o", out, "--by", "chat", f"--{kind}", tmp_path / "list.txt") == 0
+    (found,) = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+    assert found["fraud_verdict"] == verdict
+
+
+@given(st.lists(st.one_of(st.integers(0, 100), st.integers(0, 700)), min_size=1, max_size=40))
+@example([60, 60, 60, 600])
+def test_windows_cover_every_message_and_stay_small(sizes):
     decision = ("legitimate", None, ("legitimate",), 0.25, "clear", ())
     conversation, windows = Conversation(), []
+    texts = [f"<{line}>{'a' * size}." for line, size in enumerate(sizes)]
     for line, text in enumerate(texts):
-        window = conversation.add("source", Message("k", line, text, decision))
-        windows += [window] if window is not None else []
+        windows += conversation.add("source", Message("k", line, text, decision))
         assert sum(map(len, conversation.window)) + len(conversation.window) - 1 <= WINDOW
     last = conversation.due()
     windows += [last] if last is not None else []
     assert all(len(window) <= WINDOW for window in windows)
     assert conversation.messages == len(texts)
+    for before, text in itertools.pairwise(texts):
+        if len(before) + len(text) < WINDOW:
+            assert any(text in window for window in windows)
+
+
+def test_conversations_need_a_file_beside_which_they_stand(tmp_path, capsys):
+    (tmp_path / "in.jsonl").write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 9)))
+    assert score(tmp_path / "in.jsonl", "-o", "-", "--by", "chat") == 2
+    assert "--by writes conversations beside the output" in capsys.readouterr().err
 
 
 @given(st.binary(max_size=400), st.sampled_from(sorted(readers.__all__)))

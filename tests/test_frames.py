@@ -84,6 +84,17 @@ def test_arrow_chunks_and_other_types_of_strings(scanner):
     assert out["fraud_notes"].to_pylist() == [["not a text: int"], ["no text"]]
 
 
+def test_a_frame_of_a_class_of_its_own_stays_one(scanner):
+    class Frame(pd.DataFrame):
+        @property
+        def _constructor(self):
+            return Frame
+
+    found = scanner.annotate(Frame({"text": TEXTS}))
+    assert type(found) is Frame
+    assert list(found) == ["text", *COLUMNS]
+
+
 def test_what_is_refused(scanner):
     with pytest.raises(
         ColumnError, match=r"no column is called 'text'; the table has the columns: a\. Name that .* with text="

@@ -216,6 +216,12 @@ def test_files_that_are_none(tmp_path):
         read_lists(deny=tmp_path / "bytes.txt")
 
 
+def test_what_are_no_lists_is_refused_where_it_is_given(scanner):
+    with pytest.raises(TypeError, match=r"lists are Lists, not str: fraudscan\.lists\.read_lists reads files"):
+        scanner.with_lists("deny.txt")
+    assert scanner.with_lists(None).lists is None
+
+
 def test_classify_command_takes_lists(tmp_path, capsys):
     (tmp_path / "deny.txt").write_text("sender=106*: 快递\n", "utf-8")
     assert main(["classify", HONEST, "--deny", str(tmp_path / "deny.txt"), "--sender", "10690"]) == 0

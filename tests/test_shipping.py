@@ -2,9 +2,9 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 
@@ -12,13 +12,17 @@ import pytest
 from conftest import ROOT
 
 
-def build_wheel(source, folder, **environment):
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, source]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
+def run(command, cwd=None, **environment):
+    env = os.environ | environment
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=cwd)
     if done.returncode:
         if os.environ.get("CI") == "true" or "onnection" not in done.stderr:
             pytest.fail(done.stderr)
         pytest.skip("no package index in reach")
+
+
+def build_wheel(source, folder, **environment):
+    run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, source], **environment)
     return next(folder.glob("*.whl"))
 
 
@@ -36,14 +40,25 @@ def test_wheel_has_the_kernel(wheel):
     assert len(kernels(wheel)) == 1
 
 
-def test_wheel_is_built_without_a_compiler(tmp_path):
-    names = [*ROOT.glob("setup.*"), *map(ROOT.joinpath, ("pyproject.toml", "README.md", "LICENSE", "NOTICE"))]
-    (tmp_path / "source").mkdir()
-    for name in names:
-        shutil.copy(name, tmp_path / "source")
-    for name in ("fraudscan", "models"):
-        shutil.copytree(ROOT / name, tmp_path / "source" / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    wheel = build_wheel(tmp_path / "source", tmp_path, CC="false")
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sdist")
+    backend = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder / "backend", "setuptools>=77"]
+    run(backend)
+    code = f"from setuptools import build_meta; build_meta.build_sdist({str(folder)!r})"
+    run([sys.executable, "-c", code], cwd=ROOT, PYTHONPATH=str(folder / "backend"))
+    return next(folder.glob("*.tar.gz"))
+
+
+def test_the_source_distribution_has_what_builds_and_no_tests_that_lack_their_data(sdist):
+    with tarfile.open(sdist) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+    assert {"fraudscan/_engine.c", "models/default/weights.npy", "CHANGELOG.md", "LICENSE", "NOTICE"} <= names
+    assert not [name for name in names if name.startswith("tests")]
+
+
+def test_wheel_is_built_without_a_compiler(sdist, tmp_path):
+    wheel = build_wheel(sdist, tmp_path, CC="false")
     assert "fraudscan/kernel.py" in zipfile.ZipFile(wheel).namelist()
     assert not kernels(wheel)
 

@@ -178,5 +178,25 @@ def test_what_is_refused(fitted):
         FraudClassifier().fit(["一条", "两条"], ["a", "a"])
     with pytest.raises(ValueError, match="no message has the label 'c'; there are: a, b"):
         FraudClassifier(legitimate="c").fit(["一条", "两条"], ["a", "b"])
+    with pytest.raises(CorpusError, match="all messages resemble each other, so none can be held out"):
+        FraudClassifier().fit(["一条"] * 4, ["a", "b"] * 2)
     with pytest.raises(NotFittedError):
         FraudClassifier().to_scanner()
+
+
+@pytest.mark.parametrize("kind", [int, float, bool])
+def test_classes_that_are_numbers_have_an_honest_one(kind):
+    texts, labels = made_up(40)
+    fitted = FraudClassifier(order=2, min_count=2, rarity=0.5, strength=1.0, balanced=True)
+    scanner = fitted.fit(texts, [kind(label != "normal") for label in labels]).to_scanner()
+    assert scanner.classify("晚上吃饭，明天开会吧").verdict == "clear"
+    assert scanner.classify("低息贷款，秒批到账吧").verdict == "flag"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("order", 0), ("order", 2.0), ("order", "2"), ("min_count", 0), ("rarity", -1), ("strength", float("inf"))],
+)
+def test_settings_that_mean_nothing_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} is .* of at least [01], not {value!r}"):
+        FraudClassifier(**{name: value}).fit(*made_up(20))

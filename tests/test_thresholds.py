@@ -58,6 +58,11 @@ def test_what_is_no_share_is_refused(share):
 def test_what_the_curve_cannot_tell_is_refused():
     with pytest.raises(CurveError, match=r"measured on 1,000 honest messages.*ask for 0\.005 or more"):
         Curve((0.0, 1.0), (1.0, 0.0), (1.0, 0.0), 1000).threshold(0.001)
+    for honest in (51_425, 999, 6, 1234):  # what is advised is taken
+        curve = Curve((0.0, 1.0), (1.0, 0.0), (1.0, 0.0), honest)
+        with pytest.raises(CurveError) as caught:
+            curve.threshold(1e-9)
+        assert curve.threshold(float(re.search(r"ask for (\S+) or more", str(caught.value))[1])) == 1.0
     with pytest.raises(CurveError, match=r"2\.00% of the honest messages have a score of 1"):
         Curve((0.0, 1.0), (1.0, 0.02), (1.0, 0.5), 1000).threshold(0.01)
 
@@ -76,6 +81,14 @@ def test_with_thresholds(scanner):
     assert scanner.with_thresholds(flag=1, review=1).classify(LURE).verdict == "clear"
     with pytest.raises(ValueError, match="thresholds need 0 <= review <= flag <= 1"):
         scanner.with_thresholds(flag=0.5, review=0.6)
+
+
+def test_thresholds_of_numpy_are_saved(scanner, tmp_path):
+    for number in (np.float32(0.5), np.float64(0.5), 1, 0):
+        other = scanner.with_thresholds(flag=number)
+        other.save(tmp_path / "model")
+        assert fraudscan.load(tmp_path / "model").thresholds == other.thresholds
+        assert fraudscan.load(tmp_path / "model").digest == other.digest
 
 
 def test_with_false_alarms(scanner):
@@ -224,7 +237,21 @@ def test_rethreshold_writes_over_nothing_unasked(tmp_path, capsys):
     assert main(["rethreshold", str(tmp_path / "none"), "-o", str(out), "--force"]) == 2
     assert "cannot be read: No such file" in capsys.readouterr().err
     assert main(["rethreshold", str(source), "-o", str(tmp_path / "none" / "out")]) == 2
-    assert "cannot be written: No such file" in capsys.readouterr().err
+    assert "cannot be written: there is no folder" in capsys.readouterr().err
+
+
+def test_rethreshold_writes_what_the_name_says(scored, tmp_path, capsys):
+    _, source = scored
+    other = tmp_path / f"out.{'csv' if source.suffix == '.jsonl' else 'jsonl'}"
+    assert main(["rethreshold", str(source), "-o", str(other), "--flag", "0.9"]) == 2
+    assert "and so is what comes of it" in capsys.readouterr().err
+    assert not other.exists()
+
+
+def test_a_scored_dump_without_rows_has_other_thresholds_too(tmp_path):
+    (tmp_path / "scored.jsonl").touch()
+    assert main(["rethreshold", str(tmp_path / "scored.jsonl"), "-o", str(tmp_path / "out.jsonl")]) == 0
+    assert not (tmp_path / "out.jsonl").read_bytes()
 
 
 def test_bad_thresholds_on_the_command_line(capsys):

@@ -15,8 +15,9 @@ from xml.parsers import expat
 
 from fraudscan.dump.documents import STEP, Broken, DocumentReader, Element, JsonArrayReader
 from fraudscan.dump.encodings import cut_lines
-from fraudscan.dump.readers import DEPTH, JsonLinesReader, Lines, Reader, dump_json
+from fraudscan.dump.readers import DEPTH, TOO_LONG, JsonLinesReader, Lines, Reader, dump_json
 from fraudscan.dump.rows import Batch, Block, Place, Reject
+from fraudscan.dump.sources import ARCHIVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +130,7 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
             offset += cut
             held = held[cut:]
             if offset - parser.last > self.limit + STEP:
-                raise Broken(parser.place(), "longer than --max-message", held)
+                raise Broken(parser.place(), TOO_LONG, held)
         if stream.damage:
             raise Broken(parser.place(), stream.damage, b"")
 
@@ -155,7 +156,7 @@ def _sms_row(attributes: dict[str, str]) -> dict[str, Any]:
     address = attributes.get("address") or None
     ours = {
         "conversation": address,
-        "sender": "me" if sent else address,
+        "sender": "me" if sent else attributes.get("from") or address,
         "time": moment,
         "text": attributes.get("body"),
     }
@@ -179,8 +180,7 @@ class _XmlMessages:
         self._parser.buffer_text = False
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
-        self._parser.StartDoctypeDeclHandler = self._refuse
-        self._parser.EntityDeclHandler = self._refuse
+        self._parser.StartDoctypeDeclHandler = self._refuse  # entities are declared nowhere else
         self._found: list[Element] = []
         self._open: tuple[str, Place, dict[str, str]] | None = None
         self._parts: list[str] = []
@@ -210,6 +210,8 @@ class _XmlMessages:
             raise ValueError("nested too deeply")
         if name in ("sms", "mms"):
             self._open, self._parts = (name, self.place(), {"kind": name, **attributes}), []
+        elif name == "addr" and self._open and attributes.get("type") == "137":  # who wrote to a group (3GPP: From)
+            self._open[2]["from"] = attributes.get("address", "")
         elif name == "part" and self._open and attributes.get("ct") == "text/plain":
             self._parts.append(attributes.get("text", ""))
             if self.last - self._open[1].offset > self._limit:
@@ -226,12 +228,17 @@ class _XmlMessages:
 
 
 DATE = (
-    r"\[?\d{1,4}[./年-]\d{1,2}[./月-]\d{1,4}日?,?[ \u202f]+"  # the order of its parts is that of the phone's language
-    r"(?:[上下]午|凌晨|早上|中午|晚上)?\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:[ \u202f]?[AaPp]\.?[Mm]\.?)?\]?"
+    r"\[?\d{1,4}[./年-]\d{1,2}[./月-]\d{1,4}日?,?[ \u202f]*"  # the order of its parts is that of the phone's language
+    r"(?:[上中下正]午|[凌清]晨|早[上晨]|傍晚|晚上|[午半深]夜)?[ \u202f]?\d{1,2}[:.]\d{2}(?:[:.]\d{2})?"
+    r"(?:[ \u202f\xa0]?[^\W\d_](?:[. \u202f\xa0]{0,2}[^\W\d_]){0,3}\.?(?=\]| [-–] ))?\]?"  # PM, p. m., 下午
 )
 WHATSAPP_START = re.compile(rf"[\u200e\u200f\ufeff]*({DATE})(?: [-–])? ")
 WHATSAPP = re.compile(rf"{WHATSAPP_START.pattern}([^:：\n]{{1,100}}?)[:：] (.*)", re.DOTALL)
-CHAT_NAME = re.compile(r"^(?:WhatsApp Chat (?:with|-) |与|與|和)?(.+?)(?:的 ?WhatsApp ?(?:聊天|對話|对话).*)?$")
+ENDING = re.compile(rf"(?:\.txt)?(?:{'|'.join(map(re.escape, ARCHIVES))})?$", re.IGNORECASE)
+CHAT_NAMES = (
+    re.compile(r"WhatsApp Chat (?:with|-) (.+)"),
+    re.compile(r"(?:与|與|和)?(.+?)的 ?WhatsApp ?(?:聊天|對話|对话).*"),
+)
 
 
 @dataclass
@@ -248,10 +255,12 @@ class WhatsAppReader(Reader):
 
     @property
     def conversation(self) -> str:
-        """The other side's name, which stands in the file's."""
-        name = PurePath(self.source).name.split(".")[0] if self.source != "-" else "-"
-        match = CHAT_NAME.match(name)
-        return match[1] if match else name
+        """The other side's name, which stands in the file's; in its folder's where iPhones call the file ``_chat``."""
+        path = PurePath(self.source)
+        name = ENDING.sub("", path.name) or path.name
+        if name == "_chat":
+            name = path.parent.name or name
+        return next((match[1] for pattern in CHAT_NAMES if (match := pattern.fullmatch(name))), name)
 
     def _starts(self, lines: list[bytes]) -> list[int]:
         return [i for i, line in enumerate(lines) if WHATSAPP_START.match(line[:200].decode(self.encoding, "replace"))]

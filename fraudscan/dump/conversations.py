@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fraudscan.columns import COLUMNS
+from fraudscan.decisions import VERDICTS
 from fraudscan.dump.readers import dump_json
 from fraudscan.dump.writers import cut
 
@@ -30,9 +31,9 @@ WINDOW = 500
 """Characters of a window: what the model was trained on at most, and the length of the longest SMS."""
 
 STRIDE = WINDOW // 2
-"""How many new characters make the next window: each message is whole in some window, each is scored twice more."""
+"""How many new characters make the next window: each message stands whole in one or two."""
 
-SCORE = list(COLUMNS.values()).index("score")
+SCORE, VERDICT = map(list(COLUMNS.values()).index, ("score", "verdict"))
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Conversation:
         fresh: how many characters of it have not been scored as part of a window.
         best: the decision with the highest score, of messages and windows.
         evidence: the text of that decision.
+        verdict: the gravest one of all messages and windows: lists may make another one than the highest score.
 
     """
 
@@ -59,10 +61,12 @@ class Conversation:
     fresh: int = 0
     best: Sequence[Any] = ()
     evidence: str = ""
+    verdict: str = VERDICTS[0]
 
-    def add(self, source: str, message: Message) -> str | None:
-        """Take in a message; return a window that is due to be scored."""
+    def add(self, source: str, message: Message) -> list[str]:
+        """Take in a message; return the windows that are due to be scored."""
         text = message.text[-WINDOW:]
+        windows = [self.due()] if self.fresh + len(text) > WINDOW else []  # it will push out what no window has had
         at = {"source": source, "line": message.line}
         self.first = self.first or {**at, "text": message.text[:WINDOW]}
         score = message.decision[SCORE]
@@ -78,7 +82,8 @@ class Conversation:
         size = sum(map(len, self.window)) + len(self.window) - 1
         while size > WINDOW:
             size -= len(self.window.pop(0)) + 1
-        return self.due() if self.fresh >= STRIDE else None
+        windows += [self.due()] if self.fresh >= STRIDE else []
+        return [window for window in windows if window is not None]
 
     def due(self) -> str | None:
         """Return the window, if it is more than one message and not scored yet."""
@@ -87,14 +92,15 @@ class Conversation:
         return "\n".join(self.window) if due else None
 
     def take(self, decision: Sequence[Any], text: str) -> None:
-        """Keep the decision that is higher."""
+        """Keep the decision that is higher, and the verdict that is graver."""
+        self.verdict = max(self.verdict, decision[VERDICT], key=VERDICTS.index)
         if not self.best or decision[SCORE] > self.best[SCORE]:
             self.best, self.evidence = decision, text
 
     def row(self, key: str) -> dict[str, Any]:
         """Return the conversation's row of the output."""
         ours = dict(zip(COLUMNS, self.best, strict=True))
-        ours["fraud_score"] = cut(ours["fraud_score"])
+        ours |= {"fraud_score": cut(ours["fraud_score"]), "fraud_verdict": self.verdict}
         strongest = {**self.strongest, "score": cut(self.strongest["score"])}
         counts = {f"{name}s": count for name, count in self.counts.items()}
         row = {"conversation": key, "messages": self.messages, **ours, "evidence": self.evidence}
@@ -121,8 +127,7 @@ class Conversations:
             if (found := self._open.get(message.key)) is None:
                 state = self._store.conversation(message.key)
                 found = self._open[message.key] = Conversation(**json.loads(state)) if state else Conversation()
-            if window := found.add(source, message):
-                windows.append((found, window))
+            windows += [(found, window) for window in found.add(source, message)]
         self._score(windows)
         return without
 

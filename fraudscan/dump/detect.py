@@ -32,7 +32,8 @@ READERS: tuple[type[Reader], ...] = (
 )
 FORMATS: dict[str, type[Reader]] = {reader.name: reader for reader in READERS}
 
-TELEGRAM = re.compile(r'"messages"\s*:\s*\[\s*\{|"chats"\s*:\s*\{\s*"(?:about|list)"\s*:')
+TELEGRAM = re.compile(r'"messages"\s*:\s*\[\s*\{|"(?:chats|contacts)"\s*:\s*\{\s*"(?:about|list)"\s*:')
+"""Chats, or the contacts before them, of which there may be more than is looked at."""
 
 
 def make_reader(stream: Stream, name: str | None, encoding: str | None, **options: Any) -> Reader:
@@ -70,7 +71,7 @@ def _format(source: str, text: str) -> str:
             return "json"
     if named in (None, "lines") and any(WHATSAPP.match(line) for line in text.split("\n", 5)[:5]):
         return "whatsapp"
-    if named is None:
+    if named in (None, "lines"):  # Excel calls its table in Unicode .txt
         fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())
         names = {field.strip('" ').casefold() for field in fields}
         return "csv" if len(fields) > 1 and names.intersection(TEXT_COLUMNS) else "lines"

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from fraudscan.dump.readers import BLOCK, JsonLinesReader, Reader
+from fraudscan.dump.readers import BLOCK, TOO_LONG, JsonLinesReader, Reader
 from fraudscan.dump.rows import Batch, Block, Place, Reject
 from fraudscan.dump.sources import Head
 
@@ -224,12 +224,12 @@ class _Cursor:
                 return match[0]
             self._start = match.start() if match else len(self._held)
             if len(self._held) - self._start > self._limit:
-                self.broken("longer than --max-message")
+                self.broken(TOO_LONG)
             if not self._more():
                 if match and match[0] == b'"':
                     self.broken("the document ends within a string")
                 if match:
-                    self._start, self._at = match.span()
+                    self._at = len(match[0])  # what is held begins with it now
                 return match[0] if match else b""
 
     def value(self, token: bytes) -> bytes:
@@ -251,7 +251,7 @@ class _Cursor:
                     break
                 at = match.end() - self._start
             if len(self._held) - self._start > self._limit:
-                self.broken("longer than --max-message")
+                self.broken(TOO_LONG)
             if not self._more():
                 self.broken("the document ends within an element")
 

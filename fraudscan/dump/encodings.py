@@ -10,8 +10,8 @@ __all__ = ["bom_size", "canonical", "cut_lines", "detect", "last_line_end", "lin
 
 BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
-CANDIDATES = ("utf-8", "gb18030", "big5hkscs")
-"""What bytes without a mark may be, the likelier first."""
+CANDIDATES = ("gb18030", "big5hkscs")
+"""What bytes without a mark may be if they are not UTF-8, the likelier first."""
 
 FREQUENT = frozenset(
     "的一是不了在人有我他这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多天而能好都然没日于"
@@ -53,8 +53,9 @@ def bom_size(data: bytes, encoding: str) -> int:
 def detect(data: bytes) -> str:
     r"""Return the encoding of the start of a source.
 
-    A byte order mark decides, then the zero bytes of UTF-16, then strict UTF-8; else the candidate that gives the
-    most of the frequent characters and the fewest that cannot be decoded.
+    A byte order mark decides, then the zero bytes of UTF-16, then UTF-8, of which a few bytes may be damaged: of text
+    in other encodings less than half looks like it, in the corpus's messages 45 per cent at most. Else it is the
+    candidate that gives the most of the frequent characters and the fewest that cannot be decoded.
 
     >>> detect("到楼下了，下来拿快递".encode("gb18030"))
     'gb18030'
@@ -75,6 +76,9 @@ def detect(data: bytes) -> str:
     except UnicodeDecodeError:
         if one_sided and max(even, odd) > len(data) // 100:
             return utf16
+        beyond = [char for char in data.decode("utf-8", "replace") if char > "\x7f"]
+        if 2 * beyond.count("\ufffd") < len(beyond):
+            return "utf-8"
         return max(CANDIDATES, key=lambda name: _plausibility(data, name))
     if one_sided and max(even, odd) > len(data) // 3:  # ASCII alone
         return utf16

@@ -163,6 +163,8 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
         raise DumpError(f"--max-message must be at least {SMALLEST_LIMIT} bytes")
     if workers < 1:
         raise DumpError("--workers must be at least 1")
+    if options.by is not None and target == STDIN:
+        raise DumpError("--by writes conversations beside the output: name a file for it, not -")
     if options.delimiter is not None:
         options = replace(options, delimiter=_delimiter(options.delimiter))
     job = _Job(scanner, expand(sources, notify), target, options, notify)

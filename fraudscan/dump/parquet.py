@@ -8,10 +8,11 @@ together from those when all rows are scored.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fraudscan.dump.readers import BLOCK, Reader, dump_json, key_of
+from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, Reader, dump_json, key_of
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from fraudscan.dump.sources import Stream
 
-__all__ = ["ParquetReader", "arrow_stream", "assemble"]
+__all__ = ["ParquetReader", "arrow_stream", "assemble", "empty_stream"]
 
 ROW = 256
 """Bytes that a row is thought to have, to make blocks as large as those of other formats."""
@@ -43,6 +44,8 @@ class ParquetReader(Reader):
     seeks: ClassVar[bool] = False
     arrow: bool = False
     """Whether a batch's ``raws`` shall be an Arrow table, which keeps the types."""
+    kinds: dict[str, Any] = field(default_factory=dict)
+    """The types of the columns."""
 
     def prepare(self, stream: Stream) -> Place:
         """Read the schema."""
@@ -50,6 +53,7 @@ class ParquetReader(Reader):
             raise DumpError(f"{stream.source}: Parquet is read from a plain file only; unpack or save it first")
         schema = self._open(self.source).schema_arrow
         self.header = list(schema.names)
+        self.kinds = dict(zip(schema.names, schema.types, strict=True))
         self.find([self.header])
         return Place(0, 1)
 
@@ -91,22 +95,29 @@ class ParquetReader(Reader):
             table = stream.read_all()
         texts = _values(table.column(self.columns.index(self.text or "")))
         keys = _values(table.column(self.columns.index(self.by))) if self.by is not None else None
-        good = []
+        bad = []
         for i, text in enumerate(texts):
-            if isinstance(text, str):
-                good.append(i)
+            if not (problem := self._problem(text)):
                 batch.texts.append(text)
                 if keys is not None:
                     batch.keys.append(key_of(_plain(keys[i])))
                     batch.lines.append(block.start.line + i)
             else:
-                reason = f"{self.text!r} is missing" if text is None else f"{self.text!r} is not a text"
+                bad.append(i)
                 row = dict(zip(self.columns, next(_rows(table.slice(i, 1))), strict=True))
                 raw = dump_json(row).decode()
-                batch.rejects.append(Reject(block.start.line + i, block.start.offset + i, reason, raw))
+                raw = raw[:SHOWN] if problem == TOO_LONG else raw
+                batch.rejects.append(Reject(block.start.line + i, block.start.offset + i, problem, raw))
         table = table.select(self.kept)
-        table = table if len(good) == len(texts) else table.take(pa.array(good, pa.int64()))
+        if bad:  # by slices: `take` does not know all types
+            edges = itertools.pairwise([-1, *bad, len(texts)])
+            table = pa.concat_tables([table.slice(a + 1, b - a - 1) for a, b in edges])
         batch.raws = table if self.arrow else list(_rows(table))
+
+    def _problem(self, text: Any) -> str:
+        if not isinstance(text, str):
+            return f"{self.text!r} is missing" if text is None else f"{self.text!r} is not a text"
+        return TOO_LONG if 4 * len(text) > self.limit and len(text.encode()) > self.limit else ""
 
 
 def _rows(table: Any) -> Iterator[list[Any]]:
@@ -160,10 +171,28 @@ def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: 
             array = pa.array([_json(value) for value in values], pa.string())
         fields.append(pa.field(name, array.type))
         arrays.append(array)
+    return _framed(pa.table(arrays, schema=pa.schema(fields)))
+
+
+def empty_stream(known: dict[str, Any], columns: dict[str, type | None]) -> bytes:
+    """Return a block of output without rows, which has all columns: an output without rows has them too.
+
+    Args:
+        known: the types of columns of Parquet's.
+        columns: for each column what it holds, ``list`` for lists of texts; ``None`` where only rows will tell.
+
+    """
+    pa = _pyarrow()
+    kinds: dict[Any, Any] = {str: pa.string(), float: pa.float64(), list: pa.list_(pa.string()), None: pa.null()}
+    fields = [(name, known.get(name, kinds[kind])) for name, kind in columns.items()]
+    return _framed(pa.schema(fields).empty_table())
+
+
+def _framed(table: Any) -> bytes:
+    pa = _pyarrow()
     sink = pa.BufferOutputStream()
-    whole = pa.table(arrays, schema=pa.schema(fields))
-    with pa.ipc.new_stream(sink, whole.schema) as writer:
-        writer.write_table(whole)
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
     data: bytes = sink.getvalue().to_pybytes()
     return len(data).to_bytes(8, "little") + data
 
@@ -188,16 +217,16 @@ def assemble(part: Path, target: Path) -> None:
     pa = _pyarrow()
     kinds: dict[str, Any] = {}
     for table in _tables(part):
-        for field in table.schema:
-            known = kinds.setdefault(field.name, field.type)
-            if known != field.type:
-                kinds[field.name] = _common(known, field.type)
+        for name, kind in zip(table.schema.names, table.schema.types, strict=True):
+            known = kinds.setdefault(name, kind)
+            if known != kind:
+                kinds[name] = _common(known, kind)
     for name, kind in kinds.items():
         if pa.types.is_null(kind):
             kinds[name] = pa.string()
     schema = pa.schema(list(kinds.items()))
     with pa.parquet.ParquetWriter(target, schema, compression="zstd") as writer:
-        for table in _tables(part):
+        for table in filter(len, _tables(part)):
             arrays = [
                 _as(table.column(name), kind) if name in table.schema.names else pa.nulls(table.num_rows, kind)
                 for name, kind in kinds.items()

@@ -48,6 +48,8 @@ BRACE, CLOSING_BRACE = b"{}"
 SHOWN = 1000
 """Bytes kept of a row that is longer than a row may be."""
 
+TOO_LONG = "longer than --max-message"
+
 RUN = 256
 """Lines that are read together where nothing is odd about them: few, for one odd line sends all of them the long way,
 and the objects of all are held at a time."""
@@ -174,7 +176,7 @@ class Reader:
             skipped += end or len(data)
             if end:
                 break
-        return Block(at, Place(at.offset + skipped, at.line + 1), held[:SHOWN], "longer than --max-message")
+        return Block(at, Place(at.offset + skipped, at.line + 1), held[:SHOWN], TOO_LONG)
 
     def cut(self, held: bytes, *, final: bool) -> int:
         """Return how many bytes of ``held`` are whole rows; ``final`` says that nothing follows."""

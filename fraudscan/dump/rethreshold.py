@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 
 from fraudscan.decisions import VERDICTS
-from fraudscan.dump.output import Names, part_of
+from fraudscan.dump.output import Names, format_of, part_of
 from fraudscan.dump.readers import find_delimiter
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import STDIN
@@ -50,7 +50,8 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
         The number of rows by verdict.
 
     Raises:
-        DumpError: if a row has no score, the source cannot be read, or the target exists or is the source.
+        DumpError: if a row has no score, the source cannot be read, the target exists or is the source, or its name
+            promises another format.
 
     """
     counts: Counter[str] = Counter()
@@ -59,7 +60,10 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
             raise DumpError(
                 f"{source} is Parquet: rethreshold takes JSON lines and CSV, as fraudscan score writes them"
             )
-        is_json = file.peek(1).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+        head = file.peek(1)
+        is_json = head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or not head  # CSV would have a header
+        if format_of(target) not in (None, "jsonl" if is_json else "csv"):
+            raise DumpError(f"{target}: {source} is {'JSON lines' if is_json else 'CSV'}, and so is what comes of it")
         for line, verdict in (_json_rows if is_json else _csv_rows)(file, source, thresholds):
             counts[verdict] += 1
             out.write(line)

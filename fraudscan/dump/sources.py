@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import sys
 import zlib
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from fraudscan.dump.rows import DumpError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from typing_extensions import Self
 
@@ -38,7 +39,11 @@ FORMAT_OF_ENDING = {
 
 ARCHIVES = (".gz", ".bz2", ".xz", ".zst")
 
+GZIP, BZIP2, XZ, ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"
+"""The first bytes of archives that are read."""
+
 FOREIGN = {
+    **dict.fromkeys((GZIP, BZIP2, XZ, ZSTD), "an archive in an archive: unpack it once"),
     b"PK\x03\x04": "a ZIP archive, as are .xlsx files: unpack it, or export the table as CSV",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it",
     b"Rar!\x1a\x07": "a RAR archive: unpack it",
@@ -46,9 +51,11 @@ FOREIGN = {
     b"SQLite format 3\0": "an SQLite database: export the table as CSV",
     b"%PDF-": "a PDF document: export its text",
 }
-"""What people take for a dump, by its first bytes, and what to do with it first."""
+"""What people take for a dump, by its first bytes when it is unpacked, and what to do with it first."""
 
-MAGIC = max(map(len, FOREIGN))
+TAR = b"ustar"
+MAGIC = 257 + len(TAR)
+"""How many bytes `foreign` needs: those of a tar archive begin with a file's name."""
 
 OWN = (".rejects.jsonl", ".conversations.jsonl", ".summary.json")
 """What jobs write beside their output: no dumps."""
@@ -68,6 +75,8 @@ def plain_name(source: str) -> str:
 
 def foreign(head: bytes) -> str:
     """Return what begins with ``head``, if it is something that has no rows to read; else nothing."""
+    if head[MAGIC - len(TAR) : MAGIC] == TAR:
+        return "a tar archive: unpack it"
     return next((what for magic, what in FOREIGN.items() if head.startswith(magic)), "")
 
 
@@ -75,7 +84,7 @@ def expand(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
     """Return the files that ``names`` stand for: files, folders (searched to the bottom), patterns, ``-``.
 
     Of a folder's files those are passed over whose names or first bytes are not those of dumps; of the latter
-    ``notify`` is told.
+    ``notify`` is told. A folder in it that is closed to us is refused, not passed over.
 
     Raises:
         DumpError: if a name stands for nothing, or nobody may look.
@@ -89,16 +98,29 @@ def expand(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
 
 def _expand(name: str, notify: Callable[[str], None]) -> list[str]:
     path = Path(name)
-    if name != STDIN and path.is_dir():
-        files = sorted(str(file) for file in path.rglob("*") if file.is_file() and _is_dump(file, notify))
+    if name not in {STDIN, ""} and path.is_dir():  # an empty name is a shell's unset variable, not this folder
+        files = sorted(str(file) for file in _files(path) if file.is_file() and _is_dump(file, notify))
         if not files:
             raise DumpError(f"{name} holds no dump: no file ends with {', '.join(FORMAT_OF_ENDING)} (.gz, …)")
         return files
-    if name == STDIN or path.exists():  # a file, a pipe or a device
+    if name == STDIN or os.path.lexists(name):  # a file, a pipe, a device, or a link that leads nowhere
         return [name]
     if matches := sorted(glob.glob(name, recursive=True)):  # noqa: PTH207 - pathlib refuses absolute patterns
         return expand(matches, notify)
-    raise DumpError(f"{name} cannot be read: No such file or folder")
+    raise DumpError(f"{name or 'an empty name'} cannot be read: No such file or folder")
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and of those in it, behind links too, each folder once."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    seen = set()
+    for root, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        folders[:] = sorted(folders) if (real := os.path.realpath(root)) not in seen else []
+        yield from (Path(root, file) for file in files if real not in seen)
+        seen.add(real)
 
 
 def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
@@ -214,14 +236,14 @@ class Head(Stream):
 def _unpacked(raw: Any, source: str) -> Any:
     """Return a file of the unpacked bytes: whether it is an archive is told by its first bytes."""
     magic = raw.peek(6)[:6]
-    if magic.startswith(b"\x1f\x8b"):
+    if magic.startswith(GZIP):
         return gzip.GzipFile(fileobj=raw)
     make: Callable[[], Any]
-    if magic.startswith(b"BZh"):
+    if magic.startswith(BZIP2):
         make = bz2.BZ2Decompressor
-    elif magic.startswith(b"\xfd7zXZ\0"):
+    elif magic.startswith(XZ):
         make = lambda: lzma.LZMADecompressor(memlimit=XZ_MEMORY)  # noqa: E731 - named by the branches
-    elif magic.startswith(b"\x28\xb5\x2f\xfd"):
+    elif magic.startswith(ZSTD):
         try:
             import zstandard
         except ImportError:

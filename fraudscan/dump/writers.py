@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fraudscan.columns import COLUMNS
+from fraudscan.columns import COLUMNS, LISTS
 from fraudscan.dump.output import format_of
-from fraudscan.dump.parquet import ParquetReader, arrow_stream
+from fraudscan.dump.parquet import ParquetReader, arrow_stream, empty_stream
 from fraudscan.dump.readers import dump_json
 from fraudscan.dump.rows import DumpError
 
@@ -45,7 +45,10 @@ behind it where the dump has such a column, of an earlier run say."""
 MOST_COLUMNS = 1000
 """Columns that a table gets from rows that may each have their own."""
 
-FORMULA = re.compile(r"[=+\-@\t\r]")
+FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
+"""How a cell begins that a spreadsheet may take for a formula; where input is Chinese, in full width too (OWASP's list,
+"CSV injection")."""
+
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 
 
@@ -261,9 +264,21 @@ def _cell(value: Any) -> Any:
 
 @dataclass
 class ParquetWriter(TableWriter):
-    """Blocks of a Parquet file, which `parquet.assemble` puts together."""
+    """Blocks of a Parquet file, which `parquet.assemble` puts together.
+
+    Args:
+        kinds: the types of the columns of Parquet sources.
+
+    """
 
     name: ClassVar[str] = "parquet"
+    kinds: dict[str, Any] = field(default_factory=dict)
+
+    def head(self) -> bytes:
+        """Return a block without rows."""
+        columns: dict[str, type | None] = dict.fromkeys(self.all_columns())
+        columns |= {name: list if name in LISTS else float if name == "fraud_score" else str for name in self.ours}
+        return empty_stream(self.kinds, columns | {f"fraud_p_{name}": float for name in self.names})
 
     def check(self, reader: Reader) -> None:
         """Refuse two columns of one name; let Parquet keep its types."""
@@ -271,6 +286,7 @@ class ParquetWriter(TableWriter):
         super().check(reader)
         if isinstance(reader, ParquetReader):
             reader.arrow = not self.rest
+            self.kinds |= {} if self.rest else reader.kinds
 
     def encode(self, reader: Reader, batch: Batch, found: Decisions) -> bytes:
         """Return the rows as one Arrow stream."""
