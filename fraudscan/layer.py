@@ -95,8 +95,7 @@ class Layer:
         """Return the logits, shape (…, heads, texts), for inputs of shape (…, inputs, texts)."""
         hidden = self._hidden(inputs)
         np.rint(hidden, out=hidden)
-        np.maximum(hidden, 0, out=hidden)
-        np.minimum(hidden, np.float32(MOST * SCALE), out=hidden)
+        np.clip(hidden, np.float32(0), np.float32(MOST * SCALE), out=hidden)
         out: Single = self._heads @ hidden
         out += self._biases
         out /= np.float32(SCALE)
