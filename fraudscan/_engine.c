@@ -499,7 +499,100 @@ done:
     return result;
 }
 
+#define LONGEST_SCORE 8
+
+/* Write a number of millionths as Python writes the float; return where it ends. */
+static char *write_score(char *at, int64_t millionths)
+{
+    if (millionths && millionths < 100) {
+        int two = millionths >= 10;
+        *at++ = (char)('0' + (two ? millionths / 10 : millionths));
+        if (two && millionths % 10) {
+            *at++ = '.';
+            *at++ = (char)('0' + millionths % 10);
+        }
+        memcpy(at, two ? "e-05" : "e-06", 4);
+        return at + 4;
+    }
+    *at++ = (char)('0' + millionths / 1000000);
+    *at++ = '.';
+    for (int64_t unit = 100000, rest = millionths % 1000000; rest || unit == 100000; unit /= 10) {
+        *at++ = (char)('0' + rest / unit);
+        rest %= unit;
+    }
+    return at;
+}
+
+static int is_space(char byte)
+{
+    return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+PyDoc_STRVAR(splice_doc, "splice(rows, places, parts, scores)\n--\n\n"
+                         "Return JSON objects with the part before the score at its place, the score, in millionths,\n"
+                         "and the part after it in place of the last bracket, as `JsonLinesWriter.encode` does.");
+
+static PyObject *engine_splice(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *rows, *parts, *items = NULL, *result = NULL;
+    Py_buffer places, scores;
+
+    if (!PyArg_ParseTuple(args, "Oy*O!y*:splice", &rows, &places, &PyTuple_Type, &parts, &scores))
+        return NULL;
+    Py_ssize_t size = count(&places, 8, "places"), room = 0, kinds = PyTuple_GET_SIZE(parts);
+    const int64_t *place = places.buf, *score = scores.buf;
+    if (size < 0 || !(items = PySequence_Tuple(rows)))
+        goto done;
+    if (PyTuple_GET_SIZE(items) != size || count(&scores, 8, "scores") != size) {
+        PyErr_SetString(PyExc_ValueError, "places and scores must have one for each row");
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < kinds; i++) {
+        PyObject *pair = PyTuple_GET_ITEM(parts, i);
+        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2 || !PyBytes_Check(PyTuple_GET_ITEM(pair, 0)) ||
+            !PyBytes_Check(PyTuple_GET_ITEM(pair, 1))) {
+            PyErr_SetString(PyExc_TypeError, "parts must be pairs of bytes");
+            goto done;
+        }
+    }
+    for (Py_ssize_t i = 0; i < size; i++) {
+        PyObject *row = PyTuple_GET_ITEM(items, i);
+        if (!PyBytes_Check(row) || !PyBytes_GET_SIZE(row) || place[i] < 0 || place[i] >= kinds || score[i] < 0 ||
+            score[i] > 1000000) {
+            PyErr_SetString(PyExc_ValueError, "rows must be bytes, places those of parts, and scores in millionths");
+            goto done;
+        }
+        PyObject *pair = PyTuple_GET_ITEM(parts, place[i]);
+        room += PyBytes_GET_SIZE(row) + PyBytes_GET_SIZE(PyTuple_GET_ITEM(pair, 0)) + LONGEST_SCORE +
+                PyBytes_GET_SIZE(PyTuple_GET_ITEM(pair, 1));
+    }
+    if (!(result = PyBytes_FromStringAndSize(NULL, room)))
+        goto done;
+    char *out = PyBytes_AS_STRING(result);
+    for (Py_ssize_t i = 0; i < size; i++) {
+        PyObject *pieces[] = {PyTuple_GET_ITEM(items, i), PyTuple_GET_ITEM(PyTuple_GET_ITEM(parts, place[i]), 0),
+                              PyTuple_GET_ITEM(PyTuple_GET_ITEM(parts, place[i]), 1)};
+        const char *row = PyBytes_AS_STRING(pieces[0]);
+        Py_ssize_t length = PyBytes_GET_SIZE(pieces[0]) - 1;
+        while (length && is_space(row[length - 1]))
+            length--;
+        memcpy(out, row, (size_t)length);
+        out += length;
+        memcpy(out, PyBytes_AS_STRING(pieces[1]), (size_t)PyBytes_GET_SIZE(pieces[1]));
+        out = write_score(out + PyBytes_GET_SIZE(pieces[1]), score[i]);
+        memcpy(out, PyBytes_AS_STRING(pieces[2]), (size_t)PyBytes_GET_SIZE(pieces[2]));
+        out += PyBytes_GET_SIZE(pieces[2]);
+    }
+    _PyBytes_Resize(&result, out - PyBytes_AS_STRING(result));
+done:
+    Py_XDECREF(items);
+    PyBuffer_Release(&places);
+    PyBuffer_Release(&scores);
+    return result;
+}
+
 static PyMethodDef methods[] = {
+    {"splice", engine_splice, METH_VARARGS, splice_doc},
     {"strings", engine_strings, METH_VARARGS, strings_doc},
     {"read", engine_read, METH_VARARGS, read_doc},
     {"follow", engine_follow, METH_VARARGS, follow_doc},
