@@ -288,7 +288,7 @@ class Scanner:
         else:
             logits = self._logits(texts, doubts)
             honest = 1 - _sigmoid(logits[0])
-            likely = (honest <= 0.5).nonzero()[0]  # noqa: PLR2004 - an even chance
+            likely = (honest <= 0.5).nonzero()[0]
             found = self._decider.among(honest, likely, self._probabilities(logits[:, likely]), doubts)
         return found if self.lists is None else self.lists.overrule(found, texts, senders)
 

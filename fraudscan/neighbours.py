@@ -109,7 +109,7 @@ class Tables:
 
     @cached_property
     def pairs(self) -> npt.NDArray[np.int8]:
-        """How well two numbers go together: shape (WIDTH, WIDTH), flat; what is not in the file follows from classes."""
+        """How well two numbers go together, flat, WIDTH a row; what is not in the file follows from classes."""
         table = np.zeros((WIDTH, WIDTH), dtype=np.int8)
         chinese = slice(0, RARE + 1)
         table[chinese, chinese] = MISSING

@@ -322,7 +322,7 @@ class JsonLinesReader(Reader):
     @cached_property
     def _prefix(self) -> bytes:
         """What the names of all our columns begin with."""
-        return commonprefix(list(self.ours)).encode()
+        return commonprefix(list(self.ours)).encode()  # noqa: RUF071 - of names, not of paths
 
     def _row(self, batch: Batch, line: bytes, number: int) -> str:
         """Add one row, or return what is wrong with it. A blank line is no row."""
