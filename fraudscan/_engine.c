@@ -1,8 +1,8 @@
-/* The loops in which a scorer spends its time: see kernel.py, and the callers for what each function computes.
+/* The loops in which scoring and dumps spend their time: see kernel.py, and the callers for what each one computes.
 
    Nothing here holds any state. Arrays come through the buffer protocol, C-contiguous and without overlap; their sizes
    are checked before anything is read or written, and every index that stands in one of them before it is used.
-   The lock of the interpreter is released but for reading the strings. */
+   The lock of the interpreter is released but for reading and making Python's objects. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -31,8 +31,8 @@ static Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const char *n
     return buffer->len / bytes;
 }
 
-PyDoc_STRVAR(read_doc, "read(texts, ids, pairs, evidence, row, end, enough, characters, starts, lengths, marked)\n--\n\n"
-                       "Fill the last four, as `Vocabulary._read` does; return how many characters there are.");
+PyDoc_STRVAR(read_doc, "read(texts, ids, pairs, evidence, row, end, enough, characters, starts, lengths, marked)\n"
+                       "--\n\nFill the last four, as `Vocabulary._read` does; return how many characters there are.");
 
 static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
 {
