@@ -1,8 +1,6 @@
 """The compiled kernel: the same as NumPy to the last bit, and no access beyond an array, whatever it is given."""
 
 import contextlib
-import itertools
-import json
 
 import numpy as np
 import pytest
@@ -300,68 +298,6 @@ def test_nothing_is_written_beyond_an_array_whatever_the_numbers(compiled, name,
     for raw in around:
         assert (raw[:64] == 0xA5).all()
         assert (raw[-64:] == 0xA5).all()
-
-
-JSON_PIECES = [*'{}":, \\0e一', "text", "fraud_x", "-1.5e+3", "true", "null"]
-
-
-@given(st.lists(st.sampled_from(JSON_PIECES).map(str.encode) | st.binary(max_size=3), max_size=12).map(b"".join))
-@settings(max_examples=500)
-def test_a_string_that_is_found_in_a_line_is_the_one_that_json_has_there(compiled, middle):
-    for line in (middle, b'{"text": "' + middle + b'"}', b'{"text": "a", ' + middle + b"}"):
-        (found,) = compiled.strings([line], b"text", b"fraud_")
-        if found is not None:
-            row = json.loads(line.decode())
-            assert row["text"] == found
-            assert line[:1] + line[-1:] == b"{}"
-            assert not any(name.startswith("fraud_") for name in row)
-
-
-plain = st.text(st.characters(exclude_characters='\\"', exclude_categories=["Cs", "Cc"]), max_size=20)
-
-
-@given(st.dictionaries(plain, plain | st.integers() | st.booleans() | st.none(), max_size=4), plain)
-@settings(max_examples=300)
-def test_a_string_is_found_in_every_line_of_the_simplest_form(compiled, row, text):
-    line = json.dumps({**row, "text": text}, ensure_ascii=False).encode()
-    assert compiled.strings([line], b"text", b"fraud_") == [text]
-
-
-@pytest.mark.parametrize(
-    "more", [', "fraud_x": 1}', "}x", "} ", ', "text": "b"}', ', "x": [1]}', ', "x": {}}', ",}", ""]
-)
-@pytest.mark.parametrize("less", ["", " "])
-def test_other_lines_are_left_to_the_reader(compiled, more, less):
-    line = less + '{"text": "a"' + more
-    assert compiled.strings([line.encode()], b"text", b"fraud_") == [None]
-
-
-@pytest.mark.parametrize(
-    "number", ["01", "-", "1.", ".5", "1e", "+1", "1" * 65, "NaN", "tru", "1 1", "'a'", '"\\n"', '"\t"']
-)
-def test_other_values_are_left_to_the_reader(compiled, number):
-    for line in (f'{{"x": {number}, "text": "a"}}', f'{{"text": "a", "x": {number}}}'):
-        assert compiled.strings([line.encode()], b"text", b"fraud_") == [None]
-
-
-def test_strings_are_decoded_as_strictly_as_python_does(compiled):
-    heads, tails = range(0x80, 0x100), (0x22, 0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xE4)
-    odd = [bytes(data) for data in itertools.product(heads, tails, tails)]
-    odd += [data + b"\x80" for data in odd] + [data[:2] for data in odd]
-    odd += [chr(code).encode("utf-8", "surrogatepass") for code in range(0x80, 0x20000)]
-    for behind in ("", "一", "a一"):
-        for data in odd:
-            text = data + behind.encode()
-            try:
-                expected = text.decode() if b'"' not in text else None
-            except UnicodeDecodeError:
-                expected = None
-            assert compiled.strings([b'{"text":"' + text + b'"}'], b"text", b"fraud_") == [expected]
-
-
-def test_lines_that_are_no_bytes_are_refused(compiled):
-    with pytest.raises(TypeError, match="is no bytes"):
-        compiled.strings([b"{}", "{}"], b"text", b"fraud_")
 
 
 def test_scores_are_written_as_python_writes_them(compiled):

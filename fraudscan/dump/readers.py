@@ -19,10 +19,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
 from operator import itemgetter
-from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fraudscan import kernel
 from fraudscan.dump.encodings import bom_size, cut_lines, last_line_end, line_end
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, text_column
 
@@ -290,39 +288,22 @@ class JsonLinesReader(Reader):
         """
         if self.encoding != "utf-8" or self.by is not None:
             return False
-        texts = self._strings(run)
-        odd = [place for place, text in enumerate(texts) if text is None]
-        lines = list(map(run.__getitem__, odd))
         try:
-            rows = list(map(loads, lines))
-            strings = list(map(itemgetter(self.text), rows))
+            rows = list(map(loads, run))
+            texts = list(map(itemgetter(self.text), rows))
         except (ValueError, TypeError, KeyError, RecursionError):
             return False
         plain = (
-            set(map(type, strings)) <= {str}
-            and set(map(itemgetter(0), lines)) <= {BRACE}
-            and set(map(itemgetter(-1), lines)) <= {CLOSING_BRACE}
+            set(map(type, texts)) == {str}
+            and set(map(itemgetter(0), run)) == {BRACE}
+            and set(map(itemgetter(-1), run)) == {CLOSING_BRACE}
             and self.ours.isdisjoint(itertools.chain.from_iterable(rows))
-            and (max(map(len, lines), default=0) < 2 * DEPTH or not any(map(too_deep, lines, rows)))
+            and (max(map(len, run)) < 2 * DEPTH or not any(map(too_deep, run, rows)))
         )
-        for place, string in zip(odd, strings, strict=True):
-            texts[place] = string
         if plain:
             batch.texts += texts
             batch.raws += run
         return plain
-
-    def _strings(self, run: list[bytes]) -> list[Any]:
-        """Return the text of each row that is of the simplest form, and ``None`` for all others."""
-        if kernel.compiled is None or self.text is None:
-            return [None] * len(run)
-        found: list[Any] = kernel.compiled.strings(run, self.text.encode("utf-8", "surrogatepass"), self._prefix)
-        return found
-
-    @cached_property
-    def _prefix(self) -> bytes:
-        """What the names of all our columns begin with."""
-        return commonprefix(list(self.ours)).encode()  # noqa: RUF071 - of names, not of paths
 
     def _row(self, batch: Batch, line: bytes, number: int) -> str:
         """Add one row, or return what is wrong with it. A blank line is no row."""
