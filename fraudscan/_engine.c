@@ -1,8 +1,8 @@
-/* The loops in which a scorer spends its time: see kernel.py, and the callers for what each function computes.
+/* The loops in which scoring and dumps spend their time: see kernel.py, and the callers for what each one computes.
 
    Nothing here holds any state. Arrays come through the buffer protocol, C-contiguous and without overlap; their sizes
    are checked before anything is read or written, and every index that stands in one of them before it is used.
-   The lock of the interpreter is released but for reading the strings. */
+   The lock of the interpreter is released but for reading and making Python's objects. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -19,6 +19,7 @@
 #define DROPPED UINT32_MAX /* the id of a character that is not read */
 #define NODE_BITS 16       /* an id has the character's node in its low bits, its number among the neighbours above */
 #define NODE_MASK 0xFFFFu
+#define SCORES 256 /* of pairs of neighbours: bytes */
 
 /* Return how many elements of some bytes a buffer has; -1, with an exception, if it is no array of such. */
 static Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const char *name)
@@ -30,18 +31,18 @@ static Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const char *n
     return buffer->len / bytes;
 }
 
-PyDoc_STRVAR(read_doc, "read(texts, ids, evidence, row, end, enough, characters, starts, lengths, marked)\n--\n\n"
-                       "Fill the last four, as `Vocabulary._read` does; return how many characters there are.");
+PyDoc_STRVAR(read_doc, "read(texts, ids, pairs, evidence, row, end, enough, characters, starts, lengths, marked)\n"
+                       "--\n\nFill the last four, as `Vocabulary._read` does; return how many characters there are.");
 
 static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
 {
     PyObject *texts, *items = NULL, *result = NULL;
-    Py_buffer ids, evidence, characters, starts, lengths, marked;
+    Py_buffer ids, scores, evidence, characters, starts, lengths, marked;
     unsigned int row, end;
     int enough, bad = 0;
 
-    if (!PyArg_ParseTuple(args, "Oy*y*IIiw*w*w*w*:read", &texts, &ids, &evidence, &row, &end, &enough, &characters,
-                          &starts, &lengths, &marked))
+    if (!PyArg_ParseTuple(args, "Oy*y*y*IIiw*w*w*w*:read", &texts, &ids, &scores, &evidence, &row, &end, &enough,
+                          &characters, &starts, &lengths, &marked))
         return NULL;
     Py_ssize_t codes = count(&ids, 4, "ids"), room = count(&characters, 4, "characters");
     Py_ssize_t begins = count(&starts, 8, "starts"), sizes = count(&lengths, 8, "lengths");
@@ -49,8 +50,9 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
         goto done;
     Py_ssize_t number_of_texts = PySequence_Fast_GET_SIZE(items);
     if (codes != CODE_POINTS || begins != number_of_texts || sizes != number_of_texts ||
-        marked.len != number_of_texts) {
-        PyErr_SetString(PyExc_ValueError, "ids must have an element for each code point, and the others for each text");
+        marked.len != number_of_texts || evidence.len != SCORES) {
+        PyErr_SetString(PyExc_ValueError, "ids must have an element for each code point, evidence for each score, and "
+                                          "the others for each text");
         goto done;
     }
 
@@ -75,8 +77,9 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
 
     Py_BEGIN_ALLOW_THREADS
     const uint32_t *id = ids.buf, *code = out;
+    const uint8_t *score = scores.buf;
     const int8_t *says = evidence.buf;
-    const size_t pairs = (size_t)evidence.len;
+    const size_t pairs = (size_t)scores.len;
     for (Py_ssize_t i = 0; i < number_of_texts; i++) {
         size_t before = end, pair;
         int32_t said = 0;
@@ -87,13 +90,13 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
                 continue;
             if ((pair = before * row + (found >> NODE_BITS)) >= pairs)
                 goto beyond;
-            said += says[pair];
+            said += says[score[pair]];
             before = found >> NODE_BITS;
             out[kept++] = found & NODE_MASK;
         }
         if ((pair = before * row + end) >= pairs)
             goto beyond;
-        ((char *)marked.buf)[i] = said + says[pair] >= enough;
+        ((char *)marked.buf)[i] = said + says[score[pair]] >= enough;
         length[i] = kept - start[i];
         out[kept++] = 0;
         code++;
@@ -105,12 +108,13 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
     Py_END_ALLOW_THREADS
 
     if (bad)
-        PyErr_SetString(PyExc_ValueError, "a character's number is beyond the table of evidence");
+        PyErr_SetString(PyExc_ValueError, "a character's number is beyond the table of pairs");
     else
         result = PyLong_FromSsize_t(kept);
 done:
     Py_XDECREF(items);
     PyBuffer_Release(&ids);
+    PyBuffer_Release(&scores);
     PyBuffer_Release(&evidence);
     PyBuffer_Release(&characters);
     PyBuffer_Release(&starts);
@@ -301,7 +305,151 @@ done:
     return result;
 }
 
+PyDoc_STRVAR(tally_doc, "tally(nodes, starts, flags, counts)\n--\n\n"
+                        "Fill ``counts``, of shape (2, starts): how many nodes from each start to the next have the\n"
+                        "first flag, and how many the second.");
+
+static PyObject *engine_tally(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *result = NULL;
+    Py_buffer nodes, starts, flags, counts;
+    int bad = 0;
+
+    if (!PyArg_ParseTuple(args, "y*y*y*w*:tally", &nodes, &starts, &flags, &counts))
+        return NULL;
+    Py_ssize_t size = count(&nodes, 4, "nodes"), parts = count(&starts, 8, "starts");
+    Py_ssize_t room = count(&counts, 8, "counts");
+    if (PyErr_Occurred())
+        goto done;
+    if (room % 2 || room / 2 != parts) {
+        PyErr_SetString(PyExc_ValueError, "counts must have two for each start");
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    const uint32_t *node = nodes.buf;
+    const int64_t *start = starts.buf;
+    const uint8_t *flag = flags.buf;
+    for (Py_ssize_t i = 0; i < parts && !bad; i++) {
+        int64_t stop = i + 1 < parts ? start[i + 1] : size, first = 0, second = 0;
+        bad = start[i] < 0 || start[i] >= stop || stop > size;
+        for (int64_t at = start[i]; at < stop && !bad; at++)
+            if (!(bad = node[at] >= (size_t)flags.len)) {
+                first += flag[node[at]] & 1;
+                second += flag[node[at]] >> 1 & 1;
+            }
+        ((int64_t *)counts.buf)[i] = first;
+        ((int64_t *)counts.buf)[parts + i] = second;
+    }
+    Py_END_ALLOW_THREADS
+    if (bad) {
+        PyErr_SetString(PyExc_ValueError, "starts must ascend within the nodes, and each node have its flags");
+        goto done;
+    }
+    result = Py_None;
+    Py_INCREF(result);
+done:
+    PyBuffer_Release(&nodes);
+    PyBuffer_Release(&starts);
+    PyBuffer_Release(&flags);
+    PyBuffer_Release(&counts);
+    return result;
+}
+
+#define LONGEST_SCORE 8
+
+/* Write a number of millionths as Python writes the float; return where it ends. */
+static char *write_score(char *at, int64_t millionths)
+{
+    if (millionths && millionths < 100) {
+        int two = millionths >= 10;
+        *at++ = (char)('0' + (two ? millionths / 10 : millionths));
+        if (two && millionths % 10) {
+            *at++ = '.';
+            *at++ = (char)('0' + millionths % 10);
+        }
+        memcpy(at, two ? "e-05" : "e-06", 4);
+        return at + 4;
+    }
+    *at++ = (char)('0' + millionths / 1000000);
+    *at++ = '.';
+    for (int64_t unit = 100000, rest = millionths % 1000000; rest || unit == 100000; unit /= 10) {
+        *at++ = (char)('0' + rest / unit);
+        rest %= unit;
+    }
+    return at;
+}
+
+static int is_space(char byte)
+{
+    return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+PyDoc_STRVAR(splice_doc, "splice(rows, places, parts, scores)\n--\n\n"
+                         "Return JSON objects with the part before the score at its place, the score, in millionths,\n"
+                         "and the part after it in place of the last bracket, as `JsonLinesWriter.encode` does.");
+
+static PyObject *engine_splice(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *rows, *parts, *items = NULL, *result = NULL;
+    Py_buffer places, scores;
+
+    if (!PyArg_ParseTuple(args, "Oy*O!y*:splice", &rows, &places, &PyTuple_Type, &parts, &scores))
+        return NULL;
+    Py_ssize_t size = count(&places, 8, "places"), room = 0, kinds = PyTuple_GET_SIZE(parts);
+    const int64_t *place = places.buf, *score = scores.buf;
+    if (size < 0 || !(items = PySequence_Tuple(rows)))
+        goto done;
+    if (PyTuple_GET_SIZE(items) != size || count(&scores, 8, "scores") != size) {
+        PyErr_SetString(PyExc_ValueError, "places and scores must have one for each row");
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < kinds; i++) {
+        PyObject *pair = PyTuple_GET_ITEM(parts, i);
+        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2 || !PyBytes_Check(PyTuple_GET_ITEM(pair, 0)) ||
+            !PyBytes_Check(PyTuple_GET_ITEM(pair, 1))) {
+            PyErr_SetString(PyExc_TypeError, "parts must be pairs of bytes");
+            goto done;
+        }
+    }
+    for (Py_ssize_t i = 0; i < size; i++) {
+        PyObject *row = PyTuple_GET_ITEM(items, i);
+        if (!PyBytes_Check(row) || !PyBytes_GET_SIZE(row) || place[i] < 0 || place[i] >= kinds || score[i] < 0 ||
+            score[i] > 1000000) {
+            PyErr_SetString(PyExc_ValueError, "rows must be bytes, places those of parts, and scores in millionths");
+            goto done;
+        }
+        PyObject *pair = PyTuple_GET_ITEM(parts, place[i]);
+        room += PyBytes_GET_SIZE(row) + PyBytes_GET_SIZE(PyTuple_GET_ITEM(pair, 0)) + LONGEST_SCORE +
+                PyBytes_GET_SIZE(PyTuple_GET_ITEM(pair, 1));
+    }
+    if (!(result = PyBytes_FromStringAndSize(NULL, room)))
+        goto done;
+    char *out = PyBytes_AS_STRING(result);
+    for (Py_ssize_t i = 0; i < size; i++) {
+        PyObject *pieces[] = {PyTuple_GET_ITEM(items, i), PyTuple_GET_ITEM(PyTuple_GET_ITEM(parts, place[i]), 0),
+                              PyTuple_GET_ITEM(PyTuple_GET_ITEM(parts, place[i]), 1)};
+        const char *row = PyBytes_AS_STRING(pieces[0]);
+        Py_ssize_t length = PyBytes_GET_SIZE(pieces[0]) - 1;
+        while (length && is_space(row[length - 1]))
+            length--;
+        memcpy(out, row, (size_t)length);
+        out += length;
+        memcpy(out, PyBytes_AS_STRING(pieces[1]), (size_t)PyBytes_GET_SIZE(pieces[1]));
+        out = write_score(out + PyBytes_GET_SIZE(pieces[1]), score[i]);
+        memcpy(out, PyBytes_AS_STRING(pieces[2]), (size_t)PyBytes_GET_SIZE(pieces[2]));
+        out += PyBytes_GET_SIZE(pieces[2]);
+    }
+    _PyBytes_Resize(&result, out - PyBytes_AS_STRING(result));
+done:
+    Py_XDECREF(items);
+    PyBuffer_Release(&places);
+    PyBuffer_Release(&scores);
+    return result;
+}
+
 static PyMethodDef methods[] = {
+    {"tally", engine_tally, METH_VARARGS, tally_doc},
+    {"splice", engine_splice, METH_VARARGS, splice_doc},
     {"read", engine_read, METH_VARARGS, read_doc},
     {"follow", engine_follow, METH_VARARGS, follow_doc},
     {"add_up", engine_add_up, METH_VARARGS, add_up_doc},

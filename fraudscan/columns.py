@@ -113,7 +113,7 @@ class Columns:
             note[list(strange)] = [self._reasons.setdefault(x, free + len(self._reasons)) for x in strange.values()]
             kept = note == 0
             texts = [text for text in texts if isinstance(text, str)]
-        found = self._scanner.decide(texts)
+        found = self._scanner.decide(texts, proba=self._proba)
         places = np.array([self._kinds.setdefault(kind, len(self._kinds)) for kind in found.kinds], dtype=np.int32)
         note[kept] = found.doubts
         self._note.append(note)

@@ -65,7 +65,8 @@ class Decisions:
         kind: int64, shape (texts,): which of ``kinds`` each text has.
         scores: float64, shape (texts,): the probability that it is not legitimate.
         verdicts: int64, shape (texts,): places in `VERDICTS`.
-        probabilities: float32, shape (texts, names): what `Scanner.predict_proba` returns.
+        probabilities: float32, shape (texts, names): what `Scanner.predict_proba` returns. Shape (texts, 0) where
+            nobody asked for them.
         doubts: int64, shape (texts,): the notes on each text, as in `fraudscan.notes`.
         entries: those of the scanner's allow and deny lists.
         rules: int64, shape (texts,): the place in ``entries`` of the one that made the verdict, ``len(entries)``
@@ -192,10 +193,31 @@ class Decider:
             kinds=kinds,
             kind=kind,
             scores=scores,
-            verdicts=(scores >= self._thresholds.review) + (scores >= self._thresholds.flag) * 1,
+            verdicts=self._verdicts(scores),
             probabilities=probabilities,
             doubts=np.zeros(len(probabilities), dtype=np.int64) if doubts is None else doubts,
         )
+
+    def among(self, honest: Single, likely: Ints, probabilities: Single, doubts: Ints) -> Decisions:
+        """Decide on texts of which few are likely fraud.
+
+        Args:
+            honest: shape (texts,): how probable the honest label is.
+            likely: which of the texts it is at most as probable as not of; all others have that label and no other.
+            probabilities: those of the likely ones; the decisions keep none.
+            doubts: shape (texts,).
+
+        """
+        found = self(probabilities)
+        kinds, kind = found.kinds, np.zeros(honest.size, dtype=np.int64)
+        if likely.size < honest.size:
+            kinds = [self._decision(0, ()), *kinds]
+        kind[likely] = found.kind + (len(kinds) - len(found.kinds))
+        scores = 1 - honest.astype(np.float64)
+        return Decisions(kinds, kind, scores, self._verdicts(scores), np.zeros((honest.size, 0), np.float32), doubts)
+
+    def _verdicts(self, scores: Floats) -> Ints:
+        return (scores >= self._thresholds.review) + (scores >= self._thresholds.flag) * 1
 
     def _scores(self, probabilities: Single) -> Floats:
         if self._honest is None:  # of labels none of which is honest one must hold

@@ -206,7 +206,7 @@ class Vocabulary:
         if kernel.compiled:
             characters = _buffer("ids", int(sizes.sum()) + sizes.size)
             found = np.empty_like(sizes), np.empty_like(sizes), np.empty(sizes.size, dtype=bool)
-            pairs = tables().evidence, WIDTH, END, EVIDENCE
+            pairs = tables().pairs, tables().evidence, WIDTH, END, EVIDENCE
             kept = kernel.compiled.read(texts, self._ids, *pairs, characters, *found)
             return characters[:kept], *found
         ends = sizes.cumsum()

@@ -69,8 +69,8 @@ class Layer:
         self.hidden = _on_grid(hidden, BOUND)
         self.output = _on_grid(output, MOST)
         self._weights = self.hidden.astype(np.float32)
-        self._heads = np.ascontiguousarray(self.output[:, :-1], dtype=np.float32)
-        self._biases = (self.output[:, -1:] * SCALE).astype(np.float32)
+        self._heads = np.ascontiguousarray(self.output[:, :-1] / SCALE, dtype=np.float32)
+        self._biases = self.output[:, -1:].astype(np.float32)
         self._block = max(1, (ALONE - 1) // max(1, units * max(inputs, len(self.output))))
 
     @property
@@ -95,11 +95,9 @@ class Layer:
         """Return the logits, shape (…, heads, texts), for inputs of shape (…, inputs, texts)."""
         hidden = self._hidden(inputs)
         np.rint(hidden, out=hidden)
-        np.maximum(hidden, 0, out=hidden)
-        np.minimum(hidden, np.float32(MOST * SCALE), out=hidden)
+        np.clip(hidden, np.float32(0), np.float32(MOST * SCALE), out=hidden)
         out: Single = self._heads @ hidden
         out += self._biases
-        out /= np.float32(SCALE)
         return out
 
     def gradient(self, inputs: Floats, heads: Floats) -> Floats:

@@ -283,19 +283,26 @@ class Scanner:
             TypeError: if ``texts`` is a string itself or one of its items is none.
 
         """
-        parts = [self._probabilities(group) for group in _groups(texts)]
+        parts = [self._probabilities(self._logits(group)) for group in _groups(texts)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.names)), dtype=np.float32)
 
-    def decide(self, texts: Sequence[str], senders: Sequence[Any] | None = None) -> Decisions:
+    def decide(self, texts: Sequence[str], senders: Sequence[Any] | None = None, *, proba: bool = True) -> Decisions:
         """Score a list of texts into columns.
 
         Args:
             texts: the texts.
             senders: who sent each of them, for entries of lists that are bound to a sender.
+            proba: fill in ``probabilities``; where most texts are honest, all the rest takes less time.
 
         """
         doubts = np.zeros(len(texts), dtype=np.int64)
-        found = self._decider(self._probabilities(texts, doubts), doubts)
+        if proba or self.taxonomy.task != "fraud":
+            found = self._decider(self._probabilities(self._logits(texts, doubts)), doubts)
+        else:
+            logits = self._logits(texts, doubts)
+            honest = 1 - _sigmoid(logits[0])
+            likely = (honest <= 0.5).nonzero()[0]
+            found = self._decider.among(honest, likely, self._probabilities(logits[:, likely]), doubts)
         return found if self.lists is None else self.lists.overrule(found, texts, senders)
 
     @cached_property
@@ -336,15 +343,11 @@ class Scanner:
         rows = found.probabilities.view(f"V{size}")[:, 0].tolist()  # copies: a row of the array would keep all of it
         return map(Result, itertools.repeat(self), texts, rows, columns)
 
-    def _probabilities(self, texts: Sequence[str], doubts: Ints | None = None) -> Single:
-        """Return what `predict_proba` returns, for a list; fill ``doubts`` with the notes on the texts."""
-        heads = self._logits(texts, doubts).clip(-LOGIT_LIMIT, LOGIT_LIMIT).astype(np.float32)
+    def _probabilities(self, logits: Floats) -> Single:
+        """Return what `predict_proba` returns, for the heads' logits of a list, shape (heads, texts)."""
         if self.taxonomy.task == "multiclass":
-            return _softmax(heads)
-        np.negative(heads, out=heads)
-        np.exp(heads, out=heads)
-        heads += 1
-        np.reciprocal(heads, out=heads)
+            return _softmax(_bounded(logits))
+        heads = _sigmoid(logits)
         if self.taxonomy.task == "multilabel":
             return np.ascontiguousarray(heads.T)
         heads[1:] *= heads[0]
@@ -653,6 +656,19 @@ LOGIT_LIMIT = 60.0
 
 NOTHING = -20.0
 """The logit of every head but the honest one for a text without a character: a probability of 2e-9."""
+
+
+def _bounded(logits: Floats) -> Single:
+    return logits.clip(-LOGIT_LIMIT, LOGIT_LIMIT).astype(np.float32)
+
+
+def _sigmoid(logits: Floats) -> Single:
+    heads = _bounded(logits)
+    np.negative(heads, out=heads)
+    np.exp(heads, out=heads)
+    heads += 1
+    np.reciprocal(heads, out=heads)
+    return heads
 
 
 def _softmax(heads: Single) -> Single:

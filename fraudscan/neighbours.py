@@ -103,31 +103,27 @@ class Tables:
 
     @cached_property
     def evidence(self) -> npt.NDArray[np.int8]:
-        """How much a pair speaks for a disguise, in eighths of a nat: shape (WIDTH, WIDTH), flat."""
-        return self._of_pairs(self._arrays["evidence"])
+        """For each score, seen as uint8, how much it speaks for a disguise, in eighths of a nat."""
+        evidence: npt.NDArray[np.int8] = self._arrays["evidence"]
+        return evidence
 
     @cached_property
     def pairs(self) -> npt.NDArray[np.int8]:
-        """How well two numbers go together: shape (WIDTH, WIDTH), flat."""
-        return self._of_pairs(np.arange(256).astype(np.uint8).view(np.int8))
-
-    def _of_pairs(self, value: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-        """Return ``value`` of the score (seen as uint8) of each pair; what is not in the file follows from classes."""
-        table = np.full((WIDTH, WIDTH), value[0], dtype=np.int8)
+        """How well two numbers go together, flat, WIDTH a row; what is not in the file follows from classes."""
+        table = np.zeros((WIDTH, WIDTH), dtype=np.int8)
         chinese = slice(0, RARE + 1)
-        table[chinese, chinese] = value[MISSING]
-        table[chinese, LATIN] = value[SPELLED]
-        table[chinese, PUNCTUATION] = value[CUT]
-        table[PUNCTUATION, chinese] = value[SEPARATED]
+        table[chinese, chinese] = MISSING
+        table[chinese, LATIN] = SPELLED
+        table[chinese, PUNCTUATION] = CUT
+        table[PUNCTUATION, chinese] = SEPARATED
         for other in (SYMBOL, PLACEHOLDER):
-            table[chinese, other] = table[other, chinese] = value[SEPARATED]
-        np.fill_diagonal(table, value[0])  # 嘻嘻, 嘀嘀: any character may be doubled
+            table[chinese, other] = table[other, chinese] = SEPARATED
+        np.fill_diagonal(table, 0)  # 嘻嘻, 嘀嘀: any character may be doubled
         flat = table.ravel()
-        places, scores = self._arrays["pairs"].cumsum(), self._arrays["scores"].view(np.uint8)
-        flat[places] = value[scores]
-        clause_ends = places[places % WIDTH == PUNCTUATION]
-        flat[clause_ends] = value[APART]
-        flat[self._arrays["disguised"]] = value[DISGUISED]
+        places = self._arrays["pairs"].cumsum()
+        flat[places] = self._arrays["scores"]
+        flat[places[places % WIDTH == PUNCTUATION]] = APART  # clauses end there
+        flat[self._arrays["disguised"]] = DISGUISED
         return flat
 
     @cached_property
@@ -273,7 +269,7 @@ def carry_marks(numbers: npt.NDArray[Any], ends: Ints) -> Bools:
         return np.zeros(ends.size, dtype=bool)
     keys = np.multiply(numbers[:-1], WIDTH, dtype=np.uint32)
     keys += numbers[1:]
-    evidence = tables().evidence.take(keys)
+    evidence = tables().evidence.take(tables().pairs.view(np.uint8).take(keys))
     starts = np.empty_like(ends)
     starts[0] = 0
     starts[1:] = ends[:-1]

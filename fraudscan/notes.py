@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fraudscan import kernel
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -36,10 +38,6 @@ HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 """A Chinese character: the unified and the compatibility ideographs of Unicode 15."""
 
 
-HALF = 32
-"""Bits of an integer that holds two counts, so that they are added up together."""
-
-
 class Noter:
     """Finds the notes on a batch of texts from what the vocabulary found in them.
 
@@ -52,20 +50,30 @@ class Noter:
         codes = np.concatenate([[0], vocabulary.alphabet])
         han = ((codes >= 0x3400) & (codes <= 0x9FFF)) | ((codes >= 0xF900) & (codes <= 0xFAFF)) | (codes >= 0x20000)
         known = np.arange(vocabulary.size) > vocabulary.alphabet.size
-        self._counted = known.astype(np.int64) + (han[vocabulary.last_characters].astype(np.int64) << HALF)
+        self._flags = known + 2 * han[vocabulary.last_characters].astype(np.uint8)
 
     def __call__(self, found: Matches, texts: Sequence[str]) -> Ints:
         """Return the notes on ``texts``, int64, for what `Vocabulary.match` found in them."""
-        counts = np.add.reduceat(self._counted.take(found.nodes), found.starts)
+        known, han = self._count(found)
         notes = (found.lengths < SHORTEST) * np.int64(TOO_SHORT)
-        notes += ((counts & (1 << HALF) - 1) < KNOWN * found.lengths) * np.int64(UNKNOWN_WORDS)
-        for row in (counts < 1 << HALF).nonzero()[0].tolist():  # no Chinese character of the vocabulary: any other?
+        notes += (known < KNOWN * found.lengths) * np.int64(UNKNOWN_WORDS)
+        for row in (han == 0).nonzero()[0].tolist():  # no Chinese character of the vocabulary: any other?
             if not HAN.search(texts[row]):
                 notes[row] |= NO_CHINESE
         odd = notes.nonzero()[0]
         kept = notes[odd]
         notes[odd] = np.where(kept & (NO_CHINESE | TOO_SHORT), kept & ~UNKNOWN_WORDS, kept)  # these two explain it
         return notes
+
+    def _count(self, found: Matches) -> tuple[Ints, Ints]:
+        """Return how many characters of each text end an n-gram of two or more, and how many are Chinese."""
+        if kernel.compiled:
+            counts = np.empty((2, found.starts.size), dtype=np.int64)
+            kernel.compiled.tally(found.nodes, found.starts, self._flags, counts)
+            return counts[0], counts[1]
+        flags = self._flags.take(found.nodes)
+        known, han = (np.add.reduceat(flags >> place & 1, found.starts, dtype=np.int64) for place in (0, 1))
+        return known, han
 
 
 @cache

@@ -141,7 +141,7 @@ def test_a_job_with_other_lists_or_thresholds_is_not_gone_on_with(dump, files, m
     source, out = dump
     options = [*files, "--sender", "sender"]
     with monkeypatch.context() as patch:
-        patch.setattr(model.Scanner, "decide", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(model.Scanner, "decide", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         assert score(source, "-o", out, *options) == 130
     assert "--resume" in capsys.readouterr().err
     deny = source.with_name("deny.txt")

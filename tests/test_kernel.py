@@ -130,7 +130,7 @@ def test_the_largest_sums_do_not_overflow(compiled, weight, length):
 def read_arguments():
     batch = ["加微信", "稳赚 不赔\U0001f600", ""]
     each = [np.zeros(len(batch), dtype) for dtype in (np.int64, np.int64, bool)]
-    pairs = (tables().evidence, WIDTH, END, EVIDENCE)
+    pairs = (tables().pairs, tables().evidence, WIDTH, END, EVIDENCE)
     characters = np.zeros(sum(map(len, batch)) + len(batch), np.uint32)
     return [batch, fraudscan.load().vocabulary._ids, *pairs, characters, *each]
 
@@ -144,12 +144,30 @@ def add_up_arguments():
     return [nodes, starts, np.ones((4, 6), np.int8), 6, np.zeros((2, 6), np.int64)]
 
 
-CALLS = {"read": read_arguments, "follow": follow_arguments, "add_up": add_up_arguments}
-ARRAYS = [
-    (name, place)
-    for name, place_of_arrays in {"read": (1, 2, 6, 7, 8, 9), "follow": (0, 1, 2, 3, 7), "add_up": (0, 1, 2, 4)}.items()
-    for place in place_of_arrays
-]
+def tally_arguments():
+    nodes, starts = np.array([1, 2, 0, 3, 0], np.uint32), np.array([0, 3])
+    return [nodes, starts, np.arange(4, dtype=np.uint8), np.zeros((2, 2), np.int64)]
+
+
+def splice_arguments():
+    return [[b'{"a": 1 }', b"{}"], np.array([1, 0]), ((b"x", b"y"), (b"", b"z")), np.array([0, 10**6])]
+
+
+CALLS = {
+    "read": read_arguments,
+    "follow": follow_arguments,
+    "add_up": add_up_arguments,
+    "tally": tally_arguments,
+    "splice": splice_arguments,
+}
+PLACES = {
+    "read": (1, 2, 3, 7, 8, 9, 10),
+    "follow": (0, 1, 2, 3, 7),
+    "add_up": (0, 1, 2, 4),
+    "tally": (0, 1, 2, 3),
+    "splice": (1, 3),
+}
+ARRAYS = [(name, place) for name, places in PLACES.items() for place in places]
 
 
 @pytest.mark.parametrize("how", [lambda _: None, np.ndarray.tolist, lambda value: value.repeat(2)[::2]])
@@ -174,14 +192,15 @@ def test_what_is_no_array_in_one_piece_is_refused(compiled, name, place, how):
         ("read", 1, np.full(0x110000, 0xFFFF << 16, np.uint32), "beyond the table"),
         ("read", 2, np.zeros(0, np.int8), "beyond the table"),
         ("read", 2, np.zeros(WIDTH * END, np.int8), "beyond the table"),
-        ("read", 3, 2**32 - 1, "beyond the table"),
         ("read", 4, 2**32 - 1, "beyond the table"),
-        ("read", 6, np.zeros(11, np.uint32), "no room"),
-        ("read", 6, np.zeros(0, np.uint32), "no room"),
-        ("read", 7, np.zeros(4, np.int64), "for each text"),
-        ("read", 8, np.zeros(2, np.int64), "for each text"),
-        ("read", 8, np.frombuffer(bytearray(25), np.uint8)[1:], "no array of elements of 8 bytes"),
-        ("read", 9, np.zeros(2, bool), "for each text"),
+        ("read", 5, 2**32 - 1, "beyond the table"),
+        ("read", 7, np.zeros(11, np.uint32), "no room"),
+        ("read", 7, np.zeros(0, np.uint32), "no room"),
+        ("read", 8, np.zeros(4, np.int64), "for each text"),
+        ("read", 9, np.zeros(2, np.int64), "for each text"),
+        ("read", 9, np.frombuffer(bytearray(25), np.uint8)[1:], "no array of elements of 8 bytes"),
+        ("read", 10, np.zeros(2, bool), "for each text"),
+        ("read", 3, np.zeros(255, np.int8), "for each score"),
         ("follow", 0, np.zeros(6, np.uint32), "a place for each"),
         ("follow", 0, np.zeros(5, np.uint8), "no array of elements"),
         ("follow", 1, np.zeros(0, np.uint32), r"2\*\*m"),
@@ -204,6 +223,23 @@ def test_what_is_no_array_in_one_piece_is_refused(compiled, name, place, how):
         ("add_up", 3, -6, "rows of the width"),
         ("add_up", 3, 12, "one for each start"),
         ("add_up", 4, np.zeros((1, 6), np.int64), "one for each start"),
+        ("tally", 0, np.array([1, 2, 0, 4, 0], np.uint32), "have its flags"),
+        ("tally", 1, np.array([0, 5]), "must ascend"),
+        ("tally", 1, np.array([3, 3]), "must ascend"),
+        ("tally", 1, np.array([-1, 3]), "must ascend"),
+        ("tally", 3, np.zeros(3, np.int64), "two for each start"),
+        ("splice", 0, 5, "not iterable"),
+        ("splice", 0, [b"{}"], "one for each row"),
+        ("splice", 0, [b"{}", b""], "rows must be bytes"),
+        ("splice", 0, [b"{}", "{}"], "rows must be bytes"),
+        ("splice", 1, np.array([0, 2]), "places those of parts"),
+        ("splice", 1, np.array([-1, 0]), "places those of parts"),
+        ("splice", 2, [(b"", b"")], "tuple"),
+        ("splice", 2, ((b"", b""), (b"",)), "pairs of bytes"),
+        ("splice", 2, ((b"", b""), (b"", "")), "pairs of bytes"),
+        ("splice", 3, np.zeros(3, np.int64), "one for each row"),
+        ("splice", 3, np.array([0, 10**6 + 1]), "in millionths"),
+        ("splice", 3, np.array([-1, 0]), "in millionths"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(compiled, name, place, value, message):
@@ -218,7 +254,7 @@ def test_the_last_pair_of_the_table_is_the_last_that_is_read(compiled, text):
     last = WIDTH * END + int(tables().numbers[ord(text)] if text else END)
     arguments = read_arguments()
     arguments[0] = [text]
-    arguments[7:] = [array[:1] for array in arguments[7:]]
+    arguments[8:] = [array[:1] for array in arguments[8:]]
     arguments[2] = np.zeros(last, np.int8)
     with pytest.raises(ValueError, match="beyond the table"):
         compiled.read(*arguments)
@@ -233,7 +269,7 @@ def test_what_stands_behind_the_characters_is_not_followed(compiled):
     assert [vocabulary.ngram(node) for node in found.tolist()] == ["a", "ab", ""]
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", set(CALLS) - {"splice"})
 def test_what_cannot_be_written_to_is_refused(compiled, name):
     arguments = CALLS[name]()
     arguments[-1].setflags(write=False)
@@ -262,3 +298,9 @@ def test_nothing_is_written_beyond_an_array_whatever_the_numbers(compiled, name,
     for raw in around:
         assert (raw[:64] == 0xA5).all()
         assert (raw[-64:] == 0xA5).all()
+
+
+def test_scores_are_written_as_python_writes_them(compiled):
+    scores = np.arange(10**6 + 1)
+    lines = compiled.splice([b"{}"] * scores.size, np.zeros_like(scores), ((b"", b"\n"),), scores)
+    assert lines.decode() == "".join(f"{{{score}\n" for score in (scores / 10**6).tolist())

@@ -69,6 +69,26 @@ def test_probabilities_are_finite_and_do_not_depend_on_the_batch(scanner, batch)
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
+def assert_same_decisions(scanner, batch):
+    names = ("kinds", "label", "scheme", "labels", "score", "verdict", "targets", "notes")
+    whole, short = scanner.decide(batch), scanner.decide(batch, proba=False)
+    for name in names:
+        assert getattr(short, name) == getattr(whole, name)
+
+
+@given(st.lists(texts, max_size=30))
+@settings(max_examples=200)
+def test_decisions_are_the_same_without_probabilities(scanner, batch):
+    assert_same_decisions(scanner, batch)
+
+
+def test_decisions_on_the_corpus_are_the_same_without_probabilities(scanner, corpus):
+    found = [row.text for row in corpus[::3]]
+    for begin in range(0, len(found), 1000):
+        assert_same_decisions(scanner, found[begin : begin + 1000])
+    assert scanner.decide(found[:5], proba=False).probabilities.size == 0
+
+
 @given(st.lists(texts, min_size=1, max_size=30), st.integers(1, 200))
 @settings(max_examples=100)
 def test_probabilities_do_not_depend_on_the_chunk_size(scanner, batch, size):

@@ -132,7 +132,7 @@ class Conversations:
         return without
 
     def _score(self, windows: Sequence[tuple[Conversation, str]]) -> None:
-        found = self._scanner.decide([window for _, window in windows])
+        found = self._scanner.decide([window for _, window in windows], proba=False)
         decisions = zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
         for (conversation, window), decision in zip(windows, decisions, strict=True):
             conversation.take(decision, window)

@@ -64,7 +64,7 @@ def score_block(setup: Setup, task: Task) -> Scored:
     scanner, writer, sender = setup
     batch = task.reader.batch(task.block)
     senders = values_of(task.reader, batch, sender) if sender is not None and scanner.lists else None
-    found = scanner.decide(batch.texts, senders)
+    found = scanner.decide(batch.texts, senders, proba=bool(writer.names))
     if "evidence" in writer.ours.values():
         from fraudscan.explain import evidence
 
