@@ -565,14 +565,20 @@ def test_folders_and_patterns_are_searched(tmp_path, capsys):
     assert "holds no dump" in capsys.readouterr().err
 
 
-def test_a_folder_is_searched_behind_links_and_each_folder_once(tmp_path):
+def test_links_in_a_folder_are_told_of_and_read_when_named(tmp_path, capsys):
     (tmp_path / "phone" / "sub").mkdir(parents=True)
+    (tmp_path / "phone" / "in.txt").write_text(PLAIN, "utf-8")
     (tmp_path / "card").mkdir()
     (tmp_path / "card" / "in.txt").write_text(LURE, "utf-8")
-    for link, to in [("link", tmp_path / "card"), ("again", tmp_path / "card"), ("sub/up", tmp_path / "phone")]:
-        (tmp_path / "phone" / link).symlink_to(to)
+    links = {"link": "card", "sub/up": "phone", "sub/file.txt": "card/in.txt", "nowhere": "x"}
+    for link, to in links.items():
+        (tmp_path / "phone" / link).symlink_to(tmp_path / to)
     assert score(tmp_path / "phone", "-o", tmp_path / "out.jsonl") == 0
     assert len(rows_of(tmp_path / "out.jsonl")) == 1
+    told = capsys.readouterr().err
+    assert all(f"{tmp_path / 'phone' / link} is passed over: it is a link" in told for link in links)
+    assert score(tmp_path / "phone" / "link", "-o", tmp_path / "named.jsonl") == 0
+    assert len(rows_of(tmp_path / "named.jsonl")) == 1
 
 
 def test_a_folder_that_is_closed_is_not_passed_over(tmp_path, monkeypatch, capsys):

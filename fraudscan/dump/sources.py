@@ -83,8 +83,8 @@ def foreign(head: bytes) -> str:
 def expand(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
     """Return the files that ``names`` stand for: files, folders (searched to the bottom), patterns, ``-``.
 
-    Of a folder's files those are passed over whose names or first bytes are not those of dumps; of the latter
-    ``notify`` is told. A folder in it that is closed to us is refused, not passed over.
+    Of what is in a folder, links are passed over, and files whose names or first bytes are not those of dumps; but for
+    the names ``notify`` is told. A folder in it that is closed to us is refused, not passed over.
 
     Raises:
         DumpError: if a name stands for nothing, or nobody may look.
@@ -99,7 +99,7 @@ def expand(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
 def _expand(name: str, notify: Callable[[str], None]) -> list[str]:
     path = Path(name)
     if name not in {STDIN, ""} and path.is_dir():  # an empty name is a shell's unset variable, not this folder
-        files = sorted(str(file) for file in _files(path) if file.is_file() and _is_dump(file, notify))
+        files = sorted(str(file) for file in _files(path, notify) if _is_dump(file, notify))
         if not files:
             raise DumpError(f"{name} holds no dump: no file ends with {', '.join(FORMAT_OF_ENDING)} (.gz, …)")
         return files
@@ -110,17 +110,18 @@ def _expand(name: str, notify: Callable[[str], None]) -> list[str]:
     raise DumpError(f"{name or 'an empty name'} cannot be read: No such file or folder")
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder and of those in it, behind links too, each folder once."""
+def _files(folder: Path, notify: Callable[[str], None]) -> Iterator[Path]:
+    """Yield the files of a folder and of those in it. Links, which may lead out of a seized one, are told of."""
 
     def refuse(error: OSError) -> None:
         raise error
 
-    seen = set()
-    for root, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
-        folders[:] = sorted(folders) if (real := os.path.realpath(root)) not in seen else []
-        yield from (Path(root, file) for file in files if real not in seen)
-        seen.add(real)
+    for root, folders, files in os.walk(folder, onerror=refuse):
+        for path in (Path(root, name) for name in sorted(folders + files)):
+            if path.is_symlink():
+                notify(f"{path} is passed over: it is a link; name it to have it read")
+            elif path.is_file():
+                yield path
 
 
 def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
