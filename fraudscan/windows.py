@@ -26,17 +26,18 @@ PIECE = 16
 
 PIECES = 2
 """A window's pieces: of 32 characters, so that what a lure says in a breath fills one. In windows of 128 a lure of 25
-to 60 characters drowns as it does in the whole: they found a quarter of the lures that these find in chats of 2,000
-(``benchmarks/robustness.md``). Windows of 48 find fewer, too, and a smaller step no more."""
+to 60 characters drowns as it does in the whole: of those in chats of 2,000 characters two in a hundred were above 99 of
+100 honest chats, of 48 nine, of these thirteen. A smaller step finds no more."""
 
 LONG = 512
 """A text with more kept characters has windows; up to here messages of the corpus taught the model to judge the
 whole."""
 
-PRICE = 0.8
+PRICE = 1.0
 """How much of the logarithm of the number of windows is taken off a window's logit. One is what the odds come to if a
-long text is no more often fraud than a short one and its windows are independent; those that overlap are not. With 0.8
-one honest chat in a hundred is above one half, with 0.6 one in ten; with 1 half as many of the lures are."""
+long text is no more often fraud than a short one and its windows are independent. Of honest chats of 2,000 characters
+three in a thousand are above one half then, with 0.8 three in a hundred; with 1.2 none, but of those with
+a lure five in a hundred, not nine."""
 
 
 class Windows(NamedTuple):

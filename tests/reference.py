@@ -8,7 +8,7 @@ import numpy as np
 
 import fraudscan
 
-LONG, PIECE, PIECES, PRICE = 512, 16, 2, 0.8
+LONG, PIECE, PIECES, PRICE = 512, 16, 2, 1.0
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data"
 
