@@ -42,7 +42,7 @@ from fraudscan.layer import Layer
 from fraudscan.notes import Noter
 from fraudscan.result import Result
 from fraudscan.taxonomy import Taxonomy
-from fraudscan.windows import LONG, PIECE, PIECES, Windows, join, most_suspicious, pieces_of, price
+from fraudscan.windows import LONG, WINDOW, Windows, most_suspicious, price, windows_of
 
 if TYPE_CHECKING:
     import os
@@ -495,9 +495,7 @@ class Scanner:
                 if fraud:
                     marked[part] = found.marked & (found.lengths <= LONGEST)
                 if fraud and found.lengths.max() > LONG:
-                    best = self._best(*self._pieces(found, begin))
-                    best.logits[0] -= price(lengths[best.texts])
-                    windows.append(best)
+                    windows.append(self._windows(found, begin))
             begin = end
         return marked
 
@@ -519,27 +517,23 @@ class Scanner:
     def _long(self, text: str, place: int, windows: list[Windows]) -> tuple[Ints, int]:
         """Return the sums of the weights of a text of any length, and its length, in memory that does not grow with it.
 
-        Pieces and windows are those that a short text would have, wherever its blocks end.
+        Its windows are those that a short text would have, wherever its blocks end.
         """
         look = self.taxonomy.task == "fraud"
         total, length = np.zeros(self._width, dtype=np.int64), 0
-        rest = np.zeros(0, dtype=np.uint32)  # nodes that fill no piece yet
-        kept, best = np.zeros((self._width + 1, 0), dtype=np.int64), None  # the pieces that the next windows begin with
+        rest, best = np.zeros(0, dtype=np.uint32), None  # nodes that fill no window yet
         for nodes in itertools.chain(self.vocabulary.match_blocks(text, CHUNK), [None]):
             rest = rest if nodes is None else np.concatenate([rest, nodes])
-            size = rest.size if nodes is None else rest.size // PIECE * PIECE
+            size = rest.size if nodes is None else rest.size // WINDOW * WINDOW
             if not size:
                 continue
-            starts, _ = pieces_of(np.array([size]))
-            sums = np.vstack([self._added_up(rest[:size], starts), np.diff(starts, append=size)])
-            total += sums[:-1].sum(axis=1)
-            kept = np.hstack([kept, sums]) if look else kept
-            if kept.shape[1] >= PIECES:
-                found = self._best(kept, np.full(kept.shape[1], place))
-                shift = length + size - int(kept[-1].sum())
-                found = found._replace(starts=found.starts + shift, ends=found.ends + shift)
+            starts, owners = windows_of(np.array([size]))
+            sums = self._added_up(rest[:size], starts)
+            total += sums.sum(axis=1)
+            if look:
+                found = self._best(sums, np.diff(starts, append=size), owners + place)
+                found = found._replace(starts=found.starts + length, ends=found.ends + length)
                 best = found if best is None or found.logits[0, 0] > best.logits[0, 0] else best
-                kept = kept[:, 1 - PIECES :]
             rest = rest[size:]
             length += size
         if best is not None and length > LONG:
@@ -547,32 +541,30 @@ class Scanner:
             windows.append(best)
         return total, length
 
-    def _pieces(self, found: Matches, begin: int) -> tuple[Ints, Ints]:
-        """Return the pieces of the long texts of a batch, the first of whose texts is ``begin``: see `_best`."""
+    def _windows(self, found: Matches, begin: int) -> Windows:
+        """Return the most suspicious windows of the long texts of a batch, the first of whose texts is ``begin``."""
         long = (found.lengths > LONG).nonzero()[0]
         lengths = found.lengths[long]
         ends = (found.starts[long] + lengths).tolist()
         nodes = np.concatenate([found.nodes[end - n : end] for end, n in zip(ends, lengths.tolist(), strict=True)])
-        starts, owners = pieces_of(lengths)
-        return np.vstack([self._added_up(nodes, starts), np.diff(starts, append=nodes.size)]), (long + begin)[owners]
+        starts, owners = windows_of(lengths)
+        best = self._best(self._added_up(nodes, starts), np.diff(starts, append=nodes.size), (long + begin)[owners])
+        best.logits[0] -= price(lengths)
+        return best
 
-    def _best(self, pieces: Ints, owners: Ints) -> Windows:
+    def _best(self, sums: Ints, lengths: Ints, owners: Ints) -> Windows:
         """Return the most suspicious window of each text, its price not paid yet.
 
         Args:
-            pieces: shape (sums and one, pieces): the sums of the weights of each piece, and its length last.
-            owners: shape (pieces,): the text that each belongs to, ascending.
+            sums: shape (sums, windows): the sums of the weights of each window.
+            lengths: shape (windows,).
+            owners: shape (windows,): the text that each belongs to, ascending.
 
         """
-        sums, whole = join(pieces, owners)
-        lengths, owners = sums[-1], owners[: whole.size]
-        alarms = self._alarm(self.scaled(sums[:-1].astype(np.float64), lengths))[0]
-        alarms[~whole] = -np.inf
+        alarms = self._alarm(self.scaled(sums.astype(np.float64), lengths))[0]
         chosen = most_suspicious(alarms, owners)
-        logits = self.heads_of(self.scaled(sums[:-1, chosen].astype(np.float64), lengths[chosen]))
-        begins = np.flatnonzero(np.diff(owners, prepend=-1))
-        before = pieces[-1].cumsum() - pieces[-1]
-        starts = before[chosen] - before[begins]
+        logits = self.heads_of(self.scaled(sums[:, chosen].astype(np.float64), lengths[chosen]))
+        starts = WINDOW * (chosen - np.flatnonzero(np.diff(owners, prepend=-1)))
         return Windows(owners[chosen], logits, starts, starts + lengths[chosen])
 
     @cached_property

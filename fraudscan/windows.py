@@ -1,9 +1,9 @@
 """One decisive phrase in a long text: which stretch of it is the most suspicious.
 
-A lure of fifty characters drowns in a chat of two thousand. So a long text is also
-scored in overlapping windows, from sums over short pieces of it, and speaks through
-its most suspicious window where that says more than the whole. Many windows have many
-chances to alarm: their number is held against them.
+A lure of fifty characters drowns in a chat of two thousand. So a long text is also cut into
+windows, which are scored by themselves, and speaks through its most suspicious window where
+that says more than the whole. Many windows have many chances to alarm: their number is held
+against them.
 """
 
 from __future__ import annotations
@@ -19,15 +19,12 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
-__all__ = ["LONG", "PIECE", "PIECES", "Windows", "join", "most_suspicious", "pieces_of", "price"]
+__all__ = ["LONG", "WINDOW", "Windows", "most_suspicious", "price", "windows_of"]
 
-PIECE = 16
-"""Kept characters from one window's begin to the next one's."""
-
-PIECES = 2
-"""A window's pieces: of 32 characters, so that what a lure says in a breath fills one. In windows of 128 a lure of 25
-to 60 characters drowns as it does in the whole: of those in chats of 2,000 characters two in a hundred were above 99 of
-100 honest chats, of 48 nine, of these thirteen. A smaller step finds no more."""
+WINDOW = 32
+"""Kept characters of a window: what a lure says in a breath fills one. In windows of 128 a lure of 25 to 60 characters
+drowns as it does in the whole: of those in chats of 2,000 characters two in a hundred were above 99 of 100 honest
+chats, of these ten. Windows that overlap by a half find thirteen, and cost three times as much."""
 
 LONG = 512
 """A text with more kept characters has windows; up to here messages of the corpus taught the model to judge the
@@ -35,9 +32,7 @@ whole."""
 
 PRICE = 1.0
 """How much of the logarithm of the number of windows is taken off a window's logit. One is what the odds come to if a
-long text is no more often fraud than a short one and its windows are independent. Of honest chats of 2,000 characters
-three in a thousand are above one half then, with 0.8 three in a hundred; with 1.2 none, but of those with
-a lure five in a hundred, not nine."""
+long text is no more often fraud than a short one and its windows are independent."""
 
 
 class Windows(NamedTuple):
@@ -63,25 +58,15 @@ class Windows(NamedTuple):
 
 def price(length: Ints) -> Floats:
     """Return what the logits of windows pay in texts of ``length`` kept characters."""
-    windows = np.maximum(-(length // -PIECE) - PIECES + 1, 1)
-    return PRICE * np.log(windows)
+    return PRICE * np.log(np.maximum(-(length // -WINDOW), 1))
 
 
-def pieces_of(lengths: Ints) -> tuple[Ints, Ints]:
-    """Return the pieces of texts that stand one behind the other: where each begins, and the text it belongs to."""
-    counts = -(lengths // -PIECE)
+def windows_of(lengths: Ints) -> tuple[Ints, Ints]:
+    """Return the windows of texts that stand one behind the other: where each begins, and the text it belongs to."""
+    counts = -(lengths // -WINDOW)
     owners = np.arange(lengths.size).repeat(counts)
     within = np.arange(owners.size) - (counts.cumsum() - counts)[owners]
-    return (lengths.cumsum() - lengths)[owners] + PIECE * within, owners
-
-
-def join(pieces: Ints, owners: Ints) -> tuple[Ints, Bools]:
-    """Return the sums of each run of `PIECES` pieces, shape (…, runs), and which runs lie in one text: the windows."""
-    count = owners.size - PIECES + 1
-    sums = pieces[..., :count].copy()
-    for i in range(1, PIECES):
-        sums += pieces[..., i : i + count]
-    return sums, owners[:count] == owners[PIECES - 1 :]
+    return (lengths.cumsum() - lengths)[owners] + WINDOW * within, owners
 
 
 def most_suspicious(logits: Floats, owners: Ints) -> Ints:

@@ -8,7 +8,7 @@ import numpy as np
 
 import fraudscan
 
-LONG, PIECE, PIECES, PRICE = 512, 16, 2, 1.0
+LONG, WINDOW, PRICE = 512, 32, 1.0
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data"
 
@@ -67,8 +67,8 @@ class Reference:
             return [-20.0] * len(self.output)
         best = self.heads(self.inputs(text, 0, len(text)))
         if len(text) > LONG:
-            starts = range(0, len(text) - (PIECES - 1) * PIECE, PIECE)
-            windows = [self.heads(self.inputs(text, start, min(len(text), start + PIECES * PIECE))) for start in starts]
+            starts = range(0, len(text), WINDOW)
+            windows = [self.heads(self.inputs(text, start, min(len(text), start + WINDOW))) for start in starts]
             window = max(windows, key=lambda logits: logits[0])
             window[0] -= PRICE * math.log(len(windows))
             best = max(best, window, key=lambda logits: logits[0])
