@@ -24,7 +24,7 @@ __all__ = ["LONG", "WINDOW", "Windows", "most_suspicious", "price", "windows_of"
 WINDOW = 32
 """Kept characters of a window: what a lure says in a breath fills one. In windows of 128 a lure of 25 to 60 characters
 drowns as it does in the whole: of those in chats of 2,000 characters two in a hundred were above 99 of 100 honest
-chats, of these ten. Windows that overlap by a half find thirteen, and cost three times as much."""
+chats, of these nine. Windows that overlap by a half find eleven, and cost three times as much."""
 
 LONG = 512
 """A text with more kept characters has windows; up to here messages of the corpus taught the model to judge the
