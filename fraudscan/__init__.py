@@ -1,7 +1,7 @@
 """fraudscan finds fraud in Chinese messages and says which pretence it uses.
 
 >>> import fraudscan
->>> result = fraudscan.classify("跟着老师操作稳赚不赔，加微信进内部群")
+>>> result = fraudscan.classify("跟着老师操作稳赚不赔，加微信进内部群，每天领取返利")
 >>> result.label, result.verdict
 ('investment', 'flag')
 >>> fraudscan.classify("到楼下了，下来拿快递").label

@@ -15,7 +15,7 @@ from fraudscan.train import train
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 COLUMN = [
-    "跟着老师操作稳赚不赔，加微信进内部群",
+    "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利",
     None,
     "到楼下了，下来拿快递",
     "",

@@ -12,7 +12,7 @@ from conftest import ROOT
 
 from fraudscan.cli import main
 
-LURE = "跟着老师操作稳赚不赔，加微信进内部群"
+LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
 PLAIN = "到楼下了，下来拿快递"
 TEXTS = [json.loads(line)["text"] for line in (ROOT / "examples" / "messages.jsonl").read_text("utf-8").splitlines()]
 

@@ -10,7 +10,7 @@ import pytest
 import fraudscan
 from fraudscan.model import GROUP
 
-LURE = "跟着老师操作稳赚不赔，加微信进内部群"
+LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
 
 
 def test_public_names_are_few():

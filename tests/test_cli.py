@@ -17,7 +17,7 @@ from fraudscan import TAXONOMY, __version__
 from fraudscan.cli import main
 from fraudscan.taxonomy import Taxonomy
 
-LURE = "跟着老师操作稳赚不赔，加微信进内部群"
+LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
 
 
 def test_labels(capsys):

@@ -14,7 +14,7 @@ from fraudscan.cli import main
 from fraudscan.explain import Explanation, Span, evidence, explain
 from fraudscan.show import coloured, printable, to_ansi, to_html
 
-LURE = "跟着老师操作稳赚不赔，加微信进内部群"
+LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
 
 
 def logit_of(scanner, text, label):

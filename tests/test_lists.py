@@ -13,7 +13,7 @@ from fraudscan.cli import main
 from fraudscan.lists import Entry, ListError, Lists, compile_pattern, fold, read_lists
 
 HONEST = "到楼下了，下来拿快递"
-LURE = "跟着老师操作稳赚不赔，加微信进内部群"
+LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
 
 
 def fired(found, texts, senders=None):

@@ -24,7 +24,7 @@ NO_CHINESE, UNKNOWN, SHORT = NOTES
         ("鼴鼠靈貓獼猴麋鹿", (UNKNOWN,)),
         ("\u9fa0\u9fa1\u9fa2\u9fa3\u9fa4", (UNKNOWN,)),  # Chinese, though not in the alphabet
         ("到楼下了，下来拿快递", ()),
-        ("跟着老师操作稳赚不赔，加微信进内部群", ()),
+        ("跟着老师操作稳赚不赔，加微信进内部群，每天领取返利", ()),
     ],
 )
 def test_notes(scanner, text, notes):

@@ -154,7 +154,7 @@ def test_to_scanner_and_back(fitted, tmp_path):
 
 
 def test_the_shipped_model_as_a_classifier(scanner):
-    texts = ["跟着老师操作稳赚不赔，加微信进内部群", "到楼下了，下来拿快递"]
+    texts = ["跟着老师操作稳赚不赔，加微信进内部群，每天领取返利", "到楼下了，下来拿快递"]
     classifier = FraudClassifier.from_scanner(scanner)
     assert classifier.predict(texts).tolist() == ["investment", "legitimate"]
     probabilities = classifier.predict_proba(texts)

@@ -17,7 +17,7 @@ from fraudscan.curve import Curve, CurveError
 from fraudscan.dump.readers import DELIMITERS
 from fraudscan.dump.rethreshold import rethreshold
 
-LURE = "跟着老师操作稳赚不赔，加微信进内部群"
+LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
 scores = st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0])), min_size=1, max_size=200)
 
 
