@@ -343,7 +343,7 @@ def _fit_heads(features: Any, gold: Bools, settings: Settings, multiclass: bool)
     values = np.zeros((features.shape[1], gold.shape[1]))
     biases = np.where(gold.all(axis=0), 1.0, -1.0)  # what a head says that has seen one answer only
     weights = "balanced" if settings.balanced else None
-    targets = [(np.flatnonzero(gold.any(axis=0)), gold.argmax(axis=1))]
+    targets: list[tuple[Ints, Any]] = [(np.flatnonzero(gold.any(axis=0)), gold.argmax(axis=1))]
     if not multiclass:
         targets = [(np.array([head]), gold[:, head]) for head in range(gold.shape[1])]
     with warnings.catch_warnings():

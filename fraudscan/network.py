@@ -135,7 +135,7 @@ class Network:
         """
         spread = _spread(self.inputs(features))
         hidden = self.hidden * np.append(spread, np.float32(1))
-        size = np.maximum(_spread(self.units(features)), np.abs(hidden).max(axis=1) / np.float32(BOUND))
+        size: Single = np.maximum(_spread(self.units(features)), np.abs(hidden).max(axis=1) / np.float32(BOUND))
         output = self.output * np.append(size, np.float32(1))
         return Network(self.vectors / spread, self.biases / spread, hidden / size[:, None], output)
 
