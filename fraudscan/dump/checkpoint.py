@@ -30,25 +30,28 @@ class Checkpoint:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        try:
-            self._base = sqlite3.connect(path or ":memory:", timeout=1, isolation_level=None)
-            self._base.execute("PRAGMA synchronous = OFF")  # guards against kills; power cuts are found on resuming
-            self._base.execute("BEGIN IMMEDIATE")
-            # now, or any later statement may find damage
-            (found,) = self._base.execute("PRAGMA quick_check(1)").fetchone()
-            if found != "ok":
-                raise sqlite3.DatabaseError(found)  # noqa: TRY301 - as sqlite does where it cannot even look
-            self._base.execute("CREATE TABLE IF NOT EXISTS job (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
-            self._base.execute(
-                "CREATE TABLE IF NOT EXISTS conversation "
-                "(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL)"
-            )
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
-                raise DumpError(f"another job is writing {path}") from None
-            raise DumpError(f"{path} cannot be written: {error}") from None
-        except sqlite3.DatabaseError as error:
-            raise DumpError(f"{path} is no checkpoint ({error}): start anew with --force") from None
+        with contextlib.ExitStack() as stack:
+            try:
+                self._base = sqlite3.connect(path or ":memory:", timeout=1, isolation_level=None)
+                stack.callback(self._base.close)
+                self._base.execute("PRAGMA synchronous = OFF")  # guards against kills; power cuts are found on resuming
+                self._base.execute("BEGIN IMMEDIATE")
+                # now, or any later statement may find damage
+                (found,) = self._base.execute("PRAGMA quick_check(1)").fetchone()
+                if found != "ok":
+                    raise sqlite3.DatabaseError(found)  # noqa: TRY301 - as sqlite does where it cannot even look
+                self._base.execute("CREATE TABLE IF NOT EXISTS job (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+                self._base.execute(
+                    "CREATE TABLE IF NOT EXISTS conversation "
+                    "(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL)"
+                )
+            except sqlite3.OperationalError as error:
+                if "locked" in str(error):
+                    raise DumpError(f"another job is writing {path}") from None
+                raise DumpError(f"{path} cannot be written: {error}") from None
+            except sqlite3.DatabaseError as error:
+                raise DumpError(f"{path} is no checkpoint ({error}): start anew with --force") from None
+            stack.pop_all()
 
     def close(self) -> None:
         """Close the file; what was not committed is forgotten."""
