@@ -159,9 +159,8 @@ def long_chats(scanner: Scanner, rows: list[Row]) -> dict[str, list[float]]:
 
     chats = [chat() for _ in range(CHATS)]
     honest = scanner.decide(["\n".join(chat) for chat in chats])
-    limits = np.quantile(honest.score, [0.99, 0.9])
-    halves = [0.5, scanner.thresholds.flag]
-    table = {"honest chats": [_above(honest, limit) for limit in (*limits, *halves)]}
+    limits = [*np.quantile(honest.score, [0.99, 0.9]), 0.5, scanner.thresholds.flag]
+    table = {"honest chats": [_above(honest, limit) for limit in limits]}
     for name, between in (("the lure is a message", True), ("it stands within one", False)):
         texts, places = [], []
         for chat in chats:
@@ -177,7 +176,7 @@ def long_chats(scanner: Scanner, rows: list[Row]) -> dict[str, list[float]]:
             if score > limits[1]
             for window in [scanner.classify(text).window]
         ]
-        table[name] = [*(_above(found, limit) for limit in (*limits, *halves)), 100 * float(np.mean(hits))]
+        table[name] = [*(_above(found, limit) for limit in limits), 100 * float(np.mean(hits))]
     return table
 
 

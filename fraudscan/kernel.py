@@ -1,8 +1,8 @@
 """The compiled kernel, where it was built: the loops in which scoring and dumps spend their time (``_engine.c``).
 
 What its functions compute is defined in Python and NumPy by the methods that call them, those of `Vocabulary`,
-`Scanner` and `Noter`, and in dumps `JsonLinesReader` and `JsonLinesWriter`. They do it themselves where the package was
-installed without a C compiler: at half the speed, and with the same result to the last bit.
+`Scanner` and `Noter`, and in dumps of `JsonLinesWriter`. They do it themselves where the package was installed without
+a C compiler: at half the speed, and with the same result to the last bit.
 """
 
 from __future__ import annotations

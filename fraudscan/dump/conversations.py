@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Conversations"]
 
 WINDOW = 500
-"""Characters of a window: what the model was trained on at most, and the length of the longest SMS."""
+"""Characters of a window: as many as the model judges as a whole, and as the longest SMS has."""
 
 STRIDE = WINDOW // 2
 """How many new characters make the next window: each message stands whole in one or two."""
