@@ -376,6 +376,14 @@ def test_zero_bytes_tell_utf16_where_there_are_many():
     assert detect(b"id,text\n1,ok\0\n") == "utf-8"
 
 
+@given(st.lists(st.sampled_from(dumps.TEXTS), min_size=2, max_size=5), st.sampled_from(["utf-16-le", "utf-16-be"]))
+def test_utf16_without_a_mark_is_told_by_its_characters(texts, encoding):
+    """Zero bytes do not tell it: 一, U+4E00, has one where ASCII has none."""
+    text = "一\n".join(["".join(re.findall("[\u4e00-\u9fff]", text)) for text in texts])
+    if len(set(text)) > 20:
+        assert detect(text.encode(encoding)) == encoding
+
+
 @given(st.sampled_from(dumps.TEXTS), st.sampled_from(dumps.TEXTS))
 def test_lines_of_another_encoding_do_not_make_utf8_something_else(odd, text):
     if len({char for char in text if "一" <= char <= "鿿"}) > 8:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections import Counter
 
 from fraudscan.dump.rows import DumpError
 
@@ -10,8 +11,12 @@ __all__ = ["bom_size", "canonical", "cut_lines", "detect", "last_line_end", "lin
 
 BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
-CANDIDATES = ("gb18030", "big5hkscs")
+MULTIBYTE, UTF16 = ("gb18030", "big5hkscs"), ("utf-16-le", "utf-16-be")
 """What bytes without a mark may be if they are not UTF-8, the likelier first."""
+
+FREQUENT_IN_UTF16 = 0.1
+"""The share of frequent characters that UTF-16 must give: bytes of any other encoding give less in 999 of 1,000
+messages, those of UTF-16 more in 99 of 100."""
 
 FREQUENT = frozenset(
     "的一是不了在人有我他这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多天而能好都然没日于"
@@ -53,41 +58,55 @@ def bom_size(data: bytes, encoding: str) -> int:
 def detect(data: bytes) -> str:
     r"""Return the encoding of the start of a source.
 
-    A byte order mark decides, then the zero bytes of UTF-16, then UTF-8, of which a few bytes may be damaged: of text
-    in other encodings less than half looks like it, in the corpus's messages 45 per cent at most. Else it is the
-    candidate that gives the most of the frequent characters and the fewest that cannot be decoded.
+    A byte order mark decides, then whether it is UTF-8. Else it is the candidate that gives the most of the frequent
+    characters and the fewest that cannot be decoded; UTF-16 is also told by its zero bytes, which ASCII has in it, and
+    a few bytes of UTF-8 may be damaged: of text in other encodings less than half looks like it, in the corpus's
+    messages 45 per cent at most.
 
     >>> detect("到楼下了，下来拿快递".encode("gb18030"))
     'gb18030'
     >>> detect("您的包裹已經到了，請來取".encode("big5"))
     'big5hkscs'
-    >>> detect("id,text\n1,好\n".encode("utf-16-be"))
+    >>> detect("一起吃饭吗\n明天一早走".encode("utf-16-be"))
     'utf-16-be'
 
     """
     for bom, name in BOMS:
         if data.startswith(bom):
             return name
-    even, odd = data[::2].count(0), data[1::2].count(0)
-    utf16 = "utf-16-be" if even > odd else "utf-16-le"
-    one_sided = max(even, odd) > 10 * min(even, odd)
+    utf16, zeros = _zeros(data)
     try:
         codecs.getincrementaldecoder("utf-8")().decode(data)  # a character may be cut in two at the end
     except UnicodeDecodeError:
-        if one_sided and max(even, odd) > len(data) // 100:
-            return utf16
-        beyond = [char for char in data.decode("utf-8", "replace") if char > "\x7f"]
-        if 2 * beyond.count("\ufffd") < len(beyond):
-            return "utf-8"
-        return max(CANDIDATES, key=lambda name: _plausibility(data, name))
-    if one_sided and max(even, odd) > len(data) // 3:  # ASCII alone
+        return _detect_foreign(data, utf16 if zeros > len(data) // 100 else "")
+    return utf16 if zeros > len(data) // 3 else "utf-8"  # UTF-16 of ASCII alone
+
+
+def _zeros(data: bytes) -> tuple[str, int]:
+    """Return which UTF-16 has its zero bytes where these are, and their number; 0 where they are on either side."""
+    even, odd = data[::2].count(0), data[1::2].count(0)
+    most = max(even, odd)
+    return "utf-16-be" if even > odd else "utf-16-le", most if most > 10 * min(even, odd) else 0
+
+
+def _detect_foreign(data: bytes, utf16: str) -> str:
+    """Return the encoding of bytes that are not UTF-8 throughout; ``utf16`` is what zero bytes speak for, if any do."""
+    shares = {name: _plausibility(data, name) for name in (*MULTIBYTE, *UTF16)}
+    likeliest = max(shares, key=shares.__getitem__)
+    if likeliest in UTF16 and shares[likeliest] >= FREQUENT_IN_UTF16:
+        return likeliest
+    if utf16:
         return utf16
-    return "utf-8"
+    beyond = [char for char in data.decode("utf-8", "replace") if char > "\x7f"]
+    if 2 * beyond.count("\ufffd") < len(beyond):
+        return "utf-8"
+    return max(MULTIBYTE, key=shares.__getitem__)
 
 
 def _plausibility(data: bytes, name: str) -> float:
-    text = [char for char in data.decode(name, "replace") if char > "\x7f"]
-    return sum(1 if char in FREQUENT else -5 if char == "\ufffd" else 0 for char in text) / max(len(text), 1)
+    counts = Counter(data.decode(name, "replace"))
+    beyond = sum(count for char, count in counts.items() if char > "\x7f")
+    return (sum(counts[char] for char in FREQUENT) - 5 * counts["\ufffd"]) / max(beyond, 1)
 
 
 def line_end(data: bytes, encoding: str, start: int = 0) -> int:
