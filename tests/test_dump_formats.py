@@ -278,6 +278,25 @@ def test_json_lines_to_parquet_join_the_types_of_blocks(tmp_path):
     assert json.loads(found[98][REST]) == {"late": 1}
 
 
+def test_numbers_that_the_common_type_of_blocks_does_not_hold_are_kept_as_text(tmp_path):
+    import pyarrow.parquet
+
+    for name, number in (("whole", 2**53 + 1), ("broken", 1.5)):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"text": PLAIN, "n": number}))
+    out = tmp_path / "out.parquet"
+    assert score(tmp_path / "whole.jsonl", tmp_path / "broken.jsonl", "-o", out) == 0
+    assert pyarrow.parquet.read_table(out)["n"].to_pylist() == ["9007199254740993", "1.5"]
+
+
+def test_half_a_surrogate_pair_changes_no_other_row_of_a_parquet_file(tmp_path):
+    import pyarrow.parquet
+
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.parquet"
+    source.write_text("".join(json.dumps({"text": text}) + "\n" for text in ("\ud800", PLAIN)))
+    assert score(source, "-o", out) == 0
+    assert pyarrow.parquet.read_table(out)["text"].to_pylist() == ["\\ud800", PLAIN]
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_the_other_fields_of_an_earlier_run_are_a_column_like_any(tmp_path, ending):
     import pyarrow.parquet

@@ -158,7 +158,8 @@ def _plain(value: Any) -> Any:
 def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: Any = None) -> bytes:
     """Return one block of output: the columns behind those of ``table``, with their length before them.
 
-    A column whose values have no common type becomes JSON.
+    A column whose values have no common type becomes JSON. Halves of surrogate pairs, which Arrow does not hold, become
+    their escapes, as in CSV.
     """
     pa = _pyarrow()
     arrays = [] if table is None else [column.combine_chunks() for column in table.columns]
@@ -168,7 +169,8 @@ def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: 
             kind = pa.list_(pa.string()) if values and isinstance(values[0], tuple) else None
             array = pa.array(values, kind)
         except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
-            array = pa.array([_json(value) for value in values], pa.string())
+            plain = all(value is None or isinstance(value, str) for value in values)
+            array = pa.array([_escaped(value) if plain else _json(value) for value in values], pa.string())
         fields.append(pa.field(name, array.type))
         arrays.append(array)
     return _framed(pa.table(arrays, schema=pa.schema(fields)))
@@ -201,6 +203,10 @@ def _json(value: Any) -> str | None:
     return None if value is None else dump_json(value).decode()
 
 
+def _escaped(text: str | None) -> str | None:
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
+
+
 def _tables(path: Path) -> Iterator[Any]:
     pa = _pyarrow()
     with path.open("rb") as file:
@@ -212,15 +218,22 @@ def _tables(path: Path) -> Iterator[Any]:
 def assemble(part: Path, target: Path) -> None:
     """Write the Parquet file that the blocks in ``part`` make: one row group each.
 
-    Columns are those of all blocks. Where their types differ, the wider one is taken, or JSON if there is none.
+    Columns are those of all blocks. Where their types differ, the wider one is taken, or JSON if there is none that
+    holds all values.
     """
     pa = _pyarrow()
     kinds: dict[str, Any] = {}
+    joined = set()
     for table in _tables(part):
         for name, kind in zip(table.schema.names, table.schema.types, strict=True):
             known = kinds.setdefault(name, kind)
             if known != kind:
                 kinds[name] = _common(known, kind)
+                joined.add(name)
+    for table in _tables(part) if joined else ():
+        for name in joined.intersection(table.schema.names):
+            if not _fits(table.column(name), kinds[name]):
+                kinds[name] = pa.string()
     for name, kind in kinds.items():
         if pa.types.is_null(kind):
             kinds[name] = pa.string()
@@ -241,6 +254,15 @@ def _common(one: Any, other: Any) -> Any:
         return pa.unify_schemas(schemas, promote_options="permissive").field("x").type
     except pa.ArrowException:
         return pa.string()
+
+
+def _fits(column: Any, kind: Any) -> bool:
+    """Tell whether a type holds all values: a float has no whole number beyond 2 ** 53."""
+    try:
+        _as(column, kind)
+    except _pyarrow().ArrowException:
+        return False
+    return True
 
 
 def _as(column: Any, kind: Any) -> Any:
