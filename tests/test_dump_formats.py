@@ -14,14 +14,16 @@ import shutil
 import sqlite3
 import sys
 import tarfile
+import tempfile
 import zipfile
 from encodings.aliases import aliases
+from pathlib import Path
 
 import dumps
 import pytest
 from conftest import ROOT
 from dumps import LURE, PLAIN, rows_of, score
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fraudscan.cli import _parser, main
@@ -286,6 +288,28 @@ def test_numbers_that_the_common_type_of_blocks_does_not_hold_are_kept_as_text(t
     out = tmp_path / "out.parquet"
     assert score(tmp_path / "whole.jsonl", tmp_path / "broken.jsonl", "-o", out) == 0
     assert pyarrow.parquet.read_table(out)["n"].to_pylist() == ["9007199254740993", "1.5"]
+
+
+JSON_VALUES = st.recursive(
+    st.sampled_from([None, True, 1, 2**53 + 1, 2**63, 2**70, 1.5, "", "x", "\ud800"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["", "a", "b"]), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(JSON_VALUES, min_size=1, max_size=3), min_size=1, max_size=2))
+@example([[{}]])
+@example([[[{}]], [None]])
+def test_any_fields_of_json_lines_go_into_a_parquet_file(files):
+    import pyarrow.parquet
+
+    with tempfile.TemporaryDirectory() as folder:
+        sources = [Path(folder, f"{number}.jsonl") for number in range(len(files))]
+        for source, values in zip(sources, files, strict=True):
+            source.write_text("".join(json.dumps({"text": PLAIN, "x": value}) + "\n" for value in values))
+        assert score(*sources, "-o", f"{folder}/out.parquet", "--quiet") == 0
+        assert pyarrow.parquet.read_table(f"{folder}/out.parquet").num_rows == sum(map(len, files))
 
 
 def test_half_a_surrogate_pair_changes_no_other_row_of_a_parquet_file(tmp_path):

@@ -219,7 +219,7 @@ def assemble(part: Path, target: Path) -> None:
     """Write the Parquet file that the blocks in ``part`` make: one row group each.
 
     Columns are those of all blocks. Where their types differ, the wider one is taken, or JSON if there is none that
-    holds all values.
+    holds all values and that Parquet has.
     """
     pa = _pyarrow()
     kinds: dict[str, Any] = {}
@@ -235,7 +235,7 @@ def assemble(part: Path, target: Path) -> None:
             if not _fits(table.column(name), kinds[name]):
                 kinds[name] = pa.string()
     for name, kind in kinds.items():
-        if pa.types.is_null(kind):
+        if pa.types.is_null(kind) or not _in_parquet(kind):
             kinds[name] = pa.string()
     schema = pa.schema(list(kinds.items()))
     with pa.parquet.ParquetWriter(target, schema, compression="zstd") as writer:
@@ -254,6 +254,16 @@ def _common(one: Any, other: Any) -> Any:
         return pa.unify_schemas(schemas, promote_options="permissive").field("x").type
     except pa.ArrowException:
         return pa.string()
+
+
+def _in_parquet(kind: Any) -> bool:
+    """Tell whether Parquet has a type: it has none for objects without a field."""
+    pa = _pyarrow()
+    try:
+        pa.parquet.ParquetWriter(pa.BufferOutputStream(), pa.schema([("x", kind)])).close()
+    except pa.ArrowException:
+        return False
+    return True
 
 
 def _fits(column: Any, kind: Any) -> bool:
