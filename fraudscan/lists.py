@@ -17,9 +17,9 @@ forged: allow a sender only where your network vouches for it. Allow wins over d
 several entries of one kind the first one is named. What was meant as more than a phrase and
 would never be found as one, such as ``[Deny]`` or ``sender=106``, is refused.
 
-Both are looked for in the text as the model reads it (`fraudscan.normalize`), digits
-excepted, which keep their value: without white space, in lower case, in simplified
-characters, in half width. All phrases are found in one pass, with the model's own kind of
+Both are looked for in the text as it stands without white space, in lower case, in simplified
+characters and in half width (`fold`). Digits keep their value, and disguises are not undone: list
+those that you meet (``薇信``). All phrases are found in one pass, with the model's own kind of
 vocabulary.
 
 Patterns must not be able to hang. They may use characters, sets, groups, alternatives,
@@ -63,7 +63,9 @@ KINDS = ("allow", "deny")
 
 SECTIONS = {f"[{kind}]": kind for kind in KINDS}
 
-BOUND = re.compile(r"sender=\s*([^:：]*?)\s*[:：]\s*(.*)")
+BOUND = re.compile(r"sender=([^:：]*)[:：](.*)")
+
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 WAYS = 500
 """In how many ways a pattern may be tried from one place: two repetitions of up to 20 take 441."""
@@ -173,7 +175,7 @@ def _entries(path: Path, kind: str) -> Iterator[Entry]:
             if fault := _slip(line):
                 raise ListError(f"{path}:{number}: {line}: {fault}")
             bound = BOUND.fullmatch(line)
-            sender, pattern = bound.groups() if bound else (None, line)
+            sender, pattern = map(str.strip, bound.groups()) if bound else (None, line)
             yield Entry(kind, pattern, sender, str(path), number)
 
 
@@ -193,7 +195,7 @@ class Lists:
         entries: in any order.
 
     Raises:
-        ListError: if a phrase has no character that counts or a pattern could hang.
+        ListError: if a kind is none of `KINDS`, a phrase has no character that counts, or a pattern could hang.
 
     >>> lists = Lists([Entry("deny", "稳赚不赔"), Entry("allow", "/退订回[tn]/")])
     >>> [str(lists.entries[place]) for place in lists.find(["穩賺 不賠", "稳赚不赔，退订回T"])]
@@ -202,6 +204,9 @@ class Lists:
     """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
+        entries = list(entries)
+        if foreign := [entry.kind for entry in entries if entry.kind not in KINDS]:
+            raise ListError(f"an entry's kind is {' or '.join(KINDS)}, not {foreign[0]!r}")
         self.entries = tuple(sorted(entries, key=lambda entry: KINDS.index(entry.kind)))
         phrases: dict[str, list[int]] = defaultdict(list)
         self._patterns: list[tuple[int, Any]] = []
@@ -383,13 +388,13 @@ def _re2() -> Any:
 
 
 class _Re2:
-    """A pattern of RE2, which reads UTF-8: lone surrogates are nothing that it can match."""
+    """A pattern of RE2, which reads UTF-8: for lone surrogates, which that lacks, stands the replacement character."""
 
     def __init__(self, pattern: Any) -> None:
         self._pattern = pattern
 
     def search(self, text: str) -> Any:
-        return self._pattern.search(text.encode("utf-8", "replace").decode())
+        return self._pattern.search(SURROGATE.sub("\ufffd", text))
 
 
 def _bounds(items: Any, *, bounded: bool) -> tuple[int, int, int]:

@@ -25,6 +25,11 @@ def test_phrases_hit_in_other_scripts_widths_and_cases():
     assert fired(found, ["快加 ｖＸ\u200b 投資", "加vx 投", "加v投资"]) == ["deny 加VX投资", None, None]
 
 
+def test_disguises_are_found_as_they_are_written():
+    found = Lists([Entry("deny", "微信"), Entry("deny", "薇信")])
+    assert fired(found, ["加薇信", "加微·信", "加微 信"]) == ["deny 薇信", None, "deny 微信"]
+
+
 def test_digits_keep_their_value():
     found = Lists([Entry("deny", "95588"), Entry("deny", "400-811")])
     assert fired(found, ["致电９５５８８", "致电95580", "①⑧ 400-811"]) == ["deny 95588", None, "deny 400-811"]
@@ -146,6 +151,7 @@ def test_files(tmp_path):
         ("sender=: 提现", "no sender is named"),
         ("sender=*:", "no sender is named"),
         ("sender=95588", "is written sender=NAME: PHRASE"),
+        (f"sender={' ' * 20_000}x", "is written sender=NAME: PHRASE"),  # a pattern that parts the blanks would hang
         ("Sender = 95588: 提现", "is written sender=NAME: PHRASE"),
         ("[Deny]", "sections are called [allow] and [deny]"),
         ("[block]", "sections are called [allow] and [deny]"),
@@ -198,6 +204,16 @@ def test_re2_takes_them(pattern):
     assert not compile_pattern(pattern).search("a" * 100_000)
 
 
+@pytest.mark.parametrize("with_re2", [True, False])
+def test_half_a_surrogate_pair_is_a_character_of_its_own(with_re2, monkeypatch):
+    if not with_re2:
+        monkeypatch.setattr(lists, "_re2", lambda: None)
+    pattern = compile_pattern(r"a[?b]c")
+    assert pattern.search("a?c")
+    assert not pattern.search("a\ud800c")
+    assert compile_pattern("a.c").search("a\ud800c")
+
+
 @pytest.mark.parametrize("pattern", ["加.{0,20}微信.{0,20}群", "q{1,2}[0-9]{5,11}", "^您的(快递|包裹)", "退订回[tn]$"])
 def test_bounded_patterns_are_taken_with_and_without_re2(pattern, monkeypatch):
     texts = ["加我的微信进群", "qq12345", "您的包裹到了", "退订回t", "无关", "\ud800"]
@@ -217,6 +233,8 @@ def test_files_that_are_none(tmp_path):
 
 
 def test_what_are_no_lists_is_refused_where_it_is_given(scanner):
+    with pytest.raises(ListError, match="an entry's kind is allow or deny, not 'Deny'"):
+        Lists([Entry("Deny", "好")])
     with pytest.raises(TypeError, match=r"lists are Lists, not str: fraudscan\.lists\.read_lists reads files"):
         scanner.with_lists("deny.txt")
     assert scanner.with_lists(None).lists is None
