@@ -268,7 +268,7 @@ class Scanner:
         """Score texts as they come, in order.
 
         Raises:
-            TypeError: if ``texts`` is a string itself or one of its items is none.
+            TypeError: if ``texts`` is a string itself or a table; later, if one of its items is no string.
 
         """
         return itertools.chain.from_iterable(map(self._results, _groups(texts)))
@@ -280,7 +280,7 @@ class Scanner:
             float32, shape (number of texts, ``len(scanner.names)``); columns as in ``scanner.names``.
 
         Raises:
-            TypeError: if ``texts`` is a string itself or one of its items is none.
+            TypeError: if ``texts`` is a string itself or a table, or one of its items is no string.
 
         """
         parts = [self._probabilities(self._logits(group)) for group in _groups(texts)]
@@ -702,9 +702,12 @@ def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
     """Return the texts in lists of `GROUP`; refuse what is no iterable of strings, a single string first of all."""
     if isinstance(texts, (str, bytes)):
         raise TypeError(f"texts is one {type(texts).__name__}, not several texts: pass a list, [text]")
+    if getattr(texts, "ndim", 1) != 1:  # of a data frame the names of the columns would be scored
+        raise TypeError(f"texts is a {type(texts).__name__} of {texts.ndim} dimensions: pass a column, frame['text']")  # type: ignore[attr-defined]
+    source = iter(texts)
 
     def checked() -> Iterator[list[str]]:
-        source, start = iter(texts), 0
+        start = 0
         while group := list(itertools.islice(source, GROUP)):
             if set(map(type, group)) != {str}:
                 for index, item in enumerate(group, start):

@@ -5,6 +5,7 @@ import sys
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import fraudscan
@@ -123,6 +124,17 @@ def test_a_bare_string_is_not_a_list(scanner, texts):
     for call in (scanner.predict_proba, scanner.classify_many):
         with pytest.raises(TypeError, match=r"pass a list, \[text\]"):
             call(texts)
+
+
+def test_what_has_no_texts_is_refused_at_once(scanner):
+    frame = pd.DataFrame({"text": [LURE]})
+    for call in (scanner.predict_proba, scanner.classify_many):
+        for table in (frame, np.array([[LURE]])):
+            with pytest.raises(TypeError, match=r"of 2 dimensions: pass a column, frame\['text'\]"):
+                call(table)
+        with pytest.raises(TypeError, match="not iterable"):
+            call(None)
+    assert scanner.predict_proba(frame["text"]).shape == (1, len(scanner.names))
 
 
 def test_empty_list(scanner):
