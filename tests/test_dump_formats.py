@@ -226,6 +226,13 @@ def test_a_row_may_be_as_long_as_max_message_in_any_format(tmp_path, name):
     assert reject["reason"] == "longer than --max-message"
 
 
+@pytest.mark.parametrize("size", [0, 4095, 2**30 + 1, 10**30])
+def test_rows_longer_or_shorter_than_memory_has_room_for_are_not_asked_for(tmp_path, capsys, size):
+    (tmp_path / "in.jsonl").write_text("{}")
+    assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", "--max-message", size) == 2
+    assert "--max-message must be 4,096 to 1,073,741,824 bytes" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["in.parquet", "in.csv", "in.jsonl"])
 def test_parquet_without_rows_has_all_columns(tmp_path, name):
     import pyarrow as pa
@@ -614,6 +621,21 @@ def test_folders_and_patterns_are_searched(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert score(tmp_path / "empty", "-o", tmp_path / "x.jsonl") == 2
     assert "holds no dump" in capsys.readouterr().err
+
+
+def test_an_empty_file_does_not_stop_a_folder(tmp_path, capsys):
+    folder, out = tmp_path / "phone", tmp_path / "out.csv"
+    folder.mkdir()
+    for name in ("a.csv", "b.xml"):
+        (folder / name).touch()
+    (folder / "c.csv").write_text(f"text\n{PLAIN}\n", "utf-8")
+    assert score(folder, "-o", out) == 0
+    assert f"{folder / 'a.csv'} is passed over: it is empty" in capsys.readouterr().err
+    assert len(out.read_text("utf-8").splitlines()) == 2
+    for content in ("", f"\ntext\n{PLAIN}\n"):
+        (folder / "a.csv").write_text(content, "utf-8")
+        assert score(folder / "a.csv", "-o", out, "--force") == 2
+        assert "a.csv begins with an empty line, or has none" in capsys.readouterr().err
 
 
 def test_links_in_a_folder_are_told_of_and_read_when_named(tmp_path, capsys):

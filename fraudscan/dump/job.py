@@ -36,7 +36,8 @@ __all__ = ["DumpError", "Options", "Progress", "Summary", "score_dump"]
 SECONDS = 0.25
 """Between two checkpoints: what a kill costs. One takes some hundred microseconds."""
 
-SMALLEST_LIMIT = 1 << 12
+SMALLEST_LIMIT, LARGEST_LIMIT = 1 << 12, 1 << 30
+"""Of ``max_message``: a row is held in memory several times over, and the csv module takes no more than 2 GiB."""
 
 DIFFERENT = {"input": "the input has changed", "model": "the model, its thresholds or its lists are others"}
 """What is said of a job that cannot be gone on with."""
@@ -159,8 +160,8 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
 
     """
     options = options or Options()
-    if options.max_message < SMALLEST_LIMIT:
-        raise DumpError(f"--max-message must be at least {SMALLEST_LIMIT} bytes")
+    if not SMALLEST_LIMIT <= options.max_message <= LARGEST_LIMIT:
+        raise DumpError(f"--max-message must be {SMALLEST_LIMIT:,} to {LARGEST_LIMIT:,} bytes")
     if workers < 1:
         raise DumpError("--workers must be at least 1")
     if options.by is not None and target == STDIN:

@@ -83,8 +83,8 @@ def foreign(head: bytes) -> str:
 def expand(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
     """Return the files that ``names`` stand for: files, folders (searched to the bottom), patterns, ``-``.
 
-    Of what is in a folder, links are passed over, and files whose names or first bytes are not those of dumps; but for
-    the names ``notify`` is told. A folder in it that is closed to us is refused, not passed over.
+    Of what is in a folder, links are passed over, and files that are empty, or whose names or first bytes are not those
+    of dumps; but for the names ``notify`` is told. A folder in it that is closed to us is refused, not passed over.
 
     Raises:
         DumpError: if a name stands for nothing, or nobody may look.
@@ -129,8 +129,10 @@ def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
     if name.startswith(".") or name.endswith(OWN) or not name.endswith(tuple(FORMAT_OF_ENDING)):
         return False
     with Stream(str(file)) as stream:
-        if what := foreign(stream.peek(MAGIC)):
-            notify(f"{file} is passed over: it is {what}")
+        head = stream.peek(MAGIC)
+        what = foreign(head) if head or stream.damage else "empty"
+    if what:
+        notify(f"{file} is passed over: it is {what}")
     return not what
 
 
