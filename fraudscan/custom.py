@@ -83,6 +83,8 @@ class Settings:
             value = getattr(self, name)
             if not (isinstance(value, Real) and least <= value < np.inf):
                 raise ValueError(f"{name} is a number of at least {least}, not {value!r}")
+        if not self.strength:
+            raise ValueError(f"strength is a number above 0, not {self.strength!r}")
 
 
 CHOICES: tuple[dict[str, Sequence[Any]], ...] = (

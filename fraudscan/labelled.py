@@ -87,7 +87,7 @@ def read_labelled(
     honest: str | None = None,
     known: Sequence[str] = HONEST_NAMES,
 ) -> Labelled:
-    """Read files: ``.jsonl`` as JSON lines, all others as delimited values with a header.
+    """Read files: ``.jsonl``, ``.ndjson`` and ``.json`` as JSON lines, all others as delimited values with a header.
 
     Args:
         paths: the files, in UTF-8, UTF-16, GB18030 or Big5.

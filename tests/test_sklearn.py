@@ -195,8 +195,16 @@ def test_classes_that_are_numbers_have_an_honest_one(kind):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("order", 0), ("order", 2.0), ("order", "2"), ("min_count", 0), ("rarity", -1), ("strength", float("inf"))],
+    [
+        ("order", 0),
+        ("order", 2.0),
+        ("order", "2"),
+        ("min_count", 0),
+        ("rarity", -1),
+        ("strength", 0),
+        ("strength", float("inf")),
+    ],
 )
 def test_settings_that_mean_nothing_are_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name} is .* of at least [01], not {value!r}"):
+    with pytest.raises(ValueError, match=f"{name} is .* (of at least [01]|above 0), not {value!r}"):
         FraudClassifier(**{name: value}).fit(*made_up(20))
