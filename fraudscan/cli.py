@@ -141,8 +141,8 @@ def _print_result(result: Result, taxonomy: Taxonomy) -> None:
     scheme = f" / {result.scheme}" if result.scheme else ""
     name = taxonomy.label(result.label).zh
     name = f"{scheme} ({name})" if name != result.label else ""  # a user's label has one name only
-    print(f"{result.verdict:6} {result.score:.3f}  {result.label}{name}")
-    others = [*result.labels[1:], *(f"aimed at {target}" for target in result.targets)]
+    print(f"{result.verdict:6} {result.score:.3f}  {_in_line(result.label)}{name}")
+    others = [*map(_in_line, result.labels[1:]), *(f"aimed at {target}" for target in result.targets)]
     if others:
         print(f"       also: {', '.join(others)}")
     if result.notes:
@@ -209,7 +209,7 @@ def _print_summary(summary: Summary) -> None:
     }
     for what, counts in tables.items():
         for name, count in counts.most_common(30):
-            print(f"{what:9}{count:12,}  {name}", file=sys.stderr)
+            print(f"{what:9}{count:12,}  {_in_line(name)}", file=sys.stderr)
     if summary.without_conversation:
         print(f"{summary.without_conversation:21,}  in no conversation", file=sys.stderr)
     rows = summary.scored + summary.rejected
@@ -280,6 +280,13 @@ def _warn(sentence: str) -> None:
     from fraudscan.show import printable
 
     print(f"fraudscan: {printable(sentence)}", file=sys.stderr)  # names of files and columns are anybody's
+
+
+def _in_line(name: str) -> str:
+    """Return the name of a label or an entry, which is anybody's, as it can be printed in one line."""
+    from fraudscan.show import printable
+
+    return printable(name).replace("\n", "\\n")
 
 
 def _print_skipped(skipped: Sequence[str]) -> None:
@@ -361,7 +368,7 @@ def _print(figures: dict[str, Any], *, as_json: bool) -> None:
 def _print_figures(figures: dict[str, Any]) -> None:
     print(f"{'label':16}{'precision':>10}{'recall':>8}{'f1':>8}{'n':>7}")
     for name, row in figures["labels"].items():
-        print(f"{name:16}{row['precision']:10.3f}{row['recall']:8.3f}{row['f1']:8.3f}{row['n']:7}")
+        print(f"{_in_line(name):16}{row['precision']:10.3f}{row['recall']:8.3f}{row['f1']:8.3f}{row['n']:7}")
     names = ("messages", "macro_f1", "auc", "recall", "false_alarms")
     print(", ".join(f"{name} {figures[name]}" for name in names if figures[name] is not None))
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from fraudscan import TAXONOMY, __version__
 from fraudscan.cli import main
+from fraudscan.sklearn import FraudClassifier
 from fraudscan.taxonomy import Taxonomy
 
 LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
@@ -101,6 +102,25 @@ def test_what_is_said_of_a_dump_moves_no_cursor(tmp_path, capsys):
     told = capsys.readouterr().err
     assert r"\x1b[31mred" in told
     assert "\x1b" not in told
+
+
+def test_what_a_label_is_called_moves_no_cursor(tmp_path, capsys):
+    rows = [(f"text{'abcdefgh'[i]}", "\x1b[2J\nx") for i in range(8)] + [
+        (f"{'abcdefgh'[i]} 你好", "ham") for i in range(8)
+    ]
+    classifier = FraudClassifier(order=1, min_count=1, rarity=0.5, strength=1.0, balanced=True)
+    model = tmp_path / "model"
+    classifier.fit(*map(list, zip(*rows, strict=True))).to_scanner().save(model)
+    (tmp_path / "in.csv").write_text("text,label\n" + "".join(f'{text},"{label}"\n' for text, label in rows))
+    for command in (
+        ["classify", "text"],
+        ["score", str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.csv")],
+        ["evaluate", str(tmp_path / "in.csv")],
+    ):
+        assert main([*command, "-m", str(model)]) == 0
+        printed = "".join(capsys.readouterr())
+        assert r"\x1b[2J\nx" in printed
+        assert "\x1b" not in printed
 
 
 def run(command):
