@@ -201,6 +201,15 @@ def test_rethreshold_reads_every_csv_that_score_writes(tmp_path, delimiter, head
     assert again.read_bytes() == expected.read_bytes() != out.read_bytes()
 
 
+def test_rethreshold_keeps_line_ends_within_cells_apart_from_those_of_lines(tmp_path):
+    dump, out, again = (tmp_path / f"{name}.csv" for name in ("in", "out", "again"))
+    dump.write_bytes(f'text\r\n"{LURE}\r到楼下了"\r\n'.encode())
+    assert main(["score", str(dump), "-o", str(out)]) == 0
+    out.write_bytes(out.read_bytes().replace(b"\r\n", b"\n"))  # as dos2unix does
+    assert main(["rethreshold", str(out), "-o", str(again)]) == 0
+    assert again.read_bytes() == out.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("content", "fault"),
     [

@@ -170,7 +170,7 @@ def _csv_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Iterator[t
                 verdict = row[verdict_at]
             row[verdict_at] = verdict
             out = io.StringIO()
-            csv.writer(out, delimiter=delimiter, lineterminator=ending).writerow(row)
-            yield out.getvalue().encode("utf-8", "surrogateescape"), verdict
+            csv.writer(out, delimiter=delimiter).writerow(row)  # ends lines with CR LF, and so quotes either
+            yield (out.getvalue().removesuffix("\r\n") + ending).encode("utf-8", "surrogateescape"), verdict
     finally:
         lines.detach()  # the file is not ours to close
