@@ -84,7 +84,19 @@ def _polars_type(*, lists: bool) -> Any:
 
 def _arrow_blocks(table: Any, text: str) -> Iterator[list[Any]]:
     for batch in table.select([text]).to_batches(max_chunksize=BLOCK):
-        yield batch.column(0).to_pylist()
+        column = batch.column(0)
+        try:
+            yield column.to_pylist()
+        except UnicodeDecodeError:  # Arrow and Spark check no strings
+            yield [_decoded(value) for value in column.cast("binary").to_pylist()]
+
+
+def _decoded(value: bytes | None) -> str | bytes | None:
+    """Return a string of Arrow's; bytes, which have no decision, where it is none."""
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _arrow_attach(table: Any, columns: Columns, ours: list[str]) -> Any:

@@ -95,6 +95,14 @@ def test_a_frame_of_a_class_of_its_own_stays_one(scanner):
     assert list(found) == ["text", *COLUMNS]
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+def test_strings_of_arrow_that_are_no_utf8_do_not_stop_the_rest(scanner, kind):
+    raw = pa.array([TEXTS[0].encode(), b"\xff\xfe", None]).view(pa.string())
+    found = scanner.annotate(pa.table({"text": raw.cast(kind)}))
+    assert found["fraud_label"].to_pylist() == [scanner.classify(TEXTS[0]).label, None, None]
+    assert found["fraud_notes"].to_pylist()[1:] == [["not a text: bytes"], ["no text"]]
+
+
 def test_what_is_refused(scanner):
     with pytest.raises(
         ColumnError, match=r"no column is called 'text'; the table has the columns: a\. Name that .* with text="
