@@ -26,6 +26,9 @@ __all__ = ["ParquetReader", "arrow_stream", "assemble", "empty_stream"]
 ROW = 256
 """Bytes that a row is thought to have, to make blocks as large as those of other formats."""
 
+DEEPEST = 32
+"""How deep a type may be nested: Arrow's streams take 63 levels, and its reader of Parquet fewer."""
+
 
 def _pyarrow() -> Any:
     try:
@@ -158,7 +161,7 @@ def _plain(value: Any) -> Any:
 def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: Any = None) -> bytes:
     """Return one block of output: the columns behind those of ``table``, with their length before them.
 
-    A column whose values have no common type becomes JSON. Halves of surrogate pairs, which Arrow does not hold, become
+    A column whose values have no common type, or a deep one, becomes JSON. Halves of surrogate pairs, which Arrow does not hold, become
     their escapes, as in CSV.
     """
     pa = _pyarrow()
@@ -168,6 +171,8 @@ def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: 
         try:
             kind = pa.list_(pa.string()) if values and isinstance(values[0], tuple) else None
             array = pa.array(values, kind)
+            if _depth(array.type) > DEEPEST:
+                array = pa.array(list(map(_json, values)), pa.string())
         except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
             plain = all(value is None or isinstance(value, str) for value in values)
             array = pa.array([_escaped(value) if plain else _json(value) for value in values], pa.string())
@@ -201,6 +206,13 @@ def _framed(table: Any) -> bytes:
 
 def _json(value: Any) -> str | None:
     return None if value is None else dump_json(value).decode()
+
+
+def _depth(kind: Any) -> int:
+    """Return how deep lists and objects are nested in a type."""
+    types = _pyarrow().types
+    inner = [kind.value_type] if types.is_list(kind) else [f.type for f in kind] if types.is_struct(kind) else None
+    return 0 if inner is None else 1 + max(map(_depth, inner), default=0)
 
 
 def _escaped(text: str | None) -> str | None:
