@@ -308,6 +308,8 @@ JSON_VALUES = st.recursive(
 @given(st.lists(st.lists(JSON_VALUES, min_size=1, max_size=3), min_size=1, max_size=2))
 @example([[{}]])
 @example([[[{}]], [None]])
+@example([[json.loads("[" * 150 + "]" * 150)]])
+@example([[json.loads('{"a":' * 150 + "1" + "}" * 150)], ["x"]])
 def test_any_fields_of_json_lines_go_into_a_parquet_file(files):
     import pyarrow.parquet
 
@@ -390,6 +392,14 @@ def test_an_array_of_pretty_objects_comes_out_in_lines(tmp_path):
     loose.write_text("\n".join(json.dumps(row, indent=1) for row in before), "utf-8")
     assert score(loose, "-o", tmp_path / "loose.jsonl") == 0
     assert len(rows_of(tmp_path / "loose.jsonl")) == len(before)
+
+
+@pytest.mark.parametrize(
+    "text", ["{" + "\n" * 1_000_000, '[{"text": "' + " " * 500_000 + '"}]'], ids=["lines", "blanks"]
+)
+def test_a_million_blanks_are_gone_through_once(tmp_path, text):
+    (tmp_path / "in.json").write_text(text)  # looked at anew from each of them, it would take hours
+    assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") in (0, 1)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "big5"])

@@ -90,4 +90,4 @@ def _object(first: str, rest: str, text: str) -> str:
     if TELEGRAM.search(text):
         return "telegram"
     # one object over several lines begins with a brace, and its fields follow it
-    return "json" if re.match(r'\{\s*\n\s*"', text) else "jsonl"
+    return "json" if re.match(r'\{[^\S\n]*\n\s*"', text) else "jsonl"

@@ -102,8 +102,9 @@ class _Transcoded:
 
 OPENING, CLOSING = (b"{", b"["), (b"}", b"]")
 TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s"\[\]{},:]+|"', re.DOTALL)
-LINE_END = re.compile(rb"[ \t\r]*[\n\r][ \t\r\n]*")
-"""A line end in JSON, with the indents around it: never within a string."""
+LINE_END = re.compile(rb"(?<![ \t\r])[ \t\r]*[\n\r][ \t\r\n]*")
+"""A line end in JSON, with the indents around it: never within a string. It is looked for where white space begins and
+nowhere else, or a million blanks would be gone through from each of them."""
 BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]|"', re.DOTALL)
 
 
