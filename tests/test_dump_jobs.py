@@ -479,14 +479,12 @@ def test_conversations_need_a_file_beside_which_they_stand(tmp_path, capsys):
     assert "--by writes conversations beside the output" in capsys.readouterr().err
 
 
-@given(st.binary(max_size=400), st.sampled_from(sorted(readers.__all__)))
+@given(st.binary(max_size=400), st.sampled_from(["JsonLinesReader", "LinesReader", "CsvReader"]))
 @settings(max_examples=200)
 def test_blocks_hold_every_byte_once(data, name):
     """Cut into blocks, a source is whole again when they are put together, wherever reading began."""
     from fraudscan.dump.sources import Head
 
-    if name not in ("JsonLinesReader", "LinesReader", "CsvReader"):
-        return
     reader = getattr(readers, name)("x", "utf-8", limit=64)
     if name == "CsvReader":
         reader.delimiter, reader.header, reader.text = ",", ["text"], "text"

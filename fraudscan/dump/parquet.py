@@ -161,8 +161,8 @@ def _plain(value: Any) -> Any:
 def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: Any = None) -> bytes:
     """Return one block of output: the columns behind those of ``table``, with their length before them.
 
-    A column whose values have no common type, or a deep one, becomes JSON. Halves of surrogate pairs, which Arrow does not hold, become
-    their escapes, as in CSV.
+    A column whose values have no common type, or a deep one, becomes JSON. Halves of surrogate pairs, which Arrow does
+    not hold, become their escapes, as in CSV.
     """
     pa = _pyarrow()
     arrays = [] if table is None else [column.combine_chunks() for column in table.columns]
