@@ -2,7 +2,7 @@
 
 What its functions compute is defined in Python and NumPy by the methods that call them, those of `Vocabulary`,
 `Scanner` and `Noter`, and in dumps of `JsonLinesWriter`. They do it themselves where the package was installed without
-a C compiler: at half the speed, and with the same result to the last bit.
+a C compiler: at half the speed or a little more, and with the same result to the last bit.
 """
 
 from __future__ import annotations
