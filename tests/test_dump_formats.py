@@ -304,7 +304,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.lists(JSON_VALUES, min_size=1, max_size=3), min_size=1, max_size=2))
 @example([[{}]])
 @example([[[{}]], [None]])

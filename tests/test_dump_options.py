@@ -112,6 +112,14 @@ def test_entries_for_senders_need_the_column(dump, files, capsys):
     assert not out.exists()
 
 
+def test_a_sender_that_is_no_utf8_sends_as_anybody(tmp_path, files):
+    senders = pa.array([b"\xff\xfe", b"10690"]).view(pa.string())
+    pq.write_table(pa.table({"text": ["parcel", "parcel"], "sender": senders}), tmp_path / "in.parquet")
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.parquet", *files, "--sender", "sender") == 0
+    rules = pq.read_table(tmp_path / "out.parquet")["fraud_rule"].to_pylist()
+    assert rules == [None, "deny sender=106*: parcel (deny.txt:3)"]
+
+
 def test_evidence_is_a_column_behind_all_others_but_probabilities(dump, scanner):
     source, out = dump
     assert score(source, "-o", out, "--explain", "--proba") == 0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from fraudscan.dump.sources import Stream
 
-__all__ = ["ParquetReader", "arrow_stream", "assemble", "empty_stream"]
+__all__ = ["ParquetReader", "arrow_stream", "assemble", "column_values", "empty_stream"]
 
 ROW = 256
 """Bytes that a row is thought to have, to make blocks as large as those of other formats."""
@@ -96,8 +96,8 @@ class ParquetReader(Reader):
         pa = _pyarrow()
         with pa.ipc.open_stream(block.data) as stream:
             table = stream.read_all()
-        texts = _values(table.column(self.columns.index(self.text or "")))
-        keys = _values(table.column(self.columns.index(self.by))) if self.by is not None else None
+        texts = column_values(table.column(self.columns.index(self.text or "")))
+        keys = column_values(table.column(self.columns.index(self.by))) if self.by is not None else None
         bad = []
         for i, text in enumerate(texts):
             if not (problem := self._problem(text)):
@@ -124,11 +124,11 @@ class ParquetReader(Reader):
 
 
 def _rows(table: Any) -> Iterator[list[Any]]:
-    columns = [[_plain(value) for value in _values(column)] for column in table.columns]
+    columns = [[_plain(value) for value in column_values(column)] for column in table.columns]
     return map(list, zip(*columns, strict=True)) if columns else iter([[] for _ in range(table.num_rows)])
 
 
-def _values(column: Any) -> list[Any]:
+def column_values(column: Any) -> list[Any]:
     """Return a column as Python's values; those that Python does not have as text, or as bytes where that fails."""
     pa = _pyarrow()
     kind = column.type
@@ -292,6 +292,6 @@ def _as(column: Any, kind: Any) -> Any:
     if column.type == kind:
         return column
     if pa.types.is_string(kind):
-        texts = [value if isinstance(value, str) else _json(_plain(value)) for value in _values(column)]
+        texts = [value if isinstance(value, str) else _json(_plain(value)) for value in column_values(column)]
         return pa.array(texts, kind)
     return column.cast(kind)
