@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
@@ -127,8 +128,8 @@ def _silent(_: Any) -> None:
 
 def score_dump(  # noqa: PLR0913 - one argument for each choice
     scanner: Scanner,
-    sources: Sequence[str],
-    target: str,
+    sources: Sequence[str | os.PathLike[str]],
+    target: str | os.PathLike[str],
     options: Options | None = None,
     *,
     workers: int = 1,
@@ -157,18 +158,22 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
     Raises:
         DumpError: if a source cannot be read or has no text column, if the target exists or is one of the sources,
             or if a job cannot go on. What it wrote so far stays where it was begun and can be gone on with.
+        TypeError: if ``sources`` is one name, not a list of them.
 
     """
+    if isinstance(sources, (str, os.PathLike)):
+        raise TypeError(f"sources is one {type(sources).__name__}, not several: pass a list, [source]")
+    names, out = [os.fspath(source) for source in sources], os.fspath(target)
     options = options or Options()
     if not SMALLEST_LIMIT <= options.max_message <= LARGEST_LIMIT:
         raise DumpError(f"--max-message must be {SMALLEST_LIMIT:,} to {LARGEST_LIMIT:,} bytes")
     if workers < 1:
         raise DumpError("--workers must be at least 1")
-    if options.by is not None and target == STDIN:
+    if options.by is not None and out == STDIN:
         raise DumpError("--by writes conversations beside the output: name a file for it, not -")
     if options.delimiter is not None:
         options = replace(options, delimiter=_delimiter(options.delimiter))
-    job = _Job(scanner, expand(sources, notify), target, options, notify)
+    job = _Job(scanner, expand(names, notify), out, options, notify)
     with contextlib.ExitStack() as stack:
         job.open(stack, resume=resume, force=force)
         if not job.finished:
