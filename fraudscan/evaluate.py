@@ -46,14 +46,17 @@ def thresholds_for(scores: Floats, fraud: Bools) -> tuple[float, float]:
     return round(flag, 4), round(min(flag, review), 4)
 
 
-def auc(scores: Floats, positive: Bools) -> float:
-    """Return the area under the ROC curve: how often a positive outranks a negative, ties counted half."""
+def auc(scores: Floats, positive: Bools) -> float | None:
+    """Return the area under the ROC curve: how often a positive outranks a negative, ties counted half.
+
+    There is none where all are positive, or none is.
+    """
     _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(count) - (count - 1) / 2)[place]
     positives = int(positive.sum())
     negatives = positive.size - positives
     if not positives or not negatives:
-        return float("nan")
+        return None
     return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
@@ -190,6 +193,7 @@ def figures_of(  # noqa: PLR0913, PLR0917 - what both ways of evaluating have in
     fraud = np.array([honest not in right for right in gold], dtype=bool)
     table = f1_table(gold, predicted, names)
     present = [row["f1"] for row in table.values() if row["n"]]
+    area = auc(scores, fraud) if honest else None
     flagged, reviewed = scores >= thresholds[0], scores >= thresholds[1]
 
     def share(chosen: Bools, among: Bools) -> float:
@@ -198,7 +202,7 @@ def figures_of(  # noqa: PLR0913, PLR0917 - what both ways of evaluating have in
     return {
         "messages": len(gold),
         "macro_f1": round(float(np.mean(present)), 4),
-        "auc": round(auc(scores, fraud), 4) if honest else None,
+        "auc": None if area is None else round(area, 4),
         "recall": share(scores >= 0.5, fraud),
         "false_alarms": share(scores >= 0.5, ~fraud),
         "flag": {"recall": share(flagged, fraud), "false_alarms": share(flagged, ~fraud)},

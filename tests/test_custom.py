@@ -38,6 +38,15 @@ def labelled_rows(texts, labels, honest):
     ]
 
 
+@pytest.mark.parametrize("label", ["investment", "legitimate"])
+def test_figures_of_one_label_are_json(tmp_path, capsys, label):
+    mine = write_csv(tmp_path / "mine.csv", ["稳赚不赔，加微信进群"], [label], ("nr", "text", "label"))
+    assert main(["evaluate", str(mine), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["auc"] is None
+    assert main(["evaluate", str(mine)]) == 0
+    assert "auc" not in capsys.readouterr().out
+
+
 @pytest.fixture(scope="module")
 def mine(tmp_path_factory):
     return write_csv(tmp_path_factory.mktemp("mine") / "mine.csv", *made_up(60))

@@ -191,12 +191,14 @@ def test_an_earlier_runs_rejects_do_not_stay(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl", "out.jsonl.summary.json"]
 
 
-def test_sources_are_paths_and_several(tmp_path, scanner):
+def test_sources_are_paths_and_several_of_a_format_that_there_is(tmp_path, scanner):
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
     source.write_text(PLAIN, "utf-8")
     for one in (source, str(source)):
         with pytest.raises(TypeError, match=r"not several: pass a list, \[source\]"):
             score_dump(scanner, one, out)
+    with pytest.raises(DumpError, match="no format is called 'xls'; there are: jsonl, json, csv"):
+        score_dump(scanner, [source], out, Options(format="xls"))
     assert score_dump(scanner, [source], out).scored == len(rows_of(out)) == 1
 
 

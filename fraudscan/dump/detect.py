@@ -40,9 +40,11 @@ def make_reader(stream: Stream, name: str | None, encoding: str | None, **option
     """Return the reader for a stream: of the format and encoding that are named, or of those that are found.
 
     Raises:
-        DumpError: if it has no rows to read.
+        DumpError: if it has no rows to read, or no format or encoding has that name.
 
     """
+    if name is not None and name not in FORMATS:
+        raise DumpError(f"no format is called {name!r}; there are: {', '.join(FORMATS)}")
     head = stream.peek(BLOCK)
     if stream.damage and not head:
         raise DumpError(f"{stream.source}: {stream.damage}")
