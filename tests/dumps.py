@@ -6,15 +6,22 @@ import gzip
 import io
 import json
 import lzma
+import sys
 from xml.sax.saxutils import quoteattr
 
 from conftest import ROOT
+from hypothesis import strategies as st
 
 from fraudscan.cli import main
 
 LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
 PLAIN = "到楼下了，下来拿快递"
 TEXTS = [json.loads(line)["text"] for line in (ROOT / "examples" / "messages.jsonl").read_text("utf-8").splitlines()]
+
+CELLS = st.text(
+    st.characters(codec="utf-8", exclude_characters="" if sys.version_info >= (3, 11) else "\0"), max_size=30
+)
+"""What the csv module writes and reads: on Python 3.10 no NUL."""
 
 
 def score(*arguments):

@@ -172,5 +172,7 @@ def _csv_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Iterator[t
             out = io.StringIO()
             csv.writer(out, delimiter=delimiter).writerow(row)  # ends lines with CR LF, and so quotes either
             yield (out.getvalue().removesuffix("\r\n") + ending).encode("utf-8", "surrogateescape"), verdict
+    except csv.Error as error:  # Python 3.10 reads no NUL
+        raise DumpError(f"{source}:{rows.line_num}: not CSV: {error}") from None
     finally:
         lines.detach()  # the file is not ours to close

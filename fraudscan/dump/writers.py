@@ -11,6 +11,7 @@ import functools
 import io
 import json
 import re
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -51,6 +52,10 @@ MOST_COLUMNS = 1000
 FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
 """How a cell begins that a spreadsheet may take for a formula; where input is Chinese, in full width too (OWASP's list,
 "CSV injection")."""
+
+ESCAPE = None if sys.version_info >= (3, 11) else "\ufdd0"
+"""Without an escape character Python 3.10 takes NUL for one, and refuses to write it. This code point is none that text
+holds: Unicode keeps it free."""
 
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 
@@ -249,7 +254,8 @@ class CsvWriter(TableWriter):
 
     def _lines(self, rows: Iterable[Sequence[Any]]) -> bytes:
         text = io.StringIO(newline="")
-        csv.writer(text, delimiter=self.delimiter).writerows(map(_safe, rows) if self.safe else rows)
+        writer = csv.writer(text, delimiter=self.delimiter, escapechar=ESCAPE)
+        writer.writerows(map(_safe, rows) if self.safe else rows)
         return text.getvalue().encode("utf-8", "backslashreplace")
 
 
