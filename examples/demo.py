@@ -19,7 +19,7 @@ def main() -> None:
     scanner = fraudscan.load()
     with tempfile.TemporaryDirectory() as folder:
         scored = pathlib.Path(folder) / "scored.jsonl"
-        score_dump(scanner, [str(HERE / "messages.jsonl")], str(scored))
+        score_dump(scanner, [HERE / "messages.jsonl"], scored)
         rows = [json.loads(line) for line in scored.read_text("utf-8").splitlines()]
 
     counts = collections.Counter(row["fraud_label"] for row in rows)
@@ -31,7 +31,7 @@ def main() -> None:
     for row in sorted(rows, key=lambda row: -row["fraud_score"])[:10]:
         text = row["text"] if len(row["text"]) <= 50 else row["text"][:49] + "…"
         print(f"  {row['fraud_score']:.3f} {row['fraud_verdict']:7}{row['fraud_scheme']:16}{row['sender']}: {text}")
-        spans = [span for span in scanner.classify(row["text"]).explain() if span.weight > 0][:3]
+        spans = scanner.classify(row["text"]).explain().strongest()
         print("        " + "  ".join(f"{span.text!r} {span.weight:+.1f}" for span in spans))
     print("\nYour own dump:  .venv/bin/fraudscan score DUMP.jsonl -o SCORED.jsonl")
 
