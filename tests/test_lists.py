@@ -72,14 +72,17 @@ def test_the_first_allow_wins_else_the_first_deny(entries, rows, named):
     assert [found.entries[place] if place < len(found.entries) else None for place in got.tolist()] == expected
 
 
-@given(entries, texts, st.integers(1, 9))
-@settings(max_examples=100)
-def test_long_texts_are_searched_in_blocks(entries, text, size):
-    expected = Lists(entries).find([text, text])
+@given(
+    entries, st.lists(st.tuples(texts, senders), min_size=1, max_size=4), st.integers(1, 9), st.sampled_from([1, 256])
+)
+@settings(max_examples=150)
+def test_long_texts_are_searched_in_blocks(entries, rows, size, batch):
+    rows = [list(column) for column in zip(*rows, strict=True)]
+    expected = Lists(entries).find(*rows)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lists, "BLOCK", size)
-        patch.setattr(lists, "BATCH", 1)
-        assert Lists(entries).find([text, text]).tolist() == expected.tolist()
+        patch.setattr(lists, "BATCH", batch)
+        assert Lists(entries).find(*rows).tolist() == expected.tolist()
 
 
 def test_verdict_rule_and_score(scanner):
@@ -195,6 +198,15 @@ def test_patterns_that_could_hang_are_refused(pattern, monkeypatch):
     monkeypatch.setattr(lists, "_re2", lambda: None)
     with pytest.raises(ListError, match=r"no bound|ways from each place|longer than 200"):
         compile_pattern(pattern)
+
+
+def test_the_longest_pattern(monkeypatch):
+    monkeypatch.setattr(lists, "_re2", lambda: None)
+    assert compile_pattern("a{200}").search("a" * 200)
+    assert compile_pattern("[ab]{199}c?").search("a" * 199)
+    for longer in ("a{201}", "[ab]{200}c?"):
+        with pytest.raises(ListError, match="longer than 200"):
+            compile_pattern(longer)
 
 
 @pytest.mark.parametrize("pattern", HANGING)
