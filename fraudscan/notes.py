@@ -47,8 +47,7 @@ class Noter:
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        codes = np.concatenate([[0], vocabulary.alphabet])
-        han = ((codes >= 0x3400) & (codes <= 0x9FFF)) | ((codes >= 0xF900) & (codes <= 0xFAFF)) | (codes >= 0x20000)
+        han = np.array([False, *(bool(HAN.match(chr(code))) for code in vocabulary.alphabet.tolist())])
         known = np.arange(vocabulary.size) > vocabulary.alphabet.size
         self._flags = known + 2 * han[vocabulary.last_characters].astype(np.uint8)
 
