@@ -484,6 +484,25 @@ def test_windows_cover_every_message_and_stay_small(sizes):
             assert any(text in window for window in windows)
 
 
+def test_a_window_is_as_long_as_may_be_is_scored_once_and_is_more_than_a_message():
+    decision = ("legitimate", None, ("legitimate",), 0.25, "clear", ())
+    for first, second, together in ((249, 250, True), (250, 250, False)):
+        conversation = Conversation()
+        assert conversation.add("source", Message("k", 1, "a" * first, decision)) == []
+        assert conversation.due() is None
+        windows = conversation.add("source", Message("k", 2, "b" * second, decision))
+        assert windows == (["a" * first + "\n" + "b" * second] if together else [])
+        assert conversation.due() is None
+
+
+def test_of_messages_with_the_same_score_the_first_one_is_shown():
+    conversation = Conversation()
+    for line, value in enumerate((0.25, 0.75, 0.75)):
+        conversation.add("source", Message("k", line, f"text {line}", ("x", None, ("x",), value, "flag", (), ())))
+    row = conversation.row("k")
+    assert (row["evidence"], row["strongest"]["line"], row["first"]["line"]) == ("text 1", 1, 0)
+
+
 def test_conversations_need_a_file_beside_which_they_stand(tmp_path, capsys):
     (tmp_path / "in.jsonl").write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 9)))
     assert score(tmp_path / "in.jsonl", "-o", "-", "--by", "chat") == 2
