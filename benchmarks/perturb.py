@@ -24,7 +24,7 @@ KNOWN_SEPARATORS = [*"·.*-_/|~^#+=、,", " ", "..", "—"]
 UNKNOWN_SEPARATORS = [*"⊙◆★╱┃※❀‧﹒;!丨乀ㅣ°¦"]
 KNOWN_INVISIBLE = [chr(c) for c in (0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0xAD, 0xFE0F, 0x34F, 0x336, 0x332, 0x20DD)]
 UNKNOWN_INVISIBLE = [chr(c) for c in (0x180E, 0x2062, 0x2064, 0x206A, 0xE0061, 0xE0101, 0x1D173, 0x115F, 0x17B4, 0x488)]
-KNOWN_EMOJI = {
+KNOWN_EMOJI: dict[str, str | list[str]] = {
     "心": "❤💗",
     "钱": "💰💵",
     "家": "🏠",
@@ -71,7 +71,7 @@ KNOWN_EMOJI = {
     "王": "👑",
     "金": "🪙",
     "银": "🏦",
-    "一": "1️⃣",
+    "一": ["1️⃣"],
     "网": "🕸",
     "对": "✔",
     "不": "🚫",
@@ -354,7 +354,7 @@ def disguise_emoji(text: str, rng: random.Random, strength: float, *, known: boo
     wanted = round(sum(map(is_han, text)) * strength)
     places = [i for i, c in enumerate(text) if c in table]
     places = set(rng.sample(places, min(len(places), wanted)))
-    text = "".join(rng.choice([e for e in table[c] if e != "\ufe0f"]) if i in places else c for i, c in enumerate(text))
+    text = "".join(rng.choice(table[c]) if i in places else c for i, c in enumerate(text))
     rest = (wanted - len(places)) / max(1, sum(map(is_han, text)))
     return insert(text, KNOWN_FACES if known else UNKNOWN_FACES, rng, min(1, rest))
 

@@ -31,18 +31,20 @@ static Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const char *n
     return buffer->len / bytes;
 }
 
-PyDoc_STRVAR(read_doc, "read(texts, ids, pairs, evidence, row, end, enough, characters, starts, lengths, marked)\n"
-                       "--\n\nFill the last four, as `Vocabulary._read` does; return how many characters there are.");
+PyDoc_STRVAR(read_doc, "read(texts, ids, pairs, evidence, cut, row, end, chinese, signs, crowded, enough,\n"
+                       "     characters, starts, lengths, marked)\n--\n\nFill the last four, as `Vocabulary._read` does; return how many "
+                       "characters there are. Chinese numbers go up to `chinese`, those of signs from and to `signs`.");
 
 static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
 {
     PyObject *texts, *items = NULL, *result = NULL;
-    Py_buffer ids, scores, evidence, characters, starts, lengths, marked;
-    unsigned int row, end;
+    Py_buffer ids, scores, evidence, cut, characters, starts, lengths, marked;
+    unsigned int row, end, chinese, first_sign, last_sign, crowded;
     int enough, bad = 0;
 
-    if (!PyArg_ParseTuple(args, "Oy*y*y*IIiw*w*w*w*:read", &texts, &ids, &scores, &evidence, &row, &end, &enough,
-                          &characters, &starts, &lengths, &marked))
+    if (!PyArg_ParseTuple(args, "Oy*y*y*y*III(II)Iiw*w*w*w*:read", &texts, &ids, &scores, &evidence, &cut, &row, &end,
+                          &chinese, &first_sign, &last_sign, &crowded, &enough, &characters, &starts, &lengths,
+                          &marked))
         return NULL;
     Py_ssize_t codes = count(&ids, 4, "ids"), room = count(&characters, 4, "characters");
     Py_ssize_t begins = count(&starts, 8, "starts"), sizes = count(&lengths, 8, "lengths");
@@ -50,9 +52,9 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
         goto done;
     Py_ssize_t number_of_texts = PySequence_Fast_GET_SIZE(items);
     if (codes != CODE_POINTS || begins != number_of_texts || sizes != number_of_texts ||
-        marked.len != number_of_texts || evidence.len != SCORES) {
-        PyErr_SetString(PyExc_ValueError, "ids must have an element for each code point, evidence for each score, and "
-                                          "the others for each text");
+        marked.len != number_of_texts || evidence.len != SCORES || cut.len != SCORES) {
+        PyErr_SetString(PyExc_ValueError, "ids must have an element for each code point, evidence and cut for each "
+                                          "score, and the others for each text");
         goto done;
     }
 
@@ -78,7 +80,7 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
     Py_BEGIN_ALLOW_THREADS
     const uint32_t *id = ids.buf, *code = out;
     const uint8_t *score = scores.buf;
-    const int8_t *says = evidence.buf;
+    const int8_t *says = evidence.buf, *cuts = cut.buf;
     const size_t pairs = (size_t)scores.len;
     for (Py_ssize_t i = 0; i < number_of_texts; i++) {
         size_t before = end, pair;
@@ -92,12 +94,27 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
                 goto beyond;
             said += says[score[pair]];
             before = found >> NODE_BITS;
-            out[kept++] = found & NODE_MASK;
+            out[kept++] = found; /* with the number, as long as signs are looked for */
         }
         if ((pair = before * row + end) >= pairs)
             goto beyond;
-        ((char *)marked.buf)[i] = said + says[score[pair]] >= enough;
-        length[i] = kept - start[i];
+        said += says[score[pair]];
+        uint32_t *own = out + start[i], signs = 0;
+        const Py_ssize_t size_of_own = length[i] = kept - start[i];
+        for (Py_ssize_t at = 0; at < size_of_own; at++)
+            signs += (own[at] >> NODE_BITS) - first_sign <= last_sign - first_sign;
+        if ((size_t)crowded * signs > (size_t)size_of_own)
+            for (Py_ssize_t at = 1; at < size_of_own - 1; at++) { /* signs between what may be one word */
+                uint32_t left = own[at - 1] >> NODE_BITS, right = own[at + 1] >> NODE_BITS;
+                if ((own[at] >> NODE_BITS) - first_sign > last_sign - first_sign || left > chinese || right > chinese)
+                    continue;
+                if ((pair = (size_t)left * row + right) >= pairs)
+                    goto beyond;
+                said += cuts[score[pair]];
+            }
+        for (Py_ssize_t at = 0; at < size_of_own; at++)
+            own[at] &= NODE_MASK;
+        ((char *)marked.buf)[i] = said >= enough;
         out[kept++] = 0;
         code++;
         continue;
@@ -116,6 +133,7 @@ done:
     PyBuffer_Release(&ids);
     PyBuffer_Release(&scores);
     PyBuffer_Release(&evidence);
+    PyBuffer_Release(&cut);
     PyBuffer_Release(&characters);
     PyBuffer_Release(&starts);
     PyBuffer_Release(&lengths);

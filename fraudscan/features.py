@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.neighbours import END, EVIDENCE, WIDTH, carry_marks, character_numbers, tables
+from fraudscan.neighbours import CROWDED, END, EVIDENCE, RARE, SIGNS, WIDTH, carry_marks, character_numbers, tables
 from fraudscan.normalize import DROPPED, normalization_table
 
 if TYPE_CHECKING:
@@ -206,8 +206,8 @@ class Vocabulary:
         if kernel.compiled:
             characters = _buffer("ids", int(sizes.sum()) + sizes.size)
             found = np.empty_like(sizes), np.empty_like(sizes), np.empty(sizes.size, dtype=bool)
-            pairs = tables().pairs, tables().evidence, WIDTH, END, EVIDENCE
-            kept = kernel.compiled.read(texts, self._ids, *pairs, characters, *found)
+            known = tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS, CROWDED, EVIDENCE
+            kept = kernel.compiled.read(texts, self._ids, *known, characters, *found)
             return characters[:kept], *found
         ends = sizes.cumsum()
         ends += np.arange(ends.size)

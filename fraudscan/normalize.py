@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 __all__ = ["DROPPED", "NORMALIZATION_VERSION", "code_points", "fold", "normalization_table"]
 
-NORMALIZATION_VERSION = 2
+NORMALIZATION_VERSION = 3
 """Raised whenever the table changes: a model fits the table that it was trained with, and no other."""
 
 DROPPED = 0

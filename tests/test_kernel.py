@@ -14,7 +14,7 @@ import fraudscan
 from fraudscan import Scanner, Thresholds, kernel
 from fraudscan.features import Vocabulary
 from fraudscan.model import FIELD_SIZE
-from fraudscan.neighbours import END, EVIDENCE, WIDTH, tables
+from fraudscan.neighbours import CROWDED, END, EVIDENCE, RARE, SIGNS, WIDTH, tables
 from fraudscan.taxonomy import Taxonomy
 
 pytestmark = pytest.mark.usefixtures("compiled")
@@ -130,9 +130,9 @@ def test_the_largest_sums_do_not_overflow(compiled, weight, length):
 def read_arguments():
     batch = ["加微信", "稳赚 不赔\U0001f600", ""]
     each = [np.zeros(len(batch), dtype) for dtype in (np.int64, np.int64, bool)]
-    pairs = (tables().pairs, tables().evidence, WIDTH, END, EVIDENCE)
+    known = (tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS, CROWDED, EVIDENCE)
     characters = np.zeros(sum(map(len, batch)) + len(batch), np.uint32)
-    return [batch, fraudscan.load().vocabulary._ids, *pairs, characters, *each]
+    return [batch, fraudscan.load().vocabulary._ids, *known, characters, *each]
 
 
 def follow_arguments():
@@ -161,7 +161,7 @@ CALLS = {
     "splice": splice_arguments,
 }
 PLACES = {
-    "read": (1, 2, 3, 7, 8, 9, 10),
+    "read": (1, 2, 3, 4, 11, 12, 13, 14),
     "follow": (0, 1, 2, 3, 7),
     "add_up": (0, 1, 2, 4),
     "tally": (0, 1, 2, 3),
@@ -192,15 +192,17 @@ def test_what_is_no_array_in_one_piece_is_refused(compiled, name, place, how):
         ("read", 1, np.full(0x110000, 0xFFFF << 16, np.uint32), "beyond the table"),
         ("read", 2, np.zeros(0, np.int8), "beyond the table"),
         ("read", 2, np.zeros(WIDTH * END, np.int8), "beyond the table"),
-        ("read", 4, 2**32 - 1, "beyond the table"),
         ("read", 5, 2**32 - 1, "beyond the table"),
-        ("read", 7, np.zeros(11, np.uint32), "no room"),
-        ("read", 7, np.zeros(0, np.uint32), "no room"),
-        ("read", 8, np.zeros(4, np.int64), "for each text"),
-        ("read", 9, np.zeros(2, np.int64), "for each text"),
-        ("read", 9, np.frombuffer(bytearray(25), np.uint8)[1:], "no array of elements of 8 bytes"),
-        ("read", 10, np.zeros(2, bool), "for each text"),
+        ("read", 6, 2**32 - 1, "beyond the table"),
+        ("read", 11, np.zeros(11, np.uint32), "no room"),
+        ("read", 11, np.zeros(0, np.uint32), "no room"),
+        ("read", 12, np.zeros(4, np.int64), "for each text"),
+        ("read", 13, np.zeros(2, np.int64), "for each text"),
+        ("read", 13, np.frombuffer(bytearray(25), np.uint8)[1:], "no array of elements of 8 bytes"),
+        ("read", 14, np.zeros(2, bool), "for each text"),
         ("read", 3, np.zeros(255, np.int8), "for each score"),
+        ("read", 4, np.zeros(255, np.int8), "for each score"),
+        ("read", 8, (0,), "2"),
         ("follow", 0, np.zeros(6, np.uint32), "a place for each"),
         ("follow", 0, np.zeros(5, np.uint8), "no array of elements"),
         ("follow", 1, np.zeros(0, np.uint32), r"2\*\*m"),
@@ -254,7 +256,7 @@ def test_the_last_pair_of_the_table_is_the_last_that_is_read(compiled, text):
     last = WIDTH * END + int(tables().numbers[ord(text)] if text else END)
     arguments = read_arguments()
     arguments[0] = [text]
-    arguments[8:] = [array[:1] for array in arguments[8:]]
+    arguments[12:] = [array[:1] for array in arguments[12:]]
     arguments[2] = np.zeros(last, np.int8)
     with pytest.raises(ValueError, match="beyond the table"):
         compiled.read(*arguments)

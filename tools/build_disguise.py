@@ -38,6 +38,7 @@ from fraudscan.neighbours import (
     CHARACTERS,
     DIGIT,
     LATIN,
+    LIST,
     OTHER,
     PUNCTUATION,
     RARE,
@@ -72,8 +73,8 @@ BASE = 0.2
 SEEN = 5
 """How often a character must stand beside punctuation, a letter or a symbol for that to be ordinary."""
 
-LATIN_WORD = 15
-"""In how many messages a run of Latin letters makes it a word of its own, not pinyin."""
+LATIN_WORD = 1 / 2000
+"""In what share of the messages a run of Latin letters makes it a word of its own, not pinyin."""
 
 ORDINARY = 0.005
 """And in what share of its occurrences."""
@@ -111,7 +112,7 @@ def class_of(character: str) -> int:
     if character in SENTENCE:
         return PUNCTUATION
     if character == "、":
-        return OTHER  # it stands between single characters in any list
+        return LIST  # it stands between single characters in any list
     return SYMBOL if category[0] in "PS" else OTHER
 
 
@@ -230,7 +231,7 @@ def build(texts: Iterable[str]) -> dict[str, np.ndarray[Any, Any]]:
     texts = [fold(text) for text in texts]
     frequency, pmi = count_neighbours(texts)
     runs = Counter(run for text in texts for run in set(re.findall("[a-z]+", text)))
-    latin = {run for run, count in runs.items() if count >= LATIN_WORD}
+    latin = {run for run, count in runs.items() if count >= LATIN_WORD * len(texts)}
     alphabet = [c for c, _ in frequency.most_common()]
     number = {c: i for i, c in enumerate(alphabet)}
     common = {c: i for i, c in enumerate(alphabet[:COMMON])}
@@ -305,37 +306,70 @@ def build(texts: Iterable[str]) -> dict[str, np.ndarray[Any, Any]]:
     }
 
 
-def evidence(texts: list[str]) -> np.ndarray[Any, Any]:
+def evidence(texts: list[str], table: neighbours.Tables) -> np.ndarray[Any, Any]:
     """Return for each stored score (as uint8) how much a pair that has it speaks for a disguise, in eighths of a nat.
 
-    It is the logarithm of the pair's share in disguised messages by that in ordinary ones, on a fifth of the messages
-    with the neighbours of the other four. Scores of ordinary pairs are taken together eight by eight.
+    It is the logarithm of the pair's share in disguised messages by that in ordinary ones.
     """
-    arrays = build(texts[i] for i in range(len(texts)) if i % 5)
-    table = neighbours.Tables({**arrays, "evidence": np.zeros(256, np.int8)})
     rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
-    plain, disguised = texts[::5], [augment.disguise(text, rng) for text in texts[::5]]
     shares = []
-    for side in (plain, disguised):
+    for side in (texts, [augment.disguise(text, rng) for text in texts]):
         with mock.patch.object(neighbours, "_load", return_value=table):
             numbers = disguise.numbers_of(side)
-        scores = table.pairs[numbers[:-1].astype(np.int64) * WIDTH + numbers[1:]].astype(np.int64)
-        kinds = np.where(scores <= APART, scores, np.floor_divide(scores, 8) * 8)
-        counts = np.bincount(kinds + 128, minlength=256) + 1.0
-        shares.append(counts / counts.sum())
-    ratio = np.log(shares[1] / shares[0])
-    every = np.arange(-128, 128)
-    found = ratio[np.where(every <= APART, every, np.maximum(np.floor_divide(every, 8) * 8, -120)) + 128]
+        shares.append(share(scores_of(table, numbers[:-1], numbers[1:]), range(-112, 128, 8)))
+    found = np.log(shares[1] / shares[0])
     found[APART + 128] = 0.5  # not one by one, but there are too many of them where they are separators
     found[SPELLED + 128] = 2.5  # the same
     found[0] = 15.0  # a disguised contact is enough by itself
+    return in_eighths(found)
+
+
+def cutting(texts: list[str], table: neighbours.Tables) -> np.ndarray[Any, Any]:
+    """Return for each stored score (as uint8) how much two characters speak for a sign between them that cuts words.
+
+    It is the logarithm of the score's share among neighbours by that among characters with up to three signs between
+    them, in ordinary messages, in eighths of a nat.
+    """
+    with mock.patch.object(neighbours, "_load", return_value=table):
+        numbers = disguise.numbers_of(texts)
+    bounds = range(-24, 41, 4)
+    chinese = numbers <= RARE
+    beside = (chinese[:-1] & chinese[1:]).nonzero()[0]
+    shares = [share(scores_of(table, numbers[beside], numbers[beside + 1]), bounds)]
+    places = (chinese | (numbers == neighbours.END) | (numbers == DIGIT) | (numbers == LATIN)).nonzero()[0]
+    gaps = np.diff(places)
+    apart = ((gaps >= 2) & (gaps <= 4) & chinese[places[:-1]] & chinese[places[1:]]).nonzero()[0]
+    shares.append(share(scores_of(table, numbers[places[apart]], numbers[places[apart + 1]]), bounds))
+    return in_eighths(np.log(shares[0] / shares[1]))
+
+
+def scores_of(table: neighbours.Tables, left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> Any:
+    """Return the scores of pairs of numbers."""
+    return table.pairs[left.astype(np.int64) * WIDTH + right].astype(np.int64)
+
+
+def share(scores: Any, bounds: range) -> Any:
+    """Return for each score from -128 on its share in ``scores``, ordinary ones taken together between ``bounds``."""
+    every = np.arange(-128, 128)
+    kinds = np.where(every <= APART, every, np.digitize(every, bounds)) + 128
+    counts = np.bincount(kinds[scores + 128], minlength=256) + 1.0
+    return (counts / counts.sum())[kinds]
+
+
+def in_eighths(found: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return what scores from -128 on say, in eighths of a nat, in the order of scores seen as uint8."""
     return np.roll(np.clip(np.rint(8 * found), -127, 127), 128).astype(np.int8)
 
 
 def tables(texts: list[str]) -> dict[str, np.ndarray[Any, Any]]:
-    """Return all the arrays, with ordinary neighbours as they stand in ``texts``."""
+    """Return all the arrays, with ordinary neighbours as they stand in ``texts``.
+
+    What pairs say is counted on a fifth of the texts, with the neighbours of the other four.
+    """
     texts = random.Random(0).sample(texts, len(texts))  # noqa: S311 - a fixed order
-    return {**build(texts), "evidence": evidence(texts)}
+    table = neighbours.Tables(build(texts[i] for i in range(len(texts)) if i % 5))
+    found = {what.__name__: what(texts[::5], table) for what in (evidence, cutting)}
+    return {**build(texts), **found}
 
 
 def main() -> None:
