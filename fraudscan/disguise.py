@@ -59,7 +59,7 @@ LONGEST = 4096
 FEWEST = 4
 """So many marks of one sort must there be, whatever the length."""
 
-ODD_SHARE, ODD_MORE = 0.15, 2.0
+ODD_SHARE, ODD_MORE = 0.13, 2.8
 """A text of n characters is taken for a disguised one from ``ODD_SHARE * n + ODD_MORE`` odd pairs on. Of held-out
 messages of the corpus one pair in fourteen is odd, and two in five where a third of the characters are disguised; the
 second term spares short texts with a name in them."""
@@ -70,7 +70,7 @@ too. Held-out messages of the corpus lose signs in one honest case of four thous
 at), and in four of five where a sign stands behind every third character."""
 
 SPEAKING = 3
-"""In so many places must they speak for it."""
+"""In so many places must they speak for it, in one more where all stand between single characters: 红/黄/蓝/绿."""
 
 SPELLED_SHARE = 0.12
 """From how many runs of Latin letters on, by the Chinese characters beside them, a text may be spelled out."""
@@ -78,22 +78,22 @@ SPELLED_SHARE = 0.12
 ROUNDS = 4
 """Repair goes on until nothing changes, and is given up as a mistake where that takes longer."""
 
-SUPPORT = 10
+SUPPORT = 14
 """The score from which on a character is taken to belong to its neighbour, whatever the other neighbour says."""
 
-GAIN = 3.0
+GAIN = 5.0
 """How much better another character must fit before it is read (log-odds); two at once need it twice."""
 
-CALLED_FOR = 1.5
+CALLED_FOR = 0.5
 """And how well it must go together with its neighbours (log-odds)."""
 
-SPLIT_GAIN = 4.0
+SPLIT_GAIN = 0.5
 """How much better one character must fit than the two or three that it is composed of (log-odds)."""
 
-PAIRED = 6
+PAIRED = 10
 """How many homophones of each of two neighbours are tried together."""
 
-PLACED, PLACED_INITIAL = -14.0, -9.0
+PLACED, PLACED_INITIAL = -16.0, -11.0
 """What a syllable and an initial are worth that find no character (log-odds): many a letter is meant as itself."""
 
 LATIN_RUN = re.compile("(?<=[一-鿿])[a-z]{1,24}(?![a-z])|(?<![a-z])[a-z]{1,24}(?=[一-鿿])")
@@ -382,8 +382,10 @@ def _cuts(lines: _Lines) -> tuple[Ints, Ints]:
     sums = np.bincount(sign, evidence, minlength=signs.size)
     cut = np.isin(signs >> 21, signs[sums >= CUTTING] >> 21) & (sums >= CUTTING_TOO)
     drop = cut[sign] & ((evidence > 0) | ~tables().sentence[lines.codes[begin]])
-    speaking = np.bincount(text[drop & (evidence > 0)], minlength=bounds.size)
-    drop &= ((speaking >= SPEAKING) & (np.bincount(text[drop], minlength=bounds.size) >= FEWEST))[text]
+    speaking = drop & (evidence > 0)
+    found = np.bincount(text[speaking], minlength=bounds.size)
+    found += np.bincount(text[speaking & ~alone], minlength=bounds.size) > 0
+    drop &= ((found > SPEAKING) & (np.bincount(text[drop], minlength=bounds.size) >= FEWEST))[text]
     return begin[drop], end[drop]
 
 
