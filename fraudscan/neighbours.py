@@ -4,7 +4,8 @@ Every code point has a number: a row of its own in the table for the most freque
 each class of others. The table holds for each pair of numbers how well they go together: the logarithm of
 P(second | first) / P(second), or why there is none. What a pair says for a disguise was counted on messages disguised
 as in training and on the same ones as they were (``tools/build_disguise.py``): the sum over a text is a logarithm of
-a likelihood ratio, and one look-up a character is all that ordinary text pays.
+a likelihood ratio, and one look-up a character is all that ordinary text pays. Where signs stand thick, what each of
+them cuts apart is looked up as well: two characters of one word speak for a sign that was put between them.
 """
 
 from __future__ import annotations
