@@ -128,7 +128,7 @@ def test_the_largest_sums_do_not_overflow(compiled, weight, length):
 
 
 def read_arguments():
-    batch = ["加微信", "稳赚 不赔\U0001f600", ""]
+    batch = ["加微信", "稳·赚 不·赔", ""]
     each = [np.zeros(len(batch), dtype) for dtype in (np.int64, np.int64, bool)]
     known = (tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS, CROWDED, EVIDENCE)
     characters = np.zeros(sum(map(len, batch)) + len(batch), np.uint32)
@@ -202,7 +202,7 @@ def test_what_is_no_array_in_one_piece_is_refused(compiled, name, place, how):
         ("read", 14, np.zeros(2, bool), "for each text"),
         ("read", 3, np.zeros(255, np.int8), "for each score"),
         ("read", 4, np.zeros(255, np.int8), "for each score"),
-        ("read", 8, (0,), "2"),
+        ("read", 8, (0,), "length 2"),
         ("follow", 0, np.zeros(6, np.uint32), "a place for each"),
         ("follow", 0, np.zeros(5, np.uint8), "no array of elements"),
         ("follow", 1, np.zeros(0, np.uint32), r"2\*\*m"),
