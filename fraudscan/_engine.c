@@ -32,8 +32,9 @@ static Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const char *n
 }
 
 PyDoc_STRVAR(read_doc, "read(texts, ids, pairs, evidence, cut, row, end, chinese, signs, crowded, enough,\n"
-                       "     characters, starts, lengths, marked)\n--\n\nFill the last four, as `Vocabulary._read` does; return how many "
-                       "characters there are. Chinese numbers go up to `chinese`, those of signs from and to `signs`.");
+                       "     characters, starts, lengths, marked)\n--\n\n"
+                       "Fill the last four, as `Vocabulary._read` does; return how many characters there are. Chinese\n"
+                       "numbers go up to `chinese`, those of signs from and to `signs`.");
 
 static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
 {

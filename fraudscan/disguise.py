@@ -66,7 +66,7 @@ second term spares short texts with a name in them."""
 
 CUTTING, CUTTING_TOO = 24, 4
 """From which evidence on a sign cuts the words of a text, in eighths of a nat, and from which on another one does so,
-too. Held-out messages of the corpus lose signs in one honest case of four thousand (of six hundred, were all looked
+too. Held-out messages of the corpus lose signs in one honest case of three thousand (of eight hundred, were all looked
 at), and in four of five where a sign stands behind every third character."""
 
 SPEAKING = 3

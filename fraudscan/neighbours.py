@@ -303,7 +303,7 @@ def carry_marks(numbers: npt.NDArray[Any], ends: Ints) -> Bools:
     crowded = CROWDED * np.bincount(text, minlength=ends.size) > np.diff(ends, prepend=-1) - 1
     inside = crowded[text] & (numbers[signs - 1] <= RARE) & (numbers[signs + 1] <= RARE)
     signs = signs[inside]
-    cut = np.maximum(cutting(numbers[signs - 1], numbers[signs + 1]), AGAINST)
+    cut = _look_up(tables().cut, numbers[signs - 1], numbers[signs + 1])
     said = said + np.bincount(text[inside], cut, minlength=ends.size)
     marked: Bools = said >= EVIDENCE
     return marked
@@ -336,18 +336,20 @@ def find_marks(numbers: Numbers) -> Marks:
 
 def how_well(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Floats:
     """Return how well numbers go together (log-odds)."""
-    table = tables()
-    keys = left.astype(np.int32) * WIDTH + right
-    found: Floats = table.odds.take(table.pairs.view(np.uint8).take(keys))
+    found: Floats = _look_up(tables().odds, left, right)
     return found
 
 
 def cutting(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
     """Return how much a sign between Chinese characters speaks for cutting a word, in eighths of a nat."""
-    table = tables()
-    keys = left.astype(np.int32) * WIDTH + right
-    found: npt.NDArray[np.int8] = table.cutting.take(table.pairs.view(np.uint8).take(keys))
+    found: npt.NDArray[np.int8] = _look_up(tables().cutting, left, right)
     return found
+
+
+def _look_up(worth: npt.NDArray[Any], left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Any:
+    """Return what the scores of pairs are worth, from a table for scores seen as uint8."""
+    keys = left.astype(np.int32) * WIDTH + right
+    return worth.take(tables().pairs.view(np.uint8).take(keys))
 
 
 def split_keys(first: npt.NDArray[Any], second: npt.NDArray[Any], third: npt.NDArray[Any]) -> Ints:
