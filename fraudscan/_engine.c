@@ -466,7 +466,133 @@ done:
     return result;
 }
 
+PyDoc_STRVAR(likeliest_doc, "likeliest(starts, ends, scores, first, numbers, pairs, worth, logs, row, margin, places,\n"
+                            "          best, back, path)\n--\n\n"
+                            "Fill ``path`` with the states of the best path, the last one first, and return how many they\n"
+                            "are, as `fraudscan.lattice` does. State 0 stands before all edges, those of edge ``i`` are\n"
+                            "``first[i]`` to ``first[i + 1]``. ``places``, ``best`` and ``back`` are room for its work.");
+
+static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *result = NULL;
+    Py_buffer starts, ends, scores, first, numbers, pairs, worth, logs, places, best, back, path;
+    Py_ssize_t row;
+    long long margin;
+    const char *bad = NULL;
+
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*nLw*w*w*w*:likeliest", &starts, &ends, &scores, &first, &numbers,
+                          &pairs, &worth, &logs, &row, &margin, &places, &best, &back, &path))
+        return NULL;
+    const Py_ssize_t edges = count(&starts, 8, "starts"), states = count(&numbers, 2, "numbers");
+    const Py_ssize_t last = count(&path, 8, "path"), kinds = count(&worth, 2, "worth");
+    const Py_ssize_t ended = count(&ends, 8, "ends"), said = count(&scores, 8, "scores");
+    const Py_ssize_t begun = count(&first, 8, "first"), frequent = count(&logs, 4, "logs");
+    const Py_ssize_t stops = count(&places, 8, "places"), values = count(&best, 8, "best");
+    const Py_ssize_t origins = count(&back, 8, "back");
+    Py_ssize_t size = 0;
+    if (PyErr_Occurred())
+        goto done;
+    if (!edges || ended != edges || said != edges || begun != edges + 1 || values != states || origins != states ||
+        stops != last + 2 || kinds != SCORES || row < 1 || frequent != row || pairs.len / row < row) {
+        PyErr_SetString(PyExc_ValueError, "ends and scores must have one for each edge and first one more, best and "
+                                          "back one for each state, places two more than path, worth one for each "
+                                          "score, logs one for each number, pairs a row for each");
+        goto done;
+    }
+
+    Py_BEGIN_ALLOW_THREADS
+    const int64_t *start = starts.buf, *end = ends.buf, *score = scores.buf, *from = first.buf;
+    const uint16_t *number = numbers.buf;
+    const uint8_t *pair = pairs.buf;
+    const int16_t *worth_of = worth.buf;
+    const int32_t *frequency = logs.buf;
+    int64_t *place = places.buf, *value = best.buf, *origin = back.buf, *way = path.buf;
+    for (Py_ssize_t i = 0; i < states && !bad; i++)
+        if (number[i] >= row)
+            bad = "a number is beyond the table of pairs";
+    if (!bad && (from[0] != 1 || from[edges] != states))
+        bad = "the states must be those of the edges, and one before them";
+    if (!bad) {
+        value[0] = 0;
+        place[0] = 0;
+        place[1] = 1;
+    }
+    int64_t done = 0; /* the last place that an edge led to */
+    for (Py_ssize_t i = 0; i < edges && !bad; i++) {
+        if (end[i] < done || end[i] > done + 1 || end[i] > last || start[i] < 0 || start[i] >= end[i] ||
+            from[i + 1] < from[i] || from[i + 1] > states) {
+            bad = "edges must lead onwards, to one place after the other, and have their states in order";
+            break;
+        }
+        if (end[i] > done)
+            place[done = end[i]] = from[i];
+        const int64_t begin = place[start[i]], stop = place[start[i] + 1], own = from[i], rest = from[i + 1];
+        if (begin == stop) {
+            bad = "a place is never reached";
+            break;
+        }
+        if (stop - begin == 1 && rest - own == 1) { /* most are: nothing to choose */
+            value[own] = value[begin] + worth_of[pair[number[begin] * row + number[own]]];
+            origin[own] = begin;
+        } else {
+            int64_t limit = value[begin];
+            for (int64_t before = begin; before < stop; before++)
+                limit = value[before] > limit ? value[before] : limit;
+            limit -= margin;
+            for (int64_t state = own; state < rest; state++)
+                value[state] = INT64_MIN;
+            for (int64_t before = begin; before < stop; before++) {
+                if (value[before] < limit)
+                    continue;
+                const uint8_t *line = pair + number[before] * row;
+                for (int64_t state = own; state < rest; state++) {
+                    int64_t found = value[before] + worth_of[line[number[state]]];
+                    if (found > value[state]) {
+                        value[state] = found;
+                        origin[state] = before;
+                    }
+                }
+            }
+        }
+        for (int64_t state = own; state < rest; state++)
+            value[state] += score[i] + frequency[number[state]];
+        place[done + 1] = rest;
+    }
+    if (!bad && done != last)
+        bad = "the edges must lead to the last place";
+    if (!bad && place[last] == states)
+        bad = "a place is never reached";
+    if (!bad) {
+        int64_t state = place[last];
+        for (int64_t other = state; other < states; other++)
+            state = value[other] > value[state] ? other : state;
+        for (; state; state = origin[state])
+            way[size++] = state;
+    }
+    Py_END_ALLOW_THREADS
+
+    if (bad)
+        PyErr_SetString(PyExc_ValueError, bad);
+    else
+        result = PyLong_FromSsize_t(size);
+done:
+    PyBuffer_Release(&starts);
+    PyBuffer_Release(&ends);
+    PyBuffer_Release(&scores);
+    PyBuffer_Release(&first);
+    PyBuffer_Release(&numbers);
+    PyBuffer_Release(&pairs);
+    PyBuffer_Release(&worth);
+    PyBuffer_Release(&logs);
+    PyBuffer_Release(&places);
+    PyBuffer_Release(&best);
+    PyBuffer_Release(&back);
+    PyBuffer_Release(&path);
+    return result;
+}
+
 static PyMethodDef methods[] = {
+    {"likeliest", engine_likeliest, METH_VARARGS, likeliest_doc},
     {"tally", engine_tally, METH_VARARGS, tally_doc},
     {"splice", engine_splice, METH_VARARGS, splice_doc},
     {"read", engine_read, METH_VARARGS, read_doc},

@@ -9,13 +9,14 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fraudscan.neighbours import tables
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    import numpy as np
     import numpy.typing as npt
 
 __all__ = ["disguise"]
@@ -56,25 +57,29 @@ def _spelled(character: str, rng: random.Random) -> str:
 @lru_cache(maxsize=1 << 14)
 def _same_sound(character: str) -> str:
     """Return the characters that are taken for ``character``'s homophones, itself not among them."""
-    return _others(character, tables().sound, tables().homophones)
+    return _others(character, tables().sound)
 
 
 @lru_cache(maxsize=1 << 14)
 def _look_alikes(character: str) -> str:
     """Return the characters that are taken for ``character``'s look-alikes."""
-    return _others(character, tables().shape, tables().shapes)
+    return _others(character, tables().shape)
 
 
-def _others(character: str, at: npt.NDArray[np.int16], lists: npt.NDArray[np.int16]) -> str:
-    row = lists[at[ord(character)]]
-    return "".join(chr(code) for code in tables().codes[row[row >= 0]] if code != ord(character))
+def _others(character: str, rows: npt.NDArray[np.int64]) -> str:
+    table = tables()
+    begin, end = table.choices.bounds[rows[ord(character)] :][:2]
+    return "".join(chr(code) for code in table.codes[table.choices.members[begin:end]] if code != ord(character))
+
+
+@cache
+def _spellings() -> dict[int, str]:
+    return {row: syllable for syllable, row in tables().syllables.items()}
 
 
 def _syllable_of(character: str) -> str:
     """Return the Latin syllable of ``character``; empty if it has none."""
-    table = tables()
-    at = int(table.sound[ord(character)])
-    return table.spellings[at] if at < len(table.spellings) else ""
+    return _spellings().get(int(tables().sound[ord(character)]), "")
 
 
 @cache
@@ -90,4 +95,27 @@ def _parts_of(character: str) -> str:
     return _parts().get(ord(character), "")
 
 
-WAYS: tuple[Callable[[str, random.Random], str], ...] = (_separated, _sounding, _sounding, _looking, _spelled)
+def _shown(character: str, rng: random.Random) -> str:
+    return rng.choice(_pictures().get(ord(character)) or character)
+
+
+@cache
+def _pictures() -> dict[int, str]:
+    """Return for each code point the pictures that may stand for it."""
+    table = tables()
+    found: dict[int, str] = {}
+    for picture in np.flatnonzero(table.picture != table.picture[0]).tolist():
+        begin, end = table.choices.bounds[table.picture[picture] :][:2]
+        for code in table.codes[table.choices.members[begin:end]].tolist():
+            found[code] = found.get(code, "") + chr(picture)
+    return found
+
+
+WAYS: tuple[Callable[[str, random.Random], str], ...] = (
+    _separated,
+    _sounding,
+    _sounding,
+    _looking,
+    _spelled,
+    _shown,
+)

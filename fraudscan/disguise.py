@@ -6,9 +6,9 @@ is seen by the neighbours only: ``投·资·理·财``, ``人言用`` for ``信�
 without that mark are not touched.
 
 Repair works on the code points of many texts at once. Separators are dropped where they cut words; contacts get their
-names, and a private character behind them that says so; Latin syllables and initials, characters that are the parts
-of another, and characters that sound or look like another become the one that fits both neighbours far better: a
-noisy channel (Shannon 1948), decoded greedily from the surest change on. What fits nowhere stays.
+names, and a private character behind them that says so. For the rest, a lattice offers for each place what it may
+stand for: Latin syllables and initials, parts of a character, characters of its sound or its looks, what a picture
+shows or sounds like. The likeliest path through it is read (`fraudscan.lattice`): a noisy channel (Shannon 1948).
 
 >>> normalize("投·资·理·财，稳·赚·不·赔").text
 '投资理财,稳赚不赔'
@@ -26,20 +26,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fraudscan.lattice import Edges, likeliest
 from fraudscan.neighbours import (
+    DIGIT,
     END,
-    INITIALS,
     LIST,
-    MISSING,
-    PLACEHOLDER,
-    PRIVATE,
+    NAT,
     RARE,
-    SYLLABLES,
+    SYMBOL,
     WIDTH,
     carry_marks,
     cutting,
     find_marks,
-    how_well,
     is_sign,
     split_keys,
     tables,
@@ -49,7 +47,7 @@ from fraudscan.normalize import DROPPED, code_points, normalization_table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from fraudscan.neighbours import Bools, Codes, Floats, Ints, Numbers, Rows
+    from fraudscan.neighbours import Bools, Codes, Ints, Numbers
 
 __all__ = ["LONGEST", "Normalized", "Repair", "normalize", "repaired", "undisguise"]
 
@@ -59,7 +57,7 @@ LONGEST = 4096
 FEWEST = 4
 """So many marks of one sort must there be, whatever the length."""
 
-ODD_SHARE, ODD_MORE = 0.13, 2.8
+ODD_SHARE, ODD_MORE = 0.06, 3.8
 """A text of n characters is taken for a disguised one from ``ODD_SHARE * n + ODD_MORE`` odd pairs on. Of held-out
 messages of the corpus one pair in fourteen is odd, and two in five where a third of the characters are disguised; the
 second term spares short texts with a name in them."""
@@ -68,6 +66,12 @@ CUTTING, CUTTING_TOO = 24, 4
 """From which evidence on a sign cuts the words of a text, in eighths of a nat, and from which on another one does so,
 too. Held-out messages of the corpus lose signs in one honest case of three thousand (of eight hundred, were all looked
 at), and in four of five where a sign stands behind every third character."""
+
+CUTTING_ONE = 12
+"""And from which on each of its places is weighed by itself where it does not."""
+
+PICTORIAL = 0x2190
+"""The first of those: the others, on every keyboard, stand between words as well."""
 
 SPEAKING = 3
 """In so many places must they speak for it, in one more where all stand between single characters: 红/黄/蓝/绿."""
@@ -78,23 +82,35 @@ SPELLED_SHARE = 0.12
 ROUNDS = 4
 """Repair goes on until nothing changes, and is given up as a mistake where that takes longer."""
 
-SUPPORT = 14
-"""The score from which on a character is taken to belong to its neighbour, whatever the other neighbour says."""
+STRONG = 4
+"""The score from which on two neighbours are taken to belong together: between two such, a character is not doubted."""
 
-GAIN = 5.0
-"""How much better another character must fit before it is read (log-odds); two at once need it twice."""
+CHANGED = round(-4.5 * NAT)
+"""What is said for a character that sounds or looks like the one that was written (see `NAT`)."""
 
-CALLED_FOR = 0.5
-"""And how well it must go together with its neighbours (log-odds)."""
+JOINED = -NAT
+"""And for one whose parts were written."""
 
-SPLIT_GAIN = 0.5
-"""How much better one character must fit than the two or three that it is composed of (log-odds)."""
+SPELLED, INITIAL = -16 * NAT, -11 * NAT
+"""And for letters that are read as such where they may be a syllable or an initial."""
 
-PAIRED = 10
-"""How many homophones of each of two neighbours are tried together."""
+PICTURED = -4 * NAT
+"""And for a character that a picture may stand for by its sound, where another one is read for it anyway."""
 
-PLACED, PLACED_INITIAL = -16.0, -11.0
-"""What a syllable and an initial are worth that find no character (log-odds): many a letter is meant as itself."""
+PICTURE = -8 * NAT
+"""And for a picture that stands for itself."""
+
+SHOWN = 3
+"""From how many pictures between Chinese characters on they may stand for characters."""
+
+PASSED = -2 * NAT
+"""And for a sign that is passed over, as if what stands before and behind it were neighbours."""
+
+KEYCAP, NUMERALS = 0x20E3, "零一二三四五六七八九"
+"""What makes a key of a digit before it, which may stand for a numeral: 1️⃣ for 一."""
+
+KEY = -8 * NAT
+"""What is said for a key that stands for its digit."""
 
 LATIN_RUN = re.compile("(?<=[一-鿿])[a-z]{1,24}(?![a-z])|(?<![a-z])[a-z]{1,24}(?=[一-鿿])")
 """Letters beside a Chinese character."""
@@ -215,9 +231,14 @@ def _repairable(lines: _Lines) -> Bools:
     """Tell for each text whether there is a repair for its marks."""
     numbers, ends = _numbers(lines)
     marks = find_marks(numbers)
-    found = _heavy(marks.odd, ends) | _spelled_out(numbers, marks.spelled, ends)
+    found = _heavy(lines, marks.odd) | _spelled_out(numbers, marks.spelled, ends)
     found[ends.searchsorted(marks.contacts)] = True
-    found[ends.searchsorted(_cuts(lines)[0])] = True
+    shown = _pictures(numbers, tables().picture[lines.codes])
+    shown = shown[(numbers[shown - 1] <= RARE) & (numbers[shown + 1] <= RARE)]
+    found |= np.bincount(ends.searchsorted(shown), minlength=ends.size) >= SHOWN
+    signs = _weigh_signs(lines)
+    for places in (_cuts(lines, signs)[0], _passed(lines, signs)):
+        found[ends.searchsorted(places)] = True
     return found
 
 
@@ -228,9 +249,11 @@ def _steps(values: Ints) -> Ints:
     return steps
 
 
-def _heavy(odd: Ints, ends: Ints) -> Bools:
-    """Tell for each text whether it has far more odd pairs than ordinary ones have."""
+def _heavy(lines: _Lines, odd: Ints) -> Bools:
+    """Tell for each text whether it has far more odd pairs, and characters that are the parts of one, than others."""
+    ends = lines.bounds
     counts = _steps(odd.searchsorted(ends))
+    counts += np.bincount(ends.searchsorted(_wholes(lines.codes)[0]), minlength=ends.size)
     heavy: Bools = (counts >= FEWEST) & (counts > ODD_SHARE * _steps(ends + 1) + ODD_MORE)
     return heavy
 
@@ -340,20 +363,8 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Lines]:
 
 def _round(lines: _Lines, raw: Codes) -> None:
     _drop_separators(lines)
-    _rewrite_letters(lines)
-    numbers, bounds = _numbers(lines)
-    heavy = _heavy(find_marks(numbers).odd, bounds)
-    _join_parts(lines, heavy)
-    _choose_pairs(lines, heavy)
-    for _ in range(3):
-        if not _choose(lines, heavy):
-            break
-    _restore_letters(lines, raw)
-
-
-def _each(heavy: Bools, ends: Ints) -> Bools:
-    """Return for each character, the end of a text included, whether its text is ``heavy``."""
-    return heavy.repeat(_steps(ends + 1))
+    _name_contacts(lines)
+    _read_likeliest(lines, raw)
 
 
 def _numbers(lines: _Lines) -> tuple[Numbers, Ints]:
@@ -363,8 +374,33 @@ def _numbers(lines: _Lines) -> tuple[Numbers, Ints]:
     return numbers, lines.bounds
 
 
-def _cuts(lines: _Lines) -> tuple[Ints, Ints]:
-    """Return where the separators that cut words begin and end.
+class _Signs(NamedTuple):
+    """Runs of signs between Chinese characters.
+
+    Attributes:
+        begin: where they begin …
+        end: … and end.
+        text: the texts that they stand in.
+        alone: which stand between single characters: 春·夏·秋·冬.
+        evidence: how much the characters on both sides speak for one word that was cut, in eighths of a nat.
+        sign: which sign of its text it begins with …
+        sums: … and for each of those the evidence of all of its places.
+        texts: … and the text that it stands in.
+
+    """
+
+    begin: Ints
+    end: Ints
+    text: Ints
+    alone: Bools
+    evidence: Ints
+    sign: Ints
+    sums: Any
+    texts: Ints
+
+
+def _weigh_signs(lines: _Lines) -> _Signs:
+    """Return the signs that may cut words.
 
     What stands before and behind a sign that cuts goes together as neighbours do, again and again: a likelihood ratio
     over all of a sign's places in a text tells it from one that separates.
@@ -380,46 +416,52 @@ def _cuts(lines: _Lines) -> tuple[Ints, Ints]:
     text = bounds.searchsorted(begin)
     signs, sign = np.unique(text << 21 | lines.codes[begin], return_inverse=True)
     sums = np.bincount(sign, evidence, minlength=signs.size)
-    cut = np.isin(signs >> 21, signs[sums >= CUTTING] >> 21) & (sums >= CUTTING_TOO)
-    drop = cut[sign] & ((evidence > 0) | ~tables().sentence[lines.codes[begin]])
-    speaking = drop & (evidence > 0)
-    found = np.bincount(text[speaking], minlength=bounds.size)
-    found += np.bincount(text[speaking & ~alone], minlength=bounds.size) > 0
-    drop &= ((found > SPEAKING) & (np.bincount(text[drop], minlength=bounds.size) >= FEWEST))[text]
-    return begin[drop], end[drop]
+    return _Signs(begin, end, text, alone, evidence, sign, sums, signs >> 21)
+
+
+def _cuts(lines: _Lines, found: _Signs) -> tuple[Ints, Ints]:
+    """Return where the signs that cut words begin and end."""
+    texts = lines.bounds.size
+    cut = np.isin(found.texts, found.texts[found.sums >= CUTTING]) & (found.sums >= CUTTING_TOO)
+    drop = cut[found.sign] & ((found.evidence > 0) | ~tables().sentence[lines.codes[found.begin]])
+    speaking = drop & (found.evidence > 0)
+    places = np.bincount(found.text[speaking], minlength=texts)
+    places += np.bincount(found.text[speaking & ~found.alone], minlength=texts) > 0
+    drop &= ((places > SPEAKING) & (np.bincount(found.text[drop], minlength=texts) >= FEWEST))[found.text]
+    return found.begin[drop], found.end[drop]
+
+
+def _passed(lines: _Lines, found: _Signs) -> Ints:
+    """Return where single signs stand that may cut words, if each is looked at by itself."""
+    one = (found.end - found.begin == 1) & ~found.alone & (found.sums >= CUTTING_ONE)[found.sign]
+    numbers, _ = _numbers(lines)
+    one &= (lines.codes[found.begin] >= PICTORIAL) & (numbers[found.end] < RARE)
+    return found.begin[one]
 
 
 def _drop_separators(lines: _Lines) -> None:
-    begin, end = _cuts(lines)
+    begin, end = _cuts(lines, _weigh_signs(lines))
     steps = np.zeros(lines.codes.size, dtype=np.int8)
     steps[begin] += 1
     steps[end] -= 1
     lines.keep(np.cumsum(steps, dtype=np.int8) == 0)
 
 
-def _rewrite_letters(lines: _Lines) -> None:
-    """Give contacts their names, and Latin syllables and initials in Chinese context their placeholders."""
-    numbers, bounds = _numbers(lines)
-    marks = find_marks(numbers)
+def _name_contacts(lines: _Lines) -> None:
+    """Give contacts their names."""
+    numbers, _ = _numbers(lines)
+    places = find_marks(numbers).contacts.tolist()
+    if not places:
+        return
     text: str = lines.codes.tobytes().decode("utf-32-le", "surrogatepass")
     edits: list[tuple[int, int, str]] = []
-    done = 0
-    for place in marks.contacts.tolist():
+    for place in places:
+        done = edits[-1][1] if edits else 0
         match = _contacts().search(text, max(done, place - 1), place + 12)
         if match and match.lastgroup and match.start() <= place + 1:
             edits.append((*match.span(), CONTACTS[int(match.lastgroup[1:])][0] + CONTACT))
-            done = match.end()
-    taken = {i for begin, end, _ in edits for i in range(begin, end)}
-    for i in _spelled_out(numbers, marks.spelled, bounds).nonzero()[0].tolist():
-        runs = list(LATIN_RUN.finditer(text, bounds[i - 1] + 1 if i else 0, bounds[i]))
-        spelled = [(run, _spelled(run.group())) for run in runs]
-        if 3 * sum(map(bool, (pieces for _, pieces in spelled))) >= len(runs):
-            for run, pieces in spelled:
-                if taken.isdisjoint(range(*run.span())):
-                    edits += [(run.start() + begin, run.start() + end, c) for begin, end, c in pieces]
     if not edits:
         return
-    edits.sort()
     begin, end = np.array([edit[:2] for edit in edits]).T
     sizes = np.array([len(edit[2]) for edit in edits])
     steps = np.zeros(lines.codes.size + 1, dtype=np.int64)
@@ -441,160 +483,139 @@ def _contacts() -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=4096)
-def _spelled(run: str) -> list[tuple[int, int, str]]:
-    """Return where syllables or initials lie in a run of Latin letters, and their placeholders; none for words."""
+def _spelled(run: str) -> list[tuple[int, int, int]]:
+    """Return where syllables or initials lie in a run of Latin letters, and the rows of what they may stand for.
+
+    None are in words.
+    """
     table = tables()
     if len(run) > 1 and run in table.latin:
         return []
     found = list(table.pinyin.finditer(run))
     if sum(len(match.group()) for match in found) == len(run):
-        return [(m.start(), m.end(), chr(SYLLABLES + table.syllables[m.group()])) for m in found]
+        return [(*match.span(), table.syllables[match.group()]) for match in found]
     if len(run) <= 4 and all(letter in table.initials for letter in run):
-        return [(i, i + 1, chr(INITIALS + ord(letter))) for i, letter in enumerate(run)]
+        return [(i, i + 1, table.initials[letter]) for i, letter in enumerate(run)]
     return []
 
 
-def _join_parts(lines: _Lines, heavy_texts: Bools) -> None:
-    """Read two or three characters as the one that they are the parts of where that fits the neighbours better."""
-    table = tables()
-    known, wholes = table.splits
-    for size in (3, 2):
-        numbers, bounds = _numbers(lines)
-        codes = lines.codes
-        heavy = _each(heavy_texts, bounds)
-        roles = table.roles.take(codes)
-        found = (((roles[:-2] & 1) > 0) & ((roles[1:-1] & 2) > 0) & heavy[:-2]).nonzero()[0]
-        third = codes[found + 2] if size == 3 else np.zeros(found.size, dtype=np.int32)
-        keys = split_keys(codes[found], codes[found + 1], third)
-        at = np.minimum(known.searchsorted(keys), known.size - 1)
-        good = (known[at] == keys) & ((third > 0) == (size == 3))
-        found, at = found[good], at[good]
-        if not found.size:
-            continue
-        whole = wholes[at]
-        new = table.numbers[whole]
-        left, right = numbers[found - 1], numbers[found + size]
-        old = sum((how_well(numbers[found + i - 1], numbers[found + i]) for i in range(size + 1)), np.float32(0))
-        good = how_well(left, new) + how_well(new, right) - old >= SPLIT_GAIN
-        good[1:] &= ~good[:-1] | (np.diff(found) >= size)
-        found, whole = found[good], whole[good]
-        if not found.size:
-            continue
-        lines.codes[found] = whole
-        lines.ends[found] = lines.ends[found + size - 1]
-        kept = np.ones(lines.codes.size, dtype=bool)
-        for i in range(1, size):
-            kept[found + i] = False
-        lines.keep(kept)
-
-
-def _choose(lines: _Lines, heavy_texts: Bools) -> bool:
-    """Read characters as others of their sound or shape where those fit both neighbours far better."""
-    table = tables()
+def _read_likeliest(lines: _Lines, raw: Codes) -> None:
+    """Read in the place of characters what fits all of its neighbours best."""
     numbers, bounds = _numbers(lines)
-    heavy = _each(heavy_texts, bounds)
-    at = (_suspects(numbers, lines.codes) & heavy | (numbers == PLACEHOLDER)).nonzero()[0]
-    if not at.size:
-        return False
-    codes = lines.codes[at]
-    candidates = np.hstack([table.homophones[table.sound[codes]], table.shapes[table.shape[codes]]])
-    called_for = np.where(numbers[at] == PLACEHOLDER, -np.inf, np.float32(CALLED_FOR))
-    best, chosen = _best(candidates, numbers[at - 1], numbers[at + 1], called_for[:, None])
-    letters = codes >= INITIALS
-    for letter in np.unique(codes[letters]).tolist():
-        rows = (codes == letter).nonzero()[0]
-        wide = table.initials[chr(letter - INITIALS)][None].repeat(rows.size, axis=0)
-        best[rows], chosen[rows] = _best(wide, numbers[at[rows] - 1], numbers[at[rows] + 1], np.float32(CALLED_FOR))
-    own = table.logs[numbers[at]] + how_well(numbers[at - 1], numbers[at]) + how_well(numbers[at], numbers[at + 1])
-    own[codes >= SYLLABLES] = PLACED
-    own[codes >= INITIALS] = PLACED_INITIAL
-    gain = np.zeros(numbers.size + 1, dtype=np.float32)
-    gain[at] = best - own
-    better = (gain[at] >= GAIN) & (gain[at] > gain[at - 1]) & (gain[at] >= gain[at + 1])
-    lines.codes[at[better]] = table.codes[chosen[better]]
-    return bool(better.any())
+    marks = find_marks(numbers)
+    heavy = _heavy(lines, marks.odd).repeat(_steps(bounds + 1))
+    own = np.arange(numbers.size)
+    said = np.zeros(numbers.size, dtype=np.int64)
+    spelled = _spelling(lines, _spelled_out(numbers, marks.spelled, bounds))
+    for begin, end, _ in spelled:
+        said[begin:end] = INITIAL if end - begin == 1 else SPELLED // (end - begin)
+    doubted = (heavy & _doubtful(numbers, lines.codes)).nonzero()[0]
+    codes = lines.codes[doubted]
+    alike = np.full(doubted.size, CHANGED)
+    wholes = _wholes(lines.codes)
+    whole, size, number = (each[heavy[wholes[0]]] for each in wholes)
+    seen = raw[lines.starts]
+    pictures = _pictures(numbers, tables().picture[seen])
+    said[pictures[numbers[pictures] > RARE]] = PICTURE
+    keys = _keys(numbers, lines.starts, raw)
+    said[keys] = KEY
+    numerals = tables().numbers[code_points(NUMERALS)[seen[keys] - ord("0")]]
+    between = _passed(lines, _weigh_signs(lines))
+    between = between[~_named(numbers, between, tables().picture[seen[between]])]
+    begin, end, row = np.array(spelled, dtype=np.int64).reshape(-1, 3).T
+    ways = [
+        (own, own + 1, numbers, said),
+        (doubted, doubted + 1, tables().sound[codes], alike),
+        (doubted, doubted + 1, tables().shape[codes], alike),
+        (whole, whole + size, number, np.full(whole.size, JOINED)),
+        (begin, end, row, np.zeros(begin.size, dtype=np.int64)),
+        (pictures, pictures + 1, tables().picture[seen[pictures]], np.full(pictures.size, PICTURED)),
+        (between, between + 2, numbers[between + 1], np.full(between.size, PASSED)),
+        (keys, keys + 1, numerals, np.zeros(keys.size, dtype=np.int64)),
+    ]
+    if sum(way[0].size for way in ways) == own.size:
+        return
+    starts, ends, rows, scores = (np.concatenate(each).astype(np.int64) for each in zip(*ways, strict=True))
+    order = ends.argsort(kind="stable")
+    found, read = likeliest(Edges(starts[order], ends[order], rows[order], scores[order]))
+    chosen = order[found]
+    first = starts[chosen]
+    lines.codes = np.where(chosen < own.size, lines.codes[first], tables().codes[read])
+    lines.starts, lines.ends = lines.starts[first], lines.ends[ends[chosen] - 1]
+    lines.__dict__.pop("bounds", None)
 
 
-def _suspects(numbers: Numbers, codes: Codes) -> Bools:
-    """Tell which Chinese characters go together with neither of their neighbours, and not at all with one."""
+def _spelling(lines: _Lines, texts: Bools) -> list[tuple[int, int, int]]:
+    """Return where syllables and initials stand in ``texts``, and the rows of what they may stand for."""
+    if not texts.any():
+        return []
+    text: str = lines.codes.tobytes().decode("utf-32-le", "surrogatepass")
+    found: list[tuple[int, int, int]] = []
+    for i in texts.nonzero()[0].tolist():
+        runs = list(LATIN_RUN.finditer(text, lines.bounds[i - 1] + 1 if i else 0, lines.bounds[i]))
+        pieces = [_spelled(run.group()) for run in runs]
+        if 3 * sum(map(bool, pieces)) >= len(runs):
+            for run, each in zip(runs, pieces, strict=True):
+                found += [(run.start() + begin, run.start() + end, row) for begin, end, row in each]
+    return found
+
+
+def _pictures(numbers: Numbers, rows: Ints) -> Ints:
+    """Return where pictures may stand for characters: not where they stand beside their name, as in 牛奶🥛."""
+    places = (rows != tables().picture[0]).nonzero()[0]
+    return places[~_named(numbers, places, rows[places])]
+
+
+def _named(numbers: Numbers, places: Ints, rows: Ints) -> Bools:
+    """Tell where a character of its name stands beside a picture."""
+    lists = tables().choices
+    names = lists.members.take(lists.bounds[rows][:, None] + np.arange(3), mode="clip")
+    found: Bools = ((names == numbers[places - 1][:, None]) | (names == numbers[places + 1][:, None])).any(axis=1)
+    return found & (rows != tables().picture[0])
+
+
+def _keys(numbers: Numbers, starts: Ints, raw: Codes) -> Ints:
+    """Return where a single key with a digit stands before a Chinese character."""
+    digits = (numbers == DIGIT).nonzero()[0]
+    digits = digits[(numbers[digits - 1] != DIGIT) & (numbers[digits + 1] <= RARE)]
+    first = starts[digits]
+    digits = digits[(raw[first] >= ord("0")) & (raw[first] <= ord("9"))]
+    after = raw.take(starts[digits][:, None] + np.array([1, 2]), mode="clip")
+    return digits[(after == KEYCAP).any(axis=1)]
+
+
+def _doubtful(numbers: Numbers, codes: Codes) -> Bools:
+    """Tell which Chinese characters do not belong to both of their neighbours."""
     table = tables()
-    scores = np.zeros(numbers.size + 1, dtype=np.int8)  # of each character with the one before it
-    scores[1:-1] = table.pairs.take(numbers[:-1].astype(np.int32) * WIDTH + numbers[1:])
+    strong = np.zeros(numbers.size + 1, dtype=bool)  # of each character with the one before it
+    strong[1:-1] = table.pairs.take(numbers[:-1].astype(np.int32) * WIDTH + numbers[1:]) > STRONG
     rare = (numbers == RARE).nonzero()[0]
     for first in (rare - 1, rare):  # pairs with a rare character stand in a list of their own
         keys = codes[first].astype(np.int64) << 21 | codes[first + 1]
         at = np.minimum(table.rare_pairs.searchsorted(keys), table.rare_pairs.size - 1)
-        scores[first[table.rare_pairs[at] == keys] + 1] = SUPPORT + 1
-    odd, good = scores <= MISSING, scores > SUPPORT
-    return (odd[1:] | odd[:-1]) & ~(good[1:] | good[:-1]) & (numbers <= RARE)
+        strong[first[table.rare_pairs[at] == keys] + 1] = True
+    chinese = numbers <= RARE
+    beside = np.zeros_like(chinese)  # 洗→切→炒: nothing is known of a character between signs
+    beside[1:] = chinese[:-1]
+    beside[:-1] |= chinese[1:]
+    return ~(strong[1:] & strong[:-1]) & chinese & beside
 
 
-def _best(candidates: Rows, left: Numbers, right: Numbers, called_for: Any) -> tuple[Floats, Rows]:
-    """Return the best score of each row of candidates between two neighbours, and the candidate that has it.
-
-    One that neither neighbour calls for has no score: it would be read for its frequency alone.
-    """
+def _wholes(codes: Codes) -> tuple[Ints, Ints, Ints]:
+    """Return where two or three characters may be the parts of one, how many they are, and the number of that one."""
     table = tables()
-    scores = how_well(left[:, None], candidates) + how_well(candidates, right[:, None])
-    scores[(candidates < 0) | (scores < called_for)] = -np.inf
-    scores += table.logs.take(candidates)
-    place = scores.argmax(axis=1)
-    rows = np.arange(len(candidates))
-    return scores[rows, place], candidates[rows, place]
-
-
-def _choose_pairs(lines: _Lines, heavy_texts: Bools) -> None:
-    """Do the same for two neighbours at once, which no single change would mend."""
-    table = tables()
-    numbers, bounds = _numbers(lines)
-    heavy = _each(heavy_texts, bounds)
-    open_ = _suspects(numbers, lines.codes) & (numbers != RARE) & heavy
-    odd = find_marks(numbers).odd
-    at = odd[open_[odd] & open_[odd + 1]]
-    placed = (numbers == PLACEHOLDER) & (lines.codes < INITIALS)
-    at = np.union1d(at, (placed[:-1] & placed[1:]).nonzero()[0])
-    if not at.size:
-        return
-    one = table.homophones[table.sound[lines.codes[at]]][:, :PAIRED]
-    two = table.homophones[table.sound[lines.codes[at + 1]]][:, :PAIRED]
-    left, right = numbers[at - 1], numbers[at + 2]
-    first = how_well(left[:, None], one) + table.logs.take(one)
-    second = how_well(two, right[:, None]) + table.logs.take(two)
-    first[one < 0] = second[two < 0] = -np.inf
-    scores = how_well(one[:, :, None], two[:, None, :])
-    scores += first[:, :, None]
-    scores += second[:, None, :]
-    lonely = (left > RARE) & (right > RARE)  # a word between signs is as good as any other
-    scores[lonely] = -np.inf
-    place = scores.reshape(at.size, -1).argmax(axis=1)
-    rows = np.arange(at.size)
-    best = scores.reshape(at.size, -1)[rows, place]
-    own = how_well(left, numbers[at]) + how_well(numbers[at], numbers[at + 1]) + how_well(numbers[at + 1], right)
-    for i in (0, 1):
-        own += np.where(placed[at + i], np.float32(PLACED), table.logs[numbers[at + i]])
-    gain = np.zeros(numbers.size + 1, dtype=np.float32)
-    gain[at] = best - own
-    better = (gain[at] >= 2 * GAIN) & (gain[at] > gain[at - 1]) & (gain[at] >= gain[at + 1])
-    at, place, rows = at[better], place[better], rows[better]
-    lines.codes[at] = table.codes[one[rows, place // PAIRED]]
-    lines.codes[at + 1] = table.codes[two[rows, place % PAIRED]]
-
-
-def _restore_letters(lines: _Lines, raw: Codes) -> None:
-    """Put the letters back where no character was found for them."""
-    left = (lines.codes >= SYLLABLES) & (lines.codes < PRIVATE)
-    if not left.any():
-        return
-    sizes = np.where(left, lines.ends - lines.starts, 1)
-    source = np.arange(sizes.size).repeat(sizes)
-    step = np.arange(source.size) - (np.cumsum(sizes) - sizes)[source]
-    original = lines.starts[source] + step
-    codes = np.where(left[source], normalization_table()[raw[np.minimum(original, raw.size - 1)]], lines.codes[source])
-    starts = np.where(left[source], original, lines.starts[source])
-    ends = np.where(left[source], original + 1, lines.ends[source])
-    kept = ~left[source] | (codes != DROPPED)
-    lines.codes, lines.starts, lines.ends = codes, starts, ends
-    lines.keep(kept)
+    known, wholes = table.splits
+    roles = table.roles.take(codes)
+    first = (((roles[:-2] & 1) > 0) & ((roles[1:-1] & 2) > 0)).nonzero()[0]
+    found = []
+    for size in (2, 3):
+        third = codes[first + 2] if size == 3 else np.zeros(first.size, dtype=np.int32)
+        keys = split_keys(codes[first], codes[first + 1], third)
+        at = np.minimum(known.searchsorted(keys), known.size - 1)
+        good = (known[at] == keys) & ((third > 0) == (size == 3))
+        found.append((first[good], np.full(good.sum(), size), table.numbers[wholes[at[good]]]))
+    starts, sizes, numbers = map(np.concatenate, zip(*found, strict=True))
+    return starts, sizes, numbers
 
 
 def _changes(text: str, plain: _Lines, read: _Lines) -> Iterator[Repair]:

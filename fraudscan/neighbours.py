@@ -11,6 +11,7 @@ them cuts apart is looked up as well: two characters of one word speak for a sig
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from functools import cache, cached_property
 from importlib import resources
@@ -29,17 +30,15 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
     Numbers = npt.NDArray[np.uint16]
-    Rows = npt.NDArray[np.int16]
-    Floats = npt.NDArray[np.float32]
 
 __all__ = [
+    "Choices",
     "Marks",
     "Tables",
     "carry_marks",
     "character_numbers",
     "cutting",
     "find_marks",
-    "how_well",
     "is_sign",
     "split_keys",
     "tables",
@@ -48,9 +47,9 @@ __all__ = [
 CHARACTERS = 4000
 """How many characters have rows of their own: the most frequent, 99.9 % of ordinary text."""
 
-RARE, LATIN, DIGIT, LIST, PUNCTUATION, SYMBOL, PLACEHOLDER, OTHER, END, NOTHING = range(CHARACTERS, CHARACTERS + 10)
+RARE, LATIN, DIGIT, LIST, PUNCTUATION, SYMBOL, OTHER, END, NOTHING = range(CHARACTERS, CHARACTERS + 9)
 """The classes of the others: Chinese, letters, digits, the mark of lists (、), what else stands between words, other
-signs, syllables that wait for their character, anything else, the end of a text, and what is dropped. Up to `RARE`,
+signs, anything else, the end of a text, and what is dropped. Up to `RARE`,
 numbers are Chinese."""
 
 SIGNS = LIST, SYMBOL
@@ -70,7 +69,10 @@ UNKNOWN = -2.5
 STEP = 0.25
 """What one unit of a score is worth (log-odds)."""
 
-EVIDENCE = 64
+NAT = 64
+"""The unit in which readings are weighed: so many of it are 1 in natural logarithms."""
+
+EVIDENCE = 48
 """From which evidence on a text carries marks of disguise, in eighths of a nat: odds of 3000 to 1. Of held-out messages
 of the corpus one honest one in seventy does, and nine in ten of those disguised in one of the ways known here."""
 
@@ -86,8 +88,15 @@ RARE_LOG = -12.5
 SENTENCE_MARKS = ",.!?;:。、"
 """Separators that stay where they do not cut what may be a word."""
 
-SYLLABLES, INITIALS, PRIVATE = 0xF0000, 0xF1000, 0xF2000
-"""Where the private code points of syllables and initials begin that wait for their character, and where they end."""
+LISTS = "homophones", "shapes", "initials", "pictures"
+"""What may be read for a sound, for a character that has look-alikes, for a letter, and for a picture."""
+
+
+class Choices(NamedTuple):
+    """Rows of numbers: those of row ``i`` are ``members[bounds[i] : bounds[i + 1]]``."""
+
+    members: Numbers
+    bounds: Ints
 
 
 class Tables:
@@ -110,9 +119,7 @@ class Tables:
         numbers[DROPPED] = NOTHING
         alphabet = self._arrays["alphabet"]
         numbers[alphabet] = np.arange(alphabet.size)
-        numbers = numbers[normal]
-        numbers[SYLLABLES:PRIVATE] = PLACEHOLDER  # in no normalised text, but in those that are being repaired
-        return numbers
+        return numbers[normal]
 
     @cached_property
     def evidence(self) -> npt.NDArray[np.int8]:
@@ -140,8 +147,7 @@ class Tables:
         table[chinese, LATIN] = SPELLED
         table[chinese, PUNCTUATION] = CUT
         table[PUNCTUATION, chinese] = SEPARATED
-        for other in (SYMBOL, PLACEHOLDER):
-            table[chinese, other] = table[other, chinese] = SEPARATED
+        table[chinese, SYMBOL] = table[SYMBOL, chinese] = SEPARATED
         np.fill_diagonal(table, 0)  # 嘻嘻, 嘀嘀: any character may be doubled
         flat = table.ravel()
         places = self._arrays["pairs"].cumsum()
@@ -151,19 +157,21 @@ class Tables:
         return flat
 
     @cached_property
-    def odds(self) -> Floats:
-        """For each score, seen as uint8, its log-odds."""
-        odds = np.arange(256).astype(np.uint8).view(np.int8).astype(np.float32) * STEP
-        odds[[DISGUISED, SEPARATED, SPELLED, CUT, APART]] = 0  # negative places: a score is looked up as uint8
-        odds[MISSING] = UNKNOWN
-        return odds
+    def worth(self) -> npt.NDArray[np.int16]:
+        """For each score, seen as uint8, what it is worth when readings are weighed, in the unit of `NAT`."""
+        worth = np.arange(256).astype(np.uint8).view(np.int8) * np.int16(STEP * NAT)
+        worth[[DISGUISED, SEPARATED, SPELLED, CUT, APART]] = 0  # negative places: a score is looked up as uint8
+        worth[MISSING] = UNKNOWN * NAT
+        return worth
 
     @cached_property
-    def logs(self) -> Floats:
-        """For each number the logarithm of its frequency."""
-        logs = np.full(WIDTH, self._arrays["logs"].min() - 2, dtype=np.float32)
-        logs[: self._arrays["logs"].size] = self._arrays["logs"]
-        logs[RARE] = RARE_LOG
+    def logs(self) -> npt.NDArray[np.int32]:
+        """For each number the logarithm of its frequency, in the unit of `NAT`; 0 for the classes but `RARE`."""
+        logs = np.zeros(WIDTH, dtype=np.int32)
+        found = np.rint(NAT * self._arrays["logs"]).astype(np.int32)
+        logs[: found.size] = found
+        logs[found.size : RARE] = found.min()
+        logs[RARE] = NAT * RARE_LOG
         return logs
 
     @cached_property
@@ -181,55 +189,58 @@ class Tables:
         return sentence
 
     @cached_property
-    def homophones(self) -> Rows:
-        """Lists of numbers of characters with the same or nearly the same sound; -1 = none."""
-        return _with_an_empty_row(self._arrays["homophones"])
+    def choices(self) -> Choices:
+        """What may be read in one place: rows of one number each, then those of `LISTS`, then an empty one."""
+        sizes = [np.ones(WIDTH, dtype=np.int64), *(self._arrays[f"{name}_sizes"] for name in LISTS), [0]]
+        members = np.concatenate([np.arange(WIDTH), *(self._arrays[name] for name in LISTS)])
+        return Choices(members.astype(np.uint16), np.concatenate([[0], np.concatenate(sizes).cumsum()]))
+
+    def _row(self, name: str) -> int:
+        """Return the first row of one of `LISTS`; of any other name the empty row behind them."""
+        before = itertools.takewhile(lambda other: other != name, LISTS)
+        return WIDTH + sum(self._arrays[f"{other}_sizes"].size for other in before)
+
+    def _rows_of(self, codes: Codes, rows: npt.NDArray[Any]) -> Ints:
+        """Return for each code point its row, the empty one for those that have none."""
+        at = np.full(normalization_table().size, self._row("none"), dtype=np.int64)
+        at[codes] = rows
+        return at
 
     @cached_property
-    def sound(self) -> Rows:
-        """For each code point its row of ``homophones``."""
-        sound = _rows_of(self._arrays["spoken"], self._arrays["sounds"], len(self.homophones) - 1)
-        sound[SYLLABLES : SYLLABLES + len(self.spellings)] = np.arange(len(self.spellings))
-        return sound
+    def sound(self) -> Ints:
+        """For each code point the row of the characters with the same or nearly the same sound."""
+        return self._rows_of(self._arrays["spoken"], self._row("homophones") + self._arrays["sounds"].astype(np.int64))
 
     @cached_property
-    def shapes(self) -> Rows:
-        """Lists of numbers of look-alikes; -1 = none."""
-        return _with_an_empty_row(self._arrays["shapes"])
+    def shape(self) -> Ints:
+        """For each code point the row of its look-alikes."""
+        return self._rows_of(self._arrays["shaped"], self._row("shapes") + np.arange(self._arrays["shaped"].size))
 
     @cached_property
-    def shape(self) -> Rows:
-        """For each code point its row of ``shapes``."""
-        shaped = self._arrays["shaped"]
-        return _rows_of(shaped, np.arange(shaped.size), len(self.shapes) - 1)
+    def picture(self) -> Ints:
+        """For each code point, not yet normalised, the row of the characters that it may stand for as a picture."""
+        pictures = self._arrays["pictured"]
+        return self._rows_of(pictures, self._row("pictures") + np.arange(pictures.size))
 
     @cached_property
-    def spellings(self) -> list[str]:
-        """The Latin syllable of each row of ``homophones``."""
-        spellings: list[str] = self._arrays["syllables"].tolist()
-        return spellings
+    def initials(self) -> dict[str, int]:
+        """For each Latin letter the row of the common characters whose sound begins with it."""
+        return {letter: self._row("initials") + i for i, letter in enumerate(self._arrays["letters"].tolist())}
 
     @cached_property
     def syllables(self) -> dict[str, int]:
-        """The row of each Latin syllable."""
-        return {syllable: row for row, syllable in enumerate(self.spellings)}
+        """For each Latin syllable the row of the characters that sound like it."""
+        return {syllable: self._row("homophones") + i for i, syllable in enumerate(self._arrays["syllables"].tolist())}
 
     @cached_property
     def pinyin(self) -> re.Pattern[str]:
         """Finds syllables, the longest first."""
-        return re.compile("|".join(sorted(self.spellings, key=lambda s: (-len(s), s))))
+        return re.compile("|".join(sorted(self.syllables, key=lambda s: (-len(s), s))))
 
     @cached_property
     def latin(self) -> frozenset[str]:
         """Runs of letters that are words of their own."""
         return frozenset(self._arrays["latin"].tolist())
-
-    @cached_property
-    def initials(self) -> dict[str, Rows]:
-        """Numbers of common characters by their first letter."""
-        bounds = self._arrays["initial_sizes"].cumsum()[:-1]
-        lists = np.split(self._arrays["initial_characters"], bounds)
-        return dict(zip(self._arrays["initials"].tolist(), lists, strict=True))
 
     @cached_property
     def rare_pairs(self) -> Ints:
@@ -252,17 +263,6 @@ class Tables:
         roles[self._arrays["splits"][:, 0]] |= 1
         roles[self._arrays["splits"][:, 1]] |= 2
         return roles
-
-
-def _rows_of(codes: Codes, rows: npt.NDArray[Any], last: int) -> Rows:
-    """Return for each code point its row, ``last`` for those that have none."""
-    at = np.full(normalization_table().size, last, dtype=np.int16)
-    at[codes] = rows
-    return at
-
-
-def _with_an_empty_row(lists: Rows) -> Rows:
-    return np.vstack([lists, np.full((1, lists.shape[1]), -1, np.int16)])
 
 
 def tables() -> Tables:
@@ -330,14 +330,9 @@ def find_marks(numbers: Numbers) -> Marks:
     scores = tables().pairs.take(keys)
     at = (scores <= APART).nonzero()[0]
     scores = scores.take(at)
-    odd = (scores <= MISSING) | (scores == CUT)
+    odd = (scores == MISSING) | (scores == CUT)
+    odd &= (numbers[at] != RARE) & (numbers[at + 1] != RARE)  # rare names have odd neighbours
     return Marks(at[odd], at[scores == DISGUISED], at[scores == SPELLED])
-
-
-def how_well(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Floats:
-    """Return how well numbers go together (log-odds)."""
-    found: Floats = _look_up(tables().odds, left, right)
-    return found
 
 
 def cutting(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[np.int8]:

