@@ -466,128 +466,160 @@ done:
     return result;
 }
 
-PyDoc_STRVAR(likeliest_doc, "likeliest(starts, ends, scores, first, numbers, pairs, worth, logs, row, margin, places,\n"
-                            "          best, back, path)\n--\n\n"
-                            "Fill ``path`` with the states of the best path, the last one first, and return how many they\n"
-                            "are, as `fraudscan.lattice` does. State 0 stands before all edges, those of edge ``i`` are\n"
-                            "``first[i]`` to ``first[i + 1]``. ``places``, ``best`` and ``back`` are room for its work.");
+/* What `likeliest` works on: what a place can be read as, which choices there are, and what they are worth. */
+typedef struct {
+    const int64_t *starts, *ends, *rows, *scores, *bounds;
+    const uint16_t *members;
+    const uint8_t *pairs;
+    const int16_t *worth;
+    const int32_t *logs;
+    int64_t edges, choices, all_members, width, margin, last, room;
+    int64_t *places, *first, *best, *back; /* the first state of each place and edge; of each state */
+    uint16_t *numbers;
+} Lattice;
 
-static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
+/* Find for each state the best way to it; return what is wrong with the lattice, or NULL. */
+static const char *find_ways(const Lattice *at)
 {
-    PyObject *result = NULL;
-    Py_buffer starts, ends, scores, first, numbers, pairs, worth, logs, places, best, back, path;
-    Py_ssize_t row;
-    long long margin;
-    const char *bad = NULL;
-
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*nLw*w*w*w*:likeliest", &starts, &ends, &scores, &first, &numbers,
-                          &pairs, &worth, &logs, &row, &margin, &places, &best, &back, &path))
-        return NULL;
-    const Py_ssize_t edges = count(&starts, 8, "starts"), states = count(&numbers, 2, "numbers");
-    const Py_ssize_t last = count(&path, 8, "path"), kinds = count(&worth, 2, "worth");
-    const Py_ssize_t ended = count(&ends, 8, "ends"), said = count(&scores, 8, "scores");
-    const Py_ssize_t begun = count(&first, 8, "first"), frequent = count(&logs, 4, "logs");
-    const Py_ssize_t stops = count(&places, 8, "places"), values = count(&best, 8, "best");
-    const Py_ssize_t origins = count(&back, 8, "back");
-    Py_ssize_t size = 0;
-    if (PyErr_Occurred())
-        goto done;
-    if (!edges || ended != edges || said != edges || begun != edges + 1 || values != states || origins != states ||
-        stops != last + 2 || kinds != SCORES || row < 1 || frequent != row || pairs.len / row < row) {
-        PyErr_SetString(PyExc_ValueError, "ends and scores must have one for each edge and first one more, best and "
-                                          "back one for each state, places two more than path, worth one for each "
-                                          "score, logs one for each number, pairs a row for each");
-        goto done;
-    }
-
-    Py_BEGIN_ALLOW_THREADS
-    const int64_t *start = starts.buf, *end = ends.buf, *score = scores.buf, *from = first.buf;
-    const uint16_t *number = numbers.buf;
-    const uint8_t *pair = pairs.buf;
-    const int16_t *worth_of = worth.buf;
-    const int32_t *frequency = logs.buf;
-    int64_t *place = places.buf, *value = best.buf, *origin = back.buf, *way = path.buf;
-    for (Py_ssize_t i = 0; i < states && !bad; i++)
-        if (number[i] >= row)
-            bad = "a number is beyond the table of pairs";
-    if (!bad && (from[0] != 1 || from[edges] != states))
-        bad = "the states must be those of the edges, and one before them";
-    if (!bad) {
-        value[0] = 0;
-        place[0] = 0;
-        place[1] = 1;
-    }
-    int64_t done = 0; /* the last place that an edge led to */
-    for (Py_ssize_t i = 0; i < edges && !bad; i++) {
-        if (end[i] < done || end[i] > done + 1 || end[i] > last || start[i] < 0 || start[i] >= end[i] ||
-            from[i + 1] < from[i] || from[i + 1] > states) {
-            bad = "edges must lead onwards, to one place after the other, and have their states in order";
-            break;
-        }
-        if (end[i] > done)
-            place[done = end[i]] = from[i];
-        const int64_t begin = place[start[i]], stop = place[start[i] + 1], own = from[i], rest = from[i + 1];
-        if (begin == stop) {
-            bad = "a place is never reached";
-            break;
-        }
-        if (stop - begin == 1 && rest - own == 1) { /* most are: nothing to choose */
-            value[own] = value[begin] + worth_of[pair[number[begin] * row + number[own]]];
-            origin[own] = begin;
+    int64_t done = 0, states = 1; /* the last place that an edge led to; state 0 stands before them all */
+    at->places[0] = 0;
+    at->places[1] = 1;
+    at->best[0] = 0;
+    for (int64_t i = 0; i < at->edges; i++) {
+        const int64_t start = at->starts[i], end = at->ends[i], row = at->rows[i];
+        if (end < done || end > done + 1 || end > at->last || start < 0 || start >= end)
+            return "edges must lead onwards, to one place after the other";
+        if (row < 0 || row >= at->choices || at->bounds[row] < 0 || at->bounds[row + 1] < at->bounds[row] ||
+            at->bounds[row + 1] > at->all_members)
+            return "there is no such choice";
+        const uint16_t *member = at->members + at->bounds[row];
+        const int64_t own = at->first[i] = states, size = at->bounds[row + 1] - at->bounds[row];
+        if (end > done)
+            at->places[done = end] = own;
+        const int64_t begin = at->places[start], stop = at->places[start + 1];
+        if (begin == stop)
+            return "a place is never reached";
+        if (size > at->room - states)
+            return "there is no room for all states";
+        for (int64_t j = 0; j < size; j++)
+            if (member[j] >= at->width)
+                return "a number is beyond the table of pairs";
+        memcpy(at->numbers + own, member, (size_t)size * sizeof *member);
+        states += size;
+        int64_t *best = at->best + own, *back = at->back + own;
+        if (stop - begin == 1 && size == 1) { /* most are: nothing to choose */
+            best[0] = at->best[begin] + at->worth[at->pairs[at->numbers[begin] * at->width + member[0]]];
+            back[0] = begin;
         } else {
-            int64_t limit = value[begin];
+            int64_t limit = at->best[begin];
             for (int64_t before = begin; before < stop; before++)
-                limit = value[before] > limit ? value[before] : limit;
-            limit -= margin;
-            for (int64_t state = own; state < rest; state++)
-                value[state] = INT64_MIN;
+                limit = at->best[before] > limit ? at->best[before] : limit;
+            limit -= at->margin;
+            for (int64_t j = 0; j < size; j++)
+                best[j] = INT64_MIN;
             for (int64_t before = begin; before < stop; before++) {
-                if (value[before] < limit)
+                if (at->best[before] < limit)
                     continue;
-                const uint8_t *line = pair + number[before] * row;
-                for (int64_t state = own; state < rest; state++) {
-                    int64_t found = value[before] + worth_of[line[number[state]]];
-                    if (found > value[state]) {
-                        value[state] = found;
-                        origin[state] = before;
+                const uint8_t *pairs = at->pairs + at->numbers[before] * at->width;
+                for (int64_t j = 0; j < size; j++) {
+                    int64_t found = at->best[before] + at->worth[pairs[member[j]]];
+                    if (found > best[j]) {
+                        best[j] = found;
+                        back[j] = before;
                     }
                 }
             }
         }
-        for (int64_t state = own; state < rest; state++)
-            value[state] += score[i] + frequency[number[state]];
-        place[done + 1] = rest;
+        for (int64_t j = 0; j < size; j++)
+            best[j] += at->scores[i] + at->logs[member[j]];
+        at->places[done + 1] = states;
     }
-    if (!bad && done != last)
-        bad = "the edges must lead to the last place";
-    if (!bad && place[last] == states)
-        bad = "a place is never reached";
-    if (!bad) {
-        int64_t state = place[last];
+    if (done != at->last)
+        return "the edges must lead to the last place";
+    if (at->places[done] == states)
+        return "a place is never reached";
+    at->first[at->edges] = states;
+    return NULL;
+}
+
+PyDoc_STRVAR(likeliest_doc, "likeliest(starts, ends, rows, scores, bounds, members, pairs, worth, logs, row, margin,\n"
+                            "          places, first, best, back, numbers, path, read)\n--\n\n"
+                            "Fill ``path`` with the edges of the best path, the last one first, and ``read`` with their\n"
+                            "numbers, and return how many there are, as `fraudscan.lattice.likeliest` does. The five\n"
+                            "arrays before them are room for the work: ``places`` for two more than ``path``, ``first``\n"
+                            "for one more than there are edges, the others for all numbers that the edges offer, and\n"
+                            "one more.");
+
+static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    enum { STARTS, ENDS, ROWS, SAID, BOUNDS, MEMBERS, PAIRS, WORTH, LOGS, PLACES, FIRST, BEST, BACK, NUMBERS, PATH, READ,
+           ARRAYS };
+    static const Py_ssize_t bytes[] = {8, 8, 8, 8, 8, 2, 1, 2, 4, 8, 8, 8, 8, 2, 8, 2};
+    PyObject *result = NULL;
+    Py_buffer array[ARRAYS];
+    Py_ssize_t size[ARRAYS], row, length = 0;
+    long long margin;
+    const char *bad;
+
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*nLw*w*w*w*w*w*w*:likeliest", &array[0], &array[1], &array[2],
+                          &array[3], &array[4], &array[5], &array[6], &array[7], &array[8], &row, &margin, &array[9],
+                          &array[10], &array[11], &array[12], &array[13], &array[14], &array[15]))
+        return NULL;
+    for (int i = 0; i < ARRAYS; i++)
+        if ((size[i] = count(&array[i], bytes[i], "an argument")) < 0)
+            goto done;
+    if (!size[STARTS] || size[ENDS] != size[STARTS] || size[ROWS] != size[STARTS] || size[SAID] != size[STARTS] ||
+        size[FIRST] != size[STARTS] + 1 || !size[BOUNDS] || size[WORTH] != SCORES || row < 1 || size[LOGS] != row ||
+        size[PAIRS] / row < row || size[PLACES] != size[PATH] + 2 || size[READ] != size[PATH] || !size[BEST] ||
+        size[BACK] != size[BEST] || size[NUMBERS] != size[BEST]) {
+        PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
+        goto done;
+    }
+    const Lattice lattice = {.starts = array[STARTS].buf,
+                             .ends = array[ENDS].buf,
+                             .rows = array[ROWS].buf,
+                             .scores = array[SAID].buf,
+                             .bounds = array[BOUNDS].buf,
+                             .members = array[MEMBERS].buf,
+                             .pairs = array[PAIRS].buf,
+                             .worth = array[WORTH].buf,
+                             .logs = array[LOGS].buf,
+                             .edges = size[STARTS],
+                             .choices = size[BOUNDS] - 1,
+                             .all_members = size[MEMBERS],
+                             .width = row,
+                             .margin = margin,
+                             .last = size[PATH],
+                             .room = size[BEST],
+                             .places = array[PLACES].buf,
+                             .first = array[FIRST].buf,
+                             .best = array[BEST].buf,
+                             .back = array[BACK].buf,
+                             .numbers = array[NUMBERS].buf};
+    if (lattice.numbers[0] >= row) {
+        PyErr_SetString(PyExc_ValueError, "a number is beyond the table of pairs");
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    if (!(bad = find_ways(&lattice))) {
+        int64_t edge = lattice.edges, states = lattice.first[edge], state = lattice.places[lattice.last];
         for (int64_t other = state; other < states; other++)
-            state = value[other] > value[state] ? other : state;
-        for (; state; state = origin[state])
-            way[size++] = state;
+            state = lattice.best[other] > lattice.best[state] ? other : state;
+        for (; state; state = lattice.back[state]) {
+            while (lattice.first[edge] > state)
+                edge--;
+            ((int64_t *)array[PATH].buf)[length] = edge;
+            ((uint16_t *)array[READ].buf)[length++] = lattice.numbers[state];
+        }
     }
     Py_END_ALLOW_THREADS
-
     if (bad)
         PyErr_SetString(PyExc_ValueError, bad);
     else
-        result = PyLong_FromSsize_t(size);
+        result = PyLong_FromSsize_t(length);
 done:
-    PyBuffer_Release(&starts);
-    PyBuffer_Release(&ends);
-    PyBuffer_Release(&scores);
-    PyBuffer_Release(&first);
-    PyBuffer_Release(&numbers);
-    PyBuffer_Release(&pairs);
-    PyBuffer_Release(&worth);
-    PyBuffer_Release(&logs);
-    PyBuffer_Release(&places);
-    PyBuffer_Release(&best);
-    PyBuffer_Release(&back);
-    PyBuffer_Release(&path);
+    for (int i = 0; i < ARRAYS; i++)
+        PyBuffer_Release(&array[i]);
     return result;
 }
 

@@ -57,7 +57,7 @@ LONGEST = 4096
 FEWEST = 4
 """So many marks of one sort must there be, whatever the length."""
 
-ODD_SHARE, ODD_MORE = 0.06, 3.8
+ODD_SHARE, ODD_MORE = 0.1, 2.8
 """A text of n characters is taken for a disguised one from ``ODD_SHARE * n + ODD_MORE`` odd pairs on. Of held-out
 messages of the corpus one pair in fourteen is odd, and two in five where a third of the characters are disguised; the
 second term spares short texts with a name in them."""
@@ -82,7 +82,10 @@ SPELLED_SHARE = 0.12
 ROUNDS = 4
 """Repair goes on until nothing changes, and is given up as a mistake where that takes longer."""
 
-STRONG = 4
+WORTH_EACH, WORTH_MORE = 0.3 * NAT, 14 * NAT
+"""By how much a text must be likelier as it is read than as it was written: for each of its characters, and on top."""
+
+STRONG = 0
 """The score from which on two neighbours are taken to belong together: between two such, a character is not doubted."""
 
 CHANGED = round(-4.5 * NAT)
@@ -175,7 +178,7 @@ def repaired(texts: Sequence[str]) -> dict[int, str]:
         texts: texts that carry marks of disguise; many do that are none.
 
     """
-    return {index: line.texts()[0] for index, line in _repaired(texts).items()}
+    return {index: found.text for index, found in _repaired(texts).items()}
 
 
 def normalize(text: str) -> Normalized:
@@ -199,9 +202,9 @@ def normalize(text: str) -> Normalized:
     if not isinstance(text, str):
         raise TypeError(f"normalize takes one text as str, not {type(text).__name__}")
     plain = _folded([text])
-    lines = _repaired([text]).get(0, plain) if _marked([text]).size else plain
-    read = lines.texts()[0]
-    return Normalized(read, lines.starts[:-1], lines.ends[:-1], tuple(_changes(text, plain, lines)))
+    found = _repaired([text]).get(0) if _marked([text]).size else None
+    lines = found.lines.part(found.index) if found else plain
+    return Normalized(lines.texts()[0], lines.starts[:-1], lines.ends[:-1], tuple(_changes(text, plain, lines)))
 
 
 def numbers_of(texts: Sequence[str]) -> Numbers:
@@ -298,14 +301,10 @@ class _Lines:
         """Return a copy that can be changed by itself."""
         return _Lines(self.codes.copy(), self.starts, self.ends.copy())
 
-    def place(self, index: int) -> slice:
-        """Return where one text is."""
-        return slice(self.bounds[index - 1] + 1 if index else 0, self.bounds[index] + 1)
-
-    def part(self, index: int, offset: int) -> _Lines:
-        """Return one text, with places that count from ``offset``."""
-        place = self.place(index)
-        return _Lines(self.codes[place], self.starts[place] - offset, self.ends[place] - offset)
+    def part(self, index: int) -> _Lines:
+        """Return one text."""
+        place = slice(self.bounds[index - 1] + 1 if index else 0, self.bounds[index] + 1)
+        return _Lines(self.codes[place], self.starts[place], self.ends[place])
 
     def texts(self) -> list[str]:
         """Return the texts."""
@@ -323,7 +322,15 @@ def _folded(texts: Sequence[str]) -> _Lines:
     return _Lines(codes[at], at, at + 1)
 
 
-def _repaired(texts: Sequence[str]) -> dict[int, _Lines]:
+class _Repaired(NamedTuple):
+    """A text that is read otherwise: the lines that it is one of, which one, and the text."""
+
+    lines: _Lines
+    index: int
+    text: str
+
+
+def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
     """Repair texts until nothing changes; return those that are read otherwise then, by their index.
 
     Where that does not come to rest, none of it is done.
@@ -333,11 +340,9 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Lines]:
     if not texts:
         return {}
     lines = _folded(texts)
-    offsets = np.concatenate([[0], np.fromiter(map(len, texts), np.int64, len(texts)).cumsum()])
-    offsets += np.arange(offsets.size)
     raw = code_points("\0".join(texts) + "\0")
     plain = before = lines.texts()
-    found: dict[int, tuple[_Lines, int, str]] = {}
+    found: dict[int, _Repaired] = {}
     active = np.arange(len(texts))
     for _ in range(ROUNDS):
         _round(lines, raw)
@@ -347,18 +352,14 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Lines]:
         for i in again.nonzero()[0].tolist():
             again[i] = read[i] != before[i]
         for i in (~again).nonzero()[0].tolist():
-            found[int(active[i])] = lines, i, read[i]
+            found[int(active[i])] = _Repaired(lines, i, read[i])
         if not again.any():
             break
         active = active[again]
         lines = lines.copy()
         lines.keep(again.repeat(_steps(bounds + 1)))
         before = list(itertools.compress(read, again))
-    return {
-        mendable[i]: lines.part(index, int(offsets[i]))
-        for i, (lines, index, text) in sorted(found.items())
-        if text != plain[i]
-    }
+    return {mendable[i]: read for i, read in sorted(found.items()) if read.text != plain[i]}
 
 
 def _round(lines: _Lines, raw: Codes) -> None:
@@ -539,10 +540,26 @@ def _read_likeliest(lines: _Lines, raw: Codes) -> None:
     order = ends.argsort(kind="stable")
     found, read = likeliest(Edges(starts[order], ends[order], rows[order], scores[order]))
     chosen = order[found]
+    gained = _value(read, scores[chosen]) - _value(numbers, said)
+    vain = (heavy[bounds] & (gained < WORTH_EACH * _steps(bounds + 1) + WORTH_MORE)).repeat(_steps(bounds + 1))
+    keep = ~vain[starts[chosen]]
+    chosen = np.concatenate([chosen[keep], own[vain]])
+    in_order = starts[chosen].argsort(kind="stable")
+    chosen, read = chosen[in_order], np.concatenate([read[keep], numbers[vain]])[in_order]
     first = starts[chosen]
     lines.codes = np.where(chosen < own.size, lines.codes[first], tables().codes[read])
     lines.starts, lines.ends = lines.starts[first], lines.ends[ends[chosen] - 1]
     lines.__dict__.pop("bounds", None)
+
+
+def _value(numbers: Numbers, said: Ints) -> Ints:
+    """Return what each text is worth as it is read, in the unit of `NAT`."""
+    table = tables()
+    keys = np.roll(numbers, 1).astype(np.int32) * WIDTH + numbers
+    values = said + table.logs[numbers] + table.worth[table.pairs.view(np.uint8)[keys]]
+    ends = (numbers == END).nonzero()[0]
+    value: Ints = np.add.reduceat(values, np.append(0, ends[:-1] + 1))
+    return value
 
 
 def _spelling(lines: _Lines, texts: Bools) -> list[tuple[int, int, int]]:

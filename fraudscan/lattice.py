@@ -33,50 +33,49 @@ class Edges(NamedTuple):
     Attributes:
         starts: the places that they lead from; the first is 0.
         ends: the places that they lead to, ascending. There is an edge to each place from 1 to the last.
-        choices: which row of `Tables.choices` they offer.
+        rows: which row of `Tables.choices` they offer.
         scores: what is said for them, in the unit of `NAT`.
 
     """
 
     starts: Ints
     ends: Ints
-    choices: Ints
+    rows: Ints
     scores: Ints
 
 
 def likeliest(edges: Edges) -> tuple[Ints, Numbers]:
     """Return the edges of the best path, by their index, and the number that is read on each of them.
 
-    Of paths that are worth the same, the one is taken whose last edges come first.
+    Of ways to a place that are worth the same, the one is taken that comes first among the edges, and in their choices.
     """
     table = tables()
     lists = table.choices
-    counts = lists.bounds[edges.choices + 1] - lists.bounds[edges.choices]
-    # States: a number on an edge. The first stands for the end of the text before.
-    edge = np.concatenate([[-1], np.arange(counts.size).repeat(counts)])
-    first = np.concatenate([[1], 1 + counts.cumsum()])
-    numbers = np.empty(edge.size, dtype=np.uint16)
-    numbers[0] = END
-    numbers[1:] = lists.members[np.arange(1, edge.size) + (lists.bounds[edges.choices] - first[:-1]).repeat(counts)]
-    if kernel.compiled:
-        last = int(edges.ends[-1])
-        scratch = np.empty(last + 2, np.int64), np.empty(edge.size, np.int64), np.empty(edge.size, np.int64)
-        path = np.empty(last, np.int64)
-        known = table.pairs, table.worth, table.logs, WIDTH, MARGIN
-        size = kernel.compiled.likeliest(edges.starts, edges.ends, edges.scores, first, numbers, *known, *scratch, path)
-        states = path[:size][::-1]
-    else:
-        states = _likeliest(edges, edge, numbers)
-    return edge[states], numbers[states]
+    counts = lists.bounds[edges.rows + 1] - lists.bounds[edges.rows]
+    if not kernel.compiled:
+        return _likeliest(edges, counts)
+    last, states = int(edges.ends[-1]), 1 + int(counts.sum())
+    numbers = np.empty(states, dtype=np.uint16)
+    numbers[0] = END  # of the text before
+    path, read = np.empty(last, dtype=np.int64), np.empty(last, dtype=np.uint16)
+    room = [np.empty(size, dtype=np.int64) for size in (last + 2, counts.size + 1, states, states)]
+    known = table.pairs, table.worth, table.logs, WIDTH, MARGIN
+    size = kernel.compiled.likeliest(*edges, lists.bounds, lists.members, *known, *room, numbers, path, read)
+    return path[:size][::-1], read[:size][::-1]
 
 
-def _likeliest(edges: Edges, edge: Ints, numbers: Numbers) -> Ints:
-    """Return the states of the best path.
+def _likeliest(edges: Edges, counts: Ints) -> tuple[Ints, Numbers]:
+    """Do the same without the kernel; ``counts`` says how many numbers each edge offers.
 
-    Where there is one state only that all paths must pass, paths before and behind have nothing to do with each other:
-    all stretches between such places are followed side by side.
+    Where all paths must pass one number, what is before and what is behind have nothing to do with each other: all
+    stretches between such places are followed side by side.
     """
     table = tables()
+    lists = table.choices
+    # States: a number on an edge. The first stands for the end of the text before.
+    edge = np.concatenate([[-1], np.arange(counts.size).repeat(counts)])
+    offered, _ = _ranges(lists.bounds[edges.rows], lists.bounds[edges.rows + 1])
+    numbers = np.append(np.uint16(END), lists.members[offered])
     places = np.concatenate([[0], edges.ends[edge[1:]]])
     first = places.searchsorted(np.arange(edges.ends[-1] + 2))
     crossed = np.zeros(first.size, dtype=np.int64)
@@ -89,25 +88,25 @@ def _likeliest(edges: Edges, edge: Ints, numbers: Numbers) -> Ints:
     own[1:] += edges.scores[edge[1:]]
     best = np.zeros(edge.size, dtype=np.int64)
     back = np.zeros(edge.size, dtype=np.int64)
-    order = depth.argsort(kind="stable")
-    sizes = np.bincount(depth)
-    for states in np.split(order, sizes.cumsum()[:-1])[1:]:
+    for states in np.split(depth.argsort(kind="stable"), np.bincount(depth).cumsum()[:-1])[1:]:
         if not states.size:
             continue
-        before = edges.starts[edge[states]]
-        begin = first[before]
-        counts = first[before + 1] - begin
-        offsets = counts.cumsum() - counts
-        index = np.arange(counts.sum()) - offsets.repeat(counts)
-        ways = index + begin.repeat(counts)
-        keys = numbers[ways].astype(np.int64) * WIDTH + numbers[states].repeat(counts)
-        value = best[ways]
-        limits = np.maximum.reduceat(value, offsets) - MARGIN
-        value = np.where(value < limits.repeat(counts), -(1 << 40), value)
-        value += table.worth[table.pairs.view(np.uint8)[keys]]
-        found = np.maximum.reduceat(value << INDEX_BITS | (1 << INDEX_BITS) - 1 - index, offsets)
-        back[states] = begin + (1 << INDEX_BITS) - 1 - (found & (1 << INDEX_BITS) - 1)
-        best[states] = (found >> INDEX_BITS) + own[states]
+        # Which states are near enough to the best one of the places that these edges start from?
+        these, which = np.unique(edge[states], return_inverse=True)
+        before, sizes = _ranges(first[edges.starts[these]], first[edges.starts[these] + 1])
+        limits = np.maximum.reduceat(best[before], sizes.cumsum() - sizes) - MARGIN
+        near = best[before] >= limits.repeat(sizes)
+        bounds = np.append(0, near.cumsum()[sizes.cumsum() - 1])
+        before = before[near]
+        # The best way from one of those, found together with its index, of which the smallest counts.
+        begins = bounds[which]
+        ways, sizes = _ranges(begins, bounds[which + 1])
+        keys = numbers[before[ways]].astype(np.int64) * WIDTH + numbers[states].repeat(sizes)
+        values = best[before[ways]] + table.worth[table.pairs.view(np.uint8)[keys]]
+        values = (values << INDEX_BITS) + begins.repeat(sizes) - ways
+        found = np.maximum.reduceat(values, sizes.cumsum() - sizes)
+        back[states] = before[begins + (-found & (1 << INDEX_BITS) - 1)]
+        best[states] = (found + (1 << INDEX_BITS) - 1 >> INDEX_BITS) + own[states]
         best[states[passed[places[states]]]] = 0  # what is behind counts anew
     on_path = np.zeros(edge.size, dtype=bool)
     at = first[cuts[1:]]
@@ -115,5 +114,10 @@ def _likeliest(edges: Edges, edge: Ints, numbers: Numbers) -> Ints:
         on_path[at] = True
         at = back[at]
         at = at[~passed[places[at]]]
-    states: Ints = on_path.nonzero()[0]
-    return states
+    return edge[on_path], numbers[on_path]
+
+
+def _ranges(begins: Ints, ends: Ints) -> tuple[Ints, Ints]:
+    """Return the whole numbers from each begin to its end, one range behind the other, and how many each has."""
+    sizes = ends - begins
+    return np.arange(sizes.sum()) + (begins - sizes.cumsum() + sizes).repeat(sizes), sizes

@@ -331,7 +331,6 @@ def find_marks(numbers: Numbers) -> Marks:
     at = (scores <= APART).nonzero()[0]
     scores = scores.take(at)
     odd = (scores == MISSING) | (scores == CUT)
-    odd &= (numbers[at] != RARE) & (numbers[at + 1] != RARE)  # rare names have odd neighbours
     return Marks(at[odd], at[scores == DISGUISED], at[scores == SPELLED])
 
 

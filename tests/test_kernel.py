@@ -153,7 +153,28 @@ def splice_arguments():
     return [[b'{"a": 1 }', b"{}"], np.array([1, 0]), ((b"x", b"y"), (b"", b"z")), np.array([0, 10**6])]
 
 
+def likeliest_arguments():
+    """A lattice of three places: the second number may be one of two, and the third is that of an end."""
+    edges = [np.array(values) for values in ([0, 1, 0, 2], [1, 2, 2, 3], [0, 1, 2, 3], [0, 0, 0, 0])]
+    lists = [np.array([0, 1, 3, 4, 5]), np.array([0, 1, 2, 2, 3], np.uint16)]
+    known = [np.zeros((4, 4), np.int8), np.zeros(256, np.int16), np.zeros(4, np.int32), 4, 10]
+    room = [np.zeros(size, np.int64) for size in (5, 5, 6, 6)]
+    return [*edges, *lists, *known, *room, np.zeros(6, np.uint16), np.zeros(3, np.int64), np.zeros(3, np.uint16)]
+
+
+def test_the_likeliest_path_of_a_small_lattice(compiled):
+    arguments = likeliest_arguments()
+    arguments[8][2] = 5  # the number 2 is frequent: two edges offer it, the first alone, the other behind 0
+    assert compiled.likeliest(*arguments) == 3
+    assert arguments[-2].tolist() == [3, 1, 0]
+    assert arguments[-1].tolist() == [3, 2, 0]
+    arguments[3][2] = 1
+    assert compiled.likeliest(*arguments) == 2
+    assert arguments[-2].tolist() == [3, 2, 0]
+
+
 CALLS = {
+    "likeliest": likeliest_arguments,
     "read": read_arguments,
     "follow": follow_arguments,
     "add_up": add_up_arguments,
@@ -161,6 +182,7 @@ CALLS = {
     "splice": splice_arguments,
 }
 PLACES = {
+    "likeliest": (0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17),
     "read": (1, 2, 3, 4, 11, 12, 13, 14),
     "follow": (0, 1, 2, 3, 7),
     "add_up": (0, 1, 2, 4),
@@ -230,6 +252,39 @@ def test_what_is_no_array_in_one_piece_is_refused(compiled, name, place, how):
         ("tally", 1, np.array([3, 3]), "must ascend"),
         ("tally", 1, np.array([-1, 3]), "must ascend"),
         ("tally", 3, np.zeros(3, np.int64), "two for each start"),
+        ("likeliest", 0, np.zeros(3, np.int64), "do not fit"),
+        ("likeliest", 0, np.zeros(0, np.int64), "do not fit"),
+        ("likeliest", 0, np.array([0, 1, -1, 2]), "lead onwards"),
+        ("likeliest", 0, np.array([0, 1, 2, 2]), "lead onwards"),
+        ("likeliest", 0, np.array([0, 1, 2**62, 2]), "lead onwards"),
+        ("likeliest", 1, np.array([1, 1, 2, 3]), "lead onwards"),
+        ("likeliest", 1, np.array([1, 2, 1, 3]), "lead onwards"),
+        ("likeliest", 1, np.array([2, 2, 2, 3]), "lead onwards"),
+        ("likeliest", 1, np.array([1, 2, 2, 4]), "lead onwards"),
+        ("likeliest", 1, np.array([1, 2, 2, 2]), "lead onwards"),
+        ("likeliest", 1, np.array([1, 2, 2]), "do not fit"),
+        ("likeliest", 2, np.array([0, 1, 2, 4]), "no such choice"),
+        ("likeliest", 2, np.array([-1, 1, 2, 3]), "no such choice"),
+        ("likeliest", 4, np.array([0, 1, 3, 4, 6]), "no such choice"),
+        ("likeliest", 4, np.array([0, 1, 0, 4, 5]), "no such choice"),
+        ("likeliest", 4, np.array([-1, 1, 3, 4, 5]), "no such choice"),
+        ("likeliest", 4, np.array([0, 0, 3, 4, 5]), "never reached"),
+        ("likeliest", 4, np.array([0, 1, 3, 5, 5]), "never reached"),
+        ("likeliest", 4, np.zeros(0, np.int64), "do not fit"),
+        ("likeliest", 5, np.array([0, 1, 4, 2, 3], np.uint16), "beyond the table"),
+        ("likeliest", 6, np.zeros(15, np.int8), "do not fit"),
+        ("likeliest", 7, np.zeros(255, np.int16), "do not fit"),
+        ("likeliest", 8, np.zeros(3, np.int32), "do not fit"),
+        ("likeliest", 9, 0, "do not fit"),
+        ("likeliest", 9, 5, "do not fit"),
+        ("likeliest", 11, np.zeros(4, np.int64), "do not fit"),
+        ("likeliest", 12, np.zeros(4, np.int64), "do not fit"),
+        ("likeliest", 13, np.zeros(5, np.int64), "do not fit"),
+        ("likeliest", 14, np.zeros(5, np.int64), "do not fit"),
+        ("likeliest", 15, np.array([4, 0, 0, 0, 0, 0], np.uint16), "beyond the table"),
+        ("likeliest", 15, np.zeros(5, np.uint16), "do not fit"),
+        ("likeliest", 16, np.zeros(4, np.int64), "do not fit"),
+        ("likeliest", 17, np.zeros(2, np.uint16), "do not fit"),
         ("splice", 0, 5, "not iterable"),
         ("splice", 0, [b"{}"], "one for each row"),
         ("splice", 0, [b"{}", b""], "rows must be bytes"),
@@ -306,3 +361,10 @@ def test_scores_are_written_as_python_writes_them(compiled):
     scores = np.arange(10**6 + 1)
     lines = compiled.splice([b"{}"] * scores.size, np.zeros_like(scores), ((b"", b"\n"),), scores)
     assert lines.decode() == "".join(f"{{{score}\n" for score in (scores / 10**6).tolist())
+
+
+def test_a_lattice_for_which_there_is_no_room_is_refused(compiled):
+    arguments = likeliest_arguments()
+    arguments[13], arguments[14], arguments[15] = (array[:5] for array in arguments[13:16])
+    with pytest.raises(ValueError, match="no room"):
+        compiled.likeliest(*arguments)
