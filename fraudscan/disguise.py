@@ -26,14 +26,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fraudscan.lattice import Edges, likeliest
+from fraudscan.lattice import Edges, likeliest, ranges
 from fraudscan.neighbours import (
     DIGIT,
     END,
     LIST,
     NAT,
     RARE,
-    SYMBOL,
     WIDTH,
     carry_marks,
     cutting,
@@ -59,7 +58,7 @@ FEWEST = 4
 
 ODD_SHARE, ODD_MORE = 0.1, 2.8
 """A text of n characters is taken for a disguised one from ``ODD_SHARE * n + ODD_MORE`` odd pairs on. Of held-out
-messages of the corpus one pair in fourteen is odd, and two in five where a third of the characters are disguised; the
+messages of the corpus one pair in forty is odd, and one in four where a third of the characters are homophones; the
 second term spares short texts with a name in them."""
 
 CUTTING, CUTTING_TOO = 24, 4
@@ -102,6 +101,9 @@ PICTURED = -4 * NAT
 
 PICTURE = -8 * NAT
 """And for a picture that stands for itself."""
+
+NAME = 3
+"""How many characters of a picture's row may be its name: the first ones."""
 
 SHOWN = 3
 """From how many pictures between Chinese characters on they may stand for characters."""
@@ -203,7 +205,7 @@ def normalize(text: str) -> Normalized:
         raise TypeError(f"normalize takes one text as str, not {type(text).__name__}")
     plain = _folded([text])
     found = _repaired([text]).get(0) if _marked([text]).size else None
-    lines = found.lines.part(found.index) if found else plain
+    lines = found.lines.part(found.place) if found else plain
     return Normalized(lines.texts()[0], lines.starts[:-1], lines.ends[:-1], tuple(_changes(text, plain, lines)))
 
 
@@ -323,10 +325,10 @@ def _folded(texts: Sequence[str]) -> _Lines:
 
 
 class _Repaired(NamedTuple):
-    """A text that is read otherwise: the lines that it is one of, which one, and the text."""
+    """A text that is read otherwise: the lines that it is one of, which one of them, and the text."""
 
     lines: _Lines
-    index: int
+    place: int
     text: str
 
 
@@ -394,7 +396,7 @@ class _Signs(NamedTuple):
     end: Ints
     text: Ints
     alone: Bools
-    evidence: Ints
+    evidence: Any
     sign: Ints
     sums: Any
     texts: Ints
@@ -437,7 +439,8 @@ def _passed(lines: _Lines, found: _Signs) -> Ints:
     one = (found.end - found.begin == 1) & ~found.alone & (found.sums >= CUTTING_ONE)[found.sign]
     numbers, _ = _numbers(lines)
     one &= (lines.codes[found.begin] >= PICTORIAL) & (numbers[found.end] < RARE)
-    return found.begin[one]
+    places: Ints = found.begin[one]
+    return places
 
 
 def _drop_separators(lines: _Lines) -> None:
@@ -483,69 +486,51 @@ def _contacts() -> re.Pattern[str]:
     return re.compile("|".join(f"(?P<c{i}>{pattern})" for i, (_, pattern) in enumerate(CONTACTS)))
 
 
-@lru_cache(maxsize=4096)
-def _spelled(run: str) -> list[tuple[int, int, int]]:
-    """Return where syllables or initials lie in a run of Latin letters, and the rows of what they may stand for.
+class _Ways(NamedTuple):
+    """Other ways to read what was written.
 
-    None are in words.
+    Attributes:
+        starts: where they begin.
+        sizes: how many characters they take.
+        rows: which row of `Tables.choices` has what may be read there.
+        score: what is said for each of them, in the unit of `NAT` …
+        own: … and for the characters that it takes as they were written.
+
     """
-    table = tables()
-    if len(run) > 1 and run in table.latin:
-        return []
-    found = list(table.pinyin.finditer(run))
-    if sum(len(match.group()) for match in found) == len(run):
-        return [(*match.span(), table.syllables[match.group()]) for match in found]
-    if len(run) <= 4 and all(letter in table.initials for letter in run):
-        return [(i, i + 1, table.initials[letter]) for i, letter in enumerate(run)]
-    return []
+
+    starts: Ints
+    sizes: Ints
+    rows: Ints
+    score: int = 0
+    own: int = 0
 
 
 def _read_likeliest(lines: _Lines, raw: Codes) -> None:
-    """Read in the place of characters what fits all of its neighbours best."""
+    """Read what is the likeliest in each text, if it is far likelier than what was written."""
     numbers, bounds = _numbers(lines)
-    marks = find_marks(numbers)
-    heavy = _heavy(lines, marks.odd).repeat(_steps(bounds + 1))
+    lengths = _steps(bounds + 1)
+    heavy = _heavy(lines, find_marks(numbers).odd)
+    ways = [*_alike(lines, heavy.repeat(lengths)), *_spelled_ways(lines), *_shown(lines, raw), _passing(lines)]
+    if not any(way.starts.size for way in ways):
+        return
     own = np.arange(numbers.size)
     said = np.zeros(numbers.size, dtype=np.int64)
-    spelled = _spelling(lines, _spelled_out(numbers, marks.spelled, bounds))
-    for begin, end, _ in spelled:
-        said[begin:end] = INITIAL if end - begin == 1 else SPELLED // (end - begin)
-    doubted = (heavy & _doubtful(numbers, lines.codes)).nonzero()[0]
-    codes = lines.codes[doubted]
-    alike = np.full(doubted.size, CHANGED)
-    wholes = _wholes(lines.codes)
-    whole, size, number = (each[heavy[wholes[0]]] for each in wholes)
-    seen = raw[lines.starts]
-    pictures = _pictures(numbers, tables().picture[seen])
-    said[pictures[numbers[pictures] > RARE]] = PICTURE
-    keys = _keys(numbers, lines.starts, raw)
-    said[keys] = KEY
-    numerals = tables().numbers[code_points(NUMERALS)[seen[keys] - ord("0")]]
-    between = _passed(lines, _weigh_signs(lines))
-    between = between[~_named(numbers, between, tables().picture[seen[between]])]
-    begin, end, row = np.array(spelled, dtype=np.int64).reshape(-1, 3).T
-    ways = [
-        (own, own + 1, numbers, said),
-        (doubted, doubted + 1, tables().sound[codes], alike),
-        (doubted, doubted + 1, tables().shape[codes], alike),
-        (whole, whole + size, number, np.full(whole.size, JOINED)),
-        (begin, end, row, np.zeros(begin.size, dtype=np.int64)),
-        (pictures, pictures + 1, tables().picture[seen[pictures]], np.full(pictures.size, PICTURED)),
-        (between, between + 2, numbers[between + 1], np.full(between.size, PASSED)),
-        (keys, keys + 1, numerals, np.zeros(keys.size, dtype=np.int64)),
-    ]
-    if sum(way[0].size for way in ways) == own.size:
-        return
-    starts, ends, rows, scores = (np.concatenate(each).astype(np.int64) for each in zip(*ways, strict=True))
+    for way in ways:
+        places, _ = ranges(way.starts, way.starts + way.sizes)
+        said[places] += (way.own // way.sizes).repeat(way.sizes)
+    starts = np.concatenate([own, *(way.starts for way in ways)])
+    ends = starts + np.concatenate([np.ones_like(own), *(way.sizes for way in ways)])
+    rows = np.concatenate([numbers.astype(np.int64), *(way.rows for way in ways)])
+    scores = np.concatenate([said, *(np.full(way.starts.size, way.score) for way in ways)])
     order = ends.argsort(kind="stable")
     found, read = likeliest(Edges(starts[order], ends[order], rows[order], scores[order]))
     chosen = order[found]
     gained = _value(read, scores[chosen]) - _value(numbers, said)
-    vain = (heavy[bounds] & (gained < WORTH_EACH * _steps(bounds + 1) + WORTH_MORE)).repeat(_steps(bounds + 1))
-    keep = ~vain[starts[chosen]]
-    chosen = np.concatenate([chosen[keep], own[vain]])
+    vain = (heavy & (gained < WORTH_EACH * lengths + WORTH_MORE)).repeat(lengths)
+    kept = ~vain[starts[chosen]]
+    chosen = np.concatenate([chosen[kept], own[vain]])
     in_order = starts[chosen].argsort(kind="stable")
-    chosen, read = chosen[in_order], np.concatenate([read[keep], numbers[vain]])[in_order]
+    chosen, read = chosen[in_order], np.concatenate([read[kept], numbers[vain]])[in_order]
     first = starts[chosen]
     lines.codes = np.where(chosen < own.size, lines.codes[first], tables().codes[read])
     lines.starts, lines.ends = lines.starts[first], lines.ends[ends[chosen] - 1]
@@ -562,53 +547,25 @@ def _value(numbers: Numbers, said: Ints) -> Ints:
     return value
 
 
-def _spelling(lines: _Lines, texts: Bools) -> list[tuple[int, int, int]]:
-    """Return where syllables and initials stand in ``texts``, and the rows of what they may stand for."""
-    if not texts.any():
-        return []
-    text: str = lines.codes.tobytes().decode("utf-32-le", "surrogatepass")
-    found: list[tuple[int, int, int]] = []
-    for i in texts.nonzero()[0].tolist():
-        runs = list(LATIN_RUN.finditer(text, lines.bounds[i - 1] + 1 if i else 0, lines.bounds[i]))
-        pieces = [_spelled(run.group()) for run in runs]
-        if 3 * sum(map(bool, pieces)) >= len(runs):
-            for run, each in zip(runs, pieces, strict=True):
-                found += [(run.start() + begin, run.start() + end, row) for begin, end, row in each]
-    return found
+def _alike(lines: _Lines, heavy: Bools) -> Iterator[_Ways]:
+    """Yield what sounds or looks like a character, and what characters are the parts of, in ``heavy`` texts."""
+    doubted = (heavy & _doubtful(lines)).nonzero()[0]
+    for rows in (tables().sound, tables().shape):
+        yield _Ways(doubted, np.ones_like(doubted), rows[lines.codes[doubted]], CHANGED)
+    starts, sizes, numbers = _wholes(lines.codes)
+    at = heavy[starts]
+    yield _Ways(starts[at], sizes[at], numbers[at], JOINED)
 
 
-def _pictures(numbers: Numbers, rows: Ints) -> Ints:
-    """Return where pictures may stand for characters: not where they stand beside their name, as in 牛奶🥛."""
-    places = (rows != tables().picture[0]).nonzero()[0]
-    return places[~_named(numbers, places, rows[places])]
-
-
-def _named(numbers: Numbers, places: Ints, rows: Ints) -> Bools:
-    """Tell where a character of its name stands beside a picture."""
-    lists = tables().choices
-    names = lists.members.take(lists.bounds[rows][:, None] + np.arange(3), mode="clip")
-    found: Bools = ((names == numbers[places - 1][:, None]) | (names == numbers[places + 1][:, None])).any(axis=1)
-    return found & (rows != tables().picture[0])
-
-
-def _keys(numbers: Numbers, starts: Ints, raw: Codes) -> Ints:
-    """Return where a single key with a digit stands before a Chinese character."""
-    digits = (numbers == DIGIT).nonzero()[0]
-    digits = digits[(numbers[digits - 1] != DIGIT) & (numbers[digits + 1] <= RARE)]
-    first = starts[digits]
-    digits = digits[(raw[first] >= ord("0")) & (raw[first] <= ord("9"))]
-    after = raw.take(starts[digits][:, None] + np.array([1, 2]), mode="clip")
-    return digits[(after == KEYCAP).any(axis=1)]
-
-
-def _doubtful(numbers: Numbers, codes: Codes) -> Bools:
+def _doubtful(lines: _Lines) -> Bools:
     """Tell which Chinese characters do not belong to both of their neighbours."""
     table = tables()
+    numbers, _ = _numbers(lines)
     strong = np.zeros(numbers.size + 1, dtype=bool)  # of each character with the one before it
     strong[1:-1] = table.pairs.take(numbers[:-1].astype(np.int32) * WIDTH + numbers[1:]) > STRONG
     rare = (numbers == RARE).nonzero()[0]
     for first in (rare - 1, rare):  # pairs with a rare character stand in a list of their own
-        keys = codes[first].astype(np.int64) << 21 | codes[first + 1]
+        keys = lines.codes[first].astype(np.int64) << 21 | lines.codes[first + 1]
         at = np.minimum(table.rare_pairs.searchsorted(keys), table.rare_pairs.size - 1)
         strong[first[table.rare_pairs[at] == keys] + 1] = True
     chinese = numbers <= RARE
@@ -630,9 +587,83 @@ def _wholes(codes: Codes) -> tuple[Ints, Ints, Ints]:
         keys = split_keys(codes[first], codes[first + 1], third)
         at = np.minimum(known.searchsorted(keys), known.size - 1)
         good = (known[at] == keys) & ((third > 0) == (size == 3))
-        found.append((first[good], np.full(good.sum(), size), table.numbers[wholes[at[good]]]))
-    starts, sizes, numbers = map(np.concatenate, zip(*found, strict=True))
+        found.append((first[good], np.full(good.sum(), size), table.numbers[wholes[at[good]]].astype(np.int64)))
+    starts, sizes, numbers = (np.concatenate(each) for each in zip(*found, strict=True))
     return starts, sizes, numbers
+
+
+def _spelled_ways(lines: _Lines) -> Iterator[_Ways]:
+    """Yield what syllables and initials may stand for."""
+    numbers, bounds = _numbers(lines)
+    texts = _spelled_out(numbers, find_marks(numbers).spelled, bounds)
+    found: list[tuple[int, int, int]] = []
+    text = lines.codes.tobytes().decode("utf-32-le", "surrogatepass") if texts.any() else ""
+    for i in texts.nonzero()[0].tolist():
+        runs = list(LATIN_RUN.finditer(text, bounds[i - 1] + 1 if i else 0, bounds[i]))
+        pieces = [_spelled(run.group()) for run in runs]
+        if 3 * sum(map(bool, pieces)) >= len(runs):
+            for run, each in zip(runs, pieces, strict=True):
+                found += [(run.start() + start, size, row) for start, size, row in each]
+    starts, sizes, rows = np.array(found, dtype=np.int64).reshape(-1, 3).T
+    for at, own in ((sizes == 1, INITIAL), (sizes > 1, SPELLED)):
+        yield _Ways(starts[at], sizes[at], rows[at], own=own)
+
+
+@lru_cache(maxsize=4096)
+def _spelled(run: str) -> list[tuple[int, int, int]]:
+    """Return where syllables or initials begin in a run of Latin letters, their sizes and rows of `Tables.choices`.
+
+    There are none in words.
+    """
+    table = tables()
+    if len(run) > 1 and run in table.latin:
+        return []
+    found = list(table.pinyin.finditer(run))
+    if sum(len(match.group()) for match in found) == len(run):
+        return [(match.start(), len(match.group()), table.syllables[match.group()]) for match in found]
+    if len(run) <= 4 and all(letter in table.initials for letter in run):
+        return [(i, 1, table.initials[letter]) for i, letter in enumerate(run)]
+    return []
+
+
+def _shown(lines: _Lines, raw: Codes) -> Iterator[_Ways]:
+    """Yield what pictures, and keys with digits, may stand for."""
+    numbers, _ = _numbers(lines)
+    written = raw[lines.starts]
+    rows = tables().picture[written]
+    pictures = _pictures(numbers, rows)
+    for at, own in ((numbers[pictures] > RARE, PICTURE), (numbers[pictures] <= RARE, 0)):
+        yield _Ways(pictures[at], np.ones_like(pictures[at]), rows[pictures[at]], PICTURED, own)
+    keys = (numbers == DIGIT).nonzero()[0]
+    keys = keys[(numbers[keys - 1] != DIGIT) & (numbers[keys + 1] <= RARE)]
+    keys = keys[(written[keys] >= ord("0")) & (written[keys] <= ord("9"))]
+    behind = raw.take(lines.starts[keys][:, None] + np.array([1, 2]), mode="clip")
+    keys = keys[(behind == KEYCAP).any(axis=1)]
+    numerals = tables().numbers[code_points(NUMERALS)[written[keys] - ord("0")]]
+    yield _Ways(keys, np.ones_like(keys), numerals.astype(np.int64), own=KEY)
+
+
+def _pictures(numbers: Numbers, rows: Ints) -> Ints:
+    """Return where pictures may stand for characters: not where they stand beside their name, as in 牛奶🥛."""
+    places: Ints = (rows != tables().picture[0]).nonzero()[0]
+    return places[~_named(numbers, places, rows[places])]
+
+
+def _named(numbers: Numbers, places: Ints, rows: Ints) -> Bools:
+    """Tell where a character of its name stands beside a picture."""
+    lists = tables().choices
+    names = lists.members.take(lists.bounds[rows][:, None] + np.arange(NAME), mode="clip")
+    beside = (names == numbers[places - 1][:, None]) | (names == numbers[places + 1][:, None])
+    named: Bools = beside.any(axis=1) & (rows != tables().picture[0])
+    return named
+
+
+def _passing(lines: _Lines) -> _Ways:
+    """Return where a sign may be passed over: it and the character behind it are read as that character."""
+    numbers, _ = _numbers(lines)
+    signs = _passed(lines, _weigh_signs(lines))
+    signs = signs[~_named(numbers, signs, tables().picture[lines.codes[signs]])]
+    return _Ways(signs, np.full_like(signs, 2), numbers[signs + 1].astype(np.int64), PASSED)
 
 
 def _changes(text: str, plain: _Lines, read: _Lines) -> Iterator[Repair]:

