@@ -105,7 +105,7 @@ PICTURE = -8 * NAT
 NAME = 3
 """How many characters of a picture's row may be its name: the first ones."""
 
-SHOWN = 3
+SHOWN = 2
 """From how many pictures between Chinese characters on they may stand for characters."""
 
 PASSED = -2 * NAT

@@ -51,7 +51,7 @@ from fraudscan.neighbours import (
 from fraudscan.normalize import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "fraudscan" / "data" / "disguise.npz"
@@ -231,8 +231,10 @@ def look_alikes(common: dict[str, int], composition: dict[str, list[tuple[str, .
     return {character: others for character, others in found.items() if others}
 
 
-def pictures(homophones: dict[str, list[str]], sounds: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Return for each emoji the characters of its name, and what sounds like one of them: 🍐 for 里, 🥚 for 单.
+def pictures(
+    known: Container[str], homophones: dict[str, list[str]], sounds: dict[str, list[str]]
+) -> dict[str, list[str]]:
+    """Return for each emoji the ``known`` characters of its name, and what sounds like one of them: 🥚 for 蛋 and 单.
 
     Faces are left out: who sends one means the face.
     """
@@ -241,9 +243,8 @@ def pictures(homophones: dict[str, list[str]], sounds: dict[str, list[str]]) -> 
         name = alias.strip(":")
         if len(picture) == 1 and "脸" not in name and not "\U0001f600" <= picture <= "\U0001f64f":
             meant = [fold(picture), *(name if len(name) <= NAMED else name[-1:])]
-            meant = [c for c in meant if sounds.get(c, ("",))[0] in homophones]
-            said = [c for m in meant for c in homophones[sounds[m][0]]]
-            found[picture] = list(dict.fromkeys([c for c in meant if c in said] + said))
+            said = [c for m in meant for c in homophones.get(sounds.get(m, ("",))[0], ())]
+            found[picture] = list(dict.fromkeys([c for c in meant if c in known] + said))
     return {picture: characters for picture, characters in sorted(found.items()) if characters}
 
 
@@ -281,7 +282,7 @@ def build(texts: Iterable[str]) -> dict[str, np.ndarray[Any, Any]]:
 
     composition = parts()
     shapes = look_alikes(common, composition)
-    shown = pictures(dict(zip(syllables, homophones, strict=True)), sounds)
+    shown = pictures(number, dict(zip(syllables, homophones, strict=True)), sounds)
     splits = {way: c for c in reversed(common) for way in composition.get(c, ())}
     splits |= {("月", "艮"): "服", ("禾", "口"): "和", ("亻", "尔"): "你", ("讠", "舌"): "话"}  # by their looks
     initials = sorted(by_initial)
