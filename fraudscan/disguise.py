@@ -609,7 +609,7 @@ def _spelled_ways(lines: _Lines) -> Iterator[_Ways]:
         yield _Ways(starts[at], sizes[at], rows[at], own=own)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 15)
 def _spelled(run: str) -> list[tuple[int, int, int]]:
     """Return where syllables or initials begin in a run of Latin letters, their sizes and rows of `Tables.choices`.
 
