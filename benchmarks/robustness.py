@@ -114,7 +114,7 @@ def model_without(rows: list[Row], inside: list[int], disguised: float) -> tuple
     from build_disguise import tables
 
     part = [rows[i] for i in inside]
-    arrays = tables([row.text for row in part])
+    arrays = tables(part)
     layout = neighbours.Tables(arrays)
     key = hashlib.sha256(b"".join([digest(part).encode(), *(a.tobytes() for a in arrays.values())])).hexdigest()[:16]
     folder = CACHE / f"{key}-{disguised:g}"

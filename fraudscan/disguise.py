@@ -66,7 +66,7 @@ CUTTING, CUTTING_TOO = 24, 4
 too. Held-out messages of the corpus lose signs in one honest case of three thousand (of eight hundred, were all looked
 at), and in four of five where a sign stands behind every third character."""
 
-CUTTING_ONE = 12
+CUTTING_ONE = 8
 """And from which on each of its places is weighed by itself where it does not."""
 
 PICTORIAL = 0x2190
@@ -96,7 +96,7 @@ JOINED = -NAT
 SPELLED, INITIAL = -16 * NAT, -11 * NAT
 """And for letters that are read as such where they may be a syllable or an initial."""
 
-PICTURED = -4 * NAT
+PICTURED = -6 * NAT
 """And for a character that a picture may stand for by its sound, where another one is read for it anyway."""
 
 PICTURE = -8 * NAT
@@ -105,16 +105,13 @@ PICTURE = -8 * NAT
 NAME = 3
 """How many characters of a picture's row may be its name: the first ones."""
 
-SHOWN = 2
-"""From how many pictures between Chinese characters on they may stand for characters."""
-
-PASSED = -2 * NAT
+PASSED = -NAT
 """And for a sign that is passed over, as if what stands before and behind it were neighbours."""
 
 KEYCAP, NUMERALS = 0x20E3, "零一二三四五六七八九"
 """What makes a key of a digit before it, which may stand for a numeral: 1️⃣ for 一."""
 
-KEY = -8 * NAT
+KEY = -16 * NAT
 """What is said for a key that stands for its digit."""
 
 LATIN_RUN = re.compile("(?<=[一-鿿])[a-z]{1,24}(?![a-z])|(?<![a-z])[a-z]{1,24}(?=[一-鿿])")
@@ -240,9 +237,8 @@ def _repairable(lines: _Lines) -> Bools:
     found[ends.searchsorted(marks.contacts)] = True
     shown = _pictures(numbers, tables().picture[lines.codes])
     shown = shown[(numbers[shown - 1] <= RARE) & (numbers[shown + 1] <= RARE)]
-    found |= np.bincount(ends.searchsorted(shown), minlength=ends.size) >= SHOWN
     signs = _weigh_signs(lines)
-    for places in (_cuts(lines, signs)[0], _passed(lines, signs)):
+    for places in (shown, _cuts(lines, signs)[0], _passed(lines, signs)):
         found[ends.searchsorted(places)] = True
     return found
 

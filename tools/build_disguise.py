@@ -51,7 +51,11 @@ from fraudscan.neighbours import (
 from fraudscan.normalize import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Callable, Container, Iterable, Sequence
+
+    from fraudscan.corpus import Row
+
+Texts = dict[float, list[str]]  # by their weight
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "fraudscan" / "data" / "disguise.npz"
@@ -71,6 +75,9 @@ SHAPES = 5
 
 COMMON = 2500
 """Look-alikes and initials lead to characters of this rank at most: lures use everyday words."""
+
+WEIGHTS = {False: 1.0, True: 0.25}
+"""What honest messages and lures count: else whatever is disguised would be read as what lures say."""
 
 BASE = 0.2
 """The weight of dictionary and bigrams of news beside the corpus, which is closer to messages."""
@@ -133,13 +140,19 @@ def dictionary() -> dict[str, int]:
         return {fields[0]: int(fields[1]) for fields in entries if all(map(is_han, fields[0]))}
 
 
-def count_neighbours(texts: Iterable[str]) -> tuple[Counter[str], dict[str, float]]:
+def weigh(texts: Texts, parts: Callable[[str], Iterable[Any]]) -> Counter[Any]:
+    """Return how often the parts of texts occur; the texts have weights."""
+    found: Counter[Any] = Counter()
+    for weight, some in texts.items():
+        each = Counter(part for text in some for part in parts(text))
+        found.update({part: number * weight for part, number in each.items()})
+    return found
+
+
+def count_neighbours(texts: Texts) -> tuple[Counter[str], dict[str, float]]:
     """Return how frequent characters are, and for pairs the logarithm of P(second | first) / P(second)."""
-    single: Counter[str] = Counter()
-    pairs: Counter[str] = Counter()
-    for text in texts:
-        single.update(c for c in text if is_han(c))
-        pairs.update(a + b for a, b in pairwise(text) if is_han(a) and is_han(b))
+    single = weigh(texts, lambda text: (c for c in text if is_han(c)))
+    pairs = weigh(texts, lambda text: (a + b for a, b in pairwise(text) if is_han(a) and is_han(b)))
     words: Counter[str] = Counter()
     word_single: Counter[str] = Counter()
     for word, count in dictionary().items():
@@ -169,18 +182,20 @@ def count_neighbours(texts: Iterable[str]) -> tuple[Counter[str], dict[str, floa
     return Counter(known), pmi
 
 
-def ordinary_edges(texts: Iterable[str], known: Counter[str]) -> list[list[str | int]]:
+def ordinary_edges(texts: Texts, known: Counter[str]) -> list[list[str | int]]:
     """Return the ``known`` characters, and behind or before each the class that often stands there."""
-    single: Counter[str | int] = Counter()
-    edges: Counter[tuple[str | int, str | int]] = Counter()
-    for text in texts:
-        kinds = [c if c in known else class_of(c) for c in text]
-        single.update(kinds)
-        edges.update((a, b) for a, b in pairwise(kinds) if isinstance(a, str) != isinstance(b, str))
+
+    def kinds(text: str) -> list[str | int]:
+        return [c if c in known else class_of(c) for c in text]
+
+    single = weigh(texts, kinds)
+    edges = weigh(
+        texts, lambda text: (p for p in pairwise(kinds(text)) if isinstance(p[0], str) != isinstance(p[1], str))
+    )
     found: list[list[str | int]] = []
-    for edge, count in edges.items():
+    for edge, number in edges.items():
         character, side = edge if isinstance(edge[0], str) else edge[::-1]
-        if count >= SEEN and (side == RARE or (side == PUNCTUATION and count >= SEEN + ORDINARY * single[character])):
+        if number >= SEEN and (side == RARE or (side == PUNCTUATION and number >= SEEN + ORDINARY * single[character])):
             found.append(list(edge))
     return found
 
@@ -248,12 +263,12 @@ def pictures(
     return {picture: characters for picture, characters in sorted(found.items()) if characters}
 
 
-def build(texts: Iterable[str]) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the arrays of the table, with ordinary neighbours as they stand in ``texts``."""
-    texts = [fold(text) for text in texts]
+def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the arrays of the table, with ordinary neighbours as they stand in messages."""
+    texts = {weight: [fold(row.text) for row in rows if bool(row.labels) == lures] for lures, weight in WEIGHTS.items()}
     frequency, pmi = count_neighbours(texts)
-    runs = Counter(run for text in texts for run in set(re.findall("[a-z]+", text)))
-    latin = {run for run, count in runs.items() if count >= LATIN_WORD * len(texts)}
+    runs = Counter(run for some in texts.values() for text in some for run in set(re.findall("[a-z]+", text)))
+    latin = {run for run, number in runs.items() if number >= LATIN_WORD * len(rows)}
     alphabet = [c for c, _ in frequency.most_common()]
     number = {c: i for i, c in enumerate(alphabet)}
     common = {c: i for i, c in enumerate(alphabet[:COMMON])}
@@ -387,20 +402,20 @@ def in_eighths(found: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.roll(np.clip(np.rint(8 * found), -127, 127), 128).astype(np.int8)
 
 
-def tables(texts: list[str]) -> dict[str, np.ndarray[Any, Any]]:
-    """Return all the arrays, with ordinary neighbours as they stand in ``texts``.
+def tables(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return all the arrays, with ordinary neighbours as they stand in messages.
 
-    What pairs say is counted on a fifth of the texts, with the neighbours of the other four.
+    What pairs say is counted on a fifth of the messages, with the neighbours of the other four.
     """
-    texts = random.Random(0).sample(texts, len(texts))  # noqa: S311 - a fixed order
-    table = neighbours.Tables(build(texts[i] for i in range(len(texts)) if i % 5))
-    found = {what.__name__: what(texts[::5], table) for what in (evidence, cutting)}
-    return {**build(texts), **found}
+    rows = random.Random(0).sample(rows, len(rows))  # noqa: S311 - a fixed order
+    table = neighbours.Tables(build([rows[i] for i in range(len(rows)) if i % 5]))
+    found = {what.__name__: what([row.text for row in rows[::5]], table) for what in (evidence, cutting)}
+    return {**build(rows), **found}
 
 
 def main() -> None:
     """Build the table from the whole corpus and write it."""
-    arrays = tables([row.text for row in read_corpus([ROOT / "corpus"])])
+    arrays = tables(read_corpus([ROOT / "corpus"]))
     np.savez_compressed(OUT, **arrays)
     print(f"{OUT.name}: {OUT.stat().st_size} bytes; " + ", ".join(f"{k} {v.shape}" for k, v in arrays.items()))
 
