@@ -96,7 +96,7 @@ JOINED = -NAT
 SPELLED, INITIAL = -16 * NAT, -11 * NAT
 """And for letters that are read as such where they may be a syllable or an initial."""
 
-PICTURED = -6 * NAT
+PICTURED = -5 * NAT
 """And for a character that a picture may stand for by its sound, where another one is read for it anyway."""
 
 PICTURE = -8 * NAT
