@@ -517,12 +517,14 @@ static const char *find_ways(const Lattice *at)
             limit -= at->margin;
             for (int64_t j = 0; j < size; j++)
                 best[j] = INT64_MIN;
+            const int16_t *worth = at->worth;
             for (int64_t before = begin; before < stop; before++) {
-                if (at->best[before] < limit)
+                const int64_t value = at->best[before];
+                if (value < limit)
                     continue;
                 const uint8_t *pairs = at->pairs + at->numbers[before] * at->width;
                 for (int64_t j = 0; j < size; j++) {
-                    int64_t found = at->best[before] + at->worth[pairs[member[j]]];
+                    int64_t found = value + worth[pairs[member[j]]];
                     if (found > best[j]) {
                         best[j] = found;
                         back[j] = before;

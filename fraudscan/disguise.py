@@ -496,7 +496,7 @@ class _Ways(NamedTuple):
 
     starts: Ints
     sizes: Ints
-    rows: Ints
+    rows: Ints | Codes
     score: int = 0
     own: int = 0
 
@@ -639,13 +639,13 @@ def _shown(lines: _Lines, raw: Codes) -> Iterator[_Ways]:
     yield _Ways(keys, np.ones_like(keys), numerals.astype(np.int64), own=KEY)
 
 
-def _pictures(numbers: Numbers, rows: Ints) -> Ints:
+def _pictures(numbers: Numbers, rows: Codes) -> Ints:
     """Return where pictures may stand for characters: not where they stand beside their name, as in 牛奶🥛."""
     places: Ints = (rows != tables().picture[0]).nonzero()[0]
     return places[~_named(numbers, places, rows[places])]
 
 
-def _named(numbers: Numbers, places: Ints, rows: Ints) -> Bools:
+def _named(numbers: Numbers, places: Ints, rows: Codes) -> Bools:
     """Tell where a character of its name stands beside a picture."""
     lists = tables().choices
     names = lists.members.take(lists.bounds[rows][:, None] + np.arange(NAME), mode="clip")

@@ -200,24 +200,24 @@ class Tables:
         before = itertools.takewhile(lambda other: other != name, LISTS)
         return WIDTH + sum(self._arrays[f"{other}_sizes"].size for other in before)
 
-    def _rows_of(self, codes: Codes, rows: npt.NDArray[Any]) -> Ints:
+    def _rows_of(self, codes: Codes, rows: npt.NDArray[Any]) -> Codes:
         """Return for each code point its row, the empty one for those that have none."""
-        at = np.full(normalization_table().size, self._row("none"), dtype=np.int64)
+        at = np.full(normalization_table().size, self._row("none"), dtype=np.int32)
         at[codes] = rows
         return at
 
     @cached_property
-    def sound(self) -> Ints:
+    def sound(self) -> Codes:
         """For each code point the row of the characters with the same or nearly the same sound."""
         return self._rows_of(self._arrays["spoken"], self._row("homophones") + self._arrays["sounds"].astype(np.int64))
 
     @cached_property
-    def shape(self) -> Ints:
+    def shape(self) -> Codes:
         """For each code point the row of its look-alikes."""
         return self._rows_of(self._arrays["shaped"], self._row("shapes") + np.arange(self._arrays["shaped"].size))
 
     @cached_property
-    def picture(self) -> Ints:
+    def picture(self) -> Codes:
         """For each code point, not yet normalised, the row of the characters that it may stand for as a picture."""
         pictures = self._arrays["pictured"]
         return self._rows_of(pictures, self._row("pictures") + np.arange(pictures.size))
