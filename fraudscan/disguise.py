@@ -114,6 +114,9 @@ KEYCAP, NUMERALS = 0x20E3, "零一二三四五六七八九"
 KEY = -16 * NAT
 """What is said for a key that stands for its digit."""
 
+INITIALS = 4
+"""How many letters may be initials alone."""
+
 LATIN_RUN = re.compile("(?<=[一-鿿])[a-z]{1,24}(?![a-z])|(?<![a-z])[a-z]{1,24}(?=[一-鿿])")
 """Letters beside a Chinese character."""
 
@@ -607,19 +610,19 @@ def _spelled_ways(lines: _Lines) -> Iterator[_Ways]:
 
 @lru_cache(maxsize=1 << 15)
 def _spelled(run: str) -> list[tuple[int, int, int]]:
-    """Return where syllables or initials begin in a run of Latin letters, their sizes and rows of `Tables.choices`.
+    """Return where syllables and initials begin in a run of Latin letters, their sizes and rows of `Tables.choices`.
 
-    There are none in words.
+    There are none in words, nor where a longer run is made of initials above all.
     """
     table = tables()
     if len(run) > 1 and run in table.latin:
         return []
-    found = list(table.pinyin.finditer(run))
-    if sum(len(match.group()) for match in found) == len(run):
-        return [(match.start(), len(match.group()), table.syllables[match.group()]) for match in found]
-    if len(run) <= 4 and all(letter in table.initials for letter in run):
-        return [(i, 1, table.initials[letter]) for i, letter in enumerate(run)]
-    return []
+    found = [(match.start(), match.group()) for match in table.pinyin.finditer(run)]
+    initials = sum(piece not in table.syllables for _, piece in found)
+    if sum(len(piece) for _, piece in found) < len(run) or (len(run) > INITIALS and 2 * initials > len(found)):
+        return []
+    rows = table.initials | table.syllables
+    return [(start, len(piece), rows[piece]) for start, piece in found]
 
 
 def _shown(lines: _Lines, raw: Codes) -> Iterator[_Ways]:

@@ -234,8 +234,8 @@ class Tables:
 
     @cached_property
     def pinyin(self) -> re.Pattern[str]:
-        """Finds syllables, the longest first."""
-        return re.compile("|".join(sorted(self.syllables, key=lambda s: (-len(s), s))))
+        """Finds syllables, the longest first, and initials."""
+        return re.compile("|".join(sorted({*self.syllables, *self.initials}, key=lambda s: (-len(s), s))))
 
     @cached_property
     def latin(self) -> frozenset[str]:
