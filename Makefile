@@ -50,7 +50,7 @@ sanitize: SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
 sanitize: $(READY)
 	CFLAGS="-g $(SANITIZERS)" LDFLAGS="$(SANITIZERS)" $(BIN)/pip install --quiet --disable-pip-version-check -e .
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m pytest tests/test_kernel.py
+	ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m pytest tests/test_kernel.py tests/test_lattice.py
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .
 
 # Speed against peers, growth and memory; writes benchmarks/README.md.
