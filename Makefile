@@ -55,7 +55,7 @@ sanitize: $(READY)
 
 # Speed against peers, growth and memory; writes benchmarks/README.md.
 bench: $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench,tables]'
 	$(BIN)/python benchmarks/speed.py
 
 # Data frames and Spark against one process and a plain list; writes benchmarks/ecosystem.md.
