@@ -97,7 +97,7 @@ SPELLED, INITIAL = -16 * NAT, -11 * NAT
 """And for letters that are read as such where they may be a syllable or an initial."""
 
 PICTURED = -5 * NAT
-"""And for a character that a picture may stand for by its sound, where another one is read for it anyway."""
+"""And for a character that a picture may stand for."""
 
 PICTURE = -8 * NAT
 """And for a picture that stands for itself."""
