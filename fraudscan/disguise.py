@@ -82,10 +82,11 @@ ROUNDS = 4
 """Repair goes on until nothing changes, and is given up as a mistake where that takes longer."""
 
 WORTH_EACH, WORTH_MORE = 0.3 * NAT, 14 * NAT
-"""By how much a text must be likelier as it is read than as it was written: for each of its characters, and on top."""
+"""By how much a text with many odd pairs must be likelier as it is read than as it was written: for each of its
+characters, and on top."""
 
 STRONG = 0
-"""The score from which on two neighbours are taken to belong together: between two such, a character is not doubted."""
+"""The score above which two neighbours are taken to belong together: between two such, a character is not doubted."""
 
 CHANGED = round(-4.5 * NAT)
 """What is said for a character that sounds or looks like the one that was written (see `NAT`)."""
@@ -102,11 +103,11 @@ PICTURED = -5 * NAT
 PICTURE = -8 * NAT
 """And for a picture that stands for itself."""
 
-NAME = 3
-"""How many characters of a picture's row may be its name: the first ones."""
-
 PASSED = -NAT
 """And for a sign that is passed over, as if what stands before and behind it were neighbours."""
+
+NAME = 3
+"""How many characters of a picture's row may be its name: the first ones."""
 
 KEYCAP, NUMERALS = 0x20E3, "零一二三四五六七八九"
 """What makes a key of a digit before it, which may stand for a numeral: 1️⃣ for 一."""
@@ -236,7 +237,7 @@ def _repairable(lines: _Lines) -> Bools:
     """Tell for each text whether there is a repair for its marks."""
     numbers, ends = _numbers(lines)
     marks = find_marks(numbers)
-    found = _heavy(lines, marks.odd) | _spelled_out(numbers, marks.spelled, ends)
+    found = _heavy(marks.odd, _wholes(lines.codes)[0], ends) | _spelled_out(numbers, marks.spelled, ends)
     found[ends.searchsorted(marks.contacts)] = True
     shown = _pictures(numbers, tables().picture[lines.codes])
     shown = shown[(numbers[shown - 1] <= RARE) & (numbers[shown + 1] <= RARE)]
@@ -253,11 +254,10 @@ def _steps(values: Ints) -> Ints:
     return steps
 
 
-def _heavy(lines: _Lines, odd: Ints) -> Bools:
+def _heavy(odd: Ints, wholes: Ints, ends: Ints) -> Bools:
     """Tell for each text whether it has far more odd pairs, and characters that are the parts of one, than others."""
-    ends = lines.bounds
     counts = _steps(odd.searchsorted(ends))
-    counts += np.bincount(ends.searchsorted(_wholes(lines.codes)[0]), minlength=ends.size)
+    counts += np.bincount(ends.searchsorted(wholes), minlength=ends.size)
     heavy: Bools = (counts >= FEWEST) & (counts > ODD_SHARE * _steps(ends + 1) + ODD_MORE)
     return heavy
 
@@ -505,11 +505,18 @@ class _Ways(NamedTuple):
 
 
 def _read_likeliest(lines: _Lines, raw: Codes) -> None:
-    """Read what is the likeliest in each text, if it is far likelier than what was written."""
+    """Read what is the likeliest in each text; characters for others only where that makes it far likelier."""
     numbers, bounds = _numbers(lines)
     lengths = _steps(bounds + 1)
-    heavy = _heavy(lines, find_marks(numbers).odd)
-    ways = [*_alike(lines, heavy.repeat(lengths)), *_spelled_ways(lines), *_shown(lines, raw), _passing(lines)]
+    marks, wholes = find_marks(numbers), _wholes(lines.codes)
+    heavy = _heavy(marks.odd, wholes[0], bounds)
+    spelled = _spelled_out(numbers, marks.spelled, bounds)
+    ways = [
+        *_alike(lines, wholes, heavy.repeat(lengths)),
+        *_spelled_ways(lines, spelled),
+        *_shown(lines, raw),
+        _passing(lines),
+    ]
     if not any(way.starts.size for way in ways):
         return
     own = np.arange(numbers.size)
@@ -546,12 +553,12 @@ def _value(numbers: Numbers, said: Ints) -> Ints:
     return value
 
 
-def _alike(lines: _Lines, heavy: Bools) -> Iterator[_Ways]:
+def _alike(lines: _Lines, wholes: tuple[Ints, Ints, Ints], heavy: Bools) -> Iterator[_Ways]:
     """Yield what sounds or looks like a character, and what characters are the parts of, in ``heavy`` texts."""
     doubted = (heavy & _doubtful(lines)).nonzero()[0]
     for rows in (tables().sound, tables().shape):
         yield _Ways(doubted, np.ones_like(doubted), rows[lines.codes[doubted]], CHANGED)
-    starts, sizes, numbers = _wholes(lines.codes)
+    starts, sizes, numbers = wholes
     at = heavy[starts]
     yield _Ways(starts[at], sizes[at], numbers[at], JOINED)
 
@@ -591,10 +598,9 @@ def _wholes(codes: Codes) -> tuple[Ints, Ints, Ints]:
     return starts, sizes, numbers
 
 
-def _spelled_ways(lines: _Lines) -> Iterator[_Ways]:
-    """Yield what syllables and initials may stand for."""
-    numbers, bounds = _numbers(lines)
-    texts = _spelled_out(numbers, find_marks(numbers).spelled, bounds)
+def _spelled_ways(lines: _Lines, texts: Bools) -> Iterator[_Ways]:
+    """Yield what syllables and initials may stand for in these texts."""
+    bounds = lines.bounds
     found: list[tuple[int, int, int]] = []
     text = lines.codes.tobytes().decode("utf-32-le", "surrogatepass") if texts.any() else ""
     for i in texts.nonzero()[0].tolist():

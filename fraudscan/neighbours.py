@@ -49,8 +49,7 @@ CHARACTERS = 4000
 
 RARE, LATIN, DIGIT, LIST, PUNCTUATION, SYMBOL, OTHER, END, NOTHING = range(CHARACTERS, CHARACTERS + 9)
 """The classes of the others: Chinese, letters, digits, the mark of lists (、), what else stands between words, other
-signs, anything else, the end of a text, and what is dropped. Up to `RARE`,
-numbers are Chinese."""
+signs, anything else, the end of a text, and what is dropped. Up to `RARE`, numbers are Chinese."""
 
 SIGNS = LIST, SYMBOL
 """The first and the last class of signs that may cut words."""
