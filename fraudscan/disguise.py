@@ -46,12 +46,15 @@ from fraudscan.normalize import DROPPED, code_points, normalization_table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from fraudscan.neighbours import Bools, Codes, Ints, Numbers
+    from fraudscan.neighbours import Bools, Codes, Ints, Marks, Numbers
 
 __all__ = ["LONGEST", "Normalized", "Repair", "normalize", "repaired", "undisguise"]
 
 LONGEST = 4096
 """Characters of the longest text that is repaired: whoever hides words writes messages, not books."""
+
+TOGETHER = 1024
+"""So many texts are repaired at a time: the calls are worth their cost, and the arrays stay in the caches."""
 
 FEWEST = 4
 """So many marks of one sort must there be, whatever the length."""
@@ -181,7 +184,11 @@ def repaired(texts: Sequence[str]) -> dict[int, str]:
         texts: texts that carry marks of disguise; many do that are none.
 
     """
-    return {index: found.text for index, found in _repaired(texts).items()}
+    found: dict[int, str] = {}
+    for first in range(0, len(texts), TOGETHER):
+        part = _repaired(texts[first : first + TOGETHER])
+        found.update({first + index: read.text for index, read in part.items()})
+    return found
 
 
 def normalize(text: str) -> Normalized:
@@ -206,20 +213,20 @@ def normalize(text: str) -> Normalized:
         raise TypeError(f"normalize takes one text as str, not {type(text).__name__}")
     plain = _folded([text])
     found = _repaired([text]).get(0) if _marked([text]).size else None
-    lines = found.lines.part(found.place) if found else plain
+    lines = found.lines.at(np.arange(found.lines.bounds.size) == found.place) if found else plain
     return Normalized(lines.texts()[0], lines.starts[:-1], lines.ends[:-1], tuple(_changes(text, plain, lines)))
 
 
 def numbers_of(texts: Sequence[str]) -> Numbers:
     """Return the numbers of the kept characters of ``texts``, each with an `END` behind it."""
-    return _numbers(_folded(texts))[0]
+    return _folded(texts).numbers
 
 
 def _marked(texts: Sequence[str]) -> Ints:
     """Return the numbers of the texts that carry marks of disguise."""
     texts = [text if len(text) <= LONGEST or not _is_long(text) else "" for text in texts]
-    numbers, ends = _numbers(_folded(texts))
-    marked: Ints = carry_marks(numbers, ends).nonzero()[0]
+    lines = _folded(texts)
+    marked: Ints = carry_marks(lines.numbers, lines.bounds).nonzero()[0]
     return marked
 
 
@@ -235,14 +242,12 @@ def _is_long(text: str) -> bool:
 
 def _repairable(lines: _Lines) -> Bools:
     """Tell for each text whether there is a repair for its marks."""
-    numbers, ends = _numbers(lines)
-    marks = find_marks(numbers)
-    found = _heavy(marks.odd, _wholes(lines.codes)[0], ends) | _spelled_out(numbers, marks.spelled, ends)
-    found[ends.searchsorted(marks.contacts)] = True
+    numbers, ends = lines.numbers, lines.bounds
+    found = _heavy(lines) | _spelled_out(lines)
+    found[ends.searchsorted(lines.marks.contacts)] = True
     shown = _pictures(numbers, tables().picture[lines.codes])
     shown = shown[(numbers[shown - 1] <= RARE) & (numbers[shown + 1] <= RARE)]
-    signs = _weigh_signs(lines)
-    for places in (shown, _cuts(lines, signs)[0], _passed(lines, signs)):
+    for places in (shown, _cuts(lines)[0], _passed(lines)):
         found[ends.searchsorted(places)] = True
     return found
 
@@ -254,43 +259,59 @@ def _steps(values: Ints) -> Ints:
     return steps
 
 
-def _heavy(odd: Ints, wholes: Ints, ends: Ints) -> Bools:
+def _heavy(lines: _Lines) -> Bools:
     """Tell for each text whether it has far more odd pairs, and characters that are the parts of one, than others."""
-    counts = _steps(odd.searchsorted(ends))
-    counts += np.bincount(ends.searchsorted(wholes), minlength=ends.size)
-    heavy: Bools = (counts >= FEWEST) & (counts > ODD_SHARE * _steps(ends + 1) + ODD_MORE)
+    ends = lines.bounds
+    counts = _steps(lines.marks.odd.searchsorted(ends))
+    counts += np.bincount(ends.searchsorted(lines.wholes.starts), minlength=ends.size)
+    heavy: Bools = (counts >= FEWEST) & (counts > ODD_SHARE * lines.lengths + ODD_MORE)
     return heavy
 
 
-def _spelled_out(numbers: Numbers, spelled: Ints, ends: Ints) -> Bools:
+def _spelled_out(lines: _Lines) -> Bools:
     """Tell for each text whether Latin letters stand in it again and again where a character is expected."""
-    counts = _steps(spelled.searchsorted(ends))
-    found: Bools = (counts >= FEWEST) & (2 * counts > SPELLED_SHARE * _steps(ends + 1))
+    numbers, ends = lines.numbers, lines.bounds
+    counts = _steps(lines.marks.spelled.searchsorted(ends))
+    found: Bools = (counts >= FEWEST) & (2 * counts > SPELLED_SHARE * lines.lengths)
     for i in found.nonzero()[0].tolist():
         text = numbers[ends[i - 1] + 1 if i else 0 : ends[i]]
         found[i] = counts[i] > SPELLED_SHARE * np.count_nonzero(text <= RARE)
     return found
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Lines:
-    """Texts being repaired, one behind the other, each with a code point 0 behind it.
+    """Texts being repaired, one behind the other, each with a code point 0 behind it. What is found in them is kept.
 
     Attributes:
         codes: the code points.
         starts: where each comes from in the joined originals: it stands for what begins there …
         ends: … and ends here.
+        raw: the code points of the joined originals.
 
     """
 
     codes: Codes
     starts: Ints
     ends: Ints
+    raw: Codes
 
-    def keep(self, kept: Bools | Ints) -> None:
-        """Keep the characters at these places, or those that are marked."""
-        self.codes, self.starts, self.ends = self.codes[kept], self.starts[kept], self.ends[kept]
-        self.__dict__.pop("bounds", None)
+    def at(self, texts: Bools) -> _Lines:
+        """Return the texts that are marked."""
+        return self if texts.all() else self.keep(texts.repeat(self.lengths))
+
+    def keep(self, kept: Bools | Ints) -> _Lines:
+        """Return the characters at these places, or those that are marked."""
+        return _Lines(self.codes[kept], self.starts[kept], self.ends[kept], self.raw)
+
+    def texts(self) -> list[str]:
+        """Return the texts."""
+        return self.joined.split("\0")[:-1]
+
+    @property
+    def joined(self) -> str:
+        """All of it as a string."""
+        return self.codes.tobytes().decode("utf-32-le", "surrogatepass")
 
     @cached_property
     def bounds(self) -> Ints:
@@ -298,19 +319,32 @@ class _Lines:
         bounds: Ints = (self.codes == 0).nonzero()[0]
         return bounds
 
-    def copy(self) -> _Lines:
-        """Return a copy that can be changed by itself."""
-        return _Lines(self.codes.copy(), self.starts, self.ends.copy())
+    @cached_property
+    def lengths(self) -> Ints:
+        """How many characters the texts have, with the one behind them."""
+        return _steps(self.bounds + 1)
 
-    def part(self, index: int) -> _Lines:
-        """Return one text."""
-        place = slice(self.bounds[index - 1] + 1 if index else 0, self.bounds[index] + 1)
-        return _Lines(self.codes[place], self.starts[place], self.ends[place])
+    @cached_property
+    def numbers(self) -> Numbers:
+        """The numbers of the characters, an `END` behind each text."""
+        numbers = tables().numbers.take(self.codes)
+        numbers[self.bounds] = END
+        return numbers
 
-    def texts(self) -> list[str]:
-        """Return the texts."""
-        joined: str = self.codes.tobytes().decode("utf-32-le", "surrogatepass")
-        return joined.split("\0")[:-1]
+    @cached_property
+    def marks(self) -> Marks:
+        """The marks of disguise."""
+        return find_marks(self.numbers)
+
+    @cached_property
+    def wholes(self) -> _Wholes:
+        """Characters that may be the parts of one."""
+        return _wholes(self.codes)
+
+    @cached_property
+    def signs(self) -> _Signs:
+        """The signs that may cut words."""
+        return _weigh_signs(self)
 
 
 def _folded(texts: Sequence[str]) -> _Lines:
@@ -320,7 +354,7 @@ def _folded(texts: Sequence[str]) -> _Lines:
     ends = np.fromiter((len(text) + 1 for text in texts), dtype=np.int64, count=len(texts)).cumsum() - 1
     kept[ends] = True
     at = kept.nonzero()[0]
-    return _Lines(codes[at], at, at + 1)
+    return _Lines(codes[at], at, at + 1, raw)
 
 
 class _Repaired(NamedTuple):
@@ -336,44 +370,39 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
 
     Where that does not come to rest, none of it is done.
     """
-    mendable = _repairable(_folded(texts)).nonzero()[0].tolist() if texts else []
-    texts = [texts[i] for i in mendable]
     if not texts:
         return {}
     lines = _folded(texts)
-    raw = code_points("\0".join(texts) + "\0")
-    plain = before = lines.texts()
+    mendable = _repairable(lines)
+    if not mendable.any():
+        return {}
+    lines = lines.at(mendable)
+    active = mendable.nonzero()[0]
+    before = lines.texts()
+    plain = dict(zip(active.tolist(), before, strict=True))
     found: dict[int, _Repaired] = {}
-    active = np.arange(len(texts))
     for _ in range(ROUNDS):
-        _round(lines, raw)
-        numbers, bounds = _numbers(lines)
+        lines = _round(lines)
         read = lines.texts()
-        again = carry_marks(numbers, bounds) & _repairable(lines)
+        again = carry_marks(lines.numbers, lines.bounds)
         for i in again.nonzero()[0].tolist():
             again[i] = read[i] != before[i]
+        if again.any():
+            left = lines.at(again)
+            mendable = _repairable(left)
+            again[again] = mendable
         for i in (~again).nonzero()[0].tolist():
             found[int(active[i])] = _Repaired(lines, i, read[i])
         if not again.any():
             break
         active = active[again]
-        lines = lines.copy()
-        lines.keep(again.repeat(_steps(bounds + 1)))
         before = list(itertools.compress(read, again))
-    return {mendable[i]: read for i, read in sorted(found.items()) if read.text != plain[i]}
+        lines = left.at(mendable)
+    return {i: read for i, read in sorted(found.items()) if read.text != plain[i]}
 
 
-def _round(lines: _Lines, raw: Codes) -> None:
-    _drop_separators(lines)
-    _name_contacts(lines)
-    _read_likeliest(lines, raw)
-
-
-def _numbers(lines: _Lines) -> tuple[Numbers, Ints]:
-    """Return the numbers of the characters, and where the texts end."""
-    numbers = tables().numbers.take(lines.codes)
-    numbers[lines.bounds] = END
-    return numbers, lines.bounds
+def _round(lines: _Lines) -> _Lines:
+    return _read_likeliest(_name_contacts(_drop_separators(lines)))
 
 
 class _Signs(NamedTuple):
@@ -407,7 +436,7 @@ def _weigh_signs(lines: _Lines) -> _Signs:
     What stands before and behind a sign that cuts goes together as neighbours do, again and again: a likelihood ratio
     over all of a sign's places in a text tells it from one that separates.
     """
-    numbers, bounds = _numbers(lines)
+    numbers, bounds = lines.numbers, lines.bounds
     change = np.diff(is_sign(numbers), prepend=False).nonzero()[0]  # a text ends with END, so every run ends
     begin, end = change[::2], change[1::2]
     inside = (end - begin <= 3) & (numbers[begin - 1] <= RARE) & (numbers[end] <= RARE)
@@ -421,9 +450,9 @@ def _weigh_signs(lines: _Lines) -> _Signs:
     return _Signs(begin, end, text, alone, evidence, sign, sums, signs >> 21)
 
 
-def _cuts(lines: _Lines, found: _Signs) -> tuple[Ints, Ints]:
+def _cuts(lines: _Lines) -> tuple[Ints, Ints]:
     """Return where the signs that cut words begin and end."""
-    texts = lines.bounds.size
+    found, texts = lines.signs, lines.bounds.size
     cut = np.isin(found.texts, found.texts[found.sums >= CUTTING]) & (found.sums >= CUTTING_TOO)
     drop = cut[found.sign] & ((found.evidence > 0) | ~tables().sentence[lines.codes[found.begin]])
     speaking = drop & (found.evidence > 0)
@@ -433,30 +462,31 @@ def _cuts(lines: _Lines, found: _Signs) -> tuple[Ints, Ints]:
     return found.begin[drop], found.end[drop]
 
 
-def _passed(lines: _Lines, found: _Signs) -> Ints:
+def _passed(lines: _Lines) -> Ints:
     """Return where single signs stand that may cut words, if each is looked at by itself."""
+    found = lines.signs
     one = (found.end - found.begin == 1) & ~found.alone & (found.sums >= CUTTING_ONE)[found.sign]
-    numbers, _ = _numbers(lines)
-    one &= (lines.codes[found.begin] >= PICTORIAL) & (numbers[found.end] < RARE)
+    one &= (lines.codes[found.begin] >= PICTORIAL) & (lines.numbers[found.end] < RARE)
     places: Ints = found.begin[one]
     return places
 
 
-def _drop_separators(lines: _Lines) -> None:
-    begin, end = _cuts(lines, _weigh_signs(lines))
+def _drop_separators(lines: _Lines) -> _Lines:
+    begin, end = _cuts(lines)
+    if not begin.size:
+        return lines
     steps = np.zeros(lines.codes.size, dtype=np.int8)
     steps[begin] += 1
     steps[end] -= 1
-    lines.keep(np.cumsum(steps, dtype=np.int8) == 0)
+    return lines.keep(np.cumsum(steps, dtype=np.int8) == 0)
 
 
-def _name_contacts(lines: _Lines) -> None:
+def _name_contacts(lines: _Lines) -> _Lines:
     """Give contacts their names."""
-    numbers, _ = _numbers(lines)
-    places = find_marks(numbers).contacts.tolist()
+    places = lines.marks.contacts.tolist()
     if not places:
-        return
-    text: str = lines.codes.tobytes().decode("utf-32-le", "surrogatepass")
+        return lines
+    text = lines.joined
     edits: list[tuple[int, int, str]] = []
     for place in places:
         done = edits[-1][1] if edits else 0
@@ -464,7 +494,7 @@ def _name_contacts(lines: _Lines) -> None:
         if match and match.lastgroup and match.start() <= place + 1:
             edits.append((*match.span(), CONTACTS[int(match.lastgroup[1:])][0] + CONTACT))
     if not edits:
-        return
+        return lines
     begin, end = np.array([edit[:2] for edit in edits]).T
     sizes = np.array([len(edit[2]) for edit in edits])
     steps = np.zeros(lines.codes.size + 1, dtype=np.int64)
@@ -472,12 +502,14 @@ def _name_contacts(lines: _Lines) -> None:
     np.subtract.at(steps, end, 1)
     counts = 1 - np.cumsum(steps[:-1])
     counts[begin] = sizes
-    lines.ends[begin] = lines.ends[end - 1]
+    ends = lines.ends.copy()
+    ends[begin] = ends[end - 1]
     source = np.arange(counts.size).repeat(counts)
-    lines.keep(source)
+    codes = lines.codes[source]
     first = (np.cumsum(counts) - counts)[begin]
     at = (first - np.cumsum(sizes) + sizes).repeat(sizes) + np.arange(sizes.sum())
-    lines.codes[at] = code_points("".join(edit[2] for edit in edits))
+    codes[at] = code_points("".join(edit[2] for edit in edits))
+    return _Lines(codes, lines.starts[source], ends[source], lines.raw)
 
 
 @cache
@@ -504,21 +536,18 @@ class _Ways(NamedTuple):
     own: int = 0
 
 
-def _read_likeliest(lines: _Lines, raw: Codes) -> None:
+def _read_likeliest(lines: _Lines) -> _Lines:
     """Read what is the likeliest in each text; characters for others only where that makes it far likelier."""
-    numbers, bounds = _numbers(lines)
-    lengths = _steps(bounds + 1)
-    marks, wholes = find_marks(numbers), _wholes(lines.codes)
-    heavy = _heavy(marks.odd, wholes[0], bounds)
-    spelled = _spelled_out(numbers, marks.spelled, bounds)
+    numbers, lengths = lines.numbers, lines.lengths
+    heavy = _heavy(lines)
     ways = [
-        *_alike(lines, wholes, heavy.repeat(lengths)),
-        *_spelled_ways(lines, spelled),
-        *_shown(lines, raw),
+        *_alike(lines, heavy.repeat(lengths)),
+        *_spelled_ways(lines, _spelled_out(lines)),
+        *_shown(lines),
         _passing(lines),
     ]
     if not any(way.starts.size for way in ways):
-        return
+        return lines
     own = np.arange(numbers.size)
     said = np.zeros(numbers.size, dtype=np.int64)
     for way in ways:
@@ -538,9 +567,8 @@ def _read_likeliest(lines: _Lines, raw: Codes) -> None:
     in_order = starts[chosen].argsort(kind="stable")
     chosen, read = chosen[in_order], np.concatenate([read[kept], numbers[vain]])[in_order]
     first = starts[chosen]
-    lines.codes = np.where(chosen < own.size, lines.codes[first], tables().codes[read])
-    lines.starts, lines.ends = lines.starts[first], lines.ends[ends[chosen] - 1]
-    lines.__dict__.pop("bounds", None)
+    codes = np.where(chosen < own.size, lines.codes[first], tables().codes[read])
+    return _Lines(codes, lines.starts[first], lines.ends[ends[chosen] - 1], lines.raw)
 
 
 def _value(numbers: Numbers, said: Ints) -> Ints:
@@ -553,12 +581,12 @@ def _value(numbers: Numbers, said: Ints) -> Ints:
     return value
 
 
-def _alike(lines: _Lines, wholes: tuple[Ints, Ints, Ints], heavy: Bools) -> Iterator[_Ways]:
+def _alike(lines: _Lines, heavy: Bools) -> Iterator[_Ways]:
     """Yield what sounds or looks like a character, and what characters are the parts of, in ``heavy`` texts."""
     doubted = (heavy & _doubtful(lines)).nonzero()[0]
     for rows in (tables().sound, tables().shape):
         yield _Ways(doubted, np.ones_like(doubted), rows[lines.codes[doubted]], CHANGED)
-    starts, sizes, numbers = wholes
+    starts, sizes, numbers = lines.wholes
     at = heavy[starts]
     yield _Ways(starts[at], sizes[at], numbers[at], JOINED)
 
@@ -566,7 +594,7 @@ def _alike(lines: _Lines, wholes: tuple[Ints, Ints, Ints], heavy: Bools) -> Iter
 def _doubtful(lines: _Lines) -> Bools:
     """Tell which Chinese characters do not belong to both of their neighbours."""
     table = tables()
-    numbers, _ = _numbers(lines)
+    numbers = lines.numbers
     strong = np.zeros(numbers.size + 1, dtype=bool)  # of each character with the one before it
     strong[1:-1] = table.pairs.take(numbers[:-1].astype(np.int32) * WIDTH + numbers[1:]) > STRONG
     rare = (numbers == RARE).nonzero()[0]
@@ -581,8 +609,16 @@ def _doubtful(lines: _Lines) -> Bools:
     return ~(strong[1:] & strong[:-1]) & chinese & beside
 
 
-def _wholes(codes: Codes) -> tuple[Ints, Ints, Ints]:
-    """Return where two or three characters may be the parts of one, how many they are, and the number of that one."""
+class _Wholes(NamedTuple):
+    """Where two or three characters may be the parts of one, how many they are, and the number of that one."""
+
+    starts: Ints
+    sizes: Ints
+    numbers: Ints
+
+
+def _wholes(codes: Codes) -> _Wholes:
+    """Return the characters that may be the parts of one."""
     table = tables()
     known, wholes = table.splits
     roles = table.roles.take(codes)
@@ -594,15 +630,14 @@ def _wholes(codes: Codes) -> tuple[Ints, Ints, Ints]:
         at = np.minimum(known.searchsorted(keys), known.size - 1)
         good = (known[at] == keys) & ((third > 0) == (size == 3))
         found.append((first[good], np.full(good.sum(), size), table.numbers[wholes[at[good]]].astype(np.int64)))
-    starts, sizes, numbers = (np.concatenate(each) for each in zip(*found, strict=True))
-    return starts, sizes, numbers
+    return _Wholes(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
 
 def _spelled_ways(lines: _Lines, texts: Bools) -> Iterator[_Ways]:
     """Yield what syllables and initials may stand for in these texts."""
     bounds = lines.bounds
     found: list[tuple[int, int, int]] = []
-    text = lines.codes.tobytes().decode("utf-32-le", "surrogatepass") if texts.any() else ""
+    text = lines.joined if texts.any() else ""
     for i in texts.nonzero()[0].tolist():
         runs = list(LATIN_RUN.finditer(text, bounds[i - 1] + 1 if i else 0, bounds[i]))
         pieces = [_spelled(run.group()) for run in runs]
@@ -631,9 +666,9 @@ def _spelled(run: str) -> list[tuple[int, int, int]]:
     return [(start, len(piece), rows[piece]) for start, piece in found]
 
 
-def _shown(lines: _Lines, raw: Codes) -> Iterator[_Ways]:
+def _shown(lines: _Lines) -> Iterator[_Ways]:
     """Yield what pictures, and keys with digits, may stand for."""
-    numbers, _ = _numbers(lines)
+    numbers, raw = lines.numbers, lines.raw
     written = raw[lines.starts]
     rows = tables().picture[written]
     pictures = _pictures(numbers, rows)
@@ -665,8 +700,7 @@ def _named(numbers: Numbers, places: Ints, rows: Codes) -> Bools:
 
 def _passing(lines: _Lines) -> _Ways:
     """Return where a sign may be passed over: it and the character behind it are read as that character."""
-    numbers, _ = _numbers(lines)
-    signs = _passed(lines, _weigh_signs(lines))
+    numbers, signs = lines.numbers, _passed(lines)
     signs = signs[~_named(numbers, signs, tables().picture[lines.codes[signs]])]
     return _Ways(signs, np.full_like(signs, 2), numbers[signs + 1].astype(np.int64), PASSED)
 

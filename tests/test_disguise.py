@@ -1,5 +1,6 @@
 """Repair: what is undone, what is left alone, and that every character keeps its place in the original."""
 
+import dataclasses
 import pathlib
 from itertools import pairwise
 
@@ -111,8 +112,10 @@ def test_long_texts_are_left_alone():
 
 
 def test_repair_that_does_not_come_to_rest_is_not_done(monkeypatch):
-    def restless(found, raw):  # noqa: ARG001 - the same arguments
-        found.codes[-2] ^= 1  # the last character
+    def restless(lines):
+        codes = lines.codes.copy()
+        codes[-2] ^= 1  # the last character
+        return dataclasses.replace(lines, codes=codes)
 
     text = "稳·赚·不·赔，加薇信"
     monkeypatch.setattr(disguise, "_round", restless)
