@@ -466,115 +466,168 @@ done:
     return result;
 }
 
-/* What `likeliest` works on: what a place can be read as, which choices there are, and what they are worth. */
+/* What `likeliest` works on: the edges, which choices there are, and what they are worth. */
 typedef struct {
     const int64_t *starts, *ends, *rows, *scores, *bounds;
     const uint16_t *members;
     const uint8_t *pairs;
     const int16_t *worth;
     const int32_t *logs;
-    int64_t edges, choices, all_members, width, margin, last, room;
-    int64_t *places, *first, *best, *back; /* the first state of each place and edge; of each state */
-    uint16_t *numbers;
+    int64_t edges, choices, all_members, width, margin, last;
 } Lattice;
 
-/* Find for each state the best way to it; return what is wrong with the lattice, or NULL. */
-static const char *find_ways(const Lattice *at)
+/* A number that may be read behind an edge, what the best way to it is worth, and from which state that comes. */
+typedef struct {
+    int64_t best, back, edge;
+    uint16_t number;
+} State;
+
+/* What it works with: for each place the first edge to it, and its first state; for each edge the next one to the same
+   place; the states, those of a place side by side; and for the choices of an edge the best ways to them. */
+typedef struct {
+    int64_t *first, *places, *next;
+    State *states;
+    int64_t room, most;
+    int32_t *best, *back;
+} Work;
+
+#define NO_MEMORY "" /* what is wrong, if nothing is with the lattice */
+
+/* Put each edge into the list of its place, in order; return what is wrong with the lattice, or NULL. */
+static const char *list_edges(const Lattice *at, Work *work)
 {
-    int64_t done = 0, states = 1; /* the last place that an edge led to; state 0 stands before them all */
-    at->places[0] = 0;
-    at->places[1] = 1;
-    at->best[0] = 0;
-    for (int64_t i = 0; i < at->edges; i++) {
+    for (int64_t place = 0; place <= at->last; place++)
+        work->first[place] = -1;
+    for (int64_t i = at->edges - 1; i >= 0; i--) {
         const int64_t start = at->starts[i], end = at->ends[i], row = at->rows[i];
-        if (end < done || end > done + 1 || end > at->last || start < 0 || start >= end)
-            return "edges must lead onwards, to one place after the other";
+        if (start < 0 || start >= end || end > at->last)
+            return "edges must lead onwards, to places that there are";
         if (row < 0 || row >= at->choices || at->bounds[row] < 0 || at->bounds[row + 1] < at->bounds[row] ||
             at->bounds[row + 1] > at->all_members)
             return "there is no such choice";
-        const uint16_t *member = at->members + at->bounds[row];
-        const int64_t own = at->first[i] = states, size = at->bounds[row + 1] - at->bounds[row];
-        if (end > done)
-            at->places[done = end] = own;
-        const int64_t begin = at->places[start], stop = at->places[start + 1];
-        if (begin == stop)
-            return "a place is never reached";
-        if (size > at->room - states)
-            return "there is no room for all states";
+        const int64_t size = at->bounds[row + 1] - at->bounds[row];
+        work->most = size > work->most ? size : work->most;
+        work->next[i] = work->first[end];
+        work->first[end] = i;
+    }
+    return NULL;
+}
+
+/* Make room for more states; return 0, or -1 if there is no memory. */
+static int make_room(Work *work, int64_t states, int64_t more)
+{
+    if (more <= work->room - states)
+        return 0;
+    const int64_t room = 2 * work->room + more;
+    State *grown = PyMem_RawRealloc(work->states, (size_t)room * sizeof *grown);
+    if (!grown)
+        return -1;
+    work->states = grown;
+    work->room = room;
+    return 0;
+}
+
+/* Find for the choices of an edge the best ways to them from the states where it begins: what they are worth beside the
+   first of these, and from which one they come. */
+static void weigh(const Lattice *at, const State *states, int64_t many, const uint16_t *restrict member, int64_t size,
+                  int32_t *restrict best, int32_t *restrict back)
+{
+    const int16_t *restrict worth = at->worth;
+    for (int64_t i = 0; i < many; i++) /* all at once: no look-up is to wait for another */
         for (int64_t j = 0; j < size; j++)
-            if (member[j] >= at->width)
-                return "a number is beyond the table of pairs";
-        memcpy(at->numbers + own, member, (size_t)size * sizeof *member);
-        states += size;
-        int64_t *best = at->best + own, *back = at->back + own;
-        if (stop - begin == 1 && size == 1) { /* most are: nothing to choose */
-            best[0] = at->best[begin] + at->worth[at->pairs[at->numbers[begin] * at->width + member[0]]];
-            back[0] = begin;
-        } else {
-            int64_t limit = at->best[begin];
-            for (int64_t before = begin; before < stop; before++)
-                limit = at->best[before] > limit ? at->best[before] : limit;
-            limit -= at->margin;
-            for (int64_t j = 0; j < size; j++)
-                best[j] = INT64_MIN;
-            const int16_t *worth = at->worth;
-            for (int64_t before = begin; before < stop; before++) {
-                const int64_t value = at->best[before];
-                if (value < limit)
-                    continue;
-                const uint8_t *pairs = at->pairs + at->numbers[before] * at->width;
-                for (int64_t j = 0; j < size; j++) {
-                    int64_t found = value + worth[pairs[member[j]]];
-                    if (found > best[j]) {
-                        best[j] = found;
-                        back[j] = before;
-                    }
-                }
+            PREFETCH(at->pairs + states[i].number * at->width + member[j]);
+    for (int64_t j = 0; j < size; j++)
+        best[j] = INT32_MIN;
+    for (int64_t i = 0; i < many; i++) {
+        const uint8_t *restrict pairs = at->pairs + states[i].number * at->width;
+        const int32_t value = (int32_t)(states[i].best - states[0].best);
+        for (int64_t j = 0; j < size; j++) {
+            const int32_t found = value + worth[pairs[member[j]]];
+            if (found > best[j]) {
+                best[j] = found;
+                back[j] = (int32_t)i;
             }
         }
-        for (int64_t j = 0; j < size; j++)
-            best[j] += at->scores[i] + at->logs[member[j]];
-        at->places[done + 1] = states;
     }
-    if (done != at->last)
-        return "the edges must lead to the last place";
-    if (at->places[done] == states)
-        return "a place is never reached";
-    at->first[at->edges] = states;
+}
+
+/* Find for each state the best way to it, and keep those that are near enough to the best one of their place; return
+   what is wrong with the lattice, or NULL. */
+static const char *find_ways(const Lattice *at, Work *work, uint16_t number)
+{
+    int64_t states = 1; /* state 0 stands before them all */
+    work->states[0] = (State){.number = number};
+    work->places[0] = 0;
+    work->places[1] = 1;
+    for (int64_t place = 1; place <= at->last; place++) {
+        const int64_t own = states;
+        int64_t limit = INT64_MIN, near = own;
+        for (int64_t i = work->first[place]; i >= 0; i = work->next[i]) {
+            const uint16_t *member = at->members + at->bounds[at->rows[i]];
+            const int64_t size = at->bounds[at->rows[i] + 1] - at->bounds[at->rows[i]];
+            const int64_t begin = work->places[at->starts[i]], many = work->places[at->starts[i] + 1] - begin;
+            if (make_room(work, states, size) < 0)
+                return NO_MEMORY;
+            const State *before = work->states + begin;
+            for (int64_t j = 0; j < size; j++)
+                if (member[j] >= at->width)
+                    return "a number is beyond the table of pairs";
+            if (size == 1 && many == 1) { /* most are: nothing to choose */
+                work->best[0] = at->worth[at->pairs[before->number * at->width + member[0]]];
+                work->back[0] = 0;
+            } else
+                weigh(at, before, many, member, size, work->best, work->back);
+            const int64_t all = before->best + at->scores[i];
+            for (int64_t j = 0; j < size; j++) { /* those that are not near to the best one so far do not count */
+                const int64_t value = all + work->best[j] + at->logs[member[j]];
+                limit = value - at->margin > limit ? value - at->margin : limit;
+                work->states[states] = (State){value, begin + work->back[j], i, member[j]};
+                states += value >= limit;
+            }
+        }
+        if (states == own)
+            return "a place is never reached";
+        for (int64_t i = own; i < states; i++)
+            if (work->states[i].best >= limit)
+                work->states[near++] = work->states[i];
+        work->places[place + 1] = states = near;
+    }
     return NULL;
 }
 
 PyDoc_STRVAR(likeliest_doc, "likeliest(starts, ends, rows, scores, bounds, members, pairs, worth, logs, row, margin,\n"
-                            "          places, first, best, back, numbers, path, read)\n--\n\n"
+                            "          before, path, read)\n--\n\n"
                             "Fill ``path`` with the edges of the best path, the last one first, and ``read`` with their\n"
-                            "numbers, and return how many there are, as `fraudscan.lattice.likeliest` does. The five\n"
-                            "arrays before them are room for the work: ``places`` for two more than ``path``, ``first``\n"
-                            "for one more than there are edges, the others for all numbers that the edges offer, and\n"
-                            "one more.");
+                            "numbers, and return how many there are, as `fraudscan.lattice.likeliest` does. ``before``\n"
+                            "is the number that stands before the first place.");
 
 static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    enum { STARTS, ENDS, ROWS, SAID, BOUNDS, MEMBERS, PAIRS, WORTH, LOGS, PLACES, FIRST, BEST, BACK, NUMBERS, PATH, READ,
-           ARRAYS };
-    static const Py_ssize_t bytes[] = {8, 8, 8, 8, 8, 2, 1, 2, 4, 8, 8, 8, 8, 2, 8, 2};
+    enum { STARTS, ENDS, ROWS, SAID, BOUNDS, MEMBERS, PAIRS, WORTH, LOGS, PATH, READ, ARRAYS };
+    static const Py_ssize_t bytes[] = {8, 8, 8, 8, 8, 2, 1, 2, 4, 8, 2};
     PyObject *result = NULL;
     Py_buffer array[ARRAYS];
     Py_ssize_t size[ARRAYS], row, length = 0;
+    unsigned int before;
     long long margin;
+    Work work = {0};
     const char *bad;
 
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*nLw*w*w*w*w*w*w*:likeliest", &array[0], &array[1], &array[2],
-                          &array[3], &array[4], &array[5], &array[6], &array[7], &array[8], &row, &margin, &array[9],
-                          &array[10], &array[11], &array[12], &array[13], &array[14], &array[15]))
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*nLIw*w*:likeliest", &array[0], &array[1], &array[2], &array[3],
+                          &array[4], &array[5], &array[6], &array[7], &array[8], &row, &margin, &before, &array[9],
+                          &array[10]))
         return NULL;
     for (int i = 0; i < ARRAYS; i++)
         if ((size[i] = count(&array[i], bytes[i], "an argument")) < 0)
             goto done;
     if (!size[STARTS] || size[ENDS] != size[STARTS] || size[ROWS] != size[STARTS] || size[SAID] != size[STARTS] ||
-        size[FIRST] != size[STARTS] + 1 || !size[BOUNDS] || size[WORTH] != SCORES || row < 1 || size[LOGS] != row ||
-        size[PAIRS] / row < row || size[PLACES] != size[PATH] + 2 || size[READ] != size[PATH] || !size[BEST] ||
-        size[BACK] != size[BEST] || size[NUMBERS] != size[BEST]) {
+        !size[BOUNDS] || size[WORTH] != SCORES || row < 1 || size[LOGS] != row ||
+        size[PAIRS] / row < row || size[READ] != size[PATH] || margin < 0 || margin > 1 << 30) {
         PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
+        goto done;
+    }
+    if (before >= (size_t)row) {
+        PyErr_SetString(PyExc_ValueError, "a number is beyond the table of pairs");
         goto done;
     }
     const Lattice lattice = {.starts = array[STARTS].buf,
@@ -591,34 +644,40 @@ static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
                              .all_members = size[MEMBERS],
                              .width = row,
                              .margin = margin,
-                             .last = size[PATH],
-                             .room = size[BEST],
-                             .places = array[PLACES].buf,
-                             .first = array[FIRST].buf,
-                             .best = array[BEST].buf,
-                             .back = array[BACK].buf,
-                             .numbers = array[NUMBERS].buf};
-    if (lattice.numbers[0] >= row) {
-        PyErr_SetString(PyExc_ValueError, "a number is beyond the table of pairs");
-        goto done;
-    }
+                             .last = size[PATH]};
     Py_BEGIN_ALLOW_THREADS
-    if (!(bad = find_ways(&lattice))) {
-        int64_t edge = lattice.edges, states = lattice.first[edge], state = lattice.places[lattice.last];
-        for (int64_t other = state; other < states; other++)
-            state = lattice.best[other] > lattice.best[state] ? other : state;
-        for (; state; state = lattice.back[state]) {
-            while (lattice.first[edge] > state)
-                edge--;
-            ((int64_t *)array[PATH].buf)[length] = edge;
-            ((uint16_t *)array[READ].buf)[length++] = lattice.numbers[state];
+    work.room = lattice.edges + 1;
+    work.first = PyMem_RawMalloc((size_t)(lattice.last + 1) * sizeof *work.first);
+    work.places = PyMem_RawMalloc((size_t)(lattice.last + 2) * sizeof *work.places);
+    work.next = PyMem_RawMalloc((size_t)lattice.edges * sizeof *work.next);
+    work.states = PyMem_RawMalloc((size_t)work.room * sizeof *work.states);
+    bad = work.first && work.places && work.next && work.states ? list_edges(&lattice, &work) : NO_MEMORY;
+    work.best = PyMem_RawMalloc((size_t)(work.most + 1) * sizeof *work.best);
+    work.back = PyMem_RawMalloc((size_t)(work.most + 1) * sizeof *work.back);
+    if (!bad)
+        bad = work.best && work.back ? find_ways(&lattice, &work, (uint16_t)before) : NO_MEMORY;
+    if (!bad) {
+        const State *state = work.states + work.places[lattice.last];
+        for (int64_t i = work.places[lattice.last]; i < work.places[lattice.last + 1]; i++)
+            state = work.states[i].best > state->best ? work.states + i : state;
+        for (; state != work.states; state = work.states + state->back) {
+            ((int64_t *)array[PATH].buf)[length] = state->edge;
+            ((uint16_t *)array[READ].buf)[length++] = state->number;
         }
     }
+    PyMem_RawFree(work.first);
+    PyMem_RawFree(work.places);
+    PyMem_RawFree(work.next);
+    PyMem_RawFree(work.states);
+    PyMem_RawFree(work.best);
+    PyMem_RawFree(work.back);
     Py_END_ALLOW_THREADS
-    if (bad)
+    if (!bad)
+        result = PyLong_FromSsize_t(length);
+    else if (*bad)
         PyErr_SetString(PyExc_ValueError, bad);
     else
-        result = PyLong_FromSsize_t(length);
+        PyErr_NoMemory();
 done:
     for (int i = 0; i < ARRAYS; i++)
         PyBuffer_Release(&array[i]);

@@ -557,9 +557,7 @@ def _read_likeliest(lines: _Lines) -> _Lines:
     ends = starts + np.concatenate([np.ones_like(own), *(way.sizes for way in ways)])
     rows = np.concatenate([numbers.astype(np.int64), *(way.rows for way in ways)])
     scores = np.concatenate([said, *(np.full(way.starts.size, way.score) for way in ways)])
-    order = ends.argsort(kind="stable")
-    found, read = likeliest(Edges(starts[order], ends[order], rows[order], scores[order]))
-    chosen = order[found]
+    chosen, read = likeliest(Edges(starts, ends, rows, scores))
     gained = _value(read, scores[chosen]) - _value(numbers, said)
     vain = (heavy & (gained < WORTH_EACH * lengths + WORTH_MORE)).repeat(lengths)
     kept = ~vain[starts[chosen]]

@@ -32,7 +32,7 @@ class Edges(NamedTuple):
 
     Attributes:
         starts: the places that they lead from; the first is 0.
-        ends: the places that they lead to, ascending. There is an edge to each place from 1 to the last.
+        ends: the places that they lead to. There is an edge to each place from 1 to the last.
         rows: which row of `Tables.choices` they offer.
         scores: what is said for them, in the unit of `NAT`.
 
@@ -49,29 +49,28 @@ def likeliest(edges: Edges) -> tuple[Ints, Numbers]:
 
     Of ways to a place that are worth the same, the one is taken that comes first among the edges, and in their choices.
     """
-    table = tables()
-    lists = table.choices
-    counts = lists.bounds[edges.rows + 1] - lists.bounds[edges.rows]
     if not kernel.compiled:
-        return _likeliest(edges, counts)
-    last, states = int(edges.ends[-1]), 1 + int(counts.sum())
-    numbers = np.empty(states, dtype=np.uint16)
-    numbers[0] = END  # of the text before
+        return _likeliest(edges)
+    table = tables()
+    last = int(edges.ends.max())
     path, read = np.empty(last, dtype=np.int64), np.empty(last, dtype=np.uint16)
-    room = [np.empty(size, dtype=np.int64) for size in (last + 2, counts.size + 1, states, states)]
-    known = table.pairs, table.worth, table.logs, WIDTH, MARGIN
-    size = kernel.compiled.likeliest(*edges, lists.bounds, lists.members, *known, *room, numbers, path, read)
+    lists = table.choices
+    known = lists.bounds, lists.members, table.pairs, table.worth, table.logs, WIDTH, MARGIN, END
+    size = kernel.compiled.likeliest(*edges, *known, path, read)
     return path[:size][::-1], read[:size][::-1]
 
 
-def _likeliest(edges: Edges, counts: Ints) -> tuple[Ints, Numbers]:
-    """Do the same without the kernel; ``counts`` says how many numbers each edge offers.
+def _likeliest(edges: Edges) -> tuple[Ints, Numbers]:
+    """Do the same without the kernel.
 
     Where all paths must pass one number, what is before and what is behind have nothing to do with each other: all
     stretches between such places are followed side by side.
     """
     table = tables()
     lists = table.choices
+    order = edges.ends.argsort(kind="stable")
+    edges = Edges(*(values[order] for values in edges))
+    counts = lists.bounds[edges.rows + 1] - lists.bounds[edges.rows]
     # States: a number on an edge. The first stands for the end of the text before.
     edge = np.concatenate([[-1], np.arange(counts.size).repeat(counts)])
     offered, _ = ranges(lists.bounds[edges.rows], lists.bounds[edges.rows + 1])
@@ -114,7 +113,7 @@ def _likeliest(edges: Edges, counts: Ints) -> tuple[Ints, Numbers]:
         on_path[at] = True
         at = back[at]
         at = at[~passed[places[at]]]
-    return edge[on_path], numbers[on_path]
+    return order[edge[on_path]], numbers[on_path]
 
 
 def ranges(begins: Ints, ends: Ints) -> tuple[Ints, Ints]:
