@@ -38,6 +38,7 @@ from fraudscan.neighbours import (
     cutting,
     find_marks,
     is_sign,
+    scores_of,
     split_keys,
     tables,
 )
@@ -45,6 +46,8 @@ from fraudscan.normalize import DROPPED, code_points, normalization_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    import numpy.typing as npt
 
     from fraudscan.neighbours import Bools, Codes, Ints, Marks, Numbers
 
@@ -121,8 +124,8 @@ KEY = -16 * NAT
 INITIALS = 4
 """How many letters may be initials alone."""
 
-LATIN_RUN = re.compile("(?<=[一-鿿])[a-z]{1,24}(?![a-z])|(?<![a-z])[a-z]{1,24}(?=[一-鿿])")
-"""Letters beside a Chinese character."""
+LONGEST_RUN = 24
+"""Longer runs of letters spell nothing."""
 
 CONTACT = "\ue000"
 """A private character that stands behind a contact that was disguised: evidence by itself."""
@@ -259,6 +262,13 @@ def _steps(values: Ints) -> Ints:
     return steps
 
 
+def _runs(places: Ints) -> tuple[Ints, Ints]:
+    """Return where runs of places, which ascend, begin and end."""
+    first = np.ones(places.size, dtype=bool)
+    first[1:] = places[1:] - places[:-1] > 1
+    return places[first], places[np.roll(first, -1)] + 1
+
+
 def _heavy(lines: _Lines) -> Bools:
     """Tell for each text whether it has far more odd pairs, and characters that are the parts of one, than others."""
     ends = lines.bounds
@@ -273,9 +283,9 @@ def _spelled_out(lines: _Lines) -> Bools:
     numbers, ends = lines.numbers, lines.bounds
     counts = _steps(lines.marks.spelled.searchsorted(ends))
     found: Bools = (counts >= FEWEST) & (2 * counts > SPELLED_SHARE * lines.lengths)
-    for i in found.nonzero()[0].tolist():
-        text = numbers[ends[i - 1] + 1 if i else 0 : ends[i]]
-        found[i] = counts[i] > SPELLED_SHARE * np.count_nonzero(text <= RARE)
+    if found.any():
+        chinese = np.add.reduceat(numbers <= RARE, ends + 1 - lines.lengths, dtype=np.int64)
+        found &= counts > SPELLED_SHARE * chinese
     return found
 
 
@@ -332,9 +342,14 @@ class _Lines:
         return numbers
 
     @cached_property
+    def scores(self) -> npt.NDArray[np.int8]:
+        """How well each character but the last goes together with the one behind it."""
+        return scores_of(self.numbers)
+
+    @cached_property
     def marks(self) -> Marks:
         """The marks of disguise."""
-        return find_marks(self.numbers)
+        return find_marks(self.scores)
 
     @cached_property
     def wholes(self) -> _Wholes:
@@ -437,8 +452,7 @@ def _weigh_signs(lines: _Lines) -> _Signs:
     over all of a sign's places in a text tells it from one that separates.
     """
     numbers, bounds = lines.numbers, lines.bounds
-    change = np.diff(is_sign(numbers), prepend=False).nonzero()[0]  # a text ends with END, so every run ends
-    begin, end = change[::2], change[1::2]
+    begin, end = _runs(is_sign(numbers).nonzero()[0])
     inside = (end - begin <= 3) & (numbers[begin - 1] <= RARE) & (numbers[end] <= RARE)
     begin, end = begin[inside], end[inside]
     evidence = cutting(numbers[begin - 1], numbers[end])
@@ -490,8 +504,9 @@ def _name_contacts(lines: _Lines) -> _Lines:
     edits: list[tuple[int, int, str]] = []
     for place in places:
         done = edits[-1][1] if edits else 0
-        match = _contacts().search(text, max(done, place - 1), place + 12)
-        if match and match.lastgroup and match.start() <= place + 1:
+        tried = (_contacts().match(text, start, place + 12) for start in range(max(done, place - 1), place + 2))
+        match = next(filter(None, tried), None)
+        if match and match.lastgroup:
             edits.append((*match.span(), CONTACTS[int(match.lastgroup[1:])][0] + CONTACT))
     if not edits:
         return lines
@@ -558,24 +573,27 @@ def _read_likeliest(lines: _Lines) -> _Lines:
     rows = np.concatenate([numbers.astype(np.int64), *(way.rows for way in ways)])
     scores = np.concatenate([said, *(np.full(way.starts.size, way.score) for way in ways)])
     chosen, read = likeliest(Edges(starts, ends, rows, scores))
-    gained = _value(read, scores[chosen]) - _value(numbers, said)
-    vain = (heavy & (gained < WORTH_EACH * lengths + WORTH_MORE)).repeat(lengths)
-    kept = ~vain[starts[chosen]]
-    chosen = np.concatenate([chosen[kept], own[vain]])
-    in_order = starts[chosen].argsort(kind="stable")
-    chosen, read = chosen[in_order], np.concatenate([read[kept], numbers[vain]])[in_order]
+    if heavy.any():
+        gained = _value(read, scores_of(read), scores[chosen]) - _value(numbers, lines.scores, said)
+        vain = (heavy & (gained < WORTH_EACH * lengths + WORTH_MORE)).repeat(lengths)
+        if vain.any():
+            kept = ~vain[starts[chosen]]
+            chosen = np.concatenate([chosen[kept], own[vain]])
+            in_order = starts[chosen].argsort(kind="stable")
+            chosen, read = chosen[in_order], np.concatenate([read[kept], numbers[vain]])[in_order]
     first = starts[chosen]
     codes = np.where(chosen < own.size, lines.codes[first], tables().codes[read])
     return _Lines(codes, lines.starts[first], lines.ends[ends[chosen] - 1], lines.raw)
 
 
-def _value(numbers: Numbers, said: Ints) -> Ints:
-    """Return what each text is worth as it is read, in the unit of `NAT`."""
+def _value(numbers: Numbers, scores: npt.NDArray[np.int8], said: Ints) -> Ints:
+    """Return what each text is worth as it is read, in the unit of `NAT`; ``scores`` are those of the pairs."""
     table = tables()
-    keys = np.roll(numbers, 1).astype(np.int32) * WIDTH + numbers
-    values = said + table.logs[numbers] + table.worth[table.pairs.view(np.uint8)[keys]]
+    values = said + table.logs.take(numbers)
+    values[1:] += table.worth.take(scores.view(np.uint8))
     ends = (numbers == END).nonzero()[0]
     value: Ints = np.add.reduceat(values, np.append(0, ends[:-1] + 1))
+    value[0] += table.worth[table.pairs.view(np.uint8)[END * WIDTH + int(numbers[0])]]  # there is an end before it
     return value
 
 
@@ -594,7 +612,7 @@ def _doubtful(lines: _Lines) -> Bools:
     table = tables()
     numbers = lines.numbers
     strong = np.zeros(numbers.size + 1, dtype=bool)  # of each character with the one before it
-    strong[1:-1] = table.pairs.take(numbers[:-1].astype(np.int32) * WIDTH + numbers[1:]) > STRONG
+    strong[1:-1] = lines.scores > STRONG
     rare = (numbers == RARE).nonzero()[0]
     for first in (rare - 1, rare):  # pairs with a rare character stand in a list of their own
         keys = lines.codes[first].astype(np.int64) << 21 | lines.codes[first + 1]
@@ -633,18 +651,31 @@ def _wholes(codes: Codes) -> _Wholes:
 
 def _spelled_ways(lines: _Lines, texts: Bools) -> Iterator[_Ways]:
     """Yield what syllables and initials may stand for in these texts."""
-    bounds = lines.bounds
-    found: list[tuple[int, int, int]] = []
-    text = lines.joined if texts.any() else ""
-    for i in texts.nonzero()[0].tolist():
-        runs = list(LATIN_RUN.finditer(text, bounds[i - 1] + 1 if i else 0, bounds[i]))
-        pieces = [_spelled(run.group()) for run in runs]
-        if 3 * sum(map(bool, pieces)) >= len(runs):
-            for run, each in zip(runs, pieces, strict=True):
-                found += [(run.start() + start, size, row) for start, size, row in each]
-    starts, sizes, rows = np.array(found, dtype=np.int64).reshape(-1, 3).T
+    codes, bounds = lines.codes, lines.bounds
+    letters = ((codes >= ord("a")) & (codes <= ord("z")) & texts.repeat(lines.lengths)).nonzero()[0]
+    begin, end = _runs(letters)
+    beside = (_is_han(codes[begin - 1]) | _is_han(codes[end])) & (end - begin <= LONGEST_RUN)
+    begin, end = begin[beside], end[beside]
+    if not begin.size:
+        return
+    joined, numbers = lines.joined, dict[str, int]()
+    runs = [joined[i:j] for i, j in zip(begin.tolist(), end.tolist(), strict=True)]
+    run = np.array([numbers.setdefault(run, len(numbers)) for run in runs])
+    found = [_spelled(run) for run in numbers]
+    counts = np.array([len(pieces) for pieces in found])
+    text = bounds.searchsorted(begin)
+    read = 3 * np.bincount(text, counts[run] > 0) >= np.bincount(text)
+    begin, run = begin[read[text]], run[read[text]]
+    at, _ = ranges((counts.cumsum() - counts)[run], counts.cumsum()[run])
+    starts, sizes, rows = np.array(list(itertools.chain(*found)), dtype=np.int64).reshape(-1, 3)[at].T
+    starts = starts + begin.repeat(counts[run])
     for at, own in ((sizes == 1, INITIAL), (sizes > 1, SPELLED)):
         yield _Ways(starts[at], sizes[at], rows[at], own=own)
+
+
+def _is_han(codes: Codes) -> Bools:
+    """Tell which are Chinese characters of Unicode's main block."""
+    return (codes >= 0x4E00) & (codes <= 0x9FFF)
 
 
 @lru_cache(maxsize=1 << 15)

@@ -40,6 +40,7 @@ __all__ = [
     "cutting",
     "find_marks",
     "is_sign",
+    "scores_of",
     "split_keys",
     "tables",
 ]
@@ -321,12 +322,17 @@ class Marks(NamedTuple):
     spelled: Ints
 
 
-def find_marks(numbers: Numbers) -> Marks:
-    """Return the marks among the numbers of several texts, each with an `END` behind it."""
+def scores_of(numbers: Numbers) -> npt.NDArray[np.int8]:
+    """Return the score of each number but the last with the one behind it."""
     keys = numbers[:-1].astype(np.int32)
     keys *= WIDTH
     keys += numbers[1:]
-    scores = tables().pairs.take(keys)
+    scores: npt.NDArray[np.int8] = tables().pairs.take(keys)
+    return scores
+
+
+def find_marks(scores: npt.NDArray[np.int8]) -> Marks:
+    """Return the marks among the pairs of several texts (see `scores_of`), each with an `END` behind it."""
     at = (scores <= APART).nonzero()[0]
     scores = scores.take(at)
     odd = (scores == MISSING) | (scores == CUT)
