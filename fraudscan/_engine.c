@@ -474,6 +474,8 @@ typedef struct {
     const int16_t *worth;
     const int32_t *logs;
     int64_t edges, choices, all_members, width, margin, last;
+    int64_t *path; /* the edges of the best path, and their numbers */
+    uint16_t *read;
 } Lattice;
 
 /* A number that may be read behind an edge, what the best way to it is worth, and from which state that comes. */
@@ -482,10 +484,11 @@ typedef struct {
     uint16_t number;
 } State;
 
-/* What it works with: for each place the first edge to it, and its first state; for each edge the next one to the same
-   place; the states, those of a place side by side; and for the choices of an edge the best ways to them. */
+/* What it works with: for each place the first edge to it, how far edges from it lead, and its first state; for each
+   edge the next one to the same place; the states, those of a place side by side; and for the choices of an edge the
+   best ways to them. */
 typedef struct {
-    int64_t *first, *places, *next;
+    int64_t *first, *reach, *places, *next;
     State *states;
     int64_t room, most;
     int32_t *best, *back;
@@ -496,8 +499,10 @@ typedef struct {
 /* Put each edge into the list of its place, in order; return what is wrong with the lattice, or NULL. */
 static const char *list_edges(const Lattice *at, Work *work)
 {
-    for (int64_t place = 0; place <= at->last; place++)
+    for (int64_t place = 0; place <= at->last; place++) {
         work->first[place] = -1;
+        work->reach[place] = 0;
+    }
     for (int64_t i = at->edges - 1; i >= 0; i--) {
         const int64_t start = at->starts[i], end = at->ends[i], row = at->rows[i];
         if (start < 0 || start >= end || end > at->last)
@@ -507,6 +512,7 @@ static const char *list_edges(const Lattice *at, Work *work)
             return "there is no such choice";
         const int64_t size = at->bounds[row + 1] - at->bounds[row];
         work->most = size > work->most ? size : work->most;
+        work->reach[start] = end > work->reach[start] ? end : work->reach[start];
         work->next[i] = work->first[end];
         work->first[end] = i;
     }
@@ -551,17 +557,38 @@ static void weigh(const Lattice *at, const State *states, int64_t many, const ui
     }
 }
 
-/* Find for each state the best way to it, and keep those that are near enough to the best one of their place; return
-   what is wrong with the lattice, or NULL. */
-static const char *find_ways(const Lattice *at, Work *work, uint16_t number)
+/* Write the way to a state behind the first `length` edges of the path; return how many there are then. */
+static int64_t write_path(const Lattice *at, const State *states, int64_t state, int64_t length)
 {
-    int64_t states = 1; /* state 0 stands before them all */
+    int64_t first = length;
+    for (; state; state = states[state].back) { /* from the end */
+        at->path[length] = states[state].edge;
+        at->read[length++] = states[state].number;
+    }
+    for (int64_t last = length - 1; first < last; first++, last--) {
+        const int64_t edge = at->path[first];
+        const uint16_t number = at->read[first];
+        at->path[first] = at->path[last];
+        at->read[first] = at->read[last];
+        at->path[last] = edge;
+        at->read[last] = number;
+    }
+    return length;
+}
+
+/* Find the best path: for each state the best way to it, of those that are near enough to the best one of their place.
+   Where all ways pass one state, it is settled what is before it, and what is behind counts anew. Return what is wrong
+   with the lattice, or NULL. */
+static const char *find_path(const Lattice *at, Work *work, uint16_t number, int64_t *length)
+{
+    int64_t states = 1, far = 0; /* state 0 stands before them all; how far edges lead that begin before a place */
     work->states[0] = (State){.number = number};
     work->places[0] = 0;
     work->places[1] = 1;
     for (int64_t place = 1; place <= at->last; place++) {
         const int64_t own = states;
         int64_t limit = INT64_MIN, near = own;
+        far = work->reach[place - 1] > far ? work->reach[place - 1] : far;
         for (int64_t i = work->first[place]; i >= 0; i = work->next[i]) {
             const uint16_t *member = at->members + at->bounds[at->rows[i]];
             const int64_t size = at->bounds[at->rows[i] + 1] - at->bounds[at->rows[i]];
@@ -572,8 +599,9 @@ static const char *find_ways(const Lattice *at, Work *work, uint16_t number)
             for (int64_t j = 0; j < size; j++)
                 if (member[j] >= at->width)
                     return "a number is beyond the table of pairs";
-            if (size == 1 && many == 1) { /* most are: nothing to choose */
-                work->best[0] = at->worth[at->pairs[before->number * at->width + member[0]]];
+            if (size == 1 && many == 1) { /* most are; with no other way past the place, there is nothing to choose */
+                const int forced = far == place && i == work->first[place] && work->next[i] < 0;
+                work->best[0] = forced ? 0 : at->worth[at->pairs[before->number * at->width + member[0]]];
                 work->back[0] = 0;
             } else
                 weigh(at, before, many, member, size, work->best, work->back);
@@ -590,15 +618,25 @@ static const char *find_ways(const Lattice *at, Work *work, uint16_t number)
         for (int64_t i = own; i < states; i++)
             if (work->states[i].best >= limit)
                 work->states[near++] = work->states[i];
-        work->places[place + 1] = states = near;
+        states = near;
+        if (states - own == 1 && far == place) {
+            *length = write_path(at, work->states, own, *length);
+            work->states[0] = (State){.number = work->states[own].number};
+            work->places[place] = 0;
+            states = 1;
+        }
+        work->places[place + 1] = states;
     }
+    int64_t best = work->places[at->last];
+    for (int64_t i = best; i < states; i++)
+        best = work->states[i].best > work->states[best].best ? i : best;
+    *length = write_path(at, work->states, best, *length);
     return NULL;
 }
 
 PyDoc_STRVAR(likeliest_doc, "likeliest(starts, ends, rows, scores, bounds, members, pairs, worth, logs, row, margin,\n"
                             "          before, path, read)\n--\n\n"
-                            "Fill ``path`` with the edges of the best path, the last one first, and ``read`` with their\n"
-                            "numbers, and return how many there are, as `fraudscan.lattice.likeliest` does. ``before``\n"
+                            "Fill ``path`` with the edges of the best path, and ``read`` with their numbers, and return how many there are, as `fraudscan.lattice.likeliest` does. ``before``\n"
                             "is the number that stands before the first place.");
 
 static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
@@ -607,8 +645,9 @@ static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
     static const Py_ssize_t bytes[] = {8, 8, 8, 8, 8, 2, 1, 2, 4, 8, 2};
     PyObject *result = NULL;
     Py_buffer array[ARRAYS];
-    Py_ssize_t size[ARRAYS], row, length = 0;
+    Py_ssize_t size[ARRAYS], row;
     unsigned int before;
+    int64_t length = 0;
     long long margin;
     Work work = {0};
     const char *bad;
@@ -644,28 +683,26 @@ static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
                              .all_members = size[MEMBERS],
                              .width = row,
                              .margin = margin,
-                             .last = size[PATH]};
+                             .last = size[PATH],
+                             .path = array[PATH].buf,
+                             .read = array[READ].buf};
     Py_BEGIN_ALLOW_THREADS
-    work.room = lattice.edges + 1;
+    work.room = 1;
     work.first = PyMem_RawMalloc((size_t)(lattice.last + 1) * sizeof *work.first);
+    work.reach = PyMem_RawMalloc((size_t)(lattice.last + 1) * sizeof *work.reach);
     work.places = PyMem_RawMalloc((size_t)(lattice.last + 2) * sizeof *work.places);
     work.next = PyMem_RawMalloc((size_t)lattice.edges * sizeof *work.next);
-    work.states = PyMem_RawMalloc((size_t)work.room * sizeof *work.states);
-    bad = work.first && work.places && work.next && work.states ? list_edges(&lattice, &work) : NO_MEMORY;
+    work.states = PyMem_RawMalloc(sizeof *work.states);
+    if (work.first && work.reach && work.places && work.next && work.states)
+        bad = list_edges(&lattice, &work);
+    else
+        bad = NO_MEMORY;
     work.best = PyMem_RawMalloc((size_t)(work.most + 1) * sizeof *work.best);
     work.back = PyMem_RawMalloc((size_t)(work.most + 1) * sizeof *work.back);
     if (!bad)
-        bad = work.best && work.back ? find_ways(&lattice, &work, (uint16_t)before) : NO_MEMORY;
-    if (!bad) {
-        const State *state = work.states + work.places[lattice.last];
-        for (int64_t i = work.places[lattice.last]; i < work.places[lattice.last + 1]; i++)
-            state = work.states[i].best > state->best ? work.states + i : state;
-        for (; state != work.states; state = work.states + state->back) {
-            ((int64_t *)array[PATH].buf)[length] = state->edge;
-            ((uint16_t *)array[READ].buf)[length++] = state->number;
-        }
-    }
+        bad = work.best && work.back ? find_path(&lattice, &work, (uint16_t)before, &length) : NO_MEMORY;
     PyMem_RawFree(work.first);
+    PyMem_RawFree(work.reach);
     PyMem_RawFree(work.places);
     PyMem_RawFree(work.next);
     PyMem_RawFree(work.states);
@@ -673,7 +710,7 @@ static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
     PyMem_RawFree(work.back);
     Py_END_ALLOW_THREADS
     if (!bad)
-        result = PyLong_FromSsize_t(length);
+        result = PyLong_FromLongLong(length);
     else if (*bad)
         PyErr_SetString(PyExc_ValueError, bad);
     else

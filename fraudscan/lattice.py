@@ -57,7 +57,7 @@ def likeliest(edges: Edges) -> tuple[Ints, Numbers]:
     lists = table.choices
     known = lists.bounds, lists.members, table.pairs, table.worth, table.logs, WIDTH, MARGIN, END
     size = kernel.compiled.likeliest(*edges, *known, path, read)
-    return path[:size][::-1], read[:size][::-1]
+    return path[:size], read[:size]
 
 
 def _likeliest(edges: Edges) -> tuple[Ints, Numbers]:

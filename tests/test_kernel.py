@@ -165,11 +165,11 @@ def test_the_likeliest_path_of_a_small_lattice(compiled):
     arguments = likeliest_arguments()
     arguments[8][2] = 5  # the number 2 is frequent: two edges offer it, the first alone, the other behind 0
     assert compiled.likeliest(*arguments) == 3
-    assert arguments[-2].tolist() == [3, 1, 0]
-    assert arguments[-1].tolist() == [3, 2, 0]
+    assert arguments[-2].tolist() == [0, 1, 3]
+    assert arguments[-1].tolist() == [0, 2, 3]
     arguments[3][2] = 1
     assert compiled.likeliest(*arguments) == 2
-    assert arguments[-2].tolist() == [3, 2, 0]
+    assert arguments[-2][:2].tolist() == [2, 3]
 
 
 CALLS = {
