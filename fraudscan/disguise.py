@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fraudscan.lattice import Edges, likeliest, ranges
+from fraudscan.lattice import Edges, likeliest
 from fraudscan.neighbours import (
     DIGIT,
     END,
@@ -38,6 +38,7 @@ from fraudscan.neighbours import (
     cutting,
     find_marks,
     is_sign,
+    ranges,
     scores_of,
     split_keys,
     tables,
@@ -600,8 +601,7 @@ def _value(numbers: Numbers, scores: npt.NDArray[np.int8], said: Ints) -> Ints:
 def _alike(lines: _Lines, heavy: Bools) -> Iterator[_Ways]:
     """Yield what sounds or looks like a character, and what characters are the parts of, in ``heavy`` texts."""
     doubted = (heavy & _doubtful(lines)).nonzero()[0]
-    for rows in (tables().sound, tables().shape):
-        yield _Ways(doubted, np.ones_like(doubted), rows[lines.codes[doubted]], CHANGED)
+    yield _Ways(doubted, np.ones_like(doubted), tables().alike[lines.codes[doubted]], CHANGED)
     starts, sizes, numbers = lines.wholes
     at = heavy[starts]
     yield _Ways(starts[at], sizes[at], numbers[at], JOINED)

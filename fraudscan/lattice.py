@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.neighbours import END, NAT, WIDTH, tables
+from fraudscan.neighbours import END, NAT, WIDTH, ranges, tables
 
 if TYPE_CHECKING:
     from fraudscan.neighbours import Ints, Numbers
 
-__all__ = ["Edges", "likeliest", "ranges"]
+__all__ = ["Edges", "likeliest"]
 
 MARGIN = 5 * NAT
 """By how much a way may be behind the best one to the same place, and still be followed."""
@@ -114,9 +114,3 @@ def _likeliest(edges: Edges) -> tuple[Ints, Numbers]:
         at = back[at]
         at = at[~passed[places[at]]]
     return order[edge[on_path]], numbers[on_path]
-
-
-def ranges(begins: Ints, ends: Ints) -> tuple[Ints, Ints]:
-    """Return the whole numbers from each begin to its end, one range behind the other, and how many each has."""
-    sizes = ends - begins
-    return np.arange(sizes.sum()) + (begins - sizes.cumsum() + sizes).repeat(sizes), sizes

@@ -40,6 +40,7 @@ __all__ = [
     "cutting",
     "find_marks",
     "is_sign",
+    "ranges",
     "scores_of",
     "split_keys",
     "tables",
@@ -190,9 +191,12 @@ class Tables:
 
     @cached_property
     def choices(self) -> Choices:
-        """What may be read in one place: rows of one number each, then those of `LISTS`, then an empty one."""
-        members = np.concatenate([np.arange(WIDTH), *(self._arrays[name] for name in LISTS)])
-        sizes = np.concatenate([np.ones(WIDTH, np.int64), *(self._arrays[f"{name}_sizes"] for name in LISTS), [0]])
+        """What may be read in one place: rows of one number each, those of `LISTS`, an empty one, those of `alike`."""
+        _, alike, sizes_of_alike = self._alike
+        members = np.concatenate([np.arange(WIDTH), *(self._arrays[name] for name in LISTS), alike])
+        sizes = np.concatenate(
+            [np.ones(WIDTH, np.int64), *(self._arrays[f"{name}_sizes"] for name in LISTS), [0], sizes_of_alike]
+        )
         return Choices(members.astype(np.uint16), np.append(0, sizes.cumsum()))
 
     def _row(self, name: str) -> int:
@@ -215,6 +219,35 @@ class Tables:
     def shape(self) -> Codes:
         """For each code point the row of its look-alikes."""
         return self._rows_of(self._arrays["shaped"], self._row("shapes") + np.arange(self._arrays["shaped"].size))
+
+    @cached_property
+    def alike(self) -> Codes:
+        """For each code point the row of the others that sound or look like it."""
+        codes, _, sizes = self._alike
+        return self._rows_of(codes, self._row("none") + 1 + np.arange(sizes.size))
+
+    @cached_property
+    def _alike(self) -> tuple[Codes, Numbers, Ints]:
+        """Code points, the numbers of the others that sound or look like them, each once, and how many there are."""
+        spoken, shaped, syllables = (self._arrays[name] for name in ("spoken", "shaped", "sounds"))
+        homophones, shapes = self._arrays["homophones"], self._arrays["shapes"]
+        sounds, looks = (self._arrays[f"{name}_sizes"].astype(np.int64) for name in ("homophones", "shapes"))
+        codes = np.union1d(spoken, shaped)
+        begins, sizes = np.zeros((2, codes.size, 2), dtype=np.int64)  # in both, one behind the other
+        at = codes.searchsorted(spoken)
+        begins[at, 0], sizes[at, 0] = (sounds.cumsum() - sounds)[syllables], sounds[syllables]
+        sound = np.full(codes.size, sounds.size)
+        sound[at] = syllables
+        at = codes.searchsorted(shaped)
+        begins[at, 1], sizes[at, 1] = homophones.size + looks.cumsum() - looks, looks
+        places, _ = ranges(begins.ravel(), (begins + sizes).ravel())
+        numbers = np.concatenate([homophones, shapes])[places].astype(np.uint16)
+        owners = np.arange(codes.size).repeat(sizes.sum(axis=1))
+        heard = np.zeros((sounds.size + 1, WIDTH), dtype=bool)
+        heard[np.arange(sounds.size).repeat(sounds), homophones] = True
+        kept = numbers != self.numbers[codes][owners]
+        kept &= (places < homophones.size) | ~heard[sound[owners], numbers]
+        return codes, numbers[kept], np.bincount(owners[kept], minlength=codes.size)
 
     @cached_property
     def picture(self) -> Codes:
@@ -349,6 +382,12 @@ def _look_up(worth: npt.NDArray[Any], left: npt.NDArray[Any], right: npt.NDArray
     """Return what the scores of pairs are worth, from a table for scores seen as uint8."""
     keys = left.astype(np.int32) * WIDTH + right
     return worth.take(tables().pairs.view(np.uint8).take(keys))
+
+
+def ranges(begins: Ints, ends: Ints) -> tuple[Ints, Ints]:
+    """Return the whole numbers from each begin to its end, one range behind the other, and how many each has."""
+    sizes = ends - begins
+    return np.arange(sizes.sum()) + (begins - sizes.cumsum() + sizes).repeat(sizes), sizes
 
 
 def split_keys(first: npt.NDArray[Any], second: npt.NDArray[Any], third: npt.NDArray[Any]) -> Ints:

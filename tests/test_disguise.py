@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import fraudscan
 from fraudscan import disguise
 from fraudscan.disguise import CONTACT, LONGEST, normalize, undisguise
+from fraudscan.neighbours import tables
 from fraudscan.normalize import fold
 
 CASES = pathlib.Path(__file__).parent / "cases"
@@ -102,6 +103,18 @@ def test_texts_are_repaired_alike_alone_and_together(batch):
 def test_texts_without_marks_are_the_same_objects(batch):
     for before, after in zip(batch, undisguise(batch), strict=True):
         assert after is before or normalize(before).text == after
+
+
+@pytest.mark.parametrize("character", "投资理财薇信薅㐂a·")
+def test_what_is_alike_sounds_or_looks_alike(character):
+    known, code = tables(), ord(character)
+
+    def offered(row):
+        return known.choices.members[known.choices.bounds[row] : known.choices.bounds[row + 1]].tolist()
+
+    expected = dict.fromkeys(offered(known.sound[code]) + offered(known.shape[code]))
+    expected.pop(int(known.numbers[code]), None)
+    assert offered(known.alike[code]) == list(expected)
 
 
 def test_long_texts_are_left_alone():
