@@ -37,6 +37,7 @@ from fraudscan.neighbours import (
     carry_marks,
     cutting,
     find_marks,
+    half_keys,
     is_sign,
     ranges,
     scores_of,
@@ -247,11 +248,11 @@ def _is_long(text: str) -> bool:
 def _repairable(lines: _Lines) -> Bools:
     """Tell for each text whether there is a repair for its marks."""
     numbers, ends = lines.numbers, lines.bounds
-    found = _heavy(lines) | _spelled_out(lines)
+    found = lines.heavy | _spelled_out(lines)
     found[ends.searchsorted(lines.marks.contacts)] = True
     shown = _pictures(numbers, tables().picture[lines.codes])
     shown = shown[(numbers[shown - 1] <= RARE) & (numbers[shown + 1] <= RARE)]
-    for places in (shown, _cuts(lines)[0], _passed(lines)):
+    for places in (shown, lines.cuts[0], _passed(lines)):
         found[ends.searchsorted(places)] = True
     return found
 
@@ -356,6 +357,16 @@ class _Lines:
     def wholes(self) -> _Wholes:
         """Characters that may be the parts of one."""
         return _wholes(self.codes)
+
+    @cached_property
+    def heavy(self) -> Bools:
+        """Which texts have far more odd pairs, and characters that are the parts of one, than others."""
+        return _heavy(self)
+
+    @cached_property
+    def cuts(self) -> tuple[Ints, Ints]:
+        """Where the signs that cut words begin and end."""
+        return _cuts(self)
 
     @cached_property
     def signs(self) -> _Signs:
@@ -487,7 +498,7 @@ def _passed(lines: _Lines) -> Ints:
 
 
 def _drop_separators(lines: _Lines) -> _Lines:
-    begin, end = _cuts(lines)
+    begin, end = lines.cuts
     if not begin.size:
         return lines
     steps = np.zeros(lines.codes.size, dtype=np.int8)
@@ -555,18 +566,21 @@ class _Ways(NamedTuple):
 def _read_likeliest(lines: _Lines) -> _Lines:
     """Read what is the likeliest in each text; characters for others only where that makes it far likelier."""
     numbers, lengths = lines.numbers, lines.lengths
-    heavy = _heavy(lines)
-    ways = [
+    heavy = lines.heavy
+    offered = (
         *_alike(lines, heavy.repeat(lengths)),
         *_spelled_ways(lines, _spelled_out(lines)),
         *_shown(lines),
         _passing(lines),
-    ]
-    if not any(way.starts.size for way in ways):
+    )
+    ways = [way for way in offered if way.starts.size]
+    if not ways:
         return lines
     own = np.arange(numbers.size)
     said = np.zeros(numbers.size, dtype=np.int64)
     for way in ways:
+        if not way.own:
+            continue
         places, _ = ranges(way.starts, way.starts + way.sizes)
         said[places] += (way.own // way.sizes).repeat(way.sizes)
     starts = np.concatenate([own, *(way.starts for way in ways)])
@@ -637,8 +651,7 @@ def _wholes(codes: Codes) -> _Wholes:
     """Return the characters that may be the parts of one."""
     table = tables()
     known, wholes = table.splits
-    roles = table.roles.take(codes)
-    first = (((roles[:-2] & 1) > 0) & ((roles[1:-1] & 2) > 0)).nonzero()[0]
+    first = table.halves.take(half_keys(codes[:-2], codes[1:-1])).nonzero()[0]
     found = []
     for size in (2, 3):
         third = codes[first + 2] if size == 3 else np.zeros(first.size, dtype=np.int32)

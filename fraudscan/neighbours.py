@@ -39,6 +39,7 @@ __all__ = [
     "character_numbers",
     "cutting",
     "find_marks",
+    "half_keys",
     "is_sign",
     "ranges",
     "scores_of",
@@ -85,6 +86,9 @@ AGAINST = -4
 
 RARE_LOG = -12.5
 """The logarithm of the frequency of a rare character: names have them in ordinary text, too."""
+
+HALF_KEYS = 1 << 16
+"""How many `half_keys` there are: one in twenty is that of two parts of a character."""
 
 SENTENCE_MARKS = ",.!?;:。、"
 """Separators that stay where they do not cut what may be a word."""
@@ -290,12 +294,11 @@ class Tables:
         return keys[order], splits[order, 3].astype(np.int32)
 
     @cached_property
-    def roles(self) -> npt.NDArray[np.int8]:
-        """For each code point 1 if it may be a first part, 2 if it may be a second one, 3 if both."""
-        roles = np.zeros(normalization_table().size, dtype=np.int8)
-        roles[self._arrays["splits"][:, 0]] |= 1
-        roles[self._arrays["splits"][:, 1]] |= 2
-        return roles
+    def halves(self) -> Bools:
+        """For each of `half_keys` whether two characters with it may be the first parts of one."""
+        halves = np.zeros(HALF_KEYS, dtype=bool)
+        halves[half_keys(self._arrays["splits"][:, 0], self._arrays["splits"][:, 1])] = True
+        return halves
 
 
 def tables() -> Tables:
@@ -388,6 +391,12 @@ def ranges(begins: Ints, ends: Ints) -> tuple[Ints, Ints]:
     """Return the whole numbers from each begin to its end, one range behind the other, and how many each has."""
     sizes = ends - begins
     return np.arange(sizes.sum()) + (begins - sizes.cumsum() + sizes).repeat(sizes), sizes
+
+
+def half_keys(first: Codes, second: Codes) -> Codes:
+    """Return a small number for two characters, which others may have, too."""
+    keys: Codes = first * np.int32(31) + second & np.int32(HALF_KEYS - 1)
+    return keys
 
 
 def split_keys(first: npt.NDArray[Any], second: npt.NDArray[Any], third: npt.NDArray[Any]) -> Ints:
