@@ -250,7 +250,7 @@ def _repairable(lines: _Lines) -> Bools:
     numbers, ends = lines.numbers, lines.bounds
     found = lines.heavy | _spelled_out(lines)
     found[ends.searchsorted(lines.marks.contacts)] = True
-    shown = _pictures(numbers, tables().picture[lines.codes])
+    shown = _pictures(numbers, tables().picture.take(lines.codes))
     shown = shown[(numbers[shown - 1] <= RARE) & (numbers[shown + 1] <= RARE)]
     for places in (shown, lines.cuts[0], _passed(lines)):
         found[ends.searchsorted(places)] = True
@@ -312,9 +312,10 @@ class _Lines:
         """Return the texts that are marked."""
         return self if texts.all() else self.keep(texts.repeat(self.lengths))
 
-    def keep(self, kept: Bools | Ints) -> _Lines:
-        """Return the characters at these places, or those that are marked."""
-        return _Lines(self.codes[kept], self.starts[kept], self.ends[kept], self.raw)
+    def keep(self, kept: Bools) -> _Lines:
+        """Return the characters that are marked."""
+        at = kept.nonzero()[0]
+        return _Lines(self.codes.take(at), self.starts.take(at), self.ends.take(at), self.raw)
 
     def texts(self) -> list[str]:
         """Return the texts."""
@@ -376,12 +377,12 @@ class _Lines:
 
 def _folded(texts: Sequence[str]) -> _Lines:
     raw = code_points("\0".join(texts) + "\0")
-    codes = normalization_table()[raw]
+    codes = normalization_table().take(raw)
     kept = codes != DROPPED
     ends = np.fromiter((len(text) + 1 for text in texts), dtype=np.int64, count=len(texts)).cumsum() - 1
     kept[ends] = True
     at = kept.nonzero()[0]
-    return _Lines(codes[at], at, at + 1, raw)
+    return _Lines(codes.take(at), at, at + 1, raw)
 
 
 class _Repaired(NamedTuple):
@@ -596,9 +597,9 @@ def _read_likeliest(lines: _Lines) -> _Lines:
             chosen = np.concatenate([chosen[kept], own[vain]])
             in_order = starts[chosen].argsort(kind="stable")
             chosen, read = chosen[in_order], np.concatenate([read[kept], numbers[vain]])[in_order]
-    first = starts[chosen]
-    codes = np.where(chosen < own.size, lines.codes[first], tables().codes[read])
-    return _Lines(codes, lines.starts[first], lines.ends[ends[chosen] - 1], lines.raw)
+    first, last = starts.take(chosen), ends.take(chosen) - 1
+    codes = np.where(chosen < own.size, lines.codes.take(first), tables().codes.take(read))
+    return _Lines(codes, lines.starts.take(first), lines.ends.take(last), lines.raw)
 
 
 def _value(numbers: Numbers, scores: npt.NDArray[np.int8], said: Ints) -> Ints:
@@ -671,9 +672,9 @@ def _spelled_ways(lines: _Lines, texts: Bools) -> Iterator[_Ways]:
     begin, end = begin[beside], end[beside]
     if not begin.size:
         return
-    joined, numbers = lines.joined, dict[str, int]()
-    runs = [joined[i:j] for i, j in zip(begin.tolist(), end.tolist(), strict=True)]
-    run = np.array([numbers.setdefault(run, len(numbers)) for run in runs])
+    runs = list(map(lines.joined.__getitem__, map(slice, begin.tolist(), end.tolist())))
+    numbers = {run: number for number, run in enumerate(dict.fromkeys(runs))}
+    run = np.fromiter(map(numbers.__getitem__, runs), dtype=np.int64, count=len(runs))
     found = [_spelled(run) for run in numbers]
     counts = np.array([len(pieces) for pieces in found])
     text = bounds.searchsorted(begin)
@@ -711,8 +712,8 @@ def _spelled(run: str) -> list[tuple[int, int, int]]:
 def _shown(lines: _Lines) -> Iterator[_Ways]:
     """Yield what pictures, and keys with digits, may stand for."""
     numbers, raw = lines.numbers, lines.raw
-    written = raw[lines.starts]
-    rows = tables().picture[written]
+    written = raw.take(lines.starts)
+    rows = tables().picture.take(written)
     pictures = _pictures(numbers, rows)
     for at, own in ((numbers[pictures] > RARE, PICTURE), (numbers[pictures] <= RARE, 0)):
         yield _Ways(pictures[at], np.ones_like(pictures[at]), rows[pictures[at]], PICTURED, own)
