@@ -474,7 +474,7 @@ typedef struct {
     const int16_t *worth;
     const int32_t *logs;
     int64_t edges, choices, all_members, width, margin, last;
-    int64_t *path; /* the edges of the best path, and their numbers */
+    int64_t *path; /* the edges of the best path, and the numbers that are read on them */
     uint16_t *read;
 } Lattice;
 
@@ -495,6 +495,7 @@ typedef struct {
 } Work;
 
 #define NO_MEMORY "" /* what is wrong, if nothing is with the lattice */
+#define FARTHEST (1 << 30) /* the largest margin: what a state is worth beside another of its place fits an int32 */
 
 /* Put each edge into the list of its place, in order; return what is wrong with the lattice, or NULL. */
 static const char *list_edges(const Lattice *at, Work *work)
@@ -636,8 +637,9 @@ static const char *find_path(const Lattice *at, Work *work, uint16_t number, int
 
 PyDoc_STRVAR(likeliest_doc, "likeliest(starts, ends, rows, scores, bounds, members, pairs, worth, logs, row, margin,\n"
                             "          before, path, read)\n--\n\n"
-                            "Fill ``path`` with the edges of the best path, and ``read`` with their numbers, and return how many there are, as `fraudscan.lattice.likeliest` does. ``before``\n"
-                            "is the number that stands before the first place.");
+                            "Fill ``path`` with the edges of the best path, and ``read`` with their numbers; return\n"
+                            "how many there are, as `fraudscan.lattice.likeliest` does. ``before`` is the number\n"
+                            "that stands before the first place.");
 
 static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
 {
@@ -660,8 +662,8 @@ static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
         if ((size[i] = count(&array[i], bytes[i], "an argument")) < 0)
             goto done;
     if (!size[STARTS] || size[ENDS] != size[STARTS] || size[ROWS] != size[STARTS] || size[SAID] != size[STARTS] ||
-        !size[BOUNDS] || size[WORTH] != SCORES || row < 1 || size[LOGS] != row ||
-        size[PAIRS] / row < row || size[READ] != size[PATH] || margin < 0 || margin > 1 << 30) {
+        !size[BOUNDS] || size[WORTH] != SCORES || row < 1 || size[LOGS] != row || size[PAIRS] / row < row ||
+        size[READ] != size[PATH] || margin < 0 || margin > FARTHEST) {
         PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
         goto done;
     }
