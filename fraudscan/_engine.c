@@ -20,6 +20,7 @@
 #define NODE_BITS 16       /* an id has the character's node in its low bits, its number among the neighbours above */
 #define NODE_MASK 0xFFFFu
 #define SCORES 256 /* of pairs of neighbours: bytes */
+#define SOON 32    /* characters, whose scores are fetched before they are needed */
 
 /* Return how many elements of some bytes a buffer has; -1, with an exception, if it is no array of such. */
 static Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const char *name)
@@ -73,7 +74,7 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
             PyErr_SetString(PyExc_ValueError, "characters has no room for the texts with a separator behind each");
             goto done;
         }
-        if (length[i] < 0 || !PyUnicode_AsUCS4(text, out + size, room - size, 0))
+        if (length[i] < 0 || !PyUnicode_AsUCS4(text, out + size, room - size, 1))
             goto done;
         size += length[i] + 1;
     }
@@ -83,12 +84,20 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
     const uint8_t *score = scores.buf;
     const int8_t *says = evidence.buf, *cuts = cut.buf;
     const size_t pairs = (size_t)scores.len;
+    const uint32_t *last = out + (size > SOON ? size - SOON : 0);
+    size_t soon = 0;
     for (Py_ssize_t i = 0; i < number_of_texts; i++) {
         size_t before = end, pair;
         int32_t said = 0;
         start[i] = kept;
         for (const uint32_t *stop = code + length[i]; code < stop; code++) {
             uint32_t found = id[*code];
+            if (code < last) { /* else most of the time goes by with waiting for scores */
+                pair = soon * row;
+                soon = id[code[SOON]] >> NODE_BITS;
+                if ((pair += soon) < pairs)
+                    PREFETCH(score + pair);
+            }
             if (found == DROPPED)
                 continue;
             if ((pair = before * row + (found >> NODE_BITS)) >= pairs)
