@@ -15,6 +15,13 @@
 #define PREFETCH(address) ((void)(address))
 #endif
 
+/* Compile a function for several processors; which one it is told when the module is loaded. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && __GNUC__ >= 12 && !defined(__clang__)
+#define VECTORS __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define VECTORS
+#endif
+
 #define CODE_POINTS 0x110000
 #define DROPPED UINT32_MAX /* the id of a character that is not read */
 #define NODE_BITS 16       /* an id has the character's node in its low bits, its number among the neighbours above */
@@ -330,6 +337,90 @@ done:
     PyBuffer_Release(&starts);
     PyBuffer_Release(&weights);
     PyBuffer_Release(&sums);
+    return result;
+}
+
+#define TILE 64 /* units whose sums stay in registers */
+#define MOST_INPUTS 64
+
+/* Round to the nearest whole number, ties to even: adding it leaves a float of this size no bits for fractions. */
+#define ROUNDER 12582912.0f
+#define DOUBLE_ROUNDER 6755399441055744.0
+
+/* Return a text's first logit. All sums of the layer are exact in float32 (see layer.py), in whatever order. */
+VECTORS static double first_logit(const int64_t *sums, double root, const double *scales, const double *biases,
+                            const float *hidden, const float *output, Py_ssize_t inputs, Py_ssize_t units,
+                            double scale, double bound, float most)
+{
+    float step[MOST_INPUTS + 1], logit[TILE] = {0};
+    for (Py_ssize_t i = 0; i < inputs; i++) {
+        double input = ((double)sums[i] * scales[i] / root + biases[i]) * scale;
+        input = input < bound ? input : bound;
+        input = input > -bound ? input : -bound;
+        step[i] = (float)((input + DOUBLE_ROUNDER) - DOUBLE_ROUNDER);
+    }
+    step[inputs] = (float)scale;
+    for (Py_ssize_t first = 0; first < units; first += TILE) {
+        float sum[TILE] = {0};
+        const Py_ssize_t size = units - first < TILE ? units - first : TILE;
+        if (size == TILE) /* a loop of a length that is known becomes a few instructions */
+            for (Py_ssize_t i = 0; i <= inputs; i++)
+                for (int unit = 0; unit < TILE; unit++)
+                    sum[unit] += step[i] * hidden[i * units + first + unit];
+        else
+            for (Py_ssize_t i = 0; i <= inputs; i++)
+                for (Py_ssize_t unit = 0; unit < size; unit++)
+                    sum[unit] += step[i] * hidden[i * units + first + unit];
+        for (Py_ssize_t unit = 0; unit < size; unit++) {
+            float value = sum[unit] < most ? sum[unit] : most;
+            value = value > 0 ? value : 0;
+            logit[unit] += ((value + ROUNDER) - ROUNDER) * output[first + unit];
+        }
+    }
+    for (int half = TILE / 2; half; half /= 2)
+        for (int unit = 0; unit < half; unit++)
+            logit[unit] += logit[unit + half];
+    return (double)(logit[0] + output[units]);
+}
+
+PyDoc_STRVAR(alarms_doc, "alarms(sums, roots, scales, biases, hidden, output, scale, bound, most, logits)\n--\n\n"
+                         "Fill ``logits`` with the first one of each text, as `Scanner._alarms` does.");
+
+static PyObject *engine_alarms(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *result = NULL;
+    Py_buffer sums, roots, scales, biases, hidden, output, logits;
+    double scale, bound, most;
+
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*dddw*:alarms", &sums, &roots, &scales, &biases, &hidden, &output, &scale,
+                          &bound, &most, &logits))
+        return NULL;
+    Py_ssize_t all = count(&sums, 8, "sums"), texts = count(&roots, 8, "roots"), inputs = count(&scales, 8, "scales");
+    Py_ssize_t units = count(&output, 4, "output") - 1;
+    if (PyErr_Occurred() || count(&biases, 8, "biases") < 0 || count(&hidden, 4, "hidden") < 0 ||
+        count(&logits, 8, "logits") < 0)
+        goto done;
+    if (inputs < 1 || inputs > MOST_INPUTS || units < 1 || all / inputs != texts || all % inputs ||
+        biases.len != scales.len || hidden.len / 4 / units != inputs + 1 || hidden.len / 4 % units ||
+        logits.len != roots.len) {
+        PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    for (Py_ssize_t i = 0; i < texts; i++)
+        ((double *)logits.buf)[i] = first_logit((int64_t *)sums.buf + i * inputs, ((double *)roots.buf)[i], scales.buf,
+                                          biases.buf, hidden.buf, output.buf, inputs, units, scale, bound, (float)most);
+    Py_END_ALLOW_THREADS
+    result = Py_None;
+    Py_INCREF(result);
+done:
+    PyBuffer_Release(&sums);
+    PyBuffer_Release(&roots);
+    PyBuffer_Release(&scales);
+    PyBuffer_Release(&biases);
+    PyBuffer_Release(&hidden);
+    PyBuffer_Release(&output);
+    PyBuffer_Release(&logits);
     return result;
 }
 
@@ -734,6 +825,7 @@ done:
 
 static PyMethodDef methods[] = {
     {"likeliest", engine_likeliest, METH_VARARGS, likeliest_doc},
+    {"alarms", engine_alarms, METH_VARARGS, alarms_doc},
     {"tally", engine_tally, METH_VARARGS, tally_doc},
     {"splice", engine_splice, METH_VARARGS, splice_doc},
     {"read", engine_read, METH_VARARGS, read_doc},

@@ -13,6 +13,7 @@ holds exactly: BLAS may add in any order and a text still has one score, in any 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,9 +69,9 @@ class Layer:
             raise ValueError(f"a layer has at most {MAX_INPUTS} inputs and {MAX_UNITS} units")
         self.hidden = _on_grid(hidden, BOUND)
         self.output = _on_grid(output, MOST)
-        self._weights = self.hidden.astype(np.float32)
-        self._heads = np.ascontiguousarray(self.output[:, :-1] / SCALE, dtype=np.float32)
-        self._biases = self.output[:, -1:].astype(np.float32)
+        self._weights = np.ascontiguousarray(self.hidden.T, dtype=np.float32)
+        self._heads = np.ascontiguousarray(self.output[:, :-1].T / SCALE, dtype=np.float32)
+        self._biases = self.output[:, -1].astype(np.float32)
         self._block = max(1, (ALONE - 1) // max(1, units * max(inputs, len(self.output))))
 
     @property
@@ -78,25 +79,32 @@ class Layer:
         """The number of inputs."""
         return int(self.hidden.shape[1]) - 1
 
+    @cached_property
+    def first(self) -> tuple[Single, Single, float, float, float]:
+        """What the kernel needs to find the first head's logit."""
+        output = np.append(self._heads[:, 0], self._biases[0])
+        return self._weights, output, SCALE, BOUND * SCALE, MOST * SCALE
+
     def __call__(self, inputs: Floats) -> Floats:
         """Return the heads' logits, shape (heads, texts), for inputs of shape (inputs, texts)."""
-        count = inputs.shape[1]
+        texts = inputs.T
+        count = len(texts)
         whole = count // self._block * self._block
-        out = np.empty((len(self.output), count))
+        out = np.empty((count, len(self.output)))
         for begin in range(0, whole, STACK * self._block):
             part = slice(begin, min(begin + STACK * self._block, whole))
-            blocks = inputs[:, part].reshape(self.inputs, -1, self._block).transpose(1, 0, 2)
-            out[:, part].reshape(len(out), -1, self._block)[:] = self._logits(blocks).transpose(1, 0, 2)
+            blocks = texts[part].reshape(-1, self._block, self.inputs)
+            out[part] = self._logits(blocks).reshape(-1, len(self.output))
         if whole < count:
-            out[:, whole:] = self._logits(inputs[:, whole:])
-        return out
+            out[whole:] = self._logits(texts[whole:])
+        return out.T
 
     def _logits(self, inputs: Floats) -> Single:
-        """Return the logits, shape (…, heads, texts), for inputs of shape (…, inputs, texts)."""
+        """Return the logits, shape (…, texts, heads), for inputs of shape (…, texts, inputs)."""
         hidden = self._hidden(inputs)
         np.rint(hidden, out=hidden)
         np.clip(hidden, np.float32(0), np.float32(MOST * SCALE), out=hidden)
-        out: Single = self._heads @ hidden
+        out: Single = hidden @ self._heads
         out += self._biases
         return out
 
@@ -108,19 +116,21 @@ class Layer:
             heads: shape (heads,): how much each head counts.
 
         """
-        hidden = self._hidden(inputs[:, None])[:, 0]
+        hidden = self._hidden(inputs[None])[0]
         active = (hidden > 0) & (hidden < MOST * SCALE)
         slopes: Floats = ((heads @ self.output[:, :-1]) * active) @ self.hidden[:, :-1]
         return slopes
 
     def _hidden(self, inputs: Floats) -> Single:
         """Return what goes into the units, times `SCALE`."""
-        steps = np.empty((*inputs.shape[:-2], self.inputs + 1, inputs.shape[-1]), dtype=np.float32)
-        np.rint(inputs * SCALE, out=steps[..., :-1, :], casting="same_kind")
-        steps[..., -1, :] = SCALE  # for the biases
-        np.minimum(steps, np.float32(BOUND * SCALE), out=steps)  # for one text in half of np.clip's time
-        np.maximum(steps, np.float32(-BOUND * SCALE), out=steps)
-        hidden: Single = self._weights @ steps
+        rounded = inputs * SCALE
+        np.rint(rounded, out=rounded)
+        np.minimum(rounded, BOUND * SCALE, out=rounded)  # for one text in half of np.clip's time
+        np.maximum(rounded, -BOUND * SCALE, out=rounded)
+        steps = np.empty((*inputs.shape[:-1], self.inputs + 1), dtype=np.float32)
+        steps[..., :-1] = rounded
+        steps[..., -1] = SCALE  # for the biases
+        hidden: Single = steps @ self._weights
         return hidden
 
 

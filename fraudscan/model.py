@@ -299,7 +299,7 @@ class Scanner:
         if proba or self.taxonomy.task != "fraud":
             found = self._decider(self._probabilities(self._logits(texts, doubts)), doubts)
         else:
-            logits = self._logits(texts, doubts)
+            logits = self._logits(texts, doubts, first=True)
             honest = 1 - _sigmoid(logits[0])
             likely = (honest <= 0.5).nonzero()[0]
             found = self._decider.among(honest, likely, self._probabilities(logits[:, likely]), doubts)
@@ -400,23 +400,43 @@ class Scanner:
         """Return the heads' logits, float64, shape (number of texts, number of heads), for a list of texts."""
         return np.ascontiguousarray(self._logits(texts).T)
 
-    def _logits(self, texts: Sequence[str], doubts: Ints | None = None, places: Ints | None = None) -> Floats:
+    def _logits(
+        self,
+        texts: Sequence[str],
+        doubts: Ints | None = None,
+        places: Ints | None = None,
+        *,
+        first: bool = False,
+    ) -> Floats:
         """Return the heads' logits, shape (heads, texts).
 
         Args:
             texts: the texts.
             doubts: shape (texts,); is filled with the notes on each text.
             places: shape (texts, 2); gets begin and end of the windows that decided, in kept characters.
+            first: only the first head's matter where it says that fraud is unlikely: the others are not filled in.
 
         """
+        fill = self._heads_if_likely if first else self._heads
+        logits = np.empty((len(self.heads), len(texts)))
+        lengths = np.empty(len(texts), dtype=np.int64)
         windows: list[Windows] = []
-        inputs, lengths = self._inputs(texts, doubts, windows)
-        logits = self.heads_of(inputs)
-        for found in windows:
-            better = found.logits[0] > logits[0, found.texts]
-            logits[:, found.texts[better]] = found.logits[:, better]
+        marked = self._judge(texts, fill, logits, lengths, doubts=doubts, windows=windows).nonzero()[0]
+        mended = repaired([texts[i] for i in marked.tolist()])  # at once: it takes half a millisecond, whatever it does
+        if mended:
+            changed = marked[list(mended)]
+            found: list[Windows] = []
+            again, kept = np.empty((len(self.heads), changed.size)), np.empty(changed.size, dtype=np.int64)
+            self._judge(list(mended.values()), fill, again, kept, doubts=None, windows=found)
+            logits[:, changed], lengths[changed] = again, kept
+            # the windows of the texts as they were before the repair are nobody's
+            windows[:] = [part.of(~np.isin(part.texts, changed)) for part in windows]
+            windows += [part._replace(texts=changed[part.texts]) for part in found]
+        for part in windows:
+            better = part.logits[0] > logits[0, part.texts]
+            logits[:, part.texts[better]] = part.logits[:, better]
             if places is not None:
-                places[found.texts[better]] = np.column_stack([found.starts, found.ends])[better]
+                places[part.texts[better]] = np.column_stack([part.starts, part.ends])[better]
         if not lengths.all():
             logits[:, lengths == 0] = self._nothing
         return logits
@@ -441,39 +461,47 @@ class Scanner:
         """Return the heads' logits, shape (heads, texts), for inputs of shape (inputs, texts)."""
         return inputs if self.layer is None else self.layer(inputs)
 
-    def _inputs(self, texts: Sequence[str], doubts: Ints | None, windows: list[Windows]) -> tuple[Floats, Ints]:
-        """Return what the heads are made of, shape (inputs, texts), and the lengths of the texts.
+    def _heads(self, sums: Ints, lengths: Ints, logits: Floats) -> None:
+        """Fill in the heads' logits, shape (heads, texts), for sums of weights."""
+        logits[:] = self.heads_of(self.scaled(sums.astype(np.float64), lengths))
+
+    def _heads_if_likely(self, sums: Ints, lengths: Ints, logits: Floats) -> None:
+        """Do the same, but for the first head alone where it says that fraud is unlikely."""
+        logits[0] = self._alarms(sums, lengths)
+        likely = (logits[0] > UNLIKELY).nonzero()[0]
+        logits[:, likely] = self.heads_of(self.scaled(sums[:, likely].astype(np.float64), lengths[likely]))
+
+    def _alarms(self, sums: Ints, lengths: Ints) -> Floats:
+        """Return the first head's logits, shape (texts,)."""
+        if kernel.compiled and self.layer:
+            logits = np.empty(lengths.size)
+            known = self.scales, self.biases, *self.layer.first
+            kernel.compiled.alarms(np.ascontiguousarray(sums.T), self.roots(sums, lengths), *known, logits)
+            return logits
+        first: Floats = self._alarm(self.scaled(sums.astype(np.float64), lengths))[0]
+        return first
+
+    def _judge(  # noqa: PLR0913 - what is known of many texts
+        self,
+        texts: Sequence[str],
+        fill: Callable[[Ints, Ints, Floats], None],
+        logits: Floats,
+        lengths: Ints,
+        *,
+        doubts: Ints | None,
+        windows: list[Windows],
+    ) -> Bools:
+        """Fill in the heads' logits and the lengths of texts; return which of them carry marks of disguise.
 
         Args:
             texts: the texts.
+            fill: fills in logits for sums and lengths.
+            logits: shape (heads, texts); is filled.
+            lengths: shape (texts,); is filled with the numbers of kept characters.
             doubts: shape (texts,); is filled with the notes on each text.
             windows: gets the most suspicious windows of long texts.
 
         """
-        sums = np.empty((self._width, len(texts)))
-        lengths = np.empty(len(texts), dtype=np.int64)
-        marked = self._sum_up(texts, sums, lengths, doubts, windows).nonzero()[0]
-        mended = repaired([texts[i] for i in marked.tolist()])  # at once: it takes half a millisecond, whatever it does
-        if mended:
-            changed = marked[list(mended)]
-            found: list[Windows] = []
-            again, kept = np.empty((self._width, changed.size)), np.empty(changed.size, dtype=np.int64)
-            self._sum_up(list(mended.values()), again, kept, None, found)
-            sums[:, changed], lengths[changed] = again, kept
-            # the windows of the texts as they were before the repair are nobody's
-            windows[:] = [part.of(~np.isin(part.texts, changed)) for part in windows]
-            windows += [part._replace(texts=changed[part.texts]) for part in found]
-        return self.scaled(sums, lengths), lengths
-
-    def _sum_up(
-        self,
-        texts: Sequence[str],
-        sums: Floats,
-        lengths: Ints,
-        doubts: Ints | None,
-        windows: list[Windows],
-    ) -> Bools:
-        """Fill in the sums of the weights and the lengths of texts; return which of them carry marks of disguise."""
         sizes = text_sizes(texts)
         fraud = self.taxonomy.task == "fraud"
         marked = np.zeros(len(texts), dtype=bool)
@@ -481,14 +509,15 @@ class Scanner:
         for end in _cuts(sizes):
             part = slice(begin, end)
             if end - begin == 1 and sizes[begin] > CHUNK:
-                sums[:, begin], lengths[begin] = self._long(texts[begin], begin, windows)
+                total, lengths[begin] = self._long(texts[begin], begin, windows)
+                sums = total[:, None]
                 if doubts is not None:  # its beginning is enough
                     doubts[part] = self._noter(self.vocabulary.match([texts[begin][:CHUNK]]), texts[part])
                 if fraud and lengths[begin] <= LONGEST:  # hardly anything of it is kept: it may be disguised
                     marked[begin] = self.vocabulary.match(texts[part]).marked[0]
             else:
                 found = self.vocabulary.match(texts[part], sizes[part])
-                sums[:, part] = self._sums(found.nodes, found.starts, found.lengths)
+                sums = self._sums(found.nodes, found.starts, found.lengths)
                 lengths[part] = found.lengths
                 if doubts is not None:
                     doubts[part] = self._noter(found, texts[part])
@@ -496,6 +525,7 @@ class Scanner:
                     marked[part] = found.marked & (found.lengths <= LONGEST)
                 if fraud and found.lengths.max() > LONG:
                     windows.append(self._windows(found, begin))
+            fill(sums, lengths[part], logits[:, part])
             begin = end
         return marked
 
@@ -508,7 +538,7 @@ class Scanner:
         sums += self.biases[:, None]
         return sums
 
-    def roots(self, sums: Floats, lengths: Ints) -> Floats:
+    def roots(self, sums: Floats | Ints, lengths: Ints) -> Floats:
         """Return what the scaled sums of texts are divided by: float64, shape (texts,)."""
         if self.taxonomy.task == "fraud":
             return np.sqrt(lengths + SHORT)
@@ -561,8 +591,7 @@ class Scanner:
             owners: shape (windows,): the text that each belongs to, ascending.
 
         """
-        alarms = self._alarm(self.scaled(sums.astype(np.float64), lengths))[0]
-        chosen = most_suspicious(alarms, owners)
+        chosen = most_suspicious(self._alarms(sums, lengths), owners)
         logits = self.heads_of(self.scaled(sums[:, chosen].astype(np.float64), lengths[chosen]))
         starts = WINDOW * (chosen - np.flatnonzero(np.diff(owners, prepend=-1)))
         return Windows(owners[chosen], logits, starts, starts + lengths[chosen])
@@ -645,6 +674,9 @@ class Scanner:
 
 LOGIT_LIMIT = 60.0
 """Beyond it a probability is 0 or 1 in float32, and well before the exponential overflows."""
+
+UNLIKELY = -1e-3
+"""The first head's logit up to which fraud is less likely than not, whatever is rounded."""
 
 NOTHING = -20.0
 """The logit of every head but the honest one for a text without a character: a probability of 2e-9."""

@@ -13,6 +13,7 @@ from test_windows import long_texts
 import fraudscan
 from fraudscan import Scanner, Thresholds, kernel
 from fraudscan.features import Vocabulary
+from fraudscan.layer import Layer
 from fraudscan.model import FIELD_SIZE
 from fraudscan.neighbours import CROWDED, END, EVIDENCE, RARE, SIGNS, WIDTH, tables
 from fraudscan.taxonomy import Taxonomy
@@ -127,6 +128,18 @@ def test_the_largest_sums_do_not_overflow(compiled, weight, length):
     assert (sums == weight * length).all()
 
 
+@given(st.integers(0, 2**32), st.integers(1, 64), st.integers(1, 256), st.floats(0, 300))
+@settings(max_examples=100)
+def test_the_first_logits_of_any_layer_are_the_same(seed, inputs, units, reach):
+    rng = np.random.default_rng(seed)
+    layer = Layer(rng.normal(size=(units, inputs + 1)), rng.normal(size=(3, units + 1)))
+    sums = np.rint(rng.normal(size=(40, inputs)) * reach * 1000).astype(np.int64)
+    roots, scales, biases = rng.random(40) + 1, rng.random(inputs) / 100, rng.normal(size=inputs)
+    found = np.empty(40)
+    kernel.compiled.alarms(sums, roots, scales, biases, *layer.first, found)
+    assert found.tobytes() == (layer((sums * scales / roots[:, None] + biases).T)[0] + 0.0).tobytes()
+
+
 def read_arguments():
     batch = ["加微信", "稳·赚 不·赔", ""]
     each = [np.zeros(len(batch), dtype) for dtype in (np.int64, np.int64, bool)]
@@ -142,6 +155,12 @@ def follow_arguments():
 def add_up_arguments():
     nodes, starts = np.array([1, 2, 0, 3, 0], np.uint32), np.array([0, 3])
     return [nodes, starts, np.ones((4, 6), np.int8), 6, np.zeros((2, 6), np.int64)]
+
+
+def alarms_arguments():
+    """Two texts, three inputs, five units."""
+    layer = np.ones((4, 5), np.float32), np.ones(6, np.float32), 64.0, 2048.0, 4096.0
+    return [np.ones((2, 3), np.int64), np.ones(2), np.ones(3), np.zeros(3), *layer, np.zeros(2)]
 
 
 def tally_arguments():
@@ -177,6 +196,7 @@ CALLS = {
     "read": read_arguments,
     "follow": follow_arguments,
     "add_up": add_up_arguments,
+    "alarms": alarms_arguments,
     "tally": tally_arguments,
     "splice": splice_arguments,
 }
@@ -185,6 +205,7 @@ PLACES = {
     "read": (1, 2, 3, 4, 11, 12, 13, 14),
     "follow": (0, 1, 2, 3, 7),
     "add_up": (0, 1, 2, 4),
+    "alarms": (0, 1, 2, 3, 4, 5, 9),
     "tally": (0, 1, 2, 3),
     "splice": (1, 3),
 }
@@ -246,6 +267,18 @@ def test_what_is_no_array_in_one_piece_is_refused(compiled, name, place, how):
         ("add_up", 3, -6, "rows of the width"),
         ("add_up", 3, 12, "one for each start"),
         ("add_up", 4, np.zeros((1, 6), np.int64), "one for each start"),
+        ("alarms", 0, np.ones(7, np.int64), "do not fit"),
+        ("alarms", 0, np.ones((3, 3), np.int64), "do not fit"),
+        ("alarms", 1, np.ones(3), "do not fit"),
+        ("alarms", 2, np.ones(0), "do not fit"),
+        ("alarms", 2, np.ones(65), "do not fit"),
+        ("alarms", 3, np.ones(4), "do not fit"),
+        ("alarms", 4, np.ones(21, np.float32), "do not fit"),
+        ("alarms", 4, np.ones((3, 5), np.float32), "do not fit"),
+        ("alarms", 4, np.ones((5, 5), np.float32), "do not fit"),
+        ("alarms", 5, np.ones(1, np.float32), "do not fit"),
+        ("alarms", 5, np.ones(0, np.float32), "do not fit"),
+        ("alarms", 9, np.zeros(3), "do not fit"),
         ("tally", 0, np.array([1, 2, 0, 4, 0], np.uint32), "have its flags"),
         ("tally", 1, np.array([0, 5]), "must ascend"),
         ("tally", 1, np.array([3, 3]), "must ascend"),
