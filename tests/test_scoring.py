@@ -127,7 +127,7 @@ def test_threads_share_a_scanner(scanner, corpus):
 
 
 def test_long_text_scores_like_its_definition(scanner, reference, corpus):
-    text = "".join(row.text for row in corpus[:1000])
+    text = "".join(row.text for row in corpus[:2000])
     assert len(text) > model.CHUNK
     assert scanner.classify(text).scores == pytest.approx(reference.probabilities(text), abs=1e-6)
 
