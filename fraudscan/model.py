@@ -42,7 +42,7 @@ from fraudscan.layer import Layer
 from fraudscan.notes import Noter
 from fraudscan.result import Result
 from fraudscan.taxonomy import Taxonomy
-from fraudscan.windows import LONG, WINDOW, Windows, most_suspicious, price, windows_of
+from fraudscan.windows import LONG, MOVES, REACH, WINDOW, Windows, most_suspicious, price, windows_of
 
 if TYPE_CHECKING:
     import os
@@ -551,24 +551,32 @@ class Scanner:
         """
         look = self.taxonomy.task == "fraud"
         total, length = np.zeros(self._width, dtype=np.int64), 0
-        rest, best = np.zeros(0, dtype=np.uint32), None  # nodes that fill no window yet
+        rest = np.zeros(0, dtype=np.uint32)  # nodes that fill no window yet, or have too few behind them
+        before = rest  # as many of those in front of them as a window may be moved
+        highest, around, at, first = -np.inf, rest, 0, 0
         for nodes in itertools.chain(self.vocabulary.match_blocks(text, CHUNK), [None]):
             rest = rest if nodes is None else np.concatenate([rest, nodes])
-            size = rest.size if nodes is None else rest.size // WINDOW * WINDOW
+            size = rest.size if nodes is None else max(rest.size - REACH, 0) // WINDOW * WINDOW
             if not size:
                 continue
             starts, owners = windows_of(np.array([size]))
             sums = self._added_up(rest[:size], starts)
             total += sums.sum(axis=1)
+            known = np.concatenate([before, rest])
             if look:
-                found = self._best(sums, np.diff(starts, append=size), owners + place)
-                found = found._replace(starts=found.starts + length, ends=found.ends + length)
-                best = found if best is None or found.logits[0, 0] > best.logits[0, 0] else best
-            rest = rest[size:]
+                alarms = self._alarms(sums, np.diff(starts, append=size))
+                chosen = most_suspicious(alarms, owners)[0]
+                if alarms[chosen] > highest:
+                    begin = int(starts[chosen]) + before.size
+                    highest, first = alarms[chosen], max(begin - REACH, 0)
+                    around, at = known[first : begin + WINDOW + REACH], begin - first
+                    first += length - before.size
+            before, rest = known[max(before.size + size - REACH, 0) : before.size + size], rest[size:]
             length += size
-        if best is not None and length > LONG:
+        if look and length > LONG:
+            best = self._moved(around, *np.array([[at], [0], [around.size]]))
             best.logits[0] -= price(np.array([length]))
-            windows.append(best)
+            windows.append(Windows(np.array([place]), best.logits, best.starts + first, best.ends + first))
         return total, length
 
     def _windows(self, found: Matches, begin: int) -> Windows:
@@ -578,23 +586,35 @@ class Scanner:
         ends = (found.starts[long] + lengths).tolist()
         nodes = np.concatenate([found.nodes[end - n : end] for end, n in zip(ends, lengths.tolist(), strict=True)])
         starts, owners = windows_of(lengths)
-        best = self._best(self._added_up(nodes, starts), np.diff(starts, append=nodes.size), (long + begin)[owners])
+        alarms = self._alarms(self._added_up(nodes, starts), np.diff(starts, append=nodes.size))
+        firsts = lengths.cumsum() - lengths
+        best = self._moved(nodes, starts[most_suspicious(alarms, owners)], firsts, firsts + lengths)
         best.logits[0] -= price(lengths)
-        return best
+        return Windows(long + begin, best.logits, best.starts - firsts, best.ends - firsts)
 
-    def _best(self, sums: Ints, lengths: Ints, owners: Ints) -> Windows:
-        """Return the most suspicious window of each text, its price not paid yet.
+    def _moved(self, nodes: Words, starts: Ints, firsts: Ints, ends: Ints) -> Windows:
+        """Return the most suspicious of the windows at some places and a little before and behind them.
 
         Args:
-            sums: shape (sums, windows): the sums of the weights of each window.
-            lengths: shape (windows,).
-            owners: shape (windows,): the text that each belongs to, ascending.
+            nodes: the nodes of some texts, one behind the other.
+            starts: shape (texts,): where a window of each begins.
+            firsts: shape (texts,): where each text begins.
+            ends: shape (texts,): where each ends.
+
+        Returns:
+            Places among the nodes, and logits whose price is not paid yet.
 
         """
-        chosen = most_suspicious(self._alarms(sums, lengths), owners)
-        logits = self.heads_of(self.scaled(sums[:, chosen].astype(np.float64), lengths[chosen]))
-        starts = WINDOW * (chosen - np.flatnonzero(np.diff(owners, prepend=-1)))
-        return Windows(owners[chosen], logits, starts, starts + lengths[chosen])
+        tried = np.clip(starts[:, None] + MOVES, firsts[:, None], np.maximum(ends - WINDOW, starts)[:, None])
+        sizes = np.minimum(ends[:, None] - tried, WINDOW)
+        pieces = sizes.ravel().cumsum() - sizes.ravel()
+        each = np.arange(sizes.sum()) + (tried.ravel() - pieces).repeat(sizes.ravel())
+        sums = self._added_up(nodes[each], pieces)
+        chosen = self._alarms(sums, sizes.ravel()).reshape(tried.shape).argmax(axis=1)
+        texts = np.arange(starts.size)
+        begins, lengths = tried[texts, chosen], sizes[texts, chosen]
+        sums = sums[:, texts * MOVES.size + chosen]
+        return Windows(texts, self.heads_of(self.scaled(sums.astype(np.float64), lengths)), begins, begins + lengths)
 
     @cached_property
     def _alarm(self) -> Callable[[Floats], Floats]:

@@ -3,7 +3,8 @@
 A lure of fifty characters drowns in a chat of two thousand. So a long text is also cut into
 windows, which are scored by themselves, and speaks through its most suspicious window where
 that says more than the whole. Many windows have many chances to alarm: their number is held
-against them.
+against them. The one that was found is moved a little both ways, for the lure need not begin
+where it does.
 """
 
 from __future__ import annotations
@@ -19,12 +20,20 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
-__all__ = ["LONG", "WINDOW", "Windows", "most_suspicious", "price", "windows_of"]
+__all__ = ["LONG", "MOVES", "REACH", "WINDOW", "Windows", "most_suspicious", "price", "windows_of"]
 
 WINDOW = 32
 """Kept characters of a window: what a lure says in a breath fills one. In windows of 128 a lure of 25 to 60 characters
 drowns as it does in the whole: of those in chats of 2,000 characters two in a hundred were above 99 of 100 honest
-chats, of these nine. Windows that overlap by a half find eleven, and cost three times as much."""
+chats, of these nine."""
+
+REACH, STEP = 24, 8
+"""Kept characters by which the most suspicious window is moved at most, and at a time. Of lures in chats, as above, ten
+in a hundred were found by windows that stand still, fifteen by moving one of them, thirteen by windows that overlap by
+a half, and seventeen by one at every eighth character, which cost two and four times as much."""
+
+MOVES = np.array([0, *range(-REACH, 0, STEP), *range(STEP, REACH + 1, STEP)])
+"""The ways to move it; of equals the first one counts."""
 
 LONG = 512
 """A text with more kept characters has windows; up to here messages of the corpus taught the model to judge the

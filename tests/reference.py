@@ -67,10 +67,16 @@ class Reference:
             return [-20.0] * len(self.output)
         best = self.heads(self.inputs(text, 0, len(text)))
         if len(text) > LONG:
+
+            def at(start):
+                return self.heads(self.inputs(text, start, min(len(text), start + WINDOW)))
+
             starts = range(0, len(text), WINDOW)
-            windows = [self.heads(self.inputs(text, start, min(len(text), start + WINDOW))) for start in starts]
-            window = max(windows, key=lambda logits: logits[0])
-            window[0] -= PRICE * math.log(len(windows))
+            found = max(starts, key=lambda start: at(start)[0])
+            last = max(found, len(text) - WINDOW)
+            moved = [min(max(found + move, 0), last) for move in (0, -24, -16, -8, 8, 16, 24)]
+            window = max(map(at, moved), key=lambda logits: logits[0])
+            window[0] -= PRICE * math.log(len(starts))
             best = max(best, window, key=lambda logits: logits[0])
         return best
 

@@ -105,6 +105,14 @@ def test_the_most_suspicious_window_decides_and_pays_for_the_others(handmade, mo
     assert price(np.array([1000]))[0] == pytest.approx(PRICE * np.log(-(1000 // -WINDOW)))
 
 
+@pytest.mark.parametrize("begin", [0, 8, 3 * WINDOW + 8, 3 * WINDOW + 16, 3 * WINDOW + 24, 1000 - 2 * WINDOW + 8, 968])
+@pytest.mark.parametrize("chunk", [33, 70, 128, 1 << 16])
+def test_the_window_is_moved_to_where_a_lure_stands(handmade, monkeypatch, begin, chunk):
+    monkeypatch.setattr(model, "CHUNK", chunk)
+    text = "安" * begin + "骗" * WINDOW + "安" * (1000 - WINDOW - begin)
+    assert handmade.classify(text).window == (begin, begin + WINDOW)
+
+
 def test_the_whole_decides_where_no_window_says_more(handmade):
     text = "骗" * 1000
     assert handmade.classify(text).window is None
