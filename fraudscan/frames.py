@@ -54,10 +54,7 @@ def _pandas_attach(frame: Any, columns: Columns, ours: list[str]) -> Any:
             new[name] = table[places]
         else:
             new[name] = pd.Series([*values, None], dtype="str" if pd.__version__ >= "3" else object).array.take(places)
-    out = frame.copy(deep=False)
-    for name in ours:
-        out[name] = new[name]
-    return out
+    return frame.assign(**{name: new[name] for name in ours})
 
 
 def _polars_blocks(frame: Any, text: str) -> Iterator[list[Any]]:

@@ -52,6 +52,13 @@ def test_every_row_gets_what_classify_says(scanner, monkeypatch, kind, texts, bl
     assert list(rows_of(frame)[0] if texts else ["nr", "content"]) == ["nr", "content"]  # the frame given is untouched
 
 
+def test_what_is_done_to_the_copy_of_a_pandas_frame_is_not_done_to_the_frame(scanner):
+    frame = pd.DataFrame({"nr": [1, 2], "text": ["到楼下了", "晚上吃什么"]})
+    out = scanner.annotate(frame)
+    out.loc[0, ["nr", "text"]] = [9, "＊"]
+    assert frame.to_dict("list") == {"nr": [1, 2], "text": ["到楼下了", "晚上吃什么"]}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_probabilities(scanner, kind):
     out = scanner.annotate(KINDS[kind]({"text": TEXTS}), proba=True)
