@@ -124,6 +124,8 @@ def train_custom(
     gold = _gold(rows, taxonomy, least)
     texts = [fold(row.text) for row in rows]
     fixed = fixed or {}
+    # NumPy's numbers, of a grid of settings say, are none of JSON's, and the manifest is JSON
+    fixed = {name: value.item() if isinstance(value, np.generic) else value for name, value in fixed.items()}
     first = replace(Settings(), **fixed)
     longest = fixed.get("order", 5)
     rarest = fixed.get("min_count", 2)

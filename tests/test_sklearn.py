@@ -123,6 +123,13 @@ def test_settings_that_are_given_are_not_chosen():
     assert FraudClassifier(**given).fit(texts, labels).to_scanner().manifest["training"] == given
 
 
+def test_settings_may_be_numbers_of_numpy(tmp_path):
+    given = {"order": np.int64(2), "min_count": np.int32(3), "rarity": np.float32(0.25), "strength": np.float64(7)}
+    classifier = FraudClassifier(**given, balanced=np.bool_(False)).fit(*made_up(60))
+    classifier.to_scanner().save(tmp_path / "model")
+    assert fraudscan.load(tmp_path / "model").manifest["training"] == {**given, "balanced": False}
+
+
 def test_a_label_indicator_matrix():
     texts, labels = made_up(200)
     pairs = [(texts[i] + "。" + texts[i + 1], {labels[i], labels[i + 1]} - {"normal"}) for i in range(len(texts) - 1)]
@@ -174,6 +181,8 @@ def test_what_is_refused(fitted):
         fitted.predict(np.array([["一条"]]))
     with pytest.raises(TypeError, match=r"X\[1\] is a NoneType, not a string"):
         fitted.predict(["一条", None])
+    with pytest.raises(ValueError, match="contains NaN"):
+        FraudClassifier().fit(["一条", "两条"], np.array(["a", np.nan], dtype=object))
     with pytest.raises(CorpusError, match="all messages are of one class, 'a'"):
         FraudClassifier().fit(["一条", "两条"], ["a", "a"])
     with pytest.raises(ValueError, match="no message has the label 'c'; there are: a, b"):
