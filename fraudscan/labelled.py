@@ -22,7 +22,7 @@ from fraudscan.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from fraudscan.model import Scanner
     from fraudscan.taxonomy import Scheme
@@ -170,12 +170,10 @@ def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
 
     """
     schemes = _schemes_by_name(taxonomy)
-    if foreign := [s.name for s in labelled.taxonomy.schemes if s.name.casefold() not in schemes]:
+    if foreign := [s.name for s in labelled.taxonomy.schemes if not _meant(schemes, s.name)]:
         known = ", ".join(label.name for label in taxonomy.labels)
         raise CorpusError(f"the label {foreign[0]!r} is unknown; there are: {known}")
-    return [
-        replace(row, labels=tuple(schemes[name.casefold()][0].name for name in row.labels)) for row in labelled.rows
-    ]
+    return [replace(row, labels=tuple(_meant(schemes, name)[0].name for name in row.labels)) for row in labelled.rows]
 
 
 def add_to_corpus(labelled: Labelled, corpus: Sequence[Row], scanner: Scanner) -> tuple[list[Row], Taxonomy]:
@@ -190,17 +188,17 @@ def add_to_corpus(labelled: Labelled, corpus: Sequence[Row], scanner: Scanner) -
     """
     taxonomy = scanner.taxonomy
     schemes = _schemes_by_name(taxonomy)
-    new = [label for label in labelled.taxonomy.labels if label.schemes and label.name.casefold() not in schemes]
+    new = [label for label in labelled.taxonomy.labels if label.schemes and not _meant(schemes, label.name)]
     labels = sorted([*taxonomy.labels, *new], key=lambda label: not label.schemes)  # the honest one stays the last
     try:
         extended = replace(taxonomy, labels=tuple(labels))
     except ValueError as error:
         raise CorpusError(f"beside the corpus's names {error}: call that label something else in your files") from None
-    schemes.update((label.name.casefold(), label.schemes) for label in new)
+    schemes.update((label.name, label.schemes) for label in new)
     probabilities = scanner.predict_proba([row.text for row in labelled.rows])
 
     def scheme(name: str, row: int) -> str:
-        among = schemes[name.casefold()]
+        among = _meant(schemes, name)
         if len(among) == 1:
             return among[0].name
         return max(among, key=lambda x: probabilities[row, scanner.names.index(x.name)]).name
@@ -213,16 +211,21 @@ def add_to_corpus(labelled: Labelled, corpus: Sequence[Row], scanner: Scanner) -
 
 
 def _schemes_by_name(taxonomy: Taxonomy) -> dict[str, tuple[Scheme, ...]]:
-    """Return the schemes meant by each name, in any case: those of a label, or a scheme's own."""
+    """Return the schemes meant by each name: those of a label, or a scheme's own. `_meant` looks them up."""
     found: dict[str, tuple[Scheme, ...]] = {}
     for label in taxonomy.labels:
         if label.schemes:
-            found |= dict.fromkeys((label.name.casefold(), label.zh.casefold()), label.schemes)
+            found |= dict.fromkeys((label.name, label.zh), label.schemes)
     for scheme in taxonomy.schemes:
         for name in (scheme.name, scheme.zh, scheme.official):
             if name:
-                found.setdefault(name.casefold(), (scheme,))
-    return found
+                found.setdefault(name, (scheme,))
+    return {name.casefold(): schemes for name, schemes in found.items()} | found
+
+
+def _meant(schemes: Mapping[str, tuple[Scheme, ...]], name: str) -> tuple[Scheme, ...]:
+    """Return the schemes meant by ``name``: as it is written, else in any case; nothing if it is unknown."""
+    return schemes.get(name) or schemes.get(name.casefold(), ())
 
 
 def _read(path: Path, text: str | None, label: str | None) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:

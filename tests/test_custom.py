@@ -327,6 +327,17 @@ def test_with_the_corpus_beside_it(scanner, small_corpus, tmp_path, capsys):
     assert "goes with messages of your own" in capsys.readouterr().err
 
 
+def test_labels_that_differ_in_case_alone_stay_apart(scanner, tmp_path):
+    mine = write_csv(tmp_path / "mine.csv", ["甲", "乙", "丙", "丁"], ["Spam", "spam", "SPAM", "ham"])
+    found = read_labelled([mine], "content", "kind")
+    own = [row.labels for row in found.rows]
+    assert own == [("Spam",), ("spam",), ("SPAM",), ()]
+    assert [row.labels for row in match_names(found, found.taxonomy)] == own
+    rows, taxonomy = add_to_corpus(found, [], scanner)
+    assert [row.labels for row in rows] == own
+    assert taxonomy.label("SPAM").schemes
+
+
 @pytest.mark.parametrize(("name", "honest"), [("fraud", None), ("elderly", None), ("legitimate", "正常")])
 def test_with_the_corpus_a_label_cannot_have_the_name_of_something_else(scanner, tmp_path, name, honest):
     mine = write_csv(tmp_path / "mine.csv", ["甲", "乙"], [name, "正常"])
