@@ -139,6 +139,14 @@ def test_what_cannot_be_written_is_told(command):
     assert (had_enough.returncode, had_enough.stderr) == (0, "")
 
 
+def test_a_file_that_cannot_be_written_to_its_end_is_named(tmp_path):
+    source, out = tmp_path / "scored.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"fraud_score": 0.9, "fraud_verdict": "clear"}\n' * 100, "utf-8")
+    found = run(f"ulimit -f 1; FRAUDSCAN rethreshold {source} -o {out}")  # one block of 1,024 bytes
+    assert (found.returncode, found.stderr) == (2, f"fraudscan: {out} cannot be made of {source}: File too large\n")
+    assert list(tmp_path.iterdir()) == [source]
+
+
 def test_a_command_runs_with_its_streams_closed(tmp_path):
     out = shlex.quote(str(tmp_path / "out.jsonl"))
     assert run(f"FRAUDSCAN score examples/exports/lines.txt -o {out} --workers 2 2>&- >&- <&-").returncode == 0

@@ -104,6 +104,8 @@ def _target(target: str, source: str, *, force: bool) -> Iterator[BinaryIO]:
         with file:
             yield file
         part.replace(names.target)
+    except OSError as error:  # the disk is full, say
+        raise DumpError(f"{target} cannot be made of {source}: {error.strerror or error}") from None
     finally:
         part.unlink(missing_ok=True)
 
