@@ -18,6 +18,7 @@ from fraudscan.corpus import CorpusError, Row
 from fraudscan.dump.encodings import bom_size, detect
 from fraudscan.dump.readers import find_delimiter
 from fraudscan.dump.rows import TEXT_COLUMNS
+from fraudscan.dump.sources import foreign
 from fraudscan.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -242,6 +243,8 @@ def _decoded(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise CorpusError(f"{path} cannot be read: {error.strerror}") from None
+    if what := "Parquet: write it as CSV" if data.startswith(b"PAR1") else foreign(data):
+        raise CorpusError(f"{path} is {what}")
     encoding = detect(data)
     data = data[bom_size(data, encoding) :]
     try:

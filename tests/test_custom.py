@@ -266,6 +266,14 @@ def test_files_that_cannot_be_read(tmp_path):
         (tmp_path / "b.csv").write_bytes("text,label\n您的包裹到了,a\n".encode(encoding) + damaged + b",b\n")
         with pytest.raises(CorpusError, match=rf"b\.csv:3: not {encoding.upper()}, as the rest"):
             read_labelled([tmp_path / "b.csv"])
+    for magic, what in [
+        (b"PK\x03\x04", "a ZIP archive, as are .xlsx"),
+        (b"\x1f\x8b\x08", "an archive that is still packed"),
+        (b"PAR1", "Parquet"),
+    ]:
+        (tmp_path / "b.csv").write_bytes(magic + b"\x00\xff" * 9)
+        with pytest.raises(CorpusError, match=rf"b\.csv is {what}"):
+            read_labelled([tmp_path / "b.csv"])
     (tmp_path / "c.csv").write_text("text,label\nx,normal|spam\n")
     with pytest.raises(CorpusError, match=r"c\.csv:2: the label 'normal' stands for legitimate"):
         read_labelled([tmp_path / "c.csv"])

@@ -221,6 +221,7 @@ def test_rethreshold_keeps_line_ends_within_cells_apart_from_those_of_lines(tmp_
         ("fraud_score,fraud_verdict\n0.5,flag\nx,flag\n", "scored:3: 'fraud_score' is 'x'"),
         ("fraud_score,fraud_verdict\n0.5\n", "scored:2: 1 fields where the header has 2"),
         ("PAR1", "scored is Parquet: rethreshold takes JSON lines and CSV"),
+        ("BZh91AY&SY", "scored is an archive that is still packed: unpack it first"),
     ],
 )
 def test_what_is_not_scored_is_refused_and_nothing_written(tmp_path, content, fault, capsys):

@@ -19,7 +19,7 @@ from fraudscan.decisions import VERDICTS
 from fraudscan.dump.output import Names, format_of, part_of
 from fraudscan.dump.readers import find_delimiter
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.sources import STDIN
+from fraudscan.dump.sources import MAGIC, STDIN, foreign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,11 +56,13 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
     """
     counts: Counter[str] = Counter()
     with _source(source) as file, _target(target, source, force=force) as out:
-        if file.peek(4).startswith(b"PAR1"):
+        head = file.peek(MAGIC)
+        if head.startswith(b"PAR1"):
             raise DumpError(
                 f"{source} is Parquet: rethreshold takes JSON lines and CSV, as fraudscan score writes them"
             )
-        head = file.peek(1)
+        if what := foreign(head):
+            raise DumpError(f"{source} is {what}")
         is_json = head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or not head  # CSV would have a header
         if format_of(target) not in (None, "jsonl" if is_json else "csv"):
             raise DumpError(f"{target}: {source} is {'JSON lines' if is_json else 'CSV'}, and so is what comes of it")

@@ -21,7 +21,19 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["ARCHIVES", "FORMAT_OF_ENDING", "STDIN", "Head", "Stream", "expand", "fingerprint", "is_file", "plain_name"]
+__all__ = [
+    "ARCHIVES",
+    "FORMAT_OF_ENDING",
+    "MAGIC",
+    "STDIN",
+    "Head",
+    "Stream",
+    "expand",
+    "fingerprint",
+    "foreign",
+    "is_file",
+    "plain_name",
+]
 
 STDIN = "-"
 
@@ -43,7 +55,7 @@ GZIP, BZIP2, XZ, ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"
 """The first bytes of archives that are read."""
 
 FOREIGN = {
-    **dict.fromkeys((GZIP, BZIP2, XZ, ZSTD), "an archive in an archive: unpack it once"),
+    **dict.fromkeys((GZIP, BZIP2, XZ, ZSTD), "an archive that is still packed: unpack it first"),
     b"PK\x03\x04": "a ZIP archive, as are .xlsx files: unpack it, or export the table as CSV",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it",
     b"Rar!\x1a\x07": "a RAR archive: unpack it",
