@@ -164,7 +164,7 @@ def _entries(path: Path, kind: str) -> Iterator[Entry]:
         lines = path.read_text("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         number = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise ListError(f"{path}:{number}: not UTF-8") from None
+        raise ListError(f"{path}:{number}: not UTF-8: save the list in UTF-8") from None
     except OSError as error:
         raise ListError(f"{path} cannot be read: {error.strerror}") from None
     for number, raw in enumerate(lines, 1):
@@ -373,7 +373,9 @@ def compile_pattern(pattern: str) -> Any:
     try:
         return _Re2(re2.compile(pattern, options))
     except re2.error as error:
-        raise ListError(f"RE2 does not take it: {error}") from None
+        reason = error.args[0]
+        reason = reason.decode() if isinstance(reason, bytes) else reason
+        raise ListError(f"RE2 does not take it: {reason}") from None
 
 
 def _parser() -> Any:

@@ -216,6 +216,12 @@ def test_re2_takes_them(pattern):
     assert not compile_pattern(pattern).search("a" * 100_000)
 
 
+def test_what_re2_says_is_told():
+    pytest.importorskip("re2")
+    with pytest.raises(ListError, match=r"^RE2 does not take it: invalid escape sequence: \\u$"):
+        compile_pattern(r"\u52a0")
+
+
 @pytest.mark.parametrize("with_re2", [True, False])
 def test_half_a_surrogate_pair_is_a_character_of_its_own(with_re2, monkeypatch):
     if not with_re2:
@@ -240,7 +246,7 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(ListError, match="cannot be read"):
         read_lists(allow=tmp_path / "none.txt")
     (tmp_path / "bytes.txt").write_bytes("好\n".encode() + b"\xff")
-    with pytest.raises(ListError, match=r"bytes\.txt:2: not UTF-8"):
+    with pytest.raises(ListError, match=r"bytes\.txt:2: not UTF-8: save the list in UTF-8"):
         read_lists(deny=tmp_path / "bytes.txt")
 
 
