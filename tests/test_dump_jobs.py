@@ -157,6 +157,19 @@ def test_a_damaged_or_busy_checkpoint_is_refused(tmp_path, scanner, monkeypatch,
     assert not part.exists()
 
 
+def test_a_checkpoint_without_room_is_told(tmp_path):
+    for write in (
+        lambda checkpoint: checkpoint.keep((str(i), "长" * 1000) for i in range(1000)),
+        lambda checkpoint: checkpoint.commit(state="长" * 100_000),
+    ):
+        with job.contextlib.closing(job.Checkpoint(tmp_path / "checkpoint")) as full:
+            full._base.execute("PRAGMA max_page_count = 20")
+            with pytest.raises(
+                job.DumpError, match=r"checkpoint cannot be written on: .* full; then go on with --resume"
+            ):
+                write(full)
+
+
 def test_a_checkpoint_damaged_anywhere_is_refused(tmp_path, scanner, monkeypatch, capsys):
     source, out = half_made(tmp_path, scanner, monkeypatch, Options(by="chat"))
     checkpoint = tmp_path / "out.jsonl.checkpoint"

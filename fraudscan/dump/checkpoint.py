@@ -67,12 +67,10 @@ class Checkpoint:
     def commit(self, **values: Any) -> None:
         """Write values, and make all that was written last."""
         rows = [(name, json.dumps(value)) for name, value in values.items()]
-        try:
+        with self._told():
             self._base.executemany("INSERT OR REPLACE INTO job VALUES (?, ?)", rows)
             self._base.execute("COMMIT")
             self._base.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:  # the disk is full, say
-            raise DumpError(f"{self._path} cannot be written on: {error}; then go on with --resume") from None
 
     def conversation(self, key: str) -> str | None:
         """Return the state of a conversation."""
@@ -81,16 +79,24 @@ class Checkpoint:
 
     def keep(self, states: Iterable[tuple[str, str]]) -> None:
         """Set the states of conversations; new ones get their number in this order."""
-        self._base.executemany(
-            "INSERT INTO conversation (name, state) VALUES (?, ?) "
-            "ON CONFLICT (name) DO UPDATE SET state = excluded.state",
-            ((_name(key), state) for key, state in states),
-        )
+        with self._told():
+            self._base.executemany(
+                "INSERT INTO conversation (name, state) VALUES (?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET state = excluded.state",
+                ((_name(key), state) for key, state in states),
+            )
 
     def conversations(self) -> Iterator[tuple[str, str]]:
         """Yield all conversations in the order of their numbers."""
         for name, state in self._base.execute("SELECT name, state FROM conversation ORDER BY number"):
             yield json.loads(name), state
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:  # the disk is full, say
+            raise DumpError(f"{self._path} cannot be written on: {error}; then go on with --resume") from None
 
 
 def _name(key: str) -> str:
