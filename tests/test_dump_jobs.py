@@ -20,7 +20,7 @@ from dumps import LURE, PLAIN, rows_of, score
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fraudscan.dump import DumpError, Options, job, readers, score_dump, workers
+from fraudscan.dump import DumpError, Options, job, parquet, readers, score_dump, workers
 from fraudscan.dump.conversations import WINDOW, Conversation
 from fraudscan.dump.rows import Block, Place
 from fraudscan.dump.scoring import Message
@@ -168,6 +168,13 @@ def test_a_checkpoint_without_room_is_told(tmp_path):
                 job.DumpError, match=r"checkpoint cannot be written on: .* full; then go on with --resume"
             ):
                 write(full)
+
+
+def test_a_parquet_file_without_room_is_told(tmp_path):
+    part = tmp_path / "out.parquet.part"
+    part.write_bytes(parquet.arrow_stream(["text"], [["好"]]))
+    with pytest.raises(DumpError, match=r"cannot be written: .*No space left on device; then go on with --resume"):
+        parquet.assemble(part, pathlib.Path("/dev/full"))
 
 
 def test_a_checkpoint_damaged_anywhere_is_refused(tmp_path, scanner, monkeypatch, capsys):

@@ -230,8 +230,29 @@ def _tables(path: Path) -> Iterator[Any]:
 def assemble(part: Path, target: Path) -> None:
     """Write the Parquet file that the blocks in ``part`` make: one row group each.
 
-    Columns are those of all blocks. Where their types differ, the wider one is taken, or JSON if there is none that
-    holds all values and that Parquet has.
+    Raises:
+        DumpError: if it cannot be written.
+
+    """
+    pa = _pyarrow()
+    schema = _joined_schema(part)
+    try:
+        with pa.parquet.ParquetWriter(target, schema, compression="zstd") as writer:
+            for table in filter(len, _tables(part)):
+                arrays = [
+                    _as(table.column(name), kind) if name in table.schema.names else pa.nulls(table.num_rows, kind)
+                    for name, kind in zip(schema.names, schema.types, strict=True)
+                ]
+                writer.write_table(pa.table(arrays, schema=schema))
+    except OSError as error:  # the disk is full, say
+        raise DumpError(f"{target} cannot be written: {error.strerror}; then go on with --resume") from None
+
+
+def _joined_schema(part: Path) -> Any:
+    """Return the columns of all blocks.
+
+    Where their types differ, the wider one is taken, or JSON if there is none that holds all values and that Parquet
+    has.
     """
     pa = _pyarrow()
     kinds: dict[str, Any] = {}
@@ -249,14 +270,7 @@ def assemble(part: Path, target: Path) -> None:
     for name, kind in kinds.items():
         if pa.types.is_null(kind) or not _in_parquet(kind):
             kinds[name] = pa.string()
-    schema = pa.schema(list(kinds.items()))
-    with pa.parquet.ParquetWriter(target, schema, compression="zstd") as writer:
-        for table in filter(len, _tables(part)):
-            arrays = [
-                _as(table.column(name), kind) if name in table.schema.names else pa.nulls(table.num_rows, kind)
-                for name, kind in kinds.items()
-            ]
-            writer.write_table(pa.table(arrays, schema=schema))
+    return pa.schema(list(kinds.items()))
 
 
 def _common(one: Any, other: Any) -> Any:
