@@ -325,9 +325,6 @@ def disguise_shapes(text: str, rng: random.Random, strength: float, *, known: bo
     return substitute(text, table, rng, strength)
 
 
-TONES = {"a": "āáǎà", "e": "ēéěè", "o": "ōóǒò", "i": "īíǐì", "u": "ūúǔù"}
-
-
 def disguise_pinyin(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
     """Write syllables in Latin letters, one in three its initial alone; or in Bopomofo, or in capitals apart."""
     places = choose(text, lambda c: is_han(c) and c in sounds(), rng, strength)
