@@ -1,6 +1,7 @@
 """Thresholds: other ones without another scoring, for a scanner and for a scored dump."""
 
 import csv
+import itertools
 import json
 import re
 
@@ -188,8 +189,15 @@ def test_scoring_and_rethreshold_agree_on_scores_next_to_a_threshold(tmp_path, s
         assert [row["fraud_verdict"] for row in dumps.rows_of(again)] == own.decide(texts).verdict
 
 
-@pytest.mark.parametrize("delimiter", list(DELIMITERS))
-@pytest.mark.parametrize("header", [("id", "text"), ("text", 'x\r\ny"z'), ("text", "编号\n(内)")])
+@pytest.mark.parametrize(
+    ("delimiter", "header"),
+    [
+        *itertools.product(DELIMITERS, [("id", "text"), ("text", 'x\r\ny"z'), ("text", "编号\n(内)")]),
+        ("§", ("id", "text")),  # what is found in no header unasked
+        ("_", ("id", "text")),
+        (",", ("a;b;c;d;e;f;g;h;i;j", "text")),
+    ],
+)
 def test_rethreshold_reads_every_csv_that_score_writes(tmp_path, delimiter, header):
     dump, out, again, expected = (tmp_path / f"{name}.csv" for name in ("in", "out", "again", "expected"))
     with dump.open("w", encoding="utf-8", newline="") as file:

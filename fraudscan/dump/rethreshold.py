@@ -31,6 +31,9 @@ __all__ = ["rethreshold"]
 
 SCORE, VERDICT, RULE = "fraud_score", "fraud_verdict", "fraud_rule"
 
+OURS_IN_CSV = re.compile('fraud_label"?(.)"?fraud_scheme')
+"""Two of our columns in a header, and the delimiter between them, whatever other columns are called."""
+
 IN_JSON = re.compile(rb'("fraud_verdict": ?")(?:flag|review|clear)(")')
 
 
@@ -149,7 +152,8 @@ def _csv_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Iterator[t
     try:
         first = lines.readline()
         mark = "\ufeff" if first.startswith("\ufeff") else ""
-        delimiter = find_delimiter(first)
+        ours = OURS_IN_CSV.search(first)
+        delimiter = ours[1] if ours else find_delimiter(first)  # they may stand in a later line of the header
         ahead, copy = itertools.tee(itertools.chain([first.removeprefix(mark)], lines))
         rows = csv.reader(ahead, delimiter=delimiter)
         names = next(rows, [])
