@@ -256,6 +256,18 @@ def test_parquet_without_rows_has_all_columns(tmp_path, name):
         assert pyarrow.parquet.read_table(out).schema == found.schema
 
 
+def test_moments_in_a_time_zone_that_the_system_does_not_know_are_in_utc(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    source, out = tmp_path / "in.parquet", tmp_path / "out.jsonl"
+    for zone, expected in [("Nowhere/Zone", "1970-01-01 00:00:01Z"), ("+08:00", "1970-01-01 08:00:01+0800")]:
+        moments = pa.array([1, None, 2], pa.timestamp("s", zone))
+        pyarrow.parquet.write_table(pa.table({"text": [PLAIN, PLAIN, None], "time": moments}), source)
+        assert score(source, "-o", out, "--force") == 0
+        assert [(row["time"] or "").replace(".000", "") for row in rows_of(out)] == [expected, ""]
+
+
 def test_numbers_that_json_does_not_have_are_null(tmp_path):
     import orjson
     import pyarrow.parquet

@@ -133,7 +133,11 @@ def column_values(column: Any) -> list[Any]:
     pa = _pyarrow()
     kind = column.type
     if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
-        column = column.cast(pa.string())
+        try:
+            column = column.cast(pa.string())
+        except pa.ArrowInvalid:  # the system does not know the time zone, or has none at all: in UTC
+            moments = column.cast(pa.timestamp(kind.unit)).cast(pa.string())
+            return [moment and f"{moment}Z" for moment in moments.to_pylist()]
     try:
         return list(column.to_pylist())
     except (ValueError, pa.ArrowException):  # strings that are not UTF-8, say
