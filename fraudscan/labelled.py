@@ -286,7 +286,7 @@ def _read_json_lines(
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, parse_constant=lambda _: None)  # NaN is what pandas has in the place of nothing
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):

@@ -229,12 +229,19 @@ def test_json_lines(tmp_path):
         {"text": 7, "label": "a"},
         [],
         {"text": "丙"},
+        {"text": "丁", "label": float("nan")},
     ]
     path.write_text("\n".join(map(json.dumps, rows)) + "\n{\n", "utf-8")
     found = read_labelled([path])
     assert [(row.text, row.labels) for row in found.rows] == [("甲", ("a", "b")), ("乙", ())]
     reasons = [line.partition("jsonl:")[2] for line in found.skipped]
-    assert reasons == ["3: 'text' is not a text", "4: not a JSON object", "5: no label", "6: not a JSON object"]
+    assert reasons == [
+        "3: 'text' is not a text",
+        "4: not a JSON object",
+        "5: no label",
+        "6: no label",
+        "7: not a JSON object",
+    ]
 
 
 @given(st.lists(st.tuples(CELLS, st.sampled_from(["a", " b ", "a|b", "", "|"]))))
