@@ -104,7 +104,7 @@ def _replace(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Map
             digests[name] = hashlib.sha256((new / f"{name}.npy").read_bytes()).hexdigest()
         versions = {"format_version": FORMAT_VERSION, "normalization_version": NORMALIZATION_VERSION}
         text = json.dumps({**manifest, **versions, "arrays": digests}, ensure_ascii=False, indent=1) + "\n"
-        (new / MANIFEST).write_text(text, "utf-8", newline="\n")
+        (new / MANIFEST).write_bytes(text.encode("utf-8", "backslashreplace"))  # half a surrogate pair: JSON's escape
         new.chmod(0o755)
         if folder.exists():
             old = new.with_name(new.name + "-old")

@@ -244,6 +244,18 @@ def test_json_lines(tmp_path):
     ]
 
 
+def test_the_name_of_a_file_need_not_be_unicode(tmp_path):
+    texts, labels = made_up(60)
+    rows = labelled_rows([*texts, texts[0]], [*labels, "prize" if labels[0] == "loan" else "loan"], "normal")
+    rows = [replace(row, id=f"\udcd1\udcb5.csv:{row.id}") for row in rows]  # in GBK, as archives from Windows have it
+    taxonomy = Taxonomy.from_names(["loan", "prize", "normal"], "normal", "multiclass")
+    scanner = train_custom(rows, taxonomy, fixed=QUICK, jobs=1)
+    scanner.save(tmp_path / "model")
+    examples = fraudscan.load(tmp_path / "model").manifest["figures"]["resembling"]["examples"]
+    assert examples == scanner.manifest["figures"]["resembling"]["examples"]
+    assert [row["row"] for row in examples[0]] == ["\udcd1\udcb5.csv:0", f"\udcd1\udcb5.csv:{len(texts)}"]
+
+
 @given(st.lists(st.tuples(CELLS, st.sampled_from(["a", " b ", "a|b", "", "|"]))))
 @settings(max_examples=100)
 def test_every_row_is_read_or_told_of(tmp_path, rows):
