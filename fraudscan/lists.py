@@ -107,7 +107,8 @@ class Entry:
         """Return the entry's name, as results give it."""
         bound = f"sender={self.sender}: " if self.sender is not None else ""
         place = f" ({Path(self.source).name}:{self.line})" if self.source else ""
-        return f"{self.kind} {bound}{self.pattern}".rstrip() + place
+        name = f"{self.kind} {bound}{self.pattern}".rstrip() + place
+        return name.encode("utf-8", "backslashreplace").decode()  # a file's name need not be Unicode; what we write is
 
 
 @functools.cache

@@ -5,11 +5,13 @@ import pickle
 import re
 
 import pytest
+from dumps import rows_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fraudscan import lists
 from fraudscan.cli import main
+from fraudscan.dump import score_dump
 from fraudscan.lists import Entry, ListError, Lists, compile_pattern, fold, read_lists
 
 HONEST = "到楼下了，下来拿快递"
@@ -256,6 +258,15 @@ def test_what_are_no_lists_is_refused_where_it_is_given(scanner):
     with pytest.raises(TypeError, match=r"lists are Lists, not str: fraudscan\.lists\.read_lists reads files"):
         scanner.with_lists("deny.txt")
     assert scanner.with_lists(None).lists is None
+
+
+def test_the_name_of_a_list_need_not_be_unicode(scanner, tmp_path):
+    entry = Entry("deny", "好", source="lists/\udcba\udcda.txt", line=1)  # in GBK, as archives from Windows have it
+    source, own = tmp_path / "in.jsonl", scanner.with_lists(Lists([entry]))
+    source.write_text('{"text": "好"}\n', "utf-8")
+    score_dump(own, [source], tmp_path / "out.jsonl")
+    (row,) = rows_of(tmp_path / "out.jsonl")
+    assert row["fraud_rule"] == r"deny 好 (\udcba\udcda.txt:1)" == own.classify("好").rule
 
 
 def test_classify_command_takes_lists(tmp_path, capsys):
