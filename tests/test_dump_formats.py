@@ -256,6 +256,16 @@ def test_parquet_without_rows_has_all_columns(tmp_path, name):
         assert pyarrow.parquet.read_table(out).schema == found.schema
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
+def test_parquet_in_a_folder_whose_name_is_not_unicode(tmp_path):
+    folder = tmp_path / os.fsdecode("案件".encode("gbk"))  # as archives from Windows have it
+    folder.mkdir()
+    shutil.copy(EXPORTS / "messages.parquet", folder)
+    assert score(folder / "messages.parquet", "-o", folder / "out.parquet") == 0
+    assert score(folder / "out.parquet", "-o", folder / "out.jsonl") == 0
+    assert len(rows_of(folder / "out.jsonl")) == 2
+
+
 def test_moments_in_a_time_zone_that_the_system_does_not_know_are_in_utc(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -64,7 +65,7 @@ class ParquetReader(Reader):
     def _open(source: str) -> Any:
         pa = _pyarrow()
         try:
-            return pa.parquet.ParquetFile(source, memory_map=False, pre_buffer=False)
+            return pa.parquet.ParquetFile(pa.OSFile(os.fsencode(source)), pre_buffer=False)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DumpError(f"{source} is not a Parquet file that can be read: {error}") from None
 
@@ -241,7 +242,10 @@ def assemble(part: Path, target: Path) -> None:
     pa = _pyarrow()
     schema = _joined_schema(part)
     try:
-        with pa.parquet.ParquetWriter(target, schema, compression="zstd") as writer:
+        with (
+            pa.OSFile(os.fsencode(target), "wb") as file,  # of names as texts pyarrow takes none but Unicode
+            pa.parquet.ParquetWriter(file, schema, compression="zstd") as writer,
+        ):
             for table in filter(len, _tables(part)):
                 arrays = [
                     _as(table.column(name), kind) if name in table.schema.names else pa.nulls(table.num_rows, kind)
