@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraudscan.calibration import prior_weights, reliability
-from fraudscan.corpus import CorpusError
+from fraudscan.corpus import CorpusError, numbered_lines
 from fraudscan.evaluate import auc
 from fraudscan.folder import CARD, DIAGRAM
 
@@ -87,9 +87,7 @@ def read_sets(paths: Iterable[str | os.PathLike[str]]) -> list[dict[str, Any]]:
         if not files or not files[0].is_file():
             raise CorpusError(f"{path}: no such file, or a folder without *.jsonl")
         for file in files:
-            for number, line in enumerate(file.read_text("utf-8").split("\n"), 1):
-                if line.strip():
-                    rows.append(_set_row(line, f"{file}:{number}"))
+            rows += [_set_row(line, f"{file}:{number}") for number, line in numbered_lines(file)]
     return rows
 
 
@@ -162,17 +160,8 @@ FIGURES = ("messages", "macro-F1", "AUC", "recall", "false alarms", "flagged lur
 
 
 def _figure_row(name: str, found: dict[str, Any]) -> tuple[Any, ...]:
-    fraud, honest = found["recall"], found["false_alarms"]
-    return (
-        name,
-        found["messages"],
-        found["macro_f1"],
-        found["auc"],
-        fraud,
-        honest,
-        found["flag"]["recall"],
-        found["flag"]["false_alarms"],
-    )
+    shares = (found["recall"], found["false_alarms"], found["flag"]["recall"], found["flag"]["false_alarms"])
+    return (name, found["messages"], found["macro_f1"], found["auc"], *shares)
 
 
 HELD_OUT = """\

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["CHANNELS", "CorpusError", "Row", "default_corpus", "digest", "near_duplicates", "read_corpus"]
+__all__ = [
+    "CHANNELS",
+    "CorpusError",
+    "Row",
+    "default_corpus",
+    "digest",
+    "near_duplicates",
+    "numbered_lines",
+    "read_corpus",
+]
 
 CHANNELS = ("sms", "chat", "group", "call", "post", "dialogue")
 
@@ -55,7 +64,7 @@ def read_corpus(paths: Iterable[str | os.PathLike[str]], taxonomy: Taxonomy = TA
     rows: list[Row] = []
     seen: dict[str, str] = {}
     for path in _files(paths):
-        for number, line in _lines(path):
+        for number, line in numbered_lines(path):
             place = f"{path}:{number}"
             row = _parse(line, place, taxonomy)
             if row.id in seen:
@@ -102,15 +111,21 @@ def _files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
             raise CorpusError(f"{path}: no such file or folder")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    number = 1
-    try:
-        with path.open(encoding="utf-8", newline="\n") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield number, line
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}:{number}: not UTF-8: {error}") from None
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a file that are not blank, with their numbers.
+
+    Raises:
+        CorpusError: at the first that is not UTF-8.
+
+    """
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, 1):
+            try:
+                line = raw.decode()
+            except UnicodeDecodeError as error:
+                raise CorpusError(f"{path}:{number}: not UTF-8: {error}") from None
+            if line.strip():
+                yield number, line
 
 
 FIELDS = {"id": str, "text": str, "labels": list, "targets": list, "channel": str, "scenario": str}

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 import fraudscan
 from fraudscan.calibration import BINS, prior_weights, reliability
-from fraudscan.card import diagram, model_digest, sections
+from fraudscan.card import diagram, model_digest, read_sets, sections
 from fraudscan.cli import main
+from fraudscan.corpus import CorpusError, read_corpus
 from fraudscan.folder import CARD, DIAGRAM
 from fraudscan.model import default_folder
 
@@ -65,6 +66,14 @@ def test_sets_that_are_none(tmp_path, line, capsys):
     assert "sets.jsonl:2: expected an object with text, labels, set and source" in capsys.readouterr().err
     assert main(["evaluate", "--card", str(tmp_path / "none")]) == 2
     assert "no such file" in capsys.readouterr().err
+
+
+def test_sets_in_another_encoding(tmp_path):
+    path = tmp_path / "sets.jsonl"
+    path.write_bytes("\n\n好\n".encode("gb18030"))
+    for read in read_sets, read_corpus:
+        with pytest.raises(CorpusError, match=r"sets\.jsonl:3: not UTF-8"):
+            read([path])
 
 
 def test_evaluate_needs_messages(capsys):
