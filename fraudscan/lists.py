@@ -196,7 +196,8 @@ class Lists:
         entries: in any order.
 
     Raises:
-        ListError: if a kind is none of `KINDS`, a phrase has no character that counts, or a pattern could hang.
+        ListError: if a kind is none of `KINDS`, a sender is no text, a phrase has no character that counts, or a
+            pattern could hang.
 
     >>> lists = Lists([Entry("deny", "稳赚不赔"), Entry("allow", "/退订回[tn]/")])
     >>> [str(lists.entries[place]) for place in lists.find(["穩賺 不賠", "稳赚不赔，退订回T"])]
@@ -339,6 +340,8 @@ class Lists:
 
 
 def _check_sender(entry: Entry) -> None:
+    if not isinstance(entry.sender, (str, type(None))):  # a number out of a table, say
+        raise ListError(f"a sender is a text, not {type(entry.sender).__name__}")
     if entry.sender is not None and not fold(entry.sender).strip("*"):
         raise ListError("no sender is named")
 

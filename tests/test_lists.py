@@ -255,6 +255,8 @@ def test_files_that_are_none(tmp_path):
 def test_what_are_no_lists_is_refused_where_it_is_given(scanner):
     with pytest.raises(ListError, match="an entry's kind is allow or deny, not 'Deny'"):
         Lists([Entry("Deny", "好")])
+    with pytest.raises(ListError, match="提现: a sender is a text, not int"):
+        Lists([Entry("deny", "提现", sender=95588)])
     with pytest.raises(TypeError, match=r"lists are Lists, not str: fraudscan\.lists\.read_lists reads files"):
         scanner.with_lists("deny.txt")
     assert scanner.with_lists(None).lists is None
