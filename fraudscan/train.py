@@ -220,7 +220,7 @@ def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> npt.NDArray[np
             for row in rows
         ],
         dtype=bool,
-    ).reshape(len(rows), -1)
+    ).reshape(len(rows), 1 + len(names) + len(groups))
     for name, count in zip(["fraud", *names, *groups], gold.sum(axis=0), strict=True):
         if count < least:
             raise CorpusError(f"{name!r} has {count} messages; training needs at least {least} of each")

@@ -99,6 +99,18 @@ def test_labels_of_any_name_come_out_well_formed(tmp_path):
         assert {row["fraud_label"] for row in csv.DictReader(file)} == {named["loan"], "'=1+1", "normal"}
 
 
+def test_the_name_of_a_label_may_hold_half_a_surrogate_pair(tmp_path):
+    texts, labels = made_up(60)
+    named = {"loan": "loan\ud83d", "prize": "prize", "normal": "normal"}
+    rows = [json.dumps({"text": text, "label": named[label]}) for text, label in zip(texts, labels, strict=True)]
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text("\n".join(rows), "utf-8")
+    assert main(["train", str(mine), "--label", "label", "-o", str(tmp_path / "model")]) == 0
+    assert main(["score", str(mine), "-o", str(tmp_path / "out.jsonl"), "-m", str(tmp_path / "model")]) == 0
+    found = map(json.loads, (tmp_path / "out.jsonl").read_text("utf-8").splitlines())
+    assert {row["fraud_label"] for row in found} == set(named.values())
+
+
 def test_explanations_add_up(model):
     scanner = fraudscan.load(model)
     for text in made_up(10)[0]:

@@ -157,6 +157,19 @@ def test_a_damaged_or_busy_checkpoint_is_refused(tmp_path, scanner, monkeypatch,
     assert not part.exists()
 
 
+def test_what_cannot_be_written_at_the_end_is_told_and_gone_on_with(tmp_path, scanner, monkeypatch, capsys):
+    source, out = half_made(tmp_path, scanner, monkeypatch)
+    blocked = tmp_path / "out.jsonl.summary.json.part"
+    blocked.mkdir()
+    assert score(source, "-o", out, "--resume") == 2
+    assert (
+        "out.jsonl.summary.json cannot be written: Is a directory; then go on with --resume" in capsys.readouterr().err
+    )
+    blocked.rmdir()
+    assert score(source, "-o", out, "--resume") == 0
+    assert len(out.read_bytes().splitlines()) == json.loads((tmp_path / "out.jsonl.summary.json").read_text())["scored"]
+
+
 def test_a_checkpoint_without_room_is_told(tmp_path):
     for write in (
         lambda checkpoint: checkpoint.keep((str(i), "长" * 1000) for i in range(1000)),

@@ -98,6 +98,8 @@ def test_schemes_behind_the_leading_one_are_answered_with_less(small_corpus):
 
 def test_too_few_messages_are_named(corpus):
     rows = [row for row in corpus[::10] if "gambling" not in row.labels]
+    with pytest.raises(CorpusError, match="'fraud' has 0 messages; training needs at least 5"):
+        train([])
     with pytest.raises(CorpusError, match="'gambling' has 0 messages; training needs at least 5"):
         train(rows)
 

@@ -419,9 +419,12 @@ class _Job:
 
 def _write_whole(path: Path, parts: Iterable[bytes]) -> None:
     part = part_of(path)
-    with part.open("wb") as file:
-        file.writelines(parts)
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.writelines(parts)
+        part.replace(path)
+    except OSError as error:  # the disk is full, say
+        raise DumpError(f"{path} cannot be written: {error.strerror}; then go on with --resume") from None
 
 
 def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:

@@ -161,7 +161,8 @@ def _parts(columns: tuple[tuple[str, str], ...], outcome: tuple[Any, ...]) -> tu
             value = "\0" if name == "score" else json.dumps(next(values), ensure_ascii=False)
             text += f', "{column}": {value}'
     before, _, after = text.partition("\0")  # JSON has no NUL
-    return before.encode(), after.encode() + b"}\n"
+    # half a surrogate pair in the name of a label: JSON's escape
+    return before.encode("utf-8", "backslashreplace"), after.encode("utf-8", "backslashreplace") + b"}\n"
 
 
 def _append(lines: list[bytes], fields: Iterable[str]) -> None:
