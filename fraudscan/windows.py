@@ -28,12 +28,16 @@ drowns as it does in the whole: of those in chats of 2,000 characters two in a h
 chats, of these nine."""
 
 REACH, STEP = 24, 8
-"""Kept characters by which the most suspicious window is moved at most, and at a time. Of lures in chats, as above, ten
-in a hundred were found by windows that stand still, fifteen by moving one of them, thirteen by windows that overlap by
-a half, and seventeen by one at every eighth character, which cost two and four times as much."""
+"""Kept characters by which the most suspicious window is moved at most, and at a time. Of lures in such chats that were
+above 90 of 100 honest ones there were a tenth more with it, and nearly as many as with a window at every eighth
+character, of which each costs as much as the others; and the window lies at the lure more often."""
 
 MOVES = np.array([0, *range(-REACH, 0, STEP), *range(STEP, REACH + 1, STEP)])
 """The ways to move it; of equals the first one counts."""
+
+TIMES = 2
+"""How many windows one counts for that may be moved. By as much as that takes off a logit, the highest ones of honest
+chats grew."""
 
 LONG = 512
 """A text with more kept characters has windows; up to here messages of the corpus taught the model to judge the
@@ -67,7 +71,7 @@ class Windows(NamedTuple):
 
 def price(length: Ints) -> Floats:
     """Return what the logits of windows pay in texts of ``length`` kept characters."""
-    return PRICE * np.log(np.maximum(-(length // -WINDOW), 1))
+    return PRICE * np.log(TIMES * np.maximum(-(length // -WINDOW), 1))
 
 
 def windows_of(lengths: Ints) -> tuple[Ints, Ints]:

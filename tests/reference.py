@@ -8,7 +8,7 @@ import numpy as np
 
 import fraudscan
 
-LONG, WINDOW, PRICE = 512, 32, 1.0
+LONG, WINDOW, PRICE, TIMES = 512, 32, 1.0, 2
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data"
 
@@ -76,7 +76,7 @@ class Reference:
             last = max(found, len(text) - WINDOW)
             moved = [min(max(found + move, 0), last) for move in (0, -24, -16, -8, 8, 16, 24)]
             window = max(map(at, moved), key=lambda logits: logits[0])
-            window[0] -= PRICE * math.log(len(starts))
+            window[0] -= PRICE * math.log(TIMES * len(starts))
             best = max(best, window, key=lambda logits: logits[0])
         return best
 

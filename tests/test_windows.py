@@ -12,7 +12,7 @@ from fraudscan import TAXONOMY, Scanner, Thresholds, model
 from fraudscan.disguise import normalize
 from fraudscan.features import Vocabulary
 from fraudscan.model import default_folder
-from fraudscan.windows import LONG, PRICE, WINDOW, price
+from fraudscan.windows import LONG, PRICE, TIMES, WINDOW, price
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -102,7 +102,7 @@ def test_the_most_suspicious_window_decides_and_pays_for_the_others(handmade, mo
     assert end == min(start + WINDOW, 1000)
     logit = 100 / np.sqrt(end - start + model.SHORT) - price(np.array([1000]))[0]
     assert handmade.logits([text])[0, 0] == pytest.approx(logit)
-    assert price(np.array([1000]))[0] == pytest.approx(PRICE * np.log(-(1000 // -WINDOW)))
+    assert price(np.array([1000]))[0] == pytest.approx(PRICE * np.log(TIMES * -(1000 // -WINDOW)))
 
 
 @pytest.mark.parametrize("begin", [0, 8, 3 * WINDOW + 8, 3 * WINDOW + 16, 3 * WINDOW + 24, 1000 - 2 * WINDOW + 8, 968])
