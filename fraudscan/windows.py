@@ -71,7 +71,8 @@ class Windows(NamedTuple):
 
 def price(length: Ints) -> Floats:
     """Return what the logits of windows pay in texts of ``length`` kept characters."""
-    return PRICE * np.log(TIMES * np.maximum(-(length // -WINDOW), 1))
+    logs: Floats = np.log(TIMES * np.maximum(-(length // -WINDOW), 1))
+    return PRICE * logs
 
 
 def windows_of(lengths: Ints) -> tuple[Ints, Ints]:

@@ -396,6 +396,15 @@ def test_a_table_that_excel_saves_as_unicode_text_is_a_table(tmp_path):
     assert [row["短信内容"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE]
 
 
+@pytest.mark.parametrize(("document", "status"), [('[{"text": "好"}]', 1), ("{}", 1), ('{"messages": []}', 0)])
+def test_what_is_no_telegram_export_is_told(tmp_path, capsys, document, status):
+    source = tmp_path / "in.json"
+    source.write_text(document, "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl", "--format", "telegram") == status
+    told = 'no telegram export: nothing in it is called "messages"' in capsys.readouterr().err
+    assert told == bool(status)
+
+
 def test_a_telegram_export_with_many_contacts_before_its_chats(tmp_path):
     contacts = [{"user_id": i, "first_name": "甲" * 20} for i in range(12_000)]
     chats = [{"name": "人", "id": 1, "messages": [{"id": 1, "type": "message", "text": LURE}]}]

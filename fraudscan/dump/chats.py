@@ -44,6 +44,7 @@ class TelegramReader(JsonArrayReader):
     """Telegram Desktop's ``result.json``: of one chat, or of all."""
 
     name: ClassVar[str] = "telegram"
+    holder: ClassVar[bytes] = b'"messages"'
 
     def prepare(self, stream: Stream) -> Place:  # noqa: ARG002 - all exports have the same columns
         """Say which columns there are."""
@@ -52,7 +53,7 @@ class TelegramReader(JsonArrayReader):
 
     def wanted(self, stack: list[Frame], token: bytes) -> bool:  # noqa: ARG002
         """Rows are in the arrays that are called ``messages``."""
-        return bool(stack) and stack[-1].kind == b"[" and stack[-1].name == b'"messages"'
+        return bool(stack) and stack[-1].kind == b"[" and stack[-1].name == self.holder
 
     def context(self, stack: list[Frame]) -> tuple[str, ...]:
         """Return the chat's number and name, which stand before its messages."""

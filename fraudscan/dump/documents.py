@@ -113,6 +113,8 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
     """An array of objects, or objects one after the other that take several lines each."""
 
     name: ClassVar[str] = "json"
+    holder: ClassVar[bytes] = b""
+    """How arrays of rows are called, with quotes; nothing where they need no name."""
 
     def prepare(self, stream: Stream) -> Place:
         """Find the columns in the elements of the first block that can be read."""
@@ -138,6 +140,7 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
         """Yield the elements; strings, brackets and commas tell where they end."""
         cursor = _Cursor(stream, self.limit)
         stack: list[Frame] = []
+        held = not self.holder
         while token := cursor.token():
             if token not in CLOSING and token != b"," and self.wanted(stack, token):
                 yield Element(cursor.place(), cursor.value(token), self.context(stack))
@@ -145,16 +148,16 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
                 if len(stack) == 100:
                     cursor.broken("nested too deeply")
                 stack.append(Frame(token, stack[-1].key if stack else b""))
+                held |= stack[-1].name == self.holder
             elif token in CLOSING and stack:
                 stack.pop()
             elif stack:
                 stack[-1].take(token)
             elif token not in (b",", codecs.BOM_UTF8):
                 cursor.broken("not JSON")
-        if stack:
-            cursor.broken("the document ends too early")
-        if stream.damage:
-            cursor.broken(stream.damage)
+        missing = "" if held else f"no {self.name} export: nothing in it is called {self.holder.decode()}"
+        if reason := "the document ends too early" if stack else stream.damage or missing:
+            cursor.broken(reason)
 
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the elements."""
