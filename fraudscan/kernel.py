@@ -2,7 +2,7 @@
 
 What its functions compute is defined in Python and NumPy by what calls them: methods of `Vocabulary`, `Scanner` and
 `Noter`, `fraudscan.lattice`, and in dumps `JsonLinesWriter`. They do it themselves where the package was installed
-without a C compiler: at half the speed or a little more, disguised texts at a half to a sixth of it, and with the same
+without a C compiler: at a third to a half of the speed, disguised texts at a half to a sixth of it, and with the same
 result to the last bit.
 """
 
