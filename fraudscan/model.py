@@ -618,7 +618,7 @@ class Scanner:
 
     @cached_property
     def _alarm(self) -> Callable[[Floats], Floats]:
-        """What `heads_of` does, for the first head alone: it chooses the window."""
+        """What `heads_of` does, for the first head alone."""
         return Layer(self.layer.hidden, self.layer.output[:1]) if self.layer else self.heads_of
 
     def _sums(self, nodes: Words, starts: Ints, lengths: Ints) -> Ints:

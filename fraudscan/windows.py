@@ -29,15 +29,15 @@ chats, of these nine."""
 
 REACH, STEP = 24, 8
 """Kept characters by which the most suspicious window is moved at most, and at a time. Of lures in such chats that were
-above 90 of 100 honest ones there were a tenth more with it, and nearly as many as with a window at every eighth
-character, of which each costs as much as the others; and the window lies at the lure more often."""
+above 90 of 100 honest ones there were five to ten in a hundred more with it, nearly as many as with a window at every
+eighth character, which costs four times as much; and the window lies at the lure more often."""
 
 MOVES = np.array([0, *range(-REACH, 0, STEP), *range(STEP, REACH + 1, STEP)])
 """The ways to move it; of equals the first one counts."""
 
 TIMES = 2
-"""How many windows one counts for that may be moved. By as much as that takes off a logit, the highest ones of honest
-chats grew."""
+"""How many windows one counts for that may be moved: it leaves about as many honest chats above one half as windows do
+that stand still."""
 
 LONG = 512
 """A text with more kept characters has windows; up to here messages of the corpus taught the model to judge the

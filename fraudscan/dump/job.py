@@ -16,7 +16,7 @@ from fraudscan.columns import columns_of
 from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.conversations import Conversations
 from fraudscan.dump.detect import make_reader
-from fraudscan.dump.output import Growing, Names, StandardOutput, encode_reject, part_of, standard_output
+from fraudscan.dump.output import Growing, Names, StandardOutput, encode_reject, part_of, standard_output, written
 from fraudscan.dump.parquet import assemble
 from fraudscan.dump.readers import CsvReader
 from fraudscan.dump.rows import DumpError, Place
@@ -419,12 +419,10 @@ class _Job:
 
 def _write_whole(path: Path, parts: Iterable[bytes]) -> None:
     part = part_of(path)
-    try:
+    with written(path):
         with part.open("wb") as file:
             file.writelines(parts)
         part.replace(path)
-    except OSError as error:  # the disk is full, say
-        raise DumpError(f"{path} cannot be written: {error.strerror}; then go on with --resume") from None
 
 
 def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:

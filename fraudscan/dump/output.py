@@ -16,13 +16,27 @@ if TYPE_CHECKING:
 
     from fraudscan.dump.rows import Reject
 
-__all__ = ["Growing", "Names", "StandardOutput", "encode_reject", "format_of", "part_of", "standard_output"]
+__all__ = ["Growing", "Names", "StandardOutput", "encode_reject", "format_of", "part_of", "standard_output", "written"]
 
 ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 """What is written to a file of such a name."""
 
 OTHERS = (*ARCHIVES, ".zip", ".json", ".xml", ".xls", ".xlsx", ".ods", ".arrow", ".feather", ".db", ".sqlite")
 """What is not written, so that no file is another thing than its name says."""
+
+
+@contextlib.contextmanager
+def written(path: Path, how: str = "written") -> Iterator[None]:
+    """Tell of a file that cannot be written to its end.
+
+    Raises:
+        DumpError: if so.
+
+    """
+    try:
+        yield
+    except OSError as error:  # the disk is full, say
+        raise DumpError(f"{path} cannot be {how}: {error.strerror}; then go on with --resume") from None
 
 
 def format_of(target: str) -> str | None:
@@ -113,21 +127,14 @@ class Growing:
 
     def write(self, data: bytes) -> None:
         """Add bytes."""
-        with self._told():
+        with written(self.part, "written on"):
             self._file.write(data)
         self.size += len(data)
 
     def flush(self) -> None:
         """Hand what was written to the system."""
-        with self._told():
+        with written(self.part, "written on"):
             self._file.flush()
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:  # the disk is full, say
-            raise DumpError(f"{self.part} cannot be written on: {error.strerror}; then go on with --resume") from None
 
     def close(self) -> None:
         """Close the file."""

@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fraudscan.dump.output import written
 from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, Reader, dump_json, key_of
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
 
@@ -241,19 +242,17 @@ def assemble(part: Path, target: Path) -> None:
     """
     pa = _pyarrow()
     schema = _joined_schema(part)
-    try:
-        with (
-            pa.OSFile(os.fsencode(target), "wb") as file,  # of names as texts pyarrow takes none but Unicode
-            pa.parquet.ParquetWriter(file, schema, compression="zstd") as writer,
-        ):
-            for table in filter(len, _tables(part)):
-                arrays = [
-                    _as(table.column(name), kind) if name in table.schema.names else pa.nulls(table.num_rows, kind)
-                    for name, kind in zip(schema.names, schema.types, strict=True)
-                ]
-                writer.write_table(pa.table(arrays, schema=schema))
-    except OSError as error:  # the disk is full, say
-        raise DumpError(f"{target} cannot be written: {error.strerror}; then go on with --resume") from None
+    with (
+        written(target),
+        pa.OSFile(os.fsencode(target), "wb") as file,  # of names as texts pyarrow takes none but Unicode
+        pa.parquet.ParquetWriter(file, schema, compression="zstd") as writer,
+    ):
+        for table in filter(len, _tables(part)):
+            arrays = [
+                _as(table.column(name), kind) if name in table.schema.names else pa.nulls(table.num_rows, kind)
+                for name, kind in zip(schema.names, schema.types, strict=True)
+            ]
+            writer.write_table(pa.table(arrays, schema=schema))
 
 
 def _joined_schema(part: Path) -> Any:
