@@ -566,48 +566,55 @@ done:
     return result;
 }
 
-/* What `likeliest` works on: the edges, which choices there are, and what they are worth. */
+/* What `likeliest` works on: the numbers as they were written, what is said for each of them, other ways to read them,
+   which choices there are, and what they are worth. */
 typedef struct {
-    const int64_t *starts, *ends, *rows, *scores, *bounds;
+    const uint16_t *numbers;
+    const int64_t *said, *starts, *ends, *rows, *scores, *bounds;
     const uint16_t *members;
     const uint8_t *pairs;
     const int16_t *worth;
     const int32_t *logs;
-    int64_t edges, choices, all_members, width, margin, last;
-    int64_t *path; /* the edges of the best path, and the numbers that are read on them */
-    uint16_t *read;
+    int64_t last, ways, choices, all_members, width, margin;
+    int64_t *begins, *values; /* the steps of the best path: where they begin, what is said for them, … */
+    uint16_t *read;           /* … and their numbers */
 } Lattice;
 
-/* A number that may be read behind an edge, what the best way to it is worth, and from which state that comes. */
+/* A number that may be read on a step that ends at a place: where the step begins, what is said for it, what the best
+   way to the number is worth, and from which state that comes. */
 typedef struct {
-    int64_t best, back, edge;
+    int64_t best, back, begin, said;
     uint16_t number;
 } State;
 
-/* What it works with: for each place the first edge to it, how far edges from it lead, and its first state; for each
-   edge the next one to the same place; the states, those of a place side by side; and for the choices of an edge the
-   best ways to them. */
+/* What it works with: for each place the first of the ways that end there, how far ways lead that begin there, and its
+   first state; for each way the next one to the same place; the states, those of a place side by side; and for the
+   choices of a way the best states before them. */
 typedef struct {
     int64_t *first, *reach, *places, *next;
     State *states;
-    int64_t room, most;
+    int64_t count, room, most;
     int32_t *best, *back;
 } Work;
 
 #define NO_MEMORY "" /* what is wrong, if nothing is with the lattice */
+#define BEYOND "a number is beyond the table of pairs"
 #define FARTHEST (1 << 30) /* the largest margin: what a state is worth beside another of its place fits an int32 */
 
-/* Put each edge into the list of its place, in order; return what is wrong with the lattice, or NULL. */
-static const char *list_edges(const Lattice *at, Work *work)
+/* Put each way into the list of the place where it ends, in order; return what is wrong with the lattice, or NULL. */
+static const char *list_ways(const Lattice *at, Work *work)
 {
+    for (int64_t place = 0; place < at->last; place++)
+        if (at->numbers[place] >= at->width)
+            return BEYOND;
     for (int64_t place = 0; place <= at->last; place++) {
         work->first[place] = -1;
         work->reach[place] = 0;
     }
-    for (int64_t i = at->edges - 1; i >= 0; i--) {
+    for (int64_t i = at->ways - 1; i >= 0; i--) {
         const int64_t start = at->starts[i], end = at->ends[i], row = at->rows[i];
         if (start < 0 || start >= end || end > at->last)
-            return "edges must lead onwards, to places that there are";
+            return "ways must lead onwards, to places that there are";
         if (row < 0 || row >= at->choices || at->bounds[row] < 0 || at->bounds[row + 1] < at->bounds[row] ||
             at->bounds[row + 1] > at->all_members)
             return "there is no such choice";
@@ -621,9 +628,9 @@ static const char *list_edges(const Lattice *at, Work *work)
 }
 
 /* Make room for more states; return 0, or -1 if there is no memory. */
-static int make_room(Work *work, int64_t states, int64_t more)
+static int make_room(Work *work, int64_t more)
 {
-    if (more <= work->room - states)
+    if (more <= work->room - work->count)
         return 0;
     const int64_t room = 2 * work->room + more;
     State *grown = PyMem_RawRealloc(work->states, (size_t)room * sizeof *grown);
@@ -634,7 +641,7 @@ static int make_room(Work *work, int64_t states, int64_t more)
     return 0;
 }
 
-/* Find for the choices of an edge the best ways to them from the states where it begins: what they are worth beside the
+/* Find for some numbers the best ways to them from the states where their step begins: what they are worth beside the
    first of these, and from which one they come. */
 static void weigh(const Lattice *at, const State *states, int64_t many, const uint16_t *restrict member, int64_t size,
                   int32_t *restrict best, int32_t *restrict back)
@@ -658,149 +665,159 @@ static void weigh(const Lattice *at, const State *states, int64_t many, const ui
     }
 }
 
-/* Write the way to a state behind the first `length` edges of the path; return how many there are then. */
+/* Add states for the numbers that may be read on a step from an earlier place, but for those that are not near to the
+   best one of their place so far; return what is wrong, or NULL. */
+static const char *extend(const Lattice *at, Work *work, int64_t begin, const uint16_t *member, int64_t size,
+                          int64_t said, int64_t *limit)
+{
+    const int64_t from = work->places[begin], many = work->places[begin + 1] - from;
+    if (make_room(work, size) < 0)
+        return NO_MEMORY;
+    for (int64_t j = 0; j < size; j++)
+        if (member[j] >= at->width)
+            return BEYOND;
+    weigh(at, work->states + from, many, member, size, work->best, work->back);
+    const int64_t all = work->states[from].best + said;
+    for (int64_t j = 0; j < size; j++) {
+        const int64_t value = all + work->best[j] + at->logs[member[j]];
+        *limit = value - at->margin > *limit ? value - at->margin : *limit;
+        work->states[work->count] = (State){value, from + work->back[j], begin, said, member[j]};
+        work->count += value >= *limit;
+    }
+    return NULL;
+}
+
+/* Write the way to a state behind the first `length` steps of the path; return how many there are then. */
 static int64_t write_path(const Lattice *at, const State *states, int64_t state, int64_t length)
 {
-    int64_t first = length;
-    for (; state; state = states[state].back) { /* from the end */
-        at->path[length] = states[state].edge;
-        at->read[length++] = states[state].number;
+    int64_t size = 0;
+    for (int64_t i = state; i; i = states[i].back)
+        size++;
+    for (int64_t i = state, step = length + size; i; i = states[i].back) {
+        at->begins[--step] = states[i].begin;
+        at->values[step] = states[i].said;
+        at->read[step] = states[i].number;
     }
-    for (int64_t last = length - 1; first < last; first++, last--) {
-        const int64_t edge = at->path[first];
-        const uint16_t number = at->read[first];
-        at->path[first] = at->path[last];
-        at->read[first] = at->read[last];
-        at->path[last] = edge;
-        at->read[last] = number;
-    }
-    return length;
+    return length + size;
 }
 
 /* Find the best path: for each state the best way to it, of those that are near enough to the best one of their place.
    Where all ways pass one state, it is settled what is before it, and what is behind counts anew. Return what is wrong
    with the lattice, or NULL. */
-static const char *find_path(const Lattice *at, Work *work, uint16_t number, int64_t *length)
+static const char *find_path(const Lattice *at, Work *work, uint16_t before, int64_t *length)
 {
-    int64_t states = 1, far = 0; /* state 0 stands before them all; how far edges lead that begin before a place */
-    work->states[0] = (State){.number = number};
+    int64_t far = 0; /* how far ways lead that begin before a place */
+
+    work->states[0] = (State){.number = before}; /* stands before them all */
+    work->count = 1;
     work->places[0] = 0;
     work->places[1] = 1;
     for (int64_t place = 1; place <= at->last; place++) {
-        const int64_t own = states;
+        const int64_t own = work->count;
         int64_t limit = INT64_MIN, near = own;
         far = work->reach[place - 1] > far ? work->reach[place - 1] : far;
-        for (int64_t i = work->first[place]; i >= 0; i = work->next[i]) {
-            const uint16_t *member = at->members + at->bounds[at->rows[i]];
-            const int64_t size = at->bounds[at->rows[i] + 1] - at->bounds[at->rows[i]];
-            const int64_t begin = work->places[at->starts[i]], many = work->places[at->starts[i] + 1] - begin;
-            if (make_room(work, states, size) < 0)
-                return NO_MEMORY;
-            const State *before = work->states + begin;
-            for (int64_t j = 0; j < size; j++)
-                if (member[j] >= at->width)
-                    return "a number is beyond the table of pairs";
-            if (size == 1 && many == 1) { /* most are; with no other way past the place, there is nothing to choose */
-                const int forced = far == place && i == work->first[place] && work->next[i] < 0;
-                work->best[0] = forced ? 0 : at->worth[at->pairs[before->number * at->width + member[0]]];
-                work->back[0] = 0;
-            } else
-                weigh(at, before, many, member, size, work->best, work->back);
-            const int64_t all = before->best + at->scores[i];
-            for (int64_t j = 0; j < size; j++) { /* those that are not near to the best one so far do not count */
-                const int64_t value = all + work->best[j] + at->logs[member[j]];
-                limit = value - at->margin > limit ? value - at->margin : limit;
-                work->states[states] = (State){value, begin + work->back[j], i, member[j]};
-                states += value >= limit;
-            }
+        if (own == 1 && far <= place && work->first[place] < 0) { /* nothing to choose, as for most */
+            work->states[0].number = at->read[*length] = at->numbers[place - 1];
+            at->values[*length] = at->said[place - 1];
+            at->begins[(*length)++] = place - 1;
+            work->places[place] = 0;
+            work->places[place + 1] = 1;
+            continue;
         }
-        if (states == own)
-            return "a place is never reached";
-        for (int64_t i = own; i < states; i++)
+        const char *bad = extend(at, work, place - 1, at->numbers + place - 1, 1, at->said[place - 1], &limit);
+        for (int64_t i = work->first[place]; i >= 0 && !bad; i = work->next[i]) {
+            const int64_t *bounds = at->bounds + at->rows[i];
+            bad = extend(at, work, at->starts[i], at->members + bounds[0], bounds[1] - bounds[0], at->scores[i], &limit);
+        }
+        if (bad)
+            return bad;
+        for (int64_t i = own; i < work->count; i++)
             if (work->states[i].best >= limit)
                 work->states[near++] = work->states[i];
-        states = near;
-        if (states - own == 1 && far == place) {
+        work->count = near;
+        if (near - own == 1 && far <= place) {
             *length = write_path(at, work->states, own, *length);
             work->states[0] = (State){.number = work->states[own].number};
             work->places[place] = 0;
-            states = 1;
+            work->count = 1;
         }
-        work->places[place + 1] = states;
+        work->places[place + 1] = work->count;
     }
     int64_t best = work->places[at->last];
-    for (int64_t i = best; i < states; i++)
+    for (int64_t i = best; i < work->count; i++)
         best = work->states[i].best > work->states[best].best ? i : best;
     *length = write_path(at, work->states, best, *length);
     return NULL;
 }
 
-PyDoc_STRVAR(likeliest_doc, "likeliest(starts, ends, rows, scores, bounds, members, pairs, worth, logs, row, margin,\n"
-                            "          before, path, read)\n--\n\n"
-                            "Fill ``path`` with the edges of the best path, and ``read`` with their numbers; return\n"
-                            "how many there are, as `fraudscan.lattice.likeliest` does. ``before`` is the number\n"
-                            "that stands before the first place.");
+PyDoc_STRVAR(likeliest_doc, "likeliest(numbers, said, starts, ends, rows, scores, bounds, members, pairs, worth, logs,\n"
+                            "          row, margin, before, begins, values, read)\n--\n\n"
+                            "Fill the last three with the steps of the best path; return how many there are, as\n"
+                            "`fraudscan.lattice.likeliest` does. ``before`` is the number before the first place.");
 
 static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    enum { STARTS, ENDS, ROWS, SAID, BOUNDS, MEMBERS, PAIRS, WORTH, LOGS, PATH, READ, ARRAYS };
-    static const Py_ssize_t bytes[] = {8, 8, 8, 8, 8, 2, 1, 2, 4, 8, 2};
+    enum { NUMBERS, SAID, STARTS, ENDS, ROWS, SCORED, BOUNDS, MEMBERS, PAIRS, WORTH, LOGS, BEGINS, VALUES, READ, ARRAYS };
+    static const Py_ssize_t bytes[] = {2, 8, 8, 8, 8, 8, 8, 2, 1, 2, 4, 8, 8, 2};
     PyObject *result = NULL;
     Py_buffer array[ARRAYS];
     Py_ssize_t size[ARRAYS], row;
     unsigned int before;
     int64_t length = 0;
     long long margin;
-    Work work = {0};
+    Work work = {.room = 1, .most = 1};
     const char *bad;
 
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*nLIw*w*:likeliest", &array[0], &array[1], &array[2], &array[3],
-                          &array[4], &array[5], &array[6], &array[7], &array[8], &row, &margin, &before, &array[9],
-                          &array[10]))
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*y*y*nLIw*w*w*:likeliest", &array[0], &array[1], &array[2], &array[3],
+                          &array[4], &array[5], &array[6], &array[7], &array[8], &array[9], &array[10], &row, &margin,
+                          &before, &array[11], &array[12], &array[13]))
         return NULL;
     for (int i = 0; i < ARRAYS; i++)
         if ((size[i] = count(&array[i], bytes[i], "an argument")) < 0)
             goto done;
-    if (!size[STARTS] || size[ENDS] != size[STARTS] || size[ROWS] != size[STARTS] || size[SAID] != size[STARTS] ||
-        !size[BOUNDS] || size[WORTH] != SCORES || row < 1 || size[LOGS] != row || size[PAIRS] / row < row ||
-        size[READ] != size[PATH] || margin < 0 || margin > FARTHEST) {
+    if (!size[NUMBERS] || size[SAID] != size[NUMBERS] || size[BEGINS] != size[NUMBERS] ||
+        size[VALUES] != size[NUMBERS] || size[READ] != size[NUMBERS] || size[ENDS] != size[STARTS] ||
+        size[ROWS] != size[STARTS] || size[SCORED] != size[STARTS] || !size[BOUNDS] || size[WORTH] != SCORES ||
+        row < 1 || size[LOGS] != row || size[PAIRS] / row < row || margin < 0 || margin > FARTHEST) {
         PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
         goto done;
     }
     if (before >= (size_t)row) {
-        PyErr_SetString(PyExc_ValueError, "a number is beyond the table of pairs");
+        PyErr_SetString(PyExc_ValueError, BEYOND);
         goto done;
     }
-    const Lattice lattice = {.starts = array[STARTS].buf,
+    const Lattice lattice = {.numbers = array[NUMBERS].buf,
+                             .said = array[SAID].buf,
+                             .starts = array[STARTS].buf,
                              .ends = array[ENDS].buf,
                              .rows = array[ROWS].buf,
-                             .scores = array[SAID].buf,
+                             .scores = array[SCORED].buf,
                              .bounds = array[BOUNDS].buf,
                              .members = array[MEMBERS].buf,
                              .pairs = array[PAIRS].buf,
                              .worth = array[WORTH].buf,
                              .logs = array[LOGS].buf,
-                             .edges = size[STARTS],
+                             .last = size[NUMBERS],
+                             .ways = size[STARTS],
                              .choices = size[BOUNDS] - 1,
                              .all_members = size[MEMBERS],
                              .width = row,
                              .margin = margin,
-                             .last = size[PATH],
-                             .path = array[PATH].buf,
+                             .begins = array[BEGINS].buf,
+                             .values = array[VALUES].buf,
                              .read = array[READ].buf};
     Py_BEGIN_ALLOW_THREADS
-    work.room = 1;
     work.first = PyMem_RawMalloc((size_t)(lattice.last + 1) * sizeof *work.first);
     work.reach = PyMem_RawMalloc((size_t)(lattice.last + 1) * sizeof *work.reach);
     work.places = PyMem_RawMalloc((size_t)(lattice.last + 2) * sizeof *work.places);
-    work.next = PyMem_RawMalloc((size_t)lattice.edges * sizeof *work.next);
+    work.next = PyMem_RawMalloc((size_t)(lattice.ways + 1) * sizeof *work.next);
     work.states = PyMem_RawMalloc(sizeof *work.states);
     if (work.first && work.reach && work.places && work.next && work.states)
-        bad = list_edges(&lattice, &work);
+        bad = list_ways(&lattice, &work);
     else
         bad = NO_MEMORY;
-    work.best = PyMem_RawMalloc((size_t)(work.most + 1) * sizeof *work.best);
-    work.back = PyMem_RawMalloc((size_t)(work.most + 1) * sizeof *work.back);
+    work.best = PyMem_RawMalloc((size_t)work.most * sizeof *work.best);
+    work.back = PyMem_RawMalloc((size_t)work.most * sizeof *work.back);
     if (!bad)
         bad = work.best && work.back ? find_path(&lattice, &work, (uint16_t)before, &length) : NO_MEMORY;
     PyMem_RawFree(work.first);

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fraudscan.lattice import Edges, likeliest
+from fraudscan.lattice import Ways, likeliest
 from fraudscan.neighbours import (
     DIGIT,
     END,
@@ -248,11 +248,10 @@ def _is_long(text: str) -> bool:
 def _repairable(lines: _Lines) -> Bools:
     """Tell for each text whether there is a repair for its marks."""
     numbers, ends = lines.numbers, lines.bounds
-    found = lines.heavy | _spelled_out(lines)
-    found[ends.searchsorted(lines.marks.contacts)] = True
+    found = lines.heavy | lines.spelled_out
     shown = _pictures(numbers, tables().picture.take(lines.codes))
     shown = shown[(numbers[shown - 1] <= RARE) & (numbers[shown + 1] <= RARE)]
-    for places in (shown, lines.cuts[0], _passed(lines)):
+    for places in (lines.marks.contacts, shown, lines.cuts[0], lines.passed):
         found[ends.searchsorted(places)] = True
     return found
 
@@ -266,9 +265,11 @@ def _steps(values: Ints) -> Ints:
 
 def _runs(places: Ints) -> tuple[Ints, Ints]:
     """Return where runs of places, which ascend, begin and end."""
+    breaks = places[1:] - places[:-1] > 1
     first = np.ones(places.size, dtype=bool)
-    first[1:] = places[1:] - places[:-1] > 1
-    return places[first], places[np.roll(first, -1)] + 1
+    last = first.copy()
+    first[1:] = last[:-1] = breaks
+    return places[first], places[last] + 1
 
 
 def _heavy(lines: _Lines) -> Bools:
@@ -370,6 +371,16 @@ class _Lines:
         return _cuts(self)
 
     @cached_property
+    def spelled_out(self) -> Bools:
+        """In which texts Latin letters stand again and again where a character is expected."""
+        return _spelled_out(self)
+
+    @cached_property
+    def passed(self) -> Ints:
+        """Where single signs stand that may cut words, if each is looked at by itself."""
+        return _passed(self)
+
+    @cached_property
     def signs(self) -> _Signs:
         """The signs that may cut words."""
         return _weigh_signs(self)
@@ -417,16 +428,16 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
             again[i] = read[i] != before[i]
         if again.any():
             left = lines.at(again)
-            mendable = _repairable(left)
-            again[again] = mendable
-        for i in (~again).nonzero()[0].tolist():
-            found[int(active[i])] = _Repaired(lines, i, read[i])
+            again[again] = mendable = _repairable(left)
+        for place, index in enumerate(active.tolist()):
+            if not again[place] and read[place] != plain[index]:
+                found[index] = _Repaired(lines, place, read[place])
         if not again.any():
             break
         active = active[again]
         before = list(itertools.compress(read, again))
         lines = left.at(mendable)
-    return {i: read for i, read in sorted(found.items()) if read.text != plain[i]}
+    return dict(sorted(found.items()))
 
 
 def _round(lines: _Lines) -> _Lines:
@@ -480,7 +491,9 @@ def _weigh_signs(lines: _Lines) -> _Signs:
 def _cuts(lines: _Lines) -> tuple[Ints, Ints]:
     """Return where the signs that cut words begin and end."""
     found, texts = lines.signs, lines.bounds.size
-    cut = np.isin(found.texts, found.texts[found.sums >= CUTTING]) & (found.sums >= CUTTING_TOO)
+    cutting_texts = np.zeros(texts, dtype=bool)
+    cutting_texts[found.texts[found.sums >= CUTTING]] = True
+    cut = cutting_texts[found.texts] & (found.sums >= CUTTING_TOO)
     drop = cut[found.sign] & ((found.evidence > 0) | ~tables().sentence[lines.codes[found.begin]])
     speaking = drop & (found.evidence > 0)
     places = np.bincount(found.text[speaking], minlength=texts)
@@ -570,36 +583,39 @@ def _read_likeliest(lines: _Lines) -> _Lines:
     heavy = lines.heavy
     offered = (
         *_alike(lines, heavy.repeat(lengths)),
-        *_spelled_ways(lines, _spelled_out(lines)),
+        *_spelled_ways(lines),
         *_shown(lines),
         _passing(lines),
     )
     ways = [way for way in offered if way.starts.size]
     if not ways:
         return lines
-    own = np.arange(numbers.size)
     said = np.zeros(numbers.size, dtype=np.int64)
     for way in ways:
         if not way.own:
             continue
         places, _ = ranges(way.starts, way.starts + way.sizes)
         said[places] += (way.own // way.sizes).repeat(way.sizes)
-    starts = np.concatenate([own, *(way.starts for way in ways)])
-    ends = starts + np.concatenate([np.ones_like(own), *(way.sizes for way in ways)])
-    rows = np.concatenate([numbers.astype(np.int64), *(way.rows for way in ways)])
-    scores = np.concatenate([said, *(np.full(way.starts.size, way.score) for way in ways)])
-    chosen, read = likeliest(Edges(starts, ends, rows, scores))
+    begins, read, scores = likeliest(numbers, said, _joined(ways))
     if heavy.any():
-        gained = _value(read, scores_of(read), scores[chosen]) - _value(numbers, lines.scores, said)
+        gained = _value(read, scores_of(read), scores) - _value(numbers, lines.scores, said)
         vain = (heavy & (gained < WORTH_EACH * lengths + WORTH_MORE)).repeat(lengths)
         if vain.any():
-            kept = ~vain[starts[chosen]]
-            chosen = np.concatenate([chosen[kept], own[vain]])
-            in_order = starts[chosen].argsort(kind="stable")
-            chosen, read = chosen[in_order], np.concatenate([read[kept], numbers[vain]])[in_order]
-    first, last = starts.take(chosen), ends.take(chosen) - 1
-    codes = np.where(chosen < own.size, lines.codes.take(first), tables().codes.take(read))
-    return _Lines(codes, lines.starts.take(first), lines.ends.take(last), lines.raw)
+            own, kept = vain.nonzero()[0], ~vain[begins]
+            begins, read = np.append(begins[kept], own), np.append(read[kept], numbers[own])
+            in_order = begins.argsort(kind="stable")
+            begins, read = begins[in_order], read[in_order]
+    last = np.append(begins[1:], numbers.size) - 1
+    codes = np.where(read < RARE, tables().codes.take(read), lines.codes.take(begins))
+    return _Lines(codes, lines.starts.take(begins), lines.ends.take(last), lines.raw)
+
+
+def _joined(ways: Sequence[_Ways]) -> Ways:
+    """Return them as one."""
+    starts = np.concatenate([way.starts for way in ways])
+    ends = starts + np.concatenate([way.sizes for way in ways])
+    rows = np.concatenate([way.rows for way in ways], dtype=np.int64)
+    return Ways(starts, ends, rows, np.array([way.score for way in ways]).repeat([way.starts.size for way in ways]))
 
 
 def _value(numbers: Numbers, scores: npt.NDArray[np.int8], said: Ints) -> Ints:
@@ -663,10 +679,12 @@ def _wholes(codes: Codes) -> _Wholes:
     return _Wholes(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
 
-def _spelled_ways(lines: _Lines, texts: Bools) -> Iterator[_Ways]:
-    """Yield what syllables and initials may stand for in these texts."""
+def _spelled_ways(lines: _Lines) -> Iterator[_Ways]:
+    """Yield what syllables and initials may stand for in texts that are spelled out."""
     codes, bounds = lines.codes, lines.bounds
-    letters = ((codes >= ord("a")) & (codes <= ord("z")) & texts.repeat(lines.lengths)).nonzero()[0]
+    if not lines.spelled_out.any():
+        return
+    letters = ((codes >= ord("a")) & (codes <= ord("z")) & lines.spelled_out.repeat(lines.lengths)).nonzero()[0]
     begin, end = _runs(letters)
     beside = (_is_han(codes[begin - 1]) | _is_han(codes[end])) & (end - begin <= LONGEST_RUN)
     begin, end = begin[beside], end[beside]
@@ -743,7 +761,7 @@ def _named(numbers: Numbers, places: Ints, rows: Codes) -> Bools:
 
 def _passing(lines: _Lines) -> _Ways:
     """Return where a sign may be passed over: it and the character behind it are read as that character."""
-    numbers, signs = lines.numbers, _passed(lines)
+    numbers, signs = lines.numbers, lines.passed
     signs = signs[~_named(numbers, signs, tables().picture[lines.codes[signs]])]
     return _Ways(signs, np.full_like(signs, 2), numbers[signs + 1].astype(np.int64), PASSED)
 

@@ -1,9 +1,9 @@
 """The likeliest of all the ways to read a stretch of characters: Viterbi's algorithm (1967) over a lattice.
 
-An edge leads from one place between characters to a later one, and offers some numbers (see `fraudscan.neighbours`),
-one of which is read there. A path through the lattice is worth the scores of its edges, the logarithms of how frequent
-its numbers are, and those of how well each goes together with the one before. All of it is whole numbers, so that the
-kernel and NumPy find the same path.
+A step leads from one place between characters to a later one. Each character may be read as it was written, in a step
+of its own; other steps, the ways, offer some numbers (see `fraudscan.neighbours`), one of which is read there. A path
+is worth the scores of its steps, the logarithms of how frequent its numbers are, and those of how well each goes
+together with the one before. All of it is whole numbers, so that the kernel and NumPy find the same path.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fraudscan.neighbours import END, NAT, WIDTH, ranges, tables
 if TYPE_CHECKING:
     from fraudscan.neighbours import Ints, Numbers
 
-__all__ = ["Edges", "likeliest"]
+__all__ = ["Path", "Ways", "likeliest"]
 
 MARGIN = 5 * NAT
 """By how much a way may be behind the best one to the same place, and still be followed."""
@@ -27,12 +27,12 @@ INDEX_BITS = 20
 """In how many bits there is room for the number of a way to one place."""
 
 
-class Edges(NamedTuple):
-    """Ways to read stretches of characters.
+class Ways(NamedTuple):
+    """Other ways to read stretches of characters than as they were written.
 
     Attributes:
-        starts: the places that they lead from; the first is 0.
-        ends: the places that they lead to. There is an edge to each place from 1 to the last.
+        starts: shape (ways,): the places that they lead from.
+        ends: the places that they lead to.
         rows: which row of `Tables.choices` they offer.
         scores: what is said for them, in the unit of `NAT`.
 
@@ -44,23 +44,43 @@ class Edges(NamedTuple):
     scores: Ints
 
 
-def likeliest(edges: Edges) -> tuple[Ints, Numbers]:
-    """Return the edges of the best path, by their index, and the number that is read on each of them.
+class Path(NamedTuple):
+    """What is read, step by step; each step ends where the next one begins.
 
-    Of ways to a place that are worth the same, the one is taken that comes first among the edges, and in their choices.
+    Attributes:
+        begins: shape (steps,): the places that they lead from.
+        numbers: what is read there.
+        scores: what is said for that.
+
+    """
+
+    begins: Ints
+    numbers: Numbers
+    scores: Ints
+
+
+def likeliest(numbers: Numbers, said: Ints, ways: Ways) -> Path:
+    """Return the best path from before the first number to behind the last one.
+
+    Of paths that are worth the same, the one is taken that reads what was written, or else the first of the ways.
+
+    Args:
+        numbers: shape (places,): what was written; an `END` is the last of them.
+        said: shape (places,): what is said for each of them, in the unit of `NAT`.
+        ways: how else it may be read.
+
     """
     if not kernel.compiled:
-        return _likeliest(edges)
+        return _likeliest(numbers, said, ways)
     table = tables()
-    last = int(edges.ends.max())
-    path, read = np.empty(last, dtype=np.int64), np.empty(last, dtype=np.uint16)
     lists = table.choices
     known = lists.bounds, lists.members, table.pairs, table.worth, table.logs, WIDTH, MARGIN, END
-    size = kernel.compiled.likeliest(*edges, *known, path, read)
-    return path[:size], read[:size]
+    path = Path(np.empty_like(said), np.empty_like(numbers), np.empty_like(said))
+    size = kernel.compiled.likeliest(numbers, said, *ways, *known, path.begins, path.scores, path.numbers)
+    return Path(path.begins[:size], path.numbers[:size], path.scores[:size])
 
 
-def _likeliest(edges: Edges) -> tuple[Ints, Numbers]:
+def _likeliest(written: Numbers, said: Ints, ways: Ways) -> Path:
     """Do the same without the kernel.
 
     Where all paths must pass one number, what is before and what is behind have nothing to do with each other: all
@@ -68,8 +88,10 @@ def _likeliest(edges: Edges) -> tuple[Ints, Numbers]:
     """
     table = tables()
     lists = table.choices
-    order = edges.ends.argsort(kind="stable")
-    edges = Edges(*(values[order] for values in edges))
+    own = np.arange(written.size)
+    as_written = own, own + 1, written.astype(np.int64), said
+    order = np.append(own + 1, ways.ends).argsort(kind="stable")
+    edges = Ways(*(np.append(*both)[order] for both in zip(as_written, ways, strict=True)))
     counts = lists.bounds[edges.rows + 1] - lists.bounds[edges.rows]
     # States: a number on an edge. The first stands for the end of the text before.
     edge = np.concatenate([[-1], np.arange(counts.size).repeat(counts)])
@@ -83,8 +105,8 @@ def _likeliest(edges: Edges) -> tuple[Ints, Numbers]:
     passed = (np.diff(first) == 1) & (crossed.cumsum()[:-1] == 0)
     cuts = passed.nonzero()[0]
     depth = places - cuts[np.maximum(cuts.searchsorted(places) - 1, 0)]
-    own = table.logs[numbers].astype(np.int64)
-    own[1:] += edges.scores[edge[1:]]
+    alone = table.logs[numbers].astype(np.int64)
+    alone[1:] += edges.scores[edge[1:]]
     best = np.zeros(edge.size, dtype=np.int64)
     back = np.zeros(edge.size, dtype=np.int64)
     for states in np.split(depth.argsort(kind="stable"), np.bincount(depth).cumsum()[:-1])[1:]:
@@ -99,13 +121,13 @@ def _likeliest(edges: Edges) -> tuple[Ints, Numbers]:
         before = before[near]
         # The best way from one of those, found together with its index, of which the smallest counts.
         begins = bounds[which]
-        ways, sizes = ranges(begins, bounds[which + 1])
-        keys = numbers[before[ways]].astype(np.int64) * WIDTH + numbers[states].repeat(sizes)
-        values = best[before[ways]] + table.worth[table.pairs.view(np.uint8)[keys]]
-        values = (values << INDEX_BITS) + begins.repeat(sizes) - ways
+        tried, sizes = ranges(begins, bounds[which + 1])
+        keys = numbers[before[tried]].astype(np.int64) * WIDTH + numbers[states].repeat(sizes)
+        values = best[before[tried]] + table.worth[table.pairs.view(np.uint8)[keys]]
+        values = (values << INDEX_BITS) + begins.repeat(sizes) - tried
         found = np.maximum.reduceat(values, sizes.cumsum() - sizes)
         back[states] = before[begins + (-found & (1 << INDEX_BITS) - 1)]
-        best[states] = (found + (1 << INDEX_BITS) - 1 >> INDEX_BITS) + own[states]
+        best[states] = (found + (1 << INDEX_BITS) - 1 >> INDEX_BITS) + alone[states]
         best[states[passed[places[states]]]] = 0  # what is behind counts anew
     on_path = np.zeros(edge.size, dtype=bool)
     at = first[cuts[1:]]
@@ -113,4 +135,4 @@ def _likeliest(edges: Edges) -> tuple[Ints, Numbers]:
         on_path[at] = True
         at = back[at]
         at = at[~passed[places[at]]]
-    return order[edge[on_path]], numbers[on_path]
+    return Path(edges.starts[edge[on_path]], numbers[on_path], edges.scores[edge[on_path]])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fraudscan import kernel, lattice
-from fraudscan.lattice import Edges, likeliest
+from fraudscan.lattice import Path, Ways, likeliest
 from fraudscan.neighbours import END, RARE, WIDTH, tables
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -19,79 +19,89 @@ SCORES = st.integers(-900, 0)
 
 @st.composite
 def lattices(draw, last=6, rows=ROWS):
-    """A lattice in which every place is reached, its edges in any order; the last edge ends a text."""
-    found = []
-    end = 0
-    for end in range(1, draw(st.integers(1, last)) + 1):
-        found.append((end - 1, end, draw(st.sampled_from(WORDS)), draw(SCORES)))
-        found += draw(st.lists(st.tuples(st.integers(0, end - 1), st.just(end), rows, SCORES), max_size=2))
-    found = [*draw(st.permutations(found)), (end, end + 1, END, 0)]
-    return Edges(*np.ascontiguousarray(np.array(found, dtype=np.int64).T))
+    """What was written, what is said for it, and ways to read it otherwise, in any order; a text ends with an END."""
+    size = draw(st.integers(1, last))
+    numbers = np.array([*(draw(st.sampled_from(WORDS)) for _ in range(size)), END], np.uint16)
+    said = np.array([*(draw(SCORES) for _ in range(size)), 0])
+    found = [
+        (begin, draw(st.integers(begin + 1, size)), draw(rows), draw(SCORES))
+        for begin in draw(st.lists(st.integers(0, size - 1), max_size=2 * size))
+    ]
+    return numbers, said, Ways(*np.array(found, dtype=np.int64).reshape(-1, 4).T.copy())
 
 
-def offered(row):
-    """What an edge with this row offers."""
+def steps(numbers, said, ways):
+    """All the steps that there are: where they begin and end, what may be read on them, what is said for that."""
     lists = tables().choices
-    return lists.members[lists.bounds[row] : lists.bounds[row + 1]].tolist()
+    for place, (number, score) in enumerate(zip(numbers.tolist(), said.tolist(), strict=True)):
+        yield place, place + 1, [number], score
+    for begin, end, row, score in zip(*(values.tolist() for values in ways), strict=True):
+        yield begin, end, lists.members[lists.bounds[row] : lists.bounds[row + 1]].tolist(), score
 
 
-def value(path, numbers, edges):
+def value(path):
     """What a path is worth."""
     known = tables()
-    keys = np.array([END, *numbers[:-1]], np.int64) * WIDTH + numbers
+    numbers = np.array(path.numbers, np.int64)
+    keys = np.append(END, numbers[:-1]) * WIDTH + numbers
     together = known.worth[known.pairs.view(np.uint8)[keys]].sum(dtype=np.int64)
-    return int(together + edges.scores[path].sum() + known.logs[numbers].sum(dtype=np.int64))
+    return int(together + np.sum(path.scores) + known.logs[numbers].sum(dtype=np.int64))
 
 
-def every_path(edges, place):
-    """All paths to a place, with all that may be read on them."""
+def every_path(known, place):
+    """All paths to a place, with all that may be read on them, as lists of (begin, number, score)."""
     if place == 0:
-        yield [], []
-    for edge in np.flatnonzero(edges.ends == place).tolist():
-        for path, numbers in every_path(edges, edges.starts[edge]):
-            for number in offered(edges.rows[edge]):
-                yield [*path, edge], [*numbers, number]
+        yield []
+    for begin, end, offered, score in known:
+        if end == place:
+            for before in every_path(known, begin):
+                for number in offered:
+                    yield [*before, (begin, number, score)]
 
 
 @given(lattices(last=4, rows=st.sampled_from(WORDS) | st.sampled_from(SHORT)))
 @settings(max_examples=100)
-def test_no_path_is_worth_more(edges):
+def test_no_path_is_worth_more(text):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lattice, "MARGIN", 1 << 30)
-        path, read = likeliest(edges)
-    best = max(value(path, numbers, edges) for path, numbers in every_path(edges, edges.ends[-1]))
-    assert value(path, read, edges) == best
+        path = likeliest(*text)
+    paths = every_path(list(steps(*text)), text[0].size)
+    assert value(path) == max(value(Path(*zip(*found, strict=True))) for found in paths)
 
 
 @given(lattices(last=12))
 @settings(max_examples=200)
-def test_a_path_leads_from_the_first_place_to_the_last(edges):
-    path, read = likeliest(edges)
-    assert edges.starts[path[0]] == 0
-    assert edges.ends[path[-1]] == edges.ends.max()
-    assert (edges.starts[path[1:]] == edges.ends[path[:-1]]).all()
-    assert all(number in offered(edges.rows[edge]) for edge, number in zip(path, read, strict=True))
+def test_a_path_leads_from_the_first_place_to_the_last(text):
+    path = likeliest(*text)
+    known = list(steps(*text))
+    ends = [*path.begins[1:].tolist(), text[0].size]
+    assert path.begins[0] == 0
+    for begin, end, number, score in zip(path.begins, ends, path.numbers, path.scores, strict=True):
+        assert any((begin, end, score) == (b, e, s) and number in offered for b, e, offered, s in known)
 
 
 @given(st.lists(lattices(last=12), min_size=1, max_size=5))
 @settings(max_examples=200)
 def test_the_kernel_finds_the_same_path_and_texts_do_not_touch_each_other(texts):
-    offsets = np.cumsum([0, *(text.ends[-1] for text in texts)])
-    moved = [
-        Edges(text.starts + offset, text.ends + offset, text.rows, text.scores)
-        for text, offset in zip(texts, offsets, strict=False)
-    ]
-    together = Edges(*map(np.concatenate, zip(*moved, strict=True)))
-    path, read = likeliest(together)
+    numbers, said, ways = zip(*texts, strict=True)
+    offsets = np.cumsum([0, *(each.size for each in numbers)]).tolist()
+    moved = [way._replace(starts=way.starts + o, ends=way.ends + o) for way, o in zip(ways, offsets, strict=False)]
+    together = np.concatenate(numbers), np.concatenate(said), Ways(*map(np.concatenate, zip(*moved, strict=True)))
+    path = likeliest(*together)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "compiled", None)
-        other, same = likeliest(together)
-    assert path.tolist() == other.tolist()
-    assert read.tolist() == same.tolist()
-    begin = edge = 0
-    for text in texts:
-        alone, numbers = likeliest(text)
-        part = slice(begin, begin + alone.size)
-        assert (alone + edge).tolist() == path[part].tolist()
-        assert numbers.tolist() == read[part].tolist()
-        begin, edge = begin + alone.size, edge + text.ends.size
+        same = likeliest(*together)
+    assert all((one == other).all() for one, other in zip(path, same, strict=True))
+    for text, begin, end in zip(texts, offsets, offsets[1:], strict=False):
+        alone = likeliest(*text)
+        part = slice(*path.begins.searchsorted([begin, end]))
+        assert (alone.begins + begin).tolist() == path.begins[part].tolist()
+        assert alone.numbers.tolist() == path.numbers[part].tolist()
+        assert alone.scores.tolist() == path.scores[part].tolist()
+
+
+def test_what_was_written_is_read_where_another_way_is_worth_the_same():
+    numbers = np.array([WORDS[0], END], np.uint16)
+    ways = Ways(*(np.array([value]) for value in (0, 1, WORDS[0], -7)))
+    assert likeliest(numbers, np.array([-7, 0]), ways).scores.tolist() == [-7, 0]
+    assert likeliest(numbers, np.array([-8, 0]), ways).scores.tolist() == [-7, 0]
