@@ -22,7 +22,6 @@ import random
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from unittest import mock
 
 import numpy as np
 import perturb
@@ -118,7 +117,7 @@ def model_without(rows: list[Row], inside: list[int], disguised: float) -> tuple
     layout = neighbours.Tables(arrays)
     key = hashlib.sha256(b"".join([digest(part).encode(), *(a.tobytes() for a in arrays.values())])).hexdigest()[:16]
     folder = CACHE / f"{key}-{disguised:g}"
-    with mock.patch.object(neighbours, "_load", return_value=layout):
+    with neighbours.other_tables(layout):
         if not folder.is_dir():
             train(part, options=TrainingOptions(disguised=disguised, folds=3)).save(folder)
         return load(folder), layout
@@ -195,7 +194,7 @@ def main() -> None:
     tables, chats = [], []
     for inside, outside in list(folds_of(rows, FOLDS))[: options.folds]:
         scanner, layout = model_without(rows, inside.tolist(), options.disguised)
-        with mock.patch.object(neighbours, "_load", return_value=layout):
+        with neighbours.other_tables(layout):
             unseen = [rows[i] for i in outside]
             chats.append(long_chats(scanner, unseen))
             tables.append(figures(scanner, {"corpus": from_corpus(unseen), **evaluation}))

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.neighbours import CROWDED, END, EVIDENCE, RARE, SIGNS, WIDTH, carry_marks, character_numbers, tables
+from fraudscan.neighbours import CROWDED, END, EVIDENCE, RARE, SIGNS, WIDTH, carry_marks, tables
 from fraudscan.normalize import DROPPED, normalization_table
 
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ class Vocabulary:
         self._node_in[slots] = np.arange(self._width, self.size)
         if np.count_nonzero(self._node_in) != self.steps.size:
             raise ValueError("the seeds put two n-grams in one slot")
+        for array in (self.alphabet, self.steps, self.seeds, self._step_in, self._node_in):
+            array.setflags(write=False)
 
     def __len__(self) -> int:
         """Return the number of nodes, node 0 not counted."""
@@ -309,7 +311,7 @@ class Vocabulary:
         ids = np.zeros(table.size, dtype=np.uint32)
         ids[self.alphabet] = np.arange(1, self._width, dtype=np.uint32)
         ids = ids[table]
-        ids |= character_numbers().astype(np.uint32) << NODE_BITS
+        ids |= tables().numbers.astype(np.uint32) << NODE_BITS
         ids[table == DROPPED] = self._dropped
         return ids
 

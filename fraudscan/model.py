@@ -294,7 +294,11 @@ class Scanner:
             senders: who sent each of them, for entries of lists that are bound to a sender.
             proba: fill in ``probabilities``; where most texts are honest, all the rest takes less time.
 
+        Raises:
+            TypeError: if ``texts`` is a string itself or a table, or one of its items is no string.
+
         """
+        texts = _listed(texts)
         doubts = np.zeros(len(texts), dtype=np.int64)
         if proba or self.taxonomy.task != "fraud":
             found = self._decider(self._probabilities(self._logits(texts, doubts)), doubts)
@@ -398,7 +402,7 @@ class Scanner:
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Return the heads' logits, float64, shape (number of texts, number of heads), for a list of texts."""
-        return np.ascontiguousarray(self._logits(texts).T)
+        return np.ascontiguousarray(self._logits(_listed(texts)).T)
 
     def _logits(
         self,
@@ -750,29 +754,47 @@ def _frozen(values: npt.ArrayLike, dtype: type) -> npt.NDArray[Any]:
     return array
 
 
-def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Return the texts in lists of `GROUP`; refuse what is no iterable of strings, a single string first of all."""
+def _several(texts: Iterable[str]) -> Iterator[str]:
+    """Refuse what is no column of texts, a single string first of all."""
     if isinstance(texts, (str, bytes)):
         raise TypeError(f"texts is one {type(texts).__name__}, not several texts: pass a list, [text]")
     if getattr(texts, "ndim", 1) != 1:  # of a data frame the names of the columns would be scored
         raise TypeError(f"texts is a {type(texts).__name__} of {texts.ndim} dimensions: pass a column, frame['text']")  # type: ignore[attr-defined]
-    source = iter(texts)
+    return iter(texts)
+
+
+def _listed(texts: Iterable[str]) -> list[str]:
+    """Return the texts as a list (a column of pandas, say, may be numbered in another way); refuse what is no text."""
+    listed = texts if isinstance(texts, list) else list(_several(texts))
+    _check(listed, 0)
+    return listed
+
+
+def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Return the texts in lists of `GROUP`; refuse what is no text."""
+    source = _several(texts)
 
     def checked() -> Iterator[list[str]]:
         start = 0
         while group := list(itertools.islice(source, GROUP)):
-            if set(map(type, group)) != {str}:
-                for index, item in enumerate(group, start):
-                    if not isinstance(item, str):
-                        kind = "None" if item is None else f"of type {type(item).__name__}"
-                        raise TypeError(
-                            f"texts[{index}] is {kind}, not a string: leave out missing values, and decode bytes "
-                            "first (data.decode('gb18030'), say)"
-                        )
+            _check(group, start)
             yield group
             start += len(group)
 
     return checked()
+
+
+def _check(texts: list[str], start: int) -> None:
+    """Refuse what is no string; ``start`` is the number of the first of them."""
+    if set(map(type, texts)) <= {str}:
+        return
+    for index, item in enumerate(texts, start):
+        if not isinstance(item, str):
+            kind = "None" if item is None else f"of type {type(item).__name__}"
+            raise TypeError(
+                f"texts[{index}] is {kind}, not a string: leave out missing values, and decode bytes first "
+                "(data.decode('gb18030'), say)"
+            )
 
 
 def _cuts(sizes: Ints) -> Iterator[int]:

@@ -10,6 +10,7 @@ them cuts apart is looked up as well: two characters of one word speak for a sig
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import re
@@ -22,7 +23,7 @@ import numpy as np
 from fraudscan.normalize import DROPPED, normalization_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -36,11 +37,11 @@ __all__ = [
     "Marks",
     "Tables",
     "carry_marks",
-    "character_numbers",
     "cutting",
     "find_marks",
     "half_keys",
     "is_sign",
+    "other_tables",
     "ranges",
     "scores_of",
     "split_keys",
@@ -302,19 +303,30 @@ class Tables:
 
 
 def tables() -> Tables:
-    """Return the shipped tables, which are read once a process."""
-    return _load()
+    """Return the shipped tables, which are read once a process, or those of `other_tables`."""
+    return _others[-1] if _others else _shipped()
+
+
+_others: list[Tables] = []
+
+
+@contextlib.contextmanager
+def other_tables(others: Tables) -> Iterator[None]:
+    """Have the process read by other tables meanwhile: those being built, or built without the texts to be measured.
+
+    What scanners and these functions have kept of the shipped ones stays as it is: load scanners inside.
+    """
+    _others.append(others)
+    try:
+        yield
+    finally:
+        _others.remove(others)
 
 
 @cache
-def _load() -> Tables:
+def _shipped() -> Tables:
     data = resources.files("fraudscan.data").joinpath("disguise.npz").read_bytes()
     return Tables(np.load(io.BytesIO(data), allow_pickle=False))
-
-
-def character_numbers() -> Numbers:
-    """Return for each code point its number in the table of neighbours."""
-    return tables().numbers
 
 
 def carry_marks(numbers: npt.NDArray[Any], ends: Ints) -> Bools:

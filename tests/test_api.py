@@ -137,6 +137,18 @@ def test_what_has_no_texts_is_refused_at_once(scanner):
     assert scanner.predict_proba(frame["text"]).shape == (1, len(scanner.names))
 
 
+def test_columns_of_pandas_are_read_in_their_order(scanner):
+    texts = ["晚上吃什么", "投·资·理·财，稳·赚·不·赔", LURE]
+    column = pd.Series(texts, index=[2, 0, 1])  # a look-up by number would find others
+    assert scanner.decide(column).score == scanner.decide(texts).score
+    assert np.array_equal(scanner.logits(column), scanner.logits(texts))
+    for method in (scanner.decide, scanner.logits):
+        with pytest.raises(TypeError, match=r"pass a list, \[text\]"):
+            method(LURE)
+        with pytest.raises(TypeError, match=r"texts\[1\] is None"):
+            method([LURE, None])
+
+
 def test_empty_list(scanner):
     assert scanner.predict_proba([]).shape == (0, len(scanner.names))
     assert list(scanner.classify_many([])) == []

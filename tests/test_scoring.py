@@ -113,7 +113,9 @@ def test_pickled_scanner_scores_the_same(scanner, corpus):
 
 
 def test_arrays_of_a_scanner_cannot_be_changed(scanner):
-    for array in (scanner.weights, scanner.scales, scanner.biases):
+    vocabulary = scanner.vocabulary
+    arrays = scanner.weights, scanner.scales, scanner.biases, vocabulary.alphabet, vocabulary.steps, vocabulary.seeds
+    for array in arrays:
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
 

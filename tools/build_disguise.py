@@ -24,7 +24,6 @@ from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 import jieba
 import numpy as np
@@ -355,7 +354,7 @@ def evidence(texts: list[str], table: neighbours.Tables) -> np.ndarray[Any, Any]
     rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
     shares = []
     for change in (str, lambda text: augment.disguise(text, rng)):
-        with mock.patch.object(neighbours, "_load", return_value=table):
+        with neighbours.other_tables(table):
             numbers = disguise.numbers_of([change(text) for text in texts])
         shares.append(share(scores_of(table, numbers[:-1], numbers[1:]), range(-112, 128, 8)))
     found = np.log(shares[1] / shares[0])
@@ -371,7 +370,7 @@ def cutting(texts: list[str], table: neighbours.Tables) -> np.ndarray[Any, Any]:
     It is the logarithm of the score's share among neighbours by that among characters with up to three signs between
     them, in ordinary messages, in eighths of a nat.
     """
-    with mock.patch.object(neighbours, "_load", return_value=table):
+    with neighbours.other_tables(table):
         numbers = disguise.numbers_of(texts)
     bounds = range(-24, 41, 4)
     chinese = numbers <= RARE
