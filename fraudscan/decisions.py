@@ -203,7 +203,7 @@ class Decider:
 
         Args:
             honest: shape (texts,): how probable the honest label is.
-            likely: which of the texts it is at most as probable as not of; all others have that label and no other.
+            likely: the indices of those of which it is at most one half; all others have the honest label and no other.
             probabilities: those of the likely ones; the decisions keep none.
             doubts: shape (texts,).
 

@@ -70,21 +70,23 @@ messages of the corpus one pair in forty is odd, and one in four where a third o
 second term spares short texts with a name in them."""
 
 CUTTING, CUTTING_TOO = 24, 4
-"""From which evidence on a sign cuts the words of a text, in eighths of a nat, and from which on another one does so,
-too. Held-out messages of the corpus lose signs in one honest case of three thousand (of eight hundred, were all looked
-at), and in four of five where a sign stands behind every third character."""
+"""Evidence, in eighths of a nat, from which on a sign is taken to cut the words of a text, and from which on another
+sign of the same text is, too. Held-out messages of the corpus lose signs in one honest case of three thousand (of eight
+hundred, were all looked at), and in four of five where a sign stands behind every third character."""
 
 CUTTING_ONE = 8
-"""And from which on each of its places is weighed by itself where it does not."""
+"""Evidence, in eighths of a nat, from which on a sign that does not cut a whole text is weighed place by place."""
 
 PICTORIAL = 0x2190
-"""The first of those: the others, on every keyboard, stand between words as well."""
+"""The first code point of pictorial signs, which are weighed so. Those before it are on every keyboard, and stand
+between words as well."""
 
 SPEAKING = 3
-"""In so many places must they speak for it, in one more where all stand between single characters: 红/黄/蓝/绿."""
+"""In more places than that must signs cut what may be a word before any is dropped; in one more if all of them stand
+between single characters: 红/黄/蓝/绿."""
 
 SPELLED_SHARE = 0.12
-"""From how many runs of Latin letters on, by the Chinese characters beside them, a text may be spelled out."""
+"""A text may be spelled out in Latin letters if it has more runs of them than this share of its Chinese characters."""
 
 ROUNDS = 4
 """Repair goes on until nothing changes, and is given up as a mistake where that takes longer."""
@@ -97,22 +99,23 @@ STRONG = 0
 """The score above which two neighbours are taken to belong together: between two such, a character is not doubted."""
 
 CHANGED = round(-4.5 * NAT)
-"""What is said for a character that sounds or looks like the one that was written (see `NAT`)."""
+"""What is said for reading a character that sounds or looks like the written one: a logarithm of a probability, in the
+unit of `NAT`, as all that follow."""
 
 JOINED = -NAT
-"""And for one whose parts were written."""
+"""What is said for reading one character where its parts were written."""
 
 SPELLED, INITIAL = -16 * NAT, -11 * NAT
-"""And for letters that are read as such where they may be a syllable or an initial."""
+"""What is said for leaving Latin letters as they are where they may be a syllable, and where one may be an initial."""
 
 PICTURED = -5 * NAT
-"""And for a character that a picture may stand for."""
+"""What is said for reading a character that a picture may stand for."""
 
 PICTURE = -8 * NAT
-"""And for a picture that stands for itself."""
+"""What is said for leaving such a picture as it is."""
 
 PASSED = -NAT
-"""And for a sign that is passed over, as if what stands before and behind it were neighbours."""
+"""What is said for passing over a sign, as if what stands before and behind it were neighbours."""
 
 NAME = 3
 """How many characters of a picture's row may be its name: the first ones."""
@@ -121,7 +124,7 @@ KEYCAP, NUMERALS = 0x20E3, "零一二三四五六七八九"
 """What makes a key of a digit before it, which may stand for a numeral: 1️⃣ for 一."""
 
 KEY = -16 * NAT
-"""What is said for a key that stands for its digit."""
+"""What is said for leaving the digit of such a key as it is."""
 
 INITIALS = 4
 """How many letters may be initials alone."""

@@ -72,7 +72,7 @@ class Explanation(Sequence[Span]):
 
     @property
     def logit(self) -> float:
-        """The bias and all weights: where the text ends."""
+        """The bias plus all weights: the logit that is explained."""
         return math.fsum([self.bias, *(span.weight for span in self.spans)])
 
     def strongest(self, count: int = SHOWN) -> list[Span]:

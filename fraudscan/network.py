@@ -50,7 +50,8 @@ class NetworkOptions:
 
     Attributes:
         inputs: the length of an n-gram's vector. Half as much again is no better.
-        units: the number of rectified units. Half as many find as many frauds, and fewer of their labels.
+        units: the number of rectified units. Half as many detect as much fraud, but name the
+            right label less often.
         dropout: which share of a text's n-grams it is not shown in a step. From a half on, more of it costs a little on
             the corpus's held-out messages and brings much on those of others; it was chosen with a look at both.
         unit_dropout: the same for the units.

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 __all__ = ["LONG", "MOVES", "REACH", "WINDOW", "Windows", "most_suspicious", "price", "windows_of"]
 
 WINDOW = 32
-"""Kept characters of a window: what a lure says in a breath fills one. In windows of 128 a lure of 25 to 60 characters
-drowns as it does in the whole: of those in chats of 2,000 characters two in a hundred were above 99 of 100 honest
-chats, of these nine."""
+"""Kept characters of a window: what a lure says in a breath fills one. In larger ones it drowns as it does in the
+whole: of lures of 25 to 60 characters in chats of 2,000, windows of 128 find two in a hundred at 1 % false alarms,
+these nine."""
 
 REACH, STEP = 24, 8
-"""Kept characters by which the most suspicious window is moved at most, and at a time. Of lures in such chats that were
-above 90 of 100 honest ones there were five to ten in a hundred more with it, nearly as many as with a window at every
-eighth character, which costs four times as much; and the window lies at the lure more often."""
+"""Kept characters by which the most suspicious window is moved at most, and at a time. At 10 % false alarms that finds
+5 to 10 percentage points more of the lures in such chats, nearly as many as a window at every eighth character at a
+quarter of its cost; and the window lies at the lure more often."""
 
 MOVES = np.array([0, *range(-REACH, 0, STEP), *range(STEP, REACH + 1, STEP)])
 """The ways to move it; of equals the first one counts."""

@@ -85,7 +85,7 @@ SEEN = 5
 """How often a character must stand beside punctuation, a letter or a symbol for that to be ordinary."""
 
 LATIN_WORD = 1 / 2000
-"""In what share of the messages a run of Latin letters makes it a word of its own, not pinyin."""
+"""A run of Latin letters in this share of the messages is a word of its own, not pinyin."""
 
 ORDINARY = 0.005
 """And in what share of its occurrences."""

@@ -27,10 +27,10 @@ OTHERS = (*ARCHIVES, ".zip", ".json", ".xml", ".xls", ".xlsx", ".ods", ".arrow",
 
 @contextlib.contextmanager
 def written(path: Path, how: str = "written") -> Iterator[None]:
-    """Tell of a file that cannot be written to its end.
+    """Turn errors of the system while ``path`` is written into sentences.
 
     Raises:
-        DumpError: if so.
+        DumpError: if ``path`` cannot be written to its end.
 
     """
     try:
