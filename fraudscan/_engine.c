@@ -91,53 +91,51 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
     const uint8_t *score = scores.buf;
     const int8_t *says = evidence.buf, *cuts = cut.buf;
     const size_t pairs = (size_t)scores.len;
-    const uint32_t *last = out + (size > SOON ? size - SOON : 0);
-    size_t soon = 0;
     for (Py_ssize_t i = 0; i < number_of_texts; i++) {
-        size_t before = end, pair;
-        int32_t said = 0;
         start[i] = kept;
         for (const uint32_t *stop = code + length[i]; code < stop; code++) {
-            uint32_t found = id[*code];
-            if (code < last) { /* else most of the time goes by with waiting for scores */
+            out[kept] = id[*code]; /* with the number, as long as it is looked for */
+            kept += out[kept] != DROPPED;
+        }
+        code++;
+        length[i] = kept - start[i];
+        out[kept++] = end << NODE_BITS;
+    }
+    size_t before = end, soon = end, pair;
+    for (Py_ssize_t i = 0; i < number_of_texts && !bad; i++) {
+        uint32_t *own = out + start[i], signs = 0;
+        const Py_ssize_t size_of_own = length[i];
+        int32_t said = 0;
+        for (Py_ssize_t at = 0; at <= size_of_own; at++) {
+            if (start[i] + at + SOON < kept) { /* else most of the time goes by with waiting for scores */
                 pair = soon * row;
-                soon = id[code[SOON]] >> NODE_BITS;
+                soon = own[at + SOON] >> NODE_BITS;
                 if ((pair += soon) < pairs)
                     PREFETCH(score + pair);
             }
-            if (found == DROPPED)
-                continue;
-            if ((pair = before * row + (found >> NODE_BITS)) >= pairs)
-                goto beyond;
+            pair = before * row;
+            before = own[at] >> NODE_BITS;
+            if ((pair += before) >= pairs) {
+                bad = 1;
+                break;
+            }
             said += says[score[pair]];
-            before = found >> NODE_BITS;
-            out[kept++] = found; /* with the number, as long as signs are looked for */
+            signs += before - first_sign <= last_sign - first_sign;
         }
-        if ((pair = before * row + end) >= pairs)
-            goto beyond;
-        said += says[score[pair]];
-        uint32_t *own = out + start[i], signs = 0;
-        const Py_ssize_t size_of_own = length[i] = kept - start[i];
-        for (Py_ssize_t at = 0; at < size_of_own; at++)
-            signs += (own[at] >> NODE_BITS) - first_sign <= last_sign - first_sign;
         if ((size_t)crowded * signs > (size_t)size_of_own)
-            for (Py_ssize_t at = 1; at < size_of_own - 1; at++) { /* signs between what may be one word */
+            for (Py_ssize_t at = 1; at < size_of_own - 1 && !bad; at++) { /* signs between what may be one word */
                 uint32_t left = own[at - 1] >> NODE_BITS, right = own[at + 1] >> NODE_BITS;
                 if ((own[at] >> NODE_BITS) - first_sign > last_sign - first_sign || left > chinese || right > chinese)
                     continue;
                 if ((pair = (size_t)left * row + right) >= pairs)
-                    goto beyond;
-                said += cuts[score[pair]];
+                    bad = 1;
+                else
+                    said += cuts[score[pair]];
             }
         for (Py_ssize_t at = 0; at < size_of_own; at++)
             own[at] &= NODE_MASK;
+        own[size_of_own] = 0;
         ((char *)marked.buf)[i] = said >= enough;
-        out[kept++] = 0;
-        code++;
-        continue;
-    beyond:
-        bad = 1;
-        break;
     }
     Py_END_ALLOW_THREADS
 

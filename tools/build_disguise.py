@@ -88,7 +88,7 @@ LATIN_WORD = 1 / 2000
 """A run of Latin letters in this share of the messages is a word of its own, not pinyin."""
 
 ORDINARY = 0.005
-"""And in what share of its occurrences."""
+"""Beside punctuation it must stand in this share of its occurrences, too."""
 
 SENTENCE = set(",.!?;:()[]<>\"'-/%~。…—“”‘’【】《》「」『』〈〉")
 """What stands between words in ordinary text; other signs are symbols."""
