@@ -28,6 +28,8 @@ class Result:
         targets: the groups at whom the text is aimed.
         notes: why the decision is to be doubted: ``"no Chinese"``, ``"unknown words"``, ``"too short to judge"``.
         rule: the entry of an allow or deny list that made the verdict; ``None`` where the score did.
+        scores: the probability of every label, scheme and target group, by its name.
+        window: begin and end of the part of a long text that decided; ``None`` where the whole did.
 
     """
 
