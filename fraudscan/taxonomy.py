@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -97,12 +98,12 @@ class Taxonomy:
         if twice := [name for name, count in Counter(names).items() if count > 1]:
             raise ValueError(f"{twice[0]!r} stands for two things")
 
-    @property
+    @cached_property
     def schemes(self) -> tuple[Scheme, ...]:
         """The schemes of all labels."""
         return tuple(scheme for label in self.labels for scheme in label.schemes)
 
-    @property
+    @cached_property
     def honest(self) -> Label | None:
         """The label of messages that carry no pretence; ``None`` where a user's labels have no such one."""
         return next((label for label in self.labels if not label.schemes), None)
