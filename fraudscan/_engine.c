@@ -297,7 +297,7 @@ static int add_up(const uint32_t *nodes, Py_ssize_t size, const int8_t *weights,
 }
 
 PyDoc_STRVAR(add_up_doc, "add_up(nodes, starts, weights, width, sums)\n--\n\n"
-                         "Fill ``sums``, of shape (starts, width), as `Scanner._added_up` does.");
+                         "Fill ``sums``, of shape (starts, width), as `Engine._added_up` does.");
 
 static PyObject *engine_add_up(PyObject *Py_UNUSED(self), PyObject *args)
 {
@@ -382,7 +382,7 @@ VECTORS static double first_logit(const int64_t *sums, double root, const double
 }
 
 PyDoc_STRVAR(alarms_doc, "alarms(sums, roots, scales, biases, hidden, output, scale, bound, most, logits)\n--\n\n"
-                         "Fill ``logits`` with the first one of each text, as `Scanner._alarms` does.");
+                         "Fill ``logits`` with the first one of each text, as `Engine._alarms` does.");
 
 static PyObject *engine_alarms(PyObject *Py_UNUSED(self), PyObject *args)
 {

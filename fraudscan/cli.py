@@ -234,7 +234,7 @@ def _train(arguments: argparse.Namespace) -> None:
     scanner = _train_own(arguments) if _is_own(arguments) else _train_corpus(arguments)
     scanner.save(arguments.output)
     _print_figures(scanner.manifest["figures"])
-    print(f"{arguments.output}: {len(scanner.vocabulary):,} n-grams, {len(scanner.heads)} heads")
+    print(f"{arguments.output}: {len(scanner.engine.vocabulary):,} n-grams, {len(scanner.heads)} heads")
 
 
 def _is_own(arguments: argparse.Namespace) -> bool:

@@ -28,8 +28,9 @@ import numpy as np
 
 if TYPE_CHECKING:
     from fraudscan.decisions import Decisions
+    from fraudscan.engine import Engine, Floats
     from fraudscan.features import Ints, Vocabulary
-    from fraudscan.model import Floats, Scanner
+    from fraudscan.model import Scanner
 
 __all__ = ["Explanation", "Span", "evidence", "explain"]
 
@@ -104,8 +105,9 @@ def explain(scanner: Scanner, text: str, label: str) -> Explanation:
         KeyError: if there is no such label.
 
     """
-    logits, window = scanner.judged(text)
-    nodes, starts, ends = (part[window] for part in scanner.read(text))
+    engine = scanner.engine
+    logits, window = engine.judged(text)
+    nodes, starts, ends = (part[window] for part in engine.read(text))
     shares = _shares(scanner, nodes, label)
     schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
     if scanner.taxonomy.task != "fraud":
@@ -114,10 +116,10 @@ def explain(scanner: Scanner, text: str, label: str) -> Explanation:
         logit = logits[0] + max(logits[scanner.heads.index(name)] for name in schemes) if schemes else -logits[0]
     if not nodes.size:
         return Explanation(label, float(logit), ())
-    ngrams = _ngrams(scanner, nodes, shares)
-    edges, marks = _edges(scanner.vocabulary, text, starts)
-    sums = scanner.weights[nodes].sum(axis=0, dtype=np.int64) * scanner.scales
-    each = _spread(*ngrams, marks, nodes.size) / scanner.roots(sums[:, None], np.array([nodes.size]))
+    ngrams = _ngrams(engine, nodes, shares)
+    edges, marks = _edges(engine.vocabulary, text, starts)
+    sums = engine.weights[nodes].sum(axis=0, dtype=np.int64) * engine.scales
+    each = _spread(*ngrams, marks, nodes.size) / engine.roots(sums[:, None], np.array([nodes.size]))
     spans = []
     for start, stop in _join(_words(*ngrams, edges, marks), each, _clauses(text, starts)):
         first, last = int(starts[start]), int(ends[stop - 1])
@@ -142,10 +144,10 @@ def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[s
     ]
 
 
-def _ngrams(scanner: Scanner, nodes: Ints, shares: Floats) -> tuple[list[int], list[int], list[float]]:
+def _ngrams(engine: Engine, nodes: Ints, shares: Floats) -> tuple[list[int], list[int], list[float]]:
     """Return the end, the length and the own weight of all n-grams of a text, of which ``nodes`` are the longest."""
-    vocabulary = scanner.vocabulary
-    effects = shares * scanner.scales
+    vocabulary = engine.vocabulary
+    effects = shares * engine.scales
     at = np.arange(1, nodes.size + 1)
     ends, orders, weights = [], [], []
     while at.size:  # a node's weight is its own and that of its suffix: take the suffixes one by one
@@ -153,7 +155,7 @@ def _ngrams(scanner: Scanner, nodes: Ints, shares: Floats) -> tuple[list[int], l
         suffixes = vocabulary.suffixes[nodes]
         ends.append(at)
         orders.append(vocabulary.orders[nodes])
-        weights.append((scanner.weights[nodes].astype(np.float64) - scanner.weights[suffixes]) @ effects)
+        weights.append((engine.weights[nodes].astype(np.float64) - engine.weights[suffixes]) @ effects)
         nodes = suffixes
     return np.concatenate(ends).tolist(), np.concatenate(orders).tolist(), np.concatenate(weights).tolist()
 
@@ -251,17 +253,18 @@ def _join_clause(words: list[tuple[int, int]], each: Floats) -> list[tuple[int, 
 
 def _shares(scanner: Scanner, nodes: Ints, label: str) -> Floats:
     """Return what one unit of each weight counts for ``label`` in a text, or a window of it, with ``nodes``."""
-    sums = scanner.weights[nodes].sum(axis=0, dtype=np.int64).astype(np.float64)
-    inputs = scanner.scaled(sums[:, None], np.array([nodes.size]))
+    engine = scanner.engine
+    sums = engine.weights[nodes].sum(axis=0, dtype=np.int64).astype(np.float64)
+    inputs = engine.scaled(sums[:, None], np.array([nodes.size]))
     heads = np.zeros(len(scanner.heads))
     schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
     if scanner.taxonomy.task != "fraud":
         heads[scanner.heads.index(label)] = 1
     elif schemes:
-        logits = scanner.heads_of(inputs)[:, 0]
+        logits = engine.heads_of(inputs)[:, 0]
         heads[[0, max(map(scanner.heads.index, schemes), key=lambda head: logits[head])]] = 1
     else:
         heads[0] = -1
-    shares = np.zeros(len(scanner.scales))
-    shares[: len(inputs)] = scanner.layer.gradient(inputs[:, 0], heads) if scanner.layer else heads
+    shares = np.zeros(len(engine.scales))
+    shares[: len(inputs)] = engine.layer.gradient(inputs[:, 0], heads) if engine.layer else heads
     return shares

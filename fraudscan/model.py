@@ -1,4 +1,4 @@
-"""The model: weights on matches, calibrated to probabilities, and the decisions taken on them.
+"""The model: logits calibrated to probabilities, and the decisions taken on them.
 
 The first head answers "is this not legitimate?"; one for each scheme and each target
 group answers "if so, is it this one?". A scheme's probability is the product of both, so
@@ -6,20 +6,7 @@ none is more probable than fraud itself. A model of a user's own labels has a he
 label instead: they share one probability where a message has exactly one label, and are
 independent where it may have several (`Taxonomy.task`).
 
-A text that carries marks of disguise is repaired first (`fraudscan.disguise`). Each n-gram has a vector of
-weights. What a text with L kept characters comes to is
-
-    bias + scale * (sum of the vectors of its matches) / sqrt(L + 40)
-
-In the shipped model a small layer makes the heads' logits of it (`fraudscan.layer`); a model of a user's own labels
-is linear, and these are the logits. A long text speaks through its most suspicious window where that says more
-(`fraudscan.windows`). For a user's own labels, whose texts nobody knows beforehand, the root is that of the sum of the
-squared rarities of the matches, the last weight of each vector: the length of the text's own vector.
-
-Weights are integers and so are their sums: nothing is rounded before the scale, and a
-text has the same score alone, in any batch and in any chunk. Where `fraudscan.kernel` was not
-built, four weights are packed into each 64-bit integer, which makes NumPy alone as fast as a
-sparse product of SciPy's.
+The logits of the heads are made by the engine (`fraudscan.engine`).
 """
 
 from __future__ import annotations
@@ -32,57 +19,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fraudscan import kernel
 from fraudscan.curve import Curve, CurveError
 from fraudscan.decisions import Decider, Decisions, Thresholds
-from fraudscan.disguise import LONGEST, normalize, repaired
-from fraudscan.features import Vocabulary, text_sizes
+from fraudscan.engine import Engine
+from fraudscan.features import Vocabulary
 from fraudscan.folder import FORMAT_VERSION, ModelError, read_folder, write_folder
 from fraudscan.layer import Layer
-from fraudscan.notes import Noter
 from fraudscan.result import Result
 from fraudscan.taxonomy import Taxonomy
-from fraudscan.windows import LONG, MOVES, REACH, WINDOW, Windows, most_suspicious, price, windows_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
-    from fraudscan.features import Bools, Ints, Matches, Words
+    from fraudscan.features import Ints
     from fraudscan.lists import Lists
 
     Floats = npt.NDArray[np.float64]
     Single = npt.NDArray[np.float32]
 
 __all__ = ["FORMAT_VERSION", "Decisions", "ModelError", "Scanner", "Thresholds", "load"]
-
-SHORT = 40
-"""Added to the length under the root: the few matches of a short text count for less than the bias, so that a text of
-which the model knows little stays what most texts are. From 0 to 40 held-out macro-F1 falls by a point, while false
-alarms on short personal messages halve."""
-
-WEIGHT_LIMIT = 127
-"""The largest weight, that of int8. From 6 to 12 bits the figures are the same."""
-
-FIELDS = 4
-"""How many weights share one 64-bit integer while they are added up."""
-
-FIELD_BITS = 64 // FIELDS
-"""Bits of a sum in it, the sign included."""
-
-FIELD_SIZE = (1 << FIELD_BITS - 1) // (WEIGHT_LIMIT + 1)
-"""How many weights are added up in such a field without overflow; longer texts are summed over pieces of this
-length."""
-
-HALF = 1 << FIELD_BITS - 1
-SHIFTS = (FIELD_BITS * np.arange(FIELDS)).reshape(-1, 1, 1)
-OFFSET = int((HALF << SHIFTS).sum())
-"""Added to packed sums so that no field is negative and each can be cut out by itself."""
-
-CHUNK = 1 << 17
-"""Characters scored at a time: its arrays stay in the caches, and the calls are worth their cost."""
 
 GROUP = 1 << 13
 """Texts taken from an iterable at a time: the disguised ones among them are repaired together."""
@@ -105,6 +63,7 @@ class Scanner:
         manifest: what the model says of itself.
 
     Attributes:
+        engine: what makes logits of texts, with the vocabulary, the weights and the layer.
         lists: the allow and deny lists that overrule verdicts, if there are any (see `with_lists`).
 
     """
@@ -122,33 +81,16 @@ class Scanner:
         manifest: dict[str, Any] | None = None,
     ) -> None:
         self.taxonomy = taxonomy
-        self.vocabulary = vocabulary
         self.thresholds = thresholds
-        self.layer = layer
         self.manifest = manifest or {}
         self.lists: Lists | None = None
-        weights = np.asarray(weights)  # a cast would let what is too large wrap around
-        if weights.max(initial=0) > WEIGHT_LIMIT or weights.min(initial=0) < -WEIGHT_LIMIT:
-            raise ValueError(f"weights must be at most {WEIGHT_LIMIT}")
-        self.weights = _frozen(weights, np.int8)
-        self.scales = _frozen(scales, np.float64)
-        self.biases = _frozen(biases, np.float64)
-        inputs, heads = (layer.inputs, len(layer.output)) if layer else (len(self.heads),) * 2
-        if (
-            self.weights.shape != (vocabulary.size, self._width)
-            or self.scales.shape != (self._width,)
-            or self.biases.shape != (inputs,)
-            or heads != len(self.heads)
-        ):
-            raise ValueError(
-                f"{vocabulary.size} nodes and {len(self.heads)} heads do not fit weights of shape "
-                f"{self.weights.shape}, scales of {self.scales.shape}, biases of {self.biases.shape}"
-                + (f" and a layer of {inputs} inputs and {heads} heads" if layer else "")
-            )
-        if self.weights[0].any():
-            raise ValueError("weights must be 0 in row 0")
-        if not (np.isfinite(self.scales).all() and np.isfinite(self.biases).all()):
-            raise ValueError("scales and biases must be finite")
+        fraud = taxonomy.task == "fraud"
+        nothing = np.full(len(self.heads), NOTHING)  # a text without a character is honest …
+        if not fraud and self._honest is None:
+            nothing = np.asarray(biases)  # … or as likely as any other
+        elif not fraud:
+            nothing[self._honest] = -NOTHING
+        self.engine = Engine(vocabulary, weights, scales, biases, layer=layer, nothing=nothing, fraud=fraud)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse to change what is set: results are computed of it, in other threads too."""
@@ -166,11 +108,6 @@ class Scanner:
             return tuple(label.name for label in self.taxonomy.labels)
         schemes = tuple(scheme.name for scheme in self.taxonomy.schemes)
         return ("fraud", *schemes, *(target.name for target in self.taxonomy.targets))
-
-    @cached_property
-    def _width(self) -> int:
-        """The number of sums of a text: one for each input, and for a user's labels the square of its root."""
-        return (self.layer.inputs if self.layer else len(self.heads)) + (self.taxonomy.task != "fraud")
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -283,7 +220,7 @@ class Scanner:
             TypeError: if ``texts`` is a string itself or a table, or one of its items is no string.
 
         """
-        parts = [self._probabilities(self._logits(group)) for group in _groups(texts)]
+        parts = [self._probabilities(self.engine.logits(group)) for group in _groups(texts)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.names)), dtype=np.float32)
 
     def decide(self, texts: Sequence[str], senders: Sequence[Any] | None = None, *, proba: bool = True) -> Decisions:
@@ -301,17 +238,13 @@ class Scanner:
         texts = _listed(texts)
         doubts = np.zeros(len(texts), dtype=np.int64)
         if proba or self.taxonomy.task != "fraud":
-            found = self._decider(self._probabilities(self._logits(texts, doubts)), doubts)
+            found = self._decider(self._probabilities(self.engine.logits(texts, doubts)), doubts)
         else:
-            logits = self._logits(texts, doubts, first=True)
+            logits = self.engine.logits(texts, doubts, first=True)
             honest = 1 - _sigmoid(logits[0])
             likely = (honest <= 0.5).nonzero()[0]
             found = self._decider.among(honest, likely, self._probabilities(logits[:, likely]), doubts)
         return found if self.lists is None else self.lists.overrule(found, texts, senders)
-
-    @cached_property
-    def _noter(self) -> Noter:
-        return Noter(self.vocabulary)
 
     @cached_property
     def _decider(self) -> Decider:
@@ -382,16 +315,6 @@ class Scanner:
         return self.names.index(self.taxonomy.honest.name) if self.taxonomy.honest else None
 
     @cached_property
-    def _nothing(self) -> Floats:
-        """The logits of a text without a character, shape (heads, 1): it is honest, or as likely as any other."""
-        logits = np.full((len(self.heads), 1), NOTHING)
-        if self.taxonomy.task != "fraud" and self._honest is None:
-            return self.biases[:, None]
-        if self.taxonomy.task != "fraud":
-            logits[self._honest] = -NOTHING
-        return logits
-
-    @cached_property
     def digest(self) -> str:
         """SHA-256 of all that decides: arrays, taxonomy, thresholds, lists."""
         entries = list(map(str, self.lists.entries)) if self.lists else []  # by name: the folder decides nothing
@@ -402,267 +325,7 @@ class Scanner:
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Return the heads' logits, float64, shape (number of texts, number of heads), for a list of texts."""
-        return np.ascontiguousarray(self._logits(_listed(texts)).T)
-
-    def _logits(
-        self,
-        texts: Sequence[str],
-        doubts: Ints | None = None,
-        places: Ints | None = None,
-        *,
-        first: bool = False,
-    ) -> Floats:
-        """Return the heads' logits, shape (heads, texts).
-
-        Args:
-            texts: the texts.
-            doubts: shape (texts,); is filled with the notes on each text.
-            places: shape (texts, 2); gets begin and end of the windows that decided, in kept characters.
-            first: only the first head's matter where it says that fraud is unlikely: the others are not filled in.
-
-        """
-        fill = self._heads_if_likely if first else self._heads
-        logits = np.empty((len(self.heads), len(texts)))
-        lengths = np.empty(len(texts), dtype=np.int64)
-        windows: list[Windows] = []
-        marked = self._judge(texts, fill, logits, lengths, doubts=doubts, windows=windows).nonzero()[0]
-        mended = repaired([texts[i] for i in marked.tolist()])  # at once: it takes half a millisecond, whatever it does
-        if mended:
-            changed = marked[list(mended)]
-            found: list[Windows] = []
-            again, kept = np.empty((len(self.heads), changed.size)), np.empty(changed.size, dtype=np.int64)
-            self._judge(list(mended.values()), fill, again, kept, doubts=None, windows=found)
-            logits[:, changed], lengths[changed] = again, kept
-            # the windows of the texts as they were before the repair are nobody's
-            windows[:] = [part.of(~np.isin(part.texts, changed)) for part in windows]
-            windows += [part._replace(texts=changed[part.texts]) for part in found]
-        for part in windows:
-            better = part.logits[0] > logits[0, part.texts]
-            logits[:, part.texts[better]] = part.logits[:, better]
-            if places is not None:
-                places[part.texts[better]] = np.column_stack([part.starts, part.ends])[better]
-        if not lengths.all():
-            logits[:, lengths == 0] = self._nothing
-        return logits
-
-    def judged(self, text: str) -> tuple[Floats, slice]:
-        """Return a text's logits, shape (heads,), and the kept characters that they are about: all, or a window's."""
-        places = np.zeros((1, 2), dtype=np.int64)
-        logits = self._logits([text], places=places)[:, 0]
-        begin, end = places[0].tolist()
-        return logits, slice(begin, end or None)
-
-    def read(self, text: str) -> tuple[Ints, Ints, Ints]:
-        """Return the nodes of a text's kept characters, and where what each stands for begins and ends in the text."""
-        if self.taxonomy.task != "fraud":
-            kept, nodes = self.vocabulary.locate(text)
-            return nodes, kept, kept + 1
-        found = normalize(text)
-        kept, nodes = self.vocabulary.locate(found.text)
-        return nodes, found.starts[kept], found.ends[kept]
-
-    def heads_of(self, inputs: Floats) -> Floats:
-        """Return the heads' logits, shape (heads, texts), for inputs of shape (inputs, texts)."""
-        return inputs if self.layer is None else self.layer(inputs)
-
-    def _heads(self, sums: Ints, lengths: Ints, logits: Floats) -> None:
-        """Fill in the heads' logits, shape (heads, texts), for sums of weights."""
-        logits[:] = self.heads_of(self.scaled(sums.astype(np.float64), lengths))
-
-    def _heads_if_likely(self, sums: Ints, lengths: Ints, logits: Floats) -> None:
-        """Do the same, but for the first head alone where it says that fraud is unlikely."""
-        logits[0] = self._alarms(sums, lengths)
-        likely = (logits[0] > UNLIKELY).nonzero()[0]
-        logits[:, likely] = self.heads_of(self.scaled(sums[:, likely].astype(np.float64), lengths[likely]))
-
-    def _alarms(self, sums: Ints, lengths: Ints) -> Floats:
-        """Return the first head's logits, shape (texts,)."""
-        if kernel.compiled and self.layer:
-            logits = np.empty(lengths.size)
-            known = self.scales, self.biases, *self.layer.first
-            kernel.compiled.alarms(np.ascontiguousarray(sums.T), self.roots(sums, lengths), *known, logits)
-            return logits
-        first: Floats = self._alarm(self.scaled(sums.astype(np.float64), lengths))[0]
-        return first
-
-    def _judge(  # noqa: PLR0913 - what is known of many texts
-        self,
-        texts: Sequence[str],
-        fill: Callable[[Ints, Ints, Floats], None],
-        logits: Floats,
-        lengths: Ints,
-        *,
-        doubts: Ints | None,
-        windows: list[Windows],
-    ) -> Bools:
-        """Fill in the heads' logits and the lengths of texts; return which of them carry marks of disguise.
-
-        Args:
-            texts: the texts.
-            fill: fills in logits for sums and lengths.
-            logits: shape (heads, texts); is filled.
-            lengths: shape (texts,); is filled with the numbers of kept characters.
-            doubts: shape (texts,); is filled with the notes on each text.
-            windows: gets the most suspicious windows of long texts.
-
-        """
-        sizes = text_sizes(texts)
-        fraud = self.taxonomy.task == "fraud"
-        marked = np.zeros(len(texts), dtype=bool)
-        begin = 0
-        for end in _cuts(sizes):
-            part = slice(begin, end)
-            if end - begin == 1 and sizes[begin] > CHUNK:
-                total, lengths[begin] = self._long(texts[begin], begin, windows)
-                sums = total[:, None]
-                if doubts is not None:  # its beginning is enough
-                    doubts[part] = self._noter(self.vocabulary.match([texts[begin][:CHUNK]]), texts[part])
-                if fraud and lengths[begin] <= LONGEST:  # hardly anything of it is kept: it may be disguised
-                    marked[begin] = self.vocabulary.match(texts[part]).marked[0]
-            else:
-                found = self.vocabulary.match(texts[part], sizes[part])
-                sums = self._sums(found.nodes, found.starts, found.lengths)
-                lengths[part] = found.lengths
-                if doubts is not None:
-                    doubts[part] = self._noter(found, texts[part])
-                if fraud:
-                    marked[part] = found.marked & (found.lengths <= LONGEST)
-                if fraud and found.lengths.max() > LONG:
-                    windows.append(self._windows(found, begin))
-            fill(sums, lengths[part], logits[:, part])
-            begin = end
-        return marked
-
-    def scaled(self, sums: Floats, lengths: Ints) -> Floats:
-        """Return what the heads are made of, shape (inputs, texts), for sums of weights, which it overwrites."""
-        sums *= self.scales[:, None]
-        roots = self.roots(sums, lengths)
-        sums = sums[: len(self.biases)]
-        sums /= roots
-        sums += self.biases[:, None]
-        return sums
-
-    def roots(self, sums: Floats | Ints, lengths: Ints) -> Floats:
-        """Return what the scaled sums of texts are divided by: float64, shape (texts,)."""
-        if self.taxonomy.task == "fraud":
-            return np.sqrt(lengths + SHORT)
-        return np.sqrt(np.where(sums[-1] > 0, sums[-1], 1.0))
-
-    def _long(self, text: str, place: int, windows: list[Windows]) -> tuple[Ints, int]:
-        """Return the sums of the weights of a text of any length, and its length, in memory that does not grow with it.
-
-        Its windows are those that a short text would have, wherever its blocks end.
-        """
-        look = self.taxonomy.task == "fraud"
-        total, length = np.zeros(self._width, dtype=np.int64), 0
-        rest = np.zeros(0, dtype=np.uint32)  # nodes that fill no window yet, or have too few behind them
-        before = rest  # as many of those in front of them as a window may be moved
-        highest, around, at, first = -np.inf, rest, 0, 0
-        for nodes in itertools.chain(self.vocabulary.match_blocks(text, CHUNK), [None]):
-            rest = rest if nodes is None else np.concatenate([rest, nodes])
-            size = rest.size if nodes is None else max(rest.size - REACH, 0) // WINDOW * WINDOW
-            if not size:
-                continue
-            starts, owners = windows_of(np.array([size]))
-            sums = self._added_up(rest[:size], starts)
-            total += sums.sum(axis=1)
-            known = np.concatenate([before, rest])
-            if look:
-                alarms = self._alarms(sums, np.diff(starts, append=size))
-                chosen = most_suspicious(alarms, owners)[0]
-                if alarms[chosen] > highest:
-                    begin = int(starts[chosen]) + before.size
-                    highest, first = alarms[chosen], max(begin - REACH, 0)
-                    around, at = known[first : begin + WINDOW + REACH], begin - first
-                    first += length - before.size
-            before, rest = known[max(before.size + size - REACH, 0) : before.size + size], rest[size:]
-            length += size
-        if look and length > LONG:
-            best = self._moved(around, *np.array([[at], [0], [around.size]]))
-            best.logits[0] -= price(np.array([length]))
-            windows.append(Windows(np.array([place]), best.logits, best.starts + first, best.ends + first))
-        return total, length
-
-    def _windows(self, found: Matches, begin: int) -> Windows:
-        """Return the most suspicious windows of the long texts of a batch, the first of whose texts is ``begin``."""
-        long = (found.lengths > LONG).nonzero()[0]
-        lengths = found.lengths[long]
-        ends = (found.starts[long] + lengths).tolist()
-        nodes = np.concatenate([found.nodes[end - n : end] for end, n in zip(ends, lengths.tolist(), strict=True)])
-        starts, owners = windows_of(lengths)
-        alarms = self._alarms(self._added_up(nodes, starts), np.diff(starts, append=nodes.size))
-        firsts = lengths.cumsum() - lengths
-        best = self._moved(nodes, starts[most_suspicious(alarms, owners)], firsts, firsts + lengths)
-        best.logits[0] -= price(lengths)
-        return Windows(long + begin, best.logits, best.starts - firsts, best.ends - firsts)
-
-    def _moved(self, nodes: Words, starts: Ints, firsts: Ints, ends: Ints) -> Windows:
-        """Return the most suspicious of the windows at some places and a little before and behind them.
-
-        Args:
-            nodes: the nodes of some texts, one behind the other.
-            starts: shape (texts,): where a window of each begins.
-            firsts: shape (texts,): where each text begins.
-            ends: shape (texts,): where each ends.
-
-        Returns:
-            Places among the nodes, and logits whose price is not paid yet.
-
-        """
-        tried = np.clip(starts[:, None] + MOVES, firsts[:, None], np.maximum(ends - WINDOW, starts)[:, None])
-        sizes = np.minimum(ends[:, None] - tried, WINDOW)
-        pieces = sizes.ravel().cumsum() - sizes.ravel()
-        each = np.arange(sizes.sum()) + (tried.ravel() - pieces).repeat(sizes.ravel())
-        sums = self._added_up(nodes[each], pieces)
-        chosen = self._alarms(sums, sizes.ravel()).reshape(tried.shape).argmax(axis=1)
-        texts = np.arange(starts.size)
-        begins, lengths = tried[texts, chosen], sizes[texts, chosen]
-        sums = sums[:, texts * MOVES.size + chosen]
-        return Windows(texts, self.heads_of(self.scaled(sums.astype(np.float64), lengths)), begins, begins + lengths)
-
-    @cached_property
-    def _alarm(self) -> Callable[[Floats], Floats]:
-        """What `heads_of` does, for the first head alone."""
-        return Layer(self.layer.hidden, self.layer.output[:1]) if self.layer else self.heads_of
-
-    def _sums(self, nodes: Words, starts: Ints, lengths: Ints) -> Ints:
-        """Return the exact sums of the weights of each text's nodes: int64, shape (sums, texts).
-
-        A text has ``lengths + 1`` nodes, the last of which may be a separator.
-        """
-        if kernel.compiled or lengths.max() < FIELD_SIZE:
-            return self._added_up(nodes, starts)
-        counts = lengths // FIELD_SIZE + 1
-        first = counts.cumsum() - counts
-        pieces = (starts - FIELD_SIZE * first).repeat(counts)
-        pieces += FIELD_SIZE * np.arange(pieces.size)
-        return np.add.reduceat(self._added_up(nodes, pieces), first, axis=1)
-
-    def _added_up(self, nodes: Words, starts: Ints) -> Ints:
-        """Return the sums of weights from each start to the next: int64, shape (sums, starts).
-
-        Without the kernel there may be `FIELD_SIZE` nodes at most between them.
-        """
-        if kernel.compiled:
-            added = np.empty((starts.size, self._width), dtype=np.int64)
-            kernel.compiled.add_up(nodes, starts, self.weights, self._width, added)
-            return added.T
-        packed = np.add.reduceat(self._packed.take(nodes, axis=1), starts, axis=1)
-        packed += OFFSET
-        fields = packed >> SHIFTS
-        fields &= 2 * HALF - 1
-        fields -= HALF
-        sums: Ints = fields.reshape(-1, starts.size)[: self._width]
-        return sums
-
-    @cached_property
-    def _packed(self) -> Ints:
-        """The weights with several in one integer, so that one addition serves them all; shape (packs, nodes)."""
-        packs = -(self._width // -FIELDS)
-        packed = np.zeros((packs, self.vocabulary.size), dtype=np.int64)
-        for place, weights in enumerate(self.weights.T.astype(np.int64)):
-            packed[place % packs] += weights << (FIELD_BITS * (place // packs))
-        return packed
+        return np.ascontiguousarray(self.engine.logits(_listed(texts)).T)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the model folder: all of it or nothing; a model that stands there is replaced.
@@ -679,16 +342,16 @@ class Scanner:
         write_folder(Path(folder), dict(zip(ARRAYS, self._arrays(), strict=True)), manifest)
 
     def _arrays(self) -> tuple[npt.NDArray[Any], ...]:
-        vocabulary = self.vocabulary
+        engine, layer = self.engine, self.engine.layer
         return (
-            vocabulary.alphabet,
-            vocabulary.steps,
-            vocabulary.seeds,
-            self.weights,
-            self.scales,
-            self.biases,
-            self.layer.hidden if self.layer else np.zeros((0, len(self.biases) + 1)),
-            self.layer.output if self.layer else np.zeros((len(self.biases), 1)),
+            engine.vocabulary.alphabet,
+            engine.vocabulary.steps,
+            engine.vocabulary.seeds,
+            engine.weights,
+            engine.scales,
+            engine.biases,
+            layer.hidden if layer else np.zeros((0, len(engine.biases) + 1)),
+            layer.output if layer else np.zeros((len(engine.biases), 1)),
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -698,9 +361,6 @@ class Scanner:
 
 LOGIT_LIMIT = 60.0
 """Beyond it a probability is 0 or 1 in float32, and well before the exponential overflows."""
-
-UNLIKELY = -1e-3
-"""The first head's logit up to which fraud is less likely than not, whatever is rounded."""
 
 NOTHING = -20.0
 """The logit of every head but the honest one for a text without a character: a probability of 2e-9."""
@@ -748,12 +408,6 @@ def _restore(
     )
 
 
-def _frozen(values: npt.ArrayLike, dtype: type) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = np.array(values, dtype=dtype, order="C")
-    array.setflags(write=False)
-    return array
-
-
 def _several(texts: Iterable[str]) -> Iterator[str]:
     """Refuse what is no column of texts, a single string first of all."""
     if isinstance(texts, (str, bytes)):
@@ -795,19 +449,6 @@ def _check(texts: list[str], start: int) -> None:
                 f"texts[{index}] is {kind}, not a string: leave out missing values, and decode bytes first "
                 "(data.decode('gb18030'), say)"
             )
-
-
-def _cuts(sizes: Ints) -> Iterator[int]:
-    """Yield the ends of runs of texts that have at most `CHUNK` characters together (or one text that has more)."""
-    if sizes.size and int(sizes.sum()) + sizes.size <= CHUNK:
-        yield sizes.size
-        return
-    total = (sizes + 1).cumsum()
-    begin = done = 0
-    while begin < sizes.size:
-        begin = max(begin + 1, int(total.searchsorted(done + CHUNK, side="right")))
-        done = total[begin - 1]
-        yield begin
 
 
 def default_folder() -> Path:

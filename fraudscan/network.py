@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fraudscan.engine import SHORT
 from fraudscan.layer import BOUND, MAX_INPUTS, MAX_UNITS
-from fraudscan.model import SHORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

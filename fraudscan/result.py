@@ -67,10 +67,10 @@ class Result:
     @property
     def window(self) -> tuple[int, int] | None:
         """Where the stretch of a long text begins and ends that decided, if it was more suspicious than the whole."""
-        _, window = self._scanner.judged(self.text)
+        _, window = self._scanner.engine.judged(self.text)
         if window.stop is None:
             return None
-        _, starts, ends = self._scanner.read(self.text)
+        _, starts, ends = self._scanner.engine.read(self.text)
         return int(starts[window][0]), int(ends[window][-1])
 
     def explain(self) -> Explanation:

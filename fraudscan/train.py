@@ -23,10 +23,11 @@ from fraudscan.augment import disguise
 from fraudscan.corpus import CHANNELS, CorpusError, Row, digest, near_duplicates
 from fraudscan.curve import Curve
 from fraudscan.disguise import undisguise
+from fraudscan.engine import SHORT, WEIGHT_LIMIT
 from fraudscan.evaluate import label_figures, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.layer import Layer
-from fraudscan.model import SHORT, WEIGHT_LIMIT, Scanner, Thresholds
+from fraudscan.model import Scanner, Thresholds
 from fraudscan.network import Examples, Network, NetworkOptions, fit, sigmoid
 from fraudscan.normalize import fold
 from fraudscan.taxonomy import TAXONOMY, Taxonomy

@@ -31,7 +31,7 @@ def test_result_has_what_the_contract_names(scanner):
 
 
 def test_a_scanner_stays_as_it_is(scanner):
-    for name in ("thresholds", "lists", "weights"):
+    for name in ("thresholds", "lists", "engine"):
         with pytest.raises(AttributeError, match=f"{name} cannot be set"):
             setattr(scanner, name, None)
     assert scanner.classify(LURE).verdict == "flag"

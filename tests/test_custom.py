@@ -116,7 +116,7 @@ def test_explanations_add_up(model):
     for text in made_up(10)[0]:
         for head, label in enumerate(scanner.heads):
             spans = fraudscan.explain.explain(scanner, text, label)
-            logit = sum(span.weight for span in spans) + scanner.biases[head]
+            logit = sum(span.weight for span in spans) + scanner.engine.biases[head]
             assert logit == pytest.approx(scanner.logits([text])[0, head])
 
 

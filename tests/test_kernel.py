@@ -12,9 +12,9 @@ from test_windows import long_texts
 
 import fraudscan
 from fraudscan import Scanner, Thresholds, kernel
+from fraudscan.engine import FIELD_SIZE
 from fraudscan.features import Vocabulary
 from fraudscan.layer import Layer
-from fraudscan.model import FIELD_SIZE
 from fraudscan.neighbours import CROWDED, END, EVIDENCE, RARE, SIGNS, WIDTH, tables
 from fraudscan.taxonomy import Taxonomy
 
@@ -46,12 +46,12 @@ def assert_same_matches(vocabulary, batch):
 @given(batches)
 @settings(max_examples=200)
 def test_matches_and_marks_are_the_same(scanner, batch):
-    assert_same_matches(scanner.vocabulary, batch)
+    assert_same_matches(scanner.engine.vocabulary, batch)
 
 
 def test_matches_and_marks_are_the_same_on_the_corpus(scanner, corpus):
-    assert_same_matches(scanner.vocabulary, [row.text for row in corpus])
-    assert scanner.vocabulary.match([row.text for row in corpus]).marked.any()
+    assert_same_matches(scanner.engine.vocabulary, [row.text for row in corpus])
+    assert scanner.engine.vocabulary.match([row.text for row in corpus]).marked.any()
 
 
 @given(ngrams, st.lists(st.text(SMALL + " \0x", max_size=40) | texts, min_size=1, max_size=8))
@@ -64,10 +64,10 @@ def test_matches_of_small_vocabularies_are_the_same(grams, batch):
 @settings(max_examples=100)
 def test_places_and_blocks_are_the_same(scanner, text, size):
     def blocks():
-        return [nodes.tolist() for nodes in scanner.vocabulary.match_blocks(text, size)]
+        return [nodes.tolist() for nodes in scanner.engine.vocabulary.match_blocks(text, size)]
 
     def places():
-        return [found.tolist() for found in scanner.vocabulary.locate(text)]
+        return [found.tolist() for found in scanner.engine.vocabulary.locate(text)]
 
     for function in (blocks, places):
         with_kernel, without = both(function)
@@ -110,11 +110,11 @@ def test_sums_and_probabilities_of_any_width_are_the_same(seed, heads, task, siz
     rng = np.random.default_rng(seed)
     scanner = own_labels(rng, heads, task)
     batch = ["".join(rng.choice(list(SMALL), size)) for size in sizes]
-    found = scanner.vocabulary.match(batch)
+    found = scanner.engine.vocabulary.match(batch)
     nodes = found.nodes.copy()
-    with_kernel, without = both(lambda: scanner._sums(nodes, found.starts, found.lengths))
+    with_kernel, without = both(lambda: scanner.engine._sums(nodes, found.starts, found.lengths))
     assert np.array_equal(with_kernel, without)
-    assert np.array_equal(with_kernel[:, 0], scanner.weights[nodes[: sizes[0]]].sum(axis=0))
+    assert np.array_equal(with_kernel[:, 0], scanner.engine.weights[nodes[: sizes[0]]].sum(axis=0))
     with_kernel, without = both(lambda: scanner.predict_proba(batch))
     assert with_kernel.tobytes() == without.tobytes()
 
@@ -145,11 +145,11 @@ def read_arguments():
     each = [np.zeros(len(batch), dtype) for dtype in (np.int64, np.int64, bool)]
     known = (tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS, CROWDED, EVIDENCE)
     characters = np.zeros(sum(map(len, batch)) + len(batch), np.uint32)
-    return [batch, fraudscan.load().vocabulary._ids, *known, characters, *each]
+    return [batch, fraudscan.load().engine.vocabulary._ids, *known, characters, *each]
 
 
 def follow_arguments():
-    return [np.arange(1, 6, dtype=np.uint32), *fraudscan.load().vocabulary._trie, np.zeros(5, np.uint32)]
+    return [np.arange(1, 6, dtype=np.uint32), *fraudscan.load().engine.vocabulary._trie, np.zeros(5, np.uint32)]
 
 
 def add_up_arguments():

@@ -113,7 +113,7 @@ def test_senders(scanner):
 
 def test_scanner_with_lists_is_a_copy_and_pickles(scanner):
     own = scanner.with_lists(Lists([Entry("deny", "快递"), Entry("deny", "/拿.件/")]))
-    assert own.weights is scanner.weights
+    assert own.engine.weights is scanner.engine.weights
     assert scanner.lists is None
     copy = pickle.loads(pickle.dumps(own))  # noqa: S301 - our own
     assert copy.classify(HONEST).rule == "deny 快递"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from fraudscan import network as module
+from fraudscan.engine import SHORT
 from fraudscan.layer import Layer
-from fraudscan.model import SHORT
 from fraudscan.network import Examples, Network, NetworkOptions, fit
 
 SMALL = NetworkOptions(inputs=6, units=12, dropout=0.5, min_steps=500, batch_size=16, learning_rate=0.02)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_scoring import texts
 
-from fraudscan import model
+from fraudscan import engine
 from fraudscan.normalize import fold
 from fraudscan.notes import HAN, KNOWN, NOTES, SHORTEST
 
@@ -38,13 +38,14 @@ def test_notes_follow_their_definition_in_any_batch_and_chunk(scanner, batch, si
     expected = []
     for text in batch:
         kept = len(fold(text))
-        pairs = np.count_nonzero(scanner.vocabulary.match([text]).nodes[:kept] > scanner.vocabulary.alphabet.size)
+        vocabulary = scanner.engine.vocabulary
+        pairs = np.count_nonzero(vocabulary.match([text]).nodes[:kept] > vocabulary.alphabet.size)
         none, short = not HAN.search(text), kept < SHORTEST
         unknown = not none and not short and pairs < KNOWN * kept
         expected.append(tuple(note for note, yes in zip(NOTES, (none, unknown, short), strict=True) if yes))
     assert scanner.decide(batch).notes == expected
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model, "CHUNK", size)
+        patch.setattr(engine, "CHUNK", size)
         if max(map(len, batch)) <= size:
             assert scanner.decide(batch).notes == expected
 
@@ -56,6 +57,6 @@ def test_few_messages_of_the_corpus_are_doubted(scanner, corpus):
 
 def test_long_texts(scanner, corpus):
     known = "".join(row.text for row in corpus[:2000])
-    assert len(known) > model.CHUNK
+    assert len(known) > engine.CHUNK
     assert scanner.classify(known).notes == ()
     assert scanner.classify("x" * len(known)).notes == (NO_CHINESE,)

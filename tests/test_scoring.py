@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import Reference
 
-from fraudscan import model
+from fraudscan import engine, model
 from fraudscan.model import default_folder
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -94,9 +94,9 @@ def test_decisions_on_the_corpus_are_the_same_without_probabilities(scanner, cor
 def test_probabilities_do_not_depend_on_the_chunk_size(scanner, batch, size):
     expected = scanner.predict_proba(batch)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model, "CHUNK", size)
+        patch.setattr(engine, "CHUNK", size)
         patch.setattr(model, "GROUP", max(1, size // 3))
-        patch.setattr(model, "FIELD_SIZE", max(1, size // 5))
+        patch.setattr(engine, "FIELD_SIZE", max(1, size // 5))
         assert np.array_equal(fresh(scanner).predict_proba(batch), expected)
 
 
@@ -113,9 +113,8 @@ def test_pickled_scanner_scores_the_same(scanner, corpus):
 
 
 def test_arrays_of_a_scanner_cannot_be_changed(scanner):
-    vocabulary = scanner.vocabulary
-    arrays = scanner.weights, scanner.scales, scanner.biases, vocabulary.alphabet, vocabulary.steps, vocabulary.seeds
-    for array in arrays:
+    found, vocabulary = scanner.engine, scanner.engine.vocabulary
+    for array in (found.weights, found.scales, found.biases, vocabulary.alphabet, vocabulary.steps, vocabulary.seeds):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
 
@@ -130,7 +129,7 @@ def test_threads_share_a_scanner(scanner, corpus):
 
 def test_long_text_scores_like_its_definition(scanner, reference, corpus):
     text = "".join(row.text for row in corpus[:2000])
-    assert len(text) > model.CHUNK
+    assert len(text) > engine.CHUNK
     assert scanner.classify(text).scores == pytest.approx(reference.probabilities(text), abs=1e-6)
 
 
@@ -164,8 +163,9 @@ def test_user_nuls_do_not_part_a_text(scanner):
 
 @pytest.mark.parametrize(("row", "weight"), [(1, 128), (1, -128), (1, 256), (1, 384), (0, 1)])
 def test_weights_that_cannot_be_added_up_are_refused(scanner, row, weight):
-    weights = scanner.weights.astype(np.int16)
+    found = scanner.engine
+    weights = found.weights.astype(np.int16)
     weights[row, 0] = weight
-    rest = {"thresholds": scanner.thresholds, "layer": scanner.layer}
+    rest = {"thresholds": scanner.thresholds, "layer": found.layer}
     with pytest.raises(ValueError, match="weights must be"):
-        model.Scanner(scanner.taxonomy, scanner.vocabulary, weights, scanner.scales, scanner.biases, **rest)
+        model.Scanner(scanner.taxonomy, found.vocabulary, weights, found.scales, found.biases, **rest)

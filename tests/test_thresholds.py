@@ -71,8 +71,8 @@ def test_what_the_curve_cannot_tell_is_refused():
 def test_with_thresholds(scanner):
     other = scanner.with_thresholds(flag=0.99, review=0.98)
     assert (other.thresholds.flag, other.thresholds.review) == (0.99, 0.98)
-    assert other.weights is scanner.weights
-    assert other.vocabulary is scanner.vocabulary
+    assert other.engine.weights is scanner.engine.weights
+    assert other.engine.vocabulary is scanner.engine.vocabulary
     assert scanner.thresholds == fraudscan.load().thresholds
     low = scanner.with_thresholds(flag=scanner.thresholds.review / 2)
     assert low.thresholds.review == low.thresholds.flag  # review is never above flag

@@ -8,7 +8,7 @@ from reference import Reference
 from test_disguise import ORDINARY
 from test_scoring import fresh
 
-from fraudscan import TAXONOMY, Scanner, Thresholds, model
+from fraudscan import TAXONOMY, Scanner, Thresholds, engine
 from fraudscan.disguise import normalize
 from fraudscan.features import Vocabulary
 from fraudscan.model import default_folder
@@ -93,14 +93,14 @@ def handmade():
 @pytest.mark.parametrize("at", [0, 100, 3 * WINDOW - 1, 500, 999])
 @pytest.mark.parametrize("chunk", [70, 1 << 16])
 def test_the_most_suspicious_window_decides_and_pays_for_the_others(handmade, monkeypatch, at, chunk):
-    monkeypatch.setattr(model, "CHUNK", chunk)
+    monkeypatch.setattr(engine, "CHUNK", chunk)
     text = "安" * at + "骗" + "安" * (999 - at)
     result = handmade.classify(text)
     start, end = result.window
     assert start <= at < end <= len(text)
     assert start % WINDOW == 0
     assert end == min(start + WINDOW, 1000)
-    logit = 100 / np.sqrt(end - start + model.SHORT) - price(np.array([1000]))[0]
+    logit = 100 / np.sqrt(end - start + engine.SHORT) - price(np.array([1000]))[0]
     assert handmade.logits([text])[0, 0] == pytest.approx(logit)
     assert price(np.array([1000]))[0] == pytest.approx(PRICE * np.log(TIMES * -(1000 // -WINDOW)))
 
@@ -108,7 +108,7 @@ def test_the_most_suspicious_window_decides_and_pays_for_the_others(handmade, mo
 @pytest.mark.parametrize("begin", [0, 8, 3 * WINDOW + 8, 3 * WINDOW + 16, 3 * WINDOW + 24, 1000 - 2 * WINDOW + 8, 968])
 @pytest.mark.parametrize("chunk", [33, 70, 128, 1 << 16])
 def test_the_window_is_moved_to_where_a_lure_stands(handmade, monkeypatch, begin, chunk):
-    monkeypatch.setattr(model, "CHUNK", chunk)
+    monkeypatch.setattr(engine, "CHUNK", chunk)
     text = "安" * begin + "骗" * WINDOW + "安" * (1000 - WINDOW - begin)
     assert handmade.classify(text).window == (begin, begin + WINDOW)
 
@@ -116,7 +116,7 @@ def test_the_window_is_moved_to_where_a_lure_stands(handmade, monkeypatch, begin
 def test_the_whole_decides_where_no_window_says_more(handmade):
     text = "骗" * 1000
     assert handmade.classify(text).window is None
-    assert handmade.logits([text])[0, 0] == pytest.approx(100 * 1000 / np.sqrt(1000 + model.SHORT))
+    assert handmade.logits([text])[0, 0] == pytest.approx(100 * 1000 / np.sqrt(1000 + engine.SHORT))
 
 
 def test_the_shortest_text_with_windows(handmade):
@@ -159,8 +159,8 @@ def test_scores_and_windows_do_not_depend_on_the_chunk_size(scanner, batch, size
     expected = scanner.predict_proba(batch)
     windows = [scanner.classify(text).window for text in batch]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model, "CHUNK", size)
-        patch.setattr(model, "FIELD_SIZE", max(WINDOW, size // 3))
+        patch.setattr(engine, "CHUNK", size)
+        patch.setattr(engine, "FIELD_SIZE", max(WINDOW, size // 3))
         assert np.array_equal(fresh(scanner).predict_proba(batch), expected)
         assert [fresh(scanner).classify(text).window for text in batch] == windows
 
