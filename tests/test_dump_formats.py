@@ -763,6 +763,70 @@ def test_what_has_no_rows_does_not_stop_a_folder(tmp_path, capsys, no_dump):
     assert [row["text"] for row in rows_of(out)] == [PLAIN]
 
 
+TELEGRAM_PAGE = f"""<!DOCTYPE html>
+<html>
+
+ <head>
+  <meta charset="utf-8"/>
+<title>Exported Data</title>
+ </head>
+ <body><div class="text">{LURE}</div></body>
+</html>
+"""
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        TELEGRAM_PAGE.encode(),
+        TELEGRAM_PAGE.encode("utf-16"),
+        b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- saved -->\n<HTML xmlns:x="urn:schemas-microsoft-com:office:excel">',
+        b"<table border=1><tr><td>text</td></tr></table>",
+    ],
+    ids=["Telegram", "UTF-16", "Excel", "table"],
+)
+@pytest.mark.parametrize("name", ["messages.html", "in.csv", "in.jsonl.gz"])
+def test_a_web_page_is_refused_with_advice(tmp_path, capsys, name, page):
+    source = tmp_path / name
+    source.write_bytes(gzip.compress(page) if name.endswith("gz") else page)
+    for named in ([], ["--format", "telegram"]):
+        assert score(source, "-o", tmp_path / "out.jsonl", *named) == 2
+        told = capsys.readouterr().err
+        assert "is a web page (HTML): export the messages as CSV or JSON" in told
+        assert 'in Telegram Desktop as "Machine-readable JSON"; --format lines reads it as it is' in told
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_web_page_is_read_as_lines_where_that_is_asked_for(tmp_path):
+    source, out = tmp_path / "messages.html", tmp_path / "out.jsonl"
+    source.write_text(TELEGRAM_PAGE, "utf-8")
+    assert score(source, "-o", out, "--format", "lines") == 0
+    assert [row["text"] for row in rows_of(out)] == [line for line in TELEGRAM_PAGE.splitlines() if line]
+
+
+def test_comments_alone_are_no_web_page(tmp_path):
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_text("<!---->" * 40)  # in how many ways they are parted must not matter
+    assert score(source, "-o", out) == 0
+    assert len(rows_of(out)) == 1
+
+
+def test_a_folder_tells_of_web_pages_that_may_be_meant(tmp_path, capsys):
+    (tmp_path / "chat").mkdir()
+    for name in ("messages.html", "messages2.html", "saved.txt"):
+        (tmp_path / "chat" / name).write_text(TELEGRAM_PAGE, "utf-8")
+    assert score(tmp_path / "chat", "-o", tmp_path / "out.jsonl") == 2
+    told = capsys.readouterr().err
+    assert "messages.html is passed over: it is a web page (HTML): export" in told
+    assert "saved.txt is passed over: it is a web page (HTML): export" in told
+    assert "messages2.html" not in told
+    assert "holds no dump: no file that ends with .jsonl, " in told
+    (tmp_path / "chat" / "in.txt").write_text(PLAIN, "utf-8")
+    (tmp_path / "chat" / "messages.html").write_text("no page\n", "utf-8")
+    assert score(tmp_path / "chat", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN]
+
+
 def test_chats_that_lie_too_deep_are_not_looked_for(tmp_path):
     source, out = tmp_path / "in.json", tmp_path / "out.jsonl"
     for depth, status in (50, 0), (300, 1):

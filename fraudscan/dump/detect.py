@@ -12,7 +12,7 @@ from fraudscan.dump.encodings import canonical, detect
 from fraudscan.dump.parquet import ParquetReader
 from fraudscan.dump.readers import BLOCK, DELIMITERS, CsvReader, JsonLinesReader, LinesReader
 from fraudscan.dump.rows import TEXT_COLUMNS, DumpError
-from fraudscan.dump.sources import FORMAT_OF_ENDING, foreign, plain_name
+from fraudscan.dump.sources import FORMAT_OF_ENDING, WEB_PAGE, foreign, plain_name
 
 if TYPE_CHECKING:
     from fraudscan.dump.readers import Reader
@@ -48,8 +48,9 @@ def make_reader(stream: Stream, name: str | None, encoding: str | None, **option
     head = stream.peek(BLOCK)
     if stream.damage and not head:
         raise DumpError(f"{stream.source}: {stream.damage}")
-    if what := foreign(head):
-        raise DumpError(f"{stream.source} is {what}")
+    if (what := foreign(head)) and not (what == WEB_PAGE and name == LinesReader.name):
+        how = "; --format lines reads it as it is" if what == WEB_PAGE else ""
+        raise DumpError(f"{stream.source} is {what}{how}")
     if name == "parquet" or (name is None and head.startswith(b"PAR1")):
         return ParquetReader(stream.source, "utf-8", **options)
     encoding = canonical(encoding) if encoding else detect(head)

@@ -9,6 +9,7 @@ import hashlib
 import io
 import lzma
 import os
+import re
 import sys
 import zlib
 from pathlib import Path
@@ -26,6 +27,7 @@ __all__ = [
     "FORMAT_OF_ENDING",
     "MAGIC",
     "STDIN",
+    "WEB_PAGE",
     "Head",
     "Stream",
     "expand",
@@ -65,6 +67,16 @@ FOREIGN = {
 }
 """What people take for a dump, by its first bytes when it is unpacked, and what to do with it first."""
 
+MARKUP = re.compile(
+    rb"[\xef\xbb\xbf\xff\xfe\s]*(?:<\?xml[^>]*>\s*|<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|meta|table)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+WEB_PAGE = 'a web page (HTML): export the messages as CSV or JSON, in Telegram Desktop as "Machine-readable JSON"'
+"""How HTML begins, a table under the name of Excel's as well, and what `foreign` calls it."""
+
+TELEGRAM_PAGE = "messages.html"
+"""The first page of what Telegram Desktop exports unless it is told otherwise: of other pages nobody is told."""
+
 TAR = b"ustar"
 MAGIC = 257 + len(TAR)
 """How many bytes `foreign` needs: those of a tar archive begin with a file's name."""
@@ -89,6 +101,8 @@ def foreign(head: bytes) -> str:
     """Return what begins with ``head``, if it is something that has no rows to read; else nothing."""
     if head[MAGIC - len(TAR) : MAGIC] == TAR:
         return "a tar archive: unpack it"
+    if MARKUP.match(head[:MAGIC].replace(b"\0", b"")):  # in UTF-16 as well
+        return WEB_PAGE
     return next((what for magic, what in FOREIGN.items() if head.startswith(magic)), "")
 
 
@@ -113,7 +127,8 @@ def _expand(name: str, notify: Callable[[str], None]) -> list[str]:
     if name not in {STDIN, ""} and path.is_dir():  # an empty name is a shell's unset variable, not this folder
         files = sorted(str(file) for file in _files(path, notify) if _is_dump(file, notify))
         if not files:
-            raise DumpError(f"{name} holds no dump: no file ends with {', '.join(FORMAT_OF_ENDING)} (.gz, …)")
+            endings = ", ".join(FORMAT_OF_ENDING)
+            raise DumpError(f"{name} holds no dump: no file that ends with {endings} (.gz, …) has rows to read")
         return files
     if name == STDIN or os.path.lexists(name):  # a file, a pipe, a device, or a link that leads nowhere
         return [name]
@@ -138,14 +153,15 @@ def _files(folder: Path, notify: Callable[[str], None]) -> Iterator[Path]:
 
 def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
     name = plain_name(file.name)
-    if name.startswith(".") or name.endswith(OWN) or not name.endswith(tuple(FORMAT_OF_ENDING)):
+    named = name.endswith(tuple(FORMAT_OF_ENDING))
+    if name.startswith(".") or name.endswith(OWN) or not (named or name == TELEGRAM_PAGE):
         return False
     with Stream(str(file)) as stream:
         head = stream.peek(MAGIC)
         what = foreign(head) if head or stream.damage else "empty"
     if what:
         notify(f"{file} is passed over: it is {what}")
-    return not what
+    return named and not what
 
 
 def is_file(source: str) -> bool:
