@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from fraudscan.corpus import CorpusError, Row
 from fraudscan.dump.encodings import bom_size, detect
-from fraudscan.dump.readers import find_delimiter
+from fraudscan.dump.readers import NAMED, find_delimiter
 from fraudscan.dump.rows import TEXT_COLUMNS
 from fraudscan.dump.sources import foreign
 from fraudscan.taxonomy import Taxonomy
@@ -260,6 +260,8 @@ def _read_delimited(
     csv.field_size_limit(2**31 - 1)
     first = content.partition("\n")[0]
     rows = csv.reader(io.StringIO(content, newline=""), delimiter=find_delimiter(first))
+    if NAMED.fullmatch(first):
+        next(rows)
     header = next(rows, [])
     text_at, label_at = (header.index(name) for name in _columns(header, path, text, label))
     while True:

@@ -118,6 +118,7 @@ MAKERS = {
     "in.csv.bz2": lambda some: bz2.compress(csv_table(some)),
     "in.xml.xz": lambda some: lzma.compress(sms_xml(some)),
     "in.jsonl.zst": lambda some: zst(jsonl(some)),
+    "excel.csv": lambda some: b"\xef\xbb\xbfsep=;\r\n" + csv_table(some, ";"),
 }
 """File names, and what makes such a file of rows."""
 

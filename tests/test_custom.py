@@ -233,6 +233,14 @@ def test_encodings_and_columns_found_by_name(tmp_path, encoding):
     assert found.taxonomy.honest.name == "正常"
 
 
+def test_a_first_line_may_tell_excel_the_delimiter(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("sep=#\ntext#label#a,b\n你好#正常#\n中奖#诈骗\n", "utf-8-sig")
+    found = read_labelled([path])
+    assert [(row.text, row.labels) for row in found.rows] == [("你好", ())]
+    assert "mine.csv:4: 2 fields where the header has 3" in found.skipped[0]
+
+
 def test_json_lines(tmp_path):
     path = tmp_path / "mine.jsonl"
     rows = [

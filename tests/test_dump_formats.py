@@ -638,6 +638,26 @@ def test_any_delimiter(tmp_path):
         assert rows_of(out)[0]["id"] == "1"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
+@pytest.mark.parametrize("name", ["in.csv", "in.txt", "in"])
+@pytest.mark.parametrize("line", ["sep=;", "SEP=\t", '"sep=#"'])
+def test_a_first_line_may_tell_excel_the_delimiter(tmp_path, name, line, encoding):
+    source, delimiter = tmp_path / name, line.strip('"')[-1]
+    rows = [["编号", "短信内容", "a,b,c"], ["1", f"{LURE}\r\n第二行", "x"], ["2"], ["3", PLAIN, ""]]
+    table = io.StringIO(newline="")
+    csv.writer(table, delimiter=delimiter).writerows(rows)
+    source.write_bytes(f"{line}\r\n{table.getvalue()}".encode(encoding))
+    assert score(source, "-o", tmp_path / "out.jsonl") == 0
+    assert [list(row.values())[:3] for row in rows_of(tmp_path / "out.jsonl")] == [rows[1], rows[3]]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["line"], reject["raw"]) == (5, "2")
+    rest = source.read_bytes()[reject["offset"] :]
+    assert rest.decode({"utf-16": "utf-16-le"}.get(encoding, encoding)).startswith("2\r\n3")
+    assert score(source, "-o", tmp_path / "out.csv", "--delimiter", delimiter) == 0  # named twice
+    header = (tmp_path / "out.csv").read_text("utf-8").split("\n")[0]
+    assert header.startswith(f"编号{delimiter}短信内容{delimiter}")
+
+
 @pytest.mark.parametrize("delimiter", ["", ";;", "\\n", "\n", '"', "\0"])
 def test_what_is_no_delimiter_is_refused(tmp_path, capsys, delimiter):
     (tmp_path / "in.csv").write_text(f"id,text\n1,{PLAIN}\n", "utf-8")
@@ -839,9 +859,10 @@ def test_chats_that_lie_too_deep_are_not_looked_for(tmp_path):
 
 
 def test_a_header_that_does_not_end_is_refused(tmp_path, capsys):
-    (tmp_path / "in.csv").write_text('text,"' + "x\n" * 5000, "utf-8")
-    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--max-message", 4096) == 2
-    assert "has a header longer than --max-message" in capsys.readouterr().err
+    for encoding in ("utf-8-sig", "utf-8"):
+        (tmp_path / "in.csv").write_text('text,"' + "x\n" * 5000, encoding)
+        assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--max-message", 4096) == 2
+        assert "has a header longer than --max-message" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("rest", ["garbage", " garbage more", "\nx"])

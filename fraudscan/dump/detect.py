@@ -10,7 +10,7 @@ from fraudscan.dump.chats import WHATSAPP, SmsXmlReader, TelegramReader, WhatsAp
 from fraudscan.dump.documents import JsonArrayReader
 from fraudscan.dump.encodings import canonical, detect
 from fraudscan.dump.parquet import ParquetReader
-from fraudscan.dump.readers import BLOCK, DELIMITERS, CsvReader, JsonLinesReader, LinesReader
+from fraudscan.dump.readers import BLOCK, DELIMITERS, NAMED, CsvReader, JsonLinesReader, LinesReader
 from fraudscan.dump.rows import TEXT_COLUMNS, DumpError
 from fraudscan.dump.sources import FORMAT_OF_ENDING, WEB_PAGE, foreign, plain_name
 
@@ -77,7 +77,8 @@ def _format(source: str, text: str) -> str:
     if named in (None, "lines"):  # Excel calls its table in Unicode .txt
         fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())
         names = {field.strip('" ').casefold() for field in fields}
-        return "csv" if len(fields) > 1 and names.intersection(TEXT_COLUMNS) else "lines"
+        table = NAMED.fullmatch(first) or (len(fields) > 1 and names.intersection(TEXT_COLUMNS))
+        return "csv" if table else "lines"
     return "jsonl" if named == "json" else named
 
 

@@ -15,6 +15,7 @@ import contextlib
 import csv
 import itertools
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
@@ -38,7 +39,7 @@ except ImportError:
         return json.loads(raw.decode())
 
 
-__all__ = ["BLOCK", "CsvReader", "JsonLinesReader", "Lines", "LinesReader", "Reader", "find_delimiter"]
+__all__ = ["BLOCK", "NAMED", "CsvReader", "JsonLinesReader", "Lines", "LinesReader", "Reader", "find_delimiter"]
 
 BLOCK = 1 << 20
 """Bytes of a block: some thousand rows, enough to score them at full speed, and small against a process's memory."""
@@ -61,6 +62,9 @@ DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 """Finds where values end; what numbers are worth does not matter for that."""
 
 DELIMITERS = ",;\t|^~\x01"
+
+NAMED = re.compile(r'"?sep=([^"\0\r\n])"?\s*', re.IGNORECASE)
+"""The line before the header in which Excel is told the delimiter."""
 
 
 @dataclass
@@ -407,8 +411,14 @@ def too_deep(raw: bytes, row: Any) -> bool:
 
 
 def find_delimiter(line: str) -> str:
-    """Return the commonest of `DELIMITERS` in the first line of a header."""
-    return max(DELIMITERS, key=line.count)
+    """Return the delimiter that the first line of a table names, else the commonest of `DELIMITERS` in it.
+
+    >>> find_delimiter("sep=#"), find_delimiter("id;text;a,b")
+    ('#', ';')
+
+    """
+    named = NAMED.fullmatch(line)
+    return named[1] if named else max(DELIMITERS, key=line.count)
 
 
 @dataclass
@@ -421,12 +431,14 @@ class CsvReader(Reader):
     def prepare(self, stream: Stream) -> Place:
         """Read the header; without a delimiter take the commonest candidate of its first line."""
         start = super().prepare(stream)
-        head = stream.peek(self.limit)[start.offset :]
+        head = stream.peek(start.offset + self.limit)[start.offset :]
         first = head[: line_end(head, self.encoding) or len(head)].decode(self.encoding, "replace")
         self.delimiter = self.delimiter or find_delimiter(first)
         lines = cut_lines(head, self.encoding)
         rows = self._rows(lines)
         try:
+            if NAMED.fullmatch(first):
+                next(rows)
             self.header = next(rows, [])
         except csv.Error as error:
             raise DumpError(f"{self.source} has no header that can be read: {error}") from None
