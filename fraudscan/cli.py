@@ -476,7 +476,7 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--format", choices=formats, help="what DUMP is (default: found out)")
     sub.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: found out)")
     sub.add_argument(
-        "--delimiter", metavar="CHAR", help="between the values of CSV, \\t for a tab (default: found out)"
+        "--delimiter", metavar="CHAR", help="between the values of CSV that is read, \\t for a tab (default: found out)"
     )
     sub.add_argument("--proba", action="store_true", help="add the probability of each label, scheme and target group")
     sub.add_argument("--bom", action="store_true", help="begin CSV with a byte order mark, for Excel")

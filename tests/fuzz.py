@@ -74,7 +74,7 @@ def attempt(scanner, folder, name, data, rng):
     plain = name == "in.jsonl" and not data.startswith((b"\x1f\x8b", b"BZh", b"\xfd7z", b"\x28\xb5"))
     named = {"format": "jsonl", "encoding": "utf-8"} if plain else {}
     column = rng.choice([None, None, *dumps.by(name)[1:]])
-    options = Options(by=column, max_message=rng.choice([4096, 1 << 20]), safe_csv=True, **named)
+    options = Options(by=column, max_message=rng.choice([4096, 1 << 20]), safe_csv=out.suffix == ".csv", **named)
     try:
         summary = score_dump(scanner, [str(source)], str(out), options, force=True)
     except DumpError:

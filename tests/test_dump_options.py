@@ -95,6 +95,20 @@ def test_lists_make_verdicts_are_named_and_counted(dump, files, scanner, capsys)
     assert "too short to judge" in shown
 
 
+def test_options_for_csv_are_refused_where_there_is_none(dump, capsys):
+    source, out = dump
+    status = 0 if out.suffix == ".csv" else 2
+    for option in (["--bom"], ["--safe-csv"], ["--delimiter", ","]):
+        assert score(source, "-o", out, "--force", *option) == status
+        told = capsys.readouterr().err
+        assert (f"{option[0]} is for CSV, and " in told) == bool(status)
+        assert status == 0 or [path.name for path in out.parent.iterdir()] == [source.name]
+    if status:
+        assert score(source, "-o", out.with_suffix(".csv"), "--bom", "--safe-csv") == 0
+    else:
+        assert score(source, "-o", out.with_suffix(".jsonl"), "--delimiter", ",") == 0
+
+
 def test_workers_have_the_lists_too(dump, files):
     source, out = dump
     other = out.with_name(f"other{out.suffix}")

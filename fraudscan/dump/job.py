@@ -52,12 +52,12 @@ class Options:
         text: the column with the text; found by its name without it.
         format: one of `detect.FORMATS`; found by content and name without it.
         encoding: found by the content without it.
-        delimiter: of CSV, one character; found in the header without it.
+        delimiter: of CSV that is read, one character; found in the header without it.
         proba: add one column a label, scheme and target group with its probability.
         by: the column that names a row's conversation; with it, conversations are scored too.
         sender: the column that says who sent a message, for entries of lists that are bound to a sender.
         explain: add a column with the strongest evidence.
-        bom: begin CSV with a byte order mark.
+        bom: begin CSV with a byte order mark; refused, as ``safe_csv``, where no CSV is written.
         safe_csv: put an apostrophe before CSV cells that a spreadsheet would take for a formula.
         max_message: bytes that a row may have; longer ones are rejects. Blocks are no larger than this either.
 
@@ -309,6 +309,8 @@ class _Job:
             if reader.encoding != "utf-8":
                 self.notify(f"{source} is read as {reader.encoding.upper()}")
             self._readers.append((reader, start))
+        if options.delimiter and not any(isinstance(reader, CsvReader) for reader, _ in self._readers):
+            raise DumpError("--delimiter is for CSV, and nothing is read as that: leave it out, or add --format csv")
 
     @staticmethod
     def _first_fields(reader: Reader, stream: Stream, start: Place) -> list[str]:

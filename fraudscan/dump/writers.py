@@ -344,9 +344,15 @@ def make_writer(  # noqa: PLR0913 - what the command line offers
         bom: as in `CsvWriter`.
         safe: as in `CsvWriter`.
 
+    Raises:
+        DumpError: if one of the last two is asked for where no CSV is written.
+
     """
-    kind = format_of(target)
-    if kind == "jsonl" or (kind is None and reader.name != "csv"):
+    kind = format_of(target) or ("csv" if reader.name == "csv" else "jsonl")
+    if kind != "csv" and (bom or safe):
+        option, what = "--bom" if bom else "--safe-csv", "JSON lines" if kind == "jsonl" else "Parquet"
+        raise DumpError(f"{option} is for CSV, and {what} would be written: leave it out, or name an output .csv")
+    if kind == "jsonl":
         return JsonLinesWriter(names, ours)
     free = reader.header is None
     columns = list(first)[:MOST_COLUMNS] if free else [reader.columns[i] for i in reader.kept]
