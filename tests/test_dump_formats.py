@@ -669,8 +669,7 @@ def test_folders_and_patterns_are_searched(tmp_path, capsys):
     folder = tmp_path / "phone"
     shutil.copytree(EXPORTS, folder / "deep")
     (folder / "deep" / "photo.jpg").write_bytes(b"\xff\xd8")
-    for no_dump in ("._in.txt", "out.csv.rejects.jsonl", "out.csv.conversations.jsonl"):
-        (folder / no_dump).write_text('{"text": "no dump"}\n')  # what macOS and we leave behind
+    (folder / "._in.txt").write_text('{"text": "no dump"}\n')  # what macOS leaves behind
     assert score(folder, "-o", tmp_path / "all.jsonl") == 0
     assert score(folder / "**" / "*.json", "-o", tmp_path / "json.jsonl") == 0
     everything, some = rows_of(tmp_path / "all.jsonl"), rows_of(tmp_path / "json.jsonl")
@@ -682,6 +681,60 @@ def test_folders_and_patterns_are_searched(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert score(tmp_path / "empty", "-o", tmp_path / "x.jsonl") == 2
     assert "holds no dump" in capsys.readouterr().err
+
+
+def test_what_earlier_runs_wrote_is_passed_over_where_nobody_names_it(tmp_path, capsys):
+    folder, again = tmp_path / "phone", tmp_path / "again.jsonl"
+    folder.mkdir()
+    rows = [{"chat": 1, "text": LURE}, {"chat": 1}, {"chat": 2, "text": PLAIN}]
+    source, out = folder / "in.jsonl", folder / "out.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert score(source, "-o", out, "--by", "chat") == 0
+    capsys.readouterr()
+    results = [f"out.jsonl{ending}" for ending in ("", ".conversations.jsonl", ".rejects.jsonl", ".summary.json")]
+    assert sorted(path.name for path in folder.iterdir()) == ["in.jsonl", *results]
+    for searched in (folder, folder / "*.json*", folder / ".." / "**" / "*.jsonl"):
+        assert score(searched, "-o", again, "--force") == 0
+        assert [row["chat"] for row in rows_of(again)] == [1, 2]
+        told = capsys.readouterr().err
+        assert told.count("passed over") == 1
+        assert re.search(r"\.jsonl and [234] more are passed over: earlier runs wrote them; name them", told)
+    assert score(folder, "-o", out, "--by", "chat", "--force") == 0  # into the folder that it searches
+    assert score(out, "-o", again, "--force") == 0
+    assert len(rows_of(again)) == 2
+    source.unlink()
+    capsys.readouterr()
+    for searched, told in (folder, "holds no dump"), (folder / "*.jsonl", "finds nothing but what earlier runs wrote"):
+        assert score(searched, "-o", again, "--force") == 2
+        assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["my.conversations.jsonl", "my.rejects.jsonl", "my.summary.json", "my.jsonl"])
+@pytest.mark.parametrize("summary", ["", '{"text": "", "fraudscan": "0.1.0"}', '{\n "rows": 1, "text": ""}'])
+def test_what_only_looks_like_an_earlier_run_is_scored(tmp_path, capsys, name, summary):
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    (folder / "my.jsonl.summary.json").write_text(summary)
+    (folder / "my.summary.json").write_text(summary)
+    (folder / name).write_text(f'{{"text": "{LURE}"}}\n', "utf-8")
+    (folder / ("长" * 83 + ".txt")).write_text(PLAIN, "utf-8")  # no name is left for what would lie beside it
+    assert score(folder, "-o", tmp_path / "out.jsonl") == 0
+    assert {LURE, PLAIN} <= {row.get("text") for row in rows_of(tmp_path / "out.jsonl")}
+    assert "earlier" not in capsys.readouterr().err
+
+
+def test_a_file_that_is_named_twice_is_scored_once(tmp_path, monkeypatch):
+    folder = tmp_path / "phone"
+    (folder / "sub").mkdir(parents=True)
+    for i, name in enumerate(["b.txt", "a.txt", "sub/c.txt"]):
+        (folder / name).write_text(f"第{i}条", "utf-8")
+    (tmp_path / "link.txt").symlink_to(folder / "b.txt")
+    monkeypatch.chdir(tmp_path)
+    names = ["link.txt", "phone/../phone/sub", folder, "./phone", "phone/*.txt", "phone/b.txt", "phone/sub/c.txt"]
+    assert score(*names, "-o", "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == ["第0条", "第2条", "第1条"]
+    summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
+    assert summary["sources"] == ["link.txt", "phone/../phone/sub/c.txt", str(folder / "a.txt")]
 
 
 def test_an_empty_file_does_not_stop_a_folder(tmp_path, capsys):

@@ -87,7 +87,8 @@ def test_a_job_stopped_while_files_get_their_names_goes_on(tmp_path, scanner, mo
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
     options = Options(by="chat")
     whole, broken = tmp_path / f"whole-{out}", tmp_path / f"broken-{out}"
-    score_dump(scanner, [str(source)], str(whole), options)
+    folder = str(tmp_path)  # what is half-made in it is no dump
+    score_dump(scanner, [folder], str(whole), options)
     original = getattr(pathlib.Path, step)
     stops = 0
     while not broken.exists() or list(tmp_path.glob("broken*checkpoint")):
@@ -101,7 +102,7 @@ def test_a_job_stopped_while_files_get_their_names_goes_on(tmp_path, scanner, mo
 
         monkeypatch.setattr(pathlib.Path, step, stopping)
         try:
-            score_dump(scanner, [str(source)], str(broken), options, resume=True)
+            score_dump(scanner, [folder], str(broken), options, resume=True)
         except Stop:
             stops += 1
     assert stops > 2

@@ -82,7 +82,10 @@ MAGIC = 257 + len(TAR)
 """How many bytes `foreign` needs: those of a tar archive begin with a file's name."""
 
 OWN = (".rejects.jsonl", ".conversations.jsonl", ".summary.json")
-"""What jobs write beside their output: no dumps."""
+"""What jobs write beside their output."""
+
+SUMMARY = b'{\n "rows": ', b'"fraudscan": '
+"""How a summary that we wrote begins, and what is in its last bytes."""
 
 XZ_MEMORY = 1 << 28
 """The most memory that an .xz file may ask for; 64 MiB serve `xz -9`."""
@@ -109,23 +112,29 @@ def foreign(head: bytes) -> str:
 def expand(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
     """Return the files that ``names`` stand for: files, folders (searched to the bottom), patterns, ``-``.
 
-    Of what is in a folder, links are passed over, and files that are empty, or whose names or first bytes are not those
-    of dumps; but for the names ``notify`` is told. A folder in it that is closed to us is refused, not passed over.
+    A file that is named or found more than once, by whatever path, stands in its first place only. Of what is found in
+    a folder or by a pattern, what earlier runs wrote is passed over; in a folder, links are too, and files that are
+    empty, or whose names or first bytes are not those of dumps; but for the names ``notify`` is told. A folder in it
+    that is closed to us is refused, not passed over.
 
     Raises:
         DumpError: if a name stands for nothing, or nobody may look.
 
     """
+    found: dict[str, str] = {}
     try:
-        return list(dict.fromkeys(file for name in names for file in _expand(name, notify)))
+        for file in (file for name in names for file in _expand(name, notify)):
+            found.setdefault(file if file == STDIN else os.path.realpath(file), file)
     except OSError as error:
         raise DumpError(f"{error.filename} cannot be read: {error.strerror}") from None
+    return list(found.values())
 
 
 def _expand(name: str, notify: Callable[[str], None]) -> list[str]:
     path = Path(name)
     if name not in {STDIN, ""} and path.is_dir():  # an empty name is a shell's unset variable, not this folder
-        files = sorted(str(file) for file in _files(path, notify) if _is_dump(file, notify))
+        found = _without_results(sorted(map(str, _files(path, notify))), notify)
+        files = [file for file in found if _is_dump(Path(file), notify)]
         if not files:
             endings = ", ".join(FORMAT_OF_ENDING)
             raise DumpError(f"{name} holds no dump: no file that ends with {endings} (.gz, …) has rows to read")
@@ -133,8 +142,36 @@ def _expand(name: str, notify: Callable[[str], None]) -> list[str]:
     if name == STDIN or os.path.lexists(name):  # a file, a pipe, a device, or a link that leads nowhere
         return [name]
     if matches := sorted(glob.glob(name, recursive=True)):  # noqa: PTH207 - pathlib refuses absolute patterns
-        return expand(matches, notify)
+        if not (files := _without_results(matches, notify)):
+            raise DumpError(f"{name} finds nothing but what earlier runs wrote: name the files to have them read")
+        return expand(files, notify)
     raise DumpError(f"{name or 'an empty name'} cannot be read: No such file or folder")
+
+
+def _without_results(found: list[str], notify: Callable[[str], None]) -> list[str]:
+    """Leave out what earlier runs wrote, which would be scored again with what it was made of; tell of it once."""
+    results = list(filter(_is_result, found))
+    if len(results) == 1:
+        notify(f"{results[0]} is passed over: an earlier run wrote it; name it to have it read")
+    elif results:
+        more = f"{results[0]} and {len(results) - 1:,} more"
+        notify(f"{more} are passed over: earlier runs wrote them; name them to have them read")
+    return sorted(set(found).difference(results))
+
+
+def _is_result(file: str) -> bool:
+    """Return whether a job wrote a file: its summary lies beside it, or the checkpoint of one that is almost done."""
+    beside = next((ending for ending in OWN if file.endswith(ending)), "")
+    target = file.removesuffix(beside)
+    if beside and os.path.lexists(f"{target}.checkpoint"):
+        return True
+    try:
+        with Path(f"{target}.summary.json").open("rb") as summary:
+            begins = summary.read(len(SUMMARY[0])) == SUMMARY[0]
+            summary.seek(max(0, summary.seek(0, io.SEEK_END) - 64))
+            return begins and SUMMARY[1] in summary.read()
+    except OSError:  # there is none
+        return False
 
 
 def _files(folder: Path, notify: Callable[[str], None]) -> Iterator[Path]:
@@ -154,7 +191,7 @@ def _files(folder: Path, notify: Callable[[str], None]) -> Iterator[Path]:
 def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
     name = plain_name(file.name)
     named = name.endswith(tuple(FORMAT_OF_ENDING))
-    if name.startswith(".") or name.endswith(OWN) or not (named or name == TELEGRAM_PAGE):
+    if name.startswith(".") or not (named or name == TELEGRAM_PAGE):
         return False
     with Stream(str(file)) as stream:
         head = stream.peek(MAGIC)
