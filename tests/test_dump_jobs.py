@@ -253,6 +253,23 @@ def test_the_summary_counts_everything(tmp_path, scanner, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ('{"text": 1}\n{\n{"text": 2}\n', "all 3 were rejected, 2 of them because: 'text' is not a text"),
+        ("\n", "there was none"),
+        (f'{{"text": "{PLAIN}"}}\n{{\n', None),
+    ],
+)
+def test_a_dump_of_which_no_row_was_scored_is_told_of(tmp_path, capsys, content, why):
+    source = tmp_path / "in.jsonl"
+    source.write_text(content, "utf-8")
+    for out in (tmp_path / "out.jsonl", "-"):
+        assert score(source, "-o", out) == 0
+        told = capsys.readouterr().err
+        assert f"fraudscan: no row was scored: {why}\n" in told if why else "no row was scored" not in told
+
+
 @pytest.fixture
 def temporary(tmp_path, monkeypatch):
     """The folder of temporary files, which must be empty at the end."""

@@ -392,10 +392,16 @@ class _Job:
 
     def finish(self) -> None:
         """Give every file its name, the output last. A kill in between does no harm: all of it can be done again."""
-        names = self.names
+        names, rejected = self.names, self.summary.rejected
+        if not self.summary.scored:
+            why = "there was none"
+            if rejected:
+                reason, count = self.summary.reasons.most_common(1)[0]
+                why = f"all {rejected:,} were rejected, {count:,} of them because: {reason}"
+            self.notify(f"no row was scored: {why}")
         if names is None:
             return
-        if not self.summary.rejected:
+        if not rejected:
             part_of(names.rejects).unlink(missing_ok=True)
             names.rejects.unlink(missing_ok=True)  # that of an earlier run
         elif part_of(names.rejects).exists():
