@@ -290,6 +290,28 @@ def test_workers_do_not_change_a_byte(tmp_path, workers):
     assert kill.results(tmp_path / "more.jsonl") == kill.results(tmp_path / "one.jsonl")
 
 
+@pytest.mark.parametrize("workers", [-1, 0, 257, 100_000])
+def test_no_more_workers_are_started_than_a_machine_may_have(tmp_path, monkeypatch, capsys, workers):
+    (tmp_path / "in.jsonl").write_text(json.dumps({"text": PLAIN}))
+    with monkeypatch.context() as patch:
+        patch.delattr("fraudscan.dump.workers._Worker.start")  # whoever starts one fails
+        assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", "--workers", workers) == 2
+    assert "--workers must be 1 to 256" in capsys.readouterr().err
+
+
+def test_a_worker_is_started_when_there_is_a_block_for_it(tmp_path, monkeypatch):
+    begun = []
+    start = workers._Worker.start
+    monkeypatch.setattr(workers._Worker, "start", lambda worker: (begun.append(worker), start(worker)))
+    source = tmp_path / "in.jsonl"
+    for rows, most, least in (9, 1, 1), (500, 3, 3):
+        source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), rows)))
+        begun.clear()
+        options = ["--max-message", 4096, "--workers", 4, "--force", "--quiet"]
+        assert score(source, "-o", tmp_path / "out.jsonl", *options) == 0
+        assert least <= len(begun) <= most
+
+
 @pytest.mark.parametrize("entry", ["", ".", "here"])
 def test_workers_run_nothing_that_lies_in_the_current_folder(tmp_path, monkeypatch, entry):
     for name in ("queue", "numpy", "fraudscan"):

@@ -40,6 +40,9 @@ SECONDS = 0.25
 SMALLEST_LIMIT, LARGEST_LIMIT = 1 << 12, 1 << 30
 """Of ``max_message``: a row is held in memory several times over, and the csv module takes no more than 2 GiB."""
 
+MOST_WORKERS = 256
+"""Each takes some hundred megabytes: as many as a slip of the hand may ask for would take the machine's memory."""
+
 DIFFERENT = {"input": "the input has changed", "model": "the model, its thresholds or its lists are others"}
 """What is said of a job that cannot be gone on with."""
 
@@ -167,8 +170,8 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
     options = options or Options()
     if not SMALLEST_LIMIT <= options.max_message <= LARGEST_LIMIT:
         raise DumpError(f"--max-message must be {SMALLEST_LIMIT:,} to {LARGEST_LIMIT:,} bytes")
-    if workers < 1:
-        raise DumpError("--workers must be at least 1")
+    if not 1 <= workers <= MOST_WORKERS:
+        raise DumpError(f"--workers must be 1 to {MOST_WORKERS}; more than the machine has processors bring nothing")
     if options.by is not None and out == STDIN:
         raise DumpError("--by writes conversations beside the output: name a file for it, not -")
     if options.delimiter is not None:

@@ -49,12 +49,13 @@ def score_all(
     """
     with contextlib.ExitStack() as stack:
         pickled = pickle.dumps(setup, pickle.HIGHEST_PROTOCOL) if workers > 1 else b""
-        others = [_Worker(pickled, notify) for _ in range(workers - 1)]
-        for worker in others:
-            stack.callback(worker.close)
-            worker.start()
+        others: list[_Worker] = []
         waiting: deque[_Turn] = deque()
         for task in tasks:
+            if len(others) < workers - 1:  # one for each block until all are there: a small dump needs few
+                others.append(_Worker(pickled, notify))
+                stack.callback(others[-1].close)
+                others[-1].start()
             for worker in others:
                 worker.collect()
             free = min(others, key=lambda worker: len(worker.held), default=None)
