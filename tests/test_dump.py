@@ -241,6 +241,8 @@ def test_missing_dump_and_unwritable_target(tmp_path, capsys):
     (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "no" / "out.jsonl") == 2
     assert f"cannot be written: there is no folder {tmp_path / 'no'}" in capsys.readouterr().err
+    assert score(tmp_path / "in.txt", "-o", f"{tmp_path}/no/") == 2
+    assert f"cannot be written: there is no folder {tmp_path / 'no'}" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.part"))
 
 

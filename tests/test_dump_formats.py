@@ -792,7 +792,19 @@ def test_a_link_that_leads_nowhere_and_an_empty_name_cannot_be_read(tmp_path, mo
         assert "cannot be read: No such file" in capsys.readouterr().err
 
 
-@pytest.fixture(params=["xlsx", "db", "pdf", "xls", "tar", "gz in gz"])
+@pytest.mark.parametrize("name", ["in.csv", "in.txt", "in"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_lines_that_end_as_on_old_macs_are_refused(tmp_path, capsys, name, encoding):
+    source, out = tmp_path / name, tmp_path / "out.jsonl"
+    source.write_bytes(f"id,text\r1,{LURE}\r2,{PLAIN}\r".encode(encoding))
+    assert score(source, "-o", out) == 2
+    assert r"ends its lines as old Macs did, with \r alone: convert it (tr '\r' '\n')" in capsys.readouterr().err
+    source.write_text(f"text\n{LURE}\r\r{PLAIN}", "utf-8", newline="")  # no line's end
+    assert score(source, "-o", out, "--format", "lines") == 0
+    assert [row["text"] for row in rows_of(out)] == ["text", f"{LURE}\r\r{PLAIN}"]
+
+
+@pytest.fixture(params=["xlsx", "db", "pdf", "xls", "tar", "gz in gz", "UTF-32"])
 def no_dump(request):
     """The bytes of a file that has no rows to read."""
     if request.param == "xlsx":
@@ -809,6 +821,8 @@ def no_dump(request):
         with tarfile.open(fileobj=packed, mode="w") as file:
             file.add(EXPORTS / "lines.txt", "lines.txt")
         return packed.getvalue()
+    if request.param == "UTF-32":
+        return f"id,text\n1,{PLAIN}\n".encode("utf-32")
     if request.param == "gz in gz":
         return gzip.compress(gzip.compress(PLAIN.encode()))
     return b"%PDF-1.7\n1 0 obj\n" if request.param == "pdf" else b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500)
@@ -819,7 +833,7 @@ def test_what_has_no_rows_is_refused_with_advice(tmp_path, capsys, no_dump, name
     source = tmp_path / name
     source.write_bytes(gzip.compress(no_dump) if name.endswith("gz") else no_dump)
     assert score(source, "-o", tmp_path / "out.jsonl") == 2
-    assert re.search(r"is an? .*: (unpack|export)", capsys.readouterr().err)
+    assert re.search(r"is (an? .*: (unpack|export)|text in UTF-32: convert)", capsys.readouterr().err)
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
@@ -831,8 +845,8 @@ def test_what_has_no_rows_does_not_stop_a_folder(tmp_path, capsys, no_dump):
     (folder / "c.csv.gz").write_bytes(gzip.compress(no_dump))
     assert score(folder, "-o", out) == 0
     told = capsys.readouterr().err
-    assert f"{folder / 'a.csv'} is passed over: it is a" in told
-    assert f"{folder / 'c.csv.gz'} is passed over: it is a" in told
+    assert f"{folder / 'a.csv'} is passed over: it is " in told
+    assert f"{folder / 'c.csv.gz'} is passed over: it is " in told
     assert [row["text"] for row in rows_of(out)] == [PLAIN]
 
 

@@ -32,6 +32,9 @@ READERS: tuple[type[Reader], ...] = (
 )
 FORMATS: dict[str, type[Reader]] = {reader.name: reader for reader in READERS}
 
+BY_LINE = (CsvReader.name, LinesReader.name, WhatsAppReader.name)
+"""Formats whose lines may hold what ends them on other systems."""
+
 TELEGRAM = re.compile(r'"messages"\s*:\s*\[\s*\{|"(?:chats|contacts)"\s*:\s*\{\s*"(?:about|list)"\s*:')
 """Chats, or the contacts before them, of which there may be more than is looked at."""
 
@@ -56,7 +59,10 @@ def make_reader(stream: Stream, name: str | None, encoding: str | None, **option
     encoding = canonical(encoding) if encoding else detect(head)
     if encoding == "utf-16-le" and head.startswith(b"\xfe\xff"):
         encoding = "utf-16-be"
-    name = name or _format(stream.source, head.decode(encoding, "replace").lstrip("\ufeff"))
+    text = head.decode(encoding, "replace").lstrip("\ufeff")
+    name = name or _format(stream.source, text)
+    if name in BY_LINE and "\n" not in text and "\r" in text.rstrip("\r"):
+        raise DumpError(f"{stream.source} ends its lines as old Macs did, with \\r alone: convert it (tr '\\r' '\\n')")
     return FORMATS[name](stream.source, encoding, **options)
 
 

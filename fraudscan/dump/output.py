@@ -82,8 +82,8 @@ class Names:
         try:
             if self.target.exists() and not self.target.is_file():
                 raise DumpError(f"{self.target} is no regular file: name another output, or - for standard output")
-            if not self.target.parent.is_dir():
-                raise DumpError(f"{self.target} cannot be written: there is no folder {self.target.parent}")
+            if not (folder := self.summary.parent).is_dir():  # of "new/", which Path takes for "new", this is "new"
+                raise DumpError(f"{self.target} cannot be written: there is no folder {folder}")
             for source in sources:
                 for path in (self.target, *self.results(), *self.half_made()):
                     if source != "-" and path.exists() and Path(source).exists() and path.samefile(source):

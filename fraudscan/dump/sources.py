@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import glob
 import gzip
 import hashlib
@@ -64,6 +65,7 @@ FOREIGN = {
     b"\xd0\xcf\x11\xe0": "an old Office document, such as .xls: export the table as CSV",
     b"SQLite format 3\0": "an SQLite database: export the table as CSV",
     b"%PDF-": "a PDF document: export its text",
+    **dict.fromkeys((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "text in UTF-32: convert it (iconv -t UTF-8)"),
 }
 """What people take for a dump, by its first bytes when it is unpacked, and what to do with it first."""
 
