@@ -752,6 +752,22 @@ def test_an_empty_file_does_not_stop_a_folder(tmp_path, capsys):
         assert "a.csv begins with an empty line, or has none" in capsys.readouterr().err
 
 
+def test_a_folder_tells_of_files_with_other_endings(tmp_path, capsys):
+    folder = tmp_path / "phone.d"
+    folder.mkdir()
+    for name in ("a.zip", "b.ZIP", "c.jpg.gz", "dump", ".hidden.zip", "in.txt.gz"):
+        (folder / name).write_text(PLAIN, "utf-8")
+    assert score(folder, "-o", tmp_path / "out.jsonl") == 0
+    told = f"{folder}: files are passed over by their endings: 2 .zip, 1 .jpg, 1 without one\n"
+    assert told in capsys.readouterr().err
+    for i in range(9):
+        (folder / f"x.{i}").touch()
+    assert score(folder, "-o", tmp_path / "out.jsonl", "--force") == 0
+    assert re.search(r"endings: 2 \.zip, (1 \.?\w[^,]*, ){8}…\n", capsys.readouterr().err)
+    assert score(folder / "in.txt.gz", "-o", tmp_path / "out.jsonl", "--force") == 0
+    assert "passed over" not in capsys.readouterr().err
+
+
 def test_links_in_a_folder_are_told_of_and_read_when_named(tmp_path, capsys):
     (tmp_path / "phone" / "sub").mkdir(parents=True)
     (tmp_path / "phone" / "in.txt").write_text(PLAIN, "utf-8")

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import zlib
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -83,6 +84,9 @@ TAR = b"ustar"
 MAGIC = 257 + len(TAR)
 """How many bytes `foreign` needs: those of a tar archive begin with a file's name."""
 
+SHOWN = 9
+"""Endings that are told of, the commonest first: a phone has many."""
+
 OWN = (".rejects.jsonl", ".conversations.jsonl", ".summary.json")
 """What jobs write beside their output."""
 
@@ -116,8 +120,8 @@ def expand(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
 
     A file that is named or found more than once, by whatever path, stands in its first place only. Of what is found in
     a folder or by a pattern, what earlier runs wrote is passed over; in a folder, links are too, and files that are
-    empty, or whose names or first bytes are not those of dumps; but for the names ``notify`` is told. A folder in it
-    that is closed to us is refused, not passed over.
+    empty, hidden, or whose names or first bytes are not those of dumps; of all but hidden ones ``notify`` is told. A
+    folder in it that is closed to us is refused, not passed over.
 
     Raises:
         DumpError: if a name stands for nothing, or nobody may look.
@@ -136,6 +140,7 @@ def _expand(name: str, notify: Callable[[str], None]) -> list[str]:
     path = Path(name)
     if name not in {STDIN, ""} and path.is_dir():  # an empty name is a shell's unset variable, not this folder
         found = _without_results(sorted(map(str, _files(path, notify))), notify)
+        _tell_endings(name, found, notify)
         files = [file for file in found if _is_dump(Path(file), notify)]
         if not files:
             endings = ", ".join(FORMAT_OF_ENDING)
@@ -188,6 +193,18 @@ def _files(folder: Path, notify: Callable[[str], None]) -> Iterator[Path]:
                 notify(f"{path} is passed over: it is a link; name it to have it read")
             elif path.is_file():
                 yield path
+
+
+def _tell_endings(folder: str, found: list[str], notify: Callable[[str], None]) -> None:
+    """Tell of files whose names are not those of dumps, by their endings: chats may be in some of them."""
+    names = (Path(plain_name(file)) for file in found)
+    endings = Counter(
+        name.suffix for name in names if not name.name.startswith(".") and name.suffix not in FORMAT_OF_ENDING
+    )
+    if endings:
+        most = [f"{count:,} {ending or 'without one'}" for ending, count in endings.most_common(SHOWN)]
+        most += ["…"] if len(endings) > SHOWN else []
+        notify(f"{folder}: files are passed over by their endings: {', '.join(most)}")
 
 
 def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
