@@ -768,6 +768,13 @@ def test_a_folder_tells_of_files_with_other_endings(tmp_path, capsys):
     assert "passed over" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("column", ["聊天内容", "StrContent"])
+def test_names_that_others_give_to_the_text(tmp_path, column):
+    (tmp_path / "in.txt").write_text(f"localId,{column}\n1,{PLAIN}\n", "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert rows_of(tmp_path / "out.jsonl")[0][column] == PLAIN
+
+
 def test_links_in_a_folder_are_told_of_and_read_when_named(tmp_path, capsys):
     (tmp_path / "phone" / "sub").mkdir(parents=True)
     (tmp_path / "phone" / "in.txt").write_text(PLAIN, "utf-8")
@@ -820,28 +827,32 @@ def test_lines_that_end_as_on_old_macs_are_refused(tmp_path, capsys, name, encod
     assert [row["text"] for row in rows_of(out)] == ["text", f"{LURE}\r\r{PLAIN}"]
 
 
-@pytest.fixture(params=["xlsx", "db", "pdf", "xls", "tar", "gz in gz", "UTF-32"])
+NO_DUMPS = {
+    "pdf": b"%PDF-1.7\n1 0 obj\n",
+    "xls": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500),
+    "gz in gz": gzip.compress(gzip.compress(PLAIN.encode())),
+    "UTF-32": f"id,text\n1,{PLAIN}\n".encode("utf-32"),
+    "arrow": b"ARROW1\0\0" + b"\nnoise" * 99,
+    "lz4": b"\x04\x22\x4d\x18" + b"\nnoise" * 99,
+    "png": b"\x89PNG\r\n\x1a\n" + b"\nnoise" * 99,
+}
+
+
+@pytest.fixture(params=["xlsx", "db", "tar", *NO_DUMPS])
 def no_dump(request):
     """The bytes of a file that has no rows to read."""
+    packed = io.BytesIO()
     if request.param == "xlsx":
-        packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as file:
             file.writestr("xl/workbook.xml", "<workbook/>")
-        return packed.getvalue()
-    if request.param == "db":
+    elif request.param == "tar":
+        with tarfile.open(fileobj=packed, mode="w") as file:
+            file.add(EXPORTS / "lines.txt", "lines.txt")
+    elif request.param == "db":
         with contextlib.closing(sqlite3.connect(":memory:")) as base:
             base.execute("CREATE TABLE sms (body TEXT)")
             return base.serialize() if sys.version_info >= (3, 11) else b"SQLite format 3\0\x10\0"
-    if request.param == "tar":
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w") as file:
-            file.add(EXPORTS / "lines.txt", "lines.txt")
-        return packed.getvalue()
-    if request.param == "UTF-32":
-        return f"id,text\n1,{PLAIN}\n".encode("utf-32")
-    if request.param == "gz in gz":
-        return gzip.compress(gzip.compress(PLAIN.encode()))
-    return b"%PDF-1.7\n1 0 obj\n" if request.param == "pdf" else b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500)
+    return packed.getvalue() or NO_DUMPS[request.param]
 
 
 @pytest.mark.parametrize("name", ["x.xlsx", "x.csv", "x", "x.txt.gz"])
@@ -849,7 +860,7 @@ def test_what_has_no_rows_is_refused_with_advice(tmp_path, capsys, no_dump, name
     source = tmp_path / name
     source.write_bytes(gzip.compress(no_dump) if name.endswith("gz") else no_dump)
     assert score(source, "-o", tmp_path / "out.jsonl") == 2
-    assert re.search(r"is (an? .*: (unpack|export)|text in UTF-32: convert)", capsys.readouterr().err)
+    assert re.search(r"is (an? .*: (unpack|export|write|have)|text in UTF-32: convert)", capsys.readouterr().err)
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 

@@ -24,8 +24,13 @@ TEXT_COLUMNS = (
     "消息",
     "正文",
     "文本",
+    "聊天内容",
+    "信息内容",
+    "发送内容",
+    "短信正文",
+    "strcontent",
 )
-"""Where the text is looked for, in this order, whatever the case."""
+"""Where the text is looked for, in this order, whatever the case; the last one is what WeChat calls it."""
 
 
 class DumpError(Exception):

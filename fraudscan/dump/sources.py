@@ -61,11 +61,14 @@ GZIP, BZIP2, XZ, ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"
 FOREIGN = {
     **dict.fromkeys((GZIP, BZIP2, XZ, ZSTD), "an archive that is still packed: unpack it first"),
     b"PK\x03\x04": "a ZIP archive, as are .xlsx files: unpack it, or export the table as CSV",
+    **dict.fromkeys((b"\x04\x22\x4d\x18", b"\x1f\x9d"), "an archive of a kind that is not read (.lz4, .Z): unpack it"),
     b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it",
     b"Rar!\x1a\x07": "a RAR archive: unpack it",
     b"\xd0\xcf\x11\xe0": "an old Office document, such as .xls: export the table as CSV",
     b"SQLite format 3\0": "an SQLite database: export the table as CSV",
-    b"%PDF-": "a PDF document: export its text",
+    **dict.fromkeys((b"%PDF-", b"{\\rtf"), "a document (PDF, RTF): export its text"),
+    **dict.fromkeys((b"\xff\xd8\xff", b"\x89PNG"), "an image: have its text read (OCR)"),
+    **dict.fromkeys((b"ARROW1\0\0", b"FEA1", b"Obj\1"), "an Arrow, Feather or Avro file: write it as Parquet"),
     **dict.fromkeys((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "text in UTF-32: convert it (iconv -t UTF-8)"),
 }
 """What people take for a dump, by its first bytes when it is unpacked, and what to do with it first."""
