@@ -140,6 +140,14 @@ def test_dump_without_a_text_column(tmp_path, capsys, name):
     assert score(source, "-o", tmp_path / "out", "--text", "words") == 0
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_rows_within_an_object_are_told_of(tmp_path, capsys, indent):
+    source = tmp_path / "in.json"
+    source.write_text(json.dumps({"code": 0, "empty": [], "data": [{"text": LURE}]}, indent=indent), "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl") == 2
+    assert "Name it with --text COLUMN, or take the rows out of 'data' first, with jq say" in capsys.readouterr().err
+
+
 def test_text_column_is_looked_for_in_the_first_row_that_can_be_read(tmp_path, capsys):
     source = tmp_path / "in.jsonl"
     source.write_text('\n{\n{"id": 1, "words": "x"}\n', "utf-8")

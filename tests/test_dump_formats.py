@@ -120,6 +120,14 @@ def test_telegram_keeps_what_a_message_holds_besides_and_rejects_notices(tmp_pat
     assert raw[reject["offset"] :].startswith(reject["raw"].encode())
 
 
+def test_messages_of_others_are_no_notices_by_telegram(tmp_path):
+    rows = [{"type": "Default", "content": PLAIN}, {"type": "service", "text": ""}, {"type": "message", "text": PLAIN}]
+    (tmp_path / "in.json").write_text(json.dumps({"guild": {}, "messages": rows}), "utf-8")
+    assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 0
+    reasons = [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")]
+    assert reasons == ["'type' is not 'message'", "a notice by Telegram itself"]
+
+
 def test_whatsapp_messages_of_several_lines(tmp_path):
     assert score(EXPORTS / "WhatsApp Chat with 陈阿姨.txt", "-o", tmp_path / "out.csv") == 0
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text("utf-8"))))

@@ -257,6 +257,7 @@ def test_the_summary_counts_everything(tmp_path, scanner, capsys):
     ("content", "why"),
     [
         ('{"text": 1}\n{\n{"text": 2}\n', "all 3 were rejected, 2 of them because: 'text' is not a text"),
+        ("{\n{\n", "all 2 were rejected: not JSON"),
         ("\n", "there was none"),
         (f'{{"text": "{PLAIN}"}}\n{{\n', None),
     ],

@@ -62,8 +62,8 @@ class TelegramReader(JsonArrayReader):
 
     def row(self, batch: Batch, row: dict[str, Any], raw: bytes, element: Element) -> str:  # noqa: ARG002
         """Add a message; its text may be a list of plain and marked parts."""
-        if row.get("type", "message") != "message":
-            return "a notice by Telegram itself"
+        if (kind := row.get("type", "message")) != "message":
+            return "a notice by Telegram itself" if kind == "service" else "'type' is not 'message'"
         parts = row.get("text")
         parts = parts if isinstance(parts, list) else [parts]
         texts = [part.get("text") if isinstance(part, dict) else part for part in parts]

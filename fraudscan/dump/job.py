@@ -400,7 +400,8 @@ class _Job:
             why = "there was none"
             if rejected:
                 reason, count = self.summary.reasons.most_common(1)[0]
-                why = f"all {rejected:,} were rejected, {count:,} of them because: {reason}"
+                most = "" if count == rejected else f", {count:,} of them because"
+                why = f"all {rejected:,} were rejected{most}: {reason}"
             self.notify(f"no row was scored: {why}")
         if names is None:
             return

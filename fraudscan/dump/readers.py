@@ -122,7 +122,9 @@ class Reader:
         shown = ", ".join(list(known)[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
         found = f"{self.source} has the columns: {shown or '(none)'}"
         if self.text is None:
-            raise DumpError(f"no column looks like the text; {found}. Name it with --text COLUMN")
+            within = _holder(columns)
+            how = f", or take the rows out of {within!r} first, with jq say" if within is not None else ""
+            raise DumpError(f"no column looks like the text; {found}. Name it with --text COLUMN{how}")
         raise DumpError(f"no column is called {missing[0]!r}; {found}")
 
     @property
@@ -210,6 +212,13 @@ class Reader:
     def not_encoded(self) -> str:
         """The reason to reject bytes that cannot be decoded."""
         return f"not {self.encoding.upper()}"
+
+
+def _holder(row: Collection[str]) -> str | None:
+    """Return the field of a JSON object that holds objects, as answers of services do; ``None`` where none does."""
+    fields = row.items() if isinstance(row, dict) else ()
+    holders = (name for name, value in fields if isinstance(value, list) and value and isinstance(value[0], dict))
+    return next(holders, None)
 
 
 class Lines:
