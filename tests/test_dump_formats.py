@@ -590,6 +590,40 @@ def test_csv_quotes_that_are_never_closed_cost_one_line(tmp_path):
     assert len(out.read_text("utf-8").splitlines()) == 5000
 
 
+@pytest.mark.parametrize("size", [4096, 1 << 20])
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_a_table_without_quoting_loses_no_row_to_quotes_of_messages(tmp_path, delimiter, size):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    rows = [{"id": str(i), "text": f'"{PLAIN}' if i % 10 == 3 else PLAIN, "n": str(i)} for i in range(400)]
+    lines = [delimiter.join(row.values()) for row in [dict(zip(rows[0], rows[0], strict=True)), *rows]]
+    source.write_text("\n".join(lines), "utf-8")
+    assert score(source, "-o", out, "--max-message", size) == 0
+    last = rows.pop(393)  # whether its quote closes will never be known
+    assert [{name: row[name] for name in last} for row in rows_of(out)] == rows
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["raw"], reject["reason"]) == (
+        delimiter.join(last.values()),
+        "a record that begins here does not end",
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_quotes_may_have_a_backslash_before_them_as_spark_writes_them(tmp_path, encoding):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    texts = [f'他说 "{LURE}", 好', f'\n"{PLAIN}"', "C:\\", f"{PLAIN}\n, C:\\", PLAIN]
+    quoted = ['"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"')) for text in texts[:-1]]
+    source.write_text("id,text\n" + "".join(f"1,{text}\n" for text in [*quoted, PLAIN]), encoding)
+    assert score(source, "-o", out) == 0
+    assert [row["text"].replace("\\\\", "\\") for row in rows_of(out)] == texts
+
+
+def test_quotes_that_are_not_escaped_at_all_are_read_as_before(tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    source.write_text('id,text,n\n1,"他\n说"好"了",x\n2,"a"b,x\n3,"C:\\",x\n4,"a""b",x\n', "utf-8")
+    assert score(source, "-o", out) == 0
+    assert [row["text"] for row in rows_of(out)] == ['他\n说好"了"', "ab", "C:\\", 'a"b']
+
+
 @given(st.lists(st.lists(st.text('ab,"\n\r你', max_size=9), min_size=2, max_size=2), max_size=60), st.integers(0, 50))
 def test_csv_is_cut_between_records_alone(tmp_path, rows, seed):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"

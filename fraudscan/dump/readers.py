@@ -11,7 +11,6 @@ text comes out unchanged.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import itertools
 import json
@@ -62,6 +61,9 @@ DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 """Finds where values end; what numbers are worth does not matter for that."""
 
 DELIMITERS = ",;\t|^~\x01"
+
+ESCAPED = re.compile(r'\\([\\"])')
+"""A backslash that stands before a quote, or before another one, and so before none."""
 
 NAMED = re.compile(r'"?sep=([^"\0\r\n])"?\s*', re.IGNORECASE)
 """The line before the header in which Excel is told the delimiter."""
@@ -432,10 +434,12 @@ def find_delimiter(line: str) -> str:
 
 @dataclass
 class CsvReader(Reader):
-    """Delimited values with a header, quoted as RFC 4180 says; the csv module decides where records end."""
+    """Delimited values with a header, quoted as RFC 4180 says, or not at all."""
 
     name: ClassVar[str] = "csv"
     delimiter: str = ""
+    escaped: bool = False
+    """Whether quotes in quoted values have a backslash before them, as Spark writes them; `prepare` finds out."""
 
     def prepare(self, stream: Stream) -> Place:
         """Read the header; without a delimiter take the commonest candidate of its first line."""
@@ -458,13 +462,68 @@ class CsvReader(Reader):
         if len(head) == self.limit and rows.line_num == len(lines):
             raise DumpError(f"{self.source} has a header longer than --max-message")
         self.find([self.header])
+        if '\\"' in (shown := head[:BLOCK]).decode(self.encoding, "replace"):
+            sample = cut_lines(shown, self.encoding)
+            wrong, self.escaped = self._wrong(sample), True
+            self.escaped = self._wrong(sample) < wrong
         size = self._size(lines[: rows.line_num])
         return Place(start.offset + min(size, len(head)), 1 + rows.line_num)
 
-    def _rows(self, lines: Iterable[bytes]) -> Any:
+    def _rows(self, lines: Iterable[bytes], **options: Any) -> Any:
         csv.field_size_limit(max(self.limit, csv.field_size_limit()))
         texts = (line.decode(self.encoding, "replace") + "\n" for line in lines)
-        return csv.reader(texts, delimiter=self.delimiter)
+        if self.escaped:
+            texts = (ESCAPED.sub(lambda match: '""' if match[1] == '"' else match[0], text) for text in texts)
+        return csv.reader(texts, delimiter=self.delimiter, **options)
+
+    def _records(self, lines: Sequence[bytes], *, final: bool) -> Iterator[tuple[int, int, list[str], str]]:
+        """Yield records: their first line, the one behind them, their values, and what is wrong with them.
+
+        A quote at the start of a value that closes in the midst of one, lines later, is no quote but a message's own
+        where these lines are records without it: the table knows no quoting, and what follows is not to be taken in.
+
+        Args:
+            lines: the lines; the first one begins a record.
+            final: whether the last one ends a record. Else one that may go on behind it is left out.
+
+        """
+        padded = [*lines, b""]  # one line more, which an open quote takes too
+
+        def reader(start: int, **options: Any) -> Any:  # without a copy: any line may be odd
+            return self._rows(map(padded.__getitem__, range(start, len(padded))), **options)
+
+        rows = reader(0, strict=True)
+        begin = base = 0
+        while begin < len(lines):
+            problem = ""
+            try:
+                row = next(rows)
+                end = base + rows.line_num
+            except csv.Error:
+                end = base + rows.line_num
+                alone = end > len(lines) or (end > begin + 1 and self._unquoted(padded[begin : begin + 2]))
+                if end <= len(lines) or final:
+                    rows = reader(begin, quoting=csv.QUOTE_NONE if alone else csv.QUOTE_MINIMAL)
+                    row, problem = _next(rows)
+                    end = base = begin + rows.line_num
+                    rows = reader(base, strict=True)
+                if end > len(lines) and not final:
+                    return
+            yield begin, end, row, problem
+            begin = end
+
+    def _unquoted(self, lines: Sequence[bytes]) -> bool:
+        """Return whether each of these lines is a record if quotes are characters like any other."""
+        rows = self._rows(lines, quoting=csv.QUOTE_NONE)
+        return len(self.columns) > 1 and all(len(_next(rows)[0]) == len(self.columns) for _ in lines)
+
+    def _wrong(self, lines: Sequence[bytes]) -> int:
+        """Return how many records are not as RFC 4180 says, or have not as many values as the header."""
+        wrong, rows = 0, self._rows(lines, strict=True)
+        while rows.line_num < len(lines):
+            row, problem = _next(rows)
+            wrong += bool(problem) or len(row) not in (0, len(self.columns))
+        return wrong
 
     def _size(self, lines: Sequence[bytes]) -> int:
         return sum(map(len, lines)) + len(lines) * len("\n".encode(self.encoding))
@@ -477,14 +536,8 @@ class CsvReader(Reader):
         lines = cut_lines(whole, self.encoding)
         if not lines[-1]:
             lines.pop()
-        rows = self._rows([*lines, b""])  # one line more: a last record with an open quote takes it too
-        begin = end = 0
-        while end <= len(lines):
-            begin = end
-            with contextlib.suppress(csv.Error):
-                next(rows)
-            end = rows.line_num
-        return len(whole) if begin == len(lines) else self._size(lines[:begin])
+        end = max((end for _, end, _, _ in self._records(lines, final=False)), default=0)
+        return len(whole) if end == len(lines) else self._size(lines[:end])
 
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the records, empty lines left out."""
@@ -493,17 +546,10 @@ class CsvReader(Reader):
         bad = [] if clean else [not _decodes(line, self.encoding) for line in lines.raw]
         at, width, kept = self.columns.index(self.text or ""), len(self.columns), self.kept
         key = self.columns.index(self.by) if self.by is not None else None
-        rows = self._rows(lines.raw)
-        end = 0
-        while end < len(lines.raw):
-            begin = end
-            try:
-                row = next(rows)
-            except csv.Error as error:
-                row, problem = [], f"not CSV: {error}"
-            else:
-                problem = "" if len(row) == width or not row else f"{len(row)} fields where the header has {width}"
-            end = rows.line_num
+        for begin, end, row, wrong in self._records(lines.raw, final=True):
+            problem = wrong
+            if row and len(row) != width:
+                problem = f"{len(row)} fields where the header has {width}"
             if bad and any(bad[begin:end]):
                 problem = self.not_encoded
             if problem:
@@ -514,6 +560,14 @@ class CsvReader(Reader):
                 if key is not None:
                     batch.keys.append(row[key] or None)
                     batch.lines.append(block.start.line + begin)
+
+
+def _next(rows: Any) -> tuple[list[str], str]:
+    """Return the next record of a reader, or what is wrong with it."""
+    try:
+        return next(rows), ""
+    except csv.Error as error:
+        return [], f"not CSV: {error}"
 
 
 def _decodes(data: bytes, encoding: str) -> bool:
