@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 
     Places = npt.NDArray[np.int32]
 
-__all__ = ["COLUMNS", "LISTS", "Choices", "ColumnError", "Columns", "check_columns", "columns_of", "names_of"]
+__all__ = [
+    "COLUMNS",
+    "LISTS",
+    "OPTIONAL",
+    "Choices",
+    "ColumnError",
+    "Columns",
+    "check_columns",
+    "columns_of",
+    "names_of",
+]
 
 COLUMNS = {
     "fraud_label": "label",
@@ -38,6 +48,9 @@ COLUMNS = {
 
 LISTS = ("fraud_labels", "fraud_targets", "fraud_notes")
 """Those that hold several values a row."""
+
+OPTIONAL = ("fraud_rule", "fraud_evidence")
+"""Those that lists and ``--explain`` add."""
 
 NOTED = [notes_of(doubts) for doubts in range(1 << len(NOTES))]
 """The notes that a decision can have, at the place that ``Decisions.doubts`` names."""

@@ -146,6 +146,14 @@ def test_evidence_is_a_column_behind_all_others_but_probabilities(dump, scanner)
     assert rows[4]["fraud_evidence"] == ""
 
 
+def test_nothing_of_an_earlier_run_stays(dump, files):
+    source, out = dump
+    assert score(source, "-o", out, *files, "--sender", "sender", "--explain", "--proba") == 0
+    again, plain = (out.with_name(f"{name}{out.suffix}") for name in ("again", "plain"))
+    assert score(out, "-o", again) == score(source, "-o", plain) == 0
+    assert rows_of(again) == rows_of(plain)
+
+
 def test_thresholds_by_false_alarms(dump, scanner, capsys):
     source, out = dump
     assert score(source, "-o", out, "--max-false-alarms", "0.2") == 0

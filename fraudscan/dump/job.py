@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraudscan._version import __version__
-from fraudscan.columns import columns_of
+from fraudscan.columns import OPTIONAL, columns_of
 from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.conversations import Conversations
 from fraudscan.dump.detect import make_reader
@@ -288,7 +288,7 @@ class _Job:
             raise DumpError("the lists have entries for certain senders: name the column of these, --sender COLUMN")
         if options.explain:
             columns["fraud_evidence"] = "evidence"
-        ours = frozenset([*columns, *(f"fraud_p_{name}" for name in self.scanner.names)])
+        ours = frozenset([*columns, *OPTIONAL, *(f"fraud_p_{name}" for name in self.scanner.names)])
         named = {"text": options.text, "by": options.by, "sender": options.sender}
         keys = {**named, "limit": options.max_message, "ours": ours}
         for index, source in enumerate(self.sources):
