@@ -171,6 +171,18 @@ def test_what_cannot_be_written_at_the_end_is_told_and_gone_on_with(tmp_path, sc
     assert len(out.read_bytes().splitlines()) == json.loads((tmp_path / "out.jsonl.summary.json").read_text())["scored"]
 
 
+def test_a_folder_that_is_read_only_is_told(tmp_path, monkeypatch, capsys):
+    (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
+
+    def refuse(path):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(pathlib.Path, "touch", refuse)  # permissions do not bind root, who may run this
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 2
+    assert "out.jsonl.checkpoint cannot be written: Read-only file system" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
+
+
 def test_a_checkpoint_without_room_is_told(tmp_path):
     for write in (
         lambda checkpoint: checkpoint.keep((str(i), "长" * 1000) for i in range(1000)),

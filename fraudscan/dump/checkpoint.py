@@ -30,6 +30,11 @@ class Checkpoint:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        try:
+            if path:
+                path.touch()  # SQLite does not say why it cannot
+        except OSError as error:  # the folder is on evidence that is read-only, say
+            raise DumpError(f"{path} cannot be written: {error.strerror}") from None
         with contextlib.ExitStack() as stack:
             try:
                 self._base = sqlite3.connect(path or ":memory:", timeout=1, isolation_level=None)
