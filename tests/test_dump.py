@@ -140,6 +140,13 @@ def test_dump_without_a_text_column(tmp_path, capsys, name):
     assert score(source, "-o", tmp_path / "out", "--text", "words") == 0
 
 
+def test_a_table_that_may_have_no_header_is_told_of(tmp_path, capsys):
+    source = tmp_path / "in.csv"
+    source.write_text(f"1,{LURE}\n2,{PLAIN}\n", "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl") == 2
+    assert "Name it with --text COLUMN, or put a header before it if this is its first row" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("indent", [None, 1])
 def test_rows_within_an_object_are_told_of(tmp_path, capsys, indent):
     source = tmp_path / "in.json"

@@ -1,5 +1,6 @@
 """Formats, encodings, archives: what goes in comes out, whatever it is wrapped in."""
 
+import bz2
 import contextlib
 import csv
 import gzip
@@ -550,6 +551,16 @@ def test_an_archive_cut_short_is_read_as_far_as_it_goes(tmp_path, capsys, name):
     assert rows_of(tmp_path / "out.jsonl.rejects.jsonl")[-1]["reason"]
     summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
     assert summary["damaged"] == [str(source)]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, dumps.zst])
+def test_archives_may_be_padded_and_hold_several_streams(tmp_path, pack):
+    source, out = tmp_path / "in", tmp_path / "out.jsonl"
+    one = pack(f"{PLAIN}\n".encode())
+    for padding in (0, 4, 100_000):
+        source.write_bytes((one + bytes(padding)) * 3)
+        assert score(source, "-o", out, "--force") == 0
+        assert [row["text"] for row in rows_of(out)] == [PLAIN] * 3
 
 
 @pytest.mark.parametrize("name", ["in.txt.xz", "in.txt.zst"])

@@ -125,7 +125,8 @@ class Reader:
         found = f"{self.source} has the columns: {shown or '(none)'}"
         if self.text is None:
             within = _holder(columns)
-            how = f", or take the rows out of {within!r} first, with jq say" if within is not None else ""
+            how = ", or put a header before it if this is its first row" if self.name == CsvReader.name else ""
+            how = how if within is None else f", or take the rows out of {within!r} first, with jq say"
             raise DumpError(f"no column looks like the text; {found}. Name it with --text COLUMN{how}")
         raise DumpError(f"no column is called {missing[0]!r}; {found}")
 

@@ -356,9 +356,12 @@ class _Unpacked:
     def read1(self, size: int) -> bytes:
         while True:
             if self._one is None or self._one.eof:
-                self._packed = (self._one.unused_data if self._one else b"") or self._raw.read(1 << 16)
-                if not self._packed:
+                packed = (self._one.unused_data if self._one else b"") or self._raw.read(1 << 16)
+                if not packed:
                     return b""
+                self._one, self._packed = None, packed.lstrip(b"\0")  # streams may be padded
+                if not self._packed:
+                    continue
                 self._one = self._make()
             elif self._one.needs_input and not self._packed:
                 self._packed = self._raw.read(1 << 16)
