@@ -16,6 +16,7 @@ import sqlite3
 import sys
 import tarfile
 import tempfile
+import tracemalloc
 import zipfile
 from encodings.aliases import aliases
 from pathlib import Path
@@ -29,9 +30,11 @@ from hypothesis import strategies as st
 
 from fraudscan.cli import _parser, main
 from fraudscan.columns import COLUMNS
-from fraudscan.dump import DumpError, chats, readers
+from fraudscan.dump import DumpError, Options, chats, documents, readers, score_dump
 from fraudscan.dump.detect import FORMATS
 from fraudscan.dump.encodings import canonical, cut_lines, detect, last_line_end, line_end
+from fraudscan.dump.rows import Place
+from fraudscan.dump.sources import Head
 from fraudscan.dump.writers import REST
 
 EXPORTS = ROOT / "examples" / "exports"
@@ -216,23 +219,113 @@ def test_parquet_of_views_keeps_its_types_where_a_text_is_missing(tmp_path):
     assert after.equals(pa.concat_tables([before.slice(0, 1), before.slice(2)]))
 
 
-@pytest.mark.parametrize("name", ["in.parquet", "in.csv", "in.jsonl", "in.txt"])
+@pytest.mark.parametrize("name", dumps.MAKERS)
 def test_a_row_may_be_as_long_as_max_message_in_any_format(tmp_path, name):
-    texts = ["好" * 60_000, "好" * 70_000]  # 180,000 and 210,000 bytes
+    texts = [LURE * 2400, "第二行", LURE * 4400, LURE, PLAIN]  # 180,000 and 330,000 bytes; in UTF-16, 220,000
+    rows = [
+        {"id": i, "chat": "c", "sender": "人", "text": text} for i, text in zip((1, 2, 4, 5, 6), texts, strict=True)
+    ]
     source, out = tmp_path / name, tmp_path / "out.jsonl"
-    if name == "in.parquet":
-        import pyarrow.parquet
-
-        pyarrow.parquet.write_table(pyarrow.table({"text": texts}), source)
-    elif name == "in.jsonl":
-        source.write_text("\n".join(json.dumps({"text": text}, ensure_ascii=False) for text in texts), "utf-8")
-    else:
-        source.write_text("text\n" * (name == "in.csv") + "\n".join(texts) + "\n", "utf-8")
+    source.write_bytes(dumps.MAKERS[name](rows))
     csv.field_size_limit(1 << 17)  # Python's own limit, which other tests may have raised
     assert score(source, "-o", out, "--max-message", 200_000) == 0
-    assert [row["text"] for row in rows_of(out)] == texts[:1]
-    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert [row["text"] for row in rows_of(out) if row["text"] != texts[1]] == [texts[0], *texts[3:]]
+    rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    (reject,) = [row for row in rejects if row["raw"] != "{broken"]  # in JSON lines, the second one is
     assert reject["reason"] == "longer than --max-message"
+    assert 0 < len(reject["raw"].encode()) <= 4 * readers.SHOWN
+    assert len(rows_of(out)) + len(rejects) == len(rows)
+
+
+JSON_PIECES = st.sampled_from(["好", "a" * 1500, '"', "\\", "\n", "[{", "}]", ",", "🦀", "\ud800"])
+
+
+@settings(max_examples=50)
+@given(st.lists(st.lists(JSON_PIECES, max_size=9).map("".join), max_size=6), st.integers(20, 3000), st.booleans())
+def test_elements_of_json_that_are_too_long_are_passed_over(tmp_path, texts, step, chat):
+    source, out = tmp_path / "in.json", tmp_path / "out.jsonl"
+    elements = [json.dumps({"text": text}, ensure_ascii=len(texts) % 2 == 0) for text in texts]
+    elements = [element.encode("utf-8", "backslashreplace") for element in elements]
+    elements.insert(len(elements) // 2, json.dumps("".join(texts) * 3).encode())  # no row, whatever its length
+    begin, end = (b'{"picture": ' + json.dumps('\\"' * 3000).encode() + b', "messages": ', b"}") if chat else (b"", b"")
+    data = begin + b"[\n" + b",\n".join(elements) + b"]" + end
+    source.write_bytes(data)
+    documents.STEP, whole = step, documents.STEP
+    named = ["--format", "telegram" if chat else "json", "--encoding", "utf-8", "--max-message", 4096]
+    try:
+        assert score(source, "-o", out, "--force", "--quiet", *named) == 0
+        reader = FORMATS[named[1]]("x", "utf-8", text="text", limit=4096)
+        blocks = list(reader.blocks(Head(data), Place(0, 1)))
+        for number, block in enumerate(blocks):
+            assert list(reader.blocks(Head(data), block.end)) == blocks[number + 1 :]
+    finally:
+        documents.STEP = whole
+    short = [json.loads(element) for element in elements if len(element) <= 4096]
+    assert [row["text"] for row in rows_of(out)] == [row["text"] for row in short if isinstance(row, dict)]
+    rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert len(rejects) + len(rows_of(out)) == len(elements)
+    for reject in rejects:
+        assert (reject["reason"] == "longer than --max-message") == (len(reject["raw"].encode()) == readers.SHOWN)
+        assert data[reject["offset"] :].startswith(reject["raw"].encode())
+        assert data[: reject["offset"]].count(b"\n") + 1 == reject["line"]
+
+
+XML_PIECES = st.sampled_from(["好", "a" * 1500, "&#55358;&#56704;", "'", "&gt;", ">", "\n", "&amp;" * 400, "/"])
+
+
+@given(st.lists(st.tuples(*[st.lists(XML_PIECES, max_size=6).map("".join)] * 3), max_size=5), st.integers(1, 3000))
+def test_pictures_in_a_backup_do_not_count_and_messages_that_are_too_long_are_passed_over(tmp_path, messages, step):
+    source, out = tmp_path / "in.xml", tmp_path / "out.jsonl"
+    items, texts = [], []
+    for body, text, picture in messages:
+        part = f'<part ct="text/plain" text="{text}"/>\n'
+        parts = f"<part text='null' ct='image/jpeg' data=\"{picture * 9}\"/>{part}{part if len(body) % 2 else ''}"
+        items += [f'<sms address="1" body="{body}" />', f"<mms msg_box='1'><parts>{parts}</parts></mms>"]
+        texts += [body, "\n".join(filter(None, re.findall(r'(?<=plain" text=")[^"]*', parts)))]
+    source.write_text("<smses>" + "\n".join(items) + "\n</smses>", "utf-8", newline="")
+    chats.STEP, whole = step, chats.STEP
+    try:
+        assert score(source, "-o", out, "--force", "--quiet", "--max-message", 4096) == 0
+        reader = FORMATS["sms-xml"]("x", "utf-8", text="text", limit=4096)
+        blocks = list(reader.blocks(Head(source.read_bytes()), Place(0, 1)))
+        for number, block in enumerate(blocks):
+            assert list(reader.blocks(Head(source.read_bytes()), block.end)) == blocks[number + 1 :]
+    finally:
+        chats.STEP = whole
+    found = [row["text"] for row in rows_of(out)]
+    rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl") if len(found) < len(items) else []
+    assert len(found) + len(rejects) == len(items)
+    for text in texts:  # a line feed within a value is a blank
+        plain = text.replace("&#55358;&#56704;", "🦀").replace("&gt;", ">").replace("&amp;", "&")
+        if len(text.encode()) < 3900:
+            assert any(row.replace("\n", " ") == plain.replace("\n", " ") for row in found)
+        elif len(plain.encode()) > 4096:
+            assert not any(row.replace("\n", " ") == plain.replace("\n", " ") for row in found)
+    for reject in rejects:
+        assert reject["reason"] == "longer than --max-message"
+        assert source.read_bytes()[reject["offset"] :].startswith(b"<" + json.dumps(reject["raw"])[14:17].encode())
+        assert source.read_bytes()[: reject["offset"]].count(b"\n") + 1 == reject["line"]
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("in.json", ('[{"text": "', '"}, {"text": "', '"}]')),
+        ("in.xml", ('<smses><sms body="', '"/><sms body="', '"/></smses>')),
+    ],
+)
+def test_memory_does_not_grow_with_an_element(tmp_path, scanner, name, parts):
+    source, size = tmp_path / name, 30_000_000
+    begin, between, end = parts
+    scanner.classify(PLAIN)  # loads what it needs
+    source.write_text(f"{begin}{PLAIN}{between}{'a' * size}{between}{PLAIN}{end}", "utf-8")
+    tracemalloc.start()
+    try:
+        summary = score_dump(scanner, [source], tmp_path / "out.jsonl", Options(max_message=1 << 16))
+        assert tracemalloc.get_traced_memory()[1] < size // 2
+    finally:
+        tracemalloc.stop()
+    assert (summary.scored, summary.rejected) == (2, 1)
 
 
 @pytest.mark.parametrize("size", [0, 4095, 2**30 + 1, 10**30])

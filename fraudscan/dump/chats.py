@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 from fraudscan.dump.documents import STEP, Broken, DocumentReader, Element, JsonArrayReader
 from fraudscan.dump.encodings import cut_lines
-from fraudscan.dump.readers import DEPTH, TOO_LONG, JsonLinesReader, Lines, Reader, dump_json
+from fraudscan.dump.readers import DEPTH, SHOWN, TOO_LONG, JsonLinesReader, Lines, Reader, dump_json
 from fraudscan.dump.rows import Batch, Block, Place, Reject
 from fraudscan.dump.sources import ARCHIVES
 
@@ -113,24 +113,26 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
         """Yield the attributes of each message, of an mms with its parts' texts."""
         parser = _XmlMessages(self.limit)
         held = b""
-        offset = 0
+        fed = 0
         while True:
             data = stream.read(STEP)
             held += data
-            cut = _safe_cut(held) if data else len(held)
+            cut = held.rfind(b"<") if data else -1  # no tag, nor a reference, is cut in two
+            cut = len(held) if cut < 0 else cut
             try:
                 parser.feed(_mend(held[:cut]), final=not data)
             except (expat.ExpatError, ValueError) as error:
                 yield from parser.take()
-                at = parser.place()
-                rest = held[max(0, at.offset - offset) :]
-                raise Broken(at, stream.damage or f"not XML: {error}", rest) from None
+                rest = held[max(0, parser.index() - fed) :]
+                raise Broken(parser.place(), stream.damage or f"not XML: {error}", rest) from None
             yield from parser.take()
             if not data:
                 break
-            offset += cut
+            fed += cut
             held = held[cut:]
-            if offset - parser.last > self.limit + STEP:
+            if len(held) > self.limit:
+                held = parser.shorten(held)
+            if max(fed - parser.last, len(held)) > self.limit + STEP:
                 raise Broken(parser.place(), TOO_LONG, held)
         if stream.damage:
             raise Broken(parser.place(), stream.damage, b"")
@@ -139,10 +141,10 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
         """Add the messages."""
         for element in block.data:
             row = _sms_row(element.data)
-            problem = "'body' is missing" if row["text"] is None else ""
+            problem = element.problem or ("'body' is missing" if row["text"] is None else "")
             problem = problem or self.add(batch, row, dump_json(row), element.start.line)
             if problem:
-                raw = json.dumps(element.data, ensure_ascii=False)
+                raw = json.dumps(element.data, ensure_ascii=False)[: SHOWN if problem == TOO_LONG else None]
                 batch.rejects.append(Reject(element.start.line, element.start.offset, problem, raw))
 
 
@@ -164,16 +166,24 @@ def _sms_row(attributes: dict[str, str]) -> dict[str, Any]:
     return {**ours, **{key: value for key, value in attributes.items() if key not in ours and key != "body"}}
 
 
-def _safe_cut(data: bytes) -> int:
-    """Return where XML can be cut so that no reference, and no pair of them, is in both parts."""
-    cut = data.find(b"&", max(0, len(data) - 16))
-    if cut < 0:
-        return len(data)
-    return cut - 8 if re.match(HIGH, data[max(0, cut - 8) : cut]) else cut
+VALUE = re.compile(rb"\"[^\"]*\"?|'[^']*'?")
+LAST = re.compile(rb"(?:[\"']|[\xc0-\xff][\x80-\xbf]*)?\Z")
+"""The quote that ends a value, or a character that what is held may end within."""
+
+
+def _short(value: re.Match[bytes]) -> bytes:
+    """Return the first bytes of a quoted value, in whole characters and references, and its end."""
+    if len(value[0]) <= SHOWN:
+        return value[0]
+    begin = value[0][:SHOWN].decode("utf-8", "ignore").encode()
+    return re.sub(rb"&[^;]*\Z", b"", begin) + LAST.search(value[0][-4:])[0]  # type: ignore[index] # which may be empty
 
 
 class _XmlMessages:
-    """Messages out of XML that is fed piece by piece."""
+    """Messages out of XML that is fed piece by piece, no tag in two of them.
+
+    Of a message, what its row keeps counts against the limit: its attributes and its parts' texts. Pictures do not.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -185,9 +195,13 @@ class _XmlMessages:
         self._found: list[Element] = []
         self._open: tuple[str, Place, dict[str, str]] | None = None
         self._parts: list[str] = []
+        self._size = 0
+        """Bytes that the open message keeps."""
         self._depth = 0
+        self._left_out = self._shortened = Place(0, 0)
+        """Bytes and lines that were not fed: before the next tag, and of this."""
         self.last = 0
-        """Where the last element began or ended."""
+        """Where the last element began or ended in what was fed."""
 
     def feed(self, data: bytes, *, final: bool) -> None:
         self._parser.Parse(data, final)
@@ -196,27 +210,48 @@ class _XmlMessages:
         found, self._found = self._found, []
         return found
 
+    def index(self) -> int:
+        return max(self._parser.CurrentByteIndex, 0)
+
     def place(self) -> Place:
-        return Place(max(self._parser.CurrentByteIndex, 0), self._parser.CurrentLineNumber)
+        return Place(self.index() + self._left_out.offset, self._parser.CurrentLineNumber + self._left_out.line)
+
+    def shorten(self, tag: bytes) -> bytes:
+        """Return the beginning of the next tag with no more than the first bytes of each value."""
+        if not tag[1:2].isalpha():  # a comment, say
+            return tag
+        short = VALUE.sub(_short, tag)
+        offset, line = self._shortened
+        self._shortened = Place(offset + len(tag) - len(short), line + tag.count(b"\n") - short.count(b"\n"))
+        return short
 
     def _refuse(self, *_: object) -> None:
         raise ValueError("it declares a document type or entities, which no export does")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self.last = self._parser.CurrentByteIndex
+        place, shortened = self.place(), self._shortened
+        size = 0
+        if shortened.offset:
+            size = self._limit + 1  # or more
+            before = self._left_out
+            self._left_out = Place(before.offset + shortened.offset, before.line + shortened.line)
+            self._shortened = Place(0, 0)
         if not self._depth and name != "smses":
             raise ValueError(f"its root is {name!r}, not 'smses'")
         self._depth += 1
         if self._depth > DEPTH:
             raise ValueError("nested too deeply")
         if name in ("sms", "mms"):
-            self._open, self._parts = (name, self.place(), {"kind": name, **attributes}), []
+            self._open, self._parts = (name, place, {"kind": name, **attributes}), []
+            self._size = size + len("".join(attributes.values()).encode())
         elif name == "addr" and self._open and attributes.get("type") == "137":  # who wrote to a group (3GPP: From)
             self._open[2]["from"] = attributes.get("address", "")
         elif name == "part" and self._open and attributes.get("ct") == "text/plain":
-            self._parts.append(attributes.get("text", ""))
-            if self.last - self._open[1].offset > self._limit:
-                raise ValueError("a message longer than --max-message")
+            text = attributes.get("text", "")
+            self._size += size + len(text.encode()) + 1  # a line feed
+            if self._size <= self._limit:
+                self._parts.append(text)
 
     def _end(self, name: str) -> None:
         self.last = self._parser.CurrentByteIndex
@@ -224,7 +259,8 @@ class _XmlMessages:
         if self._open and name == self._open[0]:
             if self._parts:
                 self._open[2]["body"] = "\n".join(filter(None, self._parts))
-            self._found.append(Element(self._open[1], self._open[2]))
+            problem = TOO_LONG if self._size > self._limit else ""
+            self._found.append(Element(self._open[1], self._open[2], problem=problem))
             self._open = None
 
 

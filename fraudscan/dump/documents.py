@@ -2,7 +2,8 @@
 
 A document cannot be entered in its middle: to go on at a place, all before it is read
 again and passed over. Its elements are cut out one by one, so that neither a document's
-length nor a bomb in it fills the memory; where it is broken, what follows is one reject.
+length nor a bomb in it fills the memory. One that is too long is passed over, and is one
+reject; where a document is broken, all that follows is one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from fraudscan.dump.readers import BLOCK, TOO_LONG, JsonLinesReader, Reader
+from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, JsonLinesReader, Reader
 from fraudscan.dump.rows import Batch, Block, Place, Reject
 from fraudscan.dump.sources import Head
 
@@ -28,11 +29,12 @@ STEP = 1 << 16
 
 
 class Element(NamedTuple):
-    """One element of a document."""
+    """One element of a document; of one with a ``problem``, ``data`` is what there is of it."""
 
     start: Place
     data: Any
     context: tuple[str, ...] = ()
+    problem: str = ""
 
 
 class Broken(Exception):  # noqa: N818 - says what the document is
@@ -106,6 +108,7 @@ LINE_END = re.compile(rb"(?<![ \t\r])[ \t\r]*[\n\r][ \t\r\n]*")
 """A line end in JSON, with the indents around it: never within a string. It is looked for where white space begins and
 nowhere else, or a million blanks would be gone through from each of them."""
 BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]|"', re.DOTALL)
+WITHIN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 
 
 @dataclass
@@ -143,7 +146,7 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
         held = not self.holder
         while token := cursor.token():
             if token not in CLOSING and token != b"," and self.wanted(stack, token):
-                yield Element(cursor.place(), cursor.value(token), self.context(stack))
+                yield Element(cursor.place(), cursor.value(token), self.context(stack), cursor.problem)
             elif token in OPENING:
                 if len(stack) == 100:
                     cursor.broken("nested too deeply")
@@ -162,7 +165,7 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the elements."""
         for element in block.data:
-            row, problem = self.parse(element.data)
+            row, problem = (None, element.problem) if element.problem else self.parse(element.data)
             if row is not None:
                 raw = LINE_END.sub(b" ", element.data)
                 problem = self.row(batch, row, raw, element)
@@ -198,18 +201,29 @@ class Frame:
 
 
 class _Cursor:
-    """A place in a stream of JSON text, from which tokens and whole values are taken."""
+    """A place in a stream of JSON text, from which tokens and whole values are taken.
+
+    Attributes:
+        problem: what is wrong with the last token or value; of one that is too long, the first bytes are returned.
+
+    """
 
     def __init__(self, stream: Stream, limit: int) -> None:
+        self.problem = ""
         self._stream = stream
         self._limit = limit
         self._held = b""
         self._base = 0
         self._line = 1
         self._at = self._start = self._counted = 0
+        self._begin = Place(0, 1)
+        """Where what is too long begins: it may have been passed over."""
 
     def place(self) -> Place:
         """Return where the last token begins."""
+        return self._begin if self.problem else self._here()
+
+    def _here(self) -> Place:
         self._line += self._held.count(b"\n", self._counted, self._start)
         self._counted = self._start
         return Place(self._base + self._start, self._line)
@@ -220,14 +234,17 @@ class _Cursor:
 
     def token(self) -> bytes:
         """Return the next token; nothing at the end."""
+        self.problem = ""
         while True:
             match = TOKEN.search(self._held, self._at)
-            # a string or word at the end of what is held may go on
-            if match and (match[0] in b"[]{},:" or (match[0] != b'"' and match.end() < len(self._held))):
+            # a word at the end of what is held may go on, as a string that is a quote alone does
+            if match and match[0] != b'"' and (match[0][-1:] in b'[]{},:"' or match.end() < len(self._held)):
                 self._start, self._at = match.span()
                 return match[0]
             self._start = match.start() if match else len(self._held)
             if len(self._held) - self._start > self._limit:
+                if match and match[0] == b'"':
+                    return self._pass_over(0, match.end())
                 self.broken(TOO_LONG)
             if not self._more():
                 if match and match[0] == b'"':
@@ -250,19 +267,51 @@ class _Cursor:
                     depth -= 1
                     if not depth:
                         self._at = match.end()
-                        return self._held[self._start : self._at]
+                        too_long = self._at - self._start > self._limit
+                        return self._shown() if too_long else self._held[self._start : self._at]
                 elif found == b'"':
                     break
                 at = match.end() - self._start
             if len(self._held) - self._start > self._limit:
-                self.broken(TOO_LONG)
+                return self._pass_over(depth, self._start + at)
             if not self._more():
                 self.broken("the document ends within an element")
+
+    def _shown(self) -> bytes:
+        """Return the first bytes of what the last token begins, and say that it is too long."""
+        self._begin, self.problem = self._here(), TOO_LONG
+        return self._held[self._start : self._start + SHOWN]
+
+    def _pass_over(self, depth: int, at: int) -> bytes:
+        """Return the first bytes of what the last token begins, which is too long, and go behind its end.
+
+        Args:
+            depth: how many brackets are open at ``at``; with none, it is within a string.
+            at: where to go on in what is held.
+
+        """
+        shown = self._shown()
+        within = not depth
+        while True:
+            if within:
+                at = WITHIN_STRING.match(self._held, at).end()  # type: ignore[union-attr] # which may be nothing
+                within = self._held[at : at + 1] != b'"'  # nothing, or a backslash, follows what is held of the string
+                at += not within
+            while depth and not within and (match := BRACKET.search(self._held, at)):
+                at, within = match.end(), match[0] == b'"'
+                depth += (match[0] in OPENING) - (match[0] in CLOSING)
+            if not depth and not within:
+                self._start = self._at = at
+                return shown
+            self._start = at if within else len(self._held)
+            if not self._more():
+                raise Broken(self._begin, self._stream.damage or "the document ends within an element", shown)
+            at = 0
 
     def _more(self) -> bool:
         """Read on; what lies before the last token is given up."""
         data = self._stream.read(STEP)
-        self._base = self.place().offset
+        self._base = self._here().offset
         self._held, self._at = self._held[self._start :] + data, max(self._at - self._start, 0)
         self._start = self._counted = 0
         return bool(data)

@@ -62,7 +62,8 @@ class Options:
         explain: add a column with the strongest evidence.
         bom: begin CSV with a byte order mark; refused, as ``safe_csv``, where no CSV is written.
         safe_csv: put an apostrophe before CSV cells that a spreadsheet would take for a formula.
-        max_message: bytes that a row may have; longer ones are rejects. Blocks are no larger than this either.
+        max_message: bytes that a row may have, pictures in backups not counted; longer ones are rejects. Blocks are no
+            larger than this either.
 
     """
 
