@@ -328,6 +328,22 @@ def test_memory_does_not_grow_with_an_element(tmp_path, scanner, name, parts):
     assert (summary.scored, summary.rejected) == (2, 1)
 
 
+def test_memory_does_not_grow_with_what_stands_before_the_rows(tmp_path, scanner):
+    source, count = tmp_path / "result.json", 100_000
+    fields = "".join(f'"field {i}": "{"x" * 50}", ' for i in range(count))
+    message = json.dumps({"id": 1, "type": "message", "text": PLAIN})
+    source.write_text(f'{{"id": 7, {fields}"name": "人", "messages": [{message}]}}', "utf-8")
+    scanner.classify(PLAIN)  # loads what it needs
+    tracemalloc.start()
+    try:
+        score_dump(scanner, [source], tmp_path / "out.jsonl", Options(format="telegram"))
+        assert tracemalloc.get_traced_memory()[1] < source.stat().st_size
+    finally:
+        tracemalloc.stop()
+    (row,) = rows_of(tmp_path / "out.jsonl")
+    assert (row["conversation"], row["conversation_name"]) == ("7", "人")
+
+
 @pytest.mark.parametrize("size", [0, 4095, 2**30 + 1, 10**30])
 def test_rows_longer_or_shorter_than_memory_has_room_for_are_not_asked_for(tmp_path, capsys, size):
     (tmp_path / "in.jsonl").write_text("{}")

@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 from xml.parsers import expat
 
-from fraudscan.dump.documents import STEP, Broken, DocumentReader, Element, JsonArrayReader
+from fraudscan.dump.documents import NAMES, STEP, Broken, DocumentReader, Element, JsonArrayReader
 from fraudscan.dump.encodings import cut_lines
 from fraudscan.dump.readers import DEPTH, SHOWN, TOO_LONG, JsonLinesReader, Lines, Reader, dump_json
 from fraudscan.dump.rows import Batch, Block, Place, Reject
@@ -58,7 +58,7 @@ class TelegramReader(JsonArrayReader):
     def context(self, stack: list[Frame]) -> tuple[str, ...]:
         """Return the chat's number and name, which stand before its messages."""
         fields = stack[-2].fields if len(stack) > 1 else {}
-        return tuple(_json_text(fields.get(key, b'""')) for key in (b'"id"', b'"name"'))
+        return tuple(_json_text(fields.get(key, b'""')) for key in NAMES)
 
     def row(self, batch: Batch, row: dict[str, Any], raw: bytes, element: Element) -> str:  # noqa: ARG002
         """Add a message; its text may be a list of plain and marked parts."""

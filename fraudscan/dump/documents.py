@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from fraudscan.dump.sources import Stream
 
-__all__ = ["STEP", "Broken", "DocumentReader", "Element", "Frame", "JsonArrayReader"]
+__all__ = ["NAMES", "STEP", "Broken", "DocumentReader", "Element", "Frame", "JsonArrayReader"]
 
 STEP = 1 << 16
 """Bytes of a document looked at together."""
@@ -178,9 +178,13 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
         return self.add(batch, row, raw, element.start.line)
 
 
+NAMES = (b'"id"', b'"name"')
+"""The fields of an object that rows within it may need."""
+
+
 @dataclass
 class Frame:
-    """An open object or array: what opened it, the key it is the value of, and its plain fields so far."""
+    """An open object or array: what opened it, the key it is the value of, and those of `NAMES` it has so far."""
 
     kind: bytes
     name: bytes
@@ -196,7 +200,7 @@ class Frame:
             self.key = b""
         else:
             self._last = token
-            if self.key:
+            if self.key in NAMES:
                 self.fields[self.key] = token[:1000]
 
 
