@@ -744,6 +744,21 @@ def test_quotes_that_are_not_escaped_at_all_are_read_as_before(tmp_path):
     assert [row["text"] for row in rows_of(out)] == ['他\n说好"了"', "ab", "C:\\", 'a"b']
 
 
+@pytest.mark.parametrize("good", ["", "1,好\n"])
+def test_csv_quotes_that_are_never_closed_in_any_line_cost_no_more_than_some_dozens(tmp_path, good):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    bad = f'a","\n{good}' * 3000
+    source.write_text(f"id,text\n{bad}", "utf-8")
+    assert score(source, "-o", out, "--max-message", 4096) == 0
+    rejects = rows_of(tmp_path / "out.csv.rejects.jsonl")
+    assert 32 < len(rejects) < 500
+    found = sorted([(reject["offset"], f"{reject['raw']}\n".encode()) for reject in rejects])
+    kept = sum(len(raw) for _, raw in found) + (len(out.read_text("utf-8").splitlines()) - 1) * len(good.encode())
+    assert kept == len(bad.encode())
+    for offset, raw in found:
+        assert source.read_bytes()[offset:].startswith(raw)
+
+
 @given(st.lists(st.lists(st.text('ab,"\n\r你', max_size=9), min_size=2, max_size=2), max_size=60), st.integers(0, 50))
 def test_csv_is_cut_between_records_alone(tmp_path, rows, seed):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"

@@ -600,6 +600,8 @@ def test_conversations_need_a_file_beside_which_they_stand(tmp_path, capsys):
     st.sampled_from(["JsonLinesReader", "LinesReader", "CsvReader"]),
 )
 @settings(max_examples=200)
+@example(b'a","\n' * 200, "CsvReader")
+@example(b'a","\nb\n' * 100, "CsvReader")
 def test_blocks_hold_every_byte_once(data, name):
     """Cut into blocks, a source is whole again when they are put together, wherever reading began."""
     from fraudscan.dump.sources import Head

@@ -221,8 +221,8 @@ class _XmlMessages:
         if not tag[1:2].isalpha():  # a comment, say
             return tag
         short = VALUE.sub(_short, tag)
-        offset, line = self._shortened
-        self._shortened = Place(offset + len(tag) - len(short), line + tag.count(b"\n") - short.count(b"\n"))
+        offset = self._shortened.offset + len(tag) - len(short)
+        self._shortened = Place(offset, self._shortened.line + tag.count(b"\n") - short.count(b"\n"))
         return short
 
     def _refuse(self, *_: object) -> None:

@@ -50,6 +50,9 @@ SHOWN = 1000
 
 TOO_LONG = "longer than --max-message"
 
+PATIENCE = 32
+"""How often, by and large, a byte is gone through again because a record before it does not end."""
+
 RUN = 256
 """Lines that are read together where nothing is odd about them: few, for one odd line sends all of them the long way,
 and the objects of all are held at a time."""
@@ -174,10 +177,17 @@ class Reader:
             at, size = block.end, min(BLOCK, self.limit)
 
     def _cut_off(self, stream: Stream, at: Place, held: bytes, *, final: bool) -> Block:
-        """Return the first line of ``held`` as a block that cannot be read: the row that it begins does not end."""
+        """Return the first line of ``held`` as a block that cannot be read: the row that it begins does not end.
+
+        Where that has become too much work, it is all lines of ``held``.
+        """
         end = line_end(held, self.encoding)
         if end or final:
-            return self._block(at, held[: end or len(held)], "a record that begins here does not end")
+            if at.vain > PATIENCE * self.limit:  # each line would be tried, and all that is held gone through each time
+                whole = held if final else held[: last_line_end(held, self.encoding)]
+                return self._block(at, whole, "many records before this do not end")
+            block = self._block(at, held[: end or len(held)], "a record that begins here does not end")
+            return block._replace(end=block.end._replace(vain=at.vain + len(held)))
         skipped = len(held)
         while data := stream.peek(1 << 16):
             end = line_end(data, self.encoding)
@@ -206,7 +216,8 @@ class Reader:
         raise NotImplementedError
 
     def _block(self, at: Place, data: bytes, problem: str = "") -> Block:
-        return Block(at, Place(at.offset + len(data), at.line + self._lines(data)), data, problem)
+        vain = max(0, at.vain - PATIENCE * len(data))
+        return Block(at, Place(at.offset + len(data), at.line + self._lines(data), vain), data, problem)
 
     def _lines(self, data: bytes) -> int:
         return len(cut_lines(data, self.encoding)) - 1 if self.encoding.startswith("utf-16") else data.count(b"\n")

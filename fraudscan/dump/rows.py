@@ -38,10 +38,14 @@ class DumpError(Exception):
 
 
 class Place(NamedTuple):
-    """Where a row or block begins: its byte in the unpacked source (its row in Parquet), and its line, from 1."""
+    """Where a row or block begins: its byte in the unpacked source (its row in Parquet), and its line, from 1.
+
+    A reader of lines also knows there how many bytes it has gone through in vain before, less what makes up for them.
+    """
 
     offset: int
     line: int
+    vain: int = 0
 
 
 class Block(NamedTuple):
