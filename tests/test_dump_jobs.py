@@ -149,13 +149,55 @@ def test_a_damaged_or_busy_checkpoint_is_refused(tmp_path, scanner, monkeypatch,
     assert score(source, "-o", out, "--resume") == 2
     assert "shorter than its checkpoint says" in capsys.readouterr().err
     checkpoint.write_bytes(b"junk" * 1000)
-    assert score(source, "-o", out, "--resume") == 2
-    assert "is no checkpoint" in capsys.readouterr().err
+    for options in ["--resume"], ["--resume", "--force"]:
+        assert score(source, "-o", out, *options) == 2
+        assert "is no checkpoint" in capsys.readouterr().err
+    assert score(source, "-o", out, "--force") == 0
+    out.unlink()
+    source, out = half_made(tmp_path, scanner, monkeypatch)
     checkpoint.unlink()
     assert part.exists()
     assert score(source, "-o", out) == 2
     assert score(source, "-o", out, "--resume") == 0  # nothing to go on with: from the beginning
     assert not part.exists()
+
+
+def test_a_job_that_is_running_is_left_alone_whatever_is_forced(tmp_path, scanner, monkeypatch):
+    source, out = half_made(tmp_path, scanner, monkeypatch)
+    whole = tmp_path / "whole.jsonl"
+    score_dump(scanner, [source], whole)
+    take = job._Job._take
+    choices = [{"force": True}, {"resume": True}, {"force": True, "resume": True}]
+
+    def taking(self, task, scored):
+        take(self, task, scored)
+        self.commit()
+        if choices:
+            with pytest.raises(DumpError, match="another job is writing"):
+                score_dump(scanner, [source], out, **choices.pop())
+
+    monkeypatch.setattr(job._Job, "_take", taking)
+    score_dump(scanner, [source], out, Options(max_message=4096), force=True)
+    assert not choices
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_what_another_job_writes_while_sources_are_looked_at_is_not_replaced(tmp_path, scanner, monkeypatch):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text(json.dumps({"text": PLAIN}), "utf-8")
+    prepare = job._Job._prepare
+
+    def preparing(self):
+        with monkeypatch.context() as patch:
+            patch.setattr(job._Job, "_prepare", prepare)
+            score_dump(scanner, [source], out, Options(proba=True))
+        prepare(self)
+
+    monkeypatch.setattr(job._Job, "_prepare", preparing)
+    with pytest.raises(DumpError, match="another job has written"):
+        score_dump(scanner, [source], out)
+    assert len(rows_of(out)[0]) > 20
+    assert not (tmp_path / "out.jsonl.checkpoint").exists()
 
 
 def test_what_cannot_be_written_at_the_end_is_told_and_gone_on_with(tmp_path, scanner, monkeypatch, capsys):

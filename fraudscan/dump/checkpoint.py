@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "NoCheckpointError"]
+
+
+class NoCheckpointError(DumpError):
+    """The file is not a checkpoint, or a damaged one."""
 
 
 class Checkpoint:
-    """A job's state, and the states of its conversations.
+    """A job's state, and the states of its conversations. Nobody else can open it until it is closed.
 
     Args:
         path: the file; ``None`` keeps everything in memory, for a job that cannot go on anyway.
@@ -40,6 +44,7 @@ class Checkpoint:
                 self._base = sqlite3.connect(path or ":memory:", timeout=1, isolation_level=None)
                 stack.callback(self._base.close)
                 self._base.execute("PRAGMA synchronous = OFF")  # guards against kills; power cuts are found on resuming
+                self._base.execute("PRAGMA locking_mode = EXCLUSIVE")  # or another job might come in at a commit
                 self._base.execute("BEGIN IMMEDIATE")
                 # now, or any later statement may find damage
                 (found,) = self._base.execute("PRAGMA quick_check(1)").fetchone()
@@ -55,7 +60,7 @@ class Checkpoint:
                     raise DumpError(f"another job is writing {path}") from None
                 raise DumpError(f"{path} cannot be written: {error}") from None
             except sqlite3.DatabaseError as error:
-                raise DumpError(f"{path} is no checkpoint ({error}): start anew with --force") from None
+                raise NoCheckpointError(f"{path} is no checkpoint ({error}): start anew with --force") from None
             stack.pop_all()
 
     def close(self) -> None:
@@ -76,6 +81,13 @@ class Checkpoint:
             self._base.executemany("INSERT OR REPLACE INTO job VALUES (?, ?)", rows)
             self._base.execute("COMMIT")
             self._base.execute("BEGIN IMMEDIATE")
+
+    def clear(self) -> None:
+        """Forget all that it holds, for good."""
+        with self._told():
+            self._base.execute("DELETE FROM job")
+            self._base.execute("DELETE FROM conversation")
+        self.commit()
 
     def conversation(self, key: str) -> str | None:
         """Return the state of a conversation."""

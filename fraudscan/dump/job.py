@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fraudscan._version import __version__
 from fraudscan.columns import OPTIONAL, columns_of
-from fraudscan.dump.checkpoint import Checkpoint
+from fraudscan.dump.checkpoint import Checkpoint, NoCheckpointError
 from fraudscan.dump.conversations import Conversations
 from fraudscan.dump.detect import make_reader
 from fraudscan.dump.output import Growing, Names, StandardOutput, encode_reject, part_of, standard_output, written
@@ -186,6 +186,20 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
     return job.summary
 
 
+def _lock(names: Names | None, *, force: bool) -> Checkpoint:
+    """Open the checkpoint, which keeps other jobs away; with ``force`` replace a file that is none."""
+    if names is None:
+        return Checkpoint(None)
+    try:
+        return Checkpoint(names.checkpoint)
+    except NoCheckpointError:
+        if not force:
+            raise
+        for path in names.checkpoints():
+            path.unlink(missing_ok=True)
+        return Checkpoint(names.checkpoint)
+
+
 def _delimiter(named: str) -> str:
     delimiter = "\t" if named == "\\t" else named  # shells pass it so
     if len(delimiter) != 1 or delimiter in '\0\r\n"':
@@ -225,8 +239,10 @@ class _Job:
         if self.names:
             self._refuse(self.names, resume=resume, force=force)
         self._prepare()
-        self._open_checkpoint(identity, resume=resume)
+        self.checkpoint = _lock(self.names, force=force and not resume)
         stack.callback(self.checkpoint.close)
+        if self.names:
+            self._begin(self.names, identity, resume=resume, force=force)
         state = self.checkpoint.read("state") or {}
         if state:
             self.summary = Summary(**state["summary"])
@@ -257,19 +273,20 @@ class _Job:
         if names.target.exists() and not (force or names.checkpoint.exists()):
             raise DumpError(f"{names.target} exists: name another output, or replace it with --force")
 
-    def _open_checkpoint(self, identity: dict[str, Any], *, resume: bool) -> None:
-        names = self.names
-        if names and not (resume and names.checkpoint.exists()):
-            for path in names.half_made():
-                path.unlink(missing_ok=True)
-        self.checkpoint = Checkpoint(names.checkpoint if names else None)
+    def _begin(self, names: Names, identity: dict[str, Any], *, resume: bool, force: bool) -> None:
+        """Go on where the checkpoint stands, or begin anew: now that it is locked, no other job can."""
         known = self.checkpoint.read("identity")
-        if known is not None and names:
-            try:
-                _compare(known, identity, names.target)
-            except DumpError:
+        if known is not None and resume:
+            _compare(known, identity, names.target)
+            return
+        if not (resume or force) and (known is not None or names.target.exists()):
+            if known is None:  # it is done, and this checkpoint is ours
                 self.checkpoint.close()
-                raise
+                names.checkpoint.unlink()
+            raise DumpError(f"another job has written {names.target} by now: name another output")
+        self.checkpoint.clear()
+        for path in names.parts():
+            path.unlink(missing_ok=True)
 
     def _identity(self) -> dict[str, Any]:
         return {

@@ -66,10 +66,17 @@ class Names:
         """Return the files that stay beside the output."""
         return self.rejects, self.conversations, self.summary
 
+    def parts(self) -> tuple[Path, ...]:
+        """Return the files that are not whole yet."""
+        return tuple(map(part_of, (self.target, *self.results())))
+
+    def checkpoints(self) -> tuple[Path, ...]:
+        """Return the checkpoint, and the file beside it in which SQLite notes what to take back after a kill."""
+        return self.checkpoint, self.checkpoint.with_name(self.checkpoint.name + "-journal")
+
     def half_made(self) -> tuple[Path, ...]:
         """Return the files of a job that is not done."""
-        journal = self.checkpoint.with_name(self.checkpoint.name + "-journal")
-        return self.checkpoint, journal, *map(part_of, (self.target, *self.results()))
+        return *self.checkpoints(), *self.parts()
 
     def check(self, sources: Sequence[str]) -> None:
         """Refuse to write what the name does not say, over a folder, pipe or device, or over a source.
