@@ -162,6 +162,21 @@ def test_text_column_is_looked_for_in_the_first_row_that_can_be_read(tmp_path, c
     assert "has the columns: id, words" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("in.jsonl", '{"fraud_label": "你好"}'),
+        ("in.json", '[{"fraud_label": "你好"}]'),
+        ("in.csv", "fraud_label,b\n你好,1"),
+    ],
+)
+def test_a_text_in_a_column_that_is_written_is_refused(tmp_path, capsys, name, rows):
+    (tmp_path / name).write_text(rows, "utf-8")
+    assert score(tmp_path / name, "-o", tmp_path / "out.jsonl", "--text", "fraud_label") == 2
+    assert "'fraud_label' is a column that is written: rename it in" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "json"])
 @pytest.mark.parametrize("named", [[], ["--text", "text"], ["--by", "chat"]])
 def test_rows_without_the_columns_are_rejects_wherever_they_stand(tmp_path, ending, named):

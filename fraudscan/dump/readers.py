@@ -108,9 +108,11 @@ class Reader:
             rows: the columns of each row at the start of the source; of formats with a header, that alone.
 
         Raises:
-            DumpError: if no row has one of them.
+            DumpError: if no row has one of them, or the text is in one of ours.
 
         """
+        if self.text in self.ours:
+            raise DumpError(f"{self.text!r} is a column that is written: rename it in {self.source} to have it scored")
         known: dict[str, None] = {}
         columns: Collection[str] | None = None
         missing: list[str] = []
