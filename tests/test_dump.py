@@ -177,6 +177,14 @@ def test_a_text_in_a_column_that_is_written_is_refused(tmp_path, capsys, name, r
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.parametrize(("header", "named"), [("id,foo", "foo"), ("id\tFoo bar", "Foo bar")])
+def test_a_table_without_an_ending_is_told_by_the_column_that_is_named(tmp_path, header, named):
+    (tmp_path / "in").write_text(f"{header}\n{header.replace('id', '1')}\n", "utf-8")
+    assert score(tmp_path / "in", "-o", tmp_path / "out.jsonl", "--text", named) == 0
+    (row,) = rows_of(tmp_path / "out.jsonl")
+    assert (row["id"], row[named]) == ("1", named)
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "json"])
 @pytest.mark.parametrize("named", [[], ["--text", "text"], ["--by", "chat"]])
 def test_rows_without_the_columns_are_rejects_wherever_they_stand(tmp_path, ending, named):

@@ -60,14 +60,14 @@ def make_reader(stream: Stream, name: str | None, encoding: str | None, **option
     if encoding == "utf-16-le" and head.startswith(b"\xfe\xff"):
         encoding = "utf-16-be"
     text = head.decode(encoding, "replace").lstrip("\ufeff")
-    name = name or _format(stream.source, text)
+    name = name or _format(stream.source, text, options.get("text"))
     if name in BY_LINE and "\n" not in text and "\r" in text.rstrip("\r"):
         raise DumpError(f"{stream.source} ends its lines as old Macs did, with \\r alone: convert it (tr '\\r' '\\n')")
     return FORMATS[name](stream.source, encoding, **options)
 
 
-def _format(source: str, text: str) -> str:
-    """Return the format of a source that begins with ``text``."""
+def _format(source: str, text: str, column: str | None) -> str:
+    """Return the format of a source that begins with ``text``; ``column`` is the one that the user named, if any."""
     named = next((name for ending, name in FORMAT_OF_ENDING.items() if plain_name(source).endswith(ending)), None)
     text = text.lstrip()
     if re.match(r"<\?xml|<!--|<!DOCTYPE|<smses", text) and re.search(r"<smses[\s>]|<(?:sms|mms)\s", text[:1000]):
@@ -83,7 +83,8 @@ def _format(source: str, text: str) -> str:
     if named in (None, "lines"):  # Excel calls its table in Unicode .txt
         fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())
         names = {field.strip('" ').casefold() for field in fields}
-        table = NAMED.fullmatch(first) or (len(fields) > 1 and names.intersection(TEXT_COLUMNS))
+        columns = (*TEXT_COLUMNS, (column or TEXT_COLUMNS[0]).casefold())
+        table = NAMED.fullmatch(first) or (len(fields) > 1 and names.intersection(columns))
         return "csv" if table else "lines"
     return "jsonl" if named == "json" else named
 
