@@ -672,6 +672,29 @@ def test_archives_may_be_padded_and_hold_several_streams(tmp_path, pack):
         assert [row["text"] for row in rows_of(out)] == [PLAIN] * 3
 
 
+@pytest.mark.parametrize("name", ["in.txt", "in.txt.gz", "in.txt.bz2", "in.txt.xz", "in.txt.zst"])
+def test_a_pipe_that_gives_one_byte_first_is_read_as_any(tmp_path, monkeypatch, name):
+    pack = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": dumps.zst}
+    data = pack[name.removeprefix("in.txt")](PLAIN.encode())
+
+    class Slow(io.RawIOBase):
+        left = data
+
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            size = 1 if self.left is data else len(buffer)
+            got, self.left = self.left[:size], self.left[size:]
+            buffer[: len(got)] = got
+            return len(got)
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Slow())))
+    assert score("-", "-o", tmp_path / "out.jsonl", "--format", "lines") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN]
+    assert not sys.stdin.buffer.closed
+
+
 @pytest.mark.parametrize("name", ["in.txt.xz", "in.txt.zst"])
 def test_an_archive_that_asks_for_much_memory_is_not_read(tmp_path, capsys, name):
     import zstandard

@@ -58,6 +58,9 @@ ARCHIVES = (".gz", ".bz2", ".xz", ".zst")
 GZIP, BZIP2, XZ, ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"
 """The first bytes of archives that are read."""
 
+PACKED = max(map(len, (GZIP, BZIP2, XZ, ZSTD)))
+"""How many bytes tell such an archive."""
+
 FOREIGN = {
     **dict.fromkeys((GZIP, BZIP2, XZ, ZSTD), "an archive that is still packed: unpack it first"),
     b"PK\x03\x04": "a ZIP archive, as are .xlsx files: unpack it, or export the table as CSV",
@@ -252,7 +255,8 @@ class Stream:
         self.source = source
         self.damage = ""
         try:
-            self._raw: Any = sys.stdin.buffer if source == STDIN else Path(source).open("rb")  # noqa: SIM115 - `close`
+            self._opened: Any = sys.stdin.buffer if source == STDIN else Path(source).open("rb")  # noqa: SIM115 - `close`
+            self._raw = _from_start(self._opened)
             self._file: Any = _unpacked(self._raw, source)
         except OSError as error:
             raise DumpError(f"{source} cannot be read: {error.strerror or error}") from None
@@ -267,7 +271,7 @@ class Stream:
     def close(self) -> None:
         """Close the file; standard input stays open."""
         if self.source != STDIN:
-            self._raw.close()
+            self._opened.close()
 
     @property
     def packed(self) -> bool:
@@ -320,12 +324,36 @@ class Head(Stream):
     def __init__(self, data: bytes) -> None:  # nothing is opened
         self.source, self.damage = "", ""
         self._ahead = b""
-        self._raw = self._file = io.BufferedReader(io.BytesIO(data))
+        self._opened = self._raw = self._file = io.BufferedReader(io.BytesIO(data))
+
+
+def _from_start(file: Any) -> Any:
+    """Return the file, or one like it, whose first bytes can be looked at: a slow pipe may have given one of them."""
+    if file.seekable() or len(file.peek(PACKED)) >= PACKED:
+        return file
+    return io.BufferedReader(_Rest(file.read(PACKED), file))
+
+
+class _Rest(io.RawIOBase):
+    """The bytes of a pipe, the first of which have been read."""
+
+    def __init__(self, head: bytes, pipe: Any) -> None:
+        self._head = head
+        self._pipe = pipe
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._head[: len(buffer)] or self._pipe.read1(len(buffer))
+        self._head = self._head[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _unpacked(raw: Any, source: str) -> Any:
     """Return a file of the unpacked bytes: whether it is an archive is told by its first bytes."""
-    magic = raw.peek(6)[:6]
+    magic = raw.peek(PACKED)[:PACKED]
     if magic.startswith(GZIP):
         return gzip.GzipFile(fileobj=raw)
     make: Callable[[], Any]
