@@ -2,6 +2,8 @@
 
 Everything that a job needs to go on is in the same transaction, so a kill at any time
 leaves the state of one moment. What was written to other files after that moment is cut.
+A power cut is another matter: until a job ends, nothing makes the system bring to the disk
+what was written, be it here or there, for that would take longer than the scoring.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class Checkpoint:
             try:
                 self._base = sqlite3.connect(path or ":memory:", timeout=1, isolation_level=None)
                 stack.callback(self._base.close)
-                self._base.execute("PRAGMA synchronous = OFF")  # guards against kills; power cuts are found on resuming
+                self._base.execute("PRAGMA synchronous = OFF")  # kills are survived, power cuts are not
                 self._base.execute("PRAGMA locking_mode = EXCLUSIVE")  # or another job might come in at a commit
                 self._base.execute("BEGIN IMMEDIATE")
                 # now, or any later statement may find damage

@@ -427,7 +427,7 @@ class _Job:
             part_of(names.rejects).unlink(missing_ok=True)
             names.rejects.unlink(missing_ok=True)  # that of an earlier run
         elif part_of(names.rejects).exists():
-            part_of(names.rejects).replace(names.rejects)
+            _give_name(part_of(names.rejects), names.rejects)
         if self.options.by:
             _write_whole(names.conversations, self.conversations.rows())
         else:
@@ -438,10 +438,10 @@ class _Job:
         part = part_of(names.target)
         if part.exists() and self.writer.name == "parquet":
             assemble(part, part_of(part))
-            part_of(part).replace(names.target)
+            _give_name(part_of(part), names.target)
             part.unlink()
         elif part.exists():
-            part.replace(names.target)
+            _give_name(part, names.target)
         self.checkpoint.close()
         for path in names.half_made():
             path.unlink(missing_ok=True)
@@ -449,9 +449,16 @@ class _Job:
 
 def _write_whole(path: Path, parts: Iterable[bytes]) -> None:
     part = part_of(path)
+    with written(path), part.open("wb") as file:
+        file.writelines(parts)
+    _give_name(part, path)
+
+
+def _give_name(part: Path, path: Path) -> None:
+    """Give a file that is whole its name, once it is on the disk: not even a power cut leaves half of it there."""
     with written(path):
-        with part.open("wb") as file:
-            file.writelines(parts)
+        with part.open("r+b") as file:
+            os.fsync(file.fileno())
         part.replace(path)
 
 
