@@ -272,6 +272,24 @@ def test_a_manifest_of_any_depth_is_refused(folder):
         fraudscan.load().save(folder)
 
 
+def test_a_model_that_cannot_be_replaced_stays_where_it_is(scanner, tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    scanner.save(folder)
+    before = folder_bytes(folder)
+    rename = type(folder).rename
+
+    def failing(path, target):
+        if target == folder and not path.name.endswith("-old"):
+            raise PermissionError(13, "Permission denied")  # a virus scanner holds it, say
+        return rename(path, target)
+
+    monkeypatch.setattr(type(folder), "rename", failing)
+    with pytest.raises(ModelError, match=r"model cannot be written: .*Permission denied"):
+        scanner.save(folder)
+    assert list(tmp_path.iterdir()) == [folder]
+    assert folder_bytes(folder) == before
+
+
 def test_save_replaces_a_model_and_nothing_else(scanner, tmp_path):
     scanner.save(tmp_path / "deep" / "model")
     scanner.save(tmp_path / "deep" / "model")
