@@ -84,7 +84,10 @@ class DocumentReader(Reader):
 
 
 class _Transcoded:
-    """A stream in UTF-8. What cannot be decoded becomes a surrogate, which no reader of UTF-8 lets pass."""
+    """A stream in UTF-8. What cannot be decoded becomes a surrogate, which no reader of UTF-8 lets pass.
+
+    Places in it are not those in the source: nothing remembers how long each character was there.
+    """
 
     def __init__(self, stream: Any, encoding: str) -> None:
         codecs.register_error("fraudscan", lambda error: ("\udcff", error.end))  # type: ignore[attr-defined]

@@ -40,6 +40,8 @@ class DumpError(Exception):
 class Place(NamedTuple):
     """Where a row or block begins: its byte in the unpacked source (its row in Parquet), and its line, from 1.
 
+    In a document that is not UTF-8 it is the byte that the text has as UTF-8: see `documents`.
+
     A reader of lines also knows there how many bytes it has gone through in vain before, less what makes up for them.
     """
 
