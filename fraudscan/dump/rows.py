@@ -53,8 +53,8 @@ class Place(NamedTuple):
 class Block(NamedTuple):
     """A run of whole rows, about a megabyte. A reader can begin at ``start``, and at ``end`` for the next one.
 
-    A block with a ``problem`` is one row that cannot be read: ``data`` is then what there is of it, as bytes. If it is
-    ``fatal``, it stands for the rest of the source.
+    A block with a ``problem`` is one row that cannot be read, or lines of which nobody knows what rows they are:
+    ``data`` is then what there is of it, as bytes. If it is ``fatal``, it stands for the rest of the source.
     """
 
     start: Place
