@@ -225,27 +225,6 @@ def test_a_folder_that_is_read_only_is_told(tmp_path, monkeypatch, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
 
 
-@pytest.mark.parametrize("out", ["out.jsonl", "out.parquet"])
-def test_no_file_has_its_name_before_it_is_on_the_disk(tmp_path, scanner, monkeypatch, out):
-    source = tmp_path / "in.jsonl"
-    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 9)))
-    names = [tmp_path / f"{out}.rejects.jsonl", tmp_path / f"{out}.conversations.jsonl", tmp_path / out]
-    for number in range(3):
-
-        def failing(_, left=[number]):  # noqa: B006 - counts
-            left[0] -= 1
-            if left[0] < 0:
-                raise OSError(errno.EIO, "Input/output error")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", failing)
-            with pytest.raises(DumpError, match=r"cannot be written: Input/output error; then go on with --resume"):
-                score_dump(scanner, [source], tmp_path / out, Options(by="chat"), resume=True)
-        assert [name.exists() for name in names] == [number > 0, number > 1, False]
-    score_dump(scanner, [source], tmp_path / out, Options(by="chat"), resume=True)
-    assert all(name.exists() for name in names)
-
-
 def test_a_checkpoint_without_room_is_told(tmp_path):
     for write in (
         lambda checkpoint: checkpoint.keep((str(i), "长" * 1000) for i in range(1000)),

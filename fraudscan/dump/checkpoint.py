@@ -2,8 +2,8 @@
 
 Everything that a job needs to go on is in the same transaction, so a kill at any time
 leaves the state of one moment. What was written to other files after that moment is cut.
-A power cut is another matter: until a job ends, nothing makes the system bring to the disk
-what was written, be it here or there, for that would take longer than the scoring.
+A power cut is another matter: nothing makes the system bring to the disk what was
+written, be it here or there, for that would take its own time.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ MOST_WORKERS = 256
 """Each takes some hundred megabytes: as many as a slip of the hand may ask for would take the machine's memory."""
 
 DIFFERENT = {"input": "the input has changed", "model": "the model, its thresholds or its lists are others"}
-"""What is said of a job that cannot be gone on with."""
+"""Why a job cannot be resumed."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
 
     Raises:
         DumpError: if a source cannot be read or has no text column, if the target exists or is one of the sources,
-            or if a job cannot go on. What it wrote so far stays where it was begun and can be gone on with.
+            or if a job cannot go on. What it wrote so far stays, and can be resumed.
         TypeError: if ``sources`` is one name, not a list of them.
 
     """
@@ -427,7 +427,7 @@ class _Job:
             part_of(names.rejects).unlink(missing_ok=True)
             names.rejects.unlink(missing_ok=True)  # that of an earlier run
         elif part_of(names.rejects).exists():
-            _give_name(part_of(names.rejects), names.rejects)
+            part_of(names.rejects).replace(names.rejects)
         if self.options.by:
             _write_whole(names.conversations, self.conversations.rows())
         else:
@@ -438,10 +438,10 @@ class _Job:
         part = part_of(names.target)
         if part.exists() and self.writer.name == "parquet":
             assemble(part, part_of(part))
-            _give_name(part_of(part), names.target)
+            part_of(part).replace(names.target)
             part.unlink()
         elif part.exists():
-            _give_name(part, names.target)
+            part.replace(names.target)
         self.checkpoint.close()
         for path in names.half_made():
             path.unlink(missing_ok=True)
@@ -449,16 +449,9 @@ class _Job:
 
 def _write_whole(path: Path, parts: Iterable[bytes]) -> None:
     part = part_of(path)
-    with written(path), part.open("wb") as file:
-        file.writelines(parts)
-    _give_name(part, path)
-
-
-def _give_name(part: Path, path: Path) -> None:
-    """Give a file that is whole its name, once it is on the disk: not even a power cut leaves half of it there."""
     with written(path):
-        with part.open("r+b") as file:
-            os.fsync(file.fileno())
+        with part.open("wb") as file:
+            file.writelines(parts)
         part.replace(path)
 
 
@@ -476,4 +469,4 @@ def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:
         if name == "options":
             changed = (key for key in value if known[name].get(key) != value[key])
             what = f"{', '.join(f'--{key}'.replace('_', '-') for key in changed)} differ"
-        raise DumpError(f"{target} cannot be gone on with: {what}. Start anew with --force")
+        raise DumpError(f"{target} cannot be resumed: {what}. Start anew with --force")
