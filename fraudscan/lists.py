@@ -18,9 +18,10 @@ several entries of one kind the first one is named. What was meant as more than 
 would never be found as one, such as ``[Deny]`` or ``sender=106``, is refused.
 
 Both are looked for in the text as it stands without white space, in lower case, in simplified
-characters and in half width (`fold`). Digits keep their value, and disguises are not undone: list
-those that you meet (``薇信``). All phrases are found in one pass, with the model's own kind of
-vocabulary.
+characters and in half width (`fold`). Digits keep their value. Where a scanner undoes a disguise
+(`fraudscan.normalize` says of any text what it does), entries that deny are looked for in what it reads as well; those
+that allow are not, lest a disguise buys trust. A word that is disguised in a text with few marks of it is not undone:
+list what you meet (``微.信``). All phrases are found in one pass, with the model's own kind of vocabulary.
 
 Patterns must not be able to hang. They may use characters, sets, groups, alternatives,
 anchors and bounded repetitions, in which a match can be tried in at most `WAYS` ways from
@@ -32,6 +33,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import itertools
 import re
 import sys
 import unicodedata
@@ -43,12 +45,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraudscan.decisions import VERDICTS
+from fraudscan.disguise import CONTACT
 from fraudscan.features import Vocabulary
 from fraudscan.normalize import DROPPED, code_points, normalization_table
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -140,6 +143,20 @@ def _fold_all(texts: Sequence[str]) -> list[str]:
     return kept.decode("utf-32-le", "surrogatepass").split("\n")
 
 
+def _read(text: str, mended: str) -> str:
+    """Return a repaired text as lists are matched on it: without marks of contacts, and with the digits of ``text``.
+
+    Repair keeps their order; where one was read as a numeral, none is known.
+
+    >>> _read("加薇信：12", "加微信\ue000:00")
+    '加微信:12'
+
+    """
+    digits = re.findall("[0-9]", fold(text))
+    values = iter(digits if len(digits) == mended.count("0") else itertools.repeat("\ufffd"))
+    return re.sub("0", lambda _: next(values), mended.replace(CONTACT, ""))
+
+
 class _Phrases(Vocabulary):
     """A vocabulary that tells digits apart."""
 
@@ -210,6 +227,7 @@ class Lists:
         if foreign := [entry.kind for entry in entries if entry.kind not in KINDS]:
             raise ListError(f"an entry's kind is {' or '.join(KINDS)}, not {foreign[0]!r}")
         self.entries = tuple(sorted(entries, key=lambda entry: KINDS.index(entry.kind)))
+        self._allowing = sum(entry.kind == "allow" for entry in entries)
         phrases: dict[str, list[int]] = defaultdict(list)
         self._patterns: list[tuple[int, Any]] = []
         self._senders: set[int] = set()  # entries that are about all of a sender's messages
@@ -288,11 +306,40 @@ class Lists:
                 best[row] = min([best[row], *(own & self._senders)])
         return best
 
-    def overrule(self, found: Decisions, texts: Sequence[str], senders: Sequence[Any] | None) -> Decisions:
-        """Return the decisions with the verdicts of the entries that fired; labels and scores stay the model's."""
+    @property
+    def denies(self) -> bool:
+        """Whether any entry denies."""
+        return self._allowing < len(self.entries)
+
+    @functools.cached_property
+    def _denying(self) -> Lists:
+        """The entries that deny."""
+        return Lists(self.entries[self._allowing :]) if self._allowing else self
+
+    def overrule(
+        self,
+        found: Decisions,
+        texts: Sequence[str],
+        senders: Sequence[Any] | None,
+        mended: Mapping[int, str] | None = None,
+    ) -> Decisions:
+        """Return the decisions with the verdicts of the entries that fired; labels and scores stay the model's.
+
+        Args:
+            found: the decisions.
+            texts: the texts.
+            senders: who sent each, as for `find`.
+            mended: those of which a repair of disguises changes something, repaired, by their index.
+
+        """
         rules = self.find(texts, senders)
-        allowed = sum(entry.kind == "allow" for entry in self.entries)
-        verdicts = np.select([rules < allowed, rules < len(self.entries)], [0, len(VERDICTS) - 1], found.verdicts)
+        if mended:
+            rows = list(mended)
+            read = [_read(texts[row], text) for row, text in mended.items()]
+            sent = None if senders is None else [senders[row] for row in rows]
+            rules[rows] = np.minimum(rules[rows], self._allowing + self._denying.find(read, sent))
+        by_list = [rules < self._allowing, rules < len(self.entries)]
+        verdicts = np.select(by_list, [0, len(VERDICTS) - 1], found.verdicts)
         return replace(found, verdicts=verdicts, rules=rules, entries=self.entries)
 
     def _sent(self, senders: Sequence[Any]) -> list[frozenset[int]]:

@@ -5,14 +5,17 @@ import pickle
 import re
 
 import pytest
+from conftest import made_up
 from dumps import rows_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fraudscan
 from fraudscan import lists
 from fraudscan.cli import main
 from fraudscan.dump import score_dump
 from fraudscan.lists import Entry, ListError, Lists, compile_pattern, fold, read_lists
+from fraudscan.sklearn import FraudClassifier
 
 HONEST = "到楼下了，下来拿快递"
 LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
@@ -27,9 +30,57 @@ def test_phrases_hit_in_other_scripts_widths_and_cases():
     assert fired(found, ["快加 ｖＸ\u200b 投資", "加vx 投", "加v投资"]) == ["deny 加VX投资", None, None]
 
 
-def test_disguises_are_found_as_they_are_written():
+def test_without_a_scanner_disguises_are_found_as_they_are_written():
     found = Lists([Entry("deny", "微信"), Entry("deny", "薇信")])
     assert fired(found, ["加薇信", "加微·信", "加微 信"]) == ["deny 薇信", None, "deny 微信"]
+
+
+DISGUISED = "暗·号·三·号，老·地·方·见，拨 95588"
+
+
+def test_entries_that_deny_hit_what_is_read_where_a_disguise_is_undone(scanner):
+    bound = [
+        Entry("deny", "方见,拨95588", sender="106*"),
+        Entry("deny", "/^暗号.{2}[^·]*老地方/"),
+        Entry("deny", "加微信xy2000"),
+    ]
+    own = scanner.with_lists(Lists(bound))
+    texts = ["晚上吃什么", DISGUISED, DISGUISED, "请加薇信xy2000", DISGUISED.replace("95588", "95580"), "到楼下了"]
+    rules = [None, str(bound[0]), str(bound[1]), str(bound[2]), str(bound[1]), None]
+    senders = ["1069", "1069", "95588", None, "1069", "1069"]
+    for proba in (False, True):
+        found = own.decide(texts, senders, proba=proba)
+        assert found.rule == rules
+        assert [found.verdict[i] for i in (1, 2, 3, 4)] == ["flag"] * 4
+    assert [result.rule for result in own.classify_many(texts)] == [None, rules[2], rules[2], rules[3], rules[2], None]
+    assert own.classify(DISGUISED, sender="1061").rule == rules[1]
+
+
+def test_no_disguise_buys_trust(scanner):
+    own = scanner.with_lists(
+        Lists([Entry("allow", "暗号三号"), Entry("deny", "别处"), Entry("deny", "老地方见"), Entry("allow", "恭喜")])
+    )
+    assert own.classify(DISGUISED).rule == "deny 老地方见"
+    assert own.classify(f"{DISGUISED}，恭喜").rule == "allow 恭喜"  # as it is written
+    trusting = scanner.with_lists(Lists([Entry("allow", "暗号三号")]))
+    assert trusting.classify(DISGUISED).rule is None
+
+
+def test_digits_of_which_one_is_read_as_a_numeral_are_not_guessed(scanner):
+    text = "1️⃣次投资，投·资·理·财，稳·赚·不·赔，电·话95588"
+    assert fraudscan.normalize(text).text.startswith("一次投资")
+    own = scanner.with_lists(Lists([Entry("deny", f"电话{digits}") for digits in ("95588", "00000", "19558")]))
+    assert own.classify(text).rule is None
+    assert own.classify(text.removeprefix("1️⃣")).rule == "deny 电话95588"
+
+
+def test_disguises_are_undone_for_the_lists_of_a_model_of_own_labels():
+    settings_ = {"order": 2, "min_count": 2, "rarity": 0.5, "strength": 1.0, "balanced": True}
+    scanner = FraudClassifier(**settings_).fit(*made_up(40)).to_scanner()
+    text = "低·息·贷·款，秒·批·到·账，无·需·抵·押"
+    own = scanner.with_lists(Lists([Entry("deny", "贷款")]))
+    assert own.decide(["晚上吃饭", text]).rule == [None, "deny 贷款"]
+    assert own.classify(text).scores == scanner.classify(text).scores  # it scores texts as they are
 
 
 def test_digits_keep_their_value():
