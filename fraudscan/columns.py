@@ -32,6 +32,7 @@ __all__ = [
     "Columns",
     "check_columns",
     "columns_of",
+    "is_missing",
     "names_of",
 ]
 
@@ -57,7 +58,7 @@ NOTED = [notes_of(doubts) for doubts in range(1 << len(NOTES))]
 
 
 class ColumnError(ValueError):
-    """A table lacks the text column, or has a column of ours already."""
+    """A table lacks a column that was named, or has one of ours already."""
 
 
 class Choices(NamedTuple):
@@ -78,17 +79,18 @@ def names_of(scanner: Scanner, *, proba: bool) -> list[str]:
     return [*columns_of(scanner), *(f"fraud_p_{name}" for name in scanner.names if proba)]
 
 
-def check_columns(columns: Sequence[Any], text: str, ours: Sequence[str]) -> None:
-    """Check that a table with ``columns`` has one text column and room for ours.
+def check_columns(columns: Sequence[Any], text: str, sender: str | None, ours: Sequence[str]) -> None:
+    """Check that a table with ``columns`` has one text column, one of senders where it is named, and room for ours.
 
     Raises:
         ColumnError: if it does not.
 
     """
     found = f"the table has the columns: {', '.join(map(str, columns)) or '(none)'}"
-    if list(columns).count(text) != 1:
-        several = "several columns are" if text in columns else "no column is"
-        raise ColumnError(f"{several} called {text!r}; {found}. Name that of the messages with text=")
+    for name, what in ((text, "messages with text="), (sender, "senders with sender=")):
+        if name is not None and list(columns).count(name) != 1:
+            several = "several columns are" if name in columns else "no column is"
+            raise ColumnError(f"{several} called {name!r}; {found}. Name that of the {what}")
     if clash := [name for name in ours if name in columns]:
         raise ColumnError(f"the table has a column {clash[0]!r} already: drop or rename it first; {found}")
 
@@ -116,8 +118,8 @@ class Columns:
         self._score: list[npt.NDArray[np.float64]] = []
         self._probabilities: list[npt.NDArray[np.float32]] = []
 
-    def add(self, texts: list[Any]) -> None:
-        """Score the next block; what is no string has no decision, but a note."""
+    def add(self, texts: list[Any], senders: list[Any] | None = None) -> None:
+        """Score the next block, and who sent each text; what is no string has no decision, but a note."""
         note = np.zeros(len(texts), dtype=np.int32)
         kept: Any = slice(None)
         if not set(map(type, texts)) <= {str}:
@@ -125,8 +127,9 @@ class Columns:
             free = len(NOTED)
             note[list(strange)] = [self._reasons.setdefault(x, free + len(self._reasons)) for x in strange.values()]
             kept = note == 0
+            senders = senders and [sender for sender, text in zip(senders, texts, strict=True) if isinstance(text, str)]
             texts = [text for text in texts if isinstance(text, str)]
-        found = self._scanner.decide(texts, proba=self._proba)
+        found = self._scanner.decide(texts, senders, proba=self._proba)
         places = np.array([self._kinds.setdefault(kind, len(self._kinds)) for kind in found.kinds], dtype=np.int32)
         note[kept] = found.doubts
         self._note.append(note)
@@ -138,10 +141,10 @@ class Columns:
         if self._proba:
             self._probabilities.append(_spread(found.probabilities, kept, note.size, np.float32("nan")))
 
-    def extend(self, blocks: Iterable[list[Any]]) -> Columns:
-        """Score all blocks; return this object."""
+    def extend(self, blocks: Iterable[Sequence[list[Any]]]) -> Columns:
+        """Score all blocks, each of them texts or texts and senders; return this object."""
         for block in blocks:
-            self.add(block)
+            self.add(*block)
         return self
 
     def choices(self) -> dict[str, Choices]:
@@ -171,10 +174,13 @@ class Columns:
         return columns
 
 
+def is_missing(value: Any) -> bool:
+    """Tell whether a cell of a table holds nothing."""
+    return value is None or type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, float) and isnan(value))
+
+
 def _reason(value: Any) -> str:
-    if value is None or type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, float) and isnan(value)):
-        return "no text"
-    return f"not a text: {type(value).__name__}"
+    return "no text" if is_missing(value) else f"not a text: {type(value).__name__}"
 
 
 def _spread(values: npt.NDArray[Any], kept: Any, size: int, null: Any) -> npt.NDArray[Any]:

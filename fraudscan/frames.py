@@ -1,11 +1,12 @@
 """Data frames: the same frame comes back, with our columns behind its own.
 
-pandas, polars and pyarrow are imported only when one of their frames comes in. Texts
-are taken out of the frame in blocks.
+pandas, polars and pyarrow are imported only when one of their frames comes in. Texts, and
+who sent them, are taken out of the frame in blocks.
 """
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from fraudscan.columns import Columns, check_columns, names_of
@@ -21,7 +22,9 @@ BLOCK = 1 << 13
 """Rows taken out of a frame at a time."""
 
 
-def annotate(scanner: Scanner, frame: Any, text: str = "text", *, proba: bool = False) -> Any:
+def annotate(
+    scanner: Scanner, frame: Any, text: str = "text", *, sender: str | None = None, proba: bool = False
+) -> Any:
     """Return a copy of ``frame`` with the decisions on its texts; see `Scanner.annotate`."""
     kinds = [f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(frame).__mro__]
     known = next((kind for kind in kinds if kind in FRAMES), None)  # a frame of GeoPandas is one of pandas
@@ -32,14 +35,15 @@ def annotate(scanner: Scanner, frame: Any, text: str = "text", *, proba: bool = 
         raise TypeError(f"annotate takes a pandas or polars DataFrame or a pyarrow Table, not {kind}{hint}")
     names, blocks, attach = FRAMES[known]
     ours = names_of(scanner, proba=proba)
-    check_columns(names(frame), text, ours)
-    return attach(frame, Columns(scanner, proba=proba).extend(blocks(frame, text)), ours)
+    check_columns(names(frame), text, sender, ours)
+    wanted = [text] if sender is None else [text, sender]
+    return attach(frame, Columns(scanner, proba=proba).extend(blocks(frame, wanted)), ours)
 
 
-def _pandas_blocks(frame: Any, text: str) -> Iterator[list[Any]]:
-    series = frame[text]
-    for start in range(0, len(series), BLOCK):
-        yield series.iloc[start : start + BLOCK].tolist()
+def _pandas_blocks(frame: Any, wanted: list[str]) -> Iterator[list[list[Any]]]:
+    series = [frame[name] for name in wanted]
+    for start in range(0, len(frame), BLOCK):
+        yield [column.iloc[start : start + BLOCK].tolist() for column in series]
 
 
 def _pandas_attach(frame: Any, columns: Columns, ours: list[str]) -> Any:
@@ -54,13 +58,16 @@ def _pandas_attach(frame: Any, columns: Columns, ours: list[str]) -> Any:
             new[name] = table[places]
         else:
             new[name] = pd.Series([*values, None], dtype="str" if pd.__version__ >= "3" else object).array.take(places)
-    return frame.assign(**{name: new[name] for name in ours})
+    added = pd.DataFrame({name: new[name] for name in ours}, index=frame.index)
+    out = pd.concat([frame, added], axis=1)  # at once: pandas warns of a frame that grew by a hundred columns
+    out.columns = reduce(lambda names, name: names.insert(len(names), name), ours, frame.columns)  # of the same kind
+    return out.__finalize__(frame)
 
 
-def _polars_blocks(frame: Any, text: str) -> Iterator[list[Any]]:
-    series = frame[text]
-    for start in range(0, len(series), BLOCK):
-        yield series.slice(start, BLOCK).to_list()
+def _polars_blocks(frame: Any, wanted: list[str]) -> Iterator[list[list[Any]]]:
+    series = [frame[name] for name in wanted]
+    for start in range(0, len(frame), BLOCK):
+        yield [column.slice(start, BLOCK).to_list() for column in series]
 
 
 def _polars_attach(frame: Any, columns: Columns, ours: list[str]) -> Any:
@@ -79,13 +86,17 @@ def _polars_type(*, lists: bool) -> Any:
     return pl.List(pl.String) if lists else pl.String
 
 
-def _arrow_blocks(table: Any, text: str) -> Iterator[list[Any]]:
-    for batch in table.select([text]).to_batches(max_chunksize=BLOCK):
-        column = batch.column(0)
-        try:
-            yield column.to_pylist()
-        except UnicodeDecodeError:  # Arrow and Spark check no strings
-            yield [_decoded(value) for value in column.cast("binary").to_pylist()]
+def _arrow_blocks(table: Any, wanted: list[str]) -> Iterator[list[list[Any]]]:
+    for batch in table.select(wanted).to_batches(max_chunksize=BLOCK):
+        yield [_arrow_values(column) for column in batch.columns]
+
+
+def _arrow_values(column: Any) -> list[Any]:
+    try:
+        values: list[Any] = column.to_pylist()
+    except UnicodeDecodeError:  # Arrow and Spark check no strings
+        values = [_decoded(value) for value in column.cast("binary").to_pylist()]
+    return values
 
 
 def _decoded(value: bytes | None) -> str | bytes | None:
@@ -113,4 +124,4 @@ FRAMES: dict[str, tuple[Callable[..., Any], Callable[..., Any], Callable[..., An
     "polars.DataFrame": (lambda frame: frame.columns, _polars_blocks, _polars_attach),
     "pyarrow.Table": (lambda table: table.column_names, _arrow_blocks, _arrow_attach),
 }
-"""For each kind of frame: its column names, its texts in blocks, and what puts our columns on it."""
+"""For each kind of frame: its column names, some of its columns in blocks, and what puts our columns on it."""

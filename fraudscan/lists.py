@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraudscan.columns import is_missing
 from fraudscan.decisions import VERDICTS
 from fraudscan.disguise import CONTACT
 from fraudscan.features import Vocabulary
@@ -286,7 +287,8 @@ class Lists:
 
         Args:
             texts: the texts.
-            senders: who sent each, ``None`` where that is not known. Without it entries bound to a sender rest.
+            senders: who sent each, a text or a number; ``None`` or NaN where that is not known. Without it entries
+                bound to a sender rest.
 
         Raises:
             ValueError: if there are more or fewer senders than texts.
@@ -351,7 +353,7 @@ class Lists:
             wanted = [name, *(f"{name[:cut]}*" for cut in self._cuts if cut <= len(name))]
             return frozenset(place for known in wanted for place in self._named.get(known, ()))
 
-        return [frozenset() if sender is None else entries(str(sender)) for sender in senders]
+        return [frozenset() if is_missing(sender) else entries(_name(sender)) for sender in senders]
 
     def _find_phrases(self, texts: Sequence[str], best: Ints, sent: Sequence[frozenset[int]] | None) -> None:
         if self._vocabulary is None:
@@ -391,6 +393,11 @@ def _check_sender(entry: Entry) -> None:
         raise ListError(f"a sender is a text, not {type(entry.sender).__name__}")
     if entry.sender is not None and not fold(entry.sender).strip("*"):
         raise ListError("no sender is named")
+
+
+def _name(sender: Any) -> str:
+    """Return a sender as a text; tables make floats of whole numbers where some are missing."""
+    return str(int(sender) if isinstance(sender, float) and sender.is_integer() else sender)
 
 
 def _phrase(pattern: str) -> str:

@@ -250,17 +250,18 @@ class Scanner:
     def _decider(self) -> Decider:
         return Decider(self.taxonomy, self.names, self.thresholds)
 
-    def annotate(self, frame: Any, text: str = "text", *, proba: bool = False) -> Any:
+    def annotate(self, frame: Any, text: str = "text", *, sender: str | None = None, proba: bool = False) -> Any:
         """Return a copy of a data frame with the decisions on its texts behind its own columns.
 
         Added are ``fraud_label``, ``fraud_scheme``, ``fraud_labels`` (a list), ``fraud_score``, ``fraud_verdict``,
         ``fraud_targets`` (a list) and ``fraud_notes``, a list that says why a decision is to be doubted, as
         `Result.notes` does, or why there is none: ``"no text"``, ``"not a text: int"``. A scanner with lists adds
-        ``fraud_rule``; entries that are bound to a sender do not fire. Order, index and all other columns are kept.
+        ``fraud_rule``. Order, index and all other columns are kept.
 
         Args:
             frame: a pandas or polars DataFrame, or a pyarrow Table.
             text: the column with the texts.
+            sender: the column that says who sent each; without it entries of lists that are bound to a sender rest.
             proba: add ``fraud_p_`` and the name for every label, scheme and target group.
 
         Raises:
@@ -270,7 +271,7 @@ class Scanner:
         """
         from fraudscan.frames import annotate
 
-        return annotate(self, frame, text, proba=proba)
+        return annotate(self, frame, text, sender=sender, proba=proba)
 
     def _results(self, texts: Sequence[str], senders: Sequence[str] | None = None) -> Iterator[Result]:
         found = self.decide(texts, senders)

@@ -23,7 +23,12 @@ __all__ = ["annotate"]
 
 
 def annotate(
-    frame: Any, text: str = "text", model: str | os.PathLike[str] | Scanner | None = None, *, proba: bool = False
+    frame: Any,
+    text: str = "text",
+    model: str | os.PathLike[str] | Scanner | None = None,
+    *,
+    sender: str | None = None,
+    proba: bool = False,
 ) -> Any:
     """Return a Spark data frame with the decisions on its texts behind its own columns.
 
@@ -35,6 +40,7 @@ def annotate(
         frame: a ``pyspark.sql.DataFrame``.
         text: the column with the texts.
         model: a model folder on this machine, or a scanner; the shipped model without it.
+        sender: the column that says who sent each, for entries of the scanner's lists that are bound to a sender.
         proba: add ``fraud_p_`` and the name for every label, scheme and target group.
 
     Raises:
@@ -43,14 +49,17 @@ def annotate(
 
     """
     scanner = model if isinstance(model, Scanner) else load(model)
-    check_columns(frame.columns, text, names_of(scanner, proba=proba))
+    check_columns(frame.columns, text, sender, names_of(scanner, proba=proba))
     packed = None if model is None else pickle.dumps(scanner)
     digest = hashlib.sha256(packed or b"").hexdigest()
 
     def run(batches: Iterable[Any]) -> Iterator[Any]:
+        import pyarrow as pa
+
         scanner = _scanner(_Packed(digest, packed))
         for batch in batches:
-            yield from _annotated(scanner, batch, text, proba=proba)
+            table = annotate_table(scanner, pa.Table.from_batches([batch]), text, sender=sender, proba=proba)
+            yield from table.combine_chunks().to_batches()
 
     return frame.mapInArrow(run, _schema(frame, scanner, proba=proba))
 
@@ -75,13 +84,6 @@ def _scanner(packed: _Packed) -> Scanner:
         return load()
     scanner: Scanner = pickle.loads(packed.data)  # noqa: S301 - made by `annotate` in the driver of this very job
     return scanner
-
-
-def _annotated(scanner: Scanner, batch: Any, text: str, *, proba: bool) -> Iterator[Any]:
-    import pyarrow as pa
-
-    table = annotate_table(scanner, pa.Table.from_batches([batch]), text, proba=proba)
-    yield from table.combine_chunks().to_batches()
 
 
 def _schema(frame: Any, scanner: Scanner, *, proba: bool) -> Any:

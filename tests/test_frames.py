@@ -1,5 +1,7 @@
 """Data frames: the same rows, columns and index come back, with our columns behind them."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -9,9 +11,11 @@ from conftest import COLUMN as TEXTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fraudscan import frames
+from fraudscan import Scanner, Thresholds, frames
 from fraudscan.columns import COLUMNS, ColumnError, names_of
+from fraudscan.features import Vocabulary
 from fraudscan.lists import Entry, Lists
+from fraudscan.taxonomy import Taxonomy
 
 KINDS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
 
@@ -91,6 +95,34 @@ def test_arrow_chunks_and_other_types_of_strings(scanner):
     assert out["fraud_notes"].to_pylist() == [["not a text: int"], ["no text"]]
 
 
+def test_pandas_keeps_what_else_a_frame_has(scanner):
+    frame = pd.DataFrame({"text": TEXTS}).rename_axis("fields", axis=1)
+    frame.attrs["source"] = "a phone"
+    out = scanner.annotate(frame)
+    assert (out.columns.name, out.attrs) == ("fields", {"source": "a phone"})
+    found = scanner.annotate(frame.set_axis(pd.MultiIndex.from_tuples([("text", "")]), axis=1), text=("text", ""))
+    assert found["fraud_label"].tolist() == out["fraud_label"].tolist()
+    typed = frame.set_axis(pd.Index(["text"], dtype="string"), axis=1)
+    assert scanner.annotate(typed).columns.dtype == "string"
+
+
+def test_a_hundred_labels_leave_no_frame_in_pieces():
+    names = [f"kind{i}" for i in range(101)]
+    scanner = Scanner(
+        Taxonomy.from_names(names, None, "multiclass"),
+        Vocabulary.from_ngrams(["好"]),
+        np.zeros((2, 102)),
+        np.ones(102),
+        np.arange(101),
+        thresholds=Thresholds(0.5, 0.5),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        out = scanner.annotate(pd.DataFrame({"text": ["你好"]}), proba=True)
+    assert list(out) == ["text", *names_of(scanner, proba=True)]
+    assert out["fraud_p_kind100"][0] == scanner.predict_proba(["你好"])[0, 100]
+
+
 def test_a_frame_of_a_class_of_its_own_stays_one(scanner):
     class Frame(pd.DataFrame):
         @property
@@ -134,6 +166,24 @@ def test_lists_name_the_entry_that_fired(scanner, kind):
     assert list(rows[0]) == ["text", *COLUMNS, "fraud_rule"]
     assert [row["fraud_rule"] for row in rows] == ["allow 内部群", None, "deny 快递", None, None]
     assert [row["fraud_verdict"] for row in rows[:3]] == ["clear", None, "flag"]
+    with pytest.raises(ColumnError, match=r"no column is called 'from'; .* Name that of the senders with sender="):
+        own.annotate(KINDS[kind]({"text": TEXTS}), sender="from")
     rows = rows_of(scanner.with_lists(Lists([])).annotate(KINDS[kind]({"text": TEXTS}), proba=True))
     assert list(rows[0]) == ["text", *names_of(scanner.with_lists(Lists([])), proba=True)]
     assert [row["fraud_rule"] for row in rows] == [None] * len(TEXTS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("senders", [["1069", None, "1069", "95588", "1069"], [1069, None, 1069, 95588, 1069]])
+def test_entries_of_lists_fire_for_their_senders(scanner, monkeypatch, kind, senders):
+    monkeypatch.setattr(frames, "BLOCK", 2)
+    entries = [Entry("deny", "快递"), Entry("allow", "", sender="95588"), Entry("deny", "", sender="106*")]
+    own = scanner.with_lists(Lists(entries))
+    frame = KINDS[kind]({"text": TEXTS, "from": senders})
+    rules = ["deny sender=106*:", None, "deny 快递", "allow sender=95588:", "deny sender=106*:"]
+    rows = rows_of(own.annotate(frame, sender="from"))
+    assert [row["fraud_rule"] for row in rows] == rules
+    assert [row["fraud_verdict"] for row in rows] == ["flag", None, "flag", "clear", "flag"]
+    assert [row["fraud_rule"] for row in rows_of(own.annotate(frame))] == [None, None, "deny 快递", None, None]
+    rows = rows_of(own.annotate(frame, sender="text"))  # a group's name, say, and what was written in it
+    assert [row["fraud_rule"] for row in rows] == [None, None, "deny 快递", None, None]

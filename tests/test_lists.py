@@ -4,6 +4,7 @@ import importlib.util
 import pickle
 import re
 
+import pandas as pd
 import pytest
 from conftest import made_up
 from dumps import rows_of
@@ -153,6 +154,9 @@ def test_verdict_rule_and_score(scanner):
 def test_senders(scanner):
     bound = [Entry("deny", "快递", "106*"), Entry("allow", "", "9 5588"), Entry("deny", "", "坏人")]
     own = scanner.with_lists(Lists(bound))
+    missing = [float("nan"), pd.NA, pd.NaT, None, 95588.5, 95588.0]  # what tables have
+    nan = own.with_lists(Lists([Entry("allow", "", "95588"), Entry("deny", "", "n*"), Entry("deny", "", "<*")]))
+    assert nan.decide([HONEST] * 6, missing).rule == [None] * 5 + ["allow sender=95588:"]
     found = own.decide([HONEST, HONEST, LURE, HONEST, HONEST], ["106", None, "95588", "坏人", 10690])
     assert found.rule == ["deny sender=106*: 快递", None, "allow sender=9 5588:", "deny sender=坏人:", str(bound[0])]
     assert found.verdict[:4] == ["flag", scanner.classify(HONEST).verdict, "clear", "flag"]

@@ -13,6 +13,7 @@ from conftest import ROOT
 
 import fraudscan
 from fraudscan.columns import ColumnError, names_of
+from fraudscan.lists import Entry, Lists
 from fraudscan.spark import annotate
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -87,6 +88,15 @@ def test_what_is_no_text_comes_back_with_a_note(spark):
     rows = annotate(frame).orderBy("nr").collect()
     assert [row.fraud_notes for row in rows] == [["not a text: bytes"], ["no text"]]
     assert all(row.fraud_label is None and row.fraud_score is None for row in rows)
+
+
+def test_entries_of_lists_fire_for_their_senders(spark, scanner):
+    own = scanner.with_lists(Lists([Entry("allow", "", sender="95588"), Entry("deny", "下来", sender="106*")]))
+    frame = spark.createDataFrame([(TEXTS[2], sender) for sender in ("1069", "95588", None)], "text string, who string")
+    rows = annotate(frame, model=own, sender="who").orderBy("who").collect()
+    assert [row.fraud_rule for row in rows] == [None, "deny sender=106*: 下来", "allow sender=95588:"]
+    with pytest.raises(ColumnError, match=r"no column is called 'from'; .* Name that of the senders with sender="):
+        annotate(frame, model=own, sender="from")
 
 
 def test_what_is_refused(spark):
