@@ -174,6 +174,19 @@ def test_the_shipped_model_as_a_classifier(scanner):
     ]
 
 
+def test_of_labels_that_overlap_the_legitimate_one_is_asked_for_first(scanner, corpus):
+    texts = [row.text for row in corpus[::29]]
+    classifier = FraudClassifier.from_scanner(scanner)
+    predicted, probabilities = classifier.predict(texts), classifier.predict_proba(texts)
+    assert predicted.tolist() == scanner.decide(texts).label
+    honest = classifier.classes_.tolist().index("legitimate")
+    lures = probabilities[:, honest] <= 0.5
+    assert ((predicted != "legitimate") == lures).all()
+    assert (predicted != classifier.classes_[probabilities.argmax(axis=1)]).any()
+    probabilities[:, honest] = 0
+    assert (predicted == classifier.classes_[probabilities.argmax(axis=1)])[lures].all()
+
+
 def test_what_is_refused(fitted):
     with pytest.raises(ValueError, match="X is one str, not several texts"):
         fitted.predict("一条")
