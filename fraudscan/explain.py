@@ -117,7 +117,7 @@ def explain(scanner: Scanner, text: str, label: str) -> Explanation:
     if not nodes.size:
         return Explanation(label, float(logit), ())
     ngrams = _ngrams(engine, nodes, shares)
-    edges, marks = _edges(engine.vocabulary, text, starts)
+    edges, marks = _edges(engine.vocabulary, text, starts, ends)
     sums = engine.weights[nodes].sum(axis=0, dtype=np.int64) * engine.scales
     each = _spread(*ngrams, marks, nodes.size) / engine.roots(sums[:, None], np.array([nodes.size]))
     spans = []
@@ -171,16 +171,16 @@ def _spread(ends: list[int], orders: list[int], weights: list[float], marks: set
     return np.array(each)
 
 
-def _edges(vocabulary: Vocabulary, text: str, kept: Ints) -> tuple[list[int], set[int]]:
+def _edges(vocabulary: Vocabulary, text: str, starts: Ints, ends: Ints) -> tuple[list[int], set[int]]:
     """Return where words may begin and end, and where punctuation is.
 
-    Not inside runs of Latin letters and digits, nor inside of what stands for one character of the text.
+    Not inside runs of Latin letters and digits, nor between characters that share some of the text.
     """
-    characters = [text[place] for place in kept.tolist()]
+    characters = [text[place] for place in starts.tolist()]
     codes = vocabulary.table()[list(map(ord, characters))]
     latin = ((codes >= ord("a")) & (codes <= ord("z"))) | (codes == ord("0"))
-    inside = (latin[1:] & latin[:-1] & (np.diff(kept) == 1)) | (np.diff(kept) == 0)
-    edges = [0, *(np.flatnonzero(~inside) + 1).tolist(), int(kept.size)]
+    inside = (latin[1:] & latin[:-1] & (np.diff(starts) == 1)) | (starts[1:] < ends[:-1])
+    edges = [0, *(np.flatnonzero(~inside) + 1).tolist(), int(starts.size)]
     return edges, {place for place, character in enumerate(characters) if not character.isalnum()}
 
 

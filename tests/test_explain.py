@@ -61,6 +61,15 @@ def test_spans_are_whole_words(scanner, corpus):
     assert scanner.classify(LURE).explain()[0].text.startswith("跟着老师操作")
 
 
+def test_what_is_read_of_the_same_characters_is_one_word(scanner):
+    text = "群❤薇薇不老信加👍V信"
+    read = fraudscan.normalize(text)  # 微 stands for all of 👍V信, 信 for the end of it
+    assert read.text.endswith("微信\ue000")
+    assert read.starts[-3:].tolist() == [8, 9, 9]
+    covered = [place for span in scanner.classify(text).explain() for place in range(span.start, span.end)]
+    assert len(covered) == len(set(covered))
+
+
 def test_an_explanation_is_a_sequence(scanner):
     found = scanner.classify(LURE).explain()
     assert isinstance(found, Explanation)
