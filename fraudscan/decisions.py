@@ -56,7 +56,7 @@ class Decision(NamedTuple):
     targets: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one truth
 class Decisions:
     """Decisions on a list of texts, in columns.
 

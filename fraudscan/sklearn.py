@@ -200,13 +200,13 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def _texts(X: Iterable[str]) -> Sequence[str]:  # noqa: N803
+def _texts(X: Any) -> Sequence[str]:  # noqa: N803
     """Return the texts as a list; refuse what is none."""
     if isinstance(X, (str, bytes)):
         raise ValueError(f"X is one {type(X).__name__}, not several texts: pass a list, [text]")  # noqa: TRY004 - as scikit-learn does
-    if getattr(X, "ndim", 1) != 1:
-        raise ValueError(f"X has {X.ndim} dimensions; texts come in one: pass a column, frame['text']")  # type: ignore[attr-defined]
-    texts = list(X)
+    if (dimensions := len(getattr(X, "shape", (0,)))) != 1:
+        raise ValueError(f"X has {dimensions} dimensions; texts come in one: pass a column, frame['text']")
+    texts = list(X.to_pylist() if hasattr(X, "to_pylist") else X)  # Arrow's own items are no strings
     if not texts:
         raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
     for i, text in enumerate(texts):

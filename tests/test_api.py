@@ -6,6 +6,8 @@ import tracemalloc
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import fraudscan
@@ -129,7 +131,7 @@ def test_a_bare_string_is_not_a_list(scanner, texts):
 def test_what_has_no_texts_is_refused_at_once(scanner):
     frame = pd.DataFrame({"text": [LURE]})
     for call in (scanner.predict_proba, scanner.classify_many):
-        for table in (frame, np.array([[LURE]])):
+        for table in (frame, np.array([[LURE]]), pl.DataFrame(frame), pa.Table.from_pandas(frame)):
             with pytest.raises(TypeError, match=r"of 2 dimensions: pass a column, frame\['text'\]"):
                 call(table)
         with pytest.raises(TypeError, match="not iterable"):
@@ -147,6 +149,32 @@ def test_columns_of_pandas_are_read_in_their_order(scanner):
             method(LURE)
         with pytest.raises(TypeError, match=r"texts\[1\] is None"):
             method([LURE, None])
+
+
+@pytest.mark.parametrize("call", ["decide", "logits"])
+def test_lists_are_wanted_where_columns_come_back(scanner, call):
+    with pytest.raises(TypeError, match=r"texts is one str, not several texts: pass a list, \[text\]"):
+        getattr(scanner, call)(LURE)
+    with pytest.raises(TypeError, match=r"texts is a DataFrame of 2 dimensions: pass a column, frame\['text'\]"):
+        getattr(scanner, call)(pd.DataFrame({"text": [LURE]}))
+
+
+def test_senders_are_several_as_well(scanner):
+    with pytest.raises(TypeError, match=r"senders is one str, not several senders: pass a list, \[sender\]"):
+        scanner.decide([LURE] * 5, "95588")
+    with pytest.raises(TypeError, match=r"senders is a DataFrame of 2 dimensions: pass a column, frame\['sender'\]"):
+        scanner.decide([LURE], pd.DataFrame({"from": ["95588"]}))
+    assert scanner.decide([LURE], pd.Series(["95588"])) != scanner.decide([LURE])  # each is a thing of its own
+
+
+def test_columns_of_other_libraries(scanner):
+    wanted = scanner.predict_proba([LURE, "到楼下了"])
+    array = pa.array([LURE, "到楼下了"])
+    for column in (array, pa.chunked_array([array]), pl.Series(array), pd.Series(array, dtype="string")):
+        assert np.array_equal(scanner.predict_proba(column), wanted)
+        assert [result.label for result in scanner.classify_many(column)] == ["investment", "legitimate"]
+    with pytest.raises(TypeError, match=r"texts\[0\] is None"):
+        scanner.predict_proba(pa.array([None], pa.string()))
 
 
 def test_empty_list(scanner):

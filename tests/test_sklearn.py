@@ -10,6 +10,7 @@ input, of missing values and of ``partial_fit``, which the estimator does not ta
 import pickle
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from conftest import WORDS, made_up
 from sklearn.base import clone
@@ -192,6 +193,9 @@ def test_what_is_refused(fitted):
         fitted.predict("一条")
     with pytest.raises(ValueError, match="X has 2 dimensions; texts come in one"):
         fitted.predict(np.array([["一条"]]))
+    with pytest.raises(ValueError, match="X has 2 dimensions; texts come in one"):
+        fitted.predict(pa.table({"text": ["一条"]}))
+    assert fitted.predict(pa.array(["一条"])).shape == (1,)
     with pytest.raises(TypeError, match=r"X\[1\] is a NoneType, not a string"):
         fitted.predict(["一条", None])
     with pytest.raises(ValueError, match="contains NaN"):
