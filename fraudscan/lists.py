@@ -200,8 +200,8 @@ def _entries(path: Path, kind: str) -> Iterator[Entry]:
 
 def _slip(line: str) -> str:
     """Return what is wrong with a line that was meant to be more than a phrase, which would never be found."""
-    if re.fullmatch(r"\[[a-zA-Z ]*\]", line):
-        return f"sections are called {' and '.join(SECTIONS)}; write a phrase in brackets as a pattern"
+    if re.fullmatch(r"\[[a-zA-Z ]*\]", line) or line.startswith(tuple(SECTIONS)):
+        return f"sections are called {' and '.join(SECTIONS)} and nothing else; write a phrase in brackets as a pattern"
     if re.match(r"(?i)sender\s*=", line) and not BOUND.fullmatch(line):
         return "an entry for a sender is written sender=NAME: PHRASE, or sender=NAME: alone"
     return ""
@@ -214,8 +214,9 @@ class Lists:
         entries: in any order.
 
     Raises:
-        ListError: if a kind is none of `KINDS`, a sender is no text, a phrase has no character that counts, or a
-            pattern could hang.
+        TypeError: if one is no `Entry`.
+        ListError: if a kind is none of `KINDS`, a pattern or sender is no text, a phrase has no character that counts,
+            or a pattern could hang.
 
     >>> lists = Lists([Entry("deny", "稳赚不赔"), Entry("allow", "/退订回[tn]/")])
     >>> [str(lists.entries[place]) for place in lists.find(["穩賺 不賠", "稳赚不赔，退订回T"])]
@@ -225,6 +226,8 @@ class Lists:
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         entries = list(entries)
+        if strange := [type(entry).__name__ for entry in entries if not isinstance(entry, Entry)]:
+            raise TypeError(f"lists are made of Entry objects, not {strange[0]}: read_lists reads files")
         if foreign := [entry.kind for entry in entries if entry.kind not in KINDS]:
             raise ListError(f"an entry's kind is {' or '.join(KINDS)}, not {foreign[0]!r}")
         self.entries = tuple(sorted(entries, key=lambda entry: KINDS.index(entry.kind)))
@@ -249,7 +252,7 @@ class Lists:
 
     def _add(self, place: int, entry: Entry, phrases: dict[str, list[int]]) -> None:
         try:
-            _check_sender(entry)
+            _check(entry)
             if not entry.pattern and entry.sender is not None:
                 self._senders.add(place)
             elif len(entry.pattern) > 2 and entry.pattern.startswith("/") and entry.pattern.endswith("/"):
@@ -388,8 +391,10 @@ class Lists:
                 return
 
 
-def _check_sender(entry: Entry) -> None:
-    if not isinstance(entry.sender, (str, type(None))):  # a number out of a table, say
+def _check(entry: Entry) -> None:
+    if not isinstance(entry.pattern, str):  # a number out of a table, say
+        raise ListError(f"a pattern is a text, not {type(entry.pattern).__name__}")
+    if not isinstance(entry.sender, (str, type(None))):
         raise ListError(f"a sender is a text, not {type(entry.sender).__name__}")
     if entry.sender is not None and not fold(entry.sender).strip("*"):
         raise ListError("no sender is named")

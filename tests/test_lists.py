@@ -214,6 +214,7 @@ def test_files(tmp_path):
         (f"sender={' ' * 20_000}x", "is written sender=NAME: PHRASE"),  # a pattern that parts the blanks would hang
         ("Sender = 95588: 提现", "is written sender=NAME: PHRASE"),
         ("[Deny]", "sections are called [allow] and [deny]"),
+        ("[deny] # ours", "sections are called [allow] and [deny] and nothing else"),
         ("[block]", "sections are called [allow] and [deny]"),
         ("/(/", "no regular expression"),
         ("/(?u)a/", "no regular expression"),
@@ -310,6 +311,14 @@ def test_files_that_are_none(tmp_path):
 def test_what_are_no_lists_is_refused_where_it_is_given(scanner):
     with pytest.raises(ListError, match="an entry's kind is allow or deny, not 'Deny'"):
         Lists([Entry("Deny", "好")])
+    for pattern in (95588, None, b"x"):
+        with pytest.raises(ListError, match=f"{pattern}: a pattern is a text, not {type(pattern).__name__}"):
+            Lists([Entry("deny", pattern)])
+    for entries in ("deny", ["稳赚不赔"], [("deny", "稳赚不赔")]):
+        with pytest.raises(
+            TypeError, match=r"lists are made of Entry objects, not (str|tuple): read_lists reads files"
+        ):
+            Lists(entries)
     with pytest.raises(ListError, match="提现: a sender is a text, not int"):
         Lists([Entry("deny", "提现", sender=95588)])
     with pytest.raises(TypeError, match=r"lists are Lists, not str: fraudscan\.lists\.read_lists reads files"):
