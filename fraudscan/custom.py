@@ -20,9 +20,10 @@ import numpy as np
 
 from fraudscan.corpus import CorpusError, digest, near_duplicates
 from fraudscan.curve import Curve
+from fraudscan.decisions import Decider, Thresholds
 from fraudscan.evaluate import figures_of, thresholds_for
 from fraudscan.features import Vocabulary
-from fraudscan.model import Scanner, Thresholds
+from fraudscan.model import Scanner
 from fraudscan.normalize import fold
 from fraudscan.train import calibrate, closure, compile_weights, features_of
 
@@ -391,15 +392,16 @@ def _figures(
     names = [label.name for label in taxonomy.labels]
     honest = taxonomy.honest.name if taxonomy.honest else None
     probabilities = softmax(logits, axis=1) if taxonomy.task == "multiclass" else expit(logits)
-    guessed = probabilities.argmax(axis=1)
+    guessed = Decider(taxonomy, names, Thresholds(0.5, 0.5))(probabilities.astype(np.float32))
     scores, thresholds = np.ones(len(rows)), (0.5, 0.5)
     if honest:
         at = names.index(honest)
         scores = 1 - probabilities[:, at]
         thresholds = thresholds_for(scores, ~gold[:, at])
     right = [set(row.labels) or {honest or ""} for row in rows]
-    figures = figures_of(right, [names[g] for g in guessed], scores, thresholds, names, honest)
-    figures["confused"] = _confused(names, gold, guessed)
+    several = taxonomy.task == "multilabel"
+    figures = figures_of(right, guessed.labels, scores, thresholds, names, honest, several=several)
+    figures["confused"] = _confused(names, gold, np.array([names.index(label) for label in guessed.label]))
     apart = [(a, b) for a, b in links.tolist() if right[a].isdisjoint(right[b])]
     figures["resembling"] = {
         "pairs": len(apart),

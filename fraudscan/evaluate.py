@@ -60,19 +60,14 @@ def auc(scores: Floats, positive: Bools) -> float | None:
     return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
-def f1_table(gold: Sequence[set[str]], predicted: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Return precision, recall, F1 and the number of messages by label.
-
-    A prediction that is one of a message's gold labels is right; else the message counts as a miss of its first
-    gold label (in the order of ``names``).
-    """
-    true = [
-        guess if guess in right else min(right, key=names.index) for right, guess in zip(gold, predicted, strict=True)
-    ]
+def f1_table(
+    gold: Sequence[set[str]], predicted: Sequence[Sequence[str]], names: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Return precision, recall, F1 and the number of messages by label."""
     table = {}
     for name in names:
-        hits = sum(t == name == p for t, p in zip(true, predicted, strict=True))
-        guesses, support = list(predicted).count(name), true.count(name)
+        hits = sum(name in right and name in guess for right, guess in zip(gold, predicted, strict=True))
+        guesses, support = (sum(name in labels for labels in all_) for all_ in (predicted, gold))
         table[name] = {
             "precision": hits / max(1, guesses),
             "recall": hits / max(1, support),
@@ -110,7 +105,7 @@ def label_figures(  # noqa: PLR0913, PLR0917 - what was predicted, what was righ
     scores = probabilities[:, 0]
 
     def figures(chosen: Sequence[int]) -> dict[str, Any]:
-        some = [right[i] for i in chosen], [predicted[i] for i in chosen], scores[list(chosen)]
+        some = [right[i] for i in chosen], [(predicted[i],) for i in chosen], scores[list(chosen)]
         return figures_of(*some, thresholds, names, honest)
 
     weights = prior_weights(gold[:, 0], prior)
@@ -173,24 +168,35 @@ def script_of(text: str) -> str:
 
 def figures_of(  # noqa: PLR0913, PLR0917 - what both ways of evaluating have in common
     gold: Sequence[set[str]],
-    predicted: Sequence[str],
+    predicted: Sequence[Sequence[str]],
     scores: Floats,
     thresholds: tuple[float, float],
     names: Sequence[str],
     honest: str | None,
+    *,
+    several: bool = False,
 ) -> dict[str, Any]:
     """Return the figures of predictions, rounded.
 
     Args:
         gold: the labels of each message.
-        predicted: the label predicted for each.
+        predicted: the labels predicted for each, the most probable first.
         scores: shape (messages,): the probabilities that they are not legitimate.
         thresholds: flag and review.
         names: all labels, in the order of the table.
         honest: the one that is legitimate, if there is one.
+        several: whether each label is measured by itself, whatever others a message has. Else a message counts once,
+            for the first label predicted: it is right where that is one of its labels, and a miss of the first of these
+            (in the order of ``names``) where it is not.
 
     """
     fraud = np.array([honest not in right for right in gold], dtype=bool)
+    if not several:
+        predicted = [guess[:1] for guess in predicted]
+        gold = [
+            {guess if guess in right else min(right, key=names.index)}
+            for right, (guess,) in zip(gold, predicted, strict=True)
+        ]
     table = f1_table(gold, predicted, names)
     present = [row["f1"] for row in table.values() if row["n"]]
     area = auc(scores, fraud) if honest else None
@@ -219,4 +225,5 @@ def evaluate(scanner: Scanner, rows: Sequence[Row]) -> dict[str, Any]:
     gold = [{taxonomy.scheme(name).label for name in row.labels} or {honest or ""} for row in rows]
     thresholds = (scanner.thresholds.flag, scanner.thresholds.review)
     names = [label.name for label in taxonomy.labels]
-    return figures_of(gold, found.label, np.array(found.score), thresholds, names, honest)
+    several = taxonomy.task == "multilabel"
+    return figures_of(gold, found.labels, np.array(found.score), thresholds, names, honest, several=several)

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from fraudscan import TAXONOMY
 from fraudscan.cli import main
 from fraudscan.corpus import CorpusError, Row
 from fraudscan.custom import train_custom
+from fraudscan.evaluate import evaluate
 from fraudscan.labelled import add_to_corpus, find_honest, match_names, read_labelled
 from fraudscan.taxonomy import Taxonomy
 
@@ -184,6 +186,20 @@ def test_several_labels(tmp_path):
     assert np.mean([set(got) == names for got, (_, names) in zip(decided.labels, both, strict=True)]) > 0.95
     assert all(names[0] == label for names, label in zip(decided.labels, decided.label, strict=True))
     assert {len(names) for names in decided.labels} == {1, 2}
+    counts = Counter(name for _, names in both for name in names)
+    for figures in (scanner.manifest["figures"], evaluate(scanner, found.rows)):
+        assert {name: row["n"] for name, row in figures["labels"].items()} == counts  # each counts, not the first alone
+        assert figures["macro_f1"] > 0.95
+
+
+def test_figures_of_a_label_that_never_comes_first(tmp_path):
+    texts, labels = made_up(120)
+    path = write_csv(tmp_path / "mine.csv", texts, [f"{name}|urgent" if name == "loan" else name for name in labels])
+    found = read_labelled([path], "content", "kind")
+    scanner = train_custom(found.rows, found.taxonomy, fixed=QUICK, jobs=1)
+    table = scanner.manifest["figures"]["labels"]
+    assert table["urgent"]["n"] == table["loan"]["n"] == labels.count("loan")
+    assert table["urgent"]["recall"] > 0.9
 
 
 def test_no_label_is_honest(mine, tmp_path, capsys):
