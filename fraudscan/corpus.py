@@ -149,7 +149,8 @@ def _fault(data: Any, taxonomy: Taxonomy) -> str | None:
         return f"expected an object with the message's fields, found {type(data).__name__}"
     for name, kind in {**FIELDS, "pair": str}.items():
         if not isinstance(data.get(name, "" if name == "pair" else None), kind):
-            return f"{name!r} must be a {kind.__name__}, found {data.get(name)!r}"
+            own = "" if name in data else "; of messages of your own name the columns, --text and --label"
+            return f"{name!r} must be a {kind.__name__}, found {data.get(name)!r}{own}"
     if foreign := sorted(data.keys() - FIELDS.keys() - {"pair"}):
         return f"unknown field {foreign[0]!r}"
     if not data["text"].strip():

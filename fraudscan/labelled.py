@@ -284,6 +284,8 @@ def _read_json_lines(
     content: str, path: Path, text: str | None, label: str | None
 ) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
     columns: tuple[str, str] | None = None
+    if content.lstrip().startswith("["):
+        raise CorpusError(f"{path} is a JSON array: write JSON lines, one object a line")
     for number, line in enumerate(content.split("\n"), 1):
         if not line.strip():
             continue
@@ -302,10 +304,13 @@ def _read_json_lines(
             yield number, content_of, _labels(labels)
 
 
-def _labels(value: Any) -> tuple[str, ...]:
-    """Return the different labels of one row; none where nothing stands."""
-    values = value if isinstance(value, list) else [] if value is None else str(value).split("|")
-    return tuple(dict.fromkeys(name for name in (str(v).strip() for v in values) if name))
+def _labels(value: Any) -> tuple[str, ...] | str:
+    """Return the different labels of one row, none where nothing stands; in place of what is no name the reason."""
+    values = [one for one in (value if isinstance(value, list) else [value]) if one is not None]
+    if strange := [one for one in values if isinstance(one, (dict, list))]:
+        return f"a label is a name, not {json.dumps(strange[0], ensure_ascii=False)}"
+    names = map(str, values) if isinstance(value, list) else "|".join(map(str, values)).split("|")
+    return tuple(dict.fromkeys(name for name in map(str.strip, names) if name))
 
 
 def _columns(columns: Sequence[str], path: Path, text: str | None, label: str | None) -> tuple[str, str]:

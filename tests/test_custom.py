@@ -266,18 +266,33 @@ def test_json_lines(tmp_path):
         [],
         {"text": "丙"},
         {"text": "丁", "label": float("nan")},
+        {"text": "戊", "label": ["a", None, " "]},
+        {"text": "己", "label": {"名": 1}},
+        {"text": "庚", "label": [["a"]]},
     ]
     path.write_text("\n".join(map(json.dumps, rows)) + "\n{\n", "utf-8")
     found = read_labelled([path])
-    assert [(row.text, row.labels) for row in found.rows] == [("甲", ("a", "b")), ("乙", ())]
+    assert [(row.text, row.labels) for row in found.rows] == [("甲", ("a", "b")), ("乙", ()), ("戊", ("a",))]
     reasons = [line.partition("jsonl:")[2] for line in found.skipped]
     assert reasons == [
         "3: 'text' is not a text",
         "4: not a JSON object",
         "5: no label",
         "6: no label",
-        "7: not a JSON object",
+        '8: a label is a name, not {"名": 1}',
+        '9: a label is a name, not ["a"]',
+        "10: not a JSON object",
     ]
+    path.write_text(json.dumps(rows), "utf-8")
+    with pytest.raises(CorpusError, match=r"mine\.jsonl is a JSON array: write JSON lines, one object a line"):
+        read_labelled([path])
+
+
+def test_json_lines_of_own_messages_need_their_columns(tmp_path, capsys):
+    (tmp_path / "mine.jsonl").write_text(json.dumps({"id": "1", "text": "甲", "label": "a"}), "utf-8")
+    for command in (["train", "-o", str(tmp_path / "model")], ["evaluate"]):
+        assert main([*command, str(tmp_path / "mine.jsonl")]) == 2
+        assert "of messages of your own name the columns, --text and --label" in capsys.readouterr().err
 
 
 def test_the_name_of_a_file_need_not_be_unicode(tmp_path):
