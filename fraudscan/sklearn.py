@@ -99,7 +99,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if y is None:
             raise ValueError("FraudClassifier requires y to be passed, but the target y is None")
         check_consistent_length(texts, y)
-        if getattr(y, "dtype", np.dtype(object)).kind in "fO":
+        if getattr(getattr(y, "dtype", None), "kind", "O") in "fO":  # types of polars have none
             assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         self._several = type_of_target(y).startswith("multilabel")

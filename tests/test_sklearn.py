@@ -10,6 +10,7 @@ input, of missing values and of ``partial_fit``, which the estimator does not ta
 import pickle
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 from conftest import WORDS, made_up
@@ -99,6 +100,8 @@ def test_other_types_of_classes():
     numbers = np.array([sorted(WORDS).index(label) * 10 for label in labels])
     classifier = FraudClassifier(order=2).fit(np.array(texts, dtype=object), numbers)
     assert classifier.predict(texts).tolist() == numbers.tolist()
+    column = FraudClassifier(order=2).fit(pl.Series(texts), pl.Series(labels))
+    assert column.predict(pl.Series(texts)).tolist() == labels
     two = FraudClassifier(order=2).fit(texts, np.array(labels) == "loan")
     assert two.classes_.tolist() == [False, True]
     assert ((two.decision_function(texts) > 0) == two.predict(texts)).all()
