@@ -86,9 +86,11 @@ def check_columns(columns: Sequence[Any], text: str, sender: str | None, ours: S
         ColumnError: if it does not.
 
     """
+    columns = list(columns)
     found = f"the table has the columns: {', '.join(map(str, columns)) or '(none)'}"
-    for name, what in ((text, "messages with text="), (sender, "senders with sender=")):
-        if name is not None and list(columns).count(name) != 1:
+    wanted = [(text, "messages with text="), *([(sender, "senders with sender=")] if sender is not None else [])]
+    for name, what in wanted:
+        if columns.count(name) != 1:
             several = "several columns are" if name in columns else "no column is"
             raise ColumnError(f"{several} called {name!r}; {found}. Name that of the {what}")
     if clash := [name for name in ours if name in columns]:

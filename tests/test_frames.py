@@ -1,5 +1,6 @@
 """Data frames: the same rows, columns and index come back, with our columns behind them."""
 
+import re
 import warnings
 
 import numpy as np
@@ -147,6 +148,9 @@ def test_what_is_refused(scanner):
         ColumnError, match=r"no column is called 'text'; the table has the columns: a\. Name that .* with text="
     ):
         scanner.annotate(pd.DataFrame({"a": ["x"]}))
+    for name in (None, ["text"]):
+        with pytest.raises(ColumnError, match=f"no column is called {re.escape(str(name))}; the table has the columns"):
+            scanner.annotate(pd.DataFrame({"text": ["x"]}), text=name)
     once = scanner.annotate(pl.DataFrame({"text": ["你好"]}))
     with pytest.raises(ColumnError, match="a column 'fraud_label' already: drop or rename it first"):
         scanner.annotate(once)
