@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 import fraudscan
+from fraudscan.lists import Entry, Lists
 from fraudscan.model import GROUP
 
 LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
@@ -173,8 +174,19 @@ def test_columns_of_other_libraries(scanner):
     for column in (array, pa.chunked_array([array]), pl.Series(array), pd.Series(array, dtype="string")):
         assert np.array_equal(scanner.predict_proba(column), wanted)
         assert [result.label for result in scanner.classify_many(column)] == ["investment", "legitimate"]
+        assert scanner.decide(column).score == (1 - wanted[:, scanner.names.index("legitimate")]).tolist()
     with pytest.raises(TypeError, match=r"texts\[0\] is None"):
         scanner.predict_proba(pa.array([None], pa.string()))
+
+
+def test_the_index_of_a_column_of_pandas_tells_nothing(scanner):
+    texts = ["投·资·理·财，稳·赚·不·赔，加薇信", "到楼下了，下来拿快递"]  # of which one is repaired
+    column, senders = pd.Series(texts, index=[1, 0]), pd.Series(["106", "95588"], index=[7, 7])
+    own = scanner.with_lists(Lists([Entry("deny", "加微信", sender="106"), Entry("allow", "快递", sender="95588")]))
+    found = own.decide(column, senders)
+    assert found.score == own.decide(texts).score == own.decide(iter(texts)).score
+    assert found.rule == ["deny sender=106: 加微信", "allow sender=95588: 快递"]
+    assert np.array_equal(scanner.logits(column), scanner.logits(texts))
 
 
 def test_empty_list(scanner):
