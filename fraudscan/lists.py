@@ -18,10 +18,11 @@ several entries of one kind the first one is named. What was meant as more than 
 would never be found as one, such as ``[Deny]`` or ``sender=106``, is refused.
 
 Both are looked for in the text as it stands without white space, in lower case, in simplified
-characters and in half width (`fold`). Digits keep their value. Where a scanner undoes a disguise
-(`fraudscan.normalize` says of any text what it does), entries that deny are looked for in what it reads as well; those
-that allow are not, lest a disguise buys trust. A word that is disguised in a text with few marks of it is not undone:
-list what you meet (``微.信``). All phrases are found in one pass, with the model's own kind of vocabulary.
+characters and in half width (`fold`). Digits keep their value. Where a text carries marks of disguise, entries that
+deny are also looked for in what the scanner reads there (`fraudscan.normalize` says of any text what that is), and
+in that without signs, ``微信`` in ``微·信``; those that allow are not, lest a disguise buys trust. A word that
+stands disguised in a text that is plain else may leave no such marks: list what you meet (``微.信``). All phrases are
+found in one pass, with the model's own kind of vocabulary.
 
 Patterns must not be able to hang. They may use characters, sets, groups, alternatives,
 anchors and bounded repetitions, in which a match can be tried in at most `WAYS` ways from
@@ -70,6 +71,11 @@ SECTIONS = {f"[{kind}]": kind for kind in KINDS}
 BOUND = re.compile(r"sender=([^:：]*)[:：](.*)")
 
 SURROGATE = re.compile("[\ud800-\udfff]")
+
+DIGIT = re.compile("[0-9]")
+
+SIGNS = re.compile(r"[\W_]+")
+"""What may stand inside of a phrase where a text carries marks of disguise."""
 
 WAYS = 500
 """In how many ways a pattern may be tried from one place: two repetitions of up to 20 take 441."""
@@ -144,18 +150,20 @@ def _fold_all(texts: Sequence[str]) -> list[str]:
     return kept.decode("utf-32-le", "surrogatepass").split("\n")
 
 
-def _read(text: str, mended: str) -> str:
-    """Return a repaired text as lists are matched on it: without marks of contacts, and with the digits of ``text``.
+def _read(text: str, repaired: str | None) -> str:
+    """Return what is read of a folded text as lists are matched on it: without marks of contacts, and with its digits.
 
     Repair keeps their order; where one was read as a numeral, none is known.
 
-    >>> _read("加薇信：12", "加微信\ue000:00")
+    >>> _read("加薇信:12", "加微信\ue000:00")
     '加微信:12'
 
     """
-    digits = re.findall("[0-9]", fold(text))
-    values = iter(digits if len(digits) == mended.count("0") else itertools.repeat("\ufffd"))
-    return re.sub("0", lambda _: next(values), mended.replace(CONTACT, ""))
+    if repaired is None:
+        return text
+    digits = DIGIT.findall(text)
+    values = iter(digits if len(digits) == repaired.count("0") else itertools.repeat("\ufffd"))
+    return re.sub("0", lambda _: next(values), repaired.replace(CONTACT, ""))
 
 
 class _Phrases(Vocabulary):
@@ -326,7 +334,7 @@ class Lists:
         found: Decisions,
         texts: Sequence[str],
         senders: Sequence[Any] | None,
-        mended: Mapping[int, str] | None = None,
+        readings: Mapping[int, str | None] | None = None,
     ) -> Decisions:
         """Return the decisions with the verdicts of the entries that fired; labels and scores stay the model's.
 
@@ -334,15 +342,19 @@ class Lists:
             found: the decisions.
             texts: the texts.
             senders: who sent each, as for `find`.
-            mended: those of which a repair of disguises changes something, repaired, by their index.
+            readings: those that carry marks of disguise, by their index: repaired, or ``None`` where there is nothing
+                to repair.
 
         """
         rules = self.find(texts, senders)
-        if mended:
-            rows = list(mended)
-            read = [_read(texts[row], text) for row, text in mended.items()]
+        if readings:
+            rows = list(readings)
+            plain = _fold_all([texts[row] for row in rows])
+            read = [_read(*text) for text in zip(plain, readings.values(), strict=True)]
             sent = None if senders is None else [senders[row] for row in rows]
-            rules[rows] = np.minimum(rules[rows], self._allowing + self._denying.find(read, sent))
+            for some in (read, [SIGNS.sub("", text) for text in read]):
+                denied = self._denying.find(some, sent)
+                rules[rows] = np.minimum(rules[rows], self._allowing + denied)
         by_list = [rules < self._allowing, rules < len(self.entries)]
         verdicts = np.select(by_list, [0, len(VERDICTS) - 1], found.verdicts)
         return replace(found, verdicts=verdicts, rules=rules, entries=self.entries)
