@@ -167,9 +167,11 @@ def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
     A label that has several schemes becomes the first of them.
 
     Raises:
-        CorpusError: if the taxonomy lacks a name.
+        CorpusError: if the taxonomy lacks a name, or an honest label where some messages are honest.
 
     """
+    if labelled.taxonomy.honest and not taxonomy.honest:
+        raise CorpusError("none of the model's labels stands for legitimate messages: leave --legitimate out")
     schemes = _schemes_by_name(taxonomy)
     if foreign := [s.name for s in labelled.taxonomy.schemes if not _meant(schemes, s.name)]:
         known = ", ".join(label.name for label in taxonomy.labels)

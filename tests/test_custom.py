@@ -223,6 +223,10 @@ def test_no_label_is_honest(mine, tmp_path, capsys):
     assert found.label[:-1] == labels
     assert set(found.score) == {1.0}
     assert found.label[-1] in WORDS
+    evaluate_ = ["evaluate", str(mine), "--text", "content", "--label", "kind", "-m", str(tmp_path / "m")]
+    assert main([*evaluate_, "--legitimate", "normal"]) == 2
+    assert "none of the model's labels stands for legitimate messages" in capsys.readouterr().err
+    assert main(evaluate_) == 0
     assert scanner.classify(texts[0]).explain()
 
 
