@@ -202,7 +202,7 @@ class Scanner:
         return next(self._results([text], None if sender is None else [sender]))
 
     def classify_many(self, texts: Iterable[str]) -> Iterator[Result]:
-        """Score texts as they come, in order.
+        """Score texts in order, `GROUP` of them at a time: call `classify` where each is awaited.
 
         Raises:
             TypeError: if ``texts`` is a string itself or a table; later, if one of its items is no string.
@@ -330,6 +330,8 @@ class Scanner:
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the model folder: all of it or nothing; a model that stands there is replaced.
+
+        Lists are no part of it: give them to what is loaded, by `with_lists`.
 
         Raises:
             ModelError: if ``folder`` holds what is no part of a model, or cannot be written.
