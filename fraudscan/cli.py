@@ -333,7 +333,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         _card(arguments)
         return
     from fraudscan.corpus import CorpusError, read_corpus
-    from fraudscan.evaluate import evaluate
+    from fraudscan.evaluate import ANY, evaluate
     from fraudscan.labelled import honest_names, match_names, read_labelled
     from fraudscan.model import load
 
@@ -353,6 +353,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         found = read_labelled(arguments.labelled, arguments.text, arguments.label, arguments.legitimate, known)
         _print_skipped(found.skipped)
         rows = match_names(found, scanner.taxonomy)
+        if scanner.taxonomy.task == "fraud" and any(ANY in row.labels for row in rows):
+            _warn(f"{found.taxonomy.labels[0].name!r} is no label of the model's: it is taken for fraud of any label")
     else:
         rows = read_corpus(arguments.labelled, scanner.taxonomy)
     _print(evaluate(scanner, rows), as_json=arguments.json)

@@ -23,7 +23,20 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Bools = npt.NDArray[np.bool_]
 
-__all__ = ["LENGTHS", "auc", "evaluate", "f1_table", "figures_of", "label_figures", "script_of", "thresholds_for"]
+__all__ = [
+    "ANY",
+    "LENGTHS",
+    "auc",
+    "evaluate",
+    "f1_table",
+    "figures_of",
+    "label_figures",
+    "script_of",
+    "thresholds_for",
+]
+
+ANY = "fraud"
+"""What a message is called of which is known that it is a fraud, and not of which label."""
 
 FALSE_ALARMS = 0.005
 """The share of legitimate messages that may be flagged: more, and people turn the tool off. A choice of the design."""
@@ -218,12 +231,22 @@ def figures_of(  # noqa: PLR0913, PLR0917 - what both ways of evaluating have in
 
 
 def evaluate(scanner: Scanner, rows: Sequence[Row]) -> dict[str, Any]:
-    """Score labelled rows and return their figures: macro-F1, AUC, recall and false alarms, and a table by label."""
+    """Score labelled rows and return their figures: macro-F1, AUC, recall and false alarms, and a table by label.
+
+    Where a row has the label `ANY`, which a model of a user's own labels does not know, the table has two rows: frauds
+    and honest messages.
+    """
     found = scanner.decide([row.text for row in rows])
     taxonomy = scanner.taxonomy
     honest = taxonomy.honest.name if taxonomy.honest else None
-    gold = [{taxonomy.scheme(name).label for name in row.labels} or {honest or ""} for row in rows]
     thresholds = (scanner.thresholds.flag, scanner.thresholds.review)
     names = [label.name for label in taxonomy.labels]
+    predicted: list[tuple[str, ...]] = found.labels
+    if honest and taxonomy.task == "fraud" and any(ANY in row.labels for row in rows):
+        names = [ANY, honest]
+        gold = [{ANY if row.labels else honest} for row in rows]
+        predicted = [(ANY if label != honest else honest,) for label in found.label]
+    else:
+        gold = [{taxonomy.scheme(name).label for name in row.labels} or {honest or ""} for row in rows]
     several = taxonomy.task == "multilabel"
-    return figures_of(gold, found.labels, np.array(found.score), thresholds, names, honest, several=several)
+    return figures_of(gold, predicted, found.scores, thresholds, names, honest, several=several)

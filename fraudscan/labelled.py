@@ -19,6 +19,7 @@ from fraudscan.dump.encodings import bom_size, detect
 from fraudscan.dump.readers import NAMED, find_delimiter
 from fraudscan.dump.rows import TEXT_COLUMNS
 from fraudscan.dump.sources import foreign
+from fraudscan.evaluate import ANY
 from fraudscan.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -164,7 +165,8 @@ def honest_names(taxonomy: Taxonomy) -> tuple[str, ...]:
 def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
     """Return the rows with their labels as schemes of ``taxonomy``, whatever name of a scheme or label they are called.
 
-    A label that has several schemes becomes the first of them.
+    A label that has several schemes becomes the first of them. Where there is one label beside the honest one, and
+    ``taxonomy`` lacks it, it stands for all of the taxonomy's that are not honest: ``spam``, ``1``.
 
     Raises:
         CorpusError: if the taxonomy lacks a name, or an honest label where some messages are honest.
@@ -173,6 +175,9 @@ def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
     if labelled.taxonomy.honest and not taxonomy.honest:
         raise CorpusError("none of the model's labels stands for legitimate messages: leave --legitimate out")
     schemes = _schemes_by_name(taxonomy)
+    lures = [scheme.name for scheme in labelled.taxonomy.schemes]
+    if taxonomy.task == "fraud" and labelled.taxonomy.honest and len(lures) == 1 and not _meant(schemes, lures[0]):
+        return [replace(row, labels=(ANY,) * len(row.labels)) for row in labelled.rows]
     if foreign := [s.name for s in labelled.taxonomy.schemes if not _meant(schemes, s.name)]:
         known = ", ".join(label.name for label in taxonomy.labels)
         raise CorpusError(f"the label {foreign[0]!r} is unknown; there are: {known}")

@@ -386,6 +386,36 @@ def test_names_are_matched_to_the_taxonomy(tmp_path):
         match_names(read_labelled([path], "content", "kind"), TAXONOMY)
 
 
+@pytest.mark.parametrize("name", ["spam", "fraud", "1"])
+def test_the_only_label_beside_the_honest_one_may_be_fraud_of_any(tmp_path, capsys, name):
+    texts = ["跟着老师操作稳赚不赔，加微信进内部群", "您有一张法院传票未领取，请按9", "到楼下了", "晚上吃什么", "好"]
+    mine = write_csv(tmp_path / "mine.csv", texts, [name, name, "正常", "正常", name])
+    assert main(["evaluate", str(mine), "--text", "content", "--label", "kind", "--json"]) == 0
+    out, err = capsys.readouterr()
+    figures = json.loads(out)
+    assert f"{name!r} is no label of the model's: it is taken for fraud of any label" in err
+    assert figures["labels"] == {
+        "fraud": {"precision": 1.0, "recall": 0.6667, "f1": 0.8, "n": 3},
+        "legitimate": {"precision": 0.6667, "recall": 1.0, "f1": 0.8, "n": 2},
+    }
+    assert (figures["recall"], figures["false_alarms"]) == (0.6667, 0.0)
+    write_csv(tmp_path / "mine.csv", texts, [name, "strange", "正常", "正常", "正常"])
+    assert main(["evaluate", str(mine), "--text", "content", "--label", "kind"]) == 2
+    assert "is unknown; there are: investment" in capsys.readouterr().err
+
+
+def test_an_own_label_may_be_called_fraud(tmp_path, capsys):
+    texts, labels = made_up(60)
+    mine = write_csv(tmp_path / "mine.csv", texts, ["fraud" if name == "loan" else name for name in labels])
+    found = read_labelled([mine], "content", "kind")
+    train_custom(found.rows, found.taxonomy, fixed=QUICK, jobs=1).save(tmp_path / "model")
+    arguments = ["evaluate", str(mine), "--text", "content", "--label", "kind", "-m", str(tmp_path / "model")]
+    assert main([*arguments, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert list(json.loads(out)["labels"]) == ["fraud", "prize", "normal"]
+    assert not err
+
+
 def test_with_the_corpus_beside_it(scanner, small_corpus, tmp_path, capsys):
     corpus = tmp_path / "corpus.jsonl"
     fields = ("id", "text", "labels", "targets", "channel", "scenario")
