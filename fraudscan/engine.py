@@ -140,6 +140,7 @@ class Engine:
         doubts: Ints | None = None,
         places: Ints | None = None,
         *,
+        readings: dict[int, str | None] | None = None,
         first: bool = False,
     ) -> Floats:
         """Return the heads' logits, shape (heads, texts).
@@ -148,6 +149,8 @@ class Engine:
             texts: the texts.
             doubts: shape (texts,); is filled with the notes on each text.
             places: shape (texts, 2); gets begin and end of the windows that decided, in kept characters.
+            readings: gets the texts that carry marks of disguise, by their index: repaired, or ``None`` where there is
+                nothing to repair. A model of a user's own labels scores them as they are.
             first: only the first head's matter where it says that fraud is unlikely: the others are not filled in.
 
         """
@@ -156,12 +159,16 @@ class Engine:
         lengths = np.empty(len(texts), dtype=np.int64)
         windows: list[Windows] = []
         marked = self._judge(texts, fill, logits, lengths, doubts=doubts, windows=windows).nonzero()[0]
-        mended = repaired([texts[i] for i in marked.tolist()])  # at once: it takes half a millisecond, whatever it does
-        if mended:
-            changed = marked[list(mended)]
+        if not self.fraud and readings is None:  # nobody asks
+            marked = marked[:0]
+        read = repaired([texts[i] for i in marked.tolist()])  # at once: it takes half a millisecond, whatever it does
+        changed = marked[list(read)]
+        if readings is not None:
+            readings.update((i, read.get(place)) for place, i in enumerate(marked.tolist()))
+        if self.fraud and read:
             found: list[Windows] = []
             again, kept = np.empty((self._nothing.size, changed.size)), np.empty(changed.size, dtype=np.int64)
-            self._judge(list(mended.values()), fill, again, kept, doubts=None, windows=found)
+            self._judge(list(read.values()), fill, again, kept, doubts=None, windows=found)
             logits[:, changed], lengths[changed] = again, kept
             # the windows of the texts as they were before the repair are nobody's
             windows[:] = [part.of(~np.isin(part.texts, changed)) for part in windows]
@@ -246,7 +253,7 @@ class Engine:
                 sums = total[:, None]
                 if doubts is not None:  # its beginning is enough
                     doubts[part] = self._noter(self.vocabulary.match([texts[begin][:CHUNK]]), texts[part])
-                if self.fraud and lengths[begin] <= LONGEST:  # hardly anything of it is kept: it may be disguised
+                if lengths[begin] <= LONGEST:  # hardly anything of it is kept: it may be disguised
                     marked[begin] = self.vocabulary.match(texts[part]).marked[0]
             else:
                 found = self.vocabulary.match(texts[part], sizes[part])
@@ -254,8 +261,7 @@ class Engine:
                 lengths[part] = found.lengths
                 if doubts is not None:
                     doubts[part] = self._noter(found, texts[part])
-                if self.fraud:
-                    marked[part] = found.marked & (found.lengths <= LONGEST)
+                marked[part] = found.marked & (found.lengths <= LONGEST)
                 if self.fraud and found.lengths.max() > LONG:
                     windows.append(self._windows(found, begin))
             fill(sums, lengths[part], logits[:, part])

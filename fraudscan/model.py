@@ -223,7 +223,7 @@ class Scanner:
         parts = [self._probabilities(self.engine.logits(group)) for group in _groups(texts)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.names)), dtype=np.float32)
 
-    def decide(self, texts: Sequence[str], senders: Sequence[Any] | None = None, *, proba: bool = True) -> Decisions:
+    def decide(self, texts: Iterable[str], senders: Iterable[Any] | None = None, *, proba: bool = True) -> Decisions:
         """Score a list of texts into columns.
 
         Args:
@@ -232,19 +232,22 @@ class Scanner:
             proba: fill in ``probabilities``; where most texts are honest, all the rest takes less time.
 
         Raises:
-            TypeError: if ``texts`` is a string itself or a table, or one of its items is no string.
+            TypeError: if ``texts`` or ``senders`` is a string itself or a table, or one of the texts is no string.
+            ValueError: if the scanner has lists, and there are more or fewer senders than texts.
 
         """
         texts = _listed(texts)
+        senders = None if senders is None else list(_items(senders, "senders"))
+        readings: dict[int, str | None] | None = {} if self.lists is not None and self.lists.denies else None
         doubts = np.zeros(len(texts), dtype=np.int64)
         if proba or self.taxonomy.task != "fraud":
-            found = self._decider(self._probabilities(self.engine.logits(texts, doubts)), doubts)
+            found = self._decider(self._probabilities(self.engine.logits(texts, doubts, readings=readings)), doubts)
         else:
-            logits = self.engine.logits(texts, doubts, first=True)
+            logits = self.engine.logits(texts, doubts, readings=readings, first=True)
             honest = 1 - _sigmoid(logits[0])
             likely = (honest <= 0.5).nonzero()[0]
             found = self._decider.among(honest, likely, self._probabilities(logits[:, likely]), doubts)
-        return found if self.lists is None else self.lists.overrule(found, texts, senders)
+        return found if self.lists is None else self.lists.overrule(found, texts, senders, readings)
 
     @cached_property
     def _decider(self) -> Decider:
@@ -324,7 +327,7 @@ class Scanner:
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
-    def logits(self, texts: Sequence[str]) -> Floats:
+    def logits(self, texts: Iterable[str]) -> Floats:
         """Return the heads' logits, float64, shape (number of texts, number of heads), for a list of texts."""
         return np.ascontiguousarray(self.engine.logits(_listed(texts)).T)
 
@@ -411,25 +414,27 @@ def _restore(
     )
 
 
-def _several(texts: Iterable[str]) -> Iterator[str]:
-    """Refuse what is no column of texts, a single string first of all."""
-    if isinstance(texts, (str, bytes)):
-        raise TypeError(f"texts is one {type(texts).__name__}, not several texts: pass a list, [text]")
-    if getattr(texts, "ndim", 1) != 1:  # of a data frame the names of the columns would be scored
-        raise TypeError(f"texts is a {type(texts).__name__} of {texts.ndim} dimensions: pass a column, frame['text']")  # type: ignore[attr-defined]
-    return iter(texts)
+def _items(texts: Any, what: str = "texts") -> Iterable[Any]:
+    """Return what may be iterated; refuse a single string and a table, whose characters or names would be scored."""
+    if isinstance(texts, (str, bytes, bytearray)):
+        raise TypeError(f"{what} is one {type(texts).__name__}, not several {what}: pass a list, [{what[:-1]}]")
+    if (dimensions := len(getattr(texts, "shape", (0,)))) != 1:
+        kind = type(texts).__name__
+        raise TypeError(f"{what} is a {kind} of {dimensions} dimensions: pass a column, frame['{what[:-1]}']")
+    items: Iterable[Any] = texts.to_pylist() if hasattr(texts, "to_pylist") else texts  # Arrow's own are no strings
+    return items
 
 
 def _listed(texts: Iterable[str]) -> list[str]:
-    """Return the texts as a list (a column of pandas, say, may be numbered in another way); refuse what is no text."""
-    listed = texts if isinstance(texts, list) else list(_several(texts))
+    """Return the texts as a list (a column of pandas finds items by their index, not their place); refuse others."""
+    listed = texts if isinstance(texts, list) else list(_items(texts))
     _check(listed, 0)
     return listed
 
 
 def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
     """Return the texts in lists of `GROUP`; refuse what is no text."""
-    source = _several(texts)
+    source = iter(_items(texts))
 
     def checked() -> Iterator[list[str]]:
         start = 0
