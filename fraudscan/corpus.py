@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,18 +23,27 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Sequence
 
+    import numpy.typing as npt
+
+    Ints = npt.NDArray[np.int64]
+    Floats = npt.NDArray[np.float64]
+
 __all__ = [
     "CHANNELS",
     "CorpusError",
     "Row",
     "default_corpus",
     "digest",
+    "join",
     "near_duplicates",
     "numbered_lines",
     "read_corpus",
 ]
 
 CHANNELS = ("sms", "chat", "group", "call", "post", "dialogue")
+
+BLOCK = 1 << 20
+"""How many pairs of texts are compared at a time."""
 
 
 class CorpusError(ValueError):
@@ -168,13 +178,14 @@ def _unknown(field: str, names: list[Any], known: Sequence[str]) -> str | None:
     return f"{field!r} names something twice" if len(set(names)) < len(names) else None
 
 
-def near_duplicates(texts: Sequence[str], threshold: float = 0.6) -> list[tuple[int, int, float]]:
-    """Return the pairs of texts whose sets of character trigrams have a Jaccard similarity of at least ``threshold``.
+def near_duplicates(texts: Sequence[str], threshold: float = 0.6) -> Iterator[tuple[Ints, Ints, Floats]]:
+    """Yield the pairs of texts whose sets of character trigrams have a Jaccard similarity of at least ``threshold``.
 
-    Texts are normalised first, so digits and scripts do not count. Exact: every pair is compared.
+    Texts are normalised first, so digits and scripts do not count. Exact: every pair is compared. There may be as many
+    as the square of the texts, where all are filled from one template, so they come block by block.
 
-    Returns:
-        ``(i, j, similarity)`` with ``i < j``.
+    Yields:
+        Arrays of i, j and similarity, with ``i < j``, in order of i and j.
 
     """
     from scipy import sparse
@@ -189,11 +200,28 @@ def near_duplicates(texts: Sequence[str], threshold: float = 0.6) -> list[tuple[
     flat = np.fromiter((c for s in sets for c in s), dtype=np.int64, count=int(bounds[-1]))
     matrix = sparse.csr_array((np.ones(flat.size, dtype=np.int32), flat, bounds), shape=(len(sets), len(column)))
     transposed = matrix.T.tocsr()
-    found: list[tuple[int, int, float]] = []
-    for start in range(0, len(sets), 512):
-        shared = (matrix[start : start + 512] @ transposed).tocoo()
+    most = np.minimum(matrix @ np.diff(transposed.indptr).astype(np.int64), len(sets))  # that share a trigram with each
+    starts = np.unique(np.cumsum(most) // BLOCK, return_index=True)[1]
+    for start, end in itertools.pairwise([*starts.tolist(), len(sets)]):
+        shared = (matrix[start:end] @ transposed).tocoo()
         i, j = shared.row + start, shared.col
         similarity = shared.data / (sizes[i] + sizes[j] - shared.data)
-        near = (similarity >= threshold) & (i < j)
-        found += zip(i[near].tolist(), j[near].tolist(), similarity[near].tolist(), strict=True)
-    return sorted(found)
+        near = np.flatnonzero((similarity >= threshold) & (i < j))
+        near = near[np.lexsort((j[near], i[near]))]
+        yield i[near], j[near], similarity[near]
+
+
+def join(groups: Ints, i: Ints, j: Ints) -> Ints:
+    """Return the number of each row's group where the groups of rows ``i`` and rows ``j`` have become one.
+
+    Groups are numbered in the order of their first rows, as ``np.arange`` numbers rows that stand alone.
+    """
+    from scipy import sparse
+    from scipy.sparse.csgraph import connected_components
+
+    a, b = groups[i], groups[j]
+    new = a != b
+    if new.any():
+        graph = sparse.coo_array((new[new], (a[new], b[new])), shape=(groups.size, groups.size))
+        groups = connected_components(graph, directed=False)[1][groups]
+    return groups

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fraudscan.corpus import CorpusError, digest, near_duplicates
+from fraudscan.corpus import CorpusError, digest, join, near_duplicates
 from fraudscan.curve import Curve
 from fraudscan.decisions import Decider, Thresholds
 from fraudscan.evaluate import figures_of, thresholds_for
@@ -134,9 +134,9 @@ def train_custom(
     features = features_of(vocabulary, [row.text for row in rows], by_length=False) @ closure(vocabulary)
     features.sort_indices()  # now: the processes that share it can only read it
     fitter = _Fitter(features, vocabulary.orders, gold, taxonomy.task == "multiclass", jobs)
-    links = _resembling(texts)
+    groups, apart = _resembling(texts, gold)
     count = min(FOLDS, int(gold.sum(axis=0).min()))
-    folds = list(_folds(gold, links, count)) if count > 1 else []
+    folds = list(_folds(gold, groups, count)) if count > 1 else []
     settings = _choose(fitter, first, fixed, folds, _sample(texts)) if folds else first
     *held_out, (nodes, values, squares, biases) = fitter.fit(
         [(settings, inside) for inside, _ in [*folds, (None, None)]]
@@ -156,7 +156,7 @@ def train_custom(
     thresholds = (0.5, 0.5)
     if folds:
         logits = logits * slopes + intercepts
-        thresholds, measured = _figures(rows, taxonomy, gold, logits, links)
+        thresholds, measured = _figures(rows, taxonomy, gold, logits, apart)
         manifest.update(measured)
     return Scanner(
         taxonomy,
@@ -203,24 +203,31 @@ def _candidates(texts: Sequence[str], longest: int, rarest: int) -> Iterable[str
     return sorted(frequent, key=lambda ngram: (-frequent[ngram], ngram))[:CANDIDATES]
 
 
-def _resembling(texts: Sequence[str]) -> Ints:
-    """Return the pairs of rows that are near-duplicates, shape (pairs, 2); equal ones form a chain, not all pairs."""
+def _resembling(texts: Sequence[str], gold: Bools) -> tuple[Ints, tuple[int, list[tuple[int, int]]]]:
+    """Return the number of each row's group of near-duplicates, and how many pairs of them have no label in common.
+
+    With their number come the first three of these pairs. Equal texts form a chain, not all pairs.
+    """
+    labels = np.packbits(gold, axis=1)
     first: dict[str, int] = {}
-    links = [(first.setdefault(text, row), row) for row, text in enumerate(texts)]
-    different = list(first)
-    links = [(a, b) for a, b in links if a != b]
-    links += [(first[different[i]], first[different[j]]) for i, j, _ in near_duplicates(different)]
-    return np.array(links, dtype=np.int64).reshape(-1, 2)
+    equal = np.array([first.setdefault(text, row) for row, text in enumerate(texts)])
+    of = np.array(list(first.values()))
+    groups: Ints = np.arange(len(texts))
+    count = 0
+    examples: list[tuple[int, int]] = []
+    alike = ((of[i], of[j]) for i, j, _ in near_duplicates(list(first)))
+    for a, b in itertools.chain([(equal, groups)], alike):
+        groups = join(groups, a, b)
+        apart = np.flatnonzero(~(labels[a] & labels[b]).any(axis=1))
+        count += apart.size
+        examples += zip(a[apart[:3]].tolist(), b[apart[:3]].tolist(), strict=True)
+    return groups, (count, examples[:3])
 
 
-def _folds(gold: Bools, links: Ints, count: int) -> Iterable[tuple[Ints, Ints]]:
-    """Return the row numbers inside and outside of each fold; no pair of ``links`` is parted."""
-    from scipy import sparse
-    from scipy.sparse.csgraph import connected_components
+def _folds(gold: Bools, groups: Ints, count: int) -> Iterable[tuple[Ints, Ints]]:
+    """Return the row numbers inside and outside of each fold; none of ``groups`` is parted."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    graph = sparse.coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(len(gold), len(gold)))
-    groups = connected_components(graph, directed=False)[1]
     if not groups.any():
         raise CorpusError("all messages resemble each other, so none can be held out: add others")
     splitter = StratifiedGroupKFold(min(count, int(groups.max()) + 1), shuffle=True, random_state=0)
@@ -384,7 +391,7 @@ def _calibration(logits: Floats, gold: Bools, task: str) -> tuple[Any, Any]:
 
 
 def _figures(
-    rows: Sequence[Row], taxonomy: Taxonomy, gold: Bools, logits: Floats, links: Ints
+    rows: Sequence[Row], taxonomy: Taxonomy, gold: Bools, logits: Floats, apart: tuple[int, list[tuple[int, int]]]
 ) -> tuple[tuple[float, float], dict[str, Any]]:
     """Return thresholds, and what held-out logits add to the manifest: figures and, with an honest label, a curve."""
     from scipy.special import expit, softmax
@@ -402,10 +409,10 @@ def _figures(
     several = taxonomy.task == "multilabel"
     figures = figures_of(right, guessed.labels, scores, thresholds, names, honest, several=several)
     figures["confused"] = _confused(names, gold, np.array([names.index(label) for label in guessed.label]))
-    apart = [(a, b) for a, b in links.tolist() if right[a].isdisjoint(right[b])]
+    pairs, examples = apart
     figures["resembling"] = {
-        "pairs": len(apart),
-        "examples": [[{"row": rows[i].id, "label": "|".join(sorted(right[i]))} for i in pair] for pair in apart[:3]],
+        "pairs": pairs,
+        "examples": [[{"row": rows[i].id, "label": "|".join(sorted(right[i]))} for i in pair] for pair in examples],
     }
     if not honest:
         return thresholds, {"figures": figures}

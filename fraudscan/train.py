@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraudscan.augment import disguise
-from fraudscan.corpus import CHANNELS, CorpusError, Row, digest, near_duplicates
+from fraudscan.corpus import CHANNELS, CorpusError, Row, digest, join, near_duplicates
 from fraudscan.curve import Curve
 from fraudscan.disguise import undisguise
 from fraudscan.engine import SHORT, WEIGHT_LIMIT
@@ -308,17 +308,13 @@ def groups(rows: Sequence[Row], *, scenarios: bool = False) -> npt.NDArray[np.in
 
     So have rows of one scenario where ``scenarios`` is set.
     """
-    from scipy import sparse
-    from scipy.sparse.csgraph import connected_components
-
-    links = [(i, j) for i, j, _ in near_duplicates([row.text for row in rows])]
     first: dict[tuple[str, str], int] = {}
-    links += [(first.setdefault(("pair", row.pair), i), i) for i, row in enumerate(rows) if row.pair is not None]
+    links = [[first.setdefault(("pair", row.pair), i), i] for i, row in enumerate(rows) if row.pair is not None]
     if scenarios:
-        links += [(first.setdefault(("scenario", row.scenario), i), i) for i, row in enumerate(rows)]
-    ends = np.array(links, dtype=np.int64).reshape(-1, 2)
-    graph = sparse.coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(rows), len(rows)))
-    numbers: npt.NDArray[np.intp] = connected_components(graph, directed=False)[1]
+        links += [[first.setdefault(("scenario", row.scenario), i), i] for i, row in enumerate(rows)]
+    numbers = join(np.arange(len(rows)), *np.array(links, dtype=np.intp).reshape(-1, 2).T)
+    for i, j, _ in near_duplicates([row.text for row in rows]):
+        numbers = join(numbers, i, j)
     return numbers
 
 

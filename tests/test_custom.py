@@ -172,6 +172,8 @@ def test_near_duplicates_are_on_one_side_of_every_fold():
     ).manifest["figures"]
     assert figures["confused"][0]["labels"] == ["loan", "prize"]
     assert figures["confused"][0]["messages"] >= 16
+    assert figures["resembling"]["pairs"] == 16  # of four wordings each
+    assert [row["label"] for row in figures["resembling"]["examples"][0]] == ["loan", "prize"]
 
 
 def test_several_labels(tmp_path):

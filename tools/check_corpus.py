@@ -94,8 +94,9 @@ def duplicates(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         by_label[part_of(row) if row.labels else "legitimate"].append(row)
     for group in by_label.values():
-        for i, j, similarity in near_duplicates([row.text for row in group], SIMILARITY):
-            yield f"{group[i].id} and {group[j].id} are near-duplicates ({similarity:.2f})"
+        for block in near_duplicates([row.text for row in group], SIMILARITY):
+            for i, j, similarity in zip(*block, strict=True):
+                yield f"{group[i].id} and {group[j].id} are near-duplicates ({similarity:.2f})"
 
 
 def sizes(rows: Sequence[Row]) -> Iterator[str]:
@@ -135,7 +136,7 @@ def table(rows: Sequence[Row]) -> str:
         group = parts[name]
         texts = [fold(row.text) for row in group]
         grams = {text[i : i + 4] for text in texts for i in range(len(text) - 3)}
-        alike = {k for i, j, _ in near_duplicates(texts, 0.4) for k in (i, j)}
+        alike = {k for i, j, _ in near_duplicates(texts, 0.4) for k in (*i.tolist(), *j.tolist())}
         channels = Counter(row.channel for row in group)
         lengths = sorted(len(row.text) for row in group)
         cells = [len(group), *(channels[c] for c in CHANNELS), lengths[len(lengths) // 2] if lengths else 0]
