@@ -96,7 +96,7 @@ def _set_row(line: str, place: str) -> dict[str, Any]:
         row: dict[str, Any] = json.loads(line)
         fit = isinstance(row["text"], str) and isinstance(row["labels"], list) and bool(row["labels"])
         fit = fit and isinstance(row["set"], str) and isinstance(row["source"], str)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         fit = False
     if not fit:
         raise CorpusError(f"{place}: expected an object with text, labels, set and source")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,6 +148,8 @@ def _parse(line: str, place: str, taxonomy: Taxonomy) -> Row:
         fault = _fault(data, taxonomy)
     except ValueError as error:
         fault = f"not JSON: {error}"
+    except RecursionError:
+        fault = "not JSON: nested too deeply"
     if fault:
         raise CorpusError(f"{place}: {fault}")
     labels, targets = tuple(data["labels"]), tuple(data["targets"])
@@ -159,8 +162,7 @@ def _fault(data: Any, taxonomy: Taxonomy) -> str | None:
         return f"expected an object with the message's fields, found {type(data).__name__}"
     for name, kind in {**FIELDS, "pair": str}.items():
         if not isinstance(data.get(name, "" if name == "pair" else None), kind):
-            own = "" if name in data else "; of messages of your own name the columns, --text and --label"
-            return f"{name!r} must be a {kind.__name__}, found {data.get(name)!r}{own}"
+            return f"{name!r} must be a {kind.__name__}, found {reprlib.repr(data.get(name))}"
     if foreign := sorted(data.keys() - FIELDS.keys() - {"pair"}):
         return f"unknown field {foreign[0]!r}"
     if not data["text"].strip():
@@ -174,7 +176,7 @@ def _fault(data: Any, taxonomy: Taxonomy) -> str | None:
 def _unknown(field: str, names: list[Any], known: Sequence[str]) -> str | None:
     for name in names:
         if name not in known:
-            return f"unknown name {name!r} in {field!r}; known: {', '.join(known)}"
+            return f"unknown name {reprlib.repr(name)} in {field!r}; known: {', '.join(known)}"
     return f"{field!r} names something twice" if len(set(names)) < len(names) else None
 
 

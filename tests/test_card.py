@@ -59,7 +59,10 @@ def test_card_of_another_model(small_model, tmp_path, capsys):
     assert "External sets" not in (folder / CARD).read_text("utf-8")
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"text": "x", "labels": [], "set": "s", "source": "s"}', '{"text": "x"}'])
+@pytest.mark.parametrize(
+    "line",
+    ["{", "[]", '{"text": "x", "labels": [], "set": "s", "source": "s"}', '{"text": "x"}', '{"text":' + "[" * 100_000],
+)
 def test_sets_that_are_none(tmp_path, line, capsys):
     (tmp_path / "sets.jsonl").write_text(f"\n{line}\n", "utf-8")
     assert main(["evaluate", "--card", str(tmp_path)]) == 2

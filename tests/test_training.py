@@ -179,6 +179,11 @@ GOOD = {"id": "a", "text": "x", "labels": [], "targets": [], "channel": "sms", "
     ("line", "fault"),
     [
         ("{", "not JSON"),
+        ('{"id":' + "[" * 100_000, "not JSON: nested too deeply"),
+        (
+            json.dumps({**GOOD, "text": ["x" * 100_000] * 9}),
+            "'text' must be a str, found ['xxxxxxxxxxxx...xxxxxxxxxxxxx', ",
+        ),
         ("[]", "expected an object"),
         (json.dumps({**GOOD, "text": 3}), "'text' must be a str"),
         (json.dumps({k: v for k, v in GOOD.items() if k != "labels"}), "'labels' must be a list"),
