@@ -160,9 +160,11 @@ def _fault(data: Any, taxonomy: Taxonomy) -> str | None:
     """Return what is wrong with one row, if anything is."""
     if not isinstance(data, dict):
         return f"expected an object with the message's fields, found {type(data).__name__}"
+    own = "; for messages of your own name the column with their labels: --label COLUMN"
     for name, kind in {**FIELDS, "pair": str}.items():
         if not isinstance(data.get(name, "" if name == "pair" else None), kind):
-            return f"{name!r} must be a {kind.__name__}, found {reprlib.repr(data.get(name))}"
+            hint = "" if data.keys() >= FIELDS.keys() else own
+            return f"{name!r} must be a {kind.__name__}, found {reprlib.repr(data.get(name))}{hint}"
     if foreign := sorted(data.keys() - FIELDS.keys() - {"pair"}):
         return f"unknown field {foreign[0]!r}"
     if not data["text"].strip():

@@ -182,7 +182,7 @@ GOOD = {"id": "a", "text": "x", "labels": [], "targets": [], "channel": "sms", "
         ('{"id":' + "[" * 100_000, "not JSON: nested too deeply"),
         (
             json.dumps({**GOOD, "text": ["x" * 100_000] * 9}),
-            "'text' must be a str, found ['xxxxxxxxxxxx...xxxxxxxxxxxxx', ",
+            "a str, found ['xxxxxxxxxxxx...xxxxxxxxxxxxx', ",
         ),
         ("[]", "expected an object"),
         (json.dumps({**GOOD, "text": 3}), "'text' must be a str"),
@@ -204,6 +204,17 @@ def test_faults_of_a_corpus_name_file_and_line(tmp_path, line, fault):
     with pytest.raises(CorpusError, match=r"rows\.jsonl:3: ") as caught:
         read_corpus([path])
     assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "own"), [({"text": "x", "label": "a"}, True), ({"id": 1, "text": "x"}, True), ({**GOOD, "text": 3}, False)]
+)
+def test_who_has_messages_of_her_own_is_told_how_to_name_them(tmp_path, capsys, row, own):
+    path = tmp_path / "own.jsonl"
+    path.write_text(json.dumps(row), "utf-8")
+    for command in ["train", "-o", str(tmp_path / "model")], ["evaluate"]:
+        assert main([*command, str(path)]) == 2
+        assert ("own name the column with their labels: --label COLUMN" in capsys.readouterr().err) == own
 
 
 def test_corpora_that_are_none(tmp_path, capsys):
