@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
+import reprlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -290,20 +292,15 @@ def _read_delimited(
 def _read_json_lines(
     content: str, path: Path, text: str | None, label: str | None
 ) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
-    columns: tuple[str, str] | None = None
     if content.lstrip().startswith("["):
         raise CorpusError(f"{path} is a JSON array: write JSON lines, one object a line")
-    for number, line in enumerate(content.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line, parse_constant=lambda _: None)  # NaN is what pandas has in the place of nothing
-        except (ValueError, RecursionError):
-            row = None
-        if not isinstance(row, dict):
+    some = list(itertools.islice((row for _, row in _objects(content) if row is not None), 1000))
+    names = list(dict.fromkeys(name for row in some for name in row))
+    columns = _columns(names, path, text, label) if some else ("", "")  # there is no row to look them up in
+    for number, row in _objects(content):
+        if row is None:
             yield number, "", "not a JSON object"
             continue
-        columns = columns or _columns(list(row), path, text, label)
         content_of, labels = row.get(columns[0]), row.get(columns[1])
         if not isinstance(content_of, str):
             yield number, "", f"{columns[0]!r} is not a text"
@@ -311,13 +308,23 @@ def _read_json_lines(
             yield number, content_of, _labels(labels)
 
 
+def _objects(content: str) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Yield the number of each line that is not blank, and its object if it holds one."""
+    for number, line in enumerate(content.split("\n"), 1):
+        if line.strip():
+            try:
+                row = json.loads(line, parse_constant=lambda _: None)  # NaN is what pandas has in the place of nothing
+            except (ValueError, RecursionError):
+                row = None
+            yield number, row if isinstance(row, dict) else None
+
+
 def _labels(value: Any) -> tuple[str, ...] | str:
     """Return the different labels of one row, none where nothing stands; in place of what is no name the reason."""
-    values = [one for one in (value if isinstance(value, list) else [value]) if one is not None]
-    if strange := [one for one in values if isinstance(one, (dict, list))]:
-        return f"a label is a name, not {json.dumps(strange[0], ensure_ascii=False)}"
-    names = map(str, values) if isinstance(value, list) else "|".join(map(str, values)).split("|")
-    return tuple(dict.fromkeys(name for name in map(str.strip, names) if name))
+    values = value if isinstance(value, list) else value.split("|") if isinstance(value, str) else [value]
+    if nested := [one for one in values if isinstance(one, (dict, list))]:
+        return f"a label is a name, not {reprlib.repr(nested[0])}"
+    return tuple(dict.fromkeys(name for name in (str(one).strip() for one in values if one is not None) if name))
 
 
 def _columns(columns: Sequence[str], path: Path, text: str | None, label: str | None) -> tuple[str, str]:

@@ -301,6 +301,27 @@ def test_json_lines_of_own_messages_need_their_columns(tmp_path, capsys):
         assert "of messages of your own name the columns, --text and --label" in capsys.readouterr().err
 
 
+def test_columns_of_json_lines_are_those_of_all_rows(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text('[]\n{}\n{"text": "甲"}\n{"text": "乙", "label": "a"}\n{"nr": 1, "label": "b"}\n', "utf-8")
+    found = read_labelled([path], label="label")
+    assert [(row.text, row.labels) for row in found.rows] == [("乙", ("a",))]
+    assert [reason.partition(": ")[2] for reason in found.skipped] == [
+        "not a JSON object",
+        "'text' is not a text",
+        "no label",
+        "'text' is not a text",
+    ]
+    with pytest.raises(CorpusError, match=r"no column is called 'x'; .* has the columns: text, label, nr$"):
+        read_labelled([path], label="x")
+    path.write_text("{}\n")
+    with pytest.raises(CorpusError, match=r"no column looks like the text; .* has the columns: \(none\)"):
+        read_labelled([path])
+    path.write_text("[]\n{\n")
+    with pytest.raises(CorpusError, match=r"no labelled messages; mine\.jsonl:1: not a JSON object"):
+        read_labelled([path])
+
+
 def test_the_name_of_a_file_need_not_be_unicode(tmp_path):
     texts, labels = made_up(60)
     rows = labelled_rows([*texts, texts[0]], [*labels, "prize" if labels[0] == "loan" else "loan"], "normal")
