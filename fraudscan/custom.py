@@ -59,39 +59,41 @@ class Settings:
     """What the choice is about. The defaults are where it begins.
 
     Attributes:
-        order: the longest n-gram.
-        min_count: in how many messages an n-gram must occur.
-        rarity: counts are multiplied by this power of the inverse document frequency (the logarithm of rows by rows
-            with the n-gram).
-        strength: liblinear's ``C``, the inverse of the penalty, for rows whose mean squared norm is 1.
+        max_n: the length of the longest n-grams; all shorter ones take part as well.
+        min_df: in how many messages an n-gram must occur.
+        idf_power: counts are multiplied by this power of the inverse document frequency (the logarithm of rows by rows
+            with the n-gram); 0 leaves it out.
+        C: liblinear's, the inverse of the penalty, for rows whose mean squared norm is 1.
         balanced: whether labels weigh the same, however many messages they have.
 
     Raises:
-        ValueError: if one of the numbers is none, or too small.
+        ValueError: if one of the numbers is none, or too small, or ``balanced`` is neither.
 
     """
 
-    order: int = 3
-    min_count: int = 2
-    rarity: float = 0.75
-    strength: float = 3.0
+    max_n: int = 3
+    min_df: int = 2
+    idf_power: float = 0.75
+    C: float = 3.0
     balanced: bool = True
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.order, Integral) and self.order >= 1):
-            raise ValueError(f"order is the length of n-grams, a whole number of at least 1, not {self.order!r}")
-        for name, least in (("min_count", 1), ("rarity", 0), ("strength", 0)):
+        for name in ("max_n", "min_df"):
             value = getattr(self, name)
-            if not (isinstance(value, Real) and least <= value < np.inf):
-                raise ValueError(f"{name} is a number of at least {least}, not {value!r}")
-        if not self.strength:
-            raise ValueError(f"strength is a number above 0, not {self.strength!r}")
+            if not (isinstance(value, Integral) and int(value) >= 1):
+                raise ValueError(f"{name} is a whole number of at least 1, not {value!r}")
+        if not (isinstance(self.idf_power, Real) and 0 <= self.idf_power < np.inf):
+            raise ValueError(f"idf_power is a number of at least 0, not {self.idf_power!r}")
+        if not (isinstance(self.C, Real) and 0 < self.C < np.inf):
+            raise ValueError(f"C is a number above 0, not {self.C!r}")
+        if self.balanced not in (True, False):
+            raise ValueError(f"balanced is True or False, not {self.balanced!r}")
 
 
 CHOICES: tuple[dict[str, Sequence[Any]], ...] = (
-    {"order": (3, 4, 5), "rarity": (0.5, 0.75, 1.0)},
-    {"min_count": (2, 5)},
-    {"strength": (1.0, 3.0, 10.0), "balanced": (True, False)},
+    {"max_n": (3, 4, 5), "idf_power": (0.5, 0.75, 1.0)},
+    {"min_df": (2, 5)},
+    {"C": (1.0, 3.0, 10.0), "balanced": (True, False)},
 )
 """What is tried: all combinations of the first; with the best of them, all of the second; and so on."""
 
@@ -128,8 +130,8 @@ def train_custom(
     # NumPy's numbers, of a grid of settings say, are none of JSON's, and the manifest is JSON
     fixed = {name: value.item() if isinstance(value, np.generic) else value for name, value in fixed.items()}
     first = replace(Settings(), **fixed)
-    longest = fixed.get("order", 5)
-    rarest = fixed.get("min_count", 2)
+    longest = fixed.get("max_n", 5)
+    rarest = fixed.get("min_df", 2)
     vocabulary = Vocabulary.from_ngrams(_candidates(texts, longest, rarest))
     features = features_of(vocabulary, [row.text for row in rows], by_length=False) @ closure(vocabulary)
     features.sort_indices()  # now: the processes that share it can only read it
@@ -332,8 +334,8 @@ def _fit(  # noqa: PLR0913, PLR0917 - shared arrays, and one task on them
 
     chosen = features[rows]
     found = np.bincount(chosen.indices, minlength=features.shape[1])
-    nodes = np.flatnonzero((orders > 0) & (orders <= settings.order) & (found >= settings.min_count))
-    factors = np.log((1 + rows.size) / found[nodes]) ** settings.rarity
+    nodes = np.flatnonzero((orders > 0) & (orders <= settings.max_n) & (found >= settings.min_df))
+    factors = np.log((1 + rows.size) / found[nodes]) ** settings.idf_power
     chosen = sparse.csr_matrix(chosen[:, nodes])
     chosen.data *= factors[chosen.indices] / np.repeat(_roots(chosen, factors**2), np.diff(chosen.indptr))
     norm = np.sqrt((chosen.data**2).sum() / rows.size) or 1.0
@@ -362,7 +364,7 @@ def _fit_heads(features: Any, gold: Bools, settings: Settings, multiclass: bool)
         warnings.simplefilter("ignore", ConvergenceWarning)  # a weak penalty converges slowly and changes no label
         for heads, target in targets:
             if features.shape[1] and (target != target[0]).any():
-                model = LinearSVC(C=settings.strength, class_weight=weights, dual=True, tol=1e-2, random_state=0)
+                model = LinearSVC(C=settings.C, class_weight=weights, dual=True, tol=1e-2, random_state=0)
                 model.fit(features, target)
                 coefficients, intercepts = model.coef_, model.intercept_
                 if heads.size == 2:  # of two classes scikit-learn fits the second alone

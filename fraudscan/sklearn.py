@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FraudClassifier"]
 
-SETTINGS = ("order", "min_count", "rarity", "strength", "balanced")
+SETTINGS = ("max_n", "min_df", "idf_power", "C", "balanced")
 NOBODY = "legitimate"
 """What a row of a label indicator matrix is that has no label."""
 
@@ -46,11 +46,12 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     value to leave it out of the choice, or to choose it by ``GridSearchCV``.
 
     Args:
-        order: the longest n-gram, in characters.
-        min_count: in how many texts an n-gram must occur.
-        rarity: counts are multiplied by this power of the inverse document frequency.
-        strength: the inverse of the L2 penalty.
-        balanced: whether classes weigh the same, however many texts they have.
+        max_n: the length of the longest n-grams, in characters; all shorter ones take part as well.
+        min_df: in how many texts an n-gram must occur, a whole number.
+        idf_power: counts are multiplied by this power of the inverse document frequency; 0 leaves it out.
+        C: the inverse of the L2 penalty, as `sklearn.svm.LinearSVC` has it.
+        balanced: whether classes weigh the same, however many texts they have: what ``class_weight="balanced"`` is
+            elsewhere, but ``None`` leaves the choice to the fit.
         legitimate: the class of honest texts, for the scores and verdicts of `to_scanner`; without it one with a name
             such as "normal", "ham" or "正常" (`fraudscan.labelled.HONEST_NAMES`).
         n_jobs: processes that fit side by side; ``None`` means one.
@@ -67,18 +68,18 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(  # noqa: PLR0913 - the settings
         self,
         *,
-        order: int | None = None,
-        min_count: int | None = None,
-        rarity: float | None = None,
-        strength: float | None = None,
+        max_n: int | None = None,
+        min_df: int | None = None,
+        idf_power: float | None = None,
+        C: float | None = None,  # noqa: N803 - scikit-learn's name
         balanced: bool | None = None,
         legitimate: Any = None,
         n_jobs: int | None = None,
     ) -> None:
-        self.order = order
-        self.min_count = min_count
-        self.rarity = rarity
-        self.strength = strength
+        self.max_n = max_n
+        self.min_df = min_df
+        self.idf_power = idf_power
+        self.C = C
         self.balanced = balanced
         self.legitimate = legitimate
         self.n_jobs = n_jobs

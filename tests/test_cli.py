@@ -108,7 +108,7 @@ def test_what_a_label_is_called_moves_no_cursor(tmp_path, capsys):
     rows = [(f"text{'abcdefgh'[i]}", "\x1b[2J\nx") for i in range(8)] + [
         (f"{'abcdefgh'[i]} 你好", "ham") for i in range(8)
     ]
-    classifier = FraudClassifier(order=1, min_count=1, rarity=0.5, strength=1.0, balanced=True)
+    classifier = FraudClassifier(max_n=1, min_df=1, idf_power=0.5, C=1.0, balanced=True)
     model = tmp_path / "model"
     classifier.fit(*map(list, zip(*rows, strict=True))).to_scanner().save(model)
     (tmp_path / "in.csv").write_text("text,label\n" + "".join(f'{text},"{label}"\n' for text, label in rows))

@@ -23,7 +23,7 @@ from fraudscan.evaluate import evaluate
 from fraudscan.labelled import add_to_corpus, find_honest, match_names, read_labelled
 from fraudscan.taxonomy import Taxonomy
 
-QUICK = {"order": 2, "min_count": 2, "rarity": 0.5, "strength": 3.0, "balanced": True}
+QUICK = {"max_n": 2, "min_df": 2, "idf_power": 0.5, "C": 3.0, "balanced": True}
 
 
 def write_csv(path, texts, labels, header=("nr", "content", "kind"), encoding="utf-8"):

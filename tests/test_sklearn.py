@@ -7,6 +7,7 @@ None is expected to fail. Not called for are the checks of sample weights, of sp
 input, of missing values and of ``partial_fit``, which the estimator does not take.
 """
 
+import json
 import pickle
 
 import numpy as np
@@ -75,7 +76,7 @@ def test_checks_that_need_no_data(check):
     check("FraudClassifier", FraudClassifier())
 
 
-@parametrize_with_checks([OnNumbers(order=1, rarity=0.5, strength=3.0, balanced=True)])
+@parametrize_with_checks([OnNumbers(max_n=1, idf_power=0.5, C=3.0, balanced=True)])
 def test_checks_for_numbers_on_rows_written_as_text(estimator, check):
     check(estimator)
 
@@ -98,11 +99,14 @@ def test_it_learns_texts(fitted):
 def test_other_types_of_classes():
     texts, labels = made_up(40)
     numbers = np.array([sorted(WORDS).index(label) * 10 for label in labels])
-    classifier = FraudClassifier(order=2).fit(np.array(texts, dtype=object), numbers)
+    classifier = FraudClassifier(max_n=2).fit(np.array(texts, dtype=object), numbers)
     assert classifier.predict(texts).tolist() == numbers.tolist()
     column = FraudClassifier(order=2).fit(pl.Series(texts), pl.Series(labels))
     assert column.predict(pl.Series(texts)).tolist() == labels
     two = FraudClassifier(order=2).fit(texts, np.array(labels) == "loan")
+
+
+    two = FraudClassifier(max_n=2).fit(texts, np.array(labels) == "loan")
     assert two.classes_.tolist() == [False, True]
     assert ((two.decision_function(texts) > 0) == two.predict(texts)).all()
     assert two.predict(texts).tolist() == [label == "loan" for label in labels]
@@ -111,11 +115,11 @@ def test_other_types_of_classes():
 def test_tools_of_scikit_learn(fitted):
     texts, labels = made_up(60)
     pipeline = make_pipeline(
-        FunctionTransformer(lambda texts: [text.strip() for text in texts]), FraudClassifier(order=2)
+        FunctionTransformer(lambda texts: [text.strip() for text in texts]), FraudClassifier(max_n=2)
     )
     assert cross_val_score(pipeline, texts, labels, cv=3).min() > 0.9
-    search = GridSearchCV(FraudClassifier(order=2), {"min_count": [1, 30], "strength": [1.0]}, cv=2).fit(texts, labels)
-    assert search.best_params_ == {"min_count": 1, "strength": 1.0}
+    search = GridSearchCV(FraudClassifier(max_n=2), {"min_df": [1, 30], "C": [1.0]}, cv=2).fit(texts, labels)
+    assert search.best_params_ == {"min_df": 1, "C": 1.0}
     assert not hasattr(clone(fitted), "classes_")
     again = pickle.loads(pickle.dumps(fitted))  # noqa: S301
     assert (again.predict_proba(texts) == fitted.predict_proba(texts)).all()
@@ -123,15 +127,25 @@ def test_tools_of_scikit_learn(fitted):
 
 def test_settings_that_are_given_are_not_chosen():
     texts, labels = made_up(60)
-    given = {"order": 2, "min_count": 3, "rarity": 0.25, "strength": 7.0, "balanced": False}
+    given = {"max_n": 2, "min_df": 3, "idf_power": 0.25, "C": 7.0, "balanced": False}
     assert FraudClassifier(**given).fit(texts, labels).to_scanner().manifest["training"] == given
 
 
 def test_settings_may_be_numbers_of_numpy(tmp_path):
-    given = {"order": np.int64(2), "min_count": np.int32(3), "rarity": np.float32(0.25), "strength": np.float64(7)}
+    given = {"max_n": np.int64(2), "min_df": np.int32(3), "idf_power": np.float32(0.25), "C": np.float64(7)}
     classifier = FraudClassifier(**given, balanced=np.bool_(False)).fit(*made_up(60))
     classifier.to_scanner().save(tmp_path / "model")
     assert fraudscan.load(tmp_path / "model").manifest["training"] == {**given, "balanced": False}
+
+
+def test_a_folder_whose_settings_have_the_names_of_earlier_versions_is_read(fitted, tmp_path):
+    fitted.to_scanner().save(tmp_path / "model")
+    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text("utf-8"))
+    manifest["training"] = {"order": 3, "min_count": 2, "rarity": 0.75, "strength": 3.0, "balanced": True}
+    (tmp_path / "model" / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    scanner = fraudscan.load(tmp_path / "model")
+    assert scanner.manifest["training"] == manifest["training"]
+    assert (FraudClassifier.from_scanner(scanner).predict(["低息贷款"]) == fitted.predict(["低息贷款"])).all()
 
 
 def test_a_label_indicator_matrix():
@@ -140,7 +154,7 @@ def test_a_label_indicator_matrix():
     joined = [text for text, _ in pairs]
     y = np.array([["loan" in names, "prize" in names] for _, names in pairs]).astype(int)
     assert {0, 1, 2} == set(y.sum(axis=1))
-    classifier = FraudClassifier(order=2).fit(joined, y)
+    classifier = FraudClassifier(max_n=2).fit(joined, y)
     assert (classifier.predict(joined) == y).mean() > 0.95
     scanner = classifier.to_scanner()
     assert scanner.names == ("0", "1", "legitimate")  # what has no label is legitimate
@@ -216,7 +230,7 @@ def test_what_is_refused(fitted):
 @pytest.mark.parametrize("kind", [int, float, bool])
 def test_classes_that_are_numbers_have_an_honest_one(kind):
     texts, labels = made_up(40)
-    fitted = FraudClassifier(order=2, min_count=2, rarity=0.5, strength=1.0, balanced=True)
+    fitted = FraudClassifier(max_n=2, min_df=2, idf_power=0.5, C=1.0, balanced=True)
     scanner = fitted.fit(texts, [kind(label != "normal") for label in labels]).to_scanner()
     assert scanner.classify("晚上吃饭，明天开会吧").verdict == "clear"
     assert scanner.classify("低息贷款，秒批到账吧").verdict == "flag"
@@ -225,15 +239,18 @@ def test_classes_that_are_numbers_have_an_honest_one(kind):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("order", 0),
-        ("order", 2.0),
-        ("order", "2"),
-        ("min_count", 0),
-        ("rarity", -1),
-        ("strength", 0),
-        ("strength", float("inf")),
+        ("max_n", 0),
+        ("max_n", 2.0),
+        ("max_n", "2"),
+        ("min_df", 0),
+        ("min_df", 0.01),  # a share of the texts elsewhere
+        ("min_df", 1.0),
+        ("idf_power", -1),
+        ("C", 0),
+        ("C", float("inf")),
+        ("balanced", "balanced"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name} is .* (of at least [01]|above 0), not {value!r}"):
+    with pytest.raises(ValueError, match=f"{name} is .* (of at least [01]|above 0|or False), not {value!r}"):
         FraudClassifier(**{name: value}).fit(*made_up(20))
