@@ -67,7 +67,7 @@ class Settings:
         balanced: whether labels weigh the same, however many messages they have.
 
     Raises:
-        ValueError: if one of the numbers is none, or too small, or ``balanced`` is neither.
+        ValueError: if one of the numbers is none, too small or too large, or ``balanced`` is neither.
 
     """
 
@@ -82,8 +82,8 @@ class Settings:
             value = getattr(self, name)
             if not (isinstance(value, Integral) and int(value) >= 1):
                 raise ValueError(f"{name} is a whole number of at least 1, not {value!r}")
-        if not (isinstance(self.idf_power, Real) and 0 <= self.idf_power < np.inf):
-            raise ValueError(f"idf_power is a number of at least 0, not {self.idf_power!r}")
+        if not (isinstance(self.idf_power, Real) and 0 <= self.idf_power <= 10):  # its square must be a float, too
+            raise ValueError(f"idf_power is a number from 0 to 10, not {self.idf_power!r}")
         if not (isinstance(self.C, Real) and 0 < self.C < np.inf):
             raise ValueError(f"C is a number above 0, not {self.C!r}")
         if self.balanced not in (True, False):

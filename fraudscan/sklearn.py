@@ -100,16 +100,10 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if y is None:
             raise ValueError("FraudClassifier requires y to be passed, but the target y is None")
         check_consistent_length(texts, y)
-        if getattr(getattr(y, "dtype", None), "kind", "O") in "fO":  # types of polars have none
-            assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
-        self._several = type_of_target(y).startswith("multilabel")
-        if self._several:
-            matrix = np.asarray(y.todense() if hasattr(y, "todense") else y).astype(bool)
-            self.classes_ = np.arange(matrix.shape[1])
-        else:
-            self.classes_, places = np.unique(column_or_1d(y, warn=True), return_inverse=True)
-            matrix = places[:, None] == np.arange(self.classes_.size)
+        try:
+            matrix = self._read_classes(y)
+        except TypeError as error:  # None and pandas's NA have no place in an order, nor has 1 beside "a"
+            raise ValueError(f"y are no classes: leave out missing values, and give all one type ({error})") from error
         self._names = [str(name) for name in self.classes_.tolist()]
         known = "" if self._several and self.legitimate is None else self.legitimate  # column numbers tell nothing
         honest = find_honest(self._names, None if known is None else str(known))
@@ -128,6 +122,20 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rows, taxonomy, fixed=fixed, least=0 if self._several else 1, jobs=self.n_jobs or 1
         )
         return self
+
+    def _read_classes(self, y: Any) -> npt.NDArray[np.bool_]:
+        """Set `classes_`, and return which of them each text has, shape (texts, classes)."""
+        if getattr(getattr(y, "dtype", None), "kind", "O") in "fO":  # types of polars have none
+            assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        self._several = type_of_target(y).startswith("multilabel")
+        if self._several:
+            matrix: npt.NDArray[np.bool_] = np.asarray(y.todense() if hasattr(y, "todense") else y).astype(bool)
+            self.classes_ = np.arange(matrix.shape[1])
+        else:
+            self.classes_, places = np.unique(column_or_1d(y, warn=True), return_inverse=True)
+            matrix = places[:, None] == np.arange(self.classes_.size)
+        return matrix
 
     def predict(self, X: Iterable[str]) -> npt.NDArray[Any]:  # noqa: N803
         """Return the class of each text, or a label indicator matrix if such was fitted.
