@@ -238,10 +238,11 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _is_own(arguments: argparse.Namespace) -> bool:
-    """Tell a user's own files from those in the corpus's format."""
+    """Tell a user's own files from those in the corpus's format, which are JSON lines, or folders with them."""
     named = arguments.text or arguments.label or arguments.legitimate is not None
-    paths = [path.lower() for path in (getattr(arguments, "corpus", None) or arguments.labelled)]
-    return bool(named) or any(path.endswith((".csv", ".tsv")) for path in paths)
+    paths = map(Path, getattr(arguments, "corpus", None) or arguments.labelled)
+    json_lines = {"", ".jsonl", ".ndjson", ".json"}
+    return bool(named) or any(path.suffix.lower() not in json_lines and not path.is_dir() for path in paths)
 
 
 def _train_corpus(arguments: argparse.Namespace) -> Scanner:

@@ -101,13 +101,14 @@ def read_labelled(
         known: names that are taken for it, the first that occurs (see `honest_names`).
 
     Raises:
-        CorpusError: if a file cannot be read or lacks a column, no row can be used, ``honest`` does not occur, or a
-            message is honest and something else as well.
+        CorpusError: if a file cannot be read, lacks a column or has it twice, no row can be used, ``honest`` does not
+            occur, or a message is honest and something else as well.
 
     """
     found: list[tuple[str, str, tuple[str, ...]]] = []
     skipped: list[str] = []
-    for path in map(Path, paths):
+    files = [Path(path) for path in paths]
+    for path in files:
         for line, content, labels in _read(path, text, label):
             place = f"{path.name}:{line}"  # it goes into the model, which is the same wherever the file lies
             if isinstance(labels, str):
@@ -120,7 +121,8 @@ def read_labelled(
                 found.append((place, content, labels))
     names = sorted({name for _, _, labels in found for name in labels})
     if not found:
-        raise CorpusError("no labelled messages" + (f"; {skipped[0]}" if skipped else ""))
+        places = ", ".join(map(str, files))
+        raise CorpusError(f"no labelled messages in {places}" + (f"; {skipped[0]}" if skipped else ""))
     honest = find_honest(names, honest, known)
     rows = []
     for place, content, labels in found:
@@ -272,7 +274,10 @@ def _read_delimited(
     if NAMED.fullmatch(first):
         next(rows)
     header = next(rows, [])
-    text_at, label_at = (header.index(name) for name in _columns(header, path, text, label))
+    columns = _columns(header, path, text, label)
+    if twice := [name for name in columns if header.count(name) > 1]:
+        raise CorpusError(f"{path} has several columns called {twice[0]!r}: rename all but one")
+    text_at, label_at = map(header.index, columns)
     while True:
         try:
             row = next(rows, None)
@@ -299,7 +304,7 @@ def _read_json_lines(
     columns = _columns(names, path, text, label) if some else ("", "")  # there is no row to look them up in
     for number, row in _objects(content):
         if row is None:
-            yield number, "", "not a JSON object"
+            yield number, "", "not a JSON object, of which each line should hold one"
             continue
         content_of, labels = row.get(columns[0]), row.get(columns[1])
         if not isinstance(content_of, str):

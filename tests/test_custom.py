@@ -274,7 +274,7 @@ def test_json_lines(tmp_path):
         {"text": "丁", "label": float("nan")},
         {"text": "戊", "label": ["a", None, " "]},
         {"text": "己", "label": {"名": 1}},
-        {"text": "庚", "label": [["a"]]},
+        {"text": "庚", "label": ["b", ["a"]]},
     ]
     path.write_text("\n".join(map(json.dumps, rows)) + "\n{\n", "utf-8")
     found = read_labelled([path])
@@ -282,12 +282,12 @@ def test_json_lines(tmp_path):
     reasons = [line.partition("jsonl:")[2] for line in found.skipped]
     assert reasons == [
         "3: 'text' is not a text",
-        "4: not a JSON object",
+        "4: not a JSON object, of which each line should hold one",
         "5: no label",
         "6: no label",
-        '8: a label is a name, not {"名": 1}',
-        '9: a label is a name, not ["a"]',
-        "10: not a JSON object",
+        "8: a label is a name, not {'名': 1}",
+        "9: a label is a name, not ['a']",
+        "10: not a JSON object, of which each line should hold one",
     ]
     path.write_text(json.dumps(rows), "utf-8")
     with pytest.raises(CorpusError, match=r"mine\.jsonl is a JSON array: write JSON lines, one object a line"):
@@ -307,7 +307,7 @@ def test_columns_of_json_lines_are_those_of_all_rows(tmp_path):
     found = read_labelled([path], label="label")
     assert [(row.text, row.labels) for row in found.rows] == [("乙", ("a",))]
     assert [reason.partition(": ")[2] for reason in found.skipped] == [
-        "not a JSON object",
+        "not a JSON object, of which each line should hold one",
         "'text' is not a text",
         "no label",
         "'text' is not a text",
@@ -318,7 +318,7 @@ def test_columns_of_json_lines_are_those_of_all_rows(tmp_path):
     with pytest.raises(CorpusError, match=r"no column looks like the text; .* has the columns: \(none\)"):
         read_labelled([path])
     path.write_text("[]\n{\n")
-    with pytest.raises(CorpusError, match=r"no labelled messages; mine\.jsonl:1: not a JSON object"):
+    with pytest.raises(CorpusError, match=r"no labelled messages in .*; mine\.jsonl:1: not a JSON object"):
         read_labelled([path])
 
 
@@ -374,6 +374,13 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "c.csv").write_text("text,label\nx,normal|spam\n")
     with pytest.raises(CorpusError, match=r"c\.csv:2: the label 'normal' stands for legitimate"):
         read_labelled([tmp_path / "c.csv"])
+    for header, what in [("text,label,label", "'label'"), ("text,text,label", "'text'")]:
+        (tmp_path / "c.csv").write_text(f"{header}\nx,a,b\n")
+        with pytest.raises(CorpusError, match=rf"c\.csv has several columns called {what}: rename all but one"):
+            read_labelled([tmp_path / "c.csv"])
+    (tmp_path / "c.csv").write_text("text,label\n")
+    with pytest.raises(CorpusError, match=r"no labelled messages in .*c\.csv$"):
+        read_labelled([tmp_path / "c.csv"])
     (tmp_path / "d.csv").write_text("text,label\nx,a,b\ny,a\n")
     assert read_labelled([tmp_path / "d.csv"]).skipped == ["d.csv:2: 3 fields where the header has 2"]
 
@@ -387,6 +394,16 @@ def test_evaluate_takes_the_models_word_for_honest(tmp_path, capsys, honest, nam
     arguments = ["evaluate", str(mine), "--text", "content", "--label", "kind", "-m", str(tmp_path / "model")]
     assert main([*arguments, "--json"]) == 0
     assert {name for name, row in json.loads(capsys.readouterr().out)["labels"].items() if row["n"]} == set(names)
+
+
+def test_files_of_any_name_but_json_are_ones_own(tmp_path, capsys):
+    mine = tmp_path / "mine.txt"
+    mine.write_text("text\tlabel\n" + "".join(map("{}\t{}\n".format, *made_up(60))), "utf-8")
+    assert main(["train", str(mine), "-o", str(tmp_path / "model")]) == 0
+    assert main(["evaluate", str(mine), "-m", str(tmp_path / "model")]) == 0
+    (tmp_path / "mine.xlsx").write_bytes(b"PK\x03\x04" + b"\x00\xff" * 9)
+    assert main(["train", str(tmp_path / "mine.xlsx"), "-o", str(tmp_path / "model")]) == 2
+    assert "is a ZIP archive, as are .xlsx files" in capsys.readouterr().err
 
 
 def test_which_label_is_honest():

@@ -104,8 +104,6 @@ def test_other_types_of_classes():
     assert classifier.predict(texts).tolist() == numbers.tolist()
     column = FraudClassifier(max_n=2).fit(pl.Series(texts), pl.Series(labels))
     assert column.predict(pl.Series(texts)).tolist() == labels
-
-
     two = FraudClassifier(max_n=2).fit(texts, np.array(labels) == "loan")
     assert two.classes_.tolist() == [False, True]
     assert ((two.decision_function(texts) > 0) == two.predict(texts)).all()
