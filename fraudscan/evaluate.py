@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -77,17 +78,17 @@ def f1_table(
     gold: Sequence[set[str]], predicted: Sequence[Sequence[str]], names: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     """Return precision, recall, F1 and the number of messages by label."""
-    table = {}
-    for name in names:
-        hits = sum(name in right and name in guess for right, guess in zip(gold, predicted, strict=True))
-        guesses, support = (sum(name in labels for labels in all_) for all_ in (predicted, gold))
-        table[name] = {
-            "precision": hits / max(1, guesses),
-            "recall": hits / max(1, support),
-            "f1": 2 * hits / max(1, guesses + support),
-            "n": support,
+    hits = Counter(name for right, guess in zip(gold, predicted, strict=True) for name in guess if name in right)
+    guesses, support = (Counter(itertools.chain.from_iterable(labels)) for labels in (predicted, gold))
+    return {
+        name: {
+            "precision": hits[name] / max(1, guesses[name]),
+            "recall": hits[name] / max(1, support[name]),
+            "f1": 2 * hits[name] / max(1, guesses[name] + support[name]),
+            "n": support[name],
         }
-    return table
+        for name in names
+    }
 
 
 def label_figures(  # noqa: PLR0913, PLR0917 - what was predicted, what was right, and how it is cut up
