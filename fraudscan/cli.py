@@ -305,8 +305,13 @@ def _print_doubts(figures: dict[str, Any]) -> None:
             f"{alike['pairs']:,} pairs of messages resemble each other and have different labels, such as "
             f"{a['row']} ({a['label']}) and {b['row']} ({b['label']})"
         )
+    for name in figures["unlearned"]:
+        _warn(
+            f"the messages of {name!r} could only be held out all at once, as those that resemble each other are: "
+            "its figures say nothing"
+        )
     for pair in figures["confused"]:
-        if pair["share"] >= 0.1:
+        if pair["share"] >= 0.1 and not set(pair["labels"]) & set(figures["unlearned"]):
             first, second = pair["labels"]
             smaller = min(figures["labels"][name]["n"] for name in pair["labels"])
             _warn(

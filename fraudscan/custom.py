@@ -109,8 +109,9 @@ def train_custom(
     """Fit, calibrate and return a model of a user's own labels.
 
     Its manifest tells the settings (``training``) and, under ``figures``, those of the held-out folds: a table by
-    label, the pairs of labels that are taken for each other, and messages that resemble each other but have
-    different labels. The settings are chosen on the same folds, which flatters the figures a little.
+    label, the pairs of labels that are taken for each other, messages that resemble each other but have different
+    labels, and the labels that could only be held out as a whole (``unlearned``). The settings are chosen on the same
+    folds, which flatters the figures a little.
 
     Args:
         rows: the messages, as `fraudscan.labelled.read_labelled` returns them.
@@ -146,7 +147,8 @@ def train_custom(
     logits = np.zeros(gold.shape)
     for (_, outside), fitted in zip(folds, held_out, strict=True):
         logits[outside] = fitter.logits(fitted, outside)
-    slopes, intercepts = _calibration(logits, gold, taxonomy.task) if folds else (1.0, 0.0)
+    learned = np.all([gold[inside].any(axis=0) for inside, _ in folds], axis=0)  # but what is all in one fold
+    slopes, intercepts = _calibration(logits, gold, taxonomy.task, learned) if folds else (1.0, 0.0)
     coefficients = np.zeros((vocabulary.size, gold.shape[1] + 1))
     coefficients[nodes] = np.column_stack([values, squares])
     slopes = np.broadcast_to(slopes, gold.shape[1])
@@ -160,6 +162,7 @@ def train_custom(
         logits = logits * slopes + intercepts
         thresholds, measured = _figures(rows, taxonomy, gold, logits, apart)
         manifest.update(measured)
+        manifest["figures"]["unlearned"] = [taxonomy.labels[at].name for at in np.flatnonzero(~learned)]
     return Scanner(
         taxonomy,
         vocabulary,
@@ -374,14 +377,21 @@ def _fit_heads(features: Any, gold: Bools, settings: Settings, multiclass: bool)
     return values, biases
 
 
-def _calibration(logits: Floats, gold: Bools, task: str) -> tuple[Any, Any]:
+def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tuple[Any, Any]:
     """Return what logits are multiplied by and what is added to them.
 
     Independent labels are calibrated one by one (Platt); classes by one slope for all ("temperature", Guo et al.
-    2017), which leaves their order alone.
+    2017), which leaves their order alone. Where at least two labels are ``learned``, messages of others do not count:
+    without having seen any such message, a model is bound to be wrong about them. These labels are as sure as the rest.
     """
+    if learned.sum() < 2:
+        learned = np.ones_like(learned)
+    judged = ~gold[:, ~learned].any(axis=1)
+    logits, gold = logits[judged], gold[judged]
     if task == "multilabel":
-        slopes, intercepts = np.array([calibrate(logits[:, h], gold[:, h]) for h in range(gold.shape[1])]).T
+        found = np.array([calibrate(logits[:, h], gold[:, h]) for h in range(gold.shape[1])])
+        found[~learned] = found[learned].mean(axis=0)
+        slopes, intercepts = found.T
         return slopes, intercepts
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax

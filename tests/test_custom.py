@@ -176,6 +176,29 @@ def test_near_duplicates_are_on_one_side_of_every_fold():
     assert [row["label"] for row in figures["resembling"]["examples"][0]] == ["loan", "prize"]
 
 
+BILLS = [f"您的电费账单已出，请于月底之前缴纳到账户{name}" for name in "甲乙丙丁戊己"]
+
+
+def test_a_label_of_one_template_is_told_of(tmp_path, capsys):
+    texts, labels = made_up(100)
+    path = write_csv(tmp_path / "mine.csv", [*texts, *BILLS], [*labels, *["bill"] * 6])
+    assert main(["train", str(path), "--text", "content", "--label", "kind", "-o", str(tmp_path / "model")]) == 0
+    told = capsys.readouterr().err
+    assert "the messages of 'bill' could only be held out all at once, as those that resemble each other are" in told
+    assert "are taken for each other" not in told
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_a_label_of_one_template_leaves_the_others_as_sure_as_they_are(task):
+    texts, labels = made_up(100)
+    rows = labelled_rows([*texts, *BILLS * 5], [*labels, *["bill"] * 30], "normal")
+    taxonomy = Taxonomy.from_names(["bill", "loan", "prize", "normal"], "normal", task)
+    scanner = train_custom(rows, taxonomy, fixed=QUICK, jobs=1)
+    for text, label in [("低息贷款，秒批到账", "loan"), ("晚上吃饭，明天开会", "normal"), (BILLS[0], "bill")]:
+        scores = scanner.classify(text).scores
+        assert all((scores[name] > 0.9) == (name == label) for name in scanner.names), scores
+
+
 def test_several_labels(tmp_path):
     texts, labels = made_up(200)
     both = [(f"{texts[i]}。{texts[i + 1]}", {labels[i], labels[i + 1]} - {"normal"} or {"normal"}) for i in range(199)]
