@@ -381,11 +381,12 @@ def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tupl
     """Return what logits are multiplied by and what is added to them.
 
     Independent labels are calibrated one by one (Platt); classes by one slope for all ("temperature", Guo et al.
-    2017), which leaves their order alone. Where at least two labels are ``learned``, messages of others do not count:
-    without having seen any such message, a model is bound to be wrong about them. These labels are as sure as the rest.
+    2017), which leaves their order alone. Messages of labels that are not ``learned`` do not count: without having seen
+    any such message, a model is bound to be wrong about it. These labels are as sure as the rest; where fewer than two
+    are learned, all are left as they are.
     """
     if learned.sum() < 2:
-        learned = np.ones_like(learned)
+        return 1.0, 0.0
     judged = ~gold[:, ~learned].any(axis=1)
     logits, gold = logits[judged], gold[judged]
     if task == "multilabel":

@@ -199,6 +199,16 @@ def test_a_label_of_one_template_leaves_the_others_as_sure_as_they_are(task):
         assert all((scores[name] > 0.9) == (name == label) for name in scanner.names), scores
 
 
+def test_labels_of_one_template_each_are_told_apart():
+    bills, prizes = (
+        BILLS,
+        [text.replace("电费账单已出，请于月底之前缴纳到", "号码抽中本次周年庆的一等奖，奖品寄往") for text in BILLS],
+    )
+    rows = labelled_rows([*bills, *prizes], ["normal"] * 6 + ["prize"] * 6, "normal")
+    scanner = train_custom(rows, Taxonomy.from_names(["prize", "normal"], "normal", "multiclass"), fixed=QUICK, jobs=1)
+    assert [scanner.classify(text).score > 0.8 for text in (bills[0], prizes[0])] == [False, True]
+
+
 def test_several_labels(tmp_path):
     texts, labels = made_up(200)
     both = [(f"{texts[i]}。{texts[i + 1]}", {labels[i], labels[i + 1]} - {"normal"} or {"normal"}) for i in range(199)]
