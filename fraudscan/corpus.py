@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fraudscan.normalize import fold
+from fraudscan.characters import fold
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 
 if TYPE_CHECKING:

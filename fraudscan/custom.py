@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraudscan.characters import fold
 from fraudscan.corpus import CorpusError, digest, join, near_duplicates
 from fraudscan.curve import Curve
 from fraudscan.decisions import Decider, Thresholds
 from fraudscan.evaluate import figures_of, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.model import Scanner
-from fraudscan.normalize import fold
 from fraudscan.train import calibrate, closure, compile_weights, features_of
 
 if TYPE_CHECKING:

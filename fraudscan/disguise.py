@@ -1,6 +1,6 @@
 """Undo what writers do to hide words from machines, in the few texts that carry marks of it.
 
-The character table (`fraudscan.normalize`) already reads ``ＶＸ``, ``①⑧⑧``, ``投資`` and zero-width marks. What is left
+The character table (`fraudscan.characters`) reads ``ＶＸ``, ``①⑧⑧``, ``投資`` and zero-width marks. What is left
 is seen by the neighbours only: ``投·资·理·财``, ``人言用`` for ``信用``, ``返荔`` for ``返利``, ``touzi``,
 ``薇信``. All of it leaves pairs that ordinary Chinese does not have (`fraudscan.neighbours`). Texts
 without that mark are not touched.
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fraudscan.characters import DROPPED, code_points, normalization_table
 from fraudscan.lattice import Ways, likeliest
 from fraudscan.neighbours import (
     DIGIT,
@@ -44,7 +45,6 @@ from fraudscan.neighbours import (
     split_keys,
     tables,
 )
-from fraudscan.normalize import DROPPED, code_points, normalization_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraudscan.calibration import prior_weights, reliability
-from fraudscan.normalize import code_points, normalization_table
+from fraudscan.characters import code_points, normalization_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fraudscan import kernel
+from fraudscan.characters import DROPPED, normalization_table
 from fraudscan.neighbours import CROWDED, END, EVIDENCE, RARE, SIGNS, WIDTH, carry_marks, tables
-from fraudscan.normalize import DROPPED, normalization_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from fraudscan.normalize import NORMALIZATION_VERSION
+from fraudscan.characters import NORMALIZATION_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -18,11 +18,11 @@ several entries of one kind the first one is named. What was meant as more than 
 would never be found as one, such as ``[Deny]`` or ``sender=106``, is refused.
 
 Both are looked for in the text as it stands without white space, in lower case, in simplified
-characters and in half width (`fold`). Digits keep their value. Where a text carries marks of disguise, entries that
-deny are also looked for in what the scanner reads there (`fraudscan.normalize` says of any text what that is), and
-in that without signs, ``微信`` in ``微·信``; those that allow are not, lest a disguise buys trust. A word that
-stands disguised in a text that is plain else may leave no such marks: list what you meet (``微.信``). All phrases are
-found in one pass, with the model's own kind of vocabulary.
+characters and in half width (`fold_keeping_digits`). Where a text carries marks of disguise, entries
+that deny are also looked for in what the scanner reads there (`fraudscan.normalize` says of any text
+what that is), and in that without signs, ``微信`` in ``微·信``; those that allow are not, lest a disguise
+buys trust. A word that stands disguised in a text that is plain else may leave no such marks: list what
+you meet (``微.信``). All phrases are found in one pass, with the model's own kind of vocabulary.
 
 Patterns must not be able to hang. They may use characters, sets, groups, alternatives,
 anchors and bounded repetitions, in which a match can be tried in at most `WAYS` ways from
@@ -45,11 +45,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraudscan.characters import DROPPED, code_points, normalization_table
 from fraudscan.columns import is_missing
 from fraudscan.decisions import VERDICTS
 from fraudscan.disguise import CONTACT
 from fraudscan.features import Vocabulary
-from fraudscan.normalize import DROPPED, code_points, normalization_table
 
 if TYPE_CHECKING:
     import os
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
     Ints = npt.NDArray[np.int64]
 
-__all__ = ["KINDS", "Entry", "ListError", "Lists", "fold", "read_lists"]
+__all__ = ["KINDS", "Entry", "ListError", "Lists", "fold_keeping_digits", "read_lists"]
 
 KINDS = ("allow", "deny")
 """In the order in which they win."""
@@ -131,10 +131,10 @@ def _table() -> npt.NDArray[np.int32]:
     return table
 
 
-def fold(text: str) -> str:
+def fold_keeping_digits(text: str) -> str:
     """Return ``text`` as lists are matched on it.
 
-    >>> fold("加 ＶＸ：①３８ 投資")
+    >>> fold_keeping_digits("加 ＶＸ：①３８ 投資")
     '加vx:138投资'
 
     """
@@ -248,7 +248,7 @@ class Lists:
         self._bound = [place for place, entry in enumerate(self.entries) if entry.sender is not None]
         self._named: dict[str, list[int]] = defaultdict(list)
         for place in self._bound:
-            self._named[fold(self.entries[place].sender or "")].append(place)
+            self._named[fold_keeping_digits(self.entries[place].sender or "")].append(place)
         self._cuts = sorted({len(name) - 1 for name in self._named if name.endswith("*")})
         self._first = np.zeros(0, dtype=np.int64)
         self._also: dict[int, list[int]] = {}
@@ -364,7 +364,7 @@ class Lists:
 
         @functools.lru_cache(maxsize=1 << 12)
         def entries(sender: str) -> frozenset[int]:
-            name = fold(sender)
+            name = fold_keeping_digits(sender)
             wanted = [name, *(f"{name[:cut]}*" for cut in self._cuts if cut <= len(name))]
             return frozenset(place for known in wanted for place in self._named.get(known, ()))
 
@@ -408,7 +408,7 @@ def _check(entry: Entry) -> None:
         raise ListError(f"a pattern is a text, not {type(entry.pattern).__name__}")
     if not isinstance(entry.sender, (str, type(None))):
         raise ListError(f"a sender is a text, not {type(entry.sender).__name__}")
-    if entry.sender is not None and not fold(entry.sender).strip("*"):
+    if entry.sender is not None and not fold_keeping_digits(entry.sender).strip("*"):
         raise ListError("no sender is named")
 
 
@@ -418,7 +418,7 @@ def _name(sender: Any) -> str:
 
 
 def _phrase(pattern: str) -> str:
-    phrase = fold(pattern)
+    phrase = fold_keeping_digits(pattern)
     if not 0 < len(phrase) <= LONGEST:
         raise ListError(f"a phrase has 1 to {LONGEST} characters that count; this one has {len(phrase)}")
     return phrase
@@ -529,7 +529,7 @@ def _repetition(low: int, high: Any, items: Any, *, bounded: bool) -> tuple[int,
 
 def _check_characters(first: int, last: int) -> None:
     """Refuse characters, none of which a folded text can have."""
-    if any(fold(chr(code)) == chr(code) for code in range(first, last + 1)):
+    if any(fold_keeping_digits(chr(code)) == chr(code) for code in range(first, last + 1)):
         return
-    advice = f"write {fold(chr(first))}" if fold(chr(first)) else "leave it out"
+    advice = f"write {fold_keeping_digits(chr(first))}" if fold_keeping_digits(chr(first)) else "leave it out"
     raise ListError(f"{chr(first)!r} never occurs in a text as lists read it: {advice}")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fraudscan.normalize import DROPPED, normalization_table
+from fraudscan.characters import DROPPED, normalization_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraudscan.augment import disguise
+from fraudscan.characters import fold
 from fraudscan.corpus import CHANNELS, CorpusError, Row, digest, join, near_duplicates
 from fraudscan.curve import Curve
 from fraudscan.disguise import undisguise
@@ -29,7 +30,6 @@ from fraudscan.features import Vocabulary
 from fraudscan.layer import Layer
 from fraudscan.model import Scanner, Thresholds
 from fraudscan.network import Examples, Network, NetworkOptions, fit, sigmoid
-from fraudscan.normalize import fold
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 from fraudscan.tokenize import words
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import fraudscan
 from fraudscan import disguise
+from fraudscan.characters import fold
 from fraudscan.disguise import CONTACT, LONGEST, normalize, undisguise
 from fraudscan.neighbours import tables
-from fraudscan.normalize import fold
 
 CASES = pathlib.Path(__file__).parent / "cases"
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fraudscan.characters import fold
 from fraudscan.features import Vocabulary
-from fraudscan.normalize import fold
 
 pytestmark = pytest.mark.usefixtures("engine")
 

@@ -15,7 +15,7 @@ import fraudscan
 from fraudscan import lists
 from fraudscan.cli import main
 from fraudscan.dump import score_dump
-from fraudscan.lists import Entry, ListError, Lists, compile_pattern, fold, read_lists
+from fraudscan.lists import Entry, ListError, Lists, compile_pattern, fold_keeping_digits, read_lists
 from fraudscan.sklearn import FraudClassifier
 
 HONEST = "到楼下了，下来拿快递"
@@ -85,7 +85,7 @@ def test_digits_of_which_one_is_read_as_a_numeral_are_not_guessed(scanner):
 
 
 def test_disguises_are_undone_for_the_lists_of_a_model_of_own_labels():
-    settings_ = {"order": 2, "min_count": 2, "rarity": 0.5, "strength": 1.0, "balanced": True}
+    settings_ = {"max_n": 2, "min_df": 2, "idf_power": 0.5, "C": 1.0, "balanced": True}
     scanner = FraudClassifier(**settings_).fit(*made_up(40)).to_scanner()
     text = "低·息·贷·款，秒·批·到·账，无·需·抵·押"
     own = scanner.with_lists(Lists([Entry("deny", "贷款")]))
@@ -125,7 +125,7 @@ def test_the_first_allow_wins_else_the_first_deny(entries, rows, named):
         bound = entry.sender is None or (
             named and sender is not None and (sender == entry.sender or (entry.sender == "b*" and sender[0] == "b"))
         )
-        return bound and fold(entry.pattern) in fold(text)
+        return bound and fold_keeping_digits(entry.pattern) in fold_keeping_digits(text)
 
     expected = []
     for text, sender in rows:

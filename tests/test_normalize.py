@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraudscan.normalize import fold, normalization_table
+from fraudscan.characters import fold, normalization_table
 
 
 @pytest.mark.parametrize(

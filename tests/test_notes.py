@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from test_scoring import texts
 
 from fraudscan import engine
-from fraudscan.normalize import fold
+from fraudscan.characters import fold
 from fraudscan.notes import HAN, KNOWN, NOTES, SHORTEST
 
 NO_CHINESE, UNKNOWN, SHORT = NOTES

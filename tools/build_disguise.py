@@ -32,6 +32,7 @@ from pypinyin.constants import PINYIN_DICT
 from pypinyin.contrib.tone_convert import to_normal
 
 from fraudscan import augment, disguise, neighbours
+from fraudscan.characters import fold
 from fraudscan.corpus import read_corpus
 from fraudscan.neighbours import (
     APART,
@@ -47,7 +48,6 @@ from fraudscan.neighbours import (
     SYMBOL,
     WIDTH,
 )
-from fraudscan.normalize import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Sequence

@@ -18,8 +18,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fraudscan.characters import fold
 from fraudscan.corpus import CHANNELS, Row, near_duplicates, read_corpus
-from fraudscan.normalize import fold
 from fraudscan.taxonomy import TAXONOMY
 
 if TYPE_CHECKING:
