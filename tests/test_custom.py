@@ -327,13 +327,6 @@ def test_json_lines(tmp_path):
         read_labelled([path])
 
 
-def test_json_lines_of_own_messages_need_their_columns(tmp_path, capsys):
-    (tmp_path / "mine.jsonl").write_text(json.dumps({"id": "1", "text": "甲", "label": "a"}), "utf-8")
-    for command in (["train", "-o", str(tmp_path / "model")], ["evaluate"]):
-        assert main([*command, str(tmp_path / "mine.jsonl")]) == 2
-        assert "of messages of your own name the columns, --text and --label" in capsys.readouterr().err
-
-
 def test_columns_of_json_lines_are_those_of_all_rows(tmp_path):
     path = tmp_path / "mine.jsonl"
     path.write_text('[]\n{}\n{"text": "甲"}\n{"text": "乙", "label": "a"}\n{"nr": 1, "label": "b"}\n', "utf-8")
