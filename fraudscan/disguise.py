@@ -156,7 +156,7 @@ class Repair(NamedTuple):
     read_as: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one truth
 class Normalized:
     """What the model reads of a text.
 

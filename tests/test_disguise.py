@@ -140,6 +140,7 @@ def test_normalized_says_what_it_changed():
     assert [(r.start, r.end, r.text) for r in read.repairs] == [(4, 6, "薇信")]
     assert read.repairs[0].read_as == "微信" + CONTACT
     assert fraudscan.normalize("投資１００").repairs == ()
+    assert read != fraudscan.normalize("您好，加薇信：abc")  # each is a thing of its own: arrays have no one truth
 
 
 def test_evidence_points_into_the_original(scanner):
