@@ -297,9 +297,9 @@ def _read_delimited(
 def _read_json_lines(
     content: str, path: Path, text: str | None, label: str | None
 ) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
-    if content.lstrip().startswith("["):
-        raise CorpusError(f"{path} is a JSON array: write JSON lines, one object a line")
     some = list(itertools.islice((row for _, row in _objects(content) if row is not None), 1000))
+    if not some and content.lstrip().startswith("["):
+        raise CorpusError(f"{path} is a JSON array: write JSON lines, one object a line")
     names = list(dict.fromkeys(name for row in some for name in row))
     columns = _columns(names, path, text, label) if some else ("", "")  # there is no row to look them up in
     for number, row in _objects(content):

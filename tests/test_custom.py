@@ -343,7 +343,7 @@ def test_columns_of_json_lines_are_those_of_all_rows(tmp_path):
     path.write_text("{}\n")
     with pytest.raises(CorpusError, match=r"no column looks like the text; .* has the columns: \(none\)"):
         read_labelled([path])
-    path.write_text("[]\n{\n")
+    path.write_text("3\n{\n")
     with pytest.raises(CorpusError, match=r"no labelled messages in .*; mine\.jsonl:1: not a JSON object"):
         read_labelled([path])
 
