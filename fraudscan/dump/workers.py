@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import pickle
 import queue
 import subprocess
@@ -125,6 +126,7 @@ class _Worker:
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # idle threads spin on the cores of other workers
                 start_new_session=True,  # Ctrl-C is for the job to answer
             )
         self._given = self._taken = 0
