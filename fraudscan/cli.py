@@ -480,7 +480,7 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("--explain", action="store_true", help="add a column with the strongest evidence")
     sub.add_argument("--by", metavar="COLUMN", help="the column that names a conversation; scores conversations too")
-    formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram", "whatsapp"]
+    formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram", "whatsapp", "qq", "wechat"]
     sub.add_argument("--format", choices=formats, help="what DUMP is (default: found out)")
     sub.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: found out)")
     sub.add_argument(

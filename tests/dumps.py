@@ -98,6 +98,28 @@ def whatsapp(some):
     return "".join(f"2026/10/6 09:{row['id'] % 60:02} - {row['sender']}: {row['text']}\n" for row in some).encode()
 
 
+def qq(some):
+    out, chat, rule = ["消息记录（此消息记录为文本格式，不支持重新导入）\n"], None, "=" * 64
+    for row in some:
+        if row["chat"] != chat:
+            chat = row["chat"]
+            out += [rule, "消息分组:我的好友", rule, f"消息对象:{chat}", rule, ""]
+        out += [f"2026-10-06 9:{row['id'] % 60:02}:07 {row['sender']}({row['id'] + 10000})", row["text"], ""]
+    return "\r\n".join(out).encode("utf-8-sig")
+
+
+def wechat(some):
+    out = ["微信群“群”的聊天记录如下:", ""]
+    for row in some:
+        out += (
+            [f"—————  2026-10-{row['id'] // 20 % 28 + 1:02}  —————", ""]
+            if row["id"] % 20 == 0 or row is some[0]
+            else []
+        )
+        out += [f"{row['sender']}  9:{row['id'] % 60:02}", "", row["text"], ""]
+    return "\n".join(out).encode()
+
+
 def zst(data):
     import zstandard
 
@@ -114,6 +136,8 @@ MAKERS = {
     "in.xml": sms_xml,
     "result.json": telegram,
     "WhatsApp Chat with 人.txt": whatsapp,
+    "全部消息记录.txt": qq,
+    "wechat.txt": wechat,
     "in.jsonl.gz": lambda some: gzip.compress(jsonl(some)),
     "in.csv.bz2": lambda some: bz2.compress(csv_table(some)),
     "in.xml.xz": lambda some: lzma.compress(sms_xml(some)),
@@ -123,7 +147,7 @@ MAKERS = {
 """File names, and what makes such a file of rows."""
 
 CONVERSATION = {"in.txt": None, "in.xml": "conversation", "in.xml.xz": "conversation", "result.json": "conversation"}
-CONVERSATION["WhatsApp Chat with 人.txt"] = "conversation"
+CONVERSATION |= dict.fromkeys(["WhatsApp Chat with 人.txt", "全部消息记录.txt", "wechat.txt"], "conversation")
 """What the column with the conversation is called, where not ``chat``."""
 
 

@@ -73,6 +73,8 @@ def test_chat_exports_have_conversation_sender_and_time(tmp_path):
         "sms-backup.xml": ("11000000021", "me", "2026-10-01T00:31:00+00:00", "回，中午到"),
         "telegram/result.json": ("100002", "小云", "2026-09-02T01:30:00", "好呀，你那边下雨了吗"),
         "WhatsApp Chat with 陈阿姨.txt": ("陈阿姨", "小刘", "2026/10/6 09:15", "在的阿姨"),
+        "全部消息记录.txt": ("阿杰", "小满", "2026-09-12 20:15:41", "卖啊，挂了好几天没人问"),
+        "wechat-mail.txt": ("夕阳红养生交流群", "桂兰", "2026-10-08 9:10", "上次领的还没吃完呢"),
     }
     for name, second in expected.items():
         out = tmp_path / "out.jsonl"
@@ -189,6 +191,88 @@ def test_whatsapp_tells_the_time_in_many_ways(tmp_path, time):
             ("李", time, "好\n第二行"),
             ("李", time, "好"),
         ]
+
+
+def test_an_export_of_all_chats_of_qq_says_whose_each_message_is(tmp_path):
+    out = tmp_path / "out.jsonl"
+    assert score(EXPORTS / "全部消息记录.txt", "-o", out) == 0
+    last = rows_of(out)[-1]
+    assert (last["conversation"], last["sender"]) == ("三年二班家长群", "轩轩妈妈(011003)")
+    assert "\n链接我发你" in rows_of(out)[2]["text"]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["reason"], reject["line"]) == ("a notice by QQ itself", 31)
+    assert (EXPORTS / "全部消息记录.txt").read_bytes()[reject["offset"] :].startswith(reject["raw"].encode())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
+@pytest.mark.parametrize("name", ["全部消息记录.txt", "wechat.txt"])
+def test_transcripts_keep_chat_day_and_text_from_block_to_block(tmp_path, name, encoding):
+    some = dumps.rows(random.Random(3), 400)
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_bytes(dumps.MAKERS[name](some).decode("utf-8-sig").encode(encoding))
+    assert score(source, "-o", out, "--max-message", 4096) == 0  # many blocks
+    found = rows_of(out)
+    assert [row["text"] for row in found] == [row["text"] for row in some]
+    if name == "wechat.txt":
+        assert {row["conversation"] for row in found} == {"群"}
+        assert [int(row["time"].split()[0][-2:]) for row in found] == [1 + i // 20 for i in range(400)]
+    else:
+        assert [row["conversation"] for row in found] == [row["chat"] for row in some]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "阿杰 2026/9/12 20:15:03\n在吗\n\n小满 2026/9/12 20:16:00\n在\n",
+            [("阿杰", "2026/9/12 20:15:03", "在吗"), ("小满", "2026/9/12 20:16:00", "在")],
+        ),
+        (
+            "2026-09-12 下午 8:15:03 阿杰\n在吗\n\n2026-09-12 8:16:00 PM A，B(12345)\n在\n",
+            [("阿杰", "2026-09-12 下午 8:15:03", "在吗"), ("A，B(12345)", "2026-09-12 8:16:00 PM", "在")],
+        ),
+        (
+            "2026-9-12 9:15:03 阿杰\n看\n2026-9-12 9:15:03 订单，已发货\n\n2026-9-12 9:16:00 a<a@b.c>\n在",
+            [
+                ("阿杰", "2026-9-12 9:15:03", "看\n2026-9-12 9:15:03 订单，已发货"),
+                ("a<a@b.c>", "2026-9-12 9:16:00", "在"),
+            ],
+        ),
+        (
+            "2026-9-12 9:15:03 阿杰\n\n\n2026-9-12 9:16:00 小满\n在\n",
+            [("阿杰", "2026-9-12 9:15:03", ""), ("小满", "2026-9-12 9:16:00", "在")],
+        ),
+    ],
+)
+def test_time_and_name_stand_above_each_message(tmp_path, text, expected):
+    (tmp_path / "in.txt").write_text(text, "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [(row["sender"], row["time"], row["text"]) for row in rows_of(tmp_path / "out.jsonl")] == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-09-12 20:15:03 您的包裹已到\n2026-09-12 20:15:04 您的验证码是1234\n",
+        "2026-09-12 20:15:03 您的包裹已到\n请查收\n",
+        "今晚八点  20:00\n不见不散\n明天  20:00\n",
+    ],
+)
+def test_lines_that_begin_with_a_time_are_no_transcript(tmp_path, text):
+    (tmp_path / "in.txt").write_text(text, "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == text.splitlines()
+
+
+def test_what_is_neither_message_nor_heading_of_a_transcript_is_a_reject(tmp_path):
+    rule = "=" * 64
+    head = f"消息记录（此消息记录为文本格式，不支持重新导入）\n{rule}\n消息对象:阿杰\n{rule}\n"
+    text = f"{head}多出来的\n2026-09-12 20:15:03 阿杰\n在\n"
+    (tmp_path / "in.txt").write_text(text, "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == ["在"]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["reason"], reject["line"]) == ("no message begins here", 4)
 
 
 def test_parquet_keeps_its_types_and_becomes_json(tmp_path):
@@ -500,11 +584,32 @@ def test_rows_with_fields_of_their_own_make_no_table_of_all_of_them(tmp_path):
     assert json.loads(rows[-1][1000]) == {f"k499_{j}": 1 for j in range(9)}
 
 
-def test_a_whatsapp_text_without_messages_ends_soon(tmp_path):
+@pytest.mark.parametrize(
+    "long",
+    [
+        "x\n" * 300_000,
+        ("x" * 3000 + "\n") * 200,
+        ("x" * 200_000 + "\n") * 3,
+        "x\n" * 34_795 + "x" * 12 + "\n",  # what is looked at together ends within the next message's first line
+    ],
+)
+def test_a_message_of_very_many_lines_is_one_reject(tmp_path, long):
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
-    source.write_text("2026/10/6 09:00 - a: b\n" + "x\n" * 300_000, "utf-8")
+    last = "2026/10/6 09:01 - a: b\n"
+    source.write_text(f"2026/10/6 09:00 - a: {long}{last}", "utf-8")
     assert score(source, "-o", out, "--max-message", 4096) == 0
-    assert len(rows_of(out)) == 1
+    assert [row["text"] for row in rows_of(out)] == ["b"]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["reason"], reject["line"], reject["offset"]) == ("longer than --max-message", 1, 0)
+    source.write_text(f"{last}{long}", "utf-8")
+    assert score(source, "-o", out, "--max-message", 4096, "--force") == 0
+    assert rows_of(out) == []
+
+
+def test_a_text_without_messages_is_not_gone_through_twice(tmp_path):
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_text("x\n" * 300_000, "utf-8")
+    assert score(source, "-o", out, "--max-message", 4096, "--format", "qq") == 0
     assert {row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")} == {"no message begins here"}
 
 

@@ -1,4 +1,4 @@
-"""Readers of chat exports: Telegram Desktop, Android's SMS Backup & Restore, WhatsApp.
+"""Readers of chat exports that are documents: Telegram Desktop, Android's SMS Backup & Restore.
 
 They give the columns ``conversation``, ``sender``, ``time`` and ``text`` before their own.
 """
@@ -9,15 +9,12 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 from xml.parsers import expat
 
 from fraudscan.dump.documents import NAMES, STEP, Broken, DocumentReader, Element, JsonArrayReader
-from fraudscan.dump.encodings import cut_lines
-from fraudscan.dump.readers import DEPTH, SHOWN, TOO_LONG, JsonLinesReader, Lines, Reader, dump_json
+from fraudscan.dump.readers import DEPTH, SHOWN, TOO_LONG, JsonLinesReader, dump_json
 from fraudscan.dump.rows import Batch, Block, Place, Reject
-from fraudscan.dump.sources import ARCHIVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.documents import Frame
     from fraudscan.dump.sources import Stream
 
-__all__ = ["SmsXmlReader", "TelegramReader", "WhatsAppReader"]
+__all__ = ["CHAT_COLUMNS", "SmsXmlReader", "TelegramReader"]
 
 CHAT_COLUMNS = ["conversation", "sender", "time", "text"]
 
@@ -262,78 +259,3 @@ class _XmlMessages:
             problem = TOO_LONG if self._size > self._limit else ""
             self._found.append(Element(self._open[1], self._open[2], problem=problem))
             self._open = None
-
-
-DATE = (
-    r"\[?\d{1,4}[./年-]\d{1,2}[./月-]\d{1,4}日?,?[ \u202f]*"  # the order of its parts is that of the phone's language
-    r"(?:[上中下正]午|[凌清]晨|早[上晨]|傍晚|晚上|[午半深]夜)?[ \u202f]?\d{1,2}[:.]\d{2}(?:[:.]\d{2})?"
-    r"(?:[ \u202f\xa0]?[^\W\d_](?:[. \u202f\xa0]{0,2}[^\W\d_]){0,3}\.?(?=\]| [-–] ))?\]?"  # PM, p. m., 下午
-)
-WHATSAPP_START = re.compile(rf"[\u200e\u200f\ufeff]*({DATE})(?: [-–])? ")
-WHATSAPP = re.compile(rf"{WHATSAPP_START.pattern}([^:：\n]{{1,100}}?)[:：] (.*)", re.DOTALL)
-ENDING = re.compile(rf"(?:\.txt)?(?:{'|'.join(map(re.escape, ARCHIVES))})?$", re.IGNORECASE)
-CHAT_NAMES = (
-    re.compile(r"WhatsApp Chat (?:with|-) (.+)"),
-    re.compile(r"(?:与|與|和)?(.+?)的 ?WhatsApp ?(?:聊天|對話|对话).*"),
-)
-
-
-@dataclass
-class WhatsAppReader(Reader):
-    """WhatsApp's text export: a message goes on until the next line that begins with a date."""
-
-    name: ClassVar[str] = "whatsapp"
-
-    def prepare(self, stream: Stream) -> Place:
-        """Say which columns there are."""
-        self.header = CHAT_COLUMNS
-        self.find([self.header])
-        return super().prepare(stream)
-
-    @property
-    def conversation(self) -> str:
-        """The other side's name, which stands in the file's; in its folder's where iPhones call the file ``_chat``."""
-        path = PurePath(self.source)
-        name = ENDING.sub("", path.name) or path.name
-        if name == "_chat":
-            name = path.parent.name or name
-        return next((match[1] for pattern in CHAT_NAMES if (match := pattern.fullmatch(name))), name)
-
-    def _starts(self, lines: list[bytes]) -> list[int]:
-        return [i for i, line in enumerate(lines) if WHATSAPP_START.match(line[:200].decode(self.encoding, "replace"))]
-
-    def cut(self, held: bytes, *, final: bool) -> int:
-        """Cut before the last message, which may go on."""
-        if final:
-            return len(held)
-        lines = cut_lines(held, self.encoding)
-        last = max(self._starts(lines[:-1]), default=0)  # whether the line without its end is a start is not known
-        if not last and len(held) >= self.limit:
-            last = len(lines) - 1  # a message too long; what follows the cut is a reject
-        return sum(map(len, lines[:last])) + last * len("\n".encode(self.encoding))
-
-    def fill(self, batch: Batch, block: Block) -> None:
-        """Add the messages; lines before the first one are rejects."""
-        lines = Lines(block, self.encoding)
-        starts = self._starts(lines.raw)
-        if not starts or starts[0] > 0:
-            starts.insert(0, 0)
-        for begin, end in zip(starts, [*starts[1:], len(lines.raw)], strict=True):
-            try:
-                message = "\n".join(line.decode(self.encoding) for line in lines.raw[begin:end])
-            except UnicodeDecodeError:
-                batch.rejects.append(lines.reject(begin, end, self.not_encoded))
-                continue
-            match = WHATSAPP.match(message.replace("\r\n", "\n").rstrip("\r\n"))
-            if match:
-                row = [self.conversation, match[2], match[1].strip("[]"), match[3]]
-                batch.texts.append(row[CHAT_COLUMNS.index(self.text or "text")])
-                batch.raws.append(row)
-                if self.by is not None:
-                    batch.keys.append(row[CHAT_COLUMNS.index(self.by)] or None)
-                    batch.lines.append(block.start.line + begin)
-            elif message.strip():
-                reason = "no sender: a notice by WhatsApp itself"
-                if not WHATSAPP_START.match(message):
-                    reason = "no message begins here"
-                batch.rejects.append(lines.reject(begin, end, reason))

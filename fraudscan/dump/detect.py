@@ -6,13 +6,14 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from fraudscan.dump.chats import WHATSAPP, SmsXmlReader, TelegramReader, WhatsAppReader
+from fraudscan.dump.chats import SmsXmlReader, TelegramReader
 from fraudscan.dump.documents import JsonArrayReader
 from fraudscan.dump.encodings import canonical, detect
 from fraudscan.dump.parquet import ParquetReader
 from fraudscan.dump.readers import BLOCK, DELIMITERS, NAMED, CsvReader, JsonLinesReader, LinesReader
 from fraudscan.dump.rows import TEXT_COLUMNS, DumpError
 from fraudscan.dump.sources import FORMAT_OF_ENDING, WEB_PAGE, foreign, plain_name
+from fraudscan.dump.transcripts import QqReader, WeChatReader, WhatsAppReader, transcript
 
 if TYPE_CHECKING:
     from fraudscan.dump.readers import Reader
@@ -29,10 +30,12 @@ READERS: tuple[type[Reader], ...] = (
     SmsXmlReader,
     TelegramReader,
     WhatsAppReader,
+    QqReader,
+    WeChatReader,
 )
 FORMATS: dict[str, type[Reader]] = {reader.name: reader for reader in READERS}
 
-BY_LINE = (CsvReader.name, LinesReader.name, WhatsAppReader.name)
+BY_LINE = (CsvReader.name, LinesReader.name, WhatsAppReader.name, QqReader.name, WeChatReader.name)
 """Formats whose lines may hold what ends them on other systems."""
 
 TELEGRAM = re.compile(r'"messages"\s*:\s*\[\s*\{|"(?:chats|contacts)"\s*:\s*\{\s*"(?:about|list)"\s*:')
@@ -78,8 +81,8 @@ def _format(source: str, text: str, column: str | None) -> str:
             return _object(first, rest, text)
         if re.match(r"\[\s*(?:\{|\]|$)", text):
             return "json"
-    if named in (None, "lines") and any(WHATSAPP.match(line) for line in text.split("\n", 5)[:5]):
-        return "whatsapp"
+    if named in (None, "lines") and (chat := transcript(text)):
+        return chat
     if named in (None, "lines"):  # Excel calls its table in Unicode .txt
         fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())
         names = {field.strip('" ').casefold() for field in fields}

@@ -197,7 +197,7 @@ class Reader:
             skipped += end or len(data)
             if end:
                 break
-        return Block(at, Place(at.offset + skipped, at.line + 1), held[:SHOWN], TOO_LONG)
+        return Block(at, at._replace(offset=at.offset + skipped, line=at.line + 1, vain=0), held[:SHOWN], TOO_LONG)
 
     def cut(self, held: bytes, *, final: bool) -> int:
         """Return how many bytes of ``held`` are whole rows; ``final`` says that nothing follows."""

@@ -42,12 +42,14 @@ class Place(NamedTuple):
 
     In a document that is not UTF-8 it is the byte that the text has as UTF-8: see `documents`.
 
-    A reader of lines also knows there how many bytes it has gone through in vain before, less what makes up for them.
+    A reader of lines also knows there how many bytes it has gone through in vain before, less what makes up for them;
+    one of chats, what the last heading before it said.
     """
 
     offset: int
     line: int
     vain: int = 0
+    heading: str = ""
 
 
 class Block(NamedTuple):
