@@ -85,9 +85,9 @@ class TranscriptReader(Reader):
             lines = cut_lines(data, self.encoding)
             known = len(lines) - 1 if len(data) == 1 << 16 else len(lines)
             starts = [i for i in self._starts(lines[:known]) if i or not within]
-            passed = self._size(lines[: starts[0]]) if starts else last_line_end(data, self.encoding)
-            within = not passed
-            passed = passed or len(data)
+            whole = self._size(lines[: starts[0]]) if starts else last_line_end(data, self.encoding)
+            within = not whole
+            passed = whole if whole or starts else len(data)
             line += self._lines(data[:passed])
             stream.skip(passed)
             size += passed
