@@ -201,14 +201,32 @@ class Scanner:
             raise TypeError(f"classify takes one text as str, not {type(text).__name__}{hint}")
         return next(self._results([text], None if sender is None else [sender]))
 
-    def classify_many(self, texts: Iterable[str]) -> Iterator[Result]:
+    def classify_many(self, texts: Iterable[str], senders: Iterable[Any] | None = None) -> Iterator[Result]:
         """Score texts in order, `GROUP` of them at a time: call `classify` where each is awaited.
 
+        Args:
+            texts: the texts.
+            senders: who sent each of them, for entries of lists that are bound to a sender.
+
         Raises:
-            TypeError: if ``texts`` is a string itself or a table; later, if one of its items is no string.
+            TypeError: if ``texts`` or ``senders`` is a string itself or a table; later, if one of the texts is no
+                string.
+            ValueError: later, if there are more or fewer senders than texts.
 
         """
-        return itertools.chain.from_iterable(map(self._results, _groups(texts)))
+        groups = _groups(texts)
+        if senders is None:
+            return itertools.chain.from_iterable(map(self._results, groups))
+        return self._results_of(groups, iter(_items(senders, "senders")))
+
+    def _results_of(self, groups: Iterable[list[str]], senders: Iterator[Any]) -> Iterator[Result]:
+        for group in groups:
+            sent = list(itertools.islice(senders, len(group)))
+            if len(sent) < len(group):
+                raise ValueError("there are fewer senders than texts: pass one for each, None where it is not known")
+            yield from self._results(group, sent)
+        if next(senders, self) is not self:
+            raise ValueError("there are more senders than texts")
 
     def predict_proba(self, texts: Iterable[str]) -> Single:
         """Return the probabilities of texts.

@@ -163,6 +163,8 @@ def test_lists_are_wanted_where_columns_come_back(scanner, call):
 def test_senders_are_several_as_well(scanner):
     with pytest.raises(TypeError, match=r"senders is one str, not several senders: pass a list, \[sender\]"):
         scanner.decide([LURE] * 5, "95588")
+    with pytest.raises(TypeError, match=r"senders is one str, not several senders: pass a list, \[sender\]"):
+        scanner.classify_many([LURE] * 5, "95588")
     with pytest.raises(TypeError, match=r"senders is a DataFrame of 2 dimensions: pass a column, frame\['sender'\]"):
         scanner.decide([LURE], pd.DataFrame({"from": ["95588"]}))
     assert scanner.decide([LURE], pd.Series(["95588"])) != scanner.decide([LURE])  # each is a thing of its own

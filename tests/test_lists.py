@@ -16,6 +16,7 @@ from fraudscan import lists
 from fraudscan.cli import main
 from fraudscan.dump import score_dump
 from fraudscan.lists import Entry, ListError, Lists, compile_pattern, fold_keeping_digits, read_lists
+from fraudscan.model import GROUP
 from fraudscan.sklearn import FraudClassifier
 
 HONEST = "到楼下了，下来拿快递"
@@ -173,6 +174,15 @@ def test_senders(scanner):
     assert own.classify(HONEST).rule is None
     with pytest.raises(ValueError, match="1 senders do not fit 2 texts"):
         own.decide([HONEST, HONEST], ["a"])
+    count = GROUP // 3 + 1  # more than are scored at a time
+    texts = [HONEST, LURE, HONEST] * count
+    senders = [None, "95588", "106"] * count
+    assert [r.rule for r in own.classify_many(texts, iter(senders))] == [None, str(bound[1]), str(bound[0])] * count
+    for wrong, message in ((senders[1:], "fewer senders than texts"), ([*senders, None], "more senders than texts")):
+        results = own.classify_many(texts, wrong)
+        assert next(results).text == HONEST
+        with pytest.raises(ValueError, match=message):
+            list(results)
 
 
 def test_scanner_with_lists_is_a_copy_and_pickles(scanner):
