@@ -166,6 +166,7 @@ def _score(arguments: argparse.Namespace) -> int:
             arguments.dump,
             arguments.output,
             options,
+            exclude=arguments.exclude,
             workers=arguments.workers,
             resume=arguments.resume,
             force=arguments.force,
@@ -473,6 +474,13 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
         required=True,
         metavar="OUT",
         help=".jsonl, .csv, .tsv or .parquet; of other names what DUMP is; - for standard output",
+    )
+    sub.add_argument(
+        "--exclude",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="leave out files or folders of that name that a folder or pattern finds (several times: several)",
     )
     sub.add_argument("--text", metavar="COLUMN", help="the column with the text (default: found by its name)")
     sub.add_argument(

@@ -28,6 +28,7 @@ from dumps import LURE, PLAIN, rows_of, score
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import fraudscan
 from fraudscan.cli import _parser, main
 from fraudscan.columns import COLUMNS
 from fraudscan.dump import DumpError, Options, chats, documents, readers, score_dump
@@ -1055,6 +1056,46 @@ def test_an_empty_file_does_not_stop_a_folder(tmp_path, capsys):
         (folder / "a.csv").write_text(content, "utf-8")
         assert score(folder / "a.csv", "-o", out, "--force") == 2
         assert "a.csv begins with an empty line, or has none" in capsys.readouterr().err
+
+
+def test_files_and_folders_can_be_left_out_of_what_is_searched(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    texts = {
+        "phone/a.txt": "甲",
+        "phone/cache/b.txt": "乙",
+        "phone/cache/deep/c.txt": "丙",
+        "phone/chat/cache.txt": "丁",
+    }
+    for name, text in texts.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text, "utf-8")
+    Path("phone/chat/contacts.csv").write_text("name,number\n妈,1\n", "utf-8")
+    assert score("phone", "-o", "out.jsonl") == 2
+    error = capsys.readouterr().err
+    assert error.endswith(
+        "Name it with --text COLUMN, or put a header before it if this is its first row; or leave it "
+        "out: --exclude contacts.csv\n"
+    )
+    contacts = ["--exclude", "contacts*"]
+    for arguments, wanted in (
+        (["phone", *contacts], "甲乙丙丁"),
+        (["phone", *contacts, "--exclude", "cache"], "甲丁"),
+        (["phone", *contacts, "--exclude", "cache/*.txt"], "甲丙丁"),
+        (["phone", "--exclude", "chat", "--exclude", "deep"], "甲乙"),
+        (["phone/**/*.txt", "--exclude", "cache/b.txt"], "甲丙丁"),
+        (["phone/cache/b.txt", "--exclude", "cache"], "乙"),  # it is named
+        (["phone/cache", "--exclude", "cache"], "乙丙"),
+    ):
+        assert score(*arguments, "-o", "out.jsonl", "--force") == 0, arguments
+        assert "".join(row["text"] for row in rows_of(Path("out.jsonl"))) == wanted
+    for arguments in (
+        ["phone", "--exclude", "*"],
+        ["phone/**/*.txt", "--exclude", "phone"],
+        ["phone", "--exclude", ""],
+    ):
+        assert score(*arguments, "-o", "out.jsonl", "--force") == 2
+    with pytest.raises(TypeError, match=r"exclude is one str, not several: pass a list, \[pattern\]"):
+        score_dump(fraudscan.load(), ["phone"], "new.jsonl", exclude="cache")
 
 
 def test_a_folder_tells_of_files_with_other_endings(tmp_path, capsys):

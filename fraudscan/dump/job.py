@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
@@ -136,6 +137,7 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
     target: str | os.PathLike[str],
     options: Options | None = None,
     *,
+    exclude: Sequence[str] = (),
     workers: int = 1,
     resume: bool = False,
     force: bool = False,
@@ -153,6 +155,8 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
         sources: files, folders, patterns, or ``-`` for standard input.
         target: a file, or ``-`` for standard output.
         options: what decides how the output looks.
+        exclude: names or patterns of files and folders, as `pathlib.PurePath.match` takes them, to leave out of what
+            ``sources`` find; files that are named themselves are read.
         workers: processes that score; the output does not depend on it.
         resume: go on with a job that was ended before its time.
         force: replace a target that exists, whole or half-made.
@@ -177,7 +181,10 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
         raise DumpError("--by writes conversations beside the output: name a file for it, not -")
     if options.delimiter is not None:
         options = replace(options, delimiter=_delimiter(options.delimiter))
-    job = _Job(scanner, expand(names, notify), out, options, notify)
+    if isinstance(exclude, str):
+        raise TypeError("exclude is one str, not several: pass a list, [pattern]")
+    job = _Job(scanner, expand(names, notify, exclude), out, options, notify)
+    job.found = frozenset(job.sources).difference(names)
     with contextlib.ExitStack() as stack:
         job.open(stack, resume=resume, force=force)
         if not job.finished:
@@ -215,6 +222,8 @@ class _Job:
     ) -> None:
         self.scanner = scanner
         self.sources = sources
+        self.found: frozenset[str] = frozenset()
+        """Those that nobody named: they were found in folders, or by patterns."""
         self.names = Names(target) if target != STDIN else None
         self.target = target
         self.options = options
@@ -317,10 +326,16 @@ class _Job:
                     self._total += Path(source).stat().st_size
                 else:
                     self._streams[index] = stream
-                reader = make_reader(stream, options.format, options.encoding, **keys)
-                if options.delimiter and isinstance(reader, CsvReader):
-                    reader.delimiter = options.delimiter
-                start = reader.prepare(stream)
+                try:
+                    reader = make_reader(stream, options.format, options.encoding, **keys)
+                    if options.delimiter and isinstance(reader, CsvReader):
+                        reader.delimiter = options.delimiter
+                    start = reader.prepare(stream)
+                except DumpError as error:
+                    other = (
+                        f"; or leave it out: --exclude {shlex.quote(Path(source).name)}" if source in self.found else ""
+                    )
+                    raise DumpError(f"{error}{other}") from None
                 if index == 0:
                     first = self._first_fields(reader, stream, start) if reader.header is None else []
                     self.writer = make_writer(

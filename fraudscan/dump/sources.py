@@ -14,7 +14,7 @@ import re
 import sys
 import zlib
 from collections import Counter
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fraudscan.dump.rows import DumpError
@@ -121,7 +121,7 @@ def foreign(head: bytes) -> str:
     return next((what for magic, what in FOREIGN.items() if head.startswith(magic)), "")
 
 
-def expand(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
+def expand(names: Sequence[str], notify: Callable[[str], None], exclude: Sequence[str] = ()) -> list[str]:
     """Return the files that ``names`` stand for: files, folders (searched to the bottom), patterns, ``-``.
 
     A file that is named or found more than once, by whatever path, stands in its first place only. Of what is found in
@@ -129,23 +129,31 @@ def expand(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
     empty, hidden, or whose names or first bytes are not those of dumps; of all but hidden ones ``notify`` is told. A
     folder in it that is closed to us is refused, not passed over.
 
+    Args:
+        names: what to read.
+        notify: is called with remarks for the user.
+        exclude: patterns of files and folders to leave out of what is found, as `pathlib.PurePath.match` takes them.
+
     Raises:
         DumpError: if a name stands for nothing, or nobody may look.
 
     """
+    if not all(exclude):
+        raise DumpError("--exclude needs the name of a file or folder, or a pattern such as '*.log'")
     found: dict[str, str] = {}
     try:
-        for file in (file for name in names for file in _expand(name, notify)):
+        for file in (file for name in names for file in _expand(name, notify, exclude)):
             found.setdefault(file if file == STDIN else os.path.realpath(file), file)
     except OSError as error:
         raise DumpError(f"{error.filename} cannot be read: {error.strerror}") from None
     return list(found.values())
 
 
-def _expand(name: str, notify: Callable[[str], None]) -> list[str]:
+def _expand(name: str, notify: Callable[[str], None], exclude: Sequence[str]) -> list[str]:
     path = Path(name)
     if name not in {STDIN, ""} and path.is_dir():  # an empty name is a shell's unset variable, not this folder
-        found = _without_results(sorted(map(str, _files(path, notify))), notify)
+        wanted = (file for file in _files(path, notify) if not _excluded(file.relative_to(path), exclude))
+        found = _without_results(sorted(map(str, wanted)), notify)
         _tell_endings(name, found, notify)
         files = [file for file in found if _is_dump(Path(file), notify)]
         if not files:
@@ -155,10 +163,17 @@ def _expand(name: str, notify: Callable[[str], None]) -> list[str]:
     if name == STDIN or os.path.lexists(name):  # a file, a pipe, a device, or a link that leads nowhere
         return [name]
     if matches := sorted(glob.glob(name, recursive=True)):  # noqa: PTH207 - pathlib refuses absolute patterns
+        matches = [match for match in matches if not _excluded(PurePath(match), exclude)]
         if not (files := _without_results(matches, notify)):
-            raise DumpError(f"{name} finds nothing but what earlier runs wrote: name the files to have them read")
-        return expand(files, notify)
+            left = " or --exclude leaves out" if exclude else ""
+            raise DumpError(f"{name} finds nothing but what earlier runs wrote{left}: name the files to have them read")
+        return expand(files, notify, exclude)
     raise DumpError(f"{name or 'an empty name'} cannot be read: No such file or folder")
+
+
+def _excluded(path: PurePath, patterns: Sequence[str]) -> bool:
+    """Return whether a pattern names a file, or a folder that it is in."""
+    return any(place.match(pattern) for place in (path, *path.parents) if place.name for pattern in patterns)
 
 
 def _without_results(found: list[str], notify: Callable[[str], None]) -> list[str]:
