@@ -111,11 +111,8 @@ def qq(some):
 def wechat(some):
     out = ["微信群“群”的聊天记录如下:", ""]
     for row in some:
-        out += (
-            [f"—————  2026-10-{row['id'] // 20 % 28 + 1:02}  —————", ""]
-            if row["id"] % 20 == 0 or row is some[0]
-            else []
-        )
+        if row["id"] % 20 == 0 or row is some[0]:
+            out += [f"—————  2026-10-{row['id'] // 20 % 28 + 1:02}  —————", ""]
         out += [f"{row['sender']}  9:{row['id'] % 60:02}", "", row["text"], ""]
     return "\n".join(out).encode()
 

@@ -183,8 +183,7 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
         options = replace(options, delimiter=_delimiter(options.delimiter))
     if isinstance(exclude, str):
         raise TypeError("exclude is one str, not several: pass a list, [pattern]")
-    job = _Job(scanner, expand(names, notify, exclude), out, options, notify)
-    job.found = frozenset(job.sources).difference(names)
+    job = _Job(scanner, expand(names, notify, exclude), frozenset(names), out, options, notify)
     with contextlib.ExitStack() as stack:
         job.open(stack, resume=resume, force=force)
         if not job.finished:
@@ -217,13 +216,19 @@ def _delimiter(named: str) -> str:
 class _Job:
     """One run of `score_dump`."""
 
-    def __init__(
-        self, scanner: Scanner, sources: list[str], target: str, options: Options, notify: Callable[[str], None]
+    def __init__(  # noqa: PLR0913, PLR0917 - what a run is made of
+        self,
+        scanner: Scanner,
+        sources: list[str],
+        named: frozenset[str],
+        target: str,
+        options: Options,
+        notify: Callable[[str], None],
     ) -> None:
         self.scanner = scanner
         self.sources = sources
-        self.found: frozenset[str] = frozenset()
-        """Those that nobody named: they were found in folders, or by patterns."""
+        self.named = named
+        """What the user named; other sources were found in folders, or by patterns."""
         self.names = Names(target) if target != STDIN else None
         self.target = target
         self.options = options
@@ -326,16 +331,7 @@ class _Job:
                     self._total += Path(source).stat().st_size
                 else:
                     self._streams[index] = stream
-                try:
-                    reader = make_reader(stream, options.format, options.encoding, **keys)
-                    if options.delimiter and isinstance(reader, CsvReader):
-                        reader.delimiter = options.delimiter
-                    start = reader.prepare(stream)
-                except DumpError as error:
-                    other = (
-                        f"; or leave it out: --exclude {shlex.quote(Path(source).name)}" if source in self.found else ""
-                    )
-                    raise DumpError(f"{error}{other}") from None
+                reader, start = self._open_reader(stream, keys)
                 if index == 0:
                     first = self._first_fields(reader, stream, start) if reader.header is None else []
                     self.writer = make_writer(
@@ -347,6 +343,19 @@ class _Job:
             self._readers.append((reader, start))
         if options.delimiter and not any(isinstance(reader, CsvReader) for reader, _ in self._readers):
             raise DumpError("--delimiter is for CSV, and nothing is read as that: leave it out, or add --format csv")
+
+    def _open_reader(self, stream: Stream, keys: dict[str, Any]) -> tuple[Reader, Place]:
+        """Return the reader of a source, and where its rows begin; of one that cannot be read say how to go on."""
+        try:
+            reader = make_reader(stream, self.options.format, self.options.encoding, **keys)
+            if self.options.delimiter and isinstance(reader, CsvReader):
+                reader.delimiter = self.options.delimiter
+            return reader, reader.prepare(stream)
+        except DumpError as error:
+            if stream.source in self.named:
+                raise
+            name = shlex.quote(Path(stream.source).name)
+            raise DumpError(f"{error}; or leave it out: --exclude {name}") from None
 
     @staticmethod
     def _first_fields(reader: Reader, stream: Stream, start: Place) -> list[str]:
