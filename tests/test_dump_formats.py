@@ -1088,6 +1088,10 @@ def test_files_and_folders_can_be_left_out_of_what_is_searched(tmp_path, monkeyp
     ):
         assert score(*arguments, "-o", "out.jsonl", "--force") == 0, arguments
         assert "".join(row["text"] for row in rows_of(Path("out.jsonl"))) == wanted
+    capsys.readouterr()
+    assert score("phone", *contacts, "--exclude", "catch", "-o", "out.jsonl", "--force") == 0
+    idle = [line for line in capsys.readouterr().err.splitlines() if "leaves nothing out" in line]
+    assert idle == ["fraudscan: --exclude catch leaves nothing out: no file or folder that is found has that name"]
     for arguments in (
         ["phone", "--exclude", "*"],
         ["phone/**/*.txt", "--exclude", "phone"],

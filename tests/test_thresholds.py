@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 import re
+from collections import Counter
 
 import dumps
 import numpy as np
@@ -149,6 +150,28 @@ def test_rethreshold_gives_what_scoring_anew_gives(scored, tmp_path, capsys):
     assert main(["rethreshold", str(again), "-o", str(out), "--force", "--max-false-alarms", "0.02"]) == 0
     assert main(["score", str(dump), "-o", str(expected), "--force", "--max-false-alarms", "0.02"]) == 0
     assert out.read_bytes() == expected.read_bytes()
+
+
+def test_rethreshold_writes_a_summary_by_which_its_output_is_known(scored, tmp_path, capsys):
+    _, out = scored
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    again = folder / f"again{out.suffix}"
+    assert main(["rethreshold", str(out), "-o", str(again), "--flag", "0.7", "--review", "0.3"]) == 0
+    rows = list(csv.DictReader(again.read_text("utf-8").splitlines())) if out.suffix == ".csv" else dumps.rows_of(again)
+    summary = json.loads((folder / f"{again.name}.summary.json").read_text("utf-8"))
+    assert summary == {
+        "rows": len(rows),
+        "verdicts": Counter(row["fraud_verdict"] for row in rows),
+        "flag": 0.7,
+        "review": 0.3,
+        "sources": [str(out)],
+        "fraudscan": fraudscan.__version__,
+    }
+    (folder / "new.txt").write_text("在吗\n", "utf-8")
+    assert main(["score", str(folder), "-o", str(tmp_path / "all.jsonl")]) == 0
+    assert f"{again} and 1 more are passed over: earlier runs wrote them" in capsys.readouterr().err
+    assert [row["text"] for row in dumps.rows_of(tmp_path / "all.jsonl")] == ["在吗"]
 
 
 def test_rethreshold_keeps_verdicts_of_lists_and_all_other_bytes(tmp_path):

@@ -17,7 +17,17 @@ from fraudscan.columns import OPTIONAL, columns_of
 from fraudscan.dump.checkpoint import Checkpoint, NoCheckpointError
 from fraudscan.dump.conversations import Conversations
 from fraudscan.dump.detect import make_reader
-from fraudscan.dump.output import Growing, Names, StandardOutput, encode_reject, part_of, standard_output, written
+from fraudscan.dump.output import (
+    Growing,
+    Names,
+    StandardOutput,
+    encode_reject,
+    part_of,
+    standard_output,
+    write_summary,
+    write_whole,
+    written,
+)
 from fraudscan.dump.parquet import assemble
 from fraudscan.dump.readers import CsvReader
 from fraudscan.dump.rows import DumpError, Place
@@ -27,7 +37,7 @@ from fraudscan.dump.workers import score_all
 from fraudscan.dump.writers import Writer, as_dict, make_writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from fraudscan.dump.readers import Reader
     from fraudscan.dump.scoring import Scored
@@ -453,12 +463,13 @@ class _Job:
         elif part_of(names.rejects).exists():
             part_of(names.rejects).replace(names.rejects)
         if self.options.by:
-            _write_whole(names.conversations, self.conversations.rows())
+            with written(names.conversations):
+                write_whole(names.conversations, self.conversations.rows())
         else:
             names.conversations.unlink(missing_ok=True)
-        report = {**self.summary.report(), "sources": self.sources, "model": self.scanner.digest}
-        text = json.dumps({**report, "fraudscan": __version__}, ensure_ascii=False, indent=1) + "\n"
-        _write_whole(names.summary, [text.encode("utf-8", "backslashreplace")])
+        with written(names.summary):
+            report = {**self.summary.report(), "sources": self.sources, "model": self.scanner.digest}
+            write_summary(names.summary, report)
         part = part_of(names.target)
         if part.exists() and self.writer.name == "parquet":
             assemble(part, part_of(part))
@@ -469,14 +480,6 @@ class _Job:
         self.checkpoint.close()
         for path in names.half_made():
             path.unlink(missing_ok=True)
-
-
-def _write_whole(path: Path, parts: Iterable[bytes]) -> None:
-    part = part_of(path)
-    with written(path):
-        with part.open("wb") as file:
-            file.writelines(parts)
-        part.replace(path)
 
 
 def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:

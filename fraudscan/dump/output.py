@@ -8,15 +8,27 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from fraudscan._version import __version__
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import ARCHIVES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from fraudscan.dump.rows import Reject
 
-__all__ = ["Growing", "Names", "StandardOutput", "encode_reject", "format_of", "part_of", "standard_output", "written"]
+__all__ = [
+    "Growing",
+    "Names",
+    "StandardOutput",
+    "encode_reject",
+    "format_of",
+    "part_of",
+    "standard_output",
+    "write_summary",
+    "write_whole",
+    "written",
+]
 
 ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 """What is written to a file of such a name."""
@@ -102,6 +114,20 @@ class Names:
 def part_of(path: Path) -> Path:
     """Return the name of a file that is not whole."""
     return path.with_name(path.name + ".part")
+
+
+def write_whole(path: Path, parts: Iterable[bytes]) -> None:
+    """Write a file that has its name only when it is whole."""
+    part = part_of(path)
+    with part.open("wb") as file:
+        file.writelines(parts)
+    part.replace(path)
+
+
+def write_summary(path: Path, report: Mapping[str, Any]) -> None:
+    """Write a summary, which also tells later runs whose the output beside it is; the number of rows stands first."""
+    text = json.dumps({**report, "fraudscan": __version__}, ensure_ascii=False, indent=1) + "\n"
+    write_whole(path, [text.encode("utf-8", "backslashreplace")])
 
 
 class Growing:

@@ -10,13 +10,14 @@ import json
 import re
 import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
 from fraudscan.decisions import VERDICTS
-from fraudscan.dump.output import Names, format_of, part_of
+from fraudscan.dump.output import Names, format_of, part_of, write_summary
 from fraudscan.dump.readers import find_delimiter
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import MAGIC, STDIN, foreign
@@ -39,6 +40,8 @@ IN_JSON = re.compile(rb'("fraud_verdict": ?")(?:flag|review|clear)(")')
 
 def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool = False) -> Counter[str]:
     """Copy a scored dump, JSON lines or CSV, with the verdicts of other thresholds; everything else stays as it is.
+
+    Beside it stands ``TARGET.summary.json``, with the number of rows by verdict, and the thresholds.
 
     Verdicts made by an entry of an allow or deny list (``fraud_rule``) stay; the others are those of scoring anew, if
     thresholds have no more decimals than scores in files (six).
@@ -72,7 +75,10 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
         for line, verdict in (_json_rows if is_json else _csv_rows)(file, source, thresholds):
             counts[verdict] += 1
             out.write(line)
-    counts.pop("", None)  # the header of a CSV file
+        counts.pop("", None)  # the header of a CSV file
+        if target != STDIN:
+            report = {"rows": counts.total(), "verdicts": counts, **asdict(thresholds), "sources": [source]}
+            write_summary(Names(target).summary, report)
     return counts
 
 

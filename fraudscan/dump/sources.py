@@ -140,19 +140,48 @@ def expand(names: Sequence[str], notify: Callable[[str], None], exclude: Sequenc
     """
     if not all(exclude):
         raise DumpError("--exclude needs the name of a file or folder, or a pattern such as '*.log'")
+    excluded = _Excluded(exclude)
+    files = _expand_all(names, notify, excluded)
+    for pattern in excluded.idle:
+        notify(f"--exclude {pattern} leaves nothing out: no file or folder that is found has that name")
+    return files
+
+
+class _Excluded:
+    """Tells which of the paths that are found are to be left out.
+
+    Attributes:
+        idle: the patterns that have left out nothing yet.
+
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns = patterns
+        self.idle = dict.fromkeys(patterns)
+
+    def __call__(self, path: PurePath) -> bool:
+        """Tell whether a pattern names a file, or a folder that it is in."""
+        places = [place for place in (path, *path.parents) if place.name]
+        matching = [pattern for pattern in self._patterns if any(place.match(pattern) for place in places)]
+        for pattern in matching:
+            self.idle.pop(pattern, None)
+        return bool(matching)
+
+
+def _expand_all(names: Sequence[str], notify: Callable[[str], None], excluded: _Excluded) -> list[str]:
     found: dict[str, str] = {}
     try:
-        for file in (file for name in names for file in _expand(name, notify, exclude)):
+        for file in (file for name in names for file in _expand(name, notify, excluded)):
             found.setdefault(file if file == STDIN else os.path.realpath(file), file)
     except OSError as error:
         raise DumpError(f"{error.filename} cannot be read: {error.strerror}") from None
     return list(found.values())
 
 
-def _expand(name: str, notify: Callable[[str], None], exclude: Sequence[str]) -> list[str]:
+def _expand(name: str, notify: Callable[[str], None], excluded: _Excluded) -> list[str]:
     path = Path(name)
     if name not in {STDIN, ""} and path.is_dir():  # an empty name is a shell's unset variable, not this folder
-        wanted = (file for file in _files(path, notify) if not _excluded(file.relative_to(path), exclude))
+        wanted = (file for file in _files(path, notify) if not excluded(file.relative_to(path)))
         found = _without_results(sorted(map(str, wanted)), notify)
         _tell_endings(name, found, notify)
         files = [file for file in found if _is_dump(Path(file), notify)]
@@ -163,17 +192,12 @@ def _expand(name: str, notify: Callable[[str], None], exclude: Sequence[str]) ->
     if name == STDIN or os.path.lexists(name):  # a file, a pipe, a device, or a link that leads nowhere
         return [name]
     if matches := sorted(glob.glob(name, recursive=True)):  # noqa: PTH207 - pathlib refuses absolute patterns
-        matches = [match for match in matches if not _excluded(PurePath(match), exclude)]
-        if not (files := _without_results(matches, notify)):
-            left = " or --exclude leaves out" if exclude else ""
+        kept = [match for match in matches if not excluded(PurePath(match))]
+        if not (files := _without_results(kept, notify)):
+            left = " or --exclude leaves out" if len(kept) < len(matches) else ""
             raise DumpError(f"{name} finds nothing but what earlier runs wrote{left}: name the files to have them read")
-        return expand(files, notify, exclude)
+        return _expand_all(files, notify, excluded)
     raise DumpError(f"{name or 'an empty name'} cannot be read: No such file or folder")
-
-
-def _excluded(path: PurePath, patterns: Sequence[str]) -> bool:
-    """Return whether a pattern names a file, or a folder that it is in."""
-    return any(place.match(pattern) for place in (path, *path.parents) if place.name for pattern in patterns)
 
 
 def _without_results(found: list[str], notify: Callable[[str], None]) -> list[str]:
