@@ -136,9 +136,10 @@ CONTACT = "\ue000"
 """A private character that stands behind a contact that was disguised: evidence by itself."""
 
 CONTACTS = (
-    ("微信", "[薇葳徽溦崴][信芯心伈]|微[伈芯訫](?=[a-z0:号])|v[信心芯]|[威维卫][信心](?=[:号]?[a-z0]{5})"),
+    ("微信", "[薇葳徽溦崴微威v]心信|[薇葳徽溦崴][信芯心伈]|微[伈芯訫](?=[a-z0:号])|v[信心芯]"),
+    ("微信", "(?<=加)心v[信心芯]|[威维卫][信心](?=[:号]?[a-z0]{5})|微心(?=[:号]?[a-z0]{5})"),
     ("加微信", "(?<=[加十])[薇葳溦崴徽威](?![信芯心风海廉尔])"),
-    ("加微信", "加(?:[威维卫][信心]|卫星|绿泡泡|小绿|绿色软件)"),
+    ("加微信", "加(?:[威维卫][信心]|卫星|绿泡泡|小绿|绿色软件|心(?=[:号]?[a-z0]{5}))"),
     ("qq", "[扣抠蔻][扣抠蔻]|球球(?=[:号]?0{5})|企鹅(?=[:号]?0{5})"),
     ("支付宝", "[支之知芝][付富傅][宝葆饱](?<!支付宝)|zfb"),
     ("抖音", "[抖斗][音阴因](?<!抖音)(?=[:号]?[a-z0]{5})"),
@@ -754,11 +755,15 @@ def _pictures(numbers: Numbers, rows: Codes) -> Ints:
 
 
 def _named(numbers: Numbers, places: Ints, rows: Codes) -> Bools:
-    """Tell where a character of its name stands beside a picture."""
+    """Tell where a character of its name stands beside a picture, or one further: 牛奶🥛, 🥬青菜."""
     lists = tables().choices
     names = lists.members.take(lists.bounds[rows][:, None] + np.arange(NAME), mode="clip")
-    beside = (names == numbers[places - 1][:, None]) | (names == numbers[places + 1][:, None])
-    named: Bools = beside.any(axis=1) & (rows != tables().picture[0])
+    named = np.zeros(places.size, dtype=bool)
+    for side in (-1, 1):
+        near, far = numbers[places + side], numbers.take(places + 2 * side, mode="clip")
+        far = np.where(near == END, END, far)  # it belongs to another text
+        named |= ((names == near[:, None]) | (names == far[:, None])).any(axis=1)
+    named &= rows != tables().picture[0]
     return named
 
 
