@@ -117,11 +117,14 @@ def part_of(path: Path) -> Path:
 
 
 def write_whole(path: Path, parts: Iterable[bytes]) -> None:
-    """Write a file that has its name only when it is whole."""
+    """Write a file that has its name only when it is whole; nothing is left of one that cannot be written."""
     part = part_of(path)
-    with part.open("wb") as file:
-        file.writelines(parts)
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.writelines(parts)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_summary(path: Path, report: Mapping[str, Any]) -> None:

@@ -169,6 +169,7 @@ class _Excluded:
 
 
 def _expand_all(names: Sequence[str], notify: Callable[[str], None], excluded: _Excluded) -> list[str]:
+    """Return the files, each once, in the order in which they are named or found."""
     found: dict[str, str] = {}
     try:
         for file in (file for name in names for file in _expand(name, notify, excluded)):
