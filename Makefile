@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types unit corpus-check learning-curve sanitize bench bench-ecosystem robustness model card cases tables clean
+.PHONY: demo test lint types unit corpus-check learning-curve sanitize bench bench-ecosystem robustness reading model card cases tables clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/demo.py
@@ -66,6 +66,11 @@ bench-ecosystem: $(READY)
 robustness: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[tables]'
 	$(BIN)/python benchmarks/robustness.py
+
+# Honest texts of strangers that are taken for fraud, by length; writes benchmarks/reading.md.
+reading: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[reading]'
+	$(BIN)/python benchmarks/reading.py
 
 # The tables of characters, anew from Unicode's, OpenCC's and others' data, and of their neighbours, from the corpus.
 tables: $(READY)
