@@ -46,6 +46,15 @@ class Thresholds:
         if not 0 <= self.review <= self.flag <= 1:
             raise ValueError(f"thresholds need 0 <= review <= flag <= 1, not review={self.review}, flag={self.flag}")
 
+    def verdict(self, score: float) -> str:
+        """Return the verdict on a score.
+
+        >>> Thresholds(flag=0.9, review=0.1).verdict(0.9)
+        'flag'
+
+        """
+        return VERDICTS[(score >= self.review) + (score >= self.flag)]
+
 
 class Decision(NamedTuple):
     """What many texts have in common; the attributes are those of `fraudscan.Result`."""

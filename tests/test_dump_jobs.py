@@ -20,6 +20,7 @@ from dumps import LURE, PLAIN, rows_of, score
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from fraudscan.decisions import Thresholds
 from fraudscan.dump import DumpError, Options, job, parquet, readers, score_dump, workers
 from fraudscan.dump.conversations import WINDOW, Conversation
 from fraudscan.dump.rows import Block, Place
@@ -621,6 +622,28 @@ def test_a_window_is_as_long_as_may_be_is_scored_once_and_is_more_than_a_message
         windows = conversation.add("source", Message("k", 2, "b" * second, decision))
         assert windows == (["a" * first + "\n" + "b" * second] if together else [])
         assert conversation.due() is None
+
+
+@pytest.mark.parametrize(
+    ("verdict", "before", "score", "conversation"),
+    [
+        ("flag", 0, 0.9, "flag"),
+        ("flag", 2, 0.75, "review"),
+        ("flag", 17, 0.25, "review"),
+        ("review", 2, 0.75, "review"),
+    ],
+)
+def test_a_window_shares_its_odds_with_those_before_it(verdict, before, score, conversation):
+    found, limits = Conversation(), Thresholds(flag=0.8, review=0.05)
+    quiet = ("legitimate", None, ("legitimate",), 0.25, "clear", (), ())
+    found.add("source", Message("k", 1, "a message", quiet))
+    for _ in range(before):
+        found.take_window(("legitimate", None, ("legitimate",), 0.01, "clear", (), ()), "a window", limits)
+    found.take_window(("romance", "romance", ("romance",), 0.9, verdict, (), ()), "the window", limits)
+    row = found.row("k")
+    assert row["fraud_score"] == pytest.approx(score)
+    assert row["fraud_label"] == ("romance" if score > 0.5 else "legitimate")
+    assert row["fraud_verdict"] == conversation
 
 
 def test_of_messages_with_the_same_score_the_first_one_is_shown():

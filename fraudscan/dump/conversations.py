@@ -1,9 +1,10 @@
 """Conversations: what three hundred harmless lines say together.
 
-Each message is scored by itself; here, a window that runs along each conversation is
-scored too: its last messages, up to `WINDOW` characters. A conversation's score is the
-highest of both. States of conversations stand in the job's checkpoint, so that memory
-does not grow with their number, and messages of many may come mixed.
+Each message is scored by itself; here, a window that runs along each conversation is scored too:
+its last messages, up to `WINDOW` characters. A conversation's score is the highest of both; but a
+long conversation has many windows, and each is a chance to alarm: their number is held against
+them, as in a long text (`fraudscan.windows`). States of conversations stand in the job's
+checkpoint, so that memory does not grow with their number, and messages of many may come mixed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fraudscan.dump.writers import cut
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from fraudscan.decisions import Thresholds
     from fraudscan.dump.checkpoint import Checkpoint
     from fraudscan.dump.scoring import Message
     from fraudscan.model import Scanner
@@ -47,6 +49,7 @@ class Conversation:
         counts: how many messages have which label, and which verdict.
         window: its last messages.
         fresh: how many characters of it have not been scored as part of a window.
+        windows: how many windows have been scored.
         best: the decision with the highest score, of messages and windows.
         evidence: the text of that decision.
         verdict: the gravest one of all messages and windows: lists may make another one than the highest score.
@@ -59,6 +62,7 @@ class Conversation:
     counts: dict[str, Counter[str]] = field(default_factory=lambda: {"label": Counter(), "verdict": Counter()})
     window: list[str] = field(default_factory=list)
     fresh: int = 0
+    windows: int = 0
     best: Sequence[Any] = ()
     evidence: str = ""
     verdict: str = VERDICTS[0]
@@ -96,6 +100,21 @@ class Conversation:
         self.verdict = max(self.verdict, decision[VERDICT], key=VERDICTS.index)
         if not self.best or decision[SCORE] > self.best[SCORE]:
             self.best, self.evidence = decision, text
+
+    def take_window(self, decision: Sequence[Any], text: str, thresholds: Thresholds) -> None:
+        """Do the same with a window's, whose odds are shared among all windows up to it; a verdict of lists stands.
+
+        What is no fraud any more when that is done is no decision on the conversation.
+        """
+        self.windows += 1
+        whole = decision[SCORE]
+        score = whole / (whole + self.windows * (1 - whole))
+        by_score = decision[VERDICT] == thresholds.verdict(whole)
+        paid = list(decision)
+        paid[SCORE], paid[VERDICT] = score, thresholds.verdict(score) if by_score else decision[VERDICT]
+        if score >= 0.5:
+            self.take(paid, text)
+        self.verdict = max(self.verdict, paid[VERDICT], key=VERDICTS.index)
 
     def row(self, key: str) -> dict[str, Any]:
         """Return the conversation's row of the output."""
@@ -135,7 +154,7 @@ class Conversations:
         found = self._scanner.decide([window for _, window in windows], proba=False)
         decisions = zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
         for (conversation, window), decision in zip(windows, decisions, strict=True):
-            conversation.take(decision, window)
+            conversation.take_window(decision, window, self._scanner.thresholds)
 
     def save(self) -> None:
         """Put the states into the store, which the next checkpoint makes last."""
