@@ -16,8 +16,11 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import itertools
+import json
 import re
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +30,6 @@ from fraudscan import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from fraudscan import Scanner
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = """# False alarms on reading matter and talk
@@ -75,25 +76,44 @@ def talks() -> list[list[str]]:
     return [[spaces.sub("", line.partition("\t")[2]) for line in lines(path) if line[0] == "*"] for path in files]
 
 
-def row(name: str, texts: Sequence[str], scanner: Scanner) -> str:
-    """Return a line of the table."""
-    scores = np.array(scanner.decide(texts).score)
+def row(name: str, texts: Sequence[str], scores: Sequence[float], flag: float) -> str:
+    """Return a line of the table: scores, and the threshold to flag."""
     length = np.mean([len(text) for text in texts])
-    shares = 100 * (scores > 0.5).mean(), 100 * (scores >= scanner.thresholds.flag).mean()
-    return f"| {name} | {length:.0f} | {len(texts):,} | {shares[0]:.1f} | {shares[1]:.1f} |"
+    shares = (100 * np.mean(np.array(scores) >= limit) for limit in (0.5, flag))
+    return f"| {name} | {length:.0f} | {len(texts):,} | " + " | ".join(f"{share:.1f}" for share in shares) + " |"
 
 
-def table(scanner: Scanner) -> Iterator[str]:
+def scored_as_conversations(model: str | None) -> list[float]:
+    """Return the scores that ``fraudscan score --by`` gives whole talks."""
+    with tempfile.TemporaryDirectory() as name:
+        source, target = Path(name, "talks.jsonl"), Path(name, "out.jsonl")
+        with source.open("w", encoding="utf-8") as file:
+            for number, talk in enumerate(talks()):
+                file.writelines(json.dumps({"talk": str(number), "text": text}) + "\n" for text in talk)
+        chosen = ["-m", model] if model else []
+        subprocess.run(
+            [sys.executable, "-m", "fraudscan", "score", source, "-o", target, "--by", "talk", "--quiet", *chosen],
+            check=True,
+        )
+        return [json.loads(line)["fraud_score"] for line in lines(Path(f"{target}.conversations.jsonl"))]
+
+
+def table(model: str | None) -> Iterator[str]:
     """Yield the lines of the table: by length, and by the number of utterances."""
+    scanner = load(model)
+    flag = scanner.thresholds.flag
     for name, texts in (("reviews", reviews()), ("news", news())):
         for least, most in itertools.pairwise(BOUNDS):
             some = [text for text in texts if least <= len(text) < most]
             size = f"{least} to {most - 1}" if most < sys.maxsize else f"{least} and more"
-            yield row(f"{name}, {size}", some, scanner)
+            yield row(f"{name}, {size}", some, scanner.decide(some).score, flag)
     for count in UTTERANCES:
         cut = [talk[i : i + count] for talk in talks() for i in range(0, len(talk) - count + 1, count)]
-        yield row(f"talk, utterances: {count}", ["\n".join(part) for part in cut], scanner)
-    yield row("talk, whole", ["\n".join(talk) for talk in talks()], scanner)
+        some = ["\n".join(part) for part in cut]
+        yield row(f"talk, utterances: {count}", some, scanner.decide(some).score, flag)
+    whole = ["\n".join(talk) for talk in talks()]
+    yield row("talk, whole", whole, scanner.decide(whole).score, flag)
+    yield row("talk, whole, by `--by`", whole, scored_as_conversations(model), flag)
 
 
 def main() -> None:
@@ -101,7 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-m", "--model", help="a model's folder (default: the shipped one)")
     options = parser.parse_args()
-    text = HEAD + "\n".join(table(load(options.model))) + "\n"
+    text = HEAD + "\n".join(table(options.model)) + "\n"
     print(text)
     if options.model is None:
         (ROOT / "benchmarks" / "reading.md").write_text(text, "utf-8")

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "roots_of"]
 
 SHORT = 40
 """Added to the length under the root: the few matches of a short text count for less than the bias, so that a text of
@@ -280,7 +280,7 @@ class Engine:
     def roots(self, sums: Floats | Ints, lengths: Ints) -> Floats:
         """Return what the scaled sums of texts are divided by: float64, shape (texts,)."""
         if self.fraud:
-            return np.sqrt(lengths + SHORT)
+            return roots_of(lengths)
         return np.sqrt(np.where(sums[-1] > 0, sums[-1], 1.0))
 
     def _long(self, text: str, place: int, windows: list[Windows]) -> tuple[Ints, int]:
@@ -397,6 +397,21 @@ class Engine:
         for place, weights in enumerate(self.weights.T.astype(np.int64)):
             packed[place % packs] += weights << (FIELD_BITS * (place // packs))
         return packed
+
+
+def roots_of(lengths: Ints) -> Floats:
+    """Return by what the sums over texts of so many characters are divided: float64, of the shape of ``lengths``.
+
+    That is the root of the length and `SHORT`, so that evidence grows with it as its error does. Beyond `LONG`, which
+    hardly any message of the corpus reaches, it is in proportion to the length: no text says more than one of that.
+
+    >>> roots_of(np.array([60, 512, 2000])).round(1).tolist()
+    [10.0, 23.5, 86.8]
+
+    """
+    lengths = lengths + SHORT
+    roots: Floats = np.sqrt(np.minimum(lengths, LONG + SHORT)) * np.maximum(lengths / (LONG + SHORT), 1)
+    return roots
 
 
 def _frozen(values: npt.ArrayLike, dtype: type) -> npt.NDArray[Any]:

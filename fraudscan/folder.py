@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CARD", "DIAGRAM", "FORMAT_VERSION", "ModelError", "check_target", "read_folder", "write_folder"]
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """The version of the model folder: what the arrays are, and what is computed with them. A reader takes its own only."""
 
 MANIFEST = "manifest.json"

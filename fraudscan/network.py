@@ -4,7 +4,7 @@ Each n-gram has a short vector; the sum of those of a text, by the root of its l
 through one layer of rectified units to the heads. All of it is fitted together. In each
 step a text is seen with a small share of its n-grams only, drawn anew each time: the
 network must recognise a fraud by whatever words of it are there, and what it learns holds
-on texts whose words are others. Some texts are seen joined to an honest one: a fraud must
+on texts whose words are others. Some texts are seen joined to honest ones: a fraud must
 be recognised in whatever it is wrapped in, and a long text is no more often one than a short
 text. And all of it is done twice: the answers of a first network temper the labels that the
 second one learns from, for not every line of a fraud can be told from an honest one.
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fraudscan.engine import SHORT
+from fraudscan.engine import roots_of
 from fraudscan.layer import BOUND, MAX_INPUTS, MAX_UNITS
 
 if TYPE_CHECKING:
@@ -55,9 +55,10 @@ class NetworkOptions:
         dropout: which share of a text's n-grams it is not shown in a step. From a half on, more of it costs a little on
             the corpus's held-out messages and brings much on those of others; it was chosen with a look at both.
         unit_dropout: the same for the units.
-        joined: which share of the texts is shown joined to an honest one. More of it finds more of the long lures that
-            others wrote, and fewer of the corpus's short ones; this much brings two thirds of the one, and costs
-            a tenth of a point of AUC.
+        joined: which share of the texts is shown joined to honest ones. With half of it, and one honest text to each,
+            half as many again of the long talks of strangers are taken for fraud; with twice as much, more than twice
+            as many advertisements are where several stand in one text.
+        most_joined: to how many honest ones at most.
         distilled: how much the answer of a network that was fitted without this counts in what a text should be
             answered; its label counts for the rest ("self-distillation", Furlanello and others 2018). The more, the
             more frauds among strangers' messages are found at few false alarms, and the fewer of the corpus's shortest
@@ -76,7 +77,8 @@ class NetworkOptions:
     units: int = 256
     dropout: float = 0.8
     unit_dropout: float = 0.2
-    joined: float = 0.15
+    joined: float = 0.3
+    most_joined: int = 8
     distilled: float = 0.5
     epochs: int = 12
     min_steps: int = 600
@@ -92,8 +94,8 @@ class NetworkOptions:
             raise ValueError("the share of joined texts must be at least 0 and at most 1")
         if not 0 <= self.distilled <= 0.5:
             raise ValueError("what is distilled must be at least 0 and at most 0.5")
-        if min(self.epochs, self.min_steps, self.batch_size) < 1 or not self.learning_rate > 0:
-            raise ValueError("epochs, steps, batch size and learning rate must be positive")
+        if min(self.epochs, self.min_steps, self.batch_size, self.most_joined) < 1 or not self.learning_rate > 0:
+            raise ValueError("epochs, steps, batch size, joined texts and learning rate must be positive")
 
 
 @dataclass(frozen=True)
@@ -155,8 +157,8 @@ class Examples(NamedTuple):
     """Texts to learn from.
 
     Attributes:
-        features: sparse float32, shape (texts, n-grams): sums over each text, divided by the root of its length and
-            `SHORT`.
+        features: sparse float32, shape (texts, n-grams): sums over each text, divided by what
+            `roots_of` says of its length.
         lengths: shape (texts,).
         gold: shape (texts, heads): what each head should answer, from 0 to 1; the first, if the text is not honest.
         weights: shape (texts, heads): how much each answer counts; 0 where a head is not asked.
@@ -173,7 +175,7 @@ class Examples(NamedTuple):
         return Examples(self.features[rows], self.lengths[rows], self.gold[rows], self.weights[rows])
 
     def joined(self, rows: Ints, at: Ints, others: Ints) -> Examples:
-        """Return those in ``rows``, at the places ``at`` with one of ``others`` behind each.
+        """Return those in ``rows``, at the places ``at`` with one of ``others`` behind each; a place may come again.
 
         The others are honest, and leave what a text should be answered as it is. (Where answers are tempered, the
         larger of two was the other's often enough to teach that long texts are frauds.)
@@ -182,7 +184,7 @@ class Examples(NamedTuple):
 
         places, texts = np.concatenate([np.arange(rows.size), at]), np.concatenate([rows, others])
         lengths = np.bincount(places, self.lengths[texts])
-        shares = np.sqrt((self.lengths[texts] + SHORT) / (lengths[places] + SHORT)).astype(np.float32)
+        shares = (roots_of(self.lengths[texts]) / roots_of(lengths[places])).astype(np.float32)
         join = sparse.csr_matrix((shares, (places, texts)), shape=(rows.size, self.features.shape[0]))
         return Examples(join @ self.features, lengths, self.gold[rows], self.weights[rows])
 
@@ -217,6 +219,7 @@ def fit(examples: Examples, options: NetworkOptions, seed: int = 0) -> Network:
     for step, rows in enumerate(batches):
         rate = options.learning_rate * _cycle(step / len(batches))
         at = np.flatnonzero(rng.random(rows.size) < options.joined) if honest.size else honest
+        at = at.repeat(rng.integers(1, options.most_joined + 1, at.size))
         batch = examples.joined(rows, at, honest[rng.integers(max(honest.size, 1), size=at.size)])
         ngrams, shown = _dropped_out(batch.features, options.dropout, rng)
         silent = rng.random((rows.size, options.units), dtype=np.float32) < options.unit_dropout

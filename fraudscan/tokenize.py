@@ -1,4 +1,4 @@
-"""Chinese words, by jieba: candidates for the vocabulary.
+"""Chinese words, by jieba: candidates for the vocabulary, and what `fraudscan.background` draws from.
 
 Used in training only; jieba's dictionary takes longer to load than a million messages to score.
 """
@@ -9,7 +9,7 @@ import logging
 from functools import cache
 from typing import Any
 
-__all__ = ["words"]
+__all__ = ["dictionary", "words"]
 
 
 @cache
@@ -31,3 +31,15 @@ def words(text: str) -> list[str]:
 
     """
     return list(_tokenizer().cut(text))
+
+
+def dictionary() -> list[tuple[str, int, str]]:
+    """Return the words of jieba's dictionary, how often each was counted, and the tag of its class.
+
+    >>> next(entry for entry in dictionary() if entry[0] == "转账")
+    ('转账', 50, 'v')
+
+    """
+    with _tokenizer().get_dict_file() as file:
+        entries = (line.decode().split() for line in file)
+        return [(word, int(count), tag) for word, count, tag in entries]

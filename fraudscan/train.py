@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraudscan.augment import disguise
+from fraudscan.background import background
 from fraudscan.characters import fold
 from fraudscan.corpus import CHANNELS, CorpusError, Row, digest, join, near_duplicates
 from fraudscan.curve import Curve
 from fraudscan.disguise import undisguise
-from fraudscan.engine import SHORT, WEIGHT_LIMIT
+from fraudscan.engine import WEIGHT_LIMIT, roots_of
 from fraudscan.evaluate import label_figures, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.layer import Layer
@@ -98,6 +99,9 @@ class TrainingOptions:
         folds: how many folds calibrate the probabilities.
         scenarios: whether a fold keeps all messages of a scenario together as well: its figures then tell what the
             model makes of plots that it has never seen.
+        background: for each message, how many texts about anything are learned from as honest ones (see
+            `fraudscan.background`). Four times as many find fewer frauds (AUC .979 for .982 on the open sets), and
+            spare few long texts more.
         jobs: processes that fit folds side by side.
 
     """
@@ -115,6 +119,7 @@ class TrainingOptions:
     folds: int = 5
     scenarios: bool = False
     disguised: float = 1.0
+    background: float = 0.03
     jobs: int = 2
 
 
@@ -133,13 +138,14 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     options = options or TrainingOptions()
     gold = _gold(rows, taxonomy, options.folds)
     heads = gold.shape[1]
-    answers = np.hstack([_answers(gold, rows, taxonomy, options), _auxiliary(rows, taxonomy)], dtype=np.float32)
-    weights = _weights(rows, answers.shape[1], heads, options)
+    shown = [*rows, *_background(round(options.background * len(rows)))]
+    answers = np.hstack([_answers(_gold(shown, taxonomy, 0), shown, taxonomy, options), _auxiliary(shown, taxonomy)])
+    weights = _weights(shown, answers.shape[1], heads, options)
     texts = undisguise([row.text for row in rows])
     vocabulary = Vocabulary.from_ngrams(_candidates([fold(text) for text in texts], options))
-    examples, source, rarity = _examples(rows, texts, vocabulary, answers, weights, options)
+    examples, source, rarity = _examples(shown, texts, vocabulary, answers, weights, options)
     parts = folds_of(rows, options.folds, scenarios=options.scenarios)
-    folds = [np.flatnonzero(np.isin(source, outside)) for _, outside in parts]
+    folds = [np.flatnonzero(np.isin(source, outside)) for _, outside in parts]  # which leave the background in
     everything = np.arange(source.size)
     *others, (nodes, network) = _fitted(examples, [*(np.setdiff1d(everything, f) for f in folds), everything], options)
     held_out = _held_out(others, examples, folds)
@@ -191,6 +197,13 @@ def _auxiliary(rows: Sequence[Row], taxonomy: Taxonomy) -> npt.NDArray[np.bool_]
     columns += [[kind == name for kind in kinds] for name in frequent]
     columns += [[r.channel == name and bool(r.labels) == lure for r in rows] for name in CHANNELS for lure in (0, 1)]
     return np.array(columns, dtype=bool).T
+
+
+def _background(count: int) -> Iterator[Row]:
+    """Yield honest rows about anything, of no kind and no channel."""
+    rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
+    for text in background(count, rng):
+        yield Row("", text, (), (), "", "")
 
 
 def _weights(rows: Sequence[Row], questions: int, heads: int, options: TrainingOptions) -> Floats:
@@ -257,14 +270,14 @@ def _candidates(texts: Sequence[str], options: TrainingOptions) -> Iterator[str]
 
 
 def features_of(vocabulary: Vocabulary, texts: Sequence[str], *, by_length: bool = True) -> Any:
-    """Return the longest matches of each text, counted and divided by the root of its length: sparse float64."""
+    """Return the longest matches of each text, counted and divided by `roots_of` its length: sparse float64."""
     from scipy import sparse
 
     blocks = []
     for start in range(0, len(texts), 256):
         found = vocabulary.match(texts[start : start + 256])
         bounds = np.append(found.starts, found.nodes.size)
-        scale = 1 / np.sqrt(found.lengths + SHORT) if by_length else np.ones(found.lengths.size)
+        scale = 1 / roots_of(found.lengths) if by_length else np.ones(found.lengths.size)
         block = sparse.csr_array(
             (np.repeat(scale, found.lengths + 1), found.nodes.astype(np.int32), bounds.astype(np.int32)),
             shape=(found.lengths.size, vocabulary.size),
@@ -328,17 +341,27 @@ def _examples(  # noqa: PLR0913, PLR0917 - what examples are made of
 ) -> tuple[Examples, Rows, Floats]:
     """Return what is learned from, the row of each example, and by what each n-gram's counts were multiplied.
 
-    Disguised copies of some rows stand behind all rows as they are.
+    Disguised copies of some rows stand behind all of the corpus as they are, and behind those the background.
+
+    Args:
+        rows: those of the corpus, and the background.
+        texts: those of the corpus, repaired.
+        vocabulary: the candidates.
+        answers: of the rows.
+        weights: of the rows.
+        options: see `TrainingOptions`.
+
     """
     rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
-    copied = np.flatnonzero([rng.random() < options.disguised for _ in rows])
-    source = np.concatenate([np.arange(len(rows)), copied])
+    own = len(texts)
+    copied = np.flatnonzero([rng.random() < options.disguised for _ in texts])
+    source = np.concatenate([np.arange(own), copied, np.arange(own, len(rows))])
     copies = [disguise(rows[i].text, rng) for i in copied.tolist()]
     repaired = undisguise(copies)
     repaired[::LEFT] = copies[::LEFT]
-    texts = texts + repaired
+    texts = texts + repaired + undisguise([row.text for row in rows[own:]])
     features = features_of(vocabulary, texts) @ closure(vocabulary)
-    rarity = np.log(source.size / np.maximum(np.bincount(features.indices, minlength=features.shape[1]), 1))
+    rarity = np.log(len(texts) / np.maximum(np.bincount(features.indices, minlength=features.shape[1]), 1))
     features.data *= rarity[features.indices]
     lengths = np.array([len(fold(text)) for text in texts])
     return Examples(features.astype(np.float32), lengths, answers[source], weights[source]), source, rarity

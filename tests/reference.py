@@ -49,7 +49,8 @@ class Reference:
             for begin in range(max(0, stop - self.longest), stop):
                 for place, weight in enumerate(self.own.get(text[begin:stop], ())):
                     sums[place] += weight
-        root = math.sqrt(end - start + 40)
+        length = end - start + 40
+        root = math.sqrt(min(length, 552)) * max(length / 552, 1)
         return [s * scale / root + b for s, scale, b in zip(sums, self.scales, self.biases, strict=True)]
 
     def heads(self, inputs):

@@ -116,7 +116,7 @@ def test_the_window_is_moved_to_where_a_lure_stands(handmade, monkeypatch, begin
 def test_the_whole_decides_where_no_window_says_more(handmade):
     text = "骗" * 1000
     assert handmade.classify(text).window is None
-    assert handmade.logits([text])[0, 0] == pytest.approx(100 * 1000 / np.sqrt(1000 + engine.SHORT))
+    assert handmade.logits([text])[0, 0] == pytest.approx(100 * 1000 / (1040 / 552 * np.sqrt(552)))
 
 
 def test_the_shortest_text_with_windows(handmade):

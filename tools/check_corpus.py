@@ -29,13 +29,13 @@ CORPUS = Path(__file__).resolve().parent.parent / "corpus"
 DATASHEET = CORPUS / "README.md"
 BEGIN, END = "<!-- table: tools/check_corpus.py --write -->\n", "<!-- end of table -->\n"
 
-KINDS = ("chat", "notice", "ad", "warning", "talk")
+KINDS = ("chat", "notice", "ad", "warning", "talk", "article")
 """What an honest message is; its file is named after it."""
 
 # Smallest sizes: those of a label's schemes together, or of each scheme, and of each honest kind.
 LABEL_SIZES = dict.fromkeys(("investment", "romance", "shopping", "games", "elder_care"), 700)
 SCHEME_SIZES = {"other_fraud": 250, "related_crime": 150}
-KIND_SIZES = {"chat": 1500, "notice": 1500, "ad": 1500, "warning": 500, "talk": 500}
+KIND_SIZES = {"chat": 1500, "notice": 1500, "ad": 1500, "warning": 500, "talk": 500, "article": 2000}
 PAIRED = 1500  # rows that are one half of a lure and its honest twin
 SEVERAL_LABELS = 1 / 8  # share of lures that carry two labels or more
 EXCERPTS = 1 / 5  # share of conversations among the messages that are not SMS or posts
