@@ -27,7 +27,7 @@ def test_talk_has_the_words_of_talk():
 
 @pytest.mark.parametrize(("least", "most"), [(0, 200), (200, 10**6)])
 def test_a_text_of_any_words_is_not_taken_for_fraud_however_long(scanner, least, most):
-    """Words that the corpus hardly has were one fraud in thirty, and in a long text four in five."""
+    """A model that had not learned from such took three in four of those above 300 characters for fraud."""
     texts = [text for text in background(2000, random.Random("unseen")) if least <= len(text) < most]
     scores = scanner.decide(texts).score
     assert sum(score > 0.5 for score in scores) < 0.03 * len(texts)

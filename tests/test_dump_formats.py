@@ -285,7 +285,7 @@ def test_parquet_keeps_its_types_and_becomes_json(tmp_path):
     assert after.column_names == [*before.column_names, *COLUMNS]
     assert after.select(before.column_names).equals(before.slice(0, 2))
     assert after["fraud_label"].to_pylist() == ["investment", "legitimate"]
-    assert after["fraud_labels"].to_pylist()[0] == ["investment"]
+    assert after["fraud_labels"].to_pylist()[0][0] == "investment"
     assert score(EXPORTS / "messages.parquet", "-o", tmp_path / "out.jsonl") == 0
     assert rows_of(tmp_path / "out.jsonl")[0]["sent"].startswith("2026-10-07 09:00")
     (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
