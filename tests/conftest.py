@@ -65,8 +65,8 @@ def corpus() -> list[Row]:
 
 @pytest.fixture(scope="session")
 def small_corpus(corpus) -> list[Row]:
-    """A tenth of the corpus: every label, enough to train on."""
-    return corpus[::10]
+    """A twentieth of the corpus: every label, enough to train on."""
+    return corpus[::20]
 
 
 @pytest.fixture(scope="session")
