@@ -56,8 +56,8 @@ class NetworkOptions:
             the corpus's held-out messages and brings much on those of others; it was chosen with a look at both.
         unit_dropout: the same for the units.
         joined: which share of the texts is shown joined to honest ones. With half of it, and one honest text to each,
-            half as many again of the long talks of strangers are taken for fraud; with twice as much, more than twice
-            as many advertisements are where several stand in one text.
+            a sixth to a half more of the long talks of strangers are taken for fraud; with half as much again, up to
+            three times as many texts that hold several advertisements.
         most_joined: to how many honest ones at most.
         distilled: how much the answer of a network that was fitted without this counts in what a text should be
             answered; its label counts for the rest ("self-distillation", Furlanello and others 2018). The more, the

@@ -104,7 +104,7 @@ class Conversation:
     def take_window(self, decision: Sequence[Any], text: str, thresholds: Thresholds) -> None:
         """Do the same with a window's, whose odds are shared among all windows up to it; a verdict of lists stands.
 
-        What is no fraud any more when that is done is no decision on the conversation.
+        What is no fraud any more when that is done leaves its verdict only.
         """
         self.windows += 1
         whole = decision[SCORE]
@@ -114,7 +114,8 @@ class Conversation:
         paid[SCORE], paid[VERDICT] = score, thresholds.verdict(score) if by_score else decision[VERDICT]
         if score >= 0.5:
             self.take(paid, text)
-        self.verdict = max(self.verdict, paid[VERDICT], key=VERDICTS.index)
+        else:
+            self.verdict = max(self.verdict, paid[VERDICT], key=VERDICTS.index)
 
     def row(self, key: str) -> dict[str, Any]:
         """Return the conversation's row of the output."""

@@ -128,7 +128,7 @@ def _verdict(score: Any, place: str, thresholds: Thresholds) -> str:
         value = np.nan
     if not 0 <= value <= 1:
         raise DumpError(f"{place}: {SCORE!r} is {score!r}: is this a file that fraudscan score wrote?")
-    return VERDICTS[(value >= thresholds.review) + (value >= thresholds.flag)]
+    return thresholds.verdict(value)
 
 
 def _json_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Iterator[tuple[bytes, str]]:
