@@ -39,20 +39,20 @@ static Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const char *n
     return buffer->len / bytes;
 }
 
-PyDoc_STRVAR(read_doc, "read(texts, ids, pairs, evidence, cut, row, end, chinese, signs, crowded, enough,\n"
+PyDoc_STRVAR(read_doc, "read(texts, ids, pairs, evidence, cut, row, end, chinese, signs, crowded, most, enough,\n"
                        "     characters, starts, lengths, marked)\n--\n\n"
                        "Fill the last four, as `Vocabulary._read` does; return how many characters there are. Chinese\n"
-                       "numbers go up to `chinese`, those of signs from and to `signs`.");
+                       "numbers go up to `chinese`, those of signs from and to `signs`; `most` of them cut a word.");
 
 static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
 {
     PyObject *texts, *items = NULL, *result = NULL;
     Py_buffer ids, scores, evidence, cut, characters, starts, lengths, marked;
-    unsigned int row, end, chinese, first_sign, last_sign, crowded;
+    unsigned int row, end, chinese, first_sign, last_sign, crowded, most;
     int enough, bad = 0;
 
-    if (!PyArg_ParseTuple(args, "Oy*y*y*y*III(II)Iiw*w*w*w*:read", &texts, &ids, &scores, &evidence, &cut, &row, &end,
-                          &chinese, &first_sign, &last_sign, &crowded, &enough, &characters, &starts, &lengths,
+    if (!PyArg_ParseTuple(args, "Oy*y*y*y*III(II)IIiw*w*w*w*:read", &texts, &ids, &scores, &evidence, &cut, &row, &end,
+                          &chinese, &first_sign, &last_sign, &crowded, &most, &enough, &characters, &starts, &lengths,
                           &marked))
         return NULL;
     Py_ssize_t codes = count(&ids, 4, "ids"), room = count(&characters, 4, "characters");
@@ -124,8 +124,14 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
         }
         if ((size_t)crowded * signs > (size_t)size_of_own)
             for (Py_ssize_t at = 1; at < size_of_own - 1 && !bad; at++) { /* signs between what may be one word */
-                uint32_t left = own[at - 1] >> NODE_BITS, right = own[at + 1] >> NODE_BITS;
-                if ((own[at] >> NODE_BITS) - first_sign > last_sign - first_sign || left > chinese || right > chinese)
+                uint32_t left = own[at - 1] >> NODE_BITS;
+                if (left > chinese)
+                    continue;
+                Py_ssize_t behind = at;
+                while (behind < size_of_own && (own[behind] >> NODE_BITS) - first_sign <= last_sign - first_sign)
+                    behind++;
+                uint32_t right = own[behind] >> NODE_BITS;
+                if (behind == at || behind - at > (Py_ssize_t)most || right > chinese)
                     continue;
                 if ((pair = (size_t)left * row + right) >= pairs)
                     bad = 1;

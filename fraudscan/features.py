@@ -25,7 +25,7 @@ import numpy as np
 
 from fraudscan import kernel
 from fraudscan.characters import DROPPED, normalization_table
-from fraudscan.neighbours import CROWDED, END, EVIDENCE, RARE, SIGNS, WIDTH, carry_marks, tables
+from fraudscan.neighbours import CROWDED, END, EVIDENCE, MOST_SIGNS, RARE, SIGNS, WIDTH, carry_marks, tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -208,8 +208,10 @@ class Vocabulary:
         if kernel.compiled:
             characters = _buffer("ids", int(sizes.sum()) + sizes.size)
             found = np.empty_like(sizes), np.empty_like(sizes), np.empty(sizes.size, dtype=bool)
-            known = tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS, CROWDED, EVIDENCE
-            kept = kernel.compiled.read(texts, self._ids, *known, characters, *found)
+            known = tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE
+            kept = kernel.compiled.read(
+                texts, self._ids, *known, SIGNS, CROWDED, MOST_SIGNS, EVIDENCE, characters, *found
+            )
             return characters[:kept], *found
         ends = sizes.cumsum()
         ends += np.arange(ends.size)

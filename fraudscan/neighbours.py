@@ -43,6 +43,7 @@ __all__ = [
     "is_sign",
     "other_tables",
     "ranges",
+    "runs_of",
     "scores_of",
     "split_keys",
     "tables",
@@ -79,6 +80,9 @@ EVIDENCE = 48
 """From which evidence on a text carries marks of disguise, in eighths of a nat: odds of 400 to 1. Of held-out messages
 of the corpus one honest one in fifty does, and nineteen in twenty of those disguised in one of the ways known here."""
 
+MOST_SIGNS = 3
+"""So many signs may cut a word in one place: 贷..款."""
+
 CROWDED = 6
 """Whether signs cut words is looked at where there is one for each so many characters: clauses are longer."""
 
@@ -91,7 +95,7 @@ RARE_LOG = -12.5
 HALF_KEYS = 1 << 16
 """How many `half_keys` there are: one in twenty is that of two parts of a character."""
 
-SENTENCE_MARKS = ",.!?;:。、"
+SENTENCE_MARKS = ",!?;:。"
 """Separators that stay where they do not cut what may be a word."""
 
 LISTS = "homophones", "shapes", "initials", "pictures"
@@ -349,9 +353,10 @@ def carry_marks(numbers: npt.NDArray[Any], ends: Ints) -> Bools:
     signs = is_sign(numbers).nonzero()[0]
     text = ends.searchsorted(signs)
     crowded = CROWDED * np.bincount(text, minlength=ends.size) > np.diff(ends, prepend=-1) - 1
-    inside = crowded[text] & (numbers[signs - 1] <= RARE) & (numbers[signs + 1] <= RARE)
-    signs = signs[inside]
-    cut = _look_up(tables().cut, numbers[signs - 1], numbers[signs + 1])
+    begin, end = runs_of(signs)
+    text = ends.searchsorted(begin)
+    inside = crowded[text] & (end - begin <= MOST_SIGNS) & (numbers[begin - 1] <= RARE) & (numbers[end] <= RARE)
+    cut = _look_up(tables().cut, numbers[begin[inside] - 1], numbers[end[inside]])
     said = said + np.bincount(text[inside], cut, minlength=ends.size)
     marked: Bools = said >= EVIDENCE
     return marked
@@ -397,6 +402,15 @@ def _look_up(worth: npt.NDArray[Any], left: npt.NDArray[Any], right: npt.NDArray
     """Return what the scores of pairs are worth, from a table for scores seen as uint8."""
     keys = left.astype(np.int32) * WIDTH + right
     return worth.take(tables().pairs.view(np.uint8).take(keys))
+
+
+def runs_of(places: Ints) -> tuple[Ints, Ints]:
+    """Return where runs of places, which ascend, begin and end."""
+    breaks = places[1:] - places[:-1] > 1
+    first = np.ones(places.size, dtype=bool)
+    last = first.copy()
+    first[1:] = last[:-1] = breaks
+    return places[first], places[last] + 1
 
 
 def ranges(begins: Ints, ends: Ints) -> tuple[Ints, Ints]:

@@ -15,7 +15,7 @@ from fraudscan import Scanner, Thresholds, kernel
 from fraudscan.engine import FIELD_SIZE
 from fraudscan.features import Vocabulary
 from fraudscan.layer import Layer
-from fraudscan.neighbours import CROWDED, END, EVIDENCE, RARE, SIGNS, WIDTH, tables
+from fraudscan.neighbours import CROWDED, END, EVIDENCE, MOST_SIGNS, RARE, SIGNS, WIDTH, tables
 from fraudscan.taxonomy import Taxonomy
 
 pytestmark = pytest.mark.usefixtures("compiled")
@@ -143,7 +143,7 @@ def test_the_first_logits_of_any_layer_are_the_same(seed, inputs, units, reach):
 def read_arguments():
     batch = ["加微信", "稳·赚 不·赔", ""]
     each = [np.zeros(len(batch), dtype) for dtype in (np.int64, np.int64, bool)]
-    known = (tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS, CROWDED, EVIDENCE)
+    known = (tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS, CROWDED, MOST_SIGNS, EVIDENCE)
     characters = np.zeros(sum(map(len, batch)) + len(batch), np.uint32)
     return [batch, fraudscan.load().engine.vocabulary._ids, *known, characters, *each]
 
@@ -205,7 +205,7 @@ CALLS = {
 }
 PLACES = {
     "likeliest": (*range(11), 14, 15, 16),
-    "read": (1, 2, 3, 4, 11, 12, 13, 14),
+    "read": (1, 2, 3, 4, 12, 13, 14, 15),
     "follow": (0, 1, 2, 3, 7),
     "add_up": (0, 1, 2, 4),
     "alarms": (0, 1, 2, 3, 4, 5, 9),
@@ -239,12 +239,12 @@ def test_what_is_no_array_in_one_piece_is_refused(compiled, name, place, how):
         ("read", 2, np.zeros(WIDTH * END, np.int8), "beyond the table"),
         ("read", 5, 2**32 - 1, "beyond the table"),
         ("read", 6, 2**32 - 1, "beyond the table"),
-        ("read", 11, np.zeros(11, np.uint32), "no room"),
-        ("read", 11, np.zeros(0, np.uint32), "no room"),
-        ("read", 12, np.zeros(4, np.int64), "for each text"),
-        ("read", 13, np.zeros(2, np.int64), "for each text"),
-        ("read", 13, np.frombuffer(bytearray(25), np.uint8)[1:], "no array of elements of 8 bytes"),
-        ("read", 14, np.zeros(2, bool), "for each text"),
+        ("read", 12, np.zeros(11, np.uint32), "no room"),
+        ("read", 12, np.zeros(0, np.uint32), "no room"),
+        ("read", 13, np.zeros(4, np.int64), "for each text"),
+        ("read", 14, np.zeros(2, np.int64), "for each text"),
+        ("read", 14, np.frombuffer(bytearray(25), np.uint8)[1:], "no array of elements of 8 bytes"),
+        ("read", 15, np.zeros(2, bool), "for each text"),
         ("read", 3, np.zeros(255, np.int8), "for each score"),
         ("read", 4, np.zeros(255, np.int8), "for each score"),
         ("read", 8, (0,), "length 2"),
@@ -346,7 +346,7 @@ def test_the_last_pair_of_the_table_is_the_last_that_is_read(compiled, text):
     last = WIDTH * END + int(tables().numbers[ord(text)] if text else END)
     arguments = read_arguments()
     arguments[0] = [text]
-    arguments[12:] = [array[:1] for array in arguments[12:]]
+    arguments[13:] = [array[:1] for array in arguments[13:]]
     arguments[2] = np.zeros(last, np.int8)
     with pytest.raises(ValueError, match="beyond the table"):
         compiled.read(*arguments)
