@@ -58,7 +58,7 @@ def test_entries_that_deny_hit_what_is_read_where_a_disguise_is_undone(scanner):
     assert own.classify(DISGUISED, sender="1061").rule == rules[1]
 
 
-@pytest.mark.parametrize("text", ["暗·号·三·号", "暗*号*三*号来找我", "今天暗·号·三号"])
+@pytest.mark.parametrize("text", ["暗·号·三·号", "今天暗*号*三号", "今天暗·号·三号"])
 def test_signs_inside_of_a_phrase_do_not_hide_it_where_there_are_marks_of_disguise(scanner, text):
     entry, lists_ = Entry("deny", "暗号三号"), [Entry("allow", "号三"), Entry("deny", "/号.三/")]
     assert fraudscan.normalize(text).repairs == ()

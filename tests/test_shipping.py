@@ -68,7 +68,7 @@ def test_wheel_works_in_an_empty_environment(wheel, tmp_path):
     python = tmp_path / "env" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", wheel], check=True)
     code = (
-        "import fraudscan; print(fraudscan.classify('跟着老师操作稳赚不赔，加微信进内部群').label, fraudscan.__file__)"
+        "import fraudscan; print(fraudscan.classify('老师带单，每天三只涨停股，进群免费领').label, fraudscan.__file__)"
     )
     environment = {"PATH": "/nonexistent", "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     done = subprocess.run(
