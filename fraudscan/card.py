@@ -42,9 +42,9 @@ model is open, so it must not be the only line of defence); measuring people or 
 
 LIMITS = """\
 It knows words, not meaning: a lure in words that it never saw may pass, and honest talk in the words of lures is taken
-for one, the more often the longer it is (`benchmarks/reading.md`). One message is judged by itself, without its sender,
-its links or what was said before. Its corpus was written by one project: held-out figures are of the same hand, and
-external sets, which nobody here wrote, are the better guess at other people's messages.
+for one (`benchmarks/reading.md` says how often, by kind and length). One message is judged by itself, without its
+sender, its links or what was said before. Its corpus was written by one project: held-out figures are of the same hand,
+and external sets, which nobody here wrote, are the better guess at other people's messages.
 """
 
 

@@ -5,10 +5,11 @@ weights. What a text with L kept characters comes to is
 
     bias + scale * (sum of the vectors of its matches) / sqrt(L + 40)
 
-In the shipped model a small layer makes the heads' logits of it (`fraudscan.layer`); a model of a user's own labels
-is linear, and these are the logits. A long text speaks through its most suspicious window where that says more
-(`fraudscan.windows`). For a user's own labels, whose texts nobody knows beforehand, the root is that of the sum of the
-squared rarities of the matches, the last weight of each vector: the length of the text's own vector.
+and no text says more than one of 512 characters (`roots_of`). In the shipped model a small layer makes the heads'
+logits of it (`fraudscan.layer`); a model of a user's own labels is linear, and these are the logits. A long text speaks
+through its most suspicious window where that says more (`fraudscan.windows`). For a user's own labels, whose texts
+nobody knows beforehand, the root is that of the sum of the squared rarities of the matches, the last weight of each
+vector: the length of the text's own vector.
 
 Weights are integers and so are their sums: nothing is rounded before the scale, and a
 text has the same score alone, in any batch and in any chunk. Where `fraudscan.kernel` was not
