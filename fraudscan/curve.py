@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraudscan.decisions import checked_number
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -74,8 +76,10 @@ class Curve:
 
         Raises:
             CurveError: if the share is none, or smaller than the held-out messages can tell.
+            TypeError: if it is no number.
 
         """
+        max_false_alarms = checked_number(max_false_alarms, "the share of false alarms")
         if not 0 < max_false_alarms <= 1:
             raise CurveError(f"false alarms are a share above 0 and up to 1 of the honest messages: {max_false_alarms}")
         if max_false_alarms * self.honest < RESOLVED:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from numbers import Real
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,9 +26,21 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Single = npt.NDArray[np.float32]
 
-__all__ = ["VERDICTS", "Decider", "Decision", "Decisions", "Thresholds"]
+__all__ = ["VERDICTS", "Decider", "Decision", "Decisions", "Thresholds", "checked_number"]
 
 VERDICTS = ("clear", "review", "flag")
+
+
+def checked_number(value: Any, name: str) -> float:
+    """Return ``value`` as a float.
+
+    Raises:
+        TypeError: if it is no number, but a text of one, say.
+
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    return float(value)
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,7 @@ class Thresholds:
 
     Raises:
         ValueError: unless ``0 <= review <= flag <= 1``.
+        TypeError: if one is no number.
 
     """
 
@@ -43,6 +57,8 @@ class Thresholds:
     review: float
 
     def __post_init__(self) -> None:
+        for name in ("flag", "review"):
+            checked_number(getattr(self, name), name)
         if not 0 <= self.review <= self.flag <= 1:
             raise ValueError(f"thresholds need 0 <= review <= flag <= 1, not review={self.review}, flag={self.flag}")
 
@@ -81,6 +97,7 @@ class Decisions:
         rules: int64, shape (texts,): the place in ``entries`` of the one that made the verdict, ``len(entries)``
             where none did; ``None`` without lists.
         evidence: the strongest spans of each text, where somebody asked for them (see `fraudscan.explain.evidence`).
+        origin: the file that the texts come from, where they come from one.
 
     """
 
@@ -93,6 +110,7 @@ class Decisions:
     entries: tuple[Entry, ...] = ()
     rules: Ints | None = None
     evidence: Sequence[str] = ()
+    origin: str = ""
 
     @cached_property
     def outcomes(self) -> tuple[Decisions, Ints]:
@@ -157,6 +175,11 @@ class Decisions:
         places = self.rules.tolist()
         names = {place: str(self.entries[place]) for place in set(places) if place < len(self.entries)}
         return [names.get(place) for place in places]
+
+    @property
+    def source(self) -> list[str]:
+        """``origin`` for each text."""
+        return [self.origin] * len(self.kind)
 
     @cached_property
     def _each(self) -> list[Decision]:

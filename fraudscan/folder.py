@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["CARD", "DIAGRAM", "FORMAT_VERSION", "ModelError", "check_target", "read_folder", "write_folder"]
+__all__ = ["CARD", "DIAGRAM", "VERSIONS", "ModelError", "check_target", "check_versions", "read_folder", "write_folder"]
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """The version of the model folder: what the arrays are, and what is computed with them. A reader takes its own only."""
+
+VERSIONS = {"format_version": FORMAT_VERSION, "normalization_version": NORMALIZATION_VERSION}
+"""What a model must have been written with."""
 
 MANIFEST = "manifest.json"
 
@@ -102,8 +105,7 @@ def _replace(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Map
         for name, array in arrays.items():
             np.save(new / f"{name}.npy", array, allow_pickle=False)
             digests[name] = hashlib.sha256((new / f"{name}.npy").read_bytes()).hexdigest()
-        versions = {"format_version": FORMAT_VERSION, "normalization_version": NORMALIZATION_VERSION}
-        text = json.dumps({**manifest, **versions, "arrays": digests}, ensure_ascii=False, indent=1) + "\n"
+        text = json.dumps({**manifest, **VERSIONS, "arrays": digests}, ensure_ascii=False, indent=1) + "\n"
         (new / MANIFEST).write_bytes(text.encode("utf-8", "backslashreplace"))  # half a surrogate pair: JSON's escape
         new.chmod(0o755)
         if folder.exists():
@@ -137,28 +139,37 @@ def read_folder(
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-        _check_versions(folder, manifest)
+        check_versions(folder, manifest)
         return make([_read_array(folder / f"{name}.npy", manifest["arrays"][name]) for name in names], manifest)
     except ModelError:
         raise
-    except FileNotFoundError as error:
-        raise ModelError(f"{folder} is no model: {Path(error.filename).name} is missing") from None
+    except (FileNotFoundError, NotADirectoryError) as error:
+        missing = (
+            f"{Path(error.filename).name} is missing" if folder.is_dir() or not folder.exists() else "it is a file"
+        )
+        raise ModelError(f"{folder} is no model: {missing}; name the folder that fraudscan train wrote") from None
     except OSError as error:
         raise ModelError(f"{folder} cannot be read: {error}") from error
     except Exception as error:  # there is no telling how damage shows
         raise ModelError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
 
 
-def _check_versions(folder: Path, manifest: dict[str, Any]) -> None:
+def check_versions(what: Path | str, manifest: Mapping[str, Any]) -> None:
+    """Refuse a model that is not meant for this version of the package.
+
+    Raises:
+        ModelError: if it was written by another one.
+
+    """
     version = manifest["format_version"]
     if version != FORMAT_VERSION:
         raise ModelError(
-            f"{folder} has format version {version}, this fraudscan reads {FORMAT_VERSION}: train it anew, or install "
+            f"{what} has format version {version}, this fraudscan reads {FORMAT_VERSION}: train it anew, or install "
             "the fraudscan that wrote it"
         )
     if manifest["normalization_version"] != NORMALIZATION_VERSION:
         raise ModelError(
-            f"{folder} was trained with normalization version {manifest['normalization_version']}, this fraudscan has "
+            f"{what} was trained with normalization version {manifest['normalization_version']}, this fraudscan has "
             f"{NORMALIZATION_VERSION}: train it anew, or install the fraudscan that wrote it"
         )
 

@@ -11,8 +11,11 @@ The logits of the heads are made by the engine (`fraudscan.engine`).
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraudscan.curve import Curve, CurveError
-from fraudscan.decisions import Decider, Decisions, Thresholds
+from fraudscan.decisions import Decider, Decisions, Thresholds, checked_number
 from fraudscan.engine import Engine
 from fraudscan.features import Vocabulary
-from fraudscan.folder import FORMAT_VERSION, ModelError, read_folder, write_folder
+from fraudscan.folder import VERSIONS, ModelError, check_versions, read_folder, write_folder
 from fraudscan.layer import Layer
 from fraudscan.result import Result
 from fraudscan.taxonomy import Taxonomy
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Single = npt.NDArray[np.float32]
 
-__all__ = ["FORMAT_VERSION", "Decisions", "ModelError", "Scanner", "Thresholds", "load"]
+__all__ = ["Decisions", "ModelError", "Scanner", "Thresholds", "load"]
 
 GROUP = 1 << 13
 """Texts taken from an iterable at a time: the disguised ones among them are repaired together."""
@@ -63,6 +66,7 @@ class Scanner:
         manifest: what the model says of itself.
 
     Attributes:
+        manifest: a copy of it.
         engine: what makes logits of texts, with the vocabulary, the weights and the layer.
         lists: the allow and deny lists that overrule verdicts, if there are any (see `with_lists`).
 
@@ -82,7 +86,7 @@ class Scanner:
     ) -> None:
         self.taxonomy = taxonomy
         self.thresholds = thresholds
-        self.manifest = manifest or {}
+        self._manifest = manifest or {}
         self.lists: Lists | None = None
         fraud = taxonomy.task == "fraud"
         nothing = np.full(len(self.heads), NOTHING)  # a text without a character is honest …
@@ -93,10 +97,19 @@ class Scanner:
         self.engine = Engine(vocabulary, weights, scales, biases, layer=layer, nothing=nothing, fraud=fraud)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Refuse to change what is set: results are computed of it, in other threads too."""
-        if name in vars(self):
+        """Refuse to change a scanner once it is made: results are computed of it, in other threads too."""
+        if "engine" in vars(self):
             raise AttributeError(f"{name} cannot be set: scanners stay as they are; with_… methods return others")
         super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        """Refuse that as well."""
+        raise AttributeError(f"{name} cannot be deleted: scanners stay as they are")
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the model says of itself: corpus, options and figures of its training."""
+        return copy.deepcopy(self._manifest)
 
     @cached_property
     def heads(self) -> tuple[str, ...]:
@@ -128,14 +141,15 @@ class Scanner:
 
         Raises:
             ValueError: unless ``0 <= review <= flag <= 1``.
+            TypeError: if one is no number.
 
         >>> load().with_thresholds(flag=0.3).thresholds.flag
         0.3
 
         """
-        flag = self.thresholds.flag if flag is None else flag
-        review = min(self.thresholds.review, flag) if review is None else review
-        return self._with(thresholds=Thresholds(flag=float(flag), review=float(review)))
+        flag = self.thresholds.flag if flag is None else checked_number(flag, "flag")
+        review = min(self.thresholds.review, flag) if review is None else checked_number(review, "review")
+        return self._with(thresholds=Thresholds(flag=flag, review=review))
 
     def with_false_alarms(self, share: float) -> Scanner:
         """Return a scanner that flags at most ``share`` of honest messages, by the model's held-out curve.
@@ -156,10 +170,10 @@ class Scanner:
             CurveError: if the model has none: it is of an earlier version, or none of its labels is honest.
 
         """
-        if "curve" not in self.manifest:
+        if "curve" not in self._manifest:
             raise CurveError("the model has no curve of false alarms: train it anew, or set the threshold itself")
         try:
-            return Curve.from_dict(self.manifest["curve"])
+            return Curve.from_dict(self._manifest["curve"])
         except (KeyError, TypeError, ValueError) as error:
             raise CurveError(f"the model's curve is damaged: {type(error).__name__}: {error}") from None
 
@@ -251,11 +265,13 @@ class Scanner:
 
         Raises:
             TypeError: if ``texts`` or ``senders`` is a string itself or a table, or one of the texts is no string.
-            ValueError: if the scanner has lists, and there are more or fewer senders than texts.
+            ValueError: if there are more or fewer senders than texts.
 
         """
         texts = _listed(texts)
         senders = None if senders is None else list(_items(senders, "senders"))
+        if senders is not None and len(senders) != len(texts):
+            raise ValueError(f"{len(senders)} senders do not fit {len(texts)} texts: pass one for each, or None")
         readings: dict[int, str | None] | None = {} if self.lists is not None and self.lists.denies else None
         doubts = np.zeros(len(texts), dtype=np.int64)
         if proba or self.taxonomy.task != "fraud":
@@ -380,7 +396,7 @@ class Scanner:
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {"lists": self.lists}
-        return _restore, (self.taxonomy, self._arrays(), self.thresholds, self.manifest), state
+        return _restore, (VERSIONS, self.taxonomy, self._arrays(), self.thresholds, self._manifest), state
 
 
 LOGIT_LIMIT = 60.0
@@ -412,11 +428,13 @@ def _softmax(heads: Single) -> Single:
 
 
 def _restore(
+    versions: dict[str, int],
     taxonomy: Taxonomy,
     arrays: tuple[npt.NDArray[Any], ...],
     thresholds: Thresholds,
     manifest: dict[str, Any],
 ) -> Scanner:
+    check_versions("the pickled scanner", versions)
     alphabet, steps, seeds, weights, scales, biases, hidden, output = arrays
     vocabulary = Vocabulary(alphabet, steps, seeds)
     layer = Layer(hidden, output) if len(hidden) else None
@@ -433,9 +451,12 @@ def _restore(
 
 
 def _items(texts: Any, what: str = "texts") -> Iterable[Any]:
-    """Return what may be iterated; refuse a single string and a table, whose characters or names would be scored."""
+    """Return what may be iterated; refuse a string and tables, whose characters or names would be scored, and sets."""
     if isinstance(texts, (str, bytes, bytearray)):
         raise TypeError(f"{what} is one {type(texts).__name__}, not several {what}: pass a list, [{what[:-1]}]")
+    if isinstance(texts, (Mapping, AbstractSet)):
+        how = f"one of its columns, {what}['{what[:-1]}']" if isinstance(texts, Mapping) else f"a list, sorted({what})"
+        raise TypeError(f"{what} is a {type(texts).__name__}, which has no order of {what}: pass {how}")
     if (dimensions := len(getattr(texts, "shape", (0,)))) != 1:
         kind = type(texts).__name__
         raise TypeError(f"{what} is a {kind} of {dimensions} dimensions: pass a column, frame['{what[:-1]}']")
@@ -511,4 +532,4 @@ def _read(folder: Path) -> Scanner:
 
 def _from_manifest(arrays: Sequence[npt.NDArray[Any]], manifest: dict[str, Any]) -> Scanner:
     taxonomy = Taxonomy.from_dict(manifest["taxonomy"])
-    return _restore(taxonomy, tuple(arrays), Thresholds(**manifest["thresholds"]), manifest)
+    return _restore(manifest, taxonomy, tuple(arrays), Thresholds(**manifest["thresholds"]), manifest)

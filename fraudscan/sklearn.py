@@ -11,6 +11,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
+from fraudscan.columns import is_missing
 from fraudscan.corpus import Row
 from fraudscan.custom import train_custom
 from fraudscan.labelled import find_honest
@@ -125,6 +128,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _read_classes(self, y: Any) -> npt.NDArray[np.bool_]:
         """Set `classes_`, and return which of them each text has, shape (texts, classes)."""
+        if isinstance(y, (list, tuple)) and any(map(is_missing, y)):  # NumPy would write "nan"
+            raise TypeError("a class is missing")
         if getattr(getattr(y, "dtype", None), "kind", "O") in "fO":  # types of polars have none
             assert_all_finite(y, input_name="y")
         check_classification_targets(y)
@@ -213,6 +218,8 @@ def _texts(X: Any) -> Sequence[str]:  # noqa: N803
     """Return the texts as a list; refuse what is none."""
     if isinstance(X, (str, bytes)):
         raise ValueError(f"X is one {type(X).__name__}, not several texts: pass a list, [text]")  # noqa: TRY004 - as scikit-learn does
+    if isinstance(X, (Mapping, AbstractSet)):
+        raise ValueError(f"X is a {type(X).__name__}, which has no order of texts: pass a list, or one of its columns")  # noqa: TRY004
     if (dimensions := len(getattr(X, "shape", (0,)))) != 1:
         raise ValueError(f"X has {dimensions} dimensions; texts come in one: pass a column, frame['text']")
     texts = list(X.to_pylist() if hasattr(X, "to_pylist") else X)  # Arrow's own items are no strings

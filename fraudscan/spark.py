@@ -6,14 +6,13 @@ shipped model is read there, once a Python process; any other travels with the j
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from fraudscan.columns import LISTS, check_columns, names_of
 from fraudscan.frames import annotate as annotate_table
-from fraudscan.model import Scanner, load
+from fraudscan.model import ModelError, Scanner, load
 
 if TYPE_CHECKING:
     import os
@@ -50,13 +49,12 @@ def annotate(
     """
     scanner = model if isinstance(model, Scanner) else load(model)
     check_columns(frame.columns, text, sender, names_of(scanner, proba=proba))
-    packed = None if model is None else pickle.dumps(scanner)
-    digest = hashlib.sha256(packed or b"").hexdigest()
+    packed = _Packed(scanner.digest, None if model is None else pickle.dumps(scanner))
 
     def run(batches: Iterable[Any]) -> Iterator[Any]:
         import pyarrow as pa
 
-        scanner = _scanner(_Packed(digest, packed))
+        scanner = _scanner(packed)
         for batch in batches:
             table = annotate_table(scanner, pa.Table.from_batches([batch]), text, sender=sender, proba=proba)
             yield from table.combine_chunks().to_batches()
@@ -65,7 +63,7 @@ def annotate(
 
 
 class _Packed:
-    """A pickled scanner that is known by its digest: each process unpacks it once."""
+    """A pickled scanner, or nothing for the shipped one, that is known by its digest: each process unpacks it once."""
 
     def __init__(self, digest: str, data: bytes | None) -> None:
         self.digest = digest
@@ -80,10 +78,12 @@ class _Packed:
 
 @lru_cache(maxsize=4)
 def _scanner(packed: _Packed) -> Scanner:
-    if packed.data is None:
-        return load()
-    scanner: Scanner = pickle.loads(packed.data)  # noqa: S301 - made by `annotate` in the driver of this very job
-    return scanner
+    if packed.data is not None:
+        scanner: Scanner = pickle.loads(packed.data)  # noqa: S301 - made by `annotate` in the driver of this very job
+        return scanner
+    if load().digest != packed.digest:
+        raise ModelError("this executor has another shipped model than the driver: install the same fraudscan on both")
+    return load()
 
 
 def _schema(frame: Any, scanner: Scanner, *, proba: bool) -> Any:

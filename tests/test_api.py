@@ -34,10 +34,34 @@ def test_result_has_what_the_contract_names(scanner):
 
 
 def test_a_scanner_stays_as_it_is(scanner):
-    for name in ("thresholds", "lists", "engine"):
+    scores = list(scanner.manifest["curve"]["scores"])
+    for name in ("thresholds", "lists", "engine", "names", "curve", "mine"):
         with pytest.raises(AttributeError, match=f"{name} cannot be set"):
             setattr(scanner, name, None)
+    with pytest.raises(AttributeError, match="thresholds cannot be deleted"):
+        del scanner.thresholds
+    scanner.manifest["curve"]["scores"].clear()
+    assert scanner.manifest["curve"]["scores"] == scores
     assert scanner.classify(LURE).verdict == "flag"
+
+
+@pytest.mark.parametrize("value", ["0.5", None, True, [0.5]])
+def test_thresholds_are_numbers(scanner, value):
+    with pytest.raises(TypeError, match="must be a number"):
+        fraudscan.Thresholds(flag=value, review=0.1)
+    with pytest.raises(TypeError, match="must be a number"):
+        scanner.with_false_alarms(value)
+    if value is not None:  # as now
+        with pytest.raises(TypeError, match="flag must be a number"):
+            scanner.with_thresholds(flag=value)
+    assert scanner.with_thresholds(flag=np.float32(0.5), review=np.float64(0.25)).thresholds.flag == 0.5
+
+
+@pytest.mark.parametrize("senders", [[], ["a"], ["a", "b", "c"]])
+def test_each_text_has_one_sender(scanner, senders):
+    for lists in (None, Lists([Entry("deny", "号", sender="a")])):
+        with pytest.raises(ValueError, match=f"{len(senders)} senders do not fit 2 texts"):
+            scanner.with_lists(lists).decide(["x", "y"], senders)
 
 
 def test_names_cover_the_taxonomy_once(scanner):
@@ -135,6 +159,9 @@ def test_what_has_no_texts_is_refused_at_once(scanner):
         for table in (frame, np.array([[LURE]]), pl.DataFrame(frame), pa.Table.from_pandas(frame)):
             with pytest.raises(TypeError, match=r"of 2 dimensions: pass a column, frame\['text'\]"):
                 call(table)
+        for several in ({"text": [LURE]}, {LURE}, frozenset([LURE])):
+            with pytest.raises(TypeError, match="which has no order of texts: pass"):
+                call(several)
         with pytest.raises(TypeError, match="not iterable"):
             call(None)
     assert scanner.predict_proba(frame["text"]).shape == (1, len(scanner.names))

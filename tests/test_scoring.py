@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reference import Reference
 
 from fraudscan import engine, model
-from fraudscan.model import default_folder
+from fraudscan.model import ModelError, default_folder
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -110,6 +110,15 @@ def test_pickled_scanner_scores_the_same(scanner, corpus):
     assert copy.names == scanner.names
     assert copy.thresholds == scanner.thresholds
     assert np.array_equal(copy.predict_proba(batch), scanner.predict_proba(batch))
+
+
+def test_a_pickle_of_another_version_is_refused(scanner):
+    restore, (versions, *rest), state = scanner.__reduce__()
+    assert restore(versions, *rest).digest == scanner.digest
+    assert state == {"lists": None}
+    for name in versions:
+        with pytest.raises(ModelError, match=f"the pickled scanner .*version {versions[name] - 1}"):
+            restore({**versions, name: versions[name] - 1}, *rest)
 
 
 def test_arrays_of_a_scanner_cannot_be_changed(scanner):

@@ -83,6 +83,13 @@ def test_a_custom_model_travels_with_the_job(spark, small_model, tmp_path):
         assert [row[f"fraud_p_{name}"] for name in scanner.names] == pytest.approx(wanted, abs=1e-6)
 
 
+def test_an_executor_with_another_model_is_told(spark, scanner, monkeypatch):
+    monkeypatch.setattr("fraudscan.spark.load", lambda _=None: scanner.with_thresholds(flag=0.99))  # in the driver
+    frame = spark.createDataFrame([(TEXTS[2],)], "text string")
+    with pytest.raises(Exception, match="another shipped model than the driver"):
+        annotate(frame).collect()
+
+
 def test_what_is_no_text_comes_back_with_a_note(spark):
     frame = spark.createDataFrame([(1, b"x"), (2, None)], "nr int, text binary")
     rows = annotate(frame).orderBy("nr").collect()

@@ -114,11 +114,11 @@ def test_the_curve_of_a_model_agrees_with_its_figures(scanner):
 
 def test_a_model_without_a_curve(small_model):
     scanner = fraudscan.load(small_model)
-    bare = scanner._with(manifest={k: v for k, v in scanner.manifest.items() if k != "curve"})
+    bare = scanner._with(_manifest={k: v for k, v in scanner.manifest.items() if k != "curve"})
     bare.__dict__.pop("curve", None)
     with pytest.raises(CurveError, match="has no curve of false alarms: train it anew"):
         bare.with_false_alarms(0.01)
-    damaged = scanner._with(manifest={**scanner.manifest, "curve": {"scores": 3}})
+    damaged = scanner._with(_manifest={**scanner.manifest, "curve": {"scores": 3}})
     damaged.__dict__.pop("curve", None)
     with pytest.raises(CurveError, match="curve is damaged"):
         damaged.with_false_alarms(0.01)
