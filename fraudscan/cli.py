@@ -27,8 +27,8 @@ __all__ = ["main"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fraudscan`` and return its exit status.
 
-    0: done. 1: done, but a dump could not be read to its end. 2: refused, with a sentence on standard error that says
-    what to do. 130: stopped by Ctrl-C.
+    0: done. 1: done, but a dump could not be read to its end, or none of its rows. 2: refused, with a sentence on
+    standard error that says what to do. 130: stopped by Ctrl-C.
     """
     _open_streams()
     status = _run(_parser().parse_args(argv))
@@ -81,6 +81,8 @@ def _scanner(arguments: argparse.Namespace) -> Scanner:
     if getattr(arguments, "allow", None) or getattr(arguments, "deny", None):
         scanner = scanner.with_lists(read_lists(arguments.allow, arguments.deny))
     if arguments.max_false_alarms is not None:
+        if arguments.flag is not None:
+            raise ModelError("--max-false-alarms and --flag both say from where on to flag: leave one of them out")
         scanner = scanner.with_false_alarms(arguments.max_false_alarms)
     if arguments.flag is not None or arguments.review is not None:
         from fraudscan.dump.writers import cut
@@ -180,7 +182,7 @@ def _score(arguments: argparse.Namespace) -> int:
         return 130
     if not arguments.quiet:
         _print_summary(summary)
-    return 1 if summary.damaged else 0
+    return 1 if summary.damaged or (summary.rejected and not summary.scored) else 0
 
 
 def _silent(_: object) -> None:
@@ -219,12 +221,15 @@ def _print_summary(summary: Summary) -> None:
 
 
 def _rethreshold(arguments: argparse.Namespace) -> None:
+    from fraudscan.dump.output import Names
     from fraudscan.dump.rethreshold import rethreshold
 
     thresholds = _scanner(arguments).thresholds
     counts = rethreshold(arguments.scored, arguments.output, thresholds, force=arguments.force)
     for name, count in counts.most_common():
         print(f"verdict  {count:12,}  {name}", file=sys.stderr)
+    if (conversations := Names(arguments.scored).conversations).exists():
+        _warn(f"{conversations} keeps the verdicts that it has: for others, score the dump anew with --by")
     print(f"flag from {thresholds.flag:g}, review from {thresholds.review:g}", file=sys.stderr)
 
 
@@ -486,6 +491,7 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--sender", metavar="COLUMN", help="who sent them, for entries of lists that are bound to a sender"
     )
+    sub.add_argument("--filenames", action="store_true", help="add a column with the file that a row comes from")
     sub.add_argument("--explain", action="store_true", help="add a column with the strongest evidence")
     sub.add_argument("--by", metavar="COLUMN", help="the column that names a conversation; scores conversations too")
     formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram", "whatsapp", "qq", "wechat"]

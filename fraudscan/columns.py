@@ -50,8 +50,8 @@ COLUMNS = {
 LISTS = ("fraud_labels", "fraud_targets", "fraud_notes")
 """Those that hold several values a row."""
 
-OPTIONAL = ("fraud_rule", "fraud_evidence")
-"""Those that lists and ``--explain`` add."""
+OPTIONAL = ("fraud_rule", "fraud_source", "fraud_evidence")
+"""Those that lists, ``--filenames`` and ``--explain`` add."""
 
 NOTED = [notes_of(doubts) for doubts in range(1 << len(NOTES))]
 """The notes that a decision can have, at the place that ``Decisions.doubts`` names."""

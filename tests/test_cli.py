@@ -3,9 +3,11 @@
 import io
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from unittest.mock import Mock
 
 import pytest
@@ -19,6 +21,12 @@ from fraudscan.sklearn import FraudClassifier
 from fraudscan.taxonomy import Taxonomy
 
 LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
+
+
+def test_the_readme_shows_what_the_command_prints(capsys):
+    shown = re.search(r'    \$ fraudscan classify "(.*)"\n((?:    .*\n)+)', (ROOT / "README.md").read_text("utf-8"))
+    assert main(["classify", shown[1]]) == 0
+    assert capsys.readouterr().out == textwrap.dedent(shown[2])
 
 
 def test_labels(capsys):

@@ -338,7 +338,8 @@ def test_elements_of_json_that_are_too_long_are_passed_over(tmp_path, texts, ste
     documents.STEP, whole = step, documents.STEP
     named = ["--format", "telegram" if chat else "json", "--encoding", "utf-8", "--max-message", 4096]
     try:
-        assert score(source, "-o", out, "--force", "--quiet", *named) == 0
+        status = score(source, "-o", out, "--force", "--quiet", *named)
+        assert status == (not rows_of(out))
         reader = FORMATS[named[1]]("x", "utf-8", text="text", limit=4096)
         blocks = list(reader.blocks(Head(data), Place(0, 1)))
         for number, block in enumerate(blocks):
@@ -603,14 +604,14 @@ def test_a_message_of_very_many_lines_is_one_reject(tmp_path, long):
     (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
     assert (reject["reason"], reject["line"], reject["offset"]) == ("longer than --max-message", 1, 0)
     source.write_text(f"{last}{long}", "utf-8")
-    assert score(source, "-o", out, "--max-message", 4096, "--force") == 0
+    assert score(source, "-o", out, "--max-message", 4096, "--force") == 1
     assert rows_of(out) == []
 
 
 def test_a_text_without_messages_is_not_gone_through_twice(tmp_path):
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
     source.write_text("x\n" * 300_000, "utf-8")
-    assert score(source, "-o", out, "--max-message", 4096, "--format", "qq") == 0
+    assert score(source, "-o", out, "--max-message", 4096, "--format", "qq") == 1
     assert {row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")} == {"no message begins here"}
 
 
@@ -878,7 +879,7 @@ def test_csv_quotes_that_are_never_closed_in_any_line_cost_no_more_than_some_doz
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     bad = f'a","\n{good}' * 3000
     source.write_text(f"id,text\n{bad}", "utf-8")
-    assert score(source, "-o", out, "--max-message", 4096) == 0
+    assert score(source, "-o", out, "--max-message", 4096) == (not good)
     rejects = rows_of(tmp_path / "out.csv.rejects.jsonl")
     assert 32 < len(rejects) < 500
     found = sorted([(reject["offset"], f"{reject['raw']}\n".encode()) for reject in rejects])

@@ -155,6 +155,7 @@ def test_a_damaged_or_busy_checkpoint_is_refused(tmp_path, scanner, monkeypatch,
         assert "is no checkpoint" in capsys.readouterr().err
     assert score(source, "-o", out, "--force") == 0
     out.unlink()
+    (tmp_path / "out.jsonl.rejects.jsonl").unlink(missing_ok=True)
     source, out = half_made(tmp_path, scanner, monkeypatch)
     checkpoint.unlink()
     assert part.exists()
@@ -309,19 +310,19 @@ def test_the_summary_counts_everything(tmp_path, scanner, capsys):
 
 
 @pytest.mark.parametrize(
-    ("content", "why"),
+    ("content", "why", "status"),
     [
-        ('{"text": 1}\n{\n{"text": 2}\n', "all 3 were rejected, 2 of them because: 'text' is not a text"),
-        ("{\n{\n", "all 2 were rejected: not JSON"),
-        ("\n", "there was none"),
-        (f'{{"text": "{PLAIN}"}}\n{{\n', None),
+        ('{"text": 1}\n{\n{"text": 2}\n', "all 3 were rejected, 2 of them because: 'text' is not a text", 1),
+        ("{\n{\n", "all 2 were rejected: not JSON", 1),
+        ("\n", "there was none", 0),
+        (f'{{"text": "{PLAIN}"}}\n{{\n', None, 0),
     ],
 )
-def test_a_dump_of_which_no_row_was_scored_is_told_of(tmp_path, capsys, content, why):
+def test_a_dump_of_which_no_row_was_scored_is_told_of(tmp_path, capsys, content, why, status):
     source = tmp_path / "in.jsonl"
     source.write_text(content, "utf-8")
     for out in (tmp_path / "out.jsonl", "-"):
-        assert score(source, "-o", out) == 0
+        assert score(source, "-o", out) == status
         told = capsys.readouterr().err
         assert f"fraudscan: no row was scored: {why}\n" in told if why else "no row was scored" not in told
 

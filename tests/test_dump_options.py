@@ -10,6 +10,7 @@ import pytest
 from dumps import LURE, PLAIN, score
 
 from fraudscan import model
+from fraudscan.cli import main
 from fraudscan.columns import COLUMNS, LISTS
 from fraudscan.explain import evidence
 from fraudscan.lists import read_lists
@@ -197,3 +198,111 @@ def test_the_folder_of_a_list_decides_nothing(tmp_path, files, scanner):
     moved = read_lists(tmp_path / "moved" / "allow.txt", tmp_path / "moved" / "deny.txt")
     assert scanner.with_lists(read_lists(*files[1::2])).digest == scanner.with_lists(moved).digest
     assert scanner.with_lists(moved).digest != scanner.digest
+
+
+@pytest.mark.parametrize(
+    ("columns", "chosen"),
+    [
+        ("编号,消息,短信正文", "短信正文"),
+        ("msg,content", "content"),
+        ("id,簡訊內容", "簡訊內容"),
+        ("文本,聊天内容", "聊天内容"),
+    ],
+)
+def test_the_likeliest_column_is_read_and_its_rivals_are_told(tmp_path, capsys, columns, chosen):
+    names = columns.split(",")
+    row = ",".join(LURE if name == chosen else "否" for name in names)
+    (tmp_path / "in.csv").write_text(f"{columns}\n{row}\n", "utf-8")
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.jsonl") == 0
+    assert rows_of(tmp_path / "out.jsonl")[0]["fraud_verdict"] == "flag"
+    told = capsys.readouterr().err
+    assert (f"the text is taken from {chosen!r}" in told) == ("id" not in names)
+    summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
+    assert summary["text"] == [chosen]
+    assert 0 < summary["review"] < summary["flag"] < 1
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_columns_of_ours_that_are_replaced_are_told(tmp_path, capsys, ending):
+    row = {"text": PLAIN, "fraud_verdict": "fraud, says Wang"}
+    lines = {"csv": "text,fraud_verdict\n" + ",".join(row.values()) + "\n", "jsonl": json.dumps(row) + "\n"}
+    source = tmp_path / f"in.{ending}"
+    source.write_text(lines[ending].replace("fraud, says", "fraud says"), "utf-8")
+    assert score(source, "-o", tmp_path / f"out.{ending}") == 0
+    assert "fraud_verdict stood there before and will be replaced" in capsys.readouterr().err
+
+
+def test_results_beside_an_output_are_not_overwritten_unasked(tmp_path, capsys):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text(json.dumps({"text": PLAIN}) + "\n", "utf-8")
+    rejects = tmp_path / "out.jsonl.rejects.jsonl"
+    rejects.write_text("of another job", "utf-8")
+    assert score(source, "-o", out) == 2
+    assert f"{rejects} exists" in capsys.readouterr().err
+    assert rejects.read_text("utf-8") == "of another job"
+    assert score(source, "-o", out, "--force") == 0
+    assert not rejects.exists()
+
+
+def test_two_limits_for_one_verdict_are_refused(tmp_path, capsys):
+    (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.csv", "--max-false-alarms", 0.001, "--flag", 0.5) == 2
+    assert "leave one of them out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        (f'{{"id": 1, "text": "{LURE}"}}\n{{"id": 2, "text": "{PLAIN}"}}\n', [LURE, PLAIN]),
+        (json.dumps([{"text": LURE}], indent=1), [LURE]),
+        (json.dumps([{"text": LURE}]), [LURE]),
+        (json.dumps({"name": "群", "messages": [{"id": 1, "type": "message", "text": LURE}]}, indent=1), [LURE]),
+        (f"{{笑}} {PLAIN}\n{LURE}\n", [f"{{笑}} {PLAIN}", LURE]),
+        (f"[微笑]{PLAIN}\n[]\n", [f"[微笑]{PLAIN}", "[]"]),
+        ('[\n"短信", "彩信"\n', ["[", '"短信", "彩信"']),
+    ],
+)
+def test_json_in_a_text_file_is_json_and_other_brackets_are_not(tmp_path, content, texts):
+    (tmp_path / "in.txt").write_text(content, "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == texts
+
+
+def test_chats_of_one_name_on_two_phones_are_two(tmp_path):
+    for phone, text in (("a", LURE), ("b", PLAIN)):
+        (tmp_path / phone).mkdir()
+        (tmp_path / phone / "WhatsApp Chat with 妈妈.txt").write_text(f"2026/10/6 09:00 - 妈妈: {text}\n", "utf-8")
+    table = f"id,chat,text\n1,妈妈,{LURE}\n2,妈妈,{PLAIN}\n".splitlines(keepends=True)
+    for part in (1, 2):
+        (tmp_path / f"{part}.csv").write_text(table[0] + table[part], "utf-8")
+    assert score(tmp_path / "a", tmp_path / "b", "-o", tmp_path / "out.jsonl", "--by", "conversation") == 0
+    found = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+    assert [(row["conversation"], row["messages"], row["first"]["text"]) for row in found] == [
+        ("妈妈", 1, LURE),
+        ("妈妈", 1, PLAIN),
+    ]
+    assert score(tmp_path / "1.csv", tmp_path / "2.csv", "-o", tmp_path / "table.jsonl", "--by", "chat") == 0
+    assert [row["messages"] for row in rows_of(tmp_path / "table.jsonl.conversations.jsonl")] == [2]
+
+
+def test_conversations_get_no_other_thresholds(tmp_path, capsys):
+    (tmp_path / "in.csv").write_text(f"群,text\nA,{LURE}\n", "utf-8")
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--by", "群") == 0
+    conversations = tmp_path / "out.csv.conversations.jsonl"
+    assert main(["rethreshold", str(conversations), "-o", str(tmp_path / "x.jsonl")]) == 2
+    assert "has conversations" in capsys.readouterr().err
+    assert main(["rethreshold", str(tmp_path / "out.csv"), "-o", str(tmp_path / "x.csv")]) == 0
+    assert f"{conversations} keeps the verdicts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("more", [(), ("--explain", "--proba")])
+def test_rows_may_say_from_which_file_they_come(tmp_path, ending, more):
+    sources = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    for source, text in zip(sources, (LURE, PLAIN), strict=True):
+        source.write_text(json.dumps({"text": text}) + "\n" + json.dumps({"text": PLAIN}) + "\n", "utf-8")
+    out = tmp_path / f"out.{ending}"
+    assert score(*sources, "-o", out, "--filenames", *more) == 0
+    found = rows_of(out)
+    assert [row["fraud_source"] for row in found] == [str(source) for source in sources for _ in range(2)]
+    assert [row["fraud_verdict"] for row in found] == ["flag", "clear", "clear", "clear"]

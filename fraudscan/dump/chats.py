@@ -41,6 +41,7 @@ class TelegramReader(JsonArrayReader):
     """Telegram Desktop's ``result.json``: of one chat, or of all."""
 
     name: ClassVar[str] = "telegram"
+    whole: ClassVar[bool] = True
     holder: ClassVar[bytes] = b'"messages"'
 
     def prepare(self, stream: Stream) -> Place:  # noqa: ARG002 - all exports have the same columns
@@ -100,6 +101,7 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
     """Android's "SMS Backup & Restore": the sms and mms elements of ``smses``."""
 
     name: ClassVar[str] = "sms-xml"
+    whole: ClassVar[bool] = True
 
     def prepare(self, stream: Stream) -> Place:  # noqa: ARG002 - all exports have the same columns
         """Say which columns there are."""

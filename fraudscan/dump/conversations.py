@@ -136,17 +136,21 @@ class Conversations:
         self._open: dict[str, Conversation] = {}
         """Those touched since the last checkpoint."""
 
-    def add(self, source: str, messages: Iterable[Message]) -> int:
-        """Take in messages in their order; return how many belong to no conversation."""
+    def add(self, source: str, messages: Iterable[Message], scope: str = "") -> int:
+        """Take in messages in their order; return how many belong to no conversation.
+
+        Conversations of one name but of different scopes are different.
+        """
         windows: list[tuple[Conversation, str]] = []
         without = 0
         for message in messages:
             if message.key is None:
                 without += 1
                 continue
-            if (found := self._open.get(message.key)) is None:
-                state = self._store.conversation(message.key)
-                found = self._open[message.key] = Conversation(**json.loads(state)) if state else Conversation()
+            key = f"{message.key}\0{scope}"  # no file has a NUL in its name
+            if (found := self._open.get(key)) is None:
+                state = self._store.conversation(key)
+                found = self._open[key] = Conversation(**json.loads(state)) if state else Conversation()
             windows += [(found, window) for window in found.add(source, message)]
         self._score(windows)
         return without
@@ -169,4 +173,4 @@ class Conversations:
             conversation = Conversation(**json.loads(state))
             if window := conversation.due():
                 self._score([(conversation, window)])
-            yield dump_json(conversation.row(key)) + b"\n"
+            yield dump_json(conversation.row(key.rpartition("\0")[0])) + b"\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,8 @@ def _format(source: str, text: str, column: str | None) -> str:
     if re.match(r"<\?xml|<!--|<!DOCTYPE|<smses", text) and re.search(r"<smses[\s>]|<(?:sms|mms)\s", text[:1000]):
         return "sms-xml"
     first, _, rest = text.partition("\n")
+    if named == "lines" and _is_json(first, text):  # whatever it is called
+        named = None
     if named in (None, "json", "jsonl"):
         if text.startswith("{") and named != "jsonl":
             return _object(first, rest, text)
@@ -90,6 +93,14 @@ def _format(source: str, text: str, column: str | None) -> str:
         table = NAMED.fullmatch(first) or (len(fields) > 1 and names.intersection(columns))
         return "csv" if table else "lines"
     return "jsonl" if named == "json" else named
+
+
+def _is_json(first: str, text: str) -> bool:
+    """Tell JSON from messages that begin with a bracket."""
+    with contextlib.suppress(ValueError, RecursionError):
+        if isinstance(json.loads(first), dict):
+            return True
+    return re.match(r'[{\[]\s*(?:\{\s*)?"[^"\n]+"\s*:', text) is not None
 
 
 def _object(first: str, rest: str, text: str) -> str:

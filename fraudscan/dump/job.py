@@ -70,6 +70,7 @@ class Options:
         proba: add one column a label, scheme and target group with its probability.
         by: the column that names a row's conversation; with it, conversations are scored too.
         sender: the column that says who sent a message, for entries of lists that are bound to a sender.
+        filenames: add a column with the name of the source.
         explain: add a column with the strongest evidence.
         bom: begin CSV with a byte order mark; refused, as ``safe_csv``, where no CSV is written.
         safe_csv: put an apostrophe before CSV cells that a spreadsheet would take for a formula.
@@ -85,6 +86,7 @@ class Options:
     proba: bool = False
     by: str | None = None
     sender: str | None = None
+    filenames: bool = False
     explain: bool = False
     bom: bool = False
     safe_csv: bool = False
@@ -294,8 +296,10 @@ class _Job:
             raise DumpError(f"{once[0]} cannot be read a second time: start anew with --force")
         if half_made and not (resume or force):
             raise DumpError(f"{names.target} is half-made: go on with --resume, or start anew with --force")
-        if names.target.exists() and not (force or names.checkpoint.exists()):
-            raise DumpError(f"{names.target} exists: name another output, or replace it with --force")
+        if force or names.checkpoint.exists():
+            return
+        if there := next((path for path in (names.target, names.rejects, names.conversations) if path.exists()), None):
+            raise DumpError(f"{there} exists: name another output, or replace it with --force")
 
     def _begin(self, names: Names, identity: dict[str, Any], *, resume: bool, force: bool) -> None:
         """Go on where the checkpoint stands, or begin anew: now that it is locked, no other job can."""
@@ -328,6 +332,8 @@ class _Job:
         entries = self.scanner.lists.entries if self.scanner.lists else ()
         if options.sender is None and any(entry.sender is not None for entry in entries):
             raise DumpError("the lists have entries for certain senders: name the column of these, --sender COLUMN")
+        if options.filenames:
+            columns["fraud_source"] = "source"
         if options.explain:
             columns["fraud_evidence"] = "evidence"
         ours = frozenset([*columns, *OPTIONAL, *(f"fraud_p_{name}" for name in self.scanner.names)])
@@ -348,11 +354,22 @@ class _Job:
                         self.target, reader, first, names=names, ours=columns, bom=options.bom, safe=options.safe_csv
                     )
             self.writer.check(reader)
-            if reader.encoding != "utf-8":
-                self.notify(f"{source} is read as {reader.encoding.upper()}")
+            self._remark(reader)
             self._readers.append((reader, start))
         if options.delimiter and not any(isinstance(reader, CsvReader) for reader, _ in self._readers):
             raise DumpError("--delimiter is for CSV, and nothing is read as that: leave it out, or add --format csv")
+
+    def _remark(self, reader: Reader) -> None:
+        """Say what was guessed, and what will not stay."""
+        if reader.encoding != "utf-8":
+            self.notify(f"{reader.source} is read as {reader.encoding.upper()}")
+        if reader.rivals:
+            others = ", ".join(map(repr, reader.rivals))
+            self.notify(
+                f"{reader.source}: the text is taken from {reader.text!r}; if it is in {others}, say so: --text"
+            )
+        if reader.replaced:
+            self.notify(f"{reader.source}: {', '.join(reader.replaced)} stood there before and will be replaced")
 
     def _open_reader(self, stream: Stream, keys: dict[str, Any]) -> tuple[Reader, Place]:
         """Return the reader of a source, and where its rows begin; of one that cannot be read say how to go on."""
@@ -422,7 +439,8 @@ class _Job:
             self.rejects.write(encode_reject(source, reject))
         self.summary.add(scored)
         if self.options.by:
-            self.summary.without_conversation += self.conversations.add(source, scored.messages)
+            scope = source if task.reader.whole else ""
+            self.summary.without_conversation += self.conversations.add(source, scored.messages, scope)
         if block.fatal:
             self.summary.damaged.append(source)
             self.notify(f"{source} cannot be read to its end: {block.problem}")
@@ -468,7 +486,13 @@ class _Job:
         else:
             names.conversations.unlink(missing_ok=True)
         with written(names.summary):
-            report = {**self.summary.report(), "sources": self.sources, "model": self.scanner.digest}
+            report = {
+                **self.summary.report(),
+                "sources": self.sources,
+                "text": sorted({reader.text for reader, _ in self._readers if reader.text}),
+                "model": self.scanner.digest,
+                **asdict(self.scanner.thresholds),
+            }
             write_summary(names.summary, report)
         part = part_of(names.target)
         if part.exists() and self.writer.name == "parquet":

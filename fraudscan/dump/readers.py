@@ -15,14 +15,14 @@ import csv
 import itertools
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fraudscan.dump.encodings import bom_size, cut_lines, last_line_end, line_end
-from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, text_column
+from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, text_columns
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -85,12 +85,16 @@ class Reader:
         limit: bytes that a row may have.
         ours: the columns that we add; those of an earlier run are replaced.
         header: the columns, of formats that have the same in every row; `prepare` finds them.
+        rivals: other columns that look like the text, where none was named; `find` finds them.
+        replaced: columns of ours that the source has; it finds these as well.
 
     """
 
     name: ClassVar[str]
     seeks: ClassVar[bool] = True
     """Whether `blocks` wants the stream at ``start``, not at its beginning."""
+    whole: ClassVar[bool] = False
+    """Whether a conversation ends where a source does: two phones may hold chats with one name."""
 
     source: str
     encoding: str
@@ -100,6 +104,8 @@ class Reader:
     limit: int = 1 << 20
     ours: frozenset[str] = frozenset()
     header: list[str] | None = None
+    rivals: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
 
     def find(self, rows: Iterable[Collection[str]]) -> None:
         """Find the columns that are wanted, each in the first row that has it. Without a row all is left open.
@@ -118,8 +124,9 @@ class Reader:
         missing: list[str] = []
         for columns in rows:
             known.update(dict.fromkeys(columns))
-            if self.text is None:
-                self.text = text_column(columns)
+            self.replaced = [name for name in known if name in self.ours]
+            if self.text is None and (found := text_columns(columns)):
+                self.text, *self.rivals = found
             wanted = (self.text, self.by, self.sender)
             missing = [name for name in wanted if name is not None and name not in known]
             if self.text is not None and not missing:
@@ -127,13 +134,13 @@ class Reader:
         if columns is None:
             return
         shown = ", ".join(list(known)[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
-        found = f"{self.source} has the columns: {shown or '(none)'}"
+        there = f"{self.source} has the columns: {shown or '(none)'}"
         if self.text is None:
             within = _holder(columns)
             how = ", or put a header before it if this is its first row" if self.name == CsvReader.name else ""
             how = how if within is None else f", or take the rows out of {within!r} first, with jq say"
-            raise DumpError(f"no column looks like the text; {found}. Name it with --text COLUMN{how}")
-        raise DumpError(f"no column is called {missing[0]!r}; {found}")
+            raise DumpError(f"no column looks like the text; {there}. Name it with --text COLUMN{how}")
+        raise DumpError(f"no column is called {missing[0]!r}; {there}")
 
     @property
     def columns(self) -> list[str]:
@@ -350,7 +357,7 @@ class JsonLinesReader(Reader):
         """Add a parsed row, ``raw`` in one line, or return what is wrong with it."""
         column = self.text
         if column is None:  # the start of the source had no row that could be read
-            column = text_column(row)
+            column = next(iter(text_columns(row)), None)
         if column is None:
             return "no column looks like the text"
         text = row.get(column)

@@ -104,7 +104,7 @@ def _target(target: str, source: str, *, force: bool) -> Iterator[BinaryIO]:
         return
     names = Names(target)
     names.check([source])
-    if not force and (there := [path for path in (names.target, *names.half_made()) if path.exists()]):
+    if not force and (there := [path for path in (names.target, names.summary, *names.half_made()) if path.exists()]):
         raise DumpError(f"{there[0]} exists: name another output, or replace it with --force")
     part = part_of(names.target)
     try:
@@ -142,6 +142,8 @@ def _json_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Iterator[
             raise DumpError(f"{place}: not JSON: is this a file that fraudscan score wrote?") from None
         if not isinstance(row, dict):
             raise DumpError(f"{place}: not a JSON object: is this a file that fraudscan score wrote?")
+        if isinstance(row.get("messages"), int) and "verdicts" in row:
+            raise DumpError(f"{source} has conversations, whose verdicts come of all their messages: score these anew")
         verdict = _verdict(row.get(SCORE), place, thresholds)
         if row.get(RULE):
             verdict = str(row.get(VERDICT))

@@ -8,29 +8,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["Batch", "Block", "DumpError", "Place", "Reject", "text_column"]
+__all__ = ["Batch", "Block", "DumpError", "Place", "Reject", "text_columns"]
 
 TEXT_COLUMNS = (
     "text",
-    "message",
-    "content",
-    "body",
-    "msg",
-    "sms",
-    "短信内容",
-    "消息内容",
-    "内容",
-    "短信",
-    "消息",
-    "正文",
-    "文本",
-    "聊天内容",
-    "信息内容",
-    "发送内容",
-    "短信正文",
-    "strcontent",
+    *("短信内容", "消息内容", "聊天内容", "信息内容", "发送内容", "短信正文", "消息正文"),
+    *("簡訊內容", "短訊內容", "訊息內容", "聊天內容", "簡訊內文", "訊息內文"),
+    *("strcontent", "message", "content", "body"),
+    *("内容", "正文", "文本", "內容", "內文", "文字"),
+    *("msg", "sms", "短信", "消息", "信息", "簡訊", "短訊", "訊息"),
 )
-"""Where the text is looked for, in this order, whatever the case; the last one is what WeChat calls it."""
+"""Where the text is looked for, in this order, whatever the case: names that can be nothing else before those that may
+also be a kind or a state. ``strcontent`` is what WeChat calls it."""
 
 
 class DumpError(Exception):
@@ -96,7 +85,7 @@ class Batch:
     lines: list[int] = field(default_factory=list)
 
 
-def text_column(columns: Collection[str]) -> str | None:
-    """Return the column that looks like the text: one of `TEXT_COLUMNS`, written so rather than in another case."""
+def text_columns(columns: Collection[str]) -> list[str]:
+    """Return the columns that look like the text, the likeliest first; written as in `TEXT_COLUMNS` before others."""
     folded = {column.strip().casefold(): column for column in reversed(list(columns))}
-    return next((name if name in columns else folded[name] for name in TEXT_COLUMNS if name in folded), None)
+    return [name if name in columns else folded[name] for name in TEXT_COLUMNS if name in folded]

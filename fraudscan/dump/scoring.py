@@ -69,6 +69,8 @@ def score_block(setup: Setup, task: Task) -> Scored:
         from fraudscan.explain import evidence
 
         found = replace(found, evidence=evidence(scanner, batch.texts, found))
+    if "source" in writer.ours.values():
+        found = replace(found, origin=task.reader.source)
     counts = counted(found)
     messages = []
     if batch.keys:

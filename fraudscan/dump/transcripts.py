@@ -35,6 +35,7 @@ NO_MESSAGE = "no message begins here"
 class TranscriptReader(Reader):
     """Messages, each of which begins with a line that says who sent it, and when."""
 
+    whole: ClassVar[bool] = True
     start: ClassVar[re.Pattern[str]]
     """Matches a line that begins a message, or a heading between messages."""
 
