@@ -282,7 +282,7 @@ def _spelled_out(lines: _Lines) -> Bools:
     """Tell for each text whether Latin letters stand in it again and again where a character is expected."""
     numbers, ends = lines.numbers, lines.bounds
     spelled = lines.marks.spelled
-    spelled = spelled[~_label(lines, spelled + 1)]
+    spelled = spelled[~np.isin(spelled + 1, lines.labels)]
     counts = _steps(spelled.searchsorted(ends))
     found: Bools = (counts >= FEWEST) & (2 * counts > SPELLED_SHARE * lines.lengths)
     if found.any():
@@ -331,6 +331,18 @@ class _Lines:
         """Where the texts end."""
         bounds: Ints = (self.codes == 0).nonzero()[0]
         return bounds
+
+    @cached_property
+    def labels(self) -> Ints:
+        """Where letters stand alone, of which others do so before the same character: A:在吗 B:在的, L码 and M码."""
+        latin = _is_latin(self.codes)
+        places = latin.nonzero()[0]
+        places = places[~latin[places - 1] & ~latin[places + 1]]
+        letters, behind = self.codes[places], self.codes[places + 1].astype(np.int64)
+        behind += self.bounds.searchsorted(places) << 21
+        sets, counts = np.unique(np.unique(behind << 7 | letters) >> 7, return_counts=True)
+        labels: Ints = places[counts[sets.searchsorted(behind)] > 1]
+        return labels
 
     @cached_property
     def lengths(self) -> Ints:
@@ -686,7 +698,7 @@ def _spelled_ways(lines: _Lines) -> Iterator[_Ways]:
     letters = (_is_latin(codes) & lines.spelled_out.repeat(lines.lengths)).nonzero()[0]
     begin, end = runs_of(letters)
     beside = (_is_han(codes[begin - 1]) | _is_han(codes[end])) & (end - begin <= LONGEST_RUN)
-    beside &= ~_label(lines, begin)
+    beside &= ~np.isin(begin, lines.labels)
     begin, end = begin[beside], end[beside]
     if not begin.size:
         return
@@ -703,13 +715,6 @@ def _spelled_ways(lines: _Lines) -> Iterator[_Ways]:
     starts = starts + begin.repeat(counts[run])
     for at, own in ((sizes == 1, INITIAL), (sizes > 1, SPELLED)):
         yield _Ways(starts[at], sizes[at], rows[at], own=own)
-
-
-def _label(lines: _Lines, letters: Ints) -> Bools:
-    """Tell which letters, each the first of a run, stand alone and are written large, as labels are: A:在吗 B.白菜."""
-    written = lines.raw.take(lines.starts[letters])
-    large: Bools = (written >= ord("A")) & (written <= ord("Z")) & ~_is_latin(lines.codes[letters + 1])
-    return large
 
 
 def _is_latin(codes: Codes) -> Bools:

@@ -55,6 +55,7 @@ PIECES = [
     "\0",
     " ",
     "\ud800",
+    *("A：", "b：", "B.", "A", "b", "L码", "m码"),
 ]
 texts = st.one_of(
     st.text(st.characters(), max_size=40),
