@@ -27,6 +27,7 @@
 #define NODE_BITS 16       /* an id has the character's node in its low bits, its number among the neighbours above */
 #define NODE_MASK 0xFFFFu
 #define SCORES 256 /* of pairs of neighbours: bytes */
+#define REPEATS 4  /* see `features.REPEATS` */
 #define SOON 32    /* characters, whose scores are fetched before they are needed */
 
 /* Return how many elements of some bytes a buffer has; -1, with an exception, if it is no array of such. */
@@ -40,7 +41,7 @@ static Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const char *n
 }
 
 PyDoc_STRVAR(read_doc, "read(texts, ids, pairs, evidence, cut, row, end, chinese, signs, crowded, most, enough,\n"
-                       "     characters, starts, lengths, marked)\n--\n\n"
+                       "     repeats, digit, characters, starts, lengths, marked)\n--\n\n"
                        "Fill the last four, as `Vocabulary._read` does; return how many characters there are. Chinese\n"
                        "numbers go up to `chinese`, those of signs from and to `signs`; `most` of them cut a word.");
 
@@ -48,18 +49,22 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
 {
     PyObject *texts, *items = NULL, *result = NULL;
     Py_buffer ids, scores, evidence, cut, characters, starts, lengths, marked;
-    unsigned int row, end, chinese, first_sign, last_sign, crowded, most;
+    unsigned int row, end, chinese, first_sign, last_sign, crowded, most, repeats, digit;
     int enough, bad = 0;
 
-    if (!PyArg_ParseTuple(args, "Oy*y*y*y*III(II)IIiw*w*w*w*:read", &texts, &ids, &scores, &evidence, &cut, &row, &end,
-                          &chinese, &first_sign, &last_sign, &crowded, &most, &enough, &characters, &starts, &lengths,
-                          &marked))
+    if (!PyArg_ParseTuple(args, "Oy*y*y*y*III(II)IIiIIw*w*w*w*:read", &texts, &ids, &scores, &evidence, &cut, &row,
+                          &end, &chinese, &first_sign, &last_sign, &crowded, &most, &enough, &repeats, &digit,
+                          &characters, &starts, &lengths, &marked))
         return NULL;
     Py_ssize_t codes = count(&ids, 4, "ids"), room = count(&characters, 4, "characters");
     Py_ssize_t begins = count(&starts, 8, "starts"), sizes = count(&lengths, 8, "lengths");
     if (PyErr_Occurred() || !(items = PySequence_Fast(texts, "texts must be a sequence of strings")))
         goto done;
     Py_ssize_t number_of_texts = PySequence_Fast_GET_SIZE(items);
+    if (repeats && repeats != REPEATS) {
+        PyErr_Format(PyExc_ValueError, "repeats must be 0 or %d", REPEATS);
+        goto done;
+    }
     if (codes != CODE_POINTS || begins != number_of_texts || sizes != number_of_texts ||
         marked.len != number_of_texts || evidence.len != SCORES || cut.len != SCORES) {
         PyErr_SetString(PyExc_ValueError, "ids must have an element for each code point, evidence and cut for each "
@@ -93,9 +98,20 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
     const size_t pairs = (size_t)scores.len;
     for (Py_ssize_t i = 0; i < number_of_texts; i++) {
         start[i] = kept;
+        uint32_t last[REPEATS] = {CODE_POINTS, CODE_POINTS, CODE_POINTS, CODE_POINTS}, same[REPEATS] = {0};
         for (const uint32_t *stop = code + length[i]; code < stop; code++) {
-            out[kept] = id[*code]; /* with the number, as long as it is looked for */
-            kept += out[kept] != DROPPED;
+            const uint32_t read = *code, found = id[read]; /* with the number, as long as it is looked for */
+            if (found == DROPPED)
+                continue;
+            uint32_t again = 0;
+            const uint32_t mine = found >> NODE_BITS == digit ? CODE_POINTS : read; /* no digit repeats another */
+            for (uint32_t period = REPEATS; period > 0; period--) {
+                same[period - 1] = mine == last[period - 1] && mine < CODE_POINTS ? same[period - 1] + 1 : 0;
+                again |= same[period - 1] > (REPEATS - 1) * period;
+                last[period - 1] = period > 1 ? last[period - 2] : mine;
+            }
+            out[kept] = found;
+            kept += !(again && repeats);
         }
         code++;
         length[i] = kept - start[i];

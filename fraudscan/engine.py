@@ -169,8 +169,12 @@ class Engine:
         if self.fraud and read:
             found: list[Windows] = []
             again, kept = np.empty((self._nothing.size, changed.size)), np.empty(changed.size, dtype=np.int64)
-            self._judge(list(read.values()), fill, again, kept, doubts=None, windows=found)
+            notes = np.zeros(changed.size, dtype=np.int64)
+            told = None if doubts is None else notes
+            self._judge(list(read.values()), fill, again, kept, doubts=told, windows=found)
             logits[:, changed], lengths[changed] = again, kept
+            if doubts is not None:
+                doubts[changed] = notes
             # the windows of the texts as they were before the repair are nobody's
             windows[:] = [part.of(~np.isin(part.texts, changed)) for part in windows]
             windows += [part._replace(texts=changed[part.texts]) for part in found]
@@ -192,10 +196,10 @@ class Engine:
 
     def read(self, text: str) -> tuple[Ints, Ints, Ints]:
         """Return the nodes of a text's kept characters, and where what each stands for begins and ends in the text."""
-        if not self.fraud:
+        found = normalize(text) if self.fraud else None
+        if not (found and found.repairs):  # it is scored as it stands
             kept, nodes = self.vocabulary.locate(text)
             return nodes, kept, kept + 1
-        found = normalize(text)
         kept, nodes = self.vocabulary.locate(found.text)
         return nodes, found.starts[kept], found.ends[kept]
 
@@ -250,10 +254,10 @@ class Engine:
         for end in _cuts(sizes):
             part = slice(begin, end)
             if end - begin == 1 and sizes[begin] > CHUNK:
-                total, lengths[begin] = self._long(texts[begin], begin, windows)
+                total, lengths[begin], counts = self._long(texts[begin], begin, windows)
                 sums = total[:, None]
-                if doubts is not None:  # its beginning is enough
-                    doubts[part] = self._noter(self.vocabulary.match([texts[begin][:CHUNK]]), texts[part])
+                if doubts is not None:
+                    doubts[part] = self._noter.notes(counts, lengths[part], texts[part])
                 if lengths[begin] <= LONGEST:  # hardly anything of it is kept: it may be disguised
                     marked[begin] = self.vocabulary.match(texts[part]).marked[0]
             else:
@@ -261,7 +265,8 @@ class Engine:
                 sums = self._sums(found.nodes, found.starts, found.lengths)
                 lengths[part] = found.lengths
                 if doubts is not None:
-                    doubts[part] = self._noter(found, texts[part])
+                    counts = self._noter.count(found.nodes, found.starts)
+                    doubts[part] = self._noter.notes(counts, found.lengths, texts[part])
                 marked[part] = found.marked & (found.lengths <= LONGEST)
                 if self.fraud and found.lengths.max() > LONG:
                     windows.append(self._windows(found, begin))
@@ -284,17 +289,20 @@ class Engine:
             return roots_of(lengths)
         return np.sqrt(np.where(sums[-1] > 0, sums[-1], 1.0))
 
-    def _long(self, text: str, place: int, windows: list[Windows]) -> tuple[Ints, int]:
-        """Return the sums of the weights of a text of any length, and its length, in memory that does not grow with it.
+    def _long(self, text: str, place: int, windows: list[Windows]) -> tuple[Ints, int, Ints]:
+        """Return the sums of the weights of a text of any length, its length, and what `Noter.count` says of it.
 
+        The memory that it takes does not grow with the text.
         Its windows are those that a short text would have, wherever its blocks end.
         """
-        total, length = np.zeros(self._width, dtype=np.int64), 0
+        total, length, counts = np.zeros(self._width, dtype=np.int64), 0, np.zeros((2, 1), dtype=np.int64)
         rest = np.zeros(0, dtype=np.uint32)  # nodes that fill no window yet, or have too few behind them
         before = rest  # as many of those in front of them as a window may be moved
         highest, around, at, first = -np.inf, rest, 0, 0
         for nodes in itertools.chain(self.vocabulary.match_blocks(text, CHUNK), [None]):
-            rest = rest if nodes is None else np.concatenate([rest, nodes])
+            if nodes is not None and nodes.size:
+                counts += self._noter.count(nodes, np.zeros(1, dtype=np.int64))
+                rest = np.concatenate([rest, nodes])
             size = rest.size if nodes is None else max(rest.size - REACH, 0) // WINDOW * WINDOW
             if not size:
                 continue
@@ -316,7 +324,7 @@ class Engine:
             best = self._moved(around, *np.array([[at], [0], [around.size]]))
             best.logits[0] -= price(np.array([length]))
             windows.append(Windows(np.array([place]), best.logits, best.starts + first, best.ends + first))
-        return total, length
+        return total, length, counts
 
     def _windows(self, found: Matches, begin: int) -> Windows:
         """Return the most suspicious windows of the long texts of a batch, the first of whose texts is ``begin``."""

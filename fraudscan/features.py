@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.characters import DROPPED, normalization_table
-from fraudscan.neighbours import CROWDED, END, EVIDENCE, MOST_SIGNS, RARE, SIGNS, WIDTH, carry_marks, tables
+from fraudscan.characters import DROPPED, code_points, normalization_table
+from fraudscan.neighbours import CROWDED, DIGIT, END, EVIDENCE, MOST_SIGNS, RARE, SIGNS, WIDTH, carry_marks, tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -49,6 +49,14 @@ NODE_BITS = np.uint32(16)
 
 NODE_MASK = np.uint32(0xFFFF)
 
+REPEATS = 4
+"""Of up to so many characters that stand so often one behind the other, no further repetition is read: a ruled line
+says no more the longer it is, and neither a line of dashes nor one of full stops may outweigh a message. Digits, all
+of which are read as 0, are no repetition of one another."""
+
+LARGEST = 1 << 20
+"""Elements of a buffer that is kept for the next call."""
+
 _scratch = threading.local()
 
 
@@ -59,6 +67,8 @@ def text_sizes(texts: Sequence[str]) -> Ints:
 
 def _buffer(name: str, size: int) -> Words:
     """Return this thread's buffer ``name``, at least ``size`` long: large arrays are costly to allocate afresh."""
+    if size > LARGEST:
+        return np.empty(size, dtype=np.uint32)
     buffer: Words | None = getattr(_scratch, name, None)
     if buffer is None or buffer.size < size:
         buffer = np.empty(max(size, 1 << 12), dtype=np.uint32)
@@ -101,6 +111,9 @@ class Vocabulary:
             seeds are those of other steps.
 
     """
+
+    repeats = REPEATS
+    """0 where a subclass reads all repetitions."""
 
     def __init__(self, alphabet: npt.ArrayLike, steps: npt.ArrayLike, seeds: npt.ArrayLike | None = None) -> None:
         self.alphabet = np.array(alphabet, dtype=np.uint32)
@@ -208,22 +221,19 @@ class Vocabulary:
         if kernel.compiled:
             characters = _buffer("ids", int(sizes.sum()) + sizes.size)
             found = np.empty_like(sizes), np.empty_like(sizes), np.empty(sizes.size, dtype=bool)
-            known = tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE
-            kept = kernel.compiled.read(
-                texts, self._ids, *known, SIGNS, CROWDED, MOST_SIGNS, EVIDENCE, characters, *found
-            )
+            known = tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS, CROWDED, MOST_SIGNS
+            kept = kernel.compiled.read(texts, self._ids, *known, EVIDENCE, self.repeats, DIGIT, characters, *found)
             return characters[:kept], *found
         ends = sizes.cumsum()
         ends += np.arange(ends.size)
-        ids = self._lookup("\0".join(texts) + "\0")
-        ids[ends] = (
-            np.uint32(END) << NODE_BITS
-        )  # the separator is known by its place: a NUL in a text is a dropped character
-        kept = ids != self._dropped
-        dropped = (~kept).nonzero()[0]
-        if dropped.size:
-            ends -= dropped.searchsorted(ends)
-            ids = ids[kept]
+        codes = code_points("\0".join(texts) + "\0").copy()
+        codes[ends] = -1 - np.arange(ends.size)  # separators are known by their place, and none repeats another
+        ids = self._lookup(codes)
+        ids[ends] = np.uint32(END) << NODE_BITS
+        kept = self._kept(ids, codes)
+        dropped = np.setdiff1d(np.arange(ids.size), kept, assume_unique=True)
+        ends -= dropped.searchsorted(ends)
+        ids = ids[kept]
         starts = np.empty_like(ends)
         starts[0] = 0
         np.add(ends[:-1], 1, out=starts[1:])
@@ -232,31 +242,47 @@ class Vocabulary:
         return ids, starts, ends - starts, marked
 
     def match_blocks(self, text: str, size: int) -> Iterator[Words]:
-        """Do the same for one long text in memory that does not grow with it.
+        """Do as `match` does for one long text, in memory that does not grow with it.
 
         Yields:
             The nodes of the kept characters of each ``size`` characters of ``text``, in order. Views of a buffer of
             this thread, as in `Matches`; no separators.
 
         """
-        before = np.zeros(0, dtype=np.uint32)
+        before, read = np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.int32)
         for start in range(0, len(text), size):
-            ids = self._lookup(text[start : start + size])
-            ids = np.concatenate([before, ids[ids != self._dropped] & NODE_MASK, [np.uint32(0)]])
+            codes = np.concatenate([read, code_points(text[start : start + size])])
+            ids = self._lookup(codes)
+            kept = self._kept(ids, codes)
+            kept, codes = kept[kept >= read.size], codes[ids != self._dropped]
+            ids = np.concatenate([before, ids[kept] & NODE_MASK, [np.uint32(0)]])
             skip = before.size
-            before = ids[-int(self.orders.max(initial=1)) : -1].copy()  # an n-gram may have begun in the last block
+            before = ids[-int(self.orders.max(initial=1)) : -1].copy()  # an n-gram may have begun in the last block …
+            read = codes[max(codes.size - self.repeats**2, 0) :]  # … and a repetition
             yield self._follow(ids)[skip:-1]
 
     def locate(self, text: str) -> tuple[Ints, Ints]:
         """Return the places in ``text`` of the characters that are kept, and the node that ends at each of them."""
-        ids = self._lookup(text)
-        kept = np.flatnonzero(ids != self._dropped)
+        codes = code_points(text)
+        ids = self._lookup(codes)
+        kept = self._kept(ids, codes)
         return kept, self._follow(np.append(ids[kept] & NODE_MASK, np.uint32(0)))[:-1].astype(np.int64)
 
-    def _lookup(self, text: str) -> Words:
-        """Return the node of each character of ``text``, 0 for strange and ``_width`` for dropped ones, in a buffer."""
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.int32)
+    def _lookup(self, codes: npt.NDArray[np.int32]) -> Words:
+        """Return the id (see `_ids`) of each code point in a buffer; what is no code point is any."""
         return self._ids.take(codes, out=_buffer("ids", codes.size), mode="clip")
+
+    def _kept(self, ids: Words, codes: npt.NDArray[np.int32]) -> Ints:
+        """Return the places of the characters that are read: what is neither dropped nor a repetition too many."""
+        kept = (ids != self._dropped).nonzero()[0]
+        codes = np.where(ids[kept] >> NODE_BITS == DIGIT, -1 - kept, codes[kept])
+        again = np.zeros(kept.size, dtype=bool)
+        for period in range(1, self.repeats + 1):
+            places = np.arange(period, kept.size)
+            differs = np.where(codes[period:] == codes[:-period], period - 1, places)
+            again[period:] |= places - np.maximum.accumulate(differs) > (self.repeats - 1) * period
+        read: Ints = kept[~again]
+        return read
 
     def _follow(self, ids: Words) -> Words:
         """Turn characters, given as nodes, into the longest n-grams that end there; works in place, or in a buffer.

@@ -26,8 +26,8 @@ you meet (``微.信``). All phrases are found in one pass, with the model's own 
 
 Patterns must not be able to hang. They may use characters, sets, groups, alternatives,
 anchors and bounded repetitions, in which a match can be tried in at most `WAYS` ways from
-each place and is at most `LONGEST` characters long; where google-re2 is installed, any that
-it takes. ``\d``, ``\w`` and ``\s`` mean ASCII.
+each place and is at most `LONGEST` characters long; where google-re2 is installed, repetitions
+need no bounds. ``\d``, ``\w`` and ``\s`` mean ASCII.
 """
 
 from __future__ import annotations
@@ -167,9 +167,10 @@ def _read(text: str, repaired: str | None) -> str:
 
 
 class _Phrases(Vocabulary):
-    """A vocabulary that tells digits apart."""
+    """A vocabulary that tells digits apart and reads whatever stands there."""
 
     table = staticmethod(_table)
+    repeats = 0
 
 
 def read_lists(allow: str | os.PathLike[str] | None = None, deny: str | os.PathLike[str] | None = None) -> Lists:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fraudscan.features import Matches, Vocabulary
+    from fraudscan.features import Vocabulary, Words
 
     Ints = npt.NDArray[np.int64]
 
@@ -39,7 +39,7 @@ HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 
 
 class Noter:
-    """Finds the notes on a batch of texts from what the vocabulary found in them.
+    """Finds the notes on texts from what the vocabulary found in what is read of them.
 
     Args:
         vocabulary: the one that found it.
@@ -51,11 +51,11 @@ class Noter:
         known = np.arange(vocabulary.size) > vocabulary.alphabet.size
         self._flags = known + 2 * han[vocabulary.last_characters].astype(np.uint8)
 
-    def __call__(self, found: Matches, texts: Sequence[str]) -> Ints:
-        """Return the notes on ``texts``, int64, for what `Vocabulary.match` found in them."""
-        known, han = self._count(found)
-        notes = (found.lengths < SHORTEST) * np.int64(TOO_SHORT)
-        notes += (known < KNOWN * found.lengths) * np.int64(UNKNOWN_WORDS)
+    def notes(self, counts: Ints, lengths: Ints, texts: Sequence[str]) -> Ints:
+        """Return the notes on ``texts``, int64, of which so many characters are kept, and `count` says this."""
+        known, han = counts
+        notes = (lengths < SHORTEST) * np.int64(TOO_SHORT)
+        notes += (known < KNOWN * lengths) * np.int64(UNKNOWN_WORDS)
         for row in (han == 0).nonzero()[0].tolist():  # no Chinese character of the vocabulary: any other?
             if not HAN.search(texts[row]):
                 notes[row] |= NO_CHINESE
@@ -64,15 +64,23 @@ class Noter:
         notes[odd] = np.where(kept & (NO_CHINESE | TOO_SHORT), kept & ~UNKNOWN_WORDS, kept)  # these two explain it
         return notes
 
-    def _count(self, found: Matches) -> tuple[Ints, Ints]:
-        """Return how many characters of each text end an n-gram of two or more, and how many are Chinese."""
+    def count(self, nodes: Words, starts: Ints) -> Ints:
+        """Return how many characters of each text end an n-gram of two or more, and how many are Chinese.
+
+        Args:
+            nodes: those of the texts, one behind the other, as in `Matches`.
+            starts: shape (texts,): where each begins.
+
+        Returns:
+            int64, shape (2, texts).
+
+        """
         if kernel.compiled:
-            counts = np.empty((2, found.starts.size), dtype=np.int64)
-            kernel.compiled.tally(found.nodes, found.starts, self._flags, counts)
-            return counts[0], counts[1]
-        flags = self._flags.take(found.nodes)
-        known, han = (np.add.reduceat(flags >> place & 1, found.starts, dtype=np.int64) for place in (0, 1))
-        return known, han
+            counts = np.empty((2, starts.size), dtype=np.int64)
+            kernel.compiled.tally(nodes, starts, self._flags, counts)
+            return counts
+        flags = self._flags.take(nodes)
+        return np.stack([np.add.reduceat(flags >> place & 1, starts, dtype=np.int64) for place in (0, 1)])
 
 
 @cache

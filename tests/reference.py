@@ -13,6 +13,19 @@ LONG, WINDOW, PRICE, TIMES = 512, 32, 1.0, 2
 DATA = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data"
 
 
+def read(text, table):
+    """The characters of a text that are read, by their definition; ``table`` says what each code point is read as."""
+    kept = [(c, table.get(ord(c), ord(c))) for c in text if table.get(ord(c), ord(c))]
+
+    def again(place, period):
+        """Whether four whole periods stand before a character, which goes on with them."""
+        return place >= 4 * period and all(
+            kept[i] == kept[i - period] and chr(kept[i][1]) != "0" for i in range(place - 3 * period, place + 1)
+        )
+
+    return "".join(chr(c) for i, (_, c) in enumerate(kept) if not any(again(i, period) for period in (1, 2, 3, 4)))
+
+
 class Reference:
     """Reads a model folder by itself and scores one text at a time."""
 
@@ -39,8 +52,8 @@ class Reference:
 
     def normalize(self, text):
         """What was disguised is taken as `fraudscan.normalize` reads it; all the rest is done here."""
-        codes = [self.table.get(ord(c), ord(c)) for c in fraudscan.normalize(text).text]
-        return "".join(chr(c) for c in codes if c)
+        found = fraudscan.normalize(text)
+        return read(found.text if found.repairs else text, self.table)
 
     def inputs(self, text, start, end):
         """What the n-grams of a normalised text that end in a part of it come to."""

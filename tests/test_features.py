@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import read
 
-from fraudscan.characters import fold
+from fraudscan.characters import normalization_table
 from fraudscan.features import Vocabulary
 
 pytestmark = pytest.mark.usefixtures("engine")
 
 SMALL = "一二三ab，"
+TABLE = dict(enumerate(normalization_table().tolist()))
 ngrams = st.lists(st.text(SMALL, min_size=1, max_size=6), min_size=1, max_size=60, unique=True)
 
 
@@ -32,11 +34,46 @@ def test_matches_are_the_longest_ngrams_that_end_there(grams, texts):
         return
     found = vocabulary.match(texts)
     for text, start, length in zip(texts, found.starts, found.lengths, strict=True):
-        kept = fold(text)
+        kept = read(text, TABLE)
         assert length == len(kept)
         got = [vocabulary.ngram(node) for node in found.nodes[start : start + length]]
         assert got == [longest(known, kept, end) for end in range(1, len(kept) + 1)]
         assert found.nodes[start + length] == 0
+
+
+repetitive = st.lists(st.tuples(st.text("-=·a0１1 \u200b", max_size=5), st.integers(1, 9)), max_size=5).map(
+    lambda parts: "".join(part * times for part, times in parts)
+)
+
+
+@given(st.lists(st.one_of(repetitive, st.text("-a", max_size=40)), min_size=1, max_size=4), st.integers(1, 9))
+@settings(max_examples=300)
+def test_no_more_than_four_of_what_repeats_itself_is_read(texts, size):
+    vocabulary = Vocabulary.from_ngrams(["-", "=", "a", "0", "--", "-=", "aa", "00"])
+    found = vocabulary.match(texts)
+    for text, start, length in zip(texts, found.starts, found.lengths, strict=True):
+        kept, nodes = read(text, TABLE), found.nodes[start : start + length].tolist()
+        assert [vocabulary.ngram(node)[-1:] for node in nodes] == [c if c in "-=a0" else "" for c in kept]
+        places, same = vocabulary.locate(text)
+        assert "".join(chr(TABLE[ord(text[place])]) for place in places) == kept
+        assert same.tolist() == nodes
+        assert [node for block in vocabulary.match_blocks(text, size) for node in block.tolist()] == nodes
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("-" * 300, 4),
+        ("- " * 300, 4),
+        ("哈" * 9, 4),
+        ("-=" * 30, 8),
+        ("好的 " * 9, 8),
+        ("13000000000", 11),
+        ("一二三四五" * 9, 45),
+    ],
+)
+def test_what_is_a_repetition(text, length):
+    assert Vocabulary.from_ngrams(["-"]).match([text]).lengths.tolist() == [length]
 
 
 @given(ngrams, st.text(SMALL + " x", max_size=60), st.integers(1, 9))

@@ -13,9 +13,9 @@ from test_windows import long_texts
 import fraudscan
 from fraudscan import Scanner, Thresholds, kernel
 from fraudscan.engine import FIELD_SIZE
-from fraudscan.features import Vocabulary
+from fraudscan.features import REPEATS, Vocabulary
 from fraudscan.layer import Layer
-from fraudscan.neighbours import CROWDED, END, EVIDENCE, MOST_SIGNS, RARE, SIGNS, WIDTH, tables
+from fraudscan.neighbours import CROWDED, DIGIT, END, EVIDENCE, MOST_SIGNS, RARE, SIGNS, WIDTH, tables
 from fraudscan.taxonomy import Taxonomy
 
 pytestmark = pytest.mark.usefixtures("compiled")
@@ -114,7 +114,7 @@ def test_sums_and_probabilities_of_any_width_are_the_same(seed, heads, task, siz
     nodes = found.nodes.copy()
     with_kernel, without = both(lambda: scanner.engine._sums(nodes, found.starts, found.lengths))
     assert np.array_equal(with_kernel, without)
-    assert np.array_equal(with_kernel[:, 0], scanner.engine.weights[nodes[: sizes[0]]].sum(axis=0))
+    assert np.array_equal(with_kernel[:, 0], scanner.engine.weights[nodes[: found.lengths[0]]].sum(axis=0))
     with_kernel, without = both(lambda: scanner.predict_proba(batch))
     assert with_kernel.tobytes() == without.tobytes()
 
@@ -144,8 +144,9 @@ def read_arguments():
     batch = ["加微信", "稳·赚 不·赔", ""]
     each = [np.zeros(len(batch), dtype) for dtype in (np.int64, np.int64, bool)]
     known = (tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS, CROWDED, MOST_SIGNS, EVIDENCE)
+    repeats = (REPEATS, DIGIT)
     characters = np.zeros(sum(map(len, batch)) + len(batch), np.uint32)
-    return [batch, fraudscan.load().engine.vocabulary._ids, *known, characters, *each]
+    return [batch, fraudscan.load().engine.vocabulary._ids, *known, *repeats, characters, *each]
 
 
 def follow_arguments():
@@ -205,7 +206,7 @@ CALLS = {
 }
 PLACES = {
     "likeliest": (*range(11), 14, 15, 16),
-    "read": (1, 2, 3, 4, 12, 13, 14, 15),
+    "read": (1, 2, 3, 4, 14, 15, 16, 17),
     "follow": (0, 1, 2, 3, 7),
     "add_up": (0, 1, 2, 4),
     "alarms": (0, 1, 2, 3, 4, 5, 9),
@@ -239,15 +240,16 @@ def test_what_is_no_array_in_one_piece_is_refused(compiled, name, place, how):
         ("read", 2, np.zeros(WIDTH * END, np.int8), "beyond the table"),
         ("read", 5, 2**32 - 1, "beyond the table"),
         ("read", 6, 2**32 - 1, "beyond the table"),
-        ("read", 12, np.zeros(11, np.uint32), "no room"),
-        ("read", 12, np.zeros(0, np.uint32), "no room"),
-        ("read", 13, np.zeros(4, np.int64), "for each text"),
-        ("read", 14, np.zeros(2, np.int64), "for each text"),
-        ("read", 14, np.frombuffer(bytearray(25), np.uint8)[1:], "no array of elements of 8 bytes"),
-        ("read", 15, np.zeros(2, bool), "for each text"),
+        ("read", 14, np.zeros(11, np.uint32), "no room"),
+        ("read", 14, np.zeros(0, np.uint32), "no room"),
+        ("read", 15, np.zeros(4, np.int64), "for each text"),
+        ("read", 16, np.zeros(2, np.int64), "for each text"),
+        ("read", 16, np.frombuffer(bytearray(25), np.uint8)[1:], "no array of elements of 8 bytes"),
+        ("read", 17, np.zeros(2, bool), "for each text"),
         ("read", 3, np.zeros(255, np.int8), "for each score"),
         ("read", 4, np.zeros(255, np.int8), "for each score"),
         ("read", 8, (0,), "length 2"),
+        ("read", 12, 3, "must be 0 or 4"),
         ("follow", 0, np.zeros(6, np.uint32), "a place for each"),
         ("follow", 0, np.zeros(5, np.uint8), "no array of elements"),
         ("follow", 1, np.zeros(0, np.uint32), r"2\*\*m"),
@@ -346,7 +348,7 @@ def test_the_last_pair_of_the_table_is_the_last_that_is_read(compiled, text):
     last = WIDTH * END + int(tables().numbers[ord(text)] if text else END)
     arguments = read_arguments()
     arguments[0] = [text]
-    arguments[13:] = [array[:1] for array in arguments[13:]]
+    arguments[15:] = [array[:1] for array in arguments[15:]]
     arguments[2] = np.zeros(last, np.int8)
     with pytest.raises(ValueError, match="beyond the table"):
         compiled.read(*arguments)

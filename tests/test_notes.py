@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_scoring import texts
 
-from fraudscan import engine
-from fraudscan.characters import fold
+from fraudscan import engine, normalize
 from fraudscan.notes import HAN, KNOWN, NOTES, SHORTEST
 
 NO_CHINESE, UNKNOWN, SHORT = NOTES
@@ -24,6 +23,7 @@ NO_CHINESE, UNKNOWN, SHORT = NOTES
         ("鼴鼠靈貓獼猴麋鹿", (UNKNOWN,)),
         ("\u9fa0\u9fa1\u9fa2\u9fa3\u9fa4", (UNKNOWN,)),  # Chinese, though not in the alphabet
         ("到楼下了，下来拿快递", ()),
+        ("投·资·理·财，稳·赚·不·赔", ()),
         ("跟着老师操作稳赚不赔，加微信进内部群，每天领取返利", ()),
     ],
 )
@@ -37,17 +37,17 @@ def test_notes(scanner, text, notes):
 def test_notes_follow_their_definition_in_any_batch_and_chunk(scanner, batch, size):
     expected = []
     for text in batch:
-        kept = len(fold(text))
+        read = normalize(text).text if normalize(text).repairs else text
         vocabulary = scanner.engine.vocabulary
-        pairs = np.count_nonzero(vocabulary.match([text]).nodes[:kept] > vocabulary.alphabet.size)
-        none, short = not HAN.search(text), kept < SHORTEST
+        nodes = vocabulary.match([read]).nodes[:-1]
+        kept, pairs = nodes.size, np.count_nonzero(nodes > vocabulary.alphabet.size)
+        none, short = not HAN.search(read), kept < SHORTEST
         unknown = not none and not short and pairs < KNOWN * kept
         expected.append(tuple(note for note, yes in zip(NOTES, (none, unknown, short), strict=True) if yes))
     assert scanner.decide(batch).notes == expected
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "CHUNK", size)
-        if max(map(len, batch)) <= size:
-            assert scanner.decide(batch).notes == expected
+        assert scanner.decide(batch).notes == expected
 
 
 def test_few_messages_of_the_corpus_are_doubted(scanner, corpus):
@@ -59,4 +59,6 @@ def test_long_texts(scanner, corpus):
     known = "".join(row.text for row in corpus[:2000])
     assert len(known) > engine.CHUNK
     assert scanner.classify(known).notes == ()
-    assert scanner.classify("x" * len(known)).notes == (NO_CHINESE,)
+    assert scanner.classify("wxyz!" * (len(known) // 5)).notes == (NO_CHINESE,)
+    assert scanner.classify(" " * len(known) + "跟着老师操作稳赚不赔，加微信进内部群").notes == ()
+    assert scanner.classify(" " * len(known) + "在吗").notes == (SHORT,)

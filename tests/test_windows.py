@@ -77,14 +77,22 @@ def test_short_texts_have_no_window(scanner):
     assert scanner.classify("").window is None
 
 
+LOUD, CALM = "骗子又来了", "平安到家啦"
+"""Too many to be a repetition."""
+
+
+def stretch(characters, size):
+    return (characters * size)[:size]
+
+
 @pytest.fixture(scope="module")
 def handmade():
-    """A scanner of two characters: 骗 speaks for fraud, 安 says nothing."""
-    vocabulary = Vocabulary.from_ngrams(["骗", "安"])
+    """A scanner of ten characters: those of `LOUD` speak for fraud, those of `CALM` say nothing."""
+    vocabulary = Vocabulary.from_ngrams([*LOUD, *CALM])
     heads = 1 + len(TAXONOMY.schemes) + len(TAXONOMY.targets)
     weights = np.zeros((vocabulary.size, heads))
     for row in range(1, vocabulary.size):
-        weights[row, 0] = {"骗": 100, "安": 0}[chr(vocabulary.alphabet[row - 1])]
+        weights[row, 0] = 100 if chr(vocabulary.alphabet[row - 1]) in LOUD else 0
     return Scanner(
         TAXONOMY, vocabulary, weights, np.ones(heads), np.zeros(heads), thresholds=Thresholds(flag=0.9, review=0.5)
     )
@@ -94,7 +102,7 @@ def handmade():
 @pytest.mark.parametrize("chunk", [70, 1 << 16])
 def test_the_most_suspicious_window_decides_and_pays_for_the_others(handmade, monkeypatch, at, chunk):
     monkeypatch.setattr(engine, "CHUNK", chunk)
-    text = "安" * at + "骗" + "安" * (999 - at)
+    text = stretch(CALM, at) + "骗" + stretch(CALM, 999 - at)
     result = handmade.classify(text)
     start, end = result.window
     assert start <= at < end <= len(text)
@@ -109,28 +117,29 @@ def test_the_most_suspicious_window_decides_and_pays_for_the_others(handmade, mo
 @pytest.mark.parametrize("chunk", [33, 70, 128, 1 << 16])
 def test_the_window_is_moved_to_where_a_lure_stands(handmade, monkeypatch, begin, chunk):
     monkeypatch.setattr(engine, "CHUNK", chunk)
-    text = "安" * begin + "骗" * WINDOW + "安" * (1000 - WINDOW - begin)
+    text = stretch(CALM, begin) + stretch(LOUD, WINDOW) + stretch(CALM, 1000 - WINDOW - begin)
     assert handmade.classify(text).window == (begin, begin + WINDOW)
 
 
 def test_the_whole_decides_where_no_window_says_more(handmade):
-    text = "骗" * 1000
+    text = stretch(LOUD, 1000)
     assert handmade.classify(text).window is None
     assert handmade.logits([text])[0, 0] == pytest.approx(100 * 1000 / (1040 / 552 * np.sqrt(552)))
 
 
 def test_the_shortest_text_with_windows(handmade):
-    lure = "骗" + "安" * (LONG - 1)
+    lure = "骗" + stretch(CALM, LONG - 1)
     assert handmade.classify(lure).window is None
-    assert handmade.classify(lure + "安").window == (0, WINDOW)
+    assert handmade.classify(lure + "和").window == (0, WINDOW)
 
 
 def test_places_are_those_of_the_original(handmade):
-    text = "安 \u200b" * 300 + "骗" + "安 \u200b" * 300
+    calm = "".join(f"{character} \u200b" for character in stretch(CALM, 300))
+    text = f"{calm}骗{calm}"
     start, end = handmade.classify(text).window
     assert start <= text.index("骗") < end
-    assert text[start] == text[end - 1] == "安"
-    assert sum(c in "骗安" for c in text[start:end]) == WINDOW
+    assert {text[start], text[end - 1]} <= set(CALM)
+    assert sum(c in LOUD + CALM for c in text[start:end]) == WINDOW
 
 
 @pytest.fixture(scope="module")
