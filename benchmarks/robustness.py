@@ -141,6 +141,13 @@ def figures(scanner: Scanner, sets: dict[str, list[Message]]) -> dict[str, dict[
                 f"{kind} {known}: " + "; ".join(f"{k} " + " ".join(f"{x:.1f}" for x in v) for k, v in row.items()),
                 flush=True,
             )
+    for kind in perturb.WRAPPINGS:
+        rng = random.Random(kind)  # noqa: S311 - a fixed choice, not a secret
+
+        def wrap(text: str) -> str:
+            return perturb.wrap(text, kind, rng)  # noqa: B023 - called at once
+
+        table[f"with {kind}"] = {name: measure(scanner, messages, wrap) for name, messages in sets.items()}
     return table
 
 

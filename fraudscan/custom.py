@@ -134,7 +134,7 @@ def train_custom(
     longest = fixed.get("max_n", 5)
     rarest = fixed.get("min_df", 2)
     vocabulary = Vocabulary.from_ngrams(_candidates(texts, longest, rarest))
-    features = features_of(vocabulary, [row.text for row in rows], by_length=False) @ closure(vocabulary)
+    features = features_of(vocabulary, [row.text for row in rows], by_length=False)[0] @ closure(vocabulary)
     features.sort_indices()  # now: the processes that share it can only read it
     fitter = _Fitter(features, vocabulary.orders, gold, taxonomy.task == "multiclass", jobs)
     groups, apart = _resembling(texts, gold)

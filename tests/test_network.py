@@ -23,7 +23,9 @@ def toy(rows=80, cues=4, seed=0):
     features = (rng.random((rows, 40)) < 0.3).astype(np.float32)
     for head in range(2):
         features[:, head * cues : (head + 1) * cues] = gold[:, head : head + 1]
-    return Examples(sparse.csr_matrix(features), np.full(rows, 30), gold.astype(np.float32), np.ones(gold.shape))
+    return Examples(
+        sparse.csr_matrix(features), np.full(rows, 30), gold.astype(np.float32), np.ones(gold.shape), gold[:, 0] >= 0
+    )
 
 
 def bytes_of(network):
@@ -73,13 +75,44 @@ def test_a_fraud_is_known_among_harmless_words_only_if_it_was_shown_there(joined
     gold = np.arange(200) % 2 == 0
     features = (rng.random((200, 60)) < 0.4).astype(np.float32)
     features[gold, 4:], features[gold, :4], features[~gold, :4] = 0, 1, 0
+    everything = np.ones(200, dtype=bool)
     examples = Examples(
-        sparse.csr_matrix(features), np.full(200, 30), gold[:, None].astype(np.float32), np.ones((200, 1))
+        sparse.csr_matrix(features), np.full(200, 30), gold[:, None].astype(np.float32), np.ones((200, 1)), everything
     )
     network = fit(examples, replace(SMALL, joined=joined))
     wrapped = np.array([1] * 4 + [0.4] * 56, dtype=np.float32)[None]
     assert (network(sparse.csr_matrix(wrapped))[0, 0] > 0) == (joined > 0)
     assert ((network(examples.features)[:, 0] > 0) == gold).all()
+
+
+def with_wrappings(examples, column):
+    """The same, and ten wrappings, which have one n-gram each and answers that nobody should learn."""
+    features = np.zeros((10, examples.features.shape[1]), dtype=np.float32)
+    features[:, column] = 1
+    gold, weights = examples.gold[:10] + 1, np.ones((10, examples.gold.shape[1]))
+    parts = (features, np.full(10, 5), gold, weights, np.zeros(10, dtype=bool))
+    dense = examples._replace(features=examples.features.toarray())
+    joined = Examples(*(np.concatenate(pair) for pair in zip(dense, parts, strict=True)))
+    return joined._replace(features=sparse.csr_matrix(joined.features))
+
+
+def test_wrappings_are_not_learned_from():
+    examples = toy()
+    options = replace(SMALL, wrapped=0)
+    assert bytes_of(fit(with_wrappings(examples, 39), options)) == bytes_of(fit(examples, options))
+
+
+@pytest.mark.parametrize("wrapped", [0, 0.9])
+def test_what_wraps_frauds_as_well_speaks_for_neither(wrapped):
+    """An n-gram that honest texts alone have outweighs a fraud's cue, unless it is a wrapping."""
+    examples = toy(rows=300)
+    features = examples.features.toarray()
+    features[:, 1:8], features[:, 38] = 0, 3 * (1 - examples.gold[:, 0])
+    examples = examples._replace(features=sparse.csr_matrix(features))
+    network = fit(with_wrappings(examples, 38), replace(SMALL, wrapped=wrapped, joined=0, repeated=0))
+    lures = features[examples.gold[:, 0] > 0]
+    lures[:, 38] = 3
+    assert ((network(sparse.csr_matrix(lures))[:, 0] > 0).mean() > 0.9) == (wrapped > 0)
 
 
 @given(st.integers(0, 2**32))
@@ -90,7 +123,7 @@ def test_joined_texts_are_like_one_with_all_and_are_answered_like_the_first(seed
     gold, weights = rng.random((10, 3), dtype=np.float32), rng.integers(0, 2, (10, 3)).astype(float)
     counts[9], lengths[9] = 0, 0  # nothing, which changes nothing
     features = sparse.csr_matrix((counts / roots_of(lengths)[:, None]).astype(np.float32))
-    found = Examples(features, lengths, gold, weights).joined(
+    found = Examples(features, lengths, gold, weights, lengths >= 0).joined(
         np.array([3, 5, 0, 8]), np.array([0, 3, 0]), np.array([7, 8, 6])
     )
     first, second, third = [3, 5, 0, 8], [7, 9, 9, 8], [6, 9, 9, 9]

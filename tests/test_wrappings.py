@@ -1,0 +1,38 @@
+"""Wrappings: what they are like, and that the shipped model takes none of them for evidence."""
+
+import random
+
+import numpy as np
+import perturb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_cases import read_cases
+
+from fraudscan.wrappings import wrappings
+
+
+@given(st.integers(0, 40), st.integers(0, 2**32))
+@settings(max_examples=30)
+def test_there_are_as_many_as_asked_for_and_the_same_ones_again(count, seed):
+    found = wrappings(count, random.Random(seed))
+    assert len(found) == count
+    assert found == wrappings(count, random.Random(seed))
+
+
+def test_they_are_of_many_kinds():
+    found = wrappings(2000, random.Random(0))
+    assert len(set(found)) > 1800
+    for part in ("20", "：", "<", "http", "[", "---", "iPhone", "。。。"):
+        assert 10 < sum(part in text for text in found) < 1500
+
+
+@pytest.mark.parametrize("kind", perturb.WRAPPINGS)
+def test_what_stands_around_a_message_changes_little(scanner, kind):
+    """None of these was shown in training as it is. Before any was, time stamps hid a tenth of the frauds."""
+    rng = random.Random(kind)
+    for honest in (False, True):
+        texts = [case["text"] for case in read_cases() if (case["label"] == scanner.taxonomy.honest.name) == honest]
+        bare = np.array(scanner.decide(texts).score) > 0.5
+        wrapped = np.array(scanner.decide([perturb.wrap(text, kind, rng) for text in texts]).score) > 0.5
+        assert (wrapped > bare if honest else wrapped < bare).mean() <= 0.05
