@@ -64,10 +64,11 @@ def free_domain(domain: str) -> bool:
     """Return whether nobody can own ``domain``.
 
     Labels with hyphens in places three and four are reserved (RFC 5891, 4.2.3.1; "xn--" alone is in use), and none
-    may begin or end with a hyphen or hold an underscore (RFC 1123, 2.1).
+    may begin or end with a hyphen or hold an underscore (RFC 1123, 2.1). Three domains are kept for examples (RFC 2606,
+    3).
     """
     labels = domain.lower().split(".")
-    return any(
+    return labels[-2:] in (["example", "com"], ["example", "net"], ["example", "org"]) or any(
         "_" in label or label.startswith("-") or label.endswith("-") or (label[2:4] == "--" and label[:2] != "xn")
         for label in labels
     )
