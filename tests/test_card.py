@@ -87,7 +87,7 @@ def test_evaluate_needs_messages(capsys):
 def test_a_model_without_figures_has_no_card(small_model, tmp_path, capsys):
     scanner = fraudscan.load(small_model)
     bare = {key: value for key, value in scanner.manifest.items() if key != "figures"}
-    scanner._with(manifest=bare).save(tmp_path / "bare")
+    scanner._with(_manifest=bare).save(tmp_path / "bare")
     assert main(["evaluate", "--card", "-m", str(tmp_path / "bare")]) == 2
     assert "has no held-out figures for a card" in capsys.readouterr().err
 
