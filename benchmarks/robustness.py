@@ -4,7 +4,8 @@ For each kind of `perturb` (and for two of them at once) and for each half of it
 built for and those that nothing here knows, a table says what share of the lures is still found (a score of one
 half), what share of them still gets a right label, and how many honest messages are taken for fraud: on folds of the
 corpus that the model and the tables of ordinary neighbours were not built from, and, where they lie beside the
-checkout, on the evaluation sets ``script`` and ``fbs``. ``robustness.json`` holds these figures for the model card.
+checkout, on the evaluation sets ``script`` and ``fbs``. Further lines say the same of messages with something around
+them that says nothing (`perturb.WRAPPINGS`). ``robustness.json`` holds these figures for the model card.
 
 A second table says how much of a lure of 25 to 60 characters is left in a chat of 2,000: chats are put together of
 honest lines of chat and talk that are nobody's twin, and both they and the lures are of a fold that the model had

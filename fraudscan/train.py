@@ -352,7 +352,8 @@ def _examples(  # noqa: PLR0913, PLR0917 - what examples are made of
 ) -> tuple[Examples, Rows, Floats]:
     """Return what is learned from, the row of each example, and by what each n-gram's counts were multiplied.
 
-    Disguised copies of some rows stand behind all of the corpus as they are, and behind those the background.
+    Disguised copies of some rows stand behind all of the corpus as they are, behind those the background, and last the
+    wrappings, which have no row: their number is that of the rows.
 
     Args:
         rows: those of the corpus, and the background.

@@ -2,8 +2,8 @@
 
 Most messages of the corpus stand bare, and a model that is fitted on them as they are takes such things for evidence: a
 time in front hid every tenth fraud from it, a link to the government's site behind them made a fraud of every eighth
-honest message. In training, frauds and honest texts alike are therefore shown joined to such scraps, which takes every
-weight from them. Alone they are not shown: as honest examples they would take it from the contacts that they look like.
+honest message. In training, frauds and honest texts alike are therefore shown joined to such scraps, which takes most
+of their weight. Alone they are not shown: as honest examples they would take it from the contacts that they look like.
 
 Used in training only.
 """
