@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "benchmarks" / ".cache"
 EVALUATION = ROOT.parent / "shared" / "eval" / "dev"
+SHOWN = ("recall", "right label", "false alarms")
+"""What `Figures` are called in tables."""
+
 HEAD = """# Robustness
 
 Written by `make robustness` (`benchmarks/robustness.py`, which says how it measures). Do not edit.
@@ -215,7 +218,7 @@ def main() -> None:
 def write(table: dict[str, dict[str, Figures]], chats: dict[str, list[float]]) -> None:
     """Write the tables into ``benchmarks/robustness.md``, and the first for the card."""
     names = list(table["clean"])
-    lines = ["| | " + " | ".join(f"{name}: recall | label | false alarms" for name in names) + " |"]
+    lines = ["| | " + " | ".join(f"{name}: {what}" for name in names for what in SHOWN) + " |"]
     lines.append("| --- " + "| ---: " * 3 * len(names) + "|")
     for row, sets in table.items():
         cells = [f"{x:.1f}" if x == x else "" for name in names for x in sets[name]]  # noqa: PLR0124 - NaN
@@ -229,8 +232,8 @@ def write(table: dict[str, dict[str, Figures]], chats: dict[str, list[float]]) -
     (ROOT / "benchmarks" / "robustness.md").write_text(HEAD + "\n".join(lines) + "\n", "utf-8")
     card = []
     for row, sets in table.items():
-        cells = {f"{name}: {what}": x for name in names for what, x in sets[name]._asdict().items()}
-        card.append({"messages": row, **{name: round(x, 1) for name, x in cells.items() if not math.isnan(x)}})
+        cells = {f"{name}: {what}": x for name in names for what, x in zip(SHOWN, sets[name], strict=True)}
+        card.append({"messages": row, **{name: round(x / 100, 3) for name, x in cells.items() if not math.isnan(x)}})
     (ROOT / "benchmarks" / "robustness.json").write_text(json.dumps({"card": card}, indent=1) + "\n", "utf-8")
 
 

@@ -12,15 +12,16 @@
 """
 
 from fraudscan._version import __version__
-from fraudscan.disguise import Normalized, normalize
+from fraudscan.disguise import normalize
+from fraudscan.errors import FraudscanError
 from fraudscan.model import ModelError, Scanner, Thresholds, load
 from fraudscan.result import Result
 from fraudscan.taxonomy import TAXONOMY
 
 __all__ = [
     "TAXONOMY",
+    "FraudscanError",
     "ModelError",
-    "Normalized",
     "Result",
     "Scanner",
     "Thresholds",

@@ -156,18 +156,21 @@ def _data(scanner: Scanner) -> str:
     )
 
 
-FIGURES = ("messages", "macro-F1", "AUC", "recall", "false alarms", "flagged lures", "flagged honest")
+FIGURES = (
+    *("messages", "macro-F1", "AUC", "recall", "false alarms"),
+    *("flagged lures", "flagged honest", "reviewed lures", "reviewed honest"),
+)
 
 
 def _figure_row(name: str, found: dict[str, Any]) -> tuple[Any, ...]:
-    shares = (found["recall"], found["false_alarms"], found["flag"]["recall"], found["flag"]["false_alarms"])
-    return (name, found["messages"], found["macro_f1"], found["auc"], *shares)
+    levels = [found[level][what] for level in ("flag", "review") for what in ("recall", "false_alarms")]
+    return (name, found["messages"], found["macro_f1"], found["auc"], found["recall"], found["false_alarms"], *levels)
 
 
 HELD_OUT = """\
 Every message was judged by models that were fitted without it, its pair and its near-duplicates. Recall and false
-alarms are shares of lures and of honest messages with a score of one half or more; flagged are those at the shipped
-threshold.
+alarms are shares of lures and of honest messages with a score of one half or more; flagged, and reviewed or flagged,
+are those at the shipped thresholds.
 """
 
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fraudscan import TAXONOMY, __version__
+from fraudscan import TAXONOMY, FraudscanError, __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from fraudscan.taxonomy import Taxonomy
 
 __all__ = ["main"]
+
+
+class UsageError(FraudscanError):
+    """Options do not go together, or say nothing."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,17 +58,11 @@ def _open_streams() -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from fraudscan.corpus import CorpusError
-    from fraudscan.curve import CurveError
-    from fraudscan.dump import DumpError
-    from fraudscan.lists import ListError
-    from fraudscan.model import ModelError
-
     try:
         return arguments.run(arguments) or 0
     except BrokenPipeError:
         return 0
-    except (CorpusError, CurveError, DumpError, ListError, ModelError, OSError) as error:
+    except (FraudscanError, OSError) as error:
         _warn(str(error))
         return 2
     except KeyboardInterrupt:
@@ -75,24 +73,35 @@ def _run(arguments: argparse.Namespace) -> int:
 def _scanner(arguments: argparse.Namespace) -> Scanner:
     """Return the scanner that the options describe."""
     from fraudscan.lists import read_lists
-    from fraudscan.model import ModelError, load
+    from fraudscan.model import load
 
     scanner = load(arguments.model)
-    if getattr(arguments, "allow", None) or getattr(arguments, "deny", None):
+    if arguments.allow or arguments.deny:
         scanner = scanner.with_lists(read_lists(arguments.allow, arguments.deny))
+    return _with_levels(scanner, arguments)
+
+
+def _with_levels(scanner: Scanner, arguments: argparse.Namespace) -> Scanner:
+    """Return the scanner with the thresholds that the options ask for."""
     if arguments.max_false_alarms is not None:
         if arguments.flag is not None:
-            raise ModelError("--max-false-alarms and --flag both say from where on to flag: leave one of them out")
+            raise UsageError("--max-false-alarms and --flag both say from where on to flag: leave one of them out")
         scanner = scanner.with_false_alarms(arguments.max_false_alarms)
-    if arguments.flag is not None or arguments.review is not None:
-        from fraudscan.dump.writers import cut
+    levels = {name: value for name in ("flag", "review") if (value := getattr(arguments, name)) is not None}
+    if not levels:
+        return scanner
+    from fraudscan.dump.writers import cut
 
-        levels = {name: getattr(arguments, name) for name in ("flag", "review")}
-        try:  # as scores in files are cut, so that they and the scores themselves get the same verdicts
-            scanner = scanner.with_thresholds(**{name: cut(x) for name, x in levels.items() if x is not None})
-        except ValueError as error:
-            raise ModelError(str(error)) from None
-    return scanner
+    for name, value in levels.items():
+        if not 0 <= value <= 1:
+            raise UsageError(f"--{name} is a score from 0 to 1, not {value:g}")
+    if levels.get("review", 0) > levels.get("flag", scanner.thresholds.flag):
+        flag = levels.get("flag", scanner.thresholds.flag)
+        raise UsageError(
+            f"--review {levels['review']:g} lies above what is flagged from, {flag:g}: raise --flag as well"
+        )
+    # as scores in files are cut, so that they and the scores themselves get the same verdicts
+    return scanner.with_thresholds(**{name: cut(value) for name, value in levels.items()})
 
 
 def _classify(arguments: argparse.Namespace) -> None:
@@ -222,9 +231,13 @@ def _print_summary(summary: Summary) -> None:
 
 def _rethreshold(arguments: argparse.Namespace) -> None:
     from fraudscan.dump.output import Names
-    from fraudscan.dump.rethreshold import rethreshold
+    from fraudscan.dump.rethreshold import rethreshold, thresholds_of
+    from fraudscan.model import load
 
-    thresholds = _scanner(arguments).thresholds
+    scanner = load(arguments.model)
+    if arguments.model is None and (known := thresholds_of(arguments.scored)):
+        scanner = scanner.with_thresholds(flag=known.flag, review=known.review)
+    thresholds = _with_levels(scanner, arguments).thresholds
     counts = rethreshold(arguments.scored, arguments.output, thresholds, force=arguments.force)
     for name, count in counts.most_common():
         print(f"verdict  {count:12,}  {name}", file=sys.stderr)
@@ -252,13 +265,11 @@ def _is_own(arguments: argparse.Namespace) -> bool:
 
 
 def _train_corpus(arguments: argparse.Namespace) -> Scanner:
-    from fraudscan.corpus import CorpusError, read_corpus
+    from fraudscan.corpus import read_corpus
     from fraudscan.train import train
 
     if arguments.with_default_corpus is not None:
-        raise CorpusError(
-            "--with-default-corpus goes with messages of your own: name their columns, --text and --label"
-        )
+        raise UsageError("--with-default-corpus goes with messages of your own: name their columns, --text and --label")
     return train(read_corpus(arguments.corpus))
 
 
@@ -340,20 +351,26 @@ def _card(arguments: argparse.Namespace) -> None:
         print(path)
 
 
+def _refuse(option: str, others: Sequence[str]) -> None:
+    if others:
+        raise UsageError(f"{option} does not go with {', '.join(others)}")
+
+
 def _evaluate(arguments: argparse.Namespace) -> None:
+    own = [f"--{name}" for name in ("text", "label", "legitimate") if getattr(arguments, name) is not None]
     if arguments.card:
+        _refuse("--card", [*own, *["--json"] * arguments.json, *["--unseen-scenarios"] * arguments.unseen_scenarios])
         _card(arguments)
         return
-    from fraudscan.corpus import CorpusError, read_corpus
+    from fraudscan.corpus import read_corpus
     from fraudscan.evaluate import ANY, evaluate
     from fraudscan.labelled import honest_names, match_names, read_labelled
     from fraudscan.model import load
 
     if not arguments.labelled:
-        raise CorpusError("name the labelled messages to measure the model on")
+        raise UsageError("name the labelled messages to measure the model on")
     if arguments.unseen_scenarios:
-        if arguments.model or _is_own(arguments):
-            raise CorpusError("--unseen-scenarios trains models of its own, on the corpus: leave the other options out")
+        _refuse("--unseen-scenarios, which trains on the corpus,", [*own, *["--model"] * bool(arguments.model)])
         from fraudscan.train import TrainingOptions, train
 
         scanner = train(read_corpus(arguments.labelled), options=TrainingOptions(scenarios=True))
@@ -427,7 +444,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_lists(sub)
 
     sub = command("rethreshold", _rethreshold, "Give a scored dump the verdicts of other thresholds.")
-    sub.add_argument("scored", metavar="SCORED", help="what fraudscan score wrote; - for standard input")
+    sub.add_argument("scored", metavar="SCORED", help="JSON lines or CSV from fraudscan score; - for standard input")
     sub.add_argument("-o", "--output", required=True, metavar="OUT", help="the new file; - for standard output")
     sub.add_argument("--force", action="store_true", help="replace OUT if it exists")
     model(sub)
@@ -478,14 +495,14 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
         "--output",
         required=True,
         metavar="OUT",
-        help=".jsonl, .csv, .tsv or .parquet; of other names what DUMP is; - for standard output",
+        help=".jsonl, .csv, .tsv or .parquet; any other name: CSV from CSV, else JSON lines; - for standard output",
     )
     sub.add_argument(
         "--exclude",
         metavar="PATTERN",
         action="append",
         default=[],
-        help="leave out files or folders of that name that a folder or pattern finds (several times: several)",
+        help="skip files and folders of this name or pattern when searching; may be repeated",
     )
     sub.add_argument("--text", metavar="COLUMN", help="the column with the text (default: found by its name)")
     sub.add_argument(
@@ -495,10 +512,10 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--explain", action="store_true", help="add a column with the strongest evidence")
     sub.add_argument("--by", metavar="COLUMN", help="the column that names a conversation; scores conversations too")
     formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram", "whatsapp", "qq", "wechat"]
-    sub.add_argument("--format", choices=formats, help="what DUMP is (default: found out)")
-    sub.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: found out)")
+    sub.add_argument("--format", choices=formats, help="what DUMP is (default: detected)")
+    sub.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: detected)")
     sub.add_argument(
-        "--delimiter", metavar="CHAR", help="between the values of CSV that is read, \\t for a tab (default: found out)"
+        "--delimiter", metavar="CHAR", help="between the values of CSV that is read, \\t for a tab (default: detected)"
     )
     sub.add_argument("--proba", action="store_true", help="add the probability of each label, scheme and target group")
     sub.add_argument("--bom", action="store_true", help="begin CSV with a byte order mark, for Excel")

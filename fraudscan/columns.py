@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fraudscan.decisions import VERDICTS, Decision
+from fraudscan.errors import FraudscanError
 from fraudscan.notes import NOTES, notes_of
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ NOTED = [notes_of(doubts) for doubts in range(1 << len(NOTES))]
 """The notes that a decision can have, at the place that ``Decisions.doubts`` names."""
 
 
-class ColumnError(ValueError):
+class ColumnError(FraudscanError, ValueError):
     """A table lacks a column that was named, or has one of ours already."""
 
 
@@ -79,14 +80,16 @@ def names_of(scanner: Scanner, *, proba: bool) -> list[str]:
     return [*columns_of(scanner), *(f"fraud_p_{name}" for name in scanner.names if proba)]
 
 
-def check_columns(columns: Sequence[Any], text: str, sender: str | None, ours: Sequence[str]) -> None:
-    """Check that a table with ``columns`` has one text column, one of senders where it is named, and room for ours.
+def check_columns(scanner: Scanner, columns: Sequence[Any], text: str, sender: str | None, *, proba: bool) -> list[str]:
+    """Return the columns that are added, if a table has one for texts, one for senders where these count, and room.
 
     Raises:
         ColumnError: if it does not.
 
     """
-    columns = list(columns)
+    columns, ours = list(columns), names_of(scanner, proba=proba)
+    if sender is None and scanner.lists and scanner.lists.bound:
+        raise ColumnError("the lists have entries for certain senders: name the column of these, sender=")
     found = f"the table has the columns: {', '.join(map(str, columns)) or '(none)'}"
     wanted = [(text, "messages with text="), *([(sender, "senders with sender=")] if sender is not None else [])]
     for name, what in wanted:
@@ -95,6 +98,7 @@ def check_columns(columns: Sequence[Any], text: str, sender: str | None, ours: S
             raise ColumnError(f"{several} called {name!r}; {found}. Name that of the {what}")
     if clash := [name for name in ours if name in columns]:
         raise ColumnError(f"the table has a column {clash[0]!r} already: drop or rename it first; {found}")
+    return ours
 
 
 class Columns:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraudscan.characters import fold
+from fraudscan.errors import FraudscanError
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ BLOCK = 1 << 20
 """How many pairs of texts are compared at a time."""
 
 
-class CorpusError(ValueError):
+class CorpusError(FraudscanError, ValueError):
     """Labelled messages have a fault or are too few; the message names the file, the line and the fault."""
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraudscan.decisions import checked_number
+from fraudscan.errors import FraudscanError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,7 +33,7 @@ DECIMALS = 6
 """Of the scores in the table: as many as in a scored dump."""
 
 
-class CurveError(ValueError):
+class CurveError(FraudscanError, ValueError):
     """There is no threshold for the wanted share of false alarms."""
 
 

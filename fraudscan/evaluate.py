@@ -216,8 +216,8 @@ def figures_of(  # noqa: PLR0913, PLR0917 - what both ways of evaluating have in
     area = auc(scores, fraud) if honest else None
     flagged, reviewed = scores >= thresholds[0], scores >= thresholds[1]
 
-    def share(chosen: Bools, among: Bools) -> float:
-        return round(float(chosen[among].mean()), 4) if among.any() else 0.0
+    def share(chosen: Bools, among: Bools) -> float | None:
+        return round(float(chosen[among].mean()), 4) if honest and among.any() else None
 
     return {
         "messages": len(gold),

@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
 
+from fraudscan.decisions import VERDICTS
+
 if TYPE_CHECKING:
     from fraudscan.decisions import Decisions
     from fraudscan.engine import Engine, Floats
@@ -129,7 +131,9 @@ def explain(scanner: Scanner, text: str, label: str) -> Explanation:
 
 
 def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[str]:
-    """Return the strongest spans of each text for its label, joined by ``" | "``; nothing for honest labels.
+    """Return the strongest spans of each text for its pretence, joined by ``" | "``; nothing where it has none.
+
+    An honest one whose score is to be reviewed has the likeliest, as in `Result.explain`.
 
     Args:
         scanner: the scanner that decided.
@@ -138,10 +142,15 @@ def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[s
 
     """
     honest = scanner.taxonomy.honest.name if scanner.taxonomy.honest else None
-    return [
-        "" if label == honest else " | ".join(span.text for span in explain(scanner, text, label).strongest())
-        for text, label in zip(texts, found.label, strict=True)
-    ]
+    column = []
+    for text, label, score in zip(texts, found.label, found.score, strict=True):
+        spans: Sequence[Span] = ()
+        if label != honest:
+            spans = explain(scanner, text, label).strongest()
+        elif scanner.thresholds.verdict(score) != VERDICTS[0]:
+            spans = scanner.classify(text).explain().strongest()
+        column.append(" | ".join(span.text for span in spans))
+    return column
 
 
 def _ngrams(engine: Engine, nodes: Ints, shares: Floats) -> tuple[list[int], list[int], list[float]]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from fraudscan.characters import NORMALIZATION_VERSION
+from fraudscan.errors import FraudscanError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +42,7 @@ CARD, DIAGRAM = "MODEL_CARD.md", "reliability.svg"
 Made = TypeVar("Made")
 
 
-class ModelError(Exception):
+class ModelError(FraudscanError):
     """A model folder is missing, damaged, of a version that this package does not read, or cannot be written."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from fraudscan.columns import Columns, check_columns, names_of
+from fraudscan.columns import Columns, check_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,8 +34,7 @@ def annotate(
         hint = "; for Spark use fraudscan.spark.annotate" if kind.startswith("pyspark.") else hint
         raise TypeError(f"annotate takes a pandas or polars DataFrame or a pyarrow Table, not {kind}{hint}")
     names, blocks, attach = FRAMES[known]
-    ours = names_of(scanner, proba=proba)
-    check_columns(names(frame), text, sender, ours)
+    ours = check_columns(scanner, names(frame), text, sender, proba=proba)
     wanted = [text] if sender is None else [text, sender]
     return attach(frame, Columns(scanner, proba=proba).extend(blocks(frame, wanted)), ours)
 

@@ -49,6 +49,7 @@ from fraudscan.characters import DROPPED, code_points, normalization_table
 from fraudscan.columns import is_missing
 from fraudscan.decisions import VERDICTS
 from fraudscan.disguise import CONTACT
+from fraudscan.errors import FraudscanError
 from fraudscan.features import Vocabulary
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ BATCH = 256
 BLOCK = 1 << 16
 
 
-class ListError(ValueError):
+class ListError(FraudscanError, ValueError):
     """A list cannot be used; the message names the file, the line and the fault."""
 
 
@@ -255,6 +256,11 @@ class Lists:
         self._also: dict[int, list[int]] = {}
         self._bound_at = np.zeros(0, dtype=np.bool_)
         self._vocabulary = self._index(phrases) if phrases else None
+
+    @property
+    def bound(self) -> bool:
+        """Whether entries are bound to senders, so that decisions need to know these."""
+        return bool(self._bound)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Lists, (self.entries,)

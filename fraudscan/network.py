@@ -101,12 +101,13 @@ class NetworkOptions:
             raise ValueError(f"a network has 1 to {MAX_INPUTS} inputs and 1 to {MAX_UNITS} units")
         if not (0 <= self.dropout < 1 and 0 <= self.unit_dropout < 1):
             raise ValueError("a dropout must be at least 0 and less than 1")
-        if not 0 <= self.joined <= 1:
-            raise ValueError("the share of joined texts must be at least 0 and at most 1")
+        if not all(0 <= share <= 1 for share in (self.joined, self.wrapped, self.repeated)):
+            raise ValueError("the shares of joined, wrapped and repeated texts must be at least 0 and at most 1")
         if not 0 <= self.distilled <= 0.5:
             raise ValueError("what is distilled must be at least 0 and at most 0.5")
-        if min(self.epochs, self.min_steps, self.batch_size, self.most_joined) < 1 or not self.learning_rate > 0:
-            raise ValueError("epochs, steps, batch size, joined texts and learning rate must be positive")
+        most = min(self.most_joined, self.most_wrapped, self.most_repeated)
+        if min(self.epochs, self.min_steps, self.batch_size, most) < 1 or not self.learning_rate > 0:
+            raise ValueError("epochs, steps, batch size, what is joined at most and learning rate must be positive")
 
 
 @dataclass(frozen=True)

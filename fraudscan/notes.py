@@ -27,11 +27,11 @@ NOTES = ("no Chinese", "unknown words", "too short to judge")
 NO_CHINESE, UNKNOWN_WORDS, TOO_SHORT = (1 << place for place in range(len(NOTES)))
 
 SHORTEST = 5
-"""Kept characters below which a text is too short: one lure in a thousand of the corpus is as short as that."""
+"""Kept characters below which a text is too short: hardly a lure of the corpus is as short as that (nine of 75,000)."""
 
 KNOWN = 0.15
-"""The share of a text's characters that must end an n-gram of two or more: below, its words are unknown. One message
-in a thousand of the corpus lies below (measured on those of `SHORTEST` characters or more); prose of Tang and Han
+"""The share of a text's characters that must end an n-gram of two or more: below, its words are unknown. Two messages
+in a thousand of the corpus lie below (measured on those of `SHORTEST` characters or more); prose of Tang and Han
 and names of drugs have 0 to 0.13, characters drawn at random up to 0.08, the corpus's median is 0.65."""
 
 HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")

@@ -73,11 +73,25 @@ class Result:
         _, starts, ends = self._scanner.engine.read(self.text)
         return int(starts[window][0]), int(ends[window][-1])
 
-    def explain(self) -> Explanation:
-        """Return the spans of the text that carried the decision, the strongest first (see `fraudscan.explain`)."""
+    def explain(self, label: str | None = None) -> Explanation:
+        """Return the spans of the text that speak for and against a label (see `fraudscan.explain`).
+
+        Args:
+            label: which; without it the result's own, or where that is honest and the score to be reviewed, the
+                likeliest pretence.
+
+        Raises:
+            KeyError: if the model has no such label.
+
+        """
         from fraudscan.explain import explain
 
-        return explain(self._scanner, self.text, self.label)
+        if label is None:
+            label, taxonomy = self.label, self._scanner.taxonomy
+            pretences = [other.name for other in taxonomy.labels if other != taxonomy.honest]
+            if label not in pretences and self.score >= self._scanner.thresholds.review:
+                label = max(pretences, key=self.scores.__getitem__)
+        return explain(self._scanner, self.text, label)
 
     def _repr_html_(self) -> str:
         """Return the text with its evidence in colour, for notebooks."""

@@ -45,10 +45,16 @@ def annotate(
     Raises:
         fraudscan.columns.ColumnError: a ValueError, if there is no such column, or one of ours exists already.
         fraudscan.ModelError: if the model cannot be read.
+        TypeError: if ``frame`` is no such frame.
 
     """
     scanner = model if isinstance(model, Scanner) else load(model)
-    check_columns(frame.columns, text, sender, names_of(scanner, proba=proba))
+    if not hasattr(frame, "mapInArrow"):
+        kind = f"{type(frame).__module__.partition('.')[0]}.{type(frame).__name__}"
+        raise TypeError(
+            f"spark.annotate takes a DataFrame of pyspark, not {kind}: for others there is Scanner.annotate"
+        )
+    check_columns(scanner, frame.columns, text, sender, proba=proba)
     packed = _Packed(scanner.digest, None if model is None else pickle.dumps(scanner))
 
     def run(batches: Iterable[Any]) -> Iterator[Any]:

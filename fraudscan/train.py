@@ -1,8 +1,8 @@
 """From labelled messages to a model.
 
 Candidates for the vocabulary are the character n-grams and the words that occur in
-enough messages, each count multiplied by the n-gram's rarity (the logarithm of the share
-of rows that have it, inverse document frequency). A first, small network tells which
+enough messages, each count multiplied by the n-gram's rarity (the logarithm of the inverse
+of the share of rows that have it, inverse document frequency). A first, small network tells which
 n-grams have influence; a second one is fitted on those (`fraudscan.network`). Each probability is
 calibrated on folds that no network behind it was fitted on; messages that resemble each other or form a
 `pair` are never parted by a fold. The same rows give the same model, byte for byte, on the same

@@ -24,8 +24,8 @@ __all__ = ["LONG", "MOVES", "REACH", "WINDOW", "Windows", "most_suspicious", "pr
 
 WINDOW = 32
 """Kept characters of a window: what a lure says in a breath fills one. In larger ones it drowns as it does in the
-whole: of lures of 25 to 60 characters in chats of 2,000, windows of 128 find two in a hundred at 1 % false alarms,
-these nine."""
+whole: of lures of 25 to 60 characters in chats of 2,000, windows of 128 find a quarter as many at 1 % false
+alarms (`benchmarks/robustness.md` says how many these do)."""
 
 REACH, STEP = 24, 8
 """Kept characters by which the most suspicious window is moved at most, and at a time. At 10 % false alarms that finds

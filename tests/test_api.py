@@ -115,7 +115,7 @@ def test_decisions_follow_from_the_probabilities(scanner, corpus):
 def test_evidence_points_into_the_original_and_adds_up(scanner, corpus):
     for row in corpus[::29]:
         r = scanner.classify(row.text)
-        spans = r.explain()
+        spans = r.explain(r.label)
         for span in spans:
             assert row.text[span.start : span.end] == span.text
             assert span.label == r.label

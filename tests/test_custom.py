@@ -465,6 +465,9 @@ def test_the_only_label_beside_the_honest_one_may_be_fraud_of_any(tmp_path, caps
         "legitimate": {"precision": 0.6667, "recall": 1.0, "f1": 0.8, "n": 2},
     }
     assert (figures["recall"], figures["false_alarms"]) == (0.6667, 0.0)
+    write_csv(tmp_path / "mine.csv", texts[:2], [name, name])
+    assert main(["evaluate", str(mine), "--text", "content", "--label", "kind", "--legitimate", "正常"]) == 0
+    assert "false_alarms" not in capsys.readouterr().out  # there is no honest message that could raise one
     write_csv(tmp_path / "mine.csv", texts, [name, "strange", "正常", "正常", "正常"])
     assert main(["evaluate", str(mine), "--text", "content", "--label", "kind"]) == 2
     assert "is unknown; there are: investment" in capsys.readouterr().err

@@ -13,10 +13,10 @@ from dumps import CELLS, LURE, PLAIN, rows_of, score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fraudscan import kernel
+from fraudscan import FraudscanError, kernel
 from fraudscan.cli import main
 from fraudscan.columns import COLUMNS
-from fraudscan.dump import readers
+from fraudscan.dump import readers, score_dump
 from fraudscan.dump.writers import REST
 
 
@@ -249,6 +249,12 @@ def test_a_target_that_is_no_regular_file_is_refused_before_anything_is_scored(t
     assert score(source, "-o", tmp_path / ("长" * 100)) == 2
     assert "cannot be written: File name too long" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "in.txt", "pipe"]
+
+
+def test_no_dump_is_refused_before_anything_is_written(tmp_path, scanner):
+    with pytest.raises(FraudscanError, match="no dump is named"):
+        score_dump(scanner, [], tmp_path / "out.jsonl")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["z.csv.gz", "z.JSON", "z.xlsx", "z.jsonl.zst", "z.xml"])

@@ -1109,7 +1109,7 @@ def test_a_folder_tells_of_files_with_other_endings(tmp_path, capsys):
     for name in ("a.zip", "b.ZIP", "c.jpg.gz", "dump", ".hidden.zip", "in.txt.gz"):
         (folder / name).write_text(PLAIN, "utf-8")
     assert score(folder, "-o", tmp_path / "out.jsonl") == 0
-    told = f"{folder}: files are passed over by their endings: 2 .zip, 1 .jpg, 1 without one\n"
+    told = f"{folder}: files are passed over by their names: 2 .zip, 1 hidden, 1 .jpg, 1 without one\n"
     assert told in capsys.readouterr().err
     for i in range(9):
         (folder / f"x.{i}").touch()

@@ -314,7 +314,7 @@ def test_the_summary_counts_everything(tmp_path, scanner, capsys):
     [
         ('{"text": 1}\n{\n{"text": 2}\n', "all 3 were rejected, 2 of them because: 'text' is not a text", 1),
         ("{\n{\n", "all 2 were rejected: not JSON", 1),
-        ("\n", "there was none", 0),
+        ("\n", "the dump has no rows", 0),
         (f'{{"text": "{PLAIN}"}}\n{{\n', None, 0),
     ],
 )

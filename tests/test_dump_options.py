@@ -232,16 +232,18 @@ def test_columns_of_ours_that_are_replaced_are_told(tmp_path, capsys, ending):
     assert "fraud_verdict stood there before and will be replaced" in capsys.readouterr().err
 
 
-def test_results_beside_an_output_are_not_overwritten_unasked(tmp_path, capsys):
+@pytest.mark.parametrize("name", ["rejects.jsonl", "conversations.jsonl", "summary.json"])
+def test_results_beside_an_output_are_not_overwritten_unasked(tmp_path, capsys, name):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text(json.dumps({"text": PLAIN}) + "\n", "utf-8")
-    rejects = tmp_path / "out.jsonl.rejects.jsonl"
-    rejects.write_text("of another job", "utf-8")
+    beside = tmp_path / f"out.jsonl.{name}"
+    beside.write_text("of another job", "utf-8")
     assert score(source, "-o", out) == 2
-    assert f"{rejects} exists" in capsys.readouterr().err
-    assert rejects.read_text("utf-8") == "of another job"
+    assert f"{beside} exists" in capsys.readouterr().err
+    assert beside.read_text("utf-8") == "of another job"
     assert score(source, "-o", out, "--force") == 0
-    assert not rejects.exists()
+    assert (name == "summary.json") == beside.exists()
+    assert not beside.exists() or beside.read_text("utf-8") != "of another job"
 
 
 def test_two_limits_for_one_verdict_are_refused(tmp_path, capsys):

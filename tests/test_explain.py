@@ -93,6 +93,20 @@ def test_evidence_of_a_batch(scanner):
     assert column[0].startswith("跟着老师操作")
 
 
+def test_what_is_to_be_reviewed_is_explained_by_its_likeliest_pretence(scanner):
+    strict = scanner.with_thresholds(flag=1, review=scanner.classify(LURE).score)
+    assert strict.classify(LURE).explain() == scanner.classify(LURE).explain()
+    doubted = scanner.with_thresholds(flag=1, review=0).classify("老师说群里发了资料，加微信领")
+    assert doubted.label == "legitimate"
+    pretence = doubted.explain().label
+    assert doubted.scores[pretence] == max(doubted.scores[x.name] for x in scanner.taxonomy.labels if x.schemes)
+    assert doubted.explain("legitimate").label == "legitimate"
+    column = evidence(doubted._scanner, [doubted.text], doubted._scanner.decide([doubted.text]))
+    assert column == [" | ".join(span.text for span in doubted.explain().strongest())]
+    with pytest.raises(KeyError):
+        doubted.explain("nonsense")
+
+
 class Text(html.parser.HTMLParser):
     """Collects the text of the fragment's paragraph, and refuses tags that we do not write."""
 

@@ -170,6 +170,8 @@ def test_lists_name_the_entry_that_fired(scanner, kind):
     assert list(rows[0]) == ["text", *COLUMNS, "fraud_rule"]
     assert [row["fraud_rule"] for row in rows] == ["allow 内部群", None, "deny 快递", None, None]
     assert [row["fraud_verdict"] for row in rows[:3]] == ["clear", None, "flag"]
+    with pytest.raises(ColumnError, match="the lists have entries for certain senders: name the column of these"):
+        own.annotate(KINDS[kind]({"text": TEXTS}))
     with pytest.raises(ColumnError, match=r"no column is called 'from'; .* Name that of the senders with sender="):
         own.annotate(KINDS[kind]({"text": TEXTS}), sender="from")
     rows = rows_of(scanner.with_lists(Lists([])).annotate(KINDS[kind]({"text": TEXTS}), proba=True))

@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 
 import dumps
 import numpy as np
@@ -118,6 +119,10 @@ def test_a_model_without_a_curve(small_model):
     bare.__dict__.pop("curve", None)
     with pytest.raises(CurveError, match="has no curve of false alarms: train it anew"):
         bare.with_false_alarms(0.01)
+    nobody = bare._with(taxonomy=replace(bare.taxonomy, labels=bare.taxonomy.labels[:-1], task="multiclass"))
+    nobody.__dict__.pop("curve", None)
+    with pytest.raises(CurveError, match="none of the model's labels stands for honest messages"):
+        nobody.with_false_alarms(0.01)
     damaged = scanner._with(_manifest={**scanner.manifest, "curve": {"scores": 3}})
     damaged.__dict__.pop("curve", None)
     with pytest.raises(CurveError, match="curve is damaged"):
@@ -150,6 +155,33 @@ def test_rethreshold_gives_what_scoring_anew_gives(scored, tmp_path, capsys):
     assert main(["rethreshold", str(again), "-o", str(out), "--force", "--max-false-alarms", "0.02"]) == 0
     assert main(["score", str(dump), "-o", str(expected), "--force", "--max-false-alarms", "0.02"]) == 0
     assert out.read_bytes() == expected.read_bytes()
+
+
+def test_rethreshold_goes_on_from_the_thresholds_that_a_dump_was_scored_with(scored, tmp_path, capsys):
+    dump, _ = scored
+    out, again = tmp_path / "loose.jsonl", tmp_path / "again.jsonl"
+    assert main(["score", str(dump), "-o", str(out), "--flag", "0.6", "--review", "0.2"]) == 0
+    assert main(["rethreshold", str(out), "-o", str(again), "--review", "0.1"]) == 0
+    assert "flag from 0.6, review from 0.1" in capsys.readouterr().err
+    (tmp_path / "loose.jsonl.summary.json").write_text("{}", "utf-8")
+    assert main(["rethreshold", str(out), "-o", str(again), "--force", "--review", "0.1"]) == 0
+    assert f"flag from {fraudscan.load().thresholds.flag:g}, review from 0.1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--flag", "2"], "--flag is a score from 0 to 1, not 2"),
+        (["--review", "nan"], "--review is a score from 0 to 1, not nan"),
+        (["--flag", "0.5", "--review", "0.6"], "--review 0.6 lies above what is flagged from, 0.5: raise --flag"),
+        (["--review", "1"], "--review 1 lies above what is flagged from, 0."),
+    ],
+)
+def test_levels_that_cannot_be_are_refused(tmp_path, options, why, capsys):
+    (tmp_path / "in.jsonl").write_text('{"text": "在吗"}\n', "utf-8")
+    for command in (["classify", "在吗"], ["score", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / "out.jsonl")]):
+        assert main([*command, *options]) == 2
+        assert f"fraudscan: {why}" in capsys.readouterr().err
 
 
 def test_rethreshold_writes_a_summary_by_which_its_output_is_known(scored, tmp_path, capsys):

@@ -185,6 +185,8 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
         raise TypeError(f"sources is one {type(sources).__name__}, not several: pass a list, [source]")
     names, out = [os.fspath(source) for source in sources], os.fspath(target)
     options = options or Options()
+    if not names:
+        raise DumpError("no dump is named: sources is empty")
     if not SMALLEST_LIMIT <= options.max_message <= LARGEST_LIMIT:
         raise DumpError(f"--max-message must be {SMALLEST_LIMIT:,} to {LARGEST_LIMIT:,} bytes")
     if not 1 <= workers <= MOST_WORKERS:
@@ -298,7 +300,8 @@ class _Job:
             raise DumpError(f"{names.target} is half-made: go on with --resume, or start anew with --force")
         if force or names.checkpoint.exists():
             return
-        if there := next((path for path in (names.target, names.rejects, names.conversations) if path.exists()), None):
+        results = (names.target, names.rejects, names.conversations, names.summary)
+        if there := next((path for path in results if path.exists()), None):
             raise DumpError(f"{there} exists: name another output, or replace it with --force")
 
     def _begin(self, names: Names, identity: dict[str, Any], *, resume: bool, force: bool) -> None:
@@ -329,8 +332,7 @@ class _Job:
         options = self.options
         names = tuple(self.scanner.names) if options.proba else ()
         columns = columns_of(self.scanner)
-        entries = self.scanner.lists.entries if self.scanner.lists else ()
-        if options.sender is None and any(entry.sender is not None for entry in entries):
+        if options.sender is None and self.scanner.lists and self.scanner.lists.bound:
             raise DumpError("the lists have entries for certain senders: name the column of these, --sender COLUMN")
         if options.filenames:
             columns["fraud_source"] = "source"
@@ -467,7 +469,7 @@ class _Job:
         """Give every file its name, the output last. A kill in between does no harm: all of it can be done again."""
         names, rejected = self.names, self.summary.rejected
         if not self.summary.scored:
-            why = "there was none"
+            why = "the dump has no rows"
             if rejected:
                 reason, count = self.summary.reasons.most_common(1)[0]
                 most = "" if count == rejected else f", {count:,} of them because"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
-from fraudscan.decisions import VERDICTS
+from fraudscan.decisions import VERDICTS, Thresholds
 from fraudscan.dump.output import Names, format_of, part_of, write_summary
 from fraudscan.dump.readers import find_delimiter
 from fraudscan.dump.rows import DumpError
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import BufferedReader
 
-    from fraudscan.decisions import Thresholds
-
-__all__ = ["rethreshold"]
+__all__ = ["rethreshold", "thresholds_of"]
 
 SCORE, VERDICT, RULE = "fraud_score", "fraud_verdict", "fraud_rule"
 
@@ -80,6 +78,15 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
             report = {"rows": counts.total(), "verdicts": counts, **asdict(thresholds), "sources": [source]}
             write_summary(Names(target).summary, report)
     return counts
+
+
+def thresholds_of(source: str) -> Thresholds | None:
+    """Return the thresholds that a dump was scored with, as its summary has them; ``None`` where it has no such."""
+    try:
+        summary = json.loads(Names(source).summary.read_bytes())
+        return Thresholds(flag=summary["flag"], review=summary["review"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
 
 
 @contextlib.contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fraudscan.errors import FraudscanError
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -22,7 +24,7 @@ TEXT_COLUMNS = (
 also be a kind or a state. ``strcontent`` is what WeChat calls it."""
 
 
-class DumpError(Exception):
+class DumpError(FraudscanError):
     """A dump cannot be scored; the message says why and what to do."""
 
 

@@ -245,12 +245,14 @@ def _tell_endings(folder: str, found: list[str], notify: Callable[[str], None]) 
     """Tell of files whose names are not those of dumps, by their endings: chats may be in some of them."""
     names = (Path(plain_name(file)) for file in found)
     endings = Counter(
-        name.suffix for name in names if not name.name.startswith(".") and name.suffix not in FORMAT_OF_ENDING
+        "hidden" if name.name.startswith(".") else name.suffix or "without one"
+        for name in names
+        if name.name.startswith(".") or name.suffix not in FORMAT_OF_ENDING
     )
     if endings:
-        most = [f"{count:,} {ending or 'without one'}" for ending, count in endings.most_common(SHOWN)]
+        most = [f"{count:,} {ending}" for ending, count in endings.most_common(SHOWN)]
         most += ["…"] if len(endings) > SHOWN else []
-        notify(f"{folder}: files are passed over by their endings: {', '.join(most)}")
+        notify(f"{folder}: files are passed over by their names: {', '.join(most)}")
 
 
 def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
