@@ -380,16 +380,18 @@ def disguise(text: str, kind: str, rng: random.Random, *, known: bool) -> str:
 
 
 def _time(text: str, rng: random.Random) -> str:
-    day = f"{rng.randint(2, 12)}月{rng.randint(1, 28)}日"
-    return (
-        rng.choice((f"{day} 早上{rng.randint(6, 9)}点{rng.randint(10, 59)}", f"周{rng.choice('一二三四五')} {day}"))
-        + f"\n{text}"
+    hour, day = rng.randint(1, 11), rng.randint(1, 28)
+    forms = (
+        f"{rng.randint(1, 12)}月{day}日晨{hour}时许",
+        f"礼拜{rng.choice('一二三四五六')} {hour}点一刻",
+        f"本月{day}日午后",
     )
+    return f"{rng.choice(forms)}\n{text}"
 
 
 def _record(text: str, rng: random.Random) -> str:
-    row = {"seq": rng.randrange(10**6), "peer": "N/A", "payload": text, "flags": [0, 1], "ok": True}
-    return rng.choice((json.dumps(row, ensure_ascii=False), f"{row['seq']};0;0;N/A;{text};true;;"))
+    row = {"seq": rng.randrange(10**6), "peer": "undefined", "payload": text, "flags": [0, 1], "ok": True}
+    return rng.choice((json.dumps(row, ensure_ascii=False), f"{row['seq']};0;0;\\N;{text};yes;;"))
 
 
 WRAPPINGS: dict[str, Callable[[str, random.Random], str]] = {
@@ -404,6 +406,10 @@ WRAPPINGS: dict[str, Callable[[str, random.Random], str]] = {
     "a known site": lambda text, rng: (
         f"{text} https://{rng.choice(['www.xinhuanet.com', 'www.pku.edu.cn', 'v.qq.com'])}/"
     ),
+    "who signs it": lambda text, rng: (
+        f"【{rng.choice(['盒马', '联想', '广州地铁', '长江证券', '渤海银行', '吉祥航空'])}】{text}"
+    ),
+    "how to refuse it": lambda text, rng: text + rng.choice(["退订回QXD", " 回复TDKD不再接收", "（拒收回复N1）"]),
     "a signature": lambda text, rng: (
         f"{text}\n{rng.choice(['发自我的 OPPO 手机', 'Sent from my Pixel', '来自荣耀手机'])}"
     ),

@@ -10,6 +10,7 @@ Used in training only.
 
 from __future__ import annotations
 
+import json
 import string
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,66 @@ FIELDS = (
     "序号 备注 会话 昵称 content text msg message body from to date time subject type id status sender "
     "receiver address"
 ).split()
+
+ALONE = 0.4
+"""How often a day stands without a time of day, or a time of day without one."""
+
+DAYS = (
+    "{year}-{month:02}-{day:02}|{year}/{month}/{day}|{year}.{month}.{day}|{year}年{month}月{day}日|"
+    "{year}{month:02}{day:02}|{month:02}-{day:02}|{month}月{day}日|{month}月{day}号|{month}/{day}|{day}/{month}/{year}|"
+    "{name} {day}, {year}|{weekday}, {day} {name} {year}|星期{week}|周{week}|上周{week}|昨天|今天|前天|刚刚|"
+    "{year}年{month}月{day}日 星期{week}|{month}月{day}日周{week}|{year}/{month}/{day}({week})|"
+    "{han_month}月{han_day}号|{han_month}月{han_day}日"
+).split("|")
+
+CLOCKS = (
+    "{hour}:{minute:02}|{hour:02}:{minute:02}|{hour:02}:{minute:02}:{second:02}|{hour:02}时{minute:02}分|"
+    "{hour}点{minute}分|{hour}点{minute:02}|{twelve}点|{twelve}点半|{twelve}點{minute:02}分|{han_hour}点|{han_hour}点半|"
+    "{hour:02}{minute:02}{second:02}|{twelve}:{minute:02} AM|{twelve}:{minute:02} PM|{hour:02}:{minute:02}+08:00|"
+    "{hour:02}:{minute:02}:{second:02}Z|{hour:02}:{minute:02}:{second:02}.{minute:03}|{hour:02}：{minute:02}"
+).split("|")
+
+PARTS_OF_DAY = "||||上午|上午|下午|下午|早上|早晨|清晨|中午|傍晚|晚上|夜里|凌晨|半夜".split("|")
+
+MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+
+WEEKDAYS = "Mon Tue Wed Thu Fri Sat Sun".split()
+
+NUMERALS = "一 二 三 四 五 六 七 八 九 十 十一 十二 十三 十四 十五 十六 十七 十八 十九 二十".split()
+
+FIRMS = (
+    "中国移动 招商银行 京东 顺丰速运 顺丰 移动 联通 电信 工行 建行 农行 招行 银联 腾讯 "
+    "中国电信 中国联通 中国广电 工商银行 农业银行 中国银行 建设银行 交通银行 邮储银行 浦发银行 中信银行 "
+    "光大银行 民生银行 兴业银行 平安银行 广发银行 华夏银行 浙商银行 北京银行 上海银行 江苏银行 农商银行 "
+    "农信社 微众银行 中国银联 云闪付 支付宝 微信支付 财付通 花呗 借呗 京东金融 度小满 美团 美团外卖 饿了么 "
+    "淘宝 天猫 拼多多 唯品会 苏宁易购 亚马逊 当当 抖音 快手 小红书 微博 知乎 哔哩哔哩 爱奇艺 优酷 腾讯视频 "
+    "腾讯科技 网易 百度 阿里云 华为云 小米 华为 苹果 中通快递 圆通速递 韵达快递 申通快递 极兔速递 菜鸟驿站 "
+    "菜鸟裹裹 丰巢 邮政EMS 德邦快递 京东快递 滴滴出行 携程 去哪儿 飞猪 铁路12306 南方航空 东方航空 中国国航 "
+    "海南航空 中国平安 中国人寿 太平洋保险 人保财险 泰康在线 众安保险 国泰君安 华泰证券 海通证券 广发证券 "
+    "东方财富 同花顺 招商证券 易方达基金 天天基金 国家电网 南方电网 自来水公司 燃气集团 中国石化 中国石油 "
+    "ETC助手 高速ETC 交管12123 税务局 人社局 社保局 医保局 公积金中心 公安局 法院 市政府 教育局 疾控中心 "
+    "人民医院 协和医院 第一中学 学校教务处 物业服务中心 万科物业 链家 贝壳 自如 万达广场 永辉超市 沃尔玛 "
+    "屈臣氏 肯德基 麦当劳 星巴克 瑞幸咖啡 海底捞 国美电器 新东方 学而思 智联招聘 前程无忧 BOSS直聘 58同城 "
+    "王者荣耀 腾讯游戏 网易游戏 Steam Apple Google Microsoft 台灣大哥大 遠傳電信 國泰世華 玉山銀行 健保署 "
+    "監理站 匯豐銀行 恒生銀行 八達通 香港郵政 公司行政部 财务部 人力资源部 客服中心 通知 提醒 验证码 短信通知 "
+    "官方 公告"
+).split()
+"""Who signs messages, or is said to: frauds sign with the same names."""
+
+SIGNED = "【{}】|【{}】|【{}】|[{}]|〖{}〗|［{}］|（{}）|——{}|{}：|{}提醒您：".split("|")
+
+REFUSALS = (
+    "退订回T|回T退订|拒收请回复R|回复TD退订|退订回复TD|回N退订|拒收回复R|退订请回QX|TD退订|退回T|如不需要请回复N|"
+    "退訂請回覆T|不再接收请回D|回复0退订|拒收请回TD|[退订回T]|（回T退）|退订请按0"
+).split("|")
+
+KEYS = (
+    "sms_body thread_id read seen address protocol _id data code result raw extra list talker direction ts lang"
+).split()
+
+VALUES: tuple[object, ...] = (None, True, False, 0, 1, -1, "", "N/A", "已读", [], {}, [0])
+
+CELLS = "||0|1|-1|N/A|NULL|null|true|false|已读|接收|收件箱|inbox|SIM1".split("|")
 
 TAGS = "p div span br td tr li b a em strong font table img title item body text html h2 ul".split()
 
@@ -109,13 +170,27 @@ def _name(rng: random.Random) -> str:
 
 
 def _time(rng: random.Random) -> str:
-    date = rng.choice(("{}-{:02}-{:02}", "{}/{}/{}", "{}.{}.{}", "{}年{}月{}日", "{}{:02}{:02}"))
-    clock = rng.choice(("{}:{:02}", "{:02}:{:02}:{:02}", "{}时{:02}分", "{:02}{:02}{:02}"))
-    part_of_day = rng.choice(("", "", "", "上午", "下午", "晚上", "昨天 ", "星期三 ", "周日 "))
-    return rng.choice(("{} {}", "[{} {}]", "({} {})", "{}T{}Z", "{}", "{}, {}")).format(
-        date.format(rng.randint(2008, 2026), rng.randint(1, 12), rng.randint(1, 28)),
-        part_of_day + clock.format(rng.randint(0, 23), rng.randint(0, 59), rng.randint(0, 59)),
-    )
+    hour = rng.randint(0, 23)
+    values = {
+        "year": rng.randint(2008, 2027),
+        "month": rng.randint(1, 12),
+        "day": rng.randint(1, 28),
+        "name": rng.choice(MONTHS),
+        "week": rng.choice("一二三四五六日天"),
+        "weekday": rng.choice(WEEKDAYS),
+        "hour": hour,
+        "twelve": hour % 12 or 12,
+        "minute": rng.randint(0, 59),
+        "second": rng.randint(0, 59),
+        "han_month": rng.choice(NUMERALS[:12]),
+        "han_day": rng.choice(NUMERALS),
+        "han_hour": rng.choice(NUMERALS[:12]),
+    }
+    parts = [rng.choice(DAYS), rng.choice(PARTS_OF_DAY) + rng.choice(CLOCKS)]
+    if rng.random() < ALONE:
+        del parts[rng.randrange(2)]
+    form = rng.choice(("{}", "{}", "{}", "[{}]", "({})", "【{}】", "{}：", "于{}", "时间：{}"))
+    return form.format(rng.choice((" ", " ", "", "，", "\n", "T")).join(parts).format(**values))
 
 
 def _sender(rng: random.Random) -> str:
@@ -159,9 +234,23 @@ def _identifier(rng: random.Random) -> str:
     return rng.choice(forms)()
 
 
-def _columns(rng: random.Random) -> str:
-    cells = (rng.choice((_digits, _time, _name))(rng) for _ in range(rng.randint(2, 5)))
-    return rng.choice((",", "|", " | ", "\t", ";", '","')).join(cells)
+def _firm(rng: random.Random) -> str:
+    return rng.choice(SIGNED).format(rng.choice(FIRMS))
+
+
+def _refusal(rng: random.Random) -> str:
+    return rng.choice(REFUSALS)
+
+
+def _record(rng: random.Random) -> str:
+    """Return what else stands in a row of an export, as JSON or between delimiters."""
+    size = rng.randint(2, 7)
+    if rng.random() < 1 / 3:
+        names = (rng.choice(FIELDS + KEYS) for _ in range(size))
+        values = {name: rng.choice((*VALUES, rng.randrange(10**9), rng.choice(NAMES))) for name in names}
+        return json.dumps(values, ensure_ascii=False)
+    kinds = (lambda _: rng.choice(CELLS), _digits, _time, _name)
+    return rng.choice((",", "|", " | ", "\t", ";", '","')).join(rng.choice(kinds)(rng) for _ in range(size))
 
 
 def _link(rng: random.Random) -> str:
@@ -188,6 +277,22 @@ def _quote(rng: random.Random) -> str:
 
 
 PARTS: tuple[Callable[[random.Random], str], ...] = (
-    *(_time, _time, _sender, _sender, _field, _field, _tag, _tag, _escape, _rule, _rule, _marks, _digits, _identifier),
-    *(_columns, _link, _link, _faces, _faces, _kind, _note, _note, _quote),
+    *(
+        _time,
+        _time,
+        _time,
+        _firm,
+        _firm,
+        _firm,
+        _refusal,
+        _sender,
+        _sender,
+        _record,
+        _record,
+        _field,
+        _field,
+        _tag,
+        _tag,
+    ),
+    *(_escape, _rule, _rule, _marks, _digits, _identifier, _link, _link, _faces, _faces, _kind, _note, _note, _quote),
 )
