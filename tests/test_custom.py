@@ -253,6 +253,8 @@ def test_no_label_is_honest(mine, tmp_path, capsys):
     assert main(arguments) == 0
     assert "every message will score 1; name one with --legitimate" in capsys.readouterr().err
     scanner = fraudscan.load(tmp_path / "m")
+    with pytest.raises(fraudscan.FraudscanError, match="none of the model's labels stands for honest messages"):
+        scanner.with_false_alarms(0.01)
     texts, labels = made_up(30, seed=1)
     found = scanner.decide([*texts, ""])
     assert found.label[:-1] == labels
