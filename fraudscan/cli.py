@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,9 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     except (FraudscanError, OSError) as error:
         _warn(str(error))
+        return 2
+    except MemoryError:
+        _warn("there is not enough memory; a smaller --max-message or fewer --workers need less of it")
         return 2
     except KeyboardInterrupt:
         _warn("stopped")
@@ -133,7 +137,10 @@ def _decoded(data: bytes) -> str:
 
 def _print_json(data: dict[str, Any], indent: int | None = None) -> None:
     """Print data as they are where the output can hold any character, else with JSON's own escapes."""
-    print(json.dumps(data, ensure_ascii=(sys.stdout.encoding or "utf-8").lower() != "utf-8", indent=indent))
+    from fraudscan.show import to_json
+
+    utf8 = (sys.stdout.encoding or "utf-8").lower() == "utf-8"
+    print(to_json(data, indent=indent) if utf8 else json.dumps(data, indent=indent))
 
 
 def _as_dict(result: Result) -> dict[str, Any]:
@@ -152,17 +159,17 @@ def _print_result(result: Result, taxonomy: Taxonomy) -> None:
     scheme = f" / {result.scheme}" if result.scheme else ""
     name = taxonomy.label(result.label).zh
     name = f"{scheme} ({name})" if name != result.label else ""  # a user's label has one name only
-    print(f"{result.verdict:6} {result.score:.3f}  {_in_line(result.label)}{name}")
-    others = [*map(_in_line, result.labels[1:]), *(f"aimed at {target}" for target in result.targets)]
+    print(f"{result.verdict:6} {result.score:.3f}  {_in_line(result.label + name)}")
+    others = [*result.labels[1:], *(f"aimed at {target}" for target in result.targets)]
     if others:
-        print(f"       also: {', '.join(others)}")
+        print(f"       also: {_in_line(', '.join(others))}")
     if result.notes:
         print(f"       doubt: {', '.join(result.notes)}")
     if result.rule:
         print(f"       by list: {printable(result.rule)}")
     spans = result.explain()
     if coloured(sys.stdout):
-        print(f"       {to_ansi(result.text, spans)}")
+        print(textwrap.indent(to_ansi(result.text, spans), " " * 7, lambda _: True))  # no line looks like one of ours
     for span in spans.strongest():
         print(f"       {span.weight:+.2f}  {printable(span.text)}")
 
@@ -295,9 +302,7 @@ def _train_own(arguments: argparse.Namespace) -> Scanner:
 
 
 def _warn(sentence: str) -> None:
-    from fraudscan.show import printable
-
-    print(f"fraudscan: {printable(sentence)}", file=sys.stderr)  # names of files and columns are anybody's
+    print(f"fraudscan: {_in_line(sentence)}", file=sys.stderr)  # names of files and columns are anybody's
 
 
 def _in_line(name: str) -> str:

@@ -235,14 +235,16 @@ def numbers_of(texts: Sequence[str]) -> Numbers:
 
 def _marked(texts: Sequence[str]) -> Ints:
     """Return the numbers of the texts that carry marks of disguise."""
-    texts = [text if len(text) <= LONGEST or not _is_long(text) else "" for text in texts]
+    texts = ["" if is_long(text) else text for text in texts]
     lines = _folded(texts)
     marked: Ints = carry_marks(lines.numbers, lines.bounds).nonzero()[0]
     return marked
 
 
-def _is_long(text: str) -> bool:
-    """Tell whether ``text`` has more than `LONGEST` characters that are not dropped."""
+def is_long(text: str) -> bool:
+    """Tell whether ``text`` has more than `LONGEST` characters that are not dropped: it is left as it is."""
+    if len(text) <= LONGEST:
+        return False
     kept = 0
     for first in range(0, len(text), 1 << 16):
         kept += int(np.count_nonzero(normalization_table()[code_points(text[first : first + (1 << 16)])]))

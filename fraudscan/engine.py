@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.disguise import LONGEST, normalize, repaired
+from fraudscan.disguise import LONGEST, is_long, normalize, repaired
 from fraudscan.features import text_sizes
 from fraudscan.layer import Layer
 from fraudscan.notes import Noter
@@ -50,6 +50,9 @@ alarms on short personal messages halve."""
 
 WEIGHT_LIMIT = 127
 """The largest weight, that of int8. From 6 to 12 bits the figures are the same."""
+
+LARGEST = 1e9
+"""The largest scale or bias: sums of weights by it stay finite, whatever the text."""
 
 FIELDS = 4
 """How many weights share one 64-bit integer while they are added up."""
@@ -128,8 +131,8 @@ class Engine:
             )
         if self.weights[0].any():
             raise ValueError("weights must be 0 in row 0")
-        if not (np.isfinite(self.scales).all() and np.isfinite(self.biases).all()):
-            raise ValueError("scales and biases must be finite")
+        if not (np.abs(self.scales) <= LARGEST).all() or not (np.abs(self.biases) <= LARGEST).all():
+            raise ValueError(f"scales and biases must be at most {LARGEST:g}")
 
     @cached_property
     def _noter(self) -> Noter:
@@ -160,6 +163,7 @@ class Engine:
         lengths = np.empty(len(texts), dtype=np.int64)
         windows: list[Windows] = []
         marked = self._judge(texts, fill, logits, lengths, doubts=doubts, windows=windows).nonzero()[0]
+        marked = marked[[not is_long(texts[i]) for i in marked.tolist()]]
         if not self.fraud and readings is None:  # nobody asks
             marked = marked[:0]
         read = repaired([texts[i] for i in marked.tolist()])  # at once: it takes half a millisecond, whatever it does

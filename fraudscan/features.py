@@ -49,6 +49,9 @@ NODE_BITS = np.uint32(16)
 
 NODE_MASK = np.uint32(0xFFFF)
 
+LONGEST = 200
+"""Characters of an n-gram: what a phrase of a list may have. Work on a vocabulary grows with the longest one."""
+
 REPEATS = 4
 """Of up to so many characters that stand so often one behind the other, no further repetition is read: a ruled line
 says no more the longer it is, and neither a line of dashes nor one of full stops may outweigh a message. Digits, all
@@ -118,6 +121,8 @@ class Vocabulary:
     def __init__(self, alphabet: npt.ArrayLike, steps: npt.ArrayLike, seeds: npt.ArrayLike | None = None) -> None:
         self.alphabet = np.array(alphabet, dtype=np.uint32)
         self.steps = np.array(steps, dtype=np.uint32)
+        if self.alphabet.ndim != 1 or self.steps.ndim != 1:
+            raise ValueError("alphabet and steps must have one dimension each")
         self._width = np.uint32(self.alphabet.size + 1)
         self._dropped = np.uint32(0xFFFFFFFF)
         if self.size * int(self._width) >= 1 << 32:
@@ -168,10 +173,12 @@ class Vocabulary:
         """For each node the number of its characters; 0 for node 0."""
         orders = np.zeros(self.size, dtype=np.int64)
         nodes = np.arange(self.size)
-        while nodes.any():
+        for _ in range(LONGEST):
             orders += nodes > 0
             nodes = self.prefixes[nodes]
-        return orders
+            if not nodes.any():
+                return orders
+        raise ValueError(f"the vocabulary has an n-gram of more than {LONGEST} characters")
 
     @cached_property
     def suffixes(self) -> Ints:
@@ -375,6 +382,7 @@ class Vocabulary:
             raise ValueError("the vocabulary has a character that is none")
         if (characters == 0).any() or (prefixes == 0).any() or (prefixes >= own).any():
             raise ValueError("the vocabulary has an n-gram without its prefix")
+        _ = self.orders  # which refuses n-grams that are too long
 
     @classmethod
     def from_ngrams(cls, ngrams: Iterable[str]) -> Vocabulary:

@@ -36,6 +36,9 @@ VERSIONS = {"format_version": FORMAT_VERSION, "normalization_version": NORMALIZA
 
 MANIFEST = "manifest.json"
 
+LARGEST = 1 << 30
+"""Bytes of a model's file: no vocabulary whose steps fit 32 bits needs more."""
+
 CARD, DIAGRAM = "MODEL_CARD.md", "reliability.svg"
 """What `fraudscan.card` writes beside a model."""
 
@@ -73,7 +76,7 @@ def check_target(folder: Path) -> Path:
 def _files(folder: Path) -> set[str]:
     """Return the names of the files that belong to the model in a folder; none if there is no model of ours."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        manifest = json.loads(_read_file(folder / MANIFEST))
         arrays, _ = manifest["arrays"], manifest["format_version"]  # which other programs' manifests lack
         return {MANIFEST, CARD, DIAGRAM, *(f"{name}.npy" for name in arrays)}
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
@@ -175,8 +178,17 @@ def check_versions(what: Path | str, manifest: Mapping[str, Any]) -> None:
         )
 
 
+def _read_file(path: Path) -> bytes:
+    """Return what a file holds, but nothing of a pipe, which would be waited for, or of a device, which has no end."""
+    if path.exists() and not path.is_file():
+        raise ModelError(f"{path} is no regular file")
+    if path.stat().st_size > LARGEST:
+        raise ModelError(f"{path} has more than {LARGEST:,} bytes, and is no part of a model")
+    return path.read_bytes()
+
+
 def _read_array(path: Path, digest: str) -> npt.NDArray[Any]:
-    data = path.read_bytes()
+    data = _read_file(path)
     if hashlib.sha256(data).hexdigest() != digest:
         raise ModelError(f"{path} is damaged: its SHA-256 is not the one that the manifest names")
     array: npt.NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)

@@ -294,8 +294,8 @@ class Scanner:
 
         Added are ``fraud_label``, ``fraud_scheme``, ``fraud_labels`` (a list), ``fraud_score``, ``fraud_verdict``,
         ``fraud_targets`` (a list) and ``fraud_notes``, a list that says why a decision is to be doubted, as
-        `Result.notes` does, or why there is none: ``"no text"``, ``"not a text: int"``. A scanner with lists adds
-        ``fraud_rule``. Order, index and all other columns are kept.
+        `Result.notes` does, or why there is none: ``"no text"``, ``"not a text: int"``. In pandas the lists are tuples.
+        A scanner with lists adds ``fraud_rule``. Order, index and all other columns are kept.
 
         Args:
             frame: a pandas or polars DataFrame, or a pyarrow Table.

@@ -8,9 +8,11 @@ the direction of writing, are shown as their code points.
 from __future__ import annotations
 
 import html
+import json
 import os
+import re
 import unicodedata
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from fraudscan.explain import Span
     from fraudscan.result import Result
 
-__all__ = ["coloured", "printable", "to_ansi", "to_html"]
+__all__ = ["coloured", "printable", "to_ansi", "to_html", "to_json"]
 
 FOR, AGAINST = ("#ffd9a0", "#cfe3ff")
 """Backgrounds of evidence for and against: orange and blue, which colour-blind readers tell apart. Black on them has
@@ -26,6 +28,9 @@ a contrast of 15 to 1 and more, where WCAG 2 asks for 7. Evidence for is underli
 
 ANSI = {True: "\x1b[30;43m", False: "\x1b[30;46m"}
 """Black on yellow for, black on cyan against: the same in terminals, of their 8 colours."""
+
+UNSEEN = re.compile("[\\x7f-\\x9f\\xad\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ud800-\\udfff]")
+"""Control and format characters that JSON leaves as they are, and halves of surrogate pairs."""
 
 WEAKEST = 0.25
 """Spans that move the log-odds by less are not coloured."""
@@ -66,6 +71,16 @@ def printable(text: str) -> str:
         else character.encode("unicode_escape", "surrogatepass").decode()
         for character in text
     )
+
+
+def to_json(data: Any, **options: Any) -> str:
+    r"""Return data as JSON in which what a terminal would obey is escaped; it stands for the same data.
+
+    >>> to_json({"好": "\x9b2J"})
+    '{"好": "\\u009b2J"}'
+
+    """
+    return UNSEEN.sub(lambda match: json.dumps(match[0])[1:-1], json.dumps(data, ensure_ascii=False, **options))
 
 
 def coloured(file: TextIO) -> bool:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["TAXONOMY", "Label", "Scheme", "Target", "Taxonomy"]
 
 
+MOST_TARGETS = 8
+"""A decision's number has one bit for each, and a table of all numbers is made for each batch."""
+
 TASKS = ("fraud", "multiclass", "multilabel")
 
 
@@ -92,9 +95,15 @@ class Taxonomy:
             raise ValueError("one label must have no schemes: that of honest messages")
         if self.task != "fraud" and any(x.schemes and [s.name for s in x.schemes] != [x.name] for x in self.labels):
             raise ValueError(f"for {self.task!r} a label has one scheme of its own name, or none if it is honest")
+        if not self.schemes:
+            raise ValueError("no label has a scheme: there is nothing to tell")
+        if len(self.targets) > MOST_TARGETS:
+            raise ValueError(f"{len(self.targets)} target groups, where {MOST_TARGETS} are allowed")
         names = [label.name for label in self.labels] + [target.name for target in self.targets]
         names += [scheme.name for scheme in self.schemes if scheme.name != scheme.label]
         names += ["fraud"] * (self.task == "fraud")
+        if strange := [name for name in names if not isinstance(name, str)]:
+            raise ValueError(f"a name must be a text, not {strange[0]!r}")
         if twice := [name for name, count in Counter(names).items() if count > 1]:
             raise ValueError(f"{twice[0]!r} stands for two things")
 

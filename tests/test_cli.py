@@ -46,6 +46,15 @@ def test_taxonomy_names_what_it_does_not_know():
         TAXONOMY.scheme("nonsense")
 
 
+def test_names_and_texts_of_others_make_no_line_of_ours(tmp_path, capsys):
+    assert main(["score", f"{tmp_path}/a\nfraudscan: all is well", "-o", str(tmp_path / "out.jsonl")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main(["classify", "--json", "\x9b2J\u202e" + LURE]) == 0
+    printed = capsys.readouterr().out
+    assert "\x9b" not in printed
+    assert json.loads(printed)["text"] == "\x9b2J\u202e" + LURE
+
+
 def test_classify_prints_label_and_evidence(capsys):
     assert main(["classify", LURE, "你好"]) == 0
     out = capsys.readouterr().out

@@ -542,3 +542,12 @@ def test_an_installed_package_has_no_corpus(mine, tmp_path, monkeypatch, capsys)
     arguments = ["train", str(mine), "--text", "content", "--label", "kind", "--with-default-corpus"]
     assert main([*arguments, "-o", str(tmp_path / "x")]) == 2
     assert "the installed package has no corpus: get the folder corpus/" in capsys.readouterr().err
+
+
+def test_a_taxonomy_that_tells_nothing_is_refused():
+    with pytest.raises(ValueError, match="no label has a scheme"):
+        replace(TAXONOMY, labels=(TAXONOMY.honest,))
+    with pytest.raises(ValueError, match="9 target groups, where 8 are allowed"):
+        replace(TAXONOMY, targets=tuple(replace(TAXONOMY.targets[0], name=f"group {i}") for i in range(9)))
+    with pytest.raises(ValueError, match="a name must be a text, not 3"):
+        replace(TAXONOMY, targets=(replace(TAXONOMY.targets[0], name=3),))

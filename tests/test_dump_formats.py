@@ -1406,3 +1406,70 @@ def test_a_million_columns(tmp_path):
     source.write_text("c," * 300_000 + f"text\n{',' * 300_000}{PLAIN}\n", "utf-8")
     assert score(source, "-o", out, "--force") == 0
     assert score(source, "-o", tmp_path / "no.csv", "--text", "missing") == 2
+
+
+def test_quotes_that_never_close_are_not_gone_through_again_and_again(tmp_path, monkeypatch):
+    """Each line is a record without its quote, which runs to the end of all with it."""
+    lines = 3000
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    source.write_text("text,a\n" + 'x","y\n' * lines + 'z"w\nok,1\n', "utf-8")
+    read = []
+    rows_of_lines = readers.CsvReader._rows
+
+    def counted(self, some, **options):
+        return rows_of_lines(self, (read.append(1) or line for line in some), **options)
+
+    monkeypatch.setattr(readers.CsvReader, "_rows", counted)
+    assert score(source, "-o", out) == 1
+    assert [row["text"] for row in rows_of(out)] == ['x"'] * lines + ["ok"]
+    assert len(read) < 5 * readers.PATIENCE * lines
+
+
+def test_a_value_that_all_rows_of_a_parquet_file_share_is_not_held_for_each(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    rows, size = 64, 1 << 20
+    shared = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * size]))
+    pq.write_table(pa.table({"text": [PLAIN] * rows, "blob": shared}), tmp_path / "in.parquet", compression="zstd")
+    tracemalloc.start()
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl") == 0
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (tmp_path / "out.jsonl").stat().st_size > rows * size
+    assert peak < 16 * size
+
+
+def test_names_that_every_row_would_have_are_refused_or_cut(tmp_path, capsys):
+    header = tmp_path / "in.csv"
+    header.write_text("text," + "X" * 5000 + "\na,b\n", "utf-8")
+    assert score(header, "-o", tmp_path / "out.jsonl") == 2
+    assert "has a column with a name of 5,000 characters: that is no header" in capsys.readouterr().err
+    rule = "=" * 64
+    chat = f"消息记录（文本）\n\n{rule}\n消息对象:{'长' * 5000}\n{rule}\n2024-1-1 1:00:00 张三\n{PLAIN}\n\n"
+    (tmp_path / "qq.txt").write_text(chat, "utf-8")
+    assert score(tmp_path / "qq.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [(row["conversation"], row["text"]) for row in rows_of(tmp_path / "out.jsonl")] == [("长" * 200, PLAIN)]
+
+
+def test_a_pattern_follows_no_links_in_circles(tmp_path, monkeypatch):
+    folder = tmp_path / "seized"
+    (folder / "deep" / ".cache").mkdir(parents=True)
+    for name in ("a", "b"):
+        (folder / name).symlink_to(folder, target_is_directory=True)
+    for place in (folder, folder / "deep", folder / "deep" / ".cache"):
+        (place / "m.jsonl").write_text(json.dumps({"text": PLAIN}) + "\n", "utf-8")
+    (folder / ".hidden.jsonl").write_text("{}\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    for pattern in ("seized/**/*.jsonl", str(folder / "**" / "*.jsonl")):
+        assert score(pattern, "-o", "out.jsonl", "--filenames", "--force") == 0
+        sources = [row["fraud_source"] for row in rows_of(tmp_path / "out.jsonl")]
+        assert sorted(Path(source).parent.name for source in sources) == ["deep", "seized"]
+
+
+def test_folders_that_are_nested_too_deeply_are_refused(tmp_path, monkeypatch, capsys):
+    def walk(*_arguments, **_options):
+        raise RecursionError  # before Python 3.12 at a thousand folders, one in the other
+
+    monkeypatch.setattr(os, "walk", walk)
+    assert score(tmp_path, "-o", tmp_path / "out.jsonl") == 2
+    assert f"{tmp_path}: folders are nested too deeply" in capsys.readouterr().err

@@ -134,3 +134,11 @@ def test_what_is_no_vocabulary_is_refused(alphabet, steps, message):
 def test_too_large_a_vocabulary_is_refused():
     with pytest.raises(ValueError, match="32-bit"):
         Vocabulary(np.arange(1, 70_001), [])
+
+
+def test_an_ngram_of_any_length_is_refused():
+    """Work on a vocabulary grows with its longest n-gram; a model that somebody else made may have any."""
+    chain = [2 * (1 if i == 0 else i + 1) + 1 for i in range(300)]
+    with pytest.raises(ValueError, match="an n-gram of more than 200 characters"):
+        Vocabulary([ord("0")], chain)
+    assert Vocabulary([ord("0")], chain[:150]).orders.max() == 151

@@ -4,7 +4,9 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import random
+import re
 import shutil
 import tracemalloc
 
@@ -303,6 +305,33 @@ def test_arrays_that_are_none_are_refused_whatever_their_digest_says(folder):
         replace_array(folder, "scales", data)
         with pytest.raises(ModelError, match="is damaged"):
             fraudscan.load(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+@pytest.mark.parametrize("name", ["manifest.json", "seeds.npy"])
+def test_a_pipe_or_a_device_is_no_part_of_a_model(folder, name):
+    for make in (os.mkfifo, lambda path: path.symlink_to(os.devnull)):
+        (folder / name).unlink()
+        make(folder / name)
+        with pytest.raises(ModelError, match=f"{re.escape(name)} is no regular file"):
+            fraudscan.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "why"),
+    [
+        ("alphabet", lambda array: array[:, None], "one dimension"),
+        ("scales", lambda array: array * np.inf, "scales and biases must be at most"),
+        ("biases", lambda array: array * np.nan, "scales and biases must be at most"),
+        ("biases", lambda array: array + 1e308, "scales and biases must be at most"),
+    ],
+)
+def test_arrays_that_make_no_model_are_refused_whatever_their_digest_says(folder, name, change, why):
+    array = io.BytesIO()
+    np.save(array, change(np.load(folder / f"{name}.npy")))
+    replace_array(folder, name, array.getvalue())
+    with np.errstate(invalid="ignore"), pytest.raises(ModelError, match=why):
+        fraudscan.load(folder)
 
 
 def test_a_manifest_of_any_depth_is_refused(folder):

@@ -185,3 +185,17 @@ def test_windows_lie_in_the_text_and_evidence_in_them(scanner, text):
         inside = np.count_nonzero((kept >= start) & (kept < end))
         assert inside <= WINDOW + 4  # so many that the last character may stand for
         assert all(start <= span.start and span.end <= end for span in result.explain())
+
+
+def test_what_repeats_itself_makes_no_text_shorter_for_repair(scanner):
+    """The text that is scored is the one that is explained, whatever of it is not read."""
+    lines = ["今天天气不错我们去公园散步吧", "晚上吃什么我来买薇信", "孩子放学了你去接一下", "周末回家看看爸妈薇信"]
+    lure = "跟着老师操作稳赚不赔，加薇信进内部群，每天领取返利，名额有限速来"
+    for repeats in (0, 900):
+        text = "，".join(lines * 80)[:3950] + "。" * repeats + lure
+        result = scanner.classify(text)
+        begin, end = result.window
+        assert text[begin:end] in text[-len(lure) - repeats - 100 :]
+        spans = result.explain()
+        assert spans
+        assert all(begin <= span.start < span.end <= end for span in spans)

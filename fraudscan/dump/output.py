@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from fraudscan._version import __version__
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import ARCHIVES
+from fraudscan.show import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -205,4 +206,4 @@ def standard_output() -> tuple[StandardOutput, StandardOutput]:
 def encode_reject(source: str, reject: Reject) -> bytes:
     """Return a reject as a line of JSON."""
     row: dict[str, Any] = {"source": source, **reject._asdict()}
-    return json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+    return to_json(row).encode() + b"\n"

@@ -13,6 +13,8 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from fraudscan.dump.output import written
 from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, Reader, dump_json, key_of
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
@@ -35,6 +37,7 @@ DEEPEST = 32
 def _pyarrow() -> Any:
     try:
         import pyarrow as pa
+        import pyarrow.compute
         import pyarrow.parquet
     except ImportError:
         raise DumpError("Parquet needs pyarrow: pip install 'fraudscan[parquet]'") from None
@@ -81,7 +84,8 @@ class ParquetReader(Reader):
                 if done + rows <= start.offset:
                     done += rows
                     continue
-                for part in file.iter_batches(rows_of_block, row_groups=[group], use_threads=False):
+                batches = file.iter_batches(rows_of_block, row_groups=[group], use_threads=False)
+                for part in itertools.chain.from_iterable(map(_small, batches)):
                     at, done = done, done + part.num_rows
                     if at >= start.offset:
                         sink = pa.BufferOutputStream()
@@ -123,6 +127,27 @@ class ParquetReader(Reader):
         if not isinstance(text, str):
             return f"{self.text!r} is missing" if text is None else f"{self.text!r} is not a text"
         return TOO_LONG if 4 * len(text) > self.limit and len(text.encode()) > self.limit else ""
+
+
+def _small(part: Any) -> Iterator[Any]:
+    """Yield a batch in pieces of which each is a row or has about `BLOCK` bytes at most, written out."""
+    sizes = sum(map(_sizes, part.columns), np.zeros(part.num_rows, dtype=np.int64))
+    begin = 0
+    for end in np.flatnonzero(np.diff(sizes.cumsum() // BLOCK)).tolist() + [part.num_rows - 1] * (part.num_rows > 0):
+        yield part.slice(begin, end + 1 - begin)
+        begin = end + 1
+
+
+def _sizes(column: Any) -> Any:
+    """Return how many bytes each value of a column has, about: one that many rows share counts in each of them."""
+    pa = _pyarrow()
+    kind, types = column.type, pa.types
+    if types.is_dictionary(kind):
+        sizes = np.append(_sizes(column.dictionary), 0)
+        return sizes[column.indices.fill_null(len(sizes) - 1).to_numpy(zero_copy_only=False)]
+    if any(test(kind) for test in (types.is_string, types.is_binary, types.is_large_string, types.is_large_binary)):
+        return pa.compute.binary_length(column).fill_null(0).to_numpy(zero_copy_only=False)
+    return np.full(len(column), column.nbytes // max(1, len(column)), dtype=np.int64)
 
 
 def _rows(table: Any) -> Iterator[list[Any]]:

@@ -57,6 +57,9 @@ RUN = 256
 """Lines that are read together where nothing is odd about them: few, for one odd line sends all of them the long way,
 and the objects of all are held at a time."""
 
+LONGEST_NAME = 1000
+"""Characters of the name of a column in a header, which each row has in JSON: questions of a survey are as long."""
+
 DEPTH = 200
 """How deep JSON may be nested: well within Python's stack, whose limit would otherwise decide."""
 
@@ -114,24 +117,26 @@ class Reader:
             rows: the columns of each row at the start of the source; of formats with a header, that alone.
 
         Raises:
-            DumpError: if no row has one of them, or the text is in one of ours.
+            DumpError: if no row has one of them, the text is in one of ours, or a header's name is none.
 
         """
         if self.text in self.ours:
             raise DumpError(f"{self.text!r} is a column that is written: rename it in {self.source} to have it scored")
+        if (longest := max(map(len, self.columns), default=0)) > LONGEST_NAME:
+            raise DumpError(f"{self.source} has a column with a name of {longest:,} characters: that is no header")
         known: dict[str, None] = {}
         columns: Collection[str] | None = None
         missing: list[str] = []
         for columns in rows:
             known.update(dict.fromkeys(columns))
-            self.replaced = [name for name in known if name in self.ours]
             if self.text is None and (found := text_columns(columns)):
                 self.text, *self.rivals = found
             wanted = (self.text, self.by, self.sender)
             missing = [name for name in wanted if name is not None and name not in known]
             if self.text is not None and not missing:
-                return
-        if columns is None:
+                break
+        self.replaced = [name for name in known if name in self.ours]
+        if columns is None or (self.text is not None and not missing):
             return
         shown = ", ".join(list(known)[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
         there = f"{self.source} has the columns: {shown or '(none)'}"
@@ -160,6 +165,10 @@ class Reader:
 
         """
         return Place(bom_size(stream.peek(4), self.encoding), 1)
+
+    def _size(self, lines: Sequence[bytes]) -> int:
+        """Return how many bytes lines have, their ends included."""
+        return sum(map(len, lines)) + len(lines) * len("\n".encode(self.encoding))
 
     def blocks(self, stream: Stream, start: Place) -> Iterator[Block]:
         """Yield the blocks of whole rows from ``start`` on, where the stream stands."""
@@ -514,7 +523,7 @@ class CsvReader(Reader):
             return self._rows(map(padded.__getitem__, range(start, len(padded))), **options)
 
         rows = reader(0, strict=True)
-        begin = base = 0
+        begin = base = vain = 0
         while begin < len(lines):
             problem = ""
             try:
@@ -524,10 +533,12 @@ class CsvReader(Reader):
                 end = base + rows.line_num
                 alone = end > len(lines) or (end > begin + 1 and self._unquoted(padded[begin : begin + 2]))
                 if end <= len(lines) or final:
+                    vain += (end - begin) * alone
                     rows = reader(begin, quoting=csv.QUOTE_NONE if alone else csv.QUOTE_MINIMAL)
                     row, problem = _next(rows)
                     end = base = begin + rows.line_num
-                    rows = reader(base, strict=True)
+                    if vain <= PATIENCE * len(padded):  # else the table knows no quoting, and its rest is read so
+                        rows = reader(base, strict=True)
                 if end > len(lines) and not final:
                     return
             yield begin, end, row, problem
@@ -545,9 +556,6 @@ class CsvReader(Reader):
             row, problem = _next(rows)
             wrong += bool(problem) or len(row) not in (0, len(self.columns))
         return wrong
-
-    def _size(self, lines: Sequence[bytes]) -> int:
-        return sum(map(len, lines)) + len(lines) * len("\n".encode(self.encoding))
 
     def cut(self, held: bytes, *, final: bool) -> int:
         """Cut after the last record that ends, which is at a line feed outside quotes."""

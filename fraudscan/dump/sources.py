@@ -176,6 +176,8 @@ def _expand_all(names: Sequence[str], notify: Callable[[str], None], excluded: _
             found.setdefault(file if file == STDIN else os.path.realpath(file), file)
     except OSError as error:
         raise DumpError(f"{error.filename} cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise DumpError(f"{', '.join(names)}: folders are nested too deeply: name those further down") from None
     return list(found.values())
 
 
@@ -192,13 +194,25 @@ def _expand(name: str, notify: Callable[[str], None], excluded: _Excluded) -> li
         return files
     if name == STDIN or os.path.lexists(name):  # a file, a pipe, a device, or a link that leads nowhere
         return [name]
-    if matches := sorted(glob.glob(name, recursive=True)):  # noqa: PTH207 - pathlib refuses absolute patterns
+    if matches := sorted(_matching(name)):
         kept = [match for match in matches if not excluded(PurePath(match))]
         if not (files := _without_results(kept, notify)):
             left = " or --exclude leaves out" if len(kept) < len(matches) else ""
             raise DumpError(f"{name} finds nothing but what earlier runs wrote{left}: name the files to have them read")
         return _expand_all(files, notify, excluded)
     raise DumpError(f"{name or 'an empty name'} cannot be read: No such file or folder")
+
+
+def _matching(pattern: str) -> Iterator[str]:
+    """Yield the names that a pattern of the shell matches; ``**`` goes through folders, and through no links."""
+    if "**" not in PurePath(pattern).parts:
+        yield from glob.iglob(pattern)  # noqa: PTH207 - pathlib refuses absolute patterns
+        return
+    root = Path(PurePath(pattern).anchor)
+    named = frozenset(PurePath(pattern).parts)
+    for path in root.glob(str(PurePath(pattern).relative_to(root))):
+        if not any(part.startswith(".") and part not in named for part in path.parts):  # hidden, as for the shell
+            yield str(path)
 
 
 def _without_results(found: list[str], notify: Callable[[str], None]) -> list[str]:

@@ -71,9 +71,6 @@ class TranscriptReader(Reader):
         last = max(starts, default=len(lines) - 1 if len(held) >= self.limit else 0)
         return self._size(lines[:last])
 
-    def _size(self, lines: list[bytes]) -> int:
-        return sum(map(len, lines)) + len(lines) * len("\n".encode(self.encoding))
-
     def _cut_off(self, stream: Stream, at: Place, held: bytes, *, final: bool) -> Block:  # noqa: ARG002 - it never is
         """Return the message that ``held`` begins with as a block: it is too long, unless the next one begins in it."""
         size = last_line_end(held, self.encoding)
@@ -170,7 +167,10 @@ WHO = r"\S.{0,60}[(<][^()<>\n]{3,60}[)>]|[^\s，。！？][^，。！？\n]{0,60
 be taken for one."""
 QQ_MESSAGE = re.compile(rf"(?:({MOMENT}) +({WHO})|({WHO}) +({MOMENT})) *(?:\n|$)")
 RULE = "={64}"
-QQ_HEADING = re.compile(rf"(?:消息记录（.*|{RULE}(?:\n消息(?:分组|对象):.*)?)\s*")
+NAME = 200
+"""Characters of a chat's name that are kept: each of its messages has it."""
+
+QQ_HEADING = re.compile(rf"消息记录（.*|{RULE}(?:\n消息(?:分组|对象):.*)?")
 
 
 @dataclass
@@ -179,13 +179,13 @@ class QqReader(TranscriptReader):
 
     name: ClassVar[str] = "qq"
     start: ClassVar[re.Pattern[str]] = re.compile(rf"消息记录（|{RULE}$|{QQ_MESSAGE.pattern}")
-    heading: ClassVar[re.Pattern[str] | None] = re.compile(rf"^{RULE}\n消息对象:(.*)$", re.MULTILINE)
+    heading: ClassVar[re.Pattern[str] | None] = re.compile(rf"^{RULE}\n消息对象:(.{{,{NAME}}})", re.MULTILINE)
 
     def row(self, message: str, heading: str) -> list[str] | str:
         """Return the columns of a message, or why it is none."""
         match = QQ_MESSAGE.match(message)
         if not match:
-            return "" if QQ_HEADING.fullmatch(message) else NO_MESSAGE
+            return "" if QQ_HEADING.fullmatch(message.rstrip()) else NO_MESSAGE
         sender, time = (match[2], match[1]) if match[1] else (match[3], match[4])
         if sender.startswith("系统消息("):
             return "a notice by QQ itself"
@@ -195,8 +195,8 @@ class QqReader(TranscriptReader):
 WECHAT_DAY = re.compile(r"^[—–-]{3,} *(\d{4}[-/年]\d{1,2}[-/月]\d{1,2}日?) *[—–-]{3,} *$", re.MULTILINE)
 WECHAT_MESSAGE = re.compile(r"(\S.{0,60}?) {2,}(\d{1,2}:\d{2}) *(?:\n|$)")
 WECHAT_CHATS = (
-    re.compile(r'微信群["“](.+?)["”]的聊天记录如下'),
-    re.compile(r"^(.+?) ?在微信上的聊天记录如下", re.MULTILINE),
+    re.compile(rf'微信群["“](.{{1,{NAME}}}?)["”]的聊天记录如下'),
+    re.compile(rf"^(.{{1,{NAME}}}?) ?在微信上的聊天记录如下", re.MULTILINE),
 )
 
 
