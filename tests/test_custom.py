@@ -467,12 +467,22 @@ def test_the_only_label_beside_the_honest_one_may_be_fraud_of_any(tmp_path, caps
         "legitimate": {"precision": 0.6667, "recall": 1.0, "f1": 0.8, "n": 2},
     }
     assert (figures["recall"], figures["false_alarms"]) == (0.6667, 0.0)
-    write_csv(tmp_path / "mine.csv", texts[:2], [name, name])
-    assert main(["evaluate", str(mine), "--text", "content", "--label", "kind", "--legitimate", "正常"]) == 0
-    assert "false_alarms" not in capsys.readouterr().out  # there is no honest message that could raise one
     write_csv(tmp_path / "mine.csv", texts, [name, "strange", "正常", "正常", "正常"])
     assert main(["evaluate", str(mine), "--text", "content", "--label", "kind"]) == 2
     assert "is unknown; there are: investment" in capsys.readouterr().err
+
+
+def test_what_nobody_could_measure_has_no_figure(scanner):
+    lure = Row("1", "跟着老师操作稳赚不赔，加微信进内部群", ("investment",), (), "sms", "老师带单")
+    found = evaluate(scanner, [lure])
+    assert (found["recall"], found["false_alarms"], found["flag"]["false_alarms"], found["auc"]) == (
+        1,
+        None,
+        None,
+        None,
+    )
+    found = evaluate(scanner, [replace(lure, text="晚上吃什么", labels=())])
+    assert (found["recall"], found["false_alarms"]) == (None, 0)
 
 
 def test_an_own_label_may_be_called_fraud(tmp_path, capsys):
