@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import itertools
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-__all__ = ["Engine", "roots_of"]
+__all__ = ["Engine", "Judgement", "roots_of"]
 
 SHORT = 40
 """Added to the length under the root: the few matches of a short text count for less than the bias, so that a text of
@@ -74,6 +74,44 @@ CHUNK = 1 << 17
 
 UNLIKELY = -1e-3
 """The first head's logit up to which fraud is less likely than not, whatever is rounded."""
+
+
+class Judgement(NamedTuple):
+    """What the engine says of texts.
+
+    Attributes:
+        logits: float64, shape (heads, texts).
+        notes: int64, shape (texts,): as in `fraudscan.notes`; 0 where nobody asked for them.
+        places: int64, shape (texts, 2): begin and end of the window that decided, in kept characters; 0 and 0 where the
+            whole text did.
+        readings: the texts that carry marks of disguise, by their index: repaired, or ``None`` where there is nothing
+            to repair.
+
+    """
+
+    logits: Floats
+    notes: Ints
+    places: Ints
+    readings: dict[int, str | None]
+
+
+class _Reading(NamedTuple):
+    """What texts come to before any is repaired, and before windows count.
+
+    Attributes:
+        logits: float64, shape (heads, texts): those of the whole texts.
+        lengths: int64, shape (texts,): the numbers of kept characters.
+        notes: int64, shape (texts,).
+        marked: shape (texts,): which carry marks of disguise.
+        windows: the most suspicious windows of long texts.
+
+    """
+
+    logits: Floats
+    lengths: Ints
+    notes: Ints
+    marked: Bools
+    windows: list[Windows]
 
 
 class Engine:
@@ -138,65 +176,53 @@ class Engine:
     def _noter(self) -> Noter:
         return Noter(self.vocabulary)
 
-    def logits(
-        self,
-        texts: Sequence[str],
-        doubts: Ints | None = None,
-        places: Ints | None = None,
-        *,
-        readings: dict[int, str | None] | None = None,
-        first: bool = False,
-    ) -> Floats:
-        """Return the heads' logits, shape (heads, texts).
+    def logits(self, texts: Sequence[str]) -> Floats:
+        """Return the heads' logits, shape (heads, texts)."""
+        return self.judge(texts).logits
+
+    def judge(
+        self, texts: Sequence[str], *, notes: bool = False, readings: bool = False, likely: bool = False
+    ) -> Judgement:
+        """Return what is to be said of texts.
 
         Args:
             texts: the texts.
-            doubts: shape (texts,); is filled with the notes on each text.
-            places: shape (texts, 2); gets begin and end of the windows that decided, in kept characters.
-            readings: gets the texts that carry marks of disguise, by their index: repaired, or ``None`` where there is
-                nothing to repair. A model of a user's own labels scores them as they are.
-            first: only the first head's matter where it says that fraud is unlikely: the others are not filled in.
+            notes: whether notes are wanted.
+            readings: whether those of texts with marks of disguise are wanted of a model of a user's own labels too,
+                which scores texts as they are.
+            likely: only the first head's logits matter where it says that fraud is unlikely: the others are not filled
+                in there.
 
         """
-        fill = self._heads_if_likely if first else self._heads
-        logits = np.empty((self._nothing.size, len(texts)))
-        lengths = np.empty(len(texts), dtype=np.int64)
-        windows: list[Windows] = []
-        marked = self._judge(texts, fill, logits, lengths, doubts=doubts, windows=windows).nonzero()[0]
+        fill = self._heads_if_likely if likely else self._heads
+        found = self._read_once(texts, fill, notes=notes)
+        marked = found.marked.nonzero()[0] if self.fraud or readings else np.zeros(0, dtype=np.int64)
         marked = marked[[not is_long(texts[i]) for i in marked.tolist()]]
-        if not self.fraud and readings is None:  # nobody asks
-            marked = marked[:0]
         read = repaired([texts[i] for i in marked.tolist()])  # at once: it takes half a millisecond, whatever it does
-        changed = marked[list(read)]
-        if readings is not None:
-            readings.update((i, read.get(place)) for place, i in enumerate(marked.tolist()))
+        windows = found.windows
         if self.fraud and read:
-            found: list[Windows] = []
-            again, kept = np.empty((self._nothing.size, changed.size)), np.empty(changed.size, dtype=np.int64)
-            notes = np.zeros(changed.size, dtype=np.int64)
-            told = None if doubts is None else notes
-            self._judge(list(read.values()), fill, again, kept, doubts=told, windows=found)
-            logits[:, changed], lengths[changed] = again, kept
-            if doubts is not None:
-                doubts[changed] = notes
+            changed = marked[list(read)]
+            again = self._read_once(list(read.values()), fill, notes=notes)
+            found.logits[:, changed], found.lengths[changed] = again.logits, again.lengths
+            found.notes[changed] = again.notes
             # the windows of the texts as they were before the repair are nobody's
-            windows[:] = [part.of(~np.isin(part.texts, changed)) for part in windows]
-            windows += [part._replace(texts=changed[part.texts]) for part in found]
+            windows = [part.of(~np.isin(part.texts, changed)) for part in windows]
+            windows += [part._replace(texts=changed[part.texts]) for part in again.windows]
+        places = np.zeros((len(texts), 2), dtype=np.int64)
         for part in windows:
-            better = part.logits[0] > logits[0, part.texts]
-            logits[:, part.texts[better]] = part.logits[:, better]
-            if places is not None:
-                places[part.texts[better]] = np.column_stack([part.starts, part.ends])[better]
-        if not lengths.all():
-            logits[:, lengths == 0] = self._nothing[:, None]
-        return logits
+            better = part.logits[0] > found.logits[0, part.texts]
+            found.logits[:, part.texts[better]] = part.logits[:, better]
+            places[part.texts[better]] = np.column_stack([part.starts, part.ends])[better]
+        found.logits[:, found.lengths == 0] = self._nothing[:, None]
+        return Judgement(
+            found.logits, found.notes, places, {i: read.get(place) for place, i in enumerate(marked.tolist())}
+        )
 
-    def judged(self, text: str) -> tuple[Floats, slice]:
+    def judge_one(self, text: str) -> tuple[Floats, slice]:
         """Return a text's logits, shape (heads,), and the kept characters that they are about: all, or a window's."""
-        places = np.zeros((1, 2), dtype=np.int64)
-        logits = self.logits([text], places=places)[:, 0]
-        begin, end = places[0].tolist()
-        return logits, slice(begin, end or None)
+        found = self.judge([text])
+        begin, end = found.places[0].tolist()
+        return found.logits[:, 0], slice(begin, end or None)
 
     def read(self, text: str) -> tuple[Ints, Ints, Ints]:
         """Return the nodes of a text's kept characters, and where what each stands for begins and ends in the text."""
@@ -231,52 +257,39 @@ class Engine:
         first: Floats = self._alarm(self.scaled(sums.astype(np.float64), lengths))[0]
         return first
 
-    def _judge(  # noqa: PLR0913 - what is known of many texts
-        self,
-        texts: Sequence[str],
-        fill: Callable[[Ints, Ints, Floats], None],
-        logits: Floats,
-        lengths: Ints,
-        *,
-        doubts: Ints | None,
-        windows: list[Windows],
-    ) -> Bools:
-        """Fill in the heads' logits and the lengths of texts; return which of them carry marks of disguise.
-
-        Args:
-            texts: the texts.
-            fill: fills in logits for sums and lengths.
-            logits: shape (heads, texts); is filled.
-            lengths: shape (texts,); is filled with the numbers of kept characters.
-            doubts: shape (texts,); is filled with the notes on each text.
-            windows: gets the most suspicious windows of long texts.
-
-        """
+    def _read_once(self, texts: Sequence[str], fill: Callable[[Ints, Ints, Floats], None], *, notes: bool) -> _Reading:
+        """Return what texts come to as they stand; ``fill`` fills in logits for sums of weights and lengths."""
+        found = _Reading(
+            logits=np.empty((self._nothing.size, len(texts))),
+            lengths=np.empty(len(texts), dtype=np.int64),
+            notes=np.zeros(len(texts), dtype=np.int64),
+            marked=np.zeros(len(texts), dtype=bool),
+            windows=[],
+        )
         sizes = text_sizes(texts)
-        marked = np.zeros(len(texts), dtype=bool)
         begin = 0
         for end in _cuts(sizes):
             part = slice(begin, end)
             if end - begin == 1 and sizes[begin] > CHUNK:
-                total, lengths[begin], counts = self._long(texts[begin], begin, windows)
+                total, found.lengths[begin], counts = self._long(texts[begin], begin, found.windows)
                 sums = total[:, None]
-                if doubts is not None:
-                    doubts[part] = self._noter.notes(counts, lengths[part], texts[part])
-                if lengths[begin] <= LONGEST:  # hardly anything of it is kept: it may be disguised
-                    marked[begin] = self.vocabulary.match(texts[part]).marked[0]
+                if notes:
+                    found.notes[part] = self._noter.notes(counts, found.lengths[part], texts[part])
+                if found.lengths[begin] <= LONGEST:  # hardly anything of it is kept: it may be disguised
+                    found.marked[begin] = self.vocabulary.match(texts[part]).marked[0]
             else:
-                found = self.vocabulary.match(texts[part], sizes[part])
-                sums = self._sums(found.nodes, found.starts, found.lengths)
-                lengths[part] = found.lengths
-                if doubts is not None:
-                    counts = self._noter.count(found.nodes, found.starts)
-                    doubts[part] = self._noter.notes(counts, found.lengths, texts[part])
-                marked[part] = found.marked & (found.lengths <= LONGEST)
-                if self.fraud and found.lengths.max() > LONG:
-                    windows.append(self._windows(found, begin))
-            fill(sums, lengths[part], logits[:, part])
+                matches = self.vocabulary.match(texts[part], sizes[part])
+                sums = self._sums(matches.nodes, matches.starts, matches.lengths)
+                found.lengths[part] = matches.lengths
+                if notes:
+                    counts = self._noter.count(matches.nodes, matches.starts)
+                    found.notes[part] = self._noter.notes(counts, matches.lengths, texts[part])
+                found.marked[part] = matches.marked & (matches.lengths <= LONGEST)
+                if self.fraud and matches.lengths.max() > LONG:
+                    found.windows.append(self._windows(matches, begin))
+            fill(sums, found.lengths[part], found.logits[:, part])
             begin = end
-        return marked
+        return found
 
     def scaled(self, sums: Floats, lengths: Ints) -> Floats:
         """Return what the heads are made of, shape (inputs, texts), for sums of weights, which it overwrites."""

@@ -108,7 +108,7 @@ def explain(scanner: Scanner, text: str, label: str) -> Explanation:
 
     """
     engine = scanner.engine
-    logits, window = engine.judged(text)
+    logits, window = engine.judge_one(text)
     nodes, starts, ends = (part[window] for part in engine.read(text))
     shares = _shares(scanner, nodes, label)
     schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]

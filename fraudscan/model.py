@@ -84,6 +84,8 @@ class Scanner:
         layer: Layer | None = None,
         manifest: dict[str, Any] | None = None,
     ) -> None:
+        if not taxonomy.schemes:
+            raise ValueError("no label has a scheme: a model of these has nothing to tell")
         self.taxonomy = taxonomy
         self.thresholds = thresholds
         self._manifest = manifest or {}
@@ -274,16 +276,20 @@ class Scanner:
         senders = None if senders is None else list(_items(senders, "senders"))
         if senders is not None and len(senders) != len(texts):
             raise ValueError(f"{len(senders)} senders do not fit {len(texts)} texts: pass one for each, or None")
-        readings: dict[int, str | None] | None = {} if self.lists is not None and self.lists.denies else None
-        doubts = np.zeros(len(texts), dtype=np.int64)
-        if proba or self.taxonomy.task != "fraud":
-            found = self._decider(self._probabilities(self.engine.logits(texts, doubts, readings=readings)), doubts)
-        else:
-            logits = self.engine.logits(texts, doubts, readings=readings, first=True)
-            honest = 1 - _sigmoid(logits[0])
+        quick = not proba and self.taxonomy.task == "fraud"
+        denies = self.lists is not None and self.lists.denies
+        judged = self.engine.judge(texts, notes=True, readings=denies, likely=quick)
+        if quick:
+            honest = 1 - _sigmoid(judged.logits[0])
             likely = (honest <= 0.5).nonzero()[0]
-            found = self._decider.among(honest, likely, self._probabilities(logits[:, likely]), doubts)
-        return found if self.lists is None else self.lists.overrule(found, texts, senders, readings)
+            found = self._decider.among(honest, likely, self._probabilities(judged.logits[:, likely]), judged.notes)
+        else:
+            found = self._decider(self._probabilities(judged.logits), judged.notes)
+        return (
+            found
+            if self.lists is None
+            else self.lists.overrule(found, texts, senders, judged.readings if denies else None)
+        )
 
     @cached_property
     def _decider(self) -> Decider:

@@ -95,8 +95,6 @@ class Taxonomy:
             raise ValueError("one label must have no schemes: that of honest messages")
         if self.task != "fraud" and any(x.schemes and [s.name for s in x.schemes] != [x.name] for x in self.labels):
             raise ValueError(f"for {self.task!r} a label has one scheme of its own name, or none if it is honest")
-        if not self.schemes:
-            raise ValueError("no label has a scheme: there is nothing to tell")
         if len(self.targets) > MOST_TARGETS:
             raise ValueError(f"{len(self.targets)} target groups, where {MOST_TARGETS} are allowed")
         names = [label.name for label in self.labels] + [target.name for target in self.targets]

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 import fraudscan
 import fraudscan.explain
-from fraudscan import TAXONOMY
+from fraudscan import TAXONOMY, Scanner, Thresholds
 from fraudscan.cli import main
 from fraudscan.corpus import CorpusError, Row
 from fraudscan.custom import train_custom
 from fraudscan.evaluate import evaluate
+from fraudscan.features import Vocabulary
 from fraudscan.labelled import add_to_corpus, find_honest, match_names, read_labelled
 from fraudscan.taxonomy import Taxonomy
 
@@ -556,7 +557,9 @@ def test_an_installed_package_has_no_corpus(mine, tmp_path, monkeypatch, capsys)
 
 def test_a_taxonomy_that_tells_nothing_is_refused():
     with pytest.raises(ValueError, match="no label has a scheme"):
-        replace(TAXONOMY, labels=(TAXONOMY.honest,))
+        Scanner(
+            replace(TAXONOMY, labels=(TAXONOMY.honest,)), Vocabulary([], []), [], [], [], thresholds=Thresholds(1, 0)
+        )
     with pytest.raises(ValueError, match="9 target groups, where 8 are allowed"):
         replace(TAXONOMY, targets=tuple(replace(TAXONOMY.targets[0], name=f"group {i}") for i in range(9)))
     with pytest.raises(ValueError, match="a name must be a text, not 3"):

@@ -155,7 +155,8 @@ def test_a_damaged_or_busy_checkpoint_is_refused(tmp_path, scanner, monkeypatch,
         assert "is no checkpoint" in capsys.readouterr().err
     assert score(source, "-o", out, "--force") == 0
     out.unlink()
-    (tmp_path / "out.jsonl.summary.json").unlink()
+    for name in ("summary.json", "rejects.jsonl"):
+        (tmp_path / f"out.jsonl.{name}").unlink(missing_ok=True)
     source, out = half_made(tmp_path, scanner, monkeypatch)
     checkpoint.unlink()
     assert part.exists()

@@ -192,10 +192,11 @@ def test_what_repeats_itself_makes_no_text_shorter_for_repair(scanner):
     lines = ["今天天气不错我们去公园散步吧", "晚上吃什么我来买薇信", "孩子放学了你去接一下", "周末回家看看爸妈薇信"]
     lure = "跟着老师操作稳赚不赔，加薇信进内部群，每天领取返利，名额有限速来"
     for repeats in (0, 900):
-        text = "，".join(lines * 80)[:3950] + "。" * repeats + lure
-        result = scanner.classify(text)
-        begin, end = result.window
-        assert text[begin:end] in text[-len(lure) - repeats - 100 :]
-        spans = result.explain()
+        result = scanner.classify("，".join(lines * 80)[:3950] + "。" * repeats + lure)
+        begin, end = result.window or (0, len(result.text))
+        spans = result.explain(result.label)
         assert spans
         assert all(begin <= span.start < span.end <= end for span in spans)
+        logits = dict(zip(scanner.heads, scanner.logits([result.text])[0], strict=True))
+        schemes = [logits[scheme.name] for scheme in scanner.taxonomy.label(result.label).schemes]
+        assert spans.logit == pytest.approx(logits["fraud"] + max(schemes) if schemes else -logits["fraud"], abs=1e-9)

@@ -536,9 +536,9 @@ class CsvReader(Reader):
                     vain += (end - begin) * alone
                     rows = reader(begin, quoting=csv.QUOTE_NONE if alone else csv.QUOTE_MINIMAL)
                     row, problem = _next(rows)
-                    end = base = begin + rows.line_num
+                    base, end = begin, begin + rows.line_num
                     if vain <= PATIENCE * len(padded):  # else the table knows no quoting, and its rest is read so
-                        rows = reader(base, strict=True)
+                        base, rows = end, reader(end, strict=True)
                 if end > len(lines) and not final:
                     return
             yield begin, end, row, problem
