@@ -103,28 +103,28 @@ def write_folder(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest:
 
 
 def _replace(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Mapping[str, Any]) -> None:
-    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    place = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    new, old = place / "new", place / "old"
     try:
+        new.mkdir()  # for whom the user's mask says; the temporary one is nobody else's
         digests = {}
         for name, array in arrays.items():
             np.save(new / f"{name}.npy", array, allow_pickle=False)
             digests[name] = hashlib.sha256((new / f"{name}.npy").read_bytes()).hexdigest()
         text = json.dumps({**manifest, **VERSIONS, "arrays": digests}, ensure_ascii=False, indent=1) + "\n"
         (new / MANIFEST).write_bytes(text.encode("utf-8", "backslashreplace"))  # half a surrogate pair: JSON's escape
-        new.chmod(0o755)
         if folder.exists():
-            old = new.with_name(new.name + "-old")
             folder.rename(old)
             try:
                 new.rename(folder)
             except OSError:
                 old.rename(folder)
                 raise
-            shutil.rmtree(old)
         else:
             new.rename(folder)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        kept = old.exists() and not folder.exists()  # it could not be put back
+        shutil.rmtree(new if kept else place, ignore_errors=True)
 
 
 def read_folder(

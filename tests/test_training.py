@@ -307,6 +307,18 @@ def test_arrays_that_are_none_are_refused_whatever_their_digest_says(folder):
             fraudscan.load(folder)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+def test_a_model_is_for_whom_the_mask_says(scanner, tmp_path):
+    for mask, mode in ((0o077, 0o700), (0o022, 0o755)):
+        before = os.umask(mask)
+        try:
+            scanner.save(tmp_path / "model")
+        finally:
+            os.umask(before)
+        assert (tmp_path / "model").stat().st_mode & 0o777 == mode
+        assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
 @pytest.mark.parametrize("name", ["manifest.json", "seeds.npy"])
 def test_a_pipe_or_a_device_is_no_part_of_a_model(folder, name):
@@ -349,7 +361,7 @@ def test_a_model_that_cannot_be_replaced_stays_where_it_is(scanner, tmp_path, mo
     rename = type(folder).rename
 
     def failing(path, target):
-        if target == folder and not path.name.endswith("-old"):
+        if target == folder and path.name != "old":
             raise PermissionError(13, "Permission denied")  # a virus scanner holds it, say
         return rename(path, target)
 
