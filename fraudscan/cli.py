@@ -168,6 +168,8 @@ def _print_result(result: Result, taxonomy: Taxonomy) -> None:
     if result.rule:
         print(f"       by list: {printable(result.rule)}")
     spans = result.explain()
+    if spans.label != result.label:
+        print(f"       looks like: {_in_line(spans.label)}")
     if coloured(sys.stdout):
         print(textwrap.indent(to_ansi(result.text, spans), " " * 7, lambda _: True))  # no line looks like one of ours
     for span in spans.strongest():

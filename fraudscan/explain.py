@@ -79,8 +79,9 @@ class Explanation(Sequence[Span]):
         return math.fsum([self.bias, *(span.weight for span in self.spans)])
 
     def strongest(self, count: int = SHOWN) -> list[Span]:
-        """Return up to ``count`` spans that speak for the label."""
-        return [span for span in self.spans[:count] if span.weight > 0]
+        """Return up to ``count`` spans that speak for the label, punctuation left out."""
+        said = (span for span in self.spans if span.weight > 0 and not CLAUSE_ENDS.issuperset(span.text))
+        return list(itertools.islice(said, count))
 
     @overload
     def __getitem__(self, index: int) -> Span: ...

@@ -55,6 +55,15 @@ def test_names_and_texts_of_others_make_no_line_of_ours(tmp_path, capsys):
     assert json.loads(printed)["text"] == "\x9b2J\u202e" + LURE
 
 
+def test_classify_says_what_an_honest_message_to_be_reviewed_looks_like(scanner, capsys):
+    text = "老师说群里发了资料，加微信领"
+    pretence = scanner.with_thresholds(flag=1, review=0).classify(text).explain().label
+    assert main(["classify", text, "--review", "0"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("review")
+    assert f"       looks like: {pretence}\n" in printed
+
+
 def test_classify_prints_label_and_evidence(capsys):
     assert main(["classify", LURE, "你好"]) == 0
     out = capsys.readouterr().out
