@@ -240,12 +240,14 @@ def _print_summary(summary: Summary) -> None:
 
 def _rethreshold(arguments: argparse.Namespace) -> None:
     from fraudscan.dump.output import Names
-    from fraudscan.dump.rethreshold import rethreshold, thresholds_of
+    from fraudscan.dump.rethreshold import rethreshold, scored_with
     from fraudscan.model import load
 
     scanner = load(arguments.model)
-    if arguments.model is None and (known := thresholds_of(arguments.scored)):
-        scanner = scanner.with_thresholds(flag=known.flag, review=known.review)
+    if known := scored_with(arguments.scored):
+        scanner = scanner.with_thresholds(flag=known.thresholds.flag, review=known.thresholds.review)
+        if arguments.max_false_alarms is not None and known.model not in {None, scanner.digest}:
+            _warn(f"{arguments.scored} was scored with lists or with another model: is -m the one whose curve counts?")
     thresholds = _with_levels(scanner, arguments).thresholds
     counts = rethreshold(arguments.scored, arguments.output, thresholds, force=arguments.force)
     for name, count in counts.most_common():

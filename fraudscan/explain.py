@@ -29,12 +29,15 @@ import numpy as np
 from fraudscan.decisions import VERDICTS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fraudscan.decisions import Decisions
     from fraudscan.engine import Engine, Floats
     from fraudscan.features import Ints, Vocabulary
     from fraudscan.model import Scanner
+    from fraudscan.taxonomy import Taxonomy
 
-__all__ = ["Explanation", "Span", "evidence", "explain"]
+__all__ = ["Explanation", "Span", "evidence", "explain", "pretence_of"]
 
 SHOWN = 3
 """How many spans the command line and the column of evidence show."""
@@ -134,7 +137,7 @@ def explain(scanner: Scanner, text: str, label: str) -> Explanation:
 def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[str]:
     """Return the strongest spans of each text for its pretence, joined by ``" | "``; nothing where it has none.
 
-    An honest one whose score is to be reviewed has the likeliest, as in `Result.explain`.
+    An honest one that is not clear has the likeliest, as in `Result.explain`.
 
     Args:
         scanner: the scanner that decided.
@@ -144,14 +147,20 @@ def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[s
     """
     honest = scanner.taxonomy.honest.name if scanner.taxonomy.honest else None
     column = []
-    for text, label, score in zip(texts, found.label, found.score, strict=True):
+    for text, label, verdict in zip(texts, found.label, found.verdict, strict=True):
         spans: Sequence[Span] = ()
         if label != honest:
             spans = explain(scanner, text, label).strongest()
-        elif scanner.thresholds.verdict(score) != VERDICTS[0]:
-            spans = scanner.classify(text).explain().strongest()
+        elif verdict != VERDICTS[0]:
+            pretence = pretence_of(scanner.taxonomy, scanner.classify(text).scores)
+            spans = explain(scanner, text, pretence).strongest()
         column.append(" | ".join(span.text for span in spans))
     return column
+
+
+def pretence_of(taxonomy: Taxonomy, scores: Mapping[str, float]) -> str:
+    """Return the most probable label of those that are not honest."""
+    return max((label.name for label in taxonomy.labels if label != taxonomy.honest), key=scores.__getitem__)
 
 
 def _ngrams(engine: Engine, nodes: Ints, shares: Floats) -> tuple[list[int], list[int], list[float]]:

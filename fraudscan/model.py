@@ -306,7 +306,7 @@ class Scanner:
         Args:
             frame: a pandas or polars DataFrame, or a pyarrow Table.
             text: the column with the texts.
-            sender: the column that says who sent each; without it entries of lists that are bound to a sender rest.
+            sender: the column that says who sent each; needed where entries of the lists are bound to senders.
             proba: add ``fraud_p_`` and the name for every label, scheme and target group.
 
         Raises:

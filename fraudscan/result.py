@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fraudscan.decisions import VERDICTS
+
 if TYPE_CHECKING:
     from fraudscan.explain import Explanation
     from fraudscan.model import Scanner
@@ -77,20 +79,19 @@ class Result:
         """Return the spans of the text that speak for and against a label (see `fraudscan.explain`).
 
         Args:
-            label: which; without it the result's own, or where that is honest and the score to be reviewed, the
+            label: which; without it the result's own, or where that is honest but the verdict is not ``"clear"``, the
                 likeliest pretence.
 
         Raises:
             KeyError: if the model has no such label.
 
         """
-        from fraudscan.explain import explain
+        from fraudscan.explain import explain, pretence_of
 
         if label is None:
-            label, taxonomy = self.label, self._scanner.taxonomy
-            pretences = [other.name for other in taxonomy.labels if other != taxonomy.honest]
-            if label not in pretences and self.score >= self._scanner.thresholds.review:
-                label = max(pretences, key=self.scores.__getitem__)
+            taxonomy = self._scanner.taxonomy
+            doubted = not taxonomy.label(self.label).schemes and self.verdict != VERDICTS[0]
+            label = pretence_of(taxonomy, self.scores) if doubted else self.label
         return explain(self._scanner, self.text, label)
 
     def _repr_html_(self) -> str:

@@ -30,7 +30,7 @@ ANSI = {True: "\x1b[30;43m", False: "\x1b[30;46m"}
 """Black on yellow for, black on cyan against: the same in terminals, of their 8 colours."""
 
 UNSEEN = re.compile("[\\x7f-\\x9f\\xad\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ud800-\\udfff]")
-"""Control and format characters that JSON leaves as they are, and halves of surrogate pairs."""
+"""Control and format characters that a terminal obeys and JSON leaves as they are, and halves of surrogate pairs."""
 
 WEAKEST = 0.25
 """Spans that move the log-odds by less are not coloured."""

@@ -39,7 +39,7 @@ def annotate(
         frame: a ``pyspark.sql.DataFrame``.
         text: the column with the texts.
         model: a model folder on this machine, or a scanner; the shipped model without it.
-        sender: the column that says who sent each, for entries of the scanner's lists that are bound to a sender.
+        sender: the column that says who sent each; needed where entries of the scanner's lists are bound to senders.
         proba: add ``fraud_p_`` and the name for every label, scheme and target group.
 
     Raises:

@@ -1412,7 +1412,7 @@ def test_quotes_that_never_close_are_not_gone_through_again_and_again(tmp_path, 
     """Each line is a record without its quote, which runs to the end of all with it."""
     lines = 3000
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
-    source.write_text("text,a\n" + 'x","y\n' * lines + 'z"w\nok,1\n', "utf-8")
+    source.write_text("text,a\n" + 'x","y\n' * lines + 'z"w\n"on, and on",1\n' * 9, "utf-8")
     read = []
     rows_of_lines = readers.CsvReader._rows
 
@@ -1421,7 +1421,7 @@ def test_quotes_that_never_close_are_not_gone_through_again_and_again(tmp_path, 
 
     monkeypatch.setattr(readers.CsvReader, "_rows", counted)
     assert score(source, "-o", out) == 0
-    assert [row["text"] for row in rows_of(out)] == ['x"'] * lines + ["ok"]
+    assert [row["text"] for row in rows_of(out)] == ['x"'] * lines + ["on, and on"] * 9
     assert len(read) < 5 * readers.PATIENCE * lines
 
 
@@ -1430,7 +1430,9 @@ def test_a_value_that_all_rows_of_a_parquet_file_share_is_not_held_for_each(tmp_
     pq = pytest.importorskip("pyarrow.parquet")
     rows, size = 64, 1 << 20
     shared = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * size]))
-    pq.write_table(pa.table({"text": [PLAIN] * rows, "blob": shared}), tmp_path / "in.parquet", compression="zstd")
+    few = pa.DictionaryArray.from_arrays(pa.array([i % 5 for i in range(rows - 1)] + [None], pa.int8()), ["甲"] * 128)
+    table = pa.table({"text": [PLAIN] * rows, "blob": shared, "few": few})
+    pq.write_table(table, tmp_path / "in.parquet", compression="zstd")
     tracemalloc.start()
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl") == 0
     peak = tracemalloc.get_traced_memory()[1]
@@ -1460,10 +1462,17 @@ def test_a_pattern_follows_no_links_in_circles(tmp_path, monkeypatch):
         (place / "m.jsonl").write_text(json.dumps({"text": PLAIN}) + "\n", "utf-8")
     (folder / ".hidden.jsonl").write_text("{}\n", "utf-8")
     monkeypatch.chdir(tmp_path)
-    for pattern in ("seized/**/*.jsonl", str(folder / "**" / "*.jsonl")):
+    both, hidden = ["deep", "seized"], [".cache"]
+    for pattern, found in (
+        ("seized/**/*.jsonl", both),
+        (str(folder / "**" / "*.jsonl"), both),
+        ("seized/**/**m.jsonl", both),
+        ("./seized/**/m.*", both),
+        ("seized/**/.c*/*.jsonl", hidden),
+    ):
         assert score(pattern, "-o", "out.jsonl", "--filenames", "--force") == 0
         sources = [row["fraud_source"] for row in rows_of(tmp_path / "out.jsonl")]
-        assert sorted(Path(source).parent.name for source in sources) == ["deep", "seized"]
+        assert sorted(Path(source).parent.name for source in sources) == found
 
 
 def test_folders_that_are_nested_too_deeply_are_refused(tmp_path, monkeypatch, capsys):

@@ -12,6 +12,7 @@ from test_scoring import texts
 import fraudscan
 from fraudscan.cli import main
 from fraudscan.explain import Explanation, Span, evidence, explain
+from fraudscan.lists import Entry, Lists
 from fraudscan.show import coloured, printable, to_ansi, to_html
 
 LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
@@ -101,6 +102,10 @@ def test_what_is_to_be_reviewed_is_explained_by_its_likeliest_pretence(scanner):
     pretence = doubted.explain().label
     assert doubted.scores[pretence] == max(doubted.scores[x.name] for x in scanner.taxonomy.labels if x.schemes)
     assert doubted.explain("legitimate").label == "legitimate"
+    for kind, label in (("allow", "legitimate"), ("deny", pretence)):  # it is the verdict that is explained
+        listed = scanner.with_thresholds(flag=1, review=0).with_lists(Lists([Entry(kind, "资料")]))
+        assert listed.classify(doubted.text).explain().label == label
+        assert bool(evidence(listed, [doubted.text], listed.decide([doubted.text]))[0]) == (kind == "deny")
     column = evidence(doubted._scanner, [doubted.text], doubted._scanner.decide([doubted.text]))
     assert column == [" | ".join(span.text for span in doubted.explain().strongest())]
     with pytest.raises(KeyError):

@@ -159,7 +159,13 @@ def test_rethreshold_goes_on_from_the_thresholds_that_a_dump_was_scored_with(sco
     assert main(["score", str(dump), "-o", str(out), "--flag", "0.6", "--review", "0.2"]) == 0
     assert main(["rethreshold", str(out), "-o", str(again), "--review", "0.1"]) == 0
     assert "flag from 0.6, review from 0.1" in capsys.readouterr().err
-    (tmp_path / "loose.jsonl.summary.json").write_text("{}", "utf-8")
+    assert main(["rethreshold", str(out), "-o", str(again), "--force", "--max-false-alarms", "0.02"]) == 0
+    assert "another model" not in capsys.readouterr().err
+    summary = tmp_path / "loose.jsonl.summary.json"
+    summary.write_text(json.dumps({**json.loads(summary.read_text("utf-8")), "model": "0" * 64}), "utf-8")
+    assert main(["rethreshold", str(out), "-o", str(again), "--force", "--max-false-alarms", "0.02"]) == 0
+    assert "was scored with lists or with another model: is -m the one whose curve counts?" in capsys.readouterr().err
+    summary.write_text('{"review": 0, "flag": 1' + "0" * 400 + "}", "utf-8")
     assert main(["rethreshold", str(out), "-o", str(again), "--force", "--review", "0.1"]) == 0
     assert f"flag from {fraudscan.load().thresholds.flag:g}, review from 0.1" in capsys.readouterr().err
 

@@ -144,7 +144,7 @@ def _sizes(column: Any) -> Any:
     kind, types = column.type, pa.types
     if types.is_dictionary(kind):
         sizes = np.append(_sizes(column.dictionary), 0)
-        return sizes[column.indices.fill_null(len(sizes) - 1).to_numpy(zero_copy_only=False)]
+        return sizes[column.indices.cast(pa.int64()).fill_null(len(sizes) - 1).to_numpy(zero_copy_only=False)]
     if any(test(kind) for test in (types.is_string, types.is_binary, types.is_large_string, types.is_large_binary)):
         return pa.compute.binary_length(column).fill_null(0).to_numpy(zero_copy_only=False)
     return np.full(len(column), column.nbytes // max(1, len(column)), dtype=np.int64)

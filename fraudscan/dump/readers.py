@@ -523,22 +523,26 @@ class CsvReader(Reader):
             return self._rows(map(padded.__getitem__, range(start, len(padded))), **options)
 
         rows = reader(0, strict=True)
-        begin = base = vain = 0
+        begin = base = vain = plain = 0
         while begin < len(lines):
             problem = ""
+            if plain and begin >= plain:
+                plain, base, rows = 0, begin, reader(begin, strict=True)
             try:
                 row = next(rows)
                 end = base + rows.line_num
             except csv.Error:
-                end = base + rows.line_num
+                end = reach = base + rows.line_num
                 alone = end > len(lines) or (end > begin + 1 and self._unquoted(padded[begin : begin + 2]))
                 if end <= len(lines) or final:
                     vain += (end - begin) * alone
                     rows = reader(begin, quoting=csv.QUOTE_NONE if alone else csv.QUOTE_MINIMAL)
                     row, problem = _next(rows)
                     base, end = begin, begin + rows.line_num
-                    if vain <= PATIENCE * len(padded):  # else the table knows no quoting, and its rest is read so
+                    if vain <= PATIENCE * len(padded):
                         base, rows = end, reader(end, strict=True)
+                    else:  # the lines that were gone through in vain are not gone through again
+                        plain = reach - 1
                 if end > len(lines) and not final:
                     return
             yield begin, end, row, problem

@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import BufferedReader
 
-__all__ = ["rethreshold", "thresholds_of"]
+__all__ = ["Known", "rethreshold", "scored_with"]
 
 SCORE, VERDICT, RULE = "fraud_score", "fraud_verdict", "fraud_rule"
 
@@ -80,12 +80,21 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
     return counts
 
 
-def thresholds_of(source: str) -> Thresholds | None:
-    """Return the thresholds that a dump was scored with, as its summary has them; ``None`` where it has no such."""
+class Known(NamedTuple):
+    """With what a dump was scored: thresholds, and the digest of the scanner where it is known."""
+
+    thresholds: Thresholds
+    model: str | None
+
+
+def scored_with(source: str) -> Known | None:
+    """Return with what a dump was scored, as its summary has it; ``None`` where it has none that can be read."""
+    if source == STDIN:
+        return None
     try:
         summary = json.loads(Names(source).summary.read_bytes())
-        return Thresholds(flag=summary["flag"], review=summary["review"])
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return Known(Thresholds(flag=summary["flag"], review=summary["review"]), summary.get("model"))
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
 

@@ -205,13 +205,16 @@ def _expand(name: str, notify: Callable[[str], None], excluded: _Excluded) -> li
 
 def _matching(pattern: str) -> Iterator[str]:
     """Yield the names that a pattern of the shell matches; ``**`` goes through folders, and through no links."""
-    if "**" not in PurePath(pattern).parts:
+    parts = PurePath(pattern).parts
+    if "**" not in parts:
         yield from glob.iglob(pattern)  # noqa: PTH207 - pathlib refuses absolute patterns
         return
+    parts = tuple(part if part == "**" else re.sub(r"\*\*+", "*", part) for part in parts)
     root = Path(PurePath(pattern).anchor)
-    named = frozenset(PurePath(pattern).parts)
-    for path in root.glob(str(PurePath(pattern).relative_to(root))):
-        if not any(part.startswith(".") and part not in named for part in path.parts):  # hidden, as for the shell
+    wanted = PurePath(*parts, *(["*"] if parts[-1] == "**" else []))
+    hidden = any(part.startswith(".") and part.strip(".") for part in parts)  # for the shell only where they are named
+    for path in root.glob(str(wanted.relative_to(root))):
+        if hidden or not any(part.startswith(".") and part.strip(".") for part in path.parts):
             yield str(path)
 
 
