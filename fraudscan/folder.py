@@ -142,7 +142,7 @@ def read_folder(
 
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        manifest = json.loads(_read_file(folder / MANIFEST))
         check_versions(folder, manifest)
         return make([_read_array(folder / f"{name}.npy", manifest["arrays"][name]) for name in names], manifest)
     except ModelError:
