@@ -285,11 +285,9 @@ class Scanner:
             found = self._decider.among(honest, likely, self._probabilities(judged.logits[:, likely]), judged.notes)
         else:
             found = self._decider(self._probabilities(judged.logits), judged.notes)
-        return (
-            found
-            if self.lists is None
-            else self.lists.overrule(found, texts, senders, judged.readings if denies else None)
-        )
+        if self.lists is None:
+            return found
+        return self.lists.overrule(found, texts, senders, judged.readings if denies else None)
 
     @cached_property
     def _decider(self) -> Decider:
