@@ -6,8 +6,8 @@ weights. What a text with L kept characters comes to is
     bias + scale * (sum of the vectors of its matches) / sqrt(L + 40)
 
 and no text says more than one of 512 characters (`roots_of`). In the shipped model a small layer makes the heads'
-logits of it (`fraudscan.layer`); a model of a user's own labels is linear, and these are the logits. A long text speaks
-through its most suspicious window where that says more (`fraudscan.windows`). For a user's own labels, whose texts
+logits of it (`fraudscan.layer`); a model of a user's own labels is linear, and these are the logits. A text of more
+than 192 speaks through its windows where these say more (`fraudscan.windows`). For a user's own labels, whose texts
 nobody knows beforehand, the root is that of the sum of the squared rarities of the matches, the last weight of each
 vector: the length of the text's own vector.
 
@@ -30,7 +30,18 @@ from fraudscan.disguise import LONGEST, is_long, normalize, repaired
 from fraudscan.features import text_sizes
 from fraudscan.layer import Layer
 from fraudscan.notes import Noter
-from fraudscan.windows import LONG, MOVES, REACH, WINDOW, Windows, most_suspicious, price, windows_of
+from fraudscan.windows import (
+    LONG,
+    PIECE,
+    WINDOW,
+    Windows,
+    mean_odds,
+    most_suspicious,
+    over_windows,
+    pieces_of,
+    price_of_whole,
+    windows_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,6 +58,9 @@ SHORT = 40
 """Added to the length under the root: the few matches of a short text count for less than the bias, so that a text of
 which the model knows little stays what most texts are. From 0 to 40 held-out macro-F1 falls by a point, while false
 alarms on short personal messages halve."""
+
+MOST = 512
+"""Kept characters from which on evidence is in proportion to the length (`roots_of`)."""
 
 WEIGHT_LIMIT = 127
 """The largest weight, that of int8. From 6 to 12 bits the figures are the same."""
@@ -208,6 +222,8 @@ class Engine:
             # the windows of the texts as they were before the repair are nobody's
             windows = [part.of(~np.isin(part.texts, changed)) for part in windows]
             windows += [part._replace(texts=changed[part.texts]) for part in again.windows]
+        if self.fraud:
+            found.logits[0] -= price_of_whole(found.lengths)
         places = np.zeros((len(texts), 2), dtype=np.int64)
         for part in windows:
             better = part.logits[0] > found.logits[0, part.texts]
@@ -313,34 +329,34 @@ class Engine:
         Its windows are those that a short text would have, wherever its blocks end.
         """
         total, length, counts = np.zeros(self._width, dtype=np.int64), 0, np.zeros((2, 1), dtype=np.int64)
-        rest = np.zeros(0, dtype=np.uint32)  # nodes that fill no window yet, or have too few behind them
-        before = rest  # as many of those in front of them as a window may be moved
-        highest, around, at, first = -np.inf, rest, 0, 0
+        rest = np.zeros(0, dtype=np.uint32)  # nodes at which no window has begun yet
+        highest, odds, number, best, window = -np.inf, -np.inf, 0, total, (0, 0)
         for nodes in itertools.chain(self.vocabulary.match_blocks(text, CHUNK), [None]):
             if nodes is not None and nodes.size:
                 counts += self._noter.count(nodes, np.zeros(1, dtype=np.int64))
                 rest = np.concatenate([rest, nodes])
-            size = rest.size if nodes is None else max(rest.size - REACH, 0) // WINDOW * WINDOW
-            if not size:
+            read = rest.size if nodes is None else rest.size // PIECE * PIECE
+            if not read or (read < WINDOW and nodes is not None):
                 continue
-            starts, owners = windows_of(np.array([size]))
-            sums = self._added_up(rest[:size], starts)
-            total += sums.sum(axis=1)
-            known = np.concatenate([before, rest])
-            if self.fraud:
-                alarms = self._alarms(sums, np.diff(starts, append=size))
-                chosen = most_suspicious(alarms, owners)[0]
+            starts, owners = pieces_of(np.array([read]))
+            sums, begins = self._added_up(rest[:read], starts), windows_of(owners)
+            if self.fraud and begins.size:
+                each, sizes = over_windows(sums, begins), over_windows(np.diff(starts, append=read), begins)
+                alarms = self._alarms(each, sizes)
+                odds, number = np.logaddexp.reduce(alarms, initial=odds), number + alarms.size
+                chosen = int(alarms.argmax())
                 if alarms[chosen] > highest:
-                    begin = int(starts[chosen]) + before.size
-                    highest, first = alarms[chosen], max(begin - REACH, 0)
-                    around, at = known[first : begin + WINDOW + REACH], begin - first
-                    first += length - before.size
-            before, rest = known[max(before.size + size - REACH, 0) : before.size + size], rest[size:]
-            length += size
+                    start = length + PIECE * chosen
+                    highest, best, window = alarms[chosen], each[:, chosen], (start, start + int(sizes[chosen]))
+            done = starts.size if nodes is None else begins.size
+            total += sums[:, :done].sum(axis=1)
+            rest = rest[done * PIECE :]
+            length += min(done * PIECE, read)
         if self.fraud and length > LONG:
-            best = self._moved(around, *np.array([[at], [0], [around.size]]))
-            best.logits[0] -= price(np.array([length]))
-            windows.append(Windows(np.array([place]), best.logits, best.starts + first, best.ends + first))
+            begins, ends = np.array(window).reshape(2, 1)
+            logits = self.heads_of(self.scaled(best[:, None].astype(np.float64), ends - begins))
+            logits[0] = odds - np.log(number)
+            windows.append(Windows(np.array([place]), logits, begins, ends))
         return total, length, counts
 
     def _windows(self, found: Matches, begin: int) -> Windows:
@@ -349,36 +365,17 @@ class Engine:
         lengths = found.lengths[long]
         ends = (found.starts[long] + lengths).tolist()
         nodes = np.concatenate([found.nodes[end - n : end] for end, n in zip(ends, lengths.tolist(), strict=True)])
-        starts, owners = windows_of(lengths)
-        alarms = self._alarms(self._added_up(nodes, starts), np.diff(starts, append=nodes.size))
-        firsts = lengths.cumsum() - lengths
-        best = self._moved(nodes, starts[most_suspicious(alarms, owners)], firsts, firsts + lengths)
-        best.logits[0] -= price(lengths)
-        return Windows(long + begin, best.logits, best.starts - firsts, best.ends - firsts)
-
-    def _moved(self, nodes: Words, starts: Ints, firsts: Ints, ends: Ints) -> Windows:
-        """Return the most suspicious of the windows at some places and a little before and behind them.
-
-        Args:
-            nodes: the nodes of some texts, one behind the other.
-            starts: shape (texts,): where a window of each begins.
-            firsts: shape (texts,): where each text begins.
-            ends: shape (texts,): where each ends.
-
-        Returns:
-            Places among the nodes, and logits whose price is not paid yet.
-
-        """
-        tried = np.clip(starts[:, None] + MOVES, firsts[:, None], np.maximum(ends - WINDOW, starts)[:, None])
-        sizes = np.minimum(ends[:, None] - tried, WINDOW)
-        pieces = sizes.ravel().cumsum() - sizes.ravel()
-        each = np.arange(sizes.sum()) + (tried.ravel() - pieces).repeat(sizes.ravel())
-        sums = self._added_up(nodes[each], pieces)
-        chosen = self._alarms(sums, sizes.ravel()).reshape(tried.shape).argmax(axis=1)
-        texts = np.arange(starts.size)
-        begins, lengths = tried[texts, chosen], sizes[texts, chosen]
-        sums = sums[:, texts * MOVES.size + chosen]
-        return Windows(texts, self.heads_of(self.scaled(sums.astype(np.float64), lengths)), begins, begins + lengths)
+        starts, owners = pieces_of(lengths)
+        begins = windows_of(owners)
+        sums = over_windows(self._added_up(nodes, starts), begins)
+        sizes = over_windows(np.diff(starts, append=nodes.size), begins)
+        alarms, owners = self._alarms(sums, sizes), owners[begins]
+        chosen = most_suspicious(alarms, owners)
+        logits = self.heads_of(self.scaled(sums[:, chosen].astype(np.float64), sizes[chosen]))
+        logits[0] = mean_odds(alarms, owners)
+        within = starts[begins[chosen]]
+        within -= lengths.cumsum() - lengths
+        return Windows(long + begin, logits, within, within + sizes[chosen])
 
     @cached_property
     def _alarm(self) -> Callable[[Floats], Floats]:
@@ -428,7 +425,7 @@ class Engine:
 def roots_of(lengths: Ints) -> Floats:
     """Return by what the sums over texts of so many characters are divided: float64, of the shape of ``lengths``.
 
-    That is the root of the length and `SHORT`, so that evidence grows with it as its error does. Beyond `LONG`, which
+    That is the root of the length and `SHORT`, so that evidence grows with it as its error does. Beyond `MOST`, which
     hardly any message of the corpus reaches, it is in proportion to the length: no text says more than one of that.
 
     >>> roots_of(np.array([60, 512, 2000])).round(1).tolist()
@@ -436,7 +433,7 @@ def roots_of(lengths: Ints) -> Floats:
 
     """
     lengths = lengths + SHORT
-    roots: Floats = np.sqrt(np.minimum(lengths, LONG + SHORT)) * np.maximum(lengths / (LONG + SHORT), 1)
+    roots: Floats = np.sqrt(np.minimum(lengths, MOST + SHORT)) * np.maximum(lengths / (MOST + SHORT), 1)
     return roots
 
 

@@ -1,10 +1,10 @@
-"""One decisive phrase in a long text: which stretch of it is the most suspicious.
+"""One decisive phrase in a long text: which stretch of it is the most suspicious, and what all of them say together.
 
-A lure of fifty characters drowns in a chat of two thousand. So a long text is also cut into
-windows, which are scored by themselves, and speaks through its most suspicious window where
-that says more than the whole. Many windows have many chances to alarm: their number is held
-against them. The one that was found is moved a little both ways, for the lure need not begin
-where it does.
+A lure of fifty characters drowns in a chat of two thousand. So a long text is also cut into windows, which are scored
+by themselves. If it holds a lure, and any of them may be the one, the odds that it does are the mean of their odds:
+many windows have many chances to alarm, and a single one must alarm the more, the more there are. A text speaks through
+its windows where that says more than the whole; and the longer it is, the less the whole says: in talk of hours, all
+adds up that it has in common with frauds.
 """
 
 from __future__ import annotations
@@ -20,32 +20,34 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
-__all__ = ["LONG", "MOVES", "REACH", "WINDOW", "Windows", "most_suspicious", "price", "windows_of"]
+__all__ = [
+    "LONG",
+    "PIECE",
+    "WHOLE",
+    "WINDOW",
+    "Windows",
+    "mean_odds",
+    "most_suspicious",
+    "over_windows",
+    "pieces_of",
+    "price_of_whole",
+    "windows_of",
+]
 
-WINDOW = 32
+WINDOW = 48
 """Kept characters of a window: what a lure says in a breath fills one. In larger ones it drowns as it does in the
-whole: of lures of 25 to 60 characters in chats of 2,000, windows of 128 find a quarter as many at 1 % false
-alarms (`benchmarks/robustness.md` says how many these do)."""
+whole, and in smaller ones an honest notice looks like a lure."""
 
-REACH, STEP = 24, 8
-"""Kept characters by which the most suspicious window is moved at most, and at a time. At 10 % false alarms that finds
-5 to 10 percentage points more of the lures in such chats, nearly as many as a window at every eighth character at a
-quarter of its cost; and the window lies at the lure more often."""
+PIECE = WINDOW // 2
+"""Kept characters from one window to the next, so that each lure lies in one for the most part. With a third instead of
+a half no more are found."""
 
-MOVES = np.array([0, *range(-REACH, 0, STEP), *range(STEP, REACH + 1, STEP)])
-"""The ways to move it; of equals the first one counts."""
+LONG = 192
+"""A text with more kept characters has windows. Of lures of 25 to 60 characters in honest texts of 100 to 256 they find
+twice as many and more at 1 % false alarms, and no message is missed that is a lure from end to end."""
 
-TIMES = 2
-"""How many windows one counts for that may be moved: it leaves about as many honest chats above one half as windows do
-that stand still."""
-
-LONG = 512
-"""A text with more kept characters has windows; up to here messages of the corpus taught the model to judge the
-whole."""
-
-PRICE = 1.0
-"""How much of the logarithm of the number of windows is taken off a window's logit. One is what the odds come to if a
-long text is no more often fraud than a short one and its windows are independent."""
+WHOLE = 768
+"""Up to so many kept characters the whole pays nothing: frauds write letters of that length."""
 
 
 class Windows(NamedTuple):
@@ -53,7 +55,7 @@ class Windows(NamedTuple):
 
     Attributes:
         texts: their places in the batch.
-        logits: shape (heads, texts): the window's, the first with the price of `price` taken off.
+        logits: shape (heads, texts): the window's, but for the first: that of all windows together.
         starts: the window's first kept character.
         ends: the one behind its last.
 
@@ -69,18 +71,30 @@ class Windows(NamedTuple):
         return Windows(self.texts[chosen], self.logits[:, chosen], self.starts[chosen], self.ends[chosen])
 
 
-def price(length: Ints) -> Floats:
-    """Return what the logits of windows pay in texts of ``length`` kept characters."""
-    logs: Floats = np.log(TIMES * np.maximum(-(length // -WINDOW), 1))
-    return PRICE * logs
+def price_of_whole(lengths: Ints) -> Floats:
+    """Return what is taken off the logits of whole texts of ``lengths`` kept characters."""
+    price: Floats = np.log(np.maximum(lengths / WHOLE, 1))
+    return price
 
 
-def windows_of(lengths: Ints) -> tuple[Ints, Ints]:
-    """Return the windows of texts that stand one behind the other: where each begins, and the text it belongs to."""
-    counts = -(lengths // -WINDOW)
+def pieces_of(lengths: Ints) -> tuple[Ints, Ints]:
+    """Return the pieces of texts that stand one behind the other: where each begins, and the text it belongs to."""
+    counts = -(lengths // -PIECE)
     owners = np.arange(lengths.size).repeat(counts)
     within = np.arange(owners.size) - (counts.cumsum() - counts)[owners]
-    return (lengths.cumsum() - lengths)[owners] + WINDOW * within, owners
+    return (lengths.cumsum() - lengths)[owners] + PIECE * within, owners
+
+
+def windows_of(owners: Ints) -> Ints:
+    """Return the pieces at which windows begin: all but each text's last; ``owners`` are the texts of the pieces."""
+    begins: Ints = np.flatnonzero(owners[:-1] == owners[1:])
+    return begins
+
+
+def over_windows(values: Ints, begins: Ints) -> Ints:
+    """Return the sums of values, of shape (…, pieces), over the windows that begin at the pieces ``begins``."""
+    sums: Ints = values[..., begins] + values[..., begins + 1]
+    return sums
 
 
 def most_suspicious(logits: Floats, owners: Ints) -> Ints:
@@ -95,3 +109,10 @@ def most_suspicious(logits: Floats, owners: Ints) -> Ints:
     highest = np.maximum.reduceat(logits, begins).repeat(np.diff(begins, append=owners.size))
     places = np.flatnonzero(logits == highest)
     return places[np.diff(owners[places], prepend=-1) > 0]
+
+
+def mean_odds(logits: Floats, owners: Ints) -> Floats:
+    """Return the logit of the mean of each owner's odds; arguments as above."""
+    begins = np.flatnonzero(np.diff(owners, prepend=-1))
+    total: Floats = np.logaddexp.reduceat(logits, begins)  # one after the other, as `Engine` adds up those of blocks
+    return total - np.log(np.diff(begins, append=owners.size))

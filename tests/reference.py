@@ -8,7 +8,7 @@ import numpy as np
 
 import fraudscan
 
-LONG, WINDOW, PRICE, TIMES = 512, 32, 1.0, 2
+LONG, WHOLE, WINDOW = 192, 768, 48
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data"
 
@@ -81,16 +81,14 @@ class Reference:
             return [-20.0] * len(self.output)
         best = self.heads(self.inputs(text, 0, len(text)))
         if len(text) > LONG:
+            best[0] -= math.log(max(len(text) / WHOLE, 1))
 
             def at(start):
                 return self.heads(self.inputs(text, start, min(len(text), start + WINDOW)))
 
-            starts = range(0, len(text), WINDOW)
-            found = max(starts, key=lambda start: at(start)[0])
-            last = max(found, len(text) - WINDOW)
-            moved = [min(max(found + move, 0), last) for move in (0, -24, -16, -8, 8, 16, 24)]
-            window = max(map(at, moved), key=lambda logits: logits[0])
-            window[0] -= PRICE * math.log(TIMES * len(starts))
+            windows = [at(start) for start in range(0, len(text) - WINDOW // 2, WINDOW // 2)]
+            window = max(windows, key=lambda logits: logits[0])
+            window[0] = math.log(sum(math.exp(logits[0]) for logits in windows) / len(windows))
             best = max(best, window, key=lambda logits: logits[0])
         return best
 

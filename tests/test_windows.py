@@ -12,7 +12,7 @@ from fraudscan import TAXONOMY, Scanner, Thresholds, engine
 from fraudscan.disguise import normalize
 from fraudscan.features import Vocabulary
 from fraudscan.model import default_folder
-from fraudscan.windows import LONG, PRICE, TIMES, WINDOW, price
+from fraudscan.windows import LONG, PIECE, WHOLE, WINDOW
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -98,33 +98,34 @@ def handmade():
     )
 
 
-@pytest.mark.parametrize("at", [0, 100, 3 * WINDOW - 1, 500, 999])
-@pytest.mark.parametrize("chunk", [70, 1 << 16])
-def test_the_most_suspicious_window_decides_and_pays_for_the_others(handmade, monkeypatch, at, chunk):
+@pytest.mark.parametrize("at", [0, 15, 16, 100, 500, 983, 984, 999])
+@pytest.mark.parametrize("chunk", [33, 70, 128, 1 << 16])
+def test_windows_say_the_mean_of_their_odds(handmade, monkeypatch, at, chunk):
     monkeypatch.setattr(engine, "CHUNK", chunk)
     text = stretch(CALM, at) + "骗" + stretch(CALM, 999 - at)
     result = handmade.classify(text)
-    start, end = result.window
-    assert start <= at < end <= len(text)
-    assert start % WINDOW == 0
-    assert end == min(start + WINDOW, 1000)
-    logit = 100 / np.sqrt(end - start + engine.SHORT) - price(np.array([1000]))[0]
-    assert handmade.logits([text])[0, 0] == pytest.approx(logit)
-    assert price(np.array([1000]))[0] == pytest.approx(PRICE * np.log(TIMES * -(1000 // -WINDOW)))
+    windows = [(begin, min(begin + WINDOW, 1000)) for begin in range(0, 1000 - WINDOW + PIECE, PIECE)]
+    loud = {window: window[0] <= at < window[1] for window in windows}
+    odds = [np.exp(100 * yes / np.sqrt(end - begin + engine.SHORT)) for (begin, end), yes in loud.items()]
+    assert handmade.logits([text])[0, 0] == pytest.approx(np.log(np.mean(odds)))
+    assert result.window == max(windows, key=lambda window: loud[window] / (window[1] - window[0]))
 
 
-@pytest.mark.parametrize("begin", [0, 8, 3 * WINDOW + 8, 3 * WINDOW + 16, 3 * WINDOW + 24, 1000 - 2 * WINDOW + 8, 968])
+@pytest.mark.parametrize("begin", [0, PIECE, 3 * WINDOW + 11, 1000 - 2 * WINDOW - 4, 1000 - WINDOW])
 @pytest.mark.parametrize("chunk", [33, 70, 128, 1 << 16])
-def test_the_window_is_moved_to_where_a_lure_stands(handmade, monkeypatch, begin, chunk):
+def test_the_window_lies_where_a_lure_stands(handmade, monkeypatch, begin, chunk):
     monkeypatch.setattr(engine, "CHUNK", chunk)
     text = stretch(CALM, begin) + stretch(LOUD, WINDOW) + stretch(CALM, 1000 - WINDOW - begin)
-    assert handmade.classify(text).window == (begin, begin + WINDOW)
+    start, end = handmade.classify(text).window
+    assert WINDOW - PIECE < end - start <= WINDOW
+    assert abs(start - begin) <= PIECE / 2
 
 
 def test_the_whole_decides_where_no_window_says_more(handmade):
     text = stretch(LOUD, 1000)
     assert handmade.classify(text).window is None
-    assert handmade.logits([text])[0, 0] == pytest.approx(100 * 1000 / (1040 / 552 * np.sqrt(552)))
+    whole = 100 * 1000 / (1040 / 552 * np.sqrt(552))
+    assert handmade.logits([text])[0, 0] == pytest.approx(whole - np.log(1000 / WHOLE))
 
 
 def test_the_shortest_text_with_windows(handmade):
