@@ -15,6 +15,7 @@ import time
 import dumps
 import fuzz
 import kill
+import numpy as np
 import pytest
 from dumps import LURE, PLAIN, rows_of, score
 from hypothesis import example, given, settings
@@ -545,6 +546,10 @@ COURTSHIP = [
 ]
 
 
+def odds(score):
+    return score / (1 - score)
+
+
 def test_conversations(tmp_path, scanner):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     rows = [{"chat": "a", "text": text} for text in COURTSHIP]
@@ -559,25 +564,29 @@ def test_conversations(tmp_path, scanner):
     assert second["first"] == {"source": str(source), "line": 2, "text": COURTSHIP[0]}
     alone = scanner.decide(COURTSHIP)
     assert second["strongest"]["score"] == pytest.approx(max(alone.score), abs=1e-6)
-    together = scanner.classify("\n".join(COURTSHIP))
-    assert second["fraud_score"] == pytest.approx(max(*alone.score, together.score), abs=1e-6)
+    windows = scanner.decide(["\n".join(COURTSHIP[:last]) for last in (5, 6)])
+    expected = np.sqrt(odds(max(alone.score)) * np.mean([odds(score) for score in windows.score]))
+    assert second["fraud_score"] == pytest.approx(expected / (1 + expected), abs=2e-6)
     assert sum(second["labels"].values()) == sum(second["verdicts"].values()) == 6
     summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
     assert summary["without_conversation"] == 1
     assert score(source, "-o", tmp_path / "x.jsonl", "--by", "nothing") == 2
 
 
-def test_a_window_sees_what_no_line_says(tmp_path, scanner):
+def test_a_lure_among_harmless_lines_is_seen(tmp_path, scanner):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    lines = [f"今天第{i}顿饭吃得很好" for i in range(150)]
-    lines[100:100] = COURTSHIP
-    source.write_text("".join(json.dumps({"chat": 7, "text": line}) + "\n" for line in lines), "utf-8")
+    quiet = [f"今天第{i}顿饭吃得很好" for i in range(150)]
+    rows = [{"chat": 7, "text": text} for text in [*quiet[:100], *COURTSHIP, *quiet[100:]]]
+    rows += [{"chat": 8, "text": text} for text in quiet]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     assert score(source, "-o", out, "--by", "chat", "--max-message", 4096) == 0
-    (found,) = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
-    assert found["conversation"] == "7"
-    assert found["fraud_score"] >= found["strongest"]["score"]
+    found, harmless = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+    assert (found["conversation"], harmless["conversation"]) == ("7", "8")
+    assert found["fraud_score"] > 0.5
+    assert harmless["fraud_score"] < 0.1
     assert len(found["evidence"]) <= WINDOW
-    assert scanner.classify(found["evidence"]).score == pytest.approx(found["fraud_score"], abs=1e-6)
+    assert set(found["evidence"].split("\n")) & set(COURTSHIP)
+    assert scanner.classify(found["evidence"]).label == found["fraud_label"] != "legitimate"
 
 
 @pytest.mark.parametrize(
@@ -597,62 +606,73 @@ def test_lists_make_the_verdicts_of_conversations_too(tmp_path, kind, phrase, te
     assert found["fraud_verdict"] == verdict
 
 
-@given(st.lists(st.one_of(st.integers(0, 100), st.integers(0, 700)), min_size=1, max_size=40))
-@example([60, 60, 60, 600])
+LIMITS = Thresholds(flag=0.8, review=0.05)
+
+
+def said(score, verdict=None):
+    """What a writer is told of a message or a window."""
+    label, scheme = ("romance", "romance") if score >= 0.5 else ("legitimate", None)
+    return label, scheme, [label], score, verdict or LIMITS.verdict(score), [], []
+
+
+@given(st.lists(st.one_of(st.integers(0, 100), st.integers(0, 200)), min_size=1, max_size=40))
+@example([60, 60, 60, 110])
 def test_windows_cover_every_message_and_stay_small(sizes):
-    decision = ("legitimate", None, ("legitimate",), 0.25, "clear", ())
     conversation, windows = Conversation(), []
     texts = [f"<{line}>{'a' * size}." for line, size in enumerate(sizes)]
     for line, text in enumerate(texts):
-        windows += conversation.add("source", Message("k", line, text, decision))
-        assert sum(map(len, conversation.window)) + len(conversation.window) - 1 <= WINDOW
+        windows += conversation.add("source", Message("k", line, text, said(0.25)), LIMITS)
+        assert sum(len(text) + 1 for text, _ in conversation.window) - 1 <= WINDOW
     last = conversation.due()
     windows += [last] if last is not None else []
     assert all(len(window) <= WINDOW for window in windows)
     assert conversation.messages == len(texts)
+    assert conversation.windows + len(windows) > 0  # those of one message have its score
     for before, text in itertools.pairwise(texts):
         if len(before) + len(text) < WINDOW:
             assert any(text in window for window in windows)
 
 
 def test_a_window_is_as_long_as_may_be_is_scored_once_and_is_more_than_a_message():
-    decision = ("legitimate", None, ("legitimate",), 0.25, "clear", ())
-    for first, second, together in ((249, 250, True), (250, 250, False)):
+    for first, second, together in ((62, 65, True), (64, 64, False)):
         conversation = Conversation()
-        assert conversation.add("source", Message("k", 1, "a" * first, decision)) == []
-        assert conversation.due() is None
-        windows = conversation.add("source", Message("k", 2, "b" * second, decision))
+        assert conversation.add("source", Message("k", 1, "a" * first, said(0.25)), LIMITS) == []
+        windows = conversation.add("source", Message("k", 2, "b" * second, said(0.75)), LIMITS)
         assert windows == (["a" * first + "\n" + "b" * second] if together else [])
         assert conversation.due() is None
+        assert (conversation.windows, conversation.odds) == ((0, 0) if together else (2, pytest.approx(1 / 3 + 3)))
 
 
 @pytest.mark.parametrize(
-    ("verdict", "before", "score", "conversation"),
+    ("message", "windows", "score", "label", "verdict"),
     [
-        ("flag", 0, 0.9, "flag"),
-        ("flag", 2, 0.75, "review"),
-        ("flag", 17, 0.25, "review"),
-        ("clear", 2, 0.75, "clear"),  # a list says so
+        (said(0.5), [said(0.5)], 0.5, "romance", "review"),
+        (said(0.5), [said(0.8), said(0.0)], 2**0.5 / (1 + 2**0.5), "romance", "review"),  # the mean of odds of 4 and 0
+        (said(0.2), [said(0.8)], 0.5, "romance", "review"),
+        (said(0.2), [said(0.8), said(0.0)], 0.4142136, "legitimate", "review"),
+        (said(0.8), [said(0.0)], 0.0, "legitimate", "flag"),  # a message is flagged
+        (said(0.8, "clear"), [said(0.2)], 0.0, "legitimate", "clear"),  # a list says so
+        (said(0.2), [said(0.8, "clear")], 0.2, "legitimate", "review"),
+        (said(0.01), [said(0.01, "flag")], 0.01, "legitimate", "flag"),
+        (said(1.0), [], 0.9999999, "romance", "flag"),
     ],
 )
-def test_a_window_shares_its_odds_with_those_before_it(verdict, before, score, conversation):
-    found, limits = Conversation(), Thresholds(flag=0.8, review=0.05)
-    quiet = ("legitimate", None, ("legitimate",), 0.25, "clear", (), ())
-    found.add("source", Message("k", 1, "a message", quiet))
-    for _ in range(before):
-        found.take_window(("legitimate", None, ("legitimate",), 0.01, "clear", (), ()), "a window", limits)
-    found.take_window(("romance", "romance", ("romance",), 0.9, verdict, (), ()), "the window", limits)
-    row = found.row("k")
-    assert row["fraud_score"] == pytest.approx(score)
-    assert row["fraud_label"] == ("romance" if score > 0.5 else "legitimate")
-    assert row["fraud_verdict"] == conversation
+def test_odds_of_conversations(message, windows, score, label, verdict):
+    found = Conversation()
+    found.add("source", Message("k", 1, "a message", message), LIMITS)
+    for window in windows:
+        found.take_window(window, "the window", LIMITS)
+    row = found.row("k", LIMITS, "legitimate")
+    assert row["fraud_score"] == pytest.approx(score, abs=2e-6)
+    assert (row["fraud_label"], row["fraud_verdict"]) == (label, verdict)
+    assert row["fraud_labels"] == [label]
 
 
 def test_of_messages_with_the_same_score_the_first_one_is_shown():
     conversation = Conversation()
     for line, value in enumerate((0.25, 0.75, 0.75)):
-        conversation.add("source", Message("k", line, f"text {line}", ("x", None, ("x",), value, "flag", (), ())))
-    row = conversation.row("k")
+        conversation.add("source", Message("k", line, f"text {line}", said(value)), LIMITS)
+    row = conversation.row("k", LIMITS, "legitimate")
     assert (row["evidence"], row["strongest"]["line"], row["first"]["line"]) == ("text 1", 1, 0)
 
 

@@ -1,10 +1,11 @@
 """Conversations: what three hundred harmless lines say together.
 
-Each message is scored by itself; here, a window that runs along each conversation is scored too:
-its last messages, up to `WINDOW` characters. A conversation's score is the highest of both; but a
-long conversation has many windows, and each is a chance to alarm: their number is held against
-them, as in a long text (`fraudscan.windows`). States of conversations stand in the job's
-checkpoint, so that memory does not grow with their number, and messages of many may come mixed.
+Each message is scored by itself, and so are windows that run along each conversation: its last messages, up to `WINDOW`
+characters. A conversation's odds are the geometric mean of two readings: the highest odds of a message, and the mean of
+those of all windows, for a lure may stand in any of them. Alone, the highest would alarm the more often the longer
+people talk; and few lures are said in one message. A message that is flagged flags its conversation; what an allow list
+clears says nothing. States of conversations stand in the job's checkpoint, so that memory does not grow with their
+number, and messages of many may come mixed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 from fraudscan.columns import COLUMNS
@@ -29,11 +31,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Conversations"]
 
-WINDOW = 500
-"""Characters of a window: as many as the model judges as a whole, and as the longest SMS has."""
+WINDOW = 128
+"""Characters of a window: a lure takes some messages. In windows of 64 it is cut apart, in those of 500 it drowns: with
+either fewer are found among strangers' talk."""
 
 STRIDE = WINDOW // 2
 """How many new characters make the next window: each message stands whole in one or two."""
+
+SHOWN = 500
+"""Characters of a text that are shown."""
+
+CERTAIN = 1e-7
+"""The least doubt that counts: no odds are infinite."""
 
 SCORE, VERDICT = map(list(COLUMNS.values()).index, ("score", "verdict"))
 
@@ -47,12 +56,14 @@ class Conversation:
         first: source, line and text of the first message.
         strongest: source, line, score and text of the message with the highest score.
         counts: how many messages have which label, and which verdict.
-        window: its last messages.
-        fresh: how many characters of it have not been scored as part of a window.
-        windows: how many windows have been scored.
+        window: its last messages, and the odds of each.
+        fresh: how many characters of it have been part of no window.
+        windows: how many windows there were.
+        odds: the sum of their odds.
+        highest: the highest odds of a message.
         best: the decision with the highest score, of messages and windows.
         evidence: the text of that decision.
-        verdict: the gravest one of all messages and windows: lists may make another one than the highest score.
+        verdict: the gravest one that a flagged message or a list made.
 
     """
 
@@ -60,67 +71,80 @@ class Conversation:
     first: dict[str, Any] = field(default_factory=dict)
     strongest: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(default_factory=lambda: {"label": Counter(), "verdict": Counter()})
-    window: list[str] = field(default_factory=list)
+    window: list[tuple[str, float | None]] = field(default_factory=list)
     fresh: int = 0
     windows: int = 0
+    odds: float = 0.0
+    highest: float = 0.0
     best: Sequence[Any] = ()
     evidence: str = ""
     verdict: str = VERDICTS[0]
 
-    def add(self, source: str, message: Message) -> list[str]:
+    def add(self, source: str, message: Message, limits: Thresholds) -> list[str]:
         """Take in a message; return the windows that are due to be scored."""
         text = message.text[-WINDOW:]
         windows = [self.due()] if self.fresh + len(text) > WINDOW else []  # it will push out what no window has had
         at = {"source": source, "line": message.line}
-        self.first = self.first or {**at, "text": message.text[:WINDOW]}
+        self.first = self.first or {**at, "text": message.text[:SHOWN]}
         score = message.decision[SCORE]
         if not self.strongest or score > self.strongest["score"]:
-            self.strongest = {**at, "score": score, "text": message.text[:WINDOW]}
+            self.strongest = {**at, "score": score, "text": message.text[:SHOWN]}
         for name, count in self.counts.items():
             value = message.decision[list(COLUMNS.values()).index(name)]
             count[value] = count.get(value, 0) + 1
         self.messages += 1
-        self.take(message.decision, message.text[:WINDOW])
-        self.window.append(text)
+        odds = self.take(message.decision, message.text[:SHOWN], limits)
+        self.highest = max(self.highest, odds or 0.0)
+        if message.decision[VERDICT] == VERDICTS[-1]:
+            self.verdict = VERDICTS[-1]
+        self.window.append((text, odds))
         self.fresh += len(text) + 1
-        size = sum(map(len, self.window)) + len(self.window) - 1
+        size = sum(len(text) + 1 for text, _ in self.window) - 1
         while size > WINDOW:
-            size -= len(self.window.pop(0)) + 1
+            size -= len(self.window.pop(0)[0]) + 1
         windows += [self.due()] if self.fresh >= STRIDE else []
         return [window for window in windows if window is not None]
 
     def due(self) -> str | None:
-        """Return the window, if it is more than one message and not scored yet."""
-        due = len(self.window) > 1 and self.fresh > 0
-        self.fresh = 0
-        return "\n".join(self.window) if due else None
+        """Return the window, if there is something new in it; one message needs not be scored again."""
+        fresh, self.fresh = self.fresh, 0
+        if not fresh:
+            return None
+        if len(self.window) > 1:
+            return "\n".join(text for text, _ in self.window)
+        self._count(self.window[0][1])
+        return None
 
-    def take(self, decision: Sequence[Any], text: str) -> None:
-        """Keep the decision that is higher, and the verdict that is graver."""
-        self.verdict = max(self.verdict, decision[VERDICT], key=VERDICTS.index)
+    def take(self, decision: Sequence[Any], text: str, limits: Thresholds) -> float | None:
+        """Keep the decision that is higher, and what a list says; return its odds, none where a list clears it."""
+        score, verdict = decision[SCORE], decision[VERDICT]
+        if verdict != limits.verdict(score):
+            self.verdict = max(self.verdict, verdict, key=VERDICTS.index)
+        if cleared := verdict == VERDICTS[0] != limits.verdict(score):
+            decision = [*decision]
+            decision[SCORE] = 0.0
         if not self.best or decision[SCORE] > self.best[SCORE]:
             self.best, self.evidence = decision, text
+        return None if cleared else score / max(1 - score, CERTAIN)
 
-    def take_window(self, decision: Sequence[Any], text: str, thresholds: Thresholds) -> None:
-        """Do the same with a window's, whose odds are shared among all windows up to it; a verdict of lists stands.
+    def take_window(self, decision: Sequence[Any], text: str, limits: Thresholds) -> None:
+        """Do the same with a window's, and count it."""
+        self._count(self.take(decision, text, limits))
 
-        What is no fraud any more when that is done leaves its verdict only.
-        """
-        self.windows += 1
-        whole = decision[SCORE]
-        score = whole / (whole + self.windows * (1 - whole))
-        by_score = decision[VERDICT] == thresholds.verdict(whole)
-        paid = list(decision)
-        paid[SCORE], paid[VERDICT] = score, thresholds.verdict(score) if by_score else decision[VERDICT]
-        if score >= 0.5:
-            self.take(paid, text)
-        else:
-            self.verdict = max(self.verdict, paid[VERDICT], key=VERDICTS.index)
+    def _count(self, odds: float | None) -> None:
+        if odds is not None:
+            self.windows += 1
+            self.odds += odds
 
-    def row(self, key: str) -> dict[str, Any]:
-        """Return the conversation's row of the output."""
+    def row(self, key: str, limits: Thresholds, honest: str) -> dict[str, Any]:
+        """Return the conversation's row of the output; ``honest`` is the label of what is no fraud."""
+        odds = sqrt(self.highest * self.odds / self.windows) if self.windows else self.highest
+        score = odds / (1 + odds)
         ours = dict(zip(COLUMNS, self.best, strict=True))
-        ours |= {"fraud_score": cut(ours["fraud_score"]), "fraud_verdict": self.verdict}
+        if score < 0.5 <= ours["fraud_score"]:
+            ours |= {"fraud_label": honest, "fraud_scheme": None, "fraud_labels": [honest], "fraud_targets": []}
+        verdict = max(self.verdict, limits.verdict(score), key=VERDICTS.index)
+        ours |= {"fraud_score": cut(score), "fraud_verdict": verdict}
         strongest = {**self.strongest, "score": cut(self.strongest["score"])}
         counts = {f"{name}s": count for name, count in self.counts.items()}
         row = {"conversation": key, "messages": self.messages, **ours, "evidence": self.evidence}
@@ -151,7 +175,7 @@ class Conversations:
             if (found := self._open.get(key)) is None:
                 state = self._store.conversation(key)
                 found = self._open[key] = Conversation(**json.loads(state)) if state else Conversation()
-            windows += [(found, window) for window in found.add(source, message)]
+            windows += [(found, window) for window in found.add(source, message, self._scanner.thresholds)]
         self._score(windows)
         return without
 
@@ -169,8 +193,10 @@ class Conversations:
 
     def rows(self) -> Iterator[bytes]:
         """Yield the output: one JSON object a line; the last window of each conversation is scored on the way."""
+        honest = self._scanner.taxonomy.honest
         for key, state in self._store.conversations():
             conversation = Conversation(**json.loads(state))
             if window := conversation.due():
                 self._score([(conversation, window)])
-            yield dump_json(conversation.row(key.rpartition("\0")[0])) + b"\n"
+            row = conversation.row(key.rpartition("\0")[0], self._scanner.thresholds, honest.name if honest else "")
+            yield dump_json(row) + b"\n"
