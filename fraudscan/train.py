@@ -5,8 +5,8 @@ enough messages, each count multiplied by the n-gram's rarity (the logarithm of 
 of the share of rows that have it, inverse document frequency). A first, small network tells which
 n-grams have influence; a second one is fitted on those (`fraudscan.network`). Each probability is
 calibrated on folds that no network behind it was fitted on; messages that resemble each other or form a
-`pair` are never parted by a fold. The same rows give the same model, byte for byte, on the same
-machine and versions.
+`pair` are never parted by a fold. Thresholds and figures are those of long texts with their windows. The
+same rows give the same model, byte for byte, on the same machine and versions.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from fraudscan.model import Scanner, Thresholds
 from fraudscan.network import Examples, Network, NetworkOptions, fit, sigmoid
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 from fraudscan.tokenize import words
+from fraudscan.windows import LONG, WINDOW, mean_odds, most_suspicious, pieces_of, price_of_whole, windows_of
 from fraudscan.wrappings import wrappings
 
 if TYPE_CHECKING:
@@ -162,6 +163,9 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     share = gold[:, 0].mean()
     intercepts[0] += np.log(options.prior / (1 - options.prior)) - np.log(share / (1 - share))
     logits = logits * slopes + intercepts
+    pieces, owners = _windows(texts, vocabulary, rarity)
+    said = _held_out_windows(others, pieces, owners, folds, heads) * slopes + intercepts
+    logits = _with_windows(logits, said, owners, examples.lengths[: len(rows)])
 
     output = network.output[:heads] * slopes[:, None]
     output[:, -1] += intercepts
@@ -403,6 +407,54 @@ def _held_out(
     for (nodes, network), rows in zip(fitted, folds, strict=True):
         held_out[rows] = network(examples.features[rows][:, nodes])
     return held_out
+
+
+def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tuple[Any, Rows]:
+    """Return the features of the windows of long texts (see `fraudscan.windows`), and the text of each."""
+    from scipy import sparse
+
+    folded = list(map(fold, texts))
+    long = np.flatnonzero([len(text) > LONG for text in folded])
+    lengths = np.array([len(folded[i]) for i in long], dtype=np.int64)
+    starts, owners = pieces_of(lengths)
+    begins = windows_of(owners)
+    owners = owners[begins]
+    ends = np.minimum(starts[begins] + WINDOW, lengths.cumsum()[owners])
+    joined = "".join(folded[i] for i in long)
+    windows = [joined[begin:end] for begin, end in zip(starts[begins].tolist(), ends.tolist(), strict=True)]
+    if not windows:
+        return sparse.csr_array((0, vocabulary.size), dtype=np.float32), owners
+    features = features_of(vocabulary, windows)[0] @ closure(vocabulary)
+    features.data *= rarity[features.indices]
+    return features.astype(np.float32), long[owners]
+
+
+def _held_out_windows(
+    fitted: Sequence[tuple[npt.NDArray[np.intp], Network]],
+    features: Any,
+    owners: Rows,
+    folds: Sequence[Rows],
+    heads: int,
+) -> Floats:
+    """Return each window's logits, shape (windows, heads), by the network that was fitted without its text's fold."""
+    logits = np.zeros((owners.size, heads))
+    for (nodes, network), rows in zip(fitted, folds, strict=True):
+        mine = np.flatnonzero(np.isin(owners, rows))
+        logits[mine] = network(features[mine][:, nodes])[:, :heads]
+    return logits
+
+
+def _with_windows(logits: Floats, windows: Floats, owners: Rows, lengths: Ints) -> Floats:
+    """Return the logits of texts where their windows count as they do in `fraudscan.engine.Engine.judge`."""
+    logits = logits.copy()
+    logits[:, 0] -= price_of_whole(lengths)
+    texts = np.unique(owners)
+    if texts.size:
+        found = windows[most_suspicious(windows[:, 0], owners)]
+        found[:, 0] = mean_odds(windows[:, 0], owners)
+        better = found[:, 0] > logits[texts, 0]
+        logits[texts[better]] = found[better]
+    return logits
 
 
 def _fit(examples: Examples, options: TrainingOptions) -> tuple[npt.NDArray[np.intp], Network]:
