@@ -9,7 +9,8 @@ them that says nothing (`perturb.WRAPPINGS`). ``robustness.json`` holds these fi
 
 A second table says how much of a lure of 25 to 60 characters is left in a chat of 2,000: chats are put together of
 honest lines of chat and talk that are nobody's twin, and both they and the lures are of a fold that the model had
-nothing to do with. Models are kept in ``benchmarks/.cache``.
+nothing to do with. A third one says it of lures that are told in several messages of a conversation of such lines, as
+``fraudscan score --by`` scores them. Models are kept in ``benchmarks/.cache``.
 """
 
 from __future__ import annotations
@@ -20,15 +21,18 @@ import itertools
 import json
 import math
 import random
+import re
 import sys
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import perturb
 
 from fraudscan import load, neighbours
 from fraudscan.corpus import Row, digest, read_corpus
+from fraudscan.dump import Options, score_dump
 from fraudscan.taxonomy import TAXONOMY
 from fraudscan.train import TrainingOptions, folds_of, train
 
@@ -61,6 +65,16 @@ window that decided lies at the lure.
 | --- | ---: | ---: | ---: | ---: | ---: |
 """
 CHATS, LENGTH = 1500, 2000
+CONVERSATIONS_HEAD = """
+A lure of 60 to 400 characters told in several messages of a conversation of some hundred lines, others in between, in
+per cent: how many conversations have a higher score than all but so many of the honest ones, how many are above one
+half, and how many are flagged.
+
+| | above 99 % of honest ones | above 95 % | above one half | flagged |
+| --- | ---: | ---: | ---: | ---: |
+"""
+MESSAGES, BETWEEN = 100, 0.4
+"""Honest lines of a conversation, and how often one of them stands behind a message of the lure."""
 HONEST = TAXONOMY.honest.name
 FOLDS = 5
 
@@ -158,7 +172,7 @@ def figures(scanner: Scanner, sets: dict[str, list[Message]]) -> dict[str, dict[
 def long_chats(scanner: Scanner, rows: list[Row]) -> dict[str, list[float]]:
     """Return the lines of the table of lures in long chats (see `CHATS_HEAD`), for rows that the model has not seen."""
     rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
-    lines = [r.text for r in rows if not (r.labels or r.pair) and r.id.split("-")[0] in {"chat", "talk"}]
+    lines = honest_lines(rows)
     lures = [r.text for r in rows if r.labels and 25 <= len(r.text) <= 60]
 
     def chat() -> list[str]:
@@ -190,6 +204,57 @@ def long_chats(scanner: Scanner, rows: list[Row]) -> dict[str, list[float]]:
     return table
 
 
+def conversations(scanner: Scanner, rows: list[Row]) -> dict[str, list[float]]:
+    """Return the lines of the table of lures in conversations (see `CONVERSATIONS_HEAD`), as above."""
+    rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
+    lines = [line for line in honest_lines(rows) if len(line) <= 60]
+    lures = [told for r in rows if r.labels and 60 <= len(r.text) <= 400 and len(told := messages_of(r.text)) > 1]
+    chats: list[list[str]] = [rng.choices(lines, k=MESSAGES) for _ in range(CHATS)]
+    with_lures = []
+    for chat in chats:
+        at = rng.randrange(MESSAGES)
+        told, rest = chat[:at], chat[at:]
+        for message in rng.choice(lures):
+            told += [message, *(rest.pop(0) for _ in range(bool(rest) and rng.random() < BETWEEN))]
+        with_lures.append(told + rest)
+    honest, found = scored_as_conversations(scanner, chats), scored_as_conversations(scanner, with_lures)
+    limits = [*np.quantile([row["fraud_score"] for row in honest], [0.99, 0.95]), 0.5]
+    return {
+        name: [
+            *(100 * float(np.mean([row["fraud_score"] > limit for row in some])) for limit in limits),
+            100 * float(np.mean([row["fraud_verdict"] == "flag" for row in some])),
+        ]
+        for name, some in (("honest conversations", honest), ("with a lure", found))
+    }
+
+
+def messages_of(text: str) -> list[str]:
+    """Return a text in the messages that somebody would tell it in: a sentence each, or some short ones."""
+    told = [""]
+    for sentence in re.findall(r"[^。！？!?\n；;]+[。！？!?\n；;]*", text):
+        if len(told[-1]) < 12:
+            told[-1] += sentence
+        else:
+            told.append(sentence)
+    return [message.strip() for message in told if message.strip()]
+
+
+def scored_as_conversations(scanner: Scanner, chats: list[list[str]]) -> list[dict[str, Any]]:
+    """Return what ``fraudscan score --by`` says of conversations."""
+    with tempfile.TemporaryDirectory() as name:
+        source, target = Path(name, "chats.jsonl"), Path(name, "out.jsonl")
+        with source.open("w", encoding="utf-8") as file:
+            for number, chat in enumerate(chats):
+                file.writelines(json.dumps({"chat": number, "text": text}) + "\n" for text in chat)
+        score_dump(scanner, [source], target, Options(by="chat"))
+        return list(map(json.loads, Path(f"{target}.conversations.jsonl").read_text("utf-8").splitlines()))
+
+
+def honest_lines(rows: list[Row]) -> list[str]:
+    """Return chat and talk that is nobody's twin."""
+    return [r.text for r in rows if not (r.labels or r.pair) and r.id.split("-")[0] in {"chat", "talk"}]
+
+
 def _above(found: Decisions, limit: float) -> float:
     return 100 * float((np.array(found.score) > limit).mean())
 
@@ -202,20 +267,24 @@ def main() -> None:
     options = parser.parse_args()
     rows = read_corpus([ROOT / "corpus"])
     evaluation = {name: messages for name in ("script", "fbs") if (messages := from_evaluation(name))}
-    tables, chats = [], []
+    tables, chats, talks = [], [], []
     for inside, outside in list(folds_of(rows, FOLDS))[: options.folds]:
         scanner, layout = model_without(rows, inside.tolist(), options.disguised)
         with neighbours.other_tables(layout):
             unseen = [rows[i] for i in outside]
             chats.append(long_chats(scanner, unseen))
+            talks.append(conversations(scanner, unseen))
             tables.append(figures(scanner, {"corpus": from_corpus(unseen), **evaluation}))
     write(
         {row: {k: Figures(*np.mean([t[row][k] for t in tables], axis=0)) for k in tables[0][row]} for row in tables[0]},
-        {row: np.mean([c[row] for c in chats], axis=0).tolist() for row in chats[0]},
+        *(
+            {row: np.mean([each[row] for each in found], axis=0).tolist() for row in found[0]}
+            for found in (chats, talks)
+        ),
     )
 
 
-def write(table: dict[str, dict[str, Figures]], chats: dict[str, list[float]]) -> None:
+def write(table: dict[str, dict[str, Figures]], chats: dict[str, list[float]], talks: dict[str, list[float]]) -> None:
     """Write the tables into ``benchmarks/robustness.md``, and the first for the card."""
     names = list(table["clean"])
     lines = ["| | " + " | ".join(f"{name}: {what}" for name in names for what in SHOWN) + " |"]
@@ -223,11 +292,13 @@ def write(table: dict[str, dict[str, Figures]], chats: dict[str, list[float]]) -
     for row, sets in table.items():
         cells = [f"{x:.1f}" if x == x else "" for name in names for x in sets[name]]  # noqa: PLR0124 - NaN
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
-    lines += CHATS_HEAD.rstrip().split("\n")
-    lines += [
-        f"| {row} | " + " | ".join([f"{x:.1f}" for x in cells] + [""] * (5 - len(cells))) + " |"
-        for row, cells in chats.items()
-    ]
+    for head, found in ((CHATS_HEAD, chats), (CONVERSATIONS_HEAD, talks)):
+        lines += head.rstrip().split("\n")
+        width = max(map(len, found.values()))
+        lines += [
+            f"| {row} | " + " | ".join([f"{x:.1f}" for x in cells] + [""] * (width - len(cells))) + " |"
+            for row, cells in found.items()
+        ]
     print("\n".join(lines))
     (ROOT / "benchmarks" / "robustness.md").write_text(HEAD + "\n".join(lines) + "\n", "utf-8")
     card = []

@@ -34,7 +34,7 @@ __all__ = [
     "windows_of",
 ]
 
-WINDOW = 48
+WINDOW = 40
 """Kept characters of a window: what a lure says in a breath fills one. In larger ones it drowns as it does in the
 whole, and in smaller ones an honest notice looks like a lure."""
 

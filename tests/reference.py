@@ -8,7 +8,7 @@ import numpy as np
 
 import fraudscan
 
-LONG, WHOLE, WINDOW = 192, 768, 48
+LONG, WHOLE, WINDOW = 192, 768, 40
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data"
 
