@@ -7,7 +7,7 @@ weights. What a text with L kept characters comes to is
 
 and no text says more than one of 512 characters (`roots_of`). In the shipped model a small layer makes the heads'
 logits of it (`fraudscan.layer`); a model of a user's own labels is linear, and these are the logits. A text of more
-than 192 speaks through its windows where these say more (`fraudscan.windows`). For a user's own labels, whose texts
+than 128 speaks through its windows where these say more (`fraudscan.windows`). For a user's own labels, whose texts
 nobody knows beforehand, the root is that of the sum of the squared rarities of the matches, the last weight of each
 vector: the length of the text's own vector.
 
@@ -31,15 +31,16 @@ from fraudscan.features import text_sizes
 from fraudscan.layer import Layer
 from fraudscan.notes import Noter
 from fraudscan.windows import (
-    LONG,
     PIECE,
     WINDOW,
+    WINDOWED,
     Windows,
     mean_odds,
     most_suspicious,
     over_windows,
     pieces_of,
     price_of_whole,
+    price_of_windows,
     windows_of,
 )
 
@@ -140,6 +141,8 @@ class Engine:
         layer: makes the heads' logits of the inputs; without it these are the logits.
         nothing: float64, shape (heads,): the logits of a text without a character.
         fraud: the first head tells fraud: disguises are repaired, and long texts looked at window by window.
+        quotes: has one head, which tells texts that speak of frauds, as warnings and news do: in these the windows do
+            not count, for they are the words that are quoted.
 
     Raises:
         ValueError: if the shapes do not fit each other, or a weight cannot be added up.
@@ -156,9 +159,11 @@ class Engine:
         layer: Layer | None,
         nothing: npt.ArrayLike,
         fraud: bool,
+        quotes: Layer | None = None,
     ) -> None:
         self.vocabulary = vocabulary
         self.layer = layer
+        self.quotes = quotes
         self.fraud = fraud
         weights = np.asarray(weights)  # a cast would let what is too large wrap around
         if weights.max(initial=0) > WEIGHT_LIMIT or weights.min(initial=0) < -WEIGHT_LIMIT:
@@ -301,8 +306,8 @@ class Engine:
                     counts = self._noter.count(matches.nodes, matches.starts)
                     found.notes[part] = self._noter.notes(counts, matches.lengths, texts[part])
                 found.marked[part] = matches.marked & (matches.lengths <= LONGEST)
-                if self.fraud and matches.lengths.max() > LONG:
-                    found.windows.append(self._windows(matches, begin))
+                if self.fraud and matches.lengths.max() > WINDOWED:
+                    found.windows.extend(self._windows(matches, sums, begin))
             fill(sums, found.lengths[part], found.logits[:, part])
             begin = end
         return found
@@ -352,16 +357,33 @@ class Engine:
             total += sums[:, :done].sum(axis=1)
             rest = rest[done * PIECE :]
             length += min(done * PIECE, read)
-        if self.fraud and length > LONG:
+        if self.fraud and length > WINDOWED and not self._quoting(total[:, None], np.array([length]))[0]:
             begins, ends = np.array(window).reshape(2, 1)
             logits = self.heads_of(self.scaled(best[:, None].astype(np.float64), ends - begins))
-            logits[0] = odds - np.log(number)
+            logits[0] = odds - np.log(number) - price_of_windows(np.array([length]))
             windows.append(Windows(np.array([place]), logits, begins, ends))
         return total, length, counts
 
-    def _windows(self, found: Matches, begin: int) -> Windows:
-        """Return the most suspicious windows of the long texts of a batch, the first of whose texts is ``begin``."""
-        long = (found.lengths > LONG).nonzero()[0]
+    def _quoting(self, sums: Ints, lengths: Ints) -> Bools:
+        """Tell which texts quote frauds, by the sums of their weights."""
+        if self.quotes is None:
+            return np.zeros(lengths.size, dtype=bool)
+        quoting: Bools = self.quotes(self.scaled(sums.astype(np.float64), lengths))[0] > 0
+        return quoting
+
+    def _windows(self, found: Matches, sums: Ints, begin: int) -> Iterator[Windows]:
+        """Yield the most suspicious windows of the long texts of a batch, if some have windows that count.
+
+        Args:
+            found: the texts' matches.
+            sums: the sums of their weights, shape (sums, texts).
+            begin: which text is the first of them.
+
+        """
+        long = (found.lengths > WINDOWED).nonzero()[0]
+        long = long[~self._quoting(sums[:, long], found.lengths[long])]
+        if not long.size:
+            return
         lengths = found.lengths[long]
         ends = (found.starts[long] + lengths).tolist()
         nodes = np.concatenate([found.nodes[end - n : end] for end, n in zip(ends, lengths.tolist(), strict=True)])
@@ -372,10 +394,10 @@ class Engine:
         alarms, owners = self._alarms(sums, sizes), owners[begins]
         chosen = most_suspicious(alarms, owners)
         logits = self.heads_of(self.scaled(sums[:, chosen].astype(np.float64), sizes[chosen]))
-        logits[0] = mean_odds(alarms, owners)
+        logits[0] = mean_odds(alarms, owners) - price_of_windows(lengths)
         within = starts[begins[chosen]]
         within -= lengths.cumsum() - lengths
-        return Windows(long + begin, logits, within, within + sizes[chosen])
+        yield Windows(long + begin, logits, within, within + sizes[chosen])
 
     @cached_property
     def _alarm(self) -> Callable[[Floats], Floats]:

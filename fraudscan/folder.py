@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CARD", "DIAGRAM", "VERSIONS", "ModelError", "check_target", "check_versions", "read_folder", "write_folder"]
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 """The version of the model folder: what the arrays are, and what is computed with them. A reader takes its own only."""
 
 VERSIONS = {"format_version": FORMAT_VERSION, "normalization_version": NORMALIZATION_VERSION}

@@ -48,7 +48,7 @@ __all__ = ["Decisions", "ModelError", "Scanner", "Thresholds", "load"]
 GROUP = 1 << 13
 """Texts taken from an iterable at a time: the disguised ones among them are repaired together."""
 
-ARRAYS = ("alphabet", "steps", "seeds", "weights", "scales", "biases", "hidden", "output")
+ARRAYS = ("alphabet", "steps", "seeds", "weights", "scales", "biases", "hidden", "output", "quotes")
 
 
 class Scanner:
@@ -63,6 +63,8 @@ class Scanner:
         biases: float64, shape (inputs,).
         thresholds: where verdicts change.
         layer: makes the heads' logits of the inputs; without it these are the logits.
+        quotes: shape (units + 1,): the weights of one more head of the layer, and its bias last: it tells texts that
+            speak of frauds, in which windows do not count (see `fraudscan.windows`).
         manifest: what the model says of itself.
 
     Attributes:
@@ -82,6 +84,7 @@ class Scanner:
         *,
         thresholds: Thresholds,
         layer: Layer | None = None,
+        quotes: npt.ArrayLike | None = None,
         manifest: dict[str, Any] | None = None,
     ) -> None:
         if not taxonomy.schemes:
@@ -96,7 +99,10 @@ class Scanner:
             nothing = np.asarray(biases)  # … or as likely as any other
         elif not fraud:
             nothing[self._honest] = -NOTHING
-        self.engine = Engine(vocabulary, weights, scales, biases, layer=layer, nothing=nothing, fraud=fraud)
+        quoting = None if layer is None or quotes is None else Layer(layer.hidden, np.asarray(quotes)[None])
+        self.engine = Engine(
+            vocabulary, weights, scales, biases, layer=layer, nothing=nothing, fraud=fraud, quotes=quoting
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse to change a scanner once it is made: results are computed of it, in other threads too."""
@@ -398,6 +404,7 @@ class Scanner:
             engine.biases,
             layer.hidden if layer else np.zeros((0, len(engine.biases) + 1)),
             layer.output if layer else np.zeros((len(engine.biases), 1)),
+            engine.quotes.output if engine.quotes else np.zeros((0, layer.hidden.shape[0] + 1 if layer else 1)),
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -441,7 +448,7 @@ def _restore(
     manifest: dict[str, Any],
 ) -> Scanner:
     check_versions("the pickled scanner", versions)
-    alphabet, steps, seeds, weights, scales, biases, hidden, output = arrays
+    alphabet, steps, seeds, weights, scales, biases, hidden, output, quotes = arrays
     vocabulary = Vocabulary(alphabet, steps, seeds)
     layer = Layer(hidden, output) if len(hidden) else None
     return Scanner(
@@ -452,6 +459,7 @@ def _restore(
         biases,
         thresholds=thresholds,
         layer=layer,
+        quotes=quotes[0] if len(quotes) else None,
         manifest=manifest,
     )
 

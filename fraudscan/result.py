@@ -68,7 +68,7 @@ class Result:
 
     @property
     def window(self) -> tuple[int, int] | None:
-        """Where the stretch of a long text begins and ends that decided, if it was more suspicious than the whole."""
+        """Where the most suspicious stretch of a long text begins and ends, if its windows say more than the whole."""
         _, window = self._scanner.engine.judge_one(self.text)
         if window.stop is None:
             return None

@@ -33,7 +33,15 @@ from fraudscan.model import Scanner, Thresholds
 from fraudscan.network import Examples, Network, NetworkOptions, fit, sigmoid
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 from fraudscan.tokenize import words
-from fraudscan.windows import LONG, WINDOW, mean_odds, most_suspicious, pieces_of, price_of_whole, windows_of
+from fraudscan.windows import (
+    PIECE,
+    WINDOW,
+    WINDOWED,
+    mean_odds,
+    most_suspicious,
+    price_of_whole,
+    price_of_windows,
+)
 from fraudscan.wrappings import wrappings
 
 if TYPE_CHECKING:
@@ -65,6 +73,9 @@ KIND_SIZE = 50
 REST = 1 / 3
 """How much the answer of any other head counts in the fit, beside one for "is this fraud?". With half of it fewer
 labels are right; a network of fewer units pays for more of it with frauds that it does not find."""
+
+QUOTING = {"warning", "article"}
+"""The kinds of honest messages that speak of frauds, and quote them."""
 
 LEFT = 4
 """One of so many disguised copies is learned from without repair: there are disguises that it does not know."""
@@ -163,9 +174,10 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     share = gold[:, 0].mean()
     intercepts[0] += np.log(options.prior / (1 - options.prior)) - np.log(share / (1 - share))
     logits = logits * slopes + intercepts
-    pieces, owners = _windows(texts, vocabulary, rarity)
+    quoting, scale = _quoting(held_out[: len(rows), heads], rows, options)
+    pieces, owners, lengths = _windows(texts[: len(rows)], vocabulary, rarity, quoting)
     said = _held_out_windows(others, pieces, owners, folds, heads) * slopes + intercepts
-    logits = _with_windows(logits, said, owners, examples.lengths[: len(rows)])
+    logits = _with_windows(logits, said, owners, lengths)
 
     output = network.output[:heads] * slopes[:, None]
     output[:, -1] += intercepts
@@ -189,20 +201,23 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
         network.biases,
         thresholds=Thresholds(*thresholds),
         layer=Layer(network.hidden, output),
+        quotes=network.output[heads] * scale[0] + np.append(np.zeros(len(network.hidden)), scale[1]),
         manifest=manifest,
     )
 
 
 def _auxiliary(rows: Sequence[Row], taxonomy: Taxonomy) -> npt.NDArray[np.bool_]:
-    """Return what else the network is asked while it is fitted, shape (rows, questions); the model has no use for it.
+    """Return what else the network is asked while it is fitted, shape (rows, questions).
 
-    For each label, for each kind of honest messages, and for lures and honest messages of each channel: is it one of
-    these? An honest row's id begins with its kind; kinds with few rows are left out, as where ids tell nothing.
+    Does it speak of frauds (see `QUOTING`)? And, of which the model has no use: for each label, for each kind of honest
+    messages, and for lures and honest messages of each channel: is it one of these? An honest row's id begins with its
+    kind; kinds with few rows are left out, as where ids tell nothing.
     """
     kinds = ["" if row.labels else row.id.split("-")[0] for row in rows]
     frequent = sorted(kind for kind, count in Counter(kinds).items() if kind and count >= KIND_SIZE)
     labels = [{taxonomy.scheme(name).label for name in row.labels} for row in rows]
-    columns = [[label.name in own for own in labels] for label in taxonomy.labels if label.schemes]
+    columns = [[kind in QUOTING for kind in kinds]]
+    columns += [[label.name in own for own in labels] for label in taxonomy.labels if label.schemes]
     columns += [[kind == name for kind in kinds] for name in frequent]
     columns += [[r.channel == name and bool(r.labels) == lure for r in rows] for name in CHANNELS for lure in (0, 1)]
     return np.array(columns, dtype=bool).T
@@ -409,24 +424,48 @@ def _held_out(
     return held_out
 
 
-def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tuple[Any, Rows]:
-    """Return the features of the windows of long texts (see `fraudscan.windows`), and the text of each."""
+def _quoting(
+    logits: npt.NDArray[np.float32], rows: Sequence[Row], options: TrainingOptions
+) -> tuple[npt.NDArray[np.bool_], tuple[float, float]]:
+    """Return which rows are taken for texts that quote frauds, and slope and intercept of the logits for that."""
+    gold = np.array([not row.labels and row.id.split("-")[0] in QUOTING for row in rows])
+    if not gold.any() or gold.all():
+        return np.zeros(len(rows), dtype=bool), (0.0, -1.0)  # nobody knows: none does
+    slope, intercept = calibrate(logits.astype(np.float64), gold)
+    share = gold.mean()
+    intercept += np.log(options.prior / (1 - options.prior)) - np.log(share / (1 - share))
+    return logits * slope + intercept > 0, (slope, intercept)
+
+
+def _windows(
+    texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats, quoting: npt.NDArray[np.bool_]
+) -> tuple[Any, Rows, Ints]:
+    """Return the features of the windows of long texts (see `fraudscan.windows`), the text of each, and all lengths.
+
+    Those of texts that are ``quoting`` do not count.
+    """
     from scipy import sparse
 
-    folded = list(map(fold, texts))
-    long = np.flatnonzero([len(text) > LONG for text in folded])
-    lengths = np.array([len(folded[i]) for i in long], dtype=np.int64)
-    starts, owners = pieces_of(lengths)
-    begins = windows_of(owners)
-    owners = owners[begins]
-    ends = np.minimum(starts[begins] + WINDOW, lengths.cumsum()[owners])
-    joined = "".join(folded[i] for i in long)
-    windows = [joined[begin:end] for begin, end in zip(starts[begins].tolist(), ends.tolist(), strict=True)]
-    if not windows:
-        return sparse.csr_array((0, vocabulary.size), dtype=np.float32), owners
-    features = features_of(vocabulary, windows)[0] @ closure(vocabulary)
+    nodes, owners, sizes, lengths = [], [], [], []
+    for begin in range(0, quoting.size, 256):
+        found = vocabulary.match(texts[begin : begin + 256])
+        lengths.append(found.lengths)
+        for i in np.flatnonzero((found.lengths > WINDOWED) & ~quoting[begin : begin + 256]).tolist():
+            length = int(found.lengths[i])
+            windows = [(at, min(at + WINDOW, length)) for at in range(0, length - PIECE, PIECE)]
+            end = int(found.starts[i]) + length
+            own = found.nodes[end - length : end]
+            nodes += [own[at:stop] for at, stop in windows]
+            owners += [begin + i] * len(windows)
+            sizes += [stop - at for at, stop in windows]
+    shape, counts = (len(owners), vocabulary.size), np.array(sizes, dtype=np.int64)
+    indices = np.concatenate([np.zeros(0, np.int32), *nodes]).astype(np.int32)
+    scale = (1 / roots_of(counts)).repeat(counts)
+    features = sparse.csr_array((scale, indices, np.append(0, counts.cumsum()).astype(np.int32)), shape=shape)
+    features.sum_duplicates()
+    features @= closure(vocabulary)
     features.data *= rarity[features.indices]
-    return features.astype(np.float32), long[owners]
+    return features.astype(np.float32), np.array(owners, dtype=np.intp), np.concatenate(lengths)
 
 
 def _held_out_windows(
@@ -451,7 +490,7 @@ def _with_windows(logits: Floats, windows: Floats, owners: Rows, lengths: Ints) 
     texts = np.unique(owners)
     if texts.size:
         found = windows[most_suspicious(windows[:, 0], owners)]
-        found[:, 0] = mean_odds(windows[:, 0], owners)
+        found[:, 0] = mean_odds(windows[:, 0], owners) - price_of_windows(lengths[texts])
         better = found[:, 0] > logits[texts, 0]
         logits[texts[better]] = found[better]
     return logits

@@ -3,8 +3,9 @@
 A lure of fifty characters drowns in a chat of two thousand. So a long text is also cut into windows, which are scored
 by themselves. If it holds a lure, and any of them may be the one, the odds that it does are the mean of their odds:
 many windows have many chances to alarm, and a single one must alarm the more, the more there are. A text speaks through
-its windows where that says more than the whole; and the longer it is, the less the whole says: in talk of hours, all
-adds up that it has in common with frauds.
+its windows where that says more than the whole, unless the whole speaks of frauds, as warnings and news do: what they
+quote is a lure in each window. The longer a text is, the less the whole says: in talk of hours, all adds up that it has
+in common with frauds.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ __all__ = [
     "PIECE",
     "WHOLE",
     "WINDOW",
+    "WINDOWED",
     "Windows",
     "mean_odds",
     "most_suspicious",
     "over_windows",
     "pieces_of",
     "price_of_whole",
+    "price_of_windows",
     "windows_of",
 ]
 
@@ -42,9 +45,13 @@ PIECE = WINDOW // 2
 """Kept characters from one window to the next, so that each lure lies in one for the most part. With a third instead of
 a half no more are found."""
 
-LONG = 192
-"""A text with more kept characters has windows. Of lures of 25 to 60 characters in honest texts of 100 to 256 they find
-twice as many and more at 1 % false alarms, and no message is missed that is a lure from end to end."""
+WINDOWED, LONG = 128, 192
+"""A text with more kept characters than the first has windows; from the second on they count in full. In shorter texts
+an honest notice has as many that look like a lure as there are lures that they find."""
+
+RELUCTANCE = 4.0
+"""What is taken off the logit of windows at `WINDOWED` characters; it falls to nothing at `LONG`, so that no single
+character decides."""
 
 WHOLE = 768
 """Up to so many kept characters the whole pays nothing: frauds write letters of that length."""
@@ -72,8 +79,14 @@ class Windows(NamedTuple):
 
 
 def price_of_whole(lengths: Ints) -> Floats:
-    """Return what is taken off the logits of whole texts of ``lengths`` kept characters."""
+    """Return what is taken off the first head's logits of whole texts of ``lengths`` kept characters."""
     price: Floats = np.log(np.maximum(lengths / WHOLE, 1))
+    return price
+
+
+def price_of_windows(lengths: Ints) -> Floats:
+    """Return what is taken off those of their windows."""
+    price: Floats = RELUCTANCE * np.clip((LONG - lengths) / (LONG - WINDOWED), 0, 1)
     return price
 
 

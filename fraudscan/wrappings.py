@@ -1,4 +1,4 @@
-"""What exports, mail and apps put around a message: times, names, tags, ruled lines, signatures, known sites.
+"""What stands around a message: times, names, tags, ruled lines, signatures, known sites, courtesies.
 
 Most messages of the corpus stand bare, and a model that is fitted on them as they are takes such things for evidence: a
 time in front hid every tenth fraud from it, a link to the government's site behind them made a fraud of every eighth
@@ -132,6 +132,19 @@ NOTES = (
     "--- Forwarded message ---|on wrote:|(完)|（全文）|[全文]|展开|收起|查看更多|复制|编辑于|发布于|阅读|赞|短信|"
     "彩信|语音转文字|识别结果|截图|OCR|第1页|1/2|(1/3)|2."
 ).split("|")
+
+REMARKS = (
+    "谢谢|谢谢！|谢谢老板|谢谢您了|多谢|麻烦您了|辛苦了|不好意思打扰了|打扰了|抱歉打扰|祝您生活愉快|祝生意兴隆|祝好|顺颂商祺|"
+    "感谢您的支持与配合|感谢您的理解|收到，谢谢|收到|好的|嗯嗯|哦|哈哈|哈哈哈哈|呵呵|嘻嘻|在吗|你好|您好|大家好|早上好|晚上好|节日快乐|"
+    "温馨提示：|友情提示：|重要提醒|特此通知|请知悉|请互相转告|请查收|请放心|以上信息仅供参考|仅供参考，不构成投资建议|"
+    "投资有风险，入市需谨慎|理财非存款，产品有风险|最终解释权归本公司所有|详情见规则|数量有限，先到先得|截止时间6月10日18:00|"
+    "时间6月5日上午9点|截止到本月底|明天下午三点|下周一之前|两个工作日内|请勿外传|谨防诈骗|谨防上当|凡是要求转账的都是诈骗|"
+    "反诈中心提醒您|警方提醒：|如有疑问请拨打96110|请认准官方渠道|如非本人操作请忽略|如有打扰敬请谅解|本邮件仅供收件人使用|"
+    "如误收请删除|This email is confidential.|Thanks|Best regards|评论：|写评论|说点什么|2天前|阅读全文|点赞 收藏 转发|"
+    "#日常#|兄弟，|姐，|哥，|亲，|亲爱的，|家人们，|朋友们，|各位：|各位业主：|各位家长：|叔叔阿姨，|爷爷奶奶，|小朋友，|宝贝，|老师好，|"
+    "尊敬的客户：|尊敬的用户："
+).split("|")
+"""What is said before, behind and between, by anybody."""
 
 QUOTES = ("> ", ">> ", "“”", "「」", '""', "『』", "''", "《》", "（）", "- ", "* ", "1. ", "1、", "①", "# ", "**", "`")
 
@@ -272,6 +285,10 @@ def _note(rng: random.Random) -> str:
     return rng.choice(NOTES)
 
 
+def _remark(rng: random.Random) -> str:
+    return rng.choice(REMARKS)
+
+
 def _quote(rng: random.Random) -> str:
     return rng.choice(QUOTES)
 
@@ -279,5 +296,5 @@ def _quote(rng: random.Random) -> str:
 PARTS: tuple[Callable[[random.Random], str], ...] = (
     *(_time, _time, _time, _firm, _firm, _firm, _refusal, _sender, _sender, _record, _record),
     *(_field, _field, _tag, _tag, _escape, _rule, _rule, _marks, _digits, _identifier),
-    *(_link, _link, _faces, _faces, _kind, _note, _note, _quote),
+    *(_link, _link, _faces, _faces, _kind, _note, _note, _quote, _remark, _remark, _remark, _remark),
 )

@@ -8,7 +8,7 @@ import numpy as np
 
 import fraudscan
 
-LONG, WHOLE, WINDOW = 192, 768, 40
+WINDOWED, LONG, WHOLE, WINDOW = 128, 192, 768, 40
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data"
 
@@ -37,6 +37,7 @@ class Reference:
         self.biases = np.load(folder / "biases.npy").tolist()
         self.hidden = np.load(folder / "hidden.npy").tolist()
         self.output = np.load(folder / "output.npy").tolist()
+        self.quotes = np.load(folder / "quotes.npy").tolist()
         ngrams = ["", *map(chr, array["alphabet"])]
         width = len(ngrams)
         for step in array["steps"]:
@@ -66,22 +67,28 @@ class Reference:
         root = math.sqrt(min(length, 552)) * max(length / 552, 1)
         return [s * scale / root + b for s, scale, b in zip(sums, self.scales, self.biases, strict=True)]
 
-    def heads(self, inputs):
+    def heads(self, inputs, output=None):
         """The logits of heads on a hidden layer, whose inputs and units have steps of 1/64."""
         if not self.hidden:
             return inputs
         inputs = [round(64 * max(-32, min(32, x))) / 64 for x in inputs]
         units = [bias + sum(w * x for w, x in zip(weights, inputs, strict=True)) for *weights, bias in self.hidden]
         units = [round(64 * max(0, min(64, unit))) / 64 for unit in units]
-        return [bias + sum(w * u for w, u in zip(weights, units, strict=True)) for *weights, bias in self.output]
+        return [
+            bias + sum(w * u for w, u in zip(weights, units, strict=True)) for *weights, bias in output or self.output
+        ]
+
+    def quotes_frauds(self, text):
+        """Whether the text speaks of frauds, as warnings and news do."""
+        return bool(self.quotes) and self.heads(self.inputs(text, 0, len(text)), self.quotes)[0] > 0
 
     def logits(self, text):
         text = self.normalize(text)
         if not text:
             return [-20.0] * len(self.output)
         best = self.heads(self.inputs(text, 0, len(text)))
-        if len(text) > LONG:
-            best[0] -= math.log(max(len(text) / WHOLE, 1))
+        best[0] -= math.log(max(len(text) / WHOLE, 1))
+        if len(text) > WINDOWED and not self.quotes_frauds(text):
 
             def at(start):
                 return self.heads(self.inputs(text, start, min(len(text), start + WINDOW)))
@@ -89,6 +96,7 @@ class Reference:
             windows = [at(start) for start in range(0, len(text) - WINDOW // 2, WINDOW // 2)]
             window = max(windows, key=lambda logits: logits[0])
             window[0] = math.log(sum(math.exp(logits[0]) for logits in windows) / len(windows))
+            window[0] -= 4 * max((LONG - len(text)) / (LONG - WINDOWED), 0)
             best = max(best, window, key=lambda logits: logits[0])
         return best
 

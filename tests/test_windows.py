@@ -12,7 +12,7 @@ from fraudscan import TAXONOMY, Scanner, Thresholds, engine
 from fraudscan.disguise import normalize
 from fraudscan.features import Vocabulary
 from fraudscan.model import default_folder
-from fraudscan.windows import LONG, PIECE, WHOLE, WINDOW
+from fraudscan.windows import LONG, PIECE, RELUCTANCE, WHOLE, WINDOW, WINDOWED
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -129,9 +129,27 @@ def test_the_whole_decides_where_no_window_says_more(handmade):
 
 
 def test_the_shortest_text_with_windows(handmade):
-    lure = "骗" + stretch(CALM, LONG - 1)
+    lure = "骗" + stretch(CALM, WINDOWED - 1)
     assert handmade.classify(lure).window is None
     assert handmade.classify(lure + "和").window == (0, WINDOW)
+
+
+@pytest.mark.parametrize("length", [WINDOWED + 1, (WINDOWED + LONG) // 2, LONG, LONG + 1])
+def test_windows_count_the_more_the_longer_a_text_is(handmade, length):
+    windows = -(length // -PIECE) - 1
+    mean = 100 / np.sqrt(WINDOW + engine.SHORT) - np.log(windows)
+    price = RELUCTANCE * max(LONG - length, 0) / (LONG - WINDOWED)
+    assert handmade.logits(["骗" + stretch(CALM, length - 1)])[0, 0] == pytest.approx(mean - price, abs=1e-3)
+
+
+def test_in_a_text_that_quotes_frauds_windows_do_not_count(scanner, lures, chat):
+    warning = (
+        "近日，多名群众向公安机关报警，称收到陌生人发来的消息：“{}”。警方提醒：凡是这样说的都是诈骗，请广大市民提高警惕，"
+        "不要轻信，不要转账，遇到可疑情况及时拨打110报警或96110咨询，并转告身边的老人，共同守护好自己的钱袋子。"
+    )
+    quoted = scanner.decide([warning.format(lure) + "警方将继续加大打击力度，欢迎群众提供线索。" * 3 for lure in lures])
+    told = scanner.decide(["\n".join([*chat[:8], lure, *chat[8:12]]) for lure in lures])
+    assert np.mean(quoted.scores >= 0.5) < 0.2 < np.mean(told.scores >= 0.5)
 
 
 def test_places_are_those_of_the_original(handmade):
