@@ -454,12 +454,12 @@ def _windows(
             length = int(found.lengths[i])
             windows = [(at, min(at + WINDOW, length)) for at in range(0, length - PIECE, PIECE)]
             end = int(found.starts[i]) + length
-            own = found.nodes[end - length : end]
+            own = found.nodes[end - length : end].astype(np.int32)  # a copy: the buffer serves the next texts
             nodes += [own[at:stop] for at, stop in windows]
             owners += [begin + i] * len(windows)
             sizes += [stop - at for at, stop in windows]
     shape, counts = (len(owners), vocabulary.size), np.array(sizes, dtype=np.int64)
-    indices = np.concatenate([np.zeros(0, np.int32), *nodes]).astype(np.int32)
+    indices = np.concatenate([np.zeros(0, np.int32), *nodes])
     scale = (1 / roots_of(counts)).repeat(counts)
     features = sparse.csr_array((scale, indices, np.append(0, counts.cumsum()).astype(np.int32)), shape=shape)
     features.sum_duplicates()
