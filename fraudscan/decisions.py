@@ -177,6 +177,14 @@ class Decisions:
         return [names.get(place) for place in places]
 
     @property
+    def allowed(self) -> list[bool]:
+        """Whether the verdict on each text is an allow list's."""
+        if self.rules is None:
+            return [False] * len(self.kind)
+        allows = [entry.kind == "allow" for entry in self.entries] + [False]
+        return [allows[place] for place in self.rules.tolist()]
+
+    @property
     def source(self) -> list[str]:
         """``origin`` for each text."""
         return [self.origin] * len(self.kind)

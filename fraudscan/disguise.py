@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
     from fraudscan.neighbours import Bools, Codes, Ints, Marks, Numbers
 
-__all__ = ["LONGEST", "Normalized", "Repair", "normalize", "repaired", "undisguise"]
+__all__ = ["LONGEST", "Normalized", "Repair", "normalize", "normalized", "repaired", "undisguise"]
 
 LONGEST = 4096
 """Characters of the longest text that is repaired: whoever hides words writes messages, not books."""
@@ -222,8 +222,13 @@ def normalize(text: str) -> Normalized:
     """
     if not isinstance(text, str):
         raise TypeError(f"normalize takes one text as str, not {type(text).__name__}")
+    return normalized(text, repair=bool(_marked([text]).size))
+
+
+def normalized(text: str, *, repair: bool) -> Normalized:
+    """Do the same for a text of which it is known whether it carries marks of disguise."""
     plain = _folded([text])
-    found = _repaired([text]).get(0) if _marked([text]).size else None
+    found = _repaired([text]).get(0) if repair else None
     lines = found.lines.at(np.arange(found.lines.bounds.size) == found.place) if found else plain
     return Normalized(lines.texts()[0], lines.starts[:-1], lines.ends[:-1], tuple(_changes(text, plain, lines)))
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.disguise import LONGEST, is_long, normalize, repaired
+from fraudscan.disguise import LONGEST, is_long, normalized, repaired
 from fraudscan.features import text_sizes
 from fraudscan.layer import Layer
 from fraudscan.notes import Noter
@@ -239,18 +239,31 @@ class Engine:
             found.logits, found.notes, places, {i: read.get(place) for place, i in enumerate(marked.tolist())}
         )
 
-    def judge_one(self, text: str) -> tuple[Floats, slice]:
-        """Return a text's logits, shape (heads,), and the kept characters that they are about: all, or a window's."""
+    def judge_one(self, text: str) -> tuple[Floats, slice, bool]:
+        """Return what one text comes to.
+
+        Returns:
+            Its logits, shape (heads,); the kept characters that they are about, of the text as it is read: all, or a
+            window's; and whether it is read repaired.
+
+        """
         found = self.judge([text])
         begin, end = found.places[0].tolist()
-        return found.logits[:, 0], slice(begin, end or None)
+        return found.logits[:, 0], slice(begin, end or None), self.fraud and found.readings.get(0) is not None
 
-    def read(self, text: str) -> tuple[Ints, Ints, Ints]:
-        """Return the nodes of a text's kept characters, and where what each stands for begins and ends in the text."""
-        found = normalize(text) if self.fraud else None
-        if not (found and found.repairs):  # it is scored as it stands
+    def read(self, text: str, *, repaired: bool) -> tuple[Ints, Ints, Ints]:
+        """Return the nodes of a text's kept characters, and where what each stands for begins and ends in the text.
+
+        Args:
+            text: the text.
+            repaired: whether it is read so, as `judge_one` says: `normalize` may see marks of disguise in what repeats
+                itself, which the model does not read.
+
+        """
+        if not repaired:
             kept, nodes = self.vocabulary.locate(text)
             return nodes, kept, kept + 1
+        found = normalized(text, repair=True)
         kept, nodes = self.vocabulary.locate(found.text)
         return nodes, found.starts[kept], found.ends[kept]
 

@@ -47,8 +47,8 @@ CHANGE = 0.25
 choice: of odds of one to one, a quarter makes 0.56 instead of 0.5, which nobody would point at."""
 
 
-CLAUSE_ENDS = frozenset("，,；;！!？?。…\n")
-"""Characters that no span passes."""
+CLAUSE_ENDS = frozenset('，,；;！!？?。…\n\t<>"“”「」【】[]{}|')
+"""Characters that no span passes: what is between them is said by somebody else, or is mark-up."""
 
 
 class Span(NamedTuple):
@@ -112,8 +112,8 @@ def explain(scanner: Scanner, text: str, label: str) -> Explanation:
 
     """
     engine = scanner.engine
-    logits, window = engine.judge_one(text)
-    nodes, starts, ends = (part[window] for part in engine.read(text))
+    logits, window, repaired = engine.judge_one(text)
+    nodes, starts, ends = (part[window] for part in engine.read(text, repaired=repaired))
     shares = _shares(scanner, nodes, label)
     schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
     if scanner.taxonomy.task != "fraud":

@@ -69,10 +69,10 @@ class Result:
     @property
     def window(self) -> tuple[int, int] | None:
         """Where the most suspicious stretch of a long text begins and ends, if its windows say more than the whole."""
-        _, window = self._scanner.engine.judge_one(self.text)
+        _, window, repaired = self._scanner.engine.judge_one(self.text)
         if window.stop is None:
             return None
-        _, starts, ends = self._scanner.engine.read(self.text)
+        _, starts, ends = self._scanner.engine.read(self.text, repaired=repaired)
         return int(starts[window][0]), int(ends[window][-1])
 
     def explain(self, label: str | None = None) -> Explanation:

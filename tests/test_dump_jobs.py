@@ -621,7 +621,7 @@ def test_windows_cover_every_message_and_stay_small(sizes):
     conversation, windows = Conversation(), []
     texts = [f"<{line}>{'a' * size}." for line, size in enumerate(sizes)]
     for line, text in enumerate(texts):
-        windows += conversation.add("source", Message("k", line, text, said(0.25)), LIMITS)
+        windows += conversation.add("source", Message("k", line, text, said(0.25)))
         assert sum(len(text) + 1 for text, _ in conversation.window) - 1 <= WINDOW
     last = conversation.due()
     windows += [last] if last is not None else []
@@ -636,42 +636,60 @@ def test_windows_cover_every_message_and_stay_small(sizes):
 def test_a_window_is_as_long_as_may_be_is_scored_once_and_is_more_than_a_message():
     for first, second, together in ((62, 65, True), (64, 64, False)):
         conversation = Conversation()
-        assert conversation.add("source", Message("k", 1, "a" * first, said(0.25)), LIMITS) == []
-        windows = conversation.add("source", Message("k", 2, "b" * second, said(0.75)), LIMITS)
+        assert conversation.add("source", Message("k", 1, "a" * first, said(0.25))) == []
+        windows = conversation.add("source", Message("k", 2, "b" * second, said(0.75)))
         assert windows == (["a" * first + "\n" + "b" * second] if together else [])
         assert conversation.due() is None
         assert (conversation.windows, conversation.odds) == ((0, 0) if together else (2, pytest.approx(1 / 3 + 3)))
 
 
 @pytest.mark.parametrize(
-    ("message", "windows", "score", "label", "verdict"),
+    ("messages", "windows", "score", "label", "verdict"),
     [
-        (said(0.5), [said(0.5)], 0.5, "romance", "review"),
-        (said(0.5), [said(0.8), said(0.0)], 2**0.5 / (1 + 2**0.5), "romance", "review"),  # the mean of odds of 4 and 0
-        (said(0.2), [said(0.8)], 0.5, "romance", "review"),
-        (said(0.2), [said(0.8), said(0.0)], 0.4142136, "legitimate", "review"),
-        (said(0.8), [said(0.0)], 0.0, "legitimate", "flag"),  # a message is flagged
-        (said(0.8, "clear"), [said(0.2)], 0.0, "legitimate", "clear"),  # a list says so
-        (said(0.2), [said(0.8, "clear")], 0.2, "legitimate", "review"),
-        (said(0.01), [said(0.01, "flag")], 0.01, "legitimate", "flag"),
-        (said(1.0), [], 0.9999999, "romance", "flag"),
+        ([0.5], [0.5], 0.5, "romance", "review"),
+        ([0.5], [0.8, 0.0], 2**0.5 / (1 + 2**0.5), "romance", "review"),  # the mean of odds of 4 and 0
+        ([0.2, 0.1], [0.8], 0.5, "romance", "review"),
+        ([0.2], [0.8, 0.0], 0.4142136, "legitimate", "review"),
+        ([0.8, 0.1], [0.0], 0.0, "romance", "flag"),  # a message is flagged
+        ([1.0], [], 0.9999999, "romance", "flag"),
     ],
 )
-def test_odds_of_conversations(message, windows, score, label, verdict):
+def test_odds_of_conversations(messages, windows, score, label, verdict):
     found = Conversation()
-    found.add("source", Message("k", 1, "a message", message), LIMITS)
+    for message in messages:
+        found.add("source", Message("k", 1, "a message", said(message)))
     for window in windows:
-        found.take_window(window, "the window", LIMITS)
+        found.take_window(said(window), "the window")
+    if not windows:
+        assert found.due() is None
     row = found.row("k", LIMITS, "legitimate")
     assert row["fraud_score"] == pytest.approx(score, abs=2e-6)
-    assert (row["fraud_label"], row["fraud_verdict"]) == (label, verdict)
-    assert row["fraud_labels"] == [label]
+    assert (row["fraud_label"], row["fraud_labels"], row["fraud_verdict"]) == (label, [label], verdict)
+
+
+def test_what_an_allow_list_clears_says_nothing():
+    found = Conversation()
+    windows = found.add("source", Message("k", 1, "a" * 100, said(0.9, "clear"), allowed=True))
+    row = found.row("k", LIMITS, "legitimate")
+    assert (row["fraud_label"], row["fraud_score"], row["fraud_verdict"]) == ("legitimate", 0, "clear")
+    assert (row["evidence"], row["strongest"], row["messages"]) == ("", None, 1)
+    windows += found.add("source", Message("k", 2, "b" * 100, said(0.2)))
+    assert (windows, found.due()) == ([], None)
+    row = found.row("k", LIMITS, "legitimate")
+    assert (row["fraud_score"], row["evidence"][0], row["strongest"]["line"]) == (pytest.approx(0.2, abs=2e-6), "b", 2)
+
+
+def test_what_is_not_read_fills_no_window():
+    found = Conversation()
+    for line in range(3):
+        windows = found.add("source", Message("k", line, "好" * 30 + "\u200b \n" * 60, said(0.5)))
+    assert windows == ["\n".join(["好" * 30] * 3)]
 
 
 def test_of_messages_with_the_same_score_the_first_one_is_shown():
     conversation = Conversation()
     for line, value in enumerate((0.25, 0.75, 0.75)):
-        conversation.add("source", Message("k", line, f"text {line}", said(value)), LIMITS)
+        conversation.add("source", Message("k", line, f"text {line}", said(value)))
     row = conversation.row("k", LIMITS, "legitimate")
     assert (row["evidence"], row["strongest"]["line"], row["first"]["line"]) == ("text 1", 1, 0)
 

@@ -129,9 +129,8 @@ def test_the_whole_decides_where_no_window_says_more(handmade):
 
 
 def test_the_shortest_text_with_windows(handmade):
-    lure = "骗" + stretch(CALM, WINDOWED - 1)
-    assert handmade.classify(lure).window is None
-    assert handmade.classify(lure + "和").window == (0, WINDOW)
+    assert handmade.classify("骗" + stretch(CALM, WINDOWED - 1)).window is None
+    assert handmade.classify("骗" + stretch(CALM, LONG - 1)).window == (0, WINDOW)
 
 
 @pytest.mark.parametrize("length", [WINDOWED + 1, (WINDOWED + LONG) // 2, LONG, LONG + 1])
@@ -139,7 +138,8 @@ def test_windows_count_the_more_the_longer_a_text_is(handmade, length):
     windows = -(length // -PIECE) - 1
     mean = 100 / np.sqrt(WINDOW + engine.SHORT) - np.log(windows)
     price = RELUCTANCE * max(LONG - length, 0) / (LONG - WINDOWED)
-    assert handmade.logits(["骗" + stretch(CALM, length - 1)])[0, 0] == pytest.approx(mean - price, abs=1e-3)
+    expected = max(100 / np.sqrt(length + engine.SHORT), mean - price)
+    assert handmade.logits(["骗" + stretch(CALM, length - 1)])[0, 0] == pytest.approx(expected, abs=1e-3)
 
 
 def test_in_a_text_that_quotes_frauds_windows_do_not_count(scanner, lures, chat):

@@ -4,18 +4,20 @@ Each message is scored by itself, and so are windows that run along each convers
 characters. A conversation's odds are the geometric mean of two readings: the highest odds of a message, and the mean of
 those of all windows, for a lure may stand in any of them. Alone, the highest would alarm the more often the longer
 people talk; and few lures are said in one message. A message that is flagged flags its conversation; what an allow list
-clears says nothing. States of conversations stand in the job's checkpoint, so that memory does not grow with their
+clears is left out. States of conversations stand in the job's checkpoint, so that memory does not grow with their
 number, and messages of many may come mixed.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
+from fraudscan.characters import DROPPED, code_points, normalization_table
 from fraudscan.columns import COLUMNS
 from fraudscan.decisions import VERDICTS
 from fraudscan.dump.readers import dump_json
@@ -44,7 +46,11 @@ SHOWN = 500
 CERTAIN = 1e-7
 """The least doubt that counts: no odds are infinite."""
 
-SCORE, VERDICT = map(list(COLUMNS.values()).index, ("score", "verdict"))
+PLACES = {name: place for place, name in enumerate(COLUMNS.values())}
+SCORE = PLACES["score"]
+
+GROUP = 1024
+"""Conversations whose last windows are scored together."""
 
 
 @dataclass
@@ -54,16 +60,14 @@ class Conversation:
     Attributes:
         messages: how many.
         first: source, line and text of the first message.
-        strongest: source, line, score and text of the message with the highest score.
+        strongest: source, line, score and text of the message with the highest score that no allow list clears.
         counts: how many messages have which label, and which verdict.
         window: its last messages, and the odds of each.
-        fresh: how many characters of it have been part of no window.
+        fresh: how many characters of it, and message ends, have been part of no window.
         windows: how many windows there were.
         odds: the sum of their odds.
-        highest: the highest odds of a message.
         best: the decision with the highest score, of messages and windows.
         evidence: the text of that decision.
-        verdict: the gravest one that a flagged message or a list made.
 
     """
 
@@ -71,33 +75,30 @@ class Conversation:
     first: dict[str, Any] = field(default_factory=dict)
     strongest: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(default_factory=lambda: {"label": Counter(), "verdict": Counter()})
-    window: list[tuple[str, float | None]] = field(default_factory=list)
+    window: list[tuple[str, float]] = field(default_factory=list)
     fresh: int = 0
     windows: int = 0
     odds: float = 0.0
-    highest: float = 0.0
     best: Sequence[Any] = ()
     evidence: str = ""
-    verdict: str = VERDICTS[0]
 
-    def add(self, source: str, message: Message, limits: Thresholds) -> list[str]:
+    def add(self, source: str, message: Message) -> list[str]:
         """Take in a message; return the windows that are due to be scored."""
-        text = message.text[-WINDOW:]
-        windows = [self.due()] if self.fresh + len(text) > WINDOW else []  # it will push out what no window has had
-        at = {"source": source, "line": message.line}
-        self.first = self.first or {**at, "text": message.text[:SHOWN]}
+        shown = {"source": source, "line": message.line, "text": message.text[:SHOWN]}
+        self.first = self.first or shown
+        self.messages += 1
+        for name, count in self.counts.items():
+            value = message.decision[PLACES[name]]
+            count[value] = count.get(value, 0) + 1
+        if message.allowed:
+            return []
         score = message.decision[SCORE]
         if not self.strongest or score > self.strongest["score"]:
-            self.strongest = {**at, "score": score, "text": message.text[:SHOWN]}
-        for name, count in self.counts.items():
-            value = message.decision[list(COLUMNS.values()).index(name)]
-            count[value] = count.get(value, 0) + 1
-        self.messages += 1
-        odds = self.take(message.decision, message.text[:SHOWN], limits)
-        self.highest = max(self.highest, odds or 0.0)
-        if message.decision[VERDICT] == VERDICTS[-1]:
-            self.verdict = VERDICTS[-1]
-        self.window.append((text, odds))
+            self.strongest = {**shown, "score": score}
+        self._keep(message.decision, message.text[:SHOWN])
+        text = _read(message.text)[-WINDOW:]
+        windows = [self.due()] if self.fresh + len(text) > WINDOW else []  # it will push out what no window has had
+        self.window.append((text, odds_of(score)))
         self.fresh += len(text) + 1
         size = sum(len(text) + 1 for text, _ in self.window) - 1
         while size > WINDOW:
@@ -112,43 +113,52 @@ class Conversation:
             return None
         if len(self.window) > 1:
             return "\n".join(text for text, _ in self.window)
-        self._count(self.window[0][1])
+        self.windows += 1
+        self.odds += self.window[0][1]
         return None
 
-    def take(self, decision: Sequence[Any], text: str, limits: Thresholds) -> float | None:
-        """Keep the decision that is higher, and what a list says; return its odds, none where a list clears it."""
-        score, verdict = decision[SCORE], decision[VERDICT]
-        if verdict != limits.verdict(score):
-            self.verdict = max(self.verdict, verdict, key=VERDICTS.index)
-        if cleared := verdict == VERDICTS[0] != limits.verdict(score):
-            decision = [*decision]
-            decision[SCORE] = 0.0
+    def take_window(self, decision: Sequence[Any], text: str) -> None:
+        """Count a window that has been scored."""
+        self._keep(decision, text)
+        self.windows += 1
+        self.odds += odds_of(decision[SCORE])
+
+    def _keep(self, decision: Sequence[Any], text: str) -> None:
         if not self.best or decision[SCORE] > self.best[SCORE]:
             self.best, self.evidence = decision, text
-        return None if cleared else score / max(1 - score, CERTAIN)
-
-    def take_window(self, decision: Sequence[Any], text: str, limits: Thresholds) -> None:
-        """Do the same with a window's, and count it."""
-        self._count(self.take(decision, text, limits))
-
-    def _count(self, odds: float | None) -> None:
-        if odds is not None:
-            self.windows += 1
-            self.odds += odds
 
     def row(self, key: str, limits: Thresholds, honest: str) -> dict[str, Any]:
         """Return the conversation's row of the output; ``honest`` is the label of what is no fraud."""
-        odds = sqrt(self.highest * self.odds / self.windows) if self.windows else self.highest
-        score = odds / (1 + odds)
-        ours = dict(zip(COLUMNS, self.best, strict=True))
-        if score < 0.5 <= ours["fraud_score"]:
-            ours |= {"fraud_label": honest, "fraud_scheme": None, "fraud_labels": [honest], "fraud_targets": []}
-        verdict = max(self.verdict, limits.verdict(score), key=VERDICTS.index)
+        nothing = dict(zip(COLUMNS, (honest, None, [honest], 0.0, VERDICTS[0], [], []), strict=True))
+        odds = odds_of(self.strongest["score"]) if self.strongest else 0.0
+        score = (found := sqrt(odds * self.odds / self.windows if self.windows else odds**2)) / (1 + found)
+        verdict = VERDICTS[-1] if VERDICTS[-1] in self.counts["verdict"] else limits.verdict(score)
+        likely = self.best and (score >= 0.5 or verdict == VERDICTS[-1])
+        ours = dict(zip(COLUMNS, self.best, strict=True)) if likely else nothing
         ours |= {"fraud_score": cut(score), "fraud_verdict": verdict}
-        strongest = {**self.strongest, "score": cut(self.strongest["score"])}
+        strongest = self.strongest and {**self.strongest, "score": cut(self.strongest["score"])}
         counts = {f"{name}s": count for name, count in self.counts.items()}
         row = {"conversation": key, "messages": self.messages, **ours, "evidence": self.evidence}
-        return {**row, "first": self.first, "strongest": strongest, **counts}
+        return {**row, "first": self.first, "strongest": strongest or None, **counts}
+
+
+def odds_of(score: float) -> float:
+    """Return the odds of a probability.
+
+    >>> odds_of(0.75)
+    3.0
+
+    """
+    return score / max(1 - score, CERTAIN)
+
+
+def _read(text: str) -> str:
+    """Return the characters of a text that are read: what is left out of it must not fill a window."""
+    if " " not in text and text.isprintable():
+        return text
+    codes = code_points(text)
+    kept: bytes = codes[normalization_table().take(codes) != DROPPED].tobytes()
+    return kept.decode("utf-32-le", "surrogatepass")
 
 
 class Conversations:
@@ -156,6 +166,8 @@ class Conversations:
 
     def __init__(self, scanner: Scanner, store: Checkpoint) -> None:
         self._scanner = scanner
+        self._windows = scanner.with_lists(None)
+        """What scores windows: entries of lists are about messages."""
         self._store = store
         self._open: dict[str, Conversation] = {}
         """Those touched since the last checkpoint."""
@@ -175,15 +187,15 @@ class Conversations:
             if (found := self._open.get(key)) is None:
                 state = self._store.conversation(key)
                 found = self._open[key] = Conversation(**json.loads(state)) if state else Conversation()
-            windows += [(found, window) for window in found.add(source, message, self._scanner.thresholds)]
+            windows += [(found, window) for window in found.add(source, message)]
         self._score(windows)
         return without
 
     def _score(self, windows: Sequence[tuple[Conversation, str]]) -> None:
-        found = self._scanner.decide([window for _, window in windows], proba=False)
+        found = self._windows.decide([window for _, window in windows], proba=False)
         decisions = zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
         for (conversation, window), decision in zip(windows, decisions, strict=True):
-            conversation.take_window(decision, window, self._scanner.thresholds)
+            conversation.take_window(decision, window)
 
     def save(self) -> None:
         """Put the states into the store, which the next checkpoint makes last."""
@@ -193,10 +205,10 @@ class Conversations:
 
     def rows(self) -> Iterator[bytes]:
         """Yield the output: one JSON object a line; the last window of each conversation is scored on the way."""
-        honest = self._scanner.taxonomy.honest
-        for key, state in self._store.conversations():
-            conversation = Conversation(**json.loads(state))
-            if window := conversation.due():
-                self._score([(conversation, window)])
-            row = conversation.row(key.rpartition("\0")[0], self._scanner.thresholds, honest.name if honest else "")
-            yield dump_json(row) + b"\n"
+        honest, limits = self._scanner.taxonomy.honest, self._scanner.thresholds
+        states = iter(self._store.conversations())
+        while group := [(key, Conversation(**json.loads(state))) for key, state in itertools.islice(states, GROUP)]:
+            due = [(found, window) for _, found in group if (window := found.due()) is not None]
+            self._score(due)
+            for key, found in group:
+                yield dump_json(found.row(key.rpartition("\0")[0], limits, honest.name if honest else "")) + b"\n"

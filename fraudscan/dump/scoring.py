@@ -41,12 +41,22 @@ class Task(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A row as the conversations need it; ``decision`` holds the values of the writers' columns."""
+    """A row as the conversations need it.
+
+    Attributes:
+        key: names its conversation.
+        line: where it stands.
+        text: its text.
+        decision: the values of the writers' columns.
+        allowed: whether an allow list made the verdict.
+
+    """
 
     key: str | None
     line: int
     text: str
     decision: tuple[Any, ...]
+    allowed: bool = False
 
 
 class Scored(NamedTuple):
@@ -75,7 +85,7 @@ def score_block(setup: Setup, task: Task) -> Scored:
     messages = []
     if batch.keys:
         decisions = zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
-        messages = list(map(Message, batch.keys, batch.lines, batch.texts, decisions))
+        messages = list(map(Message, batch.keys, batch.lines, batch.texts, decisions, found.allowed))
     data = writer.encode(task.reader, batch, found)
     return Scored(data, batch.rejects, len(batch.texts), counts, messages)
 
