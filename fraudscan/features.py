@@ -233,6 +233,8 @@ class Vocabulary:
             return characters[:kept], *found
         ends = sizes.cumsum()
         ends += np.arange(ends.size)
+        if not ends.size:
+            return np.zeros(0, dtype=np.uint32), ends, ends, np.zeros(0, dtype=bool)
         codes = code_points("\0".join(texts) + "\0").copy()
         codes[ends] = -1 - np.arange(ends.size)  # separators are known by their place, and none repeats another
         ids = self._lookup(codes)

@@ -1482,3 +1482,21 @@ def test_folders_that_are_nested_too_deeply_are_refused(tmp_path, monkeypatch, c
     monkeypatch.setattr(os, "walk", walk)
     assert score(tmp_path, "-o", tmp_path / "out.jsonl") == 2
     assert f"{tmp_path}: folders are nested too deeply" in capsys.readouterr().err
+
+
+def test_a_column_of_texts_and_numbers_is_written_alike_in_all_blocks_of_parquet(tmp_path):
+    import pyarrow.parquet
+
+    users = [i if i < 9000 else f"u{i}" for i in range(18_000)]
+    rows = [{"user": user, "text": PLAIN * 5} for user in users]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.parquet") == 0
+    assert pyarrow.parquet.ParquetFile(tmp_path / "out.parquet").num_row_groups > 2
+    assert pyarrow.parquet.read_table(tmp_path / "out.parquet")["user"].to_pylist() == list(map(str, users))
+
+
+@pytest.mark.parametrize("options", [(), ("--text", "text"), ("--text", "id", "--by", "text")])
+def test_a_column_that_is_wanted_must_stand_once(tmp_path, capsys, options):
+    (tmp_path / "in.csv").write_text(f"id,text,text\n1,{PLAIN},{LURE}\n", "utf-8")
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", *options) == 2
+    assert "several columns called 'text': rename all but one" in capsys.readouterr().err

@@ -192,8 +192,8 @@ def _plain(value: Any) -> Any:
 def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: Any = None) -> bytes:
     """Return one block of output: the columns behind those of ``table``, with their length before them.
 
-    A column whose values have no common type, or a deep one, becomes JSON. Halves of surrogate pairs, which Arrow does
-    not hold, become their escapes, as in CSV.
+    Of a column whose values have no common type texts stay as they are, and the others become JSON, as in CSV; the same
+    in all blocks. Halves of surrogate pairs, which Arrow does not hold, become their escapes.
     """
     pa = _pyarrow()
     arrays = [] if table is None else [column.combine_chunks() for column in table.columns]
@@ -203,10 +203,9 @@ def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: 
             kind = pa.list_(pa.string()) if values and isinstance(values[0], tuple) else None
             array = pa.array(values, kind)
             if _depth(array.type) > DEEPEST:
-                array = pa.array(list(map(_json, values)), pa.string())
+                array = pa.array(list(map(_as_text, values)), pa.string())
         except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
-            plain = all(value is None or isinstance(value, str) for value in values)
-            array = pa.array([_escaped(value) if plain else _json(value) for value in values], pa.string())
+            array = pa.array(list(map(_as_text, values)), pa.string())
         fields.append(pa.field(name, array.type))
         arrays.append(array)
     return _framed(pa.table(arrays, schema=pa.schema(fields)))
@@ -235,7 +234,9 @@ def _framed(table: Any) -> bytes:
     return len(data).to_bytes(8, "little") + data
 
 
-def _json(value: Any) -> str | None:
+def _as_text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
     return None if value is None else dump_json(value).decode()
 
 
@@ -244,10 +245,6 @@ def _depth(kind: Any) -> int:
     types = _pyarrow().types
     inner = [kind.value_type] if types.is_list(kind) else [f.type for f in kind] if types.is_struct(kind) else None
     return 0 if inner is None else 1 + max(map(_depth, inner), default=0)
-
-
-def _escaped(text: str | None) -> str | None:
-    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _tables(path: Path) -> Iterator[Any]:
@@ -338,6 +335,6 @@ def _as(column: Any, kind: Any) -> Any:
     if column.type == kind:
         return column
     if pa.types.is_string(kind):
-        texts = [value if isinstance(value, str) else _json(_plain(value)) for value in column_values(column)]
+        texts = [_as_text(_plain(value)) for value in column_values(column)]
         return pa.array(texts, kind)
     return column.cast(kind)

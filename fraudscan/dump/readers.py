@@ -117,7 +117,8 @@ class Reader:
             rows: the columns of each row at the start of the source; of formats with a header, that alone.
 
         Raises:
-            DumpError: if no row has one of them, the text is in one of ours, or a header's name is none.
+            DumpError: if no row has one of them, a header has one twice, the text is in one of ours, or a header's name
+                is none.
 
         """
         if self.text in self.ours:
@@ -135,6 +136,8 @@ class Reader:
             missing = [name for name in wanted if name is not None and name not in known]
             if self.text is not None and not missing:
                 break
+        if twice := [name for name in (self.text, self.by, self.sender) if self.columns.count(name or "") > 1]:
+            raise DumpError(f"{self.source} has several columns called {twice[0]!r}: rename all but one")
         self.replaced = [name for name in known if name in self.ours]
         if columns is None or (self.text is not None and not missing):
             return
