@@ -82,6 +82,8 @@ def _scanner(arguments: argparse.Namespace) -> Scanner:
     scanner = load(arguments.model)
     if arguments.allow or arguments.deny:
         scanner = scanner.with_lists(read_lists(arguments.allow, arguments.deny))
+    elif arguments.sender is not None:
+        raise UsageError("--sender is for entries of lists: name one with --allow or --deny, or leave it out")
     return _with_levels(scanner, arguments)
 
 
@@ -111,6 +113,8 @@ def _with_levels(scanner: Scanner, arguments: argparse.Namespace) -> Scanner:
 def _classify(arguments: argparse.Namespace) -> None:
     scanner = _scanner(arguments)
     texts = [_decoded(sys.stdin.buffer.read())] if arguments.text == ["-"] else map(_argument, arguments.text)
+    if scanner.lists and scanner.lists.bound and arguments.sender is None:
+        _warn("entries that are bound to a sender are passed over: say who sent the messages with --sender")
     for result in (scanner.classify(text, arguments.sender) for text in texts):
         if arguments.json:
             _print_json(_as_dict(result))
@@ -409,8 +413,16 @@ def _print_figures(figures: dict[str, Any]) -> None:
     print(f"{'label':16}{'precision':>10}{'recall':>8}{'f1':>8}{'n':>7}")
     for name, row in figures["labels"].items():
         print(f"{_in_line(name):16}{row['precision']:10.3f}{row['recall']:8.3f}{row['f1']:8.3f}{row['n']:7}")
-    names = ("messages", "macro_f1", "auc", "recall", "false_alarms")
+    names = ("messages", "macro_f1", "auc")
     print(", ".join(f"{name} {figures[name]}" for name in names if figures[name] is not None))
+    for level, found in {
+        "above one half": figures,
+        "flag": figures.get("flag"),
+        "review": figures.get("review"),
+    }.items():
+        shares = [f"{name} {found[name]}" for name in ("recall", "false_alarms") if found and found[name] is not None]
+        if shares:
+            print(f"{level}: {', '.join(shares)}")
 
 
 def _labels(arguments: argparse.Namespace) -> None:
