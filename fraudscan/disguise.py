@@ -206,7 +206,7 @@ def normalize(text: str) -> Normalized:
     """Return what the model reads of ``text``, and what it took for a disguise.
 
     Normalising the result again changes nothing. Texts of more than `LONGEST` characters are read by the character
-    table alone.
+    table alone. Of what repeats itself again and again the model reads four times, and this returns all.
 
     >>> normalize("加 ＶＸ：①⑧⑧").text
     '加vx:000'

@@ -200,8 +200,23 @@ class TableWriter(Writer):
 
     def check(self, reader: Reader) -> None:
         """Refuse a source with another header, which the file has no place for."""
-        if not self.rest and (reader.header is None or [reader.columns[i] for i in reader.kept] != self.columns):
-            raise DumpError(f"{reader.source} lacks the columns of the first source: score it on its own, or to .jsonl")
+        if self.rest:
+            return
+        if reader.header is None:
+            raise DumpError(
+                f"{reader.source} has no header, and a row of it may have any fields: name it before the sources that "
+                "have one, or write a .jsonl file"
+            )
+        columns = [reader.columns[i] for i in reader.kept]
+        if columns != self.columns:
+            lacks = [name for name in self.columns if name not in columns]
+            more = [name for name in columns if name not in self.columns]
+            how = (
+                f"lacks {lacks[0]!r}" if lacks else f"has {more[0]!r} besides" if more else "has them in another order"
+            )
+            raise DumpError(
+                f"{reader.source} has other columns than the first source: it {how}; score it on its own, or to .jsonl"
+            )
 
     def all_columns(self) -> list[str]:
         """Return the columns that stand before ours."""
