@@ -35,7 +35,7 @@ from fraudscan.windows import (
     WINDOW,
     WINDOWED,
     Windows,
-    mean_odds,
+    logit_of_mean_odds,
     most_suspicious,
     over_windows,
     pieces_of,
@@ -407,7 +407,7 @@ class Engine:
         alarms, owners = self._alarms(sums, sizes), owners[begins]
         chosen = most_suspicious(alarms, owners)
         logits = self.heads_of(self.scaled(sums[:, chosen].astype(np.float64), sizes[chosen]))
-        logits[0] = mean_odds(alarms, owners) - price_of_windows(lengths)
+        logits[0] = logit_of_mean_odds(alarms, owners) - price_of_windows(lengths)
         within = starts[begins[chosen]]
         within -= lengths.cumsum() - lengths
         yield Windows(long + begin, logits, within, within + sizes[chosen])

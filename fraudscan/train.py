@@ -37,7 +37,7 @@ from fraudscan.windows import (
     PIECE,
     WINDOW,
     WINDOWED,
-    mean_odds,
+    logit_of_mean_odds,
     most_suspicious,
     price_of_whole,
     price_of_windows,
@@ -168,11 +168,7 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     held_out = _held_out(others, examples, folds)
     network = network.standardized(examples.features[:, nodes])
     logits = held_out[: len(rows), :heads].astype(np.float64)
-    asked = [gold[:, 0] | (head == 0) for head in range(heads)]
-    scaling = [calibrate(logits[part, head], gold[part, head]) for head, part in enumerate(asked)]
-    slopes, intercepts = np.array(scaling).T
-    share = gold[:, 0].mean()
-    intercepts[0] += np.log(options.prior / (1 - options.prior)) - np.log(share / (1 - share))
+    slopes, intercepts = _scaling(logits, gold, options.prior)
     logits = logits * slopes + intercepts
     quoting, scale = _quoting(held_out[: len(rows), heads], rows, options)
     pieces, owners, lengths = _windows(texts[: len(rows)], vocabulary, rarity, quoting)
@@ -424,6 +420,24 @@ def _held_out(
     return held_out
 
 
+def _scaling(logits: Floats, gold: npt.NDArray[np.bool_], prior: float) -> tuple[Floats, Floats]:
+    """Return slope and intercept of each head's logits; those of the first for messages ``prior`` of which are fraud.
+
+    All other heads are calibrated on lures: they answer "given fraud".
+    """
+    asked = [gold[:, 0] | (head == 0) for head in range(gold.shape[1])]
+    found = [calibrate(logits[part, head], gold[part, head]) for head, part in enumerate(asked)]
+    slopes, intercepts = np.array(found).T
+    intercepts[0] += _shift(gold[:, 0], prior)
+    return slopes, intercepts
+
+
+def _shift(gold: npt.NDArray[np.bool_], prior: float) -> float:
+    """Return what logits gain where ``prior`` of all messages are positive, and not as many as of these."""
+    share = gold.mean()
+    return float(np.log(prior / (1 - prior)) - np.log(share / (1 - share)))
+
+
 def _quoting(
     logits: npt.NDArray[np.float32], rows: Sequence[Row], options: TrainingOptions
 ) -> tuple[npt.NDArray[np.bool_], tuple[float, float]]:
@@ -432,8 +446,7 @@ def _quoting(
     if not gold.any() or gold.all():
         return np.zeros(len(rows), dtype=bool), (0.0, -1.0)  # nobody knows: none does
     slope, intercept = calibrate(logits.astype(np.float64), gold)
-    share = gold.mean()
-    intercept += np.log(options.prior / (1 - options.prior)) - np.log(share / (1 - share))
+    intercept += _shift(gold, options.prior)
     return logits * slope + intercept > 0, (slope, intercept)
 
 
@@ -490,7 +503,7 @@ def _with_windows(logits: Floats, windows: Floats, owners: Rows, lengths: Ints) 
     texts = np.unique(owners)
     if texts.size:
         found = windows[most_suspicious(windows[:, 0], owners)]
-        found[:, 0] = mean_odds(windows[:, 0], owners) - price_of_windows(lengths[texts])
+        found[:, 0] = logit_of_mean_odds(windows[:, 0], owners) - price_of_windows(lengths[texts])
         better = found[:, 0] > logits[texts, 0]
         logits[texts[better]] = found[better]
     return logits

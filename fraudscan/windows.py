@@ -28,7 +28,7 @@ __all__ = [
     "WINDOW",
     "WINDOWED",
     "Windows",
-    "mean_odds",
+    "logit_of_mean_odds",
     "most_suspicious",
     "over_windows",
     "pieces_of",
@@ -124,7 +124,7 @@ def most_suspicious(logits: Floats, owners: Ints) -> Ints:
     return places[np.diff(owners[places], prepend=-1) > 0]
 
 
-def mean_odds(logits: Floats, owners: Ints) -> Floats:
+def logit_of_mean_odds(logits: Floats, owners: Ints) -> Floats:
     """Return the logit of the mean of each owner's odds; arguments as above."""
     begins = np.flatnonzero(np.diff(owners, prepend=-1))
     total: Floats = np.logaddexp.reduceat(logits, begins)  # one after the other, as `Engine` adds up those of blocks
