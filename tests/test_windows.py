@@ -206,6 +206,21 @@ def test_windows_lie_in_the_text_and_evidence_in_them(scanner, text):
         assert all(start <= span.start and span.end <= end for span in result.explain())
 
 
+REPEATED = ["。。。。。。。。", "·-·-·-·-·-", "哈哈哈哈哈哈", "啊1啊1啊1啊1啊1", "=*=*=*=*"]
+
+
+@given(st.lists(st.sampled_from([*LURES, *DISGUISED, *ORDINARY[:20], *REPEATED]), min_size=1, max_size=8).map("".join))
+@settings(max_examples=150)
+def test_the_text_that_is_scored_is_explained(scanner, text):
+    """Marks of disguise that stand in what repeats itself are not read, and nothing is repaired for them alone."""
+    result = scanner.classify(text)
+    begin, end = result.window or (0, len(text))
+    spans = result.explain("investment")
+    assert all(begin <= span.start < span.end <= end for span in spans)
+    logits = dict(zip(scanner.heads, scanner.logits([text])[0], strict=True))
+    assert spans.logit == pytest.approx(logits["fraud"] + logits["investment"], abs=1e-9)
+
+
 def test_what_repeats_itself_makes_no_text_shorter_for_repair(scanner):
     """The text that is scored is the one that is explained, whatever of it is not read."""
     lines = ["今天天气不错我们去公园散步吧", "晚上吃什么我来买薇信", "孩子放学了你去接一下", "周末回家看看爸妈薇信"]
