@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reference import Reference
 from test_disguise import ORDINARY
@@ -206,10 +206,19 @@ def test_windows_lie_in_the_text_and_evidence_in_them(scanner, text):
         assert all(start <= span.start and span.end <= end for span in result.explain())
 
 
-REPEATED = ["。。。。。。。。", "·-·-·-·-·-", "哈哈哈哈哈哈", "啊1啊1啊1啊1啊1", "=*=*=*=*"]
+REPEATED = [
+    "。" * 8,
+    "哈" * 6,
+    "=*=*=*=*",
+    "龙湖/" * 7,
+    "不是-" * 8,
+    "点名没/哥 车/坏高速/上 借/一千八",
+    "飞车永久紫-钻 30 -私手机收到",
+]
 
 
 @given(st.lists(st.sampled_from([*LURES, *DISGUISED, *ORDINARY[:20], *REPEATED]), min_size=1, max_size=8).map("".join))
+@example("龙湖/" * 7 + "点名没/哥 车/坏高速/上 借/一千八")
 @settings(max_examples=150)
 def test_the_text_that_is_scored_is_explained(scanner, text):
     """Marks of disguise that stand in what repeats itself are not read, and nothing is repaired for them alone."""
