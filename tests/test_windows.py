@@ -218,7 +218,13 @@ REPEATED = [
 
 
 @given(st.lists(st.sampled_from([*LURES, *DISGUISED, *ORDINARY[:20], *REPEATED]), min_size=1, max_size=8).map("".join))
-@example("龙湖/" * 7 + "点名没/哥 车/坏高速/上 借/一千八")
+@example(
+    "交、管、"
+    * 14
+    + "您好这里是、平安银行信、用卡中心工、号三零七七、请问您现在、方便吗是这、样您名下那、张卡的账单、分期手续费、今天有六折、"
+    "我就跟您说、一下不需要、的话我不打、扰了刚从某、盘出来的币、怎么变干净、？跟频道置、顶走一遍就、知道：小额、试、换链、、入池、隔天、取。"
+    "我们只、收一个半点、🙂 老客户、八折，单笔、十万以上有、专人陪跑"
+)
 @settings(max_examples=150)
 def test_the_text_that_is_scored_is_explained(scanner, text):
     """Marks of disguise that stand in what repeats itself are not read, and nothing is repaired for them alone."""
