@@ -99,7 +99,9 @@ class Scanner:
             nothing = np.asarray(biases)  # … or as likely as any other
         elif not fraud:
             nothing[self._honest] = -NOTHING
-        quoting = None if layer is None or quotes is None else Layer(layer.hidden, np.asarray(quotes)[None])
+        if quotes is not None and layer is None:
+            raise ValueError("a head that tells quotes needs a layer")
+        quoting = Layer(layer.hidden, np.asarray(quotes)[None]) if layer and quotes is not None else None
         self.engine = Engine(
             vocabulary, weights, scales, biases, layer=layer, nothing=nothing, fraud=fraud, quotes=quoting
         )
@@ -459,7 +461,7 @@ def _restore(
         biases,
         thresholds=thresholds,
         layer=layer,
-        quotes=quotes[0] if len(quotes) else None,
+        quotes=quotes.reshape(-1) if len(quotes) else None,  # of several rows the layer says that they do not fit
         manifest=manifest,
     )
 

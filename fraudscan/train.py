@@ -171,7 +171,7 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     slopes, intercepts = _scaling(logits, gold, options.prior)
     logits = logits * slopes + intercepts
     quoting, scale = _quoting(held_out[: len(rows), heads], rows, options)
-    pieces, owners, lengths = _windows(texts[: len(rows)], vocabulary, rarity, quoting)
+    pieces, owners, lengths = _windows(texts, vocabulary, rarity, quoting)
     said = _held_out_windows(others, pieces, owners, folds, heads) * slopes + intercepts
     logits = _with_windows(logits, said, owners, lengths)
 

@@ -50,8 +50,8 @@ WINDOWED, LONG = 128, 192
 an honest notice has as many that look like a lure as there are lures that they find."""
 
 RELUCTANCE = 4.0
-"""What is taken off the logit of windows at `WINDOWED` characters; it falls to nothing at `LONG`, so that no single
-character decides."""
+"""What is taken off the logit of windows at `WINDOWED` characters; it falls to nothing at `LONG`: they come in by
+degrees."""
 
 WHOLE = 768
 """Up to so many kept characters the whole pays nothing: frauds write letters of that length."""

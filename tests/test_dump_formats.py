@@ -1500,3 +1500,9 @@ def test_a_column_that_is_wanted_must_stand_once(tmp_path, capsys, options):
     (tmp_path / "in.csv").write_text(f"id,text,text\n1,{PLAIN},{LURE}\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", *options) == 2
     assert "several columns called 'text': rename all but one" in capsys.readouterr().err
+
+
+def test_columns_without_a_name_do_not_matter(tmp_path):
+    (tmp_path / "in.csv").write_text(f"text,,\n{PLAIN},1,2\n", "utf-8")
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv") == 0
+    assert (tmp_path / "out.csv").read_text("utf-8").startswith("text,,,fraud_label")

@@ -38,7 +38,7 @@ WINDOW = 128
 either fewer are found among strangers' talk."""
 
 STRIDE = WINDOW // 2
-"""How many new characters make the next window: each message stands whole in one or two."""
+"""How many new characters make the next window: each message stands in one or two, the last `WINDOW` of a long one."""
 
 SHOWN = 500
 """Characters of a text that are shown."""
@@ -66,7 +66,7 @@ class Conversation:
         fresh: how many characters of it, and message ends, have been part of no window.
         windows: how many windows there were.
         odds: the sum of their odds.
-        best: the decision with the highest score, of messages and windows.
+        best: the decision with the highest score, of messages and windows, of those that are flagged if some are.
         evidence: the text of that decision.
 
     """
@@ -124,12 +124,13 @@ class Conversation:
         self.odds += odds_of(decision[SCORE])
 
     def _keep(self, decision: Sequence[Any], text: str) -> None:
-        if not self.best or decision[SCORE] > self.best[SCORE]:
+        if not self.best or _rank(decision) > _rank(self.best):
             self.best, self.evidence = decision, text
 
-    def row(self, key: str, limits: Thresholds, honest: str) -> dict[str, Any]:
-        """Return the conversation's row of the output; ``honest`` is the label of what is no fraud."""
-        nothing = dict(zip(COLUMNS, (honest, None, [honest], 0.0, VERDICTS[0], [], []), strict=True))
+    def row(self, key: str, limits: Thresholds, honest: str | None) -> dict[str, Any]:
+        """Return the conversation's row of the output; ``honest`` is the label of what is no fraud, if there is one."""
+        labels = [] if honest is None else [honest]
+        nothing = dict(zip(COLUMNS, (honest, None, labels, 0.0, VERDICTS[0], [], []), strict=True))
         odds = odds_of(self.strongest["score"]) if self.strongest else 0.0
         score = (found := sqrt(odds * self.odds / self.windows if self.windows else odds**2)) / (1 + found)
         verdict = VERDICTS[-1] if VERDICTS[-1] in self.counts["verdict"] else limits.verdict(score)
@@ -140,6 +141,10 @@ class Conversation:
         counts = {f"{name}s": count for name, count in self.counts.items()}
         row = {"conversation": key, "messages": self.messages, **ours, "evidence": self.evidence}
         return {**row, "first": self.first, "strongest": strongest or None, **counts}
+
+
+def _rank(decision: Sequence[Any]) -> tuple[bool, float]:
+    return decision[PLACES["verdict"]] == VERDICTS[-1], decision[SCORE]
 
 
 def odds_of(score: float) -> float:
@@ -154,8 +159,6 @@ def odds_of(score: float) -> float:
 
 def _read(text: str) -> str:
     """Return the characters of a text that are read: what is left out of it must not fill a window."""
-    if " " not in text and text.isprintable():
-        return text
     codes = code_points(text)
     kept: bytes = codes[normalization_table().take(codes) != DROPPED].tobytes()
     return kept.decode("utf-32-le", "surrogatepass")
@@ -211,4 +214,4 @@ class Conversations:
             due = [(found, window) for _, found in group if (window := found.due()) is not None]
             self._score(due)
             for key, found in group:
-                yield dump_json(found.row(key.rpartition("\0")[0], limits, honest.name if honest else "")) + b"\n"
+                yield dump_json(found.row(key.rpartition("\0")[0], limits, honest.name if honest else None)) + b"\n"

@@ -192,8 +192,8 @@ def _plain(value: Any) -> Any:
 def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: Any = None) -> bytes:
     """Return one block of output: the columns behind those of ``table``, with their length before them.
 
-    Of a column whose values have no common type texts stay as they are, and the others become JSON, as in CSV; the same
-    in all blocks. Halves of surrogate pairs, which Arrow does not hold, become their escapes.
+    Of a column whose values have no common type texts stay as they are, and the others become JSON, as in CSV. Halves
+    of surrogate pairs, which Arrow does not hold, become their escapes.
     """
     pa = _pyarrow()
     arrays = [] if table is None else [column.combine_chunks() for column in table.columns]

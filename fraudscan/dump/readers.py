@@ -136,7 +136,7 @@ class Reader:
             missing = [name for name in wanted if name is not None and name not in known]
             if self.text is not None and not missing:
                 break
-        if twice := [name for name in (self.text, self.by, self.sender) if self.columns.count(name or "") > 1]:
+        if twice := [name for name in (self.text, self.by, self.sender) if name and self.columns.count(name) > 1]:
             raise DumpError(f"{self.source} has several columns called {twice[0]!r}: rename all but one")
         self.replaced = [name for name in known if name in self.ours]
         if columns is None or (self.text is not None and not missing):
