@@ -32,6 +32,7 @@ from fraudscan.layer import Layer
 from fraudscan.notes import Noter
 from fraudscan.windows import (
     PIECE,
+    WHOLE,
     WINDOW,
     WINDOWED,
     Windows,
@@ -227,7 +228,7 @@ class Engine:
             # the windows of the texts as they were before the repair are nobody's
             windows = [part.of(~np.isin(part.texts, changed)) for part in windows]
             windows += [part._replace(texts=changed[part.texts]) for part in again.windows]
-        if self.fraud:
+        if self.fraud and found.lengths.max(initial=0) > WHOLE:
             found.logits[0] -= price_of_whole(found.lengths)
         places = np.zeros((len(texts), 2), dtype=np.int64)
         for part in windows:
@@ -397,16 +398,14 @@ class Engine:
         long = long[~self._quoting(sums[:, long], found.lengths[long])]
         if not long.size:
             return
-        lengths = found.lengths[long]
-        ends = (found.starts[long] + lengths).tolist()
-        nodes = np.concatenate([found.nodes[end - n : end] for end, n in zip(ends, lengths.tolist(), strict=True)])
+        lengths, nodes = found.lengths[long], found.nodes_of(long)
         starts, owners = pieces_of(lengths)
         begins = windows_of(owners)
-        sums = over_windows(self._added_up(nodes, starts), begins)
+        each = over_windows(self._added_up(nodes, starts), begins)
         sizes = over_windows(np.diff(starts, append=nodes.size), begins)
-        alarms, owners = self._alarms(sums, sizes), owners[begins]
+        alarms, owners = self._alarms(each, sizes), owners[begins]
         chosen = most_suspicious(alarms, owners)
-        logits = self.heads_of(self.scaled(sums[:, chosen].astype(np.float64), sizes[chosen]))
+        logits = self.heads_of(self.scaled(each[:, chosen].astype(np.float64), sizes[chosen]))
         logits[0] = logit_of_mean_odds(alarms, owners) - price_of_windows(lengths)
         within = starts[begins[chosen]]
         within -= lengths.cumsum() - lengths

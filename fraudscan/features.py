@@ -98,6 +98,12 @@ class Matches:
     lengths: Ints
     marked: Bools
 
+    def nodes_of(self, texts: Ints) -> Words:
+        """Return the nodes of some texts, one behind the other without separators; a copy."""
+        bounds = zip(self.starts[texts].tolist(), self.lengths[texts].tolist(), strict=True)
+        nodes: Words = np.concatenate([self.nodes[start : start + length] for start, length in bounds])
+        return nodes
+
 
 class Vocabulary:
     """A set of n-grams, closed under prefixes, that can be found in many texts at once.

@@ -30,17 +30,19 @@ from fraudscan.evaluate import label_figures, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.layer import Layer
 from fraudscan.model import Scanner, Thresholds
+from fraudscan.neighbours import ranges
 from fraudscan.network import Examples, Network, NetworkOptions, fit, sigmoid
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 from fraudscan.tokenize import words
 from fraudscan.windows import (
-    PIECE,
     WINDOW,
     WINDOWED,
     logit_of_mean_odds,
     most_suspicious,
+    pieces_of,
     price_of_whole,
     price_of_windows,
+    windows_of,
 )
 from fraudscan.wrappings import wrappings
 
@@ -460,25 +462,29 @@ def _windows(
     from scipy import sparse
 
     nodes, owners, sizes, lengths = [], [], [], []
-    for begin in range(0, quoting.size, 256):
-        found = vocabulary.match(texts[begin : begin + 256])
+    for first in range(0, quoting.size, 256):
+        found = vocabulary.match(texts[first : first + 256])
         lengths.append(found.lengths)
-        for i in np.flatnonzero((found.lengths > WINDOWED) & ~quoting[begin : begin + 256]).tolist():
-            length = int(found.lengths[i])
-            windows = [(at, min(at + WINDOW, length)) for at in range(0, length - PIECE, PIECE)]
-            end = int(found.starts[i]) + length
-            own = found.nodes[end - length : end].astype(np.int32)  # a copy: the buffer serves the next texts
-            nodes += [own[at:stop] for at, stop in windows]
-            owners += [begin + i] * len(windows)
-            sizes += [stop - at for at, stop in windows]
-    shape, counts = (len(owners), vocabulary.size), np.array(sizes, dtype=np.int64)
-    indices = np.concatenate([np.zeros(0, np.int32), *nodes])
+        long = np.flatnonzero((found.lengths > WINDOWED) & ~quoting[first : first + 256])
+        if not long.size:
+            continue
+        starts, pieces = pieces_of(found.lengths[long])
+        begins = windows_of(pieces)
+        ends = np.minimum(starts[begins] + WINDOW, found.lengths[long].cumsum()[pieces[begins]])
+        places, size = ranges(starts[begins], ends)
+        nodes.append(found.nodes_of(long)[places])
+        owners.append(first + long[pieces[begins]])
+        sizes.append(size)
+    counts = np.concatenate([np.zeros(0, dtype=np.int64), *sizes])
+    owner = np.concatenate([np.zeros(0, dtype=np.intp), *owners])
+    indices = np.concatenate([np.zeros(0, dtype=np.int32), *nodes]).astype(np.int32)
     scale = (1 / roots_of(counts)).repeat(counts)
-    features = sparse.csr_array((scale, indices, np.append(0, counts.cumsum()).astype(np.int32)), shape=shape)
+    bounds = np.append(0, counts.cumsum()).astype(np.int32)
+    features = sparse.csr_array((scale, indices, bounds), shape=(counts.size, vocabulary.size))
     features.sum_duplicates()
     features @= closure(vocabulary)
     features.data *= rarity[features.indices]
-    return features.astype(np.float32), np.array(owners, dtype=np.intp), np.concatenate(lengths)
+    return features.astype(np.float32), owner, np.concatenate(lengths)
 
 
 def _held_out_windows(

@@ -46,8 +46,8 @@ PIECE = WINDOW // 2
 a half no more are found."""
 
 WINDOWED, LONG = 128, 192
-"""A text with more kept characters than the first has windows; from the second on they count in full. In shorter texts
-an honest notice has as many that look like a lure as there are lures that they find."""
+"""A text with more kept characters than the first has windows; from the second on they count in full. In shorter ones
+they would make as many honest notices look like lures as they find lures."""
 
 RELUCTANCE = 4.0
 """What is taken off the logit of windows at `WINDOWED` characters; it falls to nothing at `LONG`: they come in by

@@ -113,15 +113,17 @@ class Conversation:
             return None
         if len(self.window) > 1:
             return "\n".join(text for text, _ in self.window)
-        self.windows += 1
-        self.odds += self.window[0][1]
+        self._count(self.window[0][1])
         return None
 
     def take_window(self, decision: Sequence[Any], text: str) -> None:
         """Count a window that has been scored."""
         self._keep(decision, text)
+        self._count(odds_of(decision[SCORE]))
+
+    def _count(self, odds: float) -> None:
         self.windows += 1
-        self.odds += odds_of(decision[SCORE])
+        self.odds += odds
 
     def _keep(self, decision: Sequence[Any], text: str) -> None:
         if not self.best or _rank(decision) > _rank(self.best):
@@ -131,8 +133,9 @@ class Conversation:
         """Return the conversation's row of the output; ``honest`` is the label of what is no fraud, if there is one."""
         labels = [] if honest is None else [honest]
         nothing = dict(zip(COLUMNS, (honest, None, labels, 0.0, VERDICTS[0], [], []), strict=True))
-        odds = odds_of(self.strongest["score"]) if self.strongest else 0.0
-        score = (found := sqrt(odds * self.odds / self.windows if self.windows else odds**2)) / (1 + found)
+        highest = odds_of(self.strongest["score"]) if self.strongest else 0.0
+        odds = sqrt(highest * (self.odds / self.windows)) if self.windows else highest
+        score = odds / (1 + odds)
         verdict = VERDICTS[-1] if VERDICTS[-1] in self.counts["verdict"] else limits.verdict(score)
         likely = self.best and (score >= 0.5 or verdict == VERDICTS[-1])
         ours = dict(zip(COLUMNS, self.best, strict=True)) if likely else nothing
