@@ -98,7 +98,7 @@ def handmade():
     )
 
 
-@pytest.mark.parametrize("at", [0, 15, 16, 100, 500, 983, 984, 999])
+@pytest.mark.parametrize("at", [0, PIECE - 1, PIECE, 100, 500, 979, 980, 999])
 @pytest.mark.parametrize("chunk", [33, 70, 128, 1 << 16])
 def test_windows_say_the_mean_of_their_odds(handmade, monkeypatch, at, chunk):
     monkeypatch.setattr(engine, "CHUNK", chunk)
