@@ -84,8 +84,9 @@ BASE = 0.2
 SEEN = 5
 """How often a character must stand beside punctuation, a letter or a symbol for that to be ordinary."""
 
-LATIN_WORD = 1 / 2000
-"""A run of Latin letters in this share of the messages is a word of its own, not pinyin."""
+LATIN_WORD, LATIN_SYLLABLE = 3, 1 / 2000
+"""A run of Latin letters in so many honest messages is a word of its own, not pinyin, and so is a syllable in this
+share of all messages: ai, me."""
 
 ORDINARY = 0.005
 """Beside punctuation it must stand in this share of its occurrences, too."""
@@ -266,8 +267,7 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
     """Return the arrays of the table, with ordinary neighbours as they stand in messages."""
     texts = {weight: [fold(row.text) for row in rows if bool(row.labels) == lures] for lures, weight in WEIGHTS.items()}
     frequency, pmi = count_neighbours(texts)
-    runs = Counter(run for some in texts.values() for text in some for run in set(re.findall("[a-z]+", text)))
-    latin = {run for run, number in runs.items() if number >= LATIN_WORD * len(rows)}
+    runs = {w: Counter(r for text in some for r in set(re.findall("[a-z]+", text))) for w, some in texts.items()}
     alphabet = [c for c, _ in frequency.most_common()]
     number = {c: i for i, c in enumerate(alphabet)}
     common = {c: i for i, c in enumerate(alphabet[:COMMON])}
@@ -289,6 +289,8 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
         own = by_sound[syllable][:HOMOPHONES]
         others = [c for c in by_near[near(syllable)] if c not in by_sound[syllable]]
         homophones.append(own + others[: HOMOPHONES + NEAR_SOUNDS - len(own)])
+    latin = {run for run, number in runs[WEIGHTS[False]].items() if number >= LATIN_WORD and run not in syllables}
+    latin |= {run for run in syllables if sum(found[run] for found in runs.values()) >= LATIN_SYLLABLE * len(rows)}
     spoken = sorted(c for c, s in sounds.items() if len(c) == 1 and s[0] in syllables)
 
     pairs = {pair for word in dictionary() for pair in pairwise(word)}
