@@ -213,7 +213,7 @@ def _silent(_: object) -> None:
 
 def _show_progress(progress: Progress) -> None:
     share = progress.done / progress.total if progress.total else 0.0
-    rate = progress.rows / progress.seconds
+    rate = progress.rows / max(progress.seconds, 1e-9)
     line = f"{progress.rows:,} rows, {rate:,.0f} a second"
     if 0 < share <= 1:
         left = int(progress.seconds * (1 - share) / share)

@@ -58,7 +58,8 @@ class Thresholds:
 
     def __post_init__(self) -> None:
         for name in ("flag", "review"):
-            checked_number(getattr(self, name), name)
+            value = checked_number(getattr(self, name), name)
+            object.__setattr__(self, name, value)  # of NumPy's numbers, say, the digest would be another
         if not 0 <= self.review <= self.flag <= 1:
             raise ValueError(f"thresholds need 0 <= review <= flag <= 1, not review={self.review}, flag={self.flag}")
 

@@ -319,7 +319,7 @@ class Engine:
                 if notes:
                     counts = self._noter.count(matches.nodes, matches.starts)
                     found.notes[part] = self._noter.notes(counts, matches.lengths, texts[part])
-                found.marked[part] = matches.marked & (matches.lengths <= LONGEST)
+                found.marked[part] = matches.marked
                 if self.fraud and matches.lengths.max() > WINDOWED:
                     found.windows.extend(self._windows(matches, sums, begin))
             fill(sums, found.lengths[part], found.logits[:, part])

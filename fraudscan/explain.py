@@ -115,24 +115,23 @@ def explain(scanner: Scanner, text: str, label: str) -> Explanation:
     engine = scanner.engine
     logits, window, repaired = engine.judge_one(text)
     nodes, starts, ends = (part[window] for part in engine.read(text, repaired=repaired))
-    shares = _shares(scanner, nodes, label)
-    schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
-    if scanner.taxonomy.task != "fraud":
-        logit = logits[scanner.heads.index(label)]
-    else:
-        logit = logits[0] + max(logits[scanner.heads.index(name)] for name in schemes) if schemes else -logits[0]
+    heads = _heads_for(scanner, logits, label)
     if not nodes.size:
-        return Explanation(label, float(logit), ())
+        return Explanation(label, float(heads @ logits), ())
+    sums = engine.weights[nodes].sum(axis=0, dtype=np.int64).astype(np.float64)[:, None]
+    roots = engine.roots(sums * engine.scales[:, None], np.array([nodes.size]))
+    inputs = engine.scaled(sums, np.array([nodes.size]))[:, 0]
+    shares = np.zeros(len(engine.scales))
+    shares[: inputs.size] = engine.layer.gradient(inputs, heads) if engine.layer else heads
     ngrams = _ngrams(engine, nodes, shares)
     edges, marks = _edges(engine.vocabulary, text, starts, ends)
-    sums = engine.weights[nodes].sum(axis=0, dtype=np.int64) * engine.scales
-    each = _spread(*ngrams, marks, nodes.size) / engine.roots(sums[:, None], np.array([nodes.size]))
+    each = _spread(*ngrams, marks, nodes.size) / roots
     spans = []
     for start, stop in _join(_words(*ngrams, edges, marks), each, _clauses(text, starts)):
         first, last = int(starts[start]), int(ends[stop - 1])
         spans.append(Span(first, last, text[first:last], label, float(each[start:stop].sum())))
     spans.sort(key=lambda span: (-span.weight, span.start))
-    return Explanation(label, math.fsum([logit, *(-span.weight for span in spans)]), tuple(spans))
+    return Explanation(label, math.fsum([float(heads @ logits), *(-span.weight for span in spans)]), tuple(spans))
 
 
 def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[str]:
@@ -271,20 +270,14 @@ def _join_clause(words: list[tuple[int, int]], each: Floats) -> list[tuple[int, 
     return [(start, end) for start, end, _ in joined]
 
 
-def _shares(scanner: Scanner, nodes: Ints, label: str) -> Floats:
-    """Return what one unit of each weight counts for ``label`` in a text, or a window of it, with ``nodes``."""
-    engine = scanner.engine
-    sums = engine.weights[nodes].sum(axis=0, dtype=np.int64).astype(np.float64)
-    inputs = engine.scaled(sums[:, None], np.array([nodes.size]))
+def _heads_for(scanner: Scanner, logits: Floats, label: str) -> Floats:
+    """Return how much each head counts for ``label``, shape (heads,)."""
     heads = np.zeros(len(scanner.heads))
     schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
     if scanner.taxonomy.task != "fraud":
         heads[scanner.heads.index(label)] = 1
     elif schemes:
-        logits = engine.heads_of(inputs)[:, 0]
         heads[[0, max(map(scanner.heads.index, schemes), key=lambda head: logits[head])]] = 1
     else:
         heads[0] = -1
-    shares = np.zeros(len(engine.scales))
-    shares[: len(inputs)] = engine.layer.gradient(inputs[:, 0], heads) if engine.layer else heads
-    return shares
+    return heads

@@ -49,6 +49,7 @@ def _pandas_attach(frame: Any, columns: Columns, ours: list[str]) -> Any:
     import numpy as np
     import pandas as pd
 
+    text = "str" if int(pd.__version__.split(".")[0]) >= 3 else object
     new: dict[str, Any] = dict(columns.numbers())
     for name, (values, places, lists) in columns.choices().items():
         if lists:
@@ -56,7 +57,7 @@ def _pandas_attach(frame: Any, columns: Columns, ours: list[str]) -> Any:
             table[:-1] = values
             new[name] = table[places]
         else:
-            new[name] = pd.Series([*values, None], dtype="str" if pd.__version__ >= "3" else object).array.take(places)
+            new[name] = pd.Series([*values, None], dtype=text).array.take(places)
     added = pd.DataFrame({name: new[name] for name in ours}, index=frame.index)
     out = pd.concat([frame, added], axis=1)  # at once: pandas warns of a frame that grew by a hundred columns
     out.columns = reduce(lambda names, name: names.insert(len(names), name), ours, frame.columns)  # of the same kind

@@ -253,7 +253,7 @@ class Lists:
             self._named[fold_keeping_digits(self.entries[place].sender or "")].append(place)
         self._cuts = sorted({len(name) - 1 for name in self._named if name.endswith("*")})
         self._first = np.zeros(0, dtype=np.int64)
-        self._also: dict[int, list[int]] = {}
+        self._also: dict[int, frozenset[int]] = {}
         self._bound_at = np.zeros(0, dtype=np.bool_)
         self._vocabulary = self._index(phrases) if phrases else None
 
@@ -286,14 +286,14 @@ class Lists:
             raise ListError(f"{len(phrases):,} phrases are too many: {error}") from None
         found = vocabulary.match(list(phrases))
         own = dict(zip(found.nodes[found.starts + found.lengths - 1].tolist(), phrases.values(), strict=True))
-        bound = set(self._bound)
+        bound = frozenset(self._bound)
         self._first = np.full(vocabulary.size, len(self.entries), dtype=np.int64)
         for node in np.argsort(vocabulary.orders, kind="stable")[1:].tolist():
             suffix = int(vocabulary.suffixes[node])
             places = own.get(node, [])
             free = [place for place in places if place not in bound]
             self._first[node] = min([*free, self._first[suffix]])
-            also = [place for place in places if place in bound] + self._also.get(suffix, [])
+            also = bound.intersection(places) | self._also.get(suffix, frozenset())
             if also:
                 self._also[node] = also
         self._bound_at = np.zeros(vocabulary.size, dtype=np.bool_)
@@ -398,7 +398,7 @@ class Lists:
             return
         for at in self._bound_at.take(nodes).nonzero()[0].tolist():
             row = int(starts.searchsorted(at, side="right")) - 1
-            best[row] = min([best[row], *(place for place in self._also[int(nodes[at])] if place in sent[row])])
+            best[row] = min([best[row], *(sent[row] & self._also[int(nodes[at])])])
 
     def _find_patterns(self, text: str, row: int, best: Ints, sent: Sequence[frozenset[int]] | None) -> None:
         for place, pattern in self._patterns:

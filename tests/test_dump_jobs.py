@@ -1,5 +1,6 @@
 """Jobs: killed, gone on with, refused, shared among workers; conversations."""
 
+import concurrent.futures
 import errno
 import itertools
 import json
@@ -227,6 +228,18 @@ def test_a_folder_that_is_read_only_is_told(tmp_path, monkeypatch, capsys):
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 2
     assert "out.jsonl.checkpoint cannot be written: Read-only file system" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
+
+
+def test_a_job_does_not_come_in_where_another_one_is_just_done(tmp_path):
+    done = job.Checkpoint(tmp_path / "checkpoint")
+    done.commit(state=1)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = pool.submit(job.Checkpoint, tmp_path / "checkpoint")
+        time.sleep(0.2)
+        done.remove()
+        with pytest.raises(DumpError, match=r"another job was writing .*: try again"):
+            waiting.result()
+    assert not (tmp_path / "checkpoint").exists()
 
 
 def test_a_checkpoint_without_room_is_told(tmp_path):
@@ -520,6 +533,24 @@ def test_progress_is_told(tmp_path, scanner, monkeypatch):
     assert len(seen) > 5
     assert [found.rows for found in seen] == sorted(found.rows for found in seen)
     assert (seen[-1].rows, seen[-1].done, seen[-1].total) == (300, source.stat().st_size, source.stat().st_size)
+
+
+def test_progress_counts_the_sources_that_were_done_before(tmp_path, scanner, monkeypatch):
+    monkeypatch.setattr(job, "SECONDS", 0)
+    sources = [tmp_path / "1.jsonl", tmp_path / "2.jsonl"]
+    for source in sources:
+        source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
+
+    def stop(progress):
+        if progress.rows > 400:
+            raise KeyboardInterrupt
+
+    options, out, seen = Options(max_message=4096), tmp_path / "out.jsonl", []
+    with pytest.raises(KeyboardInterrupt):
+        score_dump(scanner, sources, out, options, progress=stop)
+    score_dump(scanner, sources, out, options, resume=True, progress=seen.append)
+    assert all(found.done >= sources[0].stat().st_size for found in seen)
+    assert seen[-1].done == seen[-1].total == sum(source.stat().st_size for source in sources)
 
 
 def test_a_full_disk_is_told_and_the_job_goes_on(tmp_path):

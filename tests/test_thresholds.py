@@ -23,6 +23,12 @@ LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返
 scores = st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0])), min_size=1, max_size=200)
 
 
+def test_numbers_of_numpy_are_numbers():
+    plain, theirs = Thresholds(flag=0.5, review=0.25), Thresholds(flag=np.float32(0.5), review=np.float64(0.25))
+    assert theirs.verdict(0.3) == plain.verdict(0.3) == "review"
+    assert repr(theirs) == repr(plain)
+
+
 @given(scores, scores, st.floats(0.001, 1))
 @settings(max_examples=300)
 def test_thresholds_of_a_curve_keep_their_promise(honest, lures, share):

@@ -39,6 +39,7 @@ class Checkpoint:
         try:
             if path:
                 path.touch()  # SQLite does not say why it cannot
+                opened = path.stat().st_ino
         except OSError as error:  # the folder is on evidence that is read-only, say
             raise DumpError(f"{path} cannot be written: {error.strerror}") from None
         with contextlib.ExitStack() as stack:
@@ -48,6 +49,8 @@ class Checkpoint:
                 self._base.execute("PRAGMA synchronous = OFF")  # kills are survived, power cuts are not
                 self._base.execute("PRAGMA locking_mode = EXCLUSIVE")  # or another job might come in at a commit
                 self._base.execute("BEGIN IMMEDIATE")
+                if path and not (path.exists() and path.stat().st_ino == opened):  # that job has just removed it
+                    raise DumpError(f"another job was writing {path}: try again")
                 # now, or any later statement may find damage
                 (found,) = self._base.execute("PRAGMA quick_check(1)").fetchone()
                 if found != "ok":
@@ -70,6 +73,13 @@ class Checkpoint:
         with contextlib.suppress(sqlite3.Error):
             self._base.rollback()
         self._base.close()
+
+    def remove(self) -> None:
+        """Remove the file and close it: in this order where the system can, or another job might come in between."""
+        with contextlib.suppress(PermissionError):  # Windows
+            if self._path:
+                self._path.unlink()
+        self.close()
 
     def read(self, name: str) -> Any:
         """Return a value, ``None`` if there is none."""

@@ -254,7 +254,8 @@ class _Job:
         self.finished = False
         self.writer = Writer()
         self._read = 0
-        self._total = 0
+        self._sizes: list[int] = []
+        """How many bytes the sources have; 0 where nothing tells."""
         self._readers: list[tuple[Reader, Place]] = []
         self._streams: dict[int, Stream] = {}
         """Those that can be read once only."""
@@ -346,9 +347,10 @@ class _Job:
                 stream = Stream(source)
                 if is_file(source):
                     stack.callback(stream.close)
-                    self._total += Path(source).stat().st_size
+                    self._sizes.append(Path(source).stat().st_size)
                 else:
                     self._streams[index] = stream
+                    self._sizes.append(0)
                 reader, start = self._open_reader(stream, keys)
                 if index == 0:
                     first = self._first_fields(reader, stream, start) if reader.header is None else []
@@ -419,10 +421,11 @@ class _Job:
 
     def _progress(self) -> Progress:
         rows = self.summary.scored + self.summary.rejected
-        return Progress(rows, self._read, self._total, self.summary.seconds)
+        return Progress(rows, self._read, sum(self._sizes), self.summary.seconds)
 
     def _tasks(self) -> Iterator[Task]:
-        first, place, finished = self.source, self.place, 0
+        first, place = self.source, self.place
+        finished = self._read = sum(self._sizes[:first])
         for index, (reader, start) in enumerate(self._readers[first:], first):
             with self._streams.get(index) or Stream(self.sources[index]) as stream:
                 at = place if place and index == first else start
@@ -503,7 +506,7 @@ class _Job:
             part.unlink()
         elif part.exists():
             part.replace(names.target)
-        self.checkpoint.close()
+        self.checkpoint.remove()
         for path in names.half_made():
             path.unlink(missing_ok=True)
 

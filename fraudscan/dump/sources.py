@@ -319,7 +319,7 @@ class Stream:
             self._file: Any = _unpacked(self._raw, source)
         except OSError as error:
             raise DumpError(f"{source} cannot be read: {error.strerror or error}") from None
-        self._ahead = b""
+        self._ahead = memoryview(b"")
 
     def __enter__(self) -> Self:
         return self
@@ -346,15 +346,16 @@ class Stream:
 
     def peek(self, size: int) -> bytes:
         """Return the next ``size`` bytes, fewer at the end; they are read again afterwards."""
-        self._ahead += self._fill(size - len(self._ahead))
-        return self._ahead[:size]
+        if size > len(self._ahead):
+            self._ahead = memoryview(bytes(self._ahead) + self._fill(size - len(self._ahead)))
+        return bytes(self._ahead[:size])
 
     def read(self, size: int) -> bytes:
         """Return the next ``size`` bytes, fewer at the end only."""
         if not self._ahead:
             return self._fill(size)
         data, self._ahead = self._ahead[:size], self._ahead[size:]
-        return data + self._fill(size - len(data))
+        return bytes(data) + self._fill(size - len(data))
 
     def skip(self, size: int) -> None:
         """Pass over ``size`` bytes; in an archive or a pipe by reading them."""
@@ -382,7 +383,7 @@ class Head(Stream):
 
     def __init__(self, data: bytes) -> None:  # nothing is opened
         self.source, self.damage = "", ""
-        self._ahead = b""
+        self._ahead = memoryview(b"")
         self._opened = self._raw = self._file = io.BufferedReader(io.BytesIO(data))
 
 
