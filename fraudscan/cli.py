@@ -117,7 +117,7 @@ def _classify(arguments: argparse.Namespace) -> None:
         _warn("entries that are bound to a sender are passed over: say who sent the messages with --sender")
     for result in (scanner.classify(text, arguments.sender) for text in texts):
         if arguments.json:
-            _print_json(_as_dict(result))
+            _print_json(result.to_dict())
         else:
             _print_result(result, scanner.taxonomy)
 
@@ -145,16 +145,6 @@ def _print_json(data: dict[str, Any], indent: int | None = None) -> None:
 
     utf8 = (sys.stdout.encoding or "utf-8").lower() == "utf-8"
     print(to_json(data, indent=indent) if utf8 else json.dumps(data, indent=indent))
-
-
-def _as_dict(result: Result) -> dict[str, Any]:
-    names = ("text", "label", "scheme", "labels", "score", "verdict", "targets", "notes", "rule", "window", "scores")
-    found = result.explain()
-    return {
-        **{name: getattr(result, name) for name in names},
-        "bias": found.bias,
-        "evidence": [span._asdict() for span in found],
-    }
 
 
 def _print_result(result: Result, taxonomy: Taxonomy) -> None:

@@ -55,17 +55,25 @@ HONEST_NAMES = (
     "none",
     "non-fraud",
     "not_fraud",
+    "no",
     "正常",
     "正常短信",
     "合法",
     "非诈骗",
+    "非欺诈",
+    "非涉诈",
     "无风险",
+    "否",
     "0",
     "0.0",
     "false",
 )
 """Names of labels that are taken for "legitimate", the first that occurs, whatever the case. pandas makes ``0.0`` of 0
 where a label is missing."""
+
+
+FRAUD_NAMES = ("fraud", "scam", "spam", "1", "1.0", "true", "yes", "是", "诈骗", "欺诈", "涉诈")
+"""Names of the one label of a file of frauds alone, whatever the case."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,8 @@ def read_labelled(
         paths: the files, in UTF-8, UTF-16, GB18030 or Big5.
         text: the column with the text; found by its name without it.
         label: the column with the labels; found by its name without it.
-        honest: the label of legitimate messages; one of ``known`` without it, and ``""`` if there is none.
+        honest: the label of legitimate messages; one of ``known`` without it, and ``""`` if there is none. In JSON an
+            empty list of labels says the same.
         known: names that are taken for it, the first that occurs (see `honest_names`).
 
     Raises:
@@ -115,17 +124,19 @@ def read_labelled(
                 skipped.append(f"{place}: {labels}")
             elif not content.strip():
                 skipped.append(f"{place}: no text")
-            elif not labels:
-                skipped.append(f"{place}: no label")
             else:
                 found.append((place, content, labels))
     names = sorted({name for _, _, labels in found for name in labels})
     if not found:
         places = ", ".join(map(str, files))
         raise CorpusError(f"no labelled messages in {places}" + (f"; {skipped[0]}" if skipped else ""))
+    if honest is None and find_honest(names, None, known) is None and not all(labels for _, _, labels in found):
+        names.append(next(iter(known), HONEST_NAMES[0]))  # it is what an empty list says
     honest = find_honest(names, honest, known)
     rows = []
     for place, content, labels in found:
+        if honest is None and not labels:
+            raise CorpusError(f"{place}: an empty list of labels says that it is legitimate, and no label does")
         if honest in labels and len(labels) > 1:
             raise CorpusError(
                 f"{place}: the label {honest!r} stands for legitimate messages; it cannot have others beside it"
@@ -170,7 +181,8 @@ def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
     """Return the rows with their labels as schemes of ``taxonomy``, whatever name of a scheme or label they are called.
 
     A label that has several schemes becomes the first of them. Where there is one label beside the honest one, and
-    ``taxonomy`` lacks it, it stands for all of the taxonomy's that are not honest: ``spam``, ``1``.
+    ``taxonomy`` lacks it, it stands for all of the taxonomy's that are not honest: ``spam``, ``1``. So does one of
+    `FRAUD_NAMES` where all messages have it.
 
     Raises:
         CorpusError: if the taxonomy lacks a name, or an honest label where some messages are honest.
@@ -180,11 +192,13 @@ def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
         raise CorpusError("none of the model's labels stands for legitimate messages: leave --legitimate out")
     schemes = _schemes_by_name(taxonomy)
     lures = [scheme.name for scheme in labelled.taxonomy.schemes]
-    if taxonomy.task == "fraud" and labelled.taxonomy.honest and len(lures) == 1 and not _meant(schemes, lures[0]):
+    either = len(lures) == 1 and (labelled.taxonomy.honest or lures[0].casefold() in FRAUD_NAMES)
+    if taxonomy.task == "fraud" and either and not _meant(schemes, lures[0]):
         return [replace(row, labels=(ANY,) * len(row.labels)) for row in labelled.rows]
     if foreign := [s.name for s in labelled.taxonomy.schemes if not _meant(schemes, s.name)]:
         known = ", ".join(label.name for label in taxonomy.labels)
-        raise CorpusError(f"the label {foreign[0]!r} is unknown; there are: {known}")
+        how = "" if labelled.taxonomy.honest else ". Name the one of legitimate messages with --legitimate"
+        raise CorpusError(f"the label {foreign[0]!r} is unknown; there are: {known}{how}")
     return [replace(row, labels=tuple(_meant(schemes, name)[0].name for name in row.labels)) for row in labelled.rows]
 
 
@@ -310,7 +324,7 @@ def _read_json_lines(
         if not isinstance(content_of, str):
             yield number, "", f"{columns[0]!r} is not a text"
         else:
-            yield number, content_of, _labels(labels)
+            yield number, content_of, () if labels == [] else _labels(labels)
 
 
 def _objects(content: str) -> Iterator[tuple[int, dict[str, Any] | None]]:
@@ -325,11 +339,12 @@ def _objects(content: str) -> Iterator[tuple[int, dict[str, Any] | None]]:
 
 
 def _labels(value: Any) -> tuple[str, ...] | str:
-    """Return the different labels of one row, none where nothing stands; in place of what is no name the reason."""
+    """Return the different labels of one row; where there are none, or what is no name, the reason."""
     values = value if isinstance(value, list) else value.split("|") if isinstance(value, str) else [value]
     if nested := [one for one in values if isinstance(one, (dict, list))]:
         return f"a label is a name, not {reprlib.repr(nested[0])}"
-    return tuple(dict.fromkeys(name for name in (str(one).strip() for one in values if one is not None) if name))
+    names = (str(one).strip() for one in values if one is not None)
+    return tuple(dict.fromkeys(name for name in names if name)) or "no label"
 
 
 def _columns(columns: Sequence[str], path: Path, text: str | None, label: str | None) -> tuple[str, str]:

@@ -118,8 +118,16 @@ class Scanner:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What the model says of itself: corpus, options and figures of its training."""
-        return copy.deepcopy(self._manifest)
+        """What the model says of itself: corpus, options and figures of its training.
+
+        Of other thresholds than those it was measured with, `with_thresholds` say, it has no figures.
+        """
+        found = copy.deepcopy(self._manifest)
+        now = {name: getattr(self.thresholds, name) for name in ("flag", "review")}
+        for name, value in now.items():
+            if found.get("thresholds", now)[name] != value and "figures" in found:
+                found["figures"].pop(name, None)
+        return {**found, "thresholds": now}
 
     @cached_property
     def heads(self) -> tuple[str, ...]:
@@ -390,7 +398,6 @@ class Scanner:
         """
         manifest = {
             **self.manifest,
-            "thresholds": {"flag": self.thresholds.flag, "review": self.thresholds.review},
             "taxonomy": self.taxonomy.to_dict(),
         }
         write_folder(Path(folder), dict(zip(ARRAYS, self._arrays(), strict=True)), manifest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fraudscan.decisions import VERDICTS
 
@@ -17,7 +17,7 @@ class Result:
     """What a scanner says of one text.
 
     It holds on to its scanner, with which it explains itself, so a pickle has the whole model in it: to store results
-    store their attributes, or score with `Scanner.annotate` or ``fraudscan score``.
+    store what `to_dict` returns, or score with `Scanner.annotate` or ``fraudscan score``.
 
     Attributes:
         text: the text.
@@ -74,6 +74,23 @@ class Result:
             return None
         _, starts, ends = self._scanner.engine.read(self.text, repaired=repaired)
         return int(starts[window][0]), int(ends[window][-1])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain data, for JSON say: the attributes, and as ``evidence`` the spans of `explain`.
+
+        >>> import fraudscan
+        >>> found = fraudscan.classify("跟着老师操作稳赚不赔").to_dict()
+        >>> found["label"], found["evidence"][0]["label"]
+        ('investment', 'investment')
+
+        """
+        said = ("text", "label", "scheme", "labels", "score", "verdict", "targets", "notes", "rule")
+        found = self.explain()
+        return {
+            **{name: getattr(self, name) for name in (*said, "window", "scores")},
+            "bias": found.bias,
+            "evidence": [span._asdict() for span in found],
+        }
 
     def explain(self, label: str | None = None) -> Explanation:
         """Return the spans of the text that speak for and against a label (see `fraudscan.explain`).

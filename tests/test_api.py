@@ -1,5 +1,6 @@
 """The public contract: names, results, and what bad input gets."""
 
+import json
 import subprocess
 import sys
 import tracemalloc
@@ -185,6 +186,13 @@ def test_lists_are_wanted_where_columns_come_back(scanner, call):
         getattr(scanner, call)(LURE)
     with pytest.raises(TypeError, match=r"texts is a DataFrame of 2 dimensions: pass a column, frame\['text'\]"):
         getattr(scanner, call)(pd.DataFrame({"text": [LURE]}))
+
+
+def test_a_result_is_json(scanner):
+    found = json.loads(json.dumps(scanner.classify(LURE).to_dict()))
+    assert (found["text"], found["label"], found["window"]) == (LURE, "investment", None)
+    weights = [span["weight"] for span in found["evidence"]]
+    assert sum(weights) + found["bias"] == pytest.approx(scanner.classify(LURE).explain().logit)
 
 
 def test_senders_are_several_as_well(scanner):

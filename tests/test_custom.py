@@ -435,6 +435,34 @@ def test_files_of_any_name_but_json_are_ones_own(tmp_path, capsys):
     assert "is a ZIP archive, as are .xlsx files" in capsys.readouterr().err
 
 
+def test_an_empty_list_of_labels_says_that_a_message_is_honest(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    rows = [{"text": "加微信返利", "label": ["spam"]}, {"text": "到楼下了", "label": []}, {"text": "谁", "label": None}]
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    found = read_labelled([path])
+    assert [row.labels for row in found.rows] == [("spam",), ()]
+    assert (found.taxonomy.honest.name, found.skipped) == ("legitimate", ["mine.jsonl:3: no label"])
+    assert read_labelled([path], known=("好人",)).taxonomy.honest.name == "好人"
+    with pytest.raises(CorpusError, match=r"mine\.jsonl:2: an empty list of labels says that it is legitimate"):
+        read_labelled([path], honest="")
+
+
+@pytest.mark.parametrize("name", ["1", "Fraud", "是", "诈骗"])
+def test_a_file_of_frauds_alone_has_a_recall(tmp_path, capsys, name):
+    path = tmp_path / "frauds.csv"
+    path.write_text(f"text,label\n跟着老师操作稳赚不赔,{name}\n", "utf-8")
+    assert main(["evaluate", str(path), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["recall"], said["false_alarms"]) == (1.0, None)
+
+
+def test_an_unknown_label_may_be_the_honest_one(tmp_path, capsys):
+    path = tmp_path / "mine.csv"
+    path.write_text("text,label\n跟着老师操作稳赚不赔,荐股\n到楼下了,路人\n", "utf-8")
+    assert main(["evaluate", str(path)]) == 2
+    assert "Name the one of legitimate messages with --legitimate" in capsys.readouterr().err
+
+
 def test_which_label_is_honest():
     assert find_honest(["spam", "HAM"]) == "HAM"
     assert find_honest(["1", "0"]) == "0"

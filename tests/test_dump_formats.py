@@ -115,6 +115,97 @@ def test_emoji_of_a_backup_are_mended_wherever_it_is_cut(tmp_path, parts, step):
     assert rows_of(out)[0]["text"] == "".join(parts).replace("&#55357;", "?" * 8).replace("&#55203;", "힣")
 
 
+def test_a_line_with_a_time_makes_no_chat_of_a_file_of_lines(tmp_path, capsys):
+    lines = [f"普通消息{i}" for i in range(30)]
+    for place in (0, 3):
+        mixed = [*lines[:place], "2024-03-01 12:00 客服: 你好", *lines[place:]]
+        (tmp_path / "in.txt").write_text("\n".join(mixed), "utf-8")
+        assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--force") == 0
+        assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == mixed
+    assert "read as a chat" not in capsys.readouterr().err
+
+
+def test_a_whatsapp_group_may_begin_with_notices(tmp_path, capsys):
+    notices = [f"2024/1/2 下午3:04 - 王老师 添加了成员{i}" for i in range(20)]
+    (tmp_path / "in.txt").write_text("\n".join([*notices, f"2024/1/2 下午3:07 - 王老师: {LURE}\n第二行"]), "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    (row,) = rows_of(tmp_path / "out.jsonl")
+    assert (row["sender"], row["text"]) == ("王老师", f"{LURE}\n第二行")
+    assert "in.txt is read as a chat (whatsapp); if it holds lines, say so: --format lines" in capsys.readouterr().err
+
+
+def test_times_above_messages_may_have_no_seconds(tmp_path):
+    (tmp_path / "in.txt").write_text(f"张三 2024-01-02 15:04\n{PLAIN}\n\n李四 2024-01-02 15:05\n{LURE}\n", "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [(row["sender"], row["text"]) for row in rows_of(tmp_path / "out.jsonl")] == [
+        ("张三", PLAIN),
+        ("李四", LURE),
+    ]
+
+
+@pytest.mark.parametrize("name", ["短信内容", '"text"', "message"])
+def test_a_table_of_one_column_needs_no_name(tmp_path, name):
+    (tmp_path / "in.txt").write_text(f'{name}\n"第一行\n第二行，""在""里"\n{LURE}\n', "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row[name.strip('"')] for row in rows_of(tmp_path / "out.jsonl")] == ['第一行\n第二行，"在"里', LURE]
+    (tmp_path / "in.txt").write_text(f"{name}\n你好, 在吗\n{LURE}\n", "utf-8")  # lines, as a table would lose one
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--force") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [name, "你好, 在吗", LURE]
+
+
+def test_null_in_a_backup_is_nothing_and_subjects_are_read(tmp_path):
+    mms = '<mms msg_box="1" address="1" sub="{}"><parts><part ct="text/plain" text="{}"/></parts></mms>'
+    (tmp_path / "in.xml").write_text(
+        f"<smses>{mms.format(LURE, 'null')}{mms.format('null', PLAIN)}{mms.format(LURE, PLAIN)}"
+        f'<mms msg_box="1" address="null" sub="{LURE}"/><sms address="1" type="1" body="null"/></smses>',
+        "utf-8",
+    )
+    assert score(tmp_path / "in.xml", "-o", tmp_path / "out.jsonl") == 0
+    rows = rows_of(tmp_path / "out.jsonl")
+    assert [row["text"] for row in rows] == [LURE, PLAIN, f"{LURE}\n{PLAIN}", LURE]
+    assert rows[-1]["conversation"] is None
+    assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == ["'body' is missing"]
+
+
+def test_a_poll_of_telegram_is_read(tmp_path):
+    poll = {"question": LURE, "closed": False, "answers": [{"text": "好", "voters": 1}, {"text": 3}, None]}
+    rows = [{"type": "message", "text": "", "poll": poll}, {"type": "message", "text": PLAIN, "poll": {"question": 1}}]
+    (tmp_path / "in.json").write_text(json.dumps({"name": "群", "id": 7, "messages": rows}), "utf-8")
+    assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl", "--by", "conversation") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [f"{LURE}\n好", PLAIN]
+    (found,) = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+    assert (found["conversation"], found["name"], found["messages"]) == ("7", "群", 2)
+
+
+def test_bytes_of_parquet_that_are_text_are_read(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = {"text": [LURE.encode(), b"\xff"], "chat": ["群".encode(), b"b"], "hash": [b"\x00\x01", b"\x80"]}
+    pq.write_table(
+        pa.table({name: pa.array(values, pa.binary()) for name, values in columns.items()}), tmp_path / "in.parquet"
+    )
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--by", "chat") == 0
+    (row,) = rows_of(tmp_path / "out.jsonl")
+    assert (row["text"], row["chat"], row["hash"]) == (LURE, "群", "AAE=")
+    assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == ["'text' is not a text"]
+    (found,) = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+    assert found["conversation"] == "群"
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [
+        ('["一", "二"]', (), "not a JSON object but a list: jq '.[]' takes it apart"),
+        ('{"text": "一"}\n"二"', (), "not a JSON object but a text: jq '{text: .}' makes one of it"),
+        ('{"text": {"0": "一"}}', (), "'text' is not a text: pandas writes one row a line with orient='records'"),
+        ('{"content": {"body": "一"}}', ("--text", "content.body"), "Take it out of 'content' first"),
+    ],
+)
+def test_other_shapes_of_json_are_told_of(tmp_path, capsys, content, options, said):
+    (tmp_path / "in.jsonl").write_text(content, "utf-8")
+    score(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", *options)
+    assert said in capsys.readouterr().err
+
+
 def test_telegram_keeps_what_a_message_holds_besides_and_rejects_notices(tmp_path):
     assert score(EXPORTS / "telegram", "-o", tmp_path / "out.jsonl") == 0  # a folder
     rows = rows_of(tmp_path / "out.jsonl")

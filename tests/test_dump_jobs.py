@@ -309,7 +309,7 @@ def test_sources_are_paths_and_several_of_a_format_that_there_is(tmp_path, scann
 
 def test_the_summary_counts_everything(tmp_path, scanner, capsys):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text("\n".join([json.dumps({"text": LURE}), json.dumps({"text": PLAIN}), "{", "[]"]), "utf-8")
+    source.write_text("\n".join([json.dumps({"text": LURE}), json.dumps({"text": PLAIN}), "{", "3"]), "utf-8")
     assert score(source, "-o", out) == 0
     summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
     assert (summary["rows"], summary["scored"], summary["rejected"]) == (4, 2, 2)

@@ -1,6 +1,7 @@
 """Thresholds: other ones without another scoring, for a scanner and for a scored dump."""
 
 import csv
+import io
 import itertools
 import json
 import re
@@ -21,6 +22,17 @@ from fraudscan.dump.rethreshold import rethreshold
 
 LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
 scores = st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0])), min_size=1, max_size=200)
+
+
+def test_a_model_has_no_figures_for_thresholds_that_it_was_not_measured_with(tmp_path):
+    shipped = fraudscan.load()
+    other = shipped.with_thresholds(flag=0.5, review=shipped.thresholds.review)
+    other.save(tmp_path / "model")
+    for scanner in (other, fraudscan.load(tmp_path / "model")):
+        assert scanner.manifest["thresholds"]["flag"] == 0.5
+        assert "flag" not in scanner.manifest["figures"]
+        assert scanner.manifest["figures"]["review"] == shipped.manifest["figures"]["review"]
+    assert "flag" in shipped.manifest["figures"]
 
 
 def test_numbers_of_numpy_are_numbers():
@@ -130,7 +142,7 @@ def test_a_model_without_a_curve(small_model):
         damaged.with_false_alarms(0.01)
 
 
-@pytest.fixture(params=["jsonl", "csv"])
+@pytest.fixture(params=["jsonl", "csv", "parquet"])
 def scored(request, tmp_path, corpus):
     dump = tmp_path / "dump.jsonl"
     rows = [{"id": i, "text": row.text, "n": 1.50} for i, row in enumerate(corpus[::400])]
@@ -151,12 +163,25 @@ def test_rethreshold_gives_what_scoring_anew_gives(scored, tmp_path, capsys):
     assert main(["rethreshold", str(out), "-o", str(again), *options]) == 0
     assert "flag from 0.7, review from 0.3" in capsys.readouterr().err
     assert main(["score", str(dump), "-o", str(expected), *options]) == 0
-    assert again.read_bytes() == expected.read_bytes()
-    assert again.read_bytes() != out.read_bytes()
+    assert content(again) == content(expected)
+    assert content(again) != content(out)
     assert main(["rethreshold", str(again), "-o", str(out), "--force", "--max-false-alarms", "0.02"]) == 0
     options = ["--max-false-alarms", "0.02", "--review", "0.3"]  # which the dump has
     assert main(["score", str(dump), "-o", str(expected), "--force", *options]) == 0
-    assert out.read_bytes() == expected.read_bytes()
+    assert content(out) == content(expected)
+
+
+def content(path):
+    """Return the bytes of a file; of Parquet's the table, whose metadata may be written otherwise."""
+    if path.suffix != ".parquet":
+        return path.read_bytes()
+    return pytest.importorskip("pyarrow.parquet").read_table(path)
+
+
+def rows_in(path):
+    if path.suffix == ".csv":
+        return list(csv.DictReader(path.read_text("utf-8").splitlines()))
+    return content(path).to_pylist() if path.suffix == ".parquet" else dumps.rows_of(path)
 
 
 def test_rethreshold_goes_on_from_the_thresholds_that_a_dump_was_scored_with(scored, tmp_path, capsys):
@@ -198,7 +223,7 @@ def test_rethreshold_writes_a_summary_by_which_its_output_is_known(scored, tmp_p
     folder.mkdir()
     again = folder / f"again{out.suffix}"
     assert main(["rethreshold", str(out), "-o", str(again), "--flag", "0.7", "--review", "0.3"]) == 0
-    rows = list(csv.DictReader(again.read_text("utf-8").splitlines())) if out.suffix == ".csv" else dumps.rows_of(again)
+    rows = rows_in(again)
     summary = json.loads((folder / f"{again.name}.summary.json").read_text("utf-8"))
     assert summary == {
         "rows": len(rows),
@@ -291,7 +316,7 @@ def test_rethreshold_keeps_line_ends_within_cells_apart_from_those_of_lines(tmp_
         ("a,b\n1,2\n", "no columns 'fraud_score' and 'fraud_verdict'"),
         ("fraud_score,fraud_verdict\n0.5,flag\nx,flag\n", "scored:3: 'fraud_score' is 'x'"),
         ("fraud_score,fraud_verdict\n0.5\n", "scored:2: 1 fields where the header has 2"),
-        ("PAR1", "scored is Parquet: rethreshold takes JSON lines and CSV"),
+        ("PAR1", "scored is not a Parquet file that can be read"),
         ("BZh91AY&SY", "scored is an archive that is still packed: unpack it first"),
     ],
 )
@@ -327,6 +352,21 @@ def test_rethreshold_writes_what_the_name_says(scored, tmp_path, capsys):
     assert main(["rethreshold", str(source), "-o", str(other), "--flag", "0.9"]) == 2
     assert "and so is what comes of it" in capsys.readouterr().err
     assert not other.exists()
+
+
+def test_parquet_that_is_not_scored_or_comes_through_a_pipe_is_refused(tmp_path, capsys, monkeypatch):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    source, command = tmp_path / "scored.parquet", ["rethreshold", "-o", str(tmp_path / "out.parquet"), "--flag", "0.9"]
+    pq.write_table(pa.table({"fraud_score": [0.5]}), source)
+    assert main([*command, str(source)]) == 2
+    assert "has no columns 'fraud_score' and 'fraud_verdict'" in capsys.readouterr().err
+    pq.write_table(pa.table({"fraud_score": [0.5, None], "fraud_verdict": ["clear", "clear"]}), source)
+    assert main([*command, str(source)]) == 2
+    assert "scored.parquet, row 2: 'fraud_score' is None" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(source.read_bytes()))))
+    assert main([*command, "-"]) == 2
+    assert "Parquet is read from a plain file only: save it first" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["scored.parquet"]
 
 
 def test_a_scored_dump_without_rows_has_other_thresholds_too(tmp_path):

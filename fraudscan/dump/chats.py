@@ -41,6 +41,7 @@ class TelegramReader(JsonArrayReader):
     """Telegram Desktop's ``result.json``: of one chat, or of all."""
 
     name: ClassVar[str] = "telegram"
+    naming: ClassVar[str] = "conversation_name"
     whole: ClassVar[bool] = True
     holder: ClassVar[bytes] = b'"messages"'
 
@@ -68,10 +69,19 @@ class TelegramReader(JsonArrayReader):
         text = "".join(part for part in texts if isinstance(part, str))
         if not text and not any(isinstance(part, str) for part in texts):
             return "'text' is missing"
+        text = text or _poll(row.get("poll"))
         chat, name = element.context or ("", "")
         ours = {"conversation": chat or name, "sender": row.get("from"), "time": row.get("date"), "text": text}
         row = {**ours, "conversation_name": name, **{key: value for key, value in row.items() if key not in ours}}
         return self.add(batch, row, dump_json(row), element.start.line)
+
+
+def _poll(poll: Any) -> str:
+    """Return the question and the answers of a poll, one a line; nothing if it is none."""
+    if not isinstance(poll, dict) or not isinstance(answers := poll.get("answers"), list):
+        return ""
+    said = [poll.get("question"), *(answer.get("text") for answer in answers if isinstance(answer, dict))]
+    return "\n".join(part for part in said if isinstance(part, str))
 
 
 HIGH = rb"&#(5529[6-9]|55[3-9]\d\d|56[0-2]\d\d|563[01]\d);"
@@ -101,6 +111,7 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
     """Android's "SMS Backup & Restore": the sms and mms elements of ``smses``."""
 
     name: ClassVar[str] = "sms-xml"
+    naming: ClassVar[str] = "contact_name"
     whole: ClassVar[bool] = True
 
     def prepare(self, stream: Stream) -> Place:  # noqa: ARG002 - all exports have the same columns
@@ -148,7 +159,11 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
 
 
 def _sms_row(attributes: dict[str, str]) -> dict[str, Any]:
-    """Return a message as a row: type 1 was received, others were sent from the phone."""
+    """Return a message as a row: type 1 was received, others were sent from the phone.
+
+    The app writes ``null`` where there is nothing. The subject of an mms stands above its text.
+    """
+    attributes = {name: value for name, value in attributes.items() if value != "null"}
     sent = attributes.get("msg_box" if attributes["kind"] == "mms" else "type") != "1"
     try:
         time = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=int(attributes.get("date", "")))
@@ -156,11 +171,12 @@ def _sms_row(attributes: dict[str, str]) -> dict[str, Any]:
     except (ValueError, OverflowError):
         moment = None
     address = attributes.get("address") or None
+    subject, body = attributes.get("sub"), attributes.get("body")
     ours = {
         "conversation": address,
         "sender": "me" if sent else attributes.get("from") or address,
         "time": moment,
-        "text": attributes.get("body"),
+        "text": "\n".join(filter(None, (subject, body))) if subject or body is not None else None,
     }
     return {**ours, **{key: value for key, value in attributes.items() if key not in ours and key != "body"}}
 

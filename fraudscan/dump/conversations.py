@@ -59,6 +59,7 @@ class Conversation:
 
     Attributes:
         messages: how many.
+        name: what it is called, where its key is a number.
         first: source, line and text of the first message.
         strongest: source, line, score and text of the message with the highest score that no allow list clears.
         counts: how many messages have which label, and which verdict.
@@ -72,6 +73,7 @@ class Conversation:
     """
 
     messages: int = 0
+    name: str | None = None
     first: dict[str, Any] = field(default_factory=dict)
     strongest: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(default_factory=lambda: {"label": Counter(), "verdict": Counter()})
@@ -86,6 +88,7 @@ class Conversation:
         """Take in a message; return the windows that are due to be scored."""
         shown = {"source": source, "line": message.line, "text": message.text[:SHOWN]}
         self.first = self.first or shown
+        self.name = self.name or message.name
         self.messages += 1
         for name, count in self.counts.items():
             value = message.decision[PLACES[name]]
@@ -142,7 +145,8 @@ class Conversation:
         ours |= {"fraud_score": cut(score), "fraud_verdict": verdict}
         strongest = self.strongest and {**self.strongest, "score": cut(self.strongest["score"])}
         counts = {f"{name}s": count for name, count in self.counts.items()}
-        row = {"conversation": key, "messages": self.messages, **ours, "evidence": self.evidence}
+        named = {"name": self.name} if self.name else {}
+        row = {"conversation": key, **named, "messages": self.messages, **ours, "evidence": self.evidence}
         return {**row, "first": self.first, "strongest": strongest or None, **counts}
 
 

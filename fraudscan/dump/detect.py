@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -90,9 +92,17 @@ def _format(source: str, text: str, column: str | None) -> str:
         fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())
         names = {field.strip('" ').casefold() for field in fields}
         columns = (*TEXT_COLUMNS, (column or TEXT_COLUMNS[0]).casefold())
-        table = NAMED.fullmatch(first) or (len(fields) > 1 and names.intersection(columns))
-        return "csv" if table else "lines"
+        headed = not names.isdisjoint(columns) and (len(fields) > 1 or _one_column(text))
+        return "csv" if NAMED.fullmatch(first) or headed else "lines"
     return "jsonl" if named == "json" else named
+
+
+def _one_column(text: str) -> bool:
+    """Tell whether what begins with the name of a column is a table of one column: no other comma is outside quotes."""
+    try:
+        return all(len(row) < 2 for row in csv.reader(io.StringIO(text, newline="")))
+    except csv.Error:
+        return False
 
 
 def _is_json(first: str, text: str) -> bool:

@@ -33,6 +33,7 @@ from fraudscan.dump.readers import CsvReader
 from fraudscan.dump.rows import DumpError, Place
 from fraudscan.dump.scoring import COUNTED, Setup, Task
 from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
+from fraudscan.dump.transcripts import TranscriptReader
 from fraudscan.dump.workers import score_all
 from fraudscan.dump.writers import Writer, as_dict, make_writer
 
@@ -367,6 +368,8 @@ class _Job:
         """Say what was guessed, and what will not stay."""
         if reader.encoding != "utf-8":
             self.notify(f"{reader.source} is read as {reader.encoding.upper()}")
+        if isinstance(reader, TranscriptReader) and self.options.format is None:
+            self.notify(f"{reader.source} is read as a chat ({reader.name}); if it holds lines, say so: --format lines")
         if reader.rivals:
             others = ", ".join(map(repr, reader.rivals))
             self.notify(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import itertools
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,12 +21,13 @@ from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, Reader, dump_json, ke
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
     from fraudscan.dump.sources import Stream
 
-__all__ = ["ParquetReader", "arrow_stream", "assemble", "column_values", "empty_stream"]
+__all__ = ["ParquetReader", "arrow_stream", "assemble", "column_values", "empty_stream", "with_column"]
 
 ROW = 256
 """Bytes that a row is thought to have, to make blocks as large as those of other formats."""
@@ -59,14 +61,15 @@ class ParquetReader(Reader):
         """Read the schema."""
         if stream.packed or stream.source == "-":
             raise DumpError(f"{stream.source}: Parquet is read from a plain file only; unpack or save it first")
-        schema = self._open(self.source).schema_arrow
+        schema = self.open(self.source).schema_arrow
         self.header = list(schema.names)
         self.kinds = dict(zip(schema.names, schema.types, strict=True))
         self.find([self.header])
         return Place(0, 1)
 
     @staticmethod
-    def _open(source: str) -> Any:
+    def open(source: str) -> Any:
+        """Open a file; ``DumpError`` if it is none of Parquet."""
         pa = _pyarrow()
         try:
             return pa.parquet.ParquetFile(pa.OSFile(os.fsencode(source)), pre_buffer=False)
@@ -76,7 +79,7 @@ class ParquetReader(Reader):
     def blocks(self, stream: Stream, start: Place) -> Iterator[Block]:  # noqa: ARG002 - Parquet is read from its end
         """Yield blocks of so many rows; whole row groups before ``start`` are passed over."""
         pa = _pyarrow()
-        file = self._open(self.source)
+        file = self.open(self.source)
         done, rows_of_block = 0, min(BLOCK, self.limit) // ROW
         try:
             for group in range(file.num_row_groups):
@@ -102,7 +105,7 @@ class ParquetReader(Reader):
         pa = _pyarrow()
         with pa.ipc.open_stream(block.data) as stream:
             table = stream.read_all()
-        texts = column_values(table.column(self.columns.index(self.text or "")))
+        texts = list(map(_decoded, column_values(table.column(self.columns.index(self.text or "")))))
         keys = column_values(table.column(self.columns.index(self.by))) if self.by is not None else None
         bad = []
         for i, text in enumerate(texts):
@@ -155,6 +158,35 @@ def _rows(table: Any) -> Iterator[list[Any]]:
     return map(list, zip(*columns, strict=True)) if columns else iter([[] for _ in range(table.num_rows)])
 
 
+def with_column(
+    source: str, out: BinaryIO, name: str, columns: Sequence[str], value: Callable[[dict[str, Any], int], str]
+) -> None:
+    """Copy a Parquet file, row group by row group, with other texts in one of its columns.
+
+    Args:
+        source: the file.
+        out: what is written.
+        name: the column.
+        columns: those that ``value`` is told of.
+        value: makes the text of a row and its number, from 1.
+
+    Raises:
+        DumpError: if it cannot be read.
+
+    """
+    pa = _pyarrow()
+    file = ParquetReader.open(source)
+    schema = file.schema_arrow
+    at = schema.get_field_index(name)
+    numbers = itertools.count(1)
+    with pa.parquet.ParquetWriter(out, schema, compression="zstd") as writer:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group)
+            told = table.select([column for column in columns if column in schema.names]).to_pylist()
+            texts = pa.array(list(map(value, told, numbers)), schema.field(at).type)
+            writer.write_table(table.set_column(at, schema.field(at), texts))
+
+
 def column_values(column: Any) -> list[Any]:
     """Return a column as Python's values; those that Python does not have as text, or as bytes where that fails."""
     pa = _pyarrow()
@@ -178,10 +210,23 @@ def _value(item: Any) -> Any:
         return bytes(item.as_buffer()) if hasattr(item, "as_buffer") else str(item)
 
 
+CONTROL = re.compile(r"[\0-\x08\x0e-\x1f]")
+"""What bytes may hold that are valid UTF-8, but no text."""
+
+
+def _decoded(value: Any) -> Any:
+    """Return bytes in UTF-8 as text: Hive and Impala do not say which are. Anything else stays what it is."""
+    try:
+        return value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return value
+
+
 def _plain(value: Any) -> Any:
-    """Return a value that JSON can hold: bytes as Base64, what else JSON does not know as text."""
+    """Return a value that JSON can hold: bytes as the text that they are, or else as Base64, what else as text."""
     if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
+        text = _decoded(value)
+        return base64.b64encode(value).decode() if text is value or CONTROL.search(text) else text
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, dict):

@@ -96,6 +96,8 @@ class Reader:
     name: ClassVar[str]
     seeks: ClassVar[bool] = True
     """Whether `blocks` wants the stream at ``start``, not at its beginning."""
+    naming: ClassVar[str] = ""
+    """The column with the name of a conversation, of formats that number them."""
     whole: ClassVar[bool] = False
     """Whether a conversation ends where a source does: two phones may hold chats with one name."""
 
@@ -148,7 +150,9 @@ class Reader:
             how = ", or put a header before it if this is its first row" if self.name == CsvReader.name else ""
             how = how if within is None else f", or take the rows out of {within!r} first, with jq say"
             raise DumpError(f"no column looks like the text; {there}. Name it with --text COLUMN{how}")
-        raise DumpError(f"no column is called {missing[0]!r}; {there}")
+        outer = missing[0].partition(".")[0]
+        how = f". Take it out of {outer!r} first, with jq say" if outer in known and outer != missing[0] else ""
+        raise DumpError(f"no column is called {missing[0]!r}; {there}{how}")
 
     @property
     def columns(self) -> list[str]:
@@ -317,7 +321,9 @@ class JsonLinesReader(Reader):
         except RecursionError:
             return None, "nested too deeply"
         if not isinstance(row, dict):
-            return None, "not a JSON object"
+            how = " but a text: jq '{text: .}' makes one of it" if isinstance(row, str) else ""
+            how = " but a list: jq '.[]' takes it apart" if isinstance(row, list) else how
+            return None, f"not a JSON object{how}"
         return (None, "nested too deeply") if too_deep(raw, row) else (row, "")
 
     def fill(self, batch: Batch, block: Block) -> None:
@@ -374,7 +380,10 @@ class JsonLinesReader(Reader):
             return "no column looks like the text"
         text = row.get(column)
         if not isinstance(text, str):
-            return f"{column!r} is missing" if text is None else f"{column!r} is not a text"
+            if text is None:
+                return f"{column!r} is missing"
+            how = ": pandas writes one row a line with orient='records', lines=True" if isinstance(text, dict) else ""
+            return f"{column!r} is not a text{how}"
         by = self.by or ""
         key = row.get(by) if by else None
         if key is not None and not isinstance(key, str):

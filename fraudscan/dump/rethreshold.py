@@ -18,6 +18,7 @@ import numpy as np
 
 from fraudscan.decisions import VERDICTS, Thresholds
 from fraudscan.dump.output import Names, format_of, part_of, write_summary
+from fraudscan.dump.parquet import ParquetReader, with_column
 from fraudscan.dump.readers import find_delimiter
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import MAGIC, STDIN, foreign
@@ -30,6 +31,10 @@ __all__ = ["Known", "rethreshold", "scored_with"]
 
 SCORE, VERDICT, RULE = "fraud_score", "fraud_verdict", "fraud_rule"
 
+CALLED = {"jsonl": "JSON lines", "csv": "CSV", "parquet": "Parquet"}
+
+NOT_SCORED = f"{{}} has no columns {SCORE!r} and {VERDICT!r}: is it a file that fraudscan score wrote?"
+
 OURS_IN_CSV = re.compile('fraud_label"?(.)"?fraud_scheme')
 """Two of our columns in a header, and the delimiter between them, whatever other columns are called."""
 
@@ -37,7 +42,7 @@ IN_JSON = re.compile(rb'("fraud_verdict": ?")(?:flag|review|clear)(")')
 
 
 def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool = False) -> Counter[str]:
-    """Copy a scored dump, JSON lines or CSV, with the verdicts of other thresholds; everything else stays as it is.
+    """Copy a scored dump with the verdicts of other thresholds, in its own format; everything else stays as it is.
 
     Beside it stands ``TARGET.summary.json``, with the number of rows by verdict, and the thresholds.
 
@@ -62,17 +67,19 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
     with _source(source) as file, _target(target, source, force=force) as out:
         head = file.peek(MAGIC)
         if head.startswith(b"PAR1"):
-            raise DumpError(
-                f"{source} is Parquet: rethreshold takes JSON lines and CSV, as fraudscan score writes them"
-            )
-        if what := foreign(head):
+            kind = "parquet"
+        elif what := foreign(head):
             raise DumpError(f"{source} is {what}")
-        is_json = head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or not head  # CSV would have a header
-        if format_of(target) not in (None, "jsonl" if is_json else "csv"):
-            raise DumpError(f"{target}: {source} is {'JSON lines' if is_json else 'CSV'}, and so is what comes of it")
-        for line, verdict in (_json_rows if is_json else _csv_rows)(file, source, thresholds):
-            counts[verdict] += 1
-            out.write(line)
+        else:  # CSV would have a header
+            kind = "jsonl" if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or not head else "csv"
+        if format_of(target) not in (None, kind):
+            raise DumpError(f"{target}: {source} is {CALLED[kind]}, and so is what comes of it")
+        if kind == "parquet":
+            _copy_parquet(source, out, thresholds, counts)
+        else:
+            for line, verdict in (_json_rows if kind == "jsonl" else _csv_rows)(file, source, thresholds):
+                counts[verdict] += 1
+                out.write(line)
         counts.pop("", None)  # the header of a CSV file
         if target != STDIN:
             report = {"rows": counts.total(), "verdicts": counts, **asdict(thresholds), "sources": [source]}
@@ -147,6 +154,20 @@ def _verdict(score: Any, place: str, thresholds: Thresholds) -> str:
     return thresholds.verdict(value)
 
 
+def _copy_parquet(source: str, out: BinaryIO, thresholds: Thresholds, counts: Counter[str]) -> None:
+    if source == STDIN:
+        raise DumpError("Parquet is read from a plain file only: save it first")
+    if not {SCORE, VERDICT}.issubset(ParquetReader.open(source).schema_arrow.names):
+        raise DumpError(NOT_SCORED.format(source))
+
+    def verdict(row: dict[str, Any], number: int) -> str:
+        found = row[VERDICT] if row.get(RULE) else _verdict(row[SCORE], f"{source}, row {number}", thresholds)
+        counts[found] += 1
+        return str(found)
+
+    with_column(source, out, VERDICT, (SCORE, VERDICT, RULE), verdict)
+
+
 def _json_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Iterator[tuple[bytes, str]]:
     for number, line in enumerate(file, 1):
         if not line.strip():
@@ -184,9 +205,7 @@ def _csv_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Iterator[t
         header = mark + "".join(itertools.islice(copy, rows.line_num))  # as it came, line breaks in names too
         del copy  # else all lines would be kept for it
         if SCORE not in names or VERDICT not in names:
-            raise DumpError(
-                f"{source} has no columns {SCORE!r} and {VERDICT!r}: is it a file that fraudscan score wrote?"
-            )
+            raise DumpError(NOT_SCORED.format(source))
         ending = "\r\n" if header.endswith("\r\n") else "\n"
         score, verdict_at = names.index(SCORE), names.index(VERDICT)
         rule = names.index(RULE) if RULE in names else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fraudscan.columns import COLUMNS
+from fraudscan.dump.chats import CHAT_COLUMNS
 from fraudscan.dump.writers import values_of
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class Message(NamedTuple):
         text: its text.
         decision: the values of the writers' columns.
         allowed: whether an allow list made the verdict.
+        name: what its conversation is called, where the key is a number.
 
     """
 
@@ -57,6 +60,7 @@ class Message(NamedTuple):
     text: str
     decision: tuple[Any, ...]
     allowed: bool = False
+    name: str | None = None
 
 
 class Scored(NamedTuple):
@@ -85,7 +89,9 @@ def score_block(setup: Setup, task: Task) -> Scored:
     messages = []
     if batch.keys:
         decisions = zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
-        messages = list(map(Message, batch.keys, batch.lines, batch.texts, decisions, found.allowed))
+        named = task.reader.naming and task.reader.by == CHAT_COLUMNS[0]
+        names = values_of(task.reader, batch, task.reader.naming) if named else itertools.repeat(None)
+        messages = list(map(Message, batch.keys, batch.lines, batch.texts, decisions, found.allowed, names))
     data = writer.encode(task.reader, batch, found)
     return Scored(data, batch.rejects, len(batch.texts), counts, messages)
 

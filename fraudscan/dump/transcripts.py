@@ -161,7 +161,7 @@ class WhatsAppReader(TranscriptReader):
         return "no sender: a notice by WhatsApp itself" if WHATSAPP_START.match(message) else NO_MESSAGE
 
 
-MOMENT = r"\d{4}[-/]\d{1,2}[-/]\d{1,2} +(?:[上下]午 ?)?\d{1,2}:\d{2}:\d{2}(?: [AP]M)?"
+MOMENT = r"\d{4}[-/]\d{1,2}[-/]\d{1,2} +(?:[上下]午 ?)?\d{1,2}:\d{2}(?::\d{2})?(?: [AP]M)?"
 WHO = r"\S.{0,60}[(<][^()<>\n]{3,60}[)>]|[^\s，。！？][^，。！？\n]{0,60}"
 """A name, with the number or address behind it in groups; a bare one has no sentences in it, lest a line of a message
 be taken for one."""
@@ -227,8 +227,11 @@ class WeChatReader(TranscriptReader):
 def transcript(text: str) -> str | None:
     """Return the format of the chat that a text which begins so holds; ``None`` if it is none."""
     lines = [line.rstrip("\r ") for line in text.split("\n", 50)[:50]]
-    if any(WHATSAPP.match(line) for line in lines[:5]):
-        return WhatsAppReader.name
+    heads = list(filter(None, map(WHATSAPP_START.match, lines)))  # the first ones of a group are notices
+    if WHATSAPP_START.match(lines[0]) and any(map(WHATSAPP.match, lines)):
+        alone = len(heads) == 1 and any(lines[1:]) and heads[0][0].rstrip()[-1] not in "]-–"  # a line with a time
+        if not alone:
+            return WhatsAppReader.name
     if WECHAT_DAY.search("\n".join(lines)) and any(map(WECHAT_MESSAGE.match, lines)):
         return WeChatReader.name
     begins = [bool(QQ_MESSAGE.match(line)) for line in lines]
