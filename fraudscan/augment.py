@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    import numpy.typing as npt
+    from fraudscan.arrays import Codes
 
 __all__ = ["disguise"]
 
@@ -66,7 +66,7 @@ def _look_alikes(character: str) -> str:
     return _others(character, tables().shape)
 
 
-def _others(character: str, rows: npt.NDArray[np.int32]) -> str:
+def _others(character: str, rows: Codes) -> str:
     table = tables()
     begin, end = table.choices.bounds[rows[ord(character)] :][:2]
     return "".join(chr(code) for code in table.codes[table.choices.members[begin:end]] if code != ord(character))

@@ -14,9 +14,12 @@ from __future__ import annotations
 import sys
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from fraudscan.arrays import Codes
 
 __all__ = ["DROPPED", "NORMALIZATION_VERSION", "code_points", "fold", "normalization_table"]
 
@@ -28,7 +31,7 @@ DROPPED = 0
 
 
 @cache
-def normalization_table() -> npt.NDArray[np.int32]:
+def normalization_table() -> Codes:
     """Return the table, read-only: the normalised code point for each of the 0x110000 code points."""
     table = np.arange(sys.maxunicode + 1, dtype=np.int32)
     path = resources.files("fraudscan.data").joinpath("normalization.npz")
@@ -38,7 +41,7 @@ def normalization_table() -> npt.NDArray[np.int32]:
     return table
 
 
-def code_points(text: str) -> npt.NDArray[np.int32]:
+def code_points(text: str) -> Codes:
     """Return the code points of ``text`` as a read-only array; lone surrogates are code points like any other."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.int32)
 

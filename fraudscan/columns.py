@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from fraudscan.arrays import Codes as Places
+    from fraudscan.arrays import Floats, Single
     from fraudscan.model import Scanner
-
-    Places = npt.NDArray[np.int32]
 
 __all__ = [
     "COLUMNS",
@@ -121,8 +121,8 @@ class Columns:
         self._note: list[Places] = []
         self._rule: list[Places] = []
         self._verdict: list[npt.NDArray[np.int8]] = []
-        self._score: list[npt.NDArray[np.float64]] = []
-        self._probabilities: list[npt.NDArray[np.float32]] = []
+        self._score: list[Floats] = []
+        self._probabilities: list[Single] = []
 
     def add(self, texts: list[Any], senders: list[Any] | None = None) -> None:
         """Score the next block, and who sent each text; what is no string has no decision, but a note."""

@@ -25,10 +25,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Sequence
 
-    import numpy.typing as npt
+    from fraudscan.arrays import Floats, Ints
 
-    Ints = npt.NDArray[np.int64]
-    Floats = npt.NDArray[np.float64]
 
 __all__ = [
     "CHANNELS",

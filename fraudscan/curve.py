@@ -12,9 +12,8 @@ from fraudscan.decisions import checked_number
 from fraudscan.errors import FraudscanError
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from fraudscan.arrays import Bools, Floats
 
-    Floats = npt.NDArray[np.float64]
 
 __all__ = ["Curve", "CurveError"]
 
@@ -55,7 +54,7 @@ class Curve:
     honest: int
 
     @classmethod
-    def from_scores(cls, scores: Floats, fraud: npt.NDArray[np.bool_]) -> Curve:
+    def from_scores(cls, scores: Floats, fraud: Bools) -> Curve:
         """Tabulate held-out scores; ``fraud`` says which of them belong to messages that are not honest."""
         honest, lures = np.sort(scores[~fraud]), np.sort(scores[fraud])
         found = {0.0, 1.0}

@@ -30,14 +30,10 @@ from fraudscan.train import calibrate, closure, compile_weights, features_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import numpy.typing as npt
-
+    from fraudscan.arrays import Bools, Floats, Ints
     from fraudscan.corpus import Row
-    from fraudscan.model import Floats
     from fraudscan.taxonomy import Taxonomy
 
-    Bools = npt.NDArray[np.bool_]
-    Ints = npt.NDArray[np.int64]
 
 __all__ = ["Settings", "train_custom"]
 

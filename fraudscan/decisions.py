@@ -17,14 +17,10 @@ from fraudscan.notes import NOTES, notes_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
-
+    from fraudscan.arrays import Floats, Ints, Single
     from fraudscan.lists import Entry
     from fraudscan.taxonomy import Taxonomy
 
-    Floats = npt.NDArray[np.float64]
-    Ints = npt.NDArray[np.int64]
-    Single = npt.NDArray[np.float32]
 
 __all__ = ["VERDICTS", "Decider", "Decision", "Decisions", "Thresholds", "checked_number"]
 

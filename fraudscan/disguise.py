@@ -53,7 +53,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fraudscan.neighbours import Bools, Codes, Ints, Marks, Numbers
+    from fraudscan.arrays import Bools, Codes, Ints, Numbers
+    from fraudscan.neighbours import Marks
 
 __all__ = ["LONGEST", "Normalized", "Repair", "normalize", "normalized", "repaired", "undisguise"]
 

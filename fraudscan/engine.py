@@ -50,9 +50,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fraudscan.features import Bools, Ints, Matches, Vocabulary, Words
+    from fraudscan.arrays import Bools, Floats, Ints, Words
+    from fraudscan.features import Matches, Vocabulary
 
-    Floats = npt.NDArray[np.float64]
 
 __all__ = ["Engine", "Judgement", "roots_of"]
 

@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from fraudscan.arrays import Bools, Floats
     from fraudscan.corpus import Row
     from fraudscan.model import Scanner
     from fraudscan.taxonomy import Taxonomy
 
-    Floats = npt.NDArray[np.float64]
-    Bools = npt.NDArray[np.bool_]
 
 __all__ = [
     "ANY",

@@ -31,9 +31,10 @@ from fraudscan.decisions import VERDICTS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fraudscan.arrays import Floats, Ints
     from fraudscan.decisions import Decisions
-    from fraudscan.engine import Engine, Floats
-    from fraudscan.features import Ints, Vocabulary
+    from fraudscan.engine import Engine
+    from fraudscan.features import Vocabulary
     from fraudscan.model import Scanner
     from fraudscan.taxonomy import Taxonomy
 

@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    Ints = npt.NDArray[np.int64]
-    Words = npt.NDArray[np.uint32]
-    Bools = npt.NDArray[np.bool_]
+    from fraudscan.arrays import Bools, Codes, Ints, Words
+
 
 __all__ = ["Matches", "Vocabulary", "text_sizes"]
 
@@ -155,7 +154,7 @@ class Vocabulary:
         return self.size - 1
 
     @staticmethod
-    def table() -> npt.NDArray[np.int32]:
+    def table() -> Codes:
         """Return what each code point is read as; a subclass may read texts in another way."""
         return normalization_table()
 
@@ -283,11 +282,11 @@ class Vocabulary:
         kept = self._kept(ids, codes)
         return kept, self._follow(np.append(ids[kept] & NODE_MASK, np.uint32(0)))[:-1].astype(np.int64)
 
-    def _lookup(self, codes: npt.NDArray[np.int32]) -> Words:
+    def _lookup(self, codes: Codes) -> Words:
         """Return the id (see `_ids`) of each code point in a buffer; what is no code point is any."""
         return self._ids.take(codes, out=_buffer("ids", codes.size), mode="clip")
 
-    def _kept(self, ids: Words, codes: npt.NDArray[np.int32]) -> Ints:
+    def _kept(self, ids: Words, codes: Codes) -> Ints:
         """Return the places of the characters that are read: what is neither dropped nor a repetition too many."""
         kept = (ids != self._dropped).nonzero()[0]
         codes = np.where(ids[kept] >> NODE_BITS == DIGIT, -1 - kept, codes[kept])

@@ -16,7 +16,7 @@ from fraudscan import kernel
 from fraudscan.neighbours import END, NAT, WIDTH, ranges, tables
 
 if TYPE_CHECKING:
-    from fraudscan.neighbours import Ints, Numbers
+    from fraudscan.arrays import Ints, Numbers
 
 __all__ = ["Path", "Ways", "likeliest"]
 

@@ -21,8 +21,8 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    Floats = npt.NDArray[np.float64]
-    Single = npt.NDArray[np.float32]
+    from fraudscan.arrays import Floats, Single
+
 
 __all__ = ["Layer"]
 

@@ -56,11 +56,9 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    import numpy.typing as npt
-
+    from fraudscan.arrays import Codes, Ints
     from fraudscan.decisions import Decisions
 
-    Ints = npt.NDArray[np.int64]
 
 __all__ = ["KINDS", "Entry", "ListError", "Lists", "fold_keeping_digits", "read_lists"]
 
@@ -123,7 +121,7 @@ class Entry:
 
 
 @functools.cache
-def _table() -> npt.NDArray[np.int32]:
+def _table() -> Codes:
     """Return the normaliser's table in which digits keep their value."""
     table = normalization_table().copy()
     for code in np.flatnonzero(table == ord("0")).tolist():

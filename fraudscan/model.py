@@ -37,11 +37,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fraudscan.features import Ints
+    from fraudscan.arrays import Floats, Ints, Single
     from fraudscan.lists import Lists
 
-    Floats = npt.NDArray[np.float64]
-    Single = npt.NDArray[np.float32]
 
 __all__ = ["Decisions", "ModelError", "Scanner", "Thresholds", "load"]
 

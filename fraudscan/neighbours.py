@@ -27,10 +27,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    Codes = npt.NDArray[np.int32]
-    Ints = npt.NDArray[np.int64]
-    Bools = npt.NDArray[np.bool_]
-    Numbers = npt.NDArray[np.uint16]
+    from fraudscan.arrays import Bools, Codes, Ints, Numbers
+
 
 __all__ = [
     "Choices",
@@ -175,7 +173,7 @@ class Tables:
         return worth
 
     @cached_property
-    def logs(self) -> npt.NDArray[np.int32]:
+    def logs(self) -> Codes:
         """For each number the logarithm of its frequency, in the unit of `NAT`; 0 for the classes but `RARE`."""
         logs = np.zeros(WIDTH, dtype=np.int32)
         found = np.rint(NAT * self._arrays["logs"]).astype(np.int32)

@@ -24,12 +24,8 @@ from fraudscan.layer import BOUND, MAX_INPUTS, MAX_UNITS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy.typing as npt
+    from fraudscan.arrays import Bools, Floats, Ints, Single
 
-    Bools = npt.NDArray[np.bool_]
-    Floats = npt.NDArray[np.float64]
-    Ints = npt.NDArray[np.int64]
-    Single = npt.NDArray[np.float32]
 
 __all__ = ["Examples", "Network", "NetworkOptions", "fit", "sigmoid"]
 

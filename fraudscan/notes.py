@@ -13,11 +13,9 @@ from fraudscan import kernel
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
+    from fraudscan.arrays import Ints, Words
+    from fraudscan.features import Vocabulary
 
-    from fraudscan.features import Vocabulary, Words
-
-    Ints = npt.NDArray[np.int64]
 
 __all__ = ["NOTES", "Noter", "notes_of"]
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from typing_extensions import Self
 
+    from fraudscan.arrays import Bools, Floats
     from fraudscan.model import Scanner
 
 __all__ = ["FraudClassifier"]
@@ -126,7 +127,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         return self
 
-    def _read_classes(self, y: Any) -> npt.NDArray[np.bool_]:
+    def _read_classes(self, y: Any) -> Bools:
         """Set `classes_`, and return which of them each text has, shape (texts, classes)."""
         if isinstance(y, (list, tuple)) and any(map(is_missing, y)):  # NumPy would write "nan"
             raise TypeError("a class is missing")
@@ -135,7 +136,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_classification_targets(y)
         self._several = type_of_target(y).startswith("multilabel")
         if self._several:
-            matrix: npt.NDArray[np.bool_] = np.asarray(y.todense() if hasattr(y, "todense") else y).astype(bool)
+            matrix: Bools = np.asarray(y.todense() if hasattr(y, "todense") else y).astype(bool)
             self.classes_ = np.arange(matrix.shape[1])
         else:
             self.classes_, places = np.unique(column_or_1d(y, warn=True), return_inverse=True)
@@ -155,14 +156,14 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         of_kind = np.array([place_of[kind.label] for kind in found.kinds], dtype=np.intp)
         return self.classes_[of_kind[found.kind]]
 
-    def predict_proba(self, X: Iterable[str]) -> npt.NDArray[np.float64]:  # noqa: N803
+    def predict_proba(self, X: Iterable[str]) -> Floats:  # noqa: N803
         """Return probabilities, shape (texts, classes).
 
         Classes share one probability; labels of an indicator matrix are independent.
         """
         check_is_fitted(self)
         columns = [self.scanner_.names.index(name) for name in self._names]
-        probabilities: npt.NDArray[np.float64] = self.scanner_.predict_proba(_texts(X))[:, columns].astype(np.float64)
+        probabilities: Floats = self.scanner_.predict_proba(_texts(X))[:, columns].astype(np.float64)
         taxonomy = self.scanner_.taxonomy
         if taxonomy.task == "fraud" and taxonomy.honest:  # its labels overlap: they share what the honest one leaves
             lures = np.array([name != taxonomy.honest.name for name in self._names])
@@ -172,11 +173,11 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             probabilities /= probabilities.sum(axis=1, keepdims=True)
         return probabilities
 
-    def decision_function(self, X: Iterable[str]) -> npt.NDArray[np.float64]:  # noqa: N803
+    def decision_function(self, X: Iterable[str]) -> Floats:  # noqa: N803
         """Return the logits, shape (texts, classes); of two classes how far the second leads, shape (texts,)."""
         check_is_fitted(self)
         if self.scanner_.taxonomy.task == "fraud":
-            logits: npt.NDArray[np.float64] = np.log(self.predict_proba(X).clip(1e-30))
+            logits: Floats = np.log(self.predict_proba(X).clip(1e-30))
         else:
             columns = [self.scanner_.heads.index(name) for name in self._names]
             logits = self.scanner_.logits(_texts(X))[:, columns]

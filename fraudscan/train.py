@@ -51,10 +51,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fraudscan.model import Floats
+    from fraudscan.arrays import Bools, Floats, Ints, Rows, Single
 
-    Ints = npt.NDArray[np.int64]
-    Rows = npt.NDArray[np.intp]
 
 __all__ = [
     "TrainingOptions",
@@ -204,7 +202,7 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     )
 
 
-def _auxiliary(rows: Sequence[Row], taxonomy: Taxonomy) -> npt.NDArray[np.bool_]:
+def _auxiliary(rows: Sequence[Row], taxonomy: Taxonomy) -> Bools:
     """Return what else the network is asked while it is fitted, shape (rows, questions).
 
     Does it speak of frauds (see `QUOTING`)? And, of which the model has no use: for each label, for each kind of honest
@@ -241,7 +239,7 @@ def _weights(rows: Sequence[Row], questions: int, heads: int, options: TrainingO
     return weights
 
 
-def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> npt.NDArray[np.bool_]:
+def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> Bools:
     """Return which heads each row belongs to, shape (rows, heads).
 
     Raises:
@@ -265,9 +263,7 @@ def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> npt.NDArray[np
     return gold
 
 
-def _answers(
-    gold: npt.NDArray[np.bool_], rows: Sequence[Row], taxonomy: Taxonomy, options: TrainingOptions
-) -> npt.NDArray[np.float32]:
+def _answers(gold: Bools, rows: Sequence[Row], taxonomy: Taxonomy, options: TrainingOptions) -> Single:
     """Return what each head should answer, shape (rows, heads): the gold, but less for all schemes but the first."""
     answers = gold.astype(np.float32)
     column = {scheme.name: head for head, scheme in enumerate(taxonomy.schemes, 1)}
@@ -331,9 +327,7 @@ def closure(vocabulary: Vocabulary) -> Any:
     return sparse.csr_array((np.ones(row.size), (row, column)), shape=(vocabulary.size, vocabulary.size))
 
 
-def folds_of(
-    rows: Sequence[Row], count: int, *, scenarios: bool = False
-) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+def folds_of(rows: Sequence[Row], count: int, *, scenarios: bool = False) -> Iterator[tuple[Rows, Rows]]:
     """Yield the row numbers inside and outside of each of ``count`` folds that part no `groups`."""
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -344,7 +338,7 @@ def folds_of(
     yield from splitter.split(np.zeros(len(rows)), strata, groups(rows, scenarios=scenarios))
 
 
-def groups(rows: Sequence[Row], *, scenarios: bool = False) -> npt.NDArray[np.intp]:
+def groups(rows: Sequence[Row], *, scenarios: bool = False) -> Rows:
     """Return a number for each row; rows that form a pair or are near-duplicates have the same one.
 
     So have rows of one scenario where ``scenarios`` is set.
@@ -363,7 +357,7 @@ def _examples(  # noqa: PLR0913, PLR0917 - what examples are made of
     rows: Sequence[Row],
     texts: list[str],
     vocabulary: Vocabulary,
-    answers: npt.NDArray[np.float32],
+    answers: Single,
     weights: Floats,
     options: TrainingOptions,
 ) -> tuple[Examples, Rows, Floats]:
@@ -400,21 +394,17 @@ def _examples(  # noqa: PLR0913, PLR0917 - what examples are made of
     return Examples(features.astype(np.float32), lengths, gold, weights, learned), source, rarity
 
 
-def _fitted(
-    examples: Examples, parts: Sequence[Rows], options: TrainingOptions
-) -> list[tuple[npt.NDArray[np.intp], Network]]:
+def _fitted(examples: Examples, parts: Sequence[Rows], options: TrainingOptions) -> list[tuple[Rows, Network]]:
     """Return for each part of the rows the nodes that were kept, and the network for them."""
     from joblib import Parallel, delayed
 
-    found: list[tuple[npt.NDArray[np.intp], Network]] = Parallel(n_jobs=options.jobs)(
+    found: list[tuple[Rows, Network]] = Parallel(n_jobs=options.jobs)(
         delayed(_fit)(examples.of(rows), options) for rows in parts
     )
     return found
 
 
-def _held_out(
-    fitted: Sequence[tuple[npt.NDArray[np.intp], Network]], examples: Examples, folds: Sequence[Rows]
-) -> npt.NDArray[np.float32]:
+def _held_out(fitted: Sequence[tuple[Rows, Network]], examples: Examples, folds: Sequence[Rows]) -> Single:
     """Return each row's logits, shape (rows, heads), by the network that was fitted without its fold."""
     held_out = np.zeros(examples.gold.shape, dtype=np.float32)
     for (nodes, network), rows in zip(fitted, folds, strict=True):
@@ -422,7 +412,7 @@ def _held_out(
     return held_out
 
 
-def _scaling(logits: Floats, gold: npt.NDArray[np.bool_], prior: float) -> tuple[Floats, Floats]:
+def _scaling(logits: Floats, gold: Bools, prior: float) -> tuple[Floats, Floats]:
     """Return slope and intercept of each head's logits; those of the first for messages ``prior`` of which are fraud.
 
     All other heads are calibrated on lures: they answer "given fraud".
@@ -434,15 +424,13 @@ def _scaling(logits: Floats, gold: npt.NDArray[np.bool_], prior: float) -> tuple
     return slopes, intercepts
 
 
-def _shift(gold: npt.NDArray[np.bool_], prior: float) -> float:
+def _shift(gold: Bools, prior: float) -> float:
     """Return what logits gain where ``prior`` of all messages are positive, and not as many as of these."""
     share = gold.mean()
     return float(np.log(prior / (1 - prior)) - np.log(share / (1 - share)))
 
 
-def _quoting(
-    logits: npt.NDArray[np.float32], rows: Sequence[Row], options: TrainingOptions
-) -> tuple[npt.NDArray[np.bool_], tuple[float, float]]:
+def _quoting(logits: Single, rows: Sequence[Row], options: TrainingOptions) -> tuple[Bools, tuple[float, float]]:
     """Return which rows are taken for texts that quote frauds, and slope and intercept of the logits for that."""
     gold = np.array([not row.labels and row.id.split("-")[0] in QUOTING for row in rows])
     if not gold.any() or gold.all():
@@ -452,9 +440,7 @@ def _quoting(
     return logits * slope + intercept > 0, (slope, intercept)
 
 
-def _windows(
-    texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats, quoting: npt.NDArray[np.bool_]
-) -> tuple[Any, Rows, Ints]:
+def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats, quoting: Bools) -> tuple[Any, Rows, Ints]:
     """Return the features of the windows of long texts (see `fraudscan.windows`), the text of each, and all lengths.
 
     Those of texts that are ``quoting`` do not count.
@@ -488,7 +474,7 @@ def _windows(
 
 
 def _held_out_windows(
-    fitted: Sequence[tuple[npt.NDArray[np.intp], Network]],
+    fitted: Sequence[tuple[Rows, Network]],
     features: Any,
     owners: Rows,
     folds: Sequence[Rows],
@@ -515,7 +501,7 @@ def _with_windows(logits: Floats, windows: Floats, owners: Rows, lengths: Ints) 
     return logits
 
 
-def _fit(examples: Examples, options: TrainingOptions) -> tuple[npt.NDArray[np.intp], Network]:
+def _fit(examples: Examples, options: TrainingOptions) -> tuple[Rows, Network]:
     """Return the nodes that were kept, and the network for them."""
     nodes = np.arange(examples.features.shape[1])
     if nodes.size > options.size:
@@ -528,7 +514,7 @@ def _fit(examples: Examples, options: TrainingOptions) -> tuple[npt.NDArray[np.i
     return nodes, fit(examples, options.network)
 
 
-def calibrate(logits: Floats, gold: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def calibrate(logits: Floats, gold: Bools) -> tuple[float, float]:
     """Return slope and intercept of Platt's scaling (Platt 1999), with his targets that never reach 0 or 1."""
     from scipy.optimize import minimize
 
