@@ -403,39 +403,39 @@ VECTORS static double first_logit(const int64_t *sums, double root, const double
     return (double)(logit[0] + output[units]);
 }
 
-PyDoc_STRVAR(alarms_doc, "alarms(sums, roots, scales, biases, hidden, output, scale, bound, most, logits)\n--\n\n"
+PyDoc_STRVAR(alarms_doc, "alarms(sums, norms, scales, biases, hidden, output, scale, bound, most, logits)\n--\n\n"
                          "Fill ``logits`` with the first one of each text, as `Engine._alarms` does.");
 
 static PyObject *engine_alarms(PyObject *Py_UNUSED(self), PyObject *args)
 {
     PyObject *result = NULL;
-    Py_buffer sums, roots, scales, biases, hidden, output, logits;
+    Py_buffer sums, norms, scales, biases, hidden, output, logits;
     double scale, bound, most;
 
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*dddw*:alarms", &sums, &roots, &scales, &biases, &hidden, &output, &scale,
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*dddw*:alarms", &sums, &norms, &scales, &biases, &hidden, &output, &scale,
                           &bound, &most, &logits))
         return NULL;
-    Py_ssize_t all = count(&sums, 8, "sums"), texts = count(&roots, 8, "roots"), inputs = count(&scales, 8, "scales");
+    Py_ssize_t all = count(&sums, 8, "sums"), texts = count(&norms, 8, "norms"), inputs = count(&scales, 8, "scales");
     Py_ssize_t units = count(&output, 4, "output") - 1;
     if (PyErr_Occurred() || count(&biases, 8, "biases") < 0 || count(&hidden, 4, "hidden") < 0 ||
         count(&logits, 8, "logits") < 0)
         goto done;
     if (inputs < 1 || inputs > MOST_INPUTS || units < 1 || all / inputs != texts || all % inputs ||
         biases.len != scales.len || hidden.len / 4 / units != inputs + 1 || hidden.len / 4 % units ||
-        logits.len != roots.len) {
+        logits.len != norms.len) {
         PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
         goto done;
     }
     Py_BEGIN_ALLOW_THREADS
     for (Py_ssize_t i = 0; i < texts; i++)
-        ((double *)logits.buf)[i] = first_logit((int64_t *)sums.buf + i * inputs, ((double *)roots.buf)[i], scales.buf,
+        ((double *)logits.buf)[i] = first_logit((int64_t *)sums.buf + i * inputs, ((double *)norms.buf)[i], scales.buf,
                                           biases.buf, hidden.buf, output.buf, inputs, units, scale, bound, (float)most);
     Py_END_ALLOW_THREADS
     result = Py_None;
     Py_INCREF(result);
 done:
     PyBuffer_Release(&sums);
-    PyBuffer_Release(&roots);
+    PyBuffer_Release(&norms);
     PyBuffer_Release(&scales);
     PyBuffer_Release(&biases);
     PyBuffer_Release(&hidden);

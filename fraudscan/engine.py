@@ -5,7 +5,7 @@ weights. What a text with L kept characters comes to is
 
     bias + scale * (sum of the vectors of its matches) / sqrt(L + 40)
 
-and no text says more than one of 512 characters (`roots_of`). In the shipped model a small layer makes the heads'
+and no text says more than one of 512 characters (`length_norms`). In the shipped model a small layer makes the heads'
 logits of it (`fraudscan.layer`); a model of a user's own labels is linear, and these are the logits. A text of more
 than 128 speaks through its windows where these say more (`fraudscan.windows`). For a user's own labels, whose texts
 nobody knows beforehand, the root is that of the sum of the squared rarities of the matches, the last weight of each
@@ -31,17 +31,17 @@ from fraudscan.features import text_sizes
 from fraudscan.layer import Layer
 from fraudscan.notes import Noter
 from fraudscan.windows import (
-    PIECE,
+    RAMP_START,
+    STRIDE,
     WHOLE,
     WINDOW,
-    WINDOWED,
     Windows,
+    length_penalty,
     logit_of_mean_odds,
     most_suspicious,
-    over_windows,
     pieces_of,
-    price_of_whole,
-    price_of_windows,
+    window_penalty,
+    window_sums,
     windows_of,
 )
 
@@ -54,15 +54,15 @@ if TYPE_CHECKING:
     from fraudscan.features import Matches, Vocabulary
 
 
-__all__ = ["Engine", "Judgement", "roots_of"]
+__all__ = ["Engine", "Judgement", "length_norms"]
 
-SHORT = 40
+SMOOTHING = 40
 """Added to the length under the root: the few matches of a short text count for less than the bias, so that a text of
 which the model knows little stays what most texts are. From 0 to 40 held-out macro-F1 falls by a point, while false
 alarms on short personal messages halve."""
 
 MOST = 512
-"""Kept characters from which on evidence is in proportion to the length (`roots_of`)."""
+"""Kept characters from which on evidence is in proportion to the length (`length_norms`)."""
 
 WEIGHT_LIMIT = 127
 """The largest weight, that of int8. From 6 to 12 bits the figures are the same."""
@@ -229,7 +229,7 @@ class Engine:
             windows = [part.of(~np.isin(part.texts, changed)) for part in windows]
             windows += [part._replace(texts=changed[part.texts]) for part in again.windows]
         if self.fraud and found.lengths.max(initial=0) > WHOLE:
-            found.logits[0] -= price_of_whole(found.lengths)
+            found.logits[0] -= length_penalty(found.lengths)
         places = np.zeros((len(texts), 2), dtype=np.int64)
         for part in windows:
             better = part.logits[0] > found.logits[0, part.texts]
@@ -287,7 +287,7 @@ class Engine:
         if kernel.compiled and self.layer:
             logits = np.empty(lengths.size)
             known = self.scales, self.biases, *self.layer.first
-            kernel.compiled.alarms(np.ascontiguousarray(sums.T), self.roots(sums, lengths), *known, logits)
+            kernel.compiled.alarms(np.ascontiguousarray(sums.T), self.norms(sums, lengths), *known, logits)
             return logits
         first: Floats = self._alarm(self.scaled(sums.astype(np.float64), lengths))[0]
         return first
@@ -320,7 +320,7 @@ class Engine:
                     counts = self._noter.count(matches.nodes, matches.starts)
                     found.notes[part] = self._noter.notes(counts, matches.lengths, texts[part])
                 found.marked[part] = matches.marked
-                if self.fraud and matches.lengths.max() > WINDOWED:
+                if self.fraud and matches.lengths.max() > RAMP_START:
                     found.windows.extend(self._windows(matches, sums, begin))
             fill(sums, found.lengths[part], found.logits[:, part])
             begin = end
@@ -329,16 +329,16 @@ class Engine:
     def scaled(self, sums: Floats, lengths: Ints) -> Floats:
         """Return what the heads are made of, shape (inputs, texts), for sums of weights, which it overwrites."""
         sums *= self.scales[:, None]
-        roots = self.roots(sums, lengths)
+        norms = self.norms(sums, lengths)
         sums = sums[: len(self.biases)]
-        sums /= roots
+        sums /= norms
         sums += self.biases[:, None]
         return sums
 
-    def roots(self, sums: Floats | Ints, lengths: Ints) -> Floats:
+    def norms(self, sums: Floats | Ints, lengths: Ints) -> Floats:
         """Return what the scaled sums of texts are divided by: float64, shape (texts,)."""
         if self.fraud:
-            return roots_of(lengths)
+            return length_norms(lengths)
         return np.sqrt(np.where(sums[-1] > 0, sums[-1], 1.0))
 
     def _long(self, text: str, place: int, windows: list[Windows]) -> tuple[Ints, int, Ints]:
@@ -354,27 +354,27 @@ class Engine:
             if nodes is not None and nodes.size:
                 counts += self._noter.count(nodes, np.zeros(1, dtype=np.int64))
                 rest = np.concatenate([rest, nodes])
-            read = rest.size if nodes is None else rest.size // PIECE * PIECE
+            read = rest.size if nodes is None else rest.size // STRIDE * STRIDE
             if not read or (read < WINDOW and nodes is not None):
                 continue
             starts, owners = pieces_of(np.array([read]))
             sums, begins = self._added_up(rest[:read], starts), windows_of(owners)
             if self.fraud and begins.size:
-                each, sizes = over_windows(sums, begins), over_windows(np.diff(starts, append=read), begins)
+                each, sizes = window_sums(sums, begins), window_sums(np.diff(starts, append=read), begins)
                 alarms = self._alarms(each, sizes)
                 odds, number = np.logaddexp.reduce(alarms, initial=odds), number + alarms.size
                 chosen = int(alarms.argmax())
                 if alarms[chosen] > highest:
-                    start = length + PIECE * chosen
+                    start = length + STRIDE * chosen
                     highest, best, window = alarms[chosen], each[:, chosen], (start, start + int(sizes[chosen]))
             done = starts.size if nodes is None else begins.size
             total += sums[:, :done].sum(axis=1)
-            rest = rest[done * PIECE :]
-            length += min(done * PIECE, read)
-        if self.fraud and length > WINDOWED and not self._quoting(total[:, None], np.array([length]))[0]:
+            rest = rest[done * STRIDE :]
+            length += min(done * STRIDE, read)
+        if self.fraud and length > RAMP_START and not self._quoting(total[:, None], np.array([length]))[0]:
             begins, ends = np.array(window).reshape(2, 1)
             logits = self.heads_of(self.scaled(best[:, None].astype(np.float64), ends - begins))
-            logits[0] = odds - np.log(number) - price_of_windows(np.array([length]))
+            logits[0] = odds - np.log(number) - window_penalty(np.array([length]))
             windows.append(Windows(np.array([place]), logits, begins, ends))
         return total, length, counts
 
@@ -394,19 +394,19 @@ class Engine:
             begin: which text is the first of them.
 
         """
-        long = (found.lengths > WINDOWED).nonzero()[0]
+        long = (found.lengths > RAMP_START).nonzero()[0]
         long = long[~self._quoting(sums[:, long], found.lengths[long])]
         if not long.size:
             return
         lengths, nodes = found.lengths[long], found.nodes_of(long)
         starts, owners = pieces_of(lengths)
         begins = windows_of(owners)
-        each = over_windows(self._added_up(nodes, starts), begins)
-        sizes = over_windows(np.diff(starts, append=nodes.size), begins)
+        each = window_sums(self._added_up(nodes, starts), begins)
+        sizes = window_sums(np.diff(starts, append=nodes.size), begins)
         alarms, owners = self._alarms(each, sizes), owners[begins]
         chosen = most_suspicious(alarms, owners)
         logits = self.heads_of(self.scaled(each[:, chosen].astype(np.float64), sizes[chosen]))
-        logits[0] = logit_of_mean_odds(alarms, owners) - price_of_windows(lengths)
+        logits[0] = logit_of_mean_odds(alarms, owners) - window_penalty(lengths)
         within = starts[begins[chosen]]
         within -= lengths.cumsum() - lengths
         yield Windows(long + begin, logits, within, within + sizes[chosen])
@@ -456,19 +456,20 @@ class Engine:
         return packed
 
 
-def roots_of(lengths: Ints) -> Floats:
+def length_norms(lengths: Ints) -> Floats:
     """Return by what the sums over texts of so many characters are divided: float64, of the shape of ``lengths``.
 
-    That is the root of the length and `SHORT`, so that evidence grows with it as its error does. Beyond `MOST`, which
-    hardly any message of the corpus reaches, it is in proportion to the length: no text says more than one of that.
+    That is the root of the length and `SMOOTHING`, so that evidence grows with it as its error does. Beyond `MOST`,
+    which hardly any message of the corpus reaches, it is in proportion to the length: no text says more than one of
+    that.
 
-    >>> roots_of(np.array([60, 512, 2000])).round(1).tolist()
+    >>> length_norms(np.array([60, 512, 2000])).round(1).tolist()
     [10.0, 23.5, 86.8]
 
     """
-    lengths = lengths + SHORT
-    roots: Floats = np.sqrt(np.minimum(lengths, MOST + SHORT)) * np.maximum(lengths / (MOST + SHORT), 1)
-    return roots
+    lengths = lengths + SMOOTHING
+    norms: Floats = np.sqrt(np.minimum(lengths, MOST + SMOOTHING)) * np.maximum(lengths / (MOST + SMOOTHING), 1)
+    return norms
 
 
 def _frozen(values: npt.ArrayLike, dtype: type) -> npt.NDArray[Any]:

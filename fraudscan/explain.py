@@ -120,13 +120,13 @@ def explain(scanner: Scanner, text: str, label: str) -> Explanation:
     if not nodes.size:
         return Explanation(label, float(heads @ logits), ())
     sums = engine.weights[nodes].sum(axis=0, dtype=np.int64).astype(np.float64)[:, None]
-    roots = engine.roots(sums * engine.scales[:, None], np.array([nodes.size]))
+    norms = engine.norms(sums * engine.scales[:, None], np.array([nodes.size]))
     inputs = engine.scaled(sums, np.array([nodes.size]))[:, 0]
     shares = np.zeros(len(engine.scales))
     shares[: inputs.size] = engine.layer.gradient(inputs, heads) if engine.layer else heads
     ngrams = _ngrams(engine, nodes, shares)
     edges, marks = _edges(engine.vocabulary, text, starts, ends)
-    each = _spread(*ngrams, marks, nodes.size) / roots
+    each = _spread(*ngrams, marks, nodes.size) / norms
     spans = []
     for start, stop in _join(_words(*ngrams, edges, marks), each, _clauses(text, starts)):
         first, last = int(starts[start]), int(ends[stop - 1])

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fraudscan.engine import roots_of
+from fraudscan.engine import length_norms
 from fraudscan.layer import BOUND, MAX_INPUTS, MAX_UNITS
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Examples(NamedTuple):
 
     Attributes:
         features: sparse float32, shape (texts, n-grams): sums over each text, divided by what
-            `roots_of` says of its length.
+            `length_norms` says of its length.
         lengths: shape (texts,).
         gold: shape (texts, heads): what each head should answer, from 0 to 1; the first, if the text is not honest.
         weights: shape (texts, heads): how much each answer counts; 0 where a head is not asked.
@@ -195,7 +195,7 @@ class Examples(NamedTuple):
 
         places, texts = np.concatenate([np.arange(rows.size), at]), np.concatenate([rows, others])
         lengths = np.bincount(places, self.lengths[texts])
-        shares = (roots_of(self.lengths[texts]) / roots_of(lengths[places])).astype(np.float32)
+        shares = (length_norms(self.lengths[texts]) / length_norms(lengths[places])).astype(np.float32)
         join = sparse.csr_matrix((shares, (places, texts)), shape=(rows.size, self.features.shape[0]))
         return Examples(join @ self.features, lengths, self.gold[rows], self.weights[rows], self.learned[rows])
 

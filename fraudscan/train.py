@@ -25,7 +25,7 @@ from fraudscan.characters import fold
 from fraudscan.corpus import CHANNELS, CorpusError, Row, digest, join, near_duplicates
 from fraudscan.curve import Curve
 from fraudscan.disguise import undisguise
-from fraudscan.engine import WEIGHT_LIMIT, roots_of
+from fraudscan.engine import WEIGHT_LIMIT, length_norms
 from fraudscan.evaluate import label_figures, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.layer import Layer
@@ -35,13 +35,13 @@ from fraudscan.network import Examples, Network, NetworkOptions, fit, sigmoid
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 from fraudscan.tokenize import words
 from fraudscan.windows import (
+    RAMP_START,
     WINDOW,
-    WINDOWED,
+    length_penalty,
     logit_of_mean_odds,
     most_suspicious,
     pieces_of,
-    price_of_whole,
-    price_of_windows,
+    window_penalty,
     windows_of,
 )
 from fraudscan.wrappings import wrappings
@@ -288,7 +288,7 @@ def _candidates(texts: Sequence[str], options: TrainingOptions) -> Iterator[str]
 
 
 def features_of(vocabulary: Vocabulary, texts: Sequence[str], *, by_length: bool = True) -> tuple[Any, Ints]:
-    """Return the longest matches of each text, counted and divided by `roots_of` its length, and the lengths.
+    """Return the longest matches of each text, counted and divided by `length_norms` its length, and the lengths.
 
     Returns:
         Sparse float64, shape (texts, vocabulary.size), and the numbers of characters that are read.
@@ -300,7 +300,7 @@ def features_of(vocabulary: Vocabulary, texts: Sequence[str], *, by_length: bool
     for start in range(0, len(texts), 256):
         found = vocabulary.match(texts[start : start + 256])
         bounds = np.append(found.starts, found.nodes.size)
-        scale = 1 / roots_of(found.lengths) if by_length else np.ones(found.lengths.size)
+        scale = 1 / length_norms(found.lengths) if by_length else np.ones(found.lengths.size)
         block = sparse.csr_array(
             (np.repeat(scale, found.lengths + 1), found.nodes.astype(np.int32), bounds.astype(np.int32)),
             shape=(found.lengths.size, vocabulary.size),
@@ -451,7 +451,7 @@ def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats, quoti
     for first in range(0, quoting.size, 256):
         found = vocabulary.match(texts[first : first + 256])
         lengths.append(found.lengths)
-        long = np.flatnonzero((found.lengths > WINDOWED) & ~quoting[first : first + 256])
+        long = np.flatnonzero((found.lengths > RAMP_START) & ~quoting[first : first + 256])
         if not long.size:
             continue
         starts, pieces = pieces_of(found.lengths[long])
@@ -464,7 +464,7 @@ def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats, quoti
     counts = np.concatenate([np.zeros(0, dtype=np.int64), *sizes])
     owner = np.concatenate([np.zeros(0, dtype=np.intp), *owners])
     indices = np.concatenate([np.zeros(0, dtype=np.int32), *nodes]).astype(np.int32)
-    scale = (1 / roots_of(counts)).repeat(counts)
+    scale = (1 / length_norms(counts)).repeat(counts)
     bounds = np.append(0, counts.cumsum()).astype(np.int32)
     features = sparse.csr_array((scale, indices, bounds), shape=(counts.size, vocabulary.size))
     features.sum_duplicates()
@@ -491,11 +491,11 @@ def _held_out_windows(
 def _with_windows(logits: Floats, windows: Floats, owners: Rows, lengths: Ints) -> Floats:
     """Return the logits of texts where their windows count as they do in `fraudscan.engine.Engine.judge`."""
     logits = logits.copy()
-    logits[:, 0] -= price_of_whole(lengths)
+    logits[:, 0] -= length_penalty(lengths)
     texts = np.unique(owners)
     if texts.size:
         found = windows[most_suspicious(windows[:, 0], owners)]
-        found[:, 0] = logit_of_mean_odds(windows[:, 0], owners) - price_of_windows(lengths[texts])
+        found[:, 0] = logit_of_mean_odds(windows[:, 0], owners) - window_penalty(lengths[texts])
         better = found[:, 0] > logits[texts, 0]
         logits[texts[better]] = found[better]
     return logits

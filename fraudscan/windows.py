@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "LONG",
-    "PIECE",
+    "RAMP_END",
+    "RAMP_START",
+    "STRIDE",
     "WHOLE",
     "WINDOW",
-    "WINDOWED",
     "Windows",
+    "length_penalty",
     "logit_of_mean_odds",
     "most_suspicious",
-    "over_windows",
     "pieces_of",
-    "price_of_whole",
-    "price_of_windows",
+    "window_penalty",
+    "window_sums",
     "windows_of",
 ]
 
@@ -38,16 +38,16 @@ WINDOW = 40
 """Kept characters of a window: what a lure says in a breath fills one. In larger ones it drowns as it does in the
 whole, and in smaller ones an honest notice looks like a lure."""
 
-PIECE = WINDOW // 2
+STRIDE = WINDOW // 2
 """Kept characters from one window to the next, so that each lure lies in one for the most part. With a third instead of
 a half no more are found."""
 
-WINDOWED, LONG = 128, 192
+RAMP_START, RAMP_END = 128, 192
 """A text with more kept characters than the first has windows; from the second on they count in full. In shorter ones
 they would make as many honest notices look like lures as they find lures."""
 
-RELUCTANCE = 4.0
-"""What is taken off the logit of windows at `WINDOWED` characters; it falls to nothing at `LONG`: they come in by
+PENALTY = 4.0
+"""What is taken off the logit of windows at `RAMP_START` characters; it falls to nothing at `RAMP_END`: they come in by
 degrees."""
 
 WHOLE = 768
@@ -75,24 +75,24 @@ class Windows(NamedTuple):
         return Windows(self.texts[chosen], self.logits[:, chosen], self.starts[chosen], self.ends[chosen])
 
 
-def price_of_whole(lengths: Ints) -> Floats:
+def length_penalty(lengths: Ints) -> Floats:
     """Return what is taken off the first head's logits of whole texts of ``lengths`` kept characters."""
-    price: Floats = np.log(np.maximum(lengths / WHOLE, 1))
-    return price
+    penalty: Floats = np.log(np.maximum(lengths / WHOLE, 1))
+    return penalty
 
 
-def price_of_windows(lengths: Ints) -> Floats:
+def window_penalty(lengths: Ints) -> Floats:
     """Return what is taken off those of their windows."""
-    price: Floats = RELUCTANCE * np.clip((LONG - lengths) / (LONG - WINDOWED), 0, 1)
-    return price
+    penalty: Floats = PENALTY * np.clip((RAMP_END - lengths) / (RAMP_END - RAMP_START), 0, 1)
+    return penalty
 
 
 def pieces_of(lengths: Ints) -> tuple[Ints, Ints]:
     """Return the pieces of texts that stand one behind the other: where each begins, and the text it belongs to."""
-    counts = -(lengths // -PIECE)
+    counts = -(lengths // -STRIDE)
     owners = np.arange(lengths.size).repeat(counts)
     within = np.arange(owners.size) - (counts.cumsum() - counts)[owners]
-    return (lengths.cumsum() - lengths)[owners] + PIECE * within, owners
+    return (lengths.cumsum() - lengths)[owners] + STRIDE * within, owners
 
 
 def windows_of(owners: Ints) -> Ints:
@@ -101,7 +101,7 @@ def windows_of(owners: Ints) -> Ints:
     return begins
 
 
-def over_windows(values: Ints, begins: Ints) -> Ints:
+def window_sums(values: Ints, begins: Ints) -> Ints:
     """Return the sums of values, of shape (…, pieces), over the windows that begin at the pieces ``begins``."""
     sums: Ints = values[..., begins] + values[..., begins + 1]
     return sums

@@ -8,7 +8,7 @@ import numpy as np
 
 import fraudscan
 
-WINDOWED, LONG, WHOLE, WINDOW = 128, 192, 768, 40
+RAMP_START, RAMP_END, WHOLE, WINDOW = 128, 192, 768, 40
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data"
 
@@ -88,7 +88,7 @@ class Reference:
             return [-20.0] * len(self.output)
         best = self.heads(self.inputs(text, 0, len(text)))
         best[0] -= math.log(max(len(text) / WHOLE, 1))
-        if len(text) > WINDOWED and not self.quotes_frauds(text):
+        if len(text) > RAMP_START and not self.quotes_frauds(text):
 
             def at(start):
                 return self.heads(self.inputs(text, start, min(len(text), start + WINDOW)))
@@ -96,7 +96,7 @@ class Reference:
             windows = [at(start) for start in range(0, len(text) - WINDOW // 2, WINDOW // 2)]
             window = max(windows, key=lambda logits: logits[0])
             window[0] = math.log(sum(math.exp(logits[0]) for logits in windows) / len(windows))
-            window[0] -= 4 * max((LONG - len(text)) / (LONG - WINDOWED), 0)
+            window[0] -= 4 * max((RAMP_END - len(text)) / (RAMP_END - RAMP_START), 0)
             best = max(best, window, key=lambda logits: logits[0])
         return best
 

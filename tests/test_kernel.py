@@ -134,10 +134,10 @@ def test_the_first_logits_of_any_layer_are_the_same(seed, inputs, units, reach):
     rng = np.random.default_rng(seed)
     layer = Layer(rng.normal(size=(units, inputs + 1)), rng.normal(size=(3, units + 1)))
     sums = np.rint(rng.normal(size=(40, inputs)) * reach * 1000).astype(np.int64)
-    roots, scales, biases = rng.random(40) + 1, rng.random(inputs) / 100, rng.normal(size=inputs)
+    norms, scales, biases = rng.random(40) + 1, rng.random(inputs) / 100, rng.normal(size=inputs)
     found = np.empty(40)
-    kernel.compiled.alarms(sums, roots, scales, biases, *layer.first, found)
-    assert found.tobytes() == (layer((sums * scales / roots[:, None] + biases).T)[0] + 0.0).tobytes()
+    kernel.compiled.alarms(sums, norms, scales, biases, *layer.first, found)
+    assert found.tobytes() == (layer((sums * scales / norms[:, None] + biases).T)[0] + 0.0).tobytes()
 
 
 def read_arguments():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from fraudscan import network as module
-from fraudscan.engine import roots_of
+from fraudscan.engine import length_norms
 from fraudscan.layer import Layer
 from fraudscan.network import Examples, Network, NetworkOptions, fit
 
@@ -122,14 +122,14 @@ def test_joined_texts_are_like_one_with_all_and_are_answered_like_the_first(seed
     counts, lengths = rng.integers(0, 3, (10, 20)), rng.integers(0, 800, 10)
     gold, weights = rng.random((10, 3), dtype=np.float32), rng.integers(0, 2, (10, 3)).astype(float)
     counts[9], lengths[9] = 0, 0  # nothing, which changes nothing
-    features = sparse.csr_matrix((counts / roots_of(lengths)[:, None]).astype(np.float32))
+    features = sparse.csr_matrix((counts / length_norms(lengths)[:, None]).astype(np.float32))
     found = Examples(features, lengths, gold, weights, lengths >= 0).joined(
         np.array([3, 5, 0, 8]), np.array([0, 3, 0]), np.array([7, 8, 6])
     )
     first, second, third = [3, 5, 0, 8], [7, 9, 9, 8], [6, 9, 9, 9]
     assert found.lengths.tolist() == (lengths[first] + lengths[second] + lengths[third]).tolist()
-    roots = roots_of(found.lengths)[:, None]
-    assert found.features.toarray() == pytest.approx((counts[first] + counts[second] + counts[third]) / roots, abs=1e-5)
+    norms = length_norms(found.lengths)[:, None]
+    assert found.features.toarray() == pytest.approx((counts[first] + counts[second] + counts[third]) / norms, abs=1e-5)
     assert (found.gold.tolist(), found.weights.tolist()) == (gold[first].tolist(), weights[first].tolist())
 
 

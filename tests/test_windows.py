@@ -12,7 +12,7 @@ from fraudscan import TAXONOMY, Scanner, Thresholds, engine
 from fraudscan.disguise import normalize
 from fraudscan.features import Vocabulary
 from fraudscan.model import default_folder
-from fraudscan.windows import LONG, PIECE, RELUCTANCE, WHOLE, WINDOW, WINDOWED
+from fraudscan.windows import PENALTY, RAMP_END, RAMP_START, STRIDE, WHOLE, WINDOW
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -98,27 +98,27 @@ def handmade():
     )
 
 
-@pytest.mark.parametrize("at", [0, PIECE - 1, PIECE, 100, 500, 979, 980, 999])
+@pytest.mark.parametrize("at", [0, STRIDE - 1, STRIDE, 100, 500, 979, 980, 999])
 @pytest.mark.parametrize("chunk", [33, 70, 128, 1 << 16])
 def test_windows_say_the_mean_of_their_odds(handmade, monkeypatch, at, chunk):
     monkeypatch.setattr(engine, "CHUNK", chunk)
     text = stretch(CALM, at) + "骗" + stretch(CALM, 999 - at)
     result = handmade.classify(text)
-    windows = [(begin, min(begin + WINDOW, 1000)) for begin in range(0, 1000 - WINDOW + PIECE, PIECE)]
+    windows = [(begin, min(begin + WINDOW, 1000)) for begin in range(0, 1000 - WINDOW + STRIDE, STRIDE)]
     loud = {window: window[0] <= at < window[1] for window in windows}
-    odds = [np.exp(100 * yes / np.sqrt(end - begin + engine.SHORT)) for (begin, end), yes in loud.items()]
+    odds = [np.exp(100 * yes / np.sqrt(end - begin + engine.SMOOTHING)) for (begin, end), yes in loud.items()]
     assert handmade.logits([text])[0, 0] == pytest.approx(np.log(np.mean(odds)))
     assert result.window == max(windows, key=lambda window: loud[window] / (window[1] - window[0]))
 
 
-@pytest.mark.parametrize("begin", [0, PIECE, 3 * WINDOW + 11, 1000 - 2 * WINDOW - 4, 1000 - WINDOW])
+@pytest.mark.parametrize("begin", [0, STRIDE, 3 * WINDOW + 11, 1000 - 2 * WINDOW - 4, 1000 - WINDOW])
 @pytest.mark.parametrize("chunk", [33, 70, 128, 1 << 16])
 def test_the_window_lies_where_a_lure_stands(handmade, monkeypatch, begin, chunk):
     monkeypatch.setattr(engine, "CHUNK", chunk)
     text = stretch(CALM, begin) + stretch(LOUD, WINDOW) + stretch(CALM, 1000 - WINDOW - begin)
     start, end = handmade.classify(text).window
-    assert WINDOW - PIECE < end - start <= WINDOW
-    assert abs(start - begin) <= PIECE / 2
+    assert WINDOW - STRIDE < end - start <= WINDOW
+    assert abs(start - begin) <= STRIDE / 2
 
 
 def test_the_whole_decides_where_no_window_says_more(handmade):
@@ -129,16 +129,16 @@ def test_the_whole_decides_where_no_window_says_more(handmade):
 
 
 def test_the_shortest_text_with_windows(handmade):
-    assert handmade.classify("骗" + stretch(CALM, WINDOWED - 1)).window is None
-    assert handmade.classify("骗" + stretch(CALM, LONG - 1)).window == (0, WINDOW)
+    assert handmade.classify("骗" + stretch(CALM, RAMP_START - 1)).window is None
+    assert handmade.classify("骗" + stretch(CALM, RAMP_END - 1)).window == (0, WINDOW)
 
 
-@pytest.mark.parametrize("length", [WINDOWED + 1, (WINDOWED + LONG) // 2, LONG, LONG + 1])
+@pytest.mark.parametrize("length", [RAMP_START + 1, (RAMP_START + RAMP_END) // 2, RAMP_END, RAMP_END + 1])
 def test_windows_count_the_more_the_longer_a_text_is(handmade, length):
-    windows = -(length // -PIECE) - 1
-    mean = 100 / np.sqrt(WINDOW + engine.SHORT) - np.log(windows)
-    price = RELUCTANCE * max(LONG - length, 0) / (LONG - WINDOWED)
-    expected = max(100 / np.sqrt(length + engine.SHORT), mean - price)
+    windows = -(length // -STRIDE) - 1
+    mean = 100 / np.sqrt(WINDOW + engine.SMOOTHING) - np.log(windows)
+    price = PENALTY * max(RAMP_END - length, 0) / (RAMP_END - RAMP_START)
+    expected = max(100 / np.sqrt(length + engine.SMOOTHING), mean - price)
     assert handmade.logits(["骗" + stretch(CALM, length - 1)])[0, 0] == pytest.approx(expected, abs=1e-3)
 
 
