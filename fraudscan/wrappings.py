@@ -146,6 +146,14 @@ REMARKS = (
 ).split("|")
 """What is said before, behind and between, by anybody."""
 
+CONTACTS = (
+    "QQ{}|QQ：{}|QQ群{}|Q群：{}|加QQ{}|扣扣{}|微信{}|微信：{}|加微信{}|微信号{}|VX：{}|加V{}|WeChat: {}|电话{}|"
+    "电话：{}|联系电话{}|Tel: {}|手机{}|联系{}|联系人{}|咨询{}|咨询热线{}|客服{}|热线：{}|报名{}|预约{}|订购{}|"
+    "Line：{}|TG：@{}|WhatsApp {}|邮箱{}@example.com|扫码进群|扫码加好友|扫描二维码|私信我|有意私聊|私聊|加群|进群|"
+    "戳我头像|详询客服|欢迎来电咨询|联系管理员|有事微信说|加个好友"
+).split("|")
+"""Where one is to turn to, in honest messages as in frauds."""
+
 QUOTES = ("> ", ">> ", "“”", "「」", '""', "『』", "''", "《》", "（）", "- ", "* ", "1. ", "1、", "①", "# ", "**", "`")
 
 SITES = (
@@ -289,6 +297,11 @@ def _remark(rng: random.Random) -> str:
     return rng.choice(REMARKS)
 
 
+def _contact(rng: random.Random) -> str:
+    characters = rng.choice((string.digits, string.digits, string.digits + string.ascii_lowercase))
+    return rng.choice(CONTACTS).format(_several(characters, 5, 11, rng))
+
+
 def _quote(rng: random.Random) -> str:
     return rng.choice(QUOTES)
 
@@ -297,4 +310,5 @@ PARTS: tuple[Callable[[random.Random], str], ...] = (
     *(_time, _time, _time, _firm, _firm, _firm, _refusal, _sender, _sender, _record, _record),
     *(_field, _field, _tag, _tag, _escape, _rule, _rule, _marks, _digits, _identifier),
     *(_link, _link, _faces, _faces, _kind, _note, _note, _quote, _remark, _remark, _remark, _remark),
+    *(_contact, _contact, _contact),
 )
