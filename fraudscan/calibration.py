@@ -9,7 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     from fraudscan.arrays import Bools, Floats
 
-
 __all__ = ["BINS", "prior_weights", "reliability"]
 
 BINS = 15

@@ -455,7 +455,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_lists(sub)
 
     sub = command("rethreshold", _rethreshold, "Give a scored dump the verdicts of other thresholds.")
-    sub.add_argument("scored", metavar="SCORED", help="JSON lines or CSV from fraudscan score; - for standard input")
+    sub.add_argument(
+        "scored", metavar="SCORED", help="a file from fraudscan score; - for standard input, but for Parquet"
+    )
     sub.add_argument("-o", "--output", required=True, metavar="OUT", help="the new file; - for standard output")
     sub.add_argument("--force", action="store_true", help="replace OUT if it exists")
     model(sub)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from fraudscan.arrays import Floats, Ints
 
-
 __all__ = [
     "CHANNELS",
     "CorpusError",

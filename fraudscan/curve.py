@@ -14,7 +14,6 @@ from fraudscan.errors import FraudscanError
 if TYPE_CHECKING:
     from fraudscan.arrays import Bools, Floats
 
-
 __all__ = ["Curve", "CurveError"]
 
 POINTS = 40

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from fraudscan.corpus import Row
     from fraudscan.taxonomy import Taxonomy
 
-
 __all__ = ["Settings", "train_custom"]
 
 FOLDS = 5

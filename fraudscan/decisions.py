@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from fraudscan.lists import Entry
     from fraudscan.taxonomy import Taxonomy
 
-
 __all__ = ["VERDICTS", "Decider", "Decision", "Decisions", "Thresholds", "checked_number"]
 
 VERDICTS = ("clear", "review", "flag")

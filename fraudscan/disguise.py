@@ -655,7 +655,7 @@ def _alike(lines: _Lines, doubted: Ints) -> Iterator[_Ways]:
     """Yield what sounds or looks like ``doubted`` characters, and what characters are the parts of, in heavy texts."""
     yield _Ways(doubted, np.ones_like(doubted), tables().alike[lines.codes[doubted]], CHANGED)
     starts, sizes, numbers = lines.wholes
-    at = lines.heavy.repeat(lines.lengths)[starts]
+    at = lines.heavy[lines.bounds.searchsorted(starts)]
     yield _Ways(starts[at], sizes[at], numbers[at], JOINED)
 
 

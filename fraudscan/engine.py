@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from fraudscan.arrays import Bools, Floats, Ints, Words
     from fraudscan.features import Matches, Vocabulary
 
-
 __all__ = ["Engine", "Judgement", "length_norms"]
 
 SMOOTHING = 40

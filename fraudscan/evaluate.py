@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from fraudscan.model import Scanner
     from fraudscan.taxonomy import Taxonomy
 
-
 __all__ = [
     "ANY",
     "LENGTHS",

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from fraudscan.arrays import Bools, Codes, Ints, Words
 
-
 __all__ = ["Matches", "Vocabulary", "text_sizes"]
 
 BUCKET_MULTIPLIER = np.uint32(2654435769)

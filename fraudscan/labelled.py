@@ -71,7 +71,6 @@ HONEST_NAMES = (
 """Names of labels that are taken for "legitimate", the first that occurs, whatever the case. pandas makes ``0.0`` of 0
 where a label is missing."""
 
-
 FRAUD_NAMES = ("fraud", "scam", "spam", "1", "1.0", "true", "yes", "是", "诈骗", "欺诈", "涉诈")
 """Names of the one label of a file of frauds alone, whatever the case."""
 

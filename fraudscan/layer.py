@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from fraudscan.arrays import Floats, Single
 
-
 __all__ = ["Layer"]
 
 SCALE = 64.0

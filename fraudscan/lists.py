@@ -59,7 +59,6 @@ if TYPE_CHECKING:
     from fraudscan.arrays import Codes, Ints
     from fraudscan.decisions import Decisions
 
-
 __all__ = ["KINDS", "Entry", "ListError", "Lists", "fold_keeping_digits", "read_lists"]
 
 KINDS = ("allow", "deny")

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from fraudscan.arrays import Floats, Ints, Single
     from fraudscan.lists import Lists
 
-
 __all__ = ["Decisions", "ModelError", "Scanner", "Thresholds", "load"]
 
 GROUP = 1 << 13

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from fraudscan.arrays import Bools, Codes, Ints, Numbers
 
-
 __all__ = [
     "Choices",
     "Marks",

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from fraudscan.arrays import Bools, Floats, Ints, Single
 
-
 __all__ = ["Examples", "Network", "NetworkOptions", "fit", "sigmoid"]
 
 WARM_UP, FIRST_RATE = 0.2, 0.04

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from fraudscan.arrays import Ints, Words
     from fraudscan.features import Vocabulary
 
-
 __all__ = ["NOTES", "Noter", "notes_of"]
 
 NOTES = ("no Chinese", "unknown words", "too short to judge")

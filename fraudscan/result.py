@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Result"]
 
+ATTRIBUTES = ["text", "label", "scheme", "labels", "score", "verdict", "targets", "notes", "rule", "window", "scores"]
+"""What a result says, in the order of `Result.to_dict`."""
+
 
 class Result:
     """What a scanner says of one text.
@@ -84,10 +87,9 @@ class Result:
         ('investment', 'investment')
 
         """
-        said = ("text", "label", "scheme", "labels", "score", "verdict", "targets", "notes", "rule")
         found = self.explain()
         return {
-            **{name: getattr(self, name) for name in (*said, "window", "scores")},
+            **{name: getattr(self, name) for name in ATTRIBUTES},
             "bias": found.bias,
             "evidence": [span._asdict() for span in found],
         }

@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
     from fraudscan.arrays import Bools, Floats, Ints, Rows, Single
 
-
 __all__ = [
     "TrainingOptions",
     "calibrate",

@@ -17,7 +17,6 @@ import numpy as np
 if TYPE_CHECKING:
     from fraudscan.arrays import Bools, Floats, Ints
 
-
 __all__ = [
     "RAMP_END",
     "RAMP_START",

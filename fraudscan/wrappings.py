@@ -1,9 +1,9 @@
-"""What stands around a message: times, names, tags, ruled lines, signatures, known sites, courtesies.
+"""What stands around a message: times, names, tags, ruled lines, signatures, known sites, courtesies, contacts.
 
 Most messages of the corpus stand bare, and a model that is fitted on them as they are takes such things for evidence: a
-time in front hid every tenth fraud from it, a link to the government's site behind them made a fraud of every eighth
-honest message. In training, frauds and honest texts alike are therefore shown joined to such scraps, which takes most
-of their weight. Alone they are not shown: as honest examples they would take it from the contacts that they look like.
+time in front hid every tenth fraud from it, a QQ number behind them made a fraud of two honest messages in five. In
+training, frauds and honest texts alike are therefore shown joined to such scraps, which takes most of their weight.
+Alone they are not shown: who writes nothing but where he is to be reached may be a fraud.
 
 Used in training only.
 """

@@ -90,6 +90,9 @@ def test_a_model_without_figures_has_no_card(small_model, tmp_path, capsys):
     scanner._with(_manifest=bare).save(tmp_path / "bare")
     assert main(["evaluate", "--card", "-m", str(tmp_path / "bare")]) == 2
     assert "has no held-out figures for a card" in capsys.readouterr().err
+    fraudscan.load().with_thresholds(flag=0.5).save(tmp_path / "other")
+    assert main(["evaluate", "--card", "-m", str(tmp_path / "other")]) == 2
+    assert "has other thresholds than those it was measured with" in capsys.readouterr().err
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=200))

@@ -134,6 +134,36 @@ def test_a_whatsapp_group_may_begin_with_notices(tmp_path, capsys):
     assert "in.txt is read as a chat (whatsapp); if it holds lines, say so: --format lines" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("first", ["与张三的聊天记录", "2024/1/2 下午3:04 - 消息和通话已进行端到端加密。"])
+def test_a_whatsapp_chat_may_have_something_before_it(tmp_path, first):
+    chat = f"{first}\n2024/1/2 下午3:04 - 张三: {LURE}\n第二行\n2024/1/2 下午3:05 - 李四: {PLAIN}\n"
+    (tmp_path / "in.txt").write_text(chat, "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [f"{LURE}\n第二行", PLAIN]
+
+
+@pytest.mark.parametrize("time", ["2024-01-02 15:0{}", "2024-01-02 15:0{}:30"])
+@pytest.mark.parametrize("line", ["{time} {text}", "{text} {time}", "【医院】您预约的就诊时间为 {time}"])
+def test_lines_with_times_are_no_chat(tmp_path, time, line):
+    texts = ["跟着老师操作稳赚不赔", "加微信进内部群，每天领取返利", "到楼下了", "好"]
+    lines = [line.format(time=time.format(i), text=text) for i, text in enumerate(texts)]
+    (tmp_path / "in.txt").write_text("\n".join(lines), "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == lines
+
+
+def test_a_time_in_a_message_cuts_it_nowhere(tmp_path):
+    plan = "明天开会，安排如下：\n2024-01-05 14:00 三楼会议室\n截止 2024-01-05 14:00"
+    (tmp_path / "in.txt").write_text(
+        f"张三 2024-01-02 15:04:05\n{plan}\n\n李四 2024-01-02 15:05:10\n{PLAIN}\n", "utf-8"
+    )
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [(row["sender"], row["text"]) for row in rows_of(tmp_path / "out.jsonl")] == [
+        ("张三", plan),
+        ("李四", PLAIN),
+    ]
+
+
 def test_times_above_messages_may_have_no_seconds(tmp_path):
     (tmp_path / "in.txt").write_text(f"张三 2024-01-02 15:04\n{PLAIN}\n\n李四 2024-01-02 15:05\n{LURE}\n", "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
@@ -153,6 +183,20 @@ def test_a_table_of_one_column_needs_no_name(tmp_path, name):
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [name, "你好, 在吗", LURE]
 
 
+@pytest.mark.parametrize("lines", [['"急！今天不回家', "吃饭了"], ['"今天" 不来', '"急！今天', '在"吗']])
+def test_lines_with_quotes_are_no_table_of_one_column(tmp_path, lines):
+    (tmp_path / "in.txt").write_text("\n".join(["内容", *lines]), "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == ["内容", *lines]
+
+
+def test_a_table_of_one_column_may_be_long(tmp_path):
+    with (tmp_path / "in.txt").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["text"], *[[f"第{i}行\n{LURE}"] for i in range(40_000)]])
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--quiet") == 0
+    assert len(rows_of(tmp_path / "out.jsonl")) == 40_000
+
+
 def test_null_in_a_backup_is_nothing_and_subjects_are_read(tmp_path):
     mms = '<mms msg_box="1" address="1" sub="{}"><parts><part ct="text/plain" text="{}"/></parts></mms>'
     (tmp_path / "in.xml").write_text(
@@ -163,7 +207,7 @@ def test_null_in_a_backup_is_nothing_and_subjects_are_read(tmp_path):
     assert score(tmp_path / "in.xml", "-o", tmp_path / "out.jsonl") == 0
     rows = rows_of(tmp_path / "out.jsonl")
     assert [row["text"] for row in rows] == [LURE, PLAIN, f"{LURE}\n{PLAIN}", LURE]
-    assert rows[-1]["conversation"] is None
+    assert (rows[-1]["conversation"], rows[1]["sub"]) == (None, None)
     assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == ["'body' is missing"]
 
 
@@ -179,13 +223,13 @@ def test_a_poll_of_telegram_is_read(tmp_path):
 
 def test_bytes_of_parquet_that_are_text_are_read(tmp_path):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    columns = {"text": [LURE.encode(), b"\xff"], "chat": ["群".encode(), b"b"], "hash": [b"\x00\x01", b"\x80"]}
+    columns = {"text": [LURE.encode(), b"\xff"], "chat": ["群".encode(), b"b"], "hash": [b"ab", b"\x80"]}
     pq.write_table(
         pa.table({name: pa.array(values, pa.binary()) for name, values in columns.items()}), tmp_path / "in.parquet"
     )
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--by", "chat") == 0
     (row,) = rows_of(tmp_path / "out.jsonl")
-    assert (row["text"], row["chat"], row["hash"]) == (LURE, "群", "AAE=")
+    assert (row["text"], row["chat"], row["hash"]) == (LURE, "群", "YWI=")
     assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == ["'text' is not a text"]
     (found,) = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
     assert found["conversation"] == "群"
@@ -196,7 +240,7 @@ def test_bytes_of_parquet_that_are_text_are_read(tmp_path):
     [
         ('["一", "二"]', (), "not a JSON object but a list: jq '.[]' takes it apart"),
         ('{"text": "一"}\n"二"', (), "not a JSON object but a text: jq '{text: .}' makes one of it"),
-        ('{"text": {"0": "一"}}', (), "'text' is not a text: pandas writes one row a line with orient='records'"),
+        ('{"text": {"0": "一"}}', (), "'text' is not a text: if pandas wrote it, orient='records'"),
         ('{"content": {"body": "一"}}', ("--text", "content.body"), "Take it out of 'content' first"),
     ],
 )

@@ -144,6 +144,8 @@ def test_a_model_without_a_curve(small_model):
 
 @pytest.fixture(params=["jsonl", "csv", "parquet"])
 def scored(request, tmp_path, corpus):
+    if request.param == "parquet":
+        pytest.importorskip("pyarrow")
     dump = tmp_path / "dump.jsonl"
     rows = [{"id": i, "text": row.text, "n": 1.50} for i, row in enumerate(corpus[::400])]
     dump.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
@@ -363,6 +365,17 @@ def test_parquet_that_is_not_scored_or_comes_through_a_pipe_is_refused(tmp_path,
     pq.write_table(pa.table({"fraud_score": [0.5, None], "fraud_verdict": ["clear", "clear"]}), source)
     assert main([*command, str(source)]) == 2
     assert "scored.parquet, row 2: 'fraud_score' is None" in capsys.readouterr().err
+    twice = pa.table([[0.5], ["clear"], ["clear"]], names=["fraud_score", "fraud_verdict", "fraud_verdict"])
+    pq.write_table(twice, source)
+    assert main([*command, str(source)]) == 2
+    assert "has no columns 'fraud_score' and 'fraud_verdict'" in capsys.readouterr().err
+    texts = [f"{i} verdicts" for i in range(3000)]
+    pq.write_table(pa.table({"fraud_score": [0.5] * 3000, "fraud_verdict": texts}), source, use_dictionary=False)
+    data = bytearray(source.read_bytes())
+    data[len(data) // 3 : len(data) // 2] = b"\xff" * (len(data) // 2 - len(data) // 3)
+    source.write_bytes(data)
+    assert main([*command, str(source)]) == 2
+    assert "cannot be read on: " in capsys.readouterr().err
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(source.read_bytes()))))
     assert main([*command, "-"]) == 2
     assert "Parquet is read from a plain file only: save it first" in capsys.readouterr().err

@@ -158,15 +158,19 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
                 batch.rejects.append(Reject(element.start.line, element.start.offset, problem, raw))
 
 
-def _sms_row(attributes: dict[str, str]) -> dict[str, Any]:
+NOTHING = {"contact_name": ("null", "(Unknown)")}
+"""What the app writes where an attribute has no value; ``null`` for the others."""
+
+
+def _sms_row(written: dict[str, str]) -> dict[str, Any]:
     """Return a message as a row: type 1 was received, others were sent from the phone.
 
     The app writes ``null`` where there is nothing. The subject of an mms stands above its text.
     """
-    attributes = {name: value for name, value in attributes.items() if value != "null"}
+    attributes = {key: None if value in NOTHING.get(key, ("null",)) else value for key, value in written.items()}
     sent = attributes.get("msg_box" if attributes["kind"] == "mms" else "type") != "1"
     try:
-        time = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=int(attributes.get("date", "")))
+        time = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=int(attributes.get("date") or ""))
         moment = time.isoformat(timespec="seconds")
     except (ValueError, OverflowError):
         moment = None
@@ -264,6 +268,7 @@ class _XmlMessages:
             self._open[2]["from"] = attributes.get("address", "")
         elif name == "part" and self._open and attributes.get("ct") == "text/plain":
             text = attributes.get("text", "")
+            text = "" if text == "null" else text
             self._size += size + len(text.encode()) + 1  # a line feed
             if self._size <= self._limit:
                 self._parts.append(text)

@@ -50,6 +50,8 @@ class Checkpoint:
                 self._base.execute("PRAGMA locking_mode = EXCLUSIVE")  # or another job might come in at a commit
                 self._base.execute("BEGIN IMMEDIATE")
                 if path and not (path.exists() and path.stat().st_ino == opened):  # that job has just removed it
+                    if path.exists() and not path.stat().st_size:
+                        path.unlink()  # SQLite made it anew
                     raise DumpError(f"another job was writing {path}: try again")
                 # now, or any later statement may find damage
                 (found,) = self._base.execute("PRAGMA quick_check(1)").fetchone()
@@ -76,9 +78,15 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Remove the file and close it: in this order where the system can, or another job might come in between."""
-        with contextlib.suppress(PermissionError):  # Windows
-            if self._path:
-                self._path.unlink()
+        path = self._path
+        paths = [path, path.with_name(f"{path.name}-journal")] if path else []
+        try:
+            for known in paths:
+                known.unlink(missing_ok=True)
+        except PermissionError:  # Windows
+            self.close()
+            for known in paths:
+                known.unlink(missing_ok=True)
         self.close()
 
     def read(self, name: str) -> Any:

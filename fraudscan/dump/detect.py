@@ -66,14 +66,22 @@ def make_reader(stream: Stream, name: str | None, encoding: str | None, **option
     if encoding == "utf-16-le" and head.startswith(b"\xfe\xff"):
         encoding = "utf-16-be"
     text = head.decode(encoding, "replace").lstrip("\ufeff")
-    name = name or _format(stream.source, text, options.get("text"))
+    name = name or _format(stream.source, text, options.get("text"), whole=len(head) < BLOCK)
     if name in BY_LINE and "\n" not in text and "\r" in text.rstrip("\r"):
         raise DumpError(f"{stream.source} ends its lines as old Macs did, with \\r alone: convert it (tr '\\r' '\\n')")
     return FORMATS[name](stream.source, encoding, **options)
 
 
-def _format(source: str, text: str, column: str | None) -> str:
-    """Return the format of a source that begins with ``text``; ``column`` is the one that the user named, if any."""
+def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
+    """Return the format of a source that begins with ``text``.
+
+    Args:
+        source: its name.
+        text: what it begins with.
+        column: the one that the user named, if any.
+        whole: whether that is all of it.
+
+    """
     named = next((name for ending, name in FORMAT_OF_ENDING.items() if plain_name(source).endswith(ending)), None)
     text = text.lstrip()
     if re.match(r"<\?xml|<!--|<!DOCTYPE|<smses", text) and re.search(r"<smses[\s>]|<(?:sms|mms)\s", text[:1000]):
@@ -92,17 +100,21 @@ def _format(source: str, text: str, column: str | None) -> str:
         fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())
         names = {field.strip('" ').casefold() for field in fields}
         columns = (*TEXT_COLUMNS, (column or TEXT_COLUMNS[0]).casefold())
-        headed = not names.isdisjoint(columns) and (len(fields) > 1 or _one_column(text))
+        headed = not names.isdisjoint(columns) and (len(fields) > 1 or _one_column(text, whole=whole))
         return "csv" if NAMED.fullmatch(first) or headed else "lines"
     return "jsonl" if named == "json" else named
 
 
-def _one_column(text: str) -> bool:
-    """Tell whether what begins with the name of a column is a table of one column: no other comma is outside quotes."""
+def _one_column(text: str, *, whole: bool) -> bool:
+    """Tell whether what begins with the name of a column is a table of one column, as far as it is looked at.
+
+    No comma is outside quotes then, and no quote is open at its end.
+    """
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        return all(len(row) < 2 for row in csv.reader(io.StringIO(text, newline="")))
+        return all(len(row) < 2 for row in rows)
     except csv.Error:
-        return False
+        return not whole and rows.line_num == len(text.split("\n"))  # the quote that is open may close later
 
 
 def _is_json(first: str, text: str) -> bool:

@@ -509,9 +509,9 @@ class _Job:
             part.unlink()
         elif part.exists():
             part.replace(names.target)
-        self.checkpoint.remove()
-        for path in names.half_made():
+        for path in names.parts():
             path.unlink(missing_ok=True)
+        self.checkpoint.remove()
 
 
 def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import itertools
 import os
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -105,8 +104,8 @@ class ParquetReader(Reader):
         pa = _pyarrow()
         with pa.ipc.open_stream(block.data) as stream:
             table = stream.read_all()
-        texts = list(map(_decoded, column_values(table.column(self.columns.index(self.text or "")))))
-        keys = column_values(table.column(self.columns.index(self.by))) if self.by is not None else None
+        texts = self._texts(table, self.text or "")
+        keys = self._texts(table, self.by) if self.by is not None else None
         bad = []
         for i, text in enumerate(texts):
             if not (problem := self._problem(text)):
@@ -120,11 +119,20 @@ class ParquetReader(Reader):
                 raw = dump_json(row).decode()
                 raw = raw[:SHOWN] if problem == TOO_LONG else raw
                 batch.rejects.append(Reject(block.start.line + i, block.start.offset + i, problem, raw))
+        for name, values in ((self.text, texts), (self.by, keys)):  # as texts, not as Base64
+            if values is not None and not self.arrow and name not in self.ours:
+                at = self.columns.index(name or "")
+                if "binary" in str(table.schema.types[at]):
+                    table = table.set_column(at, name, pa.array(list(map(_plain, values)), pa.string()))
         table = table.select(self.kept)
         if bad:  # by slices: `take` does not know all types
             edges = itertools.pairwise([-1, *bad, len(texts)])
             table = pa.concat_tables([table.slice(a + 1, b - a - 1) for a, b in edges])
         batch.raws = table if self.arrow else list(_rows(table))
+
+    def _texts(self, table: Any, name: str) -> list[Any]:
+        """Return a column that should be text: Hive and Impala write it as bytes, and do not say so."""
+        return list(map(_decoded, column_values(table.column(self.columns.index(name)))))
 
     def _problem(self, text: Any) -> str:
         if not isinstance(text, str):
@@ -181,7 +189,10 @@ def with_column(
     numbers = itertools.count(1)
     with pa.parquet.ParquetWriter(out, schema, compression="zstd") as writer:
         for group in range(file.num_row_groups):
-            table = file.read_row_group(group)
+            try:
+                table = file.read_row_group(group)
+            except (pa.ArrowException, OSError, ValueError) as error:
+                raise DumpError(f"{source} cannot be read on: {error}") from None
             told = table.select([column for column in columns if column in schema.names]).to_pylist()
             texts = pa.array(list(map(value, told, numbers)), schema.field(at).type)
             writer.write_table(table.set_column(at, schema.field(at), texts))
@@ -210,12 +221,8 @@ def _value(item: Any) -> Any:
         return bytes(item.as_buffer()) if hasattr(item, "as_buffer") else str(item)
 
 
-CONTROL = re.compile(r"[\0-\x08\x0e-\x1f]")
-"""What bytes may hold that are valid UTF-8, but no text."""
-
-
 def _decoded(value: Any) -> Any:
-    """Return bytes in UTF-8 as text: Hive and Impala do not say which are. Anything else stays what it is."""
+    """Return bytes in UTF-8 as text; anything else stays what it is."""
     try:
         return value.decode() if isinstance(value, bytes) else value
     except UnicodeDecodeError:
@@ -223,10 +230,9 @@ def _decoded(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON can hold: bytes as the text that they are, or else as Base64, what else as text."""
+    """Return a value that JSON can hold: bytes as Base64, what else JSON does not know as text."""
     if isinstance(value, bytes):
-        text = _decoded(value)
-        return base64.b64encode(value).decode() if text is value or CONTROL.search(text) else text
+        return base64.b64encode(value).decode()
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, dict):

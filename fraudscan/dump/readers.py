@@ -382,7 +382,11 @@ class JsonLinesReader(Reader):
         if not isinstance(text, str):
             if text is None:
                 return f"{column!r} is missing"
-            how = ": pandas writes one row a line with orient='records', lines=True" if isinstance(text, dict) else ""
+            how = (
+                ": if pandas wrote it, orient='records', lines=True has one row a line"
+                if isinstance(text, dict)
+                else ""
+            )
             return f"{column!r} is not a text{how}"
         by = self.by or ""
         key = row.get(by) if by else None

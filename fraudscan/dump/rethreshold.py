@@ -157,7 +157,8 @@ def _verdict(score: Any, place: str, thresholds: Thresholds) -> str:
 def _copy_parquet(source: str, out: BinaryIO, thresholds: Thresholds, counts: Counter[str]) -> None:
     if source == STDIN:
         raise DumpError("Parquet is read from a plain file only: save it first")
-    if not {SCORE, VERDICT}.issubset(ParquetReader.open(source).schema_arrow.names):
+    names = ParquetReader.open(source).schema_arrow.names
+    if names.count(SCORE) != 1 or names.count(VERDICT) != 1 or names.count(RULE) > 1:
         raise DumpError(NOT_SCORED.format(source))
 
     def verdict(row: dict[str, Any], number: int) -> str:

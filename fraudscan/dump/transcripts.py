@@ -5,15 +5,14 @@ A message goes on until the next line that begins one. The columns are those of 
 
 from __future__ import annotations
 
-import itertools
 import re
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from fraudscan.dump.chats import CHAT_COLUMNS
 from fraudscan.dump.encodings import cut_lines, last_line_end
-from fraudscan.dump.readers import SHOWN, TOO_LONG, Lines, Reader
+from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, Lines, Reader
 from fraudscan.dump.rows import Block
 from fraudscan.dump.sources import ARCHIVES
 
@@ -36,7 +35,7 @@ class TranscriptReader(Reader):
     """Messages, each of which begins with a line that says who sent it, and when."""
 
     whole: ClassVar[bool] = True
-    start: ClassVar[re.Pattern[str]]
+    start: re.Pattern[str] = re.compile("")
     """Matches a line that begins a message, or a heading between messages."""
 
     heading: ClassVar[re.Pattern[str] | None] = None
@@ -144,7 +143,7 @@ class WhatsAppReader(TranscriptReader):
     """WhatsApp's export of a chat: a message follows its time and sender in the same line."""
 
     name: ClassVar[str] = "whatsapp"
-    start: ClassVar[re.Pattern[str]] = WHATSAPP_START
+    start: re.Pattern[str] = WHATSAPP_START
 
     @property
     def conversation(self) -> str:
@@ -161,16 +160,35 @@ class WhatsAppReader(TranscriptReader):
         return "no sender: a notice by WhatsApp itself" if WHATSAPP_START.match(message) else NO_MESSAGE
 
 
-MOMENT = r"\d{4}[-/]\d{1,2}[-/]\d{1,2} +(?:[上下]午 ?)?\d{1,2}:\d{2}(?::\d{2})?(?: [AP]M)?"
+MOMENT = r"\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}} +(?:[上下]午 ?)?\d{{1,2}}:\d{{2}}{seconds}(?: [AP]M)?"
 WHO = r"\S.{0,60}[(<][^()<>\n]{3,60}[)>]|[^\s，。！？][^，。！？\n]{0,60}"
 """A name, with the number or address behind it in groups; a bare one has no sentences in it, lest a line of a message
 be taken for one."""
-QQ_MESSAGE = re.compile(rf"(?:({MOMENT}) +({WHO})|({WHO}) +({MOMENT})) *(?:\n|$)")
+SHORT_WHO = r"[^\s，。！？：:【】][^，。！？：:【】\n]{0,30}"
+"""The same, where times have no seconds, as they have where people write them."""
+
+
+class Head(NamedTuple):
+    """How a head above messages looks: with a time and a name, and any line that begins or ends with such a time."""
+
+    message: re.Pattern[str]
+    stamped: re.Pattern[str]
+
+    @classmethod
+    def of(cls, seconds: str, who: str) -> Head:
+        """Return the heads whose times have these seconds, and names like that."""
+        moment = MOMENT.format(seconds=seconds)
+        message = re.compile(rf"(?:({moment}) +({who})|({who}) +({moment})) *(?:\n|$)")
+        return cls(message, re.compile(rf"{moment} +\S|.*\S +{moment} *$"))
+
+
+HEADS = Head.of(r":\d{2}", WHO), Head.of("", SHORT_WHO)
 RULE = "={64}"
 NAME = 200
 """Characters of a chat's name that are kept: each of its messages has it."""
 
 QQ_HEADING = re.compile(rf"消息记录（.*|{RULE}(?:\n消息(?:分组|对象):.*)?")
+QQ_START = rf"消息记录（|{RULE}$"
 
 
 @dataclass
@@ -178,12 +196,20 @@ class QqReader(TranscriptReader):
     """QQ's export of one chat or of all, and others that have time and name in a line of their own above a message."""
 
     name: ClassVar[str] = "qq"
-    start: ClassVar[re.Pattern[str]] = re.compile(rf"消息记录（|{RULE}$|{QQ_MESSAGE.pattern}")
     heading: ClassVar[re.Pattern[str] | None] = re.compile(rf"^{RULE}\n消息对象:(.{{,{NAME}}})", re.MULTILINE)
+    head: Head = HEADS[0]
+
+    def prepare(self, stream: Stream) -> Place:
+        """Find out whether times have seconds: the first head tells."""
+        lines = stream.peek(BLOCK).decode(self.encoding, "replace").lstrip("\ufeff").splitlines()
+        found = (head for line in lines for head in HEADS if head.message.match(line.rstrip()))
+        self.head = next(found, self.head)
+        self.start = re.compile(f"{QQ_START}|{self.head.message.pattern}")
+        return super().prepare(stream)
 
     def row(self, message: str, heading: str) -> list[str] | str:
         """Return the columns of a message, or why it is none."""
-        match = QQ_MESSAGE.match(message)
+        match = self.head.message.match(message)
         if not match:
             return "" if QQ_HEADING.fullmatch(message.rstrip()) else NO_MESSAGE
         sender, time = (match[2], match[1]) if match[1] else (match[3], match[4])
@@ -205,7 +231,7 @@ class WeChatReader(TranscriptReader):
     """Messages that were sent from WeChat to a mailbox: name and time above each, the day above all of a day."""
 
     name: ClassVar[str] = "wechat"
-    start: ClassVar[re.Pattern[str]] = re.compile(f"{WECHAT_DAY.pattern}|{WECHAT_MESSAGE.pattern}")
+    start: re.Pattern[str] = re.compile(f"{WECHAT_DAY.pattern}|{WECHAT_MESSAGE.pattern}")
     heading: ClassVar[re.Pattern[str] | None] = WECHAT_DAY
     chat: str | None = None
 
@@ -227,14 +253,26 @@ class WeChatReader(TranscriptReader):
 def transcript(text: str) -> str | None:
     """Return the format of the chat that a text which begins so holds; ``None`` if it is none."""
     lines = [line.rstrip("\r ") for line in text.split("\n", 50)[:50]]
-    heads = list(filter(None, map(WHATSAPP_START.match, lines)))  # the first ones of a group are notices
-    if WHATSAPP_START.match(lines[0]) and any(map(WHATSAPP.match, lines)):
-        alone = len(heads) == 1 and any(lines[1:]) and heads[0][0].rstrip()[-1] not in "]-–"  # a line with a time
-        if not alone:
-            return WhatsAppReader.name
+    if _whatsapp(lines):
+        return WhatsAppReader.name
     if WECHAT_DAY.search("\n".join(lines)) and any(map(WECHAT_MESSAGE.match, lines)):
         return WeChatReader.name
-    begins = [bool(QQ_MESSAGE.match(line)) for line in lines]
-    # not lines that begin with a time, nor a single one that looks so
-    chat = begins[0] and sum(begins) > 1 and not any(a and b for a, b in itertools.pairwise(begins))
-    return QqReader.name if chat or text.startswith("消息记录（") else None
+    chat = text.startswith("消息记录（") or any(_headed(lines, head) for head in HEADS)
+    return QqReader.name if chat else None
+
+
+def _whatsapp(lines: list[str]) -> bool:
+    """Tell a chat, which may begin with a title and notices, from lines of which some begin with a time."""
+    heads = [match[0].rstrip() for line in lines if (match := WHATSAPP_START.match(line))]
+    if not any(map(WHATSAPP_START.match, lines[:5])) or not any(map(WHATSAPP.match, lines)):
+        return False
+    if not any(head[-1] in "]-–" for head in heads):  # as anybody may write a time
+        return 2 * len(heads) >= sum(map(bool, lines))
+    return len(heads) > 1 or bool(WHATSAPP_START.match(lines[0]))
+
+
+def _headed(lines: list[str], head: Head) -> bool:
+    """Tell heads above messages from lines that begin or end with a time, and a single one that looks so."""
+    begins = [bool(head.message.match(line)) for line in lines]
+    crowded = any(begin and head.stamped.match(line) for begin, line in zip(begins, lines[1:], strict=False))
+    return begins[0] and sum(begins) > 1 and not crowded
