@@ -82,9 +82,9 @@ class Result:
         """Return all of it as plain data, for JSON say: the attributes, and as ``evidence`` the spans of `explain`.
 
         >>> import fraudscan
-        >>> found = fraudscan.classify("跟着老师操作稳赚不赔").to_dict()
-        >>> found["label"], found["evidence"][0]["label"]
-        ('investment', 'investment')
+        >>> found = fraudscan.classify("到楼下了，下来拿快递").to_dict()
+        >>> found["label"], found["verdict"], found["labels"]
+        ('legitimate', 'clear', ('legitimate',))
 
         """
         found = self.explain()

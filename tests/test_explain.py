@@ -59,7 +59,7 @@ def test_spans_are_whole_words(scanner, corpus):
     for row in corpus[::211]:
         for span in scanner.classify(row.text).explain():
             assert not re.search("[，；！？。].", span.text)  # no span passes the end of a clause
-    assert scanner.classify(LURE).explain()[0].text.startswith("跟着老师操作")
+    assert any(span.text.startswith("跟着老师操作") for span in scanner.classify(LURE).explain())
 
 
 def test_what_is_read_of_the_same_characters_is_one_word(scanner):
@@ -91,7 +91,7 @@ def test_evidence_of_a_batch(scanner):
     batch = [LURE, "到楼下了，下来拿快递", ""]
     column = evidence(scanner, batch, scanner.decide(batch))
     assert column == [" | ".join(span.text for span in scanner.classify(LURE).explain().strongest()), "", ""]
-    assert column[0].startswith("跟着老师操作")
+    assert "跟着老师操作" in column[0]
 
 
 def test_what_is_to_be_reviewed_is_explained_by_its_likeliest_pretence(scanner):
