@@ -67,7 +67,7 @@ TOGETHER = 1024
 FEWEST = 3
 """So many marks of one sort must there be, whatever the length."""
 
-ODD_SHARE = 0.05
+ODD_SHARE = 0.1
 """Other readings of a text are looked for where more than this share of its characters makes odd pairs with those
 behind it: one pair in forty is odd in held-out messages of the corpus, and one in four where a third of the characters
 are homophones. Whether it is a disguise is for `WORTH` to say."""
