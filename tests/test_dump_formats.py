@@ -235,6 +235,15 @@ def test_bytes_of_parquet_that_are_text_are_read(tmp_path):
     assert found["conversation"] == "群"
 
 
+def test_lists_of_bytes_may_name_conversations(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    chats = pa.array([[b"a"], [b"b"]], pa.list_(pa.binary()))
+    pq.write_table(pa.table({"text": [LURE, PLAIN], "chat": chats}), tmp_path / "in.parquet")
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--by", "chat") == 0
+    assert [row["chat"] for row in rows_of(tmp_path / "out.jsonl")] == [["YQ=="], ["Yg=="]]
+    assert len(rows_of(tmp_path / "out.jsonl.conversations.jsonl")) == 2
+
+
 @pytest.mark.parametrize(
     ("content", "options", "said"),
     [

@@ -122,7 +122,8 @@ class ParquetReader(Reader):
         for name, values in ((self.text, texts), (self.by, keys)):  # as texts, not as Base64
             if values is not None and not self.arrow and name not in self.ours:
                 at = self.columns.index(name or "")
-                if "binary" in str(table.schema.types[at]):
+                kind = table.schema.types[at]
+                if "binary" in str(kind) and not pa.types.is_nested(kind):
                     table = table.set_column(at, name, pa.array(list(map(_plain, values)), pa.string()))
         table = table.select(self.kept)
         if bad:  # by slices: `take` does not know all types
