@@ -368,13 +368,13 @@ done:
 #define DOUBLE_ROUNDER 6755399441055744.0
 
 /* Return a text's first logit. All sums of the layer are exact in float32 (see layer.py), in whatever order. */
-VECTORS static double first_logit(const int64_t *sums, double root, const double *scales, const double *biases,
+VECTORS static double first_logit(const int64_t *sums, double norm, const double *scales, const double *biases,
                             const float *hidden, const float *output, Py_ssize_t inputs, Py_ssize_t units,
                             double scale, double bound, float most)
 {
     float step[MOST_INPUTS + 1], logit[TILE] = {0};
     for (Py_ssize_t i = 0; i < inputs; i++) {
-        double input = ((double)sums[i] * scales[i] / root + biases[i]) * scale;
+        double input = ((double)sums[i] * scales[i] / norm + biases[i]) * scale;
         input = input < bound ? input : bound;
         input = input > -bound ? input : -bound;
         step[i] = (float)((input + DOUBLE_ROUNDER) - DOUBLE_ROUNDER);

@@ -165,24 +165,24 @@ WHO = r"\S.{0,60}[(<][^()<>\n]{3,60}[)>]|[^\s，。！？][^，。！？\n]{0,60
 """A name, with the number or address behind it in groups; a bare one has no sentences in it, lest a line of a message
 be taken for one."""
 SHORT_WHO = r"[^\s，。！？：:【】][^，。！？：:【】\n]{0,30}"
-"""The same, where times have no seconds, as they have where people write them."""
+"""A name beside a time without seconds, which people write in messages, too."""
 
 
-class Head(NamedTuple):
+class HeadStyle(NamedTuple):
     """How a head above messages looks: with a time and a name, and any line that begins or ends with such a time."""
 
     message: re.Pattern[str]
     stamped: re.Pattern[str]
 
     @classmethod
-    def of(cls, seconds: str, who: str) -> Head:
+    def of(cls, seconds: str, who: str) -> HeadStyle:
         """Return the heads whose times have these seconds, and names like that."""
         moment = MOMENT.format(seconds=seconds)
         message = re.compile(rf"(?:({moment}) +({who})|({who}) +({moment})) *(?:\n|$)")
         return cls(message, re.compile(rf"{moment} +\S|.*\S +{moment} *$"))
 
 
-HEADS = Head.of(r":\d{2}", WHO), Head.of("", SHORT_WHO)
+HEAD_STYLES = HeadStyle.of(r":\d{2}", WHO), HeadStyle.of("", SHORT_WHO)
 RULE = "={64}"
 NAME = 200
 """Characters of a chat's name that are kept: each of its messages has it."""
@@ -197,12 +197,12 @@ class QqReader(TranscriptReader):
 
     name: ClassVar[str] = "qq"
     heading: ClassVar[re.Pattern[str] | None] = re.compile(rf"^{RULE}\n消息对象:(.{{,{NAME}}})", re.MULTILINE)
-    head: Head = HEADS[0]
+    head: HeadStyle = HEAD_STYLES[0]
 
     def prepare(self, stream: Stream) -> Place:
         """Find out whether times have seconds: the first head tells."""
         lines = stream.peek(BLOCK).decode(self.encoding, "replace").lstrip("\ufeff").splitlines()
-        found = (head for line in lines for head in HEADS if head.message.match(line.rstrip()))
+        found = (head for line in lines for head in HEAD_STYLES if head.message.match(line.rstrip()))
         self.head = next(found, self.head)
         self.start = re.compile(f"{QQ_START}|{self.head.message.pattern}")
         return super().prepare(stream)
@@ -257,7 +257,7 @@ def transcript(text: str) -> str | None:
         return WhatsAppReader.name
     if WECHAT_DAY.search("\n".join(lines)) and any(map(WECHAT_MESSAGE.match, lines)):
         return WeChatReader.name
-    chat = text.startswith("消息记录（") or any(_headed(lines, head) for head in HEADS)
+    chat = text.startswith("消息记录（") or any(_headed(lines, head) for head in HEAD_STYLES)
     return QqReader.name if chat else None
 
 
@@ -271,7 +271,7 @@ def _whatsapp(lines: list[str]) -> bool:
     return len(heads) > 1 or bool(WHATSAPP_START.match(lines[0]))
 
 
-def _headed(lines: list[str], head: Head) -> bool:
+def _headed(lines: list[str], head: HeadStyle) -> bool:
     """Tell heads above messages from lines that begin or end with a time, and a single one that looks so."""
     begins = [bool(head.message.match(line)) for line in lines]
     crowded = any(begin and head.stamped.match(line) for begin, line in zip(begins, lines[1:], strict=False))
