@@ -141,8 +141,8 @@ class Engine:
         layer: makes the heads' logits of the inputs; without it these are the logits.
         nothing: float64, shape (heads,): the logits of a text without a character.
         fraud: the first head tells fraud: disguises are repaired, and long texts looked at window by window.
-        quotes: has one head, which tells texts that speak of frauds, as warnings and news do: in these the windows do
-            not count, for they are the words that are quoted.
+        quotes: has one head, which tells texts that speak of frauds, as warnings and news do: in these the windows
+            count for less, for they are the words that are quoted.
 
     Raises:
         ValueError: if the shapes do not fit each other, or a weight cannot be added up.
@@ -320,7 +320,7 @@ class Engine:
                     found.notes[part] = self._noter.notes(counts, matches.lengths, texts[part])
                 found.marked[part] = matches.marked
                 if self.fraud and matches.lengths.max() > RAMP_START:
-                    found.windows.extend(self._windows(matches, sums, begin))
+                    found.windows.append(self._windows(matches, sums, begin))
             fill(sums, found.lengths[part], found.logits[:, part])
             begin = end
         return found
@@ -370,22 +370,23 @@ class Engine:
             total += sums[:, :done].sum(axis=1)
             rest = rest[done * STRIDE :]
             length += min(done * STRIDE, read)
-        if self.fraud and length > RAMP_START and not self._quoting(total[:, None], np.array([length]))[0]:
+        if self.fraud and length > RAMP_START:
             begins, ends = np.array(window).reshape(2, 1)
             logits = self.heads_of(self.scaled(best[:, None].astype(np.float64), ends - begins))
-            logits[0] = odds - np.log(number) - window_penalty(np.array([length]))
+            lengths = np.array([length])
+            logits[0] = odds - np.log(number) - window_penalty(lengths, self._quoting(total[:, None], lengths))
             windows.append(Windows(np.array([place]), logits, begins, ends))
         return total, length, counts
 
-    def _quoting(self, sums: Ints, lengths: Ints) -> Bools:
-        """Tell which texts quote frauds, by the sums of their weights."""
+    def _quoting(self, sums: Ints, lengths: Ints) -> Floats:
+        """Return the logits that texts speak of frauds, by the sums of their weights."""
         if self.quotes is None:
-            return np.zeros(lengths.size, dtype=bool)
-        quoting: Bools = self.quotes(self.scaled(sums.astype(np.float64), lengths))[0] > 0
+            return np.full(lengths.size, -np.inf)
+        quoting: Floats = self.quotes(self.scaled(sums.astype(np.float64), lengths))[0]
         return quoting
 
-    def _windows(self, found: Matches, sums: Ints, begin: int) -> Iterator[Windows]:
-        """Yield the most suspicious windows of the long texts of a batch, if some have windows that count.
+    def _windows(self, found: Matches, sums: Ints, begin: int) -> Windows:
+        """Return the most suspicious windows of the long texts of a batch, which has some.
 
         Args:
             found: the texts' matches.
@@ -394,9 +395,6 @@ class Engine:
 
         """
         long = (found.lengths > RAMP_START).nonzero()[0]
-        long = long[~self._quoting(sums[:, long], found.lengths[long])]
-        if not long.size:
-            return
         lengths, nodes = found.lengths[long], found.nodes_of(long)
         starts, owners = pieces_of(lengths)
         begins = windows_of(owners)
@@ -405,10 +403,10 @@ class Engine:
         alarms, owners = self._alarms(each, sizes), owners[begins]
         chosen = most_suspicious(alarms, owners)
         logits = self.heads_of(self.scaled(each[:, chosen].astype(np.float64), sizes[chosen]))
-        logits[0] = logit_of_mean_odds(alarms, owners) - window_penalty(lengths)
+        logits[0] = logit_of_mean_odds(alarms, owners) - window_penalty(lengths, self._quoting(sums[:, long], lengths))
         within = starts[begins[chosen]]
         within -= lengths.cumsum() - lengths
-        yield Windows(long + begin, logits, within, within + sizes[chosen])
+        return Windows(long + begin, logits, within, within + sizes[chosen])
 
     @cached_property
     def _alarm(self) -> Callable[[Floats], Floats]:

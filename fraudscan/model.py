@@ -61,7 +61,7 @@ class Scanner:
         thresholds: where verdicts change.
         layer: makes the heads' logits of the inputs; without it these are the logits.
         quotes: shape (units + 1,): the weights of one more head of the layer, and its bias last: it tells texts that
-            speak of frauds, in which windows do not count (see `fraudscan.windows`).
+            speak of frauds, in which windows count for less (see `fraudscan.windows`).
         manifest: what the model says of itself.
 
     Attributes:

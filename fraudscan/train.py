@@ -76,6 +76,9 @@ labels are right; a network of fewer units pays for more of it with frauds that 
 QUOTING = {"warning", "article"}
 """The kinds of honest messages that speak of frauds, and quote them."""
 
+SILENT = -30.0
+"""The logit that a text speaks of frauds, where the corpus has no such kinds: no window counts for less."""
+
 LEFT = 4
 """One of so many disguised copies is learned from without repair: there are disguises that it does not know."""
 
@@ -170,9 +173,9 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     slopes, intercepts = _scaling(logits, gold, options.prior)
     logits = logits * slopes + intercepts
     quoting, scale = _quoting(held_out[: len(rows), heads], rows, options)
-    pieces, owners, lengths = _windows(texts, vocabulary, rarity, quoting)
+    pieces, owners, lengths = _windows(texts, vocabulary, rarity)
     said = _held_out_windows(others, pieces, owners, folds, heads) * slopes + intercepts
-    logits = _with_windows(logits, said, owners, lengths)
+    logits = _with_windows(logits, said, owners, lengths, quoting)
 
     output = network.output[:heads] * slopes[:, None]
     output[:, -1] += intercepts
@@ -429,28 +432,25 @@ def _shift(gold: Bools, prior: float) -> float:
     return float(np.log(prior / (1 - prior)) - np.log(share / (1 - share)))
 
 
-def _quoting(logits: Single, rows: Sequence[Row], options: TrainingOptions) -> tuple[Bools, tuple[float, float]]:
-    """Return which rows are taken for texts that quote frauds, and slope and intercept of the logits for that."""
+def _quoting(logits: Single, rows: Sequence[Row], options: TrainingOptions) -> tuple[Floats, tuple[float, float]]:
+    """Return the calibrated logits that rows speak of frauds, shape (rows,), and slope and intercept that make them."""
     gold = np.array([not row.labels and row.id.split("-")[0] in QUOTING for row in rows])
     if not gold.any() or gold.all():
-        return np.zeros(len(rows), dtype=bool), (0.0, -1.0)  # nobody knows: none does
+        return np.full(len(rows), SILENT), (0.0, SILENT)  # nobody knows: none does
     slope, intercept = calibrate(logits.astype(np.float64), gold)
     intercept += _shift(gold, options.prior)
-    return logits * slope + intercept > 0, (slope, intercept)
+    return logits * slope + intercept, (slope, intercept)
 
 
-def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats, quoting: Bools) -> tuple[Any, Rows, Ints]:
-    """Return the features of the windows of long texts (see `fraudscan.windows`), the text of each, and all lengths.
-
-    Those of texts that are ``quoting`` do not count.
-    """
+def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tuple[Any, Rows, Ints]:
+    """Return the features of the windows of long texts (see `fraudscan.windows`), the text of each, and all lengths."""
     from scipy import sparse
 
     nodes, owners, sizes, lengths = [], [], [], []
-    for first in range(0, quoting.size, 256):
+    for first in range(0, len(texts), 256):
         found = vocabulary.match(texts[first : first + 256])
         lengths.append(found.lengths)
-        long = np.flatnonzero((found.lengths > RAMP_START) & ~quoting[first : first + 256])
+        long = np.flatnonzero(found.lengths > RAMP_START)
         if not long.size:
             continue
         starts, pieces = pieces_of(found.lengths[long])
@@ -487,14 +487,14 @@ def _held_out_windows(
     return logits
 
 
-def _with_windows(logits: Floats, windows: Floats, owners: Rows, lengths: Ints) -> Floats:
+def _with_windows(logits: Floats, windows: Floats, owners: Rows, lengths: Ints, quoting: Floats) -> Floats:
     """Return the logits of texts where their windows count as they do in `fraudscan.engine.Engine.judge`."""
     logits = logits.copy()
     logits[:, 0] -= length_penalty(lengths)
     texts = np.unique(owners)
     if texts.size:
         found = windows[most_suspicious(windows[:, 0], owners)]
-        found[:, 0] = logit_of_mean_odds(windows[:, 0], owners) - window_penalty(lengths[texts])
+        found[:, 0] = logit_of_mean_odds(windows[:, 0], owners) - window_penalty(lengths[texts], quoting[texts])
         better = found[:, 0] > logits[texts, 0]
         logits[texts[better]] = found[better]
     return logits

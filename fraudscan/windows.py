@@ -2,10 +2,10 @@
 
 A lure of fifty characters drowns in a chat of two thousand. So a long text is also cut into windows, which are scored
 by themselves. If it holds a lure, and any of them may be the one, the odds that it does are the mean of their odds:
-many windows have many chances to alarm, and a single one must alarm the more, the more there are. A text speaks through
-its windows where that says more than the whole, unless the whole speaks of frauds, as warnings and news do: what they
-quote is a lure in each window. The longer a text is, the less the whole says: in talk of hours, all adds up that it has
-in common with frauds.
+many windows have many chances to alarm, and a single one must alarm the more, the more there are. What warnings and
+news quote is a lure in each window: the surer it is that a text speaks of frauds, the less they say (`QUOTED`). A text
+speaks through its windows where that says more than the whole. The longer it is, the less the whole says: in talk of
+hours, all adds up that it has in common with frauds.
 """
 
 from __future__ import annotations
@@ -49,6 +49,11 @@ PENALTY = 4.0
 """What is taken off the logit of windows at `RAMP_START` characters; it falls to nothing at `RAMP_END`: they come in by
 degrees."""
 
+QUOTED = 2.0
+"""Windows are taken for a quotation with a probability whose logit is this, times the one that the text speaks of
+frauds. With one, the clearest lures still alarm where warnings quote them; with three, talk of anything, which seems to
+speak of frauds with a logit of about one, hides nearly as many as if no window of it counted."""
+
 WHOLE = 768
 """Up to so many kept characters the whole pays nothing: frauds write letters of that length."""
 
@@ -80,9 +85,10 @@ def length_penalty(lengths: Ints) -> Floats:
     return penalty
 
 
-def window_penalty(lengths: Ints) -> Floats:
-    """Return what is taken off those of their windows."""
+def window_penalty(lengths: Ints, quoting: Floats) -> Floats:
+    """Return what is taken off the logit of their windows; ``quoting``: the logits that they speak of frauds."""
     penalty: Floats = PENALTY * np.clip((RAMP_END - lengths) / (RAMP_END - RAMP_START), 0, 1)
+    penalty += np.logaddexp(0, QUOTED * quoting)
     return penalty
 
 

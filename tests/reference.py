@@ -78,9 +78,9 @@ class Reference:
             bias + sum(w * u for w, u in zip(weights, units, strict=True)) for *weights, bias in output or self.output
         ]
 
-    def quotes_frauds(self, text):
-        """Whether the text speaks of frauds, as warnings and news do."""
-        return bool(self.quotes) and self.heads(self.inputs(text, 0, len(text)), self.quotes)[0] > 0
+    def quotes_no_fraud(self, text):
+        """The probability that nothing is quoted, as in warnings and news; the logit of speaking of frauds counts twice."""
+        return 1 / (1 + math.exp(2 * self.heads(self.inputs(text, 0, len(text)), self.quotes)[0])) if self.quotes else 1
 
     def logits(self, text):
         text = self.normalize(text)
@@ -88,7 +88,7 @@ class Reference:
             return [-20.0] * len(self.output)
         best = self.heads(self.inputs(text, 0, len(text)))
         best[0] -= math.log(max(len(text) / WHOLE, 1))
-        if len(text) > RAMP_START and not self.quotes_frauds(text):
+        if len(text) > RAMP_START:
 
             def at(start):
                 return self.heads(self.inputs(text, start, min(len(text), start + WINDOW)))
@@ -96,6 +96,7 @@ class Reference:
             windows = [at(start) for start in range(0, len(text) - WINDOW // 2, WINDOW // 2)]
             window = max(windows, key=lambda logits: logits[0])
             window[0] = math.log(sum(math.exp(logits[0]) for logits in windows) / len(windows))
+            window[0] += math.log(self.quotes_no_fraud(text))
             window[0] -= 4 * max((RAMP_END - len(text)) / (RAMP_END - RAMP_START), 0)
             best = max(best, window, key=lambda logits: logits[0])
         return best

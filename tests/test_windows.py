@@ -142,7 +142,7 @@ def test_windows_count_the_more_the_longer_a_text_is(handmade, length):
     assert handmade.logits(["骗" + stretch(CALM, length - 1)])[0, 0] == pytest.approx(expected, abs=1e-3)
 
 
-def test_in_a_text_that_quotes_frauds_windows_do_not_count(scanner, lures, chat):
+def test_in_a_text_that_quotes_frauds_windows_count_for_less(scanner, lures, chat):
     warning = (
         "近日，多名群众向公安机关报警，称收到陌生人发来的消息：“{}”。警方提醒：凡是这样说的都是诈骗，请广大市民提高警惕，"
         "不要轻信，不要转账，遇到可疑情况及时拨打110报警或96110咨询，并转告身边的老人，共同守护好自己的钱袋子。"
