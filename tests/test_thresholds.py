@@ -17,6 +17,7 @@ import fraudscan
 from fraudscan import Thresholds
 from fraudscan.cli import main
 from fraudscan.curve import Curve, CurveError
+from fraudscan.dump import DumpError, job, score_dump
 from fraudscan.dump.readers import DELIMITERS
 from fraudscan.dump.rethreshold import rethreshold
 
@@ -386,3 +387,58 @@ def test_a_scored_dump_without_rows_has_other_thresholds_too(tmp_path):
     (tmp_path / "scored.jsonl").touch()
     assert main(["rethreshold", str(tmp_path / "scored.jsonl"), "-o", str(tmp_path / "out.jsonl")]) == 0
     assert not (tmp_path / "out.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("row", ["-0.1,flag", "1.1,flag", "nan,flag", ",flag", "x,flag", "0.5,flag,x", "0.5"])
+def test_a_row_that_was_not_scored_is_refused(tmp_path, row):
+    (tmp_path / "s.csv").write_text(f"fraud_score,fraud_verdict\n{row}\n", "utf-8")
+    assert main(["rethreshold", str(tmp_path / "s.csv"), "-o", str(tmp_path / "o.csv")]) == 2
+    assert not (tmp_path / "o.csv").exists()
+
+
+def test_verdicts_of_lists_stay_in_parquet_and_rows_are_counted_from_1(tmp_path, capsys):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = {"fraud_score": [0.9, 0.9], "fraud_verdict": ["clear", "flag"], "fraud_rule": ["allow 好", None]}
+    pq.write_table(pa.table(columns), tmp_path / "s.parquet")
+    command = ["rethreshold", str(tmp_path / "s.parquet"), "-o", str(tmp_path / "o.parquet")]
+    assert main([*command, "--flag", "0.95", "--review", "0.1"]) == 0
+    assert pq.read_table(tmp_path / "o.parquet")["fraud_verdict"].to_pylist() == ["clear", "review"]
+    pq.write_table(pa.table({"fraud_score": [7.0], "fraud_verdict": ["flag"]}), tmp_path / "s.parquet")
+    assert main([*command, "--force"]) == 2
+    assert "row 1:" in capsys.readouterr().err
+
+
+def test_a_job_that_runs_keeps_its_output_to_itself(tmp_path, scanner, monkeypatch):
+    monkeypatch.setattr(job, "SECONDS", 0)
+    (tmp_path / "in.jsonl").write_text('{"text": "好"}\n' * 50_000, "utf-8")
+    (tmp_path / "small.jsonl").write_text('{"text": "好"}\n', "utf-8")
+    score_dump(scanner, [tmp_path / "small.jsonl"], tmp_path / "scored.jsonl")
+    refused = []
+
+    def meanwhile(_):
+        with pytest.raises(DumpError, match="another job is writing"):
+            rethreshold(str(tmp_path / "scored.jsonl"), str(tmp_path / "out.jsonl"), scanner.thresholds, force=True)
+        refused.append(True)
+
+    score_dump(scanner, [tmp_path / "in.jsonl"], tmp_path / "out.jsonl", progress=meanwhile)
+    assert refused
+    assert len((tmp_path / "out.jsonl").read_bytes().splitlines()) == 50_000
+
+
+def test_force_takes_away_what_another_run_left(tmp_path, scanner, monkeypatch):
+    monkeypatch.setattr(job, "SECONDS", 0)
+    (tmp_path / "in.jsonl").write_text('{"text": "好"}\nbad\n' * 20_000, "utf-8")
+    (tmp_path / "small.jsonl").write_text('{"text": "好"}\n', "utf-8")
+    score_dump(scanner, [tmp_path / "small.jsonl"], tmp_path / "scored.jsonl")
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    target = tmp_path / "out.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        score_dump(scanner, [tmp_path / "in.jsonl"], target, progress=stop)
+    rethreshold(str(tmp_path / "scored.jsonl"), str(target), scanner.thresholds, force=True)
+    assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.jsonl", "out.jsonl.summary.json"]
+    score_dump(scanner, [tmp_path / "in.jsonl"], target, force=True)
+    rethreshold(str(tmp_path / "scored.jsonl"), str(target), scanner.thresholds, force=True)
+    assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.jsonl", "out.jsonl.summary.json"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Checkpoint", "NoCheckpointError"]
+__all__ = ["Checkpoint", "NoCheckpointError", "journal_of"]
 
 
 class NoCheckpointError(DumpError):
@@ -70,6 +70,18 @@ class Checkpoint:
                 raise NoCheckpointError(f"{path} is no checkpoint ({error}): start anew with --force") from None
             stack.pop_all()
 
+    @classmethod
+    def lock(cls, path: Path | None, *, force: bool) -> Checkpoint:
+        """Open the checkpoint, which keeps other jobs away; with ``force`` replace a file that is none."""
+        try:
+            return cls(path)
+        except NoCheckpointError:
+            if path is None or not force:
+                raise
+            for known in (path, journal_of(path)):
+                known.unlink(missing_ok=True)
+            return cls(path)
+
     def close(self) -> None:
         """Close the file; what was not committed is forgotten."""
         with contextlib.suppress(sqlite3.Error):
@@ -79,7 +91,7 @@ class Checkpoint:
     def remove(self) -> None:
         """Remove the file and close it: in this order where the system can, or another job might come in between."""
         path = self._path
-        paths = [path, path.with_name(f"{path.name}-journal")] if path else []
+        paths = [path, journal_of(path)] if path else []
         try:
             for known in paths:
                 known.unlink(missing_ok=True)
@@ -134,6 +146,11 @@ class Checkpoint:
             yield
         except sqlite3.OperationalError as error:  # the disk is full, say
             raise DumpError(f"{self._path} cannot be written on: {error}; then go on with --resume") from None
+
+
+def journal_of(path: Path) -> Path:
+    """Return the file beside a checkpoint in which SQLite notes what to take back after a kill."""
+    return path.with_name(f"{path.name}-journal")
 
 
 def _name(key: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fraudscan._version import __version__
+from fraudscan.dump.checkpoint import journal_of
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import ARCHIVES
 from fraudscan.show import to_json
@@ -83,13 +84,9 @@ class Names:
         """Return the files that are not whole yet."""
         return tuple(map(part_of, (self.target, *self.results())))
 
-    def checkpoints(self) -> tuple[Path, ...]:
-        """Return the checkpoint, and the file beside it in which SQLite notes what to take back after a kill."""
-        return self.checkpoint, self.checkpoint.with_name(self.checkpoint.name + "-journal")
-
     def half_made(self) -> tuple[Path, ...]:
         """Return the files of a job that is not done."""
-        return *self.checkpoints(), *self.parts()
+        return self.checkpoint, journal_of(self.checkpoint), *self.parts()
 
     def check(self, sources: Sequence[str]) -> None:
         """Refuse to write what the name does not say, over a folder, pipe or device, or over a source.
@@ -160,6 +157,8 @@ class Growing:
                 self._file.truncate(size)
                 self._file.seek(size)
         except OSError as error:
+            if size and not self.part.exists():
+                raise DumpError(f"{self.part} is gone: start anew with --force") from None
             raise DumpError(f"{path} cannot be written: {error.strerror}") from None
 
     def write(self, data: bytes) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 import numpy as np
 
 from fraudscan.decisions import VERDICTS, Thresholds
+from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.output import Names, format_of, part_of, write_summary
 from fraudscan.dump.parquet import ParquetReader, with_column
 from fraudscan.dump.readers import find_delimiter
@@ -38,7 +39,7 @@ NOT_SCORED = f"{{}} has no columns {SCORE!r} and {VERDICT!r}: is it a file that 
 OURS_IN_CSV = re.compile('fraud_label"?(.)"?fraud_scheme')
 """Two of our columns in a header, and the delimiter between them, whatever other columns are called."""
 
-IN_JSON = re.compile(rb'("fraud_verdict": ?")(?:flag|review|clear)(")')
+IN_JSON = re.compile(rf'("{VERDICT}": ?")(?:{"|".join(VERDICTS)})(")'.encode())
 
 
 def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool = False) -> Counter[str]:
@@ -129,19 +130,21 @@ def _target(target: str, source: str, *, force: bool) -> Iterator[BinaryIO]:
     names.check([source])
     if not force and (there := [path for path in (names.target, names.summary, *names.half_made()) if path.exists()]):
         raise DumpError(f"{there[0]} exists: name another output, or replace it with --force")
+    checkpoint = Checkpoint.lock(names.checkpoint, force=force)
     part = part_of(names.target)
     try:
-        file = part.open("wb")
-    except OSError as error:
-        raise DumpError(f"{target} cannot be written: {error.strerror}") from None
-    try:
-        with file:
+        for path in names.parts():  # of a job that was half-made
+            path.unlink(missing_ok=True)
+        with part.open("wb") as file:
             yield file
         part.replace(names.target)
+        for path in (names.rejects, names.conversations):  # of what stood there before
+            path.unlink(missing_ok=True)
     except OSError as error:  # the disk is full, say
         raise DumpError(f"{target} cannot be made of {source}: {error.strerror or error}") from None
     finally:
         part.unlink(missing_ok=True)
+        checkpoint.remove()
 
 
 def _verdict(score: Any, place: str, thresholds: Thresholds) -> str:
