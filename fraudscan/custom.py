@@ -23,7 +23,7 @@ from fraudscan.corpus import CorpusError, digest, join, near_duplicates
 from fraudscan.curve import Curve
 from fraudscan.decisions import Decider, Thresholds
 from fraudscan.evaluate import figures_of, thresholds_for
-from fraudscan.features import LONGEST, Vocabulary
+from fraudscan.features import MAX_NGRAM, Vocabulary
 from fraudscan.model import Scanner
 from fraudscan.train import calibrate, closure, compile_weights, features_of
 
@@ -77,8 +77,8 @@ class Settings:
             value = getattr(self, name)
             if not (isinstance(value, Integral) and int(value) >= 1):
                 raise ValueError(f"{name} is a whole number of at least 1, not {value!r}")
-        if self.max_n > LONGEST:
-            raise ValueError(f"max_n is at most {LONGEST}, not {self.max_n!r}")
+        if self.max_n > MAX_NGRAM:
+            raise ValueError(f"max_n is at most {MAX_NGRAM}, not {self.max_n!r}")
         if not (isinstance(self.idf_power, Real) and 0 <= self.idf_power <= 10):  # its square must be a float, too
             raise ValueError(f"idf_power is a number from 0 to 10, not {self.idf_power!r}")
         if not (isinstance(self.C, Real) and 0 < self.C < np.inf):

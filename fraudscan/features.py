@@ -47,7 +47,7 @@ NODE_BITS = np.uint32(16)
 
 NODE_MASK = np.uint32(0xFFFF)
 
-LONGEST = 200
+MAX_NGRAM = 200
 """Characters of an n-gram: what a phrase of a list may have. Work on a vocabulary grows with the longest one."""
 
 REPEATS = 4
@@ -177,12 +177,12 @@ class Vocabulary:
         """For each node the number of its characters; 0 for node 0."""
         orders = np.zeros(self.size, dtype=np.int64)
         nodes = np.arange(self.size)
-        for _ in range(LONGEST):
+        for _ in range(MAX_NGRAM):
             orders += nodes > 0
             nodes = self.prefixes[nodes]
             if not nodes.any():
                 return orders
-        raise ValueError(f"the vocabulary has an n-gram of more than {LONGEST} characters")
+        raise ValueError(f"the vocabulary has an n-gram of more than {MAX_NGRAM} characters")
 
     @cached_property
     def suffixes(self) -> Ints:

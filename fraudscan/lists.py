@@ -27,7 +27,7 @@ you meet (``微.信``). All phrases are found in one pass, with the model's own 
 Patterns must not be able to hang. They may use characters, sets, groups, alternatives,
 anchors and bounded repetitions, in which a match can be tried in at most `WAYS` ways from
 each place and is at most `LONGEST` characters long; where google-re2 is installed, repetitions
-need no bounds. ``\d``, ``\w`` and ``\s`` mean ASCII.
+need no bounds. ``\d`` and ``\w`` mean ASCII.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from fraudscan.columns import is_missing
 from fraudscan.decisions import VERDICTS
 from fraudscan.disguise import CONTACT
 from fraudscan.errors import FraudscanError
-from fraudscan.features import Vocabulary
+from fraudscan.features import MAX_NGRAM, Vocabulary
 
 if TYPE_CHECKING:
     import os
@@ -78,7 +78,7 @@ SIGNS = re.compile(r"[\W_]+")
 WAYS = 500
 """In how many ways a pattern may be tried from one place: two repetitions of up to 20 take 441."""
 
-LONGEST = 200
+LONGEST = MAX_NGRAM
 """The longest match of a pattern, and the longest phrase, in characters: a message. With `WAYS` it bounds the work on a
 text by 100,000 steps a character, however hostile the text; what people write takes a few."""
 
@@ -124,7 +124,8 @@ def _table() -> Codes:
     """Return the normaliser's table in which digits keep their value."""
     table = normalization_table().copy()
     for code in np.flatnonzero(table == ord("0")).tolist():
-        table[code] = ord("0") + unicodedata.digit(chr(code), 0)
+        first = unicodedata.normalize("NFKC", chr(code))[0]  # of those that ⑩ and ½ unfold to, it is the one read
+        table[code] = ord("0") + unicodedata.digit(first, 0)
     table.setflags(write=False)
     return table
 
@@ -198,20 +199,29 @@ def _entries(path: Path, kind: str) -> Iterator[Entry]:
         if line in SECTIONS:
             kind = SECTIONS[line]
         elif line and not line.startswith("#"):
-            if fault := _slip(line):
-                raise ListError(f"{path}:{number}: {line}: {fault}")
             bound = BOUND.fullmatch(line)
             sender, pattern = map(str.strip, bound.groups()) if bound else (None, line)
+            if fault := _slip(pattern):
+                raise ListError(f"{path}:{number}: {line}: {fault}")
             yield Entry(kind, pattern, sender, str(path), number)
 
 
-def _slip(line: str) -> str:
-    """Return what is wrong with a line that was meant to be more than a phrase, which would never be found."""
-    if re.fullmatch(r"\[[a-zA-Z ]*\]", line) or line.startswith(tuple(SECTIONS)):
-        return f"sections are called {' and '.join(SECTIONS)} and nothing else; write a phrase in brackets as a pattern"
-    if re.match(r"(?i)sender\s*=", line) and not BOUND.fullmatch(line):
-        return "an entry for a sender is written sender=NAME: PHRASE, or sender=NAME: alone"
-    return ""
+SLIPS = {
+    r"\[[a-zA-Z ]*\]|\[(allow|deny)\].*": f"sections are called {' and '.join(SECTIONS)} and nothing else; write a "
+    "phrase in brackets as a pattern",
+    r"(?i:sender\s*=.*)": "an entry for a sender is written sender=NAME: PHRASE, or sender=NAME: alone",
+    r"(?i:(allow|deny)\s*[:：].*)": f"it is the line {' or '.join(SECTIONS)} above that says what an entry does",
+    r"/.+/[a-z]+": "nothing stands behind the slash that ends a pattern; large and small letters are the same anyway",
+    r".*[^/]\*": "a phrase is found wherever it stands, with no * behind it; write it as a pattern if it has one",
+    r".*\s#.*": "a comment has a line of its own; write the phrase as a pattern if it has a #",
+}
+"""What was meant to be more than a phrase, and would never be found as one; and what is wrong with it."""
+
+
+def _slip(pattern: str) -> str:
+    """Return what is wrong with an entry; nothing if it can be found."""
+    is_pattern = len(pattern) > 2 and pattern.startswith("/") and pattern.endswith("/")
+    return "" if is_pattern else next((why for slip, why in SLIPS.items() if re.fullmatch(slip, pattern)), "")
 
 
 class Lists:
@@ -303,7 +313,7 @@ class Lists:
         Args:
             texts: the texts.
             senders: who sent each, a text or a number; ``None`` or NaN where that is not known. Without it entries
-                bound to a sender rest.
+                bound to a sender are ignored.
 
         Raises:
             ValueError: if there are more or fewer senders than texts.
@@ -499,9 +509,7 @@ def _item(operation: str, value: Any, *, bounded: bool) -> tuple[int, int, int]:
         _check_characters(value, value)
         return 1, 1, 1
     if operation == "IN":
-        for kind, member in value:
-            if str(kind) in {"LITERAL", "RANGE"}:
-                _check_characters(*(member if str(kind) == "RANGE" else (member, member)))
+        _check_set(value)
         return 1, 1, 1
     if operation == "ANY":
         return 1, 1, 1
@@ -529,6 +537,15 @@ def _repetition(low: int, high: Any, items: Any, *, bounded: bool) -> tuple[int,
         high = max(low, LONGEST)
     total = sum(min(ways ** min(count, 32), WAYS**2) if ways > 1 else 1 for count in range(low, int(high) + 1))
     return max(1, total), longest * int(high), shortest * low
+
+
+def _check_set(members: Any) -> None:
+    """Refuse a set of characters, some or all of which a folded text cannot have."""
+    if {str(member) for _, member in members} == {"CATEGORY_SPACE"}:
+        raise ListError("lists read texts without white space: leave \\s out")
+    for kind, member in members:
+        if str(kind) in {"LITERAL", "RANGE"}:
+            _check_characters(*(member if str(kind) == "RANGE" else (member, member)))
 
 
 def _check_characters(first: int, last: int) -> None:
