@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fraudscan.arrays import Codes
+    from fraudscan.neighbours import Tables
 
 __all__ = ["disguise"]
 
@@ -40,13 +41,13 @@ def _separated(character: str, rng: random.Random) -> str:
 
 
 def _sounding(character: str, rng: random.Random) -> str:
-    return rng.choice(_same_sound(character) or character)
+    return rng.choice(_same_sound(character, tables()) or character)
 
 
 def _looking(character: str, rng: random.Random) -> str:
     if rng.random() < 0.5:
         return _parts_of(character) or character
-    return rng.choice(_look_alikes(character) or character)
+    return rng.choice(_look_alikes(character, tables()) or character)
 
 
 def _spelled(character: str, rng: random.Random) -> str:
@@ -55,36 +56,36 @@ def _spelled(character: str, rng: random.Random) -> str:
 
 
 @lru_cache(maxsize=1 << 14)
-def _same_sound(character: str) -> str:
+def _same_sound(character: str, table: Tables) -> str:
     """Return the characters that are taken for ``character``'s homophones, itself not among them."""
-    return _others(character, tables().sound)
+    return _others(character, table, table.sound)
 
 
 @lru_cache(maxsize=1 << 14)
-def _look_alikes(character: str) -> str:
+def _look_alikes(character: str, table: Tables) -> str:
     """Return the characters that are taken for ``character``'s look-alikes."""
-    return _others(character, tables().shape)
+    return _others(character, table, table.shape)
 
 
-def _others(character: str, rows: Codes) -> str:
-    table = tables()
+def _others(character: str, table: Tables, rows: Codes) -> str:
     begin, end = table.choices.bounds[rows[ord(character)] :][:2]
     return "".join(chr(code) for code in table.codes[table.choices.members[begin:end]] if code != ord(character))
 
 
 @cache
-def _spellings() -> dict[int, str]:
-    return {row: syllable for syllable, row in tables().syllables.items()}
+def _spellings(table: Tables) -> dict[int, str]:
+    return {row: syllable for syllable, row in table.syllables.items()}
 
 
 def _syllable_of(character: str) -> str:
     """Return the Latin syllable of ``character``; empty if it has none."""
-    return _spellings().get(int(tables().sound[ord(character)]), "")
+    table = tables()
+    return _spellings(table).get(int(table.sound[ord(character)]), "")
 
 
 @cache
-def _parts() -> dict[int, str]:
-    keys, wholes = tables().splits
+def _parts(table: Tables) -> dict[int, str]:
+    keys, wholes = table.splits
     parts = ([key >> 42, key >> 21 & 0x1FFFFF, key & 0x1FFFFF] for key in keys.tolist())
     joined = ("".join(map(chr, filter(None, each))) for each in parts)
     return dict(zip(wholes.tolist(), joined, strict=True))
@@ -92,17 +93,16 @@ def _parts() -> dict[int, str]:
 
 def _parts_of(character: str) -> str:
     """Return the characters that ``character`` is composed of; empty if it is not known to be."""
-    return _parts().get(ord(character), "")
+    return _parts(tables()).get(ord(character), "")
 
 
 def _shown(character: str, rng: random.Random) -> str:
-    return rng.choice(_pictures().get(ord(character)) or character)
+    return rng.choice(_pictures(tables()).get(ord(character)) or character)
 
 
 @cache
-def _pictures() -> dict[int, str]:
+def _pictures(table: Tables) -> dict[int, str]:
     """Return for each code point the pictures that may stand for it."""
-    table = tables()
     found: dict[int, str] = {}
     for picture in np.flatnonzero(table.picture != table.picture[0]).tolist():
         begin, end = table.choices.bounds[table.picture[picture] :][:2]

@@ -54,11 +54,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fraudscan.arrays import Bools, Codes, Ints, Numbers
-    from fraudscan.neighbours import Marks
+    from fraudscan.neighbours import Marks, Tables
 
-__all__ = ["LONGEST", "Normalized", "Repair", "normalize", "normalized", "repaired", "undisguise"]
+__all__ = ["MAX_REPAIRED", "Normalized", "Repair", "normalize", "normalized", "repaired", "undisguise"]
 
-LONGEST = 4096
+MAX_REPAIRED = 4096
 """Characters of the longest text that is repaired: whoever hides words writes messages, not books."""
 
 TOGETHER = 1024
@@ -207,7 +207,7 @@ def repaired(texts: Sequence[str]) -> dict[int, str]:
 def normalize(text: str) -> Normalized:
     """Return what the model reads of ``text``, and what it took for a disguise.
 
-    Normalising the result again changes nothing. Texts of more than `LONGEST` characters are read by the character
+    Normalising the result again changes nothing. Texts of more than `MAX_REPAIRED` characters are read by the character
     table alone. Of what repeats itself again and again the model reads four times, and this returns all.
 
     >>> normalize("加 ＶＸ：①⑧⑧").text
@@ -249,13 +249,13 @@ def _marked(texts: Sequence[str]) -> Ints:
 
 
 def is_long(text: str) -> bool:
-    """Tell whether ``text`` has more than `LONGEST` characters that are not dropped: it is left as it is."""
-    if len(text) <= LONGEST:
+    """Tell whether ``text`` has more than `MAX_REPAIRED` characters that are not dropped: it is left as it is."""
+    if len(text) <= MAX_REPAIRED:
         return False
     kept = 0
     for first in range(0, len(text), 1 << 16):
         kept += int(np.count_nonzero(normalization_table()[code_points(text[first : first + (1 << 16)])]))
-        if kept > LONGEST:
+        if kept > MAX_REPAIRED:
             return True
     return False
 
@@ -715,7 +715,7 @@ def _spelled_ways(lines: _Lines) -> Iterator[_Ways]:
     runs = list(map(lines.joined.__getitem__, map(slice, begin.tolist(), end.tolist())))
     numbers = {run: number for number, run in enumerate(dict.fromkeys(runs))}
     run = np.fromiter(map(numbers.__getitem__, runs), dtype=np.int64, count=len(runs))
-    found = [_spelled(run) for run in numbers]
+    found = [_spelled(run, tables()) for run in numbers]
     counts = np.array([len(pieces) for pieces in found])
     text = bounds.searchsorted(begin)
     reads = np.bincount(text, counts[run] > 0)
@@ -739,12 +739,11 @@ def _is_han(codes: Codes) -> Bools:
 
 
 @lru_cache(maxsize=1 << 15)
-def _spelled(run: str) -> list[tuple[int, int, int]]:
-    """Return where syllables and initials begin in a run of Latin letters, their sizes and rows of `Tables.choices`.
+def _spelled(run: str, table: Tables) -> list[tuple[int, int, int]]:
+    """Return where syllables and initials begin in a run of Latin letters, their sizes and rows of ``table.choices``.
 
     There are none in words, nor where a longer run is made of initials above all.
     """
-    table = tables()
     if len(run) > 1 and run in table.latin:
         return []
     found = [(match.start(), match.group()) for match in table.pinyin.finditer(run)]

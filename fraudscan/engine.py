@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.disguise import LONGEST, is_long, normalized, repaired
+from fraudscan.disguise import MAX_REPAIRED, is_long, normalized, repaired
 from fraudscan.features import text_sizes
 from fraudscan.layer import Layer
 from fraudscan.notes import Noter
@@ -309,7 +309,7 @@ class Engine:
                 sums = total[:, None]
                 if notes:
                     found.notes[part] = self._noter.notes(counts, found.lengths[part], texts[part])
-                if found.lengths[begin] <= LONGEST:  # hardly anything of it is kept: it may be disguised
+                if found.lengths[begin] <= MAX_REPAIRED:  # hardly anything of it is kept: it may be disguised
                     found.marked[begin] = self.vocabulary.match(texts[part]).marked[0]
             else:
                 matches = self.vocabulary.match(texts[part], sizes[part])

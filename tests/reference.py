@@ -79,8 +79,9 @@ class Reference:
         ]
 
     def quotes_no_fraud(self, text):
-        """The probability that nothing is quoted, as in warnings and news; the logit of speaking of frauds counts twice."""
-        return 1 / (1 + math.exp(2 * self.heads(self.inputs(text, 0, len(text)), self.quotes)[0])) if self.quotes else 1
+        """The probability that nothing is quoted: that the text does not speak of frauds, whose logit counts twice."""
+        speaks = self.heads(self.inputs(text, 0, len(text)), self.quotes)[0] if self.quotes else -math.inf
+        return 1 / (1 + math.exp(2 * speaks))
 
     def logits(self, text):
         text = self.normalize(text)

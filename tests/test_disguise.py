@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import fraudscan
 from fraudscan import disguise
 from fraudscan.characters import fold
-from fraudscan.disguise import CONTACT, LONGEST, normalize, undisguise
+from fraudscan.disguise import CONTACT, MAX_REPAIRED, normalize, undisguise
 from fraudscan.neighbours import tables
 
 CASES = pathlib.Path(__file__).parent / "cases"
@@ -122,8 +122,8 @@ def test_what_is_alike_sounds_or_looks_alike(character):
 def test_long_texts_are_left_alone():
     text = "稳·赚·不·赔，加薇信。" * 50
     assert normalize(text).repairs
-    assert normalize(text * (LONGEST // len(text) + 1)).repairs == ()
-    assert normalize("\u200b" * LONGEST + text).text == normalize(text).text
+    assert normalize(text * (MAX_REPAIRED // len(text) + 1)).repairs == ()
+    assert normalize("\u200b" * MAX_REPAIRED + text).text == normalize(text).text
 
 
 def test_repair_that_does_not_come_to_rest_is_not_done(monkeypatch):
