@@ -524,7 +524,8 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--filenames", action="store_true", help="add a column with the file that a row comes from")
     sub.add_argument("--explain", action="store_true", help="add a column with the strongest evidence")
     sub.add_argument("--by", metavar="COLUMN", help="the column that names a conversation; scores conversations too")
-    formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram", "whatsapp", "qq", "wechat"]
+    formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram"]
+    formats += ["whatsapp", "qq", "wechat", "line-chat"]
     sub.add_argument("--format", choices=formats, help="what DUMP is (default: detected)")
     sub.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: detected)")
     sub.add_argument(

@@ -439,7 +439,8 @@ def _quoting(logits: Single, rows: Sequence[Row], options: TrainingOptions) -> t
         return np.full(len(rows), SILENT), (0.0, SILENT)  # nobody knows: none does
     slope, intercept = calibrate(logits.astype(np.float64), gold)
     intercept += _shift(gold, options.prior)
-    return logits * slope + intercept, (slope, intercept)
+    quoting: Floats = logits.astype(np.float64) * slope + intercept
+    return quoting, (slope, intercept)
 
 
 def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tuple[Any, Rows, Ints]:

@@ -117,6 +117,17 @@ def wechat(some):
     return "\n".join(out).encode()
 
 
+def line_chat(some):
+    out = ["[LINE] 與小美的聊天", "儲存日期：2026/11/01 10:00", ""]
+    for row in some:
+        if row["id"] % 20 == 0 or row is some[0]:
+            out += ["", f"2026/10/{row['id'] // 20 % 28 + 1:02}（六）"]
+        text = row["text"].replace('"', '""')
+        text = f'"{text}"' if "\n" in text else row["text"]
+        out.append(f"上午9:{row['id'] % 60:02}\t{row['sender']}\t{text}")
+    return "\r\n".join(out).encode()
+
+
 def zst(data):
     import zstandard
 
@@ -135,6 +146,7 @@ MAKERS = {
     "WhatsApp Chat with 人.txt": whatsapp,
     "全部消息记录.txt": qq,
     "wechat.txt": wechat,
+    "line.txt": line_chat,
     "in.jsonl.gz": lambda some: gzip.compress(jsonl(some)),
     "in.csv.bz2": lambda some: bz2.compress(csv_table(some)),
     "in.xml.xz": lambda some: lzma.compress(sms_xml(some)),
@@ -144,7 +156,8 @@ MAKERS = {
 """File names, and what makes such a file of rows."""
 
 CONVERSATION = {"in.txt": None, "in.xml": "conversation", "in.xml.xz": "conversation", "result.json": "conversation"}
-CONVERSATION |= dict.fromkeys(["WhatsApp Chat with 人.txt", "全部消息记录.txt", "wechat.txt"], "conversation")
+TRANSCRIPTS = "WhatsApp Chat with 人.txt", "全部消息记录.txt", "wechat.txt", "line.txt"
+CONVERSATION |= dict.fromkeys(TRANSCRIPTS, "conversation")
 """What the column with the conversation is called, where not ``chat``."""
 
 

@@ -17,7 +17,7 @@ from fraudscan import FraudscanError, kernel
 from fraudscan.cli import main
 from fraudscan.columns import COLUMNS
 from fraudscan.dump import readers, score_dump
-from fraudscan.dump.writers import REST
+from fraudscan.dump.writers import OTHER_FIELDS
 
 
 def test_json_lines_keep_every_field_as_it_was(tmp_path):
@@ -76,10 +76,10 @@ def test_json_lines_to_csv_lose_no_field(tmp_path):
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     assert score(source, "-o", out, "--max-message", 4096) == 0  # the 41st row is not in the first block
     found = list(csv.DictReader(io.StringIO(out.read_text("utf-8"))))
-    assert list(found[0]) == ["text", "n", "x", REST, *COLUMNS]
+    assert list(found[0]) == ["text", "n", "x", OTHER_FIELDS, *COLUMNS]
     assert [row["text"] for row in found] == [row["text"] for row in rows]
-    assert (found[40]["n"], found[40][REST]) == ("", '{"late": "z"}')
-    assert (found[41]["n"], json.loads(found[41]["x"]), found[41][REST]) == ("41", {"y": None}, "")
+    assert (found[40]["n"], found[40][OTHER_FIELDS]) == ("", '{"late": "z"}')
+    assert (found[41]["n"], json.loads(found[41]["x"]), found[41][OTHER_FIELDS]) == ("41", {"y": None}, "")
 
 
 def test_proba_adds_a_column_for_each_name(tmp_path, scanner):

@@ -36,7 +36,7 @@ from fraudscan.dump.detect import FORMATS
 from fraudscan.dump.encodings import canonical, cut_lines, detect, last_line_end, line_end
 from fraudscan.dump.rows import Place
 from fraudscan.dump.sources import Head
-from fraudscan.dump.writers import REST
+from fraudscan.dump.writers import OTHER_FIELDS
 
 EXPORTS = ROOT / "examples" / "exports"
 README = (ROOT / "README.md").read_text("utf-8")
@@ -75,6 +75,7 @@ def test_chat_exports_have_conversation_sender_and_time(tmp_path):
         "telegram/result.json": ("100002", "小云", "2026-09-02T01:30:00", "好呀，你那边下雨了吗"),
         "WhatsApp Chat with 陈阿姨.txt": ("陈阿姨", "小刘", "2026/10/6 09:15", "在的阿姨"),
         "全部消息记录.txt": ("阿杰", "小满", "2026-09-12 20:15:41", "卖啊，挂了好几天没人问"),
+        "[LINE] 與怡君的聊天.txt": ("怡君", "我", "2026/10/08 下午2:04", "哪裡買的？"),
         "wechat-mail.txt": ("夕阳红养生交流群", "桂兰", "2026-10-08 9:10", "上次领的还没吃完呢"),
     }
     for name, second in expected.items():
@@ -112,7 +113,7 @@ def test_emoji_of_a_backup_are_mended_wherever_it_is_cut(tmp_path, parts, step):
         assert score(source, "-o", out, "--force", "--quiet") == 0
     finally:
         chats.STEP = whole
-    assert rows_of(out)[0]["text"] == "".join(parts).replace("&#55357;", "?" * 8).replace("&#55203;", "힣")
+    assert rows_of(out)[0]["text"] == "".join(parts).replace("&#55357;", "\ufffd").replace("&#55203;", "힣")
 
 
 def test_a_line_with_a_time_makes_no_chat_of_a_file_of_lines(tmp_path, capsys):
@@ -230,7 +231,7 @@ def test_bytes_of_parquet_that_are_text_are_read(tmp_path):
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--by", "chat") == 0
     (row,) = rows_of(tmp_path / "out.jsonl")
     assert (row["text"], row["chat"], row["hash"]) == (LURE, "群", "YWI=")
-    assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == ["'text' is not a text"]
+    assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == ["not UTF-8"]
     (found,) = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
     assert found["conversation"] == "群"
 
@@ -350,7 +351,7 @@ def test_an_export_of_all_chats_of_qq_says_whose_each_message_is(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
-@pytest.mark.parametrize("name", ["全部消息记录.txt", "wechat.txt"])
+@pytest.mark.parametrize("name", ["全部消息记录.txt", "wechat.txt", "line.txt"])
 def test_transcripts_keep_chat_day_and_text_from_block_to_block(tmp_path, name, encoding):
     some = dumps.rows(random.Random(3), 400)
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
@@ -358,8 +359,8 @@ def test_transcripts_keep_chat_day_and_text_from_block_to_block(tmp_path, name, 
     assert score(source, "-o", out, "--max-message", 4096) == 0  # many blocks
     found = rows_of(out)
     assert [row["text"] for row in found] == [row["text"] for row in some]
-    if name == "wechat.txt":
-        assert {row["conversation"] for row in found} == {"群"}
+    if name != "全部消息记录.txt":
+        assert {row["conversation"] for row in found} == {"群" if name == "wechat.txt" else "小美"}
         assert [int(row["time"].split()[0][-2:]) for row in found] == [1 + i // 20 for i in range(400)]
     else:
         assert [row["conversation"] for row in found] == [row["chat"] for row in some]
@@ -654,7 +655,7 @@ def test_json_lines_to_parquet_join_the_types_of_blocks(tmp_path):
     assert [row["n"] for row in found] == [row["n"] for row in rows]
     assert [row["m"] for row in found] == [row["m"] for row in rows]
     assert json.loads(found[5]["k"]) == [5, "x"]
-    assert json.loads(found[98][REST]) == {"late": 1}
+    assert json.loads(found[98][OTHER_FIELDS]) == {"late": 1}
 
 
 def test_numbers_that_the_common_type_of_blocks_does_not_hold_are_kept_as_text(tmp_path):
@@ -705,7 +706,7 @@ def test_the_other_fields_of_an_earlier_run_are_a_column_like_any(tmp_path, endi
     import pyarrow.parquet
 
     source, out = tmp_path / "in.jsonl", tmp_path / f"out.{ending}"
-    rows = [{"text": PLAIN, REST: "MINE", "x": i} for i in range(99)]
+    rows = [{"text": PLAIN, OTHER_FIELDS: "MINE", "x": i} for i in range(99)]
     rows[98]["late"] = 1
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     assert score(source, "-o", out, "--max-message", 4096) == 0
@@ -713,9 +714,9 @@ def test_the_other_fields_of_an_earlier_run_are_a_column_like_any(tmp_path, endi
         table = list(csv.DictReader(io.StringIO(out.read_text("utf-8"))))
     else:
         table = pyarrow.parquet.read_table(out).to_pylist()
-    assert {row[REST] for row in table} == {"MINE"}
-    assert json.loads(table[98][f"{REST}_"]) == {"late": 1}
-    assert not any(row[f"{REST}_"] for row in table[:98])
+    assert {row[OTHER_FIELDS] for row in table} == {"MINE"}
+    assert json.loads(table[98][f"{OTHER_FIELDS}_"]) == {"late": 1}
+    assert not any(row[f"{OTHER_FIELDS}_"] for row in table[:98])
 
 
 def test_rows_with_fields_of_their_own_make_no_table_of_all_of_them(tmp_path):
@@ -1650,3 +1651,41 @@ def test_columns_without_a_name_do_not_matter(tmp_path):
     (tmp_path / "in.csv").write_text(f"text,,\n{PLAIN},1,2\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv") == 0
     assert (tmp_path / "out.csv").read_text("utf-8").startswith("text,,,fraud_label")
+
+
+@pytest.mark.parametrize("size", [0, 600])
+def test_a_comment_may_stand_before_a_backup(tmp_path, size):
+    message = '<sms address="1" date="1" type="1" body="好"/>'
+    text = f'<?xml version="1.0"?>\n<!--{size * "x"}-->\n<smses>{message}</smses>'
+    (tmp_path / "in.dat").write_text(text, "utf-8")
+    assert score(tmp_path / "in.dat", "-o", tmp_path / "out.jsonl") == 0
+    assert rows_of(tmp_path / "out.jsonl")[0]["text"] == "好"
+
+
+def test_one_line_may_end_with_a_carriage_return(tmp_path):
+    (tmp_path / "in.txt").write_bytes(PLAIN.encode() + b"\r")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+
+
+def test_objects_with_messages_one_a_line_are_rows(tmp_path):
+    (tmp_path / "in.dat").write_text(2 * (json.dumps({"text": PLAIN, "messages": []}) + "\n"), "utf-8")
+    assert score(tmp_path / "in.dat", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN, PLAIN]
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "text"),
+    [
+        (b"\xfe\xff" + f"{PLAIN}\n".encode("utf-16-be"), "utf-16", PLAIN),
+        ("喺呢度\n".encode("big5hkscs"), "cp950", "喺呢度"),
+    ],
+)
+def test_an_encoding_that_is_named_is_taken_as_meant(tmp_path, data, encoding, text):
+    (tmp_path / "in.txt").write_bytes(data)
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--encoding", encoding) == 0
+    assert rows_of(tmp_path / "out.jsonl")[0]["text"] == text
+
+
+def test_a_document_that_is_cut_within_a_character_is_not_whole(tmp_path):
+    (tmp_path / "in.json").write_bytes(json.dumps([{"text": PLAIN}]).encode("utf-16") + b"\x4e")
+    assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 1

@@ -12,6 +12,7 @@ from dumps import LURE, PLAIN, score
 from fraudscan import model
 from fraudscan.cli import main
 from fraudscan.columns import COLUMNS, LISTS
+from fraudscan.dump import DumpError, job, score_dump
 from fraudscan.explain import evidence
 from fraudscan.lists import read_lists
 
@@ -308,3 +309,110 @@ def test_rows_may_say_from_which_file_they_come(tmp_path, ending, more):
     found = rows_of(out)
     assert [row["fraud_source"] for row in found] == [str(source) for source in sources for _ in range(2)]
     assert [row["fraud_verdict"] for row in found] == ["flag", "clear", "clear", "clear"]
+
+
+def test_notes_are_counted_for_each_row(tmp_path):
+    (tmp_path / "in.txt").write_text("hello world\n" * 5, "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "o.jsonl") == 0
+    assert json.loads((tmp_path / "o.jsonl.summary.json").read_text("utf-8"))["notes"] == {"no Chinese": 5}
+
+
+@pytest.mark.parametrize(
+    ("cell", "safe"),
+    [("+86", "+86"), ("-1.5", "-1.5"), ("＝1+1", "'＝1+1"), ("＠x", "'＠x"), ("\nx", "'\nx"), ("@x", "'@x")],
+)
+def test_safe_csv_changes_formulas_and_no_numbers(tmp_path, cell, safe):
+    with (tmp_path / "in.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["text", "n"], [PLAIN, cell]])
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv", "--safe-csv") == 0
+    with (tmp_path / "o.csv").open(newline="", encoding="utf-8") as file:
+        assert next(csv.DictReader(file))["n"] == safe
+
+
+@pytest.mark.parametrize("header", ["id, Text ", "id,短信內容", "id,ＴＥＸＴ", "id,訊息內容"])
+def test_the_texts_column_is_found_however_it_is_written(tmp_path, header):
+    (tmp_path / "in.csv").write_text(f"{header}\n1,{PLAIN}\n", "utf-8")
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv") == 0
+
+
+def test_of_two_spellings_the_first_column_is_the_text(tmp_path):
+    (tmp_path / "in.csv").write_text(f"TEXT,Text\n{LURE},x\n", "utf-8")
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "o.jsonl") == 0
+    assert json.loads((tmp_path / "o.jsonl").read_text("utf-8"))["fraud_label"] == "investment"
+
+
+def test_a_text_that_no_column_would_show_is_refused(tmp_path, capsys):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": PLAIN}) + "\n", "utf-8")
+    (tmp_path / "b.csv").write_text(f"短信内容\n{LURE}\n", "utf-8")
+    sources = tmp_path / "a.jsonl", tmp_path / "b.csv"
+    for name in ("o.csv", "o.parquet"):
+        assert score(*sources, "-o", tmp_path / name) == 2
+        assert "b.csv has its text in '短信内容', which the first source lacks" in capsys.readouterr().err
+    assert score(*sources, "-o", tmp_path / "o.jsonl") == 0
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"content": PLAIN}, "'text' is missing, but 'content' is there"),
+        ({"text": None, "content": 1}, "'text' is missing"),
+        ({"text": {"content": PLAIN}}, "'text' is not a text: take 'content' out of it first, with jq say"),
+        ({"text": {"0": PLAIN}}, "'text' is not a text: if pandas wrote it, orient='records', lines=True has"),
+        ({"text": [1]}, "'text' is not a text"),
+    ],
+)
+def test_a_row_without_text_says_where_it_may_be(tmp_path, row, reason):
+    (tmp_path / "in.jsonl").write_text(f"{json.dumps({'text': PLAIN})}\n{json.dumps(row)}\n", "utf-8")
+    assert score(tmp_path / "in.jsonl", "-o", tmp_path / "o.jsonl") == 0
+    reject = json.loads((tmp_path / "o.jsonl.rejects.jsonl").read_text("utf-8"))
+    assert reject["reason"].startswith(reason)
+
+
+@pytest.mark.parametrize("delimiter", "|;\t")
+def test_lines_that_look_like_a_table_are_told_of(tmp_path, capsys, delimiter):
+    rows = [delimiter.join(["1061", "138", PLAIN]) for _ in range(9)]
+    (tmp_path / "in.txt").write_text("\n".join(rows), "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "o.jsonl") == 0
+    assert "is read as lines; if it is a table, put a header before it" in capsys.readouterr().err
+    (tmp_path / "in.txt").write_text("\n".join([*rows, PLAIN]), "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "o.jsonl", "--force") == 0
+    assert "if it is a table" not in capsys.readouterr().err
+
+
+def test_a_lone_carriage_return_in_a_table_is_called_so(tmp_path):
+    (tmp_path / "in.csv").write_bytes(f"id,text\n1,a\rb\n2,{PLAIN}\n".encode())
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "o.jsonl") == 0
+    reject = json.loads((tmp_path / "o.jsonl.rejects.jsonl").read_text("utf-8"))
+    assert reject["reason"] == "not CSV: a carriage return outside quotes"
+
+
+def test_bytes_of_parquet_may_have_an_encoding(tmp_path, capsys):
+    pq.write_table(pa.table({"text": [LURE.encode("gb18030"), b"ok"]}), tmp_path / "in.parquet")
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / "o.jsonl", "--encoding", "gbk") == 0
+    assert "in.parquet is read as GB18030" in capsys.readouterr().err
+    first, second = map(json.loads, (tmp_path / "o.jsonl").read_text("utf-8").splitlines())
+    assert (first["text"], second["text"]) == (LURE, "ok")
+
+
+def test_what_is_half_made_and_gone_cannot_be_gone_on_with(tmp_path, scanner, monkeypatch):
+    monkeypatch.setattr(job, "SECONDS", 0)
+    (tmp_path / "in.jsonl").write_text('{"text": "好"}\n' * 50_000, "utf-8")
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_dump(scanner, [tmp_path / "in.jsonl"], tmp_path / "o.jsonl", progress=stop)
+    (tmp_path / "o.jsonl.part").unlink()
+    with pytest.raises(DumpError, match="is gone: start anew with --force"):
+        score_dump(scanner, [tmp_path / "in.jsonl"], tmp_path / "o.jsonl", resume=True)
+
+
+def test_progress_counts_the_bytes_of_every_format(tmp_path, scanner):
+    pq.write_table(pa.table({"text": [PLAIN] * 100}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"text": [PLAIN, LURE] * 100}), tmp_path / "b.parquet")
+    told = []
+    sources = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    score_dump(scanner, sources, tmp_path / "o.parquet", progress=told.append)
+    assert (told[-1].rows, told[-1].done) == (300, told[-1].total)
+    assert told[-1].total == sum(path.stat().st_size for path in sources)

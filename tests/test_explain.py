@@ -192,3 +192,12 @@ def test_the_command_colours_a_terminal(monkeypatch):
 def test_weak_spans_are_not_coloured():
     spans = [Span(0, 1, "一", "x", 0.1), Span(1, 2, "二", "x", -1.0)]
     assert to_ansi("一二", spans) == "一\x1b[30;46m二\x1b[0m"
+
+
+@pytest.mark.parametrize("character", "\u2028\u2029\u202e\u200b\x85")
+def test_no_character_of_a_text_breaks_a_line(character):
+    assert printable(f"a{character}b") == f"a{character.encode('unicode_escape').decode()}b"
+
+
+def test_quotes_in_html_are_escaped(scanner):
+    assert '"x"' not in scanner.classify('加微信"x"稳赚不赔')._repr_html_()

@@ -87,23 +87,31 @@ def _poll(poll: Any) -> str:
 HIGH = rb"&#(5529[6-9]|55[3-9]\d\d|56[0-2]\d\d|563[01]\d);"
 LOW = rb"&#(563[2-9]\d|56[4-9]\d\d|57[0-2]\d\d|573[0-3]\d|5734[0-3]);"
 PAIR = re.compile(HIGH + LOW)
-BAD_REFERENCE = re.compile(HIGH + b"|" + LOW + rb"|&#(?:[0-8]|1[124-9]|2\d|3[01]|x[dD][89a-fA-F][0-9a-fA-F]{2});")
+NO_CHARACTER = rb"&#(?:6553[45]|x(?:[dD][89a-fA-F][0-9a-fA-F]{2}|[fF]{3}[eEfF]));"
+HALF = re.compile(HIGH + b"|" + LOW + b"|" + NO_CHARACTER)
+CONTROL = re.compile(rb"&#(?:[0-8]|1[124-9]|2\d|3[01]|x0?[0-8bBcCeEfF]|x1[0-9a-fA-F]);|[\0-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def _mend(data: bytes) -> bytes:
-    """Return XML with the app's surrogate pairs as one character, and references to what XML forbids as ``?``.
+    """Return XML with the app's surrogate pairs as one character, and without what XML forbids.
 
-    The app writes an emoji as two references to surrogates, which no XML may hold. Sizes stay what they are.
+    The app writes an emoji as two references to surrogates, which no XML may hold. For one alone stands U+FFFD, for
+    other control characters white space. Sizes stay what they are.
 
     >>> _mend(b"&#55357;&#56832;"), _mend(b"&#0;&#55357;")
-    (b'&#0000000128512;', b'????????????')
+    (b'&#0000000128512;', b'&#9;&#65533;')
 
     """
 
     def join(match: re.Match[bytes]) -> bytes:
         return b"&#%013d;" % (0x10000 + ((int(match[1]) - 0xD800) << 10) + int(match[2]) - 0xDC00)
 
-    return BAD_REFERENCE.sub(lambda match: b"?" * len(match[0]), PAIR.sub(join, data))
+    def blank(match: re.Match[bytes]) -> bytes:
+        return b"&#%0*d;" % (len(match[0]) - 3, ord("\t")) if len(match[0]) > 1 else b" "
+
+    data = HALF.sub(b"&#65533;", PAIR.sub(join, data))
+    data = re.sub(b"\xef\xbf[\xbe\xbf]", "\ufffd".encode(), data)
+    return CONTROL.sub(blank, data)
 
 
 @dataclass
@@ -158,6 +166,9 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
                 batch.rejects.append(Reject(element.start.line, element.start.offset, problem, raw))
 
 
+CHINESE = re.compile(r"^(?:(?:\+|00)86(?=\d{5})|86(?=1\d{10}$))")
+"""What stands before a number from within China, now and then."""
+
 NOTHING = {"contact_name": ("null", "(Unknown)")}
 """What the app writes where an attribute has no value; ``null`` for the others."""
 
@@ -177,12 +188,23 @@ def _sms_row(written: dict[str, str]) -> dict[str, Any]:
     address = attributes.get("address") or None
     subject, body = attributes.get("sub"), attributes.get("body")
     ours = {
-        "conversation": address,
+        "conversation": _number(address),
         "sender": "me" if sent else attributes.get("from") or address,
         "time": moment,
         "text": "\n".join(filter(None, (subject, body))) if subject or body is not None else None,
     }
     return {**ours, **{key: value for key, value in attributes.items() if key not in ours and key != "body"}}
+
+
+def _number(address: str | None) -> str | None:
+    """Return a telephone number as one that is sent and received writes it differently; anything else as it is.
+
+    >>> _number("+86 120 1380 0138"), _number("12013800138"), _number("招商银行"), _number("+1 555 0100")
+    ('12013800138', '12013800138', '招商银行', '+15550100')
+
+    """
+    digits = re.sub(r"[\s().\xa0-]", "", address or "")
+    return CHINESE.sub("", digits) if re.fullmatch(r"\+?\d+", digits) else address
 
 
 VALUE = re.compile(rb"\"[^\"]*\"?|'[^']*'?")

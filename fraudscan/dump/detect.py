@@ -14,9 +14,9 @@ from fraudscan.dump.documents import JsonArrayReader
 from fraudscan.dump.encodings import canonical, detect
 from fraudscan.dump.parquet import ParquetReader
 from fraudscan.dump.readers import BLOCK, DELIMITERS, NAMED, CsvReader, JsonLinesReader, LinesReader
-from fraudscan.dump.rows import TEXT_COLUMNS, DumpError
+from fraudscan.dump.rows import DumpError, text_columns
 from fraudscan.dump.sources import FORMAT_OF_ENDING, WEB_PAGE, foreign, plain_name
-from fraudscan.dump.transcripts import QqReader, WeChatReader, WhatsAppReader, transcript
+from fraudscan.dump.transcripts import LineReader, QqReader, WeChatReader, WhatsAppReader, transcript
 
 if TYPE_CHECKING:
     from fraudscan.dump.readers import Reader
@@ -35,14 +35,20 @@ READERS: tuple[type[Reader], ...] = (
     WhatsAppReader,
     QqReader,
     WeChatReader,
+    LineReader,
 )
 FORMATS: dict[str, type[Reader]] = {reader.name: reader for reader in READERS}
 
-BY_LINE = (CsvReader.name, LinesReader.name, WhatsAppReader.name, QqReader.name, WeChatReader.name)
-"""Formats whose lines may hold what ends them on other systems."""
+BY_LINE = (CsvReader.name, LinesReader.name, WhatsAppReader.name, QqReader.name, WeChatReader.name, LineReader.name)
+"""Formats that a file with old ends of lines would be taken for."""
 
-TELEGRAM = re.compile(r'"messages"\s*:\s*\[\s*\{|"(?:chats|contacts)"\s*:\s*\{\s*"(?:about|list)"\s*:')
+TELEGRAM = re.compile(r'"(?:chats|contacts)"\s*:\s*\{\s*"(?:about|list)"\s*:')
 """Chats, or the contacts before them, of which there may be more than is looked at."""
+
+TELEGRAM_CHAT = re.compile(
+    r'"messages"\s*:\s*\[\s*(?:\]|\{.*?"(?:from_id"|date_unixtime"|type"\s*:\s*"(?:message|service)"))', re.DOTALL
+)
+"""One chat; others, too, call their rows messages."""
 
 
 def make_reader(stream: Stream, name: str | None, encoding: str | None, **options: Any) -> Reader:
@@ -61,7 +67,7 @@ def make_reader(stream: Stream, name: str | None, encoding: str | None, **option
         how = "; --format lines reads it as it is" if what == WEB_PAGE else ""
         raise DumpError(f"{stream.source} is {what}{how}")
     if name == "parquet" or (name is None and head.startswith(b"PAR1")):
-        return ParquetReader(stream.source, "utf-8", **options)
+        return ParquetReader(stream.source, canonical(encoding or "utf-8"), **options)
     encoding = canonical(encoding) if encoding else detect(head)
     if encoding == "utf-16-le" and head.startswith(b"\xfe\xff"):
         encoding = "utf-16-be"
@@ -98,9 +104,9 @@ def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
         return chat
     if named in (None, "lines"):  # Excel calls its table in Unicode .txt
         fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())
-        names = {field.strip('" ').casefold() for field in fields}
-        columns = (*TEXT_COLUMNS, (column or TEXT_COLUMNS[0]).casefold())
-        headed = not names.isdisjoint(columns) and (len(fields) > 1 or _one_column(text, whole=whole))
+        names = [field.strip('" ') for field in fields]
+        known = text_columns(names) or (column or "").casefold() in map(str.casefold, names)
+        headed = known and (len(fields) > 1 or _one_column(text, whole=whole))
         return "csv" if NAMED.fullmatch(first) or headed else "lines"
     return "jsonl" if named == "json" else named
 
@@ -125,6 +131,10 @@ def _is_json(first: str, text: str) -> bool:
     return re.match(r'[{\[]\s*(?:\{\s*)?"[^"\n]+"\s*:', text) is not None
 
 
+def _telegram(text: str) -> bool:
+    return TELEGRAM.search(text) is not None or TELEGRAM_CHAT.search(text) is not None
+
+
 def _object(first: str, rest: str, text: str) -> str:
     """Return the format of what begins with an object: one a line, one that holds chats, or several over many lines."""
     try:
@@ -132,9 +142,8 @@ def _object(first: str, rest: str, text: str) -> str:
     except (ValueError, RecursionError):
         row = None
     if isinstance(row, dict):
-        chats = isinstance(row.get("messages"), list) or isinstance(row.get("chats"), dict)
-        return "telegram" if chats and not rest.strip() else "jsonl"
-    if TELEGRAM.search(text):
+        return "telegram" if _telegram(first) and not rest.strip() else "jsonl"
+    if _telegram(text):
         return "telegram"
     # one object over several lines begins with a brace, and its fields follow it
     return "json" if re.match(r'\{[^\S\n]*\n\s*"', text) else "jsonl"

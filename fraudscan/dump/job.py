@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fraudscan._version import __version__
 from fraudscan.columns import OPTIONAL, columns_of
-from fraudscan.dump.checkpoint import Checkpoint, NoCheckpointError
+from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.conversations import Conversations
 from fraudscan.dump.detect import make_reader
 from fraudscan.dump.output import (
@@ -29,7 +29,7 @@ from fraudscan.dump.output import (
     written,
 )
 from fraudscan.dump.parquet import assemble
-from fraudscan.dump.readers import CsvReader
+from fraudscan.dump.readers import CsvReader, LinesReader
 from fraudscan.dump.rows import DumpError, Place
 from fraudscan.dump.scoring import COUNTED, Setup, Task
 from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
@@ -207,20 +207,6 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
     return job.summary
 
 
-def _lock(names: Names | None, *, force: bool) -> Checkpoint:
-    """Open the checkpoint, which keeps other jobs away; with ``force`` replace a file that is none."""
-    if names is None:
-        return Checkpoint(None)
-    try:
-        return Checkpoint(names.checkpoint)
-    except NoCheckpointError:
-        if not force:
-            raise
-        for path in names.checkpoints():
-            path.unlink(missing_ok=True)
-        return Checkpoint(names.checkpoint)
-
-
 def _delimiter(named: str) -> str:
     delimiter = "\t" if named == "\\t" else named  # shells pass it so
     if len(delimiter) != 1 or delimiter in '\0\r\n"':
@@ -269,7 +255,8 @@ class _Job:
         if self.names:
             self._refuse(self.names, resume=resume, force=force)
         self._prepare()
-        self.checkpoint = _lock(self.names, force=force and not resume)
+        path = self.names.checkpoint if self.names else None
+        self.checkpoint = Checkpoint.lock(path, force=force and not resume)
         stack.callback(self.checkpoint.close)
         if self.names:
             self._begin(self.names, identity, resume=resume, force=force)
@@ -370,6 +357,8 @@ class _Job:
             self.notify(f"{reader.source} is read as {reader.encoding.upper()}")
         if isinstance(reader, TranscriptReader) and self.options.format is None:
             self.notify(f"{reader.source} is read as a chat ({reader.name}); if it holds lines, say so: --format lines")
+        if isinstance(reader, LinesReader) and reader.tabular and self.options.format is None:
+            self.notify(f"{reader.source} is read as lines; if it is a table, put a header before it")
         if reader.rivals:
             others = ", ".join(map(repr, reader.rivals))
             self.notify(
@@ -428,16 +417,17 @@ class _Job:
 
     def _tasks(self) -> Iterator[Task]:
         first, place = self.source, self.place
-        finished = self._read = sum(self._sizes[:first])
+        self._read = sum(self._sizes[:first])
         for index, (reader, start) in enumerate(self._readers[first:], first):
             with self._streams.get(index) or Stream(self.sources[index]) as stream:
                 at = place if place and index == first else start
                 if reader.seeks:
                     stream.skip(at.offset)
+                finished = self._read
                 for block in reader.blocks(stream, at):
                     yield Task(index, reader, block)
                     self._read = finished + stream.done()
-                finished += stream.done()
+                self._read = finished + (self._sizes[index] or stream.done())
 
     def _take(self, task: Task, scored: Scored) -> None:
         """Write what became of a block."""

@@ -133,11 +133,12 @@ class ParquetReader(Reader):
 
     def _texts(self, table: Any, name: str) -> list[Any]:
         """Return a column that should be text: Hive and Impala write it as bytes, and do not say so."""
-        return list(map(_decoded, column_values(table.column(self.columns.index(name)))))
+        return [_decoded(value, self.encoding) for value in column_values(table.column(self.columns.index(name)))]
 
     def _problem(self, text: Any) -> str:
         if not isinstance(text, str):
-            return f"{self.text!r} is missing" if text is None else f"{self.text!r} is not a text"
+            problem = self.not_encoded if isinstance(text, bytes) else f"{self.text!r} is not a text"
+            return f"{self.text!r} is missing" if text is None else problem
         return TOO_LONG if 4 * len(text) > self.limit and len(text.encode()) > self.limit else ""
 
 
@@ -222,10 +223,10 @@ def _value(item: Any) -> Any:
         return bytes(item.as_buffer()) if hasattr(item, "as_buffer") else str(item)
 
 
-def _decoded(value: Any) -> Any:
-    """Return bytes in UTF-8 as text; anything else stays what it is."""
+def _decoded(value: Any, encoding: str) -> Any:
+    """Return bytes that can be decoded as text; anything else stays what it is."""
     try:
-        return value.decode() if isinstance(value, bytes) else value
+        return value.decode(encoding) if isinstance(value, bytes) else value
     except UnicodeDecodeError:
         return value
 

@@ -57,6 +57,9 @@ RUN = 256
 """Lines that are read together where nothing is odd about them: few, for one odd line sends all of them the long way,
 and the objects of all are held at a time."""
 
+TABLE = 50
+"""Lines that show whether they are rows of a table."""
+
 LONGEST_NAME = 1000
 """Characters of the name of a column in a header, which each row has in JSON: questions of a survey are as long."""
 
@@ -380,14 +383,7 @@ class JsonLinesReader(Reader):
             return "no column looks like the text"
         text = row.get(column)
         if not isinstance(text, str):
-            if text is None:
-                return f"{column!r} is missing"
-            how = (
-                ": if pandas wrote it, orient='records', lines=True has one row a line"
-                if isinstance(text, dict)
-                else ""
-            )
-            return f"{column!r} is not a text{how}"
+            return _no_text(row, column)
         by = self.by or ""
         key = row.get(by) if by else None
         if key is not None and not isinstance(key, str):
@@ -400,6 +396,20 @@ class JsonLinesReader(Reader):
             batch.keys.append(key_of(key))
             batch.lines.append(number)
         return ""
+
+
+def _no_text(row: dict[str, Any], column: str) -> str:
+    """Return why a row has no text in a column, and where it may be."""
+    value = row.get(column)
+    if value is None:
+        others = [name for name in text_columns(row) if isinstance(row[name], str)]
+        return f"{column!r} is missing" + (f", but {others[0]!r} is there" if others else "")
+    how = ""
+    if isinstance(value, dict) and (within := text_columns(value)):
+        how = f": take {within[0]!r} out of it first, with jq say"
+    elif isinstance(value, dict) and all(map(str.isdecimal, value)):
+        how = ": if pandas wrote it, orient='records', lines=True has one row a line"
+    return f"{column!r} is not a text{how}"
 
 
 def without(raw: bytes, names: Collection[str]) -> bytes:
@@ -615,8 +625,8 @@ def _next(rows: Any) -> tuple[list[str], str]:
     """Return the next record of a reader, or what is wrong with it."""
     try:
         return next(rows), ""
-    except csv.Error as error:
-        return [], f"not CSV: {error}"
+    except csv.Error as error:  # of a lone carriage return it speaks as if we had opened the file
+        return [], "not CSV: a carriage return outside quotes" if "new-line" in str(error) else f"not CSV: {error}"
 
 
 def _decodes(data: bytes, encoding: str) -> bool:
@@ -632,11 +642,16 @@ class LinesReader(Reader):
     """One message a line."""
 
     name: ClassVar[str] = "lines"
+    tabular: bool = False
+    """Whether they look like the rows of a table without a header; `prepare` finds out."""
 
     def prepare(self, stream: Stream) -> Place:
         """Call the lines a column."""
         self.header = ["text"]
         self.find([self.header])
+        lines = stream.peek(BLOCK).decode(self.encoding, "replace").splitlines()[:TABLE]
+        counts = [{line.count(sign) for line in lines} for sign in "\t|;"]
+        self.tabular = len(lines) > 1 and any(len(count) == 1 and 0 not in count for count in counts)
         return super().prepare(stream)
 
     def fill(self, batch: Batch, block: Block) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fraudscan.characters import fold
 from fraudscan.errors import FraudscanError
 
 if TYPE_CHECKING:
@@ -15,13 +16,13 @@ __all__ = ["Batch", "Block", "DumpError", "Place", "Reject", "text_columns"]
 TEXT_COLUMNS = (
     "text",
     *("短信内容", "消息内容", "聊天内容", "信息内容", "发送内容", "短信正文", "消息正文"),
-    *("簡訊內容", "短訊內容", "訊息內容", "聊天內容", "簡訊內文", "訊息內文"),
+    *("简讯内容", "短讯内容", "讯息内容", "简讯内文", "讯息内文"),
     *("strcontent", "message", "content", "body"),
-    *("内容", "正文", "文本", "內容", "內文", "文字"),
-    *("msg", "sms", "短信", "消息", "信息", "簡訊", "短訊", "訊息"),
+    *("内容", "正文", "文本", "内文", "文字"),
+    *("msg", "sms", "短信", "消息", "信息", "简讯", "短讯", "讯息"),
 )
-"""Where the text is looked for, in this order, whatever the case: names that can be nothing else before those that may
-also be a kind or a state. ``strcontent`` is what WeChat calls it."""
+"""Where the text is looked for, in this order, whatever the case or script: names that can be nothing else before those
+that may also be a kind or a state. ``strcontent`` is what WeChat calls it."""
 
 
 class DumpError(FraudscanError):
@@ -33,8 +34,8 @@ class Place(NamedTuple):
 
     In a document that is not UTF-8 it is the byte that the text has as UTF-8: see `documents`.
 
-    A reader of lines also knows there how many bytes it has gone through in vain before, less what makes up for them;
-    one of chats, what the last heading before it said.
+    ``vain`` counts the bytes that a reader of lines has gone through before for nothing, less what makes up for them;
+    ``heading`` is what the last heading of a chat said.
     """
 
     offset: int
@@ -89,5 +90,5 @@ class Batch:
 
 def text_columns(columns: Collection[str]) -> list[str]:
     """Return the columns that look like the text, the likeliest first; written as in `TEXT_COLUMNS` before others."""
-    folded = {column.strip().casefold(): column for column in reversed(list(columns))}
+    folded = {fold(column): column for column in reversed(list(columns))}
     return [name if name in columns else folded[name] for name in TEXT_COLUMNS if name in folded]

@@ -68,6 +68,7 @@ FOREIGN = {
     b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it",
     b"Rar!\x1a\x07": "a RAR archive: unpack it",
     b"\xd0\xcf\x11\xe0": "an old Office document, such as .xls: export the table as CSV",
+    **dict.fromkeys((b"BEGIN:VMSG", b"BEGIN:VCARD"), "a file of vMessages or vCards: have the phone write CSV or XML"),
     b"SQLite format 3\0": "an SQLite database: export the table as CSV",
     **dict.fromkeys((b"%PDF-", b"{\\rtf"), "a document (PDF, RTF): export its text"),
     **dict.fromkeys((b"\xff\xd8\xff", b"\x89PNG"), "an image: have its text read (OCR)"),
@@ -83,8 +84,11 @@ MARKUP = re.compile(
 WEB_PAGE = 'a web page (HTML): export the messages as CSV or JSON, in Telegram Desktop as "Machine-readable JSON"'
 """How HTML begins, a table under the name of Excel's as well, and what `foreign` calls it."""
 
+MAIL = re.compile(rb"(?:\xef\xbb\xbf)?(?:[A-Za-z-]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*?MIME-Version:", re.IGNORECASE)
+"""How mails begin, and what QQ exports unless it is told otherwise."""
+
 TELEGRAM_PAGE = "messages.html"
-"""The first page of what Telegram Desktop exports unless it is told otherwise: of other pages nobody is told."""
+"""The first page of what Telegram Desktop exports unless it is told otherwise; the others are passed over silently."""
 
 TAR = b"ustar"
 MAGIC = 257 + len(TAR)
@@ -118,6 +122,8 @@ def foreign(head: bytes) -> str:
         return "a tar archive: unpack it"
     if MARKUP.match(head[:MAGIC].replace(b"\0", b"")):  # in UTF-16 as well
         return WEB_PAGE
+    if MAIL.match(head):
+        return "a mail, or a web archive such as QQ's .mht: save its text; QQ exports text as well (*.txt)"
     return next((what for magic, what in FOREIGN.items() if head.startswith(magic)), "")
 
 

@@ -1,4 +1,4 @@
-"""Readers of chat exports that are plain text: WhatsApp's, QQ's and WeChat's.
+"""Readers of chat exports that are plain text: WhatsApp's, QQ's, WeChat's and LINE's.
 
 A message goes on until the next line that begins one. The columns are those of `chats`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from fraudscan.dump.chats import CHAT_COLUMNS
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.rows import Batch, Place
     from fraudscan.dump.sources import Stream
 
-__all__ = ["QqReader", "WeChatReader", "WhatsAppReader", "transcript"]
+__all__ = ["LineReader", "QqReader", "WeChatReader", "WhatsAppReader", "transcript"]
 
 ENDING = re.compile(rf"(?:\.txt)?(?:{'|'.join(map(re.escape, ARCHIVES))})?$", re.IGNORECASE)
 
@@ -57,9 +57,11 @@ class TranscriptReader(Reader):
         """Return the columns of a message, or why it is none: nothing, if it is no more than a heading."""
         raise NotImplementedError
 
+    def _heads(self, lines: list[bytes]) -> list[str]:
+        return [line[: 4 * LINE].decode(self.encoding, "replace")[:LINE].rstrip("\r") for line in lines]
+
     def _starts(self, lines: list[bytes]) -> list[int]:
-        heads = (line[: 4 * LINE].decode(self.encoding, "replace")[:LINE].rstrip("\r") for line in lines)
-        return [i for i, head in enumerate(heads) if self.start.match(head)]
+        return [at for at, head in enumerate(self._heads(lines)) if self.start.match(head)]
 
     def cut(self, held: bytes, *, final: bool) -> int:
         """Cut before the last message, which may go on."""
@@ -150,17 +152,19 @@ class WhatsAppReader(TranscriptReader):
         """The other side's name, which stands in the file's; in its folder's where iPhones call the file ``_chat``."""
         name = super().conversation
         if name == "_chat":
-            name = PurePath(self.source).parent.name or name
+            name = Path(self.source).absolute().parent.name or name
         return next((match[1] for pattern in CHAT_NAMES if (match := pattern.fullmatch(name))), name)
 
     def row(self, message: str, heading: str) -> list[str] | str:  # noqa: ARG002 - there is none
         """Return the columns of a message, or why it is none."""
-        if match := WHATSAPP.match(message):
+        match = WHATSAPP.match(message)
+        if match and match[2].count("“") == match[2].count("”"):  # else the colon is in a name that is quoted
             return [self.conversation, match[2], match[1].strip("[]"), match[3]]
         return "no sender: a notice by WhatsApp itself" if WHATSAPP_START.match(message) else NO_MESSAGE
 
 
 MOMENT = r"\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}} +(?:[上下]午 ?)?\d{{1,2}}:\d{{2}}{seconds}(?: [AP]M)?"
+"""A time, with or without seconds."""
 WHO = r"\S.{0,60}[(<][^()<>\n]{3,60}[)>]|[^\s，。！？][^，。！？\n]{0,60}"
 """A name, with the number or address behind it in groups; a bare one has no sentences in it, lest a line of a message
 be taken for one."""
@@ -169,21 +173,39 @@ SHORT_WHO = r"[^\s，。！？：:【】][^，。！？：:【】\n]{0,30}"
 
 
 class HeadStyle(NamedTuple):
-    """How a head above messages looks: with a time and a name, and any line that begins or ends with such a time."""
+    """How a head above messages looks.
+
+    Attributes:
+        message: a time and a name, in this order or the other.
+        nameless: the same, or a time alone, as of a sender whose name is blank.
+        stamped: any line that begins or ends with such a time.
+
+    """
 
     message: re.Pattern[str]
+    nameless: re.Pattern[str]
     stamped: re.Pattern[str]
 
     @classmethod
-    def of(cls, seconds: str, who: str) -> HeadStyle:
-        """Return the heads whose times have these seconds, and names like that."""
-        moment = MOMENT.format(seconds=seconds)
-        message = re.compile(rf"(?:({moment}) +({who})|({who}) +({moment})) *(?:\n|$)")
-        return cls(message, re.compile(rf"{moment} +\S|.*\S +{moment} *$"))
+    def of(cls, seconds: str, who: str, *, before: bool) -> HeadStyle:
+        """Return the heads whose times have these seconds, and names like that, which stand ``before`` them or not."""
+        moment = rf"(?P<time>{MOMENT.format(seconds=seconds)})"
+        parts = rf"(?P<who>{who}) +{moment}" if before else rf"{moment} +(?P<who>{who})"
+        blank = parts if before else rf"{moment} +(?P<who>(?:{who})?)"
+        stamp = MOMENT.format(seconds=seconds)
+        stamped = re.compile(rf"{stamp} +\S|.*\S +{stamp} *$")
+        return cls(re.compile(rf"{parts} *(?:\n|$)"), re.compile(rf"{blank} *(?:\n|$)"), stamped)
 
 
-HEAD_STYLES = HeadStyle.of(r":\d{2}", WHO), HeadStyle.of("", SHORT_WHO)
+HEAD_STYLES = tuple(
+    HeadStyle.of(seconds, who, before=before)
+    for seconds, who in ((r":\d{2}", WHO), ("", SHORT_WHO))
+    for before in (False, True)
+)
 RULE = "={64}"
+TITLE = 5
+"""The first message of a chat begins in one of so many lines."""
+
 NAME = 200
 """Characters of a chat's name that are kept: each of its messages has it."""
 
@@ -197,25 +219,36 @@ class QqReader(TranscriptReader):
 
     name: ClassVar[str] = "qq"
     heading: ClassVar[re.Pattern[str] | None] = re.compile(rf"^{RULE}\n消息对象:(.{{,{NAME}}})", re.MULTILINE)
-    head: HeadStyle = HEAD_STYLES[0]
+    head: re.Pattern[str] = HEAD_STYLES[0].message
+    spaced: bool = False
+    """Whether an empty line stands before each head: one without is part of a message, which quotes a chat."""
 
     def prepare(self, stream: Stream) -> Place:
-        """Find out whether times have seconds: the first head tells."""
-        lines = stream.peek(BLOCK).decode(self.encoding, "replace").lstrip("\ufeff").splitlines()
-        found = (head for line in lines for head in HEAD_STYLES if head.message.match(line.rstrip()))
-        self.head = next(found, self.head)
-        self.start = re.compile(f"{QQ_START}|{self.head.message.pattern}")
+        """Find out how heads look: the first one tells."""
+        lines = ["", *stream.peek(BLOCK).decode(self.encoding, "replace").lstrip("\ufeff").splitlines()]
+        style = next((style for line in lines for style in HEAD_STYLES if style.message.match(line)), HEAD_STYLES[0])
+        heads = [at for at, line in enumerate(lines) if style.message.match(line)]
+        self.spaced = 2 * sum(not lines[at - 1].strip() for at in heads) > len(heads)
+        self.head = style.nameless if self.spaced else style.message
+        self.start = re.compile(f"{QQ_START}|{self.head.pattern}")
         return super().prepare(stream)
+
+    def _starts(self, lines: list[bytes]) -> list[int]:
+        starts = super()._starts(lines)
+        if not self.spaced:
+            return starts
+        heads = self._heads(lines)
+        return [at for at in starts if not at or not heads[at - 1].strip() or not self.head.match(heads[at])]
 
     def row(self, message: str, heading: str) -> list[str] | str:
         """Return the columns of a message, or why it is none."""
-        match = self.head.message.match(message)
+        match = self.head.match(message)
         if not match:
             return "" if QQ_HEADING.fullmatch(message.rstrip()) else NO_MESSAGE
-        sender, time = (match[2], match[1]) if match[1] else (match[3], match[4])
+        sender = match["who"].strip()
         if sender.startswith("系统消息("):
             return "a notice by QQ itself"
-        return [heading or self.conversation, sender.strip(), time, message[match.end() :].strip("\n")]
+        return [heading or self.conversation, sender, match["time"], message[match.end() :].strip("\n")]
 
 
 WECHAT_DAY = re.compile(r"^[—–-]{3,} *(\d{4}[-/年]\d{1,2}[-/月]\d{1,2}日?) *[—–-]{3,} *$", re.MULTILINE)
@@ -250,29 +283,71 @@ class WeChatReader(TranscriptReader):
         return "" if known else NO_MESSAGE
 
 
+LINE_DAY = re.compile(
+    r"^((?:[A-Z][a-z]{2}, )?\d{1,4}[/.]\d{1,2}[/.]\d{1,4})(?: ?[（(][^（）()\n]{1,4}[）)]| (?:星期|[週周]).)? *$",
+    re.MULTILINE,
+)
+LINE_TIME = r"((?:[上下]午|午[前後])? ?\d{1,2}:\d{2}(?: ?[AP]M)?)\t"
+LINE_MESSAGE = re.compile(rf"{LINE_TIME}([^\t\n]+)\t(.*)", re.DOTALL)
+LINE_TITLE = re.compile(r"\[LINE\] *(?:[與与和]?(.+?)(?:的聊天|とのトーク)|Chat history (?:with|in) (.+)|(.+))")
+
+
+@dataclass
+class LineReader(TranscriptReader):
+    """LINE's export: time, name and text of a message with tabs between them, the day above all of a day."""
+
+    name: ClassVar[str] = "line-chat"
+    start: re.Pattern[str] = re.compile(f"{LINE_DAY.pattern}|{LINE_TIME}", re.MULTILINE)
+    heading: ClassVar[re.Pattern[str] | None] = LINE_DAY
+    chat: str | None = None
+
+    def prepare(self, stream: Stream) -> Place:
+        """Look for whose chat it is."""
+        title = LINE_TITLE.match(stream.peek(4096).decode(self.encoding, "replace").lstrip("\ufeff"))
+        self.chat = next(filter(None, title.groups()))[:NAME].rstrip("\r") if title else None
+        return super().prepare(stream)
+
+    def row(self, message: str, heading: str) -> list[str] | str:
+        """Return the columns of a message, or why it is none; of several lines, it stands in quotes."""
+        if match := LINE_MESSAGE.match(message):
+            text = match[3].rstrip("\n")
+            if re.fullmatch(r'".*\n.*"', text, re.DOTALL):
+                text = text[1:-1].replace('""', '"')
+            return [self.chat or self.conversation, match[2], f"{heading} {match[1]}".strip(), text]
+        if re.match(LINE_TIME, message):
+            return "a notice by LINE itself"
+        return "" if LINE_DAY.fullmatch(message) or LINE_TITLE.match(message) else NO_MESSAGE
+
+
 def transcript(text: str) -> str | None:
     """Return the format of the chat that a text which begins so holds; ``None`` if it is none."""
     lines = [line.rstrip("\r ") for line in text.split("\n", 50)[:50]]
     if _whatsapp(lines):
         return WhatsAppReader.name
+    if LINE_TITLE.match(lines[0]) and any(map(LINE_MESSAGE.match, lines)):
+        return LineReader.name
     if WECHAT_DAY.search("\n".join(lines)) and any(map(WECHAT_MESSAGE.match, lines)):
         return WeChatReader.name
-    chat = text.startswith("消息记录（") or any(_headed(lines, head) for head in HEAD_STYLES)
+    chat = text.startswith("消息记录（") or any(_headed(lines, style) for style in HEAD_STYLES)
     return QqReader.name if chat else None
 
 
 def _whatsapp(lines: list[str]) -> bool:
     """Tell a chat, which may begin with a title and notices, from lines of which some begin with a time."""
     heads = [match[0].rstrip() for line in lines if (match := WHATSAPP_START.match(line))]
-    if not any(map(WHATSAPP_START.match, lines[:5])) or not any(map(WHATSAPP.match, lines)):
+    if not any(map(WHATSAPP_START.match, lines[:TITLE])) or not any(map(WHATSAPP.match, lines)):
         return False
     if not any(head[-1] in "]-–" for head in heads):  # as anybody may write a time
         return 2 * len(heads) >= sum(map(bool, lines))
     return len(heads) > 1 or bool(WHATSAPP_START.match(lines[0]))
 
 
-def _headed(lines: list[str], head: HeadStyle) -> bool:
-    """Tell heads above messages from lines that begin or end with a time, and a single one that looks so."""
-    begins = [bool(head.message.match(line)) for line in lines]
-    crowded = any(begin and head.stamped.match(line) for begin, line in zip(begins, lines[1:], strict=False))
-    return begins[0] and sum(begins) > 1 and not crowded
+def _headed(lines: list[str], style: HeadStyle) -> bool:
+    """Tell heads above messages from lines that begin or end with a time, and a single one that looks so.
+
+    A title may stand before the first, and an empty line behind it.
+    """
+    begins = [bool(style.message.match(line)) for line in lines]
+    crowded = any(begin and style.stamped.match(line) for begin, line in zip(begins, lines[1:], strict=False))
+    first = next((at for at, begin in enumerate(begins[:TITLE]) if begin), None)
+    return first is not None and not (first and lines[first - 1]) and sum(begins) > 1 and not crowded

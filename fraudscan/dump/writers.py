@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.rows import Batch
     from fraudscan.model import Decisions
 
-__all__ = ["REST", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Writer", "cut", "make_writer"]
+__all__ = ["OTHER_FIELDS", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Writer", "cut", "make_writer"]
 
 DIGITS = 6
 """Decimals of a probability in a file."""
@@ -42,7 +42,7 @@ UNIT = 10.0**DIGITS
 OWN = ("score", "evidence")
 """What differs from row to row; the rest is one of few outcomes."""
 
-REST = "other_fields"
+OTHER_FIELDS = "other_fields"
 """The column of tables that holds, as JSON, fields that were not known when the columns were chosen; with underscores
 behind it where the dump has such a column, of an earlier run say."""
 
@@ -199,8 +199,13 @@ class TableWriter(Writer):
     rest: str = ""
 
     def check(self, reader: Reader) -> None:
-        """Refuse a source with another header, which the file has no place for."""
+        """Refuse a source with another header, which the file has no place for, and one whose text would be hidden."""
         if self.rest:
+            if reader.text is not None and reader.text not in self.columns:
+                raise DumpError(
+                    f"{reader.source} has its text in {reader.text!r}, which the first source lacks: it would stand in "
+                    f"{self.rest!r}, where nobody looks for it; score it on its own, or to .jsonl"
+                )
             return
         if reader.header is None:
             raise DumpError(
@@ -371,7 +376,8 @@ def make_writer(  # noqa: PLR0913 - what the command line offers
         return JsonLinesWriter(names, ours)
     free = reader.header is None
     columns = list(first)[:MOST_COLUMNS] if free else [reader.columns[i] for i in reader.kept]
-    rest = REST
+    columns += [reader.text] if free and reader.text is not None and reader.text not in columns else []
+    rest = OTHER_FIELDS
     while rest in columns:
         rest += "_"
     rest = rest if free else ""
