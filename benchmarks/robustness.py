@@ -252,7 +252,7 @@ def scored_as_conversations(scanner: Scanner, chats: list[list[str]]) -> list[di
 
 def honest_lines(rows: list[Row]) -> list[str]:
     """Return chat and talk that is nobody's twin."""
-    return [r.text for r in rows if not (r.labels or r.pair) and r.id.split("-")[0] in {"chat", "talk"}]
+    return [r.text for r in rows if not r.pair and r.kind in {"chat", "talk"}]
 
 
 def _above(found: Decisions, limit: float) -> float:

@@ -13,7 +13,8 @@ import numpy as np
 
 from fraudscan.calibration import prior_weights, reliability
 from fraudscan.corpus import CorpusError, numbered_lines
-from fraudscan.evaluate import auc
+from fraudscan.decisions import VERDICTS
+from fraudscan.evaluate import ANY, auc
 from fraudscan.folder import CARD, DIAGRAM
 
 if TYPE_CHECKING:
@@ -259,10 +260,10 @@ def _external(scanner: Scanner, rows: Sequence[dict[str, Any]]) -> str:
     honest = scanner.taxonomy.honest.name if scanner.taxonomy.honest else ""
     fraud = np.array([honest not in row["labels"] for row in rows], dtype=bool)
     right = [
-        guess in row["labels"] or ("fraud" in row["labels"] and guess != honest)
+        guess in row["labels"] or (ANY in row["labels"] and guess != honest)
         for row, guess in zip(rows, found.label, strict=True)
     ]
-    outcomes = np.array(right), found.scores >= 0.5, found.verdicts == 2
+    outcomes = np.array(right), found.scores >= 0.5, np.array(found.verdict) == VERDICTS[-1]
     sets = defaultdict(list)
     for i, row in enumerate(rows):
         sets[row["set"]].append(i)

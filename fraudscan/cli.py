@@ -96,7 +96,7 @@ def _with_levels(scanner: Scanner, arguments: argparse.Namespace) -> Scanner:
     levels = {name: value for name in ("flag", "review") if (value := getattr(arguments, name)) is not None}
     if not levels:
         return scanner
-    from fraudscan.dump.writers import cut
+    from fraudscan.decisions import cut
 
     for name, value in levels.items():
         if not 0 <= value <= 1:

@@ -102,7 +102,7 @@ def check_columns(scanner: Scanner, columns: Sequence[Any], text: str, sender: s
 
 
 class Columns:
-    """Scores blocks of texts and keeps what the columns need: some ten bytes a row.
+    """Scores blocks of texts and keeps what the columns need: some twenty bytes a row.
 
     Args:
         scanner: what scores.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import reprlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,6 @@ from fraudscan.errors import FraudscanError
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Sequence
 
     from fraudscan.arrays import Floats, Ints
@@ -37,6 +37,7 @@ __all__ = [
     "near_duplicates",
     "numbered_lines",
     "read_corpus",
+    "refuse_one",
 ]
 
 CHANNELS = ("sms", "chat", "group", "call", "post", "dialogue")
@@ -61,6 +62,11 @@ class Row:
     scenario: str
     pair: str | None = None
 
+    @property
+    def kind(self) -> str:
+        """What an honest message is, with which its id begins; empty for a lure."""
+        return "" if self.labels else self.id.split("-")[0]
+
 
 def read_corpus(paths: Iterable[str | os.PathLike[str]], taxonomy: Taxonomy = TAXONOMY) -> list[Row]:
     """Read files, and folders with all their ``*.jsonl``, in the order of their names.
@@ -68,8 +74,10 @@ def read_corpus(paths: Iterable[str | os.PathLike[str]], taxonomy: Taxonomy = TA
     Raises:
         CorpusError: at the first fault: no file, no JSON, a missing or foreign field, a wrong type, an unknown name,
             an empty text, an id that stands twice.
+        TypeError: if ``paths`` is one path, not several.
 
     """
+    refuse_one(paths)
     rows: list[Row] = []
     seen: dict[str, str] = {}
     for path in _files(paths):
@@ -83,6 +91,12 @@ def read_corpus(paths: Iterable[str | os.PathLike[str]], taxonomy: Taxonomy = TA
     if not rows:
         raise CorpusError(f"no messages in {', '.join(map(str, paths))}: expected *.jsonl with one message a line")
     return rows
+
+
+def refuse_one(paths: Any) -> None:
+    """Refuse one path where several are wanted: it would be gone through letter by letter."""
+    if isinstance(paths, (str, bytes, os.PathLike)):
+        raise TypeError(f"paths is one {type(paths).__name__}, not several: pass a list, [path]")
 
 
 def default_corpus() -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fraudscan.decisions import checked_number
+from fraudscan.decisions import DIGITS, checked_number
 from fraudscan.errors import FraudscanError
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ ROUND = tuple(digit * 10.0**-power for power in (5, 4, 3, 2, 1) for digit in (1,
 RESOLVED = 5
 """How many honest messages a share must stand for. The standard error of a count is its root: of fewer it is half of
 the count or more."""
-
-DECIMALS = 6
-"""Of the scores in the table: as many as in a scored dump."""
 
 
 class CurveError(FraudscanError, ValueError):
@@ -61,7 +58,7 @@ class Curve:
             spread = np.rint(np.geomspace(1, max(1, values.size), POINTS))
             ranks = np.unique(np.concatenate([spread, np.floor(np.array(ROUND) * values.size) + 1])).astype(int)
             found.update(values[-ranks[ranks <= values.size]].tolist())
-        step = 10.0**DECIMALS
+        step = 10.0**DIGITS
         table = np.unique(np.minimum(np.ceil(np.array(sorted(found)) * step + 1e-3), step)) / step
 
         def share(values: Floats) -> tuple[float, ...]:

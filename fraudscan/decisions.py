@@ -21,9 +21,35 @@ if TYPE_CHECKING:
     from fraudscan.lists import Entry
     from fraudscan.taxonomy import Taxonomy
 
-__all__ = ["VERDICTS", "Decider", "Decision", "Decisions", "Thresholds", "checked_number"]
+__all__ = ["DIGITS", "VERDICTS", "Decider", "Decision", "Decisions", "Thresholds", "checked_number", "cut", "steps_of"]
 
 VERDICTS = ("clear", "review", "flag")
+
+DIGITS = 6
+"""Decimals of a probability in a file."""
+
+UNIT = 10.0**DIGITS
+
+
+def cut(values: Any) -> Any:
+    """Return one or many probabilities, in lists, without the decimals behind `DIGITS`.
+
+    A threshold of so many decimals parts them as it parts the probabilities themselves, which of rounded ones it
+    would not.
+
+    >>> cut([0.7237689, 0.723769, 1]), cut(0.0000019)
+    ([0.723768, 0.723769, 1.0], 1e-06)
+
+    """
+    return (steps_of(values) / UNIT).tolist()
+
+
+def steps_of(values: Any) -> Any:
+    """Return how many `UNIT`s fit into each probability."""
+    values = np.asarray(values, dtype=np.float64)
+    steps = np.rint(values * UNIT)
+    steps -= steps / UNIT > values
+    return steps
 
 
 def checked_number(value: Any, name: str) -> float:

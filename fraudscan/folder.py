@@ -50,7 +50,7 @@ class ModelError(FraudscanError):
 
 
 def check_target(folder: Path) -> Path:
-    """Return the real name of a folder that a model can be written to; what leads to it is made.
+    """Return the resolved path of a folder that a model can be written to, and make its parents.
 
     Raises:
         ModelError: if ``folder`` holds what is no part of a model, or cannot be written or replaced.

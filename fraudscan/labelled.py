@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fraudscan.corpus import CorpusError, Row
+from fraudscan.characters import fold
+from fraudscan.corpus import CorpusError, Row, refuse_one
 from fraudscan.dump.encodings import bom_size, detect
 from fraudscan.dump.readers import NAMED, find_delimiter
 from fraudscan.dump.rows import TEXT_COLUMNS
@@ -111,8 +112,10 @@ def read_labelled(
     Raises:
         CorpusError: if a file cannot be read, lacks a column or has it twice, no row can be used, ``honest`` does not
             occur, or a message is honest and something else as well.
+        TypeError: if ``paths`` is one path, not several.
 
     """
+    refuse_one(paths)
     found: list[tuple[str, str, tuple[str, ...]]] = []
     skipped: list[str] = []
     files = [Path(path) for path in paths]
@@ -363,6 +366,6 @@ def _column(  # noqa: PLR0913, PLR0917 - what the sentences tell
         raise CorpusError(f"no column is called {named!r}; {found}")
     for name in known:
         for column in columns:
-            if column.strip().casefold() == name:
+            if fold(column) == name:
                 return column
     raise CorpusError(f"no column looks like {what}; {found}. Name it with {option} COLUMN")

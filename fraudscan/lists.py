@@ -290,7 +290,7 @@ class Lists:
         try:
             vocabulary = _Phrases.from_ngrams(phrases)
         except ValueError as error:
-            raise ListError(f"{len(phrases):,} phrases are too many: {error}") from None
+            raise ListError(f"{len(phrases):,} phrases cannot be looked for together: {error}") from None
         found = vocabulary.match(list(phrases))
         own = dict(zip(found.nodes[found.starts + found.lengths - 1].tolist(), phrases.values(), strict=True))
         bound = frozenset(self._bound)

@@ -278,7 +278,7 @@ class Scanner:
         Args:
             texts: the texts.
             senders: who sent each of them, for entries of lists that are bound to a sender.
-            proba: fill in ``probabilities``; where most texts are honest, all the rest takes less time.
+            proba: fill in ``probabilities`` too; without them, batches of mostly honest texts are faster.
 
         Raises:
             TypeError: if ``texts`` or ``senders`` is a string itself or a table, or one of the texts is no string.

@@ -55,8 +55,8 @@ class NetworkOptions:
             a sixth to a half more of the long talks of strangers are taken for fraud; with half as much again, up to
             three times as many texts that hold several advertisements.
         most_joined: to how many honest ones at most.
-        wrapped: which share is shown joined to wrappings. With none a time, a name, tags and the like hide 4 of 100
-            frauds of strangers, so 1.7. With half as many it is the same.
+        wrapped: which share is shown joined to wrappings. Without them times, names and tags hide 4 % of strangers'
+            frauds, with them 1.7 %. With half as many it is the same.
         most_wrapped: to how many at most.
         repeated: which share is shown joined to itself. With a third of it, more of what is said twice is taken for
             fraud, and more of long talks.

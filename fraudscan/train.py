@@ -211,7 +211,7 @@ def _auxiliary(rows: Sequence[Row], taxonomy: Taxonomy) -> Bools:
     messages, and for lures and honest messages of each channel: is it one of these? An honest row's id begins with its
     kind; kinds with few rows are left out, as where ids tell nothing.
     """
-    kinds = ["" if row.labels else row.id.split("-")[0] for row in rows]
+    kinds = [row.kind for row in rows]
     frequent = sorted(kind for kind, count in Counter(kinds).items() if kind and count >= KIND_SIZE)
     labels = [{taxonomy.scheme(name).label for name in row.labels} for row in rows]
     columns = [[kind in QUOTING for kind in kinds]]
@@ -290,7 +290,7 @@ def _candidates(texts: Sequence[str], options: TrainingOptions) -> Iterator[str]
 
 
 def features_of(vocabulary: Vocabulary, texts: Sequence[str], *, by_length: bool = True) -> tuple[Any, Ints]:
-    """Return the longest matches of each text, counted and divided by `length_norms` its length, and the lengths.
+    """Return the counts of each text's longest matches, divided by its `length_norms`, and the texts' lengths.
 
     Returns:
         Sparse float64, shape (texts, vocabulary.size), and the numbers of characters that are read.
@@ -434,7 +434,7 @@ def _shift(gold: Bools, prior: float) -> float:
 
 def _quoting(logits: Single, rows: Sequence[Row], options: TrainingOptions) -> tuple[Floats, tuple[float, float]]:
     """Return the calibrated logits that rows speak of frauds, shape (rows,), and slope and intercept that make them."""
-    gold = np.array([not row.labels and row.id.split("-")[0] in QUOTING for row in rows])
+    gold = np.array([row.kind in QUOTING for row in rows])
     if not gold.any() or gold.all():
         return np.full(len(rows), SILENT), (0.0, SILENT)  # nobody knows: none does
     slope, intercept = calibrate(logits.astype(np.float64), gold)

@@ -55,7 +55,7 @@ frauds. With one, the clearest lures still alarm where warnings quote them; with
 speak of frauds with a logit of about one, hides nearly as many as if no window of it counted."""
 
 WHOLE = 768
-"""Up to so many kept characters the whole pays nothing: frauds write letters of that length."""
+"""Kept characters up to which the whole text has no length penalty: frauds write letters of that length."""
 
 
 class Windows(NamedTuple):

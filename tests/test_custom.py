@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ import fraudscan
 import fraudscan.explain
 from fraudscan import TAXONOMY, Scanner, Thresholds
 from fraudscan.cli import main
-from fraudscan.corpus import CorpusError, Row
+from fraudscan.corpus import CorpusError, Row, read_corpus
 from fraudscan.custom import train_custom
 from fraudscan.evaluate import evaluate
 from fraudscan.features import Vocabulary
@@ -592,3 +593,10 @@ def test_a_taxonomy_that_tells_nothing_is_refused():
         replace(TAXONOMY, targets=tuple(replace(TAXONOMY.targets[0], name=f"group {i}") for i in range(9)))
     with pytest.raises(ValueError, match="a name must be a text, not 3"):
         replace(TAXONOMY, targets=(replace(TAXONOMY.targets[0], name=3),))
+
+
+@pytest.mark.parametrize("read", [read_corpus, read_labelled])
+@pytest.mark.parametrize("path", ["corpus", Path("corpus"), b"corpus"])
+def test_one_path_is_no_list_of_paths(read, path):
+    with pytest.raises(TypeError, match="pass a list"):
+        read(path)

@@ -86,7 +86,7 @@ def forbidden(text: str) -> Iterator[str]:
 
 def part_of(row: Row) -> str:
     """Return the label of a lure, or the kind of an honest message (its id begins with it)."""
-    return TAXONOMY.scheme(row.labels[0]).label if row.labels else row.id.split("-")[0]
+    return TAXONOMY.scheme(row.labels[0]).label if row.labels else row.kind
 
 
 def duplicates(rows: Sequence[Row]) -> Iterator[str]:

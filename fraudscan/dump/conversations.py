@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from fraudscan.characters import DROPPED, code_points, normalization_table
 from fraudscan.columns import COLUMNS
-from fraudscan.decisions import VERDICTS
+from fraudscan.decisions import VERDICTS, cut
 from fraudscan.dump.readers import dump_json
-from fraudscan.dump.writers import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -110,7 +109,7 @@ class Conversation:
         return [window for window in windows if window is not None]
 
     def due(self) -> str | None:
-        """Return the window, if there is something new in it; one message needs not be scored again."""
+        """Return the window, if there is something new in it; a single message need not be scored again."""
         fresh, self.fresh = self.fresh, 0
         if not fresh:
             return None

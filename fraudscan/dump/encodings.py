@@ -60,8 +60,8 @@ def detect(data: bytes) -> str:
 
     A byte order mark decides, then whether it is UTF-8. Else it is the candidate that gives the most of the frequent
     characters and the fewest that cannot be decoded; UTF-16 is also told by its zero bytes, which ASCII has in it, and
-    a few bytes of UTF-8 may be damaged: of text in other encodings less than half looks like it, in the corpus's
-    messages 45 per cent at most.
+    a few bytes of UTF-8 may be damaged: text in other encodings decodes as UTF-8 for less than half of its characters,
+    in the corpus's messages for 45 per cent at most.
 
     >>> detect("到楼下了，下来拿快递".encode("gb18030"))
     'gb18030'

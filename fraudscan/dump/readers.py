@@ -512,9 +512,7 @@ class CsvReader(Reader):
         except csv.Error as error:
             raise DumpError(f"{self.source} has no header that can be read: {error}") from None
         if not self.header:
-            raise DumpError(
-                f"{self.source} begins with an empty line, or has none, where CSV has the names of its columns"
-            )
+            raise DumpError(f"{self.source} has no header: the first line of CSV must be the names of its columns")
         if len(head) == self.limit and rows.line_num == len(lines):
             raise DumpError(f"{self.source} has a header longer than --max-message")
         self.find([self.header])

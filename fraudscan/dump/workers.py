@@ -42,7 +42,7 @@ def score_all(
 ) -> Generator[tuple[Task, Scored], None, None]:
     """Score blocks; yield them in their order, whoever scored them.
 
-    This process is the first worker: it scores what the others have no hands for.
+    This process is the first worker: it scores blocks while all other workers are busy.
 
     Raises:
         DumpError: if the same block ends two workers, or there is no room for them.

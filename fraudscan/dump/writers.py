@@ -20,6 +20,7 @@ import numpy as np
 
 from fraudscan import kernel
 from fraudscan.columns import COLUMNS, LISTS
+from fraudscan.decisions import cut, steps_of
 from fraudscan.dump.output import format_of
 from fraudscan.dump.parquet import ParquetReader, arrow_stream, column_values, empty_stream
 from fraudscan.dump.readers import dump_json
@@ -32,12 +33,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.rows import Batch
     from fraudscan.model import Decisions
 
-__all__ = ["OTHER_FIELDS", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Writer", "cut", "make_writer"]
-
-DIGITS = 6
-"""Decimals of a probability in a file."""
-
-UNIT = 10.0**DIGITS
+__all__ = ["OTHER_FIELDS", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Writer", "make_writer"]
 
 OWN = ("score", "evidence")
 """What differs from row to row; the rest is one of few outcomes."""
@@ -58,27 +54,6 @@ ESCAPE = None if sys.version_info >= (3, 11) else "\ufdd0"
 holds: Unicode keeps it free."""
 
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
-
-
-def cut(values: Any) -> Any:
-    """Return one or many probabilities, in lists, without the decimals behind `DIGITS`.
-
-    A threshold of so many decimals parts them as it parts the probabilities themselves, which of rounded ones it
-    would not.
-
-    >>> cut([0.7237689, 0.723769, 1]), cut(0.0000019)
-    ([0.723768, 0.723769, 1.0], 1e-06)
-
-    """
-    return (_steps(values) / UNIT).tolist()
-
-
-def _steps(values: Any) -> Any:
-    """Return how many `UNIT`s fit into each probability."""
-    values = np.asarray(values, dtype=np.float64)
-    steps = np.rint(values * UNIT)
-    steps -= steps / UNIT > values
-    return steps
 
 
 @dataclass
@@ -133,7 +108,7 @@ class JsonLinesWriter(Writer):
         columns = tuple(self.ours.items())
         parts = tuple(_parts(columns, outcome) for outcome in zip(*shared, strict=True))
         if kernel.compiled and not self.names and "evidence" not in self.ours.values():
-            millionths = _steps(found.scores).astype(np.int64)
+            millionths = steps_of(found.scores).astype(np.int64)
             data: bytes = kernel.compiled.splice(raws, places.astype(np.int64, copy=False), parts, millionths)
             return data
         # numbers are formatted all together, by the repr of one list, which takes half the time
