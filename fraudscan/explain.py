@@ -29,16 +29,14 @@ import numpy as np
 from fraudscan.decisions import VERDICTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from fraudscan.arrays import Floats, Ints
     from fraudscan.decisions import Decisions
     from fraudscan.engine import Engine
     from fraudscan.features import Vocabulary
     from fraudscan.model import Scanner
-    from fraudscan.taxonomy import Taxonomy
+    from fraudscan.taxonomy import Label
 
-__all__ = ["Explanation", "Span", "evidence", "explain", "pretence_of"]
+__all__ = ["Explanation", "Span", "evidence", "explain"]
 
 SHOWN = 3
 """How many spans the command line and the column of evidence show."""
@@ -101,13 +99,13 @@ class Explanation(Sequence[Span]):
         return len(self.spans)
 
 
-def explain(scanner: Scanner, text: str, label: str) -> Explanation:
+def explain(scanner: Scanner, text: str, label: str | None = None) -> Explanation:
     """Return the spans that speak for and against ``label``; takes some 15 µs a character, of short texts more.
 
     Args:
         scanner: the scanner whose decision is explained.
         text: the original text; offsets refer to it.
-        label: a label of the scanner's taxonomy.
+        label: a label of the scanner's taxonomy; without it the likeliest that is not honest.
 
     Raises:
         KeyError: if there is no such label.
@@ -116,6 +114,7 @@ def explain(scanner: Scanner, text: str, label: str) -> Explanation:
     engine = scanner.engine
     logits, window, repaired = engine.judge_one(text)
     nodes, starts, ends = (part[window] for part in engine.read(text, repaired=repaired))
+    label = _pretence(scanner, logits) if label is None else label
     heads = _heads_for(scanner, logits, label)
     if not nodes.size:
         return Explanation(label, float(heads @ logits), ())
@@ -153,15 +152,20 @@ def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[s
         if label != honest:
             spans = explain(scanner, text, label).strongest()
         elif verdict != VERDICTS[0]:
-            pretence = pretence_of(scanner.taxonomy, scanner.classify(text).scores)
-            spans = explain(scanner, text, pretence).strongest()
+            spans = explain(scanner, text).strongest()
         column.append(" | ".join(span.text for span in spans))
     return column
 
 
-def pretence_of(taxonomy: Taxonomy, scores: Mapping[str, float]) -> str:
-    """Return the most probable label of those that are not honest."""
-    return max((label.name for label in taxonomy.labels if label != taxonomy.honest), key=scores.__getitem__)
+def _pretence(scanner: Scanner, logits: Floats) -> str:
+    """Return the most probable label of those that are not honest: it is as probable as its likeliest scheme."""
+    taxonomy = scanner.taxonomy
+
+    def highest(label: Label) -> float:
+        names = [scheme.name for scheme in label.schemes] if taxonomy.task == "fraud" else [label.name]
+        return max(float(logits[scanner.heads.index(name)]) for name in names)
+
+    return max((label for label in taxonomy.labels if label != taxonomy.honest), key=highest).name
 
 
 def _ngrams(engine: Engine, nodes: Ints, shares: Floats) -> tuple[list[int], list[int], list[float]]:

@@ -105,12 +105,11 @@ class Result:
             KeyError: if the model has no such label.
 
         """
-        from fraudscan.explain import explain, pretence_of
+        from fraudscan.explain import explain
 
-        if label is None:
-            taxonomy = self._scanner.taxonomy
-            doubted = not taxonomy.label(self.label).schemes and self.verdict != VERDICTS[0]
-            label = pretence_of(taxonomy, self.scores) if doubted else self.label
+        doubted = not self._scanner.taxonomy.label(self.label).schemes and self.verdict != VERDICTS[0]
+        if label is None and not doubted:
+            label = self.label
         return explain(self._scanner, self.text, label)
 
     def _repr_html_(self) -> str:
