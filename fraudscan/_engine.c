@@ -586,8 +586,8 @@ done:
     return result;
 }
 
-/* What `likeliest` works on: the numbers as they were written, what is said for each of them, other ways to read them,
-   which choices there are, and what they are worth. */
+/* What `likeliest` works on: the numbers as they were written, the log-scores of reading them so, arcs that read them
+   otherwise, which choices there are, and what they are worth. */
 typedef struct {
     const uint16_t *numbers;
     const int64_t *said, *starts, *ends, *rows, *scores, *bounds;
@@ -595,21 +595,21 @@ typedef struct {
     const uint8_t *pairs;
     const int16_t *worth;
     const int32_t *logs;
-    int64_t last, ways, choices, all_members, width, margin;
+    int64_t last, arcs, choices, all_members, width, margin;
     int64_t *begins, *values; /* the steps of the best path: where they begin, what is said for them, … */
     uint16_t *read;           /* … and their numbers */
 } Lattice;
 
 /* A number that may be read on a step that ends at a place: where the step begins, what is said for it, what the best
-   way to the number is worth, and from which state that comes. */
+   path to the number is worth, and from which state that comes. */
 typedef struct {
     int64_t best, back, begin, said;
     uint16_t number;
 } State;
 
-/* What it works with: for each place the first of the ways that end there, how far ways lead that begin there, and its
-   first state; for each way the next one to the same place; the states, those of a place side by side; and for the
-   choices of a way the best states before them. */
+/* What it works with: for each place the first of the arcs that end there, how far arcs lead that begin there, and its
+   first state; for each arc the next one to the same place; the states, those of a place side by side; and for the
+   choices of an arc the best states before them. */
 typedef struct {
     int64_t *first, *reach, *places, *next;
     State *states;
@@ -621,7 +621,7 @@ typedef struct {
 #define BEYOND "a number is beyond the table of pairs"
 #define FARTHEST (1 << 30) /* the largest margin: what a state is worth beside another of its place fits an int32 */
 
-/* Put each way into the list of the place where it ends, in order; return what is wrong with the lattice, or NULL. */
+/* Put each arc into the list of the place where it ends, in order; return what is wrong with the lattice, or NULL. */
 static const char *list_ways(const Lattice *at, Work *work)
 {
     for (int64_t place = 0; place < at->last; place++)
@@ -631,10 +631,10 @@ static const char *list_ways(const Lattice *at, Work *work)
         work->first[place] = -1;
         work->reach[place] = 0;
     }
-    for (int64_t i = at->ways - 1; i >= 0; i--) {
+    for (int64_t i = at->arcs - 1; i >= 0; i--) {
         const int64_t start = at->starts[i], end = at->ends[i], row = at->rows[i];
         if (start < 0 || start >= end || end > at->last)
-            return "ways must lead onwards, to places that there are";
+            return "arcs must lead onwards, to places that there are";
         if (row < 0 || row >= at->choices || at->bounds[row] < 0 || at->bounds[row + 1] < at->bounds[row] ||
             at->bounds[row + 1] > at->all_members)
             return "there is no such choice";
@@ -661,7 +661,7 @@ static int make_room(Work *work, int64_t more)
     return 0;
 }
 
-/* Find for some numbers the best ways to them from the states where their step begins: what they are worth beside the
+/* Find for some numbers the best paths to them from the states where their step begins: what they are worth beside the
    first of these, and from which one they come. */
 static void weigh(const Lattice *at, const State *states, int64_t many, const uint16_t *restrict member, int64_t size,
                   int32_t *restrict best, int32_t *restrict back)
@@ -707,7 +707,7 @@ static const char *extend(const Lattice *at, Work *work, int64_t begin, const ui
     return NULL;
 }
 
-/* Write the way to a state behind the first `length` steps of the path; return how many there are then. */
+/* Write the path to a state behind the first `length` steps of the path; return how many there are then. */
 static int64_t write_path(const Lattice *at, const State *states, int64_t state, int64_t length)
 {
     int64_t size = 0;
@@ -721,12 +721,12 @@ static int64_t write_path(const Lattice *at, const State *states, int64_t state,
     return length + size;
 }
 
-/* Find the best path: for each state the best way to it, of those that are near enough to the best one of their place.
-   Where all ways pass one state, it is settled what is before it, and what is behind counts anew. Return what is wrong
+/* Find the best path: for each state the best path to it, of those that are near enough to the best one of their place.
+   Where all paths pass one state, it is settled what is before it, and what is behind counts anew. Return what is wrong
    with the lattice, or NULL. */
 static const char *find_path(const Lattice *at, Work *work, uint16_t before, int64_t *length)
 {
-    int64_t far = 0; /* how far ways lead that begin before a place */
+    int64_t far = 0; /* how far arcs lead that begin before a place */
 
     work->states[0] = (State){.number = before}; /* stands before them all */
     work->count = 1;
@@ -818,7 +818,7 @@ static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
                              .worth = array[WORTH].buf,
                              .logs = array[LOGS].buf,
                              .last = size[NUMBERS],
-                             .ways = size[STARTS],
+                             .arcs = size[STARTS],
                              .choices = size[BOUNDS] - 1,
                              .all_members = size[MEMBERS],
                              .width = row,
@@ -830,7 +830,7 @@ static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
     work.first = PyMem_RawMalloc((size_t)(lattice.last + 1) * sizeof *work.first);
     work.reach = PyMem_RawMalloc((size_t)(lattice.last + 1) * sizeof *work.reach);
     work.places = PyMem_RawMalloc((size_t)(lattice.last + 2) * sizeof *work.places);
-    work.next = PyMem_RawMalloc((size_t)(lattice.ways + 1) * sizeof *work.next);
+    work.next = PyMem_RawMalloc((size_t)(lattice.arcs + 1) * sizeof *work.next);
     work.states = PyMem_RawMalloc(sizeof *work.states);
     if (work.first && work.reach && work.places && work.next && work.states)
         bad = list_ways(&lattice, &work);

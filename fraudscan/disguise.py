@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fraudscan.characters import DROPPED, code_points, normalization_table
-from fraudscan.lattice import Ways, likeliest
+from fraudscan.lattice import Arcs, likeliest
 from fraudscan.neighbours import (
     DIGIT,
     END,
@@ -103,23 +103,23 @@ STRONG = 0
 """The score above which two neighbours are taken to belong together: between two such, a character is not doubted."""
 
 CHANGED = round(-4.5 * NAT)
-"""What is said for reading a character that sounds or looks like the written one: a logarithm of a probability, in the
-unit of `NAT`, as all that follow."""
+"""Log-score of reading a character that sounds or looks like the written one: a logarithm of a probability, in the unit
+of `NAT`, as all that follow."""
 
 JOINED = -NAT
-"""What is said for reading one character where its parts were written."""
+"""Log-score of reading one character where its parts were written."""
 
 SPELLED, INITIAL = -16 * NAT, -11 * NAT
-"""What is said for leaving Latin letters as they are where they may be a syllable, and where one may be an initial."""
+"""Log-score of leaving Latin letters as they are where they may be a syllable, and where one may be an initial."""
 
 PICTURED = -5 * NAT
-"""What is said for reading a character that a picture may stand for."""
+"""Log-score of reading a character that a picture may stand for."""
 
 PICTURE = -8 * NAT
-"""What is said for leaving such a picture as it is."""
+"""Log-score of leaving such a picture as it is."""
 
 PASSED = -NAT
-"""What is said for passing over a sign, as if what stands before and behind it were neighbours."""
+"""Log-score of passing over a sign, as if what stands before and behind it were neighbours."""
 
 NAME = 3
 """How many characters of a picture's row may be its name: the first ones."""
@@ -128,7 +128,7 @@ KEYCAP, NUMERALS = 0x20E3, "零一二三四五六七八九"
 """What makes a key of a digit before it, which may stand for a numeral: 1️⃣ for 一."""
 
 KEY = -16 * NAT
-"""What is said for leaving the digit of such a key as it is."""
+"""Log-score of leaving the digit of such a key as it is."""
 
 INITIALS = 4
 """How many letters may be initials alone."""
@@ -578,15 +578,15 @@ def _contacts() -> re.Pattern[str]:
     return re.compile("|".join(f"(?P<c{i}>{pattern})" for i, (_, pattern) in enumerate(CONTACTS)))
 
 
-class _Ways(NamedTuple):
-    """Other ways to read what was written.
+class _Arcs(NamedTuple):
+    """Other readings of what was written: arcs of one sort.
 
     Attributes:
         starts: where they begin.
         sizes: how many characters they take.
         rows: which row of `Tables.choices` has what may be read there.
-        score: what is said for each of them, in the unit of `NAT` …
-        own: … and for the characters that it takes as they were written.
+        score: the log-score of each of them, in the unit of `NAT` …
+        keeping: … and that of reading the characters that it takes as they were written.
 
     """
 
@@ -594,7 +594,7 @@ class _Ways(NamedTuple):
     sizes: Ints
     rows: Ints | Codes
     score: int = 0
-    own: int = 0
+    keeping: int = 0
 
 
 def _read_likeliest(lines: _Lines) -> _Lines:
@@ -604,26 +604,26 @@ def _read_likeliest(lines: _Lines) -> _Lines:
     doubted = (heavy.repeat(lengths) & _doubtful(lines)).nonzero()[0]
     offered = (
         *_alike(lines, doubted),
-        *_spelled_ways(lines),
+        *_spelled_arcs(lines),
         *_shown(lines),
         _passing(lines),
     )
-    ways = [way for way in offered if way.starts.size]
-    if not ways:
+    arcs = [each for each in offered if each.starts.size]
+    if not arcs:
         return lines
-    said = np.zeros(numbers.size, dtype=np.int64)
-    for way in ways:
-        if not way.own:
+    as_written = np.zeros(numbers.size, dtype=np.int64)
+    for each in arcs:
+        if not each.keeping:
             continue
-        places, _ = ranges(way.starts, way.starts + way.sizes)
-        said[places] += (way.own // way.sizes).repeat(way.sizes)
-    begins, read, scores = likeliest(numbers, said, _joined(ways))
+        places, _ = ranges(each.starts, each.starts + each.sizes)
+        as_written[places] += (each.keeping // each.sizes).repeat(each.sizes)
+    begins, read, scores = likeliest(numbers, as_written, _joined(arcs))
     if heavy.any():
-        gained = _value(read, scores_of(read), scores) - _value(numbers, lines.scores, said)
+        gained = _value(read, scores_of(read), scores) - _value(numbers, lines.scores, as_written)
         asked = np.bincount(lines.bounds.searchsorted(doubted), minlength=lines.bounds.size)
-        vain = (heavy & (gained < np.maximum(WORTH * asked, WORTH_LEAST))).repeat(lengths)
-        if vain.any():
-            own, kept = vain.nonzero()[0], ~vain[begins]
+        refused = (heavy & (gained < np.maximum(WORTH * asked, WORTH_LEAST))).repeat(lengths)
+        if refused.any():
+            own, kept = refused.nonzero()[0], ~refused[begins]
             begins, read = np.append(begins[kept], own), np.append(read[kept], numbers[own])
             in_order = begins.argsort(kind="stable")
             begins, read = begins[in_order], read[in_order]
@@ -632,18 +632,18 @@ def _read_likeliest(lines: _Lines) -> _Lines:
     return _Lines(codes, lines.starts.take(begins), lines.ends.take(last), lines.raw)
 
 
-def _joined(ways: Sequence[_Ways]) -> Ways:
+def _joined(arcs: Sequence[_Arcs]) -> Arcs:
     """Return them as one."""
-    starts = np.concatenate([way.starts for way in ways])
-    ends = starts + np.concatenate([way.sizes for way in ways])
-    rows = np.concatenate([way.rows for way in ways], dtype=np.int64)
-    return Ways(starts, ends, rows, np.array([way.score for way in ways]).repeat([way.starts.size for way in ways]))
+    starts = np.concatenate([each.starts for each in arcs])
+    ends = starts + np.concatenate([each.sizes for each in arcs])
+    rows = np.concatenate([each.rows for each in arcs], dtype=np.int64)
+    return Arcs(starts, ends, rows, np.array([each.score for each in arcs]).repeat([each.starts.size for each in arcs]))
 
 
-def _value(numbers: Numbers, scores: npt.NDArray[np.int8], said: Ints) -> Ints:
+def _value(numbers: Numbers, scores: npt.NDArray[np.int8], as_written: Ints) -> Ints:
     """Return what each text is worth as it is read, in the unit of `NAT`; ``scores`` are those of the pairs."""
     table = tables()
-    values = said + table.logs.take(numbers)
+    values = as_written + table.logs.take(numbers)
     values[1:] += table.worth.take(scores.view(np.uint8))
     ends = (numbers == END).nonzero()[0]
     value: Ints = np.add.reduceat(values, np.append(0, ends[:-1] + 1))
@@ -651,12 +651,12 @@ def _value(numbers: Numbers, scores: npt.NDArray[np.int8], said: Ints) -> Ints:
     return value
 
 
-def _alike(lines: _Lines, doubted: Ints) -> Iterator[_Ways]:
+def _alike(lines: _Lines, doubted: Ints) -> Iterator[_Arcs]:
     """Yield what sounds or looks like ``doubted`` characters, and what characters are the parts of, in heavy texts."""
-    yield _Ways(doubted, np.ones_like(doubted), tables().alike[lines.codes[doubted]], CHANGED)
+    yield _Arcs(doubted, np.ones_like(doubted), tables().alike[lines.codes[doubted]], CHANGED)
     starts, sizes, numbers = lines.wholes
     at = lines.heavy[lines.bounds.searchsorted(starts)]
-    yield _Ways(starts[at], sizes[at], numbers[at], JOINED)
+    yield _Arcs(starts[at], sizes[at], numbers[at], JOINED)
 
 
 def _doubtful(lines: _Lines) -> Bools:
@@ -700,7 +700,7 @@ def _wholes(codes: Codes) -> _Wholes:
     return _Wholes(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
 
-def _spelled_ways(lines: _Lines) -> Iterator[_Ways]:
+def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
     """Yield what syllables and initials may stand for in texts that are spelled out."""
     codes, bounds = lines.codes, lines.bounds
     if not lines.spelled_out.any():
@@ -724,8 +724,8 @@ def _spelled_ways(lines: _Lines) -> Iterator[_Ways]:
     at, _ = ranges((counts.cumsum() - counts)[run], counts.cumsum()[run])
     starts, sizes, rows = np.array(list(itertools.chain(*found)), dtype=np.int64).reshape(-1, 3)[at].T
     starts = starts + begin.repeat(counts[run])
-    for at, own in ((sizes == 1, INITIAL), (sizes > 1, SPELLED)):
-        yield _Ways(starts[at], sizes[at], rows[at], own=own)
+    for at, keeping in ((sizes == 1, INITIAL), (sizes > 1, SPELLED)):
+        yield _Arcs(starts[at], sizes[at], rows[at], keeping=keeping)
 
 
 def _is_latin(codes: Codes) -> Bools:
@@ -754,21 +754,21 @@ def _spelled(run: str, table: Tables) -> list[tuple[int, int, int]]:
     return [(start, len(piece), rows[piece]) for start, piece in found]
 
 
-def _shown(lines: _Lines) -> Iterator[_Ways]:
+def _shown(lines: _Lines) -> Iterator[_Arcs]:
     """Yield what pictures, and keys with digits, may stand for."""
     numbers, raw = lines.numbers, lines.raw
     written = raw.take(lines.starts)
     rows = tables().picture.take(written)
     pictures = _pictures(numbers, rows)
-    for at, own in ((numbers[pictures] > RARE, PICTURE), (numbers[pictures] <= RARE, 0)):
-        yield _Ways(pictures[at], np.ones_like(pictures[at]), rows[pictures[at]], PICTURED, own)
+    for at, keeping in ((numbers[pictures] > RARE, PICTURE), (numbers[pictures] <= RARE, 0)):
+        yield _Arcs(pictures[at], np.ones_like(pictures[at]), rows[pictures[at]], PICTURED, keeping)
     keys = (numbers == DIGIT).nonzero()[0]
     keys = keys[(numbers[keys - 1] != DIGIT) & (numbers[keys + 1] <= RARE)]
     keys = keys[(written[keys] >= ord("0")) & (written[keys] <= ord("9"))]
     behind = raw.take(lines.starts[keys][:, None] + np.array([1, 2]), mode="clip")
     keys = keys[(behind == KEYCAP).any(axis=1)]
     numerals = tables().numbers[code_points(NUMERALS)[written[keys] - ord("0")]]
-    yield _Ways(keys, np.ones_like(keys), numerals.astype(np.int64), own=KEY)
+    yield _Arcs(keys, np.ones_like(keys), numerals.astype(np.int64), keeping=KEY)
 
 
 def _pictures(numbers: Numbers, rows: Codes) -> Ints:
@@ -790,11 +790,11 @@ def _named(numbers: Numbers, places: Ints, rows: Codes) -> Bools:
     return named
 
 
-def _passing(lines: _Lines) -> _Ways:
+def _passing(lines: _Lines) -> _Arcs:
     """Return where a sign may be passed over: it and the character behind it are read as that character."""
     numbers, signs = lines.numbers, lines.passed
     signs = signs[~_named(numbers, signs, tables().picture[lines.codes[signs]])]
-    return _Ways(signs, np.full_like(signs, 2), numbers[signs + 1].astype(np.int64), PASSED)
+    return _Arcs(signs, np.full_like(signs, 2), numbers[signs + 1].astype(np.int64), PASSED)
 
 
 def _changes(text: str, plain: _Lines, read: _Lines) -> Iterator[Repair]:

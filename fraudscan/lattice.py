@@ -1,9 +1,9 @@
-"""The likeliest of all the ways to read a stretch of characters: Viterbi's algorithm (1967) over a lattice.
+"""The likeliest of all readings of a stretch of characters: Viterbi's algorithm (1967) over a lattice.
 
 A step leads from one place between characters to a later one. Each character may be read as it was written, in a step
-of its own; other steps, the ways, offer some numbers (see `fraudscan.neighbours`), one of which is read there. A path
-is worth the scores of its steps, the logarithms of how frequent its numbers are, and those of how well each goes
-together with the one before. All of it is whole numbers, so that the kernel and NumPy find the same path.
+of its own; arcs offer some other numbers (see `fraudscan.neighbours`), one of which is read there. A path is worth the
+log-scores of its steps, the logarithms of how frequent its numbers are, and those of how well each goes together with
+the one before. All of it is whole numbers, so that the kernel and NumPy find the same path.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from fraudscan.neighbours import END, NAT, WIDTH, ranges, tables
 if TYPE_CHECKING:
     from fraudscan.arrays import Ints, Numbers
 
-__all__ = ["Path", "Ways", "likeliest"]
+__all__ = ["Arcs", "Path", "likeliest"]
 
 MARGIN = 5 * NAT
-"""By how much a way may be behind the best one to the same place, and still be followed."""
+"""By how much a path may be behind the best one to the same place, and still be followed."""
 
 INDEX_BITS = 20
-"""In how many bits there is room for the number of a way to one place."""
+"""In how many bits there is room for the number of a path to one place."""
 
 
-class Ways(NamedTuple):
-    """Other ways to read stretches of characters than as they were written.
+class Arcs(NamedTuple):
+    """Other readings of stretches of characters than as they were written.
 
     Attributes:
-        starts: shape (ways,): the places that they lead from.
+        starts: shape (arcs,): the places that they lead from.
         ends: the places that they lead to.
         rows: which row of `Tables.choices` they offer.
-        scores: what is said for them, in the unit of `NAT`.
+        scores: their log-scores, in the unit of `NAT`.
 
     """
 
@@ -50,7 +50,7 @@ class Path(NamedTuple):
     Attributes:
         begins: shape (steps,): the places that they lead from.
         numbers: what is read there.
-        scores: what is said for that.
+        scores: the log-scores of that.
 
     """
 
@@ -59,28 +59,28 @@ class Path(NamedTuple):
     scores: Ints
 
 
-def likeliest(numbers: Numbers, said: Ints, ways: Ways) -> Path:
+def likeliest(numbers: Numbers, as_written: Ints, arcs: Arcs) -> Path:
     """Return the best path from before the first number to behind the last one.
 
-    Of paths that are worth the same, the one is taken that reads what was written, or else the first of the ways.
+    Of paths that are worth the same, the one is taken that reads what was written, or else the first of the arcs.
 
     Args:
         numbers: shape (places,): what was written; an `END` is the last of them.
-        said: shape (places,): what is said for each of them, in the unit of `NAT`.
-        ways: how else it may be read.
+        as_written: shape (places,): the log-scores of reading them so, in the unit of `NAT`.
+        arcs: how else it may be read.
 
     """
     if not kernel.compiled:
-        return _likeliest(numbers, said, ways)
+        return _likeliest(numbers, as_written, arcs)
     table = tables()
     lists = table.choices
     known = lists.bounds, lists.members, table.pairs, table.worth, table.logs, WIDTH, MARGIN, END
-    path = Path(np.empty_like(said), np.empty_like(numbers), np.empty_like(said))
-    size = kernel.compiled.likeliest(numbers, said, *ways, *known, path.begins, path.scores, path.numbers)
+    path = Path(np.empty_like(as_written), np.empty_like(numbers), np.empty_like(as_written))
+    size = kernel.compiled.likeliest(numbers, as_written, *arcs, *known, path.begins, path.scores, path.numbers)
     return Path(path.begins[:size], path.numbers[:size], path.scores[:size])
 
 
-def _likeliest(written: Numbers, said: Ints, ways: Ways) -> Path:
+def _likeliest(written: Numbers, as_written: Ints, arcs: Arcs) -> Path:
     """Do the same without the kernel.
 
     Where all paths must pass one number, what is before and what is behind have nothing to do with each other: all
@@ -89,9 +89,9 @@ def _likeliest(written: Numbers, said: Ints, ways: Ways) -> Path:
     table = tables()
     lists = table.choices
     own = np.arange(written.size)
-    as_written = own, own + 1, written.astype(np.int64), said
-    order = np.append(own + 1, ways.ends).argsort(kind="stable")
-    edges = Ways(*(np.append(*both)[order] for both in zip(as_written, ways, strict=True)))
+    steps = own, own + 1, written.astype(np.int64), as_written
+    order = np.append(own + 1, arcs.ends).argsort(kind="stable")
+    edges = Arcs(*(np.append(*both)[order] for both in zip(steps, arcs, strict=True)))
     counts = lists.bounds[edges.rows + 1] - lists.bounds[edges.rows]
     # States: a number on an edge. The first stands for the end of the text before.
     edge = np.concatenate([[-1], np.arange(counts.size).repeat(counts)])
@@ -119,7 +119,7 @@ def _likeliest(written: Numbers, said: Ints, ways: Ways) -> Path:
         near = best[before] >= limits.repeat(sizes)
         bounds = np.append(0, near.cumsum()[sizes.cumsum() - 1])
         before = before[near]
-        # The best way from one of those, found together with its index, of which the smallest counts.
+        # The best path through one of those, found together with its index, of which the smallest counts.
         begins = bounds[which]
         tried, sizes = ranges(begins, bounds[which + 1])
         keys = numbers[before[tried]].astype(np.int64) * WIDTH + numbers[states].repeat(sizes)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fraudscan import kernel, lattice
-from fraudscan.lattice import Path, Ways, likeliest
+from fraudscan.lattice import Arcs, Path, likeliest
 from fraudscan.neighbours import END, RARE, WIDTH, tables
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -19,23 +19,23 @@ SCORES = st.integers(-900, 0)
 
 @st.composite
 def lattices(draw, last=6, rows=ROWS):
-    """What was written, what is said for it, and ways to read it otherwise, in any order; a text ends with an END."""
+    """What was written, the log-scores of reading it so, and arcs that read it otherwise; a text ends with an END."""
     size = draw(st.integers(1, last))
     numbers = np.array([*(draw(st.sampled_from(WORDS)) for _ in range(size)), END], np.uint16)
-    said = np.array([*(draw(SCORES) for _ in range(size)), 0])
+    as_written = np.array([*(draw(SCORES) for _ in range(size)), 0])
     found = [
         (begin, draw(st.integers(begin + 1, size)), draw(rows), draw(SCORES))
         for begin in draw(st.lists(st.integers(0, size - 1), max_size=2 * size))
     ]
-    return numbers, said, Ways(*np.array(found, dtype=np.int64).reshape(-1, 4).T.copy())
+    return numbers, as_written, Arcs(*np.array(found, dtype=np.int64).reshape(-1, 4).T.copy())
 
 
-def steps(numbers, said, ways):
-    """All the steps that there are: where they begin and end, what may be read on them, what is said for that."""
+def steps(numbers, as_written, arcs):
+    """All the steps that there are: where they begin and end, what may be read on them, what is as_written for that."""
     lists = tables().choices
-    for place, (number, score) in enumerate(zip(numbers.tolist(), said.tolist(), strict=True)):
+    for place, (number, score) in enumerate(zip(numbers.tolist(), as_written.tolist(), strict=True)):
         yield place, place + 1, [number], score
-    for begin, end, row, score in zip(*(values.tolist() for values in ways), strict=True):
+    for begin, end, row, score in zip(*(values.tolist() for values in arcs), strict=True):
         yield begin, end, lists.members[lists.bounds[row] : lists.bounds[row + 1]].tolist(), score
 
 
@@ -83,10 +83,10 @@ def test_a_path_leads_from_the_first_place_to_the_last(text):
 @given(st.lists(lattices(last=12), min_size=1, max_size=5))
 @settings(max_examples=200)
 def test_the_kernel_finds_the_same_path_and_texts_do_not_touch_each_other(texts):
-    numbers, said, ways = zip(*texts, strict=True)
+    numbers, as_written, arcs = zip(*texts, strict=True)
     offsets = np.cumsum([0, *(each.size for each in numbers)]).tolist()
-    moved = [way._replace(starts=way.starts + o, ends=way.ends + o) for way, o in zip(ways, offsets, strict=False)]
-    together = np.concatenate(numbers), np.concatenate(said), Ways(*map(np.concatenate, zip(*moved, strict=True)))
+    moved = [arc._replace(starts=arc.starts + o, ends=arc.ends + o) for arc, o in zip(arcs, offsets, strict=False)]
+    together = np.concatenate(numbers), np.concatenate(as_written), Arcs(*map(np.concatenate, zip(*moved, strict=True)))
     path = likeliest(*together)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "compiled", None)
@@ -102,6 +102,6 @@ def test_the_kernel_finds_the_same_path_and_texts_do_not_touch_each_other(texts)
 
 def test_what_was_written_is_read_where_another_way_is_worth_the_same():
     numbers = np.array([WORDS[0], END], np.uint16)
-    ways = Ways(*(np.array([value]) for value in (0, 1, WORDS[0], -7)))
-    assert likeliest(numbers, np.array([-7, 0]), ways).scores.tolist() == [-7, 0]
-    assert likeliest(numbers, np.array([-8, 0]), ways).scores.tolist() == [-7, 0]
+    arcs = Arcs(*(np.array([value]) for value in (0, 1, WORDS[0], -7)))
+    assert likeliest(numbers, np.array([-7, 0]), arcs).scores.tolist() == [-7, 0]
+    assert likeliest(numbers, np.array([-8, 0]), arcs).scores.tolist() == [-7, 0]

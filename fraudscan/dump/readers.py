@@ -211,11 +211,11 @@ class Reader:
         """
         end = line_end(held, self.encoding)
         if end or final:
-            if at.vain > PATIENCE * self.limit:  # each line would be tried, and all that is held gone through each time
+            if at.rescanned > PATIENCE * self.limit:  # for each line, all that is held would be gone through
                 whole = held if final else held[: last_line_end(held, self.encoding)]
                 return self._block(at, whole, "many records before this do not end")
             block = self._block(at, held[: end or len(held)], "a record that begins here does not end")
-            return block._replace(end=block.end._replace(vain=at.vain + len(held)))
+            return block._replace(end=block.end._replace(rescanned=at.rescanned + len(held)))
         skipped = len(held)
         while data := stream.peek(1 << 16):
             end = line_end(data, self.encoding)
@@ -223,7 +223,7 @@ class Reader:
             skipped += end or len(data)
             if end:
                 break
-        return Block(at, at._replace(offset=at.offset + skipped, line=at.line + 1, vain=0), held[:SHOWN], TOO_LONG)
+        return Block(at, at._replace(offset=at.offset + skipped, line=at.line + 1, rescanned=0), held[:SHOWN], TOO_LONG)
 
     def cut(self, held: bytes, *, final: bool) -> int:
         """Return how many bytes of ``held`` are whole rows; ``final`` says that nothing follows."""
@@ -244,8 +244,8 @@ class Reader:
         raise NotImplementedError
 
     def _block(self, at: Place, data: bytes, problem: str = "") -> Block:
-        vain = max(0, at.vain - PATIENCE * len(data))
-        return Block(at, Place(at.offset + len(data), at.line + self._lines(data), vain), data, problem)
+        rescanned = max(0, at.rescanned - PATIENCE * len(data))
+        return Block(at, Place(at.offset + len(data), at.line + self._lines(data), rescanned), data, problem)
 
     def _lines(self, data: bytes) -> int:
         return len(cut_lines(data, self.encoding)) - 1 if self.encoding.startswith("utf-16") else data.count(b"\n")
@@ -547,7 +547,7 @@ class CsvReader(Reader):
             return self._rows(map(padded.__getitem__, range(start, len(padded))), **options)
 
         rows = reader(0, strict=True)
-        begin = base = vain = plain = 0
+        begin = base = rescanned = plain = 0
         while begin < len(lines):
             problem = ""
             if plain and begin >= plain:
@@ -559,11 +559,11 @@ class CsvReader(Reader):
                 end = reach = base + rows.line_num
                 alone = end > len(lines) or (end > begin + 1 and self._unquoted(padded[begin : begin + 2]))
                 if end <= len(lines) or final:
-                    vain += (end - begin) * alone
+                    rescanned += (end - begin) * alone
                     rows = reader(begin, quoting=csv.QUOTE_NONE if alone else csv.QUOTE_MINIMAL)
                     row, problem = _next(rows)
                     base, end = begin, begin + rows.line_num
-                    if vain <= PATIENCE * len(padded):
+                    if rescanned <= PATIENCE * len(padded):
                         base, rows = end, reader(end, strict=True)
                     else:  # the lines that were gone through in vain are not gone through again
                         plain = reach - 1

@@ -34,13 +34,13 @@ class Place(NamedTuple):
 
     In a document that is not UTF-8 it is the byte that the text has as UTF-8: see `documents`.
 
-    ``vain`` counts the bytes that a reader of lines has gone through before for nothing, less what makes up for them;
+    ``rescanned`` counts the bytes that a reader of lines has gone through for nothing, less what makes up for them;
     ``heading`` is what the last heading of a chat said.
     """
 
     offset: int
     line: int
-    vain: int = 0
+    rescanned: int = 0
     heading: str = ""
 
 

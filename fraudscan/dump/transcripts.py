@@ -90,7 +90,7 @@ class TranscriptReader(Reader):
             line += self._lines(data[:passed])
             stream.skip(passed)
             size += passed
-        return Block(at, at._replace(offset=at.offset + size, line=line, vain=0), held[:SHOWN], TOO_LONG)
+        return Block(at, at._replace(offset=at.offset + size, line=line, rescanned=0), held[:SHOWN], TOO_LONG)
 
     def _block(self, at: Place, data: bytes, problem: str = "") -> Block:
         block = super()._block(at, data, problem)
