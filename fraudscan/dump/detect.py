@@ -45,10 +45,9 @@ BY_LINE = (CsvReader.name, LinesReader.name, WhatsAppReader.name, QqReader.name,
 TELEGRAM = re.compile(r'"(?:chats|contacts)"\s*:\s*\{\s*"(?:about|list)"\s*:')
 """Chats, or the contacts before them, of which there may be more than is looked at."""
 
-TELEGRAM_CHAT = re.compile(
-    r'"messages"\s*:\s*\[\s*(?:\]|\{.*?"(?:from_id"|date_unixtime"|type"\s*:\s*"(?:message|service)"))', re.DOTALL
-)
-"""One chat; others, too, call their rows messages."""
+CHAT = re.compile(r'"messages"\s*:\s*\[\s*(?:\{|(?P<empty>\]))')
+TELEGRAM_MESSAGE = re.compile(r'"(?:from_id"|date_unixtime"|type"\s*:\s*"(?:message|service)")')
+"""One chat, and what tells its messages from those of others, who call them so too."""
 
 
 def make_reader(stream: Stream, name: str | None, encoding: str | None, **options: Any) -> Reader:
@@ -132,7 +131,10 @@ def _is_json(first: str, text: str) -> bool:
 
 
 def _telegram(text: str) -> bool:
-    return TELEGRAM.search(text) is not None or TELEGRAM_CHAT.search(text) is not None
+    """Tell Telegram's export, as far as it is looked at."""
+    chat = CHAT.search(text)
+    found = chat and (chat["empty"] or TELEGRAM_MESSAGE.search(text, chat.end()))
+    return bool(found) or TELEGRAM.search(text) is not None
 
 
 def _object(first: str, rest: str, text: str) -> str:
