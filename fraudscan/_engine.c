@@ -40,6 +40,96 @@ static Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const char *n
     return buffer->len / bytes;
 }
 
+/* Keep of the code points of texts, behind each of which stands one that counts for nothing, those that are neither
+   dropped nor repeat what stands before them: in their place `out` gets their numbers and nodes, as `ids` has them, and
+   an end behind each text. Return how many there are then. No code point is overwritten before it is read. */
+static Py_ssize_t keep(uint32_t *out, int64_t *start, int64_t *length, Py_ssize_t texts, const uint32_t *ids,
+                       uint32_t end, uint32_t digit, int no_repeats)
+{
+    Py_ssize_t kept = 0;
+    const uint32_t *code = out;
+    for (Py_ssize_t i = 0; i < texts; i++) {
+        start[i] = kept;
+        uint32_t last[REPEATS] = {CODE_POINTS, CODE_POINTS, CODE_POINTS, CODE_POINTS}, same[REPEATS] = {0};
+        for (const uint32_t *stop = code + length[i]; code < stop; code++) {
+            const uint32_t read = *code, found = ids[read]; /* with the number, as long as it is looked for */
+            if (found == DROPPED)
+                continue;
+            uint32_t again = 0;
+            const uint32_t mine = found >> NODE_BITS == digit ? CODE_POINTS : read; /* no digit repeats another */
+            for (uint32_t period = REPEATS; period > 0; period--) {
+                same[period - 1] = mine == last[period - 1] && mine < CODE_POINTS ? same[period - 1] + 1 : 0;
+                again |= same[period - 1] > (REPEATS - 1) * period;
+                last[period - 1] = period > 1 ? last[period - 2] : mine;
+            }
+            out[kept] = found;
+            kept += !(again && no_repeats);
+        }
+        code++;
+        length[i] = kept - start[i];
+        out[kept++] = end << NODE_BITS;
+    }
+    return kept;
+}
+
+/* What pairs of neighbours say: a score for each pair of numbers, in rows, and what it counts for, between characters
+   and where signs are left out; which numbers are Chinese and which signs, and from which sum on a text is marked. */
+typedef struct {
+    const uint8_t *scores;
+    const int8_t *evidence, *cut;
+    size_t pairs;
+    uint32_t row, end, chinese, first_sign, last_sign, crowded, most;
+    int enough;
+} Neighbours;
+
+/* Sum up what the pairs of each text say, and strip its `kept` elements of their numbers, which leaves the nodes. Return
+   whether all pairs are in the table. */
+static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_ssize_t texts, Py_ssize_t kept,
+                const Neighbours *known, char *marked)
+{
+    size_t before = known->end, soon = known->end, pair;
+    for (Py_ssize_t i = 0; i < texts; i++) {
+        uint32_t *own = out + start[i], signs = 0;
+        const Py_ssize_t size = length[i];
+        int32_t sum = 0;
+        for (Py_ssize_t at = 0; at <= size; at++) {
+            if (start[i] + at + SOON < kept) { /* else most of the time goes by with waiting for scores */
+                pair = soon * known->row;
+                soon = own[at + SOON] >> NODE_BITS;
+                if ((pair += soon) < known->pairs)
+                    PREFETCH(known->scores + pair);
+            }
+            pair = before * known->row;
+            before = own[at] >> NODE_BITS;
+            if ((pair += before) >= known->pairs)
+                return 0;
+            sum += known->evidence[known->scores[pair]];
+            signs += before - known->first_sign <= known->last_sign - known->first_sign;
+        }
+        if ((size_t)known->crowded * signs > (size_t)size)
+            for (Py_ssize_t at = 1; at < size - 1; at++) { /* signs between what may be one word */
+                uint32_t left = own[at - 1] >> NODE_BITS;
+                if (left > known->chinese)
+                    continue;
+                Py_ssize_t behind = at;
+                while (behind < size &&
+                       (own[behind] >> NODE_BITS) - known->first_sign <= known->last_sign - known->first_sign)
+                    behind++;
+                uint32_t right = own[behind] >> NODE_BITS;
+                if (behind == at || behind - at > (Py_ssize_t)known->most || right > known->chinese)
+                    continue;
+                if ((pair = (size_t)left * known->row + right) >= known->pairs)
+                    return 0;
+                sum += known->cut[known->scores[pair]];
+            }
+        for (Py_ssize_t at = 0; at < size; at++)
+            own[at] &= NODE_MASK;
+        own[size] = 0;
+        marked[i] = sum >= known->enough;
+    }
+    return 1;
+}
+
 PyDoc_STRVAR(read_doc, "read(texts, ids, pairs, evidence, cut, row, end, chinese, signs, crowded, most, enough,\n"
                        "     repeats, digit, characters, starts, lengths, marked)\n--\n\n"
                        "Fill the last four, as `Vocabulary._read` does; return how many characters there are. Chinese\n"
@@ -50,7 +140,7 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
     PyObject *texts, *items = NULL, *result = NULL;
     Py_buffer ids, scores, evidence, cut, characters, starts, lengths, marked;
     unsigned int row, end, chinese, first_sign, last_sign, crowded, most, repeats, digit;
-    int enough, bad = 0;
+    int enough, whole;
 
     if (!PyArg_ParseTuple(args, "Oy*y*y*y*III(II)IIiIIw*w*w*w*:read", &texts, &ids, &scores, &evidence, &cut, &row,
                           &end, &chinese, &first_sign, &last_sign, &crowded, &most, &enough, &repeats, &digit,
@@ -74,7 +164,7 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
 
     uint32_t *out = characters.buf; /* the code points first, then, from its begin on, those that are kept */
     int64_t *start = starts.buf, *length = lengths.buf;
-    Py_ssize_t size = 0, kept = 0;
+    Py_ssize_t size = 0, kept;
     for (Py_ssize_t i = 0; i < number_of_texts; i++) { /* runs no Python code, which could change the list */
         PyObject *text = PySequence_Fast_GET_ITEM(items, i);
         if (!PyUnicode_Check(text)) {
@@ -91,77 +181,24 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
         size += length[i] + 1;
     }
 
+    const Neighbours known = {.scores = scores.buf,
+                              .evidence = evidence.buf,
+                              .cut = cut.buf,
+                              .pairs = (size_t)scores.len,
+                              .row = row,
+                              .end = end,
+                              .chinese = chinese,
+                              .first_sign = first_sign,
+                              .last_sign = last_sign,
+                              .crowded = crowded,
+                              .most = most,
+                              .enough = enough};
     Py_BEGIN_ALLOW_THREADS
-    const uint32_t *id = ids.buf, *code = out;
-    const uint8_t *score = scores.buf;
-    const int8_t *says = evidence.buf, *cuts = cut.buf;
-    const size_t pairs = (size_t)scores.len;
-    for (Py_ssize_t i = 0; i < number_of_texts; i++) {
-        start[i] = kept;
-        uint32_t last[REPEATS] = {CODE_POINTS, CODE_POINTS, CODE_POINTS, CODE_POINTS}, same[REPEATS] = {0};
-        for (const uint32_t *stop = code + length[i]; code < stop; code++) {
-            const uint32_t read = *code, found = id[read]; /* with the number, as long as it is looked for */
-            if (found == DROPPED)
-                continue;
-            uint32_t again = 0;
-            const uint32_t mine = found >> NODE_BITS == digit ? CODE_POINTS : read; /* no digit repeats another */
-            for (uint32_t period = REPEATS; period > 0; period--) {
-                same[period - 1] = mine == last[period - 1] && mine < CODE_POINTS ? same[period - 1] + 1 : 0;
-                again |= same[period - 1] > (REPEATS - 1) * period;
-                last[period - 1] = period > 1 ? last[period - 2] : mine;
-            }
-            out[kept] = found;
-            kept += !(again && repeats);
-        }
-        code++;
-        length[i] = kept - start[i];
-        out[kept++] = end << NODE_BITS;
-    }
-    size_t before = end, soon = end, pair;
-    for (Py_ssize_t i = 0; i < number_of_texts && !bad; i++) {
-        uint32_t *own = out + start[i], signs = 0;
-        const Py_ssize_t size_of_own = length[i];
-        int32_t said = 0;
-        for (Py_ssize_t at = 0; at <= size_of_own; at++) {
-            if (start[i] + at + SOON < kept) { /* else most of the time goes by with waiting for scores */
-                pair = soon * row;
-                soon = own[at + SOON] >> NODE_BITS;
-                if ((pair += soon) < pairs)
-                    PREFETCH(score + pair);
-            }
-            pair = before * row;
-            before = own[at] >> NODE_BITS;
-            if ((pair += before) >= pairs) {
-                bad = 1;
-                break;
-            }
-            said += says[score[pair]];
-            signs += before - first_sign <= last_sign - first_sign;
-        }
-        if ((size_t)crowded * signs > (size_t)size_of_own)
-            for (Py_ssize_t at = 1; at < size_of_own - 1 && !bad; at++) { /* signs between what may be one word */
-                uint32_t left = own[at - 1] >> NODE_BITS;
-                if (left > chinese)
-                    continue;
-                Py_ssize_t behind = at;
-                while (behind < size_of_own && (own[behind] >> NODE_BITS) - first_sign <= last_sign - first_sign)
-                    behind++;
-                uint32_t right = own[behind] >> NODE_BITS;
-                if (behind == at || behind - at > (Py_ssize_t)most || right > chinese)
-                    continue;
-                if ((pair = (size_t)left * row + right) >= pairs)
-                    bad = 1;
-                else
-                    said += cuts[score[pair]];
-            }
-        for (Py_ssize_t at = 0; at < size_of_own; at++)
-            own[at] &= NODE_MASK;
-        own[size_of_own] = 0;
-        ((char *)marked.buf)[i] = said >= enough;
-    }
+    kept = keep(out, start, length, number_of_texts, ids.buf, end, digit, repeats != 0);
+    whole = mark(out, start, length, number_of_texts, kept, &known, marked.buf);
     Py_END_ALLOW_THREADS
 
-    if (bad)
+    if (!whole)
         PyErr_SetString(PyExc_ValueError, "a character's number is beyond the table of pairs");
     else
         result = PyLong_FromSsize_t(kept);
