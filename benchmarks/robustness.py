@@ -8,9 +8,10 @@ checkout, on the evaluation sets ``script`` and ``fbs``. Further lines say the s
 them that says nothing (`perturb.WRAPPINGS`). ``robustness.json`` holds these figures for the model card.
 
 A second table says how much of a lure of 25 to 60 characters is left in a chat of 2,000: chats are put together of
-honest lines of chat and talk that are nobody's twin, and both they and the lures are of a fold that the model had
-nothing to do with. A third one says it of lures that are told in several messages of a conversation of such lines, as
-``fraudscan score --by`` scores them. Models are kept in ``benchmarks/.cache``.
+honest lines of chat and talk that are nobody's twin, many of them written because they are hard, and both they and the
+lures are of a fold that the model had nothing to do with; or of stretches of what strangers said (see `reading`). A
+third one says it of lures that are told in several messages of a conversation of such lines, as ``fraudscan score
+--by`` scores them. Models are kept in ``benchmarks/.cache``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import perturb
+import reading
 
 from fraudscan import load, neighbours
 from fraudscan.corpus import Row, digest, read_corpus
@@ -37,7 +39,7 @@ from fraudscan.taxonomy import TAXONOMY
 from fraudscan.train import TrainingOptions, folds_of, train
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from fraudscan import Scanner
     from fraudscan.decisions import Decisions
@@ -65,6 +67,8 @@ window that decided lies at the lure.
 | --- | ---: | ---: | ---: | ---: | ---: |
 """
 CHATS, LENGTH = 1500, 2000
+STRETCH = 20
+"""So many utterances of strangers stand in a chat as they were said, one after the other."""
 CONVERSATIONS_HEAD = """
 A lure of 60 to 400 characters told in several messages of a conversation of some hundred lines, others in between, in
 per cent: how many conversations have a higher score than all but so many of the honest ones, how many are above one
@@ -171,14 +175,27 @@ def figures(scanner: Scanner, sets: dict[str, list[Message]]) -> dict[str, dict[
 
 def long_chats(scanner: Scanner, rows: list[Row]) -> dict[str, list[float]]:
     """Return the lines of the table of lures in long chats (see `CHATS_HEAD`), for rows that the model has not seen."""
-    rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
-    lines = honest_lines(rows)
     lures = [r.text for r in rows if r.labels and 25 <= len(r.text) <= 60]
+    of = {
+        "lines of the corpus": [[line] for line in honest_lines(rows)],
+        "talk of strangers": [part for talk in reading.talks() for part in _cut(talk, STRETCH)],
+        "a shop's chats": [part for chat in reading.chats() for part in _cut(chat, STRETCH)],
+    }
+    return {f"{name}: {line}": x for name in of for line, x in _lures_in(scanner, of[name], lures).items()}
+
+
+def _cut(turns: list[str], size: int) -> list[list[str]]:
+    return [turns[i : i + size] for i in range(0, len(turns), size)]
+
+
+def _lures_in(scanner: Scanner, stretches: Sequence[list[str]], lures: Sequence[str]) -> dict[str, list[float]]:
+    """Return the lines of the table for chats that are put together of stretches of messages."""
+    rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
 
     def chat() -> list[str]:
         chosen: list[str] = []
         while sum(map(len, chosen)) + len(chosen) < LENGTH:
-            chosen.append(rng.choice(lines))
+            chosen += rng.choice(stretches)
         return chosen
 
     chats = [chat() for _ in range(CHATS)]
@@ -265,6 +282,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=1, help="how many of the five folds to measure (default: 1)")
     parser.add_argument("--disguised", type=float, default=TrainingOptions.disguised, help="as in TrainingOptions")
     options = parser.parse_args()
+    reading.fetch()
     rows = read_corpus([ROOT / "corpus"])
     evaluation = {name: messages for name in ("script", "fbs") if (messages := from_evaluation(name))}
     tables, chats, talks = [], [], []
