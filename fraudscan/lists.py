@@ -14,8 +14,8 @@ An entry is a phrase, or a regular expression between slashes. ``sender=NAME:`` 
 binds it to messages of that sender (``*`` at the end: of all whose name begins so); with
 nothing behind the colon it stands for all of that sender's messages. Who sends can be
 forged: allow a sender only where your network vouches for it. Allow wins over deny, and of
-several entries of one kind the first one is named. What was meant as more than a phrase and
-would never be found as one, such as ``[Deny]`` or ``sender=106``, is refused.
+several entries of one kind the first one is named. What was hardly meant as a phrase, such as
+``[Deny]``, ``sender=106`` or ``/加微信/i``, is refused.
 
 Both are looked for in the text as it stands without white space, in lower case, in simplified
 characters and in half width (`fold_keeping_digits`). Where a text carries marks of disguise, entries
@@ -124,8 +124,9 @@ def _table() -> Codes:
     """Return the normaliser's table in which digits keep their value."""
     table = normalization_table().copy()
     for code in np.flatnonzero(table == ord("0")).tolist():
-        first = unicodedata.normalize("NFKC", chr(code))[0]  # of those that ⑩ and ½ unfold to, it is the one read
-        table[code] = ord("0") + unicodedata.digit(first, 0)
+        values = (unicodedata.digit(each, None) for each in unicodedata.normalize("NFKC", chr(code)))
+        first = next((value for value in values if value is not None), 0)  # of ⑩ and ½ the one that is read
+        table[code] = ord("0") + first
     table.setflags(write=False)
     return table
 
@@ -211,11 +212,11 @@ SLIPS = {
     "phrase in brackets as a pattern",
     r"(?i:sender\s*=.*)": "an entry for a sender is written sender=NAME: PHRASE, or sender=NAME: alone",
     r"(?i:(allow|deny)\s*[:：].*)": f"it is the line {' or '.join(SECTIONS)} above that says what an entry does",
-    r"/.+/[a-z]+": "nothing stands behind the slash that ends a pattern; large and small letters are the same anyway",
-    r".*[^/]\*": "a phrase is found wherever it stands, with no * behind it; write it as a pattern if it has one",
-    r".*\s#.*": "a comment has a line of its own; write the phrase as a pattern if it has a #",
+    r"/[^/]+/[aimsux]{1,3}": "nothing stands behind the slash that ends a pattern, which finds letters of any case",
+    r"[^\W\d_]{2,}\*": "a phrase is found wherever it stands, with no * behind it; write it as a pattern if it has one",
+    r"[^#]*\s#[^#]*": "a comment has a line of its own; write the phrase as a pattern if it has a #",
 }
-"""What was meant to be more than a phrase, and would never be found as one; and what is wrong with it."""
+"""What was hardly meant as a phrase, and what is wrong with it."""
 
 
 def _slip(pattern: str) -> str:
@@ -528,6 +529,8 @@ def _item(operation: str, value: Any, *, bounded: bool) -> tuple[int, int, int]:
 
 
 def _repetition(low: int, high: Any, items: Any, *, bounded: bool) -> tuple[int, int, int]:
+    if low == 0 and len(items) == 1 and str(items[0][0]) == "IN" and _is_space(items[0][1]):
+        return 1, 0, 0  # there is none in what is searched
     ways, longest, shortest = _bounds(items, bounded=bounded)
     if int(high) > LONGEST:
         if bounded and int(high) == int(_parser().MAXREPEAT):
@@ -541,11 +544,15 @@ def _repetition(low: int, high: Any, items: Any, *, bounded: bool) -> tuple[int,
 
 def _check_set(members: Any) -> None:
     """Refuse a set of characters, some or all of which a folded text cannot have."""
-    if {str(member) for _, member in members} == {"CATEGORY_SPACE"}:
+    if _is_space(members):
         raise ListError("lists read texts without white space: leave \\s out")
     for kind, member in members:
         if str(kind) in {"LITERAL", "RANGE"}:
             _check_characters(*(member if str(kind) == "RANGE" else (member, member)))
+
+
+def _is_space(members: Any) -> bool:
+    return {str(member) for _, member in members} == {"CATEGORY_SPACE"}
 
 
 def _check_characters(first: int, last: int) -> None:

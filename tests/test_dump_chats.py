@@ -1,5 +1,7 @@
 """Exports of chats: what each message's columns say, and what is no message."""
 
+import json
+
 import pytest
 from dumps import LURE, PLAIN, rows_of, score
 
@@ -42,7 +44,7 @@ def test_every_character_beyond_the_first_plane_is_mended(tmp_path, code):
         ("吃&#55358;吧", "吃\ufffd吧"),  # an emoji that was cut in half
         ("吃&#xD83D;吧", "吃\ufffd吧"),
         ("吃&#65535;吧\uffff", "吃\ufffd吧\ufffd"),
-        ("吃&#8;吧&#0;&#x1f;", "吃\t吧\t\t"),
+        ("吃&#8;吧&#0;&#x1f;&#00;&#x001F;", "吃\t吧\t\t\t\t"),
         ("吃\b吧\0", "吃 吧 "),
     ],
 )
@@ -81,8 +83,9 @@ def test_a_colon_in_what_a_notice_quotes_makes_no_sender(tmp_path):
     path = tmp_path / "WhatsApp Chat with 人.txt"
     notices = "张三创建了群组“发财: 群”", "张三将群组名称由“A: b”改为“C”"
     lines = [f"2026/1/31 08:00 - {notice}" for notice in notices]
-    path.write_text("\n".join([*lines, f"2026/1/31 08:03 - “老”张: {PLAIN}"]), "utf-8")
-    assert messages(path) == [("人", "“老”张", PLAIN)]
+    senders = "“老”张", "张”三"
+    path.write_text("\n".join([*lines, *(f"2026/1/31 08:03 - {each}: {PLAIN}" for each in senders)]), "utf-8")
+    assert messages(path) == [("人", each, PLAIN) for each in senders]
     assert rejects(tmp_path) == ["no sender: a notice by WhatsApp itself"] * 2
 
 
@@ -112,10 +115,42 @@ def test_a_chat_that_is_quoted_in_a_message_is_part_of_it(tmp_path):
         f"转给你看\n张三 2025-12-30 10:00:00\n{LURE}\n李四 2025-12-30 10:01:00\n好",  # the other way round
         f"转给你看\n2025-12-30 10:00:00 王五\n{LURE}",
     )
-    heads = "2026-01-31 8:00:07 阿杰", "2026-01-31 8:00:08 小满(456)"
+    texts = [*(f"{PLAIN}{i}" for i in range(30)), *quotes, "", *(f"{PLAIN}{i}" for i in range(30))]
     path = tmp_path / "in.txt"
-    path.write_text("".join(f"{head}\n{text}\n\n" for head, text in zip(heads, quotes, strict=True)), "utf-8")
-    assert messages(path) == [("in", "阿杰", quotes[0]), ("in", "小满(456)", quotes[1])]
+    path.write_text("".join(f"2026-01-31 8:00:07 阿杰\n{text}\n\n" for text in texts), "utf-8")
+    assert messages(path) == [("in", "阿杰", text) for text in texts]
+
+
+def test_a_message_without_text_may_have_no_empty_line_behind_it(tmp_path):
+    body = "".join(f"2026-01-31 8:00:07 甲(1)\n{PLAIN}\n\n" for _ in range(30))
+    path = tmp_path / "in.txt"
+    path.write_text(f"{body}2026-01-31 8:00:08 乙(2)\n2026-01-31 8:00:09 甲(1)\n{LURE}\n\n{body}", "utf-8")
+    found = messages(path)
+    assert len(found) == 62
+    assert found[30:32] == [("in", "乙(2)", ""), ("in", "甲(1)", LURE)]
+
+
+def test_a_title_with_a_time_is_not_how_heads_look(tmp_path):
+    body = "".join(f"2026-01-01 10:00:{i:02} 李四\n{PLAIN}{i}\n\n" for i in range(60))
+    for title in ("导出时间 2026-02-01 10:00:00\n\n", "我和张三 2026-02-01 10:00\n\n"):
+        (tmp_path / "in.txt").write_text(title + body, "utf-8")
+        assert messages(tmp_path / "in.txt")[-60:] == [("in", "李四", f"{PLAIN}{i}") for i in range(60)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "你好\n\n会议改到 2026-03-01 10:00\n收到\n体检改到 2026-03-02 08:30\n收到",
+        "在吗~\n好的",
+        "好的,,我知道了\n再见",
+        "hello;\n再见",
+        "消 息;你好\n再见",
+    ],
+)
+def test_lines_stay_lines(tmp_path, text):
+    (tmp_path / "in.txt").write_text(f"{text}\n{LURE}\n", "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [*filter(None, text.split("\n")), LURE]
 
 
 def test_who_has_a_blank_name_writes_messages_too(tmp_path):
@@ -136,14 +171,30 @@ def test_who_has_a_blank_name_writes_messages_too(tmp_path):
     ],
 )
 def test_line_chats_of_several_languages(tmp_path, title, day, time):
-    lines = [title, "儲存日期：2026/02/28 10:11", "", day]
-    lines += [f"{time}\t小美\t{PLAIN}", f'{time}\t我\t"第一行\n說""好""', '"', f"{time}\t小美已收回訊息"]
-    (tmp_path / "in.txt").write_text("\r\n".join(lines).replace("\n\r\n", "\n"), "utf-8")
-    assert messages(tmp_path / "in.txt")[0] == ("小美", "小美", PLAIN)
-    (_, second) = rows_of(tmp_path / "out.jsonl")
-    assert (second["sender"], second["text"]) == ("我", '第一行\n說"好"\n')
-    assert second["time"] == f"{day.split('（')[0].split('(')[0].split(' 星')[0]} {time}"
+    lines = [title, "儲存日期：2026/02/28 10:11", "", day, f"{time}\t小美\t{PLAIN}"]
+    lines += [f'{time}\t我\t"第一行', "2026/10/8", "1.2.3", '說""好"""', f"{time}\t\t{LURE}", f"{time}\t小美已收回訊息"]
+    (tmp_path / "in.txt").write_text("\r\n".join(lines), "utf-8")
+    quoted = '第一行\n2026/10/8\n1.2.3\n說"好"'
+    assert messages(tmp_path / "in.txt") == [("小美", "小美", PLAIN), ("小美", "我", quoted), ("小美", "", LURE)]
+    date = day.split("（")[0].split("(")[0].split(" 星")[0]
+    assert {row["time"] for row in rows_of(tmp_path / "out.jsonl")} == {f"{date} {time}"}
     assert rejects(tmp_path) == ["a notice by LINE itself"]
+
+
+def test_quotes_that_never_close_cost_no_time(tmp_path):
+    text = '"x\n' + "a\n" * 200_000  # with a pattern that goes back for each line it took a minute
+    (tmp_path / "in.txt").write_text(f"[LINE] 小美\n\n2026/1/1（六）\n10:12\t小美\t{text}", "utf-8")
+    assert messages(tmp_path / "in.txt") == [("小美", "小美", text.rstrip("\n"))]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"thread": {"messages": []}}, {"from_id": 1, "quoted": {"messages": [{"a": 1}], "type": "message"}}],
+)
+def test_a_row_with_messages_further_down_is_a_row(tmp_path, more):
+    (tmp_path / "in.json").write_text(json.dumps({"text": LURE, **more}), "utf-8")
+    assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE]
 
 
 def test_messages_of_other_programs_are_not_telegrams(tmp_path, capsys):
@@ -161,7 +212,9 @@ def test_messages_of_other_programs_are_not_telegrams(tmp_path, capsys):
         ("sms.vmsg", "BEGIN:VMSG\nVERSION:1.1\n"),
     ],
 )
-def test_what_holds_no_rows_is_told_of(tmp_path, capsys, name, content):
-    (tmp_path / name).write_text(content, "utf-8")
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_what_holds_no_rows_is_told_of_and_read_as_lines_by_request(tmp_path, capsys, name, content, encoding):
+    (tmp_path / name).write_bytes(content.encode(encoding))
     assert score(tmp_path / name, "-o", tmp_path / "out.jsonl") == 2
     assert f"{name} is a" in capsys.readouterr().err
+    assert score(tmp_path / name, "-o", tmp_path / "out.jsonl", "--format", "lines") == 0

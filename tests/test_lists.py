@@ -363,10 +363,18 @@ def test_classify_command_takes_lists(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("line", ["/稳赚/i", "allow:稳赚", "Deny：稳赚", "稳赚*", "稳赚 # 注", "sender=106: 稳赚*"])
-def test_what_was_meant_as_more_than_a_phrase_is_refused(tmp_path, line):
+def test_what_was_hardly_meant_as_a_phrase_is_refused(tmp_path, line):
     (tmp_path / "deny.txt").write_text(f"好\n{line}\n", "utf-8")
     with pytest.raises(ListError, match=re.escape(f"deny.txt:2: {line}: ")):
         read_lists(deny=tmp_path / "deny.txt")
+
+
+@pytest.mark.parametrize(
+    "phrase", ["尾号***", "满5*", "/pay/vip", "/wap/login", "//t.cn/abc", "/TD/r", "加群 #兼职#", "V*"]
+)
+def test_signs_may_stand_in_phrases(tmp_path, phrase):
+    (tmp_path / "deny.txt").write_text(f"{phrase}\n", "utf-8")
+    assert read_lists(deny=tmp_path / "deny.txt").find([f"您好{phrase}好"]).tolist() == [0]
 
 
 def test_signs_of_patterns_may_stand_in_patterns(tmp_path):
@@ -374,16 +382,21 @@ def test_signs_of_patterns_may_stand_in_patterns(tmp_path):
     assert [entry.pattern for entry in read_lists(deny=tmp_path / "deny.txt").entries] == ["/a[*]/", "/\\#b/"]
 
 
-@pytest.mark.parametrize("pattern", [r"/加\s微信/", r"/加[\s]微信/", r"/加\s{0,3}微信/"])
+@pytest.mark.parametrize("pattern", [r"/加\s微信/", r"/加[\s]微信/", r"/加\s{1,3}微信/"])
 def test_white_space_that_no_text_has_is_refused(pattern):
     with pytest.raises(ListError, match="white space"):
         Lists([Entry("deny", pattern)])
 
 
+@pytest.mark.parametrize("pattern", [r"/加\s*微信/", r"/加\s?微信/", r"/加\s{0,3}微信/"])
+def test_white_space_may_be_asked_for_where_there_need_be_none(pattern):
+    assert Lists([Entry("deny", pattern)]).find(["加 微信", "加V"]).tolist() == [0, 1]
+
+
 def test_digits_in_circles_have_the_value_that_is_read():
     found = Lists([Entry("deny", "满⑩元")]).find(["满0元", "满⑩元", "满⑳元", "满1元"])
     assert found.tolist() == [1, 0, 1, 0]  # of ten, the model reads the first digit
-    assert fold_keeping_digits("①⑩⑳½㊿٣") == "112153"
+    assert fold_keeping_digits("①⑩⑳½㊿٣⑴⑼") == "11215319"
 
 
 def test_sets_may_hold_characters_that_no_folded_text_has():

@@ -425,6 +425,28 @@ def test_a_job_that_runs_keeps_its_output_to_itself(tmp_path, scanner, monkeypat
     assert len((tmp_path / "out.jsonl").read_bytes().splitlines()) == 50_000
 
 
+def test_what_another_run_left_is_not_taken_away_unasked(tmp_path, scanner):
+    (tmp_path / "in.jsonl").write_text('{"text": "好"}\nbad\n', "utf-8")
+    score_dump(scanner, [tmp_path / "in.jsonl"], tmp_path / "out.jsonl")
+    for name in ("out.jsonl", "out.jsonl.summary.json"):
+        (tmp_path / name).rename(tmp_path / name.replace("out", "scored"))
+    with pytest.raises(DumpError, match=r"out\.jsonl\.rejects\.jsonl exists"):
+        rethreshold(str(tmp_path / "scored.jsonl"), str(tmp_path / "out.jsonl"), scanner.thresholds)
+    assert (tmp_path / "out.jsonl.rejects.jsonl").exists()
+
+
+def test_what_was_not_scored_replaces_nothing(tmp_path, scanner):
+    (tmp_path / "in.jsonl").write_text('{"text": "好"}\nbad\n', "utf-8")
+    score_dump(scanner, [tmp_path / "in.jsonl"], tmp_path / "out.jsonl")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for content in ("text,x\n1,2\n", '{"text": "好"}\n'):
+        (tmp_path / "bad").write_text(content, "utf-8")
+        with pytest.raises(DumpError):
+            rethreshold(str(tmp_path / "bad"), str(tmp_path / "out.jsonl"), scanner.thresholds, force=True)
+    (tmp_path / "bad").unlink()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_force_takes_away_what_another_run_left(tmp_path, scanner, monkeypatch):
     monkeypatch.setattr(job, "SECONDS", 0)
     (tmp_path / "in.jsonl").write_text('{"text": "好"}\nbad\n' * 20_000, "utf-8")

@@ -87,9 +87,11 @@ def _poll(poll: Any) -> str:
 HIGH = rb"&#(5529[6-9]|55[3-9]\d\d|56[0-2]\d\d|563[01]\d);"
 LOW = rb"&#(563[2-9]\d|56[4-9]\d\d|57[0-2]\d\d|573[0-3]\d|5734[0-3]);"
 PAIR = re.compile(HIGH + LOW)
-NO_CHARACTER = rb"&#(?:6553[45]|x(?:[dD][89a-fA-F][0-9a-fA-F]{2}|[fF]{3}[eEfF]));"
+NO_CHARACTER = rb"&#(?:6553[45]|x0*(?:[dD][89a-fA-F][0-9a-fA-F]{2}|[fF]{3}[eEfF]));"
 HALF = re.compile(HIGH + b"|" + LOW + b"|" + NO_CHARACTER)
-CONTROL = re.compile(rb"&#(?:[0-8]|1[124-9]|2\d|3[01]|x0?[0-8bBcCeEfF]|x1[0-9a-fA-F]);|[\0-\x08\x0b\x0c\x0e-\x1f]")
+CONTROL = re.compile(
+    rb"&#0*(?:[0-8]|1[124-9]|2\d|3[01]);|&#x0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F]);|[\0-\x08\x0b\x0c\x0e-\x1f]"
+)
 
 
 def _mend(data: bytes) -> bytes:
@@ -109,7 +111,10 @@ def _mend(data: bytes) -> bytes:
     def blank(match: re.Match[bytes]) -> bytes:
         return b"&#%0*d;" % (len(match[0]) - 3, ord("\t")) if len(match[0]) > 1 else b" "
 
-    data = HALF.sub(b"&#65533;", PAIR.sub(join, data))
+    def lost(match: re.Match[bytes]) -> bytes:
+        return b"&#%0*d;" % (len(match[0]) - 3, 0xFFFD)
+
+    data = HALF.sub(lost, PAIR.sub(join, data))
     data = re.sub(b"\xef\xbf[\xbe\xbf]", "\ufffd".encode(), data)
     return CONTROL.sub(blank, data)
 

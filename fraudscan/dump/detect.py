@@ -15,7 +15,7 @@ from fraudscan.dump.encodings import canonical, detect
 from fraudscan.dump.parquet import ParquetReader
 from fraudscan.dump.readers import BLOCK, DELIMITERS, NAMED, CsvReader, JsonLinesReader, LinesReader
 from fraudscan.dump.rows import DumpError, text_columns
-from fraudscan.dump.sources import FORMAT_OF_ENDING, WEB_PAGE, foreign, plain_name
+from fraudscan.dump.sources import FORMAT_OF_ENDING, TEXTS, foreign, plain_name
 from fraudscan.dump.transcripts import LineReader, QqReader, WeChatReader, WhatsAppReader, transcript
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ BY_LINE = (CsvReader.name, LinesReader.name, WhatsAppReader.name, QqReader.name,
 TELEGRAM = re.compile(r'"(?:chats|contacts)"\s*:\s*\{\s*"(?:about|list)"\s*:')
 """Chats, or the contacts before them, of which there may be more than is looked at."""
 
-CHAT = re.compile(r'"messages"\s*:\s*\[\s*(?:\{|(?P<empty>\]))')
+CHAT = re.compile(r'"messages"\s*:\s*\[\s*\{')
 TELEGRAM_MESSAGE = re.compile(r'"(?:from_id"|date_unixtime"|type"\s*:\s*"(?:message|service)")')
 """One chat, and what tells its messages from those of others, who call them so too."""
 
@@ -62,8 +62,8 @@ def make_reader(stream: Stream, name: str | None, encoding: str | None, **option
     head = stream.peek(BLOCK)
     if stream.damage and not head:
         raise DumpError(f"{stream.source}: {stream.damage}")
-    if (what := foreign(head)) and not (what == WEB_PAGE and name == LinesReader.name):
-        how = "; --format lines reads it as it is" if what == WEB_PAGE else ""
+    if (what := foreign(head)) and not (what in TEXTS and name == LinesReader.name):
+        how = "; --format lines reads it as it is" if what in TEXTS else ""
         raise DumpError(f"{stream.source} is {what}{how}")
     if name == "parquet" or (name is None and head.startswith(b"PAR1")):
         return ParquetReader(stream.source, canonical(encoding or "utf-8"), **options)
@@ -104,7 +104,7 @@ def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
     if named in (None, "lines"):  # Excel calls its table in Unicode .txt
         fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())
         names = [field.strip('" ') for field in fields]
-        known = text_columns(names) or (column or "").casefold() in map(str.casefold, names)
+        known = text_columns(names) or (column is not None and column.casefold() in map(str.casefold, names))
         headed = known and (len(fields) > 1 or _one_column(text, whole=whole))
         return "csv" if NAMED.fullmatch(first) or headed else "lines"
     return "jsonl" if named == "json" else named
@@ -130,11 +130,14 @@ def _is_json(first: str, text: str) -> bool:
     return re.match(r'[{\[]\s*(?:\{\s*)?"[^"\n]+"\s*:', text) is not None
 
 
-def _telegram(text: str) -> bool:
-    """Tell Telegram's export, as far as it is looked at."""
-    chat = CHAT.search(text)
-    found = chat and (chat["empty"] or TELEGRAM_MESSAGE.search(text, chat.end()))
-    return bool(found) or TELEGRAM.search(text) is not None
+def _telegram_messages(rows: Any) -> bool:
+    """Tell the messages of a chat that Telegram exports from those of others."""
+    if not isinstance(rows, list):
+        return False
+    known = (row for row in rows if isinstance(row, dict))
+    return not rows or any(
+        "from_id" in row or "date_unixtime" in row or row.get("type") in ("message", "service") for row in known
+    )
 
 
 def _object(first: str, rest: str, text: str) -> str:
@@ -144,8 +147,9 @@ def _object(first: str, rest: str, text: str) -> str:
     except (ValueError, RecursionError):
         row = None
     if isinstance(row, dict):
-        return "telegram" if _telegram(first) and not rest.strip() else "jsonl"
-    if _telegram(text):
+        chats = isinstance(row.get("chats"), dict) or _telegram_messages(row.get("messages"))
+        return "telegram" if chats and not rest.strip() else "jsonl"
+    if TELEGRAM.search(text) or ((chat := CHAT.search(text)) and TELEGRAM_MESSAGE.search(text, chat.end())):
         return "telegram"
     # one object over several lines begins with a brace, and its fields follow it
     return "json" if re.match(r'\{[^\S\n]*\n\s*"', text) else "jsonl"

@@ -28,7 +28,7 @@ from fraudscan.dump.output import (
     write_whole,
     written,
 )
-from fraudscan.dump.parquet import assemble
+from fraudscan.dump.parquet import ParquetReader, assemble
 from fraudscan.dump.readers import CsvReader, LinesReader
 from fraudscan.dump.rows import DumpError, Place
 from fraudscan.dump.scoring import COUNTED, Setup, Task
@@ -353,7 +353,7 @@ class _Job:
 
     def _remark(self, reader: Reader) -> None:
         """Say what was guessed, and what will not stay."""
-        if reader.encoding != "utf-8":
+        if reader.encoding != "utf-8" and not isinstance(reader, ParquetReader):  # which has it for bytes alone
             self.notify(f"{reader.source} is read as {reader.encoding.upper()}")
         if isinstance(reader, TranscriptReader) and self.options.format is None:
             self.notify(f"{reader.source} is read as a chat ({reader.name}); if it holds lines, say so: --format lines")

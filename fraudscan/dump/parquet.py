@@ -8,6 +8,7 @@ together from those when all rows are scored.
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import os
 from dataclasses import dataclass, field
@@ -224,11 +225,11 @@ def _value(item: Any) -> Any:
 
 
 def _decoded(value: Any, encoding: str) -> Any:
-    """Return bytes that can be decoded as text; anything else stays what it is."""
-    try:
-        return value.decode(encoding) if isinstance(value, bytes) else value
-    except UnicodeDecodeError:
-        return value
+    """Return bytes in UTF-8, or else in ``encoding``, as text; anything else stays what it is."""
+    for known in ("utf-8", encoding) if isinstance(value, bytes) else ():
+        with contextlib.suppress(UnicodeDecodeError):
+            return value.decode(known)
+    return value
 
 
 def _plain(value: Any) -> Any:

@@ -407,7 +407,7 @@ def _no_text(row: dict[str, Any], column: str) -> str:
     how = ""
     if isinstance(value, dict) and (within := text_columns(value)):
         how = f": take {within[0]!r} out of it first, with jq say"
-    elif isinstance(value, dict) and all(map(str.isdecimal, value)):
+    elif isinstance(value, dict) and value and all(map(str.isdecimal, value)):
         how = ": if pandas wrote it, orient='records', lines=True has one row a line"
     return f"{column!r} is not a text{how}"
 

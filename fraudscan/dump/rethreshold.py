@@ -65,27 +65,36 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
 
     """
     counts: Counter[str] = Counter()
-    with _source(source) as file, _target(target, source, force=force) as out:
-        head = file.peek(MAGIC)
-        if head.startswith(b"PAR1"):
-            kind = "parquet"
-        elif what := foreign(head):
-            raise DumpError(f"{source} is {what}")
-        else:  # CSV would have a header
-            kind = "jsonl" if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or not head else "csv"
+    with _source(source) as file, contextlib.ExitStack() as stack:
+        names = _names(target, source, force=force)
+        kind = _kind(file, source)
         if format_of(target) not in (None, kind):
             raise DumpError(f"{target}: {source} is {CALLED[kind]}, and so is what comes of it")
         if kind == "parquet":
-            _copy_parquet(source, out, thresholds, counts)
+            _check_parquet(source)
+            _copy_parquet(source, stack.enter_context(_target(names, source, force=force)), thresholds, counts)
         else:
-            for line, verdict in (_json_rows if kind == "jsonl" else _csv_rows)(file, source, thresholds):
+            rows = (_json_rows if kind == "jsonl" else _csv_rows)(file, source, thresholds)
+            first = list(itertools.islice(rows, 1))  # before anything is replaced: it may be no scored dump
+            out = stack.enter_context(_target(names, source, force=force))
+            for line, verdict in itertools.chain(first, rows):
                 counts[verdict] += 1
                 out.write(line)
         counts.pop("", None)  # the header of a CSV file
-        if target != STDIN:
+        if names:
             report = {"rows": counts.total(), "verdicts": counts, **asdict(thresholds), "sources": [source]}
-            write_summary(Names(target).summary, report)
+            write_summary(names.summary, report)
     return counts
+
+
+def _kind(file: BufferedReader, source: str) -> str:
+    """Return the format of a scored dump."""
+    head = file.peek(MAGIC)
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if what := foreign(head):
+        raise DumpError(f"{source} is {what}")
+    return "jsonl" if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or not head else "csv"  # which has a header
 
 
 class Known(NamedTuple):
@@ -119,17 +128,25 @@ def _source(source: str) -> Iterator[BufferedReader]:
         yield file
 
 
-@contextlib.contextmanager
-def _target(target: str, source: str, *, force: bool) -> Iterator[BinaryIO]:
-    """Open the target under its ``.part`` name; it gets its own when all is written, and vanishes otherwise."""
+def _names(target: str, source: str, *, force: bool) -> Names | None:
+    """Return the names of what is written, which stand for nothing yet; ``None`` for standard output."""
     if target == STDIN:
+        return None
+    names = Names(target)
+    names.check([source])
+    beside = names.target, *names.results(), *names.half_made()
+    if not force and (there := [path for path in beside if path.exists()]):
+        raise DumpError(f"{there[0]} exists: name another output, or replace it with --force")
+    return names
+
+
+@contextlib.contextmanager
+def _target(names: Names | None, source: str, *, force: bool) -> Iterator[BinaryIO]:
+    """Open the target under its ``.part`` name; it gets its own when all is written, and vanishes otherwise."""
+    if names is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    names = Names(target)
-    names.check([source])
-    if not force and (there := [path for path in (names.target, names.summary, *names.half_made()) if path.exists()]):
-        raise DumpError(f"{there[0]} exists: name another output, or replace it with --force")
     checkpoint = Checkpoint.lock(names.checkpoint, force=force)
     part = part_of(names.target)
     try:
@@ -141,7 +158,7 @@ def _target(target: str, source: str, *, force: bool) -> Iterator[BinaryIO]:
         for path in (names.rejects, names.conversations):  # of what stood there before
             path.unlink(missing_ok=True)
     except OSError as error:  # the disk is full, say
-        raise DumpError(f"{target} cannot be made of {source}: {error.strerror or error}") from None
+        raise DumpError(f"{names.target} cannot be made of {source}: {error.strerror or error}") from None
     finally:
         part.unlink(missing_ok=True)
         checkpoint.remove()
@@ -157,13 +174,15 @@ def _verdict(score: Any, place: str, thresholds: Thresholds) -> str:
     return thresholds.verdict(value)
 
 
-def _copy_parquet(source: str, out: BinaryIO, thresholds: Thresholds, counts: Counter[str]) -> None:
+def _check_parquet(source: str) -> None:
     if source == STDIN:
         raise DumpError("Parquet is read from a plain file only: save it first")
     names = ParquetReader.open(source).schema_arrow.names
     if names.count(SCORE) != 1 or names.count(VERDICT) != 1 or names.count(RULE) > 1:
         raise DumpError(NOT_SCORED.format(source))
 
+
+def _copy_parquet(source: str, out: BinaryIO, thresholds: Thresholds, counts: Counter[str]) -> None:
     def verdict(row: dict[str, Any], number: int) -> str:
         found = row[VERDICT] if row.get(RULE) else _verdict(row[SCORE], f"{source}, row {number}", thresholds)
         counts[found] += 1

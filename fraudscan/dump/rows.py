@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fraudscan.characters import fold
@@ -90,5 +91,13 @@ class Batch:
 
 def text_columns(columns: Collection[str]) -> list[str]:
     """Return the columns that look like the text, the likeliest first; written as in `TEXT_COLUMNS` before others."""
-    folded = {fold(column): column for column in reversed(list(columns))}
-    return [name if name in columns else folded[name] for name in TEXT_COLUMNS if name in folded]
+    found: dict[str, list[str]] = {}
+    for column in columns:
+        found.setdefault(_name(column), []).append(column)
+    return [column for name in TEXT_COLUMNS for column in sorted(found.get(name, ()), key=lambda each: each != name)]
+
+
+@lru_cache(1 << 12)
+def _name(column: str) -> str:
+    """Return the name of a column as `TEXT_COLUMNS` have it; with white space within, it is none of those."""
+    return fold(column) if len(column.split()) == 1 else ""

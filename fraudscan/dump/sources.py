@@ -68,7 +68,6 @@ FOREIGN = {
     b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it",
     b"Rar!\x1a\x07": "a RAR archive: unpack it",
     b"\xd0\xcf\x11\xe0": "an old Office document, such as .xls: export the table as CSV",
-    **dict.fromkeys((b"BEGIN:VMSG", b"BEGIN:VCARD"), "a file of vMessages or vCards: have the phone write CSV or XML"),
     b"SQLite format 3\0": "an SQLite database: export the table as CSV",
     **dict.fromkeys((b"%PDF-", b"{\\rtf"), "a document (PDF, RTF): export its text"),
     **dict.fromkeys((b"\xff\xd8\xff", b"\x89PNG"), "an image: have its text read (OCR)"),
@@ -84,8 +83,17 @@ MARKUP = re.compile(
 WEB_PAGE = 'a web page (HTML): export the messages as CSV or JSON, in Telegram Desktop as "Machine-readable JSON"'
 """How HTML begins, a table under the name of Excel's as well, and what `foreign` calls it."""
 
-MAIL = re.compile(rb"(?:\xef\xbb\xbf)?(?:[A-Za-z-]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*?MIME-Version:", re.IGNORECASE)
+MARK = rb"[\xef\xbb\xbf\xff\xfe]*"
+
+MAIL = re.compile(MARK + rb"(?:[A-Za-z-]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*?MIME-Version:", re.IGNORECASE)
 """How mails begin, and what QQ exports unless it is told otherwise."""
+
+CARD = re.compile(MARK + rb"BEGIN:V(?:MSG|CARD)")
+
+WEB_MAIL = "a mail, or a web archive such as QQ's .mht: save its text; QQ exports text as well (*.txt)"
+CARDS = "a file of vMessages or vCards: have the phone write CSV or XML"
+TEXTS = WEB_PAGE, WEB_MAIL, CARDS
+"""What `foreign` calls texts, which may be read as lines if somebody wants it."""
 
 TELEGRAM_PAGE = "messages.html"
 """The first page of what Telegram Desktop exports unless it is told otherwise; the others are passed over silently."""
@@ -120,10 +128,10 @@ def foreign(head: bytes) -> str:
     """Return what begins with ``head``, if it is something that has no rows to read; else nothing."""
     if head[MAGIC - len(TAR) : MAGIC] == TAR:
         return "a tar archive: unpack it"
-    if MARKUP.match(head[:MAGIC].replace(b"\0", b"")):  # in UTF-16 as well
-        return WEB_PAGE
-    if MAIL.match(head):
-        return "a mail, or a web archive such as QQ's .mht: save its text; QQ exports text as well (*.txt)"
+    plain = head.replace(b"\0", b"")  # in UTF-16 as well
+    for text, what in ((MARKUP, WEB_PAGE), (MAIL, WEB_MAIL), (CARD, CARDS)):
+        if text.match(plain[:MAGIC] if text is MARKUP else plain):
+            return what
     return next((what for magic, what in FOREIGN.items() if head.startswith(magic)), "")
 
 

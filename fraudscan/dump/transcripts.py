@@ -17,6 +17,8 @@ from fraudscan.dump.rows import Block
 from fraudscan.dump.sources import ARCHIVES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fraudscan.dump.rows import Batch, Place
     from fraudscan.dump.sources import Stream
 
@@ -57,11 +59,19 @@ class TranscriptReader(Reader):
         """Return the columns of a message, or why it is none: nothing, if it is no more than a heading."""
         raise NotImplementedError
 
-    def _heads(self, lines: list[bytes]) -> list[str]:
-        return [line[: 4 * LINE].decode(self.encoding, "replace")[:LINE].rstrip("\r") for line in lines]
+    def begins(self, heads: Sequence[str], at: int) -> bool:  # noqa: ARG002 - for formats that look closer
+        """Tell a line that begins a message, or a heading, from one within a message that looks so.
+
+        Args:
+            heads: how lines begin, the first of which begins a message or is the source's first.
+            at: one that `start` matches.
+
+        """
+        return True
 
     def _starts(self, lines: list[bytes]) -> list[int]:
-        return [at for at, head in enumerate(self._heads(lines)) if self.start.match(head)]
+        heads = [line[: 4 * LINE].decode(self.encoding, "replace")[:LINE].rstrip("\r") for line in lines]
+        return [at for at, head in enumerate(heads) if self.start.match(head) and self.begins(heads, at)]
 
     def cut(self, held: bytes, *, final: bool) -> int:
         """Cut before the last message, which may go on."""
@@ -158,7 +168,7 @@ class WhatsAppReader(TranscriptReader):
     def row(self, message: str, heading: str) -> list[str] | str:  # noqa: ARG002 - there is none
         """Return the columns of a message, or why it is none."""
         match = WHATSAPP.match(message)
-        if match and match[2].count("“") == match[2].count("”"):  # else the colon is in a name that is quoted
+        if match and match[2].count("“") <= match[2].count("”"):  # else the colon is in a name that is quoted
             return [self.conversation, match[2], match[1].strip("[]"), match[3]]
         return "no sender: a notice by WhatsApp itself" if WHATSAPP_START.match(message) else NO_MESSAGE
 
@@ -176,7 +186,7 @@ class HeadStyle(NamedTuple):
     """How a head above messages looks.
 
     Attributes:
-        message: a time and a name, in this order or the other.
+        message: a time and a name, or a name and a time.
         nameless: the same, or a time alone, as of a sender whose name is blank.
         stamped: any line that begins or ends with such a time.
 
@@ -187,21 +197,21 @@ class HeadStyle(NamedTuple):
     stamped: re.Pattern[str]
 
     @classmethod
-    def of(cls, seconds: str, who: str, *, before: bool) -> HeadStyle:
-        """Return the heads whose times have these seconds, and names like that, which stand ``before`` them or not."""
-        moment = rf"(?P<time>{MOMENT.format(seconds=seconds)})"
-        parts = rf"(?P<who>{who}) +{moment}" if before else rf"{moment} +(?P<who>{who})"
-        blank = parts if before else rf"{moment} +(?P<who>(?:{who})?)"
-        stamp = MOMENT.format(seconds=seconds)
-        stamped = re.compile(rf"{stamp} +\S|.*\S +{stamp} *$")
-        return cls(re.compile(rf"{parts} *(?:\n|$)"), re.compile(rf"{blank} *(?:\n|$)"), stamped)
+    def of(cls, seconds: str, who: str) -> HeadStyle:
+        """Return the heads whose times have these seconds, and names like that."""
+        moment = MOMENT.format(seconds=seconds)
+        message, nameless = (
+            re.compile(rf"(?:({moment}) +({name})|({who}) +({moment})) *(?:\n|$)") for name in (who, f"(?:{who})?")
+        )
+        return cls(message, nameless, re.compile(rf"{moment} +\S|.*\S +{moment} *$"))
+
+    def spaced(self, lines: Sequence[str]) -> bool:
+        """Tell whether an empty line stands before nearly every head but the first."""
+        heads = [at for at, line in enumerate(lines) if self.message.match(line)][1:]
+        return 10 * sum(bool(lines[at - 1].strip()) for at in heads) < len(heads)
 
 
-HEAD_STYLES = tuple(
-    HeadStyle.of(seconds, who, before=before)
-    for seconds, who in ((r":\d{2}", WHO), ("", SHORT_WHO))
-    for before in (False, True)
-)
+HEAD_STYLES = HeadStyle.of(r":\d{2}", WHO), HeadStyle.of("", SHORT_WHO)
 RULE = "={64}"
 TITLE = 5
 """The first message of a chat begins in one of so many lines."""
@@ -224,31 +234,29 @@ class QqReader(TranscriptReader):
     """Whether an empty line stands before each head: one without is part of a message, which quotes a chat."""
 
     def prepare(self, stream: Stream) -> Place:
-        """Find out how heads look: the first one tells."""
-        lines = ["", *stream.peek(BLOCK).decode(self.encoding, "replace").lstrip("\ufeff").splitlines()]
-        style = next((style for line in lines for style in HEAD_STYLES if style.message.match(line)), HEAD_STYLES[0])
-        heads = [at for at, line in enumerate(lines) if style.message.match(line)]
-        self.spaced = 2 * sum(not lines[at - 1].strip() for at in heads) > len(heads)
+        """Find out how heads look: most of them tell."""
+        lines = stream.peek(BLOCK).decode(self.encoding, "replace").lstrip("\ufeff").splitlines()
+        style = max(HEAD_STYLES, key=lambda style: sum(map(bool, map(style.message.match, lines))))
+        self.spaced = style.spaced(lines)
         self.head = style.nameless if self.spaced else style.message
         self.start = re.compile(f"{QQ_START}|{self.head.pattern}")
         return super().prepare(stream)
 
-    def _starts(self, lines: list[bytes]) -> list[int]:
-        starts = super()._starts(lines)
-        if not self.spaced:
-            return starts
-        heads = self._heads(lines)
-        return [at for at in starts if not at or not heads[at - 1].strip() or not self.head.match(heads[at])]
+    def begins(self, heads: Sequence[str], at: int) -> bool:
+        """Tell a head from one that is quoted, which has neither an empty line nor a message without text before it."""
+        if not self.spaced or not at or not self.head.match(heads[at]):
+            return True
+        return not heads[at - 1].strip() or self.head.match(heads[at - 1]) is not None
 
     def row(self, message: str, heading: str) -> list[str] | str:
         """Return the columns of a message, or why it is none."""
         match = self.head.match(message)
         if not match:
             return "" if QQ_HEADING.fullmatch(message.rstrip()) else NO_MESSAGE
-        sender = match["who"].strip()
+        sender, time = (match[2], match[1]) if match[1] else (match[3], match[4])
         if sender.startswith("系统消息("):
             return "a notice by QQ itself"
-        return [heading or self.conversation, sender, match["time"], message[match.end() :].strip("\n")]
+        return [heading or self.conversation, sender.strip(), time, message[match.end() :].strip("\n")]
 
 
 WECHAT_DAY = re.compile(r"^[—–-]{3,} *(\d{4}[-/年]\d{1,2}[-/月]\d{1,2}日?) *[—–-]{3,} *$", re.MULTILINE)
@@ -284,11 +292,12 @@ class WeChatReader(TranscriptReader):
 
 
 LINE_DAY = re.compile(
-    r"^((?:[A-Z][a-z]{2}, )?\d{1,4}[/.]\d{1,2}[/.]\d{1,4})(?: ?[（(][^（）()\n]{1,4}[）)]| (?:星期|[週周]).)? *$",
+    r"(?:\A|(?<=\n\n))"  # behind an empty line: others stand in messages
+    r"((?:[A-Z][a-z]{2}, )?\d{1,4}[/.]\d{1,2}[/.]\d{1,4})(?: ?[（(][^（）()\n]{1,4}[）)]| (?:星期|[週周]).)? *$",
     re.MULTILINE,
 )
 LINE_TIME = r"((?:[上下]午|午[前後])? ?\d{1,2}:\d{2}(?: ?[AP]M)?)\t"
-LINE_MESSAGE = re.compile(rf"{LINE_TIME}([^\t\n]+)\t(.*)", re.DOTALL)
+LINE_MESSAGE = re.compile(rf"{LINE_TIME}([^\t\n]*)\t(.*)", re.DOTALL)
 LINE_TITLE = re.compile(r"\[LINE\] *(?:[與与和]?(.+?)(?:的聊天|とのトーク)|Chat history (?:with|in) (.+)|(.+))")
 
 
@@ -307,11 +316,15 @@ class LineReader(TranscriptReader):
         self.chat = next(filter(None, title.groups()))[:NAME].rstrip("\r") if title else None
         return super().prepare(stream)
 
+    def begins(self, heads: Sequence[str], at: int) -> bool:
+        """Tell a day from a line of a message: an empty line stands before it."""
+        return not at or not heads[at - 1].strip() or LINE_DAY.match(heads[at]) is None
+
     def row(self, message: str, heading: str) -> list[str] | str:
         """Return the columns of a message, or why it is none; of several lines, it stands in quotes."""
         if match := LINE_MESSAGE.match(message):
             text = match[3].rstrip("\n")
-            if re.fullmatch(r'".*\n.*"', text, re.DOTALL):
+            if len(text) > 1 and text[0] == '"' == text[-1] and "\n" in text:
                 text = text[1:-1].replace('""', '"')
             return [self.chat or self.conversation, match[2], f"{heading} {match[1]}".strip(), text]
         if re.match(LINE_TIME, message):
@@ -345,9 +358,10 @@ def _whatsapp(lines: list[str]) -> bool:
 def _headed(lines: list[str], style: HeadStyle) -> bool:
     """Tell heads above messages from lines that begin or end with a time, and a single one that looks so.
 
-    A title may stand before the first, and an empty line behind it.
+    A title may stand before the first, and empty lines behind it and before all others.
     """
     begins = [bool(style.message.match(line)) for line in lines]
     crowded = any(begin and style.stamped.match(line) for begin, line in zip(begins, lines[1:], strict=False))
-    first = next((at for at, begin in enumerate(begins[:TITLE]) if begin), None)
-    return first is not None and not (first and lines[first - 1]) and sum(begins) > 1 and not crowded
+    first = next((at for at, begin in enumerate(begins[:TITLE]) if begin), TITLE)
+    titled = 0 < first < TITLE and not lines[first - 1] and style.spaced(lines)
+    return (first == 0 or titled) and sum(begins) > 1 and not crowded
