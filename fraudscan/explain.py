@@ -272,7 +272,19 @@ def _join_clause(words: list[tuple[int, int]], each: Floats) -> list[tuple[int, 
         elif weight:
             joined.append((start, end, side))
         side = before[side]
-    return [(start, end) for start, end, _ in joined]
+    return _without_scraps([(start, end) for start, end, _ in reversed(joined)])
+
+
+def _without_scraps(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join single characters to the span before them, or else behind: 稳赚不 and 赔 tell nobody anything."""
+    whole: list[tuple[int, int]] = []
+    for start, end in spans:
+        scrap = end - start == 1 or (whole and whole[-1][1] - whole[-1][0] == 1)
+        if scrap and whole and whole[-1][1] == start:
+            whole[-1] = (whole[-1][0], end)
+        else:
+            whole.append((start, end))
+    return whole
 
 
 def _heads_for(scanner: Scanner, logits: Floats, label: str) -> Floats:

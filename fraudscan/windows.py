@@ -51,8 +51,9 @@ degrees."""
 
 QUOTED = 2.0
 """Windows are taken for a quotation with a probability whose logit is this, times the one that the text speaks of
-frauds. With one, the clearest lures still alarm where warnings quote them; with three, talk of anything, which seems to
-speak of frauds with a logit of about one, hides nearly as many as if no window of it counted."""
+frauds. With one, one in seven of the clearest lures still alarms where the police quotes it (with two, one in three
+hundred); with three, a third less is found in talk of anything, which seems to speak of frauds with a logit of about
+one."""
 
 WHOLE = 768
 """Kept characters up to which the whole text has no length penalty: frauds write letters of that length."""

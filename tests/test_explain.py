@@ -201,3 +201,14 @@ def test_no_character_of_a_text_breaks_a_line(character):
 
 def test_quotes_in_html_are_escaped(scanner):
     assert '"x"' not in scanner.classify('加微信"x"稳赚不赔')._repr_html_()
+
+
+def test_no_character_is_cut_off_from_the_rest_of_its_clause(scanner, corpus):
+    checked = 0
+    for row in corpus[::1500]:
+        spans = [span for span in scanner.classify(row.text).explain() if span.text.isalnum()]
+        ends, starts = {span.end for span in spans}, {span.start for span in spans}
+        for span in spans:
+            checked += 1
+            assert len(span.text) > 1 or not (span.start in ends or span.end in starts)
+    assert checked > 200

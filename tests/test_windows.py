@@ -142,14 +142,18 @@ def test_windows_count_the_more_the_longer_a_text_is(handmade, length):
     assert handmade.logits(["骗" + stretch(CALM, length - 1)])[0, 0] == pytest.approx(expected, abs=1e-3)
 
 
-def test_in_a_text_that_quotes_frauds_windows_count_for_less(scanner, lures, chat):
+def test_in_a_text_that_quotes_frauds_windows_count_for_less(scanner, corpus, chat):
     warning = (
         "近日，多名群众向公安机关报警，称收到陌生人发来的消息：“{}”。警方提醒：凡是这样说的都是诈骗，请广大市民提高警惕，"
         "不要轻信，不要转账，遇到可疑情况及时拨打110报警或96110咨询，并转告身边的老人，共同守护好自己的钱袋子。"
     )
+    lures = [row.text for row in corpus if row.labels and 25 <= len(row.text) <= 60][::500]
+    lures = [result.text for result in scanner.classify_many(lures) if result.verdict == "flag"]
     quoted = scanner.decide([warning.format(lure) + "警方将继续加大打击力度，欢迎群众提供线索。" * 3 for lure in lures])
     told = scanner.decide(["\n".join([*chat[:8], lure, *chat[8:12]]) for lure in lures])
-    assert np.mean(quoted.scores >= 0.5) < 0.2 < np.mean(told.scores >= 0.5)
+    assert len(lures) > 20
+    assert np.mean(quoted.scores >= 0.5) < 0.1
+    assert np.mean(told.scores >= 0.5) > 0.3
 
 
 def test_places_are_those_of_the_original(handmade):
