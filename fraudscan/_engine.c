@@ -85,47 +85,47 @@ typedef struct {
 /* Sum up what the pairs of each text say, and strip its `kept` elements of their numbers, which leaves the nodes. Return
    whether all pairs are in the table. */
 static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_ssize_t texts, Py_ssize_t kept,
-                const Neighbours *known, char *marked)
+                Neighbours known, char *marked)
 {
-    size_t before = known->end, soon = known->end, pair;
+    size_t before = known.end, soon = known.end, pair;
     for (Py_ssize_t i = 0; i < texts; i++) {
         uint32_t *own = out + start[i], signs = 0;
         const Py_ssize_t size = length[i];
         int32_t sum = 0;
         for (Py_ssize_t at = 0; at <= size; at++) {
             if (start[i] + at + SOON < kept) { /* else most of the time goes by with waiting for scores */
-                pair = soon * known->row;
+                pair = soon * known.row;
                 soon = own[at + SOON] >> NODE_BITS;
-                if ((pair += soon) < known->pairs)
-                    PREFETCH(known->scores + pair);
+                if ((pair += soon) < known.pairs)
+                    PREFETCH(known.scores + pair);
             }
-            pair = before * known->row;
+            pair = before * known.row;
             before = own[at] >> NODE_BITS;
-            if ((pair += before) >= known->pairs)
+            if ((pair += before) >= known.pairs)
                 return 0;
-            sum += known->evidence[known->scores[pair]];
-            signs += before - known->first_sign <= known->last_sign - known->first_sign;
+            sum += known.evidence[known.scores[pair]];
+            signs += before - known.first_sign <= known.last_sign - known.first_sign;
         }
-        if ((size_t)known->crowded * signs > (size_t)size)
+        if ((size_t)known.crowded * signs > (size_t)size)
             for (Py_ssize_t at = 1; at < size - 1; at++) { /* signs between what may be one word */
                 uint32_t left = own[at - 1] >> NODE_BITS;
-                if (left > known->chinese)
+                if (left > known.chinese)
                     continue;
                 Py_ssize_t behind = at;
                 while (behind < size &&
-                       (own[behind] >> NODE_BITS) - known->first_sign <= known->last_sign - known->first_sign)
+                       (own[behind] >> NODE_BITS) - known.first_sign <= known.last_sign - known.first_sign)
                     behind++;
                 uint32_t right = own[behind] >> NODE_BITS;
-                if (behind == at || behind - at > (Py_ssize_t)known->most || right > known->chinese)
+                if (behind == at || behind - at > (Py_ssize_t)known.most || right > known.chinese)
                     continue;
-                if ((pair = (size_t)left * known->row + right) >= known->pairs)
+                if ((pair = (size_t)left * known.row + right) >= known.pairs)
                     return 0;
-                sum += known->cut[known->scores[pair]];
+                sum += known.cut[known.scores[pair]];
             }
         for (Py_ssize_t at = 0; at < size; at++)
             own[at] &= NODE_MASK;
         own[size] = 0;
-        marked[i] = sum >= known->enough;
+        marked[i] = sum >= known.enough;
     }
     return 1;
 }
@@ -195,7 +195,7 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
                               .enough = enough};
     Py_BEGIN_ALLOW_THREADS
     kept = keep(out, start, length, number_of_texts, ids.buf, end, digit, repeats != 0);
-    whole = mark(out, start, length, number_of_texts, kept, &known, marked.buf);
+    whole = mark(out, start, length, number_of_texts, kept, known, marked.buf);
     Py_END_ALLOW_THREADS
 
     if (!whole)
