@@ -67,7 +67,7 @@ class Explanation(Sequence[Span]):
     Attributes:
         label: what they speak for or against.
         bias: what is not owed to a span (log-odds): the biases, what the layer adds whatever the text says, and of a
-            long text what its length and its other windows add or take (see `fraudscan.windows`).
+            long text what its length, its other windows and what it speaks of add or take (see `fraudscan.windows`).
         spans: the spans; no two of them overlap.
 
     """
