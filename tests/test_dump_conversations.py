@@ -63,3 +63,11 @@ def test_rows_of_a_table_without_a_conversation_are_in_none(tmp_path):
     (tmp_path / "in.csv").write_text(f"text,chat\n{PLAIN},\n{PLAIN},b\n", "utf-8")
     assert [row["conversation"] for row in conversations(tmp_path / "in.csv")] == ["b"]
     assert json.loads((tmp_path / "out.csv.summary.json").read_text("utf-8"))["without_conversation"] == 1
+
+
+def test_a_conversation_is_called_as_its_first_message_says(tmp_path):
+    rows = "".join(
+        f'<sms address="106" date="1" type="1" body="好" contact_name="{name}"/>' for name in ("小王", "王总")
+    )
+    (tmp_path / "in.xml").write_text(f"<smses>{rows}</smses>", "utf-8")
+    assert [row["name"] for row in conversations(tmp_path / "in.xml", by="conversation")] == ["小王"]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 
 import pyarrow as pa
@@ -417,3 +418,30 @@ def test_progress_counts_the_bytes_of_every_format(tmp_path, scanner):
     score_dump(scanner, sources, tmp_path / "o.parquet", progress=told.append)
     assert (told[-1].rows, told[-1].done) == (300, told[-1].total)
     assert told[-1].total == sum(path.stat().st_size for path in sources)
+
+
+def test_a_file_that_was_changed_in_place_is_another_input(tmp_path, scanner, monkeypatch):
+    monkeypatch.setattr(job, "SECONDS", 0)
+    source, line = tmp_path / "in.jsonl", b'{"text": "\xe5\xa5\xbd"}\n'
+    source.write_bytes(50_000 * line)
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_dump(scanner, [source], tmp_path / "o.jsonl", progress=stop)
+    before = source.stat()
+    source.write_bytes(49_999 * line + line.replace(b"\xa5\xbd", b"\xb8\x8d"))  # as long, and the same at its beginning
+    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000_000))
+    with pytest.raises(DumpError, match="the input has changed"):
+        score_dump(scanner, [source], tmp_path / "o.jsonl", resume=True)
+
+
+def test_files_of_a_folder_are_read_in_the_order_of_their_names(tmp_path):
+    folder = tmp_path / "dump"
+    folder.mkdir()
+    for number in (7, 3, 9, 1, 8, 0, 5, 2, 6, 4):
+        (folder / f"{number}.jsonl").write_text(json.dumps({"text": f"第{number}条"}) + "\n", "utf-8")
+    assert score(folder, "-o", tmp_path / "o.jsonl") == 0
+    rows = map(json.loads, (tmp_path / "o.jsonl").read_text("utf-8").splitlines())
+    assert [row["text"] for row in rows] == [f"第{number}条" for number in range(10)]

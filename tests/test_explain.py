@@ -212,3 +212,9 @@ def test_no_character_is_cut_off_from_the_rest_of_its_clause(scanner, corpus):
             checked += 1
             assert len(span.text) > 1 or not (span.start in ends or span.end in starts)
     assert checked > 200
+
+
+def test_punctuation_is_not_among_the_strongest_evidence(scanner, corpus):
+    found = [scanner.classify(row.text).explain() for row in corpus[::3000]]
+    assert any(span.weight > 0 and not span.text.strip("，。！？；：、") for each in found for span in each)
+    assert all(span.text.strip("，。！？；") for each in found for span in each.strongest(50))

@@ -54,6 +54,12 @@ def test_matches_and_marks_are_the_same_on_the_corpus(scanner, corpus):
     assert scanner.engine.vocabulary.match([row.text for row in corpus]).marked.any()
 
 
+def test_marks_are_the_same_wherever_a_disguised_text_is_cut(scanner, corpus):
+    lures = [row.text for row in corpus if row.labels and len(row.text) <= 40][::2000]
+    hidden = ["".join(f"{character}·" if i % 3 else character for i, character in enumerate(text)) for text in lures]
+    assert_same_matches(scanner.engine.vocabulary, [text[:end] for text in hidden for end in range(len(text) + 1)])
+
+
 @given(ngrams, st.lists(st.text(SMALL + " \0x", max_size=40) | texts, min_size=1, max_size=8))
 @settings(max_examples=200)
 def test_matches_of_small_vocabularies_are_the_same(grams, batch):
