@@ -82,8 +82,8 @@ typedef struct {
     int enough;
 } Neighbours;
 
-/* Sum up what the pairs of each text say, and strip its `kept` elements of their numbers, which leaves the nodes. Return
-   whether all pairs are in the table. */
+/* Sum up what the pairs of each text say, and strip its elements of their numbers, which leaves the nodes; all texts
+   have `kept` of them. Return whether all pairs are in the table. */
 static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_ssize_t texts, Py_ssize_t kept,
                 Neighbours known, char *marked)
 {
@@ -627,20 +627,20 @@ done:
    otherwise, which choices there are, and what they are worth. */
 typedef struct {
     const uint16_t *numbers;
-    const int64_t *said, *starts, *ends, *rows, *scores, *bounds;
+    const int64_t *as_written, *starts, *ends, *rows, *scores, *bounds;
     const uint16_t *members;
     const uint8_t *pairs;
     const int16_t *worth;
     const int32_t *logs;
     int64_t last, arcs, choices, all_members, width, margin;
-    int64_t *begins, *values; /* the steps of the best path: where they begin, what is said for them, … */
+    int64_t *begins, *values; /* the steps of the best path: where they begin, their log-scores, … */
     uint16_t *read;           /* … and their numbers */
 } Lattice;
 
-/* A number that may be read on a step that ends at a place: where the step begins, what is said for it, what the best
+/* A number that may be read on a step that ends at a place: where the step begins, its log-score, what the best
    path to the number is worth, and from which state that comes. */
 typedef struct {
-    int64_t best, back, begin, said;
+    int64_t best, back, begin, score;
     uint16_t number;
 } State;
 
@@ -659,7 +659,7 @@ typedef struct {
 #define FARTHEST (1 << 30) /* the largest margin: what a state is worth beside another of its place fits an int32 */
 
 /* Put each arc into the list of the place where it ends, in order; return what is wrong with the lattice, or NULL. */
-static const char *list_ways(const Lattice *at, Work *work)
+static const char *list_arcs(const Lattice *at, Work *work)
 {
     for (int64_t place = 0; place < at->last; place++)
         if (at->numbers[place] >= at->width)
@@ -725,7 +725,7 @@ static void weigh(const Lattice *at, const State *states, int64_t many, const ui
 /* Add states for the numbers that may be read on a step from an earlier place, but for those that are not near to the
    best one of their place so far; return what is wrong, or NULL. */
 static const char *extend(const Lattice *at, Work *work, int64_t begin, const uint16_t *member, int64_t size,
-                          int64_t said, int64_t *limit)
+                          int64_t score, int64_t *limit)
 {
     const int64_t from = work->places[begin], many = work->places[begin + 1] - from;
     if (make_room(work, size) < 0)
@@ -734,11 +734,11 @@ static const char *extend(const Lattice *at, Work *work, int64_t begin, const ui
         if (member[j] >= at->width)
             return BEYOND;
     weigh(at, work->states + from, many, member, size, work->best, work->back);
-    const int64_t all = work->states[from].best + said;
+    const int64_t all = work->states[from].best + score;
     for (int64_t j = 0; j < size; j++) {
         const int64_t value = all + work->best[j] + at->logs[member[j]];
         *limit = value - at->margin > *limit ? value - at->margin : *limit;
-        work->states[work->count] = (State){value, from + work->back[j], begin, said, member[j]};
+        work->states[work->count] = (State){value, from + work->back[j], begin, score, member[j]};
         work->count += value >= *limit;
     }
     return NULL;
@@ -752,7 +752,7 @@ static int64_t write_path(const Lattice *at, const State *states, int64_t state,
         size++;
     for (int64_t i = state, step = length + size; i; i = states[i].back) {
         at->begins[--step] = states[i].begin;
-        at->values[step] = states[i].said;
+        at->values[step] = states[i].score;
         at->read[step] = states[i].number;
     }
     return length + size;
@@ -775,13 +775,13 @@ static const char *find_path(const Lattice *at, Work *work, uint16_t before, int
         far = work->reach[place - 1] > far ? work->reach[place - 1] : far;
         if (own == 1 && far <= place && work->first[place] < 0) { /* nothing to choose, as for most */
             work->states[0].number = at->read[*length] = at->numbers[place - 1];
-            at->values[*length] = at->said[place - 1];
+            at->values[*length] = at->as_written[place - 1];
             at->begins[(*length)++] = place - 1;
             work->places[place] = 0;
             work->places[place + 1] = 1;
             continue;
         }
-        const char *bad = extend(at, work, place - 1, at->numbers + place - 1, 1, at->said[place - 1], &limit);
+        const char *bad = extend(at, work, place - 1, at->numbers + place - 1, 1, at->as_written[place - 1], &limit);
         for (int64_t i = work->first[place]; i >= 0 && !bad; i = work->next[i]) {
             const int64_t *bounds = at->bounds + at->rows[i];
             bad = extend(at, work, at->starts[i], at->members + bounds[0], bounds[1] - bounds[0], at->scores[i], &limit);
@@ -807,14 +807,14 @@ static const char *find_path(const Lattice *at, Work *work, uint16_t before, int
     return NULL;
 }
 
-PyDoc_STRVAR(likeliest_doc, "likeliest(numbers, said, starts, ends, rows, scores, bounds, members, pairs, worth, logs,\n"
-                            "          row, margin, before, begins, values, read)\n--\n\n"
+PyDoc_STRVAR(likeliest_doc, "likeliest(numbers, as_written, starts, ends, rows, scores, bounds, members, pairs, worth,\n"
+                            "          logs, row, margin, before, begins, values, read)\n--\n\n"
                             "Fill the last three with the steps of the best path; return how many there are, as\n"
                             "`fraudscan.lattice.likeliest` does. ``before`` is the number before the first place.");
 
 static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    enum { NUMBERS, SAID, STARTS, ENDS, ROWS, SCORED, BOUNDS, MEMBERS, PAIRS, WORTH, LOGS, BEGINS, VALUES, READ, ARRAYS };
+    enum { NUMBERS, WRITTEN, STARTS, ENDS, ROWS, SCORED, BOUNDS, MEMBERS, PAIRS, WORTH, LOGS, BEGINS, VALUES, READ, ARRAYS };
     static const Py_ssize_t bytes[] = {2, 8, 8, 8, 8, 8, 8, 2, 1, 2, 4, 8, 8, 2};
     PyObject *result = NULL;
     Py_buffer array[ARRAYS];
@@ -832,7 +832,7 @@ static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
     for (int i = 0; i < ARRAYS; i++)
         if ((size[i] = count(&array[i], bytes[i], "an argument")) < 0)
             goto done;
-    if (!size[NUMBERS] || size[SAID] != size[NUMBERS] || size[BEGINS] != size[NUMBERS] ||
+    if (!size[NUMBERS] || size[WRITTEN] != size[NUMBERS] || size[BEGINS] != size[NUMBERS] ||
         size[VALUES] != size[NUMBERS] || size[READ] != size[NUMBERS] || size[ENDS] != size[STARTS] ||
         size[ROWS] != size[STARTS] || size[SCORED] != size[STARTS] || !size[BOUNDS] || size[WORTH] != SCORES ||
         row < 1 || size[LOGS] != row || size[PAIRS] / row < row || margin < 0 || margin > FARTHEST) {
@@ -844,7 +844,7 @@ static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
         goto done;
     }
     const Lattice lattice = {.numbers = array[NUMBERS].buf,
-                             .said = array[SAID].buf,
+                             .as_written = array[WRITTEN].buf,
                              .starts = array[STARTS].buf,
                              .ends = array[ENDS].buf,
                              .rows = array[ROWS].buf,
@@ -870,7 +870,7 @@ static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
     work.next = PyMem_RawMalloc((size_t)(lattice.arcs + 1) * sizeof *work.next);
     work.states = PyMem_RawMalloc(sizeof *work.states);
     if (work.first && work.reach && work.places && work.next && work.states)
-        bad = list_ways(&lattice, &work);
+        bad = list_arcs(&lattice, &work);
     else
         bad = NO_MEMORY;
     work.best = PyMem_RawMalloc((size_t)work.most * sizeof *work.best);

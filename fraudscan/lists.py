@@ -207,11 +207,12 @@ def _entries(path: Path, kind: str) -> Iterator[Entry]:
             yield Entry(kind, pattern, sender, str(path), number)
 
 
+KIND = "|".join(KINDS)
 SLIPS = {
-    r"\[[a-zA-Z ]*\]|\[(allow|deny)\].*": f"sections are called {' and '.join(SECTIONS)} and nothing else; write a "
+    rf"\[[a-zA-Z ]*\]|\[({KIND})\].*": f"sections are called {' and '.join(SECTIONS)} and nothing else; write a "
     "phrase in brackets as a pattern",
     r"(?i:sender\s*=.*)": "an entry for a sender is written sender=NAME: PHRASE, or sender=NAME: alone",
-    r"(?i:(allow|deny)\s*[:：].*)": f"it is the line {' or '.join(SECTIONS)} above that says what an entry does",
+    rf"(?i:({KIND})\s*[:：].*)": f"it is the line {' or '.join(SECTIONS)} above that says what an entry does",
     r"/[^/]+/[aimsux]{1,3}": "nothing stands behind the slash that ends a pattern, which finds letters of any case",
     r"[^\W\d_]{2,}\*": "a phrase is found wherever it stands, with no * behind it; write it as a pattern if it has one",
     r"[^#]*\s#[^#]*": "a comment has a line of its own; write the phrase as a pattern if it has a #",
@@ -220,9 +221,14 @@ SLIPS = {
 
 
 def _slip(pattern: str) -> str:
-    """Return what is wrong with an entry; nothing if it can be found."""
-    is_pattern = len(pattern) > 2 and pattern.startswith("/") and pattern.endswith("/")
-    return "" if is_pattern else next((why for slip, why in SLIPS.items() if re.fullmatch(slip, pattern)), "")
+    """Return what is wrong with an entry; nothing if it is a pattern, or may have been meant as a phrase."""
+    if _is_pattern(pattern):
+        return ""
+    return next((why for slip, why in SLIPS.items() if re.fullmatch(slip, pattern)), "")
+
+
+def _is_pattern(pattern: str) -> bool:
+    return len(pattern) > 2 and pattern.startswith("/") and pattern.endswith("/")
 
 
 class Lists:
@@ -278,7 +284,7 @@ class Lists:
             _check(entry)
             if not entry.pattern and entry.sender is not None:
                 self._senders.add(place)
-            elif len(entry.pattern) > 2 and entry.pattern.startswith("/") and entry.pattern.endswith("/"):
+            elif _is_pattern(entry.pattern):
                 self._patterns.append((place, compile_pattern(entry.pattern[1:-1])))
             else:
                 phrases[_phrase(entry.pattern)].append(place)

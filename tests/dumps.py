@@ -9,10 +9,12 @@ import lzma
 import sys
 from xml.sax.saxutils import quoteattr
 
+import pytest
 from conftest import ROOT
 from hypothesis import strategies as st
 
 from fraudscan.cli import main
+from fraudscan.dump import job, score_dump
 
 LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
 PLAIN = "到楼下了，下来拿快递"
@@ -165,3 +167,15 @@ def by(name):
     """The options that ask for conversations."""
     column = CONVERSATION.get(name, "chat")
     return ["--by", column] if column else []
+
+
+def interrupt(scanner, source, target, options=None):
+    """Leave a job half-made, as Ctrl-C does at its first checkpoint."""
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "SECONDS", 0)
+        with pytest.raises(KeyboardInterrupt):
+            score_dump(scanner, [source], target, options, progress=stop)

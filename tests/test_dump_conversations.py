@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from dumps import LURE, PLAIN, rows_of, score
+from dumps import LURE, PLAIN, interrupt, rows_of, score
 
-from fraudscan.dump import Options, job, score_dump
+from fraudscan.dump import Options, score_dump
 
 
 def conversations(path, *options, by="chat"):
@@ -15,16 +15,10 @@ def conversations(path, *options, by="chat"):
     return rows_of(path.parent / f"{out.name}.conversations.jsonl")
 
 
-def test_force_forgets_the_conversations_of_a_half_made_job(tmp_path, scanner, monkeypatch):
+def test_force_forgets_the_conversations_of_a_half_made_job(tmp_path, scanner):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(40_000 * (json.dumps({"text": PLAIN, "chat": "a"}).encode() + b"\n"))
-    monkeypatch.setattr(job, "SECONDS", 0)
-
-    def stop(_):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        score_dump(scanner, [source], out, Options(by="chat"), progress=stop)
+    interrupt(scanner, source, out, Options(by="chat"))
     score_dump(scanner, [source], out, Options(by="chat"), force=True)
     assert [row["messages"] for row in rows_of(tmp_path / "out.jsonl.conversations.jsonl")] == [40_000]
 

@@ -8,12 +8,12 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dumps import LURE, PLAIN, score
+from dumps import LURE, PLAIN, interrupt, score
 
 from fraudscan import model
 from fraudscan.cli import main
 from fraudscan.columns import COLUMNS, LISTS
-from fraudscan.dump import DumpError, job, score_dump
+from fraudscan.dump import DumpError, score_dump
 from fraudscan.explain import evidence
 from fraudscan.lists import read_lists
 
@@ -396,15 +396,9 @@ def test_bytes_of_parquet_may_have_an_encoding(tmp_path):
     assert [row["text"] for row in rows] == [LURE, LURE, "ok"]
 
 
-def test_what_is_half_made_and_gone_cannot_be_gone_on_with(tmp_path, scanner, monkeypatch):
-    monkeypatch.setattr(job, "SECONDS", 0)
+def test_what_is_half_made_and_gone_cannot_be_gone_on_with(tmp_path, scanner):
     (tmp_path / "in.jsonl").write_text('{"text": "好"}\n' * 50_000, "utf-8")
-
-    def stop(_):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        score_dump(scanner, [tmp_path / "in.jsonl"], tmp_path / "o.jsonl", progress=stop)
+    interrupt(scanner, tmp_path / "in.jsonl", tmp_path / "o.jsonl")
     (tmp_path / "o.jsonl.part").unlink()
     with pytest.raises(DumpError, match="is gone: start anew with --force"):
         score_dump(scanner, [tmp_path / "in.jsonl"], tmp_path / "o.jsonl", resume=True)
@@ -420,16 +414,10 @@ def test_progress_counts_the_bytes_of_every_format(tmp_path, scanner):
     assert told[-1].total == sum(path.stat().st_size for path in sources)
 
 
-def test_a_file_that_was_changed_in_place_is_another_input(tmp_path, scanner, monkeypatch):
-    monkeypatch.setattr(job, "SECONDS", 0)
+def test_a_file_that_was_changed_in_place_is_another_input(tmp_path, scanner):
     source, line = tmp_path / "in.jsonl", b'{"text": "\xe5\xa5\xbd"}\n'
     source.write_bytes(50_000 * line)
-
-    def stop(_):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        score_dump(scanner, [source], tmp_path / "o.jsonl", progress=stop)
+    interrupt(scanner, source, tmp_path / "o.jsonl")
     before = source.stat()
     source.write_bytes(49_999 * line + line.replace(b"\xa5\xbd", b"\xb8\x8d"))  # as long, and the same at its beginning
     os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000_000))

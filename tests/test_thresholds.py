@@ -447,18 +447,12 @@ def test_what_was_not_scored_replaces_nothing(tmp_path, scanner):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_force_takes_away_what_another_run_left(tmp_path, scanner, monkeypatch):
-    monkeypatch.setattr(job, "SECONDS", 0)
+def test_force_takes_away_what_another_run_left(tmp_path, scanner):
     (tmp_path / "in.jsonl").write_text('{"text": "好"}\nbad\n' * 20_000, "utf-8")
     (tmp_path / "small.jsonl").write_text('{"text": "好"}\n', "utf-8")
     score_dump(scanner, [tmp_path / "small.jsonl"], tmp_path / "scored.jsonl")
-
-    def stop(_):
-        raise KeyboardInterrupt
-
     target = tmp_path / "out.jsonl"
-    with pytest.raises(KeyboardInterrupt):
-        score_dump(scanner, [tmp_path / "in.jsonl"], target, progress=stop)
+    dumps.interrupt(scanner, tmp_path / "in.jsonl", target)
     rethreshold(str(tmp_path / "scored.jsonl"), str(target), scanner.thresholds, force=True)
     assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.jsonl", "out.jsonl.summary.json"]
     score_dump(scanner, [tmp_path / "in.jsonl"], target, force=True)
