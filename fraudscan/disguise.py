@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -89,7 +90,8 @@ SPEAKING = 2
 between single characters: 红/黄/蓝/绿."""
 
 SPELLED_SHARE = 0.12
-"""A text may be spelled out in Latin letters if it has more runs of them than this share of its Chinese characters."""
+"""A text may be spelled out in Latin letters if it has more runs of them than this share of its Chinese characters, and
+than half of this share of all of its characters: in a listing of programs there are few Chinese ones to compare with."""
 
 ROUNDS = 4
 """Repair goes on until nothing changes, and is given up as a mistake where that takes longer."""
@@ -142,7 +144,8 @@ CONTACT = "\ue000"
 CONTACTS = (
     ("微信", "[薇葳徽溦崴微威v]心信|[薇葳徽溦崴][信芯心伈]|微[伈芯訫](?=[a-z0:号])|v[信心芯]"),
     ("微信", "(?<=加)心v[信心芯]|[威维卫][信心](?=[:号]?[a-z0]{5})|微心(?=[:号]?[a-z0]{5})"),
-    ("加微信", "(?<=[加十])[薇葳溦崴徽威](?![信芯心风海廉尔])"),
+    ("微信", "(?<=加)[薇葳溦崴徽威](?![信芯心风海廉尔])"),
+    ("加微信", "十[薇葳溦崴徽威](?![信芯心风海廉尔])"),
     ("加微信", "加(?:[威维卫][信心]|卫星|绿泡泡|小绿|绿色软件|心(?=[:号]?[a-z0]{5}))"),
     ("qq", "[扣抠蔻][扣抠蔻]|球球(?=[:号]?0{5})|企鹅(?=[:号]?0{5})"),
     ("支付宝", "[支之知芝][付富傅][宝葆饱](?<!支付宝)|zfb"),
@@ -264,9 +267,9 @@ def _repairable(lines: _Lines) -> Bools:
     """Tell for each text whether there is a repair for its marks."""
     numbers, ends = lines.numbers, lines.bounds
     found = lines.heavy | lines.spelled_out
-    shown = _pictures(numbers, tables().picture.take(lines.codes))
+    shown = _pictures(numbers, lines.pictures)
     shown = shown[(numbers[shown - 1] <= RARE) & (numbers[shown + 1] <= RARE)]
-    for places in (lines.marks.contacts, shown, lines.cuts[0], lines.passed):
+    for places in (lines.marks.contacts, shown, lines.keys, lines.cuts[0], lines.passed):
         found[ends.searchsorted(places)] = True
     return found
 
@@ -276,28 +279,6 @@ def _steps(values: Ints) -> Ints:
     steps = values.copy()
     steps[1:] -= values[:-1]
     return steps
-
-
-def _heavy(lines: _Lines) -> Bools:
-    """Tell for each text whether it has many odd pairs, and characters that are the parts of one."""
-    ends = lines.bounds
-    counts = _steps(lines.marks.odd.searchsorted(ends))
-    counts += np.bincount(ends.searchsorted(lines.wholes.starts), minlength=ends.size)
-    heavy: Bools = (counts >= FEWEST) & (counts > ODD_SHARE * lines.lengths)
-    return heavy
-
-
-def _spelled_out(lines: _Lines) -> Bools:
-    """Tell for each text whether Latin letters stand in it again and again where a character is expected."""
-    numbers, ends = lines.numbers, lines.bounds
-    spelled = lines.marks.spelled
-    spelled = spelled[~np.isin(spelled + 1, lines.labels)]
-    counts = _steps(spelled.searchsorted(ends))
-    found: Bools = (counts >= FEWEST) & (2 * counts > SPELLED_SHARE * lines.lengths)
-    if found.any():
-        chinese = np.add.reduceat(numbers <= RARE, ends + 1 - lines.lengths, dtype=np.int64)
-        found &= counts > SPELLED_SHARE * chinese
-    return found
 
 
 @dataclass(frozen=True)
@@ -383,27 +364,85 @@ class _Lines:
     @cached_property
     def heavy(self) -> Bools:
         """Which texts have many odd pairs, and characters that are the parts of one."""
-        return _heavy(self)
-
-    @cached_property
-    def cuts(self) -> tuple[Ints, Ints]:
-        """Where the signs that cut words begin and end."""
-        return _cuts(self)
+        ends = self.bounds
+        counts = _steps(self.marks.odd.searchsorted(ends))
+        counts += np.bincount(ends.searchsorted(self.wholes.starts), minlength=ends.size)
+        heavy: Bools = (counts >= FEWEST) & (counts > ODD_SHARE * self.lengths)
+        return heavy
 
     @cached_property
     def spelled_out(self) -> Bools:
         """In which texts Latin letters stand again and again where a character is expected."""
-        return _spelled_out(self)
+        numbers, ends = self.numbers, self.bounds
+        spelled = self.marks.spelled
+        spelled = spelled[~np.isin(spelled + 1, self.labels)]
+        counts = _steps(spelled.searchsorted(ends))
+        found: Bools = (counts >= FEWEST) & (2 * counts > SPELLED_SHARE * self.lengths)
+        if found.any():
+            chinese = np.add.reduceat(numbers <= RARE, ends + 1 - self.lengths, dtype=np.int64)
+            found &= counts > SPELLED_SHARE * chinese
+        return found
+
+    @cached_property
+    def signs(self) -> _Signs:
+        """The signs that may cut words.
+
+        What stands before and behind a sign that cuts goes together as neighbours do, again and again: a likelihood
+        ratio over all of a sign's places in a text tells it from one that separates.
+        """
+        numbers, bounds = self.numbers, self.bounds
+        begin, end = runs_of(is_sign(numbers).nonzero()[0])
+        inside = (end - begin <= MOST_SIGNS) & (numbers[begin - 1] <= RARE) & (numbers[end] <= RARE)
+        begin, end = begin[inside], end[inside]
+        evidence = cutting(numbers[begin - 1], numbers[end])
+        alone = (numbers[begin - 2] > RARE) & (numbers[end + 1] > RARE)
+        evidence[alone & (numbers[begin] == LIST)] = 0  # one character, and one more: 油、盐、酱、醋
+        text = bounds.searchsorted(begin)
+        signs, sign = np.unique(text << 21 | self.codes[begin], return_inverse=True)
+        sums = np.bincount(sign, evidence, minlength=signs.size)
+        return _Signs(begin, end, text, alone, evidence, sign, sums, signs >> 21)
+
+    @cached_property
+    def cuts(self) -> tuple[Ints, Ints]:
+        """Where the signs that cut words begin and end."""
+        found, texts = self.signs, self.bounds.size
+        cutting_texts = np.zeros(texts, dtype=bool)
+        cutting_texts[found.texts[found.sums >= CUTTING]] = True
+        cut = cutting_texts[found.texts] & (found.sums >= CUTTING_TOO)
+        drop = cut[found.sign] & ((found.evidence > 0) | ~tables().sentence[self.codes[found.begin]])
+        speaking = drop & (found.evidence > 0)
+        places = np.bincount(found.text[speaking], minlength=texts)
+        between_words = np.bincount(found.text[speaking & ~found.alone], minlength=texts) > 0
+        drop &= (places >= np.where(between_words, SPEAKING, 2 * SPEAKING))[found.text]
+        return found.begin[drop], found.end[drop]
 
     @cached_property
     def passed(self) -> Ints:
         """Where single signs stand that may cut words, if each is looked at by itself."""
-        return _passed(self)
+        found = self.signs
+        one = (found.end - found.begin == 1) & ~found.alone & (found.sums >= CUTTING_ONE)[found.sign]
+        one &= (self.codes[found.begin] >= PICTORIAL) & (self.numbers[found.end] < RARE)
+        places: Ints = found.begin[one]
+        return places
 
     @cached_property
-    def signs(self) -> _Signs:
-        """The signs that may cut words."""
-        return _weigh_signs(self)
+    def pictures(self) -> Codes:
+        """For each character the row of what it may stand for as a picture; none where it was read as another."""
+        written = self.raw.take(self.starts)
+        rows = tables().picture.take(written)
+        rows[self.codes != normalization_table().take(written)] = tables().picture[0]
+        return rows
+
+    @cached_property
+    def keys(self) -> Ints:
+        """Where digits stand that are keys, each by itself before a Chinese character: 1️⃣户."""
+        numbers = self.numbers
+        keys: Ints = (numbers == DIGIT).nonzero()[0]
+        keys = keys[(numbers[keys - 1] != DIGIT) & (numbers[keys + 1] <= RARE)]
+        written = self.raw.take(self.starts[keys])
+        keys = keys[(written >= ord("0")) & (written <= ord("9"))]
+        behind = self.raw.take(self.starts[keys][:, None] + np.array([1, 2]), mode="clip")
+        return keys[(behind == KEYCAP).any(axis=1)]
 
 
 def _folded(texts: Sequence[str]) -> _Lines:
@@ -487,48 +526,6 @@ class _Signs(NamedTuple):
     sign: Ints
     sums: Any
     texts: Ints
-
-
-def _weigh_signs(lines: _Lines) -> _Signs:
-    """Return the signs that may cut words.
-
-    What stands before and behind a sign that cuts goes together as neighbours do, again and again: a likelihood ratio
-    over all of a sign's places in a text tells it from one that separates.
-    """
-    numbers, bounds = lines.numbers, lines.bounds
-    begin, end = runs_of(is_sign(numbers).nonzero()[0])
-    inside = (end - begin <= MOST_SIGNS) & (numbers[begin - 1] <= RARE) & (numbers[end] <= RARE)
-    begin, end = begin[inside], end[inside]
-    evidence = cutting(numbers[begin - 1], numbers[end])
-    alone = (numbers[begin - 2] > RARE) & (numbers[end + 1] > RARE)
-    evidence[alone & (numbers[begin] == LIST)] = 0  # one character, and one more: 油、盐、酱、醋
-    text = bounds.searchsorted(begin)
-    signs, sign = np.unique(text << 21 | lines.codes[begin], return_inverse=True)
-    sums = np.bincount(sign, evidence, minlength=signs.size)
-    return _Signs(begin, end, text, alone, evidence, sign, sums, signs >> 21)
-
-
-def _cuts(lines: _Lines) -> tuple[Ints, Ints]:
-    """Return where the signs that cut words begin and end."""
-    found, texts = lines.signs, lines.bounds.size
-    cutting_texts = np.zeros(texts, dtype=bool)
-    cutting_texts[found.texts[found.sums >= CUTTING]] = True
-    cut = cutting_texts[found.texts] & (found.sums >= CUTTING_TOO)
-    drop = cut[found.sign] & ((found.evidence > 0) | ~tables().sentence[lines.codes[found.begin]])
-    speaking = drop & (found.evidence > 0)
-    places = np.bincount(found.text[speaking], minlength=texts)
-    between_words = np.bincount(found.text[speaking & ~found.alone], minlength=texts) > 0
-    drop &= (places >= np.where(between_words, SPEAKING, 2 * SPEAKING))[found.text]
-    return found.begin[drop], found.end[drop]
-
-
-def _passed(lines: _Lines) -> Ints:
-    """Return where single signs stand that may cut words, if each is looked at by itself."""
-    found = lines.signs
-    one = (found.end - found.begin == 1) & ~found.alone & (found.sums >= CUTTING_ONE)[found.sign]
-    one &= (lines.codes[found.begin] >= PICTORIAL) & (lines.numbers[found.end] < RARE)
-    places: Ints = found.begin[one]
-    return places
 
 
 def _drop_separators(lines: _Lines) -> _Lines:
@@ -756,18 +753,11 @@ def _spelled(run: str, table: Tables) -> list[tuple[int, int, int]]:
 
 def _shown(lines: _Lines) -> Iterator[_Arcs]:
     """Yield what pictures, and keys with digits, may stand for."""
-    numbers, raw = lines.numbers, lines.raw
-    written = raw.take(lines.starts)
-    rows = tables().picture.take(written)
+    numbers, rows, keys = lines.numbers, lines.pictures, lines.keys
     pictures = _pictures(numbers, rows)
     for at, keeping in ((numbers[pictures] > RARE, PICTURE), (numbers[pictures] <= RARE, 0)):
         yield _Arcs(pictures[at], np.ones_like(pictures[at]), rows[pictures[at]], PICTURED, keeping)
-    keys = (numbers == DIGIT).nonzero()[0]
-    keys = keys[(numbers[keys - 1] != DIGIT) & (numbers[keys + 1] <= RARE)]
-    keys = keys[(written[keys] >= ord("0")) & (written[keys] <= ord("9"))]
-    behind = raw.take(lines.starts[keys][:, None] + np.array([1, 2]), mode="clip")
-    keys = keys[(behind == KEYCAP).any(axis=1)]
-    numerals = tables().numbers[code_points(NUMERALS)[written[keys] - ord("0")]]
+    numerals = tables().numbers[code_points(NUMERALS)[lines.raw.take(lines.starts[keys]) - ord("0")]]
     yield _Arcs(keys, np.ones_like(keys), numerals.astype(np.int64), keeping=KEY)
 
 
@@ -780,7 +770,8 @@ def _pictures(numbers: Numbers, rows: Codes) -> Ints:
 def _named(numbers: Numbers, places: Ints, rows: Codes) -> Bools:
     """Tell where a character of its name stands beside a picture, or one further: 牛奶🥛, 🥬青菜."""
     lists = tables().choices
-    names = lists.members.take(lists.bounds[rows][:, None] + np.arange(NAME), mode="clip")
+    at = lists.bounds[rows][:, None] + np.arange(NAME)
+    names = lists.members.take(np.minimum(at, lists.bounds[rows + 1][:, None] - 1))  # some have fewer
     named = np.zeros(places.size, dtype=bool)
     for side in (-1, 1):
         near, far = numbers[places + side], numbers.take(places + 2 * side, mode="clip")
@@ -800,7 +791,8 @@ def _passing(lines: _Lines) -> _Arcs:
 def _changes(text: str, plain: _Lines, read: _Lines) -> Iterator[Repair]:
     """Yield the stretches of ``text`` that are not read as the character table reads them."""
     expected = dict(zip(plain.starts.tolist(), plain.codes.tolist(), strict=True))
-    found = list(zip(read.starts.tolist(), read.ends.tolist(), read.codes.tolist(), strict=True))
+    starts, codes = read.starts.tolist(), read.codes.tolist()
+    found = zip(starts, read.ends.tolist(), codes, strict=True)
     same = {start for start, end, code in found if end == start + 1 and expected.get(start) == code}
     begin = None
     for place in expected:
@@ -808,6 +800,6 @@ def _changes(text: str, plain: _Lines, read: _Lines) -> Iterator[Repair]:
             begin = place if begin is None else begin
             last = place + 1
         elif begin is not None:
-            read_as = "".join(chr(code) for start, _, code in found if begin <= start < last)
-            yield Repair(begin, last, text[begin:last], read_as)
+            read_as = codes[bisect_left(starts, begin) : bisect_left(starts, last)]
+            yield Repair(begin, last, text[begin:last], "".join(map(chr, read_as)))
             begin = None

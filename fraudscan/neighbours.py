@@ -338,15 +338,12 @@ def carry_marks(numbers: npt.NDArray[Any], ends: Ints) -> Bools:
         ends: the places of the ``END``.
 
     """
-    if numbers.size < 2:  # one text, and nothing in it
-        return np.zeros(ends.size, dtype=bool)
-    keys = np.multiply(numbers[:-1], WIDTH, dtype=np.uint32)
-    keys += numbers[1:]
+    if not ends.size:
+        return np.zeros(0, dtype=bool)
+    keys = np.multiply(np.roll(numbers, 1), WIDTH, dtype=np.uint32)  # before the first text there is an end, too
+    keys += numbers
     evidence = tables().evidence.take(tables().pairs.view(np.uint8).take(keys))
-    starts = np.empty_like(ends)
-    starts[0] = 0
-    starts[1:] = ends[:-1]
-    said = np.add.reduceat(evidence, starts, dtype=np.int32)
+    said = np.add.reduceat(evidence, np.append(0, ends[:-1] + 1), dtype=np.int32)
     signs = is_sign(numbers).nonzero()[0]
     text = ends.searchsorted(signs)
     crowded = CROWDED * np.bincount(text, minlength=ends.size) > np.diff(ends, prepend=-1) - 1

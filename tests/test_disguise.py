@@ -44,6 +44,25 @@ def test_disguised_text_is_repaired(text, expected):
     assert normalize(text).text.replace(CONTACT, "") == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("请➕威信油", "请加微信@油"),  # the mark is not read again, as what the picture before it stands for
+        ("需要资料➕维心速来", "需要资料加微信@速来"),
+        ("请加薇详聊", "请加微信@详聊"),
+        ("十薇详聊", "加微信@详聊"),
+    ],
+)
+def test_a_disguised_contact_is_named_once_and_marked(text, read):
+    assert normalize(text).text.replace(CONTACT, "@") == read
+
+
+def test_a_character_sounds_like_itself_not_like_a_variant_of_it():
+    """叄 is read as 三, and 閤 as 合."""
+    syllables = {row: syllable for syllable, row in tables().syllables.items()}
+    assert [syllables[int(tables().sound[ord(c)])] for c in "三合么查"] == ["san", "he", "me", "cha"]
+
+
 PIECES = [
     *"稳赚不赔加薇信群裙贝才月艮务转陪·.*-_|~、，。😊🎉❤➕",
     "tou",

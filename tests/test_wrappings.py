@@ -9,7 +9,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_cases import read_cases
 
+from fraudscan.characters import fold
+from fraudscan.neighbours import tables
 from fraudscan.wrappings import wrappings
+
+
+def test_what_the_benchmark_calls_unknown_is_unknown():
+    """Pictures and look-alikes stand for nothing that the tables know them for; no sign folds to a known one."""
+    choices = tables().choices
+
+    def said(rows, character):
+        begin, end = choices.bounds[rows[ord(character)] :][:2]
+        return "".join(map(chr, tables().codes[choices.members[begin:end]]))
+
+    for meant, picture in perturb.UNKNOWN_EMOJI.items():
+        assert fold(picture) != meant
+        assert tables().picture[ord(picture)] == tables().picture[0] or meant not in said(tables().picture, picture)
+    for meant, shape in perturb.LOOK_ALIKES.items():
+        assert meant not in said(tables().alike, shape)
+    assert not {*map(fold, perturb.KNOWN_SEPARATORS)} & {*map(fold, perturb.UNKNOWN_SEPARATORS)}
+
+
+def test_every_common_character_has_homophones():
+    by_sound, _ = perturb.homophones()
+    assert len(perturb.common()) == 3755
+    assert {"资", "转", "赚", "做", "子"} <= {c for each in by_sound.values() for c in each if len(each) > 1}
 
 
 @given(st.integers(0, 40), st.integers(0, 2**32))

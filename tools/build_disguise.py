@@ -82,7 +82,7 @@ BASE = 0.2
 """The weight of dictionary and bigrams of news beside the corpus, which is closer to messages."""
 
 SEEN = 5
-"""How often a character must stand beside punctuation, a letter or a symbol for that to be ordinary."""
+"""How often a character must stand beside a rare one, or punctuation, for that to be ordinary."""
 
 LATIN_WORD, LATIN_SYLLABLE = 3, 1 / 2000
 """A run of Latin letters in so many honest messages is a word of its own, not pinyin, and so is a syllable in this
@@ -113,7 +113,7 @@ def is_han(character: str) -> bool:
 
 
 def class_of(character: str) -> int:
-    """Return the class of a normalised character that has no row of its own; 0 = none of interest."""
+    """Return the class of a normalised character that has no row of its own; `OTHER` is none of interest."""
     code, category = ord(character), unicodedata.category(character)
     if 0x3400 <= code <= 0x9FFF or 0x20000 <= code <= 0x3FFFF:
         return RARE
@@ -134,10 +134,13 @@ def data(package: str, path: str) -> Any:
 
 
 def dictionary() -> dict[str, int]:
-    """Return the words of jieba's dictionary and how frequent they are."""
+    """Return the words of jieba's dictionary, as the character table reads them, and how frequent they are."""
+    found: Counter[str] = Counter()
     with jieba.get_dict_file() as file:
-        entries = (line.decode("utf-8").split(" ") for line in file)
-        return {fields[0]: int(fields[1]) for fields in entries if all(map(is_han, fields[0]))}
+        for line in file:
+            word, count, *_ = line.decode("utf-8").split(" ")
+            found[fold(word)] += int(count)
+    return {word: count for word, count in found.items() if all(map(is_han, word))}
 
 
 def weigh(texts: Texts, parts: Callable[[str], Iterable[Any]]) -> Counter[Any]:
@@ -202,10 +205,11 @@ def ordinary_edges(texts: Texts, known: Counter[str]) -> list[list[str | int]]:
 
 def readings() -> dict[str, list[str]]:
     """Return the toneless syllables of every character, the usual one first."""
-    return {
-        fold(chr(code)): list(dict.fromkeys(to_normal(sound).replace("ü", "v") for sound in sounds.split(",")))
-        for code, sounds in PINYIN_DICT.items()
-    }
+    found: dict[str, list[str]] = {}
+    for code in sorted(PINYIN_DICT, key=lambda code: fold(chr(code)) != chr(code)):  # 三 before 叄, which folds to it
+        sounds = (to_normal(sound).replace("ü", "v") for sound in PINYIN_DICT[code].split(","))
+        found.setdefault(fold(chr(code)), list(dict.fromkeys(sounds)))
+    return found
 
 
 def near(syllable: str) -> str:
