@@ -40,6 +40,7 @@ import sys
 import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from fraudscan.arrays import Codes, Ints
     from fraudscan.decisions import Decisions
 
-__all__ = ["KINDS", "Entry", "ListError", "Lists", "fold_keeping_digits", "read_lists"]
+__all__ = ["KINDS", "Entry", "ListError", "Lists", "check_sender", "fold_keeping_digits", "read_lists"]
 
 KINDS = ("allow", "deny")
 """In the order in which they win."""
@@ -319,8 +320,8 @@ class Lists:
 
         Args:
             texts: the texts.
-            senders: who sent each, a text or a number; ``None`` or NaN where that is not known. Without it entries
-                bound to a sender are ignored.
+            senders: who sent each, a text (also as bytes of UTF-8) or a number; ``None`` or NaN where that is not
+                known. What else tables hold names nobody. Without it entries bound to a sender are ignored.
 
         Raises:
             ValueError: if there are more or fewer senders than texts.
@@ -389,7 +390,7 @@ class Lists:
             wanted = [name, *(f"{name[:cut]}*" for cut in self._cuts if cut <= len(name))]
             return frozenset(place for known in wanted for place in self._named.get(known, ()))
 
-        return [frozenset() if is_missing(sender) else entries(_name(sender)) for sender in senders]
+        return [entries(_name(sender)) if _is_named(sender) else frozenset() for sender in senders]
 
     def _find_phrases(self, texts: Sequence[str], best: Ints, sent: Sequence[frozenset[int]] | None) -> None:
         if self._vocabulary is None:
@@ -433,8 +434,28 @@ def _check(entry: Entry) -> None:
         raise ListError("no sender is named")
 
 
+def check_sender(sender: Any, what: str) -> None:
+    """Refuse what names no sender, and is not missing either; ``what`` is what it is called.
+
+    Raises:
+        TypeError: if it is neither a text nor a number.
+
+    """
+    if not (_is_named(sender) or is_missing(sender)):
+        kind = type(sender).__name__
+        raise TypeError(f"{what} is of type {kind}: pass a text or a number, None where it is not known")
+
+
+def _is_named(sender: Any) -> bool:
+    """Tell whether a value names a sender."""
+    known = isinstance(sender, (str, bytes, bytearray, Number)) and not is_missing(sender)
+    return known and not isinstance(sender, bool)
+
+
 def _name(sender: Any) -> str:
     """Return a sender as a text; tables make floats of whole numbers where some are missing."""
+    if isinstance(sender, (bytes, bytearray)):
+        return sender.decode("utf-8", "replace")
     return str(int(sender) if isinstance(sender, float) and sender.is_integer() else sender)
 
 

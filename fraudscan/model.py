@@ -220,28 +220,32 @@ class Scanner:
             new.__dict__.pop(name, None)
         return new
 
-    def classify(self, text: str, sender: str | None = None) -> Result:
-        """Score one text; ``sender`` is for entries of lists that are bound to one.
+    def classify(self, text: str, sender: Any = None) -> Result:
+        """Score one text; ``sender``, a text or a number, is for entries of lists that are bound to one.
 
         Raises:
-            TypeError: if ``text`` is not a string.
+            TypeError: if ``text`` is not a string, or ``sender`` can be nobody's name.
 
         """
         if not isinstance(text, str):
             hint = "; for several texts call classify_many" if isinstance(text, (list, tuple)) else ""
             raise TypeError(f"classify takes one text as str, not {type(text).__name__}{hint}")
-        return next(self._results([text], None if sender is None else [sender]))
+        if sender is None:
+            return next(self._results([text]))
+        _check_senders([sender])
+        return next(self._results([text], [sender]))
 
     def classify_many(self, texts: Iterable[str], senders: Iterable[Any] | None = None) -> Iterator[Result]:
         """Score texts in order, `GROUP` of them at a time: call `classify` where each is awaited.
 
         Args:
             texts: the texts.
-            senders: who sent each of them, for entries of lists that are bound to a sender.
+            senders: who sent each of them, a text or a number, for entries of lists that are bound to a sender; ``None``
+                or NaN where that is not known.
 
         Raises:
             TypeError: if ``texts`` or ``senders`` is a string itself or a table; later, if one of the texts is no
-                string.
+                string, or one of the senders can be nobody's name.
             ValueError: later, if there are more or fewer senders than texts.
 
         """
@@ -251,11 +255,14 @@ class Scanner:
         return self._results_of(groups, iter(_items(senders, "senders")))
 
     def _results_of(self, groups: Iterable[list[str]], senders: Iterator[Any]) -> Iterator[Result]:
+        start = 0
         for group in groups:
             sent = list(itertools.islice(senders, len(group)))
             if len(sent) < len(group):
                 raise ValueError("there are fewer senders than texts: pass one for each, None where it is not known")
+            _check_senders(sent, start)
             yield from self._results(group, sent)
+            start += len(group)
         if next(senders, self) is not self:
             raise ValueError("there are more senders than texts")
 
@@ -277,7 +284,7 @@ class Scanner:
 
         Args:
             texts: the texts.
-            senders: who sent each of them, for entries of lists that are bound to a sender.
+            senders: who sent each of them, as for `classify_many`; what else tables hold, names nobody.
             proba: fill in ``probabilities`` too; without them, batches of mostly honest texts are faster.
 
         Raises:
@@ -516,6 +523,16 @@ def _check(texts: list[str], start: int) -> None:
                 f"texts[{index}] is {kind}, not a string: leave out missing values, and decode bytes first "
                 "(data.decode('gb18030'), say)"
             )
+
+
+def _check_senders(senders: list[Any], start: int | None = None) -> None:
+    """Refuse what can be nobody's name; ``start`` is the number of the first of several."""
+    if set(map(type, senders)) <= {str, type(None)}:
+        return
+    from fraudscan.lists import check_sender
+
+    for index, sender in enumerate(senders, start or 0):
+        check_sender(sender, "sender" if start is None else f"senders[{index}]")
 
 
 def default_folder() -> Path:

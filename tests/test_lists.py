@@ -3,7 +3,9 @@
 import importlib.util
 import pickle
 import re
+from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import made_up
@@ -183,6 +185,47 @@ def test_senders(scanner):
         assert next(results).text == HONEST
         with pytest.raises(ValueError, match=message):
             list(results)
+
+
+def test_a_sender_may_be_bytes_or_a_number(scanner):
+    own = scanner.with_lists(Lists([Entry("deny", "", "106*"), Entry("deny", "", "妈妈"), Entry("allow", "", "9.5")]))
+    names = [
+        "10692",
+        b"10692",
+        bytearray(b"10692"),
+        10692,
+        10692.0,
+        np.int64(10692),
+        "妈妈".encode(),
+        9.5,
+        Decimal("9.5"),
+    ]
+    rules = ["deny sender=106*:"] * 6 + ["deny sender=妈妈:"] + ["allow sender=9.5:"] * 2
+    assert own.decide([HONEST] * 9, names).rule == rules
+    assert [own.classify(HONEST, name).rule for name in names] == rules
+    assert own.classify(HONEST, b"\xff106").rule is None
+
+
+@given(st.sampled_from([b"106", " １06".encode()]) | st.binary(max_size=8))
+def test_any_bytes_are_a_sender(scanner, name):
+    own = scanner.with_lists(Lists([Entry("deny", "", "106")]))
+    named = fold_keeping_digits(name.decode("utf-8", "replace")) == "106"
+    assert (own.classify(HONEST, name).rule is not None) == named
+
+
+@pytest.mark.parametrize("strange", [True, ["10692"], {"id": 10692}, object(), np.bool_(True)])
+def test_what_names_nobody_is_no_sender(scanner, strange):
+    bound = [Entry("deny", "", f"{first}*") for first in "t[{<n"]
+    own = scanner.with_lists(Lists(bound))
+    kind = type(strange).__name__
+    for asked in (scanner, own):
+        with pytest.raises(TypeError, match=f"^sender is of type {kind}: pass a text or a number"):
+            asked.classify(HONEST, strange)
+        with pytest.raises(TypeError, match=rf"senders\[1\] is of type {kind}: pass a text or a number"):
+            list(asked.classify_many([HONEST] * 2, ["a", strange]))
+        with pytest.raises(TypeError, match=rf"senders\[{GROUP}\] is of type {kind}"):
+            list(asked.classify_many([HONEST] * (GROUP + 1), [None] * GROUP + [strange]))
+    assert own.decide([HONEST], [strange]).rule == [None]  # a table may hold anything
 
 
 def test_scanner_with_lists_is_a_copy_and_pickles(scanner):
