@@ -165,7 +165,7 @@ class Decisions:
 
     @cached_property
     def labels(self) -> list[tuple[str, ...]]:
-        """Every label of each text that is at least as probable as not, its ``label`` first."""
+        """The ``label`` of each text, then every other one that is at least as probable as not."""
         return [kind.labels for kind in self._each]
 
     @cached_property
@@ -232,7 +232,9 @@ class Decider:
         self._thresholds = thresholds
         self._honest_name = taxonomy.honest.name if taxonomy.honest else ""
         self._honest = at[taxonomy.honest.name] if taxonomy.honest else None
-        self._labels = np.array([at[label.name] for label in taxonomy.labels if label.schemes])
+        self._fraud = taxonomy.task == "fraud"
+        # of a fraud the honest label is what the pretences leave; of a user's own labels it is one among others
+        self._labels = np.array([at[label.name] for label in taxonomy.labels if label.schemes or not self._fraud])
         self._names = [names[column] for column in self._labels]
         self._schemes = np.array([at[scheme.name] for scheme in taxonomy.schemes])
         self._targets = [at[target.name] for target in taxonomy.targets]
@@ -244,10 +246,10 @@ class Decider:
         scores = self._scores(probabilities)
         schemes = probabilities.take(self._schemes, axis=1)
         best = schemes.argmax(axis=1)  # a label is as probable as its likeliest scheme
-        if self._honest is not None and self._taxonomy.task == "multiclass":
-            best[schemes.max(axis=1) <= probabilities[:, self._honest]] = -1
-        else:
+        if self._fraud:
             best[scores < 0.5] = -1
+        elif self._honest is not None:
+            best[schemes.max(axis=1) <= probabilities[:, self._honest]] = -1
         targets = (probabilities.take(self._targets, axis=1) >= 0.5) @ self._bits
         codes = targets * self._width + best + 1
         kinds, kind = self._kinds(codes, self._others(probabilities, best))
@@ -288,15 +290,11 @@ class Decider:
 
     def _others(self, probabilities: Single, best: Ints) -> dict[int, tuple[str, ...]]:
         """Return the other labels that hold, the likeliest first, for the few texts of which several do."""
-        lures = (best >= 0).nonzero()[0]
-        if not lures.size:
-            return {}
         others = {}
-        likely = probabilities[lures].take(self._labels, axis=1)
-        for at in ((likely >= 0.5).sum(axis=1) > 1).nonzero()[0].tolist():
-            row = int(lures[at])
-            label = self._taxonomy.schemes[best[row]].label
-            order = sorted(zip(-likely[at], range(len(self._names)), self._names, strict=True))
+        likely = probabilities.take(self._labels, axis=1)
+        for row in ((likely >= 0.5).sum(axis=1) > 1).nonzero()[0].tolist():
+            label = self._taxonomy.schemes[best[row]].label if best[row] >= 0 else self._honest_name
+            order = sorted(zip(-likely[row], range(len(self._names)), self._names, strict=True))
             others[row] = tuple(name for p, _, name in order if p <= -0.5 and name != label)
         return others
 

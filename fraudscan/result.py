@@ -25,9 +25,9 @@ class Result:
     Attributes:
         text: the text.
         label: the most probable label: the honest one where ``score`` is below one half, else the pretence with the
-            highest probability. Of a user's own classes the most probable one.
+            highest probability. Of a user's own labels the most probable one.
         scheme: the label's most probable scheme; ``None`` for honest texts.
-        labels: every label with a probability of at least one half, ``label`` first.
+        labels: ``label``, then every other label with a probability of at least one half.
         score: the calibrated probability that the text is not legitimate; 1 where no label of the model is.
         verdict: ``"flag"``, ``"review"`` or ``"clear"``, by the scanner's thresholds.
         targets: the groups at whom the text is aimed.

@@ -19,16 +19,17 @@ def defined(taxonomy, p, thresholds):
     pretences = [label for label in taxonomy.labels if label.schemes]
     score = 1 - p[honest.name] if honest else 1.0
     best = max(pretences, key=lambda label: p[label.name])
-    fraud = p[best.name] > p[honest.name] if honest and taxonomy.task == "multiclass" else score >= 0.5
-    label, scheme, labels = (honest.name, None, [honest.name]) if honest else (None, None, [])
-    if fraud:
-        label = best.name
-        scheme = max(best.schemes, key=lambda scheme: p[scheme.name]).name
-        others = sorted((x for x in pretences if x != best and p[x.name] >= 0.5), key=lambda x: -p[x.name])
-        labels = [label, *(x.name for x in others)]
+    own = taxonomy.task != "fraud"
+    label = best
+    if honest and (p[best.name] <= p[honest.name] if own else score < 0.5):
+        label = honest
+    scheme = max(label.schemes, key=lambda scheme: p[scheme.name]).name if label.schemes else None
+    among = taxonomy.labels if own else pretences
+    others = sorted((x for x in among if x != label and p[x.name] >= 0.5), key=lambda x: -p[x.name])
+    labels = [x.name for x in (label, *others)]
     verdict = "flag" if score >= thresholds.flag else "review" if score >= thresholds.review else "clear"
     targets = tuple(target.name for target in taxonomy.targets if p[target.name] >= 0.5)
-    return label, scheme, tuple(labels), pytest.approx(score), verdict, targets
+    return label.name, scheme, tuple(labels), pytest.approx(score), verdict, targets
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,8 @@ def test_a_batch_is_decided_as_its_texts(taxonomy, data):
     rows = []
     for _ in range(data.draw(st.integers(0, 6))):
         p = {name: data.draw(st.sampled_from(GRID)) for name in names}
+        if taxonomy.task == "fraud":  # no scheme is more probable than fraud itself
+            p |= {scheme.name: min(p[scheme.name], 1 - p[taxonomy.honest.name]) for scheme in taxonomy.schemes}
         for label in taxonomy.labels:
             if label.schemes:  # a label is as probable as its likeliest scheme
                 p[label.name] = max(p[scheme.name] for scheme in label.schemes)
@@ -69,6 +72,14 @@ def test_a_batch_is_decided_as_its_texts(taxonomy, data):
         assert [values[place] for place in places] == getattr(found, name)
     shared = zip(different.label, different.scheme, different.labels, different.verdict, different.targets, strict=True)
     assert len(set(zip(shared, different.notes, strict=True))) == len(different.kind)
+
+
+def test_a_label_that_is_certain_is_never_dropped():
+    taxonomy = Taxonomy.from_names(["loan", "urgent", "normal"], "normal", "multilabel")
+    decide = Decider(taxonomy, ["loan", "urgent", "normal"], Thresholds(flag=0.9, review=0.1))
+    found = decide(np.array([[1.0, 0.1, 0.75], [0.6, 0.7, 0.9], [0.3, 0.2, 0.4]], dtype=np.float32))
+    assert found.labels == [("loan", "normal"), ("normal", "urgent", "loan"), ("normal",)]
+    assert (found.label, found.scheme) == (["loan", "normal", "normal"], ["loan", None, None])
 
 
 def test_taxonomies_that_fit_no_task():
