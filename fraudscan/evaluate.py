@@ -51,7 +51,7 @@ LENGTHS = (20, 60, 150)
 def thresholds_for(scores: Floats, fraud: Bools) -> tuple[float, float]:
     """Return the thresholds (flag, review) that keep `FALSE_ALARMS` and `RECALL` on these scores.
 
-    A text whose label is legitimate is never flagged: flag is at least one half.
+    Flag is at least one half, below which the label is legitimate (see `Scanner.with_false_alarms`).
     """
     flag = max(0.5, float(np.quantile(scores[~fraud], 1 - FALSE_ALARMS, method="higher")))
     review = float(np.quantile(scores[fraud], 1 - RECALL, method="lower"))

@@ -169,7 +169,8 @@ class Scanner:
     def with_false_alarms(self, share: float) -> Scanner:
         """Return a scanner that flags at most ``share`` of honest messages, by the model's held-out curve.
 
-        A text whose label is the honest one is not flagged: the threshold is one half at least.
+        The threshold is one half at least, so that no text is flagged whose label is the honest one. In a model of a
+        user's own labels such a text can be: the honest one may be the likeliest of several with less than one half.
 
         Raises:
             CurveError: a ValueError, if the model has no curve, or its curve cannot tell so small a share.
@@ -240,8 +241,8 @@ class Scanner:
 
         Args:
             texts: the texts.
-            senders: who sent each of them, a text or a number, for entries of lists that are bound to a sender; ``None``
-                or NaN where that is not known.
+            senders: who sent each of them, a text or a number, for entries of lists that are bound to a sender;
+                ``None`` or NaN where that is not known.
 
         Raises:
             TypeError: if ``texts`` or ``senders`` is a string itself or a table; later, if one of the texts is no
