@@ -110,6 +110,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"y are no classes: leave out missing values, and give all one type ({error})") from error
         self._names = [str(name) for name in self.classes_.tolist()]
         known = "" if self._several and self.legitimate is None else self.legitimate  # column numbers tell nothing
+        classes = zip(self._names, self.classes_.tolist(), strict=True)
+        known = next((name for name, value in classes if value == known), known)  # 0 is False and 0.0 as well
         honest = find_honest(self._names, None if known is None else str(known))
         names = self._names
         if self._several and not matrix.any(axis=1).all():

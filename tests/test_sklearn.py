@@ -232,9 +232,11 @@ def test_what_is_refused(fitted):
 def test_classes_that_are_numbers_have_an_honest_one(kind):
     texts, labels = made_up(40)
     fitted = FraudClassifier(max_n=2, min_df=2, idf_power=0.5, C=1.0, balanced=True)
-    scanner = fitted.fit(texts, [kind(label != "normal") for label in labels]).to_scanner()
-    assert scanner.classify("晚上吃饭，明天开会吧").verdict == "clear"
-    assert scanner.classify("低息贷款，秒批到账吧").verdict == "flag"
+    for honest in (None, 0, False, 0.0, np.int64(0), str(kind(0))):
+        fitted.set_params(legitimate=honest)
+        scanner = fitted.fit(texts, [kind(label != "normal") for label in labels]).to_scanner()
+        assert scanner.classify("晚上吃饭，明天开会吧").verdict == "clear"
+        assert scanner.classify("低息贷款，秒批到账吧").verdict == "flag"
 
 
 @pytest.mark.parametrize(
