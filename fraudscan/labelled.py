@@ -69,8 +69,8 @@ HONEST_NAMES = (
     "0.0",
     "false",
 )
-"""Names of labels that are taken for "legitimate", the first that occurs, whatever the case. pandas makes ``0.0`` of 0
-where a label is missing."""
+"""Names of labels that are taken for "legitimate", whatever the case. pandas makes ``0.0`` of 0 where a label is
+missing."""
 
 FRAUD_NAMES = ("fraud", "scam", "spam", "1", "1.0", "true", "yes", "是", "诈骗", "欺诈", "涉诈")
 """Names of the one label of a file of frauds alone, whatever the case."""
@@ -105,13 +105,13 @@ def read_labelled(
         paths: the files, in UTF-8, UTF-16, GB18030 or Big5.
         text: the column with the text; found by its name without it.
         label: the column with the labels; found by its name without it.
-        honest: the label of legitimate messages; one of ``known`` without it, and ``""`` if there is none. In JSON an
-            empty list of labels says the same.
-        known: names that are taken for it, the first that occurs (see `honest_names`).
+        honest: the label of legitimate messages; the one of ``known`` that occurs without it, and ``""`` if there is
+            none. In JSON an empty list of labels says the same.
+        known: names that are taken for it (see `honest_names`).
 
     Raises:
         CorpusError: if a file cannot be read, lacks a column or has it twice, no row can be used, ``honest`` does not
-            occur, or a message is honest and something else as well.
+            occur, several of ``known`` do without it, or a message is honest and something else as well.
         TypeError: if ``paths`` is one path, not several.
 
     """
@@ -150,10 +150,10 @@ def read_labelled(
 
 
 def find_honest(names: Sequence[str], honest: str | None = None, known: Sequence[str] = HONEST_NAMES) -> str | None:
-    """Return the name that stands for legitimate messages: ``honest``, or the first of ``known`` that occurs.
+    """Return the name that stands for legitimate messages: ``honest``, or the one of ``known`` that occurs.
 
     Raises:
-        CorpusError: if ``honest`` is not among the names.
+        CorpusError: if ``honest`` is not among the names, or without it several are known.
 
     >>> find_honest(["Ham", "spam"])
     'Ham'
@@ -163,12 +163,20 @@ def find_honest(names: Sequence[str], honest: str | None = None, known: Sequence
         return None
     if honest is not None and honest not in names:
         raise CorpusError(f"no message has the label {honest!r}; there are: {', '.join(names)}")
-    folded = {name.casefold(): name for name in names}
-    return honest or next((folded[name.casefold()] for name in known if name.casefold() in folded), None)
+    folded = {name.casefold() for name in known}
+    found = [honest] if honest else [name for name in names if name.casefold() in folded]
+    if len(found) > 1:
+        raise CorpusError(
+            f"{found[0]!r} and {found[1]!r} could both stand for legitimate messages: give these one name, or say which "
+            "one does with --legitimate, in Python legitimate="
+        )
+    return found[0] if found else None
 
 
 def honest_names(taxonomy: Taxonomy) -> tuple[str, ...]:
     """Return what messages that a model calls honest are likely to be called elsewhere, its own name first.
+
+    What others of its labels are called is not among these.
 
     >>> honest_names(Taxonomy.from_names(["坏", "好人"], "好人", "multiclass"))[:2]
     ('好人', 'legitimate')
@@ -176,7 +184,10 @@ def honest_names(taxonomy: Taxonomy) -> tuple[str, ...]:
     ()
 
     """
-    return (taxonomy.honest.name, *HONEST_NAMES) if taxonomy.honest else ()
+    if taxonomy.honest is None:
+        return ()
+    others = {label.name.casefold() for label in taxonomy.labels if label.schemes}
+    return (taxonomy.honest.name, *(name for name in HONEST_NAMES if name not in others))
 
 
 def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:

@@ -415,7 +415,9 @@ def test_files_that_cannot_be_read(tmp_path):
     assert read_labelled([tmp_path / "d.csv"]).skipped == ["d.csv:2: 3 fields where the header has 2"]
 
 
-@pytest.mark.parametrize(("honest", "names"), [("好人", ["好人", "normal"]), ("", ["ham", "normal"])])
+@pytest.mark.parametrize(
+    ("honest", "names"), [("好人", ["好人", "normal"]), ("ham", ["ham", "normal"]), ("", ["ham", "normal"])]
+)
 def test_evaluate_takes_the_models_word_for_honest(tmp_path, capsys, honest, names):
     texts, labels = made_up(60)
     mine = write_csv(tmp_path / "mine.csv", texts, [names[label == "loan"] for label in labels])
@@ -472,6 +474,23 @@ def test_which_label_is_honest():
     assert find_honest(["ham", "spam"], "") is None
     with pytest.raises(CorpusError, match="no message has the label 'x'; there are: a, b"):
         find_honest(["a", "b"], "x")
+    for names in (["normal", "spam", "正常"], ["Ham", "ham"], ["0", "0.0", "1"]):
+        with pytest.raises(CorpusError, match=f"'{names[0]}' and '.*' could both stand .* one name, or say which one"):
+            find_honest(names)
+        assert find_honest(names, names[0]) == names[0]
+        assert find_honest(names, "") is None
+
+
+def test_two_names_of_honest_messages_are_refused_unless_one_is_named(tmp_path, capsys):
+    texts, labels = made_up(60)
+    of = iter(["正常", "normal"] * 60)
+    mine = write_csv(tmp_path / "mine.csv", texts, [next(of) if name == "normal" else name for name in labels])
+    arguments = ["train", str(mine), "--text", "content", "--label", "kind", "-o", str(tmp_path / "model")]
+    assert main(arguments) == 2
+    assert "'normal' and '正常' could both stand for legitimate messages: give these one" in capsys.readouterr().err
+    assert main([*arguments, "--legitimate", "正常"]) == 0
+    evaluate_ = ["evaluate", str(mine), "--text", "content", "--label", "kind", "-m", str(tmp_path / "model")]
+    assert main([*evaluate_, "--json"]) == 0  # which of them is honest the model knows
 
 
 def test_names_are_matched_to_the_taxonomy(tmp_path):
