@@ -81,7 +81,7 @@ def _scanner(arguments: argparse.Namespace) -> Scanner:
 
     scanner = load(arguments.model)
     if arguments.allow or arguments.deny:
-        scanner = scanner.with_lists(read_lists(arguments.allow, arguments.deny))
+        scanner = scanner.with_lists(read_lists(allow=arguments.allow, deny=arguments.deny))
     elif arguments.sender is not None:
         raise UsageError("--sender is for entries of lists: name one with --allow or --deny, or leave it out")
     return _with_levels(scanner, arguments)

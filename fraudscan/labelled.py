@@ -167,8 +167,8 @@ def find_honest(names: Sequence[str], honest: str | None = None, known: Sequence
     found = [honest] if honest else [name for name in names if name.casefold() in folded]
     if len(found) > 1:
         raise CorpusError(
-            f"{found[0]!r} and {found[1]!r} could both stand for legitimate messages: give these one name, or say which "
-            "one does with --legitimate, in Python legitimate="
+            f"{found[0]!r} and {found[1]!r} could both stand for legitimate messages: give these one name, or say "
+            "which one does with --legitimate, in Python legitimate="
         )
     return found[0] if found else None
 

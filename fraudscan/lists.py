@@ -174,13 +174,20 @@ class _Phrases(Vocabulary):
     repeats = 0
 
 
-def read_lists(allow: str | os.PathLike[str] | None = None, deny: str | os.PathLike[str] | None = None) -> Lists:
+def read_lists(*, allow: str | os.PathLike[str] | None = None, deny: str | os.PathLike[str] | None = None) -> Lists:
     """Read files of entries; ``[allow]`` and ``[deny]`` in either of them change what the lines below it are.
+
+    Args:
+        allow: a file whose lines allow.
+        deny: a file whose lines deny.
 
     Raises:
         ListError: at the first fault.
+        TypeError: if neither is named.
 
     """
+    if allow is None and deny is None:
+        raise TypeError("no file is named: pass allow=, deny= or both")
     entries: list[Entry] = []
     for kind, path in zip(KINDS, (allow, deny), strict=True):
         if path is not None:

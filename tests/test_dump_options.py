@@ -197,8 +197,8 @@ def test_the_folder_of_a_list_decides_nothing(tmp_path, files, scanner):
     for name in ("allow.txt", "deny.txt"):
         (tmp_path / "moved").mkdir(exist_ok=True)
         shutil.copy(tmp_path / name, tmp_path / "moved" / name)
-    moved = read_lists(tmp_path / "moved" / "allow.txt", tmp_path / "moved" / "deny.txt")
-    assert scanner.with_lists(read_lists(*files[1::2])).digest == scanner.with_lists(moved).digest
+    moved = read_lists(allow=tmp_path / "moved" / "allow.txt", deny=tmp_path / "moved" / "deny.txt")
+    assert scanner.with_lists(read_lists(allow=files[1], deny=files[3])).digest == scanner.with_lists(moved).digest
     assert scanner.with_lists(moved).digest != scanner.digest
 
 

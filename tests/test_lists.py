@@ -363,6 +363,10 @@ def test_bounded_patterns_are_taken_with_and_without_re2(pattern, monkeypatch):
 
 
 def test_files_that_are_none(tmp_path):
+    with pytest.raises(TypeError, match=r"no file is named: pass allow=, deny= or both"):
+        read_lists()
+    with pytest.raises(TypeError, match="positional"):  # it must be said what a file is for
+        read_lists(tmp_path / "deny.txt")
     with pytest.raises(ListError, match="cannot be read"):
         read_lists(allow=tmp_path / "none.txt")
     (tmp_path / "bytes.txt").write_bytes("好\n".encode() + b"\xff")
