@@ -235,7 +235,9 @@ def evaluate(scanner: Scanner, rows: Sequence[Row]) -> dict[str, Any]:
     Where a row has the label `ANY`, which a model of a user's own labels does not know, the table has two rows: frauds
     and honest messages.
     """
-    found = scanner.decide([row.text for row in rows])
+    found = scanner.with_lists(None).decide(
+        [row.text for row in rows]
+    )  # they change verdicts alone, which do not count
     taxonomy = scanner.taxonomy
     honest = taxonomy.honest.name if taxonomy.honest else None
     thresholds = (scanner.thresholds.flag, scanner.thresholds.review)

@@ -231,10 +231,9 @@ class Scanner:
         if not isinstance(text, str):
             hint = "; for several texts call classify_many" if isinstance(text, (list, tuple)) else ""
             raise TypeError(f"classify takes one text as str, not {type(text).__name__}{hint}")
-        if sender is None:
-            return next(self._results([text]))
-        _check_senders([sender])
-        return next(self._results([text], [sender]))
+        if sender is not None:
+            _check_senders([sender])
+        return next(self._results([text], [sender] if self.lists else None))
 
     def classify_many(self, texts: Iterable[str], senders: Iterable[Any] | None = None) -> Iterator[Result]:
         """Score texts in order, `GROUP` of them at a time: call `classify` where each is awaited.
@@ -247,10 +246,12 @@ class Scanner:
         Raises:
             TypeError: if ``texts`` or ``senders`` is a string itself or a table; later, if one of the texts is no
                 string, or one of the senders can be nobody's name.
-            ValueError: later, if there are more or fewer senders than texts.
+            ValueError: if entries are bound to senders and none are given; later, if there are more or fewer senders
+                than texts.
 
         """
         groups = _groups(texts)
+        self._check_bound(senders)
         if senders is None:
             return itertools.chain.from_iterable(map(self._results, groups))
         return self._results_of(groups, iter(_items(senders, "senders")))
@@ -290,10 +291,12 @@ class Scanner:
 
         Raises:
             TypeError: if ``texts`` or ``senders`` is a string itself or a table, or one of the texts is no string.
-            ValueError: if there are more or fewer senders than texts.
+            ValueError: if there are more or fewer senders than texts, or entries are bound to senders and none are
+                given.
 
         """
         texts = _listed(texts)
+        self._check_bound(senders)
         senders = None if senders is None else list(_items(senders, "senders"))
         if senders is not None and len(senders) != len(texts):
             raise ValueError(f"{len(senders)} senders do not fit {len(texts)} texts: pass one for each, or None")
@@ -309,6 +312,10 @@ class Scanner:
         if self.lists is None:
             return found
         return self.lists.overrule(found, texts, senders, judged.readings if denies else None)
+
+    def _check_bound(self, senders: Iterable[Any] | None) -> None:
+        if senders is None and self.lists and self.lists.bound:
+            raise ValueError("the lists have entries for certain senders: pass senders=, None where one is not known")
 
     @cached_property
     def _decider(self) -> Decider:

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 import fraudscan
 from fraudscan import lists
 from fraudscan.cli import main
+from fraudscan.corpus import Row
 from fraudscan.dump import score_dump
+from fraudscan.evaluate import evaluate
 from fraudscan.lists import Entry, ListError, Lists, compile_pattern, fold_keeping_digits, read_lists
 from fraudscan.model import GROUP
 from fraudscan.sklearn import FraudClassifier
@@ -56,7 +58,8 @@ def test_entries_that_deny_hit_what_is_read_where_a_disguise_is_undone(scanner):
         found = own.decide(texts, senders, proba=proba)
         assert found.rule == rules
         assert [found.verdict[i] for i in (1, 2, 3, 4)] == ["flag"] * 4
-    assert [result.rule for result in own.classify_many(texts)] == [None, rules[2], rules[2], rules[3], rules[2], None]
+    nobody = [result.rule for result in own.classify_many(texts, [None] * 6)]
+    assert nobody == [None, rules[2], rules[2], rules[3], rules[2], None]
     assert own.classify(DISGUISED, sender="1061").rule == rules[1]
 
 
@@ -226,6 +229,19 @@ def test_what_names_nobody_is_no_sender(scanner, strange):
         with pytest.raises(TypeError, match=rf"senders\[{GROUP}\] is of type {kind}"):
             list(asked.classify_many([HONEST] * (GROUP + 1), [None] * GROUP + [strange]))
     assert own.decide([HONEST], [strange]).rule == [None]  # a table may hold anything
+
+
+def test_entries_for_senders_want_senders(scanner):
+    own = scanner.with_lists(Lists([Entry("deny", "快递", "106*"), Entry("deny", "内部群")]))
+    for call in (own.classify_many, own.decide):
+        with pytest.raises(ValueError, match="the lists have entries for certain senders: pass senders=, None where"):
+            call([HONEST])
+    assert own.decide([HONEST, LURE], [None, None]).rule == [None, "deny 内部群"]
+    assert own.classify(LURE).rule == "deny 内部群"  # of one text nobody need know the sender
+    assert scanner.with_lists(Lists([Entry("deny", "快递")])).decide([HONEST]).rule == ["deny 快递"]
+    rows = [Row("1", LURE, ("investment",), (), "sms", ""), Row("2", HONEST, (), (), "sms", "")]
+    assert evaluate(own, rows) == evaluate(scanner, rows)
+    assert FraudClassifier.from_scanner(own).predict([LURE, HONEST]).tolist() == ["investment", "legitimate"]
 
 
 def test_scanner_with_lists_is_a_copy_and_pickles(scanner):
