@@ -291,6 +291,15 @@ class Lists:
         try:
             _check(entry)
             if not entry.pattern and entry.sender is not None:
+    def __eq__(self, other: object) -> bool:
+        return self.entries == other.entries if isinstance(other, Lists) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.entries)
+
+    def __repr__(self) -> str:
+        return f"Lists({self._allowing} that allow, {len(self.entries) - self._allowing} that deny)"
+
                 self._senders.add(place)
             elif _is_pattern(entry.pattern):
                 self._patterns.append((place, compile_pattern(entry.pattern[1:-1])))

@@ -113,6 +113,19 @@ class Scanner:
         """Refuse that as well."""
         raise AttributeError(f"{name} cannot be deleted: scanners stay as they are")
 
+    def __copy__(self) -> Scanner:
+        """Return the scanner itself: it stays as it is."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Scanner:
+        """Return the scanner itself as well."""
+        return self
+
+    def __repr__(self) -> str:
+        labels = ", ".join(label.name for label in self.taxonomy.labels)
+        lists = f", {self.lists!r}" if self.lists else ""
+        return f"Scanner({labels}; flag={self.thresholds.flag}, review={self.thresholds.review}{lists})"
+
     @property
     def manifest(self) -> dict[str, Any]:
         """What the model says of itself: corpus, options and figures of its training.

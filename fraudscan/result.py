@@ -16,11 +16,16 @@ ATTRIBUTES = ["text", "label", "scheme", "labels", "score", "verdict", "targets"
 """What a result says, in the order of `Result.to_dict`."""
 
 
+Decided = tuple[str, str | None, tuple[str, ...], float, str, tuple[str, ...], tuple[str, ...], str | None]
+"""What was decided on a text: the attributes of its result from ``label`` to ``rule``, in the order of `__init__`."""
+
+
 class Result:
     """What a scanner says of one text.
 
     It holds on to its scanner, with which it explains itself, so a pickle has the whole model in it: to store results
-    store what `to_dict` returns, or score with `Scanner.annotate` or ``fraudscan score``.
+    store what `to_dict` returns, or score with `Scanner.annotate` or ``fraudscan score``. Results are equal where they
+    say the same of the same text and their scanners decide alike.
 
     Attributes:
         text: the text.
@@ -57,12 +62,16 @@ class Result:
         scanner: Scanner,
         text: str,
         probabilities: bytes,
-        decision: tuple[str, str | None, tuple[str, ...], float, str, tuple[str, ...], tuple[str, ...], str | None],
+        decision: Decided,
     ) -> None:
         self.text = text
         self.label, self.scheme, self.labels, self.score, self.verdict, self.targets, self.notes, self.rule = decision
         self._scanner = scanner
         self._probabilities = probabilities  # float32, those of `Scanner.names`
+
+    @property
+    def _decision(self) -> Decided:
+        return self.label, self.scheme, self.labels, self.score, self.verdict, self.targets, self.notes, self.rule
 
     @property
     def scores(self) -> dict[str, float]:
@@ -117,6 +126,19 @@ class Result:
         from fraudscan.show import to_html
 
         return to_html(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Result, (self._scanner, self.text, self._probabilities, self._decision)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Result):
+            return NotImplemented
+        same = self.text == other.text and self._decision == other._decision
+        same = same and self._probabilities == other._probabilities
+        return same and (self._scanner is other._scanner or self._scanner.digest == other._scanner.digest)
+
+    def __hash__(self) -> int:
+        return hash((self.text, self._decision))
 
     def __repr__(self) -> str:
         text = self.text if len(self.text) <= 40 else self.text[:39] + "…"

@@ -1,6 +1,9 @@
 """The public contract: names, results, and what bad input gets."""
 
+import copy
+import enum
 import json
+import pickle
 import subprocess
 import sys
 import tracemalloc
@@ -196,6 +199,42 @@ def test_a_result_is_json(scanner):
 
 
 def test_senders_are_several_as_well(scanner):
+def test_results_that_say_the_same_are_equal(scanner):
+    texts = [LURE, "到楼下了，下来拿快递", "到楼下了"]
+    found = list(scanner.classify_many(texts))
+    assert found == [scanner.classify(text) for text in texts] != found[::-1]
+    assert len({*found, *scanner.classify_many(texts)}) == 3
+    assert found[0] != LURE
+    stricter = scanner.with_thresholds(flag=1)
+    assert stricter.classify(texts[1]) != found[1]  # the same is said, and others will be decided otherwise
+    assert stricter.with_thresholds(flag=scanner.thresholds.flag).classify(LURE) == found[0]
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_result_comes_back_from_a_pickle(scanner, protocol):
+    found = scanner.with_lists(Lists([Entry("deny", "快递")])).classify("下来拿快递")
+    back = pickle.loads(pickle.dumps(found, protocol))  # noqa: S301 - our own
+    assert back == found
+    assert hash(back) == hash(found)
+    assert back.to_dict() == found.to_dict()
+
+
+def test_what_stays_as_it_is_is_not_copied(scanner):
+    assert copy.copy(scanner) is copy.deepcopy(scanner) is scanner
+    found = scanner.classify(LURE)
+    for again in (copy.copy(found), copy.deepcopy(found)):
+        assert again == found
+        assert again._scanner is scanner
+
+
+def test_a_scanner_shows_its_labels_and_thresholds(scanner):
+    own = scanner.with_thresholds(flag=0.75, review=0.25)
+    shown = "Scanner(investment, romance, shopping, games, elder_care, other_fraud, related_crime, legitimate; "
+    assert repr(own) == f"{shown}flag=0.75, review=0.25)"
+    lists = Lists([Entry("deny", "快递"), Entry("allow", "内部群"), Entry("deny", "返利")])
+    assert repr(own.with_lists(lists)) == f"{shown}flag=0.75, review=0.25, Lists(1 that allow, 2 that deny))"
+
+
     with pytest.raises(TypeError, match=r"senders is one str, not several senders: pass a list, \[sender\]"):
         scanner.decide([LURE] * 5, "95588")
     with pytest.raises(TypeError, match=r"senders is one str, not several senders: pass a list, \[sender\]"):

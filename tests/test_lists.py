@@ -378,6 +378,14 @@ def test_bounded_patterns_are_taken_with_and_without_re2(pattern, monkeypatch):
     assert [bool(compile_pattern(pattern).search(text)) for text in texts] == expected
 
 
+def test_lists_of_the_same_entries_are_equal():
+    entries = [Entry("deny", "快递", "106*"), Entry("allow", "内部群")]
+    assert Lists(entries) == Lists(reversed(entries)) != Lists(entries[:1])
+    assert Lists(entries) != entries
+    assert len({Lists(entries), Lists(reversed(entries)), Lists([])}) == 2
+    assert repr(Lists(entries)) == "Lists(1 that allow, 1 that deny)"
+
+
 def test_files_that_are_none(tmp_path):
     with pytest.raises(TypeError, match=r"no file is named: pass allow=, deny= or both"):
         read_lists()
