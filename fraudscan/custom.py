@@ -75,16 +75,21 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("max_n", "min_df"):
             value = getattr(self, name)
-            if not (isinstance(value, Integral) and int(value) >= 1):
+            if not (_is(value, Integral) and int(value) >= 1):
                 raise ValueError(f"{name} is a whole number of at least 1, not {value!r}")
         if self.max_n > MAX_NGRAM:
             raise ValueError(f"max_n is at most {MAX_NGRAM}, not {self.max_n!r}")
-        if not (isinstance(self.idf_power, Real) and 0 <= self.idf_power <= 10):  # its square must be a float, too
+        if not (_is(self.idf_power, Real) and 0 <= self.idf_power <= 10):  # its square must be a float, too
             raise ValueError(f"idf_power is a number from 0 to 10, not {self.idf_power!r}")
-        if not (isinstance(self.C, Real) and 0 < self.C < np.inf):
+        if not (_is(self.C, Real) and 0 < self.C < np.inf):
             raise ValueError(f"C is a number above 0, not {self.C!r}")
         if self.balanced not in (True, False):
             raise ValueError(f"balanced is True or False, not {self.balanced!r}")
+
+
+def _is(value: Any, kind: type) -> bool:
+    """Tell whether a value is a number of a kind, which True is not."""
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 CHOICES: tuple[dict[str, Sequence[Any]], ...] = (

@@ -39,6 +39,7 @@ import re
 import sys
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from numbers import Number
 from pathlib import Path
@@ -55,7 +56,7 @@ from fraudscan.features import MAX_NGRAM, Vocabulary
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from fraudscan.arrays import Codes, Ints
     from fraudscan.decisions import Decisions
@@ -257,6 +258,9 @@ class Lists:
     """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
+        if not isinstance(entries, Iterable):
+            kind = type(entries).__name__
+            raise TypeError(f"lists are made of several Entry objects, not one {kind}: pass a list, [entry]")
         entries = list(entries)
         if strange := [type(entry).__name__ for entry in entries if not isinstance(entry, Entry)]:
             raise TypeError(f"lists are made of Entry objects, not {strange[0]}: read_lists reads files")
@@ -287,10 +291,6 @@ class Lists:
     def __reduce__(self) -> tuple[Any, ...]:
         return Lists, (self.entries,)
 
-    def _add(self, place: int, entry: Entry, phrases: dict[str, list[int]]) -> None:
-        try:
-            _check(entry)
-            if not entry.pattern and entry.sender is not None:
     def __eq__(self, other: object) -> bool:
         return self.entries == other.entries if isinstance(other, Lists) else NotImplemented
 
@@ -300,6 +300,10 @@ class Lists:
     def __repr__(self) -> str:
         return f"Lists({self._allowing} that allow, {len(self.entries) - self._allowing} that deny)"
 
+    def _add(self, place: int, entry: Entry, phrases: dict[str, list[int]]) -> None:
+        try:
+            _check(entry)
+            if not entry.pattern and entry.sender is not None:
                 self._senders.add(place)
             elif _is_pattern(entry.pattern):
                 self._patterns.append((place, compile_pattern(entry.pattern[1:-1])))
@@ -307,7 +311,8 @@ class Lists:
                 phrases[_phrase(entry.pattern)].append(place)
         except ListError as error:
             where = f"{entry.source}:{entry.line}: " if entry.source else ""
-            raise ListError(f"{where}{entry.pattern}: {error}") from None
+            name = str(entry.pattern).strip() or entry.kind
+            raise ListError(f"{where}{name}: {error}") from None
 
     def _index(self, phrases: dict[str, list[int]]) -> Vocabulary:
         """Build the vocabulary, and for each node the entries that are found where it is."""

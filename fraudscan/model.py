@@ -246,7 +246,7 @@ class Scanner:
             raise TypeError(f"classify takes one text as str, not {type(text).__name__}{hint}")
         if sender is not None:
             _check_senders([sender])
-        return next(self._results([text], [sender] if self.lists else None))
+        return next(self._results([str.__str__(text)], [sender] if self.lists else None))
 
     def classify_many(self, texts: Iterable[str], senders: Iterable[Any] | None = None) -> Iterator[Result]:
         """Score texts in order, `GROUP` of them at a time: call `classify` where each is awaited.
@@ -500,7 +500,7 @@ def _restore(
 
 def _items(texts: Any, what: str = "texts") -> Iterable[Any]:
     """Return what may be iterated; refuse a string and tables, whose characters or names would be scored, and sets."""
-    if isinstance(texts, (str, bytes, bytearray)):
+    if isinstance(texts, (str, bytes, bytearray)) or not (hasattr(texts, "__iter__") or hasattr(texts, "__getitem__")):
         raise TypeError(f"{what} is one {type(texts).__name__}, not several {what}: pass a list, [{what[:-1]}]")
     if isinstance(texts, (Mapping, AbstractSet)):
         how = f"one of its columns, {what}['{what[:-1]}']" if isinstance(texts, Mapping) else f"a list, sorted({what})"
@@ -514,9 +514,7 @@ def _items(texts: Any, what: str = "texts") -> Iterable[Any]:
 
 def _listed(texts: Iterable[str]) -> list[str]:
     """Return the texts as a list (a column of pandas finds items by their index, not their place); refuse others."""
-    listed = texts if isinstance(texts, list) else list(_items(texts))
-    _check(listed, 0)
-    return listed
+    return _checked(texts if isinstance(texts, list) else list(_items(texts)), 0)
 
 
 def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
@@ -526,17 +524,16 @@ def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
     def checked() -> Iterator[list[str]]:
         start = 0
         while group := list(itertools.islice(source, GROUP)):
-            _check(group, start)
-            yield group
+            yield _checked(group, start)
             start += len(group)
 
     return checked()
 
 
-def _check(texts: list[str], start: int) -> None:
-    """Refuse what is no string; ``start`` is the number of the first of them."""
+def _checked(texts: list[str], start: int) -> list[str]:
+    """Return the texts as plain strings; refuse what is no string. ``start`` is the number of the first of them."""
     if set(map(type, texts)) <= {str}:
-        return
+        return texts
     for index, item in enumerate(texts, start):
         if not isinstance(item, str):
             kind = "None" if item is None else f"of type {type(item).__name__}"
@@ -544,6 +541,7 @@ def _check(texts: list[str], start: int) -> None:
                 f"texts[{index}] is {kind}, not a string: leave out missing values, and decode bytes first "
                 "(data.decode('gb18030'), say)"
             )
+    return list(map(str.__str__, texts))  # NumPy's and those of enumerations are others
 
 
 def _check_senders(senders: list[Any], start: int | None = None) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from fraudscan.columns import is_missing
 from fraudscan.corpus import Row
 from fraudscan.custom import train_custom
 from fraudscan.labelled import find_honest
+from fraudscan.model import Scanner
 from fraudscan.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from fraudscan.arrays import Bools, Floats
-    from fraudscan.model import Scanner
 
 __all__ = ["FraudClassifier"]
 
@@ -68,6 +69,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     classes_: npt.NDArray[Any]
     scanner_: Scanner
+    _names: list[str]
 
     def __init__(  # noqa: PLR0913 - the settings
         self,
@@ -96,10 +98,13 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             y: classes of any type, shape (texts,), or a label indicator matrix, shape (texts, classes).
 
         Raises:
-            ValueError: if there is but one class, or ``X`` and ``y`` do not fit.
+            ValueError: if there is but one class, ``X`` and ``y`` do not fit, or a setting is none.
             TypeError: if a text is no string.
 
         """
+        jobs = 1 if self.n_jobs is None else self.n_jobs
+        if not isinstance(jobs, Integral) or isinstance(jobs, bool) or jobs == 0:
+            raise ValueError(f"n_jobs is a whole number but 0, not {self.n_jobs!r}")
         texts = _texts(X)
         if y is None:
             raise ValueError("FraudClassifier requires y to be passed, but the target y is None")
@@ -124,9 +129,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ]
         fixed = {name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None}
         taxonomy = Taxonomy.from_names(names, honest, "multilabel" if self._several else "multiclass")
-        self.scanner_ = train_custom(
-            rows, taxonomy, fixed=fixed, least=0 if self._several else 1, jobs=self.n_jobs or 1
-        )
+        self.scanner_ = train_custom(rows, taxonomy, fixed=fixed, least=0 if self._several else 1, jobs=int(jobs))
         return self
 
     def _read_classes(self, y: Any) -> Bools:
@@ -200,7 +203,14 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         is not legitimate. `predict` asks first whether it is, at one half, and then for the pretence with the largest
         share. So where several share a little more than one half, the class with the highest probability is the
         legitimate one, and `predict` names a pretence: one text in seventy of this project's corpus.
+
+        Raises:
+            TypeError: if ``scanner`` is something else, the name of a folder say.
+
         """
+        if not isinstance(scanner, Scanner):
+            kind = type(scanner).__name__
+            raise TypeError(f"from_scanner takes a Scanner, not {kind}: fraudscan.load reads model folders")
         classifier = cls()
         classifier.scanner_ = scanner
         classifier._several = scanner.taxonomy.task == "multilabel"

@@ -166,8 +166,9 @@ def test_what_has_no_texts_is_refused_at_once(scanner):
         for several in ({"text": [LURE]}, {LURE}, frozenset([LURE])):
             with pytest.raises(TypeError, match="which has no order of texts: pass"):
                 call(several)
-        with pytest.raises(TypeError, match="not iterable"):
-            call(None)
+        for nothing, kind in ((None, "NoneType"), (5, "int"), (object(), "object")):
+            with pytest.raises(TypeError, match=rf"texts is one {kind}, not several texts: pass a list, \[text\]"):
+                call(nothing)
     assert scanner.predict_proba(frame["text"]).shape == (1, len(scanner.names))
 
 
@@ -198,7 +199,6 @@ def test_a_result_is_json(scanner):
     assert sum(weights) + found["bias"] == pytest.approx(scanner.classify(LURE).explain().logit)
 
 
-def test_senders_are_several_as_well(scanner):
 def test_results_that_say_the_same_are_equal(scanner):
     texts = [LURE, "到楼下了，下来拿快递", "到楼下了"]
     found = list(scanner.classify_many(texts))
@@ -235,6 +235,7 @@ def test_a_scanner_shows_its_labels_and_thresholds(scanner):
     assert repr(own.with_lists(lists)) == f"{shown}flag=0.75, review=0.25, Lists(1 that allow, 2 that deny))"
 
 
+def test_senders_are_several_as_well(scanner):
     with pytest.raises(TypeError, match=r"senders is one str, not several senders: pass a list, \[sender\]"):
         scanner.decide([LURE] * 5, "95588")
     with pytest.raises(TypeError, match=r"senders is one str, not several senders: pass a list, \[sender\]"):
@@ -270,9 +271,20 @@ def test_empty_list(scanner):
     assert list(scanner.classify_many([])) == []
 
 
-def test_string_subclasses_are_strings(scanner):
-    assert np.array_equal(scanner.predict_proba([np.str_(LURE)]), scanner.predict_proba([LURE]))
-    assert scanner.classify(np.str_(LURE)).label == "investment"
+class Lure(str, enum.Enum):
+    """A text that calls itself something else."""
+
+    ONE = LURE
+
+
+@pytest.mark.parametrize("text", [np.str_(LURE), Lure.ONE])
+def test_string_subclasses_are_strings(scanner, text):
+    assert np.array_equal(scanner.predict_proba([text]), scanner.predict_proba([LURE]))
+    several = [text, LURE]
+    for found in (scanner.classify(text), *scanner.classify_many(several)):
+        assert found == scanner.classify(LURE)
+        assert type(found.text) is str
+    assert several[0] is text
 
 
 def test_first_answer_loads_nothing_heavy():

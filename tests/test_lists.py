@@ -409,6 +409,11 @@ def test_what_are_no_lists_is_refused_where_it_is_given(scanner):
             TypeError, match=r"lists are made of Entry objects, not (str|tuple): read_lists reads files"
         ):
             Lists(entries)
+    for one in (None, 5, Entry("deny", "好")):
+        with pytest.raises(TypeError, match=f"are made of several Entry objects, not one {type(one).__name__}: pass a"):
+            Lists(one)
+    with pytest.raises(ListError, match=r"^deny: a phrase has 1 to 200 characters that count; this one has 0$"):
+        Lists([Entry("deny", "")])
     with pytest.raises(ListError, match="提现: a sender is a text, not int"):
         Lists([Entry("deny", "提现", sender=95588)])
     with pytest.raises(TypeError, match=r"lists are Lists, not str: fraudscan\.lists\.read_lists reads files"):

@@ -226,6 +226,8 @@ def test_what_is_refused(fitted):
         FraudClassifier().fit(["一条"] * 4, ["a", "b"] * 2)
     with pytest.raises(NotFittedError):
         FraudClassifier().to_scanner()
+    with pytest.raises(TypeError, match=r"from_scanner takes a Scanner, not str: fraudscan\.load reads model folders"):
+        FraudClassifier.from_scanner("model/")
 
 
 @pytest.mark.parametrize("kind", [int, float, bool])
@@ -243,18 +245,26 @@ def test_classes_that_are_numbers_have_an_honest_one(kind):
     ("name", "value"),
     [
         ("max_n", 0),
+        ("max_n", True),
         ("max_n", 2.0),
         ("max_n", "2"),
         ("min_df", 0),
         ("min_df", 0.01),  # a share of the texts elsewhere
         ("min_df", 1.0),
+        ("idf_power", True),
         ("idf_power", -1),
         ("idf_power", 1000),
         ("C", 0),
         ("C", float("inf")),
+        ("C", True),
         ("balanced", "balanced"),
+        ("n_jobs", 0),
+        ("n_jobs", 1.5),
+        ("n_jobs", True),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name} is .* (of at least 1|from 0 to 10|above 0|or False), not {value!r}"):
+    with pytest.raises(
+        ValueError, match=f"{name} is .* (of at least 1|from 0 to 10|above 0|or False|but 0), not {value!r}"
+    ):
         FraudClassifier(**{name: value}).fit(*made_up(20))
