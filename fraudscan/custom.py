@@ -133,8 +133,8 @@ def train_custom(
     # NumPy's numbers, of a grid of settings say, are none of JSON's, and the manifest is JSON
     fixed = {name: value.item() if isinstance(value, np.generic) else value for name, value in fixed.items()}
     first = replace(Settings(), **fixed)
-    longest = fixed.get("max_n", 5)
-    rarest = fixed.get("min_df", 2)
+    longest = fixed.get("max_n", max(CHOICES[0]["max_n"]))
+    rarest = fixed.get("min_df", min(CHOICES[1]["min_df"]))
     vocabulary = Vocabulary.from_ngrams(_candidates(texts, longest, rarest))
     features = features_of(vocabulary, [row.text for row in rows], by_length=False)[0] @ closure(vocabulary)
     features.sort_indices()  # now: the processes that share it can only read it
