@@ -383,7 +383,8 @@ def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tupl
     """Return what logits are multiplied by and what is added to them.
 
     Independent labels are calibrated one by one (Platt); classes by one slope for all ("temperature", Guo et al.
-    2017), which leaves their order alone. Messages of labels that are not ``learned`` do not count: without having seen
+    2017), which leaves their order alone, to targets that never reach 0 or 1 either: of classes that are never taken
+    for each other the slope would have no bound. Messages of labels that are not ``learned`` do not count: without having seen
     any such message, a model is bound to be wrong about it. These labels are as sure as the rest; where fewer than two
     are learned, all are left as they are.
     """
@@ -399,8 +400,11 @@ def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tupl
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
+    doubt = 1 / (len(gold) + 2)
+    targets = gold * (1 - doubt) + doubt / gold.shape[1]
+
     def loss(exponent: float) -> float:
-        return -float(log_softmax(np.exp(exponent) * logits, axis=1)[gold].mean())
+        return -float((targets * log_softmax(np.exp(exponent) * logits, axis=1)).sum(axis=1).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 4), method="bounded").x)), 0.0
 

@@ -201,6 +201,16 @@ def test_a_label_of_one_template_leaves_the_others_as_sure_as_they_are(task):
         assert all((scores[name] > 0.9) == (name == label) for name in scanner.names), scores
 
 
+def test_classes_that_are_never_confused_are_no_surer_than_their_number_allows():
+    surest = {}
+    for count in (40, 400):
+        taxonomy = Taxonomy.from_names(["loan", "prize", "normal"], "normal", "multiclass")
+        scanner = train_custom(labelled_rows(*made_up(count), "normal"), taxonomy, fixed=QUICK, jobs=1)
+        surest[count] = scanner.predict_proba(made_up(100, seed=1)[0]).max(axis=1)
+    assert 0.95 < np.median(surest[40]) < 1 - 1 / 400
+    assert np.median(surest[40]) < np.median(surest[400]) < 1 - 1e-5
+
+
 def test_labels_of_one_template_each_are_told_apart():
     bills, prizes = (
         BILLS,
