@@ -53,13 +53,13 @@ class Curve:
     def from_scores(cls, scores: Floats, fraud: Bools) -> Curve:
         """Tabulate held-out scores; ``fraud`` says which of them belong to messages that are not honest."""
         honest, lures = np.sort(scores[~fraud]), np.sort(scores[fraud])
-        found = {0.0, 1.0}
+        found = {1.0}
         for values in (honest, lures[::-1]):  # few honest messages above a threshold; few lures below it
             spread = np.rint(np.geomspace(1, max(1, values.size), POINTS))
             ranks = np.unique(np.concatenate([spread, np.floor(np.array(ROUND) * values.size) + 1])).astype(int)
             found.update(values[-ranks[ranks <= values.size]].tolist())
         step = 10.0**DIGITS
-        table = np.unique(np.minimum(np.ceil(np.array(sorted(found)) * step + 1e-3), step)) / step
+        table = np.unique([0.0, *np.minimum(np.ceil(np.array(sorted(found)) * step + 1e-3), step) / step])
 
         def share(values: Floats) -> tuple[float, ...]:
             above = values.size - np.searchsorted(values, table)

@@ -59,6 +59,9 @@ def test_thresholds_of_a_curve_keep_their_promise(honest, lures, share):
     else:
         assert np.mean(np.array(honest) >= threshold) <= share + 1e-6
     assert Curve.from_dict(json.loads(json.dumps(curve.to_dict()))) == curve
+    assert curve.scores[0] == 0
+    if len(honest) >= 5:
+        assert curve.threshold(1) == 0
 
 
 def test_a_curve_is_tight():
