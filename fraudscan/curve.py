@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from decimal import ROUND_UP, Context
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,9 @@ ROUND = tuple(digit * 10.0**-power for power in (5, 4, 3, 2, 1) for digit in (1,
 RESOLVED = 5
 """How many honest messages a share must stand for. The standard error of a count is its root: of fewer it is half of
 the count or more."""
+
+COLUMNS = ("scores", "false_alarms", "recall")
+"""The columns of the table, as they are stored."""
 
 
 class CurveError(FraudscanError, ValueError):
@@ -93,10 +97,34 @@ class Curve:
         """Return plain data that `from_dict` takes back."""
         return {
             "honest": self.honest,
-            **{name: list(getattr(self, name)) for name in ("scores", "false_alarms", "recall")},
+            **{name: list(getattr(self, name)) for name in COLUMNS},
         }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Curve:
-        """Build the curve that ``data`` describes; ``KeyError`` or ``TypeError`` where it lacks something."""
-        return cls(tuple(data["scores"]), tuple(data["false_alarms"]), tuple(data["recall"]), int(data["honest"]))
+        """Build the curve that ``data`` describes.
+
+        Raises:
+            KeyError, TypeError: if it lacks something.
+            ValueError: if it is no table of shares that fall while the scores rise.
+
+        """
+        scores, false_alarms, recall = (_checked_shares(data[name], name) for name in COLUMNS)
+        honest = data["honest"]
+        if isinstance(honest, bool) or not isinstance(honest, int) or honest < 0:
+            raise ValueError(f"honest is a number of messages, not {honest!r}")
+        if not scores or not len(scores) == len(false_alarms) == len(recall):
+            raise ValueError("its columns are empty, or of different lengths")
+        if any(low >= high for low, high in itertools.pairwise(scores)):
+            raise ValueError("its scores do not rise")
+        if any(high < low for shares in (false_alarms, recall) for high, low in itertools.pairwise(shares)):
+            raise ValueError("its shares do not fall")
+        return cls(scores, false_alarms, recall, honest)
+
+
+def _checked_shares(values: Any, name: str) -> tuple[float, ...]:
+    shares = tuple(values)
+    for share in shares:
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+            raise ValueError(f"{name} lie between 0 and 1, not at {share!r}")
+    return shares

@@ -384,9 +384,9 @@ def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tupl
 
     Independent labels are calibrated one by one (Platt); classes by one slope for all ("temperature", Guo et al.
     2017), which leaves their order alone, to targets that never reach 0 or 1 either: of classes that are never taken
-    for each other the slope would have no bound. Messages of labels that are not ``learned`` do not count: without having seen
-    any such message, a model is bound to be wrong about it. These labels are as sure as the rest; where fewer than two
-    are learned, all are left as they are.
+    for each other the slope would have no bound. Messages of labels that are not ``learned`` do not count: without
+    having seen any such message, a model is bound to be wrong about it. These labels are as sure as the rest; where
+    fewer than two are learned, all are left as they are.
     """
     if learned.sum() < 2:
         return 1.0, 0.0

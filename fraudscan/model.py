@@ -196,7 +196,8 @@ class Scanner:
         """What thresholds cost and bring on held-out messages.
 
         Raises:
-            CurveError: if the model has none: it is of an earlier version, or none of its labels is honest.
+            CurveError: if the model has none: it is of an earlier version, or none of its labels is honest; or if what
+                it has is no curve.
 
         """
         if "curve" not in self._manifest:
@@ -206,7 +207,10 @@ class Scanner:
         try:
             return Curve.from_dict(self._manifest["curve"])
         except (KeyError, TypeError, ValueError) as error:
-            raise CurveError(f"the model's curve is damaged: {type(error).__name__}: {error}") from None
+            why = f"{type(error).__name__}: {error}"
+            raise CurveError(
+                f"the model's curve is damaged: {why}; train it anew, or set the threshold itself"
+            ) from None
 
     def with_lists(self, lists: Lists | None) -> Scanner:
         """Return a scanner whose verdicts are overruled by allow and deny lists, with everything else shared.

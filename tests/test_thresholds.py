@@ -140,10 +140,43 @@ def test_a_model_without_a_curve(small_model):
     bare.__dict__.pop("curve", None)
     with pytest.raises(CurveError, match="has no curve of false alarms: train it anew"):
         bare.with_false_alarms(0.01)
-    damaged = scanner._with(_manifest={**scanner.manifest, "curve": {"scores": 3}})
+
+
+CURVE = {"scores": [0.0, 0.5, 1.0], "false_alarms": [1.0, 0.1, 0.0], "recall": [1.0, 0.9, 0.2], "honest": 1000}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scores": 3},
+        {"scores": [], "false_alarms": [], "recall": []},
+        {"scores": [0.0, 0.5]},
+        {"recall": [1.0, 0.9, 0.2, 0.1]},
+        {"scores": [0.0, float("nan"), 1.0]},
+        {"scores": [0.0, 0.5, 2.0]},
+        {"scores": [0.5, 0.0, 1.0]},
+        {"scores": [0.0, 0.5, 0.5]},
+        {"scores": "012"},
+        {"scores": [0.0, 0.5, True]},
+        {"scores": [0.0, 0.5, 10**400]},
+        {"false_alarms": [1.0, float("nan"), 0.0]},
+        {"false_alarms": [0.0, 0.1, 1.0]},
+        {"recall": [1.0, "0.9", 0.2]},
+        {"honest": "1000"},
+        {"honest": float("inf")},
+        {"honest": -1},
+        {"honest": True},
+    ],
+)
+def test_a_curve_that_is_damaged_gives_no_threshold(scanner, change):
+    assert scanner._with(_manifest={"curve": CURVE}, curve=Curve.from_dict(CURVE)).with_false_alarms(0.2)
+    with pytest.raises((TypeError, ValueError)):
+        Curve.from_dict({**CURVE, **change})
+    damaged = scanner._with(_manifest={**scanner.manifest, "curve": {**CURVE, **change}})
     damaged.__dict__.pop("curve", None)
-    with pytest.raises(CurveError, match="curve is damaged"):
-        damaged.with_false_alarms(0.01)
+    for use in (lambda: damaged.curve, lambda: damaged.with_false_alarms(0.2)):
+        with pytest.raises(CurveError, match=r"curve is damaged: .*; train it anew, or set the threshold itself"):
+            use()
 
 
 @pytest.fixture(params=["jsonl", "csv", "parquet"])
