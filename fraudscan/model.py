@@ -361,7 +361,7 @@ class Scanner:
 
         return annotate(self, frame, text, sender=sender, proba=proba)
 
-    def _results(self, texts: Sequence[str], senders: Sequence[str] | None = None) -> Iterator[Result]:
+    def _results(self, texts: Sequence[str], senders: Sequence[Any] | None = None) -> Iterator[Result]:
         found = self.decide(texts, senders)
         names = ("label", "scheme", "labels", "score", "verdict", "targets", "notes", "rule")
         columns = zip(*(getattr(found, name) for name in names), strict=True)
