@@ -16,6 +16,7 @@ from fraudscan import TAXONOMY, FraudscanError, __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TextIO
 
     from fraudscan.dump import Progress, Summary
     from fraudscan.model import Scanner
@@ -36,16 +37,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     standard error that says what to do. 130: stopped by Ctrl-C.
     """
     _open_streams()
-    status = _run(_parser().parse_args(argv))
     try:
-        sys.stdout.flush()
-    except OSError as error:
-        with contextlib.suppress(OSError):  # else Python would try again at exit, and complain
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not status and not isinstance(error, BrokenPipeError):  # whoever reads our output may have had enough
+        status = _run(_parser().parse_args(argv))
+        error = _flushed(sys.stdout)
+        if error and not status and not isinstance(error, BrokenPipeError):  # its reader may have had enough
             _warn(str(error))
             return 2
-    return status
+        return status
+    finally:
+        _flushed(sys.stderr)
+
+
+def _flushed(stream: TextIO) -> OSError | None:
+    """Write what a stream holds back; if it cannot be written, forget it, and return why."""
+    try:
+        stream.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):  # else Python would try again at exit, complain, and end with 120
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return error
+    return None
 
 
 def _open_streams() -> None:
@@ -61,7 +72,7 @@ def _open_streams() -> None:
 def _run(arguments: argparse.Namespace) -> int:
     try:
         return arguments.run(arguments) or 0
-    except BrokenPipeError:
+    except BrokenPipeError:  # of standard output, the only pipe that ends a command
         return 0
     except (FraudscanError, OSError) as error:
         _warn(str(error))
@@ -190,7 +201,7 @@ def _score(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         resumable = arguments.output != "-" and "-" not in arguments.dump
         how = "go on with the same command and --resume" if resumable else "it has to start anew"
-        print(f"\nfraudscan: stopped; {how}", file=sys.stderr)
+        _remark(f"\nfraudscan: stopped; {how}")
         return 130
     if not arguments.quiet:
         _print_summary(summary)
@@ -208,12 +219,12 @@ def _show_progress(progress: Progress) -> None:
     if 0 < share <= 1:
         left = int(progress.seconds * (1 - share) / share)
         line += f", {share:.0%} done, {left // 3600}:{left // 60 % 60:02}:{left % 60:02} left"
-    print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
+    _remark(f"\r{line}\x1b[K", end="")
 
 
 def _print_summary(summary: Summary) -> None:
     if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr)
+        _remark("\r\x1b[K", end="")
     tables = {
         "label": summary.labels,
         "scheme": summary.schemes,
@@ -224,12 +235,12 @@ def _print_summary(summary: Summary) -> None:
     }
     for what, counts in tables.items():
         for name, count in counts.most_common(30):
-            print(f"{what:9}{count:12,}  {_in_line(name)}", file=sys.stderr)
+            _remark(f"{what:9}{count:12,}  {_in_line(name)}")
     if summary.without_conversation:
-        print(f"{summary.without_conversation:21,}  in no conversation", file=sys.stderr)
+        _remark(f"{summary.without_conversation:21,}  in no conversation")
     rows = summary.scored + summary.rejected
     rate = f", {rows / summary.seconds:,.0f} rows a second" if summary.seconds else ""
-    print(f"{summary.scored:,} rows scored, {summary.rejected:,} rejected{rate}", file=sys.stderr)
+    _remark(f"{summary.scored:,} rows scored, {summary.rejected:,} rejected{rate}")
 
 
 def _rethreshold(arguments: argparse.Namespace) -> None:
@@ -245,10 +256,10 @@ def _rethreshold(arguments: argparse.Namespace) -> None:
     thresholds = _with_levels(scanner, arguments).thresholds
     counts = rethreshold(arguments.scored, arguments.output, thresholds, force=arguments.force)
     for name, count in counts.most_common():
-        print(f"verdict  {count:12,}  {name}", file=sys.stderr)
+        _remark(f"verdict  {count:12,}  {name}")
     if (conversations := Names(arguments.scored).conversations).exists():
         _warn(f"{conversations} keeps the verdicts that it has: for others, score the dump anew with --by")
-    print(f"flag from {thresholds.flag:g}, review from {thresholds.review:g}", file=sys.stderr)
+    _remark(f"flag from {thresholds.flag:g}, review from {thresholds.review:g}")
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -300,7 +311,13 @@ def _train_own(arguments: argparse.Namespace) -> Scanner:
 
 
 def _warn(sentence: str) -> None:
-    print(f"fraudscan: {_in_line(sentence)}", file=sys.stderr)  # names of files and columns are anybody's
+    _remark(f"fraudscan: {_in_line(sentence)}")  # names of files and columns are anybody's
+
+
+def _remark(line: str, end: str = "\n") -> None:
+    """Print a line on standard error; where nobody reads it any more, the work goes on."""
+    with contextlib.suppress(OSError):
+        print(line, end=end, file=sys.stderr, flush=True)
 
 
 def _in_line(name: str) -> str:

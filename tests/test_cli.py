@@ -182,6 +182,29 @@ def test_a_command_runs_with_its_streams_closed(tmp_path):
     assert run("FRAUDSCAN classify - <&-").stdout.startswith("clear")
 
 
+@pytest.mark.parametrize("nowhere", ["2> /dev/full", "2> >(true)", "2>&-"])
+def test_remarks_that_nobody_reads_end_no_command(tmp_path, nowhere):
+    out, source = tmp_path / "out.jsonl", tmp_path / "in.gb.txt"
+    source.write_bytes(f"{LURE}\n".encode("gb18030") * 9)
+    for command, status in (
+        (f"score {source} -o {out} --workers 2 --force", 0),
+        (f"rethreshold {out} -o - --flag 0.5", 0),
+        (f"score {source} -o -", 0),
+        (f"score {out}.no -o -", 2),
+        ("nonsense", 2),
+    ):
+        heard, unheard = run(f"FRAUDSCAN {command}"), run(f"FRAUDSCAN {command} {nowhere}")
+        assert (heard.returncode, unheard.returncode) == (status, status)
+        assert (unheard.stdout, unheard.stderr) == (heard.stdout, "")
+    assert len(out.read_text("utf-8").splitlines()) == 9
+
+
+def test_rejects_that_nobody_can_read_are_not_lost_in_silence(tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"text": "好"}\nbroken\n', "utf-8")
+    for nowhere in ("2> /dev/full", "2> >(true)"):
+        assert run(f"FRAUDSCAN score {tmp_path}/in.jsonl -o - {nowhere}").returncode == 2
+
+
 def test_an_argument_in_another_encoding_is_read(capsys):
     for text in (os.fsdecode(LURE.encode("gb18030")), LURE):
         assert main(["classify", text, "--json"]) == 0

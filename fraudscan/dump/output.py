@@ -179,7 +179,7 @@ class Growing:
 
 
 class StandardOutput:
-    """Standard output or error in place of a file."""
+    """Standard output in place of a file."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -197,9 +197,30 @@ class StandardOutput:
         """Leave it open."""
 
 
+class StandardError(StandardOutput):
+    """Standard error, for rejects, which must not be lost; remarks that could not be written there may be."""
+
+    def write(self, data: bytes) -> None:
+        """Write bytes.
+
+        Raises:
+            DumpError: if that fails.
+
+        """
+        try:
+            self._file.write(data)
+            self._file.flush()
+        except OSError as error:
+            why = f"standard error cannot be written: {error.strerror}"
+            raise DumpError(f"{why}; rejects go there: name an output to have a file of them") from None
+
+    def flush(self) -> None:
+        """Do nothing: `write` does."""
+
+
 def standard_output() -> tuple[StandardOutput, StandardOutput]:
     """Return where rows and rejects go if the target is ``-``."""
-    return StandardOutput(sys.stdout.buffer), StandardOutput(sys.stderr.buffer)
+    return StandardOutput(sys.stdout.buffer), StandardError(sys.stderr.buffer)
 
 
 def encode_reject(source: str, reject: Reject) -> bytes:
