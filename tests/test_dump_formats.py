@@ -1586,6 +1586,21 @@ def test_a_value_that_all_rows_of_a_parquet_file_share_is_not_held_for_each(tmp_
     assert peak < 16 * size
 
 
+def test_long_names_of_fields_are_not_kept(tmp_path, scanner):
+    source, size, lines = tmp_path / "in.jsonl", 100_000, 200
+    with source.open("w", encoding="utf-8") as file:
+        file.write(f'{{"text": "{PLAIN}"}}\n')
+        file.writelines(f'{{"{"n" * size}{i}": 1}}\n' for i in range(lines))
+    scanner.classify(PLAIN)  # loads what it needs
+    tracemalloc.start()
+    try:
+        summary = score_dump(scanner, [source], tmp_path / "out.jsonl")
+        assert tracemalloc.get_traced_memory()[0] < lines * size // 4
+    finally:
+        tracemalloc.stop()
+    assert summary.rejected == lines
+
+
 def test_names_that_every_row_would_have_are_refused_or_cut(tmp_path, capsys):
     header = tmp_path / "in.csv"
     header.write_text("text," + "X" * 5000 + "\na,b\n", "utf-8")

@@ -25,6 +25,9 @@ TEXT_COLUMNS = (
 """Where the text is looked for, in this order, whatever the case or script: names that can be nothing else before those
 that may also be a kind or a state. ``strcontent`` is what WeChat calls it."""
 
+LONGEST = 100
+"""Characters of a column's name that may be one of these. Names are kept, and each row may have others."""
+
 
 class DumpError(FraudscanError):
     """A dump cannot be scored; the message says why and what to do."""
@@ -97,7 +100,11 @@ def text_columns(columns: Collection[str]) -> list[str]:
     return [column for name in TEXT_COLUMNS for column in sorted(found.get(name, ()), key=lambda each: each != name)]
 
 
-@lru_cache(1 << 12)
 def _name(column: str) -> str:
-    """Return the name of a column as `TEXT_COLUMNS` have it; with white space within, it is none of those."""
+    """Return the name of a column as `TEXT_COLUMNS` have it; long, or with white space within, it is none of those."""
+    return _folded(column) if len(column) <= LONGEST else ""
+
+
+@lru_cache(1 << 12)
+def _folded(column: str) -> str:
     return fold(column) if len(column.split()) == 1 else ""
