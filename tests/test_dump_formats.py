@@ -13,6 +13,7 @@ import re
 import shlex
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -1584,6 +1585,34 @@ def test_a_value_that_all_rows_of_a_parquet_file_share_is_not_held_for_each(tmp_
     tracemalloc.stop()
     assert (tmp_path / "out.jsonl").stat().st_size > rows * size
     assert peak < 16 * size
+
+
+@pytest.mark.parametrize("kind", ["string", "large_binary", "list", "struct", "fixed", "late"])
+def test_a_value_that_a_parquet_file_has_once_is_not_held_for_all_its_rows(tmp_path, kind):
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    rows, long = 4000, "x" * (1 << 14)
+    values = {
+        "string": pa.array([long] * rows),
+        "large_binary": pa.array([long.encode()] * rows, pa.large_binary()),
+        "list": pa.array([[long]] * rows),
+        "struct": pa.array([{"a": {"b": long}}] * rows),
+        "fixed": pa.array([long.encode()] * rows, pa.binary(len(long))),
+        "late": pa.array([None] * (rows // 2) + [[long]] * (rows // 2)),
+    }
+    table = pa.table({"id": range(rows), "text": [PLAIN] * rows, "note": values[kind]})
+    pq.write_table(table, tmp_path / "in.parquet", compression="zstd")
+    assert (tmp_path / "in.parquet").stat().st_size < 50_000
+    code = f"""if True:
+        import pyarrow
+        from fraudscan.cli import main
+        from fraudscan.dump import parquet
+        parquet.HELD = 1 << 20
+        assert main(["score", {str(tmp_path / "in.parquet")!r}, "-o", {str(tmp_path / "out.jsonl")!r}]) == 0
+        print(pyarrow.default_memory_pool().max_memory())"""
+    found = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)  # its peak is its own
+    assert int(found.stdout) < 24_000_000  # Arrow makes room for 1,024 values of fixed length at least
+    assert [row["id"] for row in rows_of(tmp_path / "out.jsonl")] == list(range(rows))
 
 
 def test_long_names_of_fields_are_not_kept(tmp_path, scanner):

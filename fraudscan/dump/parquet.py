@@ -32,6 +32,9 @@ __all__ = ["ParquetReader", "arrow_stream", "assemble", "column_values", "empty_
 ROW = 256
 """Bytes that a row is thought to have, to make blocks as large as those of other formats."""
 
+HELD = 1 << 26
+"""Bytes that rows which are read together may have: a dictionary of one long value may stand for all of them."""
+
 DEEPEST = 32
 """How deep a type may be nested: Arrow's streams take 63 levels, and its reader of Parquet fewer."""
 
@@ -68,11 +71,12 @@ class ParquetReader(Reader):
         return Place(0, 1)
 
     @staticmethod
-    def open(source: str) -> Any:
-        """Open a file; ``DumpError`` if it is none of Parquet."""
+    def open(source: str, dictionaries: Sequence[str] = ()) -> Any:
+        """Open a file, some of whose columns stay dictionaries; ``DumpError`` if it is none of Parquet."""
         pa = _pyarrow()
         try:
-            return pa.parquet.ParquetFile(pa.OSFile(os.fsencode(source)), pre_buffer=False)
+            file = pa.OSFile(os.fsencode(source))
+            return pa.parquet.ParquetFile(file, pre_buffer=False, read_dictionary=dictionaries)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DumpError(f"{source} is not a Parquet file that can be read: {error}") from None
 
@@ -87,7 +91,8 @@ class ParquetReader(Reader):
                 if done + rows <= start.offset:
                     done += rows
                     continue
-                batches = file.iter_batches(rows_of_block, row_groups=[group], use_threads=False)
+                together = min(rows_of_block, self._rows_held(file, group, rows_of_block))
+                batches = file.iter_batches(together, row_groups=[group], use_threads=False)
                 for part in itertools.chain.from_iterable(map(_small, batches)):
                     at, done = done, done + part.num_rows
                     if at >= start.offset:
@@ -99,6 +104,31 @@ class ParquetReader(Reader):
             yield Block(
                 Place(done, done + 1), Place(done + 1, done + 2), b"", f"the file cannot be read on: {error}", True
             )
+
+    def _rows_held(self, file: Any, group: int, most: int) -> int:
+        """Return how many rows of a row group have no more than `HELD` bytes, at least one; ``most`` are wanted.
+
+        A value of fixed length has that in each row. Of dictionaries the longest value is looked for, where a row
+        could make too much of one: it may stand in all rows, though the file has it once.
+        """
+        size = 0
+        metadata = file.metadata.row_group(group)
+        for i in range(metadata.num_columns):
+            column, kind = metadata.column(i), file.schema.column(i)
+            longest = max(kind.length, 0) if column.physical_type == "FIXED_LEN_BYTE_ARRAY" else 0
+            if any("DICTIONARY" in name for name in column.encodings) and column.physical_type == "BYTE_ARRAY":
+                longest = column.total_uncompressed_size
+                if longest * most > HELD:
+                    longest = self._longest(group, kind.path, most)
+            size += longest * max(1, column.num_values // max(1, metadata.num_rows))
+        return max(1, HELD // max(1, size))
+
+    def _longest(self, group: int, path: str, rows: int) -> int:
+        """Return how many bytes the longest value of a column's dictionary has, looked at so many rows at a time."""
+        parts = self.open(self.source, [path]).iter_batches(rows, row_groups=[group], columns=[path], use_threads=False)
+        with contextlib.suppress(_pyarrow().ArrowException, OSError):  # damage, of which the rows themselves tell
+            return next(filter(None, (_longest(part.column(0)) for part in parts)), 0)
+        return 0
 
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the rows; a column's type does not matter as long as it can be shown as text."""
@@ -150,6 +180,16 @@ def _small(part: Any) -> Iterator[Any]:
     for end in np.flatnonzero(np.diff(sizes.cumsum() // BLOCK)).tolist() + [part.num_rows - 1] * (part.num_rows > 0):
         yield part.slice(begin, end + 1 - begin)
         begin = end + 1
+
+
+def _longest(column: Any) -> int:
+    """Return how many bytes the longest value of the dictionaries in a column has."""
+    pa = _pyarrow()
+    kind, types = column.type, pa.types
+    if types.is_dictionary(kind):
+        return pa.compute.max(pa.compute.binary_length(column.dictionary)).as_py() or 0
+    inner = column.flatten() if types.is_struct(kind) else [column.values] if hasattr(column, "values") else []
+    return max(map(_longest, inner), default=0)
 
 
 def _sizes(column: Any) -> Any:
