@@ -915,7 +915,13 @@ def test_an_archive_cut_short_is_read_as_far_as_it_goes(tmp_path, capsys, name):
     assert summary["damaged"] == [str(source)]
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, dumps.zst])
+def pzst(data):
+    """Pack as pzstd does: before each frame, one to be skipped says how long it is."""
+    frame = dumps.zst(data)
+    return b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + len(frame).to_bytes(4, "little") + frame
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, dumps.zst, pzst])
 def test_archives_may_be_padded_and_hold_several_streams(tmp_path, pack):
     source, out = tmp_path / "in", tmp_path / "out.jsonl"
     one = pack(f"{PLAIN}\n".encode())
@@ -923,6 +929,14 @@ def test_archives_may_be_padded_and_hold_several_streams(tmp_path, pack):
         source.write_bytes((one + bytes(padding)) * 3)
         assert score(source, "-o", out, "--force") == 0
         assert [row["text"] for row in rows_of(out)] == [PLAIN] * 3
+
+
+@pytest.mark.parametrize("size", [1 << 16, 1 << 20])
+def test_a_frame_to_be_skipped_may_be_long_and_is_no_text(tmp_path, size):
+    skipped = b"\x5f\x2a\x4d\x18" + size.to_bytes(4, "little") + bytes(size)
+    (tmp_path / "in.zst").write_bytes(skipped + dumps.zst(PLAIN.encode()) + skipped)
+    assert score(tmp_path / "in.zst", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN]
 
 
 @pytest.mark.parametrize("name", ["in.txt", "in.txt.gz", "in.txt.bz2", "in.txt.xz", "in.txt.zst"])

@@ -55,14 +55,15 @@ FORMAT_OF_ENDING = {
 
 ARCHIVES = (".gz", ".bz2", ".xz", ".zst")
 
-GZIP, BZIP2, XZ, ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"
-"""The first bytes of archives that are read."""
+GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
+ZSTD = (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + i]) + b"\x2a\x4d\x18" for i in range(16)))
+"""The first bytes of archives that are read; pzstd begins with a frame to be skipped, of which there are 16 kinds."""
 
-PACKED = max(map(len, (GZIP, BZIP2, XZ, ZSTD)))
+PACKED = max(map(len, (GZIP, BZIP2, XZ, *ZSTD)))
 """How many bytes tell such an archive."""
 
 FOREIGN = {
-    **dict.fromkeys((GZIP, BZIP2, XZ, ZSTD), "an archive that is still packed: unpack it first"),
+    **dict.fromkeys((GZIP, BZIP2, XZ, *ZSTD), "an archive that is still packed: unpack it first"),
     b"PK\x03\x04": "a ZIP archive, as are .xlsx files: unpack it, or export the table as CSV",
     **dict.fromkeys((b"\x04\x22\x4d\x18", b"\x1f\x9d"), "an archive of a kind that is not read (.lz4, .Z): unpack it"),
     b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it",
