@@ -130,6 +130,23 @@ def test_a_message_without_text_may_have_no_empty_line_behind_it(tmp_path):
     assert found[30:32] == [("in", "乙(2)", ""), ("in", "甲(1)", LURE)]
 
 
+@pytest.mark.parametrize("names", [("小满，", "今天吃什么？"), ("小满", "爱吃，。！？"), ("爱吃，。！？", "小满")])
+def test_a_name_may_have_sentences_in_it_where_empty_lines_tell_heads(tmp_path, names):
+    quoted = "2026-01-31 8:00:07 订单，已发货"
+    texts = [*[PLAIN, "好"] * 10, f"{PLAIN}\n{quoted}", quoted, LURE, "", PLAIN]
+    path = tmp_path / "in.txt"
+    chat = "".join(f"2026-01-31 8:00:{i:02} {names[i % 2]}\n{text}\n\n" for i, text in enumerate(texts))
+    path.write_text(chat, "utf-8")
+    assert messages(path) == [("in", names[i % 2], text) for i, text in enumerate(texts)]
+
+
+def test_what_follows_a_time_is_no_name_where_it_is_never_the_same(tmp_path):
+    lines = [line for i in range(9) for line in (f"2026-01-31 8:00:0{i} 您的验证码是{i}234，请勿泄露。", "退订回T", "")]
+    (tmp_path / "in.txt").write_text("\n".join(lines), "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == list(filter(None, lines))
+
+
 def test_a_title_with_a_time_is_not_how_heads_look(tmp_path):
     body = "".join(f"2026-01-01 10:00:{i:02} 李四\n{PLAIN}{i}\n\n" for i in range(60))
     for title in ("导出时间 2026-02-01 10:00:00\n\n", "我和张三 2026-02-01 10:00\n\n"):

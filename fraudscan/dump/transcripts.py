@@ -178,6 +178,8 @@ MOMENT = r"\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}} +(?:[上下]午 ?)?\d{{1,2}}:\d{{2}
 WHO = r"\S.{0,60}[(<][^()<>\n]{3,60}[)>]|[^\s，。！？][^，。！？\n]{0,60}"
 """A name, with the number or address behind it in groups; a bare one has no sentences in it, lest a line of a message
 be taken for one."""
+ANYBODY = r"\S[^\n]{0,60}"
+"""A name with sentences in it, which only the empty line before it tells from a line of a message."""
 SHORT_WHO = r"[^\s，。！？：:【】][^，。！？：:【】\n]{0,30}"
 """A name beside a time without seconds, which people write in messages, too."""
 
@@ -188,27 +190,30 @@ class HeadStyle(NamedTuple):
     Attributes:
         message: a time and a name, or a name and a time.
         nameless: the same, or a time alone, as of a sender whose name is blank.
+        anyone: the same; behind seconds any name, with sentences in it.
         stamped: any line that begins or ends with such a time.
 
     """
 
     message: re.Pattern[str]
     nameless: re.Pattern[str]
+    anyone: re.Pattern[str]
     stamped: re.Pattern[str]
 
     @classmethod
     def of(cls, seconds: str, who: str) -> HeadStyle:
         """Return the heads whose times have these seconds, and names like that."""
         moment = MOMENT.format(seconds=seconds)
-        message, nameless = (
-            re.compile(rf"(?:({moment}) +({name})|({who}) +({moment})) *(?:\n|$)") for name in (who, f"(?:{who})?")
-        )
-        return cls(message, nameless, re.compile(rf"{moment} +\S|.*\S +{moment} *$"))
+        names = (who, f"(?:{who})?", rf"(?:{who}|{ANYBODY})?" if seconds else f"(?:{who})?")
+        heads = (re.compile(rf"(?:({moment}) +({name})|({who}) +({moment})) *(?:\n|$)") for name in names)
+        return cls(*heads, re.compile(rf"{moment} +\S|.*\S +{moment} *$"))
 
     def spaced(self, lines: Sequence[str]) -> bool:
         """Tell whether an empty line stands before nearly every head but the first."""
-        heads = [at for at, line in enumerate(lines) if self.message.match(line)][1:]
-        return 10 * sum(bool(lines[at - 1].strip()) for at in heads) < len(heads)
+        for head in (self.message, self.anyone):  # all names may have sentences in them
+            if heads := [at for at, line in enumerate(lines) if head.match(line)][1:]:
+                return 10 * sum(bool(lines[at - 1].strip()) for at in heads) < len(heads)
+        return False
 
 
 HEAD_STYLES = HeadStyle.of(r":\d{2}", WHO), HeadStyle.of("", SHORT_WHO)
@@ -229,24 +234,30 @@ class QqReader(TranscriptReader):
 
     name: ClassVar[str] = "qq"
     heading: ClassVar[re.Pattern[str] | None] = re.compile(rf"^{RULE}\n消息对象:(.{{,{NAME}}})", re.MULTILINE)
-    head: re.Pattern[str] = HEAD_STYLES[0].message
+    style: HeadStyle = HEAD_STYLES[0]
     spaced: bool = False
     """Whether an empty line stands before each head: one without is part of a message, which quotes a chat."""
 
     def prepare(self, stream: Stream) -> Place:
         """Find out how heads look: most of them tell."""
         lines = stream.peek(BLOCK).decode(self.encoding, "replace").lstrip("\ufeff").splitlines()
-        style = max(HEAD_STYLES, key=lambda style: sum(map(bool, map(style.message.match, lines))))
-        self.spaced = style.spaced(lines)
-        self.head = style.nameless if self.spaced else style.message
+        self.style = max(HEAD_STYLES, key=lambda style: sum(map(bool, map(style.anyone.match, lines))))
+        self.spaced = self.style.spaced(lines)
         self.start = re.compile(f"{QQ_START}|{self.head.pattern}")
         return super().prepare(stream)
+
+    @property
+    def head(self) -> re.Pattern[str]:
+        """What stands above a message."""
+        return self.style.anyone if self.spaced else self.style.message
 
     def begins(self, heads: Sequence[str], at: int) -> bool:
         """Tell a head from one that is quoted, which has neither an empty line nor a message without text before it."""
         if not self.spaced or not at or not self.head.match(heads[at]):
             return True
-        return not heads[at - 1].strip() or self.head.match(heads[at - 1]) is not None
+        return not heads[at - 1].strip() or bool(
+            self.head.match(heads[at - 1]) and self.style.nameless.match(heads[at])
+        )
 
     def row(self, message: str, heading: str) -> list[str] | str:
         """Return the columns of a message, or why it is none."""
@@ -361,6 +372,10 @@ def _headed(lines: list[str], style: HeadStyle) -> bool:
     A title may stand before the first, and empty lines behind it and before all others.
     """
     begins = [bool(style.message.match(line)) for line in lines]
+    if style.spaced(lines) and (heads := [match for line in lines if (match := style.anyone.match(line))]):
+        who = {match[2] or match[3] for match in heads}
+        if 2 * len(who) <= len(heads):  # people say more than one thing; what is not a name but a message differs
+            begins = [bool(style.anyone.match(line)) for line in lines]
     crowded = any(begin and style.stamped.match(line) for begin, line in zip(begins, lines[1:], strict=False))
     first = next((at for at, begin in enumerate(begins[:TITLE]) if begin), TITLE)
     titled = 0 < first < TITLE and not lines[first - 1] and style.spaced(lines)
