@@ -81,12 +81,27 @@ def test_an_iphones_chat_is_called_as_its_folder_wherever_the_command_runs(tmp_p
 
 def test_a_colon_in_what_a_notice_quotes_makes_no_sender(tmp_path):
     path = tmp_path / "WhatsApp Chat with 人.txt"
-    notices = "张三创建了群组“发财: 群”", "张三将群组名称由“A: b”改为“C”"
+    notices = [
+        *("张三创建了群组“发财: 群”", "张三将群组名称由“A: b”改为“C”", "张三建立了群組「發財: 群」"),
+        *('Li created group "A: b"', 'Li changed the group name from "A" to "B:c: d"'),
+    ]
     lines = [f"2026/1/31 08:00 - {notice}" for notice in notices]
-    senders = "“老”张", "张”三"
+    senders = "“老”张", "张”三", "三班:老师", '5"', "「老", "老：张"
     path.write_text("\n".join([*lines, *(f"2026/1/31 08:03 - {each}: {PLAIN}" for each in senders)]), "utf-8")
     assert messages(path) == [("人", each, PLAIN) for each in senders]
-    assert rejects(tmp_path) == ["no sender: a notice by WhatsApp itself"] * 2
+    assert rejects(tmp_path) == ["no sender: a notice by WhatsApp itself"] * len(notices)
+
+
+@pytest.mark.parametrize(("own", "other"), [("[{}] ", "{} - "), ("{} - ", "[{}] "), ("[{}] ", "{} "), ("{} - ", "{} ")])
+def test_a_time_in_a_message_of_whatsapp_makes_no_sender(tmp_path, own, other):
+    own, other = own.format("2026/1/31 08:00"), other.format("2026/1/31 09:00")
+    text = f"安排:\n{other}开会: 三楼\n{other}加微信领红包\n2026/2/1 18:00 前报名"
+    path = tmp_path / "WhatsApp Chat with 人.txt"
+    path.write_text(f"{own}甲: {text}\n{own}乙: {LURE}\n{own}甲: {PLAIN}\n{own}乙: 好\n{own}乙: 好\n", "utf-8")
+    assert messages(path) == [
+        ("人", *each) for each in [("甲", text), ("乙", LURE), ("甲", PLAIN), *[("乙", "好")] * 2]
+    ]
+    assert not (tmp_path / "out.jsonl.rejects.jsonl").exists()
 
 
 def test_a_chat_whose_format_is_named_is_not_remarked_on(tmp_path, capsys):

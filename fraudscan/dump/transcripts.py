@@ -142,8 +142,12 @@ DATE = (
     r"(?:[上中下正]午|[凌清]晨|早[上晨]|傍晚|晚上|[午半深]夜)?[ \u202f]?\d{1,2}[:.]\d{2}(?:[:.]\d{2})?"
     r"(?:[ \u202f\xa0]?[^\W\d_](?:[. \u202f\xa0]{0,2}[^\W\d_]){0,3}\.?(?=\]| [-–] ))?\]?"  # PM, p. m., 下午
 )
-WHATSAPP_START = re.compile(rf"[\u200e\u200f\ufeff]*({DATE})(?: [-–])? ")
-WHATSAPP = re.compile(rf"{WHATSAPP_START.pattern}([^:：\n]{{1,100}}?)[:：] (.*)", re.DOTALL)
+MARKS = r"[\u200e\u200f\ufeff]*"
+WHATSAPP_START = re.compile(rf"{MARKS}({DATE})(?: [-–])? ")
+WHATSAPP_STYLES = re.compile(rf"{MARKS}(?=\[)({DATE})(?<=\]) "), re.compile(rf"{MARKS}({DATE}) [-–] ")
+"""How messages begin on an iPhone, and on Android: a chat has one of both, and what looks otherwise is in a message."""
+WHATSAPP_SAID = re.compile(r"([^\n]{1,100}?)[:：] (.*)", re.DOTALL)
+QUOTES = (("“", "”"), ("「", "」"), ('"', '"'))
 CHAT_NAMES = (
     re.compile(r"WhatsApp Chat (?:with|-) (.+)"),
     re.compile(r"(?:与|與|和)?(.+?)的 ?WhatsApp ?(?:聊天|對話|对话).*"),
@@ -157,6 +161,14 @@ class WhatsAppReader(TranscriptReader):
     name: ClassVar[str] = "whatsapp"
     start: re.Pattern[str] = WHATSAPP_START
 
+    def prepare(self, stream: Stream) -> Place:
+        """Find out how messages begin: most of them tell."""
+        lines = stream.peek(BLOCK).decode(self.encoding, "replace").split("\n")
+        counts = {style: sum(map(bool, map(style.match, lines))) for style in WHATSAPP_STYLES}
+        style = max(counts, key=counts.__getitem__)
+        self.start = style if counts[style] else WHATSAPP_START
+        return super().prepare(stream)
+
     @property
     def conversation(self) -> str:
         """The other side's name, which stands in the file's; in its folder's where iPhones call the file ``_chat``."""
@@ -167,10 +179,21 @@ class WhatsAppReader(TranscriptReader):
 
     def row(self, message: str, heading: str) -> list[str] | str:  # noqa: ARG002 - there is none
         """Return the columns of a message, or why it is none."""
-        match = WHATSAPP.match(message)
-        if match and match[2].count("“") <= match[2].count("”"):  # else the colon is in a name that is quoted
-            return [self.conversation, match[2], match[1].strip("[]"), match[3]]
-        return "no sender: a notice by WhatsApp itself" if WHATSAPP_START.match(message) else NO_MESSAGE
+        if not (head := self.start.match(message)):
+            return NO_MESSAGE
+        said = WHATSAPP_SAID.match(message, head.end())
+        if said and not _within_quotes(said[1], said[2].partition("\n")[0]):
+            return [self.conversation, said[1], head[1].strip("[]"), said[2]]
+        return "no sender: a notice by WhatsApp itself"
+
+
+def _within_quotes(before: str, behind: str) -> bool:
+    """Tell whether a colon between two parts of a line is in quotes, as in the name of a group that a notice gives."""
+    return any(
+        closing in behind
+        and (before.count(opening) % 2 if opening == closing else before.rfind(opening) > before.rfind(closing))
+        for opening, closing in QUOTES
+    )
 
 
 MOMENT = r"\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}} +(?:[上下]午 ?)?\d{{1,2}}:\d{{2}}{seconds}(?: [AP]M)?"
@@ -205,8 +228,10 @@ class HeadStyle(NamedTuple):
         """Return the heads whose times have these seconds, and names like that."""
         moment = MOMENT.format(seconds=seconds)
         names = (who, f"(?:{who})?", rf"(?:{who}|{ANYBODY})?" if seconds else f"(?:{who})?")
-        heads = (re.compile(rf"(?:({moment}) +({name})|({who}) +({moment})) *(?:\n|$)") for name in names)
-        return cls(*heads, re.compile(rf"{moment} +\S|.*\S +{moment} *$"))
+        message, nameless, anyone = (
+            re.compile(rf"(?:({moment}) +({name})|({who}) +({moment})) *(?:\n|$)") for name in names
+        )
+        return cls(message, nameless, anyone, re.compile(rf"{moment} +\S|.*\S +{moment} *$"))
 
     def spaced(self, lines: Sequence[str]) -> bool:
         """Tell whether an empty line stands before nearly every head but the first."""
@@ -356,10 +381,15 @@ def transcript(text: str) -> str | None:
     return QqReader.name if chat else None
 
 
+def _said(line: str) -> bool:
+    head = WHATSAPP_START.match(line)
+    return head is not None and WHATSAPP_SAID.match(line, head.end()) is not None
+
+
 def _whatsapp(lines: list[str]) -> bool:
     """Tell a chat, which may begin with a title and notices, from lines of which some begin with a time."""
     heads = [match[0].rstrip() for line in lines if (match := WHATSAPP_START.match(line))]
-    if not any(map(WHATSAPP_START.match, lines[:TITLE])) or not any(map(WHATSAPP.match, lines)):
+    if not any(map(WHATSAPP_START.match, lines[:TITLE])) or not any(map(_said, lines)):
         return False
     if not any(head[-1] in "]-–" for head in heads):  # as anybody may write a time
         return 2 * len(heads) >= sum(map(bool, lines))
