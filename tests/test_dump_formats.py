@@ -1017,6 +1017,24 @@ def test_a_table_without_quoting_loses_no_row_to_quotes_of_messages(tmp_path, de
     )
 
 
+@pytest.mark.parametrize("size", [4096, 1 << 20])
+@pytest.mark.parametrize("delimiter", ["|", "\t", ";"])
+def test_a_later_quote_does_not_join_rows_of_a_table_without_quoting(tmp_path, delimiter, size):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    texts = [f'"{PLAIN}', "你", '好"', f'"{LURE}"', '"他说', '再见"', '"'] * 100
+    rows = [{"id": str(i), "text": text, "t": "3"} for i, text in enumerate([*texts, '好"'])]
+    source.write_text(
+        "\n".join(delimiter.join(row.values()) for row in [{"id": "id", "text": "text", "t": "t"}, *rows])
+    )
+    assert score(source, "-o", out, "--max-message", size) == 0
+    unquoted = [{**row, "text": LURE if LURE in row["text"] else row["text"]} for row in rows]
+    assert [{name: row[name] for name in ("id", "text", "t")} for row in rows_of(out)] == unquoted
+    quoted = f'1{delimiter}"第一行\n第二行"{delimiter}2\n'
+    source.write_text(f"id{delimiter}text{delimiter}t\n{quoted}", "utf-8")
+    assert score(source, "-o", out, "--force") == 0
+    assert [row["text"] for row in rows_of(out)] == ["第一行\n第二行"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_quotes_may_have_a_backslash_before_them_as_spark_writes_them(tmp_path, encoding):
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"

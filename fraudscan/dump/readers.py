@@ -535,6 +535,7 @@ class CsvReader(Reader):
 
         A quote at the start of a value that closes in the midst of one, lines later, is no quote but a message's own
         where these lines are records without it: the table knows no quoting, and what follows is not to be taken in.
+        Neither are records to be one because the quote of a later message closes that of an earlier one.
 
         Args:
             lines: the lines; the first one begins a record.
@@ -555,6 +556,8 @@ class CsvReader(Reader):
             try:
                 row = next(rows)
                 end = base + rows.line_num
+                if end <= len(lines):
+                    self._refuse_records(padded[begin:end])
             except csv.Error:
                 end = reach = base + rows.line_num
                 alone = end > len(lines) or (end > begin + 1 and self._unquoted(padded[begin : begin + 2]))
@@ -571,6 +574,11 @@ class CsvReader(Reader):
                     return
             yield begin, end, row, problem
             begin = end
+
+    def _refuse_records(self, lines: Sequence[bytes]) -> None:
+        """Raise ``csv.Error`` if each line of a record is one itself: with commas, texts of some lines may look so."""
+        if len(lines) > 1 and self.delimiter != "," and len(self.columns) > 2 and self._unquoted(lines):
+            raise csv.Error("each of its lines is a record")
 
     def _unquoted(self, lines: Sequence[bytes]) -> bool:
         """Return whether each of these lines is a record if quotes are characters like any other."""
