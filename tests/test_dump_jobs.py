@@ -18,7 +18,7 @@ import fuzz
 import kill
 import numpy as np
 import pytest
-from dumps import LURE, PLAIN, rows_of, score
+from dumps import LURE, PLAIN, interrupt, rows_of, score
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -345,6 +345,18 @@ def test_the_summary_counts_everything(tmp_path, scanner, capsys):
     assert "2 rows scored, 2 rejected" in capsys.readouterr().err
     assert score(source, "-o", out, "--force", "--quiet") == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_reasons_that_no_two_rejects_share_are_not_all_counted(tmp_path, scanner, workers):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    widths = [*range(3, 1500), *range(3, 1500)]
+    source.write_text(f"id,text\n1,{PLAIN}\n" + "".join("," * (width - 1) + "\n" for width in widths), "utf-8")
+    interrupt(scanner, source, out)
+    assert score(source, "-o", out, "--resume", "--workers", workers) == 0
+    reasons = json.loads((tmp_path / "out.csv.summary.json").read_text("utf-8"))["reasons"]
+    expected = {f"{width} fields where the header has 2": 2 for width in range(3, 1003)}
+    assert reasons == {**expected, "other reasons": 2 * 497}
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,9 @@ SMALLEST_LIMIT, LARGEST_LIMIT = 1 << 12, 1 << 30
 MOST_WORKERS = 256
 """Each takes some hundred megabytes: as many as a slip of the hand may ask for would take the machine's memory."""
 
+MOST_REASONS, OTHER_REASONS = 1000, "other reasons"
+"""So many reasons for rejects are counted each by itself: a dump may have one of its own for each row."""
+
 DIFFERENT = {"input": "the input has changed", "model": "the model, its thresholds or its lists are others"}
 """Why a job cannot be resumed."""
 
@@ -121,7 +124,9 @@ class Summary:
         self.rejected += len(scored.rejects)
         for name, counts in scored.counts.items():
             getattr(self, f"{name}s").update(counts)
-        self.reasons.update(reject.reason for reject in scored.rejects)
+        for reject in scored.rejects:
+            known = reject.reason in self.reasons or len(self.reasons) < MOST_REASONS
+            self.reasons[reject.reason if known else OTHER_REASONS] += 1
 
     def report(self) -> dict[str, Any]:
         """Return the summary as it stands in ``OUT.summary.json``."""
