@@ -222,7 +222,7 @@ def _short(value: re.Match[bytes]) -> bytes:
     if len(value[0]) <= SHOWN:
         return value[0]
     begin = value[0][:SHOWN].decode("utf-8", "ignore").encode()
-    return re.sub(rb"&[^;]*\Z", b"", begin) + LAST.search(value[0][-4:])[0]  # type: ignore[index] # which may be empty
+    return re.sub(rb"&[^;&]*\Z", b"", begin) + LAST.search(value[0][-4:])[0]  # type: ignore[index] # which may be empty
 
 
 class _XmlMessages:
