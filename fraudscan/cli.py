@@ -550,7 +550,11 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("--proba", action="store_true", help="add the probability of each label, scheme and target group")
     sub.add_argument("--bom", action="store_true", help="begin CSV with a byte order mark, for Excel")
-    sub.add_argument("--safe-csv", action="store_true", help="put ' before cells that Excel takes for formulas")
+    sub.add_argument(
+        "--safe-csv",
+        action="store_true",
+        help="put ' before what Excel takes for formulas, also behind , ; | tabs and line ends in cells",
+    )
     sub.add_argument("--max-message", type=int, default=1 << 20, metavar="BYTES", help="reject longer rows (1 MiB)")
     sub.add_argument("--workers", type=int, default=1, metavar="N", help="processes that score (default: 1)")
     sub.add_argument("--resume", action="store_true", help="go on with a run that was ended before its time")

@@ -1092,7 +1092,7 @@ def test_safe_csv_and_bom(tmp_path):
     assert out.read_bytes().startswith(b"\xef\xbb\xbfk,text")
     with out.open(encoding="utf-8-sig", newline="") as file:
         found = [row[0] for row in csv.reader(file)][1:]
-    assert found == ["'=1+1", "'+86 110", "-3.5", "'@x", "'\tx", "'＝1+1", "'＠x", "'\n=1", "好", ""]
+    assert found == ["'=1+1", "'+86 110", "-3.5", "'@x", "'\tx", "'＝1+1", "'＠x", "'\n'=1", "好", ""]
 
 
 def test_safe_csv_has_no_formula_in_our_columns_either_and_changes_nothing_unasked(tmp_path, monkeypatch):

@@ -1,14 +1,18 @@
 """Options of ``fraudscan score`` that decide or explain: thresholds, lists, evidence, notes; in every format."""
 
 import csv
+import io
 import json
 import os
+import re
 import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from dumps import LURE, PLAIN, interrupt, score
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fraudscan import model
 from fraudscan.cli import main
@@ -320,7 +324,10 @@ def test_notes_are_counted_for_each_row(tmp_path):
 
 @pytest.mark.parametrize(
     ("cell", "safe"),
-    [("+86", "+86"), ("-1.5", "-1.5"), ("＝1+1", "'＝1+1"), ("＠x", "'＠x"), ("\nx", "'\nx"), ("@x", "'@x")],
+    [("+86", "+86"), ("-1.5", "-1.5"), ("＝1+1", "'＝1+1"), ("＠x", "'＠x"), ("\nx", "'\nx"), ("@x", "'@x")]
+    + [(f"a{sign}=1+1", f"a{sign}'=1+1") for sign in ",;|\t\r\n"]
+    + [('a;"=1+1"', 'a;"\'=1+1"'), ("\n=1", "'\n'=1"), (";;＝1;@x", ";;'＝1;'@x"), ("a,-1.5;+86", "a,-1.5;+86")]
+    + [("a,-1|x", "a,'-1|x"), ("-1,5", "'-1,5"), ("a=b, c-d", "a=b, c-d"), ("a\r\nb", "a\r\nb")],
 )
 def test_safe_csv_changes_formulas_and_no_numbers(tmp_path, cell, safe):
     with (tmp_path / "in.csv").open("w", newline="", encoding="utf-8") as file:
@@ -328,6 +335,20 @@ def test_safe_csv_changes_formulas_and_no_numbers(tmp_path, cell, safe):
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv", "--safe-csv") == 0
     with (tmp_path / "o.csv").open(newline="", encoding="utf-8") as file:
         assert next(csv.DictReader(file))["n"] == safe
+
+
+@given(
+    st.lists(st.sampled_from([*',;|\t\r\n"=+-@1.x ', "＝", "好"]), max_size=12).map("".join), st.sampled_from(",;|\t")
+)
+def test_safe_csv_has_no_formula_wherever_it_is_split_and_loses_nothing(tmp_path, cell, delimiter):
+    (tmp_path / "in.jsonl").write_text(json.dumps({"text": PLAIN, "n": cell}) + "\n", "utf-8")
+    assert score(tmp_path / "in.jsonl", "-o", tmp_path / "o.csv", "--safe-csv", "--force", "--quiet") == 0
+    with (tmp_path / "o.csv").open(newline="", encoding="utf-8") as file:
+        safe = next(csv.DictReader(file))["n"]
+    assert safe.replace("'", "") == cell
+    lines = csv.reader(io.StringIO(safe, newline=""), delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    for value in [value for row in lines for value in row][1:]:
+        assert not re.match(r"\"*[=+\-@＝]", value) or re.match(r"\"*[+-]?\d+(\.\d+)?(?=[,;\t\"]|$)", value)
 
 
 @pytest.mark.parametrize("header", ["id, Text ", "id,短信內容", "id,ＴＥＸＴ", "id,訊息內容"])

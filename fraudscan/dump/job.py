@@ -77,7 +77,8 @@ class Options:
         filenames: add a column with the name of the source.
         explain: add a column with the strongest evidence.
         bom: begin CSV with a byte order mark; refused, as ``safe_csv``, where no CSV is written.
-        safe_csv: put an apostrophe before CSV cells that a spreadsheet would take for a formula.
+        safe_csv: put an apostrophe before what a spreadsheet would take for a formula in CSV, at the start of a cell
+            or, as it may split cells elsewhere, behind any delimiter or line end in one.
         max_message: bytes that a row may have, pictures in backups not counted; longer ones are rejects. Blocks are no
             larger than this either.
 

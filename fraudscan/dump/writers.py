@@ -45,15 +45,15 @@ behind it where the dump has such a column, of an earlier run say."""
 MOST_COLUMNS = 1000
 """Columns that a table gets from rows that may each have their own."""
 
-FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
-"""How a cell begins that a spreadsheet may take for a formula; where input is Chinese, in full width too (OWASP's list,
-"CSV injection")."""
+SIGN, NUMBER = r"[=+\-@＝＋－＠]", r"[+-]?\d+(?:\.\d+)?"
+FORMULA = re.compile(rf"\A(?=[\t\r\n]|{SIGN})(?!{NUMBER}\Z)|[,;|\t\r\n]\"*(?={SIGN})(?!{NUMBER}(?:[,;\t\r\n\"]|\Z))")
+"""What stands before what a spreadsheet may take for a formula; where input is Chinese, in full width too (OWASP's
+list, "CSV injection"). Within a cell as well: a spreadsheet that knows another delimiter ends one there, and at a line
+end, for it does not see the quotes then."""
 
 ESCAPE = None if sys.version_info >= (3, 11) else "\ufdd0"
 """Without an escape character Python 3.10 takes NUL for one, and refuses to write it. This code point is none that text
 holds: Unicode keeps it free."""
-
-NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 
 
 @dataclass
@@ -212,7 +212,7 @@ class TableWriter(Writer):
 
 
 def _safe(row: Iterable[Any]) -> list[Any]:
-    return [f"'{x}" if isinstance(x, str) and FORMULA.match(x) and not NUMBER.fullmatch(x) else x for x in row]
+    return [FORMULA.sub(r"\g<0>'", x) if isinstance(x, str) else x for x in row]
 
 
 @dataclass
@@ -222,7 +222,7 @@ class CsvWriter(TableWriter):
     Args:
         delimiter: one character.
         bom: whether the file begins with a byte order mark, without which Excel takes it for another encoding.
-        safe: whether text that a spreadsheet would take for a formula gets an apostrophe before it.
+        safe: whether text that a spreadsheet would take for a formula gets an apostrophe before it, within cells too.
 
     """
 
