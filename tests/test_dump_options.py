@@ -133,6 +133,19 @@ def test_entries_for_senders_need_the_column(dump, files, capsys):
     assert not out.exists()
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_sender_may_be_bytes_of_parquet(tmp_path, ending, encoding):
+    (tmp_path / "deny.txt").write_text("sender=招商银行:\n", "utf-8")
+    senders = pa.array(["招商银行".encode(encoding), b"10690", None], pa.binary())
+    pq.write_table(pa.table({"text": [PLAIN] * 3, "sender": senders}), tmp_path / "in.parquet")
+    out, options = tmp_path / f"out.{ending}", ("--deny", tmp_path / "deny.txt", "--encoding", encoding)
+    assert score(tmp_path / "in.parquet", "-o", out, *options, "--sender", "sender") == 0
+    found = rows_of(out)
+    assert [row["fraud_verdict"] for row in found] == ["flag", "clear", "clear"]
+    assert ending == "parquet" or [row["sender"] or None for row in found] == ["招商银行", "10690", None]
+
+
 def test_a_sender_that_is_no_utf8_sends_as_anybody(tmp_path, files):
     senders = pa.array([b"\xff\xfe", b"10690"]).view(pa.string())
     pq.write_table(pa.table({"text": ["parcel", "parcel"], "sender": senders}), tmp_path / "in.parquet")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from fraudscan.dump.sources import Stream
 
-__all__ = ["ParquetReader", "arrow_stream", "assemble", "column_values", "empty_stream", "with_column"]
+__all__ = ["ParquetReader", "arrow_stream", "assemble", "empty_stream", "with_column"]
 
 ROW = 256
 """Bytes that a row is thought to have, to make blocks as large as those of other formats."""
@@ -135,8 +135,9 @@ class ParquetReader(Reader):
         pa = _pyarrow()
         with pa.ipc.open_stream(block.data) as stream:
             table = stream.read_all()
-        texts = self._texts(table, self.text or "")
-        keys = self._texts(table, self.by) if self.by is not None else None
+        wanted = (name for name in (self.text, self.by, self.sender) if name is not None)
+        known = {name: self.texts(table.column(self.columns.index(name))) for name in wanted}
+        texts, keys = known[self.text or ""], known[self.by] if self.by is not None else None
         bad = []
         for i, text in enumerate(texts):
             if not (problem := self._problem(text)):
@@ -150,9 +151,9 @@ class ParquetReader(Reader):
                 raw = dump_json(row).decode()
                 raw = raw[:SHOWN] if problem == TOO_LONG else raw
                 batch.rejects.append(Reject(block.start.line + i, block.start.offset + i, problem, raw))
-        for name, values in ((self.text, texts), (self.by, keys)):  # as texts, not as Base64
-            if values is not None and not self.arrow and name not in self.ours:
-                at = self.columns.index(name or "")
+        for name, values in known.items():  # as texts, not as Base64
+            if not self.arrow and name not in self.ours:
+                at = self.columns.index(name)
                 kind = table.schema.types[at]
                 if "binary" in str(kind) and not pa.types.is_nested(kind):
                     table = table.set_column(at, name, pa.array(list(map(_plain, values)), pa.string()))
@@ -162,9 +163,9 @@ class ParquetReader(Reader):
             table = pa.concat_tables([table.slice(a + 1, b - a - 1) for a, b in edges])
         batch.raws = table if self.arrow else list(_rows(table))
 
-    def _texts(self, table: Any, name: str) -> list[Any]:
+    def texts(self, column: Any) -> list[Any]:
         """Return a column that should be text: Hive and Impala write it as bytes, and do not say so."""
-        return [_decoded(value, self.encoding) for value in column_values(table.column(self.columns.index(name)))]
+        return [_decoded(value, self.encoding) for value in column_values(column)]
 
     def _problem(self, text: Any) -> str:
         if not isinstance(text, str):

@@ -22,7 +22,7 @@ from fraudscan import kernel
 from fraudscan.columns import COLUMNS, LISTS
 from fraudscan.decisions import cut, steps_of
 from fraudscan.dump.output import format_of
-from fraudscan.dump.parquet import ParquetReader, arrow_stream, column_values, empty_stream
+from fraudscan.dump.parquet import ParquetReader, arrow_stream, empty_stream
 from fraudscan.dump.readers import dump_json
 from fraudscan.dump.rows import DumpError
 
@@ -264,10 +264,10 @@ def as_dict(reader: Reader, raw: Any) -> dict[str, Any]:
 
 
 def values_of(reader: Reader, batch: Batch, column: str) -> list[Any]:
-    """Return the values of one input column, ``None`` where a row lacks it."""
+    """Return the values of one input column, bytes of Parquet as text; ``None`` where a row lacks it."""
     if isinstance(reader, ParquetReader) and reader.arrow:
         known = column in batch.raws.column_names
-        return column_values(batch.raws.column(column)) if known else [None] * len(batch.texts)
+        return reader.texts(batch.raws.column(column)) if known else [None] * len(batch.texts)
     return [as_dict(reader, raw).get(column) for raw in batch.raws]
 
 
