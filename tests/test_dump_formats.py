@@ -213,8 +213,12 @@ def test_null_in_a_backup_is_nothing_and_subjects_are_read(tmp_path):
     assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == ["'body' is missing"]
 
 
-def test_a_poll_of_telegram_is_read(tmp_path):
-    poll = {"question": LURE, "closed": False, "answers": [{"text": "好", "voters": 1}, {"text": 3}, None]}
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [(LURE, "好"), ([LURE[:5], {"type": "bold", "text": LURE[5:]}], [{"type": "plain", "text": "好"}])],
+)
+def test_a_poll_of_telegram_is_read(tmp_path, question, answer):
+    poll = {"question": question, "closed": False, "answers": [{"text": answer, "voters": 1}, {"text": 3}, None]}
     rows = [{"type": "message", "text": "", "poll": poll}, {"type": "message", "text": PLAIN, "poll": {"question": 1}}]
     (tmp_path / "in.json").write_text(json.dumps({"name": "群", "id": 7, "messages": rows}), "utf-8")
     assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl", "--by", "conversation") == 0

@@ -63,11 +63,7 @@ class TelegramReader(JsonArrayReader):
         """Add a message; its text may be a list of plain and marked parts."""
         if (kind := row.get("type", "message")) != "message":
             return "a notice by Telegram itself" if kind == "service" else "'type' is not 'message'"
-        parts = row.get("text")
-        parts = parts if isinstance(parts, list) else [parts]
-        texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
-        text = "".join(part for part in texts if isinstance(part, str))
-        if not text and not any(isinstance(part, str) for part in texts):
+        if (text := _joined(row.get("text"))) is None:
             return "'text' is missing"
         text = text or _poll(row.get("poll"))
         chat, name = element.context or ("", "")
@@ -76,12 +72,20 @@ class TelegramReader(JsonArrayReader):
         return self.add(batch, row, dump_json(row), element.start.line)
 
 
+def _joined(parts: Any) -> str | None:
+    """Return a text, which may be a list of plain and marked parts; ``None`` if it is none."""
+    parts = parts if isinstance(parts, list) else [parts]
+    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+    known = [text for text in texts if isinstance(text, str)]
+    return "".join(known) if known else None
+
+
 def _poll(poll: Any) -> str:
     """Return the question and the answers of a poll, one a line; nothing if it is none."""
     if not isinstance(poll, dict) or not isinstance(answers := poll.get("answers"), list):
         return ""
     said = [poll.get("question"), *(answer.get("text") for answer in answers if isinstance(answer, dict))]
-    return "\n".join(part for part in said if isinstance(part, str))
+    return "\n".join(filter(None, map(_joined, said)))
 
 
 HIGH = rb"&#(5529[6-9]|55[3-9]\d\d|56[0-2]\d\d|563[01]\d);"
