@@ -63,6 +63,24 @@ def test_a_number_is_one_conversation_however_it_is_written(tmp_path):
     assert [sender for _, sender, _ in found] == [*numbers, *others]
 
 
+@pytest.mark.parametrize(
+    ("subject", "charset", "text"),
+    [
+        (LURE.encode().decode("latin-1"), "106", LURE),
+        (LURE, "106", LURE),
+        ("café", "106", "café"),
+        ("café", "4", "café"),
+        ("Hi", "106", "Hi"),
+    ],
+)
+def test_the_subject_of_an_mms_may_be_bytes_of_utf8_as_characters(tmp_path, subject, charset, text):
+    codes = "".join(f"&#{ord(char)};" for char in subject)
+    mms = f'<mms msg_box="1" address="1" date="1" sub="{codes}" sub_cs="{charset}"/>'
+    (tmp_path / "in.xml").write_text(f"<smses>{mms}</smses>", "utf-8")
+    assert messages(tmp_path / "in.xml") == [("1", "1", text)]
+    assert rows_of(tmp_path / "out.jsonl")[0]["sub"] == text
+
+
 @pytest.mark.parametrize("name", ["人的 WhatsApp 聊天", "與人的 WhatsApp 對話", "与人的WhatsApp对话"])
 def test_whatsapp_names_the_file_after_the_chat(tmp_path, name):
     path = tmp_path / f"{name}.txt"

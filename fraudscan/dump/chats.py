@@ -5,6 +5,7 @@ They give the columns ``conversation``, ``sender``, ``time`` and ``text`` before
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import dataclass
@@ -195,7 +196,9 @@ def _sms_row(written: dict[str, str]) -> dict[str, Any]:
     except (ValueError, OverflowError):
         moment = None
     address = attributes.get("address") or None
-    subject, body = attributes.get("sub"), attributes.get("body")
+    if subject := attributes.get("sub"):
+        attributes["sub"] = subject = _subject(subject, attributes.get("sub_cs"))
+    body = attributes.get("body")
     ours = {
         "conversation": _number(address),
         "sender": "me" if sent else attributes.get("from") or address,
@@ -203,6 +206,14 @@ def _sms_row(written: dict[str, str]) -> dict[str, Any]:
         "text": "\n".join(filter(None, (subject, body))) if subject or body is not None else None,
     }
     return {**ours, **{key: value for key, value in attributes.items() if key not in ours and key != "body"}}
+
+
+def _subject(subject: str, charset: str | None) -> str:
+    """Return the subject of an mms; one in UTF-8, as ``sub_cs`` says, Android keeps as if its bytes were Latin-1."""
+    if charset == "106":  # the number that IANA gives UTF-8
+        with contextlib.suppress(UnicodeError):
+            return subject.encode("latin-1").decode()
+    return subject
 
 
 def _number(address: str | None) -> str | None:
