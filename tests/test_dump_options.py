@@ -416,6 +416,36 @@ def test_lines_that_look_like_a_table_are_told_of(tmp_path, capsys, delimiter):
     assert "if it is a table" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [f"1061\x01{i}\x01{'短' * i}" for i in range(9)],
+        [f"Row: {i} _id={i}, address=1061, body={PLAIN}" for i in range(9)],
+        ["+----+----+", "| id | m  |", "+----+----+", *(f"| {i}  | 好|好 |" for i in range(9)), "+----+----+"],
+        ["+-----+--+", "| id  | m|"],
+        [PLAIN, "+---+---+", PLAIN],
+    ],
+)
+def test_what_databases_and_phones_print_is_told_of(tmp_path, capsys, lines):
+    (tmp_path / "in.txt").write_text("\n".join(lines), "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "o.jsonl") == 0
+    assert "is read as lines; if it is a table, put a header before it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line", ["[09:0{}] 张三：{}", "{}3/1 9:1{} 李四 {}", "阿杰 {} 昨天 21:0{} {}", "2026年1月{}日 星期六 08:0{} {}"]
+)
+def test_lines_with_times_of_an_unknown_chat_are_told_of(tmp_path, capsys, line):
+    said = "is read as lines, many of them with a time; if it is a chat"
+    lines = [each for i in range(9) for each in (line.format(i, i, "你好"), PLAIN, PLAIN)]
+    for some, told in ((lines, True), ([*lines, *[PLAIN] * 12], False), ([f"{PLAIN * 6}09:30", PLAIN], False)):
+        (tmp_path / "in.txt").write_text("\n".join(some), "utf-8")
+        assert score(tmp_path / "in.txt", "-o", tmp_path / "o.jsonl", "--force") == 0
+        assert (said in capsys.readouterr().err) == told
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "o.jsonl", "--force", "--format", "lines") == 0
+    assert said not in capsys.readouterr().err
+
+
 def test_a_lone_carriage_return_in_a_table_is_called_so(tmp_path):
     (tmp_path / "in.csv").write_bytes(f"id,text\n1,a\rb\n2,{PLAIN}\n".encode())
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.jsonl") == 0

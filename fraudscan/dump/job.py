@@ -363,8 +363,8 @@ class _Job:
             self.notify(f"{reader.source} is read as {reader.encoding.upper()}")
         if isinstance(reader, TranscriptReader) and self.options.format is None:
             self.notify(f"{reader.source} is read as a chat ({reader.name}); if it holds lines, say so: --format lines")
-        if isinstance(reader, LinesReader) and reader.tabular and self.options.format is None:
-            self.notify(f"{reader.source} is read as lines; if it is a table, put a header before it")
+        if isinstance(reader, LinesReader) and self.options.format is None:
+            self._remark_on_lines(reader)
         if reader.rivals:
             others = ", ".join(map(repr, reader.rivals))
             self.notify(
@@ -372,6 +372,16 @@ class _Job:
             )
         if reader.replaced:
             self.notify(f"{reader.source}: {', '.join(reader.replaced)} stood there before and will be replaced")
+
+    def _remark_on_lines(self, reader: LinesReader) -> None:
+        """Say what lines look like, where that is none of the formats that are read."""
+        if reader.tabular:
+            self.notify(f"{reader.source} is read as lines; if it is a table, put a header before it")
+        elif reader.timed:
+            self.notify(
+                f"{reader.source} is read as lines, many of them with a time; if it is a chat, names and times are "
+                "scored as messages: export it as CSV or JSON"
+            )
 
     def _open_reader(self, stream: Stream, keys: dict[str, Any]) -> tuple[Reader, Place]:
         """Return the reader of a source, and where its rows begin; of one that cannot be read say how to go on."""

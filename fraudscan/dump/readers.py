@@ -58,7 +58,14 @@ RUN = 256
 and the objects of all are held at a time."""
 
 TABLE = 50
-"""Lines that show whether they are rows of a table."""
+"""Lines that show whether they are rows of a table, or of a chat."""
+
+FRAMED = re.compile(r"Row: \d+ _id=|\+-{3}[-+]*\+?\s*$")
+"""How lines begin that Android's ``content query`` prints, and the frames of tables that databases do."""
+
+CLOCK = re.compile(r"(?<!\d)\d{1,2}[:：]\d{2}(?!\d)")
+EARLY = 60
+"""A time of day, and within how many characters of a line one tells a chat: who said it follows, or goes before."""
 
 LONGEST_NAME = 1000
 """Characters of the name of a column in a header, which each row has in JSON: questions of a survey are as long."""
@@ -650,14 +657,19 @@ class LinesReader(Reader):
     name: ClassVar[str] = "lines"
     tabular: bool = False
     """Whether they look like the rows of a table without a header; `prepare` finds out."""
+    timed: bool = False
+    """Whether a quarter of them have a time near their beginning, as those of chats have; it finds this as well."""
 
     def prepare(self, stream: Stream) -> Place:
         """Call the lines a column."""
         self.header = ["text"]
         self.find([self.header])
         lines = stream.peek(BLOCK).decode(self.encoding, "replace").splitlines()[:TABLE]
-        counts = [{line.count(sign) for line in lines} for sign in "\t|;"]
-        self.tabular = len(lines) > 1 and any(len(count) == 1 and 0 not in count for count in counts)
+        counts = [{line.count(sign) for line in lines} for sign in "\t|;\x01"]
+        even = len(lines) > 1 and any(len(count) == 1 and 0 not in count for count in counts)
+        self.tabular = even or any(map(FRAMED.match, lines))
+        times = [CLOCK.search(line, 0, EARLY) for line in lines if line.strip()]
+        self.timed = len(times) > 1 and 4 * sum(map(bool, times)) >= len(times)
         return super().prepare(stream)
 
     def fill(self, batch: Batch, block: Block) -> None:
