@@ -1742,6 +1742,42 @@ def test_a_comment_may_stand_before_a_backup(tmp_path, size):
     assert rows_of(tmp_path / "out.jsonl")[0]["text"] == "好"
 
 
+CALLS = (
+    "<?xml version='1.0' encoding='UTF-8' standalone='yes' ?>\n<!--File Created By SMS Backup & Restore > 10.20-->\n"
+    f'<!--\nTo view this file > {"long " * 200}-->\n<?xml-stylesheet type="text/xsl" href="calls.xsl"?>\n'
+)
+
+
+@pytest.mark.parametrize("root", ["calls", "report", "smsesx"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_xml_of_others_does_not_stop_a_folder(tmp_path, capsys, root, encoding):
+    folder, out = tmp_path / "phone", tmp_path / "out.jsonl"
+    folder.mkdir()
+    (folder / "calls.xml").write_bytes(f'{CALLS}<{root} count="1"><call number="1"/></{root}>'.encode(encoding))
+    message = '<sms address="1" date="1" type="1" body="好"/>'
+    (folder / "sms.xml").write_bytes(f"{CALLS}<smses>{message}</smses>".encode(encoding))
+    assert score(folder, "-o", out) == 0
+    assert f"{folder / 'calls.xml'} is passed over: it is XML of another kind" in capsys.readouterr().err
+    assert [row["text"] for row in rows_of(out)] == ["好"]
+    assert score(folder / "calls.xml", "-o", out, "--force") == 2
+    assert "(<smses>): export these as CSV; --format lines reads it as it is" in capsys.readouterr().err
+
+
+def test_comments_that_never_end_are_gone_through_once(tmp_path):
+    (tmp_path / "in.txt").write_text("<?xml ?>" + "<!-- --> " * 10_000 + "<!--" * 10_000, "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_in_a_folder_is_told_of(tmp_path, capsys):
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    (folder / "a.txt").write_text(PLAIN, "utf-8")
+    os.mkfifo(folder / "b.txt")
+    assert score(folder, "-o", tmp_path / "out.jsonl") == 0
+    assert f"{folder / 'b.txt'} is passed over: it is no regular file; name it" in capsys.readouterr().err
+
+
 def test_one_line_may_end_with_a_carriage_return(tmp_path):
     (tmp_path / "in.txt").write_bytes(PLAIN.encode() + b"\r")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0

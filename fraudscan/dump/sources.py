@@ -91,9 +91,15 @@ MAIL = re.compile(MARK + rb"(?:[A-Za-z-]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*?MIME-Vers
 
 CARD = re.compile(MARK + rb"BEGIN:V(?:MSG|CARD)")
 
+OTHER_XML = "XML of another kind than SMS Backup & Restore writes of messages (<smses>): export these as CSV"
+XML = re.compile(
+    MARK + rb"\s*<\?xml\s[^>]*>\s*(?:<\?[^>]*>\s*|<!--(?:(?!-->).)*-->\s*)*<(?!smses[\s>])[A-Za-z]", re.DOTALL
+)
+"""How XML begins whose root is none of ours: a list of calls, say, with comments and a style sheet before it."""
+
 WEB_MAIL = "a mail, or a web archive such as QQ's .mht: save its text; QQ exports text as well (*.txt)"
 CARDS = "a file of vMessages or vCards: have the phone write CSV or XML"
-TEXTS = WEB_PAGE, WEB_MAIL, CARDS
+TEXTS = WEB_PAGE, WEB_MAIL, CARDS, OTHER_XML
 """What `foreign` calls texts, which may be read as lines if somebody wants it."""
 
 TELEGRAM_PAGE = "messages.html"
@@ -101,7 +107,10 @@ TELEGRAM_PAGE = "messages.html"
 
 TAR = b"ustar"
 MAGIC = 257 + len(TAR)
-"""How many bytes `foreign` needs: those of a tar archive begin with a file's name."""
+"""How many bytes tell most of what `foreign` knows: those of a tar archive begin with a file's name."""
+
+PROLOG = 4096
+"""How many bytes may stand before the root of XML: comments and style sheets."""
 
 SHOWN = 9
 """Endings that are told of, the commonest first: a phone has many."""
@@ -130,8 +139,13 @@ def foreign(head: bytes) -> str:
     if head[MAGIC - len(TAR) : MAGIC] == TAR:
         return "a tar archive: unpack it"
     plain = head.replace(b"\0", b"")  # in UTF-16 as well
-    for text, what in ((MARKUP, WEB_PAGE), (MAIL, WEB_MAIL), (CARD, CARDS)):
-        if text.match(plain[:MAGIC] if text is MARKUP else plain):
+    for text, what, size in (
+        (MARKUP, WEB_PAGE, MAGIC),
+        (MAIL, WEB_MAIL, len(plain)),
+        (CARD, CARDS, len(plain)),
+        (XML, OTHER_XML, PROLOG),
+    ):
+        if text.match(plain, 0, size):
             return what
     return next((what for magic, what in FOREIGN.items() if head.startswith(magic)), "")
 
@@ -140,9 +154,9 @@ def expand(names: Sequence[str], notify: Callable[[str], None], exclude: Sequenc
     """Return the files that ``names`` stand for: files, folders (searched to the bottom), patterns, ``-``.
 
     A file that is named or found more than once, by whatever path, stands in its first place only. Of what is found in
-    a folder or by a pattern, what earlier runs wrote is passed over; in a folder, links are too, and files that are
-    empty, hidden, or whose names or first bytes are not those of dumps; of all but hidden ones ``notify`` is told. A
-    folder in it that is closed to us is refused, not passed over.
+    a folder or by a pattern, what earlier runs wrote is passed over; in a folder, links and pipes are too, and files
+    that are empty, hidden, or whose names or first bytes are not those of dumps; of all but hidden ones ``notify`` is
+    told. A folder in it that is closed to us is refused, not passed over.
 
     Args:
         names: what to read.
@@ -260,7 +274,7 @@ def _is_result(file: str) -> bool:
 
 
 def _files(folder: Path, notify: Callable[[str], None]) -> Iterator[Path]:
-    """Yield the files of a folder and of those in it. Links, which may lead out of a seized one, are told of."""
+    """Yield the files of a folder and of those in it; tell of pipes, and links, which may lead out of a seized one."""
 
     def refuse(error: OSError) -> None:
         raise error
@@ -271,6 +285,8 @@ def _files(folder: Path, notify: Callable[[str], None]) -> Iterator[Path]:
                 notify(f"{path} is passed over: it is a link; name it to have it read")
             elif path.is_file():
                 yield path
+            elif not path.is_dir():
+                notify(f"{path} is passed over: it is no regular file; name it to have it read")
 
 
 def _tell_endings(folder: str, found: list[str], notify: Callable[[str], None]) -> None:
@@ -293,7 +309,7 @@ def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
     if name.startswith(".") or not (named or name == TELEGRAM_PAGE):
         return False
     with Stream(str(file)) as stream:
-        head = stream.peek(MAGIC)
+        head = stream.peek(PROLOG)
         what = foreign(head) if head or stream.damage else "empty"
     if what:
         notify(f"{file} is passed over: it is {what}")
