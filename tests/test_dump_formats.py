@@ -1285,6 +1285,26 @@ def test_files_and_folders_can_be_left_out_of_what_is_searched(tmp_path, monkeyp
         score_dump(fraudscan.load(), ["phone"], "new.jsonl", exclude="cache")
 
 
+@pytest.mark.parametrize("count", [2, 13])
+def test_a_folder_tells_of_all_files_that_cannot_be_read(tmp_path, capsys, count):
+    folder, out = tmp_path / "phone", tmp_path / "out.jsonl"
+    folder.mkdir()
+    for i in range(count):
+        (folder / f"{i:02}.csv").write_text("a,b\n1,2\n")
+    (folder / "text.csv").write_text(f"text\n{PLAIN}\n", "utf-8")
+    assert score(folder, "-o", out) == 2
+    told = capsys.readouterr().err
+    assert [f"{folder / f'{i:02}.csv'} has the columns: a, b." in told for i in range(count)] == [
+        i < 10 for i in range(count)
+    ]
+    assert told.count("; or leave it out: --exclude ") == min(count, 10)
+    assert told.endswith("--exclude 09.csv. And 3 more\n" if count > 10 else "--exclude 01.csv\n")
+    assert not out.exists()
+    assert score(folder / "01.csv", folder, "-o", out) == 2  # what is named is meant
+    assert "--exclude" not in capsys.readouterr().err
+    assert score(folder, "-o", out, "--exclude", "[01]*.csv") == 0
+
+
 def test_a_folder_tells_of_files_with_other_endings(tmp_path, capsys):
     folder = tmp_path / "phone.d"
     folder.mkdir()

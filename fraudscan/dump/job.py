@@ -55,6 +55,9 @@ SMALLEST_LIMIT, LARGEST_LIMIT = 1 << 12, 1 << 30
 MOST_WORKERS = 256
 """Each takes some hundred megabytes: as many as a slip of the hand may ask for would take the machine's memory."""
 
+TOLD = 10
+"""Files of a folder that cannot be read are told of together, lest each costs a run; so many of them."""
+
 MOST_REASONS, OTHER_REASONS = 1000, "other reasons"
 """So many reasons for rejects are counted each by itself: a dump may have one of its own for each row."""
 
@@ -326,16 +329,11 @@ class _Job:
         """Look into every source before anything is written; the first one decides how the output looks."""
         options = self.options
         names = tuple(self.scanner.names) if options.proba else ()
-        columns = columns_of(self.scanner)
-        if options.sender is None and self.scanner.lists and self.scanner.lists.bound:
-            raise DumpError("the lists have entries for certain senders: name the column of these, --sender COLUMN")
-        if options.filenames:
-            columns["fraud_source"] = "source"
-        if options.explain:
-            columns["fraud_evidence"] = "evidence"
+        columns = self._columns()
         ours = frozenset([*columns, *OPTIONAL, *(f"fraud_p_{name}" for name in self.scanner.names)])
         named = {"text": options.text, "by": options.by, "sender": options.sender}
         keys = {**named, "limit": options.max_message, "ours": ours}
+        failed: list[str] = []
         for index, source in enumerate(self.sources):
             with contextlib.ExitStack() as stack:
                 stream = Stream(source)
@@ -345,8 +343,15 @@ class _Job:
                 else:
                     self._streams[index] = stream
                     self._sizes.append(0)
-                reader, start = self._open_reader(stream, keys)
-                if index == 0:
+                try:
+                    reader, start = self._open_reader(stream, keys)
+                except DumpError as error:
+                    if source in self.named:
+                        raise
+                    name = shlex.quote(Path(source).name)
+                    failed.append(f"{error}; or leave it out: --exclude {name}")
+                    continue
+                if not self._readers:
                     first = self._first_fields(reader, stream, start) if reader.header is None else []
                     self.writer = make_writer(
                         self.target, reader, first, names=names, ours=columns, bom=options.bom, safe=options.safe_csv
@@ -354,8 +359,21 @@ class _Job:
             self.writer.check(reader)
             self._remark(reader)
             self._readers.append((reader, start))
+        if failed:
+            raise DumpError(". ".join(failed[:TOLD]) + (f". And {len(failed) - TOLD:,} more" * (len(failed) > TOLD)))
         if options.delimiter and not any(isinstance(reader, CsvReader) for reader, _ in self._readers):
             raise DumpError("--delimiter is for CSV, and nothing is read as that: leave it out, or add --format csv")
+
+    def _columns(self) -> dict[str, str]:
+        """Return the columns that are added, but for those of ``proba``, and what of `Decisions` stands in them."""
+        columns = columns_of(self.scanner)
+        if self.options.sender is None and self.scanner.lists and self.scanner.lists.bound:
+            raise DumpError("the lists have entries for certain senders: name the column of these, --sender COLUMN")
+        if self.options.filenames:
+            columns["fraud_source"] = "source"
+        if self.options.explain:
+            columns["fraud_evidence"] = "evidence"
+        return columns
 
     def _remark(self, reader: Reader) -> None:
         """Say what was guessed, and what will not stay."""
@@ -384,17 +402,11 @@ class _Job:
             )
 
     def _open_reader(self, stream: Stream, keys: dict[str, Any]) -> tuple[Reader, Place]:
-        """Return the reader of a source, and where its rows begin; of one that cannot be read say how to go on."""
-        try:
-            reader = make_reader(stream, self.options.format, self.options.encoding, **keys)
-            if self.options.delimiter and isinstance(reader, CsvReader):
-                reader.delimiter = self.options.delimiter
-            return reader, reader.prepare(stream)
-        except DumpError as error:
-            if stream.source in self.named:
-                raise
-            name = shlex.quote(Path(stream.source).name)
-            raise DumpError(f"{error}; or leave it out: --exclude {name}") from None
+        """Return the reader of a source, and where its rows begin."""
+        reader = make_reader(stream, self.options.format, self.options.encoding, **keys)
+        if self.options.delimiter and isinstance(reader, CsvReader):
+            reader.delimiter = self.options.delimiter
+        return reader, reader.prepare(stream)
 
     @staticmethod
     def _first_fields(reader: Reader, stream: Stream, start: Place) -> list[str]:
