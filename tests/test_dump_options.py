@@ -370,6 +370,19 @@ def test_the_texts_column_is_found_however_it_is_written(tmp_path, header):
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv") == 0
 
 
+@pytest.mark.parametrize(
+    "name", ["sms.content", "_source.content", "短信内容(编码UTF-8)", "库.短信内容 （v1.0）", "msg_content", "聊天记录"]
+)
+def test_the_texts_column_may_have_a_tables_name_or_a_remark(tmp_path, capsys, name):
+    (tmp_path / "in.csv").write_text(f"sms.id,{name}\n1,{LURE}\n", "utf-8")
+    (tmp_path / "in.jsonl").write_text(json.dumps({"reply.text": 1, "x.msg": 2, name: LURE, "text": PLAIN}), "utf-8")
+    for source, text in (("in.csv", LURE), ("in.jsonl", PLAIN)):
+        out = tmp_path / f"{source}.out.jsonl"
+        assert score(tmp_path / source, "-o", out) == 0
+        assert rows_of(out)[0]["fraud_verdict"] == ("flag" if text is LURE else "clear")
+    assert "reply" not in capsys.readouterr().err
+
+
 def test_of_two_spellings_the_first_column_is_the_text_and_the_other_told_of(tmp_path, capsys):
     (tmp_path / "in.csv").write_text(f"TEXT,Text\n{LURE},x\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.jsonl") == 0

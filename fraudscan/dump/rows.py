@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,14 +17,17 @@ __all__ = ["Batch", "Block", "DumpError", "Place", "Reject", "text_columns"]
 
 TEXT_COLUMNS = (
     "text",
-    *("短信内容", "消息内容", "聊天内容", "信息内容", "发送内容", "短信正文", "消息正文"),
+    *("短信内容", "短消息内容", "消息内容", "聊天内容", "信息内容", "发送内容", "短信正文", "消息正文", "聊天记录"),
     *("简讯内容", "短讯内容", "讯息内容", "简讯内文", "讯息内文"),
-    *("strcontent", "message", "content", "body"),
+    *("strcontent", "message_content", "sms_content", "msg_content", "message", "content", "body"),
     *("内容", "正文", "文本", "内文", "文字"),
     *("msg", "sms", "短信", "消息", "信息", "简讯", "短讯", "讯息"),
 )
 """Where the text is looked for, in this order, whatever the case or script: names that can be nothing else before those
 that may also be a kind or a state. ``strcontent`` is what WeChat calls it."""
+
+REMARKED = re.compile(r"([^()（）]+)(?:[(（][^()（）]*[)）])?\s*")
+"""The name of a column, and a remark in brackets."""
 
 LONGEST = 100
 """Characters of a column's name that may be one of these. Names are kept, and each row may have others."""
@@ -93,11 +97,24 @@ class Batch:
 
 
 def text_columns(columns: Collection[str]) -> list[str]:
-    """Return the columns that look like the text, the likeliest first; written as in `TEXT_COLUMNS` before others."""
-    found: dict[str, list[str]] = {}
-    for column in columns:
-        found.setdefault(_name(column), []).append(column)
-    return [column for name in TEXT_COLUMNS for column in sorted(found.get(name, ()), key=lambda each: each != name)]
+    """Return the columns that look like the text, the likeliest first; written as in `TEXT_COLUMNS` before others.
+
+    Where there is none, those that have such a name behind a table's (``sms.content``) or before a remark in brackets.
+    """
+    for simplified in (str, _core):
+        found: dict[str, list[str]] = {}
+        for column in columns:
+            found.setdefault(_name(simplified(column)), []).append(column)
+        names = [sorted(found.get(name, ()), key=lambda each: each != name) for name in TEXT_COLUMNS]
+        if any(names):
+            return [column for same in names for column in same]
+    return []
+
+
+def _core(column: str) -> str:
+    """Return the name of a column without the table's before it, and without a remark in brackets behind it."""
+    match = REMARKED.fullmatch(column) if len(column) <= LONGEST else None
+    return match[1].rpartition(".")[2] if match else column
 
 
 def _name(column: str) -> str:
