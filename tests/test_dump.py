@@ -147,6 +147,21 @@ def test_a_table_that_may_have_no_header_is_told_of(tmp_path, capsys):
     assert "Name it with --text COLUMN, or put a header before it if this is its first row" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("title", ["短信明细表,,\n", "\n", "短信明细表\n导出时间：今天\n\n"])
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_a_title_above_a_header_is_told_of(tmp_path, capsys, title, delimiter):
+    source = tmp_path / "in.csv"
+    for header, options in (("短信内容", []), ("what", ["--text", "what"])):
+        source.write_text(
+            title + delimiter.join(["id", header, "时间"]) + f"\n1{delimiter}{PLAIN}{delimiter}2\n", "utf-8"
+        )
+        assert score(source, "-o", tmp_path / "out.jsonl", *options) == 2
+        line = title.count("\n") + 1
+        assert f"; line {line} looks like the header: delete the lines before it\n" in capsys.readouterr().err
+    assert score(source, "-o", tmp_path / "out.jsonl") == 2
+    assert "looks like the header" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("indent", [None, 1])
 def test_rows_within_an_object_are_told_of(tmp_path, capsys, indent):
     source = tmp_path / "in.json"

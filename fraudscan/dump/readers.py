@@ -67,6 +67,9 @@ CLOCK = re.compile(r"(?<!\d)\d{1,2}[:：]\d{2}(?!\d)")
 EARLY = 60
 """A time of day, and within how many characters of a line one tells a chat: who said it follows, or goes before."""
 
+TITLE = 20
+"""Lines behind the first of a table, which may be a title, among which a header is looked for."""
+
 LONGEST_NAME = 1000
 """Characters of the name of a column in a header, which each row has in JSON: questions of a survey are as long."""
 
@@ -519,16 +522,29 @@ class CsvReader(Reader):
         except csv.Error as error:
             raise DumpError(f"{self.source} has no header that can be read: {error}") from None
         if not self.header:
-            raise DumpError(f"{self.source} has no header: the first line of CSV must be the names of its columns")
+            how = self._title(lines)
+            raise DumpError(f"{self.source} has no header: the first line of CSV must be the names of its columns{how}")
         if len(head) == self.limit and rows.line_num == len(lines):
             raise DumpError(f"{self.source} has a header longer than --max-message")
-        self.find([self.header])
+        try:
+            self.find([self.header])
+        except DumpError as error:
+            raise DumpError(f"{error}{self._title(lines)}") from None
         if '\\"' in (shown := head[:BLOCK]).decode(self.encoding, "replace"):
             sample = cut_lines(shown, self.encoding)
             wrong, self.escaped = self._wrong(sample), True
             self.escaped = self._wrong(sample) < wrong
         size = self._size(lines[: rows.line_num])
         return Place(start.offset + min(size, len(head)), 1 + rows.line_num)
+
+    def _title(self, lines: Sequence[bytes]) -> str:
+        """Return what to do if one of the lines behind the first is the header, which has a title above it."""
+        for number, line in enumerate(lines[1 : 1 + TITLE], 2):
+            fields = re.split(f"[{re.escape(DELIMITERS)}]", line.decode(self.encoding, "replace"))
+            names = [field.strip('" \r') for field in fields]
+            if self.text in names if self.text is not None else text_columns(names):
+                return f"; line {number} looks like the header: delete the lines before it"
+        return ""
 
     def _rows(self, lines: Iterable[bytes], **options: Any) -> Any:
         csv.field_size_limit(max(self.limit, csv.field_size_limit()))
