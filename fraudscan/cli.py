@@ -16,7 +16,7 @@ from fraudscan import TAXONOMY, FraudscanError, __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TextIO
+    from typing import NoReturn, TextIO
 
     from fraudscan.dump import Progress, Summary
     from fraudscan.model import Scanner
@@ -444,8 +444,15 @@ def _labels(arguments: argparse.Namespace) -> None:
         print(f"target: {target.name}  {target.zh}  {target.about}")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with arguments, which may hold anything, in a line."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(_in_line(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fraudscan", description="Find fraud in Chinese messages.")
+    parser = _Parser(prog="fraudscan", description="Find fraud in Chinese messages.")
     parser.add_argument("--version", action="version", version=f"fraudscan {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

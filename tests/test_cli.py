@@ -130,6 +130,18 @@ def test_what_is_said_of_a_dump_moves_no_cursor(tmp_path, capsys):
     assert "\x1b" not in told
 
 
+@pytest.mark.parametrize(
+    "arguments", [["\x1b[2J"], ["labels", "\x1b[2J\nx"], ["score", "a", "-o", "b", "--workers", "\x9b2J\u202e"]]
+)
+def test_what_is_said_of_arguments_moves_no_cursor(capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    told = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert not set("\x1b\x9b\u202e") & set(told)
+    assert r"2J" in told.splitlines()[-1]
+
+
 def test_what_a_label_is_called_moves_no_cursor(tmp_path, capsys):
     rows = [(f"text{'abcdefgh'[i]}", "\x1b[2J\nx") for i in range(8)] + [
         (f"{'abcdefgh'[i]} 你好", "ham") for i in range(8)
