@@ -1,6 +1,7 @@
 """Jobs: killed, gone on with, refused, shared among workers; conversations."""
 
 import concurrent.futures
+import contextlib
 import errno
 import itertools
 import json
@@ -8,6 +9,7 @@ import os
 import pathlib
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -299,6 +301,19 @@ def test_a_checkpoint_damaged_anywhere_is_refused(tmp_path, scanner, monkeypatch
                 assert "is no checkpoint" in capsys.readouterr().err
     checkpoint.write_bytes(whole)
     assert score(source, "-o", out, "--by", "chat", "--resume") == 0
+
+
+@pytest.mark.parametrize("value", ["{}", "[]", '"x"', "1", "[", "", '{"summary": 1}', '{"options": 1, "input": []}'])
+def test_a_checkpoint_with_odd_content_is_refused(tmp_path, scanner, monkeypatch, capsys, value):
+    for name in ("state", "identity"):
+        source, out = half_made(tmp_path, scanner, monkeypatch)
+        with contextlib.closing(sqlite3.connect(tmp_path / "out.jsonl.checkpoint")) as base, base:
+            base.execute("UPDATE job SET value = ? WHERE name = ?", (value, name))
+        assert score(source, "-o", out, "--resume") == 2
+        assert "start anew with --force" in capsys.readouterr().err
+        assert score(source, "-o", out, "--force") == 0
+        for path in tmp_path.glob("out.jsonl*"):
+            path.unlink()
 
 
 def test_any_of_our_files_as_input_is_refused(tmp_path, capsys):

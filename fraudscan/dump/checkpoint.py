@@ -104,7 +104,16 @@ class Checkpoint:
     def read(self, name: str) -> Any:
         """Return a value, ``None`` if there is none."""
         row = self._base.execute("SELECT value FROM job WHERE name = ?", (name,)).fetchone()
-        return json.loads(row[0]) if row else None
+        with self.understood():
+            return json.loads(row[0]) if row else None
+
+    @contextlib.contextmanager
+    def understood(self) -> Iterator[None]:
+        """Refuse to go on where what was read is not what we wrote."""
+        try:
+            yield
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise NoCheckpointError(f"{self._path} is no checkpoint ({error!r}): start anew with --force") from None
 
     def commit(self, **values: Any) -> None:
         """Write values, and make all that was written last."""

@@ -269,22 +269,25 @@ class _Job:
         stack.callback(self.checkpoint.close)
         if self.names:
             self._begin(self.names, identity, resume=resume, force=force)
-        state = self.checkpoint.read("state") or {}
-        if state:
-            self.summary = Summary(**state["summary"])
-            self.source, self.finished = state["source"], state["finished"]
-            self.place = Place(*state["place"]) if state["place"] else None
+        state = self.checkpoint.read("state")
+        sizes = 0, 0
+        if state is not None:
+            with self.checkpoint.understood():
+                self.summary = Summary(**state["summary"])
+                self.source, self.finished = int(state["source"]), bool(state["finished"])
+                self.place = Place(*state["place"]) if state["place"] else None
+                sizes = int(state["out"]), int(state["rejects"])
         self.conversations = Conversations(self.scanner, self.checkpoint)
         if self.finished:
             return
         if self.names:
-            self.out: Growing | StandardOutput = Growing(self.names.target, state.get("out", 0))
-            self.rejects: Growing | StandardOutput = Growing(self.names.rejects, state.get("rejects", 0))
+            self.out: Growing | StandardOutput = Growing(self.names.target, sizes[0])
+            self.rejects: Growing | StandardOutput = Growing(self.names.rejects, sizes[1])
         else:
             self.out, self.rejects = standard_output()
         stack.callback(self.out.close)
         stack.callback(self.rejects.close)
-        if not state:
+        if state is None:
             self.out.write(self.writer.head())
             self.commit(identity=identity)
 
@@ -304,9 +307,10 @@ class _Job:
 
     def _begin(self, names: Names, identity: dict[str, Any], *, resume: bool, force: bool) -> None:
         """Go on where the checkpoint stands, or begin anew: now that it is locked, no other job can."""
-        known = self.checkpoint.read("identity")
+        known = None if force and not resume else self.checkpoint.read("identity")
         if known is not None and resume:
-            _compare(known, identity, names.target)
+            with self.checkpoint.understood():
+                _compare(known, identity, names.target)
             return
         if not (resume or force) and (known is not None or names.target.exists()):
             if known is None:  # it is done, and this checkpoint is ours
