@@ -167,7 +167,26 @@ def test_rows_within_an_object_are_told_of(tmp_path, capsys, indent):
     source = tmp_path / "in.json"
     source.write_text(json.dumps({"code": 0, "empty": [], "data": [{"text": LURE}]}, indent=indent), "utf-8")
     assert score(source, "-o", tmp_path / "out.jsonl") == 2
-    assert "Name it with --text COLUMN, or take the rows out of 'data' first, with jq say" in capsys.readouterr().err
+    assert "Name it with --text COLUMN, or take its rows out first: jq -c '.data[]'\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("row", "path"),
+    [
+        ({"participants": [{"name": "甲"}], "messages": [{"content": PLAIN}]}, "'.messages[]'"),
+        (
+            {"hits": {"total": {"value": 1}, "hits": [{"_id": 1, "_source": {"content": PLAIN}}]}},
+            "'.hits.hits[]._source'",
+        ),
+        ({"_index": "sms", "_source": {"content": PLAIN}}, "._source"),
+        ({"数据": [{"内容": PLAIN}]}, "'.\"数据\"[]'"),
+        ({"data": [{"id": 1}]}, "'.data[]'"),
+    ],
+)
+def test_the_rows_within_an_object_are_named_as_jq_takes_them(tmp_path, capsys, row, path):
+    (tmp_path / "in.json").write_text(json.dumps(row), "utf-8")
+    assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 2
+    assert f"or take its rows out first: jq -c {path}\n" in capsys.readouterr().err
 
 
 def test_text_column_is_looked_for_in_the_first_row_that_can_be_read(tmp_path, capsys):

@@ -15,6 +15,7 @@ import csv
 import itertools
 import json
 import re
+import shlex
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
@@ -69,6 +70,9 @@ EARLY = 60
 
 TITLE = 20
 """Lines behind the first of a table, which may be a title, among which a header is looked for."""
+
+NESTED = 5
+"""How deep the rows of an answer are looked for, which other objects hold."""
 
 LONGEST_NAME = 1000
 """Characters of the name of a column in a header, which each row has in JSON: questions of a survey are as long."""
@@ -161,7 +165,7 @@ class Reader:
         if self.text is None:
             within = _holder(columns)
             how = ", or put a header before it if this is its first row" if self.name == CsvReader.name else ""
-            how = how if within is None else f", or take the rows out of {within!r} first, with jq say"
+            how = how if within is None else f", or take its rows out first: jq -c {shlex.quote(within)}"
             raise DumpError(f"no column looks like the text; {there}. Name it with --text COLUMN{how}")
         outer = missing[0].partition(".")[0]
         how = f". Take it out of {outer!r} first, with jq say" if outer in known and outer != missing[0] else ""
@@ -267,10 +271,25 @@ class Reader:
 
 
 def _holder(row: Collection[str]) -> str | None:
-    """Return the field of a JSON object that holds objects, as answers of services do; ``None`` where none does."""
-    fields = row.items() if isinstance(row, dict) else ()
-    holders = (name for name, value in fields if isinstance(value, list) and value and isinstance(value[0], dict))
-    return next(holders, None)
+    """Return where a JSON object holds rows, as jq writes it: the first that have a text, else the first, or none."""
+    found = list(_objects(row, "", 0)) if isinstance(row, dict) else []
+    named = (path for path, inner in found if text_columns(inner))
+    return next(named, next((path for path, _ in found if path.endswith("[]")), None))
+
+
+def _objects(row: dict[str, Any], path: str, depth: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the objects within an object, of arrays the first, those further out before others; answers nest few."""
+    inner = []
+    for name, held in row.items() if depth < NESTED else ():
+        plain = name.isidentifier() and name.isascii()
+        place = f"{path}.{name if plain else json.dumps(name, ensure_ascii=False)}"
+        rows = isinstance(held, list) and held
+        value, place = (held[0], f"{place}[]") if rows else (held, place)
+        if isinstance(value, dict):
+            yield place, value
+            inner.append((value, place))
+    for value, place in inner:
+        yield from _objects(value, place, depth + 1)
 
 
 class Lines:
