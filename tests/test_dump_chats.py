@@ -247,6 +247,32 @@ def test_a_row_with_messages_further_down_is_a_row(tmp_path, more):
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE]
 
 
+def test_a_backup_that_is_nested_too_deeply_is_read_so_far(tmp_path):
+    message = '<sms address="1" date="1" type="1" body="好"/>'
+    (tmp_path / "in.xml").write_text(f"<smses>{message}{'<a>' * 200}{'</a>' * 200}{message}</smses>", "utf-8")
+    assert score(tmp_path / "in.xml", "-o", tmp_path / "out.jsonl") == 1
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == ["好"]
+    assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == ["not XML: nested too deeply"]
+
+
+def test_a_comment_of_a_backup_that_does_not_end_is_not_gone_through(tmp_path):
+    message = '<sms address="1" date="1" type="1" body="好"/>'
+    text = f"<smses>{message}<!--{'< ' * 100_000}-->{message}</smses>"
+    (tmp_path / "in.xml").write_text(text, "utf-8")
+    assert score(tmp_path / "in.xml", "-o", tmp_path / "out.jsonl", "--max-message", 4096) == 1
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == ["好"]
+    assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == ["longer than --max-message"]
+
+
+def test_a_chats_name_that_is_too_long_is_not_kept(tmp_path):
+    for size, kept in ((900, True), (1100, False)):
+        chat = {"name": "n" * size, "id": 7, "messages": [{"id": 1, "type": "message", "text": PLAIN}]}
+        (tmp_path / "in.json").write_text(json.dumps(chat), "utf-8")
+        assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl", "--force") == 0
+        (row,) = rows_of(tmp_path / "out.jsonl")
+        assert (row["conversation"], row["conversation_name"]) == ("7", "n" * size * kept)
+
+
 def test_messages_of_other_programs_are_not_telegrams(tmp_path, capsys):
     path = tmp_path / "in.json"
     path.write_text('{"session": {}, "messages": [{"type": "文本消息", "content": "稳赚不赔"}]}', "utf-8")

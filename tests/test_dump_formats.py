@@ -1542,6 +1542,15 @@ def test_deep_json_is_rejected_with_and_without_orjson(tmp_path, monkeypatch):
     assert reasons.count("nested too deeply") == 5
 
 
+def test_a_deep_row_among_plain_ones_is_a_reject(tmp_path):
+    deep = json.dumps({"text": "深", "x": json.loads("[" * 201 + "]" * 201)}, ensure_ascii=False)
+    row = json.dumps({"text": PLAIN}, ensure_ascii=False)
+    (tmp_path / "in.jsonl").write_text(f"{row}\n{deep}\n{row}", "utf-8")
+    assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN] * 2
+    assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == ["nested too deeply"]
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

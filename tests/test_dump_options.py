@@ -102,6 +102,14 @@ def test_lists_make_verdicts_are_named_and_counted(dump, files, scanner, capsys)
     assert "too short to judge" in shown
 
 
+def test_no_rule_is_not_taken_for_the_first_one_of_others(tmp_path):
+    (tmp_path / "allow.txt").write_text("hello\n", "utf-8")
+    (tmp_path / "in.txt").write_text(f"{PLAIN}\nhello world\n", "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--allow", tmp_path / "allow.txt") == 0
+    found = [(row["fraud_label"], row["fraud_notes"], row["fraud_rule"]) for row in rows_of(tmp_path / "out.jsonl")]
+    assert found == [("legitimate", [], None), ("legitimate", ["no Chinese"], "allow hello (allow.txt:1)")]
+
+
 def test_options_for_csv_are_refused_where_there_is_none(dump, capsys):
     source, out = dump
     status = 0 if out.suffix == ".csv" else 2
