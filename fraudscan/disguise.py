@@ -90,8 +90,8 @@ SPEAKING = 2
 between single characters: 红/黄/蓝/绿."""
 
 SPELLED_SHARE = 0.12
-"""A text may be spelled out in Latin letters if it has more runs of them than this share of its Chinese characters, and
-than half of this share of all of its characters: in a listing of programs there are few Chinese ones to compare with."""
+"""A text may be spelled out in Latin letters if it has more runs of them than this share of its Chinese characters,
+and than half of this share of all characters: in a listing of programs few are Chinese."""
 
 ROUNDS = 4
 """Repair goes on until nothing changes, and is given up as a mistake where that takes longer."""
@@ -437,12 +437,13 @@ class _Lines:
     def keys(self) -> Ints:
         """Where digits stand that are keys, each by itself before a Chinese character: 1️⃣户."""
         numbers = self.numbers
-        keys: Ints = (numbers == DIGIT).nonzero()[0]
+        keys = (numbers == DIGIT).nonzero()[0]
         keys = keys[(numbers[keys - 1] != DIGIT) & (numbers[keys + 1] <= RARE)]
         written = self.raw.take(self.starts[keys])
         keys = keys[(written >= ord("0")) & (written <= ord("9"))]
         behind = self.raw.take(self.starts[keys][:, None] + np.array([1, 2]), mode="clip")
-        return keys[(behind == KEYCAP).any(axis=1)]
+        found: Ints = keys[(behind == KEYCAP).any(axis=1)]
+        return found
 
 
 def _folded(texts: Sequence[str]) -> _Lines:

@@ -15,7 +15,19 @@ from fraudscan import Scanner, Thresholds, kernel
 from fraudscan.engine import FIELD_SIZE
 from fraudscan.features import REPEATS, Vocabulary
 from fraudscan.layer import Layer
-from fraudscan.neighbours import CROWDED, DIGIT, END, EVIDENCE, MOST_SIGNS, RARE, SIGNS, WIDTH, tables
+from fraudscan.neighbours import (
+    CROWDED,
+    DIGIT,
+    END,
+    EVIDENCE,
+    MOST_SIGNS,
+    RARE,
+    SIGNS,
+    WIDTH,
+    Tables,
+    other_tables,
+    tables,
+)
 from fraudscan.taxonomy import Taxonomy
 
 pytestmark = pytest.mark.usefixtures("compiled")
@@ -47,6 +59,15 @@ def assert_same_matches(vocabulary, batch):
 @settings(max_examples=200)
 def test_matches_and_marks_are_the_same(scanner, batch):
     assert_same_matches(scanner.engine.vocabulary, batch)
+
+
+def test_the_first_text_of_a_batch_has_an_end_before_it_as_any_other():
+    arrays = {name: tables()._arrays[name] for name in tables()._arrays}
+    arrays["evidence"] = np.full_like(arrays["evidence"], EVIDENCE // 2)  # two pairs are marks, whatever they are
+    with other_tables(Tables(arrays)):
+        vocabulary = Vocabulary.from_ngrams(["A"])
+        assert_same_matches(vocabulary, ["A", "", "A"])
+        assert vocabulary.match(["A", "", "A"]).marked.tolist() == [True, False, True]
 
 
 def test_matches_and_marks_are_the_same_on_the_corpus(scanner, corpus):
