@@ -416,6 +416,13 @@ WRAPPINGS: dict[str, Callable[[str, random.Random], str]] = {
         f"【{rng.choice(['盒马', '联想', '广州地铁', '长江证券', '渤海银行', '吉祥航空'])}】{text}"
     ),
     "how to refuse it": lambda text, rng: text + rng.choice(["退订回QXD", " 回复TDKD不再接收", "（拒收回复N1）"]),
+    "an official sentence": lambda text, rng: (
+        f"{text}，{rng.choice(['请登录官方APP查询', '请携带身份证原件', '有效期30天', '不收任何费用'])}"
+    ),
+    "a courtesy": lambda text, rng: (
+        f"{text}，{rng.choice(['祝您周末愉快', '改天请你吃饭', '请提前预约', '收到回个话'])}"
+    ),
+    "what shops say": lambda text, rng: f"{text}，{rng.choice(['支持货到付款', '名额有限', '包吃住', '诚信第一'])}",
     "a signature": lambda text, rng: (
         f"{text}\n{rng.choice(['发自我的 OPPO 手机', 'Sent from my Pixel', '来自荣耀手机'])}"
     ),

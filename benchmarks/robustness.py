@@ -164,12 +164,15 @@ def figures(scanner: Scanner, sets: dict[str, list[Message]]) -> dict[str, dict[
                 flush=True,
             )
     for kind in perturb.WRAPPINGS:
-        rng = random.Random(kind)  # noqa: S311 - a fixed choice, not a secret
+        row = {}
+        for name, messages in sets.items():
+            rng = random.Random(kind)  # noqa: S311 - a fixed choice, not a secret
 
-        def wrap(text: str) -> str:
-            return perturb.wrap(text, kind, rng)  # noqa: B023 - called at once
+            def wrap(text: str) -> str:
+                return perturb.wrap(text, kind, rng)  # noqa: B023 - called at once
 
-        table[f"with {kind}"] = {name: measure(scanner, messages, wrap) for name, messages in sets.items()}
+            row[name] = measure(scanner, messages, wrap)
+        table[f"with {kind}"] = row
     return table
 
 
