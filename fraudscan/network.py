@@ -81,7 +81,7 @@ class NetworkOptions:
     unit_dropout: float = 0.2
     joined: float = 0.3
     most_joined: int = 8
-    wrapped: float = 0.3
+    wrapped: float = 0.45
     most_wrapped: int = 3
     repeated: float = 0.15
     most_repeated: int = 4

@@ -2,8 +2,9 @@
 
 Most messages of the corpus stand bare, and a model that is fitted on them as they are takes such things for evidence: a
 time in front hid every tenth fraud from it, a QQ number behind them made a fraud of two honest messages in five. In
-training, frauds and honest texts alike are therefore shown joined to such scraps, which takes most of their weight.
-Alone they are not shown: who writes nothing but where he is to be reached may be a fraud.
+training, frauds and honest texts alike are therefore shown joined to such scraps, which takes most of their weight,
+and to clauses of honest messages. Alone they are not shown: who writes nothing but where he is to be reached may be a
+fraud.
 
 Used in training only.
 """
@@ -11,20 +12,27 @@ Used in training only.
 from __future__ import annotations
 
 import json
+import re
 import string
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-__all__ = ["wrappings"]
+__all__ = ["clauses", "wrappings"]
 
 MOST_PARTS = 3
 """Of how many parts a scrap consists at most."""
 
 RULES = "-=_*.~#+—─━…·•═▪◆★☆※。|/\\^<>"
 """What lines are ruled with."""
+
+CLAUSE = re.compile(r"[^，。！？；,!?;\n]{4,30}[，。！？；,!?;]?")
+"""What honest messages say, and frauds to look like one: which card is to be brought, where to ask."""
+
+CLAUSES = (1, 1, 2)
+"""Of how many clauses a scrap consists."""
 
 MARKS = "。！？~～…!?.，、"
 """What a sentence ends with, here several times: once it is a sign of care, which honest messages show more often."""
@@ -142,7 +150,13 @@ REMARKS = (
     "反诈中心提醒您|警方提醒：|如有疑问请拨打96110|请认准官方渠道|如非本人操作请忽略|如有打扰敬请谅解|本邮件仅供收件人使用|"
     "如误收请删除|This email is confidential.|Thanks|Best regards|评论：|写评论|说点什么|2天前|阅读全文|点赞 收藏 转发|"
     "#日常#|兄弟，|姐，|哥，|亲，|亲爱的，|家人们，|朋友们，|各位：|各位业主：|各位家长：|叔叔阿姨，|爷爷奶奶，|小朋友，|宝贝，|老师好，|"
-    "尊敬的客户：|尊敬的用户："
+    "尊敬的客户：|尊敬的用户：|不收取任何费用|一分钱不收|全程免费|免费办理|无需缴费|不用花钱|不收手续费|请带好证件|携带本人身份证|带上户口本|"
+    "凭有效证件办理|材料带齐|有效期至月底|有效期7天|三日内有效|逾期作废|过期不候|当日有效|请提前电话预约|请准时到场|按时参加|收到请回复|"
+    "详见官网|请登录官网查询|请在手机APP查看|以官方公告为准|请到营业厅办理|到就近网点办理|请到柜台办理|可拨打客服热线咨询|请咨询居委会|"
+    "由街道统一组织|有问题找物业|如有疑问请咨询客服|次日到账|1至3个工作日到账|预计两小时内处理完毕|请耐心等待|给您带来不便敬请谅解|"
+    "祝您工作顺利|祝阖家幸福|祝您一路平安|周末快乐|改天一起吃饭|回头请你喝茶|路上小心|注意身体|早点休息|天冷多穿点|货到再付|支持验货|"
+    "先验货再付款|满意再付款|七天无理由|可开发票|包邮|限时优惠|仅剩几个名额|先到先得|机会难得|欲购从速|非诚勿聊|诚心的来|管吃管住|日结|"
+    "公司正规|手续齐全|有营业执照|资料保密|随到随办|长期有效|切勿告诉他人|请勿泄露给任何人"
 ).split("|")
 """What is said before, behind and between, by anybody."""
 
@@ -180,6 +194,18 @@ def wrappings(count: int, rng: random.Random) -> list[str]:
 
     """
     return ["\n".join(rng.choice(PARTS)(rng) for _ in range(rng.randint(1, MOST_PARTS))) for _ in range(count)]
+
+
+def clauses(texts: Iterable[str], count: int, rng: random.Random) -> list[str]:
+    """Return so many scraps, each of one clause of a text or two; none where no text has any.
+
+    >>> import random
+    >>> clauses(["请带身份证，周末不上班"], 2, random.Random(1))
+    ['周末不上班周末不上班', '请带身份证，']
+
+    """
+    found = [parts for text in texts if (parts := CLAUSE.findall(text))]
+    return ["".join(rng.choices(rng.choice(found), k=rng.choice(CLAUSES))) for _ in range(count if found else 0)]
 
 
 def _several(characters: str, fewest: int, most: int, rng: random.Random) -> str:

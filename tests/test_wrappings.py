@@ -11,7 +11,7 @@ from test_cases import read_cases
 
 from fraudscan.characters import fold
 from fraudscan.neighbours import tables
-from fraudscan.wrappings import wrappings
+from fraudscan.wrappings import clauses, wrappings
 
 
 def test_what_the_benchmark_calls_unknown_is_unknown():
@@ -42,6 +42,16 @@ def test_there_are_as_many_as_asked_for_and_the_same_ones_again(count, seed):
     found = wrappings(count, random.Random(seed))
     assert len(found) == count
     assert found == wrappings(count, random.Random(seed))
+
+
+@given(st.lists(st.text("身份证请带，。 \n", max_size=80), max_size=5), st.integers(0, 20), st.integers(0, 2**32))
+def test_clauses_are_parts_of_the_texts(texts, count, seed):
+    found = clauses(texts, count, random.Random(seed))
+    assert found == clauses(texts, count, random.Random(seed))
+    assert len(found) in {0, count}
+    for scrap in found:
+        halves = ((scrap[:i], scrap[i:]) for i in range(len(scrap) + 1))
+        assert any(any(a in text and b in text for text in texts) for a, b in halves)
 
 
 def test_they_are_of_many_kinds():
