@@ -166,7 +166,7 @@ def test_a_message_without_text_may_have_no_empty_line_behind_it(tmp_path):
 @pytest.mark.parametrize("names", [("小满，", "今天吃什么？"), ("小满", "爱吃，。！？"), ("爱吃，。！？", "小满")])
 def test_a_name_may_have_sentences_in_it_where_empty_lines_tell_heads(tmp_path, names):
     quoted = "2026-01-31 8:00:07 订单，已发货"
-    texts = [*[PLAIN, "好"] * 10, f"{PLAIN}\n{quoted}", quoted, LURE, "", PLAIN]
+    texts = [*(f"{PLAIN}{i}" for i in range(20)), f"{PLAIN}\n{quoted}", quoted, LURE, "", PLAIN]
     path = tmp_path / "in.txt"
     chat = "".join(f"2026-01-31 8:00:{i:02} {names[i % 2]}\n{text}\n\n" for i, text in enumerate(texts))
     path.write_text(chat, "utf-8")
@@ -178,6 +178,21 @@ def test_what_follows_a_time_is_no_name_where_it_is_never_the_same(tmp_path):
     (tmp_path / "in.txt").write_text("\n".join(lines), "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == list(filter(None, lines))
+
+
+@pytest.mark.parametrize(
+    ("texts", "below"),
+    [
+        ((f"{LURE}！", "开会，三楼。", "好，收到。"), ""),
+        ((f"{LURE}！", "开会，三楼。", "好，收到。"), "退订回T\n"),
+        (("加微信进群", "开会 三楼", f"{LURE}！"), ""),
+    ],
+)
+def test_times_and_messages_that_recur_are_no_chat(tmp_path, texts, below):
+    lines = [f"2024-05-01 09:00:0{i % 10} {texts[i % 3]}\n{below}" for i in range(12)]
+    (tmp_path / "in.txt").write_text("\n".join(lines), "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == "".join(lines).splitlines()
 
 
 def test_a_title_with_a_time_is_not_how_heads_look(tmp_path):

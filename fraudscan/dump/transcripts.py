@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -399,14 +400,18 @@ def _whatsapp(lines: list[str]) -> bool:
 def _headed(lines: list[str], style: HeadStyle) -> bool:
     """Tell heads above messages from lines that begin or end with a time, and a single one that looks so.
 
-    A title may stand before the first, and empty lines behind it and before all others.
+    A title may stand before the first, and empty lines behind it and before all others. There is text for every other
+    head, and who has sentences in the name says more than one thing: a line of a log is what it says, or always has the
+    same below it.
     """
     begins = [bool(style.message.match(line)) for line in lines]
-    if style.spaced(lines) and (heads := [match for line in lines if (match := style.anyone.match(line))]):
-        who = {match[2] or match[3] for match in heads}
-        if 2 * len(who) <= len(heads):  # people say more than one thing; what is not a name but a message differs
+    if style.spaced(lines):
+        heads = [(match, below) for line, below in pairwise(lines) if (match := style.anyone.match(line))]
+        said = {(match[2] or match[3], below) for match, below in heads if below}
+        if said and 2 * len({who for who, _ in said}) <= len(said):
             begins = [bool(style.anyone.match(line)) for line in lines]
+    texts = sum(bool(line) and not style.stamped.match(line) for line in lines)
     crowded = any(begin and style.stamped.match(line) for begin, line in zip(begins, lines[1:], strict=False))
     first = next((at for at, begin in enumerate(begins[:TITLE]) if begin), TITLE)
     titled = 0 < first < TITLE and not lines[first - 1] and style.spaced(lines)
-    return (first == 0 or titled) and sum(begins) > 1 and not crowded
+    return (first == 0 or titled) and 2 * texts >= sum(begins) > 1 and not crowded
