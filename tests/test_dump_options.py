@@ -388,7 +388,19 @@ def test_the_texts_column_may_have_a_tables_name_or_a_remark(tmp_path, capsys, n
         out = tmp_path / f"{source}.out.jsonl"
         assert score(tmp_path / source, "-o", out) == 0
         assert rows_of(out)[0]["fraud_verdict"] == ("flag" if text is LURE else "clear")
-    assert "reply" not in capsys.readouterr().err
+        said = f"{tmp_path / source}: the text is taken from {name!r}; if it is in another column, say so: --text"
+        assert (said in capsys.readouterr().err) == (text is LURE and name not in {"msg_content", "聊天记录"})
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "o.jsonl", "--text", name) == 0
+    assert "the text is taken from" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", ["短信(条)", "消息(类型)", "信息（狀態）", "text(长度)", "sms (v1)", "库.短信内容(字数)", "Message (ID)"]
+)
+def test_a_remark_may_say_that_a_column_is_not_the_text(tmp_path, capsys, name):
+    (tmp_path / "in.csv").write_text(f"id,{name},通话\n1,{PLAIN},2\n", "utf-8")
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv") == 2
+    assert "no column looks like the text" in capsys.readouterr().err
 
 
 def test_of_two_spellings_the_first_column_is_the_text_and_the_other_told_of(tmp_path, capsys):

@@ -30,7 +30,7 @@ from fraudscan.dump.output import (
 )
 from fraudscan.dump.parquet import ParquetReader, assemble
 from fraudscan.dump.readers import CsvReader, LinesReader
-from fraudscan.dump.rows import DumpError, Place
+from fraudscan.dump.rows import DumpError, Place, is_text_column
 from fraudscan.dump.scoring import COUNTED, Setup, Task
 from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
 from fraudscan.dump.transcripts import TranscriptReader
@@ -387,8 +387,9 @@ class _Job:
             self.notify(f"{reader.source} is read as a chat ({reader.name}); if it holds lines, say so: --format lines")
         if isinstance(reader, LinesReader) and self.options.format is None:
             self._remark_on_lines(reader)
-        if reader.rivals:
-            others = ", ".join(map(repr, reader.rivals))
+        guessed = self.options.text is None and reader.text is not None and not is_text_column(reader.text)
+        if reader.rivals or guessed:
+            others = ", ".join(map(repr, reader.rivals)) or "another column"
             self.notify(
                 f"{reader.source}: the text is taken from {reader.text!r}; if it is in {others}, say so: --text"
             )

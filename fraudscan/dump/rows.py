@@ -13,7 +13,10 @@ from fraudscan.errors import FraudscanError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["Batch", "Block", "DumpError", "Place", "Reject", "text_columns"]
+__all__ = ["Batch", "Block", "DumpError", "Place", "Reject", "is_text_column", "text_columns"]
+
+OPEN = "msg", "sms", "短信", "消息", "信息", "简讯", "短讯", "讯息"
+"""Names of the text that may also be those of a kind, a state or a count."""
 
 TEXT_COLUMNS = (
     "text",
@@ -21,13 +24,16 @@ TEXT_COLUMNS = (
     *("简讯内容", "短讯内容", "讯息内容", "简讯内文", "讯息内文"),
     *("strcontent", "message_content", "sms_content", "msg_content", "message", "content", "body"),
     *("内容", "正文", "文本", "内文", "文字"),
-    *("msg", "sms", "短信", "消息", "信息", "简讯", "短讯", "讯息"),
+    *OPEN,
 )
 """Where the text is looked for, in this order, whatever the case or script: names that can be nothing else before those
-that may also be a kind or a state. ``strcontent`` is what WeChat calls it."""
+of `OPEN`. ``strcontent`` is what WeChat calls it."""
 
-REMARKED = re.compile(r"([^()（）]+)(?:[(（][^()（）]*[)）])?\s*")
+REMARKED = re.compile(r"([^()（）]+)(?:[(（]([^()（）]*)[)）])?\s*")
 """The name of a column, and a remark in brackets."""
+
+ABOUT = re.compile(r"[条数]|类型|状态|长度|编号|count|length|size|status|state|type|\bid\b")
+"""What remarks say of columns that have something about a text, not the text."""
 
 LONGEST = 100
 """Characters of a column's name that may be one of these. Names are kept, and each row may have others."""
@@ -111,10 +117,22 @@ def text_columns(columns: Collection[str]) -> list[str]:
     return []
 
 
+def is_text_column(column: str) -> bool:
+    """Return whether a column is called as `TEXT_COLUMNS` are, with nothing before or behind that."""
+    return _name(column) in TEXT_COLUMNS
+
+
 def _core(column: str) -> str:
-    """Return the name of a column without the table's before it, and without a remark in brackets behind it."""
+    """Return the name of a column without the table's before it, and without a remark in brackets behind it.
+
+    Nothing where it is not the text that has a remark, or may not be.
+    """
     match = REMARKED.fullmatch(column) if len(column) <= LONGEST else None
-    return match[1].rpartition(".")[2] if match else column
+    if match is None:
+        return column
+    name = match[1].rpartition(".")[2]
+    other = match[2] is not None and (_name(name) in OPEN or ABOUT.search(fold(match[2])))
+    return "" if other else name
 
 
 def _name(column: str) -> str:
