@@ -181,6 +181,13 @@ def test_rows_within_an_object_are_told_of(tmp_path, capsys, indent):
         ({"_index": "sms", "_source": {"content": PLAIN}}, "._source"),
         ({"数据": [{"内容": PLAIN}]}, "'.\"数据\"[]'"),
         ({"data": [{"id": 1}]}, "'.data[]'"),
+        ([{"data": [{"text": PLAIN}]}], "'.[].data[]'"),
+        ([{"_source": {"content": PLAIN}}], "'.[]._source'"),
+        ({"errors": [{"message": "no"}], "result": {"items": [{"content": PLAIN}]}}, "'.result.items[]'"),
+        ({"errors": [{"message": "no"}], "data": [{"id": 1}]}, "'.data[]'"),
+        ({"status": {"text": "ok"}, "data": {"rows": [{"content": PLAIN}]}}, "'.data.rows[]'"),
+        ({"users": [{"msg": "hi"}], "list": [{"短信内容": PLAIN}]}, "'.list[]'"),
+        ({"all": {f"k{i}": {"id": 1} for i in range(1000)}, "zzz": {"a": {"text": PLAIN}}, "x": [{}]}, "'.x[]'"),
     ],
 )
 def test_the_rows_within_an_object_are_named_as_jq_takes_them(tmp_path, capsys, row, path):

@@ -125,7 +125,8 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
     def prepare(self, stream: Stream) -> Place:
         """Find the columns in the elements of the first block that can be read."""
         rows = (self.parse(element.data)[0] for element in self._peek(stream))
-        self.find(row for row in rows if row is not None)
+        array = stream.peek(BLOCK).decode(self.encoding, "replace").lstrip("\ufeff \t\r\n").startswith("[")
+        self.find((row for row in rows if row is not None), ".[]" if array else "")
         return Place(0, 1)
 
     def _peek(self, stream: Stream) -> Iterator[Element]:

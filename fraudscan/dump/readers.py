@@ -23,7 +23,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fraudscan.dump.encodings import bom_size, cut_lines, last_line_end, line_end
-from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, text_columns
+from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, text_columns, text_rank
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -77,6 +77,9 @@ NESTED = 5
 LONGEST_NAME = 1000
 """Characters of the name of a column in a header, which each row has in JSON: questions of a survey are as long."""
 
+MOST_OBJECTS = 1000
+"""So many objects within an object are looked at."""
+
 DEPTH = 200
 """How deep JSON may be nested: well within Python's stack, whose limit would otherwise decide."""
 
@@ -129,11 +132,12 @@ class Reader:
     rivals: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
 
-    def find(self, rows: Iterable[Collection[str]]) -> None:
+    def find(self, rows: Iterable[Collection[str]], path: str = "") -> None:
         """Find the columns that are wanted, each in the first row that has it. Without a row all is left open.
 
         Args:
             rows: the columns of each row at the start of the source; of formats with a header, that alone.
+            path: where the rows are, as jq writes it; nothing where each stands for itself.
 
         Raises:
             DumpError: if no row has one of them, a header has one twice, the text is in one of ours, or a header's name
@@ -165,7 +169,7 @@ class Reader:
         if self.text is None:
             within = _holder(columns)
             how = ", or put a header before it if this is its first row" if self.name == CsvReader.name else ""
-            how = how if within is None else f", or take its rows out first: jq -c {shlex.quote(within)}"
+            how = how if within is None else f", or take its rows out first: jq -c {shlex.quote(path + within)}"
             raise DumpError(f"no column looks like the text; {there}. Name it with --text COLUMN{how}")
         outer = missing[0].partition(".")[0]
         how = f". Take it out of {outer!r} first, with jq say" if outer in known and outer != missing[0] else ""
@@ -271,10 +275,15 @@ class Reader:
 
 
 def _holder(row: Collection[str]) -> str | None:
-    """Return where a JSON object holds rows, as jq writes it: the first that have a text, else the first, or none."""
-    found = list(_objects(row, "", 0)) if isinstance(row, dict) else []
-    named = (path for path, inner in found if text_columns(inner))
-    return next(named, next((path for path, _ in found if path.endswith("[]")), None))
+    """Return where a JSON object holds rows, as jq writes it, or none: arrays go before objects, errors behind all.
+
+    Of several it is the one whose text has the likeliest name; of those without a text, an array alone.
+    """
+    found = itertools.islice(_objects(row, "", 0), MOST_OBJECTS) if isinstance(row, dict) else ()
+    ranked = ((text_rank(inner), path) for path, inner in found)
+    places = [(".err" in path, rank is None, "[]" not in path, rank or 0, path) for rank, path in ranked]
+    _, textless, single, _, path = min(places, key=itemgetter(slice(4)), default=(True, True, True, 0, ""))
+    return None if textless and single else path
 
 
 def _objects(row: dict[str, Any], path: str, depth: int) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -13,7 +13,7 @@ from fraudscan.errors import FraudscanError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["Batch", "Block", "DumpError", "Place", "Reject", "is_text_column", "text_columns"]
+__all__ = ["Batch", "Block", "DumpError", "Place", "Reject", "is_text_column", "text_columns", "text_rank"]
 
 OPEN = "msg", "sms", "短信", "消息", "信息", "简讯", "短讯", "讯息"
 """Names of the text that may also be those of a kind, a state or a count."""
@@ -120,6 +120,14 @@ def text_columns(columns: Collection[str]) -> list[str]:
 def is_text_column(column: str) -> bool:
     """Return whether a column is called as `TEXT_COLUMNS` are, with nothing before or behind that."""
     return _name(column) in TEXT_COLUMNS
+
+
+def text_rank(columns: Collection[str]) -> int | None:
+    """Return which of `TEXT_COLUMNS` the likeliest of some columns has for its name; ``None`` if none has one."""
+    found = text_columns(columns)
+    return (
+        TEXT_COLUMNS.index(_name(found[0]) if is_text_column(found[0]) else _name(_core(found[0]))) if found else None
+    )
 
 
 def _core(column: str) -> str:
