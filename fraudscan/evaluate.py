@@ -235,9 +235,8 @@ def evaluate(scanner: Scanner, rows: Sequence[Row]) -> dict[str, Any]:
     Where a row has the label `ANY`, which a model of a user's own labels does not know, the table has two rows: frauds
     and honest messages.
     """
-    found = scanner.with_lists(None).decide(
-        [row.text for row in rows]
-    )  # they change verdicts alone, which do not count
+    # lists change verdicts alone, which do not count
+    found = scanner.with_lists(None).decide([row.text for row in rows])
     taxonomy = scanner.taxonomy
     honest = taxonomy.honest.name if taxonomy.honest else None
     thresholds = (scanner.thresholds.flag, scanner.thresholds.review)
