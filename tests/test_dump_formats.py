@@ -1792,6 +1792,18 @@ def test_xml_of_others_does_not_stop_a_folder(tmp_path, capsys, root, encoding):
     assert "(<smses>): export these as CSV; --format lines reads it as it is" in capsys.readouterr().err
 
 
+def test_a_doctype_may_stand_before_xml_of_others_and_a_backup_may_be_empty(tmp_path, capsys):
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    (folder / "calls.xml").write_text('<?xml version="1.0"?>\n<!DOCTYPE calls SYSTEM "c.dtd">\n<calls/>', "utf-8")
+    (folder / "empty.xml").write_text('<?xml version="1.0"?>\n<smses/>', "utf-8")
+    (folder / "in.txt").write_text(PLAIN, "utf-8")
+    assert score(folder, "-o", tmp_path / "out.jsonl") == 0
+    told = capsys.readouterr().err
+    assert f"{folder / 'calls.xml'} is passed over: it is XML of another kind" in told
+    assert "empty.xml" not in told
+
+
 def test_comments_that_never_end_are_gone_through_once(tmp_path):
     (tmp_path / "in.txt").write_text("<?xml ?>" + "<!-- --> " * 10_000 + "<!--" * 10_000, "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0

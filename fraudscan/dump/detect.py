@@ -89,7 +89,7 @@ def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
     """
     named = next((name for ending, name in FORMAT_OF_ENDING.items() if plain_name(source).endswith(ending)), None)
     text = text.lstrip()
-    if re.match(r"<\?xml|<!--|<!DOCTYPE|<smses", text) and re.search(r"<smses[\s>]|<(?:sms|mms)\s", text[:1000]):
+    if re.match(r"<\?xml|<!--|<!DOCTYPE|<smses", text) and re.search(r"<smses[\s/>]|<(?:sms|mms)\s", text[:1000]):
         return "sms-xml"
     first, _, rest = text.partition("\n")
     if named == "lines" and _is_json(first, text):  # whatever it is called

@@ -93,9 +93,10 @@ CARD = re.compile(MARK + rb"BEGIN:V(?:MSG|CARD)")
 
 OTHER_XML = "XML of another kind than SMS Backup & Restore writes of messages (<smses>): export these as CSV"
 XML = re.compile(
-    MARK + rb"\s*<\?xml\s[^>]*>\s*(?:<\?[^>]*>\s*|<!--(?:(?!-->).)*-->\s*)*<(?!smses[\s>])[A-Za-z]", re.DOTALL
+    MARK + rb"\s*<\?xml\s[^>]*>\s*(?:<\?[^>]*>\s*|<![A-Z][^>]*>\s*|<!--(?:(?!-->).)*-->\s*)*<(?!smses[\s/>])[A-Za-z]",
+    re.DOTALL,
 )
-"""How XML begins whose root is none of ours: a list of calls, say, with comments and a style sheet before it."""
+"""How XML begins whose root is none of ours: a list of calls, say, with comments, a style sheet, a DOCTYPE."""
 
 WEB_MAIL = "a mail, or a web archive such as QQ's .mht: save its text; QQ exports text as well (*.txt)"
 CARDS = "a file of vMessages or vCards: have the phone write CSV or XML"
