@@ -115,11 +115,40 @@ def test_a_time_in_a_message_of_whatsapp_makes_no_sender(tmp_path, own, other):
     own, other = own.format("2026/1/31 08:00"), other.format("2026/1/31 09:00")
     text = f"安排:\n{other}开会: 三楼\n{other}加微信领红包\n2026/2/1 18:00 前报名"
     path = tmp_path / "WhatsApp Chat with 人.txt"
-    path.write_text(f"{own}甲: {text}\n{own}乙: {LURE}\n{own}甲: {PLAIN}\n{own}乙: 好\n{own}乙: 好\n", "utf-8")
+    path.write_text(f"{own}甲: {text}\n{own}乙: {LURE}\n{own}甲: {PLAIN}\n" + f"{own}乙: 好\n" * 30, "utf-8")
     assert messages(path) == [
-        ("人", *each) for each in [("甲", text), ("乙", LURE), ("甲", PLAIN), *[("乙", "好")] * 2]
+        ("人", *each) for each in [("甲", text), ("乙", LURE), ("甲", PLAIN), *[("乙", "好")] * 30]
     ]
     assert not (tmp_path / "out.jsonl.rejects.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [*["2026/1/31 下午8:15"] * 5, "[2026/1/31 20:10:00]"],
+        [*["[2026/1/31 20:10:00]"] * 3, *["2026/1/31 20:15 -"] * 2],
+        [*["2026/1/31 8:15 PM -"] * 2, *["[2026/1/31 8:10:00 PM]"] * 3],
+    ],
+)
+def test_messages_of_whatsapp_may_begin_in_several_ways(tmp_path, times):
+    path = tmp_path / "WhatsApp Chat with 人.txt"
+    path.write_text("".join(f"{time} 甲: {PLAIN}{i}\n" for i, time in enumerate(times)), "utf-8")
+    assert messages(path) == [("人", "甲", f"{PLAIN}{i}") for i in range(len(times))]
+
+
+def test_a_notice_of_whatsapp_is_one_however_it_begins(tmp_path):
+    path = tmp_path / "WhatsApp Chat with 人.txt"
+    path.write_text("2026/1/31 20:15 - 张三创建了群组\n" + f"[2026/1/31 20:16:00] 甲: {PLAIN}\n" * 30, "utf-8")
+    assert messages(path) == [("人", "甲", PLAIN)] * 30
+    assert rejects(tmp_path) == ["no sender: a notice by WhatsApp itself"]
+
+
+def test_a_plan_in_a_message_of_qq_is_part_of_it(tmp_path):
+    plan = f"{PLAIN}\n\n2026-10-06 09:00:00 开会，地点三楼。\n\n2026-10-07 10:00:00 交报告，不要迟到。"
+    said = [("李四", plan), ("张三", PLAIN), ("李四", LURE), ("张三", PLAIN)]
+    path = tmp_path / "人.txt"
+    path.write_text("\n\n".join(f"2026-10-05 08:0{i}:00 {who}\n{text}" for i, (who, text) in enumerate(said)), "utf-8")
+    assert messages(path) == [("人", *each) for each in said]
 
 
 def test_a_chat_whose_format_is_named_is_not_remarked_on(tmp_path, capsys):

@@ -6,6 +6,7 @@ A message goes on until the next line that begins one. The columns are those of 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path, PurePath
@@ -146,9 +147,14 @@ DATE = (
 MARKS = r"[\u200e\u200f\ufeff]*"
 WHATSAPP_START = re.compile(rf"{MARKS}({DATE})(?: [-–])? ")
 WHATSAPP_STYLES = re.compile(rf"{MARKS}(?=\[)({DATE})(?<=\]) "), re.compile(rf"{MARKS}({DATE}) [-–] ")
-"""How messages begin on an iPhone, and on Android: a chat has one of both, and what looks otherwise is in a message."""
+"""How messages begin on an iPhone, and on Android."""
+WHATSAPP_MARKED = re.compile(rf"{MARKS}({DATE})(?:(?<=\])| [-–]) ")
+RARE = 0.1
+"""What begins fewer of the messages than this share is a line within one."""
 WHATSAPP_SAID = re.compile(r"([^\n]{1,100}?)[:：] (.*)", re.DOTALL)
-QUOTES = (("“", "”"), ("「", "」"), ('"', '"'))
+QUOTES = (("“", "”"), ("「", "」"))
+STRAIGHT = re.compile(r'(?:^|\s)"[^"]*$')
+"""A straight quote that opens: the one in 5" stands behind something."""
 CHAT_NAMES = (
     re.compile(r"WhatsApp Chat (?:with|-) (.+)"),
     re.compile(r"(?:与|與|和)?(.+?)的 ?WhatsApp ?(?:聊天|對話|对话).*"),
@@ -163,11 +169,12 @@ class WhatsAppReader(TranscriptReader):
     start: re.Pattern[str] = WHATSAPP_START
 
     def prepare(self, stream: Stream) -> Place:
-        """Find out how messages begin: most of them tell."""
+        """Find out how messages begin, most of which tell: a bare time, or a rare way to write it, is in a message."""
         lines = stream.peek(BLOCK).decode(self.encoding, "replace").split("\n")
         counts = {style: sum(map(bool, map(style.match, lines))) for style in WHATSAPP_STYLES}
-        style = max(counts, key=counts.__getitem__)
-        self.start = style if counts[style] else WHATSAPP_START
+        marked, most = sum(counts.values()), max(counts, key=counts.__getitem__)
+        if 2 * marked >= sum(map(bool, map(WHATSAPP_START.match, lines))) > 0:
+            self.start = most if marked - counts[most] < RARE * marked else WHATSAPP_MARKED
         return super().prepare(stream)
 
     @property
@@ -180,7 +187,7 @@ class WhatsAppReader(TranscriptReader):
 
     def row(self, message: str, heading: str) -> list[str] | str:  # noqa: ARG002 - there is none
         """Return the columns of a message, or why it is none."""
-        if not (head := self.start.match(message)):
+        if not (head := WHATSAPP_START.match(message)):  # the first may begin as no other
             return NO_MESSAGE
         said = WHATSAPP_SAID.match(message, head.end())
         if said and not _within_quotes(said[1], said[2].partition("\n")[0]):
@@ -190,11 +197,9 @@ class WhatsAppReader(TranscriptReader):
 
 def _within_quotes(before: str, behind: str) -> bool:
     """Tell whether a colon between two parts of a line is in quotes, as in the name of a group that a notice gives."""
-    return any(
-        closing in behind
-        and (before.count(opening) % 2 if opening == closing else before.rfind(opening) > before.rfind(closing))
-        for opening, closing in QUOTES
-    )
+    if '"' in behind and STRAIGHT.search(before):
+        return True
+    return any(closing in behind and before.rfind(opening) > before.rfind(closing) for opening, closing in QUOTES)
 
 
 MOMENT = r"\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}} +(?:[上下]午 ?)?\d{{1,2}}:\d{{2}}{seconds}(?: [AP]M)?"
@@ -263,12 +268,16 @@ class QqReader(TranscriptReader):
     style: HeadStyle = HEAD_STYLES[0]
     spaced: bool = False
     """Whether an empty line stands before each head: one without is part of a message, which quotes a chat."""
+    names: frozenset[str] = frozenset()
+    """Names with sentences in them: those above several messages. What stands behind but one time is a plan's line."""
 
     def prepare(self, stream: Stream) -> Place:
         """Find out how heads look: most of them tell."""
         lines = stream.peek(BLOCK).decode(self.encoding, "replace").lstrip("\ufeff").splitlines()
         self.style = max(HEAD_STYLES, key=lambda style: sum(map(bool, map(style.anyone.match, lines))))
         self.spaced = self.style.spaced(lines)
+        names = Counter(name for line in lines if (name := self._odd_name(line)))
+        self.names = frozenset(name for name, count in names.items() if count > 1)
         self.start = re.compile(f"{QQ_START}|{self.head.pattern}")
         return super().prepare(stream)
 
@@ -281,9 +290,16 @@ class QqReader(TranscriptReader):
         """Tell a head from one that is quoted, which has neither an empty line nor a message without text before it."""
         if not self.spaced or not at or not self.head.match(heads[at]):
             return True
+        if (name := self._odd_name(heads[at])) and name not in self.names:
+            return False
         return not heads[at - 1].strip() or bool(
             self.head.match(heads[at - 1]) and self.style.nameless.match(heads[at])
         )
+
+    def _odd_name(self, line: str) -> str:
+        """Return the name in a head if it has sentences in it, else nothing."""
+        match = None if self.style.nameless.match(line) else self.style.anyone.match(line)
+        return (match[2] or match[3]).strip() if match else ""
 
     def row(self, message: str, heading: str) -> list[str] | str:
         """Return the columns of a message, or why it is none."""
