@@ -56,7 +56,7 @@ class NetworkOptions:
             three times as many texts that hold several advertisements.
         most_joined: to how many honest ones at most.
         wrapped: which share is shown joined to wrappings. Without them times, names and tags hide 4 % of strangers'
-            frauds, with them 1.7 %. With half as many it is the same.
+            frauds, with them 1.7 %.
         most_wrapped: to how many at most.
         repeated: which share is shown joined to itself. With a third of it, more of what is said twice is taken for
             fraud, and more of long talks.
@@ -81,7 +81,7 @@ class NetworkOptions:
     unit_dropout: float = 0.2
     joined: float = 0.3
     most_joined: int = 8
-    wrapped: float = 0.45
+    wrapped: float = 0.75
     most_wrapped: int = 3
     repeated: float = 0.15
     most_repeated: int = 4

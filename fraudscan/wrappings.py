@@ -335,6 +335,7 @@ def _quote(rng: random.Random) -> str:
 PARTS: tuple[Callable[[random.Random], str], ...] = (
     *(_time, _time, _time, _firm, _firm, _firm, _refusal, _sender, _sender, _record, _record),
     *(_field, _field, _tag, _tag, _escape, _rule, _rule, _marks, _digits, _identifier),
-    *(_link, _link, _faces, _faces, _kind, _note, _note, _quote, _remark, _remark, _remark, _remark),
-    *(_contact, _contact, _contact),
+    *(_link, _link, _faces, _faces, _kind, _note, _note, _quote),
+    *(_remark,) * 8,
+    *(_contact,) * 5,
 )
