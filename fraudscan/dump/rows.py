@@ -124,10 +124,10 @@ def is_text_column(column: str) -> bool:
 
 def text_rank(columns: Collection[str]) -> int | None:
     """Return which of `TEXT_COLUMNS` the likeliest of some columns has for its name; ``None`` if none has one."""
-    found = text_columns(columns)
-    return (
-        TEXT_COLUMNS.index(_name(found[0]) if is_text_column(found[0]) else _name(_core(found[0]))) if found else None
-    )
+    if not (found := text_columns(columns)):
+        return None
+    name = found[0] if is_text_column(found[0]) else _core(found[0])
+    return TEXT_COLUMNS.index(_name(name))
 
 
 def _core(column: str) -> str:
