@@ -633,8 +633,9 @@ class CsvReader(Reader):
 
     def _unquoted(self, lines: Sequence[bytes]) -> bool:
         """Return whether each of these lines is a record if quotes are characters like any other."""
-        rows = self._rows(lines, quoting=csv.QUOTE_NONE)
-        return len(self.columns) > 1 and all(len(_next(rows)[0]) == len(self.columns) for _ in lines)
+        texts = (line.decode(self.encoding, "replace").rstrip("\r") for line in lines)
+        delimiters = len(self.columns) - 1
+        return delimiters > 0 and all(text.count(self.delimiter) == delimiters and "\r" not in text for text in texts)
 
     def _wrong(self, lines: Sequence[bytes]) -> int:
         """Return how many records are not as RFC 4180 says, or have not as many values as the header."""
