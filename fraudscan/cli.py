@@ -493,7 +493,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--legitimate", metavar="NAME", help="own files: the label of honest messages; '' for none")
 
     sub = command("train", _train, "Train a model on labelled messages, the corpus's or your own.")
-    sub.add_argument("corpus", nargs="+", metavar="CORPUS", help="the corpus's JSON lines, or own CSV or JSON lines")
+    sub.add_argument("corpus", nargs="+", metavar="CORPUS", help="the corpus's JSON lines, or own tables")
     sub.add_argument("-o", "--output", required=True, metavar="MODEL", help="the model folder to write")
     sub.add_argument(
         "--with-default-corpus",

@@ -1,32 +1,30 @@
-"""Read a user's own labelled messages: CSV or JSON lines, one column with the text, one with the label.
+"""Read a user's own labelled messages: any table that can be scored, with one column more, the label.
 
-Labels are any names; several for one message stand in a JSON list or are joined by ``|``.
+Labels are any names; several for one message stand in a list or are joined by ``|``.
 Unlike the project's corpus such files come from elsewhere: a row that cannot be used is
 left out and told of, and does not end the job.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import itertools
-import json
+import os
 import reprlib
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraudscan.characters import fold
 from fraudscan.corpus import CorpusError, Row, refuse_one
-from fraudscan.dump.encodings import bom_size, detect
-from fraudscan.dump.readers import NAMED, find_delimiter
-from fraudscan.dump.rows import TEXT_COLUMNS
-from fraudscan.dump.sources import foreign
+from fraudscan.dump.detect import make_reader
+from fraudscan.dump.job import LARGEST_LIMIT
+from fraudscan.dump.rows import DumpError
+from fraudscan.dump.sources import Stream
+from fraudscan.dump.writers import as_dict
 from fraudscan.evaluate import ANY
 from fraudscan.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from fraudscan.model import Scanner
@@ -99,10 +97,10 @@ def read_labelled(
     honest: str | None = None,
     known: Sequence[str] = HONEST_NAMES,
 ) -> Labelled:
-    """Read files: ``.jsonl``, ``.ndjson`` and ``.json`` as JSON lines, all others as delimited values with a header.
+    """Read files of any format and encoding that can be scored, packed or not: which one is told by content and name.
 
     Args:
-        paths: the files, in UTF-8, UTF-16, GB18030 or Big5.
+        paths: the files.
         text: the column with the text; found by its name without it.
         label: the column with the labels; found by its name without it.
         honest: the label of legitimate messages; the one of ``known`` that occurs without it, and ``""`` if there is
@@ -267,116 +265,50 @@ def _meant(schemes: Mapping[str, tuple[Scheme, ...]], name: str) -> tuple[Scheme
     return schemes.get(name) or schemes.get(name.casefold(), ())
 
 
-def _read(path: Path, text: str | None, label: str | None) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
+def _read(
+    path: str | os.PathLike[str], text: str | None, label: str | None
+) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
     """Yield line, text and labels of each row; in place of labels the reason why the row cannot be used."""
-    content = _decoded(path)
-    if path.suffix.lower() in {".jsonl", ".ndjson", ".json"}:
-        yield from _read_json_lines(content, path, text, label)
-    else:
-        yield from _read_delimited(content, path, text, label)
-
-
-def _decoded(path: Path) -> str:
+    rows: list[tuple[int, str, dict[str, Any]]] = []
+    bad: list[tuple[int, str, str]] = []
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CorpusError(f"{path} cannot be read: {error.strerror}") from None
-    if what := "Parquet: write it as CSV" if data.startswith(b"PAR1") else foreign(data):
-        raise CorpusError(f"{path} is {what}")
-    encoding = detect(data)
-    data = data[bom_size(data, encoding) :]
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data[: error.start].decode(encoding, "replace").count("\n") + 1
-        raise CorpusError(f"{path}:{line}: not {encoding.upper()}, as the rest of the file") from None
-
-
-def _read_delimited(
-    content: str, path: Path, text: str | None, label: str | None
-) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
-    csv.field_size_limit(2**31 - 1)
-    first = content.partition("\n")[0]
-    rows = csv.reader(io.StringIO(content, newline=""), delimiter=find_delimiter(first))
-    if NAMED.fullmatch(first):
-        next(rows)
-    header = next(rows, [])
-    columns = _columns(header, path, text, label)
-    if twice := [name for name in columns if header.count(name) > 1]:
-        raise CorpusError(f"{path} has several columns called {twice[0]!r}: rename all but one")
-    text_at, label_at = map(header.index, columns)
-    while True:
-        try:
-            row = next(rows, None)
-        except csv.Error as error:
-            yield rows.line_num, "", f"not CSV: {error}"
-            continue
-        if row is None:
-            return
-        if not row:
-            continue
-        if len(row) != len(header):
-            yield rows.line_num, "", f"{len(row)} fields where the header has {len(header)}"
-        else:
-            yield rows.line_num, row[text_at], _labels(row[label_at])
-
-
-def _read_json_lines(
-    content: str, path: Path, text: str | None, label: str | None
-) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
-    some = list(itertools.islice((row for _, row in _objects(content) if row is not None), 1000))
-    if not some and content.lstrip().startswith("["):
-        raise CorpusError(f"{path} is a JSON array: write JSON lines, one object a line")
-    names = list(dict.fromkeys(name for row in some for name in row))
-    columns = _columns(names, path, text, label) if some else ("", "")  # there is no row to look them up in
-    for number, row in _objects(content):
-        if row is None:
-            yield number, "", "not a JSON object, of which each line should hold one"
-            continue
-        content_of, labels = row.get(columns[0]), row.get(columns[1])
-        if not isinstance(content_of, str):
-            yield number, "", f"{columns[0]!r} is not a text"
-        else:
-            yield number, content_of, () if labels == [] else _labels(labels)
-
-
-def _objects(content: str) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """Yield the number of each line that is not blank, and its object if it holds one."""
-    for number, line in enumerate(content.split("\n"), 1):
-        if line.strip():
-            try:
-                row = json.loads(line, parse_constant=lambda _: None)  # NaN is what pandas has in the place of nothing
-            except (ValueError, RecursionError):
-                row = None
-            yield number, row if isinstance(row, dict) else None
+        with Stream(os.fspath(path)) as stream:
+            reader = make_reader(stream, None, None, text=text, limit=LARGEST_LIMIT)
+            start = reader.prepare(stream)
+            reader.by = reader.text or "text"  # rows have line numbers where they are of conversations
+            stream.skip(start.offset if reader.seeks else 0)
+            for block in reader.blocks(stream, start):
+                if block.fatal:
+                    raise CorpusError(f"{path}:{block.start.line}: {block.problem}")
+                batch = reader.batch(block)
+                fields = (as_dict(reader, raw) for raw in batch.raws)
+                rows.extend(zip(batch.lines, batch.texts, fields, strict=True))
+                bad.extend((reject.line, "", reject.reason) for reject in batch.rejects)
+    except DumpError as error:
+        raise CorpusError(str(error)) from None
+    columns = reader.columns or list(dict.fromkeys(name for *_, row in rows for name in row))
+    column = _label_column(path, columns, label) if rows or columns else ""
+    labelled = ((line, content, _labels(row.get(column))) for line, content, row in rows)
+    yield from sorted([*labelled, *bad], key=itemgetter(0))
 
 
 def _labels(value: Any) -> tuple[str, ...] | str:
-    """Return the different labels of one row; where there are none, or what is no name, the reason."""
+    """Return the different labels of one row, of an empty list none; where nothing or no name is there, the reason."""
     values = value if isinstance(value, list) else value.split("|") if isinstance(value, str) else [value]
     if nested := [one for one in values if isinstance(one, (dict, list))]:
         return f"a label is a name, not {reprlib.repr(nested[0])}"
-    names = (str(one).strip() for one in values if one is not None)
-    return tuple(dict.fromkeys(name for name in names if name)) or "no label"
+    names = (str(one).strip() for one in values if one is not None and str(one) != "nan")  # pandas's word for nothing
+    return tuple(dict.fromkeys(name for name in names if name)) or (() if value == [] else "no label")
 
 
-def _columns(columns: Sequence[str], path: Path, text: str | None, label: str | None) -> tuple[str, str]:
-    return (
-        _column(columns, path, text, TEXT_COLUMNS, "the text", "--text"),
-        _column(columns, path, label, LABEL_COLUMNS, "the label", "--label"),
-    )
-
-
-def _column(  # noqa: PLR0913, PLR0917 - what the sentences tell
-    columns: Sequence[str], path: Path, named: str | None, known: Sequence[str], what: str, option: str
-) -> str:
-    found = f"{path} has the columns: {', '.join(columns) or '(none)'}"
-    if named is not None:
-        if named in columns:
-            return named
-        raise CorpusError(f"no column is called {named!r}; {found}")
-    for name in known:
-        for column in columns:
-            if fold(column) == name:
-                return column
-    raise CorpusError(f"no column looks like {what}; {found}. Name it with {option} COLUMN")
+def _label_column(path: str | os.PathLike[str], columns: Sequence[str], label: str | None) -> str:
+    known = (label,) if label is not None else LABEL_COLUMNS
+    found = [column for name in known for column in columns if column == label or (not label and fold(column) == name)]
+    if not found:
+        there = f"{path} has the columns: {', '.join(columns) or '(none)'}"
+        if label is not None:
+            raise CorpusError(f"no column is called {label!r}; {there}")
+        raise CorpusError(f"no column looks like the label; {there}. Name it with --label COLUMN")
+    if columns.count(found[0]) > 1:
+        raise CorpusError(f"{path} has several columns called {found[0]!r}: rename all but one")
+    return found[0]

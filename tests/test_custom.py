@@ -1,6 +1,7 @@
 """Own labels: from a user's file to a model that does what the shipped one does."""
 
 import csv
+import gzip
 import json
 import re
 from collections import Counter
@@ -329,30 +330,42 @@ def test_json_lines(tmp_path):
     reasons = [line.partition("jsonl:")[2] for line in found.skipped]
     assert reasons == [
         "3: 'text' is not a text",
-        "4: not a JSON object, of which each line should hold one",
+        "4: not a JSON object but a list: jq '.[]' takes it apart",
         "5: no label",
         "6: no label",
         "8: a label is a name, not {'名': 1}",
         "9: a label is a name, not ['a']",
-        "10: not a JSON object, of which each line should hold one",
+        "10: not JSON",
     ]
-    path.write_text(json.dumps(rows), "utf-8")
-    with pytest.raises(CorpusError, match=r"mine\.jsonl is a JSON array: write JSON lines, one object a line"):
-        read_labelled([path])
+
+
+def test_labelled_messages_are_read_as_dumps_are(tmp_path):
+    rows = [{"text": "你好", "label": []}, {"text": "中奖", "label": ["a", "b"]}, {"text": '他说"好"', "label": ["a"]}]
+    pyarrow = pytest.importorskip("pyarrow")
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "mine.parquet")
+    (tmp_path / "array.json").write_text(json.dumps(rows, indent=1), "utf-8")
+    (tmp_path / "lines.gz").write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    (tmp_path / "spark.csv").write_text('text,label\n你好,ham\n中奖,a|b\n"他说\\"好\\"",a\n', "utf-8")
+    for path in tmp_path.iterdir():
+        found = read_labelled([path])
+        assert [(row.text, row.labels) for row in found.rows] == [(row["text"], tuple(row["label"])) for row in rows]
+    (tmp_path / "lines.gz").write_bytes((tmp_path / "lines.gz").read_bytes()[:-9])
+    with pytest.raises(CorpusError, match=r"lines\.gz:\d: the archive is cut short"):
+        read_labelled([tmp_path / "lines.gz"])
 
 
 def test_columns_of_json_lines_are_those_of_all_rows(tmp_path):
     path = tmp_path / "mine.jsonl"
-    path.write_text('[]\n{}\n{"text": "甲"}\n{"text": "乙", "label": "a"}\n{"nr": 1, "label": "b"}\n', "utf-8")
+    path.write_text('{}\n[]\n{"text": "甲"}\n{"text": "乙", "label": "a"}\n{"nr": 1, "label": "b"}\n', "utf-8")
     found = read_labelled([path], label="label")
     assert [(row.text, row.labels) for row in found.rows] == [("乙", ("a",))]
     assert [reason.partition(": ")[2] for reason in found.skipped] == [
-        "not a JSON object, of which each line should hold one",
-        "'text' is not a text",
+        "'text' is missing",
+        "not a JSON object but a list: jq '.[]' takes it apart",
         "no label",
-        "'text' is not a text",
+        "'text' is missing",
     ]
-    with pytest.raises(CorpusError, match=r"no column is called 'x'; .* has the columns: text, label, nr$"):
+    with pytest.raises(CorpusError, match=r"no column is called 'x'; .* has the columns: text, label$"):
         read_labelled([path], label="x")
     path.write_text("{}\n")
     with pytest.raises(CorpusError, match=r"no column looks like the text; .* has the columns: \(none\)"):
@@ -401,12 +414,11 @@ def test_files_that_cannot_be_read(tmp_path):
         read_labelled([tmp_path / "a.csv"], "a", "c")
     for damaged, encoding in [(b"\xff\xff", "gb18030"), (b"\xb8\xfa", "utf-8")]:  # 跟 in GB18030 is no UTF-8
         (tmp_path / "b.csv").write_bytes("text,label\n您的包裹到了,a\n".encode(encoding) + damaged + b",b\n")
-        with pytest.raises(CorpusError, match=rf"b\.csv:3: not {encoding.upper()}, as the rest"):
-            read_labelled([tmp_path / "b.csv"])
+        assert read_labelled([tmp_path / "b.csv"]).skipped == [f"b.csv:3: not {encoding.upper()}"]
     for magic, what in [
         (b"PK\x03\x04", "a ZIP archive, as are .xlsx"),
-        (b"\x1f\x8b\x08", "an archive that is still packed"),
-        (b"PAR1", "Parquet"),
+        (gzip.compress(b"\x1f\x8b\x08"), "an archive that is still packed"),
+        (b"PAR1", "not a Parquet file that can be read"),
     ]:
         (tmp_path / "b.csv").write_bytes(magic + b"\x00\xff" * 9)
         with pytest.raises(CorpusError, match=rf"b\.csv is {what}"):
