@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from conftest import WORDS, made_up
 from dumps import CELLS
@@ -342,7 +344,7 @@ def test_json_lines(tmp_path):
 def test_labelled_messages_are_read_as_dumps_are(tmp_path):
     rows = [{"text": "你好", "label": []}, {"text": "中奖", "label": ["a", "b"]}, {"text": '他说"好"', "label": ["a"]}]
     pyarrow = pytest.importorskip("pyarrow")
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "mine.parquet")
+    pa.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "mine.parquet")
     (tmp_path / "array.json").write_text(json.dumps(rows, indent=1), "utf-8")
     (tmp_path / "lines.gz").write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
     (tmp_path / "spark.csv").write_text('text,label\n你好,ham\n中奖,a|b\n"他说\\"好\\"",a\n', "utf-8")
