@@ -343,7 +343,6 @@ def test_json_lines(tmp_path):
 
 def test_labelled_messages_are_read_as_dumps_are(tmp_path):
     rows = [{"text": "你好", "label": []}, {"text": "中奖", "label": ["a", "b"]}, {"text": '他说"好"', "label": ["a"]}]
-    pyarrow = pytest.importorskip("pyarrow")
     pa.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "mine.parquet")
     (tmp_path / "array.json").write_text(json.dumps(rows, indent=1), "utf-8")
     (tmp_path / "lines.gz").write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
