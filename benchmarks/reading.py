@@ -28,11 +28,12 @@ import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fraudscan import load
+from fraudscan import Scanner, load
+from fraudscan.dump import Options, score_dump
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -182,20 +183,15 @@ def joined(texts: Sequence[str], count: int) -> list[str]:
     return ["\n".join(texts[i : i + count]) for i in range(0, len(texts) - count + 1, count)]
 
 
-def scored_as_conversations(talks: Sequence[Sequence[str]], model: str | None) -> list[float]:
-    """Return the scores that ``fraudscan score --by`` gives whole talks."""
+def scored_as_conversations(scanner: Scanner, chats: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    """Return what ``fraudscan score --by`` says of conversations."""
     with tempfile.TemporaryDirectory() as name:
-        source, target = Path(name, "talks.jsonl"), Path(name, "out.jsonl")
+        source, target = Path(name, "chats.jsonl"), Path(name, "out.jsonl")
         with source.open("w", encoding="utf-8") as file:
-            for number, talk in enumerate(talks):
-                file.writelines(json.dumps({"talk": str(number), "text": text}) + "\n" for text in talk)
-        chosen = ["-m", model] if model else []
-        subprocess.run(
-            [sys.executable, "-m", "fraudscan", "score", source, "-o", target, "--by", "talk", "--quiet", *chosen],
-            check=True,
-        )
-        scored = Path(f"{target}.conversations.jsonl").read_text("utf-8")
-        return [json.loads(line)["fraud_score"] for line in lines(scored)]
+            for number, chat in enumerate(chats):
+                file.writelines(json.dumps({"chat": number, "text": text}) + "\n" for text in chat)
+        score_dump(scanner, [source], target, Options(by="chat"))
+        return list(map(json.loads, Path(f"{target}.conversations.jsonl").read_text("utf-8").splitlines()))
 
 
 def table(model: str | None) -> Iterator[str]:
@@ -205,7 +201,7 @@ def table(model: str | None) -> Iterator[str]:
     for name, texts in samples():
         yield row(name, texts, scanner.decide(texts).score, flag)
     whole = talks()
-    scores = scored_as_conversations(whole, model)
+    scores = [found["fraud_score"] for found in scored_as_conversations(scanner, whole)]
     yield row("talk, whole, by `--by`", ["\n".join(talk) for talk in whole], scores, flag)
 
 

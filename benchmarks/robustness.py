@@ -24,9 +24,8 @@ import math
 import random
 import re
 import sys
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import perturb
@@ -34,7 +33,6 @@ import reading
 
 from fraudscan import load, neighbours
 from fraudscan.corpus import Row, digest, read_corpus
-from fraudscan.dump import Options, score_dump
 from fraudscan.taxonomy import TAXONOMY
 from fraudscan.train import TrainingOptions, folds_of, train
 
@@ -237,7 +235,7 @@ def conversations(scanner: Scanner, rows: list[Row]) -> dict[str, list[float]]:
         for message in rng.choice(lures):
             told += [message, *(rest.pop(0) for _ in range(bool(rest) and rng.random() < BETWEEN))]
         with_lures.append(told + rest)
-    honest, found = scored_as_conversations(scanner, chats), scored_as_conversations(scanner, with_lures)
+    honest, found = (reading.scored_as_conversations(scanner, some) for some in (chats, with_lures))
     limits = [*np.quantile([row["fraud_score"] for row in honest], [0.99, 0.95]), 0.5]
     return {
         name: [
@@ -257,17 +255,6 @@ def messages_of(text: str) -> list[str]:
         else:
             told.append(sentence)
     return [message.strip() for message in told if message.strip()]
-
-
-def scored_as_conversations(scanner: Scanner, chats: list[list[str]]) -> list[dict[str, Any]]:
-    """Return what ``fraudscan score --by`` says of conversations."""
-    with tempfile.TemporaryDirectory() as name:
-        source, target = Path(name, "chats.jsonl"), Path(name, "out.jsonl")
-        with source.open("w", encoding="utf-8") as file:
-            for number, chat in enumerate(chats):
-                file.writelines(json.dumps({"chat": number, "text": text}) + "\n" for text in chat)
-        score_dump(scanner, [source], target, Options(by="chat"))
-        return list(map(json.loads, Path(f"{target}.conversations.jsonl").read_text("utf-8").splitlines()))
 
 
 def honest_lines(rows: list[Row]) -> list[str]:

@@ -42,6 +42,7 @@ import fraudscan  # noqa: E402
 from fraudscan import kernel  # noqa: E402
 from fraudscan.corpus import read_corpus  # noqa: E402
 from fraudscan.engine import Engine  # noqa: E402
+from fraudscan.model import default_folder  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -145,12 +146,12 @@ class FastText:
 class SciPyEngine(Engine):
     """Ours with the sums left to SciPy's sparse product, which packed integers replaced."""
 
-    def _sums(self, nodes: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    def _added_up(self, nodes: np.ndarray, starts: np.ndarray) -> np.ndarray:
         from scipy import sparse
 
         bounds = np.append(starts, nodes.size).astype(np.int32)
         counts = sparse.csr_array(
-            (np.ones(nodes.size, np.float32), nodes.view(np.int32), bounds), shape=(lengths.size, self.vocabulary.size)
+            (np.ones(nodes.size, np.float32), nodes.view(np.int32), bounds), shape=(starts.size, self.vocabulary.size)
         )
         return (counts @ self.floats).T
 
@@ -199,9 +200,7 @@ def speed(texts: Sequence[str], rounds: int) -> dict[str, Any]:
     train = [row.text for row in rows]
     labels = [row.labels[0] if row.labels else "legitimate" for row in rows]
     usual = Usual(train, gold)
-    ours = scanner.engine
-    arrays = ours.vocabulary, ours.weights, ours.scales, ours.biases
-    other = fraudscan.Scanner(scanner.taxonomy, *arrays, thresholds=scanner.thresholds, layer=ours.layer)
+    other = fraudscan.load(default_folder())  # not the shared one
     other.engine.__class__ = SciPyEngine
     hashing = Hashing(len(scanner.heads))
     raw, split = (FastText(train, labels, split=split) for split in (False, True))

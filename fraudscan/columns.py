@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS",
+    "FLOATS",
     "LISTS",
     "OPTIONAL",
     "Choices",
@@ -56,6 +57,9 @@ OPTIONAL = ("fraud_rule", "fraud_source", "fraud_evidence")
 
 NOTED = [notes_of(doubts) for doubts in range(1 << len(NOTES))]
 """The notes that a decision can have, at the place that ``Decisions.doubts`` names."""
+
+
+FLOATS = (float, np.floating)
 
 
 class ColumnError(FraudscanError, ValueError):
@@ -182,7 +186,9 @@ class Columns:
 
 def is_missing(value: Any) -> bool:
     """Tell whether a cell of a table holds nothing."""
-    return value is None or type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, float) and isnan(value))
+    return (
+        value is None or type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, FLOATS) and isnan(value))
+    )
 
 
 def _reason(value: Any) -> str:

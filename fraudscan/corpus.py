@@ -64,8 +64,8 @@ class Row:
 
     @property
     def kind(self) -> str:
-        """What an honest message is, with which its id begins; empty for a lure."""
-        return "" if self.labels else self.id.split("-")[0]
+        """What an honest message of the corpus, which has a channel, is: its id begins with it; empty for others."""
+        return "" if self.labels or not self.channel else self.id.split("-")[0]
 
 
 def read_corpus(paths: Iterable[str | os.PathLike[str]], taxonomy: Taxonomy = TAXONOMY) -> list[Row]:

@@ -533,10 +533,9 @@ def _drop_separators(lines: _Lines) -> _Lines:
     begin, end = lines.cuts
     if not begin.size:
         return lines
-    steps = np.zeros(lines.codes.size, dtype=np.int8)
-    steps[begin] += 1
-    steps[end] -= 1
-    return lines.keep(np.cumsum(steps, dtype=np.int8) == 0)
+    kept = np.ones(lines.codes.size, dtype=bool)
+    kept[ranges(begin, end)[0]] = False
+    return lines.keep(kept)
 
 
 def _name_contacts(lines: _Lines) -> _Lines:
@@ -556,18 +555,15 @@ def _name_contacts(lines: _Lines) -> _Lines:
         return lines
     begin, end = np.array([edit[:2] for edit in edits]).T
     sizes = np.array([len(edit[2]) for edit in edits])
-    steps = np.zeros(lines.codes.size + 1, dtype=np.int64)
-    steps[begin] += 1
-    np.subtract.at(steps, end, 1)
-    counts = 1 - np.cumsum(steps[:-1])
+    counts = np.ones(lines.codes.size, dtype=np.int64)
+    counts[ranges(begin, end)[0]] = 0
     counts[begin] = sizes
     ends = lines.ends.copy()
     ends[begin] = ends[end - 1]
     source = np.arange(counts.size).repeat(counts)
     codes = lines.codes[source]
     first = (np.cumsum(counts) - counts)[begin]
-    at = (first - np.cumsum(sizes) + sizes).repeat(sizes) + np.arange(sizes.sum())
-    codes[at] = code_points("".join(edit[2] for edit in edits))
+    codes[ranges(first, first + sizes)[0]] = code_points("".join(edit[2] for edit in edits))
     return _Lines(codes, lines.starts[source], ends[source], lines.raw)
 
 

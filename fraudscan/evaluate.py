@@ -49,13 +49,15 @@ LENGTHS = (20, 60, 150)
 
 
 def thresholds_for(scores: Floats, fraud: Bools) -> tuple[float, float]:
-    """Return the thresholds (flag, review) that keep `FALSE_ALARMS` and `RECALL` on these scores.
+    """Return the thresholds (flag, review) that keep `FALSE_ALARMS` and `RECALL` on these scores, of four decimals.
 
     Flag is at least one half, below which the label is legitimate (see `Scanner.with_false_alarms`).
     """
-    flag = max(0.5, float(np.quantile(scores[~fraud], 1 - FALSE_ALARMS, method="higher")))
-    review = float(np.quantile(scores[fraud], 1 - RECALL, method="lower"))
-    return round(flag, 4), round(min(flag, review), 4)
+    honest, lures = np.sort(scores[~fraud]), np.sort(scores[fraud])
+    spared = honest[-1 - int(FALSE_ALARMS * honest.size)]  # the highest score that must not be flagged
+    flag = min(1.0, max(0.5, (np.floor(spared * 1e4) + 1) / 1e4))
+    review = np.floor(lures[int((1 - RECALL) * lures.size)] * 1e4) / 1e4
+    return float(flag), float(min(flag, review))
 
 
 def auc(scores: Floats, positive: Bools) -> float | None:

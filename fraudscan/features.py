@@ -244,12 +244,9 @@ class Vocabulary:
         ids = self._lookup(codes)
         ids[ends] = np.uint32(END) << NODE_BITS
         kept = self._kept(ids, codes)
-        dropped = np.setdiff1d(np.arange(ids.size), kept, assume_unique=True)
-        ends -= dropped.searchsorted(ends)
+        ends = kept.searchsorted(ends)  # separators are kept
         ids = ids[kept]
-        starts = np.empty_like(ends)
-        starts[0] = 0
-        np.add(ends[:-1], 1, out=starts[1:])
+        starts = np.append(0, ends[:-1] + 1)
         marked = carry_marks(ids >> NODE_BITS, ends)
         ids &= NODE_MASK
         return ids, starts, ends - starts, marked

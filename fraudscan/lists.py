@@ -48,7 +48,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraudscan.characters import DROPPED, code_points, normalization_table
-from fraudscan.columns import is_missing
+from fraudscan.columns import FLOATS, is_missing
 from fraudscan.decisions import VERDICTS
 from fraudscan.disguise import CONTACT
 from fraudscan.errors import FraudscanError
@@ -477,7 +477,8 @@ def _name(sender: Any) -> str:
     """Return a sender as a text; tables make floats of whole numbers where some are missing."""
     if isinstance(sender, (bytes, bytearray)):
         return sender.decode("utf-8", "replace")
-    return str(int(sender) if isinstance(sender, float) and sender.is_integer() else sender)
+    whole = isinstance(sender, FLOATS) and sender.is_integer()
+    return str(int(sender) if whole else sender)
 
 
 def _phrase(pattern: str) -> str:

@@ -372,7 +372,7 @@ class Scanner:
     def _probabilities(self, logits: Floats) -> Single:
         """Return what `predict_proba` returns, for the heads' logits of a list, shape (heads, texts)."""
         if self.taxonomy.task == "multiclass":
-            return _softmax(_bounded(logits))
+            return _softmax(logits)
         heads = _sigmoid(logits)
         if self.taxonomy.task == "multilabel":
             return np.ascontiguousarray(heads.T)
@@ -457,12 +457,8 @@ NOTHING = -20.0
 """The logit of every head but the honest one for a text without a character: a probability of 2e-9."""
 
 
-def _bounded(logits: Floats) -> Single:
-    return logits.clip(-LOGIT_LIMIT, LOGIT_LIMIT).astype(np.float32)
-
-
 def _sigmoid(logits: Floats) -> Single:
-    heads = _bounded(logits)
+    heads = logits.clip(-LOGIT_LIMIT, LOGIT_LIMIT).astype(np.float32)
     np.negative(heads, out=heads)
     np.exp(heads, out=heads)
     heads += 1
@@ -470,9 +466,9 @@ def _sigmoid(logits: Floats) -> Single:
     return heads
 
 
-def _softmax(heads: Single) -> Single:
+def _softmax(logits: Floats) -> Single:
     """Return the probabilities of classes one of which holds, shape (texts, heads), for logits (heads, texts)."""
-    heads -= heads.max(axis=0)
+    heads = (logits - logits.max(axis=0)).astype(np.float32)  # the largest is 0: none overflows
     np.exp(heads, out=heads)
     heads /= heads.sum(axis=0)
     return np.ascontiguousarray(heads.T)

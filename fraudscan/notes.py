@@ -56,9 +56,7 @@ class Noter:
         for row in (han == 0).nonzero()[0].tolist():  # no Chinese character of the vocabulary: any other?
             if not HAN.search(texts[row]):
                 notes[row] |= NO_CHINESE
-        odd = notes.nonzero()[0]
-        kept = notes[odd]
-        notes[odd] = np.where(kept & (NO_CHINESE | TOO_SHORT), kept & ~UNKNOWN_WORDS, kept)  # these two explain it
+        notes[notes & (NO_CHINESE | TOO_SHORT) > 0] &= ~UNKNOWN_WORDS  # these two explain it
         return notes
 
     def count(self, nodes: Words, starts: Ints) -> Ints:

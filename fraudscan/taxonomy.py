@@ -72,7 +72,7 @@ _Named = TypeVar("_Named", Label, Scheme)
 class Taxonomy:
     """All labels and target groups, in the order in which they are printed everywhere.
 
-    A name stands for one thing, but that a scheme may have its label's; ``"fraud"`` stands for all pretences together.
+    A name stands for one thing, but a label's only scheme may have its name; ``"fraud"`` stands for all pretences.
 
     Attributes:
         version: raised with every change of the names.
@@ -98,7 +98,7 @@ class Taxonomy:
         if len(self.targets) > MOST_TARGETS:
             raise ValueError(f"{len(self.targets)} target groups, where {MOST_TARGETS} are allowed")
         names = [label.name for label in self.labels] + [target.name for target in self.targets]
-        names += [scheme.name for scheme in self.schemes if scheme.name != scheme.label]
+        names += [s.name for x in self.labels for s in x.schemes if len(x.schemes) > 1 or s.name != x.name]
         names += ["fraud"] * (self.task == "fraud")
         if strange := [name for name in names if not isinstance(name, str)]:
             raise ValueError(f"a name must be a text, not {strange[0]!r}")

@@ -170,14 +170,14 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     folds = [np.flatnonzero(np.isin(source, outside)) for _, outside in parts]  # which leave the background in
     everything = np.arange(source.size)
     *others, (nodes, network) = _fitted(examples, [*(np.setdiff1d(everything, f) for f in folds), everything], options)
-    held_out = _held_out(others, examples, folds)
+    held_out = _held_out(others, examples.features, everything, folds)
     network = network.standardized(examples.features[:, nodes])
     logits = held_out[: len(rows), :heads].astype(np.float64)
     slopes, intercepts = _scaling(logits, gold, options.prior)
     logits = logits * slopes + intercepts
     quoting, scale = _quoting(held_out[: len(rows), heads], rows, options)
     pieces, owners, lengths = _windows(texts, vocabulary, rarity)
-    said = _held_out_windows(others, pieces, owners, folds, heads) * slopes + intercepts
+    said = _held_out(others, pieces, owners, folds)[:, :heads] * slopes + intercepts
     logits = _with_windows(logits, said, owners, lengths, quoting)
 
     output = network.output[:heads] * slopes[:, None]
@@ -411,11 +411,12 @@ def _fitted(examples: Examples, parts: Sequence[Rows], options: TrainingOptions)
     return found
 
 
-def _held_out(fitted: Sequence[tuple[Rows, Network]], examples: Examples, folds: Sequence[Rows]) -> Single:
-    """Return each row's logits, shape (rows, heads), by the network that was fitted without its fold."""
-    held_out = np.zeros(examples.gold.shape, dtype=np.float32)
+def _held_out(fitted: Sequence[tuple[Rows, Network]], features: Any, owners: Rows, folds: Sequence[Rows]) -> Single:
+    """Return the logits of examples or of their windows, by the network that was fitted without their owner's fold."""
+    held_out = np.zeros((owners.size, len(fitted[0][1].output)), dtype=np.float32)
     for (nodes, network), rows in zip(fitted, folds, strict=True):
-        held_out[rows] = network(examples.features[rows][:, nodes])
+        mine = np.flatnonzero(np.isin(owners, rows))
+        held_out[mine] = network(features[mine][:, nodes])
     return held_out
 
 
@@ -476,21 +477,6 @@ def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tu
     features @= closure(vocabulary)
     features.data *= rarity[features.indices]
     return features.astype(np.float32), owner, np.concatenate(lengths)
-
-
-def _held_out_windows(
-    fitted: Sequence[tuple[Rows, Network]],
-    features: Any,
-    owners: Rows,
-    folds: Sequence[Rows],
-    heads: int,
-) -> Floats:
-    """Return each window's logits, shape (windows, heads), by the network that was fitted without its text's fold."""
-    logits = np.zeros((owners.size, heads))
-    for (nodes, network), rows in zip(fitted, folds, strict=True):
-        mine = np.flatnonzero(np.isin(owners, rows))
-        logits[mine] = network(features[mine][:, nodes])[:, :heads]
-    return logits
 
 
 def _with_windows(logits: Floats, windows: Floats, owners: Rows, lengths: Ints, quoting: Floats) -> Floats:

