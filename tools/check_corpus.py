@@ -5,8 +5,8 @@ brought up to date; without it a stale table is a fault. Exit status 1 if there 
 fault; each is named.
 
 What is checked beyond the loader's checks: the size of every label and kind, the share
-of excerpts, pairs and messages with several labels, near-duplicates, and numbers and
-domains that could belong to somebody.
+of excerpts, pairs and messages with several labels, near-duplicates, twins without the
+other, lures without a text, and numbers, domains and names that could belong to somebody.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ SCHEME_SIZES = {"other_fraud": 250, "related_crime": 150}
 KIND_SIZES = {"chat": 1500, "notice": 1500, "ad": 1500, "warning": 500, "talk": 500, "article": 2000}
 PAIRED = 1500  # rows that are one half of a lure and its honest twin
 SEVERAL_LABELS = 1 / 8  # share of lures that carry two labels or more
+SHORTEST = 3  # characters of a lure
 EXCERPTS = 1 / 5  # share of conversations among the messages that are not SMS or posts
 SIMILARITY = 0.6  # Jaccard similarity of trigrams from which on two messages are one
 
@@ -49,6 +50,18 @@ DOMAIN = re.compile(
     r"(?![a-z0-9_-]|\.[a-z])",
     re.IGNORECASE,
 )
+
+TELEGRAM = re.compile(r"(?<![\w.@+-])@([A-Za-z][A-Za-z0-9_]{4,31})(?![A-Za-z0-9_.-]*[A-Za-z0-9-])")
+"""Five to 32 letters, digits and underscores, a letter first: what Telegram allows."""
+
+WECHAT = re.compile(
+    r"(?:微信|威信|薇信|(?<![A-Za-z0-9])VX|[微薇威])[号:：\s是]{0,3}([A-Za-z][A-Za-z0-9_-]{5,19})(?![A-Za-z0-9_.-])",
+    re.IGNORECASE,
+)
+"""Six to twenty letters, digits, underscores and hyphens, a letter first: what WeChat allows."""
+
+NOBODYS = {"spambot", "deprecated", "csrf_exempt", "betway", "verification"}
+"""What looks like a name and is none of a person's: a service, words of programs, a brand."""
 
 
 def luhn(digits: str) -> bool:
@@ -82,6 +95,8 @@ def forbidden(text: str) -> Iterator[str]:
         if luhn(digits):
             yield f"card number {match.group()}"
     yield from (f"domain {m.group(1)}" for m in DOMAIN.finditer(text) if not free_domain(m.group(1)))
+    names = (m.group(1) for pattern in (TELEGRAM, WECHAT) for m in pattern.finditer(text))
+    yield from (f"name {name}" for name in names if name.lower() not in NOBODYS)
 
 
 def part_of(row: Row) -> str:
@@ -114,6 +129,16 @@ def sizes(rows: Sequence[Row]) -> Iterator[str]:
         ("conversations", sum(map(is_excerpt, rows)), round(len(talk) * EXCERPTS)),
     ]
     yield from (f"{name}: {count}, promised {size}" for name, count, size in wanted if count < size)
+
+
+def broken(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the rows that cannot be what they are said to be."""
+    sides = defaultdict(set)
+    for row in rows:
+        sides[row.pair].add(bool(row.labels))
+        if row.labels and len(row.text) < SHORTEST:
+            yield f"{row.id}: a lure says more than {row.text!r}"
+    yield from (f"{row.id} has no twin" for row in rows if row.pair is not None and len(sides[row.pair]) == 1)
 
 
 def is_excerpt(row: Row) -> bool:
@@ -163,7 +188,7 @@ def main() -> int:
     rows = read_corpus([CORPUS])
     found = table(rows)
     print(found)
-    faults = [*sizes(rows), *duplicates(rows)]
+    faults = [*sizes(rows), *broken(rows), *duplicates(rows)]
     faults += [f"{row.id}: {what} could belong to somebody" for row in rows for what in forbidden(row.text)]
     before, _, rest = DATASHEET.read_text("utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
