@@ -422,6 +422,12 @@ WRAPPINGS: dict[str, Callable[[str, random.Random], str]] = {
     "a courtesy": lambda text, rng: (
         f"{text}，{rng.choice(['祝您周末愉快', '改天请你吃饭', '请提前预约', '收到回个话'])}"
     ),
+    "advice against fraud": lambda text, rng: (
+        f"{text}，{rng.choice(['注意防骗', '民警提示切莫轻信', '国家反诈中心宣', '遇可疑来电请报警'])}"
+    ),
+    "a contact": lambda text, rng: (
+        f"{text}，{rng.choice(['电联', '我的企鹅是', '详谈请加薇', '有事找我'])}0{rng.randrange(10**8):08}"
+    ),
     "what shops say": lambda text, rng: f"{text}，{rng.choice(['支持货到付款', '名额有限', '包吃住', '诚信第一'])}",
     "a signature": lambda text, rng: (
         f"{text}\n{rng.choice(['发自我的 OPPO 手机', 'Sent from my Pixel', '来自荣耀手机'])}"

@@ -60,7 +60,7 @@ def test_they_are_of_many_kinds():
         assert 5 < sum(part in text for text in found) < 3750
 
 
-SAYING = {"an official sentence", "a courtesy", "what shops say"}
+SAYING = {"an official sentence", "a courtesy", "advice against fraud", "a contact", "what shops say"}
 """What says something, if little: of honest messages or frauds more say it."""
 
 
