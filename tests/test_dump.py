@@ -147,6 +147,26 @@ def test_a_table_that_may_have_no_header_is_told_of(tmp_path, capsys):
     assert "Name it with --text COLUMN, or put a header before it if this is its first row" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("first", "row"),
+    [
+        ("2026-01-02 10:11:12,12013800138,短信,收", True),
+        ("1,短信,+86 120 1380 0138", True),
+        ("2026年1月2日,短信", True),
+        ("1/2/2026 3:04 PM,短信", True),
+        ("10086 短信,短信,Q1,2026", False),
+    ],
+)
+def test_a_cell_that_is_called_as_the_text_makes_no_header_of_a_row(tmp_path, capsys, first, row):
+    out = tmp_path / "out.jsonl"
+    for name, options, refused in (("in.csv", [], row), ("in.csv", ["--text", "短信"], False), ("in.txt", [], False)):
+        (tmp_path / name).write_text(f"{first},{LURE}\n{first},{PLAIN}\n", "utf-8")
+        assert score(tmp_path / name, "-o", out, "--force", *options) == 2 * refused
+        said = "in.csv begins with a row, it seems: put a header before it, or name the text's column with --text\n"
+        assert (said in capsys.readouterr().err) == refused
+    assert len(rows_of(out)) == 1 + row  # each line is a message
+
+
 @pytest.mark.parametrize("title", ["短信明细表,,\n", "\n", "短信明细表\n导出时间：今天\n\n"])
 @pytest.mark.parametrize("delimiter", [",", "\t"])
 def test_a_title_above_a_header_is_told_of(tmp_path, capsys, title, delimiter):

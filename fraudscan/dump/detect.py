@@ -13,7 +13,7 @@ from fraudscan.dump.chats import SmsXmlReader, TelegramReader
 from fraudscan.dump.documents import JsonArrayReader
 from fraudscan.dump.encodings import canonical, detect
 from fraudscan.dump.parquet import ParquetReader
-from fraudscan.dump.readers import BLOCK, DELIMITERS, NAMED, CsvReader, JsonLinesReader, LinesReader
+from fraudscan.dump.readers import BLOCK, DELIMITERS, NAMED, VALUE, CsvReader, JsonLinesReader, LinesReader
 from fraudscan.dump.rows import DumpError, text_columns
 from fraudscan.dump.sources import FORMAT_OF_ENDING, TEXTS, foreign, plain_name
 from fraudscan.dump.transcripts import LineReader, QqReader, WeChatReader, WhatsAppReader, transcript
@@ -104,7 +104,8 @@ def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
     if named in (None, "lines"):  # Excel calls its table in Unicode .txt
         fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())
         names = [field.strip('" ') for field in fields]
-        known = text_columns(names) or (column is not None and column.casefold() in map(str.casefold, names))
+        guessed = text_columns(names) and not any(map(VALUE.fullmatch, names))
+        known = guessed or (column is not None and column.casefold() in map(str.casefold, names))
         headed = known and (len(fields) > 1 or _one_column(text, whole=whole))
         return "csv" if NAMED.fullmatch(first) or headed else "lines"
     return "jsonl" if named == "json" else named

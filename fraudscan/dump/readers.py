@@ -39,7 +39,17 @@ except ImportError:
         return json.loads(raw.decode())
 
 
-__all__ = ["BLOCK", "NAMED", "CsvReader", "JsonLinesReader", "Lines", "LinesReader", "Reader", "find_delimiter"]
+__all__ = [
+    "BLOCK",
+    "NAMED",
+    "VALUE",
+    "CsvReader",
+    "JsonLinesReader",
+    "Lines",
+    "LinesReader",
+    "Reader",
+    "find_delimiter",
+]
 
 BLOCK = 1 << 20
 """Bytes of a block: some thousand rows, enough to score them at full speed, and small against a process's memory."""
@@ -90,6 +100,9 @@ DELIMITERS = ",;\t|^~\x01"
 
 ESCAPED = re.compile(r'\\([\\"])')
 """A backslash that stands before a quote, or before another one, and so before none."""
+
+VALUE = re.compile(r"\W*(?:\d[\W年月日时分秒上下午TZAPM]*){5,}")
+"""A number of five digits or more, or a time: no name of a column, but the value of a row."""
 
 NAMED = re.compile(r'"?sep=([^"\0\r\n])"?\s*', re.IGNORECASE)
 """The line before the header in which Excel is told the delimiter."""
@@ -554,6 +567,9 @@ class CsvReader(Reader):
             raise DumpError(f"{self.source} has no header: the first line of CSV must be the names of its columns{how}")
         if len(head) == self.limit and rows.line_num == len(lines):
             raise DumpError(f"{self.source} has a header longer than --max-message")
+        if self.text is None and text_columns(self.header) and any(map(VALUE.fullmatch, self.header)):
+            how = "put a header before it, or name the text's column with --text"
+            raise DumpError(f"{self.source} begins with a row, it seems: {how}")
         try:
             self.find([self.header])
         except DumpError as error:
