@@ -249,6 +249,30 @@ def test_the_likeliest_column_is_read_and_its_rivals_are_told(tmp_path, capsys, 
     assert 0 < summary["review"] < summary["flag"] < 1
 
 
+@pytest.mark.parametrize(
+    ("other", "chosen"), [({"id": 0}, "content"), (7, "content"), ([LURE], "content"), (None, "message")]
+)
+@pytest.mark.parametrize("ending", ["jsonl", "json", "parquet"])
+def test_a_column_that_holds_no_texts_is_read_where_there_is_no_other(tmp_path, capsys, ending, other, chosen):
+    source, row = tmp_path / f"in.{ending}", {"message": other, "content": LURE}
+    if ending == "parquet":
+        pq.write_table(pa.Table.from_pylist([row]), source)
+        chosen = "content"  # the type says of all rows that they are null
+    else:
+        source.write_text(json.dumps([row] if ending == "json" else row), "utf-8")
+    assert score(source, "-o", tmp_path / "o.jsonl") == (chosen == "message")
+    assert f"the text is taken from {chosen!r}; if it is in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["large_string", "string_view", "binary", "large_binary", "dictionary"])
+def test_texts_of_parquet_have_several_types(tmp_path, kind):
+    texts = pa.array([PLAIN])
+    texts = texts.dictionary_encode() if kind == "dictionary" else texts.cast(getattr(pa, kind)())
+    pq.write_table(pa.table({"content": [LURE], "message": texts}), tmp_path / "in.parquet")
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / "o.jsonl") == 0
+    assert json.loads((tmp_path / "o.jsonl").read_text("utf-8"))["fraud_verdict"] == "clear"
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
 def test_columns_of_ours_that_are_replaced_are_told(tmp_path, capsys, ending):
     row = {"text": PLAIN, "fraud_verdict": "fraud, says Wang"}

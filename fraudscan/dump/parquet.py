@@ -11,6 +11,7 @@ import base64
 import contextlib
 import itertools
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,7 +22,7 @@ from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, Reader, dump_json, ke
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -34,6 +35,9 @@ ROW = 256
 
 HELD = 1 << 26
 """Bytes that rows which are read together may have: a dictionary of one long value may stand for all of them."""
+
+TEXTUAL = re.compile("(?:dictionary<values=)?(?:large_)?(?:string|binary)")
+"""How Arrow's names of the types begin that texts have."""
 
 DEEPEST = 32
 """How deep a type may be nested: Arrow's streams take 63 levels, and its reader of Parquet fewer."""
@@ -69,6 +73,10 @@ class ParquetReader(Reader):
         self.kinds = dict(zip(schema.names, schema.types, strict=True))
         self.find([self.header])
         return Place(0, 1)
+
+    def textless(self, row: Collection[str], column: str) -> bool:  # noqa: ARG002 - the types are those of all rows
+        """Tell whether a column has another type than texts have."""
+        return TEXTUAL.match(str(self.kinds[column])) is None
 
     @staticmethod
     def open(source: str, dictionaries: Sequence[str] = ()) -> Any:

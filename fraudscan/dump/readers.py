@@ -167,7 +167,7 @@ class Reader:
         for columns in rows:
             known.update(dict.fromkeys(columns))
             if self.text is None and (found := text_columns(columns)):
-                self.text, *self.rivals = found
+                self.text, *self.rivals = sorted(found, key=lambda name: self.textless(columns, name))
             wanted = (self.text, self.by, self.sender)
             missing = [name for name in wanted if name is not None and name not in known]
             if self.text is not None and not missing:
@@ -187,6 +187,10 @@ class Reader:
         outer = missing[0].partition(".")[0]
         how = f". Take it out of {outer!r} first, with jq say" if outer in known and outer != missing[0] else ""
         raise DumpError(f"no column is called {missing[0]!r}; {there}{how}")
+
+    def textless(self, row: Collection[str], column: str) -> bool:
+        """Tell whether a column of a row holds something that is no text, as far as that can be seen."""
+        return isinstance(row, dict) and not isinstance(row[column], (str, type(None)))
 
     @property
     def columns(self) -> list[str]:
