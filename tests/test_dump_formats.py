@@ -1039,6 +1039,28 @@ def test_a_later_quote_does_not_join_rows_of_a_table_without_quoting(tmp_path, d
     assert [row["text"] for row in rows_of(out)] == ["第一行\n第二行"]
 
 
+@pytest.mark.parametrize("delimiter", ["\t", ","])
+def test_ends_of_lines_as_databases_write_them_in_a_table_with_tabs_are_scored_as_blanks(tmp_path, delimiter):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    texts = [f"加微信\\r\\n{PLAIN}\\t{LURE}", f"加微信  {PLAIN} {LURE}"]
+    source.write_text(f"id{delimiter}text\n" + "".join(f"1{delimiter}{text}\n" for text in texts), "utf-8")
+    assert score(source, "-o", out) == 0
+    assert [row["text"] for row in rows_of(out)] == texts
+    assert (len({row["fraud_score"] for row in rows_of(out)}) == 1) == (delimiter == "\t")
+
+
+@pytest.mark.parametrize("delimiter", ["\t", ",", "\x01"])
+def test_null_as_databases_write_it_is_no_text_and_names_no_conversation(tmp_path, delimiter):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    rows = [["id", "chat", "text"], ["1", "\\N", LURE], ["2", "a", "\\N"], ["3", "a", "\\N!"]]
+    source.write_text("\n".join(map(delimiter.join, rows)), "utf-8")
+    assert score(source, "-o", out, "--by", "chat") == 0
+    assert [(row["id"], row["chat"], row["text"]) for row in rows_of(out)] == [tuple(rows[1]), tuple(rows[3])]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["line"], reject["reason"]) == (3, "'text' is missing")
+    assert [row["conversation"] for row in rows_of(tmp_path / "out.jsonl.conversations.jsonl")] == ["a"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_quotes_may_have_a_backslash_before_them_as_spark_writes_them(tmp_path, encoding):
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"

@@ -101,6 +101,12 @@ DELIMITERS = ",;\t|^~\x01"
 ESCAPED = re.compile(r'\\([\\"])')
 """A backslash that stands before a quote, or before another one, and so before none."""
 
+NULL = r"\N"
+"""What databases write where there is no value."""
+
+BREAK = re.compile(r"\\[nrt]")
+"""How they write an end of a line, or a tab, within a value of a table with tabs."""
+
 VALUE = re.compile(r"\W*(?:\d[\W年月日时分秒上下午TZAPM]*){5,}")
 """A number of five digits or more, or a time: no name of a column, but the value of a row."""
 
@@ -687,15 +693,17 @@ class CsvReader(Reader):
             problem = wrong
             if row and len(row) != width:
                 problem = f"{len(row)} fields where the header has {width}"
+            elif row and row[at] == NULL:
+                problem = f"{self.text!r} is missing"
             if bad and any(bad[begin:end]):
                 problem = self.not_encoded
             if problem:
                 batch.rejects.append(lines.reject(begin, end, problem))
             elif row:
-                batch.texts.append(row[at])
+                batch.texts.append(BREAK.sub(" ", row[at]) if self.delimiter == "\t" else row[at])
                 batch.raws.append(row if len(kept) == width else [row[i] for i in kept])
                 if key is not None:
-                    batch.keys.append(row[key] or None)
+                    batch.keys.append(row[key] if row[key] not in ("", NULL) else None)
                     batch.lines.append(block.start.line + begin)
 
 
