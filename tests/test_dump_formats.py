@@ -185,6 +185,38 @@ def test_a_table_of_one_column_needs_no_name(tmp_path, name):
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [name, "你好, 在吗", LURE]
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["短信,微信我都发了,你看到没", PLAIN, LURE, "好,马上", "在"],
+        ["消息;不对", PLAIN],
+        ["信息|我看到了", PLAIN, '"好"|', PLAIN],
+    ],
+)
+def test_a_message_that_begins_as_a_header_makes_no_table_of_lines(tmp_path, lines):
+    (tmp_path / "in.txt").write_text("\n".join(lines), "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == lines
+
+
+@pytest.mark.parametrize(
+    ("rows", "count"),
+    [
+        ("", 0),
+        ('1,"好,\n你好\n\n在吗"\n', 1),
+        ('1,"' + "好\n" * 60 + f'"\n2,{PLAIN}\n', 2),
+        (f"1,{PLAIN}\n" * 25 + "一行\n" * 25, 25),
+        (f'1,"{PLAIN}\n' * 60, 59),
+        ('1,"' + "好" * 200_000, 0),
+    ],
+    ids=["none", "quoted", "long", "half", "open quotes", "open quote"],
+)
+def test_a_table_without_its_ending_may_have_odd_rows(tmp_path, rows, count):
+    (tmp_path / "in.txt").write_text(f"id,text\n{rows}", "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == (count == 0 < len(rows))
+    assert [set(row) >= {"id", "text"} for row in rows_of(tmp_path / "out.jsonl")] == [True] * count
+
+
 @pytest.mark.parametrize("lines", [['"急！今天不回家', "吃饭了"], ['"今天" 不来', '"急！今天', '在"吗']])
 def test_lines_with_quotes_are_no_table_of_one_column(tmp_path, lines):
     (tmp_path / "in.txt").write_text("\n".join(["内容", *lines]), "utf-8")

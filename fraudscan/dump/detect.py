@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import itertools
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,17 @@ from fraudscan.dump.chats import SmsXmlReader, TelegramReader
 from fraudscan.dump.documents import JsonArrayReader
 from fraudscan.dump.encodings import canonical, detect
 from fraudscan.dump.parquet import ParquetReader
-from fraudscan.dump.readers import BLOCK, DELIMITERS, NAMED, VALUE, CsvReader, JsonLinesReader, LinesReader
+from fraudscan.dump.readers import (
+    BLOCK,
+    DELIMITERS,
+    NAMED,
+    TABLE,
+    VALUE,
+    CsvReader,
+    JsonLinesReader,
+    LinesReader,
+    find_delimiter,
+)
 from fraudscan.dump.rows import DumpError, text_columns
 from fraudscan.dump.sources import FORMAT_OF_ENDING, TEXTS, foreign, plain_name
 from fraudscan.dump.transcripts import LineReader, QqReader, WeChatReader, WhatsAppReader, transcript
@@ -106,7 +117,7 @@ def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
         names = [field.strip('" ') for field in fields]
         guessed = text_columns(names) and not any(map(VALUE.fullmatch, names))
         known = guessed or (column is not None and column.casefold() in map(str.casefold, names))
-        headed = known and (len(fields) > 1 or _one_column(text, whole=whole))
+        headed = known and (_several_columns(text) if len(fields) > 1 else _one_column(text, whole=whole))
         return "csv" if NAMED.fullmatch(first) or headed else "lines"
     return "jsonl" if named == "json" else named
 
@@ -121,6 +132,15 @@ def _one_column(text: str, *, whole: bool) -> bool:
         return all(len(row) < 2 for row in rows)
     except csv.Error:
         return not whole and rows.line_num == len(text.split("\n"))  # the quote that is open may close later
+
+
+def _several_columns(text: str) -> bool:
+    """Tell whether what begins with the names of columns is a table: half of its rows, if it has any, have as many."""
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=find_delimiter(text.partition("\n")[0]))
+    sizes: list[int] = []
+    with contextlib.suppress(csv.Error):  # a quote that is open, say
+        sizes.extend(len(row) for row in itertools.islice(filter(None, rows), 1 + TABLE))
+    return 2 * sum(size >= sizes[0] for size in sizes[1:]) >= len(sizes) - 1
 
 
 def _is_json(first: str, text: str) -> bool:
