@@ -272,7 +272,7 @@ def test_columns_of_one_name_are_kept_or_refused(tmp_path, capsys):
     assert score(source, "-o", tmp_path / "out.csv") == 0
     assert (tmp_path / "out.csv").read_text("utf-8").splitlines()[1].startswith(f"{PLAIN},1,2,")
     assert score(source, "-o", tmp_path / "out.jsonl") == 2
-    assert "two columns are called 'k'" in capsys.readouterr().err
+    assert f"{source} has two columns called 'k', which only CSV can hold: write a .csv file" in capsys.readouterr().err
     assert not (tmp_path / "out.jsonl").exists()
 
 

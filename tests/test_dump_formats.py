@@ -1359,6 +1359,21 @@ def test_a_folder_tells_of_all_files_that_cannot_be_read(tmp_path, capsys, count
     assert score(folder, "-o", out, "--exclude", "[01]*.csv") == 0
 
 
+@pytest.mark.parametrize("ending", ["jsonl", "parquet", "csv"])
+def test_a_folder_tells_of_all_files_that_cannot_be_written(tmp_path, capsys, ending):
+    folder, out = tmp_path / "phone", tmp_path / f"out.{ending}"
+    folder.mkdir()
+    (folder / "a.csv").write_text(f"text\n{PLAIN}\n", "utf-8")
+    for name in ("b.csv", "c.csv"):
+        (folder / name).write_text(f"text,k,k\n{PLAIN},1,2\n", "utf-8")
+    assert score(folder, "-o", out) == 2
+    told = capsys.readouterr().err
+    for name in ("b.csv", "c.csv"):
+        assert f"{folder / name} has " in told
+        assert f"; or leave it out: --exclude {name}" in told
+    assert score(folder, "-o", out, "--exclude", "[bc].csv") == 0
+
+
 def test_a_folder_tells_of_files_with_other_endings(tmp_path, capsys):
     folder = tmp_path / "phone.d"
     folder.mkdir()

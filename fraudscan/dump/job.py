@@ -349,24 +349,34 @@ class _Job:
                     self._sizes.append(0)
                 try:
                     reader, start = self._open_reader(stream, keys)
+                    if not self._readers:
+                        first = self._first_fields(reader, stream, start) if reader.header is None else []
+                        self.writer = make_writer(
+                            self.target,
+                            reader,
+                            first,
+                            names=names,
+                            ours=columns,
+                            bom=options.bom,
+                            safe=options.safe_csv,
+                        )
+                    self.writer.check(reader)
                 except DumpError as error:
                     if source in self.named:
                         raise
                     name = shlex.quote(Path(source).name)
                     failed.append(f"{error}; or leave it out: --exclude {name}")
                     continue
-                if not self._readers:
-                    first = self._first_fields(reader, stream, start) if reader.header is None else []
-                    self.writer = make_writer(
-                        self.target, reader, first, names=names, ours=columns, bom=options.bom, safe=options.safe_csv
-                    )
-            self.writer.check(reader)
             self._remark(reader)
             self._readers.append((reader, start))
         if failed:
             raise DumpError(". ".join(failed[:TOLD]) + (f". And {len(failed) - TOLD:,} more" * (len(failed) > TOLD)))
         if options.delimiter and not any(isinstance(reader, CsvReader) for reader, _ in self._readers):
             raise DumpError("--delimiter is for CSV, and nothing is read as that: leave it out, or add --format csv")
+        if (options.bom or options.safe_csv) and self.writer.name != "csv":
+            option = "--bom" if options.bom else "--safe-csv"
+            what = "JSON lines" if self.writer.name == "jsonl" else "Parquet"
+            raise DumpError(f"{option} is for CSV, and {what} would be written: leave it out, or name an output .csv")
 
     def _columns(self) -> dict[str, str]:
         """Return the columns that are added, but for those of ``proba``, and what of `Decisions` stands in them."""

@@ -157,7 +157,8 @@ def refuse_twins(reader: Reader) -> None:
     """
     twice = [name for name, count in Counter(reader.columns).items() if count > 1]
     if twice:
-        raise DumpError(f"two columns are called {twice[0]!r}, which only CSV can hold: write a .csv file")
+        how = "which only CSV can hold: write a .csv file"
+        raise DumpError(f"{reader.source} has two columns called {twice[0]!r}, {how}")
 
 
 @dataclass
@@ -336,17 +337,11 @@ def make_writer(  # noqa: PLR0913 - what the command line offers
         first: the fields of its first rows, for a source without a header.
         names: as in `Writer`.
         ours: as in `Writer`.
-        bom: as in `CsvWriter`.
+        bom: as in `CsvWriter`; nothing to other formats, like the next one.
         safe: as in `CsvWriter`.
-
-    Raises:
-        DumpError: if one of the last two is asked for where no CSV is written.
 
     """
     kind = format_of(target) or ("csv" if reader.name == "csv" else "jsonl")
-    if kind != "csv" and (bom or safe):
-        option, what = "--bom" if bom else "--safe-csv", "JSON lines" if kind == "jsonl" else "Parquet"
-        raise DumpError(f"{option} is for CSV, and {what} would be written: leave it out, or name an output .csv")
     if kind == "jsonl":
         return JsonLinesWriter(names, ours)
     free = reader.header is None
