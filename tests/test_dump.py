@@ -129,6 +129,18 @@ def test_csv_rows_that_cannot_be_read_are_kept_aside(tmp_path):
     assert reasons == ["1 fields where the header has 2", "3 fields where the header has 2", "not UTF-8"]
 
 
+def test_a_delimiter_behind_each_row_needs_one_behind_the_header(tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    source.write_text(f"id|text\n1|{PLAIN}|\n2|{PLAIN}|x\n3|{PLAIN}||\n", "utf-8")
+    assert score(source, "-o", out) == 1
+    reasons = [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")]
+    plain = "3 fields where the header has 2"
+    assert reasons == [f"{plain}: put a delimiter behind the header too", plain, "4 fields where the header has 2"]
+    source.write_text(source.read_text("utf-8").replace("text", "text|"), "utf-8")
+    assert score(source, "-o", out, "--force") == 0
+    assert [row["id"] for row in rows_of(out)] == ["1", "2"]
+
+
 @pytest.mark.parametrize("name", ["in.jsonl", "in.csv"])
 def test_dump_without_a_text_column(tmp_path, capsys, name):
     source = tmp_path / name

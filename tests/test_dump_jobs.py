@@ -366,7 +366,7 @@ def test_the_summary_counts_everything(tmp_path, scanner, capsys):
 def test_reasons_that_no_two_rejects_share_are_not_all_counted(tmp_path, scanner, workers):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     widths = [*range(3, 1500), *range(3, 1500)]
-    source.write_text(f"id,text\n1,{PLAIN}\n" + "".join("," * (width - 1) + "\n" for width in widths), "utf-8")
+    source.write_text(f"id,text\n1,{PLAIN}\n" + "".join("," * (width - 1) + "x\n" for width in widths), "utf-8")
     interrupt(scanner, source, out)
     assert score(source, "-o", out, "--resume", "--workers", workers) == 0
     reasons = json.loads((tmp_path / "out.csv.summary.json").read_text("utf-8"))["reasons"]

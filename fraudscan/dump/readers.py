@@ -692,7 +692,9 @@ class CsvReader(Reader):
         for begin, end, row, wrong in self._records(lines.raw, final=True):
             problem = wrong
             if row and len(row) != width:
-                problem = f"{len(row)} fields where the header has {width}"
+                ends = len(row) == width + 1 and not row[-1]
+                how = ": put a delimiter behind the header too" if ends else ""
+                problem = f"{len(row)} fields where the header has {width}{how}"
             elif row and row[at] == NULL:
                 problem = f"{self.text!r} is missing"
             if bad and any(bad[begin:end]):
