@@ -291,6 +291,25 @@ def test_a_row_with_messages_further_down_is_a_row(tmp_path, more):
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE]
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_empty_chat_of_telegram_does_not_stop_a_folder(tmp_path, indent):
+    folder, out = tmp_path / "exports", tmp_path / "out.jsonl"
+    folder.mkdir()
+    chat = {"name": '"阿杰", "b"', "type": "personal_chat", "id": 7, "messages": []}
+    (folder / "a.json").write_text(json.dumps(chat, indent=indent), "utf-8")
+    (folder / "b.txt").write_text(PLAIN, "utf-8")
+    assert score(folder, "-o", out) == 0
+    assert [row["text"] for row in rows_of(out)] == [PLAIN]
+
+
+def test_rows_over_several_lines_that_end_without_messages_are_rows(tmp_path):
+    rows = [{"id": i, "type": "sms", "text": text, "messages": []} for i, text in enumerate((LURE, PLAIN))]
+    for some in (rows, rows[:1]):
+        (tmp_path / "in.json").write_text("\n".join(json.dumps(row, indent=1) for row in some), "utf-8")
+        assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl", "--force") == 0
+        assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [row["text"] for row in some]
+
+
 def test_a_backup_that_is_nested_too_deeply_is_read_so_far(tmp_path):
     message = '<sms address="1" date="1" type="1" body="好"/>'
     (tmp_path / "in.xml").write_text(f"<smses>{message}{'<a>' * 200}{'</a>' * 200}{message}</smses>", "utf-8")

@@ -60,6 +60,9 @@ CHAT = re.compile(r'"messages"\s*:\s*\[\s*\{')
 TELEGRAM_MESSAGE = re.compile(r'"(?:from_id"|date_unixtime"|type"\s*:\s*"(?:message|service)")')
 """One chat, and what tells its messages from those of others, who call them so too."""
 
+EMPTY_CHAT = re.compile(r'\{\s*(?:"(?:name|type|id)": .*,\r?\n\s*)+"messages": \[\s*\]\s*\}\s*')
+"""One chat without messages: all that there is."""
+
 
 def make_reader(stream: Stream, name: str | None, encoding: str | None, **options: Any) -> Reader:
     """Return the reader for a stream: of the format and encoding that are named, or of those that are found.
@@ -170,7 +173,11 @@ def _object(first: str, rest: str, text: str) -> str:
     if isinstance(row, dict):
         chats = isinstance(row.get("chats"), dict) or _telegram_messages(row.get("messages"))
         return "telegram" if chats and not rest.strip() else "jsonl"
-    if TELEGRAM.search(text) or ((chat := CHAT.search(text)) and TELEGRAM_MESSAGE.search(text, chat.end())):
+    if (
+        TELEGRAM.search(text)
+        or EMPTY_CHAT.fullmatch(text)
+        or ((chat := CHAT.search(text)) and TELEGRAM_MESSAGE.search(text, chat.end()))
+    ):
         return "telegram"
     # one object over several lines begins with a brace, and its fields follow it
     return "json" if re.match(r'\{[^\S\n]*\n\s*"', text) else "jsonl"
