@@ -452,7 +452,10 @@ def test_a_text_that_no_column_would_show_is_refused(tmp_path, capsys):
         ({"text": {"content": PLAIN}}, "'text' is not a text: take 'content' out of it first, with jq say"),
         ({"text": {"0": PLAIN}}, "'text' is not a text: if pandas wrote it, orient='records', lines=True has"),
         ({"text": {}}, "'text' is not a text"),
-        ({"text": [1]}, "'text' is not a text"),
+        (
+            {"text": [{"type": "text", "text": PLAIN}]},
+            "'text' is not a text but a list: join its parts first, with jq say",
+        ),
     ],
 )
 def test_a_row_without_text_says_where_it_may_be(tmp_path, row, reason):

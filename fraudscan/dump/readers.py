@@ -468,6 +468,8 @@ def _no_text(row: dict[str, Any], column: str) -> str:
     how = ""
     if isinstance(value, dict) and (within := text_columns(value)):
         how = f": take {within[0]!r} out of it first, with jq say"
+    elif isinstance(value, list):
+        how = " but a list: join its parts first, with jq say"
     elif isinstance(value, dict) and value and all(map(str.isdecimal, value)):
         how = ": if pandas wrote it, orient='records', lines=True has one row a line"
     return f"{column!r} is not a text{how}"
