@@ -664,6 +664,18 @@ def test_moments_in_a_time_zone_that_the_system_does_not_know_are_in_utc(tmp_pat
         assert [(row["time"] or "").replace(".000", "") for row in rows_of(out)] == [expected, ""]
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_durations_have_their_unit(tmp_path, unit):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    values = pa.array([86_400_000_001, 0, -1, None], pa.duration(unit))
+    pyarrow.parquet.write_table(pa.table({"text": [PLAIN] * 4, "took": values}), tmp_path / "in.parquet")
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl") == 0
+    found = [row["took"] for row in rows_of(tmp_path / "out.jsonl")]
+    assert found == [f"86400000001{unit}", f"0{unit}", f"-1{unit}", None]
+
+
 def test_numbers_that_json_does_not_have_are_null(tmp_path):
     import orjson
     import pyarrow.parquet

@@ -251,9 +251,14 @@ def with_column(
 
 
 def column_values(column: Any) -> list[Any]:
-    """Return a column as Python's values; those that Python does not have as text, or as bytes where that fails."""
+    """Return a column as Python's values; those that Python does not have as text, or as bytes where that fails.
+
+    Durations are numbers with their unit, for Python has no nanoseconds.
+    """
     pa = _pyarrow()
     kind = column.type
+    if pa.types.is_duration(kind):
+        return [value and f"{value}{kind.unit}" for value in column.cast(pa.string()).to_pylist()]
     if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
         try:
             column = column.cast(pa.string())
