@@ -324,7 +324,9 @@ def test_a_comment_of_a_backup_that_does_not_end_is_not_gone_through(tmp_path):
     (tmp_path / "in.xml").write_text(text, "utf-8")
     assert score(tmp_path / "in.xml", "-o", tmp_path / "out.jsonl", "--max-message", 4096) == 1
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == ["好"]
-    assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == ["longer than --max-message"]
+    assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == [
+        "longer than a row may be: raise --max-message"
+    ]
 
 
 def test_a_chats_name_that_is_too_long_is_not_kept(tmp_path):

@@ -499,7 +499,7 @@ def test_a_row_may_be_as_long_as_max_message_in_any_format(tmp_path, name):
     assert [row["text"] for row in rows_of(out) if row["text"] != texts[1]] == [texts[0], *texts[3:]]
     rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
     (reject,) = [row for row in rejects if row["raw"] != "{broken"]  # in JSON lines, the second one is
-    assert reject["reason"] == "longer than --max-message"
+    assert reject["reason"] == readers.TOO_LONG
     assert 0 < len(reject["raw"].encode()) <= 4 * readers.SHOWN
     assert len(rows_of(out)) + len(rejects) == len(rows)
 
@@ -533,7 +533,7 @@ def test_elements_of_json_that_are_too_long_are_passed_over(tmp_path, texts, ste
     rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
     assert len(rejects) + len(rows_of(out)) == len(elements)
     for reject in rejects:
-        assert (reject["reason"] == "longer than --max-message") == (len(reject["raw"].encode()) == readers.SHOWN)
+        assert (reject["reason"] == readers.TOO_LONG) == (len(reject["raw"].encode()) == readers.SHOWN)
         assert data[reject["offset"] :].startswith(reject["raw"].encode())
         assert data[: reject["offset"]].count(b"\n") + 1 == reject["line"]
 
@@ -570,7 +570,7 @@ def test_pictures_in_a_backup_do_not_count_and_messages_that_are_too_long_are_pa
         elif len(plain.encode()) > 4096:
             assert not any(row.replace("\n", " ") == plain.replace("\n", " ") for row in found)
     for reject in rejects:
-        assert reject["reason"] == "longer than --max-message"
+        assert reject["reason"] == readers.TOO_LONG
         assert source.read_bytes()[reject["offset"] :].startswith(b"<" + json.dumps(reject["raw"])[14:17].encode())
         assert source.read_bytes()[: reject["offset"]].count(b"\n") + 1 == reject["line"]
 
@@ -796,7 +796,7 @@ def test_a_message_of_very_many_lines_is_one_reject(tmp_path, long):
     assert score(source, "-o", out, "--max-message", 4096) == 0
     assert [row["text"] for row in rows_of(out)] == ["b"]
     (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
-    assert (reject["reason"], reject["line"], reject["offset"]) == ("longer than --max-message", 1, 0)
+    assert (reject["reason"], reject["line"], reject["offset"]) == (readers.TOO_LONG, 1, 0)
     source.write_text(f"{last}{long}", "utf-8")
     assert score(source, "-o", out, "--max-message", 4096, "--force") == 1
     assert rows_of(out) == []
@@ -1033,7 +1033,7 @@ def test_an_endless_row_in_a_small_archive_is_one_reject(tmp_path):
     assert score(source, "-o", out) == 0
     assert len(rows_of(out)) == 2
     (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
-    assert (reject["line"], reject["offset"], reject["reason"]) == (2, len(good), "longer than --max-message")
+    assert (reject["line"], reject["offset"], reject["reason"]) == (2, len(good), readers.TOO_LONG)
     assert len(reject["raw"]) == readers.SHOWN
 
 

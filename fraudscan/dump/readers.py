@@ -59,7 +59,7 @@ BRACE, CLOSING_BRACE = b"{}"
 SHOWN = 1000
 """Bytes kept of a row that is longer than a row may be."""
 
-TOO_LONG = "longer than --max-message"
+TOO_LONG = "longer than a row may be: raise --max-message"
 
 PATIENCE = 32
 """How often, by and large, a byte is gone through again because a record before it does not end."""
