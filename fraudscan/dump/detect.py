@@ -118,9 +118,10 @@ def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
     if named in (None, "lines"):  # Excel calls its table in Unicode .txt
         fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())
         names = [field.strip('" ') for field in fields]
-        guessed = text_columns(names) and not any(map(VALUE.fullmatch, names))
-        known = guessed or (column is not None and column.casefold() in map(str.casefold, names))
-        headed = known and (_several_columns(text) if len(fields) > 1 else _one_column(text, whole=whole))
+        given = column is not None and column.casefold() in map(str.casefold, names)
+        known = given or (text_columns(names) and not any(map(VALUE.fullmatch, names)))
+        alone = len(fields) == 1
+        headed = known and (_one_column(text, whole=whole) if alone else given or _several_columns(text))
         return "csv" if NAMED.fullmatch(first) or headed else "lines"
     return "jsonl" if named == "json" else named
 
