@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["Settings", "train_custom"]
 
 FOLDS = 5
-"""How many folds give the figures and the calibration; each label needs as many messages."""
+"""How many folds give the figures and the calibration; as many messages each label needs where no other number is said.
+Of fewer messages of a label there are fewer folds."""
 
 SEARCH_FOLDS = 3
 """How many of them take part in the choice of settings."""
@@ -119,8 +120,9 @@ def train_custom(
         rows: the messages, as `fraudscan.labelled.read_labelled` returns them.
         taxonomy: theirs; its task is "multiclass" or "multilabel".
         fixed: settings that are not to be chosen, by name.
-        least: how many messages each label must have. With fewer than two of a label nothing can be held out: the
-            settings are the defaults, and the probabilities are not calibrated.
+        least: how many messages each label must have. One of which there is a single message is ``unlearned``. Where
+            fewer than two labels have more, nothing can be held out: the settings are the defaults, and the
+            probabilities are not calibrated.
         jobs: processes that fit side by side.
 
     Raises:
@@ -140,8 +142,9 @@ def train_custom(
     features.sort_indices()  # now: the processes that share it can only read it
     fitter = _Fitter(features, vocabulary.orders, gold, taxonomy.task == "multiclass", jobs)
     groups, apart = _resembling(texts, gold)
-    count = min(FOLDS, int(gold.sum(axis=0).min()))
-    folds = list(_folds(gold, groups, count)) if count > 1 else []
+    counts = gold.sum(axis=0)
+    parted = counts > 1
+    folds = list(_folds(gold[:, parted], groups, min(FOLDS, int(counts[parted].min())))) if parted.sum() > 1 else []
     settings = _choose(fitter, first, fixed, folds, _sample(texts)) if folds else first
     *held_out, (nodes, values, squares, biases) = fitter.fit(
         [(settings, inside) for inside, _ in [*folds, (None, None)]]
@@ -412,7 +415,7 @@ def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tupl
 def _figures(
     rows: Sequence[Row], taxonomy: Taxonomy, gold: Bools, logits: Floats, apart: tuple[int, list[tuple[int, int]]]
 ) -> tuple[tuple[float, float], dict[str, Any]]:
-    """Return thresholds, and what held-out logits add to the manifest: figures and, with an honest label, a curve."""
+    """Return thresholds, and what held-out logits add to the manifest: figures and, with honest messages, a curve."""
     from scipy.special import expit, softmax
 
     names = [label.name for label in taxonomy.labels]
@@ -420,10 +423,13 @@ def _figures(
     probabilities = softmax(logits, axis=1) if taxonomy.task == "multiclass" else expit(logits)
     guessed = Decider(taxonomy, names, Thresholds(0.5, 0.5))(probabilities.astype(np.float32))
     scores, thresholds = np.ones(len(rows)), (0.5, 0.5)
+    curve = {}
     if honest:
         at = names.index(honest)
-        scores = 1 - probabilities[:, at]
-        thresholds = thresholds_for(scores, ~gold[:, at])
+        scores, fraud = 1 - probabilities[:, at], ~gold[:, at]
+        if len(rows) - fraud.sum() > 1:  # what is held out without another was never learned
+            thresholds = thresholds_for(scores, fraud)
+            curve = {"curve": Curve.from_scores(scores, fraud).to_dict()}
     right = [set(row.labels) or {honest or ""} for row in rows]
     several = taxonomy.task == "multilabel"
     figures = figures_of(right, guessed.labels, scores, thresholds, names, honest, several=several)
@@ -433,9 +439,7 @@ def _figures(
         "pairs": pairs,
         "examples": [[{"row": rows[i].id, "label": "|".join(sorted(right[i]))} for i in pair] for pair in examples],
     }
-    if not honest:
-        return thresholds, {"figures": figures}
-    return thresholds, {"figures": figures, "curve": Curve.from_scores(scores, ~gold[:, at]).to_dict()}
+    return thresholds, {"figures": figures, **curve}
 
 
 def _confused(names: Sequence[str], gold: Bools, guessed: Ints) -> list[dict[str, Any]]:

@@ -204,6 +204,24 @@ def test_a_label_of_one_template_leaves_the_others_as_sure_as_they_are(task):
         assert all((scores[name] > 0.9) == (name == label) for name in scanner.names), scores
 
 
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+@pytest.mark.parametrize("name", ["Loan ", "normal"])
+def test_a_single_message_of_a_label_leaves_the_others_measured(task, name):
+    texts, labels = made_up(100)
+    honest = "normal" if name != "normal" else None
+    labels = ["prize" if label == "normal" and not honest else label for label in labels]
+    rows = labelled_rows([*texts, "晚上一起爬山去吗"], [*labels, name], "normal")
+    names = sorted({*labels, name})
+    scanner = train_custom(rows, Taxonomy.from_names(names, "normal", task), fixed=QUICK, least=1, jobs=1)
+    figures = scanner.manifest["figures"]
+    assert figures["unlearned"] == [name]
+    assert figures["labels"]["loan"]["f1"] > 0.9
+    assert ("curve" in scanner.manifest) == bool(honest)
+    assert scanner.thresholds.flag < 0.9
+    scores = scanner.classify("低息贷款，秒批到账").scores
+    assert all((scores[name] > 0.9) == (name == "loan") for name in scanner.names), scores
+
+
 def test_classes_that_are_never_confused_are_no_surer_than_their_number_allows():
     surest = {}
     for count in (40, 400):
