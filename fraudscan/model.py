@@ -16,7 +16,7 @@ import hashlib
 import itertools
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -562,7 +562,7 @@ def default_folder() -> Path:
 
 
 def load(folder: str | os.PathLike[str] | None = None) -> Scanner:
-    """Load a model folder; without an argument the shipped model, which is read once a process.
+    """Load a model folder; without an argument the shipped model, of which a process has one for all its threads.
 
     Args:
         folder: a folder written by ``fraudscan train`` or `Scanner.save`.
@@ -574,12 +574,13 @@ def load(folder: str | os.PathLike[str] | None = None) -> Scanner:
     'legitimate'
 
     """
-    return _load_default() if folder is None else _read(Path(folder))
+    if folder is not None:
+        return _read(Path(folder))
+    return _shipped.get("default") or _shipped.setdefault("default", _read(default_folder()))
 
 
-@lru_cache(maxsize=1)
-def _load_default() -> Scanner:
-    return _read(default_folder())
+_shipped: dict[str, Scanner] = {}
+"""The shipped model, once it is read: of threads that read it at a time all return that of the first."""
 
 
 def _read(folder: Path) -> Scanner:

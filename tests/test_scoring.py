@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -126,6 +127,20 @@ def test_arrays_of_a_scanner_cannot_be_changed(scanner):
     for array in (found.weights, found.scales, found.biases, vocabulary.alphabet, vocabulary.steps, vocabulary.seeds):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
+
+
+def test_threads_that_load_at_once_get_one_scanner(monkeypatch):
+    barrier, read = threading.Barrier(4), model._read
+
+    def read_at_once(folder):
+        barrier.wait(60)
+        return read(folder)
+
+    monkeypatch.setattr(model, "_shipped", {})
+    monkeypatch.setattr(model, "_read", read_at_once)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        loaded = list(pool.map(lambda _: model.load(), range(4)))
+    assert all(scanner is model.load() for scanner in loaded)
 
 
 def test_threads_share_a_scanner(scanner, corpus):
