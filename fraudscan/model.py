@@ -583,6 +583,11 @@ _shipped: dict[str, Scanner] = {}
 """The shipped model, once it is read: of threads that read it at a time all return that of the first."""
 
 
+def is_shipped(scanner: Scanner) -> bool:
+    """Tell whether a scanner is the one that `load` returns, which need not be loaded for that."""
+    return scanner is _shipped.get("default")
+
+
 def _read(folder: Path) -> Scanner:
     return read_folder(folder, ARRAYS, _from_manifest)
 

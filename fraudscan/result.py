@@ -23,9 +23,10 @@ Decided = tuple[str, str | None, tuple[str, ...], float, str, tuple[str, ...], t
 class Result:
     """What a scanner says of one text.
 
-    It holds on to its scanner, with which it explains itself, so a pickle has the whole model in it: to store results
-    store what `to_dict` returns, or score with `Scanner.annotate` or ``fraudscan score``. Results are equal where they
-    say the same of the same text and their scanners decide alike.
+    It holds on to its scanner, with which it explains itself, so a pickle has the whole model in it; but of the shipped
+    one, as `load` returns it, it has the digest, and is read where the same model is shipped. To store results store
+    what `to_dict` returns, or score with `Scanner.annotate` or ``fraudscan score``. Results are equal where they say
+    the same of the same text and their scanners decide alike.
 
     Attributes:
         text: the text.
@@ -128,7 +129,10 @@ class Result:
         return to_html(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Result, (self._scanner, self.text, self._probabilities, self._decision)
+        from fraudscan.model import is_shipped
+
+        scanner = self._scanner.digest if is_shipped(self._scanner) else self._scanner
+        return _restore, (scanner, self.text, self._probabilities, self._decision)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Result):
@@ -143,3 +147,17 @@ class Result:
     def __repr__(self) -> str:
         text = self.text if len(self.text) <= 40 else self.text[:39] + "…"
         return f"Result({text!r}, label={self.label!r}, scheme={self.scheme!r}, score={self.score:.3f})"
+
+
+def _restore(scanner: Scanner | str, text: str, probabilities: bytes, decision: Decided) -> Result:
+    """Return a result; the shipped scanner is given by its digest."""
+    from fraudscan.model import ModelError, load
+
+    if isinstance(scanner, str):
+        if load().digest != scanner:
+            raise ModelError(
+                "the pickled result is of another shipped model than this process has: install the same fraudscan for "
+                "both, or pickle what to_dict returns"
+            )
+        scanner = load()
+    return Result(scanner, text, probabilities, decision)

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 import fraudscan
+from fraudscan import model
 from fraudscan.lists import Entry, Lists
 from fraudscan.model import GROUP
 
@@ -217,6 +218,17 @@ def test_a_result_comes_back_from_a_pickle(scanner, protocol):
     assert back == found
     assert hash(back) == hash(found)
     assert back.to_dict() == found.to_dict()
+
+
+def test_a_result_of_the_shipped_model_is_pickled_without_it(scanner, monkeypatch):
+    data = pickle.dumps(scanner.classify(LURE))
+    assert len(data) < 1000 < len(pickle.dumps(scanner.with_lists(None).classify(LURE)))
+    back = pickle.loads(data)  # noqa: S301 - our own
+    assert back == scanner.classify(LURE)
+    assert back._scanner is scanner
+    monkeypatch.setitem(model._shipped, "default", scanner.with_thresholds(flag=1))
+    with pytest.raises(fraudscan.ModelError, match="of another shipped model than this process has"):
+        pickle.loads(data)  # noqa: S301 - our own
 
 
 def test_what_stays_as_it_is_is_not_copied(scanner):
