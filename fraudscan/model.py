@@ -88,7 +88,8 @@ class Scanner:
             raise ValueError("no label has a scheme: a model of these has nothing to tell")
         self.taxonomy = taxonomy
         self.thresholds = thresholds
-        self._manifest = manifest or {}
+        self._manifest = dict(manifest or {})
+        self._manifest.setdefault("thresholds", {"flag": thresholds.flag, "review": thresholds.review})
         self.lists: Lists | None = None
         fraud = taxonomy.task == "fraud"
         nothing = np.full(len(self.heads), NOTHING)  # a text without a character is honest …

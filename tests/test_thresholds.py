@@ -10,6 +10,7 @@ from collections import Counter
 import dumps
 import numpy as np
 import pytest
+from conftest import made_up
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from fraudscan.curve import Curve, CurveError
 from fraudscan.dump import DumpError, job, score_dump
 from fraudscan.dump.readers import DELIMITERS
 from fraudscan.dump.rethreshold import rethreshold
+from fraudscan.sklearn import FraudClassifier
 
 LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
 scores = st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0])), min_size=1, max_size=200)
@@ -34,6 +36,12 @@ def test_a_model_has_no_figures_for_thresholds_that_it_was_not_measured_with(tmp
         assert "flag" not in scanner.manifest["figures"]
         assert scanner.manifest["figures"]["review"] == shipped.manifest["figures"]["review"]
     assert "flag" in shipped.manifest["figures"]
+
+
+def test_nor_has_one_that_was_never_saved():
+    fitted = FraudClassifier(max_n=2, min_df=2, idf_power=0.5, C=3.0, balanced=True).fit(*made_up(60)).to_scanner()
+    assert {"flag", "review"} <= fitted.manifest["figures"].keys()
+    assert not {"flag", "review"} & fitted.with_thresholds(flag=0.99, review=0.98).manifest["figures"].keys()
 
 
 def test_numbers_of_numpy_are_numbers():
