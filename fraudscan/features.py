@@ -124,7 +124,11 @@ class Vocabulary:
 
     def __init__(self, alphabet: npt.ArrayLike, steps: npt.ArrayLike, seeds: npt.ArrayLike | None = None) -> None:
         self.alphabet = np.array(alphabet, dtype=np.uint32)
-        self.steps = np.array(steps, dtype=np.uint32)
+        try:
+            self.steps = np.array(steps, dtype=np.uint32)
+        except OverflowError:
+            count = self.alphabet.size + np.size(steps)
+            raise ValueError(f"{count} n-grams over {self.alphabet.size} characters do not fit 32-bit steps") from None
         if self.alphabet.ndim != 1 or self.steps.ndim != 1:
             raise ValueError("alphabet and steps must have one dimension each")
         self._width = np.uint32(self.alphabet.size + 1)

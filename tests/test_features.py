@@ -134,6 +134,8 @@ def test_what_is_no_vocabulary_is_refused(alphabet, steps, message):
 def test_too_large_a_vocabulary_is_refused():
     with pytest.raises(ValueError, match="32-bit"):
         Vocabulary(np.arange(1, 70_001), [])
+    with pytest.raises(ValueError, match="102 n-grams over 1 characters do not fit 32-bit steps"):
+        Vocabulary([ord("一")], [1, *range(1 << 32, (1 << 32) + 100)])
 
 
 def test_an_ngram_of_any_length_is_refused():

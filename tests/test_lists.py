@@ -378,6 +378,13 @@ def test_bounded_patterns_are_taken_with_and_without_re2(pattern, monkeypatch):
     assert [bool(compile_pattern(pattern).search(text)) for text in texts] == expected
 
 
+def test_more_phrases_than_can_be_looked_for_together_are_refused(monkeypatch):
+    monkeypatch.setattr(lists, "fold_keeping_digits", str)
+    phrases = [Entry("deny", "".join(map(chr, range(i, i + 3)))) for i in range(0x10000, 0x1C000)]
+    with pytest.raises(ListError, match=r"49,152 phrases cannot be looked for together: .* do not fit 32-bit steps"):
+        Lists(phrases)
+
+
 def test_lists_of_the_same_entries_are_equal():
     entries = [Entry("deny", "快递", "106*"), Entry("allow", "内部群")]
     assert Lists(entries) == Lists(reversed(entries)) != Lists(entries[:1])
