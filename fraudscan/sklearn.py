@@ -199,6 +199,9 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def from_scanner(cls, scanner: Scanner) -> Self:
         """Return a fitted classifier that says what ``scanner`` does: its labels are the classes.
 
+        Tools that fit anew, such as `sklearn.model_selection.cross_val_score`, forget the scanner and measure another
+        model, unless it is wrapped in `sklearn.frozen.FrozenEstimator`.
+
         Pretences of a model whose labels overlap, as those of the shipped one do, share the probability that the text
         is not legitimate. `predict` asks first whether it is, at one half, and then for the pretence with the largest
         share. So where several share a little more than one half, the class with the highest probability is the

@@ -18,6 +18,7 @@ import pytest
 from conftest import WORDS, made_up
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -188,6 +189,19 @@ def test_the_shipped_model_as_a_classifier(scanner):
         "investment",
         "legitimate",
     ]
+
+
+def test_only_a_frozen_scanner_is_measured_as_it_is(scanner):
+    classifier = FraudClassifier.from_scanner(scanner)
+    texts = [
+        "跟着老师操作稳赚不赔，加微信进内部群",
+        "到楼下了，下来拿快递",
+        "内幕消息保证翻倍，想赚钱的找我进群",
+        "晚上吃什么",
+    ]
+    classes = ["investment", "legitimate"] * 2
+    assert cross_val_score(FrozenEstimator(classifier), texts, classes, cv=2).tolist() == [1, 1]
+    assert cross_val_score(classifier, texts, classes, cv=2).min() < 1
 
 
 def test_of_labels_that_overlap_the_legitimate_one_is_asked_for_first(scanner, corpus):
