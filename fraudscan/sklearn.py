@@ -98,7 +98,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             y: classes of any type, shape (texts,), or a label indicator matrix, shape (texts, classes).
 
         Raises:
-            ValueError: if there is but one class, ``X`` and ``y`` do not fit, or a setting is none.
+            ValueError: if there is but one class, ``X`` and ``y`` do not fit, or a setting is none; if a row of an
+                indicator matrix has the class ``legitimate`` and others, or, where there is one, none at all.
             TypeError: if a text is no string.
 
         """
@@ -119,9 +120,16 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         known = next((name for name, value in classes if value == known), known)  # 0 is False and 0.0 as well
         honest = find_honest(self._names, None if known is None else str(known))
         names = self._names
-        if self._several and not matrix.any(axis=1).all():
-            honest = honest or NOBODY
-            names = [*(name for name in names if name != honest), honest]
+        if self._several and honest:
+            at = names.index(honest)
+            others = np.delete(matrix, at, axis=1).any(axis=1)
+            if (wrong := np.flatnonzero(others == matrix[:, at])).size:
+                raise ValueError(
+                    f"y[{wrong[0]}] needs either the class of honest texts, {honest}, or others without it"
+                )
+        elif self._several and not matrix.any(axis=1).all():
+            honest = NOBODY
+            names = [*names, honest]
         labels = [tuple(name for name, yes in zip(self._names, row, strict=True) if yes) for row in matrix.tolist()]
         rows = [
             Row(str(i), text, () if honest in of else of, (), "", "")

@@ -165,6 +165,18 @@ def test_a_label_indicator_matrix():
     assert np.mean(agree) > 0.9
 
 
+@pytest.mark.parametrize("row", [[1, 1, 0], [1, 0, 1], [0, 0, 0]])
+def test_the_legitimate_class_of_a_matrix_stands_alone(row):
+    texts, labels = made_up(60)
+    y = np.array([[label == name for name in ("normal", "loan", "prize")] for label in labels]).astype(int)
+    y[0] = [0, 1, 1]
+    classifier = FraudClassifier(max_n=2, min_df=2, idf_power=0.5, C=3.0, balanced=True, legitimate=0).fit(texts, y)
+    assert (classifier.predict(texts) == y)[1:].all()
+    y[7] = row
+    with pytest.raises(ValueError, match=r"y\[7\] needs either the class of honest texts, 0, or others without it"):
+        classifier.fit(texts, y)
+
+
 def test_to_scanner_and_back(fitted, tmp_path):
     texts, labels = made_up(20, seed=2)
     fitted.to_scanner().save(tmp_path / "model")
