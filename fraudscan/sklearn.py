@@ -113,7 +113,9 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         try:
             matrix = self._read_classes(y)
         except TypeError as error:  # None and pandas's NA have no place in an order, nor has 1 beside "a"
-            raise ValueError(f"y are no classes: leave out missing values, and give all one type ({error})") from error
+            raise ValueError(
+                f"y are no classes: leave out missing values, decode bytes, and give all one type ({error})"
+            ) from error
         self._names = [str(name) for name in self.classes_.tolist()]
         known = "" if self._several and self.legitimate is None else self.legitimate  # column numbers tell nothing
         classes = zip(self._names, self.classes_.tolist(), strict=True)

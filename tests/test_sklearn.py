@@ -241,8 +241,15 @@ def test_what_is_refused(fitted):
         fitted.predict(["一条", None])
     with pytest.raises(ValueError, match="contains NaN"):
         FraudClassifier().fit(["一条", "两条"], np.array(["a", np.nan], dtype=object))
-    for classes in (["a", None], pd.Series(["a", None], dtype="string"), np.array(["a", 1], dtype=object)):
-        with pytest.raises(ValueError, match="y are no classes: leave out missing values, and give all one type"):
+    for classes in (
+        ["a", None],
+        pd.Series(["a", None], dtype="string"),
+        np.array(["a", 1], dtype=object),
+        [b"a", b"b"],
+    ):
+        with pytest.raises(
+            ValueError, match="y are no classes: leave out missing values, decode bytes, and give all one"
+        ):
             FraudClassifier().fit(["一条", "两条"], classes)
     with pytest.raises(CorpusError, match="all messages are of one class, 'a'"):
         FraudClassifier().fit(["一条", "两条"], ["a", "a"])
