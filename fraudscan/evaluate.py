@@ -221,7 +221,7 @@ def figures_of(  # noqa: PLR0913, PLR0917 - what both ways of evaluating have in
 
     return {
         "messages": len(gold),
-        "macro_f1": round(float(np.mean(present)), 4),
+        "macro_f1": round(float(np.mean(present)), 4) if present else None,
         "auc": None if area is None else round(area, 4),
         "recall": share(scores >= 0.5, fraud),
         "false_alarms": share(scores >= 0.5, ~fraud),
@@ -234,10 +234,19 @@ def figures_of(  # noqa: PLR0913, PLR0917 - what both ways of evaluating have in
 def evaluate(scanner: Scanner, rows: Sequence[Row]) -> dict[str, Any]:
     """Score labelled rows and return their figures: macro-F1, AUC, recall and false alarms, and a table by label.
 
-    Where a row has the label `ANY`, which a model of a user's own labels does not know, the table has two rows: frauds
-    and honest messages.
+    What there is nothing to measure on, recall without frauds say, is ``None``.
+
+    Args:
+        scanner: the scanner; its lists do not count.
+        rows: with the schemes of the scanner's taxonomy as labels, none where they are legitimate; a user's own labels
+            are their own schemes. Where a row has the label `ANY`, which a model of such labels does not know, the
+            table has two rows: frauds and honest messages.
+
+    Raises:
+        KeyError: if a label is no scheme.
+
     """
-    # lists change verdicts alone, which do not count
+    # lists change verdicts alone
     found = scanner.with_lists(None).decide([row.text for row in rows])
     taxonomy = scanner.taxonomy
     honest = taxonomy.honest.name if taxonomy.honest else None

@@ -573,6 +573,7 @@ def test_what_nobody_could_measure_has_no_figure(scanner):
     )
     found = evaluate(scanner, [replace(lure, text="晚上吃什么", labels=())])
     assert (found["recall"], found["false_alarms"]) == (None, 0)
+    json.loads(json.dumps(evaluate(scanner, [])), parse_constant=pytest.fail)
 
 
 def test_an_own_label_may_be_called_fraud(tmp_path, capsys):
