@@ -242,6 +242,8 @@ class Scanner:
     def classify(self, text: str, sender: Any = None) -> Result:
         """Score one text; ``sender``, a text or a number, is for entries of lists that are bound to one.
 
+        Without it these do not count.
+
         Raises:
             TypeError: if ``text`` is not a string, or ``sender`` can be nobody's name.
 
