@@ -409,7 +409,10 @@ class Scanner:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all that decides: arrays, taxonomy, thresholds, lists."""
-        entries = list(map(str, self.lists.entries)) if self.lists else []  # by name: the folder decides nothing
+        entries = [
+            (entry.kind, entry.pattern, entry.sender, Path(entry.source).name, entry.line)  # the folder decides nothing
+            for entry in (self.lists.entries if self.lists else ())
+        ]
         digest = hashlib.sha256(repr((self.taxonomy, self.thresholds, entries)).encode())
         for array in self._arrays():
             digest.update(np.ascontiguousarray(array).data)

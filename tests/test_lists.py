@@ -393,6 +393,13 @@ def test_lists_of_the_same_entries_are_equal():
     assert repr(Lists(entries)) == "Lists(1 that allow, 1 that deny)"
 
 
+def test_scanners_whose_lists_decide_otherwise_have_another_digest(scanner):
+    phrase, bound = Entry("deny", "sender=955: 老地方"), Entry("deny", "老地方", "955")
+    assert str(phrase) == str(bound)
+    assert scanner.with_lists(Lists([phrase])).digest != scanner.with_lists(Lists([bound])).digest
+    assert scanner.with_lists(Lists([bound])).digest == scanner.with_lists(Lists([bound])).digest
+
+
 def test_files_that_are_none(tmp_path):
     with pytest.raises(TypeError, match=r"no file is named: pass allow=, deny= or both"):
         read_lists()
