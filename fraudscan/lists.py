@@ -368,9 +368,9 @@ class Lists:
         return self._allowing < len(self.entries)
 
     @functools.cached_property
-    def _denying(self) -> Lists:
-        """The entries that deny."""
-        return Lists(self.entries[self._allowing :]) if self._allowing else self
+    def _without_allowing(self) -> Lists:
+        """The entries that deny, where there are others."""
+        return Lists(self.entries[self._allowing :])
 
     def overrule(
         self,
@@ -395,8 +395,9 @@ class Lists:
             plain = _fold_all([texts[row] for row in rows])
             read = [_read(*text) for text in zip(plain, readings.values(), strict=True)]
             sent = None if senders is None else [senders[row] for row in rows]
+            denying = self._without_allowing if self._allowing else self
             for some in (read, [SIGNS.sub("", text) for text in read]):
-                denied = self._denying.find(some, sent)
+                denied = denying.find(some, sent)
                 rules[rows] = np.minimum(rules[rows], self._allowing + denied)
         by_list = [rules < self._allowing, rules < len(self.entries)]
         verdicts = np.select(by_list, [0, len(VERDICTS) - 1], found.verdicts)

@@ -1,8 +1,10 @@
 """Allow and deny lists: what fires, what wins, and what is refused."""
 
+import gc
 import importlib.util
 import pickle
 import re
+import weakref
 from decimal import Decimal
 
 import numpy as np
@@ -398,6 +400,18 @@ def test_scanners_whose_lists_decide_otherwise_have_another_digest(scanner):
     assert str(phrase) == str(bound)
     assert scanner.with_lists(Lists([phrase])).digest != scanner.with_lists(Lists([bound])).digest
     assert scanner.with_lists(Lists([bound])).digest == scanner.with_lists(Lists([bound])).digest
+
+
+def test_lists_that_nobody_holds_are_gone_at_once(scanner):
+    found = scanner.with_lists(Lists([Entry("deny", "暗号三号")]))
+    assert found.classify(DISGUISED).verdict == "flag"
+    held = weakref.ref(found.lists)
+    gc.disable()
+    try:
+        del found
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_files_that_are_none(tmp_path):
