@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from conftest import made_up
 from dumps import rows_of
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import fraudscan
@@ -378,6 +378,55 @@ def test_bounded_patterns_are_taken_with_and_without_re2(pattern, monkeypatch):
     assert [bool(compile_pattern(pattern).search(text)) for text in texts] == expected
     monkeypatch.setattr(lists, "_re2", lambda: None)
     assert [bool(compile_pattern(pattern).search(text)) for text in texts] == expected
+
+
+atoms = st.sampled_from(["a", "b", "加", ".", "[b]", "[ab]", "[^a]", "[[:alpha:]]", "\ufffd", "^", "$"])
+patterns = st.recursive(
+    atoms,
+    lambda parts: st.one_of(
+        st.lists(parts, min_size=1, max_size=3).map("".join),
+        st.builds("({}|{})".format, parts, parts),
+        st.builds("({}){}".format, parts, st.sampled_from(["?", "{0,2}", "{1,2}", "{2}", "{1,2}?"])),
+    ),
+    max_leaves=6,
+)
+
+
+@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
+@pytest.mark.parametrize("with_re2", [True, False])
+@given(
+    st.builds("{}{}".format, st.sampled_from(["", "(?i)", "(?s)"]), patterns),
+    st.text("aABb加K]\ufffd\ud800", max_size=6),
+)
+@settings(max_examples=500)
+def test_patterns_are_passed_over_only_where_they_do_not_match(with_re2, pattern, text):
+    with pytest.MonkeyPatch.context() as patch:
+        if not with_re2:
+            patch.setattr(lists, "_re2", lambda: None)
+        try:
+            found = compile_pattern(pattern).search(fold_keeping_digits(text))
+        except ListError:
+            assume(False)
+        assert fired(Lists([Entry("deny", f"/{pattern}/")]), [text]) == [f"deny /{pattern}/" if found else None]
+
+
+def test_patterns_are_not_tried_where_their_characters_are_missing(monkeypatch):
+    tried = []
+
+    class Tried:
+        def __init__(self, pattern):
+            self.pattern = pattern
+
+        def search(self, text):
+            tried.append((self.pattern, text))
+
+    monkeypatch.setattr(lists, "compile_pattern", Tried)
+    found = Lists([Entry("deny", "/加(微信|q){1,2}/"), Entry("deny", "/[0-9]{5}/"), Entry("deny", "/(?i)加/")])
+    assert fired(found, ["加群", "晚上吃什么"]) == [None, None]
+    assert tried == [
+        ("加(微信|q){1,2}", "加群"),
+        *((pattern, text) for text in ("加群", "晚上吃什么") for pattern in ("[0-9]{5}", "(?i)加")),
+    ]
 
 
 def test_more_phrases_than_can_be_looked_for_together_are_refused(monkeypatch):
