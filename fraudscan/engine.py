@@ -145,7 +145,7 @@ class Engine:
             count for less, for they are the words that are quoted.
 
     Raises:
-        ValueError: if the shapes do not fit each other, or a weight cannot be added up.
+        ValueError: if the shapes do not fit each other, or a weight is no whole number or cannot be added up.
 
     """
 
@@ -166,9 +166,11 @@ class Engine:
         self.quotes = quotes
         self.fraud = fraud
         weights = np.asarray(weights)  # a cast would let what is too large wrap around
-        if weights.max(initial=0) > WEIGHT_LIMIT or weights.min(initial=0) < -WEIGHT_LIMIT:
+        if not (weights.max(initial=0) <= WEIGHT_LIMIT and weights.min(initial=0) >= -WEIGHT_LIMIT):
             raise ValueError(f"weights must be at most {WEIGHT_LIMIT}")
         self.weights = _frozen(weights, np.int8)
+        if not (self.weights == weights).all():
+            raise ValueError("weights must be whole numbers")
         self.scales = _frozen(scales, np.float64)
         self.biases = _frozen(biases, np.float64)
         self._nothing = _frozen(nothing, np.float64)

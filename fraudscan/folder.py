@@ -192,4 +192,6 @@ def _read_array(path: Path, digest: str) -> npt.NDArray[Any]:
     if hashlib.sha256(data).hexdigest() != digest:
         raise ModelError(f"{path} is damaged: its SHA-256 is not the one that the manifest names")
     array: npt.NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    if array.dtype.kind not in "iuf":  # a cast would make numbers of dates and texts
+        raise ModelError(f"{path} is damaged: its values are {array.dtype}, neither integers nor floats")
     return array

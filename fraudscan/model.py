@@ -491,6 +491,8 @@ def _restore(
     alphabet, steps, seeds, weights, scales, biases, hidden, output, quotes = arrays
     vocabulary = Vocabulary(alphabet, steps, seeds)
     layer = Layer(hidden, output) if len(hidden) else None
+    if len(quotes) > 1 or quotes.shape[1:] != output.shape[1:]:
+        raise ValueError(f"quotes of shape {quotes.shape} do not fit an output of {output.shape}")
     return Scanner(
         taxonomy,
         vocabulary,
@@ -499,7 +501,7 @@ def _restore(
         biases,
         thresholds=thresholds,
         layer=layer,
-        quotes=quotes.reshape(-1) if len(quotes) else None,  # of several rows the layer says that they do not fit
+        quotes=quotes[0] if len(quotes) else None,
         manifest=manifest,
     )
 

@@ -186,10 +186,10 @@ def test_user_nuls_do_not_part_a_text(scanner):
     assert np.array_equal(with_nuls, without)
 
 
-@pytest.mark.parametrize(("row", "weight"), [(1, 128), (1, -128), (1, 256), (1, 384), (0, 1)])
+@pytest.mark.parametrize(("row", "weight"), [(1, 128), (1, -128), (1, 256), (1, 384), (0, 1), (1, 0.5), (1, np.nan)])
 def test_weights_that_cannot_be_added_up_are_refused(scanner, row, weight):
     found = scanner.engine
-    weights = found.weights.astype(np.int16)
+    weights = found.weights.astype(float)
     weights[row, 0] = weight
     rest = {"thresholds": scanner.thresholds, "layer": found.layer}
     with pytest.raises(ValueError, match="weights must be"):

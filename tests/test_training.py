@@ -335,9 +335,16 @@ def test_a_pipe_or_a_device_is_no_part_of_a_model(folder, name):
     ("name", "change", "why"),
     [
         ("alphabet", lambda array: array[:, None], "one dimension"),
+        ("weights", lambda array: array / 2, "weights must be whole numbers"),
+        ("weights", lambda array: array * np.nan, "weights must be at most 127"),
+        ("scales", lambda array: array.astype(complex), r"scales\.npy is damaged: its values are complex128"),
+        ("scales", lambda array: array.astype("datetime64[s]"), r"its values are datetime64\[s\], neither integers"),
         ("scales", lambda array: array * np.inf, "scales and biases must be at most"),
         ("biases", lambda array: array * np.nan, "scales and biases must be at most"),
         ("biases", lambda array: array + 1e308, "scales and biases must be at most"),
+        ("quotes", lambda array: array[None], r"quotes of shape \(1, 1, 257\) do not fit an output of \(25, 257\)"),
+        ("quotes", lambda array: array[[0, 0]], r"quotes of shape \(2, 257\) do not fit"),
+        ("quotes", lambda array: array[:0, 1:], r"quotes of shape \(0, 256\) do not fit"),
     ],
 )
 def test_arrays_that_make_no_model_are_refused_whatever_their_digest_says(folder, name, change, why):
