@@ -136,7 +136,7 @@ class Scanner:
         found = copy.deepcopy(self._manifest)
         now = {name: getattr(self.thresholds, name) for name in ("flag", "review")}
         for name, value in now.items():
-            if found.get("thresholds", now)[name] != value and "figures" in found:
+            if found.get("thresholds", now)[name] != value and isinstance(found.get("figures"), dict):
                 found["figures"].pop(name, None)
         return {**found, "thresholds": now}
 

@@ -36,6 +36,9 @@ def test_a_model_has_no_figures_for_thresholds_that_it_was_not_measured_with(tmp
         assert "flag" not in scanner.manifest["figures"]
         assert scanner.manifest["figures"]["review"] == shipped.manifest["figures"]["review"]
     assert "flag" in shipped.manifest["figures"]
+    for figures in (None, [], "none"):  # somebody else wrote them
+        manifest = shipped._with(_manifest={**shipped.manifest, "figures": figures}).with_thresholds(flag=0.5).manifest
+        assert manifest["figures"] == figures
 
 
 def test_nor_has_one_that_was_never_saved():
