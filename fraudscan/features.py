@@ -368,7 +368,7 @@ class Vocabulary:
         multiplier, shift = int(SLOT_MULTIPLIER), int(self._slot_shift)
         taken = bytearray(1 << self._bits)
         for bucket in sorted(members, key=lambda b: (-len(members[b]), b)):
-            for seed in range(1 << 20):
+            for seed in (each * multiplier & 0xFFFFFFFF for each in range(1 << 20)):  # small ones differ in few bits
                 slots = {((step ^ seed) * multiplier & 0xFFFFFFFF) >> shift for step in members[bucket]}
                 if len(slots) == len(members[bucket]) and not any(taken[slot] for slot in slots):
                     break
