@@ -4,6 +4,7 @@ import html.parser
 import io
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from test_scoring import texts
 
 import fraudscan
 from fraudscan.cli import main
-from fraudscan.explain import Explanation, Span, evidence, explain
+from fraudscan.explain import Explanation, Span, _join_clause, _spread, evidence, explain
 from fraudscan.lists import Entry, Lists
 from fraudscan.show import coloured, printable, to_ansi, to_html
 
@@ -218,3 +219,13 @@ def test_punctuation_is_not_among_the_strongest_evidence(scanner, corpus):
     found = [scanner.classify(row.text).explain() for row in corpus[::3000]]
     assert any(span.weight > 0 and not span.text.strip("，。！？；：、") for each in found for span in each)
     assert all(span.text.strip("，。！？；") for each in found for span in each.strongest(50))
+
+
+def test_an_ngram_that_began_before_the_window_counts_for_what_stands_in_it():
+    assert _spread([1, 4], [3, 1], [6.0, 1.0], set(), 4).tolist() == [6, 0, 0, 1]
+
+
+def test_a_word_that_hardly_pulls_the_other_way_stays_in_its_span():
+    words = [(0, 2), (2, 4), (4, 6)]
+    assert _join_clause(words, np.array([0.5, 0.5, -0.05, -0.05, 0.5, 0.5])) == [(0, 6)]
+    assert _join_clause(words, np.array([0.5, 0.5, -0.5, -0.5, 0.5, 0.5])) == words

@@ -99,3 +99,15 @@ def test_a_layer_cannot_be_changed():
     for array in (found.hidden, found.output):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
+
+
+def test_a_unit_at_its_bound_has_no_slope():
+    found = Layer([[BOUND, 0.0], [1.0, 0.0]], [[1.0, 1.0, 0.0]])
+    assert found.gradient(np.array([1.0]), np.ones(1)).tolist() == [BOUND + 1]
+    assert found.gradient(np.array([MOST / BOUND]), np.ones(1)).tolist() == [1]
+
+
+def test_sums_that_rounding_makes_larger_are_exact():
+    found = Layer([[0.06214887152975539, 1.933797957312987, 0.12970147696823903]], [[1.0, 0.0]])
+    step = next(2.0**-n for n in range(60) if not (found.hidden * 2.0**n % 1).any())  # all are multiples of it
+    assert np.abs(found.hidden) @ [BOUND * SCALE, BOUND * SCALE, SCALE] <= 2**24 * step
