@@ -24,7 +24,7 @@ NOTES = ("no Chinese", "unknown words", "too short to judge")
 NO_CHINESE, UNKNOWN_WORDS, TOO_SHORT = (1 << place for place in range(len(NOTES)))
 
 SHORTEST = 5
-"""Kept characters below which a text is too short: hardly a lure of the corpus is as short as that (nine of 75,000)."""
+"""Kept characters below which a text is too short: hardly a lure of the corpus is as short as that."""
 
 KNOWN = 0.15
 """The share of a text's characters that must end an n-gram of two or more: below, its words are unknown. Two messages
