@@ -1927,3 +1927,7 @@ def test_an_encoding_that_is_named_is_taken_as_meant(tmp_path, data, encoding, t
 def test_a_document_that_is_cut_within_a_character_is_not_whole(tmp_path):
     (tmp_path / "in.json").write_bytes(json.dumps([{"text": PLAIN}]).encode("utf-16") + b"\x4e")
     assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 1
+
+
+def test_what_cannot_be_decoded_speaks_against_an_encoding():
+    assert detect("【汽运总站】洪湖线 11:40 取消，持票改14:10或窗口全退".encode("gb18030")) == "gb18030"

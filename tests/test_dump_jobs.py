@@ -749,6 +749,15 @@ def test_odds_of_conversations(messages, windows, score, label, verdict):
     assert (row["fraud_label"], row["fraud_labels"], row["fraud_verdict"]) == (label, [label], verdict)
 
 
+def test_what_is_flagged_speaks_for_a_conversation_whatever_scores_more():
+    found = Conversation()
+    found.add("source", Message("k", 1, "likelier", said(0.7)))
+    found.add("source", Message("k", 2, "denied by a list", said(0.6, "flag")))
+    found.add("source", Message("k", 3, "likelier still", said(0.75)))
+    row = found.row("k", LIMITS, "legitimate")
+    assert (row["evidence"], row["fraud_verdict"], row["strongest"]["line"]) == ("denied by a list", "flag", 3)
+
+
 def test_what_an_allow_list_clears_says_nothing():
     found = Conversation()
     windows = found.add("source", Message("k", 1, "a" * 100, said(0.9, "clear"), allowed=True))
