@@ -358,7 +358,11 @@ class Vocabulary:
         return ids
 
     def _find_seeds(self) -> Words:
-        """Find a seed for each bucket with which no two steps share a slot; the large buckets choose first."""
+        """Find a seed for each bucket with which no two steps share a slot; the large buckets choose first.
+
+        Small seeds leave steps that follow one another in slots far apart, and large ones part those that small ones
+        leave together, so either kind is tried in turn.
+        """
         seeds = np.zeros(1 << self._bits - 2, dtype=np.uint32)
         members: dict[int, list[int]] = {}
         for bucket, step in zip(
@@ -368,7 +372,7 @@ class Vocabulary:
         multiplier, shift = int(SLOT_MULTIPLIER), int(self._slot_shift)
         taken = bytearray(1 << self._bits)
         for bucket in sorted(members, key=lambda b: (-len(members[b]), b)):
-            for seed in (each * multiplier & 0xFFFFFFFF for each in range(1 << 20)):  # small ones differ in few bits
+            for seed in (seed for i in range(1 << 19) for seed in (i, i * multiplier & 0xFFFFFFFF)):
                 slots = {((step ^ seed) * multiplier & 0xFFFFFFFF) >> shift for step in members[bucket]}
                 if len(slots) == len(members[bucket]) and not any(taken[slot] for slot in slots):
                     break
