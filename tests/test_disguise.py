@@ -145,6 +145,13 @@ def test_long_texts_are_left_alone():
     assert normalize("\u200b" * MAX_REPAIRED + text).text == normalize(text).text
 
 
+def test_the_longest_text_that_is_repaired():
+    text = "稳·赚·不·赔，加薇信。" * 50
+    whole = text + "好" * (MAX_REPAIRED - len(text))
+    assert normalize(whole + "\u200b").repairs
+    assert normalize(whole + "好").repairs == ()
+
+
 def test_repair_that_does_not_come_to_rest_is_not_done(monkeypatch):
     def restless(lines):
         codes = lines.codes.copy()

@@ -54,9 +54,10 @@ def test_lines_of_messages_in_transcripts(tmp_path):
 
 
 def test_rows_of_a_table_without_a_conversation_are_in_none(tmp_path):
-    (tmp_path / "in.csv").write_text(f"text,chat\n{PLAIN},\n{PLAIN},b\n", "utf-8")
-    assert [row["conversation"] for row in conversations(tmp_path / "in.csv")] == ["b"]
-    assert json.loads((tmp_path / "out.csv.summary.json").read_text("utf-8"))["without_conversation"] == 1
+    (tmp_path / "in.csv").write_text("text,chat\n" + f"{PLAIN},\n" * 500 + f"{PLAIN},b\n", "utf-8")
+    rows = conversations(tmp_path / "in.csv", "--max-message", 4096)  # and so in several blocks
+    assert [row["conversation"] for row in rows] == ["b"]
+    assert json.loads((tmp_path / "out.csv.summary.json").read_text("utf-8"))["without_conversation"] == 500
 
 
 def test_a_conversation_is_called_as_its_first_message_says(tmp_path):
@@ -65,3 +66,11 @@ def test_a_conversation_is_called_as_its_first_message_says(tmp_path):
     )
     (tmp_path / "in.xml").write_text(f"<smses>{rows}</smses>", "utf-8")
     assert [row["name"] for row in conversations(tmp_path / "in.xml", by="conversation")] == ["小王"]
+
+
+def test_entries_for_senders_are_about_messages_not_windows(tmp_path):
+    rows = [{"text": "晚上提现一起吃饭吗", "chat": "a", "from": name} for name in ("妈妈", "106")]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    (tmp_path / "deny.txt").write_text("sender=106: 提现\n", "utf-8")
+    (row,) = conversations(tmp_path / "in.jsonl", "--deny", tmp_path / "deny.txt", "--sender", "from")
+    assert (row["messages"], row["fraud_verdict"], row["verdicts"]["flag"]) == (2, "flag", 1)

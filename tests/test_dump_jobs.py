@@ -556,6 +556,17 @@ def test_neither_workers_nor_their_files_outlive_a_killed_job(tmp_path, monkeypa
     pytest.fail("a worker is still there")
 
 
+def test_the_time_before_a_stop_counts_too(tmp_path, scanner):
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_text(f"{PLAIN}\n" * 200_000, "utf-8")
+    interrupt(scanner, source, out)
+    with contextlib.closing(sqlite3.connect(tmp_path / "out.jsonl.checkpoint")) as base, base:
+        state = json.loads(base.execute("SELECT value FROM job WHERE name = 'state'").fetchone()[0])
+        state["summary"]["seconds"] = 1e6
+        base.execute("UPDATE job SET value = ? WHERE name = 'state'", (json.dumps(state),))
+    assert score_dump(scanner, [source], out, resume=True).seconds > 1e6
+
+
 def test_standard_input_is_not_gone_on_with(tmp_path, scanner, monkeypatch, capsys):
     _, out = half_made(tmp_path, scanner, monkeypatch)
     assert score("-", "-o", out, "--resume") == 2

@@ -193,3 +193,11 @@ def test_entries_of_lists_fire_for_their_senders(scanner, monkeypatch, kind, sen
     assert [row["fraud_verdict"] for row in rows] == ["flag", None, "flag", "clear", "flag"]
     rows = rows_of(own.annotate(frame, sender="text"))  # a group's name, say, and what was written in it
     assert [row["fraud_rule"] for row in rows] == [None, None, "deny 快递", None, None]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_missing_text_takes_no_other_ones_sender(scanner, kind):
+    own = scanner.with_lists(Lists([Entry("deny", "", sender="106")]))
+    frame = KINDS[kind]({"text": [None, "到楼下了", "下来拿快递"], "from": ["95588", "106", "妈妈"]})
+    rows = rows_of(own.annotate(frame, sender="from"))
+    assert [row["fraud_rule"] for row in rows] == [None, "deny sender=106:", None]
