@@ -55,7 +55,7 @@ def thresholds_for(scores: Floats, fraud: Bools) -> tuple[float, float]:
     """
     honest, lures = np.sort(scores[~fraud]), np.sort(scores[fraud])
     spared = honest[-1 - int(FALSE_ALARMS * honest.size)]  # the highest score that must not be flagged
-    flag = min(1.0, max(0.5, (np.floor(spared * 1e4) + 1) / 1e4))
+    flag = min(1.0, max(0.5, (np.floor(spared * 1e4 + 1e-6) + 1) / 1e4))
     review = np.floor(lures[int((1 - RECALL) * lures.size)] * 1e4) / 1e4
     return float(flag), float(min(flag, review))
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 import os
 import reprlib
 from dataclasses import dataclass, replace
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraudscan.characters import fold
+from fraudscan.columns import is_missing
 from fraudscan.corpus import CorpusError, Row, refuse_one
 from fraudscan.dump.detect import make_reader
-from fraudscan.dump.job import LARGEST_LIMIT
+from fraudscan.dump.readers import NULL, LinesReader
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import Stream
 from fraudscan.dump.writers import as_dict
@@ -72,6 +74,9 @@ missing."""
 
 FRAUD_NAMES = ("fraud", "scam", "spam", "1", "1.0", "true", "yes", "是", "诈骗", "欺诈", "涉诈")
 """Names of the one label of a file of frauds alone, whatever the case."""
+
+LIMIT = 1 << 24
+"""Bytes that a row may have."""
 
 
 @dataclass(frozen=True)
@@ -269,27 +274,29 @@ def _read(
     path: str | os.PathLike[str], text: str | None, label: str | None
 ) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
     """Yield line, text and labels of each row; in place of labels the reason why the row cannot be used."""
-    rows: list[tuple[int, str, dict[str, Any]]] = []
-    bad: list[tuple[int, str, str]] = []
+    column = ""
     try:
         with Stream(os.fspath(path)) as stream:
-            reader = make_reader(stream, None, None, text=text, limit=LARGEST_LIMIT)
+            reader = make_reader(stream, None, None, text=text, limit=LIMIT)
             start = reader.prepare(stream)
+            if isinstance(reader, LinesReader):
+                how = "if its first line is a header, name the text's column with --text"
+                raise CorpusError(f"{path} is no table but lines: {how}")
+            if reader.columns:
+                column = reader.sender = _label_column(path, reader.columns, label)  # senders may be bytes
             reader.by = reader.text or "text"  # rows have line numbers where they are of conversations
             stream.skip(start.offset if reader.seeks else 0)
             for block in reader.blocks(stream, start):
                 if block.fatal:
                     raise CorpusError(f"{path}:{block.start.line}: {block.problem}")
                 batch = reader.batch(block)
-                fields = (as_dict(reader, raw) for raw in batch.raws)
-                rows.extend(zip(batch.lines, batch.texts, fields, strict=True))
-                bad.extend((reject.line, "", reject.reason) for reject in batch.rejects)
+                rows = [as_dict(reader, raw) for raw in batch.raws]
+                column = column or (_label_column(path, list(dict.fromkeys(chain(*rows))), label) if rows else "")
+                found = zip(batch.lines, batch.texts, (_labels(row.get(column)) for row in rows), strict=True)
+                bad = [(reject.line, "", reject.reason) for reject in batch.rejects]
+                yield from sorted([*found, *bad], key=itemgetter(0))
     except DumpError as error:
         raise CorpusError(str(error)) from None
-    columns = reader.columns or list(dict.fromkeys(name for *_, row in rows for name in row))
-    column = _label_column(path, columns, label) if rows or columns else ""
-    labelled = ((line, content, _labels(row.get(column))) for line, content, row in rows)
-    yield from sorted([*labelled, *bad], key=itemgetter(0))
 
 
 def _labels(value: Any) -> tuple[str, ...] | str:
@@ -297,7 +304,7 @@ def _labels(value: Any) -> tuple[str, ...] | str:
     values = value if isinstance(value, list) else value.split("|") if isinstance(value, str) else [value]
     if nested := [one for one in values if isinstance(one, (dict, list))]:
         return f"a label is a name, not {reprlib.repr(nested[0])}"
-    names = (str(one).strip() for one in values if one is not None and str(one) != "nan")  # pandas's word for nothing
+    names = (str(one).strip() for one in values if not is_missing(one) and one != NULL)
     return tuple(dict.fromkeys(name for name in names if name)) or (() if value == [] else "no label")
 
 

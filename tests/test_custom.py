@@ -362,18 +362,26 @@ def test_json_lines(tmp_path):
 def test_labelled_messages_are_read_as_dumps_are(tmp_path):
     rows = [{"text": "你好", "label": []}, {"text": "中奖", "label": ["a", "b"]}, {"text": '他说"好"', "label": ["a"]}]
     pa.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "mine.parquet")
+    hive = [{"text": row["text"].encode(), "label": "|".join(row["label"] or ["ham"]).encode()} for row in rows]
+    pa.parquet.write_table(pa.Table.from_pylist(hive), tmp_path / "hive.parquet")
     (tmp_path / "array.json").write_text(json.dumps(rows, indent=1), "utf-8")
     (tmp_path / "lines.gz").write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
     (tmp_path / "spark.csv").write_text('text,label\n你好,ham\n中奖,a|b\n"他说\\"好\\"",a\n', "utf-8")
     for path in tmp_path.iterdir():
         found = read_labelled([path])
         assert [(row.text, row.labels) for row in found.rows] == [(row["text"], tuple(row["label"])) for row in rows]
+    (tmp_path / "mysql.tsv").write_text("text\tlabel\n你好\tnan\n中奖\t\\N\n", "utf-8")
+    found = read_labelled([tmp_path / "mysql.tsv"])
+    assert ([row.labels for row in found.rows], found.skipped) == ([("nan",)], ["mysql.tsv:3: no label"])
+    (tmp_path / "mine.txt").write_text("你好\n中奖\n", "utf-8")
+    with pytest.raises(CorpusError, match=r"mine\.txt is no table but lines: if its first line is a header, name"):
+        read_labelled([tmp_path / "mine.txt"])
     (tmp_path / "lines.gz").write_bytes((tmp_path / "lines.gz").read_bytes()[:-9])
     with pytest.raises(CorpusError, match=r"lines\.gz:\d: the archive is cut short"):
         read_labelled([tmp_path / "lines.gz"])
 
 
-def test_columns_of_json_lines_are_those_of_all_rows(tmp_path):
+def test_columns_of_json_lines_are_those_of_several_rows(tmp_path):
     path = tmp_path / "mine.jsonl"
     path.write_text('{}\n[]\n{"text": "甲"}\n{"text": "乙", "label": "a"}\n{"nr": 1, "label": "b"}\n', "utf-8")
     found = read_labelled([path], label="label")

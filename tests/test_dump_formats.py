@@ -217,6 +217,22 @@ def test_a_table_without_its_ending_may_have_odd_rows(tmp_path, rows, count):
     assert [set(row) >= {"id", "text"} for row in rows_of(tmp_path / "out.jsonl")] == [True] * count
 
 
+@pytest.mark.parametrize(
+    ("table", "scored"),
+    [
+        (f'id\ttext\ttime\n1\t"{PLAIN}\t10:00\n2\t{PLAIN}\t10:01\n3\t{PLAIN}\t10:02\n', 2),
+        (f"text,time,note\n{PLAIN},10:00\n{PLAIN},10:01,\n", 1),
+        (f"text|20240101\n{PLAIN}|a\n", 1),
+    ],
+    ids=["lone quote", "short rows", "a day"],
+)
+def test_a_table_without_its_ending_is_one_by_its_header(tmp_path, capsys, table, scored):
+    (tmp_path / "in.txt").write_text(table, "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert "is read as lines" not in capsys.readouterr().err
+    assert [row["text"].strip('"') for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN] * scored
+
+
 @pytest.mark.parametrize("lines", [['"急！今天不回家', "吃饭了"], ['"今天" 不来', '"急！今天', '在"吗']])
 def test_lines_with_quotes_are_no_table_of_one_column(tmp_path, lines):
     (tmp_path / "in.txt").write_text("\n".join(["内容", *lines]), "utf-8")

@@ -19,13 +19,12 @@ from fraudscan.dump.readers import (
     DELIMITERS,
     NAMED,
     TABLE,
-    VALUE,
     CsvReader,
     JsonLinesReader,
     LinesReader,
     find_delimiter,
 )
-from fraudscan.dump.rows import DumpError, text_columns
+from fraudscan.dump.rows import DumpError, is_row, text_columns
 from fraudscan.dump.sources import FORMAT_OF_ENDING, TEXTS, foreign, plain_name
 from fraudscan.dump.transcripts import LineReader, QqReader, WeChatReader, WhatsAppReader, transcript
 
@@ -119,7 +118,7 @@ def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
         fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())
         names = [field.strip('" ') for field in fields]
         given = column is not None and column.casefold() in map(str.casefold, names)
-        known = given or (text_columns(names) and not any(map(VALUE.fullmatch, names)))
+        known = given or (text_columns(names) and not is_row(names))
         alone = len(fields) == 1
         headed = known and (_one_column(text, whole=whole) if alone else given or _several_columns(text))
         return "csv" if NAMED.fullmatch(first) or headed else "lines"
@@ -139,12 +138,16 @@ def _one_column(text: str, *, whole: bool) -> bool:
 
 
 def _several_columns(text: str) -> bool:
-    """Tell whether what begins with the names of columns is a table: half of its rows, if it has any, have as many."""
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=find_delimiter(text.partition("\n")[0]))
-    sizes: list[int] = []
-    with contextlib.suppress(csv.Error):  # a quote that is open, say
-        sizes.extend(len(row) for row in itertools.islice(filter(None, rows), 1 + TABLE))
-    return 2 * sum(size >= sizes[0] for size in sizes[1:]) >= len(sizes) - 1
+    """Tell whether what begins with the names of columns is a table: half of its rows, if it has any, have several."""
+    delimiter = find_delimiter(text.partition("\n")[0])
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):  # where a table knows none, a quote may be open
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+        sizes: list[int] = []
+        with contextlib.suppress(csv.Error):
+            sizes.extend(len(row) for row in itertools.islice(filter(None, rows), 1, 1 + TABLE))
+        if 2 * sum(size > 1 for size in sizes) >= len(sizes):
+            return True
+    return False
 
 
 def _is_json(first: str, text: str) -> bool:

@@ -23,7 +23,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fraudscan.dump.encodings import bom_size, cut_lines, last_line_end, line_end
-from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, text_columns, text_rank
+from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, is_row, text_columns, text_rank
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -42,7 +42,7 @@ except ImportError:
 __all__ = [
     "BLOCK",
     "NAMED",
-    "VALUE",
+    "NULL",
     "CsvReader",
     "JsonLinesReader",
     "Lines",
@@ -106,9 +106,6 @@ NULL = r"\N"
 
 BREAK = re.compile(r"\\[nrt]")
 """How they write an end of a line, or a tab, within a value of a table with tabs."""
-
-VALUE = re.compile(r"\W*(?:\d[\W年月日时分秒上下午TZAPM]*){5,}")
-"""A number of five digits or more, or a time: no name of a column, but the value of a row."""
 
 NAMED = re.compile(r'"?sep=([^"\0\r\n])"?\s*', re.IGNORECASE)
 """The line before the header in which Excel is told the delimiter."""
@@ -579,7 +576,7 @@ class CsvReader(Reader):
             raise DumpError(f"{self.source} has no header: the first line of CSV must be the names of its columns{how}")
         if len(head) == self.limit and rows.line_num == len(lines):
             raise DumpError(f"{self.source} has a header longer than --max-message")
-        if self.text is None and text_columns(self.header) and any(map(VALUE.fullmatch, self.header)):
+        if self.text is None and is_row(self.header):
             how = "put a header before it, or name the text's column with --text"
             raise DumpError(f"{self.source} begins with a row, it seems: {how}")
         try:

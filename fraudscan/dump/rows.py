@@ -13,7 +13,7 @@ from fraudscan.errors import FraudscanError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["Batch", "Block", "DumpError", "Place", "Reject", "is_text_column", "text_columns", "text_rank"]
+__all__ = ["Batch", "Block", "DumpError", "Place", "Reject", "is_row", "is_text_column", "text_columns", "text_rank"]
 
 OPEN = "msg", "sms", "短信", "消息", "信息", "简讯", "短讯", "讯息"
 """Names of the text that may also be those of a kind, a state or a count."""
@@ -34,6 +34,9 @@ REMARKED = re.compile(r"([^()（）]+)(?:[(（]([^()（）]*)[)）])?\s*")
 
 ABOUT = re.compile(r"[条数]|类型|状态|长度|编号|count|length|size|status|state|type|\bid\b")
 """What remarks say of columns that have something about a text, not the text."""
+
+VALUE = re.compile(r"\W*(?:\d[\W年月日时分秒上下午周星期一二三四五六ACMPSTZ]*){5,}")
+"""A number of five digits or more, or a time."""
 
 LONGEST = 100
 """Characters of a column's name that may be one of these. Names are kept, and each row may have others."""
@@ -128,6 +131,12 @@ def text_rank(columns: Collection[str]) -> int | None:
         return None
     name = found[0] if is_text_column(found[0]) else _core(found[0])
     return TEXT_COLUMNS.index(_name(name))
+
+
+def is_row(columns: Collection[str]) -> bool:
+    """Tell whether what looks like a header is a row: the text's name is in `OPEN`, and another a number or time."""
+    rank = text_rank(columns)
+    return rank is not None and TEXT_COLUMNS[rank] in OPEN and any(map(VALUE.fullmatch, columns))
 
 
 def _core(column: str) -> str:
