@@ -60,6 +60,12 @@ def test_rows_of_a_table_without_a_conversation_are_in_none(tmp_path):
     assert json.loads((tmp_path / "out.csv.summary.json").read_text("utf-8"))["without_conversation"] == 500
 
 
+def test_lines_that_are_alike_are_one_conversation_if_somebody_wants_it(tmp_path):
+    (tmp_path / "in.txt").write_text(f"{PLAIN}\n\n{LURE}\n{PLAIN}\n", "utf-8")
+    rows = conversations(tmp_path / "in.txt", by="text")
+    assert [(row["conversation"], row["messages"], row["first"]["line"]) for row in rows] == [(PLAIN, 2, 1), (LURE, 1, 3)]
+
+
 def test_a_conversation_is_called_as_its_first_message_says(tmp_path):
     rows = "".join(
         f'<sms address="106" date="1" type="1" body="好" contact_name="{name}"/>' for name in ("小王", "王总")

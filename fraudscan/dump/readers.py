@@ -758,3 +758,6 @@ class LinesReader(Reader):
             if text.strip():
                 batch.texts.append(text)
                 batch.raws.append([text])
+                if self.by is not None:  # the text itself: there is no other column
+                    batch.keys.append(text)
+                    batch.lines.append(block.start.line + number)
