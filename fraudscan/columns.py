@@ -60,6 +60,7 @@ NOTED = [notes_of(doubts) for doubts in range(1 << len(NOTES))]
 
 
 FLOATS = (float, np.floating)
+"""What tables hold for numbers, and for nothing where it is NaN: NumPy's float64 alone is one of Python's."""
 
 
 class ColumnError(FraudscanError, ValueError):
