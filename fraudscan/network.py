@@ -8,7 +8,8 @@ on texts whose words are others. Some texts are seen joined to honest ones: a fr
 be recognised in whatever it is wrapped in, and a long text is no more often one than a short
 text. Some are joined to scraps that say nothing (`fraudscan.wrappings`), and some to themselves. And all of it is
 done twice: the answers of a first network temper the labels that the second one learns from, for not every line of a
-fraud can be told from an honest one.
+fraud can be told from an honest one. Those that the first network takes for the other kind keep their label: they are
+hard, and are not to be given up.
 """
 
 from __future__ import annotations
@@ -62,9 +63,9 @@ class NetworkOptions:
             fraud, and more of long talks.
         most_repeated: how often at most.
         distilled: how much the answer of a network that was fitted without this counts in what a text should be
-            answered; its label counts for the rest ("self-distillation", Furlanello and others 2018). The more, the
-            more frauds among strangers' messages are found at few false alarms, and the fewer of the corpus's shortest
-            ones. At one half lures and honest texts still stay apart.
+            answered; its label counts for the rest ("self-distillation", Furlanello and others 2018), and alone where
+            that network takes a fraud for honest or the reverse. The more, the more frauds among strangers' messages
+            are found at few false alarms, and the fewer of the corpus's shortest ones.
         epochs: about how often each text is shown: an epoch leaves out what fills no batch.
         min_steps: more often where that would make fewer steps than this.
         batch_size: how many texts share a step. Twice as many are a little worse.
@@ -98,8 +99,8 @@ class NetworkOptions:
             raise ValueError("a dropout must be at least 0 and less than 1")
         if not all(0 <= share <= 1 for share in (self.joined, self.wrapped, self.repeated)):
             raise ValueError("the shares of joined, wrapped and repeated texts must be at least 0 and at most 1")
-        if not 0 <= self.distilled <= 0.5:
-            raise ValueError("what is distilled must be at least 0 and at most 0.5")
+        if not 0 <= self.distilled <= 1:
+            raise ValueError("what is distilled must be at least 0 and at most 1")
         most = min(self.most_joined, self.most_wrapped, self.most_repeated)
         if min(self.epochs, self.min_steps, self.batch_size, most) < 1 or not self.learning_rate > 0:
             raise ValueError("epochs, steps, batch size, what is joined at most and learning rate must be positive")
@@ -199,9 +200,13 @@ class Examples(NamedTuple):
         return Examples(join @ self.features, lengths, self.gold[rows], self.weights[rows], self.learned[rows])
 
     def tempered(self, teacher: Network, share: float) -> Examples:
-        """Return them with answers of which a share is the teacher's."""
+        """Return them with answers of which a share is the teacher's, where it knows a fraud from an honest text.
+
+        What it takes for the other kind is hard, and would be given up for its answer.
+        """
         answers: Single = sigmoid(teacher(self.features))
-        return self._replace(gold=self.gold + np.float32(share) * (answers - self.gold))
+        right = (answers[:, :1] >= 0.5) == (self.gold[:, :1] >= 0.5)
+        return self._replace(gold=self.gold + np.where(right, np.float32(share), 0) * (answers - self.gold))
 
 
 def fit(examples: Examples, options: NetworkOptions, seed: int = 0) -> Network:
