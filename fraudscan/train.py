@@ -118,7 +118,8 @@ class TrainingOptions:
         wrappings: for each message, how many scraps there are that texts are shown joined to (see
             `fraudscan.wrappings`).
         clauses: for each message, how many clauses of honest ones there are among those scraps. With these, and more
-            of what says nothing, "see the official app" behind them hides 24 of 100 frauds of strangers, not 36.
+            of what says nothing, "see the official app" behind them hides 24 of 100 frauds of strangers, not 36. Those
+            of messages that are held out are among them: they stand around lures and honest messages alike.
         background: for each message, how many texts about anything are learned from as honest ones (see
             `fraudscan.background`). Four times as many find fewer frauds (AUC .979 for .982 on the open sets), and
             spare few long texts more.
