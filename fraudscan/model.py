@@ -28,7 +28,7 @@ from fraudscan.engine import Engine
 from fraudscan.features import Vocabulary
 from fraudscan.folder import VERSIONS, ModelError, check_versions, read_folder, write_folder
 from fraudscan.layer import Layer
-from fraudscan.result import Result
+from fraudscan.result import DECIDED, Result
 from fraudscan.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -366,8 +366,7 @@ class Scanner:
 
     def _results(self, texts: Sequence[str], senders: Sequence[Any] | None = None) -> Iterator[Result]:
         found = self.decide(texts, senders)
-        names = ("label", "scheme", "labels", "score", "verdict", "targets", "notes", "rule")
-        columns = zip(*(getattr(found, name) for name in names), strict=True)
+        columns = zip(*(getattr(found, name) for name in DECIDED), strict=True)
         size = found.probabilities.itemsize * len(self.names)
         rows = found.probabilities.view(f"V{size}")[:, 0].tolist()  # copies: a row of the array would keep all of it
         return map(Result, itertools.repeat(self), texts, rows, columns)

@@ -10,14 +10,13 @@ if TYPE_CHECKING:
     from fraudscan.explain import Explanation
     from fraudscan.model import Scanner
 
-__all__ = ["Result"]
+__all__ = ["DECIDED", "Result"]
 
-ATTRIBUTES = ["text", "label", "scheme", "labels", "score", "verdict", "targets", "notes", "rule", "window", "scores"]
-"""What a result says, in the order of `Result.to_dict`."""
-
+DECIDED = ("label", "scheme", "labels", "score", "verdict", "targets", "notes", "rule")
+"""The attributes that were decided on a text, in the order of `Decided`."""
 
 Decided = tuple[str, str | None, tuple[str, ...], float, str, tuple[str, ...], tuple[str, ...], str | None]
-"""What was decided on a text: the attributes of its result from ``label`` to ``rule``, in the order of `__init__`."""
+"""What was decided on a text."""
 
 
 class Result:
@@ -47,15 +46,8 @@ class Result:
     __slots__ = (
         "_probabilities",
         "_scanner",
-        "label",
-        "labels",
-        "notes",
-        "rule",
-        "scheme",
-        "score",
-        "targets",
         "text",
-        "verdict",
+        *DECIDED,
     )
 
     def __init__(
@@ -99,7 +91,7 @@ class Result:
         """
         found = self.explain()
         return {
-            **{name: getattr(self, name) for name in ATTRIBUTES},
+            **{name: getattr(self, name) for name in ("text", *DECIDED, "window", "scores")},
             "bias": found.bias,
             "evidence": [span._asdict() for span in found],
         }
