@@ -7,7 +7,7 @@ character table undoes them without a trace.
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from fraudscan.arrays import Codes
     from fraudscan.neighbours import Tables
 
 __all__ = ["disguise"]
@@ -41,13 +40,13 @@ def _separated(character: str, rng: random.Random) -> str:
 
 
 def _sounding(character: str, rng: random.Random) -> str:
-    return rng.choice(_same_sound(character, tables()) or character)
+    return rng.choice(_others(character, tables(), "sound") or character)
 
 
 def _looking(character: str, rng: random.Random) -> str:
     if rng.random() < 0.5:
         return _parts_of(character) or character
-    return rng.choice(_look_alikes(character, tables()) or character)
+    return rng.choice(_others(character, tables(), "shape") or character)
 
 
 def _spelled(character: str, rng: random.Random) -> str:
@@ -55,20 +54,10 @@ def _spelled(character: str, rng: random.Random) -> str:
     return (syllable if rng.random() < 0.7 else syllable[:1]) or character
 
 
-@lru_cache(maxsize=1 << 14)
-def _same_sound(character: str, table: Tables) -> str:
-    """Return the characters that are taken for ``character``'s homophones, itself not among them."""
-    return _others(character, table, table.sound)
-
-
-@lru_cache(maxsize=1 << 14)
-def _look_alikes(character: str, table: Tables) -> str:
-    """Return the characters that are taken for ``character``'s look-alikes."""
-    return _others(character, table, table.shape)
-
-
-def _others(character: str, table: Tables, rows: Codes) -> str:
-    begin, end = table.choices.bounds[rows[ord(character)] :][:2]
+@lru_cache(maxsize=1 << 15)
+def _others(character: str, table: Tables, what: Literal["sound", "shape"]) -> str:
+    """Return the characters that are taken for ones of the same sound or shape, ``character`` not among them."""
+    begin, end = table.choices.bounds[getattr(table, what)[ord(character)] :][:2]
     return "".join(chr(code) for code in table.codes[table.choices.members[begin:end]] if code != ord(character))
 
 
