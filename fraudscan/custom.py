@@ -147,7 +147,7 @@ def train_custom(
     folds = list(_folds(gold[:, parted], groups, min(FOLDS, int(counts[parted].min())))) if parted.sum() > 1 else []
     settings = _choose(fitter, first, fixed, folds, _sample(texts)) if folds else first
     *held_out, (nodes, values, squares, biases) = fitter.fit(
-        [(settings, inside) for inside, _ in [*folds, (None, None)]]
+        [*((settings, inside) for inside, _ in folds), (settings, np.arange(len(rows)))]
     )
     logits = np.zeros(gold.shape)
     for (_, outside), fitted in zip(folds, held_out, strict=True):
@@ -300,9 +300,13 @@ class _Fitter:
     multiclass: bool
     jobs: int
 
-    def fit(self, tasks: Sequence[tuple[Settings, Ints | None]]) -> list[Fitted]:
-        """Fit each of the settings on the rows given, on all where there are none."""
-        return self._run([(settings, np.arange(len(self.gold)) if rows is None else rows) for settings, rows in tasks])
+    def fit(self, tasks: Sequence[tuple[Settings, Ints]]) -> list[Fitted]:
+        """Fit each of the settings on the rows given."""
+        from joblib import Parallel, delayed
+
+        shared = self.features, self.orders, self.gold, self.multiclass
+        done: list[Fitted] = Parallel(n_jobs=self.jobs)(delayed(_fit)(*shared, *task) for task in tasks)
+        return done
 
     def guess(self, tasks: Sequence[tuple[Settings, Ints, Ints]]) -> list[Bools]:
         """Fit each of the settings on rows, and say of others which labels they have."""
@@ -321,13 +325,6 @@ class _Fitter:
             guesses[np.arange(len(logits)), logits.argmax(axis=1)] = True
             return guesses
         return logits > 0
-
-    def _run(self, tasks: Sequence[tuple[Settings, Ints]]) -> list[Fitted]:
-        from joblib import Parallel, delayed
-
-        shared = self.features, self.orders, self.gold, self.multiclass
-        done: list[Fitted] = Parallel(n_jobs=self.jobs)(delayed(_fit)(*shared, *task) for task in tasks)
-        return done
 
 
 def _fit(  # noqa: PLR0913, PLR0917 - shared arrays, and one task on them
