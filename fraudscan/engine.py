@@ -288,7 +288,7 @@ class Engine:
         if kernel.compiled and self.layer:
             logits = np.empty(lengths.size)
             known = self.scales, self.biases, *self.layer.first
-            kernel.compiled.alarms(np.ascontiguousarray(sums.T), self.norms(sums, lengths), *known, logits)
+            kernel.compiled.alarms(np.ascontiguousarray(sums.T), length_norms(lengths), *known, logits)
             return logits
         first: Floats = self._alarm(self.scaled(sums.astype(np.float64), lengths))[0]
         return first
@@ -336,7 +336,7 @@ class Engine:
         sums += self.biases[:, None]
         return sums
 
-    def norms(self, sums: Floats | Ints, lengths: Ints) -> Floats:
+    def norms(self, sums: Floats, lengths: Ints) -> Floats:
         """Return what the scaled sums of texts are divided by: float64, shape (texts,)."""
         if self.fraud:
             return length_norms(lengths)
