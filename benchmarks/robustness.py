@@ -179,14 +179,14 @@ def long_chats(scanner: Scanner, rows: list[Row]) -> dict[str, list[float]]:
     lures = [r.text for r in rows if r.labels and 25 <= len(r.text) <= 60]
     of = {
         "lines of the corpus": [[line] for line in honest_lines(rows)],
-        "talk of strangers": [part for talk in reading.talks() for part in _cut(talk, STRETCH)],
-        "a shop's chats": [part for chat in reading.chats() for part in _cut(chat, STRETCH)],
+        "talk of strangers": [part for talk in reading.talks() for part in _cut(talk)],
+        "a shop's chats": [part for chat in reading.chats() for part in _cut(chat)],
     }
     return {f"{name}: {line}": x for name in of for line, x in _lures_in(scanner, of[name], lures).items()}
 
 
-def _cut(turns: list[str], size: int) -> list[list[str]]:
-    return [turns[i : i + size] for i in range(0, len(turns), size)]
+def _cut(turns: list[str]) -> list[list[str]]:
+    return [turns[i : i + STRETCH] for i in range(0, len(turns), STRETCH)]
 
 
 def _lures_in(scanner: Scanner, stretches: Sequence[list[str]], lures: Sequence[str]) -> dict[str, list[float]]:

@@ -40,7 +40,6 @@ PAIRED = 1500  # rows that are one half of a lure and its honest twin
 SEVERAL_LABELS = 1 / 8  # share of lures that carry two labels or more
 SHORTEST = 3  # characters of a lure
 EXCERPTS = 1 / 5  # share of conversations among the messages that are not SMS or posts
-SIMILARITY = 0.6  # Jaccard similarity of trigrams from which on two messages are one
 
 MOBILE = re.compile(r"(?<!\d)(?:\+?86[- ]?)?1[3-9]\d(?:[- ]?\d{4}){2}(?!\d)")
 CARD = re.compile(r"(?<![\d*])\d(?:[ -]?\d){14,18}(?![\d*])")
@@ -110,7 +109,7 @@ def duplicates(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         by_label[part_of(row) if row.labels else "legitimate"].append(row)
     for group in by_label.values():
-        for block in near_duplicates([row.text for row in group], SIMILARITY):
+        for block in near_duplicates([row.text for row in group]):
             for i, j, similarity in zip(*block, strict=True):
                 yield f"{group[i].id} and {group[j].id} are near-duplicates ({similarity:.2f})"
 
