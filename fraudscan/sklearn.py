@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from fraudscan.columns import is_missing
 from fraudscan.corpus import Row
-from fraudscan.custom import train_custom
+from fraudscan.custom import Settings, train_custom
 from fraudscan.labelled import find_honest
 from fraudscan.model import Scanner
 from fraudscan.taxonomy import Taxonomy
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FraudClassifier"]
 
-SETTINGS = ("max_n", "min_df", "idf_power", "C", "balanced")
 NOBODY = "legitimate"
 """What a row of a label indicator matrix is that has no label."""
 
@@ -137,7 +136,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Row(str(i), text, () if honest in of else of, (), "", "")
             for i, (text, of) in enumerate(zip(texts, labels, strict=True))
         ]
-        fixed = {name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None}
+        given = {name: getattr(self, name) for name in Settings.__dataclass_fields__}
+        fixed = {name: value for name, value in given.items() if value is not None}
         taxonomy = Taxonomy.from_names(names, honest, "multilabel" if self._several else "multiclass")
         self.scanner_ = train_custom(rows, taxonomy, fixed=fixed, least=0 if self._several else 1, jobs=int(jobs))
         return self
