@@ -67,7 +67,7 @@ class TelegramReader(JsonArrayReader):
         if (text := _joined(row.get("text"))) is None:
             return "'text' is missing"
         text = text or _poll(row.get("poll"))
-        chat, name = element.context or ("", "")
+        chat, name = element.context
         ours = {"conversation": chat or name, "sender": row.get("from"), "time": row.get("date"), "text": text}
         row = {**ours, "conversation_name": name, **{key: value for key, value in row.items() if key not in ours}}
         return self.add(batch, row, dump_json(row), element.start.line)
