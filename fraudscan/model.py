@@ -456,7 +456,7 @@ class Scanner:
 
 
 LOGIT_LIMIT = 60.0
-"""Beyond it a probability is 0 or 1 in float32, and well before the exponential overflows."""
+"""Beyond it a probability is 1 in float32, or less than 1e-26; the exponential does not overflow yet."""
 
 NOTHING = -20.0
 """The logit of every head but the honest one for a text without a character: a probability of 2e-9."""

@@ -107,7 +107,7 @@ class Choices(NamedTuple):
 
 
 class Tables:
-    """What ``disguise.npz`` holds, laid out for look-ups when it is first needed: scoring needs the first two only.
+    """What ``disguise.npz`` holds, laid out for look-ups when it is first needed: plain text needs the first five only.
 
     Args:
         arrays: the arrays of the file; ``tools/build_disguise.py`` says what they are.

@@ -189,7 +189,10 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return probabilities
 
     def decision_function(self, X: Iterable[str]) -> Floats:  # noqa: N803
-        """Return the logits, shape (texts, classes); of two classes how far the second leads, shape (texts,)."""
+        """Return the logits, shape (texts, classes); of two classes how far the second leads, shape (texts,).
+
+        Of a scanner whose labels overlap (see `from_scanner`) they are the logarithms of `predict_proba`.
+        """
         check_is_fitted(self)
         if self.scanner_.taxonomy.task == "fraud":
             logits: Floats = np.log(self.predict_proba(X).clip(1e-30))
