@@ -1,11 +1,20 @@
-"""What ``--by`` writes: which messages a conversation has, and where they stand."""
+"""What ``--by`` writes: which messages a conversation has, where they stand, and what they say together."""
 
+import itertools
 import json
+import random
 
+import dumps
+import numpy as np
 import pytest
 from dumps import LURE, PLAIN, interrupt, rows_of, score
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from fraudscan.decisions import Thresholds
 from fraudscan.dump import Options, score_dump
+from fraudscan.dump.conversations import WINDOW, Conversation
+from fraudscan.dump.scoring import Message
 
 
 def conversations(path, *options, by="chat"):
@@ -81,3 +90,177 @@ def test_entries_for_senders_are_about_messages_not_windows(tmp_path):
     (tmp_path / "deny.txt").write_text("sender=106: 提现\n", "utf-8")
     (row,) = conversations(tmp_path / "in.jsonl", "--deny", tmp_path / "deny.txt", "--sender", "from")
     assert (row["messages"], row["fraud_verdict"], row["verdicts"]["flag"]) == (2, "flag", 1)
+
+
+COURTSHIP = [
+    "早安，昨晚睡得好吗",
+    "我一个人在新加坡，最怕过节",
+    "遇到你以后每天都有盼头",
+    "我叔叔那边的数据一直很准，跟着下单就行",
+    "你也可以先放一万块试试，我手把手带你",
+    "赚了我们一起买房",
+]
+
+
+def odds(score):
+    return score / (1 - score)
+
+
+def test_conversations(tmp_path, scanner):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    rows = [{"chat": "a", "text": text} for text in COURTSHIP]
+    for i in range(0, 18, 3):
+        rows.insert(i, {"chat": "b", "text": f"今晚{i}点吃饭"})
+    rows.append({"chat": None, "text": "x"})
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert score(source, "-o", out, "--by", "chat") == 0
+    second, first = rows_of(tmp_path / "out.jsonl.conversations.jsonl")[::-1]
+    assert (first["conversation"], second["conversation"]) == ("b", "a")
+    assert (first["messages"], second["messages"]) == (6, 6)
+    assert second["first"] == {"source": str(source), "line": 2, "text": COURTSHIP[0]}
+    alone = scanner.decide(COURTSHIP)
+    assert second["strongest"]["score"] == pytest.approx(max(alone.score), abs=1e-6)
+    windows = scanner.decide(["\n".join(COURTSHIP[:last]) for last in (5, 6)])
+    expected = np.sqrt(odds(max(alone.score)) * np.mean([odds(score) for score in windows.score]))
+    assert second["fraud_score"] == pytest.approx(expected / (1 + expected), abs=2e-6)
+    assert sum(second["labels"].values()) == sum(second["verdicts"].values()) == 6
+    summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
+    assert summary["without_conversation"] == 1
+    assert score(source, "-o", tmp_path / "x.jsonl", "--by", "nothing") == 2
+
+
+def test_a_lure_among_harmless_lines_is_seen(tmp_path, scanner):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    quiet = [f"今天第{i}顿饭吃得很好" for i in range(150)]
+    rows = [{"chat": 7, "text": text} for text in [*quiet[:100], *COURTSHIP, *quiet[100:]]]
+    rows += [{"chat": 8, "text": text} for text in quiet]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert score(source, "-o", out, "--by", "chat", "--max-message", 4096) == 0
+    found, harmless = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+    assert (found["conversation"], harmless["conversation"]) == ("7", "8")
+    assert found["fraud_score"] > 0.5
+    assert harmless["fraud_score"] < 0.1
+    assert len(found["evidence"]) <= WINDOW
+    assert set(found["evidence"].split("\n")) & set(COURTSHIP)
+    assert scanner.classify(found["evidence"]).label == found["fraud_label"] != "legitimate"
+
+
+@pytest.mark.parametrize(
+    ("kind", "phrase", "texts", "verdict"),
+    [
+        ("deny", "暗号三号", ["跟着老师操作稳赚不赔", f"{PLAIN}，暗号三号"], "flag"),  # the first scores more
+        ("allow", "暗号三号", [LURE, "老师带单，日赚三千，名额有限，暗号三号"], "flag"),  # both together score more
+        ("allow", "稳赚不赔", [LURE, "好的"], "clear"),
+    ],
+)
+def test_lists_make_the_verdicts_of_conversations_too(tmp_path, kind, phrase, texts, verdict):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("".join(json.dumps({"chat": "a", "text": text}) + "\n" for text in texts), "utf-8")
+    (tmp_path / "list.txt").write_text(phrase, "utf-8")
+    assert score(source, "-o", out, "--by", "chat", f"--{kind}", tmp_path / "list.txt") == 0
+    (found,) = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+    assert found["fraud_verdict"] == verdict
+
+
+LIMITS = Thresholds(flag=0.8, review=0.05)
+
+
+def said(score, verdict=None):
+    """What a writer is told of a message or a window."""
+    label, scheme = ("romance", "romance") if score >= 0.5 else ("legitimate", None)
+    return label, scheme, [label], score, verdict or LIMITS.verdict(score), [], []
+
+
+@given(st.lists(st.one_of(st.integers(0, 100), st.integers(0, 200)), min_size=1, max_size=40))
+@example([60, 60, 60, 110])
+def test_windows_cover_every_message_and_stay_small(sizes):
+    conversation, windows = Conversation(), []
+    texts = [f"<{line}>{'a' * size}." for line, size in enumerate(sizes)]
+    for line, text in enumerate(texts):
+        windows += conversation.add("source", Message("k", line, text, said(0.25)))
+        assert sum(len(text) + 1 for text, _ in conversation.window) - 1 <= WINDOW
+    last = conversation.due()
+    windows += [last] if last is not None else []
+    assert all(len(window) <= WINDOW for window in windows)
+    assert conversation.messages == len(texts)
+    alone = [size for size in map(len, texts) if size > WINDOW]
+    assert conversation.windows >= len(alone) - 1  # those of one message have its score
+    for before, text in itertools.pairwise(texts):
+        if len(before) + len(text) < WINDOW:
+            assert any(text in window for window in windows)
+
+
+def test_a_window_is_as_long_as_may_be_is_scored_once_and_is_more_than_a_message():
+    for first, second, together in ((62, 65, True), (64, 64, False)):
+        conversation = Conversation()
+        assert conversation.add("source", Message("k", 1, "a" * first, said(0.25))) == []
+        windows = conversation.add("source", Message("k", 2, "b" * second, said(0.75)))
+        assert windows == (["a" * first + "\n" + "b" * second] if together else [])
+        assert conversation.due() is None
+        assert (conversation.windows, conversation.odds) == ((0, 0) if together else (2, pytest.approx(1 / 3 + 3)))
+
+
+@pytest.mark.parametrize(
+    ("messages", "windows", "score", "label", "verdict"),
+    [
+        ([0.5], [0.5], 0.5, "romance", "review"),
+        ([0.5], [0.8, 0.0], 2**0.5 / (1 + 2**0.5), "romance", "review"),  # the mean of odds of 4 and 0
+        ([0.2, 0.1], [0.8], 0.5, "romance", "review"),
+        ([0.2], [0.8, 0.0], 0.4142136, "legitimate", "review"),
+        ([0.8, 0.1], [0.0], 0.0, "romance", "flag"),  # a message is flagged
+        ([1.0], [], 0.9999999, "romance", "flag"),
+    ],
+)
+def test_odds_of_conversations(messages, windows, score, label, verdict):
+    found = Conversation()
+    for message in messages:
+        found.add("source", Message("k", 1, "a message", said(message)))
+    for window in windows:
+        found.take_window(said(window), "the window")
+    if not windows:
+        assert found.due() is None
+    row = found.row("k", LIMITS, "legitimate")
+    assert row["fraud_score"] == pytest.approx(score, abs=2e-6)
+    assert (row["fraud_label"], row["fraud_labels"], row["fraud_verdict"]) == (label, [label], verdict)
+
+
+def test_what_is_flagged_speaks_for_a_conversation_whatever_scores_more():
+    found = Conversation()
+    found.add("source", Message("k", 1, "likelier", said(0.7)))
+    found.add("source", Message("k", 2, "denied by a list", said(0.6, "flag")))
+    found.add("source", Message("k", 3, "likelier still", said(0.75)))
+    row = found.row("k", LIMITS, "legitimate")
+    assert (row["evidence"], row["fraud_verdict"], row["strongest"]["line"]) == ("denied by a list", "flag", 3)
+
+
+def test_what_an_allow_list_clears_says_nothing():
+    found = Conversation()
+    windows = found.add("source", Message("k", 1, "a" * 100, said(0.9, "clear"), allowed=True))
+    row = found.row("k", LIMITS, "legitimate")
+    assert (row["fraud_label"], row["fraud_score"], row["fraud_verdict"]) == ("legitimate", 0, "clear")
+    assert (row["evidence"], row["strongest"], row["messages"]) == ("", None, 1)
+    windows += found.add("source", Message("k", 2, "b" * 100, said(0.2)))
+    assert (windows, found.due()) == ([], None)
+    row = found.row("k", LIMITS, "legitimate")
+    assert (row["fraud_score"], row["evidence"][0], row["strongest"]["line"]) == (pytest.approx(0.2, abs=2e-6), "b", 2)
+
+
+def test_what_is_not_read_fills_no_window():
+    found = Conversation()
+    for line in range(3):
+        windows = found.add("source", Message("k", line, "好" * 30 + "\u200b \n\ufe0f" * 60, said(0.5)))
+    assert windows == ["\n".join(["好" * 30] * 3)]
+
+
+def test_of_messages_with_the_same_score_the_first_one_is_shown():
+    conversation = Conversation()
+    for line, value in enumerate((0.25, 0.75, 0.75)):
+        conversation.add("source", Message("k", line, f"text {line}", said(value)))
+    row = conversation.row("k", LIMITS, "legitimate")
+    assert (row["evidence"], row["strongest"]["line"], row["first"]["line"]) == ("text 1", 1, 0)
+
+
+def test_conversations_need_a_file_beside_which_they_stand(tmp_path, capsys):
+    (tmp_path / "in.jsonl").write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 9)))
+    assert score(tmp_path / "in.jsonl", "-o", "-", "--by", "chat") == 2
+    assert "--by writes conversations beside the output" in capsys.readouterr().err
