@@ -192,6 +192,59 @@ def test_gradients_are_those_of_the_cross_entropy():
             assert gradient[place] == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-3)
 
 
+def test_the_learning_rate_rises_and_falls_along_a_cosine(monkeypatch):
+    assert module._cycle(0) == pytest.approx(module.FIRST_RATE)
+    assert module._cycle(module.WARM_UP / 2) == pytest.approx((1 + module.FIRST_RATE) / 2)
+    assert module._cycle(module.WARM_UP) == 1
+    assert module._cycle((1 + module.WARM_UP) / 2) == pytest.approx(0.5)
+    assert module._cycle(1) == pytest.approx(0)
+    rates, step = [], module._Adam.step
+
+    def spied(self, gradient, rate, *rows):
+        rates.append(rate)
+        step(self, gradient, rate, *rows)
+
+    monkeypatch.setattr(module._Adam, "step", spied)
+    fit(toy(), replace(SMALL, distilled=0, epochs=4, min_steps=1))
+    expected = [SMALL.learning_rate * module._cycle(step / 20) for step in range(20)]
+    assert rates == pytest.approx(np.repeat(expected, 4))  # each part of the network takes every step
+
+
+def test_steps_are_as_long_as_the_rate_from_the_first_on():
+    """However small a gradient is, and though nothing is remembered yet."""
+    adam = module._Adam(np.zeros(3, dtype=np.float32))
+    for steps in range(1, 4):
+        adam.step(np.array([1e-3, -20, 4], dtype=np.float32), 0.1)
+        assert adam.values == pytest.approx(np.array([-0.1, 0.1, -0.1]) * steps, rel=1e-3)
+
+
+def test_places_are_a_share_each_up_to_so_many_times():
+    places = module._places(10_000, 0.3, 4, np.random.default_rng(0))
+    counts = np.bincount(np.bincount(places, minlength=10_000))
+    assert counts.size == 5
+    assert counts == pytest.approx([7000, 750, 750, 750, 750], abs=120)
+
+
+def test_texts_are_repeated_by_themselves_and_units_silent_as_often_as_said(monkeypatch):
+    joined, gradients = Examples.joined, module._gradients
+    repeated, silenced = [], []
+
+    def joining(self, rows, at, others):
+        assert (others == rows[at]).all()
+        repeated.append(np.unique(at).size / rows.size)
+        return joined(self, rows, at, others)
+
+    def spied(network, shown, silent, *arguments):
+        silenced.append(silent.mean())
+        return gradients(network, shown, silent, *arguments)
+
+    monkeypatch.setattr(Examples, "joined", joining)
+    monkeypatch.setattr(module, "_gradients", spied)
+    fit(toy(), replace(SMALL, joined=0, repeated=0.4, unit_dropout=0.25))
+    assert np.mean(repeated) == pytest.approx(0.4, abs=0.02)
+    assert np.mean(silenced) == pytest.approx(0.25, abs=0.01)
+
+
 def test_standardized_says_the_same_and_fits_a_layer():
     examples = toy()
     features, network = examples.features, fit(examples, SMALL)
