@@ -13,6 +13,7 @@ from fraudscan.calibration import BINS, prior_weights, reliability
 from fraudscan.card import diagram, model_digest, read_sets, sections
 from fraudscan.cli import main
 from fraudscan.corpus import CorpusError, read_corpus
+from fraudscan.evaluate import auc
 from fraudscan.folder import CARD, DIAGRAM
 from fraudscan.model import default_folder
 
@@ -117,3 +118,10 @@ def test_reliability_of_known_probabilities():
     kept, right = probabilities[half], positive[half]
     assert reliability(kept, right)["ece"] > 0.05
     assert reliability(kept, right, prior_weights(right, float(positive.mean())))["ece"] < 0.012
+
+
+def test_area_under_the_curve():
+    scores = np.array([0.1, 0.4, 0.4, 0.8])
+    assert auc(scores, np.array([False, False, True, True])) == 0.875  # three pairs in order, and a tie
+    assert auc(scores, scores < 0.2) == 0
+    assert auc(scores, scores < 1) is auc(scores, scores > 1) is None

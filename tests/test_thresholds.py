@@ -21,6 +21,7 @@ from fraudscan.curve import Curve, CurveError
 from fraudscan.dump import DumpError, job, score_dump
 from fraudscan.dump.readers import DELIMITERS
 from fraudscan.dump.rethreshold import rethreshold
+from fraudscan.evaluate import FALSE_ALARMS, RECALL, thresholds_for
 from fraudscan.sklearn import FraudClassifier
 
 LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
@@ -73,6 +74,22 @@ def test_thresholds_of_a_curve_keep_their_promise(honest, lures, share):
     assert curve.scores[0] == 0
     if len(honest) >= 5:
         assert curve.threshold(1) == 0
+
+
+@given(scores, scores)
+@settings(max_examples=300)
+def test_thresholds_of_a_model_keep_their_promise(honest, lures):
+    values = np.array([*honest, *lures])
+    flag, review = thresholds_for(values, np.arange(values.size) >= len(honest))
+    assert 0 <= review <= flag <= 1
+    assert flag >= 0.5
+    assert flag == 1 or np.mean(np.array(honest) >= flag) <= FALSE_ALARMS
+    assert np.mean(np.array(lures) >= review) >= RECALL
+
+
+def test_thresholds_of_a_model_are_tight():
+    values, fraud = np.tile(np.arange(1000) / 1000, 2), np.arange(2000) >= 1000
+    assert thresholds_for(values, fraud) == (0.9941, 0.02)  # 5 and 20 of a thousand lie beyond
 
 
 def test_a_curve_is_tight():
