@@ -9,6 +9,7 @@ import random
 import re
 import shutil
 import tracemalloc
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -35,6 +36,35 @@ def test_same_corpus_gives_the_same_bytes(small_corpus, small_model, tmp_path):
 
 def test_shipped_model_is_that_of_the_corpus(corpus, scanner):
     assert scanner.manifest["corpus"] == {"rows": len(corpus), "sha256": digest(corpus)}, "run: make model"
+    options = {name: value for name, value in asdict(TrainingOptions()).items() if name != "jobs"}
+    assert scanner.manifest["training"] == options, "run: make model"
+
+
+class StopError(Exception):
+    """Ends training before anything is fitted."""
+
+
+def test_no_network_sees_a_copy_of_what_is_held_out(small_corpus, monkeypatch):
+    examples, found = train_module._examples, {}
+
+    def spied(*arguments):
+        made = examples(*arguments)
+        found["source"] = made[1]
+        return made
+
+    def stop(_, parts, __):
+        found["parts"] = parts
+        raise StopError
+
+    monkeypatch.setattr(train_module, "_examples", spied)
+    monkeypatch.setattr(train_module, "_fitted", stop)
+    with pytest.raises(StopError):
+        train(small_corpus, options=TrainingOptions(folds=2))
+    *parts, _ = found["parts"]
+    corpus = set(range(len(small_corpus)))  # without background and wrappings
+    first, second = (set(found["source"][part]) & corpus for part in parts)
+    assert not first & second
+    assert first | second == corpus
 
 
 def test_probabilities_are_calibrated_on_held_out_rows(scanner):
@@ -51,6 +81,8 @@ def test_folds_never_part_what_belongs_together(small_corpus):
             assert pairs.setdefault(row.pair, n) == n
     texts = [row.text for row in small_corpus]
     assert all((number[i] == number[j]).all() for i, j, _ in near_duplicates(texts))
+    for inside, outside in folds_of(small_corpus, 3):
+        assert not set(number[inside]) & set(number[outside])
 
 
 def test_scenarios_can_be_held_out_whole(small_corpus):
