@@ -20,9 +20,11 @@ import fraudscan
 from fraudscan import train as train_module
 from fraudscan.cli import main
 from fraudscan.corpus import CorpusError, Row, digest, near_duplicates, read_corpus
+from fraudscan.disguise import undisguise
 from fraudscan.model import ModelError, default_folder
+from fraudscan.network import sigmoid
 from fraudscan.taxonomy import TAXONOMY
-from fraudscan.train import TrainingOptions, folds_of, groups, train
+from fraudscan.train import TrainingOptions, calibrate, folds_of, groups, train
 
 
 def folder_bytes(folder):
@@ -83,6 +85,51 @@ def test_folds_never_part_what_belongs_together(small_corpus):
     assert all((number[i] == number[j]).all() for i, j, _ in near_duplicates(texts))
     for inside, outside in folds_of(small_corpus, 3):
         assert not set(number[inside]) & set(number[outside])
+
+
+def test_calibration_finds_the_slope_and_intercept_that_there_are():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, 50_000)
+    gold = rng.random(50_000) < sigmoid(1.5 * logits - 0.7)
+    assert calibrate(logits, gold) == pytest.approx((1.5, -0.7), abs=0.05)
+
+
+def test_probabilities_are_those_of_messages_of_which_a_share_is_fraud():
+    """That of fraud; the others are given fraud, whatever honest messages get."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (50_000, 2))
+    gold = rng.random((50_000, 2)) < sigmoid(1.5 * logits - 0.7)
+    logits[~gold[:, 0], 1], gold[~gold[:, 0], 1] = 9, False
+    slopes, intercepts = train_module._scaling(logits, gold, 0.1)
+    assert slopes == pytest.approx(1.5, abs=0.05)
+    assert intercepts[1] == pytest.approx(-0.7, abs=0.05)
+    share = gold[:, 0].mean()
+    assert intercepts[0] == pytest.approx(-0.7 - np.log(9) - np.log(share / (1 - share)), abs=0.05)
+
+
+def test_windows_count_in_training_as_they_do_in_the_engine(scanner, corpus):
+    rng = random.Random(0)
+    honest = [row.text for row in corpus if not row.labels]
+    lures = [row.text for row in corpus if row.labels]
+    texts = ["\n".join(rng.sample(honest, count)) for count in range(1, 41) for _ in range(3)]
+    texts = undisguise([*lures[:100], *texts, *(f"{rng.choice(lures)}\n{text}" for text in texts)])
+    engine, vocabulary = scanner.engine, scanner.engine.vocabulary
+    texts = [text for text in texts if not vocabulary.match([text]).marked[0]]  # the engine would repair them again
+    weights = engine.weights.astype(np.float64)
+    vectors = (weights - weights[vocabulary.suffixes]) * engine.scales  # `closure` adds the suffixes' again
+
+    def inputs(features):
+        return (features @ vectors + engine.biases).T
+
+    whole, lengths = train_module.features_of(vocabulary, texts)
+    whole = inputs(whole @ train_module.closure(vocabulary))
+    pieces, owners, read = train_module._windows(texts, vocabulary, np.ones(vocabulary.size))
+    assert (read == lengths).all()
+    logits, windows = engine.heads_of(whole).T, engine.heads_of(inputs(pieces)).T
+    found = train_module._with_windows(logits, windows, owners, lengths, engine.quotes(whole)[0])
+    assert found == pytest.approx(engine.logits(texts).T, abs=1e-3)
+    decided = found[:, 1] != logits[:, 1]  # by a window
+    assert 20 < decided.sum() < np.unique(owners).size - 20
 
 
 def test_scenarios_can_be_held_out_whole(small_corpus):
