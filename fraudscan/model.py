@@ -29,7 +29,7 @@ from fraudscan.features import Vocabulary
 from fraudscan.folder import VERSIONS, ModelError, check_versions, read_folder, write_folder
 from fraudscan.layer import Layer
 from fraudscan.result import DECIDED, Result
-from fraudscan.taxonomy import Taxonomy
+from fraudscan.taxonomy import TAXONOMY, Taxonomy
 
 if TYPE_CHECKING:
     import os
@@ -591,8 +591,13 @@ _shipped: dict[str, Scanner] = {}
 
 
 def is_shipped(scanner: Scanner) -> bool:
-    """Tell whether a scanner is the one that `load` returns, which need not be loaded for that."""
-    return scanner is _shipped.get("default")
+    """Tell whether a scanner decides as the one that `load` returns, as does one that another process got in a pickle.
+
+    That is loaded for it, unless the labels tell.
+    """
+    if scanner is _shipped.get("default"):
+        return True
+    return scanner.taxonomy == TAXONOMY and scanner.digest == load().digest
 
 
 def _read(folder: Path) -> Scanner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from fraudscan.decisions import VERDICTS
 
@@ -23,9 +24,10 @@ class Result:
     """What a scanner says of one text.
 
     It holds on to its scanner, with which it explains itself, so a pickle has the whole model in it; but of the shipped
-    one, as `load` returns it, it has the digest, and is read where the same model is shipped. To store results store
-    what `to_dict` returns, or score with `Scanner.annotate` or ``fraudscan score``. Results are equal where they say
-    the same of the same text and their scanners decide alike.
+    one, as `load` returns it, it has the digest, and is read where the same model is shipped. Results that come out of
+    pickles share one scanner where theirs decide alike. To store results store what `to_dict` returns, or score with
+    `Scanner.annotate` or ``fraudscan score``. Results are equal where they say the same of the same text and their
+    scanners decide alike.
 
     Attributes:
         text: the text.
@@ -141,6 +143,10 @@ class Result:
         return f"Result({text!r}, label={self.label!r}, scheme={self.scheme!r}, score={self.score:.3f})"
 
 
+_unpickled: WeakValueDictionary[str, Scanner] = WeakValueDictionary()
+"""The scanners of results that came out of pickles, by their digests: each result brings its own, and one is kept."""
+
+
 def _restore(scanner: Scanner | str, text: str, probabilities: bytes, decision: Decided) -> Result:
     """Return a result; the shipped scanner is given by its digest."""
     from fraudscan.model import ModelError, load
@@ -152,4 +158,6 @@ def _restore(scanner: Scanner | str, text: str, probabilities: bytes, decision: 
                 "both, or pickle what to_dict returns"
             )
         scanner = load()
+    else:
+        scanner = _unpickled.setdefault(scanner.digest, scanner)
     return Result(scanner, text, probabilities, decision)

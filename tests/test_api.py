@@ -2,11 +2,13 @@
 
 import copy
 import enum
+import gc
 import json
 import pickle
 import subprocess
 import sys
 import tracemalloc
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -222,13 +224,28 @@ def test_a_result_comes_back_from_a_pickle(scanner, protocol):
 
 def test_a_result_of_the_shipped_model_is_pickled_without_it(scanner, monkeypatch):
     data = pickle.dumps(scanner.classify(LURE))
-    assert len(data) < 1000 < len(pickle.dumps(scanner.with_lists(None).classify(LURE)))
+    again = pickle.loads(pickle.dumps(scanner))  # noqa: S301 - our own; what a worker gets
+    assert len(pickle.dumps(again.classify(LURE))) == len(data) < 1000
+    assert len(pickle.dumps(scanner.with_thresholds(flag=1).classify(LURE))) > 1000
     back = pickle.loads(data)  # noqa: S301 - our own
     assert back == scanner.classify(LURE)
     assert back._scanner is scanner
     monkeypatch.setitem(model._shipped, "default", scanner.with_thresholds(flag=1))
     with pytest.raises(fraudscan.ModelError, match="of another shipped model than this process has"):
         pickle.loads(data)  # noqa: S301 - our own
+
+
+def test_results_that_are_pickled_one_by_one_share_a_scanner(scanner):
+    stricter, lists = scanner.with_thresholds(flag=1), Lists([Entry("deny", "快递")])
+    owns = [stricter, stricter.with_lists(lists), scanner.with_lists(lists)]
+    data = [pickle.dumps(own.classify(LURE)) for own in owns * 3]
+    found = [pickle.loads(result)._scanner for result in data]  # noqa: S301 - our own
+    assert [own.digest for own in found] == [own.digest for own in owns * 3]
+    assert len(set(map(id, found))) == len(owns)
+    gone = weakref.ref(found[0])
+    del found
+    gc.collect()
+    assert gone() is None  # none is kept for results to come
 
 
 def test_what_stays_as_it_is_is_not_copied(scanner):

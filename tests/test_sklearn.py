@@ -27,6 +27,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import validate_data
 
 import fraudscan
+from fraudscan import model
 from fraudscan.corpus import CorpusError
 from fraudscan.sklearn import FraudClassifier
 
@@ -122,6 +123,13 @@ def test_tools_of_scikit_learn(fitted):
     assert not hasattr(clone(fitted), "classes_")
     again = pickle.loads(pickle.dumps(fitted))  # noqa: S301
     assert (again.predict_proba(texts) == fitted.predict_proba(texts)).all()
+
+
+def test_results_of_own_labels_are_pickled_without_the_shipped_model(fitted, monkeypatch):
+    monkeypatch.setattr(model, "_shipped", {})
+    found = fitted.to_scanner().classify(f"{WORDS['loan'][0]}点链接")
+    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301
+    assert not model._shipped
 
 
 def test_settings_that_are_given_are_not_chosen():
