@@ -252,11 +252,15 @@ class Scanner:
             hint = "; for several texts call classify_many" if isinstance(text, (list, tuple)) else ""
             raise TypeError(f"classify takes one text as str, not {type(text).__name__}{hint}")
         if sender is not None:
-            _check_senders([sender])
+            from fraudscan.lists import check_sender
+
+            check_sender(sender, "sender")
         return next(self._results([str.__str__(text)], [sender] if self.lists else None))
 
     def classify_many(self, texts: Iterable[str], senders: Iterable[Any] | None = None) -> Iterator[Result]:
         """Score texts in order, `GROUP` of them at a time: call `classify` where each is awaited.
+
+        Where one cannot be read, by an error of their source say, the results of all before it come first.
 
         Args:
             texts: the texts.
@@ -274,17 +278,19 @@ class Scanner:
         self._check_bound(senders)
         if senders is None:
             return itertools.chain.from_iterable(map(self._results, groups))
-        return self._results_of(groups, iter(_items(senders, "senders")))
+        return self._results_of(groups, _checked_senders(iter(_items(senders, "senders"))))
 
     def _results_of(self, groups: Iterable[list[str]], senders: Iterator[Any]) -> Iterator[Result]:
-        start = 0
         for group in groups:
-            sent = list(itertools.islice(senders, len(group)))
+            sent: list[Any] = []
+            try:
+                sent.extend(itertools.islice(senders, len(group)))
+            except Exception:
+                yield from self._results(group[: len(sent)], sent)
+                raise
+            yield from self._results(group[: len(sent)], sent)
             if len(sent) < len(group):
                 raise ValueError("there are fewer senders than texts: pass one for each, None where it is not known")
-            _check_senders(sent, start)
-            yield from self._results(group, sent)
-            start += len(group)
         if next(senders, self) is not self:
             raise ValueError("there are more senders than texts")
 
@@ -521,44 +527,50 @@ def _items(texts: Any, what: str = "texts") -> Iterable[Any]:
 
 def _listed(texts: Iterable[str]) -> list[str]:
     """Return the texts as a list (a column of pandas finds items by their index, not their place); refuse others."""
-    return _checked(texts if isinstance(texts, list) else list(_items(texts)), 0)
+    texts = texts if isinstance(texts, list) else list(_items(texts))
+    return texts if set(map(type, texts)) <= {str} else list(_checked(texts))
 
 
 def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Return the texts in lists of `GROUP`; refuse what is no text."""
-    source = iter(_items(texts))
+    """Return the texts in lists of `GROUP`; refuse what is no text, behind those that come before it."""
+    source = _checked(iter(_items(texts)))
 
-    def checked() -> Iterator[list[str]]:
-        start = 0
-        while group := list(itertools.islice(source, GROUP)):
-            yield _checked(group, start)
-            start += len(group)
+    def groups() -> Iterator[list[str]]:
+        while True:
+            group: list[str] = []
+            try:
+                group.extend(itertools.islice(source, GROUP))
+            except Exception:
+                if group:
+                    yield group
+                raise
+            if not group:
+                return
+            yield group
 
-    return checked()
+    return groups()
 
 
-def _checked(texts: list[str], start: int) -> list[str]:
-    """Return the texts as plain strings; refuse what is no string. ``start`` is the number of the first of them."""
-    if set(map(type, texts)) <= {str}:
-        return texts
-    for index, item in enumerate(texts, start):
-        if not isinstance(item, str):
-            kind = "None" if item is None else f"of type {type(item).__name__}"
+def _checked(texts: Iterable[str]) -> Iterator[str]:
+    """Yield the texts as plain strings; refuse what is no string."""
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            kind = "None" if text is None else f"of type {type(text).__name__}"
             raise TypeError(
                 f"texts[{index}] is {kind}, not a string: leave out missing values, and decode bytes first "
                 "(data.decode('gb18030'), say)"
             )
-    return list(map(str.__str__, texts))  # NumPy's and those of enumerations are others
+        yield str.__str__(text)  # NumPy's and those of enumerations are others
 
 
-def _check_senders(senders: list[Any], start: int | None = None) -> None:
-    """Refuse what can be nobody's name; ``start`` is the number of the first of several."""
-    if set(map(type, senders)) <= {str, type(None)}:
-        return
+def _checked_senders(senders: Iterable[Any]) -> Iterator[Any]:
+    """Yield the senders; refuse what can be nobody's name."""
     from fraudscan.lists import check_sender
 
-    for index, sender in enumerate(senders, start or 0):
-        check_sender(sender, "sender" if start is None else f"senders[{index}]")
+    for index, sender in enumerate(senders):
+        if not (sender is None or isinstance(sender, str)):
+            check_sender(sender, f"senders[{index}]")
+        yield sender
 
 
 def default_folder() -> Path:

@@ -90,6 +90,34 @@ def test_classify_many_keeps_order_and_is_lazy(scanner, corpus):
         assert result.score == scanner.classify(result.text).score
 
 
+def broken(items):
+    yield from items
+    raise OSError("the line is dead")
+
+
+@pytest.mark.parametrize("count", [0, 2, GROUP, GROUP + 2])
+def test_what_was_read_is_scored_before_an_error(scanner, count):
+    def scored(texts, senders=None):
+        results = scanner.classify_many(texts, senders)
+        for _ in range(count):
+            assert next(results).label == "investment"
+        return results
+
+    texts = [LURE] * count
+    with pytest.raises(OSError, match="the line is dead"):
+        next(scored(broken(texts)))
+    for senders in (None, ["a"] * (count + 2)):
+        with pytest.raises(TypeError, match=rf"texts\[{count}\] is None"):
+            next(scored(broken([*texts, None]), senders))
+    texts = [LURE] * (count + 2)
+    with pytest.raises(ValueError, match="fewer senders than texts"):
+        next(scored(texts, ["a"] * count))
+    with pytest.raises(TypeError, match=rf"senders\[{count}\] is of type list"):
+        next(scored(texts, [*["a"] * count, [], "a"]))
+    with pytest.raises(OSError, match="the line is dead"):
+        next(scored(texts, broken(["a"] * count)))
+
+
 def test_a_result_that_is_kept_keeps_no_other(scanner):
     def first_of_many():
         return next(scanner.classify_many([LURE] * GROUP))
