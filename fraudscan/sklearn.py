@@ -138,6 +138,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ]
         given = {name: getattr(self, name) for name in Settings.__dataclass_fields__}
         fixed = {name: value for name, value in given.items() if value is not None}
+        names = sorted(names, key=lambda name: name == honest)  # as `read_labelled` has them
         taxonomy = Taxonomy.from_names(names, honest, "multilabel" if self._several else "multiclass")
         self.scanner_ = train_custom(rows, taxonomy, fixed=fixed, least=0 if self._several else 1, jobs=int(jobs))
         return self

@@ -29,6 +29,8 @@ from sklearn.utils.validation import validate_data
 import fraudscan
 from fraudscan import model
 from fraudscan.corpus import CorpusError
+from fraudscan.custom import train_custom
+from fraudscan.labelled import read_labelled
 from fraudscan.sklearn import FraudClassifier
 
 
@@ -110,6 +112,17 @@ def test_other_types_of_classes():
     assert two.classes_.tolist() == [False, True]
     assert ((two.decision_function(texts) > 0) == two.predict(texts)).all()
     assert two.predict(texts).tolist() == [label == "loan" for label in labels]
+
+
+def test_the_same_rows_make_the_same_model_as_read_from_a_file(tmp_path):
+    texts, labels = made_up(60)
+    labels = ["ham" if label == "normal" else label for label in labels]  # before the others in their order
+    pd.DataFrame({"text": texts, "label": labels}).to_csv(tmp_path / "mine.csv", index=False)
+    found = read_labelled([tmp_path / "mine.csv"])
+    fitted = FraudClassifier(max_n=2).fit(texts, labels)
+    assert fitted.scanner_.digest == train_custom(found.rows, found.taxonomy, fixed={"max_n": 2}).digest
+    assert fitted.classes_.tolist() == sorted(set(labels))
+    assert fitted.predict(texts).tolist() == labels
 
 
 def test_tools_of_scikit_learn(fitted):
