@@ -115,9 +115,9 @@ class Entry:
 
     def __str__(self) -> str:
         """Return the entry's name, as results give it."""
-        bound = f"sender={self.sender}: " if self.sender is not None else ""
+        bound = f"sender={_name(self.sender)}: " if self.sender is not None else ""
         place = f" ({Path(self.source).name}:{self.line})" if self.source else ""
-        name = f"{self.kind} {bound}{self.pattern}".rstrip() + place
+        name = f"{self.kind} {bound}{_name(self.pattern)}".rstrip() + place
         return name.encode("utf-8", "backslashreplace").decode()  # a file's name need not be Unicode; what we write is
 
 
@@ -479,7 +479,9 @@ def _is_named(sender: Any) -> bool:
 
 
 def _name(sender: Any) -> str:
-    """Return a sender as a text; tables make floats of whole numbers where some are missing."""
+    """Return a sender, or a phrase, as a text; tables make floats of whole numbers where some are missing."""
+    if isinstance(sender, str):
+        return str.__str__(sender)  # those of enumerations are called otherwise
     if isinstance(sender, (bytes, bytearray)):
         return sender.decode("utf-8", "replace")
     whole = isinstance(sender, FLOATS) and sender.is_integer()

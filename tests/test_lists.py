@@ -1,5 +1,6 @@
 """Allow and deny lists: what fires, what wins, and what is refused."""
 
+import enum
 import gc
 import importlib.util
 import pickle
@@ -209,6 +210,20 @@ def test_a_sender_may_be_bytes_or_a_number(scanner):
     assert own.decide([HONEST] * 9, names).rule == rules
     assert [own.classify(HONEST, name).rule for name in names] == rules
     assert own.classify(HONEST, b"\xff106").rule is None
+
+
+class Source(str, enum.Enum):
+    """Senders, and a phrase, that call themselves something else."""
+
+    BANK = "95588"
+    PARCEL = "快递"
+
+
+def test_a_sender_may_be_of_an_enumeration(scanner):
+    for bank, parcel in ((Source.BANK, Source.PARCEL), ("95588", "快递")):
+        own = scanner.with_lists(Lists([Entry("deny", parcel, sender=bank)]))
+        for name in (Source.BANK, "95588"):
+            assert own.classify(HONEST, name).rule == "deny sender=95588: 快递"
 
 
 @given(st.sampled_from([b"106", " １06".encode()]) | st.binary(max_size=8))
