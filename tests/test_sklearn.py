@@ -7,6 +7,7 @@ None is expected to fail. Not called for are the checks of sample weights, of sp
 input, of missing values and of ``partial_fit``, which the estimator does not take.
 """
 
+import enum
 import json
 import pickle
 
@@ -123,6 +124,24 @@ def test_the_same_rows_make_the_same_model_as_read_from_a_file(tmp_path):
     assert fitted.scanner_.digest == train_custom(found.rows, found.taxonomy, fixed={"max_n": 2}).digest
     assert fitted.classes_.tolist() == sorted(set(labels))
     assert fitted.predict(texts).tolist() == labels
+
+
+class Kind(str, enum.Enum):
+    """Classes that NumPy calls otherwise, and cuts off."""
+
+    LOAN_A = "loan_a"
+    LOAN_B = "loan_b"
+    HAM = "ham"
+
+
+def test_classes_of_an_enumeration_go_by_their_values():
+    texts, labels = made_up(60)
+    kinds = dict(zip(sorted(WORDS), Kind, strict=True))
+    y = [kinds[label] for label in labels]
+    fitted = FraudClassifier(max_n=2, legitimate=Kind.HAM).fit(texts, y)
+    assert fitted.classes_.tolist() == ["ham", "loan_a", "loan_b"]
+    assert fitted.predict(texts).tolist() == y
+    assert fitted.scanner_.taxonomy.honest.name == "ham"
 
 
 def test_tools_of_scikit_learn(fitted):
