@@ -171,7 +171,7 @@ def find_honest(names: Sequence[str], honest: str | None = None, known: Sequence
     if len(found) > 1:
         raise CorpusError(
             f"{found[0]!r} and {found[1]!r} could both stand for legitimate messages: give these one name, or say "
-            "which one does with --legitimate, in Python legitimate="
+            "which one does with --legitimate, in Python legitimate= ('' for none)"
         )
     return found[0] if found else None
 

@@ -57,7 +57,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         balanced: whether classes weigh the same, however many texts they have: what ``class_weight="balanced"`` is
             elsewhere, but ``None`` leaves the choice to the fit.
         legitimate: the class of honest texts, for the scores and verdicts of `to_scanner`; without it one with a name
-            such as "normal", "ham" or "正常" (`fraudscan.labelled.HONEST_NAMES`).
+            such as "normal", "ham" or "正常" (`fraudscan.labelled.HONEST_NAMES`). ``""`` says that there is none.
         n_jobs: processes that fit side by side; ``None`` means one.
 
     Attributes:

@@ -524,7 +524,7 @@ def test_which_label_is_honest():
     with pytest.raises(CorpusError, match="no message has the label 'x'; there are: a, b"):
         find_honest(["a", "b"], "x")
     for names in (["normal", "spam", "正常"], ["Ham", "ham"], ["0", "0.0", "1"]):
-        with pytest.raises(CorpusError, match=f"'{names[0]}' and '.*' could both stand .* one name, or say which one"):
+        with pytest.raises(CorpusError, match=rf"'{names[0]}' and '.*' could both stand .* one name, or say .* \(''"):
             find_honest(names)
         assert find_honest(names, names[0]) == names[0]
         assert find_honest(names, "") is None
