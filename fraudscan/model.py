@@ -104,15 +104,17 @@ class Scanner:
             vocabulary, weights, scales, biases, layer=layer, nothing=nothing, fraud=fraud, quotes=quoting
         )
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Refuse to change a scanner once it is made: results are computed of it, in other threads too."""
-        if "engine" in vars(self):
-            raise AttributeError(f"{name} cannot be set: scanners stay as they are; with_… methods return others")
-        super().__setattr__(name, value)
+    if not TYPE_CHECKING:  # to type checkers they would say that any name can be set
 
-    def __delattr__(self, name: str) -> None:
-        """Refuse that as well."""
-        raise AttributeError(f"{name} cannot be deleted: scanners stay as they are")
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Refuse to change a scanner once it is made: results are computed of it, in other threads too."""
+            if "engine" in vars(self):
+                raise AttributeError(f"{name} cannot be set: scanners stay as they are; with_… methods return others")
+            super().__setattr__(name, value)
+
+        def __delattr__(self, name: str) -> None:
+            """Refuse that as well."""
+            raise AttributeError(f"{name} cannot be deleted: scanners stay as they are")
 
     def __copy__(self) -> Scanner:
         """Return the scanner itself: it stays as it is."""
