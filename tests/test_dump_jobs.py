@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from fraudscan.dump import DumpError, Options, job, parquet, readers, score_dump, workers
 from fraudscan.dump.rows import Block, Place
+from fraudscan.lists import read_lists
 
 
 @pytest.mark.parametrize("name", dumps.MAKERS)
@@ -135,6 +136,31 @@ def test_another_input_model_or_option_is_refused_with_the_reason(tmp_path, scan
     assert "the input has changed" in capsys.readouterr().err
     assert score(source, "-o", out, "--force") == 0
     assert len(rows_of(out)) == 295
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_a_list_that_is_given_or_left_out_is_another_job_though_nothing_is_in_it(tmp_path, scanner, capsys, explain):
+    source, out, deny = tmp_path / "in.jsonl", tmp_path / "out.csv", tmp_path / "deny.txt"
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
+    deny.write_text("# nothing yet\n", "utf-8")
+    listed, options = scanner.with_lists(read_lists(deny=deny)), ["--explain"] * explain
+    for before, now in (scanner, ["--deny", deny]), (listed, []):
+        interrupt(before, source, out, Options(explain=explain))
+        assert score(source, "-o", out, "--resume", *options, *now) == 2
+        assert "out.csv cannot be resumed: lists were given, or left out. Start anew" in capsys.readouterr().err
+        assert score(source, "-o", out, "--force", *options, *now) == 0
+        for path in tmp_path.glob("out.csv*"):
+            path.unlink()
+
+
+def test_a_checkpoint_that_knows_no_columns_is_of_another_version(tmp_path, scanner, monkeypatch, capsys):
+    source, out = half_made(tmp_path, scanner, monkeypatch)
+    with contextlib.closing(job.Checkpoint(tmp_path / "out.jsonl.checkpoint")) as checkpoint:
+        identity = checkpoint.read("identity")
+        del identity["columns"]
+        checkpoint.commit(identity=identity)
+    assert score(source, "-o", out, "--resume") == 2
+    assert "out.jsonl cannot be resumed: fraudscan is another version. Start anew" in capsys.readouterr().err
 
 
 def test_a_damaged_or_busy_checkpoint_is_refused(tmp_path, scanner, monkeypatch, capsys):

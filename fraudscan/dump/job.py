@@ -61,7 +61,11 @@ TOLD = 10
 MOST_REASONS, OTHER_REASONS = 1000, "other reasons"
 """So many reasons for rejects are counted each by itself: a dump may have one of its own for each row."""
 
-DIFFERENT = {"input": "the input has changed", "model": "the model, its thresholds or its lists are others"}
+DIFFERENT = {
+    "model": "the model, its thresholds or its lists are others",
+    "input": "the input has changed",
+    "columns": "lists were given, or left out",  # those with nothing in them are no other model, but add a column
+}
 """Why a job cannot be resumed."""
 
 
@@ -327,6 +331,7 @@ class _Job:
             "model": self.scanner.digest,
             "options": asdict(self.options),
             "input": [fingerprint(source) for source in self.sources],
+            "columns": list(columns_of(self.scanner)),
         }
 
     def _prepare(self) -> None:
@@ -555,9 +560,10 @@ def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:
 
     """
     for name, value in now.items():
-        if known[name] == json.loads(json.dumps(value)):
+        there = name in known or name == "fraudscan"  # earlier versions noted less
+        if there and known[name] == json.loads(json.dumps(value)):
             continue
-        what = DIFFERENT.get(name, f"{name} is another version")
+        what = DIFFERENT[name] if there and name in DIFFERENT else "fraudscan is another version"
         if name == "options":
             changed = (key for key in value if known[name].get(key) != value[key])
             what = f"{', '.join(f'--{key}'.replace('_', '-') for key in changed)} differ"
