@@ -185,6 +185,17 @@ def test_a_file_that_cannot_be_written_to_its_end_is_named(tmp_path):
     assert list(tmp_path.iterdir()) == [source]
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
+def test_rethreshold_ends_quietly_where_its_output_breaks_off(tmp_path, name):
+    out = tmp_path / name
+    header, row = "fraud_label,fraud_scheme,fraud_score,fraud_verdict\n", "a,b,0.9,clear\n"
+    if name == "out.jsonl":
+        header, row = "", '{"fraud_score": 0.9, "fraud_verdict": "clear"}\n'
+    out.write_text(header + row * 100_000, "utf-8")
+    found = run(f"FRAUDSCAN rethreshold {out} -o - | head -1")
+    assert (len(found.stdout.splitlines()), found.stderr) == (1, "")
+
+
 def test_a_command_runs_with_its_streams_closed(tmp_path):
     out = shlex.quote(str(tmp_path / "out.jsonl"))
     assert run(f"FRAUDSCAN score examples/exports/lines.txt -o {out} --workers 2 2>&- >&- <&-").returncode == 0

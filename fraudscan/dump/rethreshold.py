@@ -25,7 +25,7 @@ from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import MAGIC, STDIN, foreign
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from io import BufferedReader
 
 __all__ = ["Known", "rethreshold", "scored_with"]
@@ -74,7 +74,8 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
             _check_parquet(source)
             _copy_parquet(source, stack.enter_context(_target(names, source, force=force)), thresholds, counts)
         else:
-            rows = (_json_rows if kind == "jsonl" else _csv_rows)(file, source, thresholds)
+            read = _json_rows if kind == "jsonl" else _csv_rows
+            rows = stack.enter_context(contextlib.closing(read(file, source, thresholds)))  # before the file is
             first = list(itertools.islice(rows, 1))  # before anything is replaced: it may be no scored dump
             out = stack.enter_context(_target(names, source, force=force))
             for line, verdict in itertools.chain(first, rows):
@@ -191,7 +192,7 @@ def _copy_parquet(source: str, out: BinaryIO, thresholds: Thresholds, counts: Co
     with_column(source, out, VERDICT, (SCORE, VERDICT, RULE), verdict)
 
 
-def _json_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Iterator[tuple[bytes, str]]:
+def _json_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Generator[tuple[bytes, str], None, None]:
     for number, line in enumerate(file, 1):
         if not line.strip():
             continue
@@ -214,7 +215,7 @@ def _json_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Iterator[
         yield line, verdict
 
 
-def _csv_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Iterator[tuple[bytes, str]]:
+def _csv_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Generator[tuple[bytes, str], None, None]:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     lines = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
     try:
