@@ -228,6 +228,35 @@ def test_the_rows_within_an_object_are_named_as_jq_takes_them(tmp_path, capsys, 
     assert f"or take its rows out first: jq -c {path}\n" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("said", [{"msg": "success"}, {"message": "ok"}, {"msg": "操作成功"}, {"msg": None}])
+def test_an_answer_whose_messages_stand_beside_its_state_is_told_of(tmp_path, capsys, said, indent):
+    source, out = tmp_path / "in.json", tmp_path / "out.jsonl"
+    source.write_text(json.dumps({"code": 0, **said, "data": {"list": [{"content": LURE}]}}, indent=indent), "utf-8")
+    (name,) = said
+    assert score(source, "-o", out) == 2
+    error = capsys.readouterr().err
+    assert (
+        f"{name!r} is no message, it seems, and others are within: take these out first: jq -c '.data.list[]'" in error
+    )
+    assert f"or score what stands there: --text {name}\n" in error
+    assert score(source, "-o", out, "--text", name) == (1 if said[name] is None else 0)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"text": "OK, see you", "entities": [{"type": "bold", "text": "OK"}]},
+        {"content": PLAIN, "replies": [{"content": LURE}]},
+        {"msg": "ok", "tags": [{"id": 1}]},
+        {"msg": "ok", "from": {"text": "x"}},
+    ],
+)
+def test_a_message_that_holds_more_than_its_text_is_scored(tmp_path, row):
+    (tmp_path / "in.jsonl").write_text(json.dumps(row), "utf-8")
+    assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl") == 0
+
+
 def test_text_column_is_looked_for_in_the_first_row_that_can_be_read(tmp_path, capsys):
     source = tmp_path / "in.jsonl"
     source.write_text('\n{\n{"id": 1, "words": "x"}\n', "utf-8")

@@ -23,7 +23,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fraudscan.dump.encodings import bom_size, cut_lines, last_line_end, line_end
-from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, is_row, text_columns, text_rank
+from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, is_open, is_row, text_columns, text_rank
+from fraudscan.notes import HAN
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -171,6 +172,7 @@ class Reader:
             known.update(dict.fromkeys(columns))
             if self.text is None and (found := text_columns(columns)):
                 self.text, *self.rivals = sorted(found, key=lambda name: self.textless(columns, name))
+                self._refuse_answer(columns, path)
             wanted = (self.text, self.by, self.sender)
             missing = [name for name in wanted if name is not None and name not in known]
             if self.text is not None and not missing:
@@ -185,11 +187,24 @@ class Reader:
         if self.text is None:
             within = _holder(columns)
             how = ", or put a header before it if this is its first row" if self.name == CsvReader.name else ""
-            how = how if within is None else f", or take its rows out first: jq -c {shlex.quote(path + within)}"
+            how = how if within is None else f", or take its rows out first: jq -c {shlex.quote(path + within[0])}"
             raise DumpError(f"no column looks like the text; {there}. Name it with --text COLUMN{how}")
         outer = missing[0].partition(".")[0]
         how = f". Take it out of {outer!r} first, with jq say" if outer in known and outer != missing[0] else ""
         raise DumpError(f"no column is called {missing[0]!r}; {there}{how}")
+
+    def _refuse_answer(self, row: Collection[str], path: str) -> None:
+        """Refuse an answer whose state is called as the text is, and whose messages stand in an array beside it."""
+        within = _holder(row)
+        if not isinstance(row, dict) or self.text is None or within is None or "[]" not in within[0]:
+            return
+        said = str(row[self.text] or "")
+        inner = within[1].get(next(iter(text_columns(within[1])), ""))
+        if isinstance(inner, str) and inner not in said and (is_open(self.text) or not HAN.search(said)):
+            raise DumpError(
+                f"{self.source}: {self.text!r} is no message, it seems, and others are within: take these out first: "
+                f"jq -c {shlex.quote(path + within[0])}; or score what stands there: --text {shlex.quote(self.text)}"
+            )
 
     def textless(self, row: Collection[str], column: str) -> bool:
         """Tell whether a column of a row holds something that is no text, as far as that can be seen."""
@@ -294,16 +309,17 @@ class Reader:
         return f"not {self.encoding.upper()}"
 
 
-def _holder(row: Collection[str]) -> str | None:
-    """Return where a JSON object holds rows, as jq writes it, or none: arrays go before objects, errors behind all.
+def _holder(row: Collection[str]) -> tuple[str, dict[str, Any]] | None:
+    """Return where a JSON object holds rows, as jq writes it, and the first of them, or none.
 
-    Of several it is the one whose text has the likeliest name; of those without a text, an array alone.
+    Arrays go before objects, errors behind all. Of several it is the one whose text has the likeliest name; of those
+    without a text, an array alone.
     """
     found = itertools.islice(_objects(row, "", 0), MOST_OBJECTS) if isinstance(row, dict) else ()
-    ranked = ((text_rank(inner), path) for path, inner in found)
-    places = [(".err" in path, rank is None, "[]" not in path, rank or 0, path) for rank, path in ranked]
-    _, textless, single, _, path = min(places, key=itemgetter(slice(4)), default=(True, True, True, 0, ""))
-    return None if textless and single else path
+    ranked = ((text_rank(inner), path, inner) for path, inner in found)
+    places = [(".err" in path, rank is None, "[]" not in path, rank or 0, path, inner) for rank, path, inner in ranked]
+    _, textless, single, _, path, inner = min(places, key=itemgetter(slice(4)), default=(True, True, True, 0, "", {}))
+    return None if textless and single else (path, inner)
 
 
 def _objects(row: dict[str, Any], path: str, depth: int) -> Iterator[tuple[str, dict[str, Any]]]:
