@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _run(_parser().parse_args(argv))
         error = _flushed(sys.stdout)
         if error and not status and not isinstance(error, BrokenPipeError):  # its reader may have had enough
-            _warn(str(error))
+            _warn(f"standard output cannot be written: {error.strerror}")
             return 2
         return status
     finally:

@@ -172,7 +172,10 @@ def run(command):
 @pytest.mark.parametrize("command", ["labels", "classify 好", "score examples/exports/lines.txt -o - --quiet"])
 def test_what_cannot_be_written_is_told(command):
     full = run(f"FRAUDSCAN {command} > /dev/full")
-    assert (full.returncode, full.stderr) == (2, "fraudscan: [Errno 28] No space left on device\n")
+    assert (full.returncode, full.stderr) == (
+        2,
+        "fraudscan: standard output cannot be written: No space left on device\n",
+    )
     had_enough = run(f"FRAUDSCAN {command} | true; exit ${{PIPESTATUS[0]}}")
     assert (had_enough.returncode, had_enough.stderr) == (0, "")
 

@@ -249,6 +249,7 @@ def test_an_answer_whose_messages_stand_beside_its_state_is_told_of(tmp_path, ca
         {"text": "OK, see you", "entities": [{"type": "bold", "text": "OK"}]},
         {"content": PLAIN, "replies": [{"content": LURE}]},
         {"msg": "ok", "tags": [{"id": 1}]},
+        {"msg": "跟着老师操作稳赚不赔", "quoted": [{"content": "你好"}]},
         {"msg": "ok", "from": {"text": "x"}},
     ],
 )

@@ -490,6 +490,21 @@ def test_parquet_keeps_its_types_and_becomes_json(tmp_path):
     assert (reject["offset"], reject["reason"]) == (2, "'message' is missing")
 
 
+def test_the_text_of_parquet_is_no_structure(tmp_path, capsys):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    rows = [{"message": {"content": PLAIN}, "id": 1}]
+    pyarrow.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "in.parquet")
+    for options, said in (
+        ((), "'message' is not a text: make a column of the one in it first, in Spark say select(col('message.…')"),
+        (("--text", "message.content"), "Take it out of 'message' first, with Spark or pandas say"),
+    ):
+        assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", *options) == 2
+        assert said in capsys.readouterr().err
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--text", "id") == 1
+
+
 def test_parquet_of_views_keeps_its_types_where_a_text_is_missing(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet
@@ -1317,6 +1332,9 @@ def test_an_empty_file_does_not_stop_a_folder(tmp_path, capsys):
     assert score(folder, "-o", out) == 0
     assert f"{folder / 'a.csv'} is passed over: it is empty" in capsys.readouterr().err
     assert len(out.read_text("utf-8").splitlines()) == 2
+    assert score(folder / "*.csv", "-o", out, "--force") == 0
+    assert f"{folder / 'a.csv'} is passed over: it is empty" in capsys.readouterr().err
+    assert len(out.read_text("utf-8").splitlines()) == 2
     for content in ("", f"\ntext\n{PLAIN}\n"):
         (folder / "a.csv").write_text(content, "utf-8")
         assert score(folder / "a.csv", "-o", out, "--force") == 2
@@ -1607,6 +1625,23 @@ def test_a_header_that_does_not_end_is_refused(tmp_path, capsys):
         (tmp_path / "in.csv").write_text('text,"' + "x\n" * 5000, encoding)
         assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--max-message", 4096) == 2
         assert "has a header longer than --max-message" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (f'{{"text": "{PLAIN}"}}{{"text": "{PLAIN}"}}', "not JSON: several in a line; jq -c . gives each its own"),
+        (f'{{"text": "{PLAIN}"}} ,', "not JSON: a comma stands behind it"),
+        (f'{{"text": "{PLAIN}"}} x', "not JSON"),
+        (f'{{"text": "{PLAIN}", "n": {"9" * 5000}x}}', "not JSON"),
+    ],
+)
+def test_what_is_almost_a_row_says_what_is_wrong(tmp_path, line, reason):
+    source = tmp_path / "in.jsonl"
+    source.write_text(f'{{"text": "{PLAIN}"}}\n{line}\n', "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl") == 0
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert reject["reason"] == reason
 
 
 @pytest.mark.parametrize("rest", ["garbage", " garbage more", "\nx"])

@@ -153,16 +153,6 @@ def test_a_list_that_is_given_or_left_out_is_another_job_though_nothing_is_in_it
             path.unlink()
 
 
-def test_a_checkpoint_that_knows_no_columns_is_of_another_version(tmp_path, scanner, monkeypatch, capsys):
-    source, out = half_made(tmp_path, scanner, monkeypatch)
-    with contextlib.closing(job.Checkpoint(tmp_path / "out.jsonl.checkpoint")) as checkpoint:
-        identity = checkpoint.read("identity")
-        del identity["columns"]
-        checkpoint.commit(identity=identity)
-    assert score(source, "-o", out, "--resume") == 2
-    assert "out.jsonl cannot be resumed: fraudscan is another version. Start anew" in capsys.readouterr().err
-
-
 def test_a_damaged_or_busy_checkpoint_is_refused(tmp_path, scanner, monkeypatch, capsys):
     source, out = half_made(tmp_path, scanner, monkeypatch)
     checkpoint = tmp_path / "out.jsonl.checkpoint"

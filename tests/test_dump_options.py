@@ -493,10 +493,17 @@ def test_what_databases_and_phones_print_is_told_of(tmp_path, capsys, lines):
 
 
 @pytest.mark.parametrize(
-    "line", ["[09:0{}] 张三：{}", "{}3/1 9:1{} 李四 {}", "阿杰 {} 昨天 21:0{} {}", "2026年1月{}日 星期六 08:0{} {}"]
+    "line",
+    [
+        "[09:0{}] 张三：{}",
+        "{}3/1 9:1{} 李四 {}",
+        "阿杰 {} 昨天 21:0{} {}",
+        "2026年1月{}日 星期六 08:0{} {}",
+        "张三{}{}:\n{}",
+    ],
 )
-def test_lines_with_times_of_an_unknown_chat_are_told_of(tmp_path, capsys, line):
-    said = "is read as lines, many of them with a time; if it is a chat"
+def test_lines_with_heads_of_an_unknown_chat_are_told_of(tmp_path, capsys, line):
+    said = "is read as lines, many of them with a time or a name alone; if it is a chat"
     lines = [each for i in range(9) for each in (line.format(i, i, "你好"), PLAIN, PLAIN)]
     for some, told in ((lines, True), ([*lines, *[PLAIN] * 12], False), ([f"{PLAIN * 6}09:30", PLAIN], False)):
         (tmp_path / "in.txt").write_text("\n".join(some), "utf-8")

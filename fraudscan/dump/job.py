@@ -415,10 +415,10 @@ class _Job:
         """Say what lines look like, where that is none of the formats that are read."""
         if reader.tabular:
             self.notify(f"{reader.source} is read as lines; if it is a table, put a header before it")
-        elif reader.timed:
+        elif reader.headed:
             self.notify(
-                f"{reader.source} is read as lines, many of them with a time; if it is a chat, names and times are "
-                "scored as messages: export it as CSV or JSON"
+                f"{reader.source} is read as lines, many of them with a time or a name alone; if it is a chat, these "
+                "are scored as messages: export it as CSV or JSON"
             )
 
     def _open_reader(self, stream: Stream, keys: dict[str, Any]) -> tuple[Reader, Place]:
@@ -560,10 +560,9 @@ def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:
 
     """
     for name, value in now.items():
-        there = name in known or name == "fraudscan"  # earlier versions noted less
-        if there and known[name] == json.loads(json.dumps(value)):
+        if known[name] == json.loads(json.dumps(value)):
             continue
-        what = DIFFERENT[name] if there and name in DIFFERENT else "fraudscan is another version"
+        what = DIFFERENT.get(name, f"{name} is another version")
         if name == "options":
             changed = (key for key in value if known[name].get(key) != value[key])
             what = f"{', '.join(f'--{key}'.replace('_', '-') for key in changed)} differ"

@@ -178,6 +178,16 @@ class Growing:
             self._file.close()
 
 
+@contextlib.contextmanager
+def _standard() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:  # its reader has had enough, which ends a command quietly
+        raise
+    except OSError as error:
+        raise DumpError(f"standard output cannot be written: {error.strerror}") from None
+
+
 class StandardOutput:
     """Standard output in place of a file."""
 
@@ -186,12 +196,14 @@ class StandardOutput:
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        """Add bytes."""
-        self._file.write(data)
+        """Add bytes; ``DumpError`` if it takes none."""
+        with _standard():
+            self._file.write(data)
 
     def flush(self) -> None:
-        """Hand what was written to the system."""
-        self._file.flush()
+        """Hand what was written to the system; ``DumpError`` if it takes none."""
+        with _standard():
+            self._file.flush()
 
     def close(self) -> None:
         """Leave it open."""

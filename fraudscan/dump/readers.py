@@ -79,6 +79,12 @@ CLOCK = re.compile(r"(?<!\d)\d{1,2}[:：]\d{2}(?!\d)")
 EARLY = 60
 """A time of day, and within how many characters of a line one tells a chat: who said it follows, or goes before."""
 
+NAME = re.compile(r"\s*\S.{0,30}[:：]\s*")
+"""A line that is nothing but who said the next ones, as in what WeChat's windows copy."""
+
+STATE = 20
+"""A text of more bytes is no state of an answer, such as "success" or 操作成功."""
+
 TITLE = 20
 """Lines behind the first of a table, which may be a title, among which a header is looked for."""
 
@@ -190,7 +196,8 @@ class Reader:
             how = how if within is None else f", or take its rows out first: jq -c {shlex.quote(path + within[0])}"
             raise DumpError(f"no column looks like the text; {there}. Name it with --text COLUMN{how}")
         outer = missing[0].partition(".")[0]
-        how = f". Take it out of {outer!r} first, with jq say" if outer in known and outer != missing[0] else ""
+        tool = "Spark or pandas" if self.name == "parquet" else "jq"
+        how = f". Take it out of {outer!r} first, with {tool} say" if outer in known and outer != missing[0] else ""
         raise DumpError(f"no column is called {missing[0]!r}; {there}{how}")
 
     def _refuse_answer(self, row: Collection[str], path: str) -> None:
@@ -200,7 +207,8 @@ class Reader:
             return
         said = str(row[self.text] or "")
         inner = within[1].get(next(iter(text_columns(within[1])), ""))
-        if isinstance(inner, str) and inner not in said and (is_open(self.text) or not HAN.search(said)):
+        state = len(said.encode("utf-8", "replace")) <= STATE and (is_open(self.text) or not HAN.search(said))
+        if state and isinstance(inner, str) and inner not in said:
             raise DumpError(
                 f"{self.source}: {self.text!r} is no message, it seems, and others are within: take these out first: "
                 f"jq -c {shlex.quote(path + within[0])}; or score what stands there: --text {shlex.quote(self.text)}"
@@ -393,8 +401,8 @@ class JsonLinesReader(Reader):
                 return None, "not UTF-8"
             except RecursionError:
                 return None, "nested too deeply"
-            except ValueError:
-                return None, "not JSON"
+            except ValueError as error:
+                return None, f"not JSON{_behind(error)}"
         except RecursionError:
             return None, "nested too deeply"
         if not isinstance(row, dict):
@@ -470,6 +478,14 @@ class JsonLinesReader(Reader):
             batch.keys.append(key_of(key))
             batch.lines.append(number)
         return ""
+
+
+def _behind(error: ValueError) -> str:
+    """Return what there is behind a JSON object that makes it none, if it is something that can be helped."""
+    rest = error.doc[error.pos :].strip() if isinstance(error, json.JSONDecodeError) else ""
+    if rest == ",":
+        return ": a comma stands behind it"
+    return ": several in a line; jq -c . gives each its own" if rest.startswith("{") else ""
 
 
 def _no_text(row: dict[str, Any], column: str) -> str:
@@ -747,8 +763,8 @@ class LinesReader(Reader):
     name: ClassVar[str] = "lines"
     tabular: bool = False
     """Whether they look like the rows of a table without a header; `prepare` finds out."""
-    timed: bool = False
-    """Whether a quarter of them have a time near their beginning, as those of chats have; it finds this as well."""
+    headed: bool = False
+    """Whether a quarter have a time near their beginning or are a name alone, as chats have; it finds this as well."""
 
     def prepare(self, stream: Stream) -> Place:
         """Call the lines a column."""
@@ -758,8 +774,8 @@ class LinesReader(Reader):
         counts = [{line.count(sign) for line in lines} for sign in "\t|;\x01"]
         even = len(lines) > 1 and any(len(count) == 1 and 0 not in count for count in counts)
         self.tabular = even or any(map(FRAMED.match, lines))
-        times = [CLOCK.search(line, 0, EARLY) for line in lines if line.strip()]
-        self.timed = len(times) > 1 and 4 * sum(map(bool, times)) >= len(times)
+        heads = [CLOCK.search(line, 0, EARLY) or NAME.fullmatch(line) for line in lines if line.strip()]
+        self.headed = len(heads) > 1 and 4 * sum(map(bool, heads)) >= len(heads)
         return super().prepare(stream)
 
     def fill(self, batch: Batch, block: Block) -> None:

@@ -229,7 +229,7 @@ def _expand(name: str, notify: Callable[[str], None], excluded: _Excluded) -> li
         if not (files := _without_results(kept, notify)):
             left = " or --exclude leaves out" if len(kept) < len(matches) else ""
             raise DumpError(f"{name} finds nothing but what earlier runs wrote{left}: name the files to have them read")
-        return _expand_all(files, notify, excluded)
+        return _expand_all([file for file in files if not _is_empty(file, notify)], notify, excluded)
     raise DumpError(f"{name or 'an empty name'} cannot be read: No such file or folder")
 
 
@@ -302,6 +302,14 @@ def _tell_endings(folder: str, found: list[str], notify: Callable[[str], None]) 
         most = [f"{count:,} {ending}" for ending, count in endings.most_common(SHOWN)]
         most += ["…"] if len(endings) > SHOWN else []
         notify(f"{folder}: files are passed over by their names: {', '.join(most)}")
+
+
+def _is_empty(file: str, notify: Callable[[str], None]) -> bool:
+    """Tell whether a file has no byte; say so."""
+    empty = is_file(file) and not Path(file).stat().st_size
+    if empty:
+        notify(f"{file} is passed over: it is empty")
+    return empty
 
 
 def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
