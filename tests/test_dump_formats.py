@@ -471,7 +471,60 @@ def test_what_is_neither_message_nor_heading_of_a_transcript_is_a_reject(tmp_pat
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == ["在"]
     (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
-    assert (reject["reason"], reject["line"]) == ("no message begins here", 4)
+    assert (reject["reason"], reject["line"]) == ("no message begins here", 2)
+
+
+RULE = "=" * 64
+HEADING = f"{RULE}\n消息分组:我的好友\n{RULE}\n消息对象:{{}}\n{RULE}"
+
+
+@pytest.mark.parametrize("title", ["", f"消息记录（文本）\n\n{HEADING.format('阿杰')}\n\n"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        f"{RULE}\n{LURE}",
+        f"看\n\n{RULE}\n{LURE}\n{RULE}",
+        f"消息记录（{LURE}",
+        f"看\n\n消息记录（{LURE}\n\n{LURE}",
+        f"看\n{HEADING.format('妈妈')}",
+        f"看\n\n{HEADING.format('妈妈')}\n{LURE}",
+        f"看\n\n{HEADING.format('妈妈')}\n\n{HEADING.format('妈妈')}\n\n{LURE}",
+        f"看\n\n{HEADING.format('妈妈')}\n\n2026-09-12 20:16:00 妈妈，{LURE}",
+        f"看\n\n{HEADING.format('妈妈' + 3 * LURE)}",
+        f"看\n\n{RULE}\n消息对象:妈妈\n\n{LURE}",
+    ],
+)
+def test_rules_and_headings_of_qq_in_a_message_hide_none_of_it(tmp_path, title, lines):
+    chat = f"{title}2026-09-12 20:15:03 阿杰\n{lines}\n\n2026-09-12 20:17:00 小满\n{PLAIN}\n"
+    for end in ("\n", "\r\n"):
+        (tmp_path / "阿杰.txt").write_text(chat, "utf-8", newline=end)
+        assert score(tmp_path / "阿杰.txt", "-o", tmp_path / "out.jsonl", "--force") == 0
+        rows = rows_of(tmp_path / "out.jsonl")
+        assert [row["text"].replace("\r", "") for row in rows] == [lines, PLAIN]
+        assert {row["conversation"] for row in rows} == {"阿杰"}
+        assert not (tmp_path / "out.jsonl.rejects.jsonl").exists()
+
+
+QQ_PIECES = st.sampled_from(["", "", "好", "长" * 500, RULE, RULE, "消息分组:甲", "消息对象:乙", HEADING, "消息记录（"])
+
+
+@settings(max_examples=100)
+@given(st.lists(st.lists(QQ_PIECES, max_size=8).map("\n".join), min_size=20, max_size=40))
+def test_rules_of_qq_hide_nothing_wherever_blocks_end(tmp_path, pieces):
+    texts = [f"{piece}\n好{i}" if i % 3 else f"{i}\n{piece}" for i, piece in enumerate(pieces)]
+    messages = [f"2026-09-12 20:15:03 人({i})\n{text}\n" for i, text in enumerate(texts)]
+    data = "\n".join(["消息记录（文本）\n", HEADING.format("群"), "", *messages])
+    (tmp_path / "qq.txt").write_text(data, "utf-8")
+    found = []
+    for limit in (1 << 20, 1 << 14):
+        assert score(tmp_path / "qq.txt", "-o", tmp_path / "out.jsonl", "--force", "--max-message", limit) == 0
+        found.append([(row["conversation"], row["sender"], row["text"]) for row in rows_of(tmp_path / "out.jsonl")])
+        assert not (tmp_path / "out.jsonl.rejects.jsonl").exists()
+    assert found[0] == found[1]
+    assert [sender for _, sender, _ in found[0]] == [f"人({i})" for i in range(len(texts))]
+    for text, (_, _, scored) in zip(texts, found[0], strict=True):
+        assert scored in text
+        assert text.removeprefix(text.partition(scored)[0] + scored).strip() in ("", HEADING.strip())
 
 
 def test_parquet_keeps_its_types_and_becomes_json(tmp_path):

@@ -71,23 +71,32 @@ class TranscriptReader(Reader):
         """
         return True
 
+    def headings(self, data: bytes) -> list[str]:
+        """Return what the headings in a block say."""
+        return self.heading.findall(self._decode([data])) if self.heading else []
+
+    def _decode(self, lines: Sequence[bytes]) -> str:
+        return _unix("\n".join(line.decode(self.encoding, "replace") for line in lines))
+
     def _starts(self, lines: list[bytes]) -> list[int]:
         heads = [line[: 4 * LINE].decode(self.encoding, "replace")[:LINE].rstrip("\r") for line in lines]
         return [at for at, head in enumerate(heads) if self.start.match(head) and self.begins(heads, at)]
 
     def cut(self, held: bytes, *, final: bool) -> int:
-        """Cut before the last message, which may go on."""
+        """Cut before the last message, which may go on: a heading below it may turn out to be part of it."""
         if final:
             return len(held)
         lines = cut_lines(held, self.encoding)
         starts = self._starts(lines[:-1])  # whether the line without its end is a start is not known
+        if self.heading and starts[1:] and self.heading.match(self._decode(lines[starts[-1] :])):
+            starts.pop()
         last = max(starts, default=len(lines) - 1 if len(held) >= self.limit else 0)
         return self._size(lines[:last])
 
     def _cut_off(self, stream: Stream, at: Place, held: bytes, *, final: bool) -> Block:  # noqa: ARG002 - it never is
         """Return the message that ``held`` begins with as a block: it is too long, unless the next one begins in it."""
         size = last_line_end(held, self.encoding)
-        if size and self._starts(cut_lines(held[size:] + stream.peek(4 * LINE), self.encoding)[:1]):
+        if size and 0 in self._starts(cut_lines(held[size:] + stream.peek(4 * LINE), self.encoding)):
             return self._block(at, held[:size])
         line = at.line + self._lines(held[:size])
         size, within = len(held), True
@@ -106,7 +115,7 @@ class TranscriptReader(Reader):
 
     def _block(self, at: Place, data: bytes, problem: str = "") -> Block:
         block = super()._block(at, data, problem)
-        headings = self.heading.findall(_unix(data.decode(self.encoding, "replace"))) if self.heading else []
+        headings = self.headings(data)
         return block._replace(end=block.end._replace(heading=headings[-1] if headings else at.heading))
 
     def fill(self, batch: Batch, block: Block) -> None:
@@ -255,8 +264,11 @@ TITLE = 5
 NAME = 200
 """Characters of a chat's name that are kept: each of its messages has it."""
 
-QQ_HEADING = re.compile(rf"消息记录（.*|{RULE}(?:\n消息(?:分组|对象):.*)?")
-QQ_START = rf"消息记录（|{RULE}$"
+QQ_TITLE = re.compile("消息记录（.*")
+"""The first line of QQ's own exports."""
+QQ_HEADING = re.compile(rf"^{RULE}\n(?:消息分组:.*\n{RULE}\n)?消息对象:(.{{,{NAME}}}).*\n{RULE}$", re.MULTILINE)
+HEADING = 5
+"""Lines of a heading."""
 
 
 @dataclass
@@ -264,7 +276,7 @@ class QqReader(TranscriptReader):
     """QQ's export of one chat or of all, and others that have time and name in a line of their own above a message."""
 
     name: ClassVar[str] = "qq"
-    heading: ClassVar[re.Pattern[str] | None] = re.compile(rf"^{RULE}\n消息对象:(.{{,{NAME}}})", re.MULTILINE)
+    heading: ClassVar[re.Pattern[str] | None] = QQ_HEADING
     style: HeadStyle = HEAD_STYLES[0]
     spaced: bool = False
     """Whether an empty line stands before each head: one without is part of a message, which quotes a chat."""
@@ -278,7 +290,7 @@ class QqReader(TranscriptReader):
         self.spaced = self.style.spaced(lines)
         names = Counter(name for line in lines if (name := self._odd_name(line)))
         self.names = frozenset(name for name, count in names.items() if count > 1)
-        self.start = re.compile(f"{QQ_START}|{self.head.pattern}")
+        self.start = re.compile(f"{RULE}$|{self.head.pattern}")
         return super().prepare(stream)
 
     @property
@@ -287,14 +299,46 @@ class QqReader(TranscriptReader):
         return self.style.anyone if self.spaced else self.style.message
 
     def begins(self, heads: Sequence[str], at: int) -> bool:
-        """Tell a head from one that is quoted, which has neither an empty line nor a message without text before it."""
-        if not self.spaced or not at or not self.head.match(heads[at]):
+        """Tell a head from one that is quoted, which has neither an empty line nor a message without text before it.
+
+        Of rules it tells those of a heading.
+        """
+        if not self.head.match(heads[at]):
+            return self._is_heading(heads, at)
+        if not self.spaced or not at:
             return True
         if (name := self._odd_name(heads[at])) and name not in self.names:
             return False
         return not heads[at - 1].strip() or bool(
             self.head.match(heads[at - 1]) and self.style.nameless.match(heads[at])
         )
+
+    def _is_heading(self, heads: Sequence[str], at: int) -> bool:
+        """Tell a heading from rules in a message, which anybody may write: no text below one would be scored.
+
+        It is whole, its names are shorter than its rules, and it has an empty line before it and a message below. One
+        below the title, where nobody has said anything yet, need but be whole.
+        """
+        match = QQ_HEADING.match("\n".join(heads[at : at + HEADING]))
+        if not match:
+            return False
+        if at < TITLE and QQ_TITLE.fullmatch("\n".join(heads[:at]).strip()):
+            return True
+        size = match[0].count("\n") + 1
+        below = next((i for i in range(at + size, len(heads)) if heads[i].strip()), None)
+        return (
+            not (at and heads[at - 1].strip())
+            and all(len(line) <= len(heads[at]) for line in heads[at : at + size])
+            and (below is None or (self.head.match(heads[below]) is not None and self.begins(heads, below)))
+        )
+
+    def headings(self, data: bytes) -> list[str]:
+        """Return what the headings say that are no part of a message."""
+        if not super().headings(data):
+            return []
+        lines = cut_lines(data, self.encoding)
+        pieces = (self._decode(lines[at : at + HEADING]).rstrip("\r") for at in self._starts(lines))
+        return [match[1] for piece in pieces if (match := QQ_HEADING.match(piece))]
 
     def _odd_name(self, line: str) -> str:
         """Return the name in a head if it has sentences in it, else nothing."""
@@ -305,7 +349,8 @@ class QqReader(TranscriptReader):
         """Return the columns of a message, or why it is none."""
         match = self.head.match(message)
         if not match:
-            return "" if QQ_HEADING.fullmatch(message.rstrip()) else NO_MESSAGE
+            known = QQ_TITLE.fullmatch(message.rstrip()) or QQ_HEADING.fullmatch(message.rstrip())
+            return "" if known else NO_MESSAGE
         sender, time = (match[2], match[1]) if match[1] else (match[3], match[4])
         if sender.startswith("系统消息("):
             return "a notice by QQ itself"
