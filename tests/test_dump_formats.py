@@ -144,6 +144,26 @@ def test_a_whatsapp_chat_may_have_something_before_it(tmp_path, first):
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [f"{LURE}\n第二行", PLAIN]
 
 
+@pytest.mark.parametrize(
+    "notice",
+    [
+        "消息和通话已进行端到端加密。",
+        "消息和通话已进行端到端加密。只有此聊天中的成员可以查看、收听或分享。",
+        "消息和通话都进行端到端加密。对话之外的任何人，甚至包含 WhatsApp 都无法读取或收听。",
+        "訊息和通話經端對端加密。對話以外的任何人 (即使是 WhatsApp) 均無法查看或聆聽那些內容。",
+        "Messages and calls are end-to-end encrypted. Only people in this chat can read, listen to, or share them.",
+    ],
+)
+def test_the_notice_of_an_iphone_is_a_reject_and_what_only_begins_like_it_is_scored(tmp_path, notice):
+    said = [f"\u200e{notice}{LURE}", f"\u200e{notice}\n{LURE}", f"\u200e{LURE}{notice}", notice, PLAIN]
+    chat = "\n".join(f"[2024/1/2 下午3:04:05] 张三: {text}" for text in [f"\u200e{notice}", *said])
+    (tmp_path / "_chat.txt").write_text(chat, "utf-8")
+    assert score(tmp_path / "_chat.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == said
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["reason"], reject["line"]) == ("a notice by WhatsApp itself", 1)
+
+
 @pytest.mark.parametrize("time", ["2024-01-02 15:0{}", "2024-01-02 15:0{}:30"])
 @pytest.mark.parametrize("line", ["{time} {text}", "{text} {time}", "【医院】您预约的就诊时间为 {time}"])
 def test_lines_with_times_are_no_chat(tmp_path, time, line):

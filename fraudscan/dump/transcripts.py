@@ -161,6 +161,17 @@ WHATSAPP_MARKED = re.compile(rf"{MARKS}({DATE})(?:(?<=\])| [-–]) ")
 RARE = 0.1
 """What begins fewer of the messages than this share is a line within one."""
 WHATSAPP_SAID = re.compile(r"([^\n]{1,100}?)[:：] (.*)", re.DOTALL)
+WHATSAPP_NOTICE = re.compile(
+    r"\u200e+(?:"
+    r"消息和通话[已都]进行端到端加密。(?: ?只有此(?:聊天|对话)中的成员可以(?:查看|阅读)、收听或分享。"
+    r"|对话之外的任何人，甚至包含 WhatsApp，? ?都无法读取或收听。)?"
+    r"|訊息和通話經端對端加密。(?:(?:此對話|對話)以外的任何人 \(即使是 WhatsApp\) 均無法查看或聆聽那些內容。)?"
+    r"|Messages and calls are end-to-end encrypted\.(?: Only people in this chat can read, listen to, or share them\."
+    r"| No one outside of this chat, not even WhatsApp, can read or listen to them\.)?"
+    r")\s*"
+)
+"""What iPhones have the other side say at the head of a chat, in wordings that exports are known to have. It is the
+whole message: anybody may write it before a lure."""
 QUOTES = (("“", "”"), ("「", "」"))
 STRAIGHT = re.compile(r'(?:^|\s)"[^"]*$')
 """A straight quote that opens: the one in 5" stands behind something."""
@@ -199,9 +210,11 @@ class WhatsAppReader(TranscriptReader):
         if not (head := WHATSAPP_START.match(message)):  # the first may begin as no other
             return NO_MESSAGE
         said = WHATSAPP_SAID.match(message, head.end())
-        if said and not _within_quotes(said[1], said[2].partition("\n")[0]):
-            return [self.conversation, said[1], head[1].strip("[]"), said[2]]
-        return "no sender: a notice by WhatsApp itself"
+        if not said or _within_quotes(said[1], said[2].partition("\n")[0]):
+            return "no sender: a notice by WhatsApp itself"
+        if WHATSAPP_NOTICE.fullmatch(said[2]):
+            return "a notice by WhatsApp itself"
+        return [self.conversation, said[1], head[1].strip("[]"), said[2]]
 
 
 def _within_quotes(before: str, behind: str) -> bool:
