@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "benchmarks" / ".cache"
+TRAINING = [ROOT / "fraudscan" / f"{name}.py" for name in ("augment", "background", "network", "train", "wrappings")]
+"""What trains the models: those of another training are not taken from `CACHE`."""
 EVALUATION = ROOT.parent / "shared" / "eval" / "dev"
 SHOWN = ("recall", "right label", "false alarms")
 """What `Figures` are called in tables."""
@@ -135,7 +137,8 @@ def model_without(rows: list[Row], inside: list[int], disguised: float) -> tuple
     part = [rows[i] for i in inside]
     arrays = tables(part)
     layout = neighbours.Tables(arrays)
-    key = hashlib.sha256(b"".join([digest(part).encode(), *(a.tobytes() for a in arrays.values())])).hexdigest()[:16]
+    made_of = digest(part).encode(), *(a.tobytes() for a in arrays.values()), *(file.read_bytes() for file in TRAINING)
+    key = hashlib.sha256(b"".join(made_of)).hexdigest()[:16]
     folder = CACHE / f"{key}-{disguised:g}"
     with neighbours.other_tables(layout):
         if not folder.is_dir():
