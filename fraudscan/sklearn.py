@@ -147,8 +147,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Set `classes_`, and return which of them each text has, shape (texts, classes)."""
         if isinstance(y, (list, tuple)) and any(map(is_missing, y)):  # NumPy would write "nan"
             raise TypeError("a class is missing")
-        if isinstance(y, (list, tuple)) and all(isinstance(name, str) for name in y):
-            y = list(map(str.__str__, y))  # NumPy calls those of enumerations otherwise, and cuts them off
+        if isinstance(y, (list, tuple)) and any(isinstance(name, str) and str(name) != str.__str__(name) for name in y):
+            raise ValueError("of an enumeration pass the values, for NumPy cuts names off: [one.value for one in y]")
         if getattr(getattr(y, "dtype", None), "kind", "O") in "fO":  # types of polars have none
             assert_all_finite(y, input_name="y")
         check_classification_targets(y)

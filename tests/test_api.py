@@ -263,6 +263,14 @@ def test_a_result_of_the_shipped_model_is_pickled_without_it(scanner, monkeypatc
         pickle.loads(data)  # noqa: S301 - our own
 
 
+def test_a_result_is_pickled_where_no_model_is_shipped(tmp_path, scanner, monkeypatch):
+    scanner.save(tmp_path / "model")
+    found = fraudscan.load(tmp_path / "model").classify(LURE)
+    monkeypatch.setattr(model, "_shipped", {})
+    monkeypatch.setattr(model, "default_folder", lambda: tmp_path)
+    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301 - our own
+
+
 def test_results_that_are_pickled_one_by_one_share_a_scanner(scanner):
     stricter, lists = scanner.with_thresholds(flag=1), Lists([Entry("deny", "快递")])
     owns = [stricter, stricter.with_lists(lists), scanner.with_lists(lists)]

@@ -229,16 +229,25 @@ def test_the_rows_within_an_object_are_named_as_jq_takes_them(tmp_path, capsys, 
 
 
 @pytest.mark.parametrize("indent", [None, 1])
-@pytest.mark.parametrize("said", [{"msg": "success"}, {"message": "ok"}, {"msg": "操作成功"}, {"msg": None}])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"code": 0, "msg": "success"},
+        {"status": 200, "message": "OK"},
+        {"code": 200, "message": "查询成功"},
+        {"Success": True, "msg": "获取短信列表成功"},
+        {"errno": 0, "msg": "Query executed successfully"},
+        {"code": 0, "msg": None},
+    ],
+)
 def test_an_answer_whose_messages_stand_beside_its_state_is_told_of(tmp_path, capsys, said, indent):
     source, out = tmp_path / "in.json", tmp_path / "out.jsonl"
-    source.write_text(json.dumps({"code": 0, **said, "data": {"list": [{"content": LURE}]}}, indent=indent), "utf-8")
-    (name,) = said
+    source.write_text(json.dumps({**said, "data": {"list": [{"content": LURE}]}}, indent=indent), "utf-8")
+    _, name = said
     assert score(source, "-o", out) == 2
     error = capsys.readouterr().err
-    assert (
-        f"{name!r} is no message, it seems, and others are within: take these out first: jq -c '.data.list[]'" in error
-    )
+    there = f"{name!r} is no message, it seems, and others are within: take these out first: jq -c '.data.list[]'"
+    assert there in error
     assert f"or score what stands there: --text {name}\n" in error
     assert score(source, "-o", out, "--text", name) == (1 if said[name] is None else 0)
 
@@ -246,11 +255,13 @@ def test_an_answer_whose_messages_stand_beside_its_state_is_told_of(tmp_path, ca
 @pytest.mark.parametrize(
     "row",
     [
-        {"text": "OK, see you", "entities": [{"type": "bold", "text": "OK"}]},
-        {"content": PLAIN, "replies": [{"content": LURE}]},
-        {"msg": "ok", "tags": [{"id": 1}]},
-        {"msg": "跟着老师操作稳赚不赔", "quoted": [{"content": "你好"}]},
-        {"msg": "ok", "from": {"text": "x"}},
+        {"text": "OK, see you", "entities": [{"type": "bold", "text": "OK"}], "code": "86"},
+        {"text": "OK", "replies": [{"text": "明天见"}]},
+        {"msg": "好的", "replies": [{"msg": "谢谢你哦"}], "status": "read"},
+        {"content": "👍", "comments": [{"content": LURE}], "code": 1},
+        {"body": "", "parts": [{"text": LURE}], "status": "sent"},
+        {"code": 0, "msg": "ok", "from": {"text": "x"}},
+        {"code": 0, "msg": "还没有成功呢，" * 3, "quoted": [{"content": "你好"}]},
     ],
 )
 def test_a_message_that_holds_more_than_its_text_is_scored(tmp_path, row):

@@ -567,14 +567,14 @@ def test_the_text_of_parquet_is_no_structure(tmp_path, capsys):
     import pyarrow as pa
     import pyarrow.parquet
 
-    rows = [{"message": {"content": PLAIN}, "id": 1}]
-    pyarrow.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "in.parquet")
-    for options, said in (
-        ((), "'message' is not a text: make a column of the one in it first, in Spark say select(col('message.…')"),
-        (("--text", "message.content"), "Take it out of 'message' first, with Spark or pandas say"),
-    ):
-        assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", *options) == 2
-        assert said in capsys.readouterr().err
+    inner = pa.array([{"content": PLAIN}]), pa.array([[PLAIN]])
+    for message, how in zip(inner, ("col('message.…')", "concat_ws(' ', col('message'))"), strict=True):
+        pyarrow.parquet.write_table(pa.table({"message": message, "id": [1]}), tmp_path / "in.parquet")
+        assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl") == 2
+        said = "'message' is not a text: make a column of what is in it first, in Spark say withColumn('text', "
+        assert f"{said}{how})\n" in capsys.readouterr().err
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--text", "message.content") == 2
+    assert "Take it out of 'message' first, with Spark or pandas say" in capsys.readouterr().err
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--text", "id") == 1
 
 
@@ -1408,6 +1408,8 @@ def test_an_empty_file_does_not_stop_a_folder(tmp_path, capsys):
     assert score(folder / "*.csv", "-o", out, "--force") == 0
     assert f"{folder / 'a.csv'} is passed over: it is empty" in capsys.readouterr().err
     assert len(out.read_text("utf-8").splitlines()) == 2
+    assert score(folder / "[ab].*", "-o", out, "--force") == 2
+    assert "[ab].* finds nothing but empty files" in capsys.readouterr().err
     for content in ("", f"\ntext\n{PLAIN}\n"):
         (folder / "a.csv").write_text(content, "utf-8")
         assert score(folder / "a.csv", "-o", out, "--force") == 2
@@ -1706,6 +1708,7 @@ def test_a_header_that_does_not_end_is_refused(tmp_path, capsys):
         (f'{{"text": "{PLAIN}"}}{{"text": "{PLAIN}"}}', "not JSON: several in a line; jq -c . gives each its own"),
         (f'{{"text": "{PLAIN}"}} ,', "not JSON: a comma stands behind it"),
         (f'{{"text": "{PLAIN}"}} x', "not JSON"),
+        (f'{{"text": "{PLAIN}", {{"b": "c"}}}}', "not JSON"),
         (f'{{"text": "{PLAIN}", "n": {"9" * 5000}x}}', "not JSON"),
     ],
 )

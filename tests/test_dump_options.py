@@ -505,7 +505,13 @@ def test_what_databases_and_phones_print_is_told_of(tmp_path, capsys, lines):
 def test_lines_with_heads_of_an_unknown_chat_are_told_of(tmp_path, capsys, line):
     said = "is read as lines, many of them with a time or a name alone; if it is a chat"
     lines = [each for i in range(9) for each in (line.format(i, i, "你好"), PLAIN, PLAIN)]
-    for some, told in ((lines, True), ([*lines, *[PLAIN] * 12], False), ([f"{PLAIN * 6}09:30", PLAIN], False)):
+    one = ["您的快递已到，取件码：", PLAIN, PLAIN]  # a message of two lines
+    for some, told in (
+        (lines, True),
+        ([*lines, *[PLAIN] * 12], False),
+        ([f"{PLAIN * 6}09:30", PLAIN], False),
+        (one, False),
+    ):
         (tmp_path / "in.txt").write_text("\n".join(some), "utf-8")
         assert score(tmp_path / "in.txt", "-o", tmp_path / "o.jsonl", "--force") == 0
         assert (said in capsys.readouterr().err) == told

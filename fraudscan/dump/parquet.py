@@ -72,9 +72,13 @@ class ParquetReader(Reader):
         self.header = list(schema.names)
         self.kinds = dict(zip(schema.names, schema.types, strict=True))
         self.find([self.header])
-        if self.text is not None and _pyarrow().types.is_nested(self.kinds[self.text]):
-            how = f"in Spark say select(col('{self.text}.…').alias('text'))"
-            raise DumpError(f"{self.source}: {self.text!r} is not a text: make a column of the one in it first, {how}")
+        types = _pyarrow().types
+        if self.text is not None and types.is_nested(kind := self.kinds[self.text]):
+            how = f"col('{self.text}.…')" if types.is_struct(kind) else f"concat_ws(' ', col('{self.text}'))"
+            raise DumpError(
+                f"{self.source}: {self.text!r} is not a text: make a column of what is in it first, in Spark say "
+                f"withColumn('text', {how})"
+            )
         return Place(0, 1)
 
     def textless(self, row: Collection[str], column: str) -> bool:  # noqa: ARG002 - the types are those of all rows

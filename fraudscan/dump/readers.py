@@ -23,8 +23,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fraudscan.dump.encodings import bom_size, cut_lines, last_line_end, line_end
-from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, is_open, is_row, text_columns, text_rank
-from fraudscan.notes import HAN
+from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, is_row, text_columns, text_rank
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -82,8 +81,9 @@ EARLY = 60
 NAME = re.compile(r"\s*\S.{0,30}[:：]\s*")
 """A line that is nothing but who said the next ones, as in what WeChat's windows copy."""
 
-STATE = 20
-"""A text of more bytes is no state of an answer, such as "success" or 操作成功."""
+STATE = re.compile(r"|ok|true|done|\d{1,3}|.{0,40}\bsucce(?:ss|ed).{0,20}|.{0,12}成功.?", re.IGNORECASE)
+CODES = frozenset({"code", "success", "ret", "retcode", "errno", "errcode", "error_code"})
+"""What the answer of an interface says of itself in a column that is called as the text is, and what beside it."""
 
 TITLE = 20
 """Lines behind the first of a table, which may be a title, among which a header is looked for."""
@@ -193,7 +193,7 @@ class Reader:
         if self.text is None:
             within = _holder(columns)
             how = ", or put a header before it if this is its first row" if self.name == CsvReader.name else ""
-            how = how if within is None else f", or take its rows out first: jq -c {shlex.quote(path + within[0])}"
+            how = how if within is None else f", or take its rows out first: jq -c {shlex.quote(path + within)}"
             raise DumpError(f"no column looks like the text; {there}. Name it with --text COLUMN{how}")
         outer = missing[0].partition(".")[0]
         tool = "Spark or pandas" if self.name == "parquet" else "jq"
@@ -201,17 +201,17 @@ class Reader:
         raise DumpError(f"no column is called {missing[0]!r}; {there}{how}")
 
     def _refuse_answer(self, row: Collection[str], path: str) -> None:
-        """Refuse an answer whose state is called as the text is, and whose messages stand in an array beside it."""
-        within = _holder(row)
-        if not isinstance(row, dict) or self.text is None or within is None or "[]" not in within[0]:
+        """Refuse an interface's answer, whose state is called as the text is: messages stand in an array beside it."""
+        if not isinstance(row, dict) or self.text is None:
             return
-        said = str(row[self.text] or "")
-        inner = within[1].get(next(iter(text_columns(within[1])), ""))
-        state = len(said.encode("utf-8", "replace")) <= STATE and (is_open(self.text) or not HAN.search(said))
-        if state and isinstance(inner, str) and inner not in said:
+        said = str(row[self.text] or "").strip()
+        known = CODES | {"status"} if said else CODES  # messages with nothing but attachments have a status, too
+        answer = STATE.fullmatch(said) and not known.isdisjoint(map(str.lower, row))
+        within = _holder(row) if answer else None
+        if within is not None and "[]" in within:
             raise DumpError(
                 f"{self.source}: {self.text!r} is no message, it seems, and others are within: take these out first: "
-                f"jq -c {shlex.quote(path + within[0])}; or score what stands there: --text {shlex.quote(self.text)}"
+                f"jq -c {shlex.quote(path + within)}; or score what stands there: --text {shlex.quote(self.text)}"
             )
 
     def textless(self, row: Collection[str], column: str) -> bool:
@@ -317,17 +317,16 @@ class Reader:
         return f"not {self.encoding.upper()}"
 
 
-def _holder(row: Collection[str]) -> tuple[str, dict[str, Any]] | None:
-    """Return where a JSON object holds rows, as jq writes it, and the first of them, or none.
+def _holder(row: Collection[str]) -> str | None:
+    """Return where a JSON object holds rows, as jq writes it, or none: arrays go before objects, errors behind all.
 
-    Arrays go before objects, errors behind all. Of several it is the one whose text has the likeliest name; of those
-    without a text, an array alone.
+    Of several it is the one whose text has the likeliest name; of those without a text, an array alone.
     """
     found = itertools.islice(_objects(row, "", 0), MOST_OBJECTS) if isinstance(row, dict) else ()
-    ranked = ((text_rank(inner), path, inner) for path, inner in found)
-    places = [(".err" in path, rank is None, "[]" not in path, rank or 0, path, inner) for rank, path, inner in ranked]
-    _, textless, single, _, path, inner = min(places, key=itemgetter(slice(4)), default=(True, True, True, 0, "", {}))
-    return None if textless and single else (path, inner)
+    ranked = ((text_rank(inner), path) for path, inner in found)
+    places = [(".err" in path, rank is None, "[]" not in path, rank or 0, path) for rank, path in ranked]
+    _, textless, single, _, path = min(places, key=itemgetter(slice(4)), default=(True, True, True, 0, ""))
+    return None if textless and single else path
 
 
 def _objects(row: dict[str, Any], path: str, depth: int) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -482,7 +481,9 @@ class JsonLinesReader(Reader):
 
 def _behind(error: ValueError) -> str:
     """Return what there is behind a JSON object that makes it none, if it is something that can be helped."""
-    rest = error.doc[error.pos :].strip() if isinstance(error, json.JSONDecodeError) else ""
+    if not isinstance(error, json.JSONDecodeError) or error.msg != "Extra data":
+        return ""
+    rest = error.doc[error.pos :].strip()
     if rest == ",":
         return ": a comma stands behind it"
     return ": several in a line; jq -c . gives each its own" if rest.startswith("{") else ""
@@ -775,7 +776,7 @@ class LinesReader(Reader):
         even = len(lines) > 1 and any(len(count) == 1 and 0 not in count for count in counts)
         self.tabular = even or any(map(FRAMED.match, lines))
         heads = [CLOCK.search(line, 0, EARLY) or NAME.fullmatch(line) for line in lines if line.strip()]
-        self.headed = len(heads) > 1 and 4 * sum(map(bool, heads)) >= len(heads)
+        self.headed = 4 * sum(map(bool, heads)) >= max(len(heads), 5)
         return super().prepare(stream)
 
     def fill(self, batch: Batch, block: Block) -> None:

@@ -13,18 +13,7 @@ from fraudscan.errors import FraudscanError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = [
-    "Batch",
-    "Block",
-    "DumpError",
-    "Place",
-    "Reject",
-    "is_open",
-    "is_row",
-    "is_text_column",
-    "text_columns",
-    "text_rank",
-]
+__all__ = ["Batch", "Block", "DumpError", "Place", "Reject", "is_row", "is_text_column", "text_columns", "text_rank"]
 
 OPEN = "msg", "sms", "短信", "消息", "信息", "简讯", "短讯", "讯息"
 """Names of the text that may also be those of a kind, a state or a count."""
@@ -142,12 +131,6 @@ def text_rank(columns: Collection[str]) -> int | None:
         return None
     name = found[0] if is_text_column(found[0]) else _core(found[0])
     return TEXT_COLUMNS.index(_name(name))
-
-
-def is_open(column: str) -> bool:
-    """Return whether a column that looks like the text may hold a state instead: its name is in `OPEN`."""
-    rank = text_rank([column])
-    return rank is not None and TEXT_COLUMNS[rank] in OPEN
 
 
 def is_row(columns: Collection[str]) -> bool:

@@ -229,7 +229,9 @@ def _expand(name: str, notify: Callable[[str], None], excluded: _Excluded) -> li
         if not (files := _without_results(kept, notify)):
             left = " or --exclude leaves out" if len(kept) < len(matches) else ""
             raise DumpError(f"{name} finds nothing but what earlier runs wrote{left}: name the files to have them read")
-        return _expand_all([file for file in files if not _is_empty(file, notify)], notify, excluded)
+        if not (full := [file for file in files if not _is_empty(file, notify)]):
+            raise DumpError(f"{name} finds nothing but empty files")
+        return _expand_all(full, notify, excluded)
     raise DumpError(f"{name or 'an empty name'} cannot be read: No such file or folder")
 
 
