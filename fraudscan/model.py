@@ -11,7 +11,6 @@ The logits of the heads are made by the engine (`fraudscan.engine`).
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import hashlib
 import itertools
@@ -610,11 +609,12 @@ def is_shipped(scanner: Scanner) -> bool:
 
     That is loaded for it, unless the labels tell.
     """
-    if scanner is _shipped.get("default") or scanner.taxonomy != TAXONOMY:
-        return scanner is _shipped.get("default")
-    with contextlib.suppress(ModelError):  # none is shipped: this one came from elsewhere
-        return scanner.digest == load().digest
-    return False
+    if scanner is _shipped.get("default"):
+        return True
+    try:
+        return scanner.taxonomy == TAXONOMY and scanner.digest == load().digest
+    except ModelError:  # none is shipped: this one came from elsewhere
+        return False
 
 
 def _read(folder: Path) -> Scanner:

@@ -45,12 +45,7 @@ class Result:
 
     """
 
-    __slots__ = (
-        "_probabilities",
-        "_scanner",
-        "text",
-        *DECIDED,
-    )
+    __slots__ = ("_probabilities", "_scanner", "text", *DECIDED)
 
     def __init__(
         self,
