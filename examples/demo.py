@@ -30,7 +30,7 @@ def main() -> None:
     print("\nThe ten highest scores, with the words that carried them:\n")
     for row in sorted(rows, key=lambda row: -row["fraud_score"])[:10]:
         text = row["text"] if len(row["text"]) <= 50 else row["text"][:49] + "…"
-        print(f"  {row['fraud_score']:.3f} {row['fraud_verdict']:7}{row['fraud_scheme']:16}{row['sender']}: {text}")
+        print(f"  {row['fraud_score']:.3f} {row['fraud_verdict']:7}{row['fraud_scheme']:17}{row['sender']}: {text}")
         spans = scanner.classify(row["text"]).explain().strongest()
         print("        " + "  ".join(f"{span.text!r} {span.weight:+.1f}" for span in spans))
     print("\nYour own dump:  .venv/bin/fraudscan score DUMP.jsonl -o SCORED.jsonl")

@@ -40,7 +40,7 @@ from fraudscan.dump.sources import Head
 from fraudscan.dump.writers import OTHER_FIELDS
 
 EXPORTS = ROOT / "examples" / "exports"
-README = (ROOT / "README.md").read_text("utf-8")
+DUMPS = (ROOT / "docs" / "dumps.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", dumps.MAKERS)
@@ -61,8 +61,8 @@ def test_every_format_gives_the_texts_that_went_in(tmp_path, name):
         assert counts == sorted(row["text"] for row in kept)
 
 
-@pytest.mark.parametrize("command", re.findall(r"`fraudscan (score .*examples/.*)`", README))
-def test_the_readmes_commands(tmp_path, monkeypatch, command):
+@pytest.mark.parametrize("command", re.findall(r"`fraudscan (score .*examples/.*)`", DUMPS))
+def test_the_commands_of_the_documentation(tmp_path, monkeypatch, command):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     assert main(shlex.split(command)) == 0
