@@ -1,17 +1,17 @@
-"""Texts to features: the longest vocabulary n-gram that ends at each character.
+"""Turn texts into features: the longest vocabulary n-gram that ends at each character.
 
 The vocabulary is a trie over normalised characters. Its nodes are numbered: 0 is
-"nothing", 1 to ``alphabet.size`` are the single characters, the rest are longer
+"nothing", 1 to ``alphabet.size`` are the single characters, and the rest are longer
 n-grams, each reached from its prefix by one more character. A step is the integer
-``prefix * (alphabet.size + 1) + character``; all steps of a batch are looked up at once
-in a perfect hash table ("hash and displace", Pagh 1999, with a seed for each bucket), one
-probe each, and only where a prefix was found is the next character looked at. There is
-no loop over messages and none over characters (but for those of `fraudscan.kernel`, where it
-was built), and steps are compared, not only hashes: every match is exact.
+``prefix * (alphabet.size + 1) + character``. All steps of a batch are looked up at once
+in a perfect hash table ("hash and displace", Pagh 1999, with a seed for each bucket), with
+one probe each. The next character is looked up only where a prefix was found. There is
+no loop over messages or characters, except inside `fraudscan.kernel` where it was built.
+The steps themselves are compared, not only their hashes, so every match is exact.
 
 A node stands for all the n-grams that end where it ends (its suffixes), because the
-weights of a model are folded that way; so one node per character is all that a score
-needs.
+weights of a model are folded that way. A score therefore needs only one node per
+character.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ SLOT_MULTIPLIER = np.uint32(2246822519)
 """Another odd number with well-mixed bits (a prime of the xxHash family), so that slots do not follow buckets."""
 
 NODE_BITS = np.uint32(16)
-"""A character's node fits: alphabets of 2**16 characters leave no 32-bit step."""
+"""Low bits of an id, which hold a character's node. They suffice: with 2**16 characters, steps would exceed 32 bits."""
 
 NODE_MASK = np.uint32(0xFFFF)
 
 MAX_NGRAM = 200
-"""Characters of an n-gram: what a phrase of a list may have. Work on a vocabulary grows with the longest one."""
+"""Maximum length of an n-gram, and so of a phrase of a list. The work on a vocabulary grows with its longest n-gram."""
 
 REPEATS = 4
-"""Of up to so many characters that stand so often one behind the other, no further repetition is read: a ruled line
-says no more the longer it is, and neither a line of dashes nor one of full stops may outweigh a message. Digits, all
-of which are read as 0, are no repetition of one another."""
+"""A group of up to this many characters is read at most this many times in a row; further repetitions are skipped. A
+ruled line means no more when it is longer, and a line of dashes or of full stops must not outweigh a message. Digits,
+which are all read as 0, do not count as repetitions of one another."""
 
-LARGEST = 1 << 20
-"""Elements of a buffer that is kept for the next call."""
+MAX_BUFFER = 1 << 20
+"""Maximum number of elements of a buffer that is kept for the next call."""
 
 _scratch = threading.local()
 
@@ -67,8 +67,8 @@ def text_sizes(texts: Sequence[str]) -> Ints:
 
 
 def _buffer(name: str, size: int) -> Words:
-    """Return this thread's buffer ``name``, at least ``size`` long: large arrays are costly to allocate afresh."""
-    if size > LARGEST:
+    """Return ``size`` elements of this thread's buffer ``name``, reused because large arrays are slow to allocate."""
+    if size > MAX_BUFFER:
         return np.empty(size, dtype=np.uint32)
     buffer: Words | None = getattr(_scratch, name, None)
     if buffer is None or buffer.size < size:
@@ -83,11 +83,11 @@ class Matches:
 
     Attributes:
         nodes: for each kept character of each text, the longest n-gram that ends there, as a vocabulary node
-            (0 = none); after each text stands one separator, a 0. It may be a view of a buffer of this thread: use it
-            before the thread's next call.
-        starts: where each text begins in ``nodes``.
-        lengths: the number of kept characters of each text, the separator not counted.
-        marked: which texts carry marks of disguise (see `fraudscan.disguise`).
+            (0 = none). Each text is followed by one separator, a 0. The array may be a view of a buffer of this
+            thread: use it before the thread's next call.
+        starts: the index in ``nodes`` at which each text begins.
+        lengths: the number of kept characters of each text, without the separator.
+        marked: mask of the texts that carry marks of disguise (see `fraudscan.disguise`).
 
     """
 
@@ -97,7 +97,7 @@ class Matches:
     marked: Bools
 
     def nodes_of(self, texts: Ints) -> Words:
-        """Return the nodes of some texts, one behind the other without separators; a copy."""
+        """Return a copy of the nodes of the given texts, concatenated without separators."""
         bounds = zip(self.starts[texts].tolist(), self.lengths[texts].tolist(), strict=True)
         nodes: Words = np.concatenate([self.nodes[start : start + length] for start, length in bounds])
         return nodes
@@ -107,20 +107,20 @@ class Vocabulary:
     """A set of n-grams, closed under prefixes, that can be found in many texts at once.
 
     Args:
-        alphabet: the normalised code points that occur, without repetition; ``alphabet[i]`` is node ``i + 1``.
+        alphabet: the distinct normalised code points that occur; ``alphabet[i]`` is node ``i + 1``.
         steps: for each longer n-gram ``prefix * (len(alphabet) + 1) + character``, both given as nodes. The
             n-gram of ``steps[i]`` is node ``len(alphabet) + 1 + i``.
-        seeds: the same attribute of a vocabulary with the same steps; found anew where it is not given, which takes
-            longer than all the rest.
+        seeds: the attribute ``seeds`` of a vocabulary with the same steps. If not given, seeds are searched for,
+            which takes longer than everything else.
 
     Raises:
-        ValueError: if a step does not fit 32 bits, stands twice, or uses a node that does not exist, or if the
-            seeds are those of other steps.
+        ValueError: if a step does not fit 32 bits, occurs twice, or uses a node that does not exist, or if the
+            seeds belong to other steps.
 
     """
 
     repeats = REPEATS
-    """0 where a subclass reads all repetitions."""
+    """`REPEATS`, or 0 in a subclass that reads all repetitions."""
 
     def __init__(self, alphabet: npt.ArrayLike, steps: npt.ArrayLike, seeds: npt.ArrayLike | None = None) -> None:
         self.alphabet = np.array(alphabet, dtype=np.uint32)
@@ -153,32 +153,32 @@ class Vocabulary:
             array.setflags(write=False)
 
     def __len__(self) -> int:
-        """Return the number of nodes, node 0 not counted."""
+        """Return the number of nodes, excluding node 0."""
         return self.size - 1
 
     @staticmethod
     def table() -> Codes:
-        """Return what each code point is read as; a subclass may read texts in another way."""
+        """Return the character table; a subclass may return another, to read texts differently."""
         return normalization_table()
 
     @property
     def size(self) -> int:
-        """The number of nodes, node 0 included: the rows of a weight matrix."""
+        """The number of nodes including node 0, which is the number of rows of a weight matrix."""
         return int(self.alphabet.size + 1 + self.steps.size)
 
     @cached_property
     def prefixes(self) -> Ints:
-        """For each node the node of its n-gram without the last character; 0 for single characters."""
+        """For each node, the node of its n-gram without the last character; 0 for single characters."""
         return np.concatenate([np.zeros(self._width, np.int64), self.steps.astype(np.int64) // int(self._width)])
 
     @cached_property
     def last_characters(self) -> Ints:
-        """For each node the node of its last character."""
+        """For each node, the node of its last character."""
         return np.concatenate([np.arange(self._width, dtype=np.int64), self.steps.astype(np.int64) % int(self._width)])
 
     @cached_property
     def orders(self) -> Ints:
-        """For each node the number of its characters; 0 for node 0."""
+        """For each node, the number of its characters; 0 for node 0."""
         orders = np.zeros(self.size, dtype=np.int64)
         nodes = np.arange(self.size)
         for _ in range(MAX_NGRAM):
@@ -190,7 +190,7 @@ class Vocabulary:
 
     @cached_property
     def suffixes(self) -> Ints:
-        """For each node the longest other node that is a suffix of it; 0 if there is none."""
+        """For each node, the longest other node that is a suffix of it; 0 if there is none."""
         suffixes = np.zeros(self.size, dtype=np.int64)
         # The suffix of "prefix + character" is the longest suffix of the prefix that can be followed by the character.
         for order in range(2, int(self.orders.max(initial=0)) + 1):
@@ -198,16 +198,16 @@ class Vocabulary:
             characters = self.last_characters[nodes]
             candidates = suffixes[self.prefixes[nodes]]
             found = np.zeros(nodes.size, dtype=np.int64)
-            open_ = np.arange(nodes.size)
-            while open_.size:
-                at_root = candidates[open_] == 0
-                found[open_[at_root]] = characters[open_[at_root]]
-                open_ = open_[~at_root]
-                step = candidates[open_] * int(self._width) + characters[open_]
+            pending = np.arange(nodes.size)
+            while pending.size:
+                at_root = candidates[pending] == 0
+                found[pending[at_root]] = characters[pending[at_root]]
+                pending = pending[~at_root]
+                step = candidates[pending] * int(self._width) + characters[pending]
                 at, found_nodes = self._find(step.astype(np.uint32))
-                found[open_[at]] = found_nodes
-                open_ = open_[found[open_] == 0]
-                candidates[open_] = suffixes[candidates[open_]]
+                found[pending[at]] = found_nodes
+                pending = pending[found[pending] == 0]
+                candidates[pending] = suffixes[candidates[pending]]
             suffixes[nodes] = found
         return suffixes
 
@@ -223,8 +223,8 @@ class Vocabulary:
         """Find the longest n-gram that ends at each character of each text.
 
         Args:
-            texts: a batch; some ten thousand characters in all make the best use of the caches.
-            sizes: `text_sizes` of them, where the caller has them already.
+            texts: a batch. Some ten thousand characters in total make the best use of the caches.
+            sizes: the `text_sizes` of the texts, if the caller already has them.
 
         """
         sizes = text_sizes(texts) if sizes is None else sizes
@@ -232,7 +232,7 @@ class Vocabulary:
         return Matches(self._follow(characters), starts, lengths, marked)
 
     def _read(self, texts: Sequence[str], sizes: Ints) -> tuple[Words, Ints, Ints, Bools]:
-        """Return the kept characters of texts as nodes, a 0 behind each text, in a buffer; the rest as in `Matches`."""
+        """Return the kept characters as nodes in a buffer, with a 0 after each text; the other arrays as in `Matches`."""
         if kernel.compiled:
             characters = _buffer("ids", int(sizes.sum()) + sizes.size)
             found = np.empty_like(sizes), np.empty_like(sizes), np.empty(sizes.size, dtype=bool)
@@ -244,7 +244,7 @@ class Vocabulary:
         if not ends.size:
             return np.zeros(0, dtype=np.uint32), ends, ends, np.zeros(0, dtype=bool)
         codes = code_points("\0".join(texts) + "\0").copy()
-        codes[ends] = -1 - np.arange(ends.size)  # separators are known by their place, and none repeats another
+        codes[ends] = -1 - np.arange(ends.size)  # separators are known by position, and none repeats another
         ids = self._lookup(codes)
         ids[ends] = np.uint32(END) << NODE_BITS
         kept = self._kept(ids, codes)
@@ -256,11 +256,11 @@ class Vocabulary:
         return ids, starts, ends - starts, marked
 
     def match_blocks(self, text: str, size: int) -> Iterator[Words]:
-        """Do as `match` does for one long text, in memory that does not grow with it.
+        """Match one long text block by block, like `match`, in memory that does not grow with the text.
 
         Yields:
-            The nodes of the kept characters of each ``size`` characters of ``text``, in order. Views of a buffer of
-            this thread, as in `Matches`; no separators.
+            The nodes of the kept characters of each block of ``size`` characters of ``text``, in order and without
+            separators. They are views of a buffer of this thread, as in `Matches`.
 
         """
         before, read = np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.int32)
@@ -276,32 +276,32 @@ class Vocabulary:
             yield self._follow(ids)[skip:-1]
 
     def locate(self, text: str) -> tuple[Ints, Ints]:
-        """Return the places in ``text`` of the characters that are kept, and the node that ends at each of them."""
+        """Return the offsets in ``text`` of the kept characters, and the node that ends at each of them."""
         codes = code_points(text)
         ids = self._lookup(codes)
         kept = self._kept(ids, codes)
         return kept, self._follow(np.append(ids[kept] & NODE_MASK, np.uint32(0)))[:-1].astype(np.int64)
 
     def _lookup(self, codes: Codes) -> Words:
-        """Return the id (see `_ids`) of each code point in a buffer; what is no code point is any."""
+        """Return the id (see `_ids`) of each code point, in a buffer; values that are no code points get any id."""
         return self._ids.take(codes, out=_buffer("ids", codes.size), mode="clip")
 
     def _kept(self, ids: Words, codes: Codes) -> Ints:
-        """Return the places of the characters that are read: what is neither dropped nor a repetition too many."""
+        """Return the offsets of the characters that are read: all but dropped ones and excess repetitions."""
         kept = (ids != self._dropped).nonzero()[0]
         codes = np.where(ids[kept] >> NODE_BITS == DIGIT, -1 - kept, codes[kept])
-        again = np.zeros(kept.size, dtype=bool)
+        repeated = np.zeros(kept.size, dtype=bool)
         for period in range(1, self.repeats + 1):
             places = np.arange(period, kept.size)
             differs = np.where(codes[period:] == codes[:-period], period - 1, places)
-            again[period:] |= places - np.maximum.accumulate(differs) > (self.repeats - 1) * period
-        read: Ints = kept[~again]
+            repeated[period:] |= places - np.maximum.accumulate(differs) > (self.repeats - 1) * period
+        read: Ints = kept[~repeated]
         return read
 
     def _follow(self, ids: Words) -> Words:
-        """Turn characters, given as nodes, into the longest n-grams that end there; works in place, or in a buffer.
+        """Return for each character, given as a node, the longest n-gram that ends there, in place or in a buffer.
 
-        ``ids`` ends with a 0, and so does each text in it: no n-gram passes a 0.
+        ``ids`` ends with a 0, and so does each text in it. No n-gram extends across a 0.
         """
         if kernel.compiled:
             nodes = _buffer("nodes", ids.size)
@@ -322,19 +322,19 @@ class Vocabulary:
 
     @cached_property
     def _trie(self) -> tuple[Words, Words, Words, int, int, int]:
-        """What the kernel needs of it to find steps as `_find` does."""
+        """The arrays and numbers with which the kernel finds steps as `_find` does."""
         numbers = int(self._width), int(BUCKET_MULTIPLIER), int(SLOT_MULTIPLIER)
         return self.seeds, self._step_in, self._node_in, *numbers
 
     def _find(self, steps: Words) -> tuple[Ints, Words]:
-        """Return the indices of the steps that the vocabulary has, and their nodes."""
+        """Return the indices of the steps that are in the vocabulary, and their nodes."""
         slots = self._slots(steps)
         found = (self._step_in.take(slots) == steps).nonzero()[0]
         nodes: Words = self._node_in.take(slots.take(found))
         return found, nodes
 
     def _slots(self, steps: Words) -> Words:
-        """Return the slot in which each step must lie if the vocabulary has it."""
+        """Return the slot that holds each step if it is in the vocabulary."""
         buckets = steps * BUCKET_MULTIPLIER
         buckets >>= self._bucket_shift
         slots: Words = self.seeds.take(buckets)
@@ -345,9 +345,10 @@ class Vocabulary:
 
     @cached_property
     def _ids(self) -> Words:
-        """For each code point the node of its normalised character, and its number in the table of neighbours.
+        """For each code point, an id: the node of its normalised character and its number in the table of neighbours.
 
-        The node, 0 = not in the alphabet, takes the low `NODE_BITS`, and the number those above: one look-up for both.
+        The node (0 = not in the alphabet) takes the low `NODE_BITS` bits, and the number the bits above them, so that
+        one look-up returns both.
         """
         table = self.table()
         ids = np.zeros(table.size, dtype=np.uint32)
@@ -358,10 +359,10 @@ class Vocabulary:
         return ids
 
     def _find_seeds(self) -> Words:
-        """Find a seed for each bucket with which no two steps share a slot; the large buckets choose first.
+        """Find a seed for each bucket so that no two steps share a slot, starting with the largest buckets.
 
-        Small seeds leave steps that follow one another in slots far apart, and large ones part those that small ones
-        leave together, so either kind is tried in turn.
+        Small seeds keep consecutive steps in slots far apart, and large seeds separate steps that small ones leave in
+        one slot, so the two kinds are tried in turn.
         """
         seeds = np.zeros(1 << self._bits - 2, dtype=np.uint32)
         members: dict[int, list[int]] = {}
@@ -388,19 +389,19 @@ class Vocabulary:
         prefixes = self.prefixes[self.alphabet.size + 1 :]
         own = np.arange(self.alphabet.size + 1, self.size)
         if not all((np.diff(np.sort(values)) != 0).all() for values in (self.alphabet, self.steps)):
-            raise ValueError("a character or an n-gram stands twice in the vocabulary")
+            raise ValueError("the vocabulary has a character or an n-gram twice")
         if self.alphabet.size and (self.alphabet.max() >= self.table().size or DROPPED in self.alphabet):
-            raise ValueError("the vocabulary has a character that is none")
+            raise ValueError("the vocabulary has a character that is U+0000 or not a code point")
         if (characters == 0).any() or (prefixes == 0).any() or (prefixes >= own).any():
             raise ValueError("the vocabulary has an n-gram without its prefix")
-        _ = self.orders  # which refuses n-grams that are too long
+        _ = self.orders  # raises ValueError for n-grams that are too long
 
     @classmethod
     def from_ngrams(cls, ngrams: Iterable[str]) -> Vocabulary:
         """Build the vocabulary of normalised ``ngrams`` and all their prefixes and characters.
 
-        Nodes are numbered in the order given (prefixes first): give frequent n-grams first, since rows that
-        are used together should lie together.
+        Nodes are numbered in the order given, prefixes first. Give frequent n-grams first, because rows that are
+        used together should be close together in memory.
         """
         wanted = dict.fromkeys(ngrams)
         alphabet = dict.fromkeys(c for ngram in wanted for c in ngram)

@@ -123,8 +123,8 @@ def test_seeds_of_another_vocabulary_are_refused():
         ([97, 98], [3], "without its prefix"),  # second character 0
         ([97, 98], [1], "without its prefix"),  # prefix 0
         ([97, 98], [3 * 3 + 1], "without its prefix"),  # prefix is the n-gram itself
-        ([0, 98], [], "none"),
-        ([0x110000], [], "none"),
+        ([0, 98], [], "not a code point"),
+        ([0x110000], [], "not a code point"),
     ],
 )
 def test_what_is_no_vocabulary_is_refused(alphabet, steps, message):
