@@ -1,9 +1,9 @@
-"""What every character is read as: one table with a row per Unicode code point.
+"""The character table: what each Unicode code point is read as.
 
-The table unites width and case, traditional and simplified characters, circled
-and other compatibility forms (NFKC), reads every digit as ``0``, and drops white
-space, control and format characters and combining marks. It is built by
-``tools/build_normalization.py`` from Unicode's data and OpenCC's.
+The table unifies width and case, traditional and simplified characters, and
+circled and other compatibility forms (NFKC). It reads every digit as ``0`` and
+drops white space, control and format characters, and combining marks. It is built
+by ``tools/build_normalization.py`` from the data of Unicode and OpenCC.
 
 >>> fold("加 ＶＸ：①⑧⑧， 投\u200b資理財")
 '加vx:000,投资理财'
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["DROPPED", "NORMALIZATION_VERSION", "code_points", "fold", "normalization_table"]
 
 NORMALIZATION_VERSION = 3
-"""Raised whenever the table changes: a model fits the table that it was trained with, and no other."""
+"""Increased whenever the table changes. A model works only with the table that it was trained with."""
 
 DROPPED = 0
-"""The entry of code points that are dropped. U+0000 itself is one of them, so nothing else can have this value."""
+"""The table's value for dropped code points. U+0000 itself is dropped, so no kept character has this value."""
 
 
 @cache
 def normalization_table() -> Codes:
-    """Return the table, read-only: the normalised code point for each of the 0x110000 code points."""
+    """Return the table as a read-only array: the normalised code point of each of the 0x110000 code points."""
     table = np.arange(sys.maxunicode + 1, dtype=np.int32)
     path = resources.files("fraudscan.data").joinpath("normalization.npz")
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -42,12 +42,12 @@ def normalization_table() -> Codes:
 
 
 def code_points(text: str) -> Codes:
-    """Return the code points of ``text`` as a read-only array; lone surrogates are code points like any other."""
+    """Return the code points of ``text`` as a read-only array. Lone surrogates are treated like other code points."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.int32)
 
 
 def fold(text: str) -> str:
-    """Return ``text`` as the model reads it. Never longer than ``text``; normalising twice changes nothing."""
+    """Return ``text`` as the table reads it. The result is never longer; folding it again changes nothing."""
     codes = normalization_table()[code_points(text)]
     kept: bytes = codes[codes != DROPPED].tobytes()
     return kept.decode("utf-32-le", "surrogatepass")

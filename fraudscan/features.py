@@ -232,7 +232,7 @@ class Vocabulary:
         return Matches(self._follow(characters), starts, lengths, marked)
 
     def _read(self, texts: Sequence[str], sizes: Ints) -> tuple[Words, Ints, Ints, Bools]:
-        """Return the kept characters as nodes in a buffer, with a 0 after each text; the other arrays as in `Matches`."""
+        """Return the kept characters as nodes in a buffer, a 0 after each text, and the other arrays of `Matches`."""
         if kernel.compiled:
             characters = _buffer("ids", int(sizes.sum()) + sizes.size)
             found = np.empty_like(sizes), np.empty_like(sizes), np.empty(sizes.size, dtype=bool)

@@ -1,6 +1,6 @@
-"""Chinese words, by jieba: candidates for the vocabulary, and what `fraudscan.background` draws from.
+"""Chinese words from jieba: candidates for the vocabulary, and the words from which `fraudscan.background` draws.
 
-Used in training only; jieba's dictionary takes longer to load than a million messages to score.
+Used in training only, because jieba's dictionary takes longer to load than a million messages take to score.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _tokenizer() -> Any:
 
 
 def words(text: str) -> list[str]:
-    """Return the words of ``text`` in order, everything that is no word included.
+    """Return the words of ``text`` in order, including everything that is not a word.
 
     >>> words("提现需要先交保证金")
     ['提现', '需要', '先交', '保证金']
@@ -34,7 +34,7 @@ def words(text: str) -> list[str]:
 
 
 def dictionary() -> list[tuple[str, int, str]]:
-    """Return the words of jieba's dictionary, how often each was counted, and the tag of its class.
+    """Return the words of jieba's dictionary, each with its count and its part-of-speech tag.
 
     >>> next(entry for entry in dictionary() if entry[0] == "转账")
     ('转账', 50, 'v')
