@@ -1,14 +1,15 @@
-"""Undo what writers do to hide words from machines, in the few texts that carry marks of it.
+"""Repair disguises that hide words from machines, in the few texts that carry marks of disguise.
 
-The character table (`fraudscan.characters`) reads ``ＶＸ``, ``①⑧⑧``, ``投資`` and zero-width marks. What is left
-is seen by the neighbours only: ``投·资·理·财``, ``人言用`` for ``信用``, ``返荔`` for ``返利``, ``touzi``,
-``薇信``. All of it leaves pairs that ordinary Chinese does not have (`fraudscan.neighbours`). Texts
-without that mark are not touched.
+The character table (`fraudscan.characters`) reads ``ＶＸ``, ``①⑧⑧``, ``投資`` and zero-width marks. Other disguises
+show only in how characters go together: ``投·资·理·财``, ``人言用`` for ``信用``, ``返荔`` for ``返利``, ``touzi``,
+``薇信``. All of them leave pairs that ordinary Chinese does not have (`fraudscan.neighbours`). Texts without such
+marks are not changed.
 
-Repair works on the code points of many texts at once. Separators are dropped where they cut words; contacts get their
-names, and a private character behind them that says so. For the rest, a lattice offers for each place what it may
-stand for: Latin syllables and initials, parts of a character, characters of its sound or its looks, what a picture
-shows or sounds like. The likeliest path through it is read (`fraudscan.lattice`): a noisy channel (Shannon 1948).
+Repair works on the code points of many texts at once. It drops separators that cut words. It replaces disguised
+contacts by their names, followed by a private-use character that marks them. For everything else, a lattice offers
+other readings: of Latin syllables and initials, of the parts of a character, of a character by its sound or shape, and
+of a picture by what it shows or sounds like. Repair reads the likeliest path through the lattice (`fraudscan.lattice`):
+a noisy channel (Shannon 1948).
 
 >>> normalize("投·资·理·财，稳·赚·不·赔").text
 '投资理财,稳赚不赔'
@@ -60,59 +61,64 @@ if TYPE_CHECKING:
 __all__ = ["MAX_REPAIRED", "Normalized", "Repair", "normalize", "normalized", "repaired", "undisguise"]
 
 MAX_REPAIRED = 4096
-"""Characters of the longest text that is repaired: whoever hides words writes messages, not books."""
+"""Maximum length of a text that is repaired, without dropped characters: people who hide words write messages, not
+books."""
 
-TOGETHER = 1024
-"""So many texts are repaired at a time: the calls are worth their cost, and the arrays stay in the caches."""
+BATCH = 1024
+"""Texts repaired per batch: enough to be worth the cost of the calls, and few enough for the arrays to stay in the
+caches."""
 
-FEWEST = 3
-"""So many marks of one sort must there be, whatever the length."""
+MIN_MARKS = 3
+"""Minimum number of marks of one kind, whatever the length of the text."""
 
 ODD_SHARE = 0.1
-"""Other readings of a text are looked for where more than this share of its characters makes odd pairs with those
-behind it: one pair in forty is odd in held-out messages of the corpus, and one in four where a third of the characters
-are homophones. Whether it is a disguise is for `WORTH` to say."""
+"""Other readings of a text are tried if more than this share of its characters form odd pairs with the next character.
+In held-out messages of the corpus one pair in forty is odd, and one in four where a third of the characters are
+homophones. `WORTH` decides whether the text is disguised."""
 
-CUTTING, CUTTING_TOO = 16, 4
-"""Evidence, in eighths of a nat, from which on a sign is taken to cut the words of a text, and from which on another
-sign of the same text is, too. One honest text of fourteen hundred loses signs, of which half are advertising that is
-disguised indeed (银_行贷_款), and nine in ten do where a sign stands behind every third character."""
+CUTTING, CUTTING_FURTHER = 16, 4
+"""Minimum evidence, in eighths of a nat, that a sign cuts the words of a text, and the minimum for further signs of the
+same text. One honest text in fourteen hundred loses signs; half of these are advertising that really is disguised
+(银_行贷_款). Where a sign follows every third character, nine texts in ten lose signs."""
 
-CUTTING_ONE = 8
-"""Evidence, in eighths of a nat, from which on a sign that does not cut a whole text is weighed place by place."""
+CUTTING_PLACE = 8
+"""Minimum evidence, in eighths of a nat, for a sign that does not cut a whole text to be weighed place by place."""
 
 PICTORIAL = 0x2190
-"""The first code point of pictorial signs, which are weighed so. Those before it are on every keyboard, and stand
-between words as well."""
+"""The first code point of pictorial signs, the only signs that are weighed place by place. The signs before it are on
+every keyboard and are also used between words."""
 
-SPEAKING = 2
-"""In so many places must signs cut what may be a word before any is dropped; in twice as many if all of them stand
-between single characters: 红/黄/蓝/绿."""
+MIN_CUTS = 2
+"""Minimum number of places where signs cut what may be a word, before any sign of the text is dropped. The minimum is
+twice as high if all of them are between single characters: 红/黄/蓝/绿."""
 
 SPELLED_SHARE = 0.12
-"""A text may be spelled out in Latin letters if it has more runs of them than this share of its Chinese characters,
-and than half of this share of all characters: in a listing of programs few are Chinese."""
+"""A text may be spelled out in Latin letters if the number of runs of them is more than this share of its Chinese
+characters, and more than half this share of all its characters: in a program listing few characters are Chinese."""
 
-ROUNDS = 4
-"""Repair goes on until nothing changes, and is given up as a mistake where that takes longer."""
+MAX_ROUNDS = 4
+"""Maximum number of rounds. Repair is repeated until nothing changes; if a text needs more rounds, its repair is taken
+for a mistake and discarded."""
 
-WORTH, WORTH_LEAST = 0.9 * NAT, 17 * NAT
-"""By how much a text with odd pairs must be likelier as it is read than as it was written: for each of the characters
-that are doubted, and at least. Of held-out messages of the corpus, disguised by homophones, 92 in a hundred are read
-so, and of the others one in two thousand: dialects, what was written a hundred years ago, and terms of crafts."""
+WORTH, MIN_WORTH = 0.9 * NAT, 17 * NAT
+"""How much likelier a text with odd pairs must be as repaired than as written: per doubtful character, and at least in
+total. Of held-out messages of the corpus that are disguised by homophones, 92 in a hundred are repaired. Of the others,
+one in two thousand is: dialect, writing of a hundred years ago, and terms of crafts."""
 
 STRONG = 0
-"""The score above which two neighbours are taken to belong together: between two such, a character is not doubted."""
+"""The score above which two neighbours are taken to belong together. A character that belongs to both its neighbours is
+not doubtful."""
 
 CHANGED = round(-4.5 * NAT)
-"""Log-score of reading a character that sounds or looks like the written one: a logarithm of a probability, in the unit
-of `NAT`, as all that follow."""
+"""Log-score of reading a character that sounds or looks like the written one. This and the log-scores below are
+logarithms of probabilities, in the unit of `NAT`."""
 
 JOINED = -NAT
-"""Log-score of reading one character where its parts were written."""
+"""Log-score of reading one character in place of its parts."""
 
 SPELLED, INITIAL = -16 * NAT, -11 * NAT
-"""Log-score of leaving Latin letters as they are where they may be a syllable, and where one may be an initial."""
+"""Log-scores of leaving Latin letters as they are: letters that may be a syllable, and a letter that may be an
+initial."""
 
 PICTURED = -5 * NAT
 """Log-score of reading a character that a picture may stand for."""
@@ -121,25 +127,25 @@ PICTURE = -8 * NAT
 """Log-score of leaving such a picture as it is."""
 
 PASSED = -NAT
-"""Log-score of passing over a sign, as if what stands before and behind it were neighbours."""
+"""Log-score of skipping a sign, as if the characters before and after it were neighbours."""
 
 NAME = 3
-"""How many characters of a picture's row may be its name: the first ones."""
+"""How many characters of a picture's row, from the first, may be its name."""
 
 KEYCAP, NUMERALS = 0x20E3, "零一二三四五六七八九"
-"""What makes a key of a digit before it, which may stand for a numeral: 1️⃣ for 一."""
+"""The code point that turns the digit before it into a keycap, and the numerals a keycap may stand for: 1️⃣ for 一."""
 
 KEY = -16 * NAT
-"""Log-score of leaving the digit of such a key as it is."""
+"""Log-score of leaving the digit of a keycap as it is."""
 
-INITIALS = 4
-"""How many letters may be initials alone."""
+MAX_INITIALS = 4
+"""Maximum length of a run of letters that may consist of initials alone."""
 
-LONGEST_RUN = 24
-"""Longer runs of letters spell nothing."""
+MAX_RUN = 24
+"""Maximum length of a run of letters that may spell something."""
 
 CONTACT = "\ue000"
-"""A private character that stands behind a contact that was disguised: evidence by itself."""
+"""A private-use character that follows a contact that was disguised. The disguise is evidence by itself."""
 
 CONTACTS = (
     ("微信", "[薇葳徽溦崴微威v]心信|[薇葳徽溦崴][信芯心伈]|微[伈芯訫](?=[a-z0:号])|v[信心芯]"),
@@ -152,11 +158,11 @@ CONTACTS = (
     ("抖音", "[抖斗][音阴因](?<!抖音)(?=[:号]?[a-z0]{5})"),
     ("群", "(?<=[进加入])裙|君羊"),
 )
-"""What a lure needs most, and how it is hidden; patterns of normalised text."""
+"""Contacts, which a lure needs most, and how they are disguised: names, and patterns of normalised text."""
 
 
 class Repair(NamedTuple):
-    """A stretch of the original text, and what it is read as where the character table alone would read otherwise."""
+    """A span of the original text that is not read as the character table alone reads it, and what it is read as."""
 
     start: int
     end: int
@@ -164,15 +170,15 @@ class Repair(NamedTuple):
     read_as: str
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no one truth
+@dataclass(frozen=True, eq=False)  # comparing arrays does not give a single truth value
 class Normalized:
-    """What the model reads of a text.
+    """A text as the model reads it.
 
     Attributes:
         text: the normalised text.
-        starts: for each of its characters where the characters that it stands for begin in the original.
-        ends: and where they end.
-        repairs: what was undone beyond the character table, in order.
+        starts: for each character of ``text``, the offset in the original at which the characters it stands for begin.
+        ends: for each character of ``text``, the offset in the original at which they end.
+        repairs: the disguises that were repaired, beyond what the character table does, in order.
 
     """
 
@@ -183,7 +189,7 @@ class Normalized:
 
 
 def undisguise(texts: Sequence[str]) -> list[str]:
-    """Return the texts, those of which a repair changes something repaired (and normalised), the others as they are."""
+    """Return the texts. Those that repair changes are returned repaired and normalised, the others as they are."""
     found = list(texts)
     if not found:
         return found
@@ -194,24 +200,25 @@ def undisguise(texts: Sequence[str]) -> list[str]:
 
 
 def repaired(texts: Sequence[str]) -> dict[int, str]:
-    """Return those of which a repair changes something, repaired and normalised, by their index.
+    """Return the texts that repair changes, repaired and normalised, by their index.
 
     Args:
-        texts: texts that carry marks of disguise; many do that are none.
+        texts: texts that carry marks of disguise. Many texts carry marks although they are not disguised.
 
     """
     found: dict[int, str] = {}
-    for first in range(0, len(texts), TOGETHER):
-        part = _repaired(texts[first : first + TOGETHER])
+    for first in range(0, len(texts), BATCH):
+        part = _repaired(texts[first : first + BATCH])
         found.update({first + index: read.text for index, read in part.items()})
     return found
 
 
 def normalize(text: str) -> Normalized:
-    """Return what the model reads of ``text``, and what it took for a disguise.
+    """Return ``text`` as the model reads it, and the disguises that were repaired.
 
-    Normalising the result again changes nothing. Texts of more than `MAX_REPAIRED` characters are read by the character
-    table alone. Of what repeats itself again and again the model reads four times, and this returns all.
+    Normalising the result again changes nothing. Texts of more than `MAX_REPAIRED` characters, not counting dropped
+    ones, are read by the character table alone. The model reads only the first four of many repetitions in a row, but
+    this function returns all of them.
 
     >>> normalize("加 ＶＸ：①⑧⑧").text
     '加vx:000'
@@ -231,7 +238,7 @@ def normalize(text: str) -> Normalized:
 
 
 def normalized(text: str, *, repair: bool) -> Normalized:
-    """Do the same for a text of which it is known whether it carries marks of disguise."""
+    """Do the same as `normalize`, where the caller knows whether the text carries marks of disguise (``repair``)."""
     plain = _folded([text])
     found = _repaired([text]).get(0) if repair else None
     lines = found.lines.at(np.arange(found.lines.bounds.size) == found.place) if found else plain
@@ -239,12 +246,12 @@ def normalized(text: str, *, repair: bool) -> Normalized:
 
 
 def numbers_of(texts: Sequence[str]) -> Numbers:
-    """Return the numbers of the kept characters of ``texts``, each with an `END` behind it."""
+    """Return the numbers of the kept characters of ``texts``, with an `END` after each text."""
     return _folded(texts).numbers
 
 
 def _marked(texts: Sequence[str]) -> Ints:
-    """Return the numbers of the texts that carry marks of disguise."""
+    """Return the indices of the texts that carry marks of disguise."""
     texts = ["" if is_long(text) else text for text in texts]
     lines = _folded(texts)
     marked: Ints = carry_marks(lines.numbers, lines.bounds).nonzero()[0]
@@ -252,7 +259,7 @@ def _marked(texts: Sequence[str]) -> Ints:
 
 
 def is_long(text: str) -> bool:
-    """Tell whether ``text`` has more than `MAX_REPAIRED` characters that are not dropped: it is left as it is."""
+    """Return whether ``text`` has more than `MAX_REPAIRED` kept characters. If so, it is not repaired."""
     if len(text) <= MAX_REPAIRED:
         return False
     kept = 0
@@ -264,7 +271,7 @@ def is_long(text: str) -> bool:
 
 
 def _repairable(lines: _Lines) -> Bools:
-    """Tell for each text whether there is a repair for its marks."""
+    """Return a mask of the texts with marks that can be repaired, shape (texts,)."""
     numbers, ends = lines.numbers, lines.bounds
     found = lines.heavy | lines.spelled_out
     shown = _pictures(numbers, lines.pictures)
@@ -275,7 +282,7 @@ def _repairable(lines: _Lines) -> Bools:
 
 
 def _steps(values: Ints) -> Ints:
-    """Return how much larger each value is than the one before, and the first of all; in a fifth of np.diff's time."""
+    """Return the differences of consecutive values, preceded by the first value, in a fifth of the time of np.diff."""
     steps = values.copy()
     steps[1:] -= values[:-1]
     return steps
@@ -283,12 +290,12 @@ def _steps(values: Ints) -> Ints:
 
 @dataclass(frozen=True)
 class _Lines:
-    """Texts being repaired, one behind the other, each with a code point 0 behind it. What is found in them is kept.
+    """Texts being repaired, concatenated, each followed by a code point 0. What is found in them is cached.
 
     Attributes:
         codes: the code points.
-        starts: where each comes from in the joined originals: it stands for what begins there …
-        ends: … and ends here.
+        starts: for each code point, the offset in the joined originals at which the characters it stands for begin.
+        ends: for each code point, the offset in the joined originals at which they end.
         raw: the code points of the joined originals.
 
     """
@@ -299,32 +306,35 @@ class _Lines:
     raw: Codes
 
     def at(self, texts: Bools) -> _Lines:
-        """Return the texts that are marked."""
+        """Return the texts selected by the mask ``texts``, shape (texts,)."""
         return self if texts.all() else self.keep(texts.repeat(self.lengths))
 
     def keep(self, kept: Bools) -> _Lines:
-        """Return the characters that are marked."""
+        """Return the characters selected by the mask ``kept``, shape (characters,)."""
         at = kept.nonzero()[0]
         return _Lines(self.codes.take(at), self.starts.take(at), self.ends.take(at), self.raw)
 
     def texts(self) -> list[str]:
-        """Return the texts."""
+        """Return the texts as strings."""
         return self.joined.split("\0")[:-1]
 
     @property
     def joined(self) -> str:
-        """All of it as a string."""
+        """All texts as one string."""
         return self.codes.tobytes().decode("utf-32-le", "surrogatepass")
 
     @cached_property
     def bounds(self) -> Ints:
-        """Where the texts end."""
+        """The offset at which each text ends: that of the 0 after it."""
         bounds: Ints = (self.codes == 0).nonzero()[0]
         return bounds
 
     @cached_property
     def labels(self) -> Ints:
-        """Where letters stand alone, of which others do so before the same character: A:在吗 B:在的, L码 and M码."""
+        """Offsets of single letters that are labels, as in A:在吗 B:在的 or L码 and M码.
+
+        Another letter of the text also stands alone before the same character.
+        """
         latin = _is_latin(self.codes)
         places = latin.nonzero()[0]
         places = places[~latin[places - 1] & ~latin[places + 1]]
@@ -336,19 +346,19 @@ class _Lines:
 
     @cached_property
     def lengths(self) -> Ints:
-        """How many characters the texts have, with the one behind them."""
+        """The length of each text, including the 0 after it."""
         return _steps(self.bounds + 1)
 
     @cached_property
     def numbers(self) -> Numbers:
-        """The numbers of the characters, an `END` behind each text."""
+        """The numbers of the characters, with an `END` after each text."""
         numbers = tables().numbers.take(self.codes)
         numbers[self.bounds] = END
         return numbers
 
     @cached_property
     def scores(self) -> npt.NDArray[np.int8]:
-        """How well each character but the last goes together with the one behind it."""
+        """For each character except the last, how well it goes together with the next one."""
         return scores_of(self.numbers)
 
     @cached_property
@@ -358,26 +368,26 @@ class _Lines:
 
     @cached_property
     def wholes(self) -> _Wholes:
-        """Characters that may be the parts of one."""
+        """Groups of characters that may be the parts of one character."""
         return _wholes(self.codes)
 
     @cached_property
     def heavy(self) -> Bools:
-        """Which texts have many odd pairs, and characters that are the parts of one."""
+        """Mask of the texts with many odd pairs or groups of characters that may be the parts of one character."""
         ends = self.bounds
         counts = _steps(self.marks.odd.searchsorted(ends))
         counts += np.bincount(ends.searchsorted(self.wholes.starts), minlength=ends.size)
-        heavy: Bools = (counts >= FEWEST) & (counts > ODD_SHARE * self.lengths)
+        heavy: Bools = (counts >= MIN_MARKS) & (counts > ODD_SHARE * self.lengths)
         return heavy
 
     @cached_property
     def spelled_out(self) -> Bools:
-        """In which texts Latin letters stand again and again where a character is expected."""
+        """Mask of the texts in which Latin letters appear repeatedly where a Chinese character is expected."""
         numbers, ends = self.numbers, self.bounds
         spelled = self.marks.spelled
         spelled = spelled[~np.isin(spelled + 1, self.labels)]
         counts = _steps(spelled.searchsorted(ends))
-        found: Bools = (counts >= FEWEST) & (2 * counts > SPELLED_SHARE * self.lengths)
+        found: Bools = (counts >= MIN_MARKS) & (2 * counts > SPELLED_SHARE * self.lengths)
         if found.any():
             chinese = np.add.reduceat(numbers <= RARE, ends + 1 - self.lengths, dtype=np.int64)
             found &= counts > SPELLED_SHARE * chinese
@@ -387,8 +397,8 @@ class _Lines:
     def signs(self) -> _Signs:
         """The signs that may cut words.
 
-        What stands before and behind a sign that cuts goes together as neighbours do, again and again: a likelihood
-        ratio over all of a sign's places in a text tells it from one that separates.
+        The characters before and after a sign that cuts words go together as neighbours do, in place after place. A
+        likelihood ratio over all places of a sign in a text distinguishes it from a sign that separates words.
         """
         numbers, bounds = self.numbers, self.bounds
         begin, end = runs_of(is_sign(numbers).nonzero()[0])
@@ -396,7 +406,7 @@ class _Lines:
         begin, end = begin[inside], end[inside]
         evidence = cutting(numbers[begin - 1], numbers[end])
         alone = (numbers[begin - 2] > RARE) & (numbers[end + 1] > RARE)
-        evidence[alone & (numbers[begin] == LIST)] = 0  # one character, and one more: 油、盐、酱、醋
+        evidence[alone & (numbers[begin] == LIST)] = 0  # a list of single characters: 油、盐、酱、醋
         text = bounds.searchsorted(begin)
         signs, sign = np.unique(text << 21 | self.codes[begin], return_inverse=True)
         sums = np.bincount(sign, evidence, minlength=signs.size)
@@ -404,30 +414,30 @@ class _Lines:
 
     @cached_property
     def cuts(self) -> tuple[Ints, Ints]:
-        """Where the signs that cut words begin and end."""
+        """The offsets at which the signs that cut words begin and end."""
         found, texts = self.signs, self.bounds.size
         cutting_texts = np.zeros(texts, dtype=bool)
         cutting_texts[found.texts[found.sums >= CUTTING]] = True
-        cut = cutting_texts[found.texts] & (found.sums >= CUTTING_TOO)
+        cut = cutting_texts[found.texts] & (found.sums >= CUTTING_FURTHER)
         drop = cut[found.sign] & ((found.evidence > 0) | ~tables().sentence[self.codes[found.begin]])
         speaking = drop & (found.evidence > 0)
         places = np.bincount(found.text[speaking], minlength=texts)
         between_words = np.bincount(found.text[speaking & ~found.alone], minlength=texts) > 0
-        drop &= (places >= np.where(between_words, SPEAKING, 2 * SPEAKING))[found.text]
+        drop &= (places >= np.where(between_words, MIN_CUTS, 2 * MIN_CUTS))[found.text]
         return found.begin[drop], found.end[drop]
 
     @cached_property
     def passed(self) -> Ints:
-        """Where single signs stand that may cut words, if each is looked at by itself."""
+        """Offsets of single signs that may cut words and are weighed place by place."""
         found = self.signs
-        one = (found.end - found.begin == 1) & ~found.alone & (found.sums >= CUTTING_ONE)[found.sign]
+        one = (found.end - found.begin == 1) & ~found.alone & (found.sums >= CUTTING_PLACE)[found.sign]
         one &= (self.codes[found.begin] >= PICTORIAL) & (self.numbers[found.end] < RARE)
         places: Ints = found.begin[one]
         return places
 
     @cached_property
     def pictures(self) -> Codes:
-        """For each character the row of what it may stand for as a picture; none where it was read as another."""
+        """For each character, the row of what it may stand for as a picture; the empty row if repair replaced it."""
         written = self.raw.take(self.starts)
         rows = tables().picture.take(written)
         rows[self.codes != normalization_table().take(written)] = tables().picture[0]
@@ -435,7 +445,7 @@ class _Lines:
 
     @cached_property
     def keys(self) -> Ints:
-        """Where digits stand that are keys, each by itself before a Chinese character: 1️⃣户."""
+        """Offsets of digits that are keycaps, each a single digit before a Chinese character: 1️⃣户."""
         numbers = self.numbers
         keys = (numbers == DIGIT).nonzero()[0]
         keys = keys[(numbers[keys - 1] != DIGIT) & (numbers[keys + 1] <= RARE)]
@@ -457,7 +467,7 @@ def _folded(texts: Sequence[str]) -> _Lines:
 
 
 class _Repaired(NamedTuple):
-    """A text that is read otherwise: the lines that it is one of, which one of them, and the text."""
+    """A text that repair changed: the lines it belongs to, its index among them, and the repaired text."""
 
     lines: _Lines
     place: int
@@ -465,22 +475,22 @@ class _Repaired(NamedTuple):
 
 
 def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
-    """Repair texts until nothing changes; return those that are read otherwise then, by their index.
+    """Repair texts until nothing changes, and return those that repair changed, by their index.
 
-    Where that does not come to rest, none of it is done.
+    A text that still changes after `MAX_ROUNDS` rounds is not repaired at all.
     """
     if not texts:
         return {}
     lines = _folded(texts)
-    mendable = _repairable(lines)
-    if not mendable.any():
+    repairable = _repairable(lines)
+    if not repairable.any():
         return {}
-    lines = lines.at(mendable)
-    active = mendable.nonzero()[0]
+    lines = lines.at(repairable)
+    active = repairable.nonzero()[0]
     before = lines.texts()
     plain = dict(zip(active.tolist(), before, strict=True))
     found: dict[int, _Repaired] = {}
-    for _ in range(ROUNDS):
+    for _ in range(MAX_ROUNDS):
         lines = _round(lines)
         read = lines.texts()
         again = carry_marks(lines.numbers, lines.bounds)
@@ -488,7 +498,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
             again[i] = read[i] != before[i]
         if again.any():
             left = lines.at(again)
-            again[again] = mendable = _repairable(left)
+            again[again] = repairable = _repairable(left)
         for place, index in enumerate(active.tolist()):
             if not again[place] and read[place] != plain[index]:
                 found[index] = _Repaired(lines, place, read[place])
@@ -496,7 +506,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
             break
         active = active[again]
         before = list(itertools.compress(read, again))
-        lines = left.at(mendable)
+        lines = left.at(repairable)
     return dict(sorted(found.items()))
 
 
@@ -508,14 +518,15 @@ class _Signs(NamedTuple):
     """Runs of signs between Chinese characters.
 
     Attributes:
-        begin: where they begin …
-        end: … and end.
-        text: the texts that they stand in.
-        alone: which stand between single characters: 春·夏·秋·冬.
-        evidence: how much the characters on both sides speak for one word that was cut, in eighths of a nat.
-        sign: which sign of its text it begins with …
-        sums: … and for each of those the evidence of all of its places.
-        texts: … and the text that it stands in.
+        begin: shape (runs,): the offset at which each run begins.
+        end: shape (runs,): the offset at which each run ends.
+        text: shape (runs,): the index of the text of each run.
+        alone: shape (runs,): mask of the runs between single characters: 春·夏·秋·冬.
+        evidence: shape (runs,): how strongly the characters on both sides suggest one word that was cut, in eighths of
+            a nat.
+        sign: shape (runs,): the index in ``sums`` and ``texts`` of the sign with which each run begins.
+        sums: shape (signs,): for each distinct sign of a text, the sum of the evidence at all its places.
+        texts: shape (signs,): the index of the text of each of these signs.
 
     """
 
@@ -539,7 +550,7 @@ def _drop_separators(lines: _Lines) -> _Lines:
 
 
 def _name_contacts(lines: _Lines) -> _Lines:
-    """Give contacts their names."""
+    """Replace disguised contacts by their names, each followed by `CONTACT`."""
     places = lines.marks.contacts.tolist()
     if not places:
         return lines
@@ -573,14 +584,14 @@ def _contacts() -> re.Pattern[str]:
 
 
 class _Arcs(NamedTuple):
-    """Other readings of what was written: arcs of one sort.
+    """Arcs of one kind, which offer other readings of what was written.
 
     Attributes:
-        starts: where they begin.
-        sizes: how many characters they take.
-        rows: which row of `Tables.choices` has what may be read there.
-        score: the log-score of each of them, in the unit of `NAT` …
-        keeping: … and that of reading the characters that it takes as they were written.
+        starts: the offset at which each arc begins.
+        sizes: the number of characters each arc covers.
+        rows: the row of `Tables.choices` that holds what may be read there.
+        score: the log-score of every arc, in the unit of `NAT`.
+        keeping: the log-score of reading the characters under an arc as they were written, in the same unit.
 
     """
 
@@ -592,7 +603,10 @@ class _Arcs(NamedTuple):
 
 
 def _read_likeliest(lines: _Lines) -> _Lines:
-    """Read what is the likeliest in each text; characters for others only where that makes it far likelier."""
+    """Read each text in the likeliest way.
+
+    A text with many odd pairs (`_Lines.heavy`) is left as written unless another reading is far likelier (`WORTH`).
+    """
     numbers, lengths = lines.numbers, lines.lengths
     heavy = lines.heavy
     doubted = (heavy.repeat(lengths) & _doubtful(lines)).nonzero()[0]
@@ -615,7 +629,7 @@ def _read_likeliest(lines: _Lines) -> _Lines:
     if heavy.any():
         gained = _value(read, scores_of(read), scores) - _value(numbers, lines.scores, as_written)
         asked = np.bincount(lines.bounds.searchsorted(doubted), minlength=lines.bounds.size)
-        refused = (heavy & (gained < np.maximum(WORTH * asked, WORTH_LEAST))).repeat(lengths)
+        refused = (heavy & (gained < np.maximum(WORTH * asked, MIN_WORTH))).repeat(lengths)
         if refused.any():
             own, kept = refused.nonzero()[0], ~refused[begins]
             begins, read = np.append(begins[kept], own), np.append(read[kept], numbers[own])
@@ -627,7 +641,7 @@ def _read_likeliest(lines: _Lines) -> _Lines:
 
 
 def _joined(arcs: Sequence[_Arcs]) -> Arcs:
-    """Return them as one."""
+    """Join arcs of several kinds."""
     starts = np.concatenate([each.starts for each in arcs])
     ends = starts + np.concatenate([each.sizes for each in arcs])
     rows = np.concatenate([each.rows for each in arcs], dtype=np.int64)
@@ -635,18 +649,18 @@ def _joined(arcs: Sequence[_Arcs]) -> Arcs:
 
 
 def _value(numbers: Numbers, scores: npt.NDArray[np.int8], as_written: Ints) -> Ints:
-    """Return what each text is worth as it is read, in the unit of `NAT`; ``scores`` are those of the pairs."""
+    """Return the log-score of each text as it is read, in the unit of `NAT`; ``scores`` are the scores of its pairs."""
     table = tables()
     values = as_written + table.logs.take(numbers)
     values[1:] += table.worth.take(scores.view(np.uint8))
     ends = (numbers == END).nonzero()[0]
     value: Ints = np.add.reduceat(values, np.append(0, ends[:-1] + 1))
-    value[0] += table.worth[table.pairs.view(np.uint8)[END * WIDTH + int(numbers[0])]]  # there is an end before it
+    value[0] += table.worth[table.pairs.view(np.uint8)[END * WIDTH + int(numbers[0])]]  # that follows an end, too
     return value
 
 
 def _alike(lines: _Lines, doubted: Ints) -> Iterator[_Arcs]:
-    """Yield what sounds or looks like ``doubted`` characters, and what characters are the parts of, in heavy texts."""
+    """Yield arcs for the ``doubted`` characters, by sound and shape, and for parts of a character in heavy texts."""
     yield _Arcs(doubted, np.ones_like(doubted), tables().alike[lines.codes[doubted]], CHANGED)
     starts, sizes, numbers = lines.wholes
     at = lines.heavy[lines.bounds.searchsorted(starts)]
@@ -654,25 +668,25 @@ def _alike(lines: _Lines, doubted: Ints) -> Iterator[_Arcs]:
 
 
 def _doubtful(lines: _Lines) -> Bools:
-    """Tell which Chinese characters do not belong to both of their neighbours."""
+    """Return a mask of the Chinese characters that do not belong to both of their neighbours."""
     table = tables()
     numbers = lines.numbers
-    strong = np.zeros(numbers.size + 1, dtype=bool)  # of each character with the one before it
+    strong = np.zeros(numbers.size + 1, dtype=bool)  # whether each character belongs to the one before it
     strong[1:-1] = lines.scores > STRONG
     rare = (numbers == RARE).nonzero()[0]
-    for first in (rare - 1, rare):  # pairs with a rare character stand in a list of their own
+    for first in (rare - 1, rare):  # pairs with a rare character have a list of their own
         keys = lines.codes[first].astype(np.int64) << 21 | lines.codes[first + 1]
         at = np.minimum(table.rare_pairs.searchsorted(keys), table.rare_pairs.size - 1)
         strong[first[table.rare_pairs[at] == keys] + 1] = True
     chinese = numbers <= RARE
-    beside = np.zeros_like(chinese)  # 洗→切→炒: nothing is known of a character between signs
+    beside = np.zeros_like(chinese)  # nothing is known about a character between signs, as in 洗→切→炒
     beside[1:] = chinese[:-1]
     beside[:-1] |= chinese[1:]
     return ~(strong[1:] & strong[:-1]) & chinese & beside
 
 
 class _Wholes(NamedTuple):
-    """Where two or three characters may be the parts of one, how many they are, and the number of that one."""
+    """Groups of two or three characters that may be the parts of one: offsets, sizes, and the numbers of the wholes."""
 
     starts: Ints
     sizes: Ints
@@ -680,7 +694,7 @@ class _Wholes(NamedTuple):
 
 
 def _wholes(codes: Codes) -> _Wholes:
-    """Return the characters that may be the parts of one."""
+    """Return the groups of characters that may be the parts of one character."""
     table = tables()
     known, wholes = table.splits
     first = table.halves.take(half_keys(codes[:-2], codes[1:-1])).nonzero()[0]
@@ -695,13 +709,13 @@ def _wholes(codes: Codes) -> _Wholes:
 
 
 def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
-    """Yield what syllables and initials may stand for in texts that are spelled out."""
+    """Yield arcs for what syllables and initials may stand for, in texts that are spelled out."""
     codes, bounds = lines.codes, lines.bounds
     if not lines.spelled_out.any():
         return
     letters = (_is_latin(codes) & lines.spelled_out.repeat(lines.lengths)).nonzero()[0]
     begin, end = runs_of(letters)
-    beside = (_is_han(codes[begin - 1]) | _is_han(codes[end])) & (end - begin <= LONGEST_RUN)
+    beside = (_is_han(codes[begin - 1]) | _is_han(codes[end])) & (end - begin <= MAX_RUN)
     beside &= ~np.isin(begin, lines.labels)
     begin, end = begin[beside], end[beside]
     if not begin.size:
@@ -713,7 +727,7 @@ def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
     counts = np.array([len(pieces) for pieces in found])
     text = bounds.searchsorted(begin)
     reads = np.bincount(text, counts[run] > 0)
-    read = (reads >= FEWEST) & (3 * reads >= np.bincount(text))
+    read = (reads >= MIN_MARKS) & (3 * reads >= np.bincount(text))
     begin, run = begin[read[text]], run[read[text]]
     at, _ = ranges((counts.cumsum() - counts)[run], counts.cumsum()[run])
     starts, sizes, rows = np.array(list(itertools.chain(*found)), dtype=np.int64).reshape(-1, 3)[at].T
@@ -723,33 +737,34 @@ def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
 
 
 def _is_latin(codes: Codes) -> Bools:
-    """Tell which are the letters that are left after normalising."""
+    """Return a mask of the Latin letters; after normalising, only lower-case ones are left."""
     return (codes >= ord("a")) & (codes <= ord("z"))
 
 
 def _is_han(codes: Codes) -> Bools:
-    """Tell which are Chinese characters of Unicode's main block."""
+    """Return a mask of the Chinese characters in Unicode's main block."""
     return (codes >= 0x4E00) & (codes <= 0x9FFF)
 
 
 @lru_cache(maxsize=1 << 15)
 def _spelled(run: str, table: Tables) -> list[tuple[int, int, int]]:
-    """Return where syllables and initials begin in a run of Latin letters, their sizes and rows of ``table.choices``.
+    """Return the offsets, sizes and rows of ``table.choices`` of the syllables and initials in a run of Latin letters.
 
-    There are none in words, nor where a longer run is made of initials above all.
+    There are none in runs that are words, in runs that syllables and initials do not cover, nor in runs of more than
+    `MAX_INITIALS` letters that consist mainly of initials.
     """
     if len(run) > 1 and run in table.latin:
         return []
     found = [(match.start(), match.group()) for match in table.pinyin.finditer(run)]
     initials = sum(piece not in table.syllables for _, piece in found)
-    if sum(len(piece) for _, piece in found) < len(run) or (len(run) > INITIALS and 2 * initials > len(found)):
+    if sum(len(piece) for _, piece in found) < len(run) or (len(run) > MAX_INITIALS and 2 * initials > len(found)):
         return []
     rows = table.initials | table.syllables
     return [(start, len(piece), rows[piece]) for start, piece in found]
 
 
 def _shown(lines: _Lines) -> Iterator[_Arcs]:
-    """Yield what pictures, and keys with digits, may stand for."""
+    """Yield arcs for what pictures and keycaps may stand for."""
     numbers, rows, keys = lines.numbers, lines.pictures, lines.keys
     pictures = _pictures(numbers, rows)
     for at, keeping in ((numbers[pictures] > RARE, PICTURE), (numbers[pictures] <= RARE, 0)):
@@ -759,34 +774,34 @@ def _shown(lines: _Lines) -> Iterator[_Arcs]:
 
 
 def _pictures(numbers: Numbers, rows: Codes) -> Ints:
-    """Return where pictures may stand for characters: not where they stand beside their name, as in 牛奶🥛."""
+    """Return the offsets of pictures that may stand for characters; pictures beside their name (牛奶🥛) do not."""
     places: Ints = (rows != tables().picture[0]).nonzero()[0]
     return places[~_named(numbers, places, rows[places])]
 
 
 def _named(numbers: Numbers, places: Ints, rows: Codes) -> Bools:
-    """Tell where a character of its name stands beside a picture, or one further: 牛奶🥛, 🥬青菜."""
+    """Return a mask of the pictures within two characters of a character of their name: 牛奶🥛, 🥬青菜."""
     lists = tables().choices
     at = lists.bounds[rows][:, None] + np.arange(NAME)
-    names = lists.members.take(np.minimum(at, lists.bounds[rows + 1][:, None] - 1))  # some have fewer
+    names = lists.members.take(np.minimum(at, lists.bounds[rows + 1][:, None] - 1))  # some rows are shorter
     named = np.zeros(places.size, dtype=bool)
     for side in (-1, 1):
         near, far = numbers[places + side], numbers.take(places + 2 * side, mode="clip")
-        far = np.where(near == END, END, far)  # it belongs to another text
+        far = np.where(near == END, END, far)  # beyond an end is another text
         named |= ((names == near[:, None]) | (names == far[:, None])).any(axis=1)
     named &= rows != tables().picture[0]
     return named
 
 
 def _passing(lines: _Lines) -> _Arcs:
-    """Return where a sign may be passed over: it and the character behind it are read as that character."""
+    """Return arcs that skip a sign: the sign and the character after it are read as that character."""
     numbers, signs = lines.numbers, lines.passed
     signs = signs[~_named(numbers, signs, tables().picture[lines.codes[signs]])]
     return _Arcs(signs, np.full_like(signs, 2), numbers[signs + 1].astype(np.int64), PASSED)
 
 
 def _changes(text: str, plain: _Lines, read: _Lines) -> Iterator[Repair]:
-    """Yield the stretches of ``text`` that are not read as the character table reads them."""
+    """Yield the spans of ``text`` that are not read as the character table reads them."""
     expected = dict(zip(plain.starts.tolist(), plain.codes.tolist(), strict=True))
     starts, codes = read.starts.tolist(), read.codes.tolist()
     found = zip(starts, read.ends.tolist(), codes, strict=True)
