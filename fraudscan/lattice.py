@@ -1,9 +1,10 @@
-"""The likeliest of all readings of a stretch of characters: Viterbi's algorithm (1967) over a lattice.
+"""The likeliest of all readings of a sequence of characters: Viterbi's algorithm (1967) over a lattice.
 
-A step leads from one place between characters to a later one. Each character may be read as it was written, in a step
-of its own; arcs offer some other numbers (see `fraudscan.neighbours`), one of which is read there. A path is worth the
-log-scores of its steps, the logarithms of how frequent its numbers are, and those of how well each goes together with
-the one before. All of it is whole numbers, so that the kernel and NumPy find the same path.
+A step leads from one position between characters to a later one. Each character may be read as it was written, in a
+step of its own. An arc is a step that offers other numbers (see `fraudscan.neighbours`), one of which is read there.
+The value of a path is the sum of the log-scores of its steps, of the logarithms of the frequencies of its numbers, and
+of the log-scores of how well each number goes together with the one before. All values are integers, so the kernel and
+NumPy find the same path.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ if TYPE_CHECKING:
 __all__ = ["Arcs", "Path", "likeliest"]
 
 MARGIN = 5 * NAT
-"""By how much a path may be behind the best one to the same place, and still be followed."""
+"""A path is still followed if its value is at most this far below that of the best path to the same position."""
 
 INDEX_BITS = 20
-"""In how many bits there is room for the number of a path to one place."""
+"""Number of bits for the index of a path to one position."""
 
 
 class Arcs(NamedTuple):
-    """Other readings of stretches of characters than as they were written.
+    """Readings of spans of characters that differ from what was written.
 
     Attributes:
-        starts: shape (arcs,): the places that they lead from.
-        ends: the places that they lead to.
-        rows: which row of `Tables.choices` they offer.
-        scores: their log-scores, in the unit of `NAT`.
+        starts: shape (arcs,): the positions that the arcs lead from.
+        ends: shape (arcs,): the positions that they lead to.
+        rows: shape (arcs,): the row of `Tables.choices` that each arc offers.
+        scores: shape (arcs,): the log-scores of the arcs, in the unit of `NAT`.
 
     """
 
@@ -45,12 +46,12 @@ class Arcs(NamedTuple):
 
 
 class Path(NamedTuple):
-    """What is read, step by step; each step ends where the next one begins.
+    """A reading, step by step. Each step ends where the next one begins.
 
     Attributes:
-        begins: shape (steps,): the places that they lead from.
-        numbers: what is read there.
-        scores: the log-scores of that.
+        begins: shape (steps,): the positions that the steps lead from.
+        numbers: shape (steps,): the number that is read in each step.
+        scores: shape (steps,): the log-scores of the steps.
 
     """
 
@@ -60,14 +61,14 @@ class Path(NamedTuple):
 
 
 def likeliest(numbers: Numbers, as_written: Ints, arcs: Arcs) -> Path:
-    """Return the best path from before the first number to behind the last one.
+    """Return the best path from before the first number to after the last one.
 
-    Of paths that are worth the same, the one is taken that reads what was written, or else the first of the arcs.
+    If several paths have the same value, the one that reads what was written wins, and otherwise that of the first arc.
 
     Args:
-        numbers: shape (places,): what was written; an `END` is the last of them.
-        as_written: shape (places,): the log-scores of reading them so, in the unit of `NAT`.
-        arcs: how else it may be read.
+        numbers: shape (places,): what was written; the last number is an `END`.
+        as_written: shape (places,): the log-scores of reading the numbers as written, in the unit of `NAT`.
+        arcs: the other readings.
 
     """
     if not kernel.compiled:
@@ -81,10 +82,10 @@ def likeliest(numbers: Numbers, as_written: Ints, arcs: Arcs) -> Path:
 
 
 def _likeliest(written: Numbers, as_written: Ints, arcs: Arcs) -> Path:
-    """Do the same without the kernel.
+    """Do the same as `likeliest` without the kernel.
 
-    Where all paths must pass one number, what is before and what is behind have nothing to do with each other: all
-    stretches between such places are followed side by side.
+    Where all paths pass through the same number, the parts before and after it are independent of each other. The spans
+    between such positions are therefore searched in parallel.
     """
     table = tables()
     lists = table.choices
@@ -93,7 +94,7 @@ def _likeliest(written: Numbers, as_written: Ints, arcs: Arcs) -> Path:
     order = np.append(own + 1, arcs.ends).argsort(kind="stable")
     edges = Arcs(*(np.append(*both)[order] for both in zip(steps, arcs, strict=True)))
     counts = lists.bounds[edges.rows + 1] - lists.bounds[edges.rows]
-    # States: a number on an edge. The first stands for the end of the text before.
+    # A state is a number on an edge. The first state stands for the end of the preceding text.
     edge = np.concatenate([[-1], np.arange(counts.size).repeat(counts)])
     offered, _ = ranges(lists.bounds[edges.rows], lists.bounds[edges.rows + 1])
     numbers = np.append(np.uint16(END), lists.members[offered])
@@ -112,14 +113,14 @@ def _likeliest(written: Numbers, as_written: Ints, arcs: Arcs) -> Path:
     for states in np.split(depth.argsort(kind="stable"), np.bincount(depth).cumsum()[:-1])[1:]:
         if not states.size:
             continue
-        # Which states are near enough to the best one of the places that these edges start from?
-        these, which = np.unique(edge[states], return_inverse=True)
-        before, sizes = ranges(first[edges.starts[these]], first[edges.starts[these] + 1])
+        # The states near enough to the best one at the positions where these edges start.
+        unique_edges, which = np.unique(edge[states], return_inverse=True)
+        before, sizes = ranges(first[edges.starts[unique_edges]], first[edges.starts[unique_edges] + 1])
         limits = np.maximum.reduceat(best[before], sizes.cumsum() - sizes) - MARGIN
         near = best[before] >= limits.repeat(sizes)
         bounds = np.append(0, near.cumsum()[sizes.cumsum() - 1])
         before = before[near]
-        # The best path through one of those, found together with its index, of which the smallest counts.
+        # The best path through one of these states and its index, in one number; the smallest index wins ties.
         begins = bounds[which]
         tried, sizes = ranges(begins, bounds[which + 1])
         keys = numbers[before[tried]].astype(np.int64) * WIDTH + numbers[states].repeat(sizes)
@@ -128,7 +129,7 @@ def _likeliest(written: Numbers, as_written: Ints, arcs: Arcs) -> Path:
         found = np.maximum.reduceat(values, sizes.cumsum() - sizes)
         back[states] = before[begins + (-found & (1 << INDEX_BITS) - 1)]
         best[states] = (found + (1 << INDEX_BITS) - 1 >> INDEX_BITS) + alone[states]
-        best[states[passed[places[states]]]] = 0  # what is behind counts anew
+        best[states[passed[places[states]]]] = 0  # the next span starts from zero
     on_path = np.zeros(edge.size, dtype=bool)
     at = first[cuts[1:]]
     while at.size:
