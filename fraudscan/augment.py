@@ -1,7 +1,7 @@
-"""Disguise messages for training, so that a model meets what repair leaves behind.
+"""Disguise messages for training, so that the model sees what repair leaves behind.
 
-Only what the tables of `fraudscan.disguise` know is used; width, script and invisible marks are left out, because the
-character table undoes them without a trace.
+Only disguises that the tables of `fraudscan.disguise` cover are used. Width, script and invisible marks are left out,
+because the character table removes them completely.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["disguise"]
 
 SIGNS = "·.*-_/|~^#+=、,😊👍🎉✨🙏"
-"""Separators, and faces that serve as such."""
+"""Separators, and emoji that serve as separators."""
 
 STRENGTHS = (0.15, 0.4)
 """The smallest and the largest share of characters that are disguised."""
 
 
 def disguise(text: str, rng: random.Random) -> str:
-    """Return ``text`` disguised in one of the ways below, chosen at random with a random strength."""
+    """Return ``text`` disguised in one of `WAYS`, chosen at random, with a random strength."""
     way = rng.choice(WAYS)
     strength = rng.uniform(*STRENGTHS)
     return "".join(way(c, rng) if rng.random() < strength else c for c in text)
@@ -56,7 +56,7 @@ def _spelled(character: str, rng: random.Random) -> str:
 
 @lru_cache(maxsize=1 << 15)
 def _others(character: str, table: Tables, what: Literal["sound", "shape"]) -> str:
-    """Return the characters that are taken for ones of the same sound or shape, ``character`` not among them."""
+    """Return the characters of the same sound or shape as ``character``, according to ``table``, excluding itself."""
     begin, end = table.choices.bounds[getattr(table, what)[ord(character)] :][:2]
     return "".join(chr(code) for code in table.codes[table.choices.members[begin:end]] if code != ord(character))
 
@@ -81,7 +81,7 @@ def _parts(table: Tables) -> dict[int, str]:
 
 
 def _parts_of(character: str) -> str:
-    """Return the characters that ``character`` is composed of; empty if it is not known to be."""
+    """Return the characters that ``character`` is composed of; empty if they are not known."""
     return _parts(tables()).get(ord(character), "")
 
 
@@ -91,7 +91,7 @@ def _shown(character: str, rng: random.Random) -> str:
 
 @cache
 def _pictures(table: Tables) -> dict[int, str]:
-    """Return for each code point the pictures that may stand for it."""
+    """Return the pictures that may stand for each code point."""
     found: dict[int, str] = {}
     for picture in np.flatnonzero(table.picture != table.picture[0]).tolist():
         begin, end = table.choices.bounds[table.picture[picture] :][:2]

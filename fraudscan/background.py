@@ -1,11 +1,11 @@
-"""Texts about anything: words of a dictionary, drawn as often as Chinese uses them, as honest examples.
+"""Background texts: dictionary words in random order, drawn about as often as Chinese uses them, as honest examples.
 
-The corpus holds messages that are frauds or look like them, and their everyday surroundings. Of all the other words of
-the language a model that is fitted on it alone knows little, and that little came from frauds as often as not: in a
-long text it adds up. Without these examples, and without articles in the corpus, the model took 39 to 91 % of newspaper
-paragraphs of more than 150 characters for fraud, the longer the more (`benchmarks/reading.py`), and it did so of these
-examples. Alone, they set four in five of these right. That the words stand in no order does not matter much to a model
-of n-grams.
+The corpus contains messages that are frauds or look like them, and their everyday surroundings. A model fitted on it
+alone learns little about all other words of the language, and learns that little from frauds as often as not. In a long
+text these errors add up. Without background texts, and without articles in the corpus, the model took 39 to 91 % of
+newspaper paragraphs of more than 150 characters for fraud, and more of the longer ones (`benchmarks/reading.py`). It
+did the same with background texts. On their own, background texts correct four in five of these errors. That their
+words are in no order matters little to a model of n-grams.
 
 Used in training only.
 """
@@ -24,20 +24,21 @@ if TYPE_CHECKING:
 __all__ = ["background"]
 
 MEDIAN, SPREAD = 150, 0.7
-"""Of the length in characters, which is log-normal: one in six is longer than 300."""
+"""Median and spread (sigma) of the log-normal length of a text in characters: one in six is longer than 300."""
 
 SHORTEST, LONGEST = 15, 900
-"""Characters that a text has at least, and about at most."""
+"""Minimum and approximate maximum number of characters of a text."""
 
 
 class Register(NamedTuple):
-    """A way to use the language.
+    """A way in which the language is used.
 
     Attributes:
-        exponent: the power of its frequency that a word is drawn with. Less than one: rare words are met as well.
+        exponent: a word is drawn in proportion to its frequency to this power. Below 1, rare words are drawn more
+            often.
         classes: how much more frequent words of some classes are than in print, by the first letter of jieba's tag.
-        pause: how often a word has a mark behind it …
-        marks: … which is one of these.
+        pause: the share of words that are followed by a punctuation mark.
+        marks: the marks from which this is drawn.
 
     """
 
@@ -49,12 +50,12 @@ class Register(NamedTuple):
 
 PRINT = Register(0.75, {}, 0.12, "，，，。、！；")
 TALK = Register(1.0, {"r": 6, "y": 10, "e": 10, "d": 3, "c": 2, "u": 2, "n": 0.4}, 0.2, " \n，…？。!~")
-"""Pronouns (r), particles (y), interjections (e), adverbs (d), conjunctions (c), auxiliaries (u) and nouns (n) of talk:
-by estimate, from the words that people say to each other."""
+"""Everyday conversation. The factors for pronouns (r), particles (y), interjections (e), adverbs (d), conjunctions (c),
+auxiliaries (u) and nouns (n) are estimates from the words that people say to each other."""
 
 
 def background(count: int, rng: random.Random) -> list[str]:
-    """Return so many texts; every other one has the words of talk, the others those of print.
+    """Return ``count`` texts, alternately with the words of print and of conversation.
 
     >>> import random
     >>> first, second = background(2, random.Random(1))
@@ -77,7 +78,7 @@ def _text(register: Register, rng: random.Random) -> str:
 
 @cache
 def _weighed(talk: bool) -> tuple[list[str], list[float]]:
-    """Return the words of a register, and the sums of their weights up to each."""
+    """Return the words of a register and their cumulative weights."""
     register = TALK if talk else PRINT
     words = dictionary()
     weights = (count**register.exponent * register.classes.get(tag[0], 1) for _, count, tag in words)
