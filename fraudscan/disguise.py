@@ -61,8 +61,8 @@ if TYPE_CHECKING:
 __all__ = ["MAX_REPAIRED", "Normalized", "Repair", "normalize", "normalized", "repaired", "undisguise"]
 
 MAX_REPAIRED = 4096
-"""Maximum length of a text that is repaired, without dropped characters: people who hide words write messages, not
-books."""
+"""Maximum length of a text that is repaired, not counting dropped characters: people who hide words write messages,
+not books."""
 
 BATCH = 1024
 """Texts repaired per batch: enough to be worth the cost of the calls, and few enough for the arrays to stay in the
@@ -101,9 +101,9 @@ MAX_ROUNDS = 4
 for a mistake and discarded."""
 
 WORTH, MIN_WORTH = 0.9 * NAT, 17 * NAT
-"""How much likelier a text with odd pairs must be as repaired than as written: per doubtful character, and at least in
-total. Of held-out messages of the corpus that are disguised by homophones, 92 in a hundred are repaired. Of the others,
-one in two thousand is: dialect, writing of a hundred years ago, and terms of crafts."""
+"""How much likelier a text with odd pairs must be as repaired than as written: per doubtful character, and at least for
+the whole text. Of held-out messages of the corpus disguised by homophones, 92 in a hundred are read as repaired. Of the
+others, one in two thousand is: dialect, writing of a hundred years ago, and terms of crafts."""
 
 STRONG = 0
 """The score above which two neighbours are taken to belong together. A character that belongs to both its neighbours is
@@ -333,7 +333,7 @@ class _Lines:
     def labels(self) -> Ints:
         """Offsets of single letters that are labels, as in A:在吗 B:在的 or L码 and M码.
 
-        Another letter of the text also stands alone before the same character.
+        In the same text, another letter also stands alone before the same character.
         """
         latin = _is_latin(self.codes)
         places = latin.nonzero()[0]
@@ -655,7 +655,7 @@ def _value(numbers: Numbers, scores: npt.NDArray[np.int8], as_written: Ints) -> 
     values[1:] += table.worth.take(scores.view(np.uint8))
     ends = (numbers == END).nonzero()[0]
     value: Ints = np.add.reduceat(values, np.append(0, ends[:-1] + 1))
-    value[0] += table.worth[table.pairs.view(np.uint8)[END * WIDTH + int(numbers[0])]]  # that follows an end, too
+    value[0] += table.worth[table.pairs.view(np.uint8)[END * WIDTH + int(numbers[0])]]  # text 0 follows an end, too
     return value
 
 

@@ -59,7 +59,7 @@ SIGNS = LIST, SYMBOL
 """The first and the last class of signs that may cut words."""
 
 WIDTH = 4016
-"""The length of a row of the table: the number of numbers it has room for."""
+"""The length of a row of the table: how many numbers it has room for."""
 
 DISGUISED, SEPARATED, MISSING, SPELLED, CUT, APART = -128, -127, -126, -125, -124, -123
 """Codes in place of a score: a pair in a known disguise of a contact; Chinese beside a sign that does not belong there;
@@ -73,7 +73,7 @@ STEP = 0.25
 """The value of one unit of a score (log-odds)."""
 
 NAT = 64
-"""Units per nat, the integer unit in which readings are weighed."""
+"""Number of units in one nat. Readings are weighed in these units, as integers."""
 
 EVIDENCE = 48
 """Minimum evidence for a text to carry marks of disguise, in eighths of a nat: odds of 400 to 1. Of held-out messages
