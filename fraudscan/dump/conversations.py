@@ -1,11 +1,11 @@
-"""Conversations: what three hundred harmless lines say together.
+"""Score conversations: three hundred lines that are each harmless may together be a fraud.
 
-Each message is scored by itself, and so are windows that run along each conversation: its last messages, up to `WINDOW`
-characters. A conversation's odds are the geometric mean of two readings: the highest odds of a message, and the mean of
-those of all windows, for a lure may stand in any of them. Alone, the highest would alarm the more often the longer
-people talk; and few lures are said in one message. A message that is flagged flags its conversation; what an allow list
-clears is left out. States of conversations stand in the job's checkpoint, so that memory does not grow with their
-number, and messages of many may come mixed.
+Each message is scored by itself. So are windows that slide along each conversation and hold its last messages, up to
+`WINDOW` characters. The odds of a conversation are the geometric mean of two numbers: the highest odds of any message,
+and the mean odds of all windows, because a lure may be in any of them. The highest odds alone would raise more false
+alarms the longer people talk, and few lures fit into one message. A flagged message flags its conversation. Messages
+that an allow list clears are left out. The states of conversations are kept in the job's checkpoint, so memory does not
+grow with their number, and messages of different conversations may be interleaved.
 """
 
 from __future__ import annotations
@@ -33,17 +33,18 @@ if TYPE_CHECKING:
 __all__ = ["Conversations"]
 
 WINDOW = 128
-"""Characters of a window: a lure takes some messages. In windows of 64 it is cut apart, in those of 500 it drowns: with
-either fewer are found among strangers' talk."""
+"""Characters per window, because a lure spans a few messages. Windows of 64 characters split it, and windows of 500
+dilute it; with either size, fewer lures are found in third-party conversations."""
 
 STRIDE = WINDOW // 2
-"""How many new characters make the next window: each message stands in one or two, the last `WINDOW` of a long one."""
+"""New characters after which the next window is due. Each message is in one or two windows; of a long message, only the
+last `WINDOW` characters are."""
 
 SHOWN = 500
-"""Characters of a text that are shown."""
+"""Characters of a text that are shown in the output."""
 
-CERTAIN = 1e-7
-"""The least doubt that counts: no odds are infinite."""
+MIN_DOUBT = 1e-7
+"""The least value of ``1 - score`` that odds are computed with, so that no odds are infinite."""
 
 PLACES = {name: place for place, name in enumerate(COLUMNS.values())}
 SCORE = PLACES["score"]
@@ -54,20 +55,20 @@ GROUP = 1024
 
 @dataclass
 class Conversation:
-    """What is known of a conversation so far.
+    """The state of a conversation so far.
 
     Attributes:
-        messages: how many.
-        name: what it is called, where its key is a number.
+        messages: the number of messages.
+        name: the name of the conversation, if its key is a number.
         first: source, line and text of the first message.
         strongest: source, line, score and text of the message with the highest score that no allow list clears.
-        counts: how many messages have which label, and which verdict.
-        window: its last messages, and the odds of each.
-        fresh: how many characters of it, and message ends, have been part of no window.
-        windows: how many windows there were.
-        odds: the sum of their odds.
-        best: the decision with the highest score, of messages and windows, of those that are flagged if some are.
-        evidence: the text of that decision.
+        counts: the number of messages by label, and by verdict.
+        window: the last messages, and the odds of each.
+        fresh: the number of characters in ``window``, message ends included, that have not been part of a window yet.
+        windows: the number of windows counted.
+        odds: the sum of the odds of those windows.
+        best: the decision with the highest score of all messages and windows; if any are flagged, of the flagged ones.
+        evidence: the text of the message or window that ``best`` belongs to.
 
     """
 
@@ -84,7 +85,7 @@ class Conversation:
     evidence: str = ""
 
     def add(self, source: str, message: Message) -> list[str]:
-        """Take in a message; return the windows that are due to be scored."""
+        """Add a message; return the windows that are due to be scored."""
         shown = {"source": source, "line": message.line, "text": message.text[:SHOWN]}
         self.first = self.first or shown
         self.name = self.name or message.name
@@ -99,7 +100,8 @@ class Conversation:
             self.strongest = {**shown, "score": score}
         self._keep(message.decision, message.text[:SHOWN])
         text = _read(message.text)[-WINDOW:]
-        windows = [self.due()] if self.fresh + len(text) > WINDOW else []  # it will push out what no window has had
+        # the message would push out characters that have not been part of a window yet
+        windows = [self.due()] if self.fresh + len(text) > WINDOW else []
         self.window.append((text, odds_of(score)))
         self.fresh += len(text) + 1
         size = sum(len(text) + 1 for text, _ in self.window) - 1
@@ -109,7 +111,7 @@ class Conversation:
         return [window for window in windows if window is not None]
 
     def due(self) -> str | None:
-        """Return the window, if there is something new in it; a single message need not be scored again."""
+        """Return the window if it has new characters; for a single message, count its odds instead."""
         fresh, self.fresh = self.fresh, 0
         if not fresh:
             return None
@@ -132,7 +134,7 @@ class Conversation:
             self.best, self.evidence = decision, text
 
     def row(self, key: str, limits: Thresholds, honest: str | None) -> dict[str, Any]:
-        """Return the conversation's row of the output; ``honest`` is the label of what is no fraud, if there is one."""
+        """Return the output row of the conversation; ``honest`` is the name of the honest label, if there is one."""
         labels = [] if honest is None else [honest]
         nothing = dict(zip(COLUMNS, (honest, None, labels, 0.0, VERDICTS[0], [], []), strict=True))
         highest = odds_of(self.strongest["score"]) if self.strongest else 0.0
@@ -160,11 +162,11 @@ def odds_of(score: float) -> float:
     3.0
 
     """
-    return score / max(1 - score, CERTAIN)
+    return score / max(1 - score, MIN_DOUBT)
 
 
 def _read(text: str) -> str:
-    """Return the characters of a text that are read: what is left out of it must not fill a window."""
+    """Return the text without the characters that the model drops, so that these do not fill a window."""
     codes = code_points(text)
     kept: bytes = codes[normalization_table().take(codes) != DROPPED].tobytes()
     return kept.decode("utf-32-le", "surrogatepass")
@@ -176,15 +178,15 @@ class Conversations:
     def __init__(self, scanner: Scanner, store: Checkpoint) -> None:
         self._scanner = scanner
         self._windows = scanner.with_lists(None)
-        """What scores windows: entries of lists are about messages."""
+        """The scanner for windows. It has no lists, because their entries apply to messages."""
         self._store = store
         self._open: dict[str, Conversation] = {}
-        """Those touched since the last checkpoint."""
+        """The conversations that have changed since the last `save`."""
 
     def add(self, source: str, messages: Iterable[Message], scope: str = "") -> int:
-        """Take in messages in their order; return how many belong to no conversation.
+        """Add messages in order; return the number of messages that belong to no conversation.
 
-        Conversations of one name but of different scopes are different.
+        Conversations with the same name but different scopes are kept apart.
         """
         windows: list[tuple[Conversation, str]] = []
         without = 0
@@ -192,7 +194,7 @@ class Conversations:
             if message.key is None:
                 without += 1
                 continue
-            key = f"{message.key}\0{scope}"  # no file has a NUL in its name
+            key = f"{message.key}\0{scope}"  # a file name cannot contain NUL
             if (found := self._open.get(key)) is None:
                 state = self._store.conversation(key)
                 found = self._open[key] = Conversation(**json.loads(state)) if state else Conversation()
@@ -207,13 +209,13 @@ class Conversations:
             conversation.take_window(decision, window)
 
     def save(self) -> None:
-        """Put the states into the store, which the next checkpoint makes last."""
+        """Put the states into the store; the next checkpoint makes them durable."""
         states = ((key, json.dumps(vars(found))) for key, found in self._open.items())
         self._store.keep(states)
         self._open.clear()
 
     def rows(self) -> Iterator[bytes]:
-        """Yield the output: one JSON object a line; the last window of each conversation is scored on the way."""
+        """Yield the output, one JSON object per line; this also scores the last window of each conversation."""
         honest, limits = self._scanner.taxonomy.honest, self._scanner.thresholds
         states = iter(self._store.conversations())
         while group := [(key, Conversation(**json.loads(state))) for key, state in itertools.islice(states, GROUP)]:
