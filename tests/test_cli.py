@@ -184,7 +184,7 @@ def test_a_file_that_cannot_be_written_to_its_end_is_named(tmp_path):
     source, out = tmp_path / "scored.jsonl", tmp_path / "out.jsonl"
     source.write_text('{"fraud_score": 0.9, "fraud_verdict": "clear"}\n' * 100, "utf-8")
     found = run(f"ulimit -f 1; FRAUDSCAN rethreshold {source} -o {out}")  # one block of 1,024 bytes
-    assert (found.returncode, found.stderr) == (2, f"fraudscan: {out} cannot be made of {source}: File too large\n")
+    assert (found.returncode, found.stderr) == (2, f"fraudscan: {out} cannot be made from {source}: File too large\n")
     assert list(tmp_path.iterdir()) == [source]
 
 

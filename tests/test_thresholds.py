@@ -417,7 +417,7 @@ def test_rethreshold_writes_what_the_name_says(scored, tmp_path, capsys):
     _, source = scored
     other = tmp_path / f"out.{'csv' if source.suffix == '.jsonl' else 'jsonl'}"
     assert main(["rethreshold", str(source), "-o", str(other), "--flag", "0.9"]) == 2
-    assert "and so is what comes of it" in capsys.readouterr().err
+    assert "and the output must have the same format" in capsys.readouterr().err
     assert not other.exists()
 
 

@@ -1,4 +1,4 @@
-"""Other verdicts for a scored dump, from the scores that stand in it: nothing is scored again."""
+"""Give a scored dump the verdicts of other thresholds, from the scores in it: nothing is scored again."""
 
 from __future__ import annotations
 
@@ -37,31 +37,31 @@ CALLED = {"jsonl": "JSON lines", "csv": "CSV", "parquet": "Parquet"}
 NOT_SCORED = f"{{}} has no columns {SCORE!r} and {VERDICT!r}: is it a file that fraudscan score wrote?"
 
 OURS_IN_CSV = re.compile('fraud_label"?(.)"?fraud_scheme')
-"""Two of our columns in a header, and the delimiter between them, whatever other columns are called."""
+"""Matches two of our columns in a header, whatever the others are called; its group is the delimiter between them."""
 
 IN_JSON = re.compile(rf'("{VERDICT}": ?")(?:{"|".join(VERDICTS)})(")'.encode())
 
 
 def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool = False) -> Counter[str]:
-    """Copy a scored dump with the verdicts of other thresholds, in its own format; everything else stays as it is.
+    """Copy a scored dump, in its own format, with the verdicts of other thresholds; everything else stays as it is.
 
-    Beside it stands ``TARGET.summary.json``, with the number of rows by verdict, and the thresholds.
+    ``TARGET.summary.json`` is written beside it, with the number of rows by verdict, and the thresholds.
 
-    Verdicts made by an entry of an allow or deny list (``fraud_rule``) stay; the others are those of scoring anew, if
-    thresholds have no more decimals than scores in files (six).
+    Verdicts made by an entry of an allow or deny list (``fraud_rule``) are kept. All others equal those that scoring
+    again would give, if the thresholds have no more decimals than scores in files (six).
 
     Args:
         source: a file that ``fraudscan score`` wrote, or ``-`` for standard input.
         target: a file, or ``-`` for standard output.
         thresholds: the new ones.
-        force: replace a target that exists.
+        force: whether to replace a target that exists.
 
     Returns:
         The number of rows by verdict.
 
     Raises:
-        DumpError: if a row has no score, the source cannot be read, the target exists or is the source, or its name
-            promises another format.
+        DumpError: if a row has no score, the source cannot be read, the target exists or is the source, or the ending
+            of the target's name is that of another format.
 
     """
     counts: Counter[str] = Counter()
@@ -69,14 +69,14 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
         names = _names(target, source, force=force)
         kind = _kind(file, source)
         if format_of(target) not in (None, kind):
-            raise DumpError(f"{target}: {source} is {CALLED[kind]}, and so is what comes of it")
+            raise DumpError(f"{target}: {source} is {CALLED[kind]}, and the output must have the same format")
         if kind == "parquet":
             _check_parquet(source)
             _copy_parquet(source, stack.enter_context(_target(names, source, force=force)), thresholds, counts)
         else:
             read = _json_rows if kind == "jsonl" else _csv_rows
-            rows = stack.enter_context(contextlib.closing(read(file, source, thresholds)))  # before the file is
-            first = list(itertools.islice(rows, 1))  # before anything is replaced: it may be no scored dump
+            rows = stack.enter_context(contextlib.closing(read(file, source, thresholds)))  # closed before the file
+            first = list(itertools.islice(rows, 1))  # raises before anything is replaced if this is no scored dump
             out = stack.enter_context(_target(names, source, force=force))
             for line, verdict in itertools.chain(first, rows):
                 counts[verdict] += 1
@@ -95,18 +95,19 @@ def _kind(file: BufferedReader, source: str) -> str:
         return "parquet"
     if what := foreign(head):
         raise DumpError(f"{source} is {what}")
-    return "jsonl" if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or not head else "csv"  # which has a header
+    # an empty file is JSON lines, because CSV has a header
+    return "jsonl" if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or not head else "csv"
 
 
 class Known(NamedTuple):
-    """With what a dump was scored: thresholds, and the digest of the scanner where it is known."""
+    """What a dump was scored with: the thresholds, and the digest of the scanner if it is known."""
 
     thresholds: Thresholds
     model: str | None
 
 
 def scored_with(source: str) -> Known | None:
-    """Return with what a dump was scored, as its summary has it; ``None`` where it has none that can be read."""
+    """Return what a dump was scored with, from its summary; ``None`` if there is no summary that can be read."""
     if source == STDIN:
         return None
     try:
@@ -122,7 +123,7 @@ def _source(source: str) -> Iterator[BufferedReader]:
         yield cast("BufferedReader", sys.stdin.buffer)
         return
     try:
-        file = Path(source).open("rb")  # noqa: SIM115 - closed below; errors of reading are not ours
+        file = Path(source).open("rb")  # noqa: SIM115 - closed below; only errors of opening are caught
     except OSError as error:
         raise DumpError(f"{source} cannot be read: {error.strerror}") from None
     with file:
@@ -130,20 +131,20 @@ def _source(source: str) -> Iterator[BufferedReader]:
 
 
 def _names(target: str, source: str, *, force: bool) -> Names | None:
-    """Return the names of what is written, which stand for nothing yet; ``None`` for standard output."""
+    """Return the names of the files to write; ``None`` for standard output. Without ``force`` none of them exists."""
     if target == STDIN:
         return None
     names = Names(target)
     names.check([source])
-    beside = names.target, *names.results(), *names.half_made()
-    if not force and (there := [path for path in beside if path.exists()]):
+    paths = names.target, *names.results(), *names.half_made()
+    if not force and (there := [path for path in paths if path.exists()]):
         raise DumpError(f"{there[0]} exists: name another output, or replace it with --force")
     return names
 
 
 @contextlib.contextmanager
 def _target(names: Names | None, source: str, *, force: bool) -> Iterator[BinaryIO]:
-    """Open the target under its ``.part`` name; it gets its own when all is written, and vanishes otherwise."""
+    """Open the target under its ``.part`` name; rename it when everything is written, and delete it otherwise."""
     if names is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -151,15 +152,15 @@ def _target(names: Names | None, source: str, *, force: bool) -> Iterator[Binary
     checkpoint = Checkpoint.lock(names.checkpoint, force=force)
     part = part_of(names.target)
     try:
-        for path in names.parts():  # of a job that was half-made
+        for path in names.parts():  # left by an unfinished job
             path.unlink(missing_ok=True)
         with part.open("wb") as file:
             yield file
         part.replace(names.target)
-        for path in (names.rejects, names.conversations):  # of what stood there before
+        for path in (names.rejects, names.conversations):  # those of the previous output
             path.unlink(missing_ok=True)
     except OSError as error:  # the disk is full, say
-        raise DumpError(f"{names.target} cannot be made of {source}: {error.strerror or error}") from None
+        raise DumpError(f"{names.target} cannot be made from {source}: {error.strerror or error}") from None
     finally:
         part.unlink(missing_ok=True)
         checkpoint.remove()
@@ -204,12 +205,14 @@ def _json_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Generator
         if not isinstance(row, dict):
             raise DumpError(f"{place}: not a JSON object: is this a file that fraudscan score wrote?")
         if isinstance(row.get("messages"), int) and "verdicts" in row:
-            raise DumpError(f"{source} has conversations, whose verdicts come of all their messages: score these anew")
+            raise DumpError(
+                f"{source} has conversations, whose verdicts depend on all their messages: score the messages again"
+            )
         verdict = _verdict(row.get(SCORE), place, thresholds)
         if row.get(RULE):
             verdict = str(row.get(VERDICT))
         elif len(IN_JSON.findall(line)) == 1 and row.get(VERDICT) in VERDICTS:
-            line = IN_JSON.sub(rb"\g<1>" + verdict.encode() + rb"\g<2>", line)  # noqa: PLW2901 - all else as it came
+            line = IN_JSON.sub(rb"\g<1>" + verdict.encode() + rb"\g<2>", line)  # noqa: PLW2901 - all else stays as it is
         else:
             line = json.dumps({**row, VERDICT: verdict}, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"  # noqa: PLW2901
         yield line, verdict
@@ -222,12 +225,12 @@ def _csv_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Generator[
         first = lines.readline()
         mark = "\ufeff" if first.startswith("\ufeff") else ""
         ours = OURS_IN_CSV.search(first)
-        delimiter = ours[1] if ours else find_delimiter(first)  # they may stand in a later line of the header
+        delimiter = ours[1] if ours else find_delimiter(first)  # our columns may be in a later line of the header
         ahead, copy = itertools.tee(itertools.chain([first.removeprefix(mark)], lines))
         rows = csv.reader(ahead, delimiter=delimiter)
         names = next(rows, [])
-        header = mark + "".join(itertools.islice(copy, rows.line_num))  # as it came, line breaks in names too
-        del copy  # else all lines would be kept for it
+        header = mark + "".join(itertools.islice(copy, rows.line_num))  # unchanged, with line breaks in names
+        del copy  # otherwise `tee` would keep all lines for it
         if SCORE not in names or VERDICT not in names:
             raise DumpError(NOT_SCORED.format(source))
         ending = "\r\n" if header.endswith("\r\n") else "\n"
@@ -245,9 +248,9 @@ def _csv_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Generator[
                 verdict = row[verdict_at]
             row[verdict_at] = verdict
             out = io.StringIO()
-            csv.writer(out, delimiter=delimiter).writerow(row)  # ends lines with CR LF, and so quotes either
+            csv.writer(out, delimiter=delimiter).writerow(row)  # its line end is CR LF, so it quotes fields with either
             yield (out.getvalue().removesuffix("\r\n") + ending).encode("utf-8", "surrogateescape"), verdict
-    except csv.Error as error:  # Python 3.10 reads no NUL
+    except csv.Error as error:  # Python 3.10 refuses NUL
         raise DumpError(f"{source}:{rows.line_num}: not CSV: {error}") from None
     finally:
         lines.detach()  # the file is not ours to close
