@@ -1,7 +1,7 @@
-"""Writers: the rows as they came, with our columns behind theirs.
+"""Writers: the input rows unchanged, followed by our columns.
 
-A writer makes bytes of a batch and holds nothing from one to the next, so that batches
-can be written anywhere and put together in their order.
+A writer turns a batch into bytes and keeps no state between batches, so that batches
+can be encoded anywhere and joined in order.
 """
 
 from __future__ import annotations
@@ -35,34 +35,34 @@ if TYPE_CHECKING:
 
 __all__ = ["OTHER_FIELDS", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Writer", "make_writer"]
 
-OWN = ("score", "evidence")
-"""What differs from row to row; the rest is one of few outcomes."""
+PER_ROW = ("score", "evidence")
+"""The fields of `Decisions` that differ from row to row; the others are one of few outcomes."""
 
 OTHER_FIELDS = "other_fields"
-"""The column of tables that holds, as JSON, fields that were not known when the columns were chosen; with underscores
-behind it where the dump has such a column, of an earlier run say."""
+"""The column of tables that holds, as JSON, fields that were not known when the columns were chosen. Underscores are
+appended if the dump already has a column of this name, from an earlier run for example."""
 
 MOST_COLUMNS = 1000
-"""Columns that a table gets from rows that may each have their own."""
+"""Maximum number of columns that a table takes from rows that may each have different fields."""
 
 SIGN, NUMBER = r"[=+\-@＝＋－＠]", r"[+-]?\d+(?:\.\d+)?"
 FORMULA = re.compile(rf"\A(?=[\t\r\n]|{SIGN})(?!{NUMBER}\Z)|[,;|\t\r\n]\"*(?={SIGN})(?!{NUMBER}(?:[,;\t\r\n\"]|\Z))")
-"""What stands before what a spreadsheet may take for a formula; where input is Chinese, in full width too (OWASP's
-list, "CSV injection"). Within a cell as well: a spreadsheet that knows another delimiter ends one there, and at a line
-end, for it does not see the quotes then."""
+"""Finds where text begins that a spreadsheet may take for a formula. The list is OWASP's ("CSV injection"), with the
+full-width signs that matter in Chinese input. It looks within cells too: a spreadsheet that expects another delimiter
+ends a cell there, and at a line end, because it does not see the quotes then."""
 
 ESCAPE = None if sys.version_info >= (3, 11) else "\ufdd0"
-"""Without an escape character Python 3.10 takes NUL for one, and refuses to write it. This code point is none that text
-holds: Unicode keeps it free."""
+"""The escape character of CSV. Without one, Python 3.10 uses NUL as the escape character and refuses to write a NUL. No
+text contains this code point, because Unicode reserves it as a noncharacter."""
 
 
 @dataclass
 class Writer:
-    """Makes output of batches.
+    """Encodes batches as output.
 
     Args:
-        names: the columns of ``--proba``, as the scanner orders them; none without it.
-        ours: our columns, and what of `Decisions` stands in them.
+        names: the names with a ``--proba`` column, in the scanner's order; empty without that option.
+        ours: our columns, and the field of `Decisions` that each of them holds.
 
     """
 
@@ -71,14 +71,14 @@ class Writer:
     ours: dict[str, str] = field(default_factory=lambda: dict(COLUMNS))
 
     def head(self) -> bytes:
-        """Return what comes before the first row."""
+        """Return the bytes before the first row."""
         return b""
 
     def check(self, reader: Reader) -> None:
         """Refuse a source whose rows cannot be written.
 
         Raises:
-            DumpError: if so.
+            DumpError: if they cannot.
 
         """
 
@@ -94,27 +94,27 @@ class JsonLinesWriter(Writer):
     name: ClassVar[str] = "jsonl"
 
     def check(self, reader: Reader) -> None:
-        """Refuse two columns of one name."""
+        """Refuse two columns with the same name."""
         refuse_twins(reader)
 
     def encode(self, reader: Reader, batch: Batch, found: Decisions) -> bytes:
-        """Return the rows: the fields as they came, spliced with ours, of which there are few different ones."""
+        """Return the rows: the input fields unchanged, followed by ours, which have few different values."""
         raws = batch.raws
         if reader.header is not None:
             header = [reader.columns[i] for i in reader.kept]
             raws = [dump_json(dict(zip(header, raw, strict=True))) for raw in raws]
         different, places = found.outcomes
-        shared = (getattr(different, name) for name in self.ours.values() if name not in OWN)
+        shared = (getattr(different, name) for name in self.ours.values() if name not in PER_ROW)
         columns = tuple(self.ours.items())
         parts = tuple(_parts(columns, outcome) for outcome in zip(*shared, strict=True))
         if kernel.compiled and not self.names and "evidence" not in self.ours.values():
             millionths = steps_of(found.scores).astype(np.int64)
             data: bytes = kernel.compiled.splice(raws, places.astype(np.int64, copy=False), parts, millionths)
             return data
-        # numbers are formatted all together, by the repr of one list, which takes half the time
+        # the repr of one list formats all numbers together, in half the time
         scores = repr(cut(found.scores))[1:-1].encode().split(b", ")
         lines: list[bytes] = []
-        for raw, place, score in zip(raws, places.tolist(), scores, strict=False):  # no rows give one empty score
+        for raw, place, score in zip(raws, places.tolist(), scores, strict=False):  # zero rows give one empty score
             before, after = parts[place]
             lines += (raw[:-1].rstrip(), before, score, after)
         if "evidence" in self.ours.values():
@@ -126,7 +126,7 @@ class JsonLinesWriter(Writer):
         return b"".join(lines)
 
 
-@functools.lru_cache(1 << 12)  # the outcomes of a block are mostly those of the one before
+@functools.lru_cache(1 << 12)  # most outcomes of a block also occur in the previous one
 def _parts(columns: tuple[tuple[str, str], ...], outcome: tuple[Any, ...]) -> tuple[bytes, bytes]:
     """Return the JSON of our columns before and after the score."""
     values = iter(outcome)
@@ -136,12 +136,12 @@ def _parts(columns: tuple[tuple[str, str], ...], outcome: tuple[Any, ...]) -> tu
             value = "\0" if name == "score" else json.dumps(next(values), ensure_ascii=False)
             text += f', "{column}": {value}'
     before, _, after = text.partition("\0")  # JSON has no NUL
-    # half a surrogate pair in the name of a label: JSON's escape
+    # half of a surrogate pair in the name of a label becomes its JSON escape
     return before.encode("utf-8", "backslashreplace"), after.encode("utf-8", "backslashreplace") + b"}\n"
 
 
 def _append(lines: list[bytes], fields: Iterable[str]) -> None:
-    """Put fields at the ends of the objects in ``lines``, which are the fourth of four parts each."""
+    """Append fields to the objects in ``lines``. Each object is four items of the list; the fourth is its end."""
     lines[3::4] = [
         end[:-2] + more.encode("utf-8", "backslashreplace") + b"}\n"
         for end, more in zip(lines[3::4], fields, strict=True)
@@ -149,10 +149,10 @@ def _append(lines: list[bytes], fields: Iterable[str]) -> None:
 
 
 def refuse_twins(reader: Reader) -> None:
-    """Refuse two columns of one name, which only CSV can hold.
+    """Refuse two columns with the same name, which only CSV can hold.
 
     Raises:
-        DumpError: if there are.
+        DumpError: if there are two.
 
     """
     twice = [name for name, count in Counter(reader.columns).items() if count > 1]
@@ -163,11 +163,11 @@ def refuse_twins(reader: Reader) -> None:
 
 @dataclass
 class TableWriter(Writer):
-    """What formats have in common whose rows all have the same columns.
+    """Base class for formats in which all rows have the same columns.
 
     Args:
-        columns: those of the input.
-        rest: the column that takes, as JSON, the fields that ``columns`` lacks; empty where none can be lacking.
+        columns: the columns of the input.
+        rest: the column for the fields that are not in ``columns``, as JSON; empty if there can be no such fields.
 
     """
 
@@ -175,36 +175,35 @@ class TableWriter(Writer):
     rest: str = ""
 
     def check(self, reader: Reader) -> None:
-        """Refuse a source with another header, which the file has no place for, and one whose text would be hidden."""
+        """Refuse a source whose header differs from that of the file, or whose text would be hidden in ``rest``."""
         if self.rest:
             if reader.text is not None and reader.text not in self.columns:
                 raise DumpError(
-                    f"{reader.source} has its text in {reader.text!r}, which the first source lacks: it would stand in "
-                    f"{self.rest!r}, where nobody looks for it; score it on its own, or to .jsonl"
+                    f"{reader.source} has its text in {reader.text!r}, which the first source lacks: it would go into "
+                    f"{self.rest!r}, where nobody looks for it; score this source separately, or write a .jsonl file"
                 )
             return
         if reader.header is None:
             raise DumpError(
-                f"{reader.source} has no header, and a row of it may have any fields: name it before the sources that "
-                "have one, or write a .jsonl file"
+                f"{reader.source} has no header, and its rows may have any fields: name it before the sources that "
+                "have a header, or write a .jsonl file"
             )
         columns = [reader.columns[i] for i in reader.kept]
         if columns != self.columns:
             lacks = [name for name in self.columns if name not in columns]
             more = [name for name in columns if name not in self.columns]
-            how = (
-                f"lacks {lacks[0]!r}" if lacks else f"has {more[0]!r} besides" if more else "has them in another order"
-            )
+            how = f"lacks {lacks[0]!r}" if lacks else f"also has {more[0]!r}" if more else "has them in another order"
             raise DumpError(
-                f"{reader.source} has other columns than the first source: it {how}; score it on its own, or to .jsonl"
+                f"{reader.source} has other columns than the first source: it {how}; score it separately, or write a "
+                ".jsonl file"
             )
 
     def all_columns(self) -> list[str]:
-        """Return the columns that stand before ours."""
+        """Return the columns that come before ours."""
         return [*self.columns, self.rest] if self.rest else self.columns
 
     def row(self, reader: Reader, raw: Any) -> Sequence[Any]:
-        """Return a row's values for those columns."""
+        """Return a row's values for `all_columns`."""
         if not self.rest:
             return raw  # type: ignore[no-any-return]
         fields = as_dict(reader, raw)
@@ -222,8 +221,8 @@ class CsvWriter(TableWriter):
 
     Args:
         delimiter: one character.
-        bom: whether the file begins with a byte order mark, without which Excel takes it for another encoding.
-        safe: whether text that a spreadsheet would take for a formula gets an apostrophe before it, within cells too.
+        bom: whether the file begins with a byte order mark, without which Excel assumes another encoding.
+        safe: whether an apostrophe is put before text that a spreadsheet would take for a formula, within cells too.
 
     """
 
@@ -265,7 +264,7 @@ def as_dict(reader: Reader, raw: Any) -> dict[str, Any]:
 
 
 def values_of(reader: Reader, batch: Batch, column: str) -> list[Any]:
-    """Return the values of one input column, bytes of Parquet as text; ``None`` where a row lacks it."""
+    """Return the values of one input column, with Parquet's bytes as text; ``None`` where a row lacks the column."""
     if isinstance(reader, ParquetReader) and reader.arrow:
         known = column in batch.raws.column_names
         return reader.texts(batch.raws.column(column)) if known else [None] * len(batch.texts)
@@ -273,16 +272,16 @@ def values_of(reader: Reader, batch: Batch, column: str) -> list[Any]:
 
 
 def _cell(value: Any) -> Any:
-    """Return a value as CSV can hold it: what is neither text nor a number becomes JSON."""
+    """Return a value that CSV can hold: anything that is neither text, a number nor ``None`` becomes JSON."""
     return value if value is None or type(value) in (str, int, float) else dump_json(value).decode()
 
 
 @dataclass
 class ParquetWriter(TableWriter):
-    """Blocks of a Parquet file, which `parquet.assemble` puts together.
+    """Blocks of a Parquet file, which `parquet.assemble` joins.
 
     Args:
-        kinds: the types of the columns of Parquet sources.
+        kinds: the Arrow types of the columns of Parquet sources, by name.
 
     """
 
@@ -296,7 +295,7 @@ class ParquetWriter(TableWriter):
         return empty_stream(self.kinds, columns | {f"fraud_p_{name}": float for name in self.names})
 
     def check(self, reader: Reader) -> None:
-        """Refuse two columns of one name; let Parquet keep its types."""
+        """Refuse two columns with the same name; let a Parquet source keep its types."""
         refuse_twins(reader)
         super().check(reader)
         if isinstance(reader, ParquetReader):
@@ -319,7 +318,7 @@ class ParquetWriter(TableWriter):
         return arrow_stream(list(columns), list(columns.values()), table)
 
 
-def make_writer(  # noqa: PLR0913 - what the command line offers
+def make_writer(  # noqa: PLR0913 - the options of the command line
     target: str,
     reader: Reader,
     first: Sequence[str],
@@ -329,16 +328,16 @@ def make_writer(  # noqa: PLR0913 - what the command line offers
     bom: bool,
     safe: bool,
 ) -> Writer:
-    """Return the writer for ``target``: by its ending, else CSV for CSV and JSON lines for the rest.
+    """Return the writer for the ending of ``target``. Without a known ending, CSV gives CSV, all else gives JSON lines.
 
     Args:
         target: the file to write.
-        reader: that of the first source.
-        first: the fields of its first rows, for a source without a header.
+        reader: the reader of the first source.
+        first: the fields of the first rows of that source, if it has no header.
         names: as in `Writer`.
         ours: as in `Writer`.
-        bom: as in `CsvWriter`; nothing to other formats, like the next one.
-        safe: as in `CsvWriter`.
+        bom: as in `CsvWriter`; other formats ignore it.
+        safe: as in `CsvWriter`; other formats ignore it.
 
     """
     kind = format_of(target) or ("csv" if reader.name == "csv" else "jsonl")
