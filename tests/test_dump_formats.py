@@ -571,7 +571,7 @@ def test_the_text_of_parquet_is_no_structure(tmp_path, capsys):
     for message, how in zip(inner, ("col('message.…')", "concat_ws(' ', col('message'))"), strict=True):
         pyarrow.parquet.write_table(pa.table({"message": message, "id": [1]}), tmp_path / "in.parquet")
         assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl") == 2
-        said = "'message' is not a text: make a column of what is in it first, in Spark say withColumn('text', "
+        said = "'message' is not a text: make a text column from it first, in Spark with withColumn('text', "
         assert f"{said}{how})\n" in capsys.readouterr().err
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--text", "message.content") == 2
     assert "Take it out of 'message' first, with Spark or pandas say" in capsys.readouterr().err

@@ -440,7 +440,7 @@ def test_parquet_that_is_not_scored_or_comes_through_a_pipe_is_refused(tmp_path,
     data[len(data) // 3 : len(data) // 2] = b"\xff" * (len(data) // 2 - len(data) // 3)
     source.write_bytes(data)
     assert main([*command, str(source)]) == 2
-    assert "cannot be read on: " in capsys.readouterr().err
+    assert "cannot be read any further: " in capsys.readouterr().err
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(source.read_bytes()))))
     assert main([*command, "-"]) == 2
     assert "Parquet is read from a plain file only: save it first" in capsys.readouterr().err

@@ -1,8 +1,8 @@
-"""Parquet in and out, by pyarrow (the ``parquet`` extra).
+"""Read and write Parquet with pyarrow (the ``parquet`` extra).
 
 A Parquet file has its schema at its end, so it cannot be written piece by piece and
-picked up after a kill: a job writes each block as an Arrow stream, and the file is put
-together from those when all rows are scored.
+resumed after a kill. A job therefore writes each block as an Arrow stream, and the file
+is assembled from these streams when all rows are scored.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 __all__ = ["ParquetReader", "arrow_stream", "assemble", "empty_stream", "with_column"]
 
 ROW = 256
-"""Bytes that a row is thought to have, to make blocks as large as those of other formats."""
+"""Assumed bytes per row, so that blocks are about as large as those of other formats."""
 
 HELD = 1 << 26
-"""Bytes that rows which are read together may have: a dictionary of one long value may stand for all of them."""
+"""Maximum bytes of the rows that are read together: all of them may share one long value of a dictionary."""
 
 TEXTUAL = re.compile("(?:dictionary<values=)?(?:large_)?(?:string|binary)")
-"""How Arrow's names of the types begin that texts have."""
+"""Matches the beginning of Arrow's names of the types that a text column may have."""
 
-DEEPEST = 32
-"""How deep a type may be nested: Arrow's streams take 63 levels, and its reader of Parquet fewer."""
+MAX_DEPTH = 32
+"""Maximum nesting depth of a type: Arrow's streams take 63 levels, and its Parquet reader fewer."""
 
 
 def _pyarrow() -> Any:
@@ -55,14 +55,14 @@ def _pyarrow() -> Any:
 
 @dataclass
 class ParquetReader(Reader):
-    """The rows of a Parquet file, row group by row group; a place's offset is a row's number."""
+    """Reads the rows of a Parquet file, row group by row group; the offset of a place is the number of a row."""
 
     name: ClassVar[str] = "parquet"
     seeks: ClassVar[bool] = False
     arrow: bool = False
-    """Whether a batch's ``raws`` shall be an Arrow table, which keeps the types."""
+    """Whether ``raws`` of a batch is an Arrow table, which keeps the types, and not a list."""
     kinds: dict[str, Any] = field(default_factory=dict)
-    """The types of the columns."""
+    """The Arrow types of the columns, by name."""
 
     def prepare(self, stream: Stream) -> Place:
         """Read the schema."""
@@ -76,18 +76,23 @@ class ParquetReader(Reader):
         if self.text is not None and types.is_nested(kind := self.kinds[self.text]):
             how = f"col('{self.text}.…')" if types.is_struct(kind) else f"concat_ws(' ', col('{self.text}'))"
             raise DumpError(
-                f"{self.source}: {self.text!r} is not a text: make a column of what is in it first, in Spark say "
+                f"{self.source}: {self.text!r} is not a text: make a text column from it first, in Spark with "
                 f"withColumn('text', {how})"
             )
         return Place(0, 1)
 
-    def textless(self, row: Collection[str], column: str) -> bool:  # noqa: ARG002 - the types are those of all rows
-        """Tell whether a column has another type than texts have."""
+    def textless(self, row: Collection[str], column: str) -> bool:  # noqa: ARG002 - all rows have the same types
+        """Return whether the type of a column is not one of text."""
         return TEXTUAL.match(str(self.kinds[column])) is None
 
     @staticmethod
     def open(source: str, dictionaries: Sequence[str] = ()) -> Any:
-        """Open a file, some of whose columns stay dictionaries; ``DumpError`` if it is none of Parquet."""
+        """Open a Parquet file; the columns in ``dictionaries`` stay dictionaries.
+
+        Raises:
+            DumpError: if it is not a Parquet file that can be read.
+
+        """
         pa = _pyarrow()
         try:
             file = pa.OSFile(os.fsencode(source))
@@ -96,7 +101,7 @@ class ParquetReader(Reader):
             raise DumpError(f"{source} is not a Parquet file that can be read: {error}") from None
 
     def blocks(self, stream: Stream, start: Place) -> Iterator[Block]:  # noqa: ARG002 - Parquet is read from its end
-        """Yield blocks of so many rows; whole row groups before ``start`` are passed over."""
+        """Yield blocks of a limited number of rows; row groups that lie before ``start`` are skipped."""
         pa = _pyarrow()
         file = self.open(self.source)
         done, rows_of_block = 0, min(BLOCK, self.limit) // ROW
@@ -106,8 +111,8 @@ class ParquetReader(Reader):
                 if done + rows <= start.offset:
                     done += rows
                     continue
-                together = min(rows_of_block, self._rows_held(file, group, rows_of_block))
-                batches = file.iter_batches(together, row_groups=[group], use_threads=False)
+                batch_size = min(rows_of_block, self._rows_held(file, group, rows_of_block))
+                batches = file.iter_batches(batch_size, row_groups=[group], use_threads=False)
                 for part in itertools.chain.from_iterable(map(_small, batches)):
                     at, done = done, done + part.num_rows
                     if at >= start.offset:
@@ -121,10 +126,10 @@ class ParquetReader(Reader):
             )
 
     def _rows_held(self, file: Any, group: int, most: int) -> int:
-        """Return how many rows of a row group have no more than `HELD` bytes, at least one; ``most`` are wanted.
+        """Return how many rows of a row group fit into `HELD` bytes, at least one; the caller takes at most ``most``.
 
-        A value of fixed length has that in each row. Of dictionaries the longest value is looked for, where a row
-        could make too much of one: it may stand in all rows, though the file has it once.
+        A value of fixed length counts with that length in each row. A column with a dictionary counts with its size or,
+        if ``most`` rows of that size do not fit, with its longest value, which the file has once but all rows may hold.
         """
         size = 0
         metadata = file.metadata.row_group(group)
@@ -139,14 +144,14 @@ class ParquetReader(Reader):
         return max(1, HELD // max(1, size))
 
     def _longest(self, group: int, path: str, rows: int) -> int:
-        """Return how many bytes the longest value of a column's dictionary has, looked at so many rows at a time."""
+        """Return the bytes of the longest value in a column's dictionary, which is read ``rows`` rows at a time."""
         parts = self.open(self.source, [path]).iter_batches(rows, row_groups=[group], columns=[path], use_threads=False)
-        with contextlib.suppress(_pyarrow().ArrowException, OSError):  # damage, of which the rows themselves tell
+        with contextlib.suppress(_pyarrow().ArrowException, OSError):  # damage is reported when the rows are read
             return next(filter(None, (_longest(part.column(0)) for part in parts)), 0)
         return 0
 
     def fill(self, batch: Batch, block: Block) -> None:
-        """Add the rows; a column's type does not matter as long as it can be shown as text."""
+        """Add the rows; a column may have any type that can be shown as text."""
         pa = _pyarrow()
         with pa.ipc.open_stream(block.data) as stream:
             table = stream.read_all()
@@ -173,13 +178,13 @@ class ParquetReader(Reader):
                 if "binary" in str(kind) and not pa.types.is_nested(kind):
                     table = table.set_column(at, name, pa.array(list(map(_plain, values)), pa.string()))
         table = table.select(self.kept)
-        if bad:  # by slices: `take` does not know all types
+        if bad:  # by slices, because `take` does not support all types
             edges = itertools.pairwise([-1, *bad, len(texts)])
             table = pa.concat_tables([table.slice(a + 1, b - a - 1) for a, b in edges])
         batch.raws = table if self.arrow else list(_rows(table))
 
     def texts(self, column: Any) -> list[Any]:
-        """Return a column that should be text: Hive and Impala write it as bytes, and do not say so."""
+        """Return the values of a text column, decoded if they are bytes: Hive and Impala do not mark theirs as text."""
         return [_decoded(value, self.encoding) for value in column_values(column)]
 
     def _problem(self, text: Any) -> str:
@@ -190,7 +195,7 @@ class ParquetReader(Reader):
 
 
 def _small(part: Any) -> Iterator[Any]:
-    """Yield a batch in pieces of which each is a row or has about `BLOCK` bytes at most, written out."""
+    """Yield a batch in pieces that are either a single row or at most about `BLOCK` bytes, dictionaries expanded."""
     sizes = sum(map(_sizes, part.columns), np.zeros(part.num_rows, dtype=np.int64))
     begin = 0
     for end in np.flatnonzero(np.diff(sizes.cumsum() // BLOCK)).tolist() + [part.num_rows - 1] * (part.num_rows > 0):
@@ -199,7 +204,7 @@ def _small(part: Any) -> Iterator[Any]:
 
 
 def _longest(column: Any) -> int:
-    """Return how many bytes the longest value of the dictionaries in a column has."""
+    """Return the bytes of the longest value of the dictionaries in a column."""
     pa = _pyarrow()
     kind, types = column.type, pa.types
     if types.is_dictionary(kind):
@@ -209,7 +214,7 @@ def _longest(column: Any) -> int:
 
 
 def _sizes(column: Any) -> Any:
-    """Return how many bytes each value of a column has, about: one that many rows share counts in each of them."""
+    """Return the approximate bytes of each value of a column; a value that many rows share counts in each of them."""
     pa = _pyarrow()
     kind, types = column.type, pa.types
     if types.is_dictionary(kind):
@@ -228,17 +233,17 @@ def _rows(table: Any) -> Iterator[list[Any]]:
 def with_column(
     source: str, out: BinaryIO, name: str, columns: Sequence[str], value: Callable[[dict[str, Any], int], str]
 ) -> None:
-    """Copy a Parquet file, row group by row group, with other texts in one of its columns.
+    """Copy a Parquet file, row group by row group, with new texts in one of its columns.
 
     Args:
-        source: the file.
-        out: what is written.
-        name: the column.
-        columns: those that ``value`` is told of.
-        value: makes the text of a row and its number, from 1.
+        source: the file to copy.
+        out: the file to write.
+        name: the column to replace.
+        columns: the columns that ``value`` needs.
+        value: returns the new text, given a row (the values of ``columns``) and its number, from 1.
 
     Raises:
-        DumpError: if it cannot be read.
+        DumpError: if the source cannot be read.
 
     """
     pa = _pyarrow()
@@ -251,16 +256,16 @@ def with_column(
             try:
                 table = file.read_row_group(group)
             except (pa.ArrowException, OSError, ValueError) as error:
-                raise DumpError(f"{source} cannot be read on: {error}") from None
-            told = table.select([column for column in columns if column in schema.names]).to_pylist()
-            texts = pa.array(list(map(value, told, numbers)), schema.field(at).type)
+                raise DumpError(f"{source} cannot be read any further: {error}") from None
+            rows = table.select([column for column in columns if column in schema.names]).to_pylist()
+            texts = pa.array(list(map(value, rows, numbers)), schema.field(at).type)
             writer.write_table(table.set_column(at, schema.field(at), texts))
 
 
 def column_values(column: Any) -> list[Any]:
-    """Return a column as Python's values; those that Python does not have as text, or as bytes where that fails.
+    """Return a column as Python values. Values without a Python type become text, or bytes where that fails.
 
-    Durations are numbers with their unit, for Python has no nanoseconds.
+    Durations become numbers followed by their unit, because Python has no nanoseconds.
     """
     pa = _pyarrow()
     kind = column.type
@@ -269,12 +274,12 @@ def column_values(column: Any) -> list[Any]:
     if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
         try:
             column = column.cast(pa.string())
-        except pa.ArrowInvalid:  # the system does not know the time zone, or has none at all: in UTC
+        except pa.ArrowInvalid:  # the system does not know the time zone, or has no time zones: use UTC
             moments = column.cast(pa.timestamp(kind.unit)).cast(pa.string())
             return [moment and f"{moment}Z" for moment in moments.to_pylist()]
     try:
         return list(column.to_pylist())
-    except (ValueError, pa.ArrowException):  # strings that are not UTF-8, say
+    except (ValueError, pa.ArrowException):  # strings that are not UTF-8, for example
         return [_value(item) for item in (chunk[i] for chunk in column.chunks for i in range(len(chunk)))]
 
 
@@ -286,7 +291,7 @@ def _value(item: Any) -> Any:
 
 
 def _decoded(value: Any, encoding: str) -> Any:
-    """Return bytes in UTF-8, or else in ``encoding``, as text; anything else stays what it is."""
+    """Return bytes decoded as UTF-8, or else as ``encoding``; any other value is returned unchanged."""
     for known in ("utf-8", encoding) if isinstance(value, bytes) else ():
         with contextlib.suppress(UnicodeDecodeError):
             return value.decode(known)
@@ -294,7 +299,7 @@ def _decoded(value: Any, encoding: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON can hold: bytes as Base64, what else JSON does not know as text."""
+    """Return a value that JSON can hold: bytes become Base64, and any other type that JSON lacks becomes text."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, (list, tuple)):
@@ -305,10 +310,10 @@ def _plain(value: Any) -> Any:
 
 
 def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: Any = None) -> bytes:
-    """Return one block of output: the columns behind those of ``table``, with their length before them.
+    """Return one block of output: its length, then the columns of ``table`` and ``columns`` after them.
 
-    Of a column whose values have no common type texts stay as they are, and the others become JSON, as in CSV. Halves
-    of surrogate pairs, which Arrow does not hold, become their escapes.
+    If the values of a column have no common type, texts stay as they are and all others become JSON, as in CSV. Halves
+    of surrogate pairs, which Arrow cannot hold, become escapes.
     """
     pa = _pyarrow()
     arrays = [] if table is None else [column.combine_chunks() for column in table.columns]
@@ -317,7 +322,7 @@ def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: 
         try:
             kind = pa.list_(pa.string()) if values and isinstance(values[0], tuple) else None
             array = pa.array(values, kind)
-            if _depth(array.type) > DEEPEST:
+            if _depth(array.type) > MAX_DEPTH:
                 array = pa.array(list(map(_as_text, values)), pa.string())
         except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
             array = pa.array(list(map(_as_text, values)), pa.string())
@@ -327,11 +332,11 @@ def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: 
 
 
 def empty_stream(known: dict[str, Any], columns: dict[str, type | None]) -> bytes:
-    """Return a block of output without rows, which has all columns: an output without rows has them too.
+    """Return a block of output with all columns and no rows, so that an output without rows has the columns too.
 
     Args:
-        known: the types of columns of Parquet's.
-        columns: for each column what it holds, ``list`` for lists of texts; ``None`` where only rows will tell.
+        known: the Arrow types of the columns of Parquet sources, by name.
+        columns: the Python type of each column, ``list`` for lists of texts; ``None`` if it depends on the rows.
 
     """
     pa = _pyarrow()
@@ -356,7 +361,7 @@ def _as_text(value: Any) -> str | None:
 
 
 def _depth(kind: Any) -> int:
-    """Return how deep lists and objects are nested in a type."""
+    """Return how deeply lists and structs are nested in a type."""
     types = _pyarrow().types
     inner = [kind.value_type] if types.is_list(kind) else [f.type for f in kind] if types.is_struct(kind) else None
     return 0 if inner is None else 1 + max(map(_depth, inner), default=0)
@@ -371,17 +376,17 @@ def _tables(path: Path) -> Iterator[Any]:
 
 
 def assemble(part: Path, target: Path) -> None:
-    """Write the Parquet file that the blocks in ``part`` make: one row group each.
+    """Write the Parquet file from the blocks in ``part``, each of which becomes one row group.
 
     Raises:
-        DumpError: if it cannot be written.
+        DumpError: if the file cannot be written.
 
     """
     pa = _pyarrow()
     schema = _joined_schema(part)
     with (
         written(target),
-        pa.OSFile(os.fsencode(target), "wb") as file,  # of names as texts pyarrow takes none but Unicode
+        pa.OSFile(os.fsencode(target), "wb") as file,  # as str, pyarrow takes only valid Unicode names
         pa.parquet.ParquetWriter(file, schema, compression="zstd") as writer,
     ):
         for table in filter(len, _tables(part)):
@@ -393,10 +398,9 @@ def assemble(part: Path, target: Path) -> None:
 
 
 def _joined_schema(part: Path) -> Any:
-    """Return the columns of all blocks.
+    """Return the schema with the columns of all blocks.
 
-    Where their types differ, the wider one is taken, or JSON if there is none that holds all values and that Parquet
-    has.
+    Where the types of a column differ, it gets the wider one, or becomes JSON if no type of Parquet holds all values.
     """
     pa = _pyarrow()
     kinds: dict[str, Any] = {}
@@ -427,7 +431,7 @@ def _common(one: Any, other: Any) -> Any:
 
 
 def _in_parquet(kind: Any) -> bool:
-    """Tell whether Parquet has a type: it has none for objects without a field."""
+    """Return whether Parquet supports a type: it has none for structs without fields."""
     pa = _pyarrow()
     try:
         pa.parquet.ParquetWriter(pa.BufferOutputStream(), pa.schema([("x", kind)])).close()
@@ -437,7 +441,7 @@ def _in_parquet(kind: Any) -> bool:
 
 
 def _fits(column: Any, kind: Any) -> bool:
-    """Tell whether a type holds all values: a float has no whole number beyond 2 ** 53."""
+    """Return whether a type holds all values: floats cannot hold every whole number beyond 2 ** 53."""
     try:
         _as(column, kind)
     except _pyarrow().ArrowException:
