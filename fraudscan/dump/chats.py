@@ -1,6 +1,6 @@
-"""Readers of chat exports that are documents: Telegram Desktop, Android's SMS Backup & Restore.
+"""Readers of chat exports that are documents: Telegram Desktop and Android's SMS Backup & Restore.
 
-They give the columns ``conversation``, ``sender``, ``time`` and ``text`` before their own.
+Rows have the columns ``conversation``, ``sender``, ``time`` and ``text``, followed by those of the export.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CHAT_COLUMNS = ["conversation", "sender", "time", "text"]
 
 
 def _json_text(token: bytes) -> str:
-    """Return a scalar of JSON as a text."""
+    """Return a JSON scalar as text."""
     try:
         value = json.loads(token.decode())
     except ValueError:
@@ -39,7 +39,7 @@ def _json_text(token: bytes) -> str:
 
 @dataclass
 class TelegramReader(JsonArrayReader):
-    """Telegram Desktop's ``result.json``: of one chat, or of all."""
+    """Reads Telegram Desktop's ``result.json``, the export of one chat or of all chats."""
 
     name: ClassVar[str] = "telegram"
     naming: ClassVar[str] = "conversation_name"
@@ -47,21 +47,21 @@ class TelegramReader(JsonArrayReader):
     holder: ClassVar[bytes] = b'"messages"'
 
     def prepare(self, stream: Stream) -> Place:  # noqa: ARG002 - all exports have the same columns
-        """Say which columns there are."""
+        """Set the columns, and return where the rows begin."""
         self.find([[*CHAT_COLUMNS, "conversation_name", "id", "type", "from_id"]])
         return Place(0, 1)
 
     def wanted(self, stack: list[Frame], token: bytes) -> bool:  # noqa: ARG002
-        """Rows are in the arrays that are called ``messages``."""
+        """Return whether a value is a row: an element of an array called ``messages``."""
         return bool(stack) and stack[-1].kind == b"[" and stack[-1].name == self.holder
 
     def context(self, stack: list[Frame]) -> tuple[str, ...]:
-        """Return the chat's number and name, which stand before its messages."""
+        """Return the number and name of the chat, which come before its messages."""
         fields = stack[-2].fields if len(stack) > 1 else {}
         return tuple(_json_text(fields.get(key, b'""')) for key in NAMES)
 
     def row(self, batch: Batch, row: dict[str, Any], raw: bytes, element: Element) -> str:  # noqa: ARG002
-        """Add a message; its text may be a list of plain and marked parts."""
+        """Add a message; its text may be a list of plain and formatted parts."""
         if (kind := row.get("type", "message")) != "message":
             return "a notice by Telegram itself" if kind == "service" else "'type' is not 'message'"
         if (text := _joined(row.get("text"))) is None:
@@ -74,7 +74,7 @@ class TelegramReader(JsonArrayReader):
 
 
 def _joined(parts: Any) -> str | None:
-    """Return a text, which may be a list of plain and marked parts; ``None`` if it is none."""
+    """Return a text, which may be a list of plain and formatted parts; ``None`` if there is no text."""
     parts = parts if isinstance(parts, list) else [parts]
     texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
     known = [text for text in texts if isinstance(text, str)]
@@ -82,11 +82,11 @@ def _joined(parts: Any) -> str | None:
 
 
 def _poll(poll: Any) -> str:
-    """Return the question and the answers of a poll, one a line; nothing if it is none."""
+    """Return the question and the answers of a poll, one per line; an empty text if it is no poll."""
     if not isinstance(poll, dict) or not isinstance(answers := poll.get("answers"), list):
         return ""
-    said = [poll.get("question"), *(answer.get("text") for answer in answers if isinstance(answer, dict))]
-    return "\n".join(filter(None, map(_joined, said)))
+    lines = [poll.get("question"), *(answer.get("text") for answer in answers if isinstance(answer, dict))]
+    return "\n".join(filter(None, map(_joined, lines)))
 
 
 HIGH = rb"&#(5529[6-9]|55[3-9]\d\d|56[0-2]\d\d|563[01]\d);"
@@ -100,10 +100,11 @@ CONTROL = re.compile(
 
 
 def _mend(data: bytes) -> bytes:
-    """Return XML with the app's surrogate pairs as one character, and without what XML forbids.
+    """Return XML with each of the app's surrogate pairs as one character, and without characters that XML forbids.
 
-    The app writes an emoji as two references to surrogates, which no XML may hold. For one alone stands U+FFFD, for
-    other control characters white space. Sizes stay what they are.
+    The app writes an emoji as two references to surrogates, which XML does not allow. An unpaired
+    surrogate, U+FFFE and U+FFFF become U+FFFD; control characters become white space. The number of bytes stays the
+    same.
 
     >>> _mend(b"&#55357;&#56832;"), _mend(b"&#0;&#55357;")
     (b'&#0000000128512;', b'&#9;&#65533;')
@@ -126,26 +127,26 @@ def _mend(data: bytes) -> bytes:
 
 @dataclass
 class SmsXmlReader(DocumentReader, JsonLinesReader):
-    """Android's "SMS Backup & Restore": the sms and mms elements of ``smses``."""
+    """Reads the sms and mms elements of ``smses``, the export of Android's "SMS Backup & Restore"."""
 
     name: ClassVar[str] = "sms-xml"
     naming: ClassVar[str] = "contact_name"
     whole: ClassVar[bool] = True
 
     def prepare(self, stream: Stream) -> Place:  # noqa: ARG002 - all exports have the same columns
-        """Say which columns there are."""
+        """Set the columns, and return where the rows begin."""
         self.find([[*CHAT_COLUMNS, "kind", "address", "date", "type", "contact_name"]])
         return Place(0, 1)
 
     def elements(self, stream: Stream) -> Iterator[Element]:
-        """Yield the attributes of each message, of an mms with its parts' texts."""
+        """Yield the attributes of each message, with the texts of the parts of an mms."""
         parser = _XmlMessages(self.limit)
         held = b""
         fed = 0
         while True:
             data = stream.read(STEP)
             held += data
-            cut = held.rfind(b"<") if data else -1  # no tag, nor a reference, is cut in two
+            cut = held.rfind(b"<") if data else -1  # so that no tag or reference is split
             cut = len(held) if cut < 0 else cut
             try:
                 parser.feed(_mend(held[:cut]), final=not data)
@@ -176,19 +177,19 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
                 batch.rejects.append(Reject(element.start.line, element.start.offset, problem, raw))
 
 
-CHINESE = re.compile(r"^(?:(?:\+|00)86(?=\d{5})|86(?=1\d{10}$))")
-"""What stands before a number from within China, now and then."""
+COUNTRY_CODE = re.compile(r"^(?:(?:\+|00)86(?=\d{5})|86(?=1\d{10}$))")
+"""The country code of China, which a number may have or lack."""
 
-NOTHING = {"contact_name": ("null", "(Unknown)")}
-"""What the app writes where an attribute has no value; ``null`` for the others."""
+MISSING = {"contact_name": ("null", "(Unknown)")}
+"""What the app writes for an attribute without a value, by attribute; ``null`` for all others."""
 
 
 def _sms_row(written: dict[str, str]) -> dict[str, Any]:
-    """Return a message as a row: type 1 was received, others were sent from the phone.
+    """Return a message as a row. Messages of type 1 were received; all others were sent from the phone.
 
-    The app writes ``null`` where there is nothing. The subject of an mms stands above its text.
+    The app writes ``null`` for a missing value. The subject of an mms is put above its text.
     """
-    attributes = {key: None if value in NOTHING.get(key, ("null",)) else value for key, value in written.items()}
+    attributes = {key: None if value in MISSING.get(key, ("null",)) else value for key, value in written.items()}
     sent = attributes.get("msg_box" if attributes["kind"] == "mms" else "type") != "1"
     try:
         time = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=int(attributes.get("date") or ""))
@@ -209,41 +210,42 @@ def _sms_row(written: dict[str, str]) -> dict[str, Any]:
 
 
 def _subject(subject: str, charset: str | None) -> str:
-    """Return the subject of an mms; one in UTF-8, as ``sub_cs`` says, Android keeps as if its bytes were Latin-1."""
-    if charset == "106":  # the number that IANA gives UTF-8
+    """Return the subject of an mms. If ``sub_cs`` says UTF-8, Android has stored its bytes as if they were Latin-1."""
+    if charset == "106":  # IANA's number of UTF-8
         with contextlib.suppress(UnicodeError):
             return subject.encode("latin-1").decode()
     return subject
 
 
 def _number(address: str | None) -> str | None:
-    """Return a telephone number as one that is sent and received writes it differently; anything else as it is.
+    """Return a telephone number in one form, because sent and received messages may differ; anything else unchanged.
 
     >>> _number("+86 120 1380 0138"), _number("12013800138"), _number("招商银行"), _number("+1 555 0100")
     ('12013800138', '12013800138', '招商银行', '+15550100')
 
     """
     digits = re.sub(r"[\s().\xa0-]", "", address or "")
-    return CHINESE.sub("", digits) if re.fullmatch(r"\+?\d+", digits) else address
+    return COUNTRY_CODE.sub("", digits) if re.fullmatch(r"\+?\d+", digits) else address
 
 
 VALUE = re.compile(rb"\"[^\"]*\"?|'[^']*'?")
 LAST = re.compile(rb"(?:[\"']|[\xc0-\xff][\x80-\xbf]*)?\Z")
-"""The quote that ends a value, or a character that what is held may end within."""
+"""The quote that ends a value, or the first bytes of a character at the end of incomplete data."""
 
 
 def _short(value: re.Match[bytes]) -> bytes:
-    """Return the first bytes of a quoted value, in whole characters and references, and its end."""
+    """Return the first bytes of a quoted value, cut between characters and references, and what `LAST` matches."""
     if len(value[0]) <= SHOWN:
         return value[0]
     begin = value[0][:SHOWN].decode("utf-8", "ignore").encode()
-    return re.sub(rb"&[^;&]*\Z", b"", begin) + LAST.search(value[0][-4:])[0]  # type: ignore[index] # which may be empty
+    return re.sub(rb"&[^;&]*\Z", b"", begin) + LAST.search(value[0][-4:])[0]  # type: ignore[index] # it always matches
 
 
 class _XmlMessages:
-    """Messages out of XML that is fed piece by piece, no tag in two of them.
+    """Parses messages from XML that is fed in pieces, which must not split a tag.
 
-    Of a message, what its row keeps counts against the limit: its attributes and its parts' texts. Pictures do not.
+    The limit applies to the bytes that the row of a message keeps, its attributes and the texts of its parts. Pictures
+    do not count.
     """
 
     def __init__(self, limit: int) -> None:
@@ -257,12 +259,12 @@ class _XmlMessages:
         self._open: tuple[str, Place, dict[str, str]] | None = None
         self._parts: list[str] = []
         self._size = 0
-        """Bytes that the open message keeps."""
+        """Bytes kept of the open message."""
         self._depth = 0
         self._left_out = self._shortened = Place(0, 0)
-        """Bytes and lines that were not fed: before the next tag, and of this."""
+        """Bytes and lines that were cut out and not fed: before the next tag, and within it."""
         self.last = 0
-        """Where the last element began or ended in what was fed."""
+        """Byte offset in the fed data at which the last element began or ended."""
 
     def feed(self, data: bytes, *, final: bool) -> None:
         self._parser.Parse(data, final)
@@ -278,8 +280,8 @@ class _XmlMessages:
         return Place(self.index() + self._left_out.offset, self._parser.CurrentLineNumber + self._left_out.line)
 
     def shorten(self, tag: bytes) -> bytes:
-        """Return the beginning of the next tag with no more than the first bytes of each value."""
-        if not tag[1:2].isalpha():  # a comment, say
+        """Return the beginning of the next tag, with each value cut to its first bytes."""
+        if not tag[1:2].isalpha():  # a comment, for example
             return tag
         short = VALUE.sub(_short, tag)
         offset = self._shortened.offset + len(tag) - len(short)
@@ -306,7 +308,7 @@ class _XmlMessages:
         if name in ("sms", "mms"):
             self._open, self._parts = (name, place, {"kind": name, **attributes}), []
             self._size = size + len("".join(attributes.values()).encode())
-        elif name == "addr" and self._open and attributes.get("type") == "137":  # who wrote to a group (3GPP: From)
+        elif name == "addr" and self._open and attributes.get("type") == "137":  # the sender in a group (3GPP: From)
             self._open[2]["from"] = attributes.get("address", "")
         elif name == "part" and self._open and attributes.get("ct") == "text/plain":
             text = attributes.get("text", "")
