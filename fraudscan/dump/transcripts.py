@@ -1,6 +1,6 @@
 """Readers of chat exports that are plain text: WhatsApp's, QQ's, WeChat's and LINE's.
 
-A message goes on until the next line that begins one. The columns are those of `chats`.
+A message extends to the next line that begins one. The columns are ``CHAT_COLUMNS`` of `chats`.
 """
 
 from __future__ import annotations
@@ -28,75 +28,75 @@ __all__ = ["LineReader", "QqReader", "WeChatReader", "WhatsAppReader", "transcri
 
 ENDING = re.compile(rf"(?:\.txt)?(?:{'|'.join(map(re.escape, ARCHIVES))})?$", re.IGNORECASE)
 
-LINE = 200
-"""Characters of a line that tell whether a message begins with it."""
+PREFIX = 200
+"""Characters at the start of a line that decide whether a message begins there."""
 
 NO_MESSAGE = "no message begins here"
 
 
 @dataclass
 class TranscriptReader(Reader):
-    """Messages, each of which begins with a line that says who sent it, and when."""
+    """Base class for exports in which each message begins with a line that gives its sender and time."""
 
     whole: ClassVar[bool] = True
     start: re.Pattern[str] = re.compile("")
     """Matches a line that begins a message, or a heading between messages."""
 
     heading: ClassVar[re.Pattern[str] | None] = None
-    """Matches a heading; its group is what the messages below it have in common, and do not say."""
+    """Matches a heading; its group is the part that the messages below it share: the chat's name, or the day."""
 
     def prepare(self, stream: Stream) -> Place:
-        """Say which columns there are."""
+        """Set the columns, and return where the rows begin."""
         self.header = CHAT_COLUMNS
         self.find([self.header])
         return super().prepare(stream)
 
     @property
     def conversation(self) -> str:
-        """What the file is called."""
+        """The name of the file, without its ending."""
         name = PurePath(self.source).name
         return ENDING.sub("", name) or name
 
     def row(self, message: str, heading: str) -> list[str] | str:
-        """Return the columns of a message, or why it is none: nothing, if it is no more than a heading."""
+        """Return the columns of a message, or the reason why it is none, which is empty if it is just a heading."""
         raise NotImplementedError
 
-    def begins(self, heads: Sequence[str], at: int) -> bool:  # noqa: ARG002 - for formats that look closer
-        """Tell a line that begins a message, or a heading, from one within a message that looks so.
+    def begins(self, heads: Sequence[str], at: int) -> bool:  # noqa: ARG002 - subclasses use them
+        """Return whether a line begins a message or a heading, and is not a similar line within a message.
 
         Args:
-            heads: how lines begin, the first of which begins a message or is the source's first.
-            at: one that `start` matches.
+            heads: the starts of lines; the first line begins a message or is the first of the source.
+            at: the index of a line that `start` matches.
 
         """
         return True
 
     def headings(self, data: bytes) -> list[str]:
-        """Return what the headings in a block say."""
+        """Return the group of each heading in a block."""
         return self.heading.findall(self._decode([data])) if self.heading else []
 
     def _decode(self, lines: Sequence[bytes]) -> str:
         return _unix("\n".join(line.decode(self.encoding, "replace") for line in lines))
 
     def _starts(self, lines: list[bytes]) -> list[int]:
-        heads = [line[: 4 * LINE].decode(self.encoding, "replace")[:LINE].rstrip("\r") for line in lines]
+        heads = [line[: 4 * PREFIX].decode(self.encoding, "replace")[:PREFIX].rstrip("\r") for line in lines]
         return [at for at, head in enumerate(heads) if self.start.match(head) and self.begins(heads, at)]
 
     def cut(self, held: bytes, *, final: bool) -> int:
-        """Cut before the last message, which may go on: a heading below it may turn out to be part of it."""
+        """Cut before the last message, which may continue; even a heading below it may turn out to be part of it."""
         if final:
             return len(held)
         lines = cut_lines(held, self.encoding)
-        starts = self._starts(lines[:-1])  # whether the line without its end is a start is not known
+        starts = self._starts(lines[:-1])  # the last line is incomplete: it may or may not be a start
         if self.heading and starts[1:] and self.heading.match(self._decode(lines[starts[-1] :])):
             starts.pop()
         last = max(starts, default=len(lines) - 1 if len(held) >= self.limit else 0)
         return self._size(lines[:last])
 
-    def _cut_off(self, stream: Stream, at: Place, held: bytes, *, final: bool) -> Block:  # noqa: ARG002 - it never is
-        """Return the message that ``held`` begins with as a block: it is too long, unless the next one begins in it."""
+    def _cut_off(self, stream: Stream, at: Place, held: bytes, *, final: bool) -> Block:  # noqa: ARG002 - never true here
+        """Return the first message of ``held`` as a block. It is too long, unless the next one begins in ``held``."""
         size = last_line_end(held, self.encoding)
-        if size and 0 in self._starts(cut_lines(held[size:] + stream.peek(4 * LINE), self.encoding)):
+        if size and 0 in self._starts(cut_lines(held[size:] + stream.peek(4 * PREFIX), self.encoding)):
             return self._block(at, held[:size])
         line = at.line + self._lines(held[:size])
         size, within = len(held), True
@@ -119,7 +119,7 @@ class TranscriptReader(Reader):
         return block._replace(end=block.end._replace(heading=headings[-1] if headings else at.heading))
 
     def fill(self, batch: Batch, block: Block) -> None:
-        """Add the messages; what stands before the first one and is no heading is a reject."""
+        """Add the messages; text before the first one is a reject, unless it is a heading."""
         lines = Lines(block, self.encoding)
         heading = block.start.heading
         starts = self._starts(lines.raw)
@@ -149,17 +149,17 @@ def _unix(text: str) -> str:
 
 
 DATE = (
-    r"\[?\d{1,4}[./年-]\d{1,2}[./月-]\d{1,4}日?,?[ \u202f]*"  # the order of its parts is that of the phone's language
+    r"\[?\d{1,4}[./年-]\d{1,2}[./月-]\d{1,4}日?,?[ \u202f]*"  # the phone's language decides the order of the parts
     r"(?:[上中下正]午|[凌清]晨|早[上晨]|傍晚|晚上|[午半深]夜)?[ \u202f]?\d{1,2}[:.]\d{2}(?:[:.]\d{2})?"
     r"(?:[ \u202f\xa0]?[^\W\d_](?:[. \u202f\xa0]{0,2}[^\W\d_]){0,3}\.?(?=\]| [-–] ))?\]?"  # PM, p. m., 下午
 )
 MARKS = r"[\u200e\u200f\ufeff]*"
 WHATSAPP_START = re.compile(rf"{MARKS}({DATE})(?: [-–])? ")
 WHATSAPP_STYLES = re.compile(rf"{MARKS}(?=\[)({DATE})(?<=\]) "), re.compile(rf"{MARKS}({DATE}) [-–] ")
-"""How messages begin on an iPhone, and on Android."""
+"""How messages begin in exports of iPhones, and of Android."""
 WHATSAPP_MARKED = re.compile(rf"{MARKS}({DATE})(?:(?<=\])| [-–]) ")
 RARE = 0.1
-"""What begins fewer of the messages than this share is a line within one."""
+"""A style with less than this share of the messages is not one of messages, but of lines within them."""
 WHATSAPP_SAID = re.compile(r"([^\n]{1,100}?)[:：] (.*)", re.DOTALL)
 WHATSAPP_NOTICE = re.compile(
     r"\u200e+(?:"
@@ -170,11 +170,11 @@ WHATSAPP_NOTICE = re.compile(
     r"| No one outside of this chat, not even WhatsApp, can read or listen to them\.)?"
     r")\s*"
 )
-"""What iPhones have the other side say at the head of a chat, in wordings that exports are known to have. It is the
-whole message: anybody may write it before a lure."""
+"""A notice that iPhones attribute to the other side at the head of a chat, in the wordings known from exports. It must
+be the whole message, because anybody may write it before a lure."""
 QUOTES = (("“", "”"), ("「", "」"))
-STRAIGHT = re.compile(r'(?:^|\s)"[^"]*$')
-"""A straight quote that opens: the one in 5" stands behind something."""
+OPEN_QUOTE = re.compile(r'(?:^|\s)"[^"]*$')
+"""A straight quote that opens a quotation, unlike the one in 5", which follows a character."""
 CHAT_NAMES = (
     re.compile(r"WhatsApp Chat (?:with|-) (.+)"),
     re.compile(r"(?:与|與|和)?(.+?)的 ?WhatsApp ?(?:聊天|對話|对话).*"),
@@ -183,13 +183,13 @@ CHAT_NAMES = (
 
 @dataclass
 class WhatsAppReader(TranscriptReader):
-    """WhatsApp's export of a chat: a message follows its time and sender in the same line."""
+    """Reads WhatsApp's export of a chat, in which a message follows its time and sender on the same line."""
 
     name: ClassVar[str] = "whatsapp"
     start: re.Pattern[str] = WHATSAPP_START
 
     def prepare(self, stream: Stream) -> Place:
-        """Find out how messages begin, most of which tell: a bare time, or a rare way to write it, is in a message."""
+        """Learn from the majority how messages begin; lines with a bare time or a rare style are within messages."""
         lines = stream.peek(BLOCK).decode(self.encoding, "replace").split("\n")
         counts = {style: sum(map(bool, map(style.match, lines))) for style in WHATSAPP_STYLES}
         marked, most = sum(counts.values()), max(counts, key=counts.__getitem__)
@@ -199,15 +199,15 @@ class WhatsAppReader(TranscriptReader):
 
     @property
     def conversation(self) -> str:
-        """The other side's name, which stands in the file's; in its folder's where iPhones call the file ``_chat``."""
+        """The name of the other side, from the name of the file, or of its folder if an iPhone called it ``_chat``."""
         name = super().conversation
         if name == "_chat":
             name = Path(self.source).absolute().parent.name or name
         return next((match[1] for pattern in CHAT_NAMES if (match := pattern.fullmatch(name))), name)
 
-    def row(self, message: str, heading: str) -> list[str] | str:  # noqa: ARG002 - there is none
-        """Return the columns of a message, or why it is none."""
-        if not (head := WHATSAPP_START.match(message)):  # the first may begin as no other
+    def row(self, message: str, heading: str) -> list[str] | str:  # noqa: ARG002 - there are no headings
+        """Return the columns of a message, or the reason why it is none."""
+        if not (head := WHATSAPP_START.match(message)):  # text before the first message
             return NO_MESSAGE
         said = WHATSAPP_SAID.match(message, head.end())
         if not said or _within_quotes(said[1], said[2].partition("\n")[0]):
@@ -218,8 +218,8 @@ class WhatsAppReader(TranscriptReader):
 
 
 def _within_quotes(before: str, behind: str) -> bool:
-    """Tell whether a colon between two parts of a line is in quotes, as in the name of a group that a notice gives."""
-    if '"' in behind and STRAIGHT.search(before):
+    """Return whether the colon between two parts of a line is in quotes, as in a group's name within a notice."""
+    if '"' in behind and OPEN_QUOTE.search(before):
         return True
     return any(closing in behind and before.rfind(opening) > before.rfind(closing) for opening, closing in QUOTES)
 
@@ -227,21 +227,21 @@ def _within_quotes(before: str, behind: str) -> bool:
 MOMENT = r"\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}} +(?:[上下]午 ?)?\d{{1,2}}:\d{{2}}{seconds}(?: [AP]M)?"
 """A time, with or without seconds."""
 WHO = r"\S.{0,60}[(<][^()<>\n]{3,60}[)>]|[^\s，。！？][^，。！？\n]{0,60}"
-"""A name, with the number or address behind it in groups; a bare one has no sentences in it, lest a line of a message
-be taken for one."""
+"""A name, which in groups is followed by the number or address. A bare name has no sentence punctuation, so that a line
+of a message is not taken for a name."""
 ANYBODY = r"\S[^\n]{0,60}"
-"""A name with sentences in it, which only the empty line before it tells from a line of a message."""
+"""A name that may have sentence punctuation. Only the empty line before its head distinguishes it from a message."""
 SHORT_WHO = r"[^\s，。！？：:【】][^，。！？：:【】\n]{0,30}"
-"""A name beside a time without seconds, which people write in messages, too."""
+"""A name beside a time without seconds; it is stricter, because people write such times in messages too."""
 
 
 class HeadStyle(NamedTuple):
-    """How a head above messages looks.
+    """Patterns of a head, the line above a message.
 
     Attributes:
         message: a time and a name, or a name and a time.
-        nameless: the same, or a time alone, as of a sender whose name is blank.
-        anyone: the same; behind seconds any name, with sentences in it.
+        nameless: as ``message``, or a time alone, which stands for a sender with a blank name.
+        anyone: as ``nameless``; after a time with seconds, the name may have sentence punctuation.
         stamped: any line that begins or ends with such a time.
 
     """
@@ -253,7 +253,7 @@ class HeadStyle(NamedTuple):
 
     @classmethod
     def of(cls, seconds: str, who: str) -> HeadStyle:
-        """Return the heads whose times have these seconds, and names like that."""
+        """Return the style whose times end with the pattern ``seconds`` and whose names match ``who``."""
         moment = MOMENT.format(seconds=seconds)
         names = (who, f"(?:{who})?", rf"(?:{who}|{ANYBODY})?" if seconds else f"(?:{who})?")
         message, nameless, anyone = (
@@ -262,8 +262,8 @@ class HeadStyle(NamedTuple):
         return cls(message, nameless, anyone, re.compile(rf"{moment} +\S|.*\S +{moment} *$"))
 
     def spaced(self, lines: Sequence[str]) -> bool:
-        """Tell whether an empty line stands before nearly every head but the first."""
-        for head in (self.message, self.anyone):  # all names may have sentences in them
+        """Return whether an empty line precedes nearly every head except the first."""
+        for head in (self.message, self.anyone):  # the second if all names have sentence punctuation
             if heads := [at for at, line in enumerate(lines) if head.match(line)][1:]:
                 return 10 * sum(bool(lines[at - 1].strip()) for at in heads) < len(heads)
         return False
@@ -272,32 +272,32 @@ class HeadStyle(NamedTuple):
 HEAD_STYLES = HeadStyle.of(r":\d{2}", WHO), HeadStyle.of("", SHORT_WHO)
 RULE = "={64}"
 TITLE = 5
-"""The first message of a chat begins in one of so many lines."""
+"""The first message of a chat begins within this many lines."""
 
 NAME = 200
-"""Characters of a chat's name that are kept: each of its messages has it."""
+"""Characters of a chat's name that are kept, because each message of the chat repeats it."""
 
 QQ_TITLE = re.compile("消息记录（.*")
 """The first line of QQ's own exports."""
 QQ_HEADING = re.compile(rf"^{RULE}\n(?:消息分组:.*\n{RULE}\n)?消息对象:(.{{,{NAME}}}).*\n{RULE}$", re.MULTILINE)
 HEADING = 5
-"""Lines of a heading."""
+"""Maximum lines of a heading."""
 
 
 @dataclass
 class QqReader(TranscriptReader):
-    """QQ's export of one chat or of all, and others that have time and name in a line of their own above a message."""
+    """Reads QQ's export of one chat or all, and other exports with time and name on a line above each message."""
 
     name: ClassVar[str] = "qq"
     heading: ClassVar[re.Pattern[str] | None] = QQ_HEADING
     style: HeadStyle = HEAD_STYLES[0]
     spaced: bool = False
-    """Whether an empty line stands before each head: one without is part of a message, which quotes a chat."""
+    """Whether an empty line precedes each head. A head without one is then part of a message that quotes a chat."""
     names: frozenset[str] = frozenset()
-    """Names with sentences in them: those above several messages. What stands behind but one time is a plan's line."""
+    """Names with sentence punctuation that are in several heads. Text beside only one time is a line of a plan."""
 
     def prepare(self, stream: Stream) -> Place:
-        """Find out how heads look: most of them tell."""
+        """Learn the style of heads from the majority of them."""
         lines = stream.peek(BLOCK).decode(self.encoding, "replace").lstrip("\ufeff").splitlines()
         self.style = max(HEAD_STYLES, key=lambda style: sum(map(bool, map(style.anyone.match, lines))))
         self.spaced = self.style.spaced(lines)
@@ -308,13 +308,13 @@ class QqReader(TranscriptReader):
 
     @property
     def head(self) -> re.Pattern[str]:
-        """What stands above a message."""
+        """The pattern of a head."""
         return self.style.anyone if self.spaced else self.style.message
 
     def begins(self, heads: Sequence[str], at: int) -> bool:
-        """Tell a head from one that is quoted, which has neither an empty line nor a message without text before it.
+        """Return whether a line is a head, or the rule that begins a heading.
 
-        Of rules it tells those of a heading.
+        A quoted head is part of a message: it has neither an empty line nor a message without text before it.
         """
         if not self.head.match(heads[at]):
             return self._is_heading(heads, at)
@@ -327,10 +327,11 @@ class QqReader(TranscriptReader):
         )
 
     def _is_heading(self, heads: Sequence[str], at: int) -> bool:
-        """Tell a heading from rules in a message, which anybody may write: no text below one would be scored.
+        """Return whether a rule begins a heading, and is not part of a message.
 
-        It is whole, its names are shorter than its rules, and it has an empty line before it and a message below. One
-        below the title, where nobody has said anything yet, need but be whole.
+        Anybody may write rules in a message, and text below a heading would not be scored. A heading is therefore
+        complete, its names are not longer than its rules, and it has an empty line before it and a message below it
+        (unless nothing comes before or after it). Below the title, before any message, it only has to be complete.
         """
         match = QQ_HEADING.match("\n".join(heads[at : at + HEADING]))
         if not match:
@@ -346,7 +347,7 @@ class QqReader(TranscriptReader):
         )
 
     def headings(self, data: bytes) -> list[str]:
-        """Return what the headings say that are no part of a message."""
+        """Return the chat's name from each heading that is not part of a message."""
         if not super().headings(data):
             return []
         lines = cut_lines(data, self.encoding)
@@ -354,12 +355,12 @@ class QqReader(TranscriptReader):
         return [match[1] for piece in pieces if (match := QQ_HEADING.match(piece))]
 
     def _odd_name(self, line: str) -> str:
-        """Return the name in a head if it has sentences in it, else nothing."""
+        """Return the name in a head if it has sentence punctuation, else an empty string."""
         match = None if self.style.nameless.match(line) else self.style.anyone.match(line)
         return (match[2] or match[3]).strip() if match else ""
 
     def row(self, message: str, heading: str) -> list[str] | str:
-        """Return the columns of a message, or why it is none."""
+        """Return the columns of a message, or the reason why it is none."""
         match = self.head.match(message)
         if not match:
             known = QQ_TITLE.fullmatch(message.rstrip()) or QQ_HEADING.fullmatch(message.rstrip())
@@ -380,7 +381,7 @@ WECHAT_CHATS = (
 
 @dataclass
 class WeChatReader(TranscriptReader):
-    """Messages that were sent from WeChat to a mailbox: name and time above each, the day above all of a day."""
+    """Reads chats sent from WeChat to a mailbox: name and time are above each message, the date is above each day."""
 
     name: ClassVar[str] = "wechat"
     start: re.Pattern[str] = re.compile(f"{WECHAT_DAY.pattern}|{WECHAT_MESSAGE.pattern}")
@@ -388,13 +389,13 @@ class WeChatReader(TranscriptReader):
     chat: str | None = None
 
     def prepare(self, stream: Stream) -> Place:
-        """Look for whose chat it is."""
+        """Find the name of the chat."""
         head = stream.peek(4096).decode(self.encoding, "replace")
         self.chat = next((match[1] for pattern in WECHAT_CHATS if (match := pattern.search(head))), None)
         return super().prepare(stream)
 
     def row(self, message: str, heading: str) -> list[str] | str:
-        """Return the columns of a message, or why it is none."""
+        """Return the columns of a message, or the reason why it is none."""
         if match := WECHAT_MESSAGE.match(message):
             time = f"{heading} {match[2]}".strip()
             return [self.chat or self.conversation, match[1], time, message[match.end() :].strip("\n")]
@@ -403,7 +404,7 @@ class WeChatReader(TranscriptReader):
 
 
 LINE_DAY = re.compile(
-    r"(?:\A|(?<=\n\n))"  # behind an empty line: others stand in messages
+    r"(?:\A|(?<=\n\n))"  # after an empty line: other dates are in messages
     r"((?:[A-Z][a-z]{2}, )?\d{1,4}[/.]\d{1,2}[/.]\d{1,4})(?: ?[（(][^（）()\n]{1,4}[）)]| (?:星期|[週周]).)? *$",
     re.MULTILINE,
 )
@@ -414,7 +415,7 @@ LINE_TITLE = re.compile(r"\[LINE\] *(?:[與与和]?(.+?)(?:的聊天|とのト�
 
 @dataclass
 class LineReader(TranscriptReader):
-    """LINE's export: time, name and text of a message with tabs between them, the day above all of a day."""
+    """Reads LINE's export: time, name and text of a message are separated by tabs, the date is above each day."""
 
     name: ClassVar[str] = "line-chat"
     start: re.Pattern[str] = re.compile(f"{LINE_DAY.pattern}|{LINE_TIME}", re.MULTILINE)
@@ -422,17 +423,17 @@ class LineReader(TranscriptReader):
     chat: str | None = None
 
     def prepare(self, stream: Stream) -> Place:
-        """Look for whose chat it is."""
+        """Find the name of the chat."""
         title = LINE_TITLE.match(stream.peek(4096).decode(self.encoding, "replace").lstrip("\ufeff"))
         self.chat = next(filter(None, title.groups()))[:NAME].rstrip("\r") if title else None
         return super().prepare(stream)
 
     def begins(self, heads: Sequence[str], at: int) -> bool:
-        """Tell a day from a line of a message: an empty line stands before it."""
+        """Return whether a line begins a message or a day; a date without an empty line before it is in a message."""
         return not at or not heads[at - 1].strip() or LINE_DAY.match(heads[at]) is None
 
     def row(self, message: str, heading: str) -> list[str] | str:
-        """Return the columns of a message, or why it is none; of several lines, it stands in quotes."""
+        """Return the columns of a message, or the reason why it is none; a text of several lines is in quotes."""
         if match := LINE_MESSAGE.match(message):
             text = match[3].rstrip("\n")
             if len(text) > 1 and text[0] == '"' == text[-1] and "\n" in text:
@@ -444,7 +445,7 @@ class LineReader(TranscriptReader):
 
 
 def transcript(text: str) -> str | None:
-    """Return the format of the chat that a text which begins so holds; ``None`` if it is none."""
+    """Return the format of the chat that begins with ``text``; ``None`` if it is not a chat."""
     lines = [line.rstrip("\r ") for line in text.split("\n", 50)[:50]]
     if _whatsapp(lines):
         return WhatsAppReader.name
@@ -462,21 +463,21 @@ def _said(line: str) -> bool:
 
 
 def _whatsapp(lines: list[str]) -> bool:
-    """Tell a chat, which may begin with a title and notices, from lines of which some begin with a time."""
+    """Return whether lines are a chat, which may begin with a title and notices, and not just lines with some times."""
     heads = [match[0].rstrip() for line in lines if (match := WHATSAPP_START.match(line))]
     if not any(map(WHATSAPP_START.match, lines[:TITLE])) or not any(map(_said, lines)):
         return False
-    if not any(head[-1] in "]-–" for head in heads):  # as anybody may write a time
+    if not any(head[-1] in "]-–" for head in heads):  # bare times, which anybody may write
         return 2 * len(heads) >= sum(map(bool, lines))
     return len(heads) > 1 or bool(WHATSAPP_START.match(lines[0]))
 
 
 def _headed(lines: list[str], style: HeadStyle) -> bool:
-    """Tell heads above messages from lines that begin or end with a time, and a single one that looks so.
+    """Return whether lines have several heads above messages, and not just times at their beginnings or ends.
 
-    A title may stand before the first, and empty lines behind it and before all others. There is text for every other
-    head, and who has sentences in the name says more than one thing: a line of a log is what it says, or always has the
-    same below it.
+    A title may come before the first head, if empty lines follow it and precede all other heads. There is at least one
+    line of text per two heads. Names may have sentence punctuation if each has two different texts below it on average:
+    in a log, such a "name" is the text itself, or always has the same line below it.
     """
     begins = [bool(style.message.match(line)) for line in lines]
     if style.spaced(lines):
