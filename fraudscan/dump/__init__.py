@@ -1,4 +1,4 @@
-"""Dumps of messages: read them, score them, write the same rows with the labels beside them."""
+"""Read dumps of messages, score them, and write the same rows with the labels added."""
 
 from fraudscan.dump.job import DumpError, Options, Progress, Summary, score_dump
 

@@ -1,4 +1,4 @@
-"""What the parts of a job pass to one another: blocks of a source, batches of rows, rejects."""
+"""The data that the parts of a job exchange: blocks of a source, batches of rows, rejects."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "Block", "DumpError", "Place", "Reject", "is_row", "is_text_column", "text_columns", "text_rank"]
 
-OPEN = "msg", "sms", "短信", "消息", "信息", "简讯", "短讯", "讯息"
-"""Names of the text that may also be those of a kind, a state or a count."""
+AMBIGUOUS = "msg", "sms", "短信", "消息", "信息", "简讯", "短讯", "讯息"
+"""Names of text columns that may also name a type, a status or a count."""
 
 TEXT_COLUMNS = (
     "text",
@@ -24,22 +24,23 @@ TEXT_COLUMNS = (
     *("简讯内容", "短讯内容", "讯息内容", "简讯内文", "讯息内文"),
     *("strcontent", "message_content", "sms_content", "msg_content", "message", "content", "body"),
     *("内容", "正文", "文本", "内文", "文字"),
-    *OPEN,
+    *AMBIGUOUS,
 )
-"""Where the text is looked for, in this order, whatever the case or script: names that can be nothing else before those
-of `OPEN`. ``strcontent`` is what WeChat calls it."""
+"""Names of the text column, in order of preference and in any case or script. Unambiguous names come before those in
+`AMBIGUOUS`. ``strcontent`` is WeChat's name for it."""
 
-REMARKED = re.compile(r"([^()（）]+)(?:[(（]([^()（）]*)[)）])?\s*")
-"""The name of a column, and a remark in brackets."""
+NAME_AND_REMARK = re.compile(r"([^()（）]+)(?:[(（]([^()（）]*)[)）])?\s*")
+"""A column name, and an optional remark in brackets."""
 
-ABOUT = re.compile(r"[条数]|类型|状态|长度|编号|count|length|size|status|state|type|\bid\b")
-"""What remarks say of columns that have something about a text, not the text."""
+PROPERTY = re.compile(r"[条数]|类型|状态|长度|编号|count|length|size|status|state|type|\bid\b")
+"""Found in remarks on columns that hold a property of a text (its type or length, say) instead of the text."""
 
 VALUE = re.compile(r"\W*(?:\d[\W年月日时分秒上下午周星期一二三四五六ACMPSTZ]*){5,}")
 """A number of five digits or more, or a time."""
 
-LONGEST = 100
-"""Characters of a column's name that may be one of these. Names are kept, and each row may have others."""
+MAX_NAME = 100
+"""Maximum characters of a column name that is compared with `TEXT_COLUMNS`. Longer names are not looked up, because
+`_folded` caches names and each row may have different ones."""
 
 
 class DumpError(FraudscanError):
@@ -47,12 +48,12 @@ class DumpError(FraudscanError):
 
 
 class Place(NamedTuple):
-    """Where a row or block begins: its byte in the unpacked source (its row in Parquet), and its line, from 1.
+    """Where a row or block begins: its byte offset in the unpacked source (its row in Parquet), and its line, from 1.
 
-    In a document that is not UTF-8 it is the byte that the text has as UTF-8: see `documents`.
+    In a document that is not UTF-8, it is the offset in the text converted to UTF-8: see `documents`.
 
-    ``rescanned`` counts the bytes that a reader of lines has gone through for nothing, less what makes up for them;
-    ``heading`` is what the last heading of a chat said.
+    ``rescanned`` counts the bytes that a line-based reader has scanned in vain, less `readers.PATIENCE` times those
+    that it has put into blocks since. ``heading`` is the content of the last heading of a chat.
     """
 
     offset: int
@@ -62,10 +63,10 @@ class Place(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A run of whole rows, about a megabyte. A reader can begin at ``start``, and at ``end`` for the next one.
+    """A run of whole rows, about a megabyte. A reader can begin at ``start``, or at ``end`` for the next block.
 
-    A block with a ``problem`` is one row that cannot be read, or lines of which nobody knows what rows they are:
-    ``data`` is then what there is of it, as bytes. If it is ``fatal``, it stands for the rest of the source.
+    A block with a ``problem`` is one row that cannot be read, or lines that cannot be divided into rows. Its ``data``
+    is then the available part, as bytes. A ``fatal`` block represents the rest of the source.
     """
 
     start: Place
@@ -89,12 +90,12 @@ class Batch:
     """The rows of a block.
 
     Attributes:
-        texts: what is scored.
-        raws: for each text what the writer needs to give its row back: a JSON object in one line of UTF-8, or, of
+        texts: the texts to score.
+        raws: for each text, what the writer needs to reproduce its row: a JSON object in one line of UTF-8 or, for
             formats with a header, the list of the row's values.
         rejects: the other rows.
-        keys: for each text its conversation, where the job asks for conversations; ``None`` if it is in none.
-        lines: for each text its line, where the job asks for conversations.
+        keys: the conversation of each text, or ``None`` if it is in none; filled if the job asks for conversations.
+        lines: the line of each text; filled if the job asks for conversations.
 
     """
 
@@ -106,9 +107,10 @@ class Batch:
 
 
 def text_columns(columns: Collection[str]) -> list[str]:
-    """Return the columns that look like the text, the likeliest first; written as in `TEXT_COLUMNS` before others.
+    """Return the columns that look like the text, the likeliest first.
 
-    Where there is none, those that have such a name behind a table's (``sms.content``) or before a remark in brackets.
+    Of columns with the same name in `TEXT_COLUMNS`, those spelled exactly as there come first. If no column has one of
+    these names, return those that have one after a table name (``sms.content``) or before a remark in brackets.
     """
     for simplified in (str, _core):
         found: dict[str, list[str]] = {}
@@ -121,12 +123,12 @@ def text_columns(columns: Collection[str]) -> list[str]:
 
 
 def is_text_column(column: str) -> bool:
-    """Return whether a column is called as `TEXT_COLUMNS` are, with nothing before or behind that."""
+    """Return whether the name of a column is one of `TEXT_COLUMNS`, with nothing before or after it."""
     return _name(column) in TEXT_COLUMNS
 
 
 def text_rank(columns: Collection[str]) -> int | None:
-    """Return which of `TEXT_COLUMNS` the likeliest of some columns has for its name; ``None`` if none has one."""
+    """Return the index in `TEXT_COLUMNS` of the name of the likeliest text column, or ``None`` if there is none."""
     if not (found := text_columns(columns)):
         return None
     name = found[0] if is_text_column(found[0]) else _core(found[0])
@@ -134,27 +136,30 @@ def text_rank(columns: Collection[str]) -> int | None:
 
 
 def is_row(columns: Collection[str]) -> bool:
-    """Tell whether what looks like a header is a row: the text's name is in `OPEN`, and another a number or time."""
+    """Return whether an apparent header is a row.
+
+    It is one if the name of its text column is in `AMBIGUOUS` and another name is a number or a time.
+    """
     rank = text_rank(columns)
-    return rank is not None and TEXT_COLUMNS[rank] in OPEN and any(map(VALUE.fullmatch, columns))
+    return rank is not None and TEXT_COLUMNS[rank] in AMBIGUOUS and any(map(VALUE.fullmatch, columns))
 
 
 def _core(column: str) -> str:
-    """Return the name of a column without the table's before it, and without a remark in brackets behind it.
+    """Return the name of a column without a table name before it or a remark in brackets after it.
 
-    Nothing where it is not the text that has a remark, or may not be.
+    Return an empty string if the remark shows that the column is not, or may not be, the text.
     """
-    match = REMARKED.fullmatch(column) if len(column) <= LONGEST else None
+    match = NAME_AND_REMARK.fullmatch(column) if len(column) <= MAX_NAME else None
     if match is None:
         return column
     name = match[1].rpartition(".")[2]
-    other = match[2] is not None and (_name(name) in OPEN or ABOUT.search(fold(match[2])))
+    other = match[2] is not None and (_name(name) in AMBIGUOUS or PROPERTY.search(fold(match[2])))
     return "" if other else name
 
 
 def _name(column: str) -> str:
-    """Return the name of a column as `TEXT_COLUMNS` have it; long, or with white space within, it is none of those."""
-    return _folded(column) if len(column) <= LONGEST else ""
+    """Return a column name as spelled in `TEXT_COLUMNS`, or an empty string if it is long or has inner white space."""
+    return _folded(column) if len(column) <= MAX_NAME else ""
 
 
 @lru_cache(1 << 12)
