@@ -135,7 +135,7 @@ def test_a_delimiter_behind_each_row_needs_one_behind_the_header(tmp_path):
     assert score(source, "-o", out) == 1
     reasons = [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")]
     plain = "3 fields where the header has 2"
-    assert reasons == [f"{plain}: put a delimiter behind the header too", plain, "4 fields where the header has 2"]
+    assert reasons == [f"{plain}: end the header with a delimiter too", plain, "4 fields where the header has 2"]
     source.write_text(source.read_text("utf-8").replace("text", "text|"), "utf-8")
     assert score(source, "-o", out, "--force") == 0
     assert [row["id"] for row in rows_of(out)] == ["1", "2"]
@@ -156,7 +156,7 @@ def test_a_table_that_may_have_no_header_is_told_of(tmp_path, capsys):
     source = tmp_path / "in.csv"
     source.write_text(f"1,{LURE}\n2,{PLAIN}\n", "utf-8")
     assert score(source, "-o", tmp_path / "out.jsonl") == 2
-    assert "Name it with --text COLUMN, or put a header before it if this is its first row" in capsys.readouterr().err
+    assert "Name it with --text COLUMN, or add a header if the first line is a row" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_cell_that_is_called_as_the_text_makes_no_header_of_a_row(tmp_path, ca
     for name, options, refused in (("in.csv", [], row), ("in.csv", ["--text", "短信"], False), ("in.txt", [], False)):
         (tmp_path / name).write_text(f"{first},{LURE}\n{first},{PLAIN}\n", "utf-8")
         assert score(tmp_path / name, "-o", out, "--force", *options) == 2 * refused
-        said = "in.csv begins with a row, it seems: put a header before it, or name the text's column with --text\n"
+        said = "in.csv seems to begin with a row, not a header: add a header, or name the text column with --text\n"
         assert (said in capsys.readouterr().err) == refused
     assert len(rows_of(out)) == 1 + row  # each line is a message
 
@@ -199,7 +199,7 @@ def test_rows_within_an_object_are_told_of(tmp_path, capsys, indent):
     source = tmp_path / "in.json"
     source.write_text(json.dumps({"code": 0, "empty": [], "data": [{"text": LURE}]}, indent=indent), "utf-8")
     assert score(source, "-o", tmp_path / "out.jsonl") == 2
-    assert "Name it with --text COLUMN, or take its rows out first: jq -c '.data[]'\n" in capsys.readouterr().err
+    assert "Name it with --text COLUMN, or extract the rows first: jq -c '.data[]'\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_rows_within_an_object_are_told_of(tmp_path, capsys, indent):
 def test_the_rows_within_an_object_are_named_as_jq_takes_them(tmp_path, capsys, row, path):
     (tmp_path / "in.json").write_text(json.dumps(row), "utf-8")
     assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 2
-    assert f"or take its rows out first: jq -c {path}\n" in capsys.readouterr().err
+    assert f"or extract the rows first: jq -c {path}\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("indent", [None, 1])
@@ -246,9 +246,9 @@ def test_an_answer_whose_messages_stand_beside_its_state_is_told_of(tmp_path, ca
     _, name = said
     assert score(source, "-o", out) == 2
     error = capsys.readouterr().err
-    there = f"{name!r} is no message, it seems, and others are within: take these out first: jq -c '.data.list[]'"
+    there = f"{name!r} seems to be a status, with the messages nested deeper: extract them first: jq -c '.data.list[]'"
     assert there in error
-    assert f"or score what stands there: --text {name}\n" in error
+    assert f"or score it anyway: --text {name}\n" in error
     assert score(source, "-o", out, "--text", name) == (1 if said[name] is None else 0)
 
 
@@ -287,7 +287,7 @@ def test_text_column_is_looked_for_in_the_first_row_that_can_be_read(tmp_path, c
 def test_a_text_in_a_column_that_is_written_is_refused(tmp_path, capsys, name, rows):
     (tmp_path / name).write_text(rows, "utf-8")
     assert score(tmp_path / name, "-o", tmp_path / "out.jsonl", "--text", "fraud_label") == 2
-    assert "'fraud_label' is a column that is written: rename it in" in capsys.readouterr().err
+    assert "'fraud_label' is an output column: rename it in" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 

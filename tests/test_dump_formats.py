@@ -322,9 +322,9 @@ def test_lists_of_bytes_may_name_conversations(tmp_path):
     ("content", "options", "said"),
     [
         ('["一", "二"]', (), "not a JSON object but a list: jq '.[]' takes it apart"),
-        ('{"text": "一"}\n"二"', (), "not a JSON object but a text: jq '{text: .}' makes one of it"),
+        ('{"text": "一"}\n"二"', (), "not a JSON object but a string: jq '{text: .}' makes it an object"),
         ('{"text": {"0": "一"}}', (), "'text' is not a text: if pandas wrote it, orient='records'"),
-        ('{"content": {"body": "一"}}', ("--text", "content.body"), "Take it out of 'content' first"),
+        ('{"content": {"body": "一"}}', ("--text", "content.body"), "Extract it from 'content' first"),
     ],
 )
 def test_other_shapes_of_json_are_told_of(tmp_path, capsys, content, options, said):
@@ -574,7 +574,7 @@ def test_the_text_of_parquet_is_no_structure(tmp_path, capsys):
         said = "'message' is not a text: make a text column from it first, in Spark with withColumn('text', "
         assert f"{said}{how})\n" in capsys.readouterr().err
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--text", "message.content") == 2
-    assert "Take it out of 'message' first, with Spark or pandas say" in capsys.readouterr().err
+    assert "Extract it from 'message' first, e.g. with Spark or pandas" in capsys.readouterr().err
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--text", "id") == 1
 
 
@@ -1431,7 +1431,7 @@ def test_files_and_folders_can_be_left_out_of_what_is_searched(tmp_path, monkeyp
     assert score("phone", "-o", "out.jsonl") == 2
     error = capsys.readouterr().err
     assert error.endswith(
-        "Name it with --text COLUMN, or put a header before it if this is its first row; or leave it "
+        "Name it with --text COLUMN, or add a header if the first line is a row; or leave it "
         "out: --exclude contacts.csv\n"
     )
     contacts = ["--exclude", "contacts*"]
@@ -1705,8 +1705,8 @@ def test_a_header_that_does_not_end_is_refused(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (f'{{"text": "{PLAIN}"}}{{"text": "{PLAIN}"}}', "not JSON: several in a line; jq -c . gives each its own"),
-        (f'{{"text": "{PLAIN}"}} ,', "not JSON: a comma stands behind it"),
+        (f'{{"text": "{PLAIN}"}}{{"text": "{PLAIN}"}}', "not JSON: several objects on one line; jq -c . splits them"),
+        (f'{{"text": "{PLAIN}"}} ,', "not JSON: a comma follows the object"),
         (f'{{"text": "{PLAIN}"}} x', "not JSON"),
         (f'{{"text": "{PLAIN}", {{"b": "c"}}}}', "not JSON"),
         (f'{{"text": "{PLAIN}", "n": {"9" * 5000}x}}', "not JSON"),
@@ -1907,7 +1907,7 @@ def test_names_that_every_row_would_have_are_refused_or_cut(tmp_path, capsys):
     header = tmp_path / "in.csv"
     header.write_text("text," + "X" * 5000 + "\na,b\n", "utf-8")
     assert score(header, "-o", tmp_path / "out.jsonl") == 2
-    assert "has a column with a name of 5,000 characters: that is no header" in capsys.readouterr().err
+    assert "has a column name of 5,000 characters: it seems to have no header" in capsys.readouterr().err
     rule = "=" * 64
     chat = f"消息记录（文本）\n\n{rule}\n消息对象:{'长' * 5000}\n{rule}\n2024-1-1 1:00:00 张三\n{PLAIN}\n\n"
     (tmp_path / "qq.txt").write_text(chat, "utf-8")

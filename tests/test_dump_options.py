@@ -449,12 +449,12 @@ def test_a_text_that_no_column_would_show_is_refused(tmp_path, capsys):
     [
         ({"content": PLAIN}, "'text' is missing, but 'content' is there"),
         ({"text": None, "content": 1}, "'text' is missing"),
-        ({"text": {"content": PLAIN}}, "'text' is not a text: take 'content' out of it first, with jq say"),
-        ({"text": {"0": PLAIN}}, "'text' is not a text: if pandas wrote it, orient='records', lines=True has"),
+        ({"text": {"content": PLAIN}}, "'text' is not a text: extract 'content' from it first, e.g. with jq"),
+        ({"text": {"0": PLAIN}}, "'text' is not a text: if pandas wrote it, orient='records', lines=True writes"),
         ({"text": {}}, "'text' is not a text"),
         (
             {"text": [{"type": "text", "text": PLAIN}]},
-            "'text' is not a text but a list: join its parts first, with jq say",
+            "'text' is not a text but a list: join its parts first, e.g. with jq",
         ),
     ],
 )

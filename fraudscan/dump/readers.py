@@ -1,12 +1,12 @@
-"""Readers of formats by line: JSON lines, CSV, plain lines; and what all readers share.
+"""Readers of line-based formats (JSON lines, CSV, plain lines), and the base class of all readers.
 
 A reader has two halves. `blocks` cuts a stream into blocks of whole rows, in the process
-that reads; `batch` makes a block's rows, wherever the scoring is done. It holds no file
-and can be pickled. Where blocks end depends on the place where the first one begins and
-on nothing else, so a job that goes on at the end of any block comes to the same ones.
+that reads; `batch` turns a block into rows, in whichever process does the scoring. A reader
+holds no open file and can be pickled. Where blocks end depends only on where the first one
+begins, so a job that resumes at the end of any block gets the same ones.
 
-JSON lines are kept as the bytes they came as, so that whatever a row holds beside its
-text comes out unchanged.
+JSON lines are kept as the bytes that were read, so that everything a row holds besides its
+text is written unchanged.
 """
 
 from __future__ import annotations
@@ -52,97 +52,101 @@ __all__ = [
 ]
 
 BLOCK = 1 << 20
-"""Bytes of a block: some thousand rows, enough to score them at full speed, and small against a process's memory."""
+"""Bytes per block. These are a few thousand rows: enough to score at full speed, and little memory for a process."""
 
 BRACE, CLOSING_BRACE = b"{}"
 
 SHOWN = 1000
-"""Bytes kept of a row that is longer than a row may be."""
+"""Bytes kept of a row that exceeds the maximum length."""
 
 TOO_LONG = "longer than a row may be: raise --max-message"
 
 PATIENCE = 32
-"""How often, by and large, a byte is gone through again because a record before it does not end."""
+"""About how many times a byte may be scanned again because a record before it does not end."""
 
 RUN = 256
-"""Lines that are read together where nothing is odd about them: few, for one odd line sends all of them the long way,
-and the objects of all are held at a time."""
+"""Lines that the fast path parses together. They are few because one unusual line sends all of them down the slow path,
+and because the parsed objects of all of them are in memory at once."""
 
 TABLE = 50
-"""Lines that show whether they are rows of a table, or of a chat."""
+"""How many lines or rows are examined to decide whether they belong to a table or a chat."""
 
 FRAMED = re.compile(r"Row: \d+ _id=|\+-{3}[-+]*\+?\s*$")
-"""How lines begin that Android's ``content query`` prints, and the frames of tables that databases do."""
+"""Matches the start of a line printed by Android's ``content query``, and the frame lines of tables that databases
+print."""
 
 CLOCK = re.compile(r"(?<!\d)\d{1,2}[:：]\d{2}(?!\d)")
-EARLY = 60
-"""A time of day, and within how many characters of a line one tells a chat: who said it follows, or goes before."""
+CLOCK_WITHIN = 60
+"""A time of day. Within the first `CLOCK_WITHIN` characters of a line it suggests a chat: the sender's name follows or
+precedes it."""
 
-NAME = re.compile(r"\s*\S.{0,30}[:：]\s*")
-"""A line that is nothing but who said the next ones, as in what WeChat's windows copy."""
+NAME_LINE = re.compile(r"\s*\S.{0,30}[:：]\s*")
+"""A line that holds only the sender's name for the lines that follow, as in text copied from WeChat's windows."""
 
-STATE = re.compile(r"|ok|true|done|\d{1,3}|.{0,40}\bsucce(?:ss|ed).{0,20}|.{0,12}成功.?", re.IGNORECASE)
-CODES = frozenset({"code", "success", "ret", "retcode", "errno", "errcode", "error_code"})
-"""What the answer of an interface says of itself in a column that is called as the text is, and what beside it."""
+STATUS = re.compile(r"|ok|true|done|\d{1,3}|.{0,40}\bsucce(?:ss|ed).{0,20}|.{0,12}成功.?", re.IGNORECASE)
+CODE_COLUMNS = frozenset({"code", "success", "ret", "retcode", "errno", "errcode", "error_code"})
+"""The status that an API response reports in a column named like the text (``message``, say), and the names of the
+columns beside it that report a status too."""
 
-TITLE = 20
-"""Lines behind the first of a table, which may be a title, among which a header is looked for."""
+HEADER_WITHIN = 20
+"""How many lines after the first one, which may be a title, are searched for the header of a table."""
 
-NESTED = 5
-"""How deep the rows of an answer are looked for, which other objects hold."""
+MAX_NESTING = 5
+"""Maximum depth at which the rows of an API response are looked for in nested objects."""
 
 LONGEST_NAME = 1000
-"""Characters of the name of a column in a header, which each row has in JSON: questions of a survey are as long."""
+"""Maximum characters of a column name in a header. It is limited because JSON repeats the name in every row; survey
+questions can be this long."""
 
 MOST_OBJECTS = 1000
-"""So many objects within an object are looked at."""
+"""Maximum number of nested objects examined in one object."""
 
 DEPTH = 200
-"""How deep JSON may be nested: well within Python's stack, whose limit would otherwise decide."""
+"""Maximum nesting depth of JSON. It is well below the limit of Python's stack, which would otherwise decide."""
 
 DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
-"""Finds where values end; what numbers are worth does not matter for that."""
+"""Finds where values end. The values of numbers do not matter for that, so they remain strings."""
 
 DELIMITERS = ",;\t|^~\x01"
 
 ESCAPED = re.compile(r'\\([\\"])')
-"""A backslash that stands before a quote, or before another one, and so before none."""
+"""A backslash and the quote or backslash that it escapes. An escaped backslash does not escape a quote after it."""
 
 NULL = r"\N"
-"""What databases write where there is no value."""
+"""What databases write for a missing value."""
 
 BREAK = re.compile(r"\\[nrt]")
-"""How they write an end of a line, or a tab, within a value of a table with tabs."""
+"""How databases write a line end or a tab within a value of a tab-separated table."""
 
 NAMED = re.compile(r'"?sep=([^"\0\r\n])"?\s*', re.IGNORECASE)
-"""The line before the header in which Excel is told the delimiter."""
+"""The line before the header that tells Excel the delimiter."""
 
 
 @dataclass
 class Reader:
-    """A source as rows.
+    """Reads a source as rows.
 
     Args:
-        source: its name.
-        encoding: as `encodings.detect` names it.
-        text: the column that holds the text; found by its name without it.
+        source: the name of the source.
+        encoding: its encoding, as named by `encodings.detect`.
+        text: the column that holds the text. If ``None``, `find` looks for it by name.
         by: the column that names a row's conversation, if the job asks for conversations.
-        sender: the column that says who sent a message, if the job's lists ask for it.
-        limit: bytes that a row may have.
-        ours: the columns that we add; those of an earlier run are replaced.
-        header: the columns, of formats that have the same in every row; `prepare` finds them.
-        rivals: other columns that look like the text, where none was named; `find` finds them.
-        replaced: columns of ours that the source has; it finds these as well.
+        sender: the column that names the sender of a message, if the job's lists ask for it.
+        limit: maximum bytes of a row.
+        ours: the columns that the job adds. Columns of these names, from an earlier run, are replaced.
+        header: the columns, for formats with the same columns in every row; `prepare` finds them.
+        rivals: other columns that look like the text, if no text column was given; `find` finds them.
+        replaced: the columns of the source that are in ``ours``; `find` finds them as well.
 
     """
 
     name: ClassVar[str]
     seeks: ClassVar[bool] = True
-    """Whether `blocks` wants the stream at ``start``, not at its beginning."""
+    """Whether `blocks` expects the stream to be positioned at ``start`` rather than at its beginning."""
     naming: ClassVar[str] = ""
-    """The column with the name of a conversation, of formats that number them."""
+    """The column with the name of a conversation, for formats that identify conversations by number."""
     whole: ClassVar[bool] = False
-    """Whether a conversation ends where a source does: two phones may hold chats with one name."""
+    """Whether a conversation ends with its source, because two phones may hold chats with the same name."""
 
     source: str
     encoding: str
@@ -156,21 +160,24 @@ class Reader:
     replaced: list[str] = field(default_factory=list)
 
     def find(self, rows: Iterable[Collection[str]], path: str = "") -> None:
-        """Find the columns that are wanted, each in the first row that has it. Without a row all is left open.
+        """Find the text, conversation and sender columns, each in the first row that has it.
+
+        If there are no rows, the text column stays undetermined and no column is reported as missing.
 
         Args:
-            rows: the columns of each row at the start of the source; of formats with a header, that alone.
-            path: where the rows are, as jq writes it; nothing where each stands for itself.
+            rows: the columns of each row at the start of the source; for formats with a header, the header alone.
+            path: the jq path of the rows; empty if each row is a value by itself.
 
         Raises:
-            DumpError: if no row has one of them, a header has one twice, the text is in one of ours, or a header's name
-                is none.
+            DumpError: if no row has one of these columns, the header has one of them twice, the text column is one of
+                ``ours``, a name in the header is longer than `LONGEST_NAME`, or the first row that has a text column
+                is an API response with the messages inside it.
 
         """
         if self.text in self.ours:
-            raise DumpError(f"{self.text!r} is a column that is written: rename it in {self.source} to have it scored")
+            raise DumpError(f"{self.text!r} is an output column: rename it in {self.source} to have it scored")
         if (longest := max(map(len, self.columns), default=0)) > LONGEST_NAME:
-            raise DumpError(f"{self.source} has a column with a name of {longest:,} characters: that is no header")
+            raise DumpError(f"{self.source} has a column name of {longest:,} characters: it seems to have no header")
         known: dict[str, None] = {}
         columns: Collection[str] | None = None
         missing: list[str] = []
@@ -178,7 +185,7 @@ class Reader:
             known.update(dict.fromkeys(columns))
             if self.text is None and (found := text_columns(columns)):
                 self.text, *self.rivals = sorted(found, key=lambda name: self.textless(columns, name))
-                self._refuse_answer(columns, path)
+                self._refuse_response(columns, path)
             wanted = (self.text, self.by, self.sender)
             missing = [name for name in wanted if name is not None and name not in known]
             if self.text is not None and not missing:
@@ -191,31 +198,31 @@ class Reader:
         shown = ", ".join(list(known)[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
         there = f"{self.source} has the columns: {shown or '(none)'}"
         if self.text is None:
-            within = _holder(columns)
-            how = ", or put a header before it if this is its first row" if self.name == CsvReader.name else ""
-            how = how if within is None else f", or take its rows out first: jq -c {shlex.quote(path + within)}"
+            within = _rows_path(columns)
+            how = ", or add a header if the first line is a row" if self.name == CsvReader.name else ""
+            how = how if within is None else f", or extract the rows first: jq -c {shlex.quote(path + within)}"
             raise DumpError(f"no column looks like the text; {there}. Name it with --text COLUMN{how}")
         outer = missing[0].partition(".")[0]
         tool = "Spark or pandas" if self.name == "parquet" else "jq"
-        how = f". Take it out of {outer!r} first, with {tool} say" if outer in known and outer != missing[0] else ""
+        how = f". Extract it from {outer!r} first, e.g. with {tool}" if outer in known and outer != missing[0] else ""
         raise DumpError(f"no column is called {missing[0]!r}; {there}{how}")
 
-    def _refuse_answer(self, row: Collection[str], path: str) -> None:
-        """Refuse an interface's answer, whose state is called as the text is: messages stand in an array beside it."""
+    def _refuse_response(self, row: Collection[str], path: str) -> None:
+        """Refuse an API response with its status in a column named like the text, and its messages in an array."""
         if not isinstance(row, dict) or self.text is None:
             return
         said = str(row[self.text] or "").strip()
-        known = CODES | {"status"} if said else CODES  # messages with nothing but attachments have a status, too
-        answer = STATE.fullmatch(said) and not known.isdisjoint(map(str.lower, row))
-        within = _holder(row) if answer else None
+        known = CODE_COLUMNS | {"status"} if said else CODE_COLUMNS  # messages with only attachments have a status too
+        answer = STATUS.fullmatch(said) and not known.isdisjoint(map(str.lower, row))
+        within = _rows_path(row) if answer else None
         if within is not None and "[]" in within:
             raise DumpError(
-                f"{self.source}: {self.text!r} is no message, it seems, and others are within: take these out first: "
-                f"jq -c {shlex.quote(path + within)}; or score what stands there: --text {shlex.quote(self.text)}"
+                f"{self.source}: {self.text!r} seems to be a status, with the messages nested deeper: extract them "
+                f"first: jq -c {shlex.quote(path + within)}; or score it anyway: --text {shlex.quote(self.text)}"
             )
 
     def textless(self, row: Collection[str], column: str) -> bool:
-        """Tell whether a column of a row holds something that is no text, as far as that can be seen."""
+        """Return whether a column is known to hold something other than text in this row."""
         return isinstance(row, dict) and not isinstance(row[column], (str, type(None)))
 
     @property
@@ -225,24 +232,24 @@ class Reader:
 
     @property
     def kept(self) -> list[int]:
-        """The indices of the columns that are not ours."""
+        """The indices of the columns that are not in ``ours``."""
         return [i for i, name in enumerate(self.columns) if name not in self.ours]
 
     def prepare(self, stream: Stream) -> Place:
         """Look at the start of the source, find the columns, and return where the rows begin.
 
         Raises:
-            DumpError: if the columns that were named, or a text column, are not among them.
+            DumpError: if a column that was named, or a text column, is not among them.
 
         """
         return Place(bom_size(stream.peek(4), self.encoding), 1)
 
     def _size(self, lines: Sequence[bytes]) -> int:
-        """Return how many bytes lines have, their ends included."""
+        """Return how many bytes ``lines`` have, including their line feeds."""
         return sum(map(len, lines)) + len(lines) * len("\n".encode(self.encoding))
 
     def blocks(self, stream: Stream, start: Place) -> Iterator[Block]:
-        """Yield the blocks of whole rows from ``start`` on, where the stream stands."""
+        """Yield the blocks of whole rows from ``start`` on. The stream must be positioned there."""
         size = min(BLOCK, self.limit)
         held, at = b"", start
         while True:
@@ -266,13 +273,13 @@ class Reader:
             at, size = block.end, min(BLOCK, self.limit)
 
     def _cut_off(self, stream: Stream, at: Place, held: bytes, *, final: bool) -> Block:
-        """Return the first line of ``held`` as a block that cannot be read: the row that it begins does not end.
+        """Return the first line of ``held`` as a block with a problem, because the row that it begins does not end.
 
-        Where that has become too much work, it is all lines of ``held``.
+        If too much has been rescanned already, the block has all lines of ``held``.
         """
         end = line_end(held, self.encoding)
         if end or final:
-            if at.rescanned > PATIENCE * self.limit:  # for each line, all that is held would be gone through
+            if at.rescanned > PATIENCE * self.limit:  # else everything held would be scanned for each line
                 whole = held if final else held[: last_line_end(held, self.encoding)]
                 return self._block(at, whole, "many records before this do not end")
             block = self._block(at, held[: end or len(held)], "a record that begins here does not end")
@@ -287,7 +294,7 @@ class Reader:
         return Block(at, at._replace(offset=at.offset + skipped, line=at.line + 1, rescanned=0), held[:SHOWN], TOO_LONG)
 
     def cut(self, held: bytes, *, final: bool) -> int:
-        """Return how many bytes of ``held`` are whole rows; ``final`` says that nothing follows."""
+        """Return how many bytes of ``held`` are whole rows; ``final`` means that nothing follows."""
         return len(held) if final else last_line_end(held, self.encoding)
 
     def batch(self, block: Block) -> Batch:
@@ -313,14 +320,15 @@ class Reader:
 
     @property
     def not_encoded(self) -> str:
-        """The reason to reject bytes that cannot be decoded."""
+        """The reason given for rejecting bytes that cannot be decoded."""
         return f"not {self.encoding.upper()}"
 
 
-def _holder(row: Collection[str]) -> str | None:
-    """Return where a JSON object holds rows, as jq writes it, or none: arrays go before objects, errors behind all.
+def _rows_path(row: Collection[str]) -> str | None:
+    """Return the jq path of the rows nested in a JSON object, or ``None`` if there are none.
 
-    Of several it is the one whose text has the likeliest name; of those without a text, an array alone.
+    Paths of errors come last. Rows with a text column precede rows without one, then arrays precede single objects,
+    then the likeliest name of the text decides. Rows without a text column count only if they are in an array.
     """
     found = itertools.islice(_objects(row, "", 0), MOST_OBJECTS) if isinstance(row, dict) else ()
     ranked = ((text_rank(inner), path) for path, inner in found)
@@ -330,9 +338,12 @@ def _holder(row: Collection[str]) -> str | None:
 
 
 def _objects(row: dict[str, Any], path: str, depth: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the objects within an object, of arrays the first, those further out before others; answers nest few."""
+    """Yield the paths and values of the objects nested in an object, outer ones first; of arrays, the first element.
+
+    The depth is limited, because API responses nest few objects.
+    """
     inner = []
-    for name, held in row.items() if depth < NESTED else ():
+    for name, held in row.items() if depth < MAX_NESTING else ():
         plain = name.isidentifier() and name.isascii()
         place = f"{path}.{name if plain else json.dumps(name, ensure_ascii=False)}"
         rows = isinstance(held, list) and held
@@ -360,7 +371,7 @@ class Lines:
         return list(itertools.accumulate((len(line) + feed for line in self.raw), initial=self._start.offset))
 
     def reject(self, first: int, last: int, reason: str) -> Reject:
-        """Return the reject for the lines from ``first`` to before ``last``."""
+        """Return the reject for the lines from ``first`` up to but not including ``last``."""
         data = "\n".encode(self._encoding).join(self.raw[first:last])
         raw = data.decode(self._encoding, "backslashreplace").strip("\r\n")
         return Reject(self._start.line + first, self._offsets[first], reason, raw)
@@ -368,12 +379,12 @@ class Lines:
 
 @dataclass
 class JsonLinesReader(Reader):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     name: ClassVar[str] = "jsonl"
 
     def prepare(self, stream: Stream) -> Place:
-        """Find the columns in the rows of the first block that can be read."""
+        """Find the columns in those rows of the first block that can be read."""
         start = super().prepare(stream)
         lines = cut_lines(stream.peek(min(BLOCK, self.limit))[start.offset :], self.encoding)
         rows = (self.parse(self._utf8(line) or b"")[0] for line in lines)
@@ -381,19 +392,19 @@ class JsonLinesReader(Reader):
         return start
 
     def _utf8(self, line: bytes) -> bytes | None:
-        """Return the line in UTF-8, without white space around it; ``None`` if it cannot be decoded."""
+        """Return the line in UTF-8 without surrounding white space, or ``None`` if it cannot be decoded."""
         try:
-            text = line.decode(self.encoding)  # json would guess at UTF-16 and let surrogates pass
+            text = line.decode(self.encoding)  # json would guess UTF-16 and accept surrogates
             return text.strip(" \t\r\n\v\f\ufeff").encode()
         except UnicodeError:
             return None
 
     @staticmethod
     def parse(raw: bytes) -> tuple[Any, str]:
-        """Return the object that JSON in UTF-8 holds, or ``None`` and what is wrong with it."""
+        """Parse a JSON object in UTF-8. Return it and an empty string, or ``None`` and what is wrong with it."""
         try:
             row = loads(raw)
-        except ValueError:  # orjson refuses some that Python takes: NaN, halves of surrogate pairs
+        except ValueError:  # orjson rejects some JSON that Python accepts: NaN, lone surrogates
             try:
                 row = json.loads(raw.decode())
             except UnicodeDecodeError:
@@ -401,17 +412,17 @@ class JsonLinesReader(Reader):
             except RecursionError:
                 return None, "nested too deeply"
             except ValueError as error:
-                return None, f"not JSON{_behind(error)}"
+                return None, f"not JSON{_trailing(error)}"
         except RecursionError:
             return None, "nested too deeply"
         if not isinstance(row, dict):
-            how = " but a text: jq '{text: .}' makes one of it" if isinstance(row, str) else ""
+            how = " but a string: jq '{text: .}' makes it an object" if isinstance(row, str) else ""
             how = " but a list: jq '.[]' takes it apart" if isinstance(row, list) else how
             return None, f"not a JSON object{how}"
         return (None, "nested too deeply") if too_deep(raw, row) else (row, "")
 
     def fill(self, batch: Batch, block: Block) -> None:
-        """Add the rows: most of them by the short way, the rest by `_row`, which says the same of any row."""
+        """Add the rows: most by the fast path `_plain`, the rest by `_row`, which has the same result for every row."""
         lines = Lines(block, self.encoding)
         for first in range(0, len(lines.raw), RUN):
             run = lines.raw[first : first + RUN]
@@ -422,9 +433,9 @@ class JsonLinesReader(Reader):
                     batch.rejects.append(lines.reject(number, number + 1, reason))
 
     def _plain(self, batch: Batch, run: list[bytes]) -> bool:
-        """Add a run of rows if there is nothing odd about any of them; return whether it was done.
+        """Add a run of rows if none of them is unusual; return whether they were added.
 
-        What is checked is checked for all of them together, without a loop.
+        Each check covers all rows at once, without a loop.
         """
         if self.encoding != "utf-8" or self.by is not None:
             return False
@@ -446,7 +457,7 @@ class JsonLinesReader(Reader):
         return plain
 
     def _row(self, batch: Batch, line: bytes, number: int) -> str:
-        """Add one row, or return what is wrong with it. A blank line is no row."""
+        """Add one row, or return what is wrong with it. A blank line is not a row."""
         raw = self._utf8(line)
         if raw is None:
             return self.not_encoded
@@ -456,9 +467,9 @@ class JsonLinesReader(Reader):
         return problem or self.add(batch, row, raw, number)
 
     def add(self, batch: Batch, row: dict[str, Any], raw: bytes, number: int) -> str:
-        """Add a parsed row, ``raw`` in one line, or return what is wrong with it."""
+        """Add a parsed row, whose JSON in one line is ``raw``, or return what is wrong with it."""
         column = self.text
-        if column is None:  # the start of the source had no row that could be read
+        if column is None:  # no row at the start of the source could be read
             column = next(iter(text_columns(row)), None)
         if column is None:
             return "no column looks like the text"
@@ -468,7 +479,7 @@ class JsonLinesReader(Reader):
         by = self.by or ""
         key = row.get(by) if by else None
         if key is not None and not isinstance(key, str):
-            key = json.loads(raw)[by]  # orjson has no large integers
+            key = json.loads(raw)[by]  # orjson turns large integers into floats
         if not self.ours.isdisjoint(row):
             raw = without(raw, self.ours)
         batch.texts.append(text)
@@ -479,34 +490,34 @@ class JsonLinesReader(Reader):
         return ""
 
 
-def _behind(error: ValueError) -> str:
-    """Return what there is behind a JSON object that makes it none, if it is something that can be helped."""
+def _trailing(error: ValueError) -> str:
+    """Return what makes a line invalid after its JSON object if that is easy to correct, else an empty string."""
     if not isinstance(error, json.JSONDecodeError) or error.msg != "Extra data":
         return ""
     rest = error.doc[error.pos :].strip()
     if rest == ",":
-        return ": a comma stands behind it"
-    return ": several in a line; jq -c . gives each its own" if rest.startswith("{") else ""
+        return ": a comma follows the object"
+    return ": several objects on one line; jq -c . splits them" if rest.startswith("{") else ""
 
 
 def _no_text(row: dict[str, Any], column: str) -> str:
-    """Return why a row has no text in a column, and where it may be."""
+    """Return why a row has no text in a column, and where the text may be."""
     value = row.get(column)
     if value is None:
         others = [name for name in text_columns(row) if isinstance(row[name], str)]
         return f"{column!r} is missing" + (f", but {others[0]!r} is there" if others else "")
     how = ""
     if isinstance(value, dict) and (within := text_columns(value)):
-        how = f": take {within[0]!r} out of it first, with jq say"
+        how = f": extract {within[0]!r} from it first, e.g. with jq"
     elif isinstance(value, list):
-        how = " but a list: join its parts first, with jq say"
+        how = " but a list: join its parts first, e.g. with jq"
     elif isinstance(value, dict) and value and all(map(str.isdecimal, value)):
-        how = ": if pandas wrote it, orient='records', lines=True has one row a line"
+        how = ": if pandas wrote it, orient='records', lines=True writes one row per line"
     return f"{column!r} is not a text{how}"
 
 
 def without(raw: bytes, names: Collection[str]) -> bytes:
-    """Return a JSON object without the fields of these names; the others keep their every byte.
+    """Return a JSON object without the fields in ``names``; every byte of the other fields is kept.
 
     >>> without(b'{"a": 1e400, "b": 1, "c":[1.10]}', {"b"})
     b'{"a": 1e400, "c":[1.10]}'
@@ -525,19 +536,19 @@ def without(raw: bytes, names: Collection[str]) -> bytes:
 
 
 def _token(text: str, at: int) -> int:
-    """Return where the next value or closing bracket of JSON begins."""
+    """Return the offset at which the next JSON value or closing bracket begins."""
     while text[at] in " \t\r\n,:":
         at += 1
     return at
 
 
 def dump_json(row: Any) -> bytes:
-    """Return a row as JSON in one line of UTF-8; numbers that JSON does not have are null."""
+    """Return a row as JSON in one line of UTF-8; numbers that JSON lacks become null."""
     try:
         text = json.dumps(row, ensure_ascii=False, allow_nan=False)
     except ValueError:
         text = json.dumps(_finite(row), ensure_ascii=False)
-    return text.encode("utf-8", "backslashreplace")  # half a surrogate pair has an escape of the same form in JSON
+    return text.encode("utf-8", "backslashreplace")  # escapes of lone surrogates have the same form in JSON
 
 
 def _finite(value: Any) -> Any:
@@ -549,7 +560,7 @@ def _finite(value: Any) -> Any:
 
 
 def key_of(value: Any) -> str | None:
-    """Return the name of a conversation: the value itself if it is a text."""
+    """Return the name of a conversation: the value itself if it is a string, else its JSON; ``None`` for no value."""
     if value is None or isinstance(value, str):
         return value or None
     return json.dumps(value, ensure_ascii=False)
@@ -560,7 +571,7 @@ def _brackets(raw: bytes) -> int:
 
 
 def too_deep(raw: bytes, row: Any) -> bool:
-    """Return whether JSON is nested deeper than `DEPTH`; looks closer only where it has brackets enough."""
+    """Return whether JSON is nested deeper than `DEPTH`; examine it closely only if it has enough brackets."""
     if _brackets(raw) <= DEPTH:
         return False
     level = [row]
@@ -571,7 +582,7 @@ def too_deep(raw: bytes, row: Any) -> bool:
 
 
 def find_delimiter(line: str) -> str:
-    """Return the delimiter that the first line of a table names, else the commonest of `DELIMITERS` in it.
+    """Return the delimiter that the first line of a table names, else the most frequent of `DELIMITERS` in it.
 
     >>> find_delimiter("sep=#"), find_delimiter("id;text;a,b")
     ('#', ';')
@@ -583,15 +594,15 @@ def find_delimiter(line: str) -> str:
 
 @dataclass
 class CsvReader(Reader):
-    """Delimited values with a header, quoted as RFC 4180 says, or not at all."""
+    """Delimited values with a header, quoted according to RFC 4180 or not at all."""
 
     name: ClassVar[str] = "csv"
     delimiter: str = ""
     escaped: bool = False
-    """Whether quotes in quoted values have a backslash before them, as Spark writes them; `prepare` finds out."""
+    """Whether quotes in quoted values are escaped with a backslash, as Spark writes them; `prepare` sets this."""
 
     def prepare(self, stream: Stream) -> Place:
-        """Read the header; without a delimiter take the commonest candidate of its first line."""
+        """Read the header. If no delimiter was given, find it in the first line."""
         start = super().prepare(stream)
         head = stream.peek(start.offset + self.limit)[start.offset :]
         first = head[: line_end(head, self.encoding) or len(head)].decode(self.encoding, "replace")
@@ -603,29 +614,29 @@ class CsvReader(Reader):
                 next(rows)
             self.header = next(rows, [])
         except csv.Error as error:
-            raise DumpError(f"{self.source} has no header that can be read: {error}") from None
+            raise DumpError(f"{self.source} has no readable header: {error}") from None
         if not self.header:
-            how = self._title(lines)
+            how = self._header_hint(lines)
             raise DumpError(f"{self.source} has no header: the first line of CSV must be the names of its columns{how}")
         if len(head) == self.limit and rows.line_num == len(lines):
             raise DumpError(f"{self.source} has a header longer than --max-message")
         if self.text is None and is_row(self.header):
-            how = "put a header before it, or name the text's column with --text"
-            raise DumpError(f"{self.source} begins with a row, it seems: {how}")
+            how = "add a header, or name the text column with --text"
+            raise DumpError(f"{self.source} seems to begin with a row, not a header: {how}")
         try:
             self.find([self.header])
         except DumpError as error:
-            raise DumpError(f"{error}{self._title(lines)}") from None
+            raise DumpError(f"{error}{self._header_hint(lines)}") from None
         if '\\"' in (shown := head[:BLOCK]).decode(self.encoding, "replace"):
             sample = cut_lines(shown, self.encoding)
-            wrong, self.escaped = self._wrong(sample), True
-            self.escaped = self._wrong(sample) < wrong
+            wrong, self.escaped = self._count_wrong(sample), True
+            self.escaped = self._count_wrong(sample) < wrong
         size = self._size(lines[: rows.line_num])
         return Place(start.offset + min(size, len(head)), 1 + rows.line_num)
 
-    def _title(self, lines: Sequence[bytes]) -> str:
-        """Return what to do if one of the lines behind the first is the header, which has a title above it."""
-        for number, line in enumerate(lines[1 : 1 + TITLE], 2):
+    def _header_hint(self, lines: Sequence[bytes]) -> str:
+        """Return what to do if a line after the first is the header, below a title; else an empty string."""
+        for number, line in enumerate(lines[1 : 1 + HEADER_WITHIN], 2):
             fields = re.split(f"[{re.escape(DELIMITERS)}]", line.decode(self.encoding, "replace"))
             names = [field.strip('" \r') for field in fields]
             if self.text in names if self.text is not None else text_columns(names):
@@ -640,20 +651,21 @@ class CsvReader(Reader):
         return csv.reader(texts, delimiter=self.delimiter, **options)
 
     def _records(self, lines: Sequence[bytes], *, final: bool) -> Iterator[tuple[int, int, list[str], str]]:
-        """Yield records: their first line, the one behind them, their values, and what is wrong with them.
+        """Yield for each record its first line, the line after its last, its values, and what is wrong with it.
 
-        A quote at the start of a value that closes in the midst of one, lines later, is no quote but a message's own
-        where these lines are records without it: the table knows no quoting, and what follows is not to be taken in.
-        Neither are records to be one because the quote of a later message closes that of an earlier one.
+        A quote may open a value and close, lines later, in the middle of another value. If these lines are records
+        when quotes are ignored, the quote belongs to the message: the table does not use quoting, and the lines that
+        follow must not become part of the value. Nor may several records become one because a quote in a later message
+        closes one in an earlier message.
 
         Args:
             lines: the lines; the first one begins a record.
-            final: whether the last one ends a record. Else one that may go on behind it is left out.
+            final: whether the last line ends a record. If not, a record that may continue after it is left out.
 
         """
-        padded = [*lines, b""]  # one line more, which an open quote takes too
+        padded = [*lines, b""]  # with an extra line, which an open quote consumes too
 
-        def reader(start: int, **options: Any) -> Any:  # without a copy: any line may be odd
+        def reader(start: int, **options: Any) -> Any:  # copies no lines, because it may be called for any of them
             return self._rows(map(padded.__getitem__, range(start, len(padded))), **options)
 
         rows = reader(0, strict=True)
@@ -677,7 +689,7 @@ class CsvReader(Reader):
                     base, end = begin, begin + rows.line_num
                     if rescanned <= PATIENCE * len(padded):
                         base, rows = end, reader(end, strict=True)
-                    else:  # the lines that were gone through in vain are not gone through again
+                    else:  # do not rescan the lines that were scanned in vain
                         plain = reach - 1
                 if end > len(lines) and not final:
                     return
@@ -685,18 +697,21 @@ class CsvReader(Reader):
             begin = end
 
     def _refuse_records(self, lines: Sequence[bytes]) -> None:
-        """Raise ``csv.Error`` if each line of a record is one itself: with commas, texts of some lines may look so."""
+        """Raise ``csv.Error`` if each line of a record is a record by itself.
+
+        Tables with commas or fewer than three columns are exempt: the lines of a longer text may look like records.
+        """
         if len(lines) > 1 and self.delimiter != "," and len(self.columns) > 2 and self._unquoted(lines):
             raise csv.Error("each of its lines is a record")
 
     def _unquoted(self, lines: Sequence[bytes]) -> bool:
-        """Return whether each of these lines is a record if quotes are characters like any other."""
+        """Return whether each of these lines is a record if quotes are ordinary characters."""
         texts = (line.decode(self.encoding, "replace").rstrip("\r") for line in lines)
         delimiters = len(self.columns) - 1
         return delimiters > 0 and all(text.count(self.delimiter) == delimiters and "\r" not in text for text in texts)
 
-    def _wrong(self, lines: Sequence[bytes]) -> int:
-        """Return how many records are not as RFC 4180 says, or have not as many values as the header."""
+    def _count_wrong(self, lines: Sequence[bytes]) -> int:
+        """Return how many records violate RFC 4180 or have a different number of values than the header."""
         wrong, rows = 0, self._rows(lines, strict=True)
         while rows.line_num < len(lines):
             row, problem = _next(rows)
@@ -704,7 +719,7 @@ class CsvReader(Reader):
         return wrong
 
     def cut(self, held: bytes, *, final: bool) -> int:
-        """Cut after the last record that ends, which is at a line feed outside quotes."""
+        """Cut after the last complete record, which ends at a line feed outside quotes."""
         whole = held if final else held[: last_line_end(held, self.encoding)]
         if b'"' not in whole:
             return len(whole)
@@ -715,7 +730,7 @@ class CsvReader(Reader):
         return len(whole) if end == len(lines) else self._size(lines[:end])
 
     def fill(self, batch: Batch, block: Block) -> None:
-        """Add the records, empty lines left out."""
+        """Add the records; leave out empty lines."""
         lines = Lines(block, self.encoding)
         clean = _decodes(block.data, self.encoding)
         bad = [] if clean else [not _decodes(line, self.encoding) for line in lines.raw]
@@ -725,7 +740,7 @@ class CsvReader(Reader):
             problem = wrong
             if row and len(row) != width:
                 ends = len(row) == width + 1 and not row[-1]
-                how = ": put a delimiter behind the header too" if ends else ""
+                how = ": end the header with a delimiter too" if ends else ""
                 problem = f"{len(row)} fields where the header has {width}{how}"
             elif row and row[at] == NULL:
                 problem = f"{self.text!r} is missing"
@@ -742,10 +757,10 @@ class CsvReader(Reader):
 
 
 def _next(rows: Any) -> tuple[list[str], str]:
-    """Return the next record of a reader, or what is wrong with it."""
+    """Return the next record of a reader and an empty string, or no values and what is wrong with it."""
     try:
         return next(rows), ""
-    except csv.Error as error:  # of a lone carriage return it speaks as if we had opened the file
+    except csv.Error as error:  # its message blames how the file was opened
         return [], "not CSV: a carriage return outside quotes" if "new-line" in str(error) else f"not CSV: {error}"
 
 
@@ -759,28 +774,29 @@ def _decodes(data: bytes, encoding: str) -> bool:
 
 @dataclass
 class LinesReader(Reader):
-    """One message a line."""
+    """One message per line."""
 
     name: ClassVar[str] = "lines"
     tabular: bool = False
-    """Whether they look like the rows of a table without a header; `prepare` finds out."""
+    """Whether the lines look like the rows of a table without a header; `prepare` sets this."""
     headed: bool = False
-    """Whether a quarter have a time near their beginning or are a name alone, as chats have; it finds this as well."""
+    """Whether at least a quarter of the lines have a time near their start or are only a name, as in chats; `prepare`
+    sets this as well."""
 
     def prepare(self, stream: Stream) -> Place:
-        """Call the lines a column."""
+        """Treat the lines as a column called ``text``."""
         self.header = ["text"]
         self.find([self.header])
         lines = stream.peek(BLOCK).decode(self.encoding, "replace").splitlines()[:TABLE]
         counts = [{line.count(sign) for line in lines} for sign in "\t|;\x01"]
         even = len(lines) > 1 and any(len(count) == 1 and 0 not in count for count in counts)
         self.tabular = even or any(map(FRAMED.match, lines))
-        heads = [CLOCK.search(line, 0, EARLY) or NAME.fullmatch(line) for line in lines if line.strip()]
+        heads = [CLOCK.search(line, 0, CLOCK_WITHIN) or NAME_LINE.fullmatch(line) for line in lines if line.strip()]
         self.headed = 4 * sum(map(bool, heads)) >= max(len(heads), 5)
         return super().prepare(stream)
 
     def fill(self, batch: Batch, block: Block) -> None:
-        """Add the lines, blank ones left out."""
+        """Add the lines; leave out blank ones."""
         lines = Lines(block, self.encoding)
         for number, line in enumerate(lines.raw):
             try:
