@@ -302,7 +302,7 @@ def test_rethreshold_writes_a_summary_by_which_its_output_is_known(scored, tmp_p
     }
     (folder / "new.txt").write_text("在吗\n", "utf-8")
     assert main(["score", str(folder), "-o", str(tmp_path / "all.jsonl")]) == 0
-    assert f"{again} and 1 more are passed over: earlier runs wrote them" in capsys.readouterr().err
+    assert f"{again} and 1 more are skipped: earlier runs wrote them" in capsys.readouterr().err
     assert [row["text"] for row in dumps.rows_of(tmp_path / "all.jsonl")] == ["在吗"]
 
 

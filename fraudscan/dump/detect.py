@@ -1,4 +1,4 @@
-"""Which reader a source needs: told by its content, then by its name."""
+"""Choose the reader for a source by its content, then by its name."""
 
 from __future__ import annotations
 
@@ -50,24 +50,24 @@ READERS: tuple[type[Reader], ...] = (
 FORMATS: dict[str, type[Reader]] = {reader.name: reader for reader in READERS}
 
 BY_LINE = (CsvReader.name, LinesReader.name, WhatsAppReader.name, QqReader.name, WeChatReader.name, LineReader.name)
-"""Formats that a file with old ends of lines would be taken for."""
+"""Formats that may be detected for a file with old Mac line ends."""
 
 TELEGRAM = re.compile(r'"(?:chats|contacts)"\s*:\s*\{\s*"(?:about|list)"\s*:')
-"""Chats, or the contacts before them, of which there may be more than is looked at."""
+"""The chats of an export, or the contacts before them, which may fill all of the text that is examined."""
 
 CHAT = re.compile(r'"messages"\s*:\s*\[\s*\{')
 TELEGRAM_MESSAGE = re.compile(r'"(?:from_id"|date_unixtime"|type"\s*:\s*"(?:message|service)")')
-"""One chat, and what tells its messages from those of others, who call them so too."""
+"""The messages of a single chat, and what distinguishes Telegram's from others that are also called ``messages``."""
 
 EMPTY_CHAT = re.compile(r'\{\s*(?:"(?:name|type|id)": .*,\r?\n\s*)+"messages": \[\s*\]\s*\}\s*')
-"""One chat without messages: all that there is."""
+"""A whole export of one chat without messages."""
 
 
 def make_reader(stream: Stream, name: str | None, encoding: str | None, **options: Any) -> Reader:
-    """Return the reader for a stream: of the format and encoding that are named, or of those that are found.
+    """Return the reader for a stream, for the given format and encoding. Those that are ``None`` are detected.
 
     Raises:
-        DumpError: if it has no rows to read, or no format or encoding has that name.
+        DumpError: if the stream has no rows that can be read, or the name of the format or encoding is unknown.
 
     """
     if name is not None and name not in FORMATS:
@@ -86,7 +86,7 @@ def make_reader(stream: Stream, name: str | None, encoding: str | None, **option
     text = head.decode(encoding, "replace").lstrip("\ufeff")
     name = name or _format(stream.source, text, options.get("text"), whole=len(head) < BLOCK)
     if name in BY_LINE and "\n" not in text and "\r" in text.rstrip("\r"):
-        raise DumpError(f"{stream.source} ends its lines as old Macs did, with \\r alone: convert it (tr '\\r' '\\n')")
+        raise DumpError(f"{stream.source} has old Mac line ends, \\r alone: convert it (tr '\\r' '\\n')")
     return FORMATS[name](stream.source, encoding, **options)
 
 
@@ -94,10 +94,10 @@ def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
     """Return the format of a source that begins with ``text``.
 
     Args:
-        source: its name.
-        text: what it begins with.
-        column: the one that the user named, if any.
-        whole: whether that is all of it.
+        source: the name of the source.
+        text: the start of its text.
+        column: the text column that the user named, if any.
+        whole: whether ``text`` is the whole source.
 
     """
     named = next((name for ending, name in FORMAT_OF_ENDING.items() if plain_name(source).endswith(ending)), None)
@@ -105,7 +105,7 @@ def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
     if re.match(r"<\?xml|<!--|<!DOCTYPE|<smses", text) and re.search(r"<smses[\s/>]|<(?:sms|mms)\s", text[:1000]):
         return "sms-xml"
     first, _, rest = text.partition("\n")
-    if named == "lines" and _is_json(first, text):  # whatever it is called
+    if named == "lines" and _is_json(first, text):  # JSON, in spite of the ending .txt
         named = None
     if named in (None, "json", "jsonl"):
         if text.startswith("{") and named != "jsonl":
@@ -114,7 +114,7 @@ def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
             return "json"
     if named in (None, "lines") and (chat := transcript(text)):
         return chat
-    if named in (None, "lines"):  # Excel calls its table in Unicode .txt
+    if named in (None, "lines"):  # Excel saves tables as "Unicode Text" in .txt
         fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())
         names = [field.strip('" ') for field in fields]
         given = column is not None and column.casefold() in map(str.casefold, names)
@@ -126,21 +126,24 @@ def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
 
 
 def _one_column(text: str, *, whole: bool) -> bool:
-    """Tell whether what begins with the name of a column is a table of one column, as far as it is looked at.
+    """Return whether ``text``, which begins with a column name, is a table of one column, as far as it is examined.
 
-    No comma is outside quotes then, and no quote is open at its end.
+    It is one if no comma is outside quotes and no quote is left open at the end of the table.
     """
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         return all(len(row) < 2 for row in rows)
     except csv.Error:
-        return not whole and rows.line_num == len(text.split("\n"))  # the quote that is open may close later
+        return not whole and rows.line_num == len(text.split("\n"))  # the open quote may close later
 
 
 def _several_columns(text: str) -> bool:
-    """Tell whether what begins with the names of columns is a table: half of its rows, if it has any, have several."""
+    """Return whether ``text``, which begins with column names, is a table.
+
+    It is one if at least half of its rows have several values, or it has no rows.
+    """
     delimiter = find_delimiter(text.partition("\n")[0])
-    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):  # where a table knows none, a quote may be open
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):  # without quoting, a quote may stay open
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
         sizes: list[int] = []
         with contextlib.suppress(csv.Error):
@@ -151,7 +154,7 @@ def _several_columns(text: str) -> bool:
 
 
 def _is_json(first: str, text: str) -> bool:
-    """Tell JSON from messages that begin with a bracket."""
+    """Return whether a text is JSON, and not messages that begin with a bracket."""
     with contextlib.suppress(ValueError, RecursionError):
         if isinstance(json.loads(first), dict):
             return True
@@ -159,7 +162,7 @@ def _is_json(first: str, text: str) -> bool:
 
 
 def _telegram_messages(rows: Any) -> bool:
-    """Tell the messages of a chat that Telegram exports from those of others."""
+    """Return whether ``rows`` are messages of a chat exported by Telegram, and not those of another export."""
     if not isinstance(rows, list):
         return False
     known = (row for row in rows if isinstance(row, dict))
@@ -169,7 +172,10 @@ def _telegram_messages(rows: Any) -> bool:
 
 
 def _object(first: str, rest: str, text: str) -> str:
-    """Return the format of what begins with an object: one a line, one that holds chats, or several over many lines."""
+    """Return the format of a text that begins with a JSON object.
+
+    The text has one object per line, one object that holds chats, or objects over several lines each.
+    """
     try:
         row = json.loads(first)
     except (ValueError, RecursionError):
@@ -183,5 +189,5 @@ def _object(first: str, rest: str, text: str) -> str:
         or ((chat := CHAT.search(text)) and TELEGRAM_MESSAGE.search(text, chat.end()))
     ):
         return "telegram"
-    # one object over several lines begins with a brace, and its fields follow it
+    # an object over several lines begins with a brace alone, and its fields follow on the next lines
     return "json" if re.match(r'\{[^\S\n]*\n\s*"', text) else "jsonl"

@@ -1,9 +1,9 @@
 """Readers of documents: JSON arrays here, chat exports in `chats`.
 
-A document cannot be entered in its middle: to go on at a place, all before it is read
-again and passed over. Its elements are cut out one by one, so that neither a document's
-length nor a bomb in it fills the memory. One that is too long is passed over, and is one
-reject; where a document is broken, all that follows is one.
+A document cannot be entered in the middle: to resume at a place, a reader reads and skips
+everything before it. Elements are cut out one by one, so that neither a long document nor a
+bomb in it fills the memory. An element that is too long is skipped and becomes one reject.
+If a document is broken, everything from there on becomes one reject.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "STEP", "Broken", "DocumentReader", "Element", "Frame", "JsonArrayReader"]
 
 STEP = 1 << 16
-"""Bytes of a document looked at together."""
+"""Bytes of a document read at a time."""
 
 
 class Element(NamedTuple):
-    """One element of a document; of one with a ``problem``, ``data`` is what there is of it."""
+    """One element of a document. If it has a ``problem``, ``data`` is the available part of it."""
 
     start: Place
     data: Any
@@ -38,12 +38,12 @@ class Element(NamedTuple):
 
 
 class Broken(Exception):  # noqa: N818 - says what the document is
-    """A document that cannot be read on; its arguments are the place, the reason, and what there is of the rest."""
+    """A document cannot be read any further. The arguments are the place, the reason, and the available rest of it."""
 
 
 @dataclass
 class DocumentReader(Reader):
-    """One document with many elements."""
+    """Reads one document with many elements."""
 
     seeks: ClassVar[bool] = False
 
@@ -52,7 +52,7 @@ class DocumentReader(Reader):
         raise NotImplementedError
 
     def blocks(self, stream: Stream, start: Place) -> Iterator[Block]:
-        """Yield the blocks that begin at ``start`` or later. The stream stands at its beginning."""
+        """Yield the blocks that begin at ``start`` or later. The stream must be at its beginning."""
         elements = self.elements(self.utf8(stream))
         block: list[Element] = []
         end = Place(0, 1)
@@ -79,14 +79,14 @@ class DocumentReader(Reader):
                 return
 
     def utf8(self, stream: Any) -> Any:
-        """Return the stream as one of UTF-8: the syntax of documents is looked for in their bytes."""
+        """Return the stream converted to UTF-8, because the syntax of documents is matched in its bytes."""
         return stream if self.encoding == "utf-8" else _Transcoded(stream, self.encoding)
 
 
 class _Transcoded:
-    """A stream in UTF-8. What cannot be decoded becomes a surrogate, which no reader of UTF-8 lets pass.
+    """A stream converted to UTF-8. Undecodable bytes become surrogates, which every reader of UTF-8 rejects.
 
-    Places in it are not those in the source: nothing remembers how long each character was there.
+    Offsets in it differ from those in the source, because the original length of each character is not recorded.
     """
 
     def __init__(self, stream: Any, encoding: str) -> None:
@@ -108,22 +108,22 @@ class _Transcoded:
 OPENING, CLOSING = (b"{", b"["), (b"}", b"]")
 TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s"\[\]{},:]+|"', re.DOTALL)
 LINE_END = re.compile(rb"(?<![ \t\r])[ \t\r]*[\n\r][ \t\r\n]*")
-"""A line end in JSON, with the indents around it: never within a string. It is looked for where white space begins and
-nowhere else, or a million blanks would be gone through from each of them."""
+"""A line end in JSON, which is never within a string, and the indentation around it. Only the start of white space is
+tried; otherwise a run of a million blanks would be scanned from each of them."""
 BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]|"', re.DOTALL)
 WITHIN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 
 
 @dataclass
 class JsonArrayReader(DocumentReader, JsonLinesReader):
-    """An array of objects, or objects one after the other that take several lines each."""
+    """Reads an array of objects, or consecutive objects over several lines each."""
 
     name: ClassVar[str] = "json"
     holder: ClassVar[bytes] = b""
-    """How arrays of rows are called, with quotes; nothing where they need no name."""
+    """The key of arrays of rows, with its quotes; empty if they need none."""
 
     def prepare(self, stream: Stream) -> Place:
-        """Find the columns in the elements of the first block that can be read."""
+        """Find the columns in those elements of the first block that can be read."""
         rows = (self.parse(element.data)[0] for element in self._peek(stream))
         array = stream.peek(BLOCK).decode(self.encoding, "replace").lstrip("\ufeff \t\r\n").startswith("[")
         self.find((row for row in rows if row is not None), ".[]" if array else "")
@@ -136,18 +136,18 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
             return
 
     def wanted(self, stack: list[Frame], token: bytes) -> bool:
-        """Return whether the value that ``token`` begins, in the innermost of the open containers, is a row."""
+        """Return whether the value that begins with ``token``, in the innermost open container, is a row."""
         return len(stack) == 1 and stack[0].kind == b"[" if stack else token == b"{"
 
-    def context(self, stack: list[Frame]) -> tuple[str, ...]:  # noqa: ARG002 - others have some
-        """Return what the elements of the container on top of the stack have in common."""
+    def context(self, stack: list[Frame]) -> tuple[str, ...]:  # noqa: ARG002 - subclasses use it
+        """Return what all elements of the container on top of the stack have in common."""
         return ()
 
     def elements(self, stream: Stream) -> Iterator[Element]:
-        """Yield the elements; strings, brackets and commas tell where they end."""
+        """Yield the elements; strings, brackets and commas show where they end."""
         cursor = _Cursor(stream, self.limit)
         stack: list[Frame] = []
-        held = not self.holder
+        found = not self.holder
         while token := cursor.token():
             if token not in CLOSING and token != b"," and self.wanted(stack, token):
                 yield Element(cursor.place(), cursor.value(token), self.context(stack), cursor.problem)
@@ -155,14 +155,14 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
                 if len(stack) == 100:
                     cursor.broken("nested too deeply")
                 stack.append(Frame(token, stack[-1].key if stack else b""))
-                held |= stack[-1].name == self.holder
+                found |= stack[-1].name == self.holder
             elif token in CLOSING and stack:
                 stack.pop()
             elif stack:
                 stack[-1].take(token)
             elif token not in (b",", codecs.BOM_UTF8):
                 cursor.broken("not JSON")
-        missing = "" if held else f"no {self.name} export: nothing in it is called {self.holder.decode()}"
+        missing = "" if found else f"not a {self.name} export: it has no key {self.holder.decode()}"
         if reason := "the document ends too early" if stack else stream.damage or missing:
             cursor.broken(reason)
 
@@ -183,12 +183,12 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
 
 
 NAMES = (b'"id"', b'"name"')
-"""The fields of an object that rows within it may need."""
+"""The fields of an object that the rows in it may need."""
 
 
 @dataclass
 class Frame:
-    """An open object or array: what opened it, the key it is the value of, and those of `NAMES` it has so far."""
+    """An open object or array: its opening bracket, the key whose value it is, and its fields in `NAMES` so far."""
 
     kind: bytes
     name: bytes
@@ -197,7 +197,7 @@ class Frame:
     _last: bytes = b""
 
     def take(self, token: bytes) -> None:
-        """Take in a token that opens and closes nothing."""
+        """Process a token that is not a bracket."""
         if token == b":":
             self.key = self._last
         elif token == b",":
@@ -209,10 +209,10 @@ class Frame:
 
 
 class _Cursor:
-    """A place in a stream of JSON text, from which tokens and whole values are taken.
+    """A position in a stream of JSON text, from which tokens and whole values are read.
 
     Attributes:
-        problem: what is wrong with the last token or value; of one that is too long, the first bytes are returned.
+        problem: what is wrong with the last token or value. If it is too long, only its first bytes were returned.
 
     """
 
@@ -220,54 +220,54 @@ class _Cursor:
         self.problem = ""
         self._stream = stream
         self._limit = limit
-        self._held = b""
+        self._buffer = b""
         self._base = 0
         self._line = 1
         self._at = self._start = self._counted = 0
         self._begin = Place(0, 1)
-        """Where what is too long begins: it may have been passed over."""
+        """Where a token or value that is too long begins. The buffer may no longer contain it."""
 
     def place(self) -> Place:
         """Return where the last token begins."""
         return self._begin if self.problem else self._here()
 
     def _here(self) -> Place:
-        self._line += self._held.count(b"\n", self._counted, self._start)
+        self._line += self._buffer.count(b"\n", self._counted, self._start)
         self._counted = self._start
         return Place(self._base + self._start, self._line)
 
     def broken(self, reason: str) -> None:
-        """Say that the document cannot be read on after the last token."""
-        raise Broken(self.place(), self._stream.damage or reason, self._held[self._start :])
+        """Raise `Broken`, because the document cannot be read further after the last token."""
+        raise Broken(self.place(), self._stream.damage or reason, self._buffer[self._start :])
 
     def token(self) -> bytes:
-        """Return the next token; nothing at the end."""
+        """Return the next token; empty at the end."""
         self.problem = ""
         while True:
-            match = TOKEN.search(self._held, self._at)
-            # a word at the end of what is held may go on, as a string that is a quote alone does
-            if match and match[0] != b'"' and (match[0][-1:] in b'[]{},:"' or match.end() < len(self._held)):
+            match = TOKEN.search(self._buffer, self._at)
+            # a word at the end of the buffer may continue, and a quote alone begins a string that does continue
+            if match and match[0] != b'"' and (match[0][-1:] in b'[]{},:"' or match.end() < len(self._buffer)):
                 self._start, self._at = match.span()
                 return match[0]
-            self._start = match.start() if match else len(self._held)
-            if len(self._held) - self._start > self._limit:
+            self._start = match.start() if match else len(self._buffer)
+            if len(self._buffer) - self._start > self._limit:
                 if match and match[0] == b'"':
-                    return self._pass_over(0, match.end())
+                    return self._skip_value(0, match.end())
                 self.broken(TOO_LONG)
             if not self._more():
                 if match and match[0] == b'"':
                     self.broken("the document ends within a string")
                 if match:
-                    self._at = len(match[0])  # what is held begins with it now
+                    self._at = len(match[0])  # the buffer begins with it now
                 return match[0] if match else b""
 
     def value(self, token: bytes) -> bytes:
-        """Return the whole value that the last token begins."""
+        """Return the whole value that begins with the last token."""
         if token not in OPENING:
             return token
         depth, at = 1, self._at - self._start
         while True:
-            for match in BRACKET.finditer(self._held, self._start + at):
+            for match in BRACKET.finditer(self._buffer, self._start + at):
                 found = match[0]
                 if found in OPENING:
                     depth += 1
@@ -276,50 +276,50 @@ class _Cursor:
                     if not depth:
                         self._at = match.end()
                         too_long = self._at - self._start > self._limit
-                        return self._shown() if too_long else self._held[self._start : self._at]
+                        return self._mark_too_long() if too_long else self._buffer[self._start : self._at]
                 elif found == b'"':
                     break
                 at = match.end() - self._start
-            if len(self._held) - self._start > self._limit:
-                return self._pass_over(depth, self._start + at)
+            if len(self._buffer) - self._start > self._limit:
+                return self._skip_value(depth, self._start + at)
             if not self._more():
                 self.broken("the document ends within an element")
 
-    def _shown(self) -> bytes:
-        """Return the first bytes of what the last token begins, and say that it is too long."""
+    def _mark_too_long(self) -> bytes:
+        """Return the first bytes of the value that begins with the last token, and report it as too long."""
         self._begin, self.problem = self._here(), TOO_LONG
-        return self._held[self._start : self._start + SHOWN]
+        return self._buffer[self._start : self._start + SHOWN]
 
-    def _pass_over(self, depth: int, at: int) -> bytes:
-        """Return the first bytes of what the last token begins, which is too long, and go behind its end.
+    def _skip_value(self, depth: int, at: int) -> bytes:
+        """Skip the value that begins with the last token, because it is too long, and return its first bytes.
 
         Args:
-            depth: how many brackets are open at ``at``; with none, it is within a string.
-            at: where to go on in what is held.
+            depth: how many brackets are open at ``at``. If none is, ``at`` is within a string.
+            at: where to continue in the buffer.
 
         """
-        shown = self._shown()
+        shown = self._mark_too_long()
         within = not depth
         while True:
             if within:
-                at = WITHIN_STRING.match(self._held, at).end()  # type: ignore[union-attr] # which may be nothing
-                within = self._held[at : at + 1] != b'"'  # nothing, or a backslash, follows what is held of the string
+                at = WITHIN_STRING.match(self._buffer, at).end()  # type: ignore[union-attr] # may match nothing
+                within = self._buffer[at : at + 1] != b'"'  # the buffer ends here, or with a backslash
                 at += not within
-            while depth and not within and (match := BRACKET.search(self._held, at)):
+            while depth and not within and (match := BRACKET.search(self._buffer, at)):
                 at, within = match.end(), match[0] == b'"'
                 depth += (match[0] in OPENING) - (match[0] in CLOSING)
             if not depth and not within:
                 self._start = self._at = at
                 return shown
-            self._start = at if within else len(self._held)
+            self._start = at if within else len(self._buffer)
             if not self._more():
                 raise Broken(self._begin, self._stream.damage or "the document ends within an element", shown)
             at = 0
 
     def _more(self) -> bool:
-        """Read on; what lies before the last token is given up."""
+        """Read more bytes into the buffer, and discard those before the last token; return whether there were any."""
         data = self._stream.read(STEP)
         self._base = self._here().offset
-        self._held, self._at = self._held[self._start :] + data, max(self._at - self._start, 0)
+        self._buffer, self._at = self._buffer[self._start :] + data, max(self._at - self._start, 0)
         self._start = self._counted = 0
         return bool(data)

@@ -1,4 +1,4 @@
-"""Encodings: which one a source is in, and its bytes cut into lines."""
+"""Detect the encoding of a source, and cut its bytes into lines."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ __all__ = ["bom_size", "canonical", "cut_lines", "detect", "last_line_end", "lin
 BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 MULTIBYTE, UTF16 = ("gb18030", "big5hkscs"), ("utf-16-le", "utf-16-be")
-"""What bytes without a mark may be if they are not UTF-8, the likelier first."""
+"""Candidates for bytes that have no byte order mark and are not UTF-8, the likelier first."""
 
 FREQUENT_IN_UTF16 = 0.1
-"""The share of frequent characters that UTF-16 must give: bytes of any other encoding give less in 999 of 1,000
-messages, those of UTF-16 more in 99 of 100."""
+"""Minimum share of frequent characters in text decoded as UTF-16. Bytes in any other encoding stay below it in 999 of
+1,000 messages; bytes in UTF-16 exceed it in 99 of 100."""
 
 FREQUENT = frozenset(
     "的一是不了在人有我他这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多天而能好都然没日于"
     "起还发成事只作当想看文无开手用主行方又如前所本见经头面公同三已老从动两长知样现分将外但身些与高意进把法此实回二理美点月明其"
     "這來個國說們為時得會著過學對後麼還發當開無經頭動兩長樣現將與進實點請您謝請号銀號碼戶电話话服务務款訂单單费費元微信加"
 )
-"""Some of the most frequent characters of both scripts: a wrong encoding gives others."""
+"""Some of the most frequent characters of both scripts. Decoding with a wrong encoding gives other characters."""
 
 
 def canonical(name: str) -> str:
-    """Return the name under which the readers know an encoding that a user named.
+    """Return the name that the readers use for an encoding that a user named.
 
     Raises:
-        DumpError: if Python does not know it as one of texts, or it does not end lines as the readers expect.
+        DumpError: if Python has no text encoding of this name, or it does not encode line feeds as the readers expect.
 
     >>> canonical("GBK"), canonical("UTF16"), canonical("big5")
     ('gb18030', 'utf-16-le', 'big5hkscs')
@@ -42,26 +42,27 @@ def canonical(name: str) -> str:
         found = codecs.lookup(name).name
         found = {**wider, **plain}.get(found, found)
         feed = "\n".encode(found)
-        b"\n".decode(found, "backslashreplace")  # idna and its like cannot pass over what they do not know
+        b"\n".decode(found, "backslashreplace")  # idna and similar codecs cannot skip what they cannot decode
     except (LookupError, UnicodeError):
         raise DumpError(f"no encoding is called {name!r}; try utf-8, utf-16, gb18030 or big5") from None
     if feed != b"\n" and not found.startswith("utf-16-"):
-        raise DumpError(f"{name} is not read; convert the dump to UTF-8 (iconv -f {name} -t UTF-8)")
+        raise DumpError(f"{name} is not supported; convert the dump to UTF-8 (iconv -f {name} -t UTF-8)")
     return found
 
 
 def bom_size(data: bytes, encoding: str) -> int:
-    """Return how many bytes the byte order mark takes at the start of ``data``; another encoding's is none."""
+    """Return the size in bytes of the encoding's byte order mark at the start of ``data``; 0 if it is not there."""
     return next((len(bom) for bom, name in BOMS if name == encoding and data.startswith(bom)), 0)
 
 
 def detect(data: bytes) -> str:
     r"""Return the encoding of the start of a source.
 
-    A byte order mark decides, then whether it is UTF-8. Else it is the candidate that gives the most of the frequent
-    characters and the fewest that cannot be decoded; UTF-16 is also told by its zero bytes, which ASCII has in it, and
-    a few bytes of UTF-8 may be damaged: text in other encodings decodes as UTF-8 for less than half of its characters,
-    in the corpus's messages for 45 per cent at most.
+    A byte order mark decides; without one, bytes that are valid as UTF-8 are UTF-8. Otherwise the best candidate is the
+    one that gives the most frequent characters and the fewest undecodable ones. UTF-16 is also recognized by the zero
+    bytes of the ASCII characters in it. UTF-8 may have some damaged bytes: it is chosen if more than half of the
+    characters beyond ASCII can be decoded. In other encodings fewer than half can, in the corpus's messages 45 per cent
+    at most.
 
     >>> detect("到楼下了，下来拿快递".encode("gb18030"))
     'gb18030'
@@ -79,18 +80,24 @@ def detect(data: bytes) -> str:
         codecs.getincrementaldecoder("utf-8")().decode(data)  # a character may be cut in two at the end
     except UnicodeDecodeError:
         return _detect_foreign(data, utf16 if zeros > len(data) // 100 else "")
-    return utf16 if zeros > len(data) // 3 else "utf-8"  # UTF-16 of ASCII alone
+    return utf16 if zeros > len(data) // 3 else "utf-8"  # ASCII encoded as UTF-16 is valid UTF-8
 
 
 def _zeros(data: bytes) -> tuple[str, int]:
-    """Return which UTF-16 has its zero bytes where these are, and their number; 0 where they are on either side."""
+    """Return the variant of UTF-16 that the zero bytes suggest, and their number.
+
+    The number is 0 if zero bytes are frequent at both even and odd offsets.
+    """
     even, odd = data[::2].count(0), data[1::2].count(0)
     most = max(even, odd)
     return "utf-16-be" if even > odd else "utf-16-le", most if most > 10 * min(even, odd) else 0
 
 
 def _detect_foreign(data: bytes, utf16: str) -> str:
-    """Return the encoding of bytes that are not UTF-8 throughout; ``utf16`` is what zero bytes speak for, if any do."""
+    """Return the encoding of bytes that are not entirely UTF-8.
+
+    ``utf16`` is the variant of UTF-16 that zero bytes suggest; empty if there is none.
+    """
     shares = {name: _plausibility(data, name) for name in (*MULTIBYTE, *UTF16)}
     likeliest = max(shares, key=shares.__getitem__)
     if likeliest in UTF16 and shares[likeliest] >= FREQUENT_IN_UTF16:
@@ -110,7 +117,7 @@ def _plausibility(data: bytes, name: str) -> float:
 
 
 def line_end(data: bytes, encoding: str, start: int = 0) -> int:
-    """Return where the line that begins at ``start`` ends, its line feed included; 0 if it does not end in ``data``."""
+    """Return the offset after the line feed of the line that begins at ``start``; 0 if it does not end in ``data``."""
     feed = "\n".encode(encoding)
     at = data.find(feed, start)
     while at != -1 and at % len(feed):
@@ -119,7 +126,7 @@ def line_end(data: bytes, encoding: str, start: int = 0) -> int:
 
 
 def last_line_end(data: bytes, encoding: str) -> int:
-    """Return where the last whole line of ``data`` ends, its line feed included; 0 if there is none."""
+    """Return the offset after the line feed of the last whole line of ``data``; 0 if there is none."""
     feed = "\n".encode(encoding)
     at = data.rfind(feed)
     while at != -1 and at % len(feed):
@@ -128,9 +135,9 @@ def last_line_end(data: bytes, encoding: str) -> int:
 
 
 def cut_lines(data: bytes, encoding: str) -> list[bytes]:
-    """Return the lines of ``data`` without their line feeds; what follows the last one is a line too.
+    """Return the lines of ``data`` without their line feeds; the bytes after the last line feed are a line too.
 
-    In every encoding but UTF-16 a byte 0A is a line feed and nothing else.
+    In every encoding except UTF-16, a byte 0A is always a line feed.
     """
     if not encoding.startswith("utf-16"):
         return data.split(b"\n")

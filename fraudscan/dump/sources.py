@@ -1,4 +1,4 @@
-"""Sources: what the command line names, as files to open; archives are unpacked as they are read."""
+"""Expand the sources named on the command line into files, and open them. Archives are unpacked as they are read."""
 
 from __future__ import annotations
 
@@ -51,92 +51,94 @@ FORMAT_OF_ENDING = {
     ".xml": "sms-xml",
     ".parquet": "parquet",
 }
-"""The endings that a folder is searched for, and what a file of this name is unless its content says otherwise."""
+"""The file endings that a folder is searched for, and the format that each implies unless the content shows another."""
 
 ARCHIVES = (".gz", ".bz2", ".xz", ".zst")
 
 GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
 ZSTD = (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + i]) + b"\x2a\x4d\x18" for i in range(16)))
-"""The first bytes of archives that are read; pzstd begins with a frame to be skipped, of which there are 16 kinds."""
+"""The first bytes of supported archives. Output of pzstd begins with a skippable frame, of which there are 16 kinds."""
 
 PACKED = max(map(len, (GZIP, BZIP2, XZ, *ZSTD)))
-"""How many bytes tell such an archive."""
+"""How many bytes identify such an archive."""
 
 FOREIGN = {
     **dict.fromkeys((GZIP, BZIP2, XZ, *ZSTD), "an archive that is still packed: unpack it first"),
     b"PK\x03\x04": "a ZIP archive, as are .xlsx files: unpack it, or export the table as CSV",
-    **dict.fromkeys((b"\x04\x22\x4d\x18", b"\x1f\x9d"), "an archive of a kind that is not read (.lz4, .Z): unpack it"),
+    **dict.fromkeys((b"\x04\x22\x4d\x18", b"\x1f\x9d"), "an archive of an unsupported kind (.lz4, .Z): unpack it"),
     b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it",
     b"Rar!\x1a\x07": "a RAR archive: unpack it",
     b"\xd0\xcf\x11\xe0": "an old Office document, such as .xls: export the table as CSV",
     b"SQLite format 3\0": "an SQLite database: export the table as CSV",
     **dict.fromkeys((b"%PDF-", b"{\\rtf"), "a document (PDF, RTF): export its text"),
-    **dict.fromkeys((b"\xff\xd8\xff", b"\x89PNG"), "an image: have its text read (OCR)"),
+    **dict.fromkeys((b"\xff\xd8\xff", b"\x89PNG"), "an image: extract its text (OCR)"),
     **dict.fromkeys((b"ARROW1\0\0", b"FEA1", b"Obj\1"), "an Arrow, Feather or Avro file: write it as Parquet"),
     **dict.fromkeys((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "text in UTF-32: convert it (iconv -t UTF-8)"),
 }
-"""What people take for a dump, by its first bytes when it is unpacked, and what to do with it first."""
+"""Files that people mistake for dumps, by their first bytes after unpacking: what each is, and what to do with it."""
 
 MARKUP = re.compile(
     rb"[\xef\xbb\xbf\xff\xfe\s]*(?:<\?xml[^>]*>\s*|<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|meta|table)\b",
     re.IGNORECASE | re.DOTALL,
 )
 WEB_PAGE = 'a web page (HTML): export the messages as CSV or JSON, in Telegram Desktop as "Machine-readable JSON"'
-"""How HTML begins, a table under the name of Excel's as well, and what `foreign` calls it."""
+"""How HTML begins, including a table saved under the name of an Excel file, and what `foreign` calls it."""
 
 MARK = rb"[\xef\xbb\xbf\xff\xfe]*"
 
 MAIL = re.compile(MARK + rb"(?:[A-Za-z-]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*?MIME-Version:", re.IGNORECASE)
-"""How mails begin, and what QQ exports unless it is told otherwise."""
+"""How emails begin, and the files that QQ exports by default."""
 
 CARD = re.compile(MARK + rb"BEGIN:V(?:MSG|CARD)")
 
-OTHER_XML = "XML of another kind than SMS Backup & Restore writes of messages (<smses>): export these as CSV"
+OTHER_XML = "XML other than the messages (<smses>) of SMS Backup & Restore: export the messages as CSV"
 XML = re.compile(
     MARK + rb"\s*<\?xml\s[^>]*>\s*(?:<\?[^>]*>\s*|<![A-Z][^>]*>\s*|<!--(?:(?!-->).)*-->\s*)*<(?!smses[\s/>])[A-Za-z]",
     re.DOTALL,
 )
-"""How XML begins whose root is none of ours: a list of calls, say, with comments, a style sheet, a DOCTYPE."""
+"""How XML with an unsupported root element begins (a list of calls, for example), after any comments, style sheets or
+DOCTYPE."""
 
-WEB_MAIL = "a mail, or a web archive such as QQ's .mht: save its text; QQ exports text as well (*.txt)"
-CARDS = "a file of vMessages or vCards: have the phone write CSV or XML"
+WEB_MAIL = "an email, or a web archive such as QQ's .mht: save its text; QQ also exports text (*.txt)"
+CARDS = "a file of vMessages or vCards: export CSV or XML from the phone instead"
 TEXTS = WEB_PAGE, WEB_MAIL, CARDS, OTHER_XML
-"""What `foreign` calls texts, which may be read as lines if somebody wants it."""
+"""What `foreign` calls kinds of text, which can be read as lines if the user asks for that format."""
 
 TELEGRAM_PAGE = "messages.html"
-"""The first page of what Telegram Desktop exports unless it is told otherwise; the others are passed over silently."""
+"""The first page of a default export of Telegram Desktop. It is reported by name; the other pages are only counted."""
 
 TAR = b"ustar"
 MAGIC = 257 + len(TAR)
-"""How many bytes tell most of what `foreign` knows: those of a tar archive begin with a file's name."""
+"""How many bytes identify most of what `foreign` recognizes. A tar archive begins with a file name; its magic number
+comes later."""
 
 PROLOG = 4096
-"""How many bytes may stand before the root of XML: comments and style sheets."""
+"""Maximum bytes of comments and style sheets before the root element of XML."""
 
 SHOWN = 9
-"""Endings that are told of, the commonest first: a phone has many."""
+"""How many endings are reported, the most frequent first. The files of a phone have many different ones."""
 
-OWN = (".rejects.jsonl", ".conversations.jsonl", ".summary.json")
-"""What jobs write beside their output."""
+RESULT_ENDINGS = (".rejects.jsonl", ".conversations.jsonl", ".summary.json")
+"""Endings of the files that jobs write beside their output."""
 
 SUMMARY = b'{\n "rows": ', b'"fraudscan": '
-"""How a summary that we wrote begins, and what is in its last bytes."""
+"""How a summary written by a job begins, and what its last bytes contain."""
 
 XZ_MEMORY = 1 << 28
-"""The most memory that an .xz file may ask for; 64 MiB serve `xz -9`."""
+"""Maximum memory in bytes that an .xz file may ask for. 64 MiB are enough for `xz -9`."""
 
 ZSTD_WINDOW = 1 << 27
-"""The largest window of a .zst file; what `zstd --long` uses."""
+"""Maximum window of a .zst file in bytes: the one that `zstd --long` uses."""
 
 
 def plain_name(source: str) -> str:
-    """Return the name in lower case, without the ending of an archive."""
+    """Return the name in lower case, without an archive ending."""
     name = source.lower()
     return next((name.removesuffix(ending) for ending in ARCHIVES if name.endswith(ending)), name)
 
 
 def foreign(head: bytes) -> str:
-    """Return what begins with ``head``, if it is something that has no rows to read; else nothing."""
+    """Return what kind of file begins with ``head`` if that kind has no rows to read, else an empty string."""
     if head[MAGIC - len(TAR) : MAGIC] == TAR:
         return "a tar archive: unpack it"
     plain = head.replace(b"\0", b"")  # in UTF-16 as well
@@ -152,20 +154,21 @@ def foreign(head: bytes) -> str:
 
 
 def expand(names: Sequence[str], notify: Callable[[str], None], exclude: Sequence[str] = ()) -> list[str]:
-    """Return the files that ``names`` stand for: files, folders (searched to the bottom), patterns, ``-``.
+    """Return the files that ``names`` stand for: files, folders (searched recursively), patterns, ``-``.
 
-    A file that is named or found more than once, by whatever path, stands in its first place only. Of what is found in
-    a folder or by a pattern, what earlier runs wrote is passed over; in a folder, links and pipes are too, and files
-    that are empty, hidden, or whose names or first bytes are not those of dumps; of all but hidden ones ``notify`` is
-    told. A folder in it that is closed to us is refused, not passed over.
+    A file that is named or found more than once, by whatever path, is returned once, in its first place. Among the
+    files found in a folder or by a pattern, empty files and results of earlier runs are skipped. In a folder, links,
+    pipes, hidden files and files whose names or first bytes are not those of dumps are skipped as well. ``notify``
+    reports all of them; files that are skipped because of their names are only counted. A subfolder that cannot be
+    opened is an error and is not skipped.
 
     Args:
-        names: what to read.
-        notify: is called with remarks for the user.
-        exclude: patterns of files and folders to leave out of what is found, as `pathlib.PurePath.match` takes them.
+        names: files, folders and patterns to read; ``-`` is standard input.
+        notify: called with each message for the user.
+        exclude: patterns, as for `pathlib.PurePath.match`, of the found files and folders to leave out.
 
     Raises:
-        DumpError: if a name stands for nothing, or nobody may look.
+        DumpError: if a name stands for nothing, a file or folder cannot be read, or an ``exclude`` pattern is empty.
 
     """
     if not all(exclude):
@@ -178,10 +181,10 @@ def expand(names: Sequence[str], notify: Callable[[str], None], exclude: Sequenc
 
 
 class _Excluded:
-    """Tells which of the paths that are found are to be left out.
+    """Decides which of the paths found are left out.
 
     Attributes:
-        idle: the patterns that have left out nothing yet.
+        idle: the patterns that have not left out anything yet.
 
     """
 
@@ -190,7 +193,7 @@ class _Excluded:
         self.idle = dict.fromkeys(patterns)
 
     def __call__(self, path: PurePath) -> bool:
-        """Tell whether a pattern names a file, or a folder that it is in."""
+        """Return whether a pattern matches a file, or a folder that contains it."""
         places = [place for place in (path, *path.parents) if place.name]
         matching = [pattern for pattern in self._patterns if any(place.match(pattern) for place in places)]
         for pattern in matching:
@@ -207,36 +210,36 @@ def _expand_all(names: Sequence[str], notify: Callable[[str], None], excluded: _
     except OSError as error:
         raise DumpError(f"{error.filename} cannot be read: {error.strerror}") from None
     except RecursionError:
-        raise DumpError(f"{', '.join(names)}: folders are nested too deeply: name those further down") from None
+        raise DumpError(f"{', '.join(names)}: folders are nested too deeply: name folders further down") from None
     return list(found.values())
 
 
 def _expand(name: str, notify: Callable[[str], None], excluded: _Excluded) -> list[str]:
     path = Path(name)
-    if name not in {STDIN, ""} and path.is_dir():  # an empty name is a shell's unset variable, not this folder
+    if name not in {STDIN, ""} and path.is_dir():  # an empty name is an unset shell variable, not this folder
         wanted = (file for file in _files(path, notify) if not excluded(file.relative_to(path)))
         found = _without_results(sorted(map(str, wanted)), notify)
-        _tell_endings(name, found, notify)
+        _report_endings(name, found, notify)
         files = [file for file in found if _is_dump(Path(file), notify)]
         if not files:
             endings = ", ".join(FORMAT_OF_ENDING)
             raise DumpError(f"{name} holds no dump: no file that ends with {endings} (.gz, …) has rows to read")
         return files
-    if name == STDIN or os.path.lexists(name):  # a file, a pipe, a device, or a link that leads nowhere
+    if name == STDIN or os.path.lexists(name):  # a file, a pipe, a device, or a broken link
         return [name]
     if matches := sorted(_matching(name)):
         kept = [match for match in matches if not excluded(PurePath(match))]
         if not (files := _without_results(kept, notify)):
             left = " or --exclude leaves out" if len(kept) < len(matches) else ""
-            raise DumpError(f"{name} finds nothing but what earlier runs wrote{left}: name the files to have them read")
+            raise DumpError(f"{name} matches only files that earlier runs wrote{left}: name the files to read them")
         if not (full := [file for file in files if not _is_empty(file, notify)]):
-            raise DumpError(f"{name} finds nothing but empty files")
+            raise DumpError(f"{name} matches only empty files")
         return _expand_all(full, notify, excluded)
     raise DumpError(f"{name or 'an empty name'} cannot be read: No such file or folder")
 
 
 def _matching(pattern: str) -> Iterator[str]:
-    """Yield the names that a pattern of the shell matches; ``**`` goes through folders, and through no links."""
+    """Yield the paths that a shell pattern matches; ``**`` descends into folders but does not follow links."""
     parts = PurePath(pattern).parts
     if "**" not in parts:
         yield from glob.iglob(pattern)  # noqa: PTH207 - pathlib refuses absolute patterns
@@ -244,26 +247,26 @@ def _matching(pattern: str) -> Iterator[str]:
     parts = tuple(part if part == "**" else re.sub(r"\*\*+", "*", part) for part in parts)
     root = Path(PurePath(pattern).anchor)
     wanted = PurePath(*parts, *(["*"] if parts[-1] == "**" else []))
-    hidden = any(part.startswith(".") and part.strip(".") for part in parts)  # for the shell only where they are named
+    hidden = any(part.startswith(".") and part.strip(".") for part in parts)  # matched if named, as in a shell
     for path in root.glob(str(wanted.relative_to(root))):
         if hidden or not any(part.startswith(".") and part.strip(".") for part in path.parts):
             yield str(path)
 
 
 def _without_results(found: list[str], notify: Callable[[str], None]) -> list[str]:
-    """Leave out what earlier runs wrote, which would be scored again with what it was made of; tell of it once."""
+    """Leave out the results of earlier runs, which would be scored again along with their sources; notify once."""
     results = list(filter(_is_result, found))
     if len(results) == 1:
-        notify(f"{results[0]} is passed over: an earlier run wrote it; name it to have it read")
+        notify(f"{results[0]} is skipped: an earlier run wrote it; name it to read it")
     elif results:
         more = f"{results[0]} and {len(results) - 1:,} more"
-        notify(f"{more} are passed over: earlier runs wrote them; name them to have them read")
+        notify(f"{more} are skipped: earlier runs wrote them; name them to read them")
     return sorted(set(found).difference(results))
 
 
 def _is_result(file: str) -> bool:
-    """Return whether a job wrote a file: its summary lies beside it, or the checkpoint of one that is almost done."""
-    beside = next((ending for ending in OWN if file.endswith(ending)), "")
+    """Return whether a job wrote a file: beside it is the job's summary, or the checkpoint of a job almost done."""
+    beside = next((ending for ending in RESULT_ENDINGS if file.endswith(ending)), "")
     target = file.removesuffix(beside)
     if beside and os.path.lexists(f"{target}.checkpoint"):
         return True
@@ -277,7 +280,10 @@ def _is_result(file: str) -> bool:
 
 
 def _files(folder: Path, notify: Callable[[str], None]) -> Iterator[Path]:
-    """Yield the files of a folder and of those in it; tell of pipes, and links, which may lead out of a seized one."""
+    """Yield the files of a folder and its subfolders.
+
+    Notify about pipes, and about links, which may lead out of a seized folder.
+    """
 
     def refuse(error: OSError) -> None:
         raise error
@@ -285,32 +291,32 @@ def _files(folder: Path, notify: Callable[[str], None]) -> Iterator[Path]:
     for root, folders, files in os.walk(folder, onerror=refuse):
         for path in (Path(root, name) for name in sorted(folders + files)):
             if path.is_symlink():
-                notify(f"{path} is passed over: it is a link; name it to have it read")
+                notify(f"{path} is skipped: it is a link; name it to read it")
             elif path.is_file():
                 yield path
             elif not path.is_dir():
-                notify(f"{path} is passed over: it is no regular file; name it to have it read")
+                notify(f"{path} is skipped: it is not a regular file; name it to read it")
 
 
-def _tell_endings(folder: str, found: list[str], notify: Callable[[str], None]) -> None:
-    """Tell of files whose names are not those of dumps, by their endings: chats may be in some of them."""
+def _report_endings(folder: str, found: list[str], notify: Callable[[str], None]) -> None:
+    """Report how many files, per ending, have names that are not those of dumps: some of them may contain chats."""
     names = (Path(plain_name(file)) for file in found)
     endings = Counter(
-        "hidden" if name.name.startswith(".") else name.suffix or "without one"
+        "hidden" if name.name.startswith(".") else name.suffix or "without an ending"
         for name in names
         if name.name.startswith(".") or name.suffix not in FORMAT_OF_ENDING
     )
     if endings:
         most = [f"{count:,} {ending}" for ending, count in endings.most_common(SHOWN)]
         most += ["…"] if len(endings) > SHOWN else []
-        notify(f"{folder}: files are passed over by their names: {', '.join(most)}")
+        notify(f"{folder}: files are skipped because of their names: {', '.join(most)}")
 
 
 def _is_empty(file: str, notify: Callable[[str], None]) -> bool:
-    """Tell whether a file has no byte; say so."""
+    """Return whether a file is empty; notify if it is."""
     empty = is_file(file) and not Path(file).stat().st_size
     if empty:
-        notify(f"{file} is passed over: it is empty")
+        notify(f"{file} is skipped: it is empty")
     return empty
 
 
@@ -323,7 +329,7 @@ def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
         head = stream.peek(PROLOG)
         what = foreign(head) if head or stream.damage else "empty"
     if what:
-        notify(f"{file} is passed over: it is {what}")
+        notify(f"{file} is skipped: it is {what}")
     return named and not what
 
 
@@ -333,7 +339,7 @@ def is_file(source: str) -> bool:
 
 
 def fingerprint(source: str) -> list[Any]:
-    """Return what tells whether a file is still the one that it was: its name, size, time and first bytes' digest."""
+    """Return what shows whether a file has changed: its name, size, modification time and digest of the first bytes."""
     if not is_file(source):
         return [source]
     path = Path(source)
@@ -347,9 +353,9 @@ def fingerprint(source: str) -> list[Any]:
 
 
 class Stream:
-    """The unpacked bytes of a source, front to back.
+    """The unpacked bytes of a source, read from front to back.
 
-    An archive that turns out to be damaged ends where it is; ``damage`` then says why.
+    A damaged archive ends where the damage begins; ``damage`` is then the reason.
     """
 
     def __init__(self, source: str) -> None:
@@ -387,20 +393,20 @@ class Stream:
             return 0
 
     def peek(self, size: int) -> bytes:
-        """Return the next ``size`` bytes, fewer at the end; they are read again afterwards."""
+        """Return the next ``size`` bytes, fewer at the end, without consuming them."""
         if size > len(self._ahead):
             self._ahead = memoryview(bytes(self._ahead) + self._fill(size - len(self._ahead)))
         return bytes(self._ahead[:size])
 
     def read(self, size: int) -> bytes:
-        """Return the next ``size`` bytes, fewer at the end only."""
+        """Return the next ``size`` bytes, fewer only at the end."""
         if not self._ahead:
             return self._fill(size)
         data, self._ahead = self._ahead[:size], self._ahead[size:]
         return bytes(data) + self._fill(size - len(data))
 
     def skip(self, size: int) -> None:
-        """Pass over ``size`` bytes; in an archive or a pipe by reading them."""
+        """Skip ``size`` bytes; in an archive or a pipe, by reading them."""
         if not self.packed and not self._ahead and self._raw.seekable():
             self._raw.seek(size, io.SEEK_CUR)
             return
@@ -421,7 +427,7 @@ class Stream:
 
 
 class Head(Stream):
-    """The first bytes of a stream as a stream."""
+    """A stream of bytes in memory: the first ones of another stream."""
 
     def __init__(self, data: bytes) -> None:  # nothing is opened
         self.source, self.damage = "", ""
@@ -430,14 +436,14 @@ class Head(Stream):
 
 
 def _from_start(file: Any) -> Any:
-    """Return the file, or one like it, whose first bytes can be looked at: a slow pipe may have given one of them."""
+    """Return the file, or a wrapper for it, whose first bytes can be peeked at: a slow pipe may give only one byte."""
     if file.seekable() or len(file.peek(PACKED)) >= PACKED:
         return file
     return io.BufferedReader(_Rest(file.read(PACKED), file))
 
 
 class _Rest(io.RawIOBase):
-    """The bytes of a pipe, the first of which have been read."""
+    """All bytes of a pipe of which the first ones have been read already."""
 
     def __init__(self, head: bytes, pipe: Any) -> None:
         self._head = head
@@ -454,7 +460,7 @@ class _Rest(io.RawIOBase):
 
 
 def _unpacked(raw: Any, source: str) -> Any:
-    """Return a file of the unpacked bytes: whether it is an archive is told by its first bytes."""
+    """Return a file of the unpacked bytes; the first bytes show whether it is an archive."""
     magic = raw.peek(PACKED)[:PACKED]
     if magic.startswith(GZIP):
         return gzip.GzipFile(fileobj=raw)
@@ -475,7 +481,7 @@ def _unpacked(raw: Any, source: str) -> Any:
 
 
 class _Unpacked:
-    """A file of one or more packed streams, one after the other, unpacked no more than asked for at a time."""
+    """A file of one or more concatenated compressed streams, which are unpacked only as far as bytes are asked for."""
 
     def __init__(self, raw: BinaryIO, make: Callable[[], Any]) -> None:
         self._raw = raw
@@ -504,10 +510,10 @@ class _Unpacked:
 
 
 class _Zstd:
-    """zstandard's decompressor with the manners of bz2's."""
+    """zstandard's decompressor with the interface of bz2's."""
 
     STEP = 1024
-    """Bytes unpacked at a time: at worst, they become 32 MiB."""
+    """Compressed bytes unpacked at a time. In the worst case they expand to 32 MiB."""
 
     def __init__(self, zstandard: Any) -> None:
         self._object = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
