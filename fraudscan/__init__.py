@@ -7,8 +7,9 @@
 >>> fraudscan.classify("到楼下了，下来拿快递").label
 'legitimate'
 
-`load` gives a `Scanner` for many texts: ``classify_many`` yields results,
-``predict_proba`` an array. Scanners are immutable and can be shared among threads.
+For many texts, `load` returns a `Scanner`, whose ``classify_many`` yields results and
+whose ``predict_proba`` returns an array. Scanners are immutable and can be shared among
+threads.
 """
 
 from fraudscan._version import __version__

@@ -3,10 +3,10 @@
 The first head answers "is this not legitimate?"; one for each scheme and each target
 group answers "if so, is it this one?". A scheme's probability is the product of both, so
 none is more probable than fraud itself. A model of a user's own labels has a head for each
-label instead: they share one probability where a message has exactly one label, and are
-independent where it may have several (`Taxonomy.task`).
+label instead: the probabilities add up to one if a message has exactly one label, and are
+independent if it may have several (`Taxonomy.task`).
 
-The logits of the heads are made by the engine (`fraudscan.engine`).
+The engine (`fraudscan.engine`) computes the logits of the heads.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["Decisions", "ModelError", "Scanner", "Thresholds", "load"]
 
 GROUP = 1 << 13
-"""Texts taken from an iterable at a time: the disguised ones among them are repaired together."""
+"""The number of texts taken from an iterable at a time. The disguised ones among them are repaired together."""
 
 ARRAYS = ("alphabet", "steps", "seeds", "weights", "scales", "biases", "hidden", "output", "quotes")
 
@@ -56,17 +56,18 @@ class Scanner:
         vocabulary: the n-grams.
         weights: int8, shape (vocabulary.size, inputs): for each node the summed vectors of all n-grams that end
             where it ends; row 0 is zero. For other tasks than "fraud" there is one more column, of squared rarities.
-        scales: float64, shape (inputs,): what one unit of a weight is worth; one more as well.
+        scales: float64, shape (inputs,): the value of one unit of a weight in each column. For other tasks than
+            "fraud" there is one more scale, too.
         biases: float64, shape (inputs,).
-        thresholds: where verdicts change.
-        layer: makes the heads' logits of the inputs; without it these are the logits.
-        quotes: shape (units + 1,): the weights of one more head of the layer, and its bias last: it tells texts that
-            speak of frauds, in which windows count for less (see `fraudscan.windows`).
-        manifest: what the model says of itself.
+        thresholds: the scores at which the verdict changes.
+        layer: computes the heads' logits from the inputs; without it the inputs are the logits.
+        quotes: shape (units + 1,): the weights of one more head of the layer, then its bias. The head recognizes texts
+            about fraud, in which windows count for less (see `fraudscan.windows`).
+        manifest: the metadata of the model.
 
     Attributes:
-        manifest: a copy of it.
-        engine: what makes logits of texts, with the vocabulary, the weights and the layer.
+        manifest: a copy of the metadata.
+        engine: computes logits from texts; it has the vocabulary, the weights and the layer.
         lists: the allow and deny lists that overrule verdicts, if there are any (see `with_lists`).
 
     """
@@ -85,43 +86,43 @@ class Scanner:
         manifest: dict[str, Any] | None = None,
     ) -> None:
         if not taxonomy.schemes:
-            raise ValueError("no label has a scheme: a model of these has nothing to tell")
+            raise ValueError("no label has a scheme: a model needs at least one label with a scheme to predict")
         self.taxonomy = taxonomy
         self.thresholds = thresholds
         self._manifest = dict(manifest or {})
         self._manifest.setdefault("thresholds", {"flag": thresholds.flag, "review": thresholds.review})
         self.lists: Lists | None = None
         fraud = taxonomy.task == "fraud"
-        nothing = np.full(len(self.heads), NOTHING)  # a text without a character is honest …
+        nothing = np.full(len(self.heads), EMPTY_LOGIT)  # a text without a kept character is honest …
         if not fraud and self._honest is None:
-            nothing = np.asarray(biases)  # … or as likely as any other
+            nothing = np.asarray(biases)  # … or has the logits that any text starts from
         elif not fraud:
-            nothing[self._honest] = -NOTHING
+            nothing[self._honest] = -EMPTY_LOGIT
         if quotes is not None and layer is None:
-            raise ValueError("a head that tells quotes needs a layer")
+            raise ValueError("quotes are the weights of a head of a layer: pass the layer, too")
         quoting = Layer(layer.hidden, np.asarray(quotes)[None]) if layer and quotes is not None else None
         self.engine = Engine(
             vocabulary, weights, scales, biases, layer=layer, nothing=nothing, fraud=fraud, quotes=quoting
         )
 
-    if not TYPE_CHECKING:  # to type checkers they would say that any name can be set
+    if not TYPE_CHECKING:  # type checkers would take any attribute for settable
 
         def __setattr__(self, name: str, value: Any) -> None:
-            """Refuse to change a scanner once it is made: results are computed of it, in other threads too."""
+            """Refuse to change a scanner once it is built: results are computed from it, in other threads too."""
             if "engine" in vars(self):
-                raise AttributeError(f"{name} cannot be set: scanners stay as they are; with_… methods return others")
+                raise AttributeError(f"{name} cannot be set: scanners are immutable; with_… methods return others")
             super().__setattr__(name, value)
 
         def __delattr__(self, name: str) -> None:
-            """Refuse that as well."""
-            raise AttributeError(f"{name} cannot be deleted: scanners stay as they are")
+            """Refuse to delete attributes, for the same reason."""
+            raise AttributeError(f"{name} cannot be deleted: scanners are immutable")
 
     def __copy__(self) -> Scanner:
-        """Return the scanner itself: it stays as it is."""
+        """Return the scanner itself, because it is immutable."""
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scanner:
-        """Return the scanner itself as well."""
+        """Return the scanner itself, because it is immutable."""
         return self
 
     def __repr__(self) -> str:
@@ -131,9 +132,10 @@ class Scanner:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What the model says of itself: corpus, options and figures of its training.
+        """The metadata of the model: the corpus, the options and the figures of its training.
 
-        Of other thresholds than those it was measured with, `with_thresholds` say, it has no figures.
+        It has no figures for a threshold that was changed (by `with_thresholds`, for example), because they were
+        measured with the original one.
         """
         found = copy.deepcopy(self._manifest)
         now = {name: getattr(self.thresholds, name) for name in ("flag", "review")}
@@ -144,9 +146,9 @@ class Scanner:
 
     @cached_property
     def heads(self) -> tuple[str, ...]:
-        """The heads: "fraud" stands for "not legitimate", then come schemes and target groups, given fraud.
+        """The names of the heads: "fraud" for "not legitimate", then schemes and target groups, each given fraud.
 
-        For other tasks than "fraud" each label has one head, the honest one as well.
+        For other tasks than "fraud" each label has one head, including the honest label.
         """
         if self.taxonomy.task != "fraud":
             return tuple(label.name for label in self.taxonomy.labels)
@@ -157,22 +159,23 @@ class Scanner:
     def names(self) -> tuple[str, ...]:
         """The columns of `predict_proba`: labels, then schemes, then target groups.
 
-        A scheme that has its label's name shares its column.
+        A scheme with the same name as its label shares the label's column.
         """
         names = [label.name for label in self.taxonomy.labels]
         names += [name for name in self.heads[1:] if name not in names]
         return tuple(names)
 
     def with_thresholds(self, *, flag: float | None = None, review: float | None = None) -> Scanner:
-        """Return a scanner with other thresholds and everything else shared.
+        """Return a scanner with other thresholds that shares everything else.
 
         Args:
-            flag: from which score on a text is flagged (default: as now).
-            review: from which score on it is worth a look (default: as now, or ``flag`` if that is lower).
+            flag: the score from which on a text is flagged. Defaults to the current threshold.
+            review: the score from which on a text is worth a look. Defaults to the current threshold, or to ``flag``
+                if that is lower.
 
         Raises:
             ValueError: unless ``0 <= review <= flag <= 1``.
-            TypeError: if one is no number.
+            TypeError: if a threshold is not a number.
 
         >>> load().with_thresholds(flag=0.3).thresholds.flag
         0.3
@@ -185,38 +188,40 @@ class Scanner:
     def with_false_alarms(self, share: float) -> Scanner:
         """Return a scanner that flags at most ``share`` of honest messages, by the model's held-out curve.
 
-        The threshold is one half at least, so that no text is flagged whose label is the honest one. In a model of a
-        user's own labels such a text can be: the honest one may be the likeliest of several with less than one half.
+        The threshold is at least one half, so that no text whose label is honest is flagged. A model of a user's own
+        labels may still flag such a text, because its honest label may be the likeliest with less than one half.
 
         Raises:
-            CurveError: a ValueError, if the model has no curve, or its curve cannot tell so small a share.
+            CurveError: a ValueError, if the model has no valid curve, or no threshold for ``share`` (see
+                `Curve.threshold`).
+            TypeError: if ``share`` is not a number.
 
         """
         return self.with_thresholds(flag=max(0.5, self.curve.threshold(share)))
 
     @cached_property
     def curve(self) -> Curve:
-        """What thresholds cost and bring on held-out messages.
+        """False alarms and recall by threshold, as measured on held-out messages.
 
         Raises:
-            CurveError: if the model has none: it is of an earlier version, or none of its labels is honest; or if what
-                it has is no curve.
+            CurveError: if the model has no curve, because it is of an earlier version or none of its labels is honest,
+                or if its curve is damaged.
 
         """
         if "curve" not in self._manifest:
             if self.taxonomy.honest is None:
                 raise CurveError("none of the model's labels stands for honest messages: there are no false alarms")
-            raise CurveError("the model has no curve of false alarms: train it anew, or set the threshold itself")
+            raise CurveError("the model has no curve of false alarms: train it again, or set the threshold directly")
         try:
             return Curve.from_dict(self._manifest["curve"])
         except (KeyError, TypeError, ValueError) as error:
             why = f"{type(error).__name__}: {error}"
             raise CurveError(
-                f"the model's curve is damaged: {why}; train it anew, or set the threshold itself"
+                f"the model's curve is damaged: {why}; train it again, or set the threshold directly"
             ) from None
 
     def with_lists(self, lists: Lists | None) -> Scanner:
-        """Return a scanner whose verdicts are overruled by allow and deny lists, with everything else shared.
+        """Return a scanner whose verdicts are overruled by allow and deny lists and that shares everything else.
 
         >>> from fraudscan.lists import Entry, Lists
         >>> result = load().with_lists(Lists([Entry("deny", "暗号三号")])).classify("暗 號三號，老地方见")
@@ -224,17 +229,17 @@ class Scanner:
         ('flag', 'deny 暗号三号')
 
         Raises:
-            TypeError: if ``lists`` is something else, the name of a file say.
+            TypeError: if ``lists`` is anything else, such as the name of a file.
 
         """
         from fraudscan.lists import Lists
 
         if not (lists is None or isinstance(lists, Lists)):
-            raise TypeError(f"lists are Lists, not {type(lists).__name__}: fraudscan.lists.read_lists reads files")
+            raise TypeError(f"lists must be Lists, not {type(lists).__name__}: fraudscan.lists.read_lists reads files")
         return self._with(lists=lists)
 
     def _with(self, **changes: Any) -> Scanner:
-        """Return a copy that shares all that is not changed."""
+        """Return a copy with ``changes`` that shares everything else."""
         new = object.__new__(type(self))
         new.__dict__.update({**self.__dict__, **changes})
         for name in ("_decider", "digest"):
@@ -242,12 +247,14 @@ class Scanner:
         return new
 
     def classify(self, text: str, sender: Any = None) -> Result:
-        """Score one text; ``sender``, a text or a number, is for entries of lists that are bound to one.
+        """Score one text.
 
-        Without it these do not count.
+        Args:
+            text: the text.
+            sender: who sent it, a text or a number. Without it, list entries that are bound to a sender are ignored.
 
         Raises:
-            TypeError: if ``text`` is not a string, or ``sender`` can be nobody's name.
+            TypeError: if ``text`` is not a string, or ``sender`` cannot name a sender.
 
         """
         if not isinstance(text, str):
@@ -260,20 +267,21 @@ class Scanner:
         return next(self._results([str.__str__(text)], [sender] if self.lists else None))
 
     def classify_many(self, texts: Iterable[str], senders: Iterable[Any] | None = None) -> Iterator[Result]:
-        """Score texts in order, `GROUP` of them at a time: call `classify` where each is awaited.
+        """Score texts in order, in groups of `GROUP`.
 
-        Where one cannot be read, by an error of their source say, the results of all before it come first.
+        Call `classify` if each text must be answered as soon as it arrives. If a text cannot be read, because of an
+        error in its source for example, the results of all texts before it are yielded first.
 
         Args:
             texts: the texts.
-            senders: who sent each of them, a text or a number, for entries of lists that are bound to a sender;
-                ``None`` or NaN where that is not known.
+            senders: who sent each text, a text or a number; ``None`` or NaN where the sender is not known. They are
+                needed for list entries that are bound to a sender.
 
         Raises:
-            TypeError: if ``texts`` or ``senders`` is a string itself or a table; later, if one of the texts is no
-                string, or one of the senders can be nobody's name.
-            ValueError: if entries are bound to senders and none are given; later, if there are more or fewer senders
-                than texts.
+            TypeError: if ``texts`` or ``senders`` is itself a string or a table; during iteration, if a text is not a
+                string, or a sender cannot name a sender.
+            ValueError: if list entries are bound to senders and no senders are given; during iteration, if there are
+                more or fewer senders than texts.
 
         """
         groups = _groups(texts)
@@ -303,7 +311,7 @@ class Scanner:
             float32, shape (number of texts, ``len(scanner.names)``); columns as in ``scanner.names``.
 
         Raises:
-            TypeError: if ``texts`` is a string itself or a table, or one of its items is no string.
+            TypeError: if ``texts`` is itself a string or a table, or one of its items is not a string.
 
         """
         parts = [self._probabilities(self.engine.logits(group)) for group in _groups(texts)]
@@ -314,13 +322,13 @@ class Scanner:
 
         Args:
             texts: the texts.
-            senders: who sent each of them, as for `classify_many`; what else tables hold, names nobody.
-            proba: fill in ``probabilities`` too; without them, batches of mostly honest texts are faster.
+            senders: who sent each text, as for `classify_many`; other values that tables may hold name no sender.
+            proba: whether to fill in ``probabilities``, too. Without them, batches of mostly honest texts are faster.
 
         Raises:
-            TypeError: if ``texts`` or ``senders`` is a string itself or a table, or one of the texts is no string.
-            ValueError: if there are more or fewer senders than texts, or entries are bound to senders and none are
-                given.
+            TypeError: if ``texts`` or ``senders`` is itself a string or a table, or a text is not a string.
+            ValueError: if there are more or fewer senders than texts, or list entries are bound to senders and no
+                senders are given.
 
         """
         texts = _listed(texts)
@@ -350,22 +358,23 @@ class Scanner:
         return Decider(self.taxonomy, self.names, self.thresholds)
 
     def annotate(self, frame: Any, text: str = "text", *, sender: str | None = None, proba: bool = False) -> Any:
-        """Return a copy of a data frame with the decisions on its texts behind its own columns.
+        """Return a copy of a data frame with the decisions on its texts in columns after its own.
 
-        Added are ``fraud_label``, ``fraud_scheme``, ``fraud_labels`` (a list), ``fraud_score``, ``fraud_verdict``,
-        ``fraud_targets`` (a list) and ``fraud_notes``, a list that says why a decision is to be doubted, as
-        `Result.notes` does, or why there is none: ``"no text"``, ``"not a text: int"``. In pandas the lists are tuples.
-        A scanner with lists adds ``fraud_rule``. Order, index and all other columns are kept.
+        The new columns are ``fraud_label``, ``fraud_scheme``, ``fraud_labels`` (a list), ``fraud_score``,
+        ``fraud_verdict``, ``fraud_targets`` (a list) and ``fraud_notes``, a list of the reasons to doubt a decision, as
+        in `Result.notes`, or of the reason why there is no decision: ``"no text"``, ``"not a text: int"``. In pandas
+        the lists are tuples. A scanner with lists adds ``fraud_rule``. Order, index and all other columns are kept.
 
         Args:
             frame: a pandas or polars DataFrame, or a pyarrow Table.
             text: the column with the texts.
-            sender: the column that says who sent each; needed where entries of the lists are bound to senders.
-            proba: add ``fraud_p_`` and the name for every label, scheme and target group.
+            sender: the column with the sender of each text; required if entries of the lists are bound to senders.
+            proba: whether to add a column ``fraud_p_`` plus the name for every label, scheme and target group.
 
         Raises:
             TypeError: if ``frame`` is none of these.
-            fraudscan.columns.ColumnError: a ValueError, if there is no such column, or one of ours exists already.
+            fraudscan.columns.ColumnError: a ValueError, if there is no such column, or one of the new columns exists
+                already.
 
         """
         from fraudscan.frames import annotate
@@ -376,11 +385,11 @@ class Scanner:
         found = self.decide(texts, senders)
         columns = zip(*(getattr(found, name) for name in DECIDED), strict=True)
         size = found.probabilities.itemsize * len(self.names)
-        rows = found.probabilities.view(f"V{size}")[:, 0].tolist()  # copies: a row of the array would keep all of it
+        rows = found.probabilities.view(f"V{size}")[:, 0].tolist()  # copies: a view would keep the whole array alive
         return map(Result, itertools.repeat(self), texts, rows, columns)
 
     def _probabilities(self, logits: Floats) -> Single:
-        """Return what `predict_proba` returns, for the heads' logits of a list, shape (heads, texts)."""
+        """Return the probabilities, as `predict_proba` does, for the heads' logits, shape (heads, texts)."""
         if self.taxonomy.task == "multiclass":
             return _softmax(logits)
         heads = _sigmoid(logits)
@@ -395,14 +404,14 @@ class Scanner:
 
     @cached_property
     def _columns(self) -> Ints:
-        """For each name the head that gives its probability; 0 for labels, which `_labels` serves."""
+        """For each name the index of the head of its probability; 0 for labels, which `_labels` covers."""
         return np.array([self.heads.index(name) if name in self.heads else 0 for name in self.names])
 
     @cached_property
     def _labels(self) -> tuple[Ints, list[int]]:
-        """The columns of the labels that have schemes, and the heads at which each one's schemes begin (and all end).
+        """The columns of the labels with schemes, and the indices of the heads at which each label's schemes begin.
 
-        A label is as probable as its likeliest scheme.
+        The last index is the one at which all schemes end. A label is as probable as its likeliest scheme.
         """
         labels = [label for label in self.taxonomy.labels if label.schemes]
         first = [self.heads.index(label.schemes[0].name) for label in labels]
@@ -410,14 +419,14 @@ class Scanner:
 
     @cached_property
     def _honest(self) -> int | None:
-        """The column of the honest label."""
+        """The column of the honest label; ``None`` if there is none."""
         return self.names.index(self.taxonomy.honest.name) if self.taxonomy.honest else None
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all that decides: arrays, taxonomy, thresholds, lists."""
+        """SHA-256 of everything that decisions depend on: arrays, taxonomy, thresholds, lists."""
         entries = [
-            (entry.kind, entry.pattern, entry.sender, Path(entry.source).name, entry.line)  # the folder decides nothing
+            (entry.kind, entry.pattern, entry.sender, Path(entry.source).name, entry.line)  # the folder does not matter
             for entry in (self.lists.entries if self.lists else ())
         ]
         digest = hashlib.sha256(repr((self.taxonomy, self.thresholds, entries)).encode())
@@ -430,12 +439,12 @@ class Scanner:
         return np.ascontiguousarray(self.engine.logits(_listed(texts)).T)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the model folder: all of it or nothing; a model that stands there is replaced.
+        """Write the model folder completely or not at all, replacing an existing model.
 
-        Lists are no part of it: give them to what is loaded, by `with_lists`.
+        Lists are not saved: add them to the loaded scanner with `with_lists`.
 
         Raises:
-            ModelError: if ``folder`` holds what is no part of a model, or cannot be written.
+            ModelError: if ``folder`` contains anything that is not part of a model, or cannot be written.
 
         """
         manifest = {
@@ -464,10 +473,11 @@ class Scanner:
 
 
 LOGIT_LIMIT = 60.0
-"""Beyond it a probability is 1 in float32, or less than 1e-26; the exponential does not overflow yet."""
+"""Logits are clipped to it. Beyond it a probability is 1 in float32, or less than 1e-26; up to it the exponential does
+not overflow."""
 
-NOTHING = -20.0
-"""The logit of every head but the honest one for a text without a character: a probability of 2e-9."""
+EMPTY_LOGIT = -20.0
+"""The logit of every head except the honest one for a text without a kept character: a probability of 2e-9."""
 
 
 def _sigmoid(logits: Floats) -> Single:
@@ -480,8 +490,8 @@ def _sigmoid(logits: Floats) -> Single:
 
 
 def _softmax(logits: Floats) -> Single:
-    """Return the probabilities of classes one of which holds, shape (texts, heads), for logits (heads, texts)."""
-    heads = (logits - logits.max(axis=0)).astype(np.float32)  # the largest is 0: none overflows
+    """Return the probabilities of exclusive classes, shape (texts, heads), for logits, shape (heads, texts)."""
+    heads = (logits - logits.max(axis=0)).astype(np.float32)  # the largest is 0, so none overflows
     np.exp(heads, out=heads)
     heads /= heads.sum(axis=0)
     return np.ascontiguousarray(heads.T)
@@ -514,7 +524,11 @@ def _restore(
 
 
 def _items(texts: Any, what: str = "texts") -> Iterable[Any]:
-    """Return what may be iterated; refuse a string and tables, whose characters or names would be scored, and sets."""
+    """Return the items as an iterable.
+
+    Refuse a string, whose characters would be scored, tables, whose column names would be, and sets, which have no
+    order.
+    """
     if isinstance(texts, (str, bytes, bytearray)) or not (hasattr(texts, "__iter__") or hasattr(texts, "__getitem__")):
         raise TypeError(f"{what} is one {type(texts).__name__}, not several {what}: pass a list, [{what[:-1]}]")
     if isinstance(texts, (Mapping, AbstractSet)):
@@ -523,18 +537,21 @@ def _items(texts: Any, what: str = "texts") -> Iterable[Any]:
     if (dimensions := len(getattr(texts, "shape", (0,)))) != 1:
         kind = type(texts).__name__
         raise TypeError(f"{what} is a {kind} of {dimensions} dimensions: pass a column, frame['{what[:-1]}']")
-    items: Iterable[Any] = texts.to_pylist() if hasattr(texts, "to_pylist") else texts  # Arrow's own are no strings
+    items: Iterable[Any] = texts.to_pylist() if hasattr(texts, "to_pylist") else texts  # Arrow scalars are not strings
     return items
 
 
 def _listed(texts: Iterable[str]) -> list[str]:
-    """Return the texts as a list (a column of pandas finds items by their index, not their place); refuse others."""
+    """Return the texts as a list, because pandas columns are indexed by label, not by position; refuse other items."""
     texts = texts if isinstance(texts, list) else list(_items(texts))
     return texts if set(map(type, texts)) <= {str} else list(_checked(texts))
 
 
 def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Return the texts in lists of `GROUP`; refuse what is no text, behind those that come before it."""
+    """Return an iterator over lists of up to `GROUP` texts.
+
+    If an item is not a string, the texts before it are yielded before the error is raised.
+    """
     source = _checked(iter(_items(texts)))
 
     def groups() -> Iterator[list[str]]:
@@ -554,7 +571,7 @@ def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _checked(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the texts as plain strings; refuse what is no string."""
+    """Yield the texts as plain strings; refuse anything that is not a string."""
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             kind = "None" if text is None else f"of type {type(text).__name__}"
@@ -562,11 +579,11 @@ def _checked(texts: Iterable[str]) -> Iterator[str]:
                 f"texts[{index}] is {kind}, not a string: leave out missing values, and decode bytes first "
                 "(data.decode('gb18030'), say)"
             )
-        yield str.__str__(text)  # NumPy's and those of enumerations are others
+        yield str.__str__(text)  # NumPy strings and enumeration members are subclasses
 
 
 def _checked_senders(senders: Iterable[Any]) -> Iterator[Any]:
-    """Yield the senders; refuse what can be nobody's name."""
+    """Yield the senders; refuse anything that cannot name a sender."""
     from fraudscan.lists import check_sender
 
     for index, sender in enumerate(senders):
@@ -583,7 +600,7 @@ def default_folder() -> Path:
 
 
 def load(folder: str | os.PathLike[str] | None = None) -> Scanner:
-    """Load a model folder; without an argument the shipped model, of which a process has one for all its threads.
+    """Load a model folder, or without an argument the shipped model, which all threads of a process share.
 
     Args:
         folder: a folder written by ``fraudscan train`` or `Scanner.save`.
@@ -601,19 +618,19 @@ def load(folder: str | os.PathLike[str] | None = None) -> Scanner:
 
 
 _shipped: dict[str, Scanner] = {}
-"""The shipped model, once it is read: of threads that read it at a time all return that of the first."""
+"""The shipped model, once it is read. If several threads read it at the same time, all of them return the first one."""
 
 
 def is_shipped(scanner: Scanner) -> bool:
-    """Tell whether a scanner decides as the one that `load` returns, as does one that another process got in a pickle.
+    """Return whether a scanner decides like the one that `load` returns, as an unpickled copy in another process does.
 
-    That is loaded for it, unless the labels tell.
+    The shipped model is loaded for the comparison, unless the labels already differ.
     """
     if scanner is _shipped.get("default"):
         return True
     try:
         return scanner.taxonomy == TAXONOMY and scanner.digest == load().digest
-    except ModelError:  # none is shipped: this one came from elsewhere
+    except ModelError:  # no model is shipped, so this one is from elsewhere
         return False
 
 

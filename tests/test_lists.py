@@ -508,7 +508,7 @@ def test_what_are_no_lists_is_refused_where_it_is_given(scanner):
         Lists([Entry("deny", "")])
     with pytest.raises(ListError, match="提现: a sender is a text, not int"):
         Lists([Entry("deny", "提现", sender=95588)])
-    with pytest.raises(TypeError, match=r"lists are Lists, not str: fraudscan\.lists\.read_lists reads files"):
+    with pytest.raises(TypeError, match=r"lists must be Lists, not str: fraudscan\.lists\.read_lists reads files"):
         scanner.with_lists("deny.txt")
     assert scanner.with_lists(None).lists is None
 
