@@ -1,4 +1,4 @@
-"""What a scanner says of one text."""
+"""The result of scoring one text."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ if TYPE_CHECKING:
 __all__ = ["DECIDED", "Result"]
 
 DECIDED = ("label", "scheme", "labels", "score", "verdict", "targets", "notes", "rule")
-"""The attributes that were decided on a text, in the order of `Decided`."""
+"""The attributes that make up the decision on a text, in the order of `Decided`."""
 
 Decided = tuple[str, str | None, tuple[str, ...], float, str, tuple[str, ...], tuple[str, ...], str | None]
-"""What was decided on a text."""
+"""The type of the decision on a text."""
 
 
 class Result:
-    """What a scanner says of one text.
+    """The result of scoring one text.
 
-    It holds on to its scanner, with which it explains itself, so a pickle has the whole model in it; but of the shipped
-    one, as `load` returns it, it has the digest, and is read where the same model is shipped. Results that come out of
-    pickles share one scanner where theirs decide alike. To store results store what `to_dict` returns, or score with
-    `Scanner.annotate` or ``fraudscan score``. Results are equal where they say the same of the same text and their
-    scanners decide alike.
+    A result keeps a reference to its scanner, which `explain` needs, so a pickled result contains the whole model. If
+    the scanner is the shipped one, as `load` returns it, the pickle contains only its digest and can be read wherever
+    the same model is shipped. Unpickled results share one scanner if their scanners decide alike. To store results,
+    store what `to_dict` returns, or score with `Scanner.annotate` or ``fraudscan score``. Two results are equal if
+    their texts, decisions and probabilities are equal and their scanners decide alike.
 
     Attributes:
         text: the text.
-        label: the most probable label: the honest one where ``score`` is below one half, else the pretence with the
-            highest probability. Of a user's own labels the most probable one.
+        label: the most probable label: the honest one if ``score`` is below one half, else the pretence with the
+            highest probability. In a model of a user's own labels, simply the most probable label.
         scheme: the label's most probable scheme; ``None`` for honest texts.
         labels: ``label``, then every other label with a probability of at least one half.
-        score: the calibrated probability that the text is not legitimate; 1 where no label of the model is.
+        score: the calibrated probability that the text is not legitimate; 1 if no label of the model is legitimate.
         verdict: ``"flag"``, ``"review"`` or ``"clear"``, by the scanner's thresholds.
-        targets: the groups at whom the text is aimed.
-        notes: why the decision is to be doubted: ``"no Chinese"``, ``"unknown words"``, ``"too short to judge"``.
-        rule: the entry of an allow or deny list that made the verdict; ``None`` where the score did.
-        scores: the probability of every label, scheme and target group, by its name.
-        window: begin and end of the part of a long text that decided; ``None`` where the whole did.
+        targets: the groups of people at whom the text is aimed.
+        notes: reasons to doubt the decision: ``"no Chinese"``, ``"unknown words"``, ``"too short to judge"``.
+        rule: the entry of an allow or deny list that determined the verdict; ``None`` if the score determined it.
+        scores: the probability of every label, scheme and target group, by name.
+        window: begin and end of the part of a long text that determined the decision; ``None`` if the whole text did.
 
     """
 
@@ -57,7 +57,7 @@ class Result:
         self.text = text
         self.label, self.scheme, self.labels, self.score, self.verdict, self.targets, self.notes, self.rule = decision
         self._scanner = scanner
-        self._probabilities = probabilities  # float32, those of `Scanner.names`
+        self._probabilities = probabilities  # float32, in the order of `Scanner.names`
 
     @property
     def _decision(self) -> Decided:
@@ -65,12 +65,12 @@ class Result:
 
     @property
     def scores(self) -> dict[str, float]:
-        """The probability of every label, scheme and target group by name."""
+        """The probability of every label, scheme and target group, by name."""
         return dict(zip(self._scanner.names, memoryview(self._probabilities).cast("f"), strict=True))
 
     @property
     def window(self) -> tuple[int, int] | None:
-        """Where the most suspicious stretch of a long text begins and ends, if its windows say more than the whole."""
+        """Begin and end of the most suspicious window of a long text, if its windows outweigh the whole text."""
         _, window, repaired = self._scanner.engine.judge_one(self.text)
         if window.stop is None:
             return None
@@ -78,7 +78,9 @@ class Result:
         return int(starts[window][0]), int(ends[window][-1])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as plain data, for JSON say: the attributes, and as ``evidence`` the spans of `explain`.
+        """Return the result as plain data, for JSON for example.
+
+        It has all attributes, and from `explain` the spans, as ``evidence``, and the ``bias``.
 
         >>> import fraudscan
         >>> found = fraudscan.classify("到楼下了，下来拿快递").to_dict()
@@ -97,8 +99,8 @@ class Result:
         """Return the spans of the text that speak for and against a label (see `fraudscan.explain`).
 
         Args:
-            label: which; without it the result's own, or where that is honest but the verdict is not ``"clear"``, the
-                likeliest pretence.
+            label: the label to explain. Defaults to the result's own label, or to the likeliest pretence if that label
+                is honest but the verdict is not ``"clear"``.
 
         Raises:
             KeyError: if the model has no such label.
@@ -139,18 +141,18 @@ class Result:
 
 
 _unpickled: WeakValueDictionary[str, Scanner] = WeakValueDictionary()
-"""The scanners of results that came out of pickles, by their digests: each result brings its own, and one is kept."""
+"""The scanners of unpickled results, by digest. Each result brings its own copy, of which only the first is kept."""
 
 
 def _restore(scanner: Scanner | str, text: str, probabilities: bytes, decision: Decided) -> Result:
-    """Return a result; the shipped scanner is given by its digest."""
+    """Rebuild a pickled result; ``scanner`` is a digest if it was the shipped one."""
     from fraudscan.model import ModelError, load
 
     if isinstance(scanner, str):
         if load().digest != scanner:
             raise ModelError(
-                "the pickled result is of another shipped model than this process has: install the same fraudscan for "
-                "both, or pickle what to_dict returns"
+                "the pickled result needs another shipped model than this process has: install the same fraudscan on "
+                "both sides, or pickle what to_dict returns"
             )
         scanner = load()
     else:

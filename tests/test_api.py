@@ -259,7 +259,7 @@ def test_a_result_of_the_shipped_model_is_pickled_without_it(scanner, monkeypatc
     assert back == scanner.classify(LURE)
     assert back._scanner is scanner
     monkeypatch.setitem(model._shipped, "default", scanner.with_thresholds(flag=1))
-    with pytest.raises(fraudscan.ModelError, match="of another shipped model than this process has"):
+    with pytest.raises(fraudscan.ModelError, match="needs another shipped model than this process has"):
         pickle.loads(data)  # noqa: S301 - our own
 
 
