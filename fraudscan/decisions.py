@@ -1,6 +1,6 @@
-"""Probabilities to decisions: which label, which others, which verdict; for a whole batch at once.
+"""From probabilities to decisions: the label, the other labels and the verdict, for a whole batch at once.
 
-Many texts share few different decisions: each is made up once and the texts refer to it.
+Many texts share few distinct decisions, so each decision is built once and the texts refer to it.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ VERDICTS = ("clear", "review", "flag")
 DIGITS = 6
 """Decimals of a probability in a file."""
 
-UNIT = 10.0**DIGITS
+STEPS = 10.0**DIGITS
 
 
 def cut(values: Any) -> Any:
-    """Return one or many probabilities, in lists, without the decimals behind `DIGITS`.
+    """Return probabilities truncated to `DIGITS` decimals, as a float or as lists.
 
-    A threshold of so many decimals parts them as it parts the probabilities themselves, which of rounded ones it
-    would not.
+    A threshold with that many decimals separates truncated probabilities exactly as it separates the probabilities
+    themselves; it would not do so with rounded ones.
 
     >>> cut([0.7237689, 0.723769, 1]), cut(0.0000019)
     ([0.723768, 0.723769, 1.0], 1e-06)
 
     """
-    return (steps_of(values) / UNIT).tolist()
+    return (steps_of(values) / STEPS).tolist()
 
 
 def steps_of(values: Any) -> Any:
-    """Return how many `UNIT`s fit into each probability."""
+    """Return each probability in steps of ``10**-DIGITS``, rounded down."""
     values = np.asarray(values, dtype=np.float64)
-    steps = np.rint(values * UNIT)
-    steps -= steps / UNIT > values
+    steps = np.rint(values * STEPS)
+    steps -= steps / STEPS > values
     return steps
 
 
@@ -56,7 +56,7 @@ def checked_number(value: Any, name: str) -> float:
     """Return ``value`` as a float.
 
     Raises:
-        TypeError: if it is no number, but a text of one, say.
+        TypeError: if it is not a number (a string such as ``"0.5"`` is not).
 
     """
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -66,11 +66,11 @@ def checked_number(value: Any, name: str) -> float:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From which score on a text is flagged, and from which one it is worth a look.
+    """The score from which on a text is flagged, and the score from which on it is worth a look (review).
 
     Raises:
         ValueError: unless ``0 <= review <= flag <= 1``.
-        TypeError: if one is no number.
+        TypeError: if a threshold is not a number.
 
     """
 
@@ -80,7 +80,7 @@ class Thresholds:
     def __post_init__(self) -> None:
         for name in ("flag", "review"):
             value = checked_number(getattr(self, name), name)
-            object.__setattr__(self, name, value)  # of NumPy's numbers, say, the digest would be another
+            object.__setattr__(self, name, value)  # NumPy numbers would change the scanner's digest
         if not 0 <= self.review <= self.flag <= 1:
             raise ValueError(f"thresholds need 0 <= review <= flag <= 1, not review={self.review}, flag={self.flag}")
 
@@ -95,7 +95,7 @@ class Thresholds:
 
 
 class Decision(NamedTuple):
-    """What many texts have in common; the attributes are those of `fraudscan.Result`."""
+    """The part of a decision that many texts share; the attributes are those of `fraudscan.Result`."""
 
     label: str
     scheme: str | None
@@ -103,23 +103,23 @@ class Decision(NamedTuple):
     targets: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no one truth
+@dataclass(frozen=True, eq=False)  # comparing arrays gives no single truth value
 class Decisions:
     """Decisions on a list of texts, in columns.
 
     Attributes:
-        kinds: the different decisions.
-        kind: int64, shape (texts,): which of ``kinds`` each text has.
-        scores: float64, shape (texts,): the probability that it is not legitimate.
-        verdicts: int64, shape (texts,): places in `VERDICTS`.
-        probabilities: float32, shape (texts, names): what `Scanner.predict_proba` returns. Shape (texts, 0) where
-            nobody asked for them.
+        kinds: the distinct decisions.
+        kind: int64, shape (texts,): for each text the index of its decision in ``kinds``.
+        scores: float64, shape (texts,): the probability that each text is not legitimate.
+        verdicts: int64, shape (texts,): indices into `VERDICTS`.
+        probabilities: float32, shape (texts, names): what `Scanner.predict_proba` returns. Shape (texts, 0) if they
+            were not requested.
         doubts: int64, shape (texts,): the notes on each text, as in `fraudscan.notes`.
-        entries: those of the scanner's allow and deny lists.
-        rules: int64, shape (texts,): the place in ``entries`` of the one that made the verdict, ``len(entries)``
-            where none did; ``None`` without lists.
-        evidence: the strongest spans of each text, where somebody asked for them (see `fraudscan.explain.evidence`).
-        origin: the file that the texts come from, where they come from one.
+        entries: the entries of the scanner's allow and deny lists.
+        rules: int64, shape (texts,): the index in ``entries`` of the entry that determined the verdict, or
+            ``len(entries)`` if none did; ``None`` without lists.
+        evidence: the strongest spans of each text, if they were requested (see `fraudscan.explain.evidence`).
+        origin: the file that the texts come from, if they come from a file.
 
     """
 
@@ -136,11 +136,12 @@ class Decisions:
 
     @cached_property
     def outcomes(self) -> tuple[Decisions, Ints]:
-        """What is common to many texts, for what would else go through them one by one.
+        """The distinct outcomes, for callers that would otherwise process the texts one by one.
 
         Returns:
-            The decisions on one text of each different outcome, evidence left out, and for each text the place of its
-            outcome among these. Outcomes differ in anything but score, probabilities and evidence.
+            The decisions on one text of each distinct outcome, without evidence, and for each text the index of its
+            outcome in them. Two texts have the same outcome if they differ in score, probabilities and evidence at
+            most.
 
         """
         codes = (self.kind * len(VERDICTS) + self.verdicts) * (1 << len(NOTES)) + self.doubts
@@ -165,12 +166,12 @@ class Decisions:
 
     @cached_property
     def labels(self) -> list[tuple[str, ...]]:
-        """The ``label`` of each text, then every other one that is at least as probable as not."""
+        """The ``label`` of each text, then every other label with a probability of at least one half."""
         return [kind.labels for kind in self._each]
 
     @cached_property
     def targets(self) -> list[tuple[str, ...]]:
-        """The groups at whom each text is aimed."""
+        """The groups of people at whom each text is aimed."""
         return [kind.targets for kind in self._each]
 
     @cached_property
@@ -186,12 +187,12 @@ class Decisions:
 
     @cached_property
     def notes(self) -> list[tuple[str, ...]]:
-        """Why the decision on each text is to be doubted: of `fraudscan.notes.NOTES` those that apply."""
+        """The reasons to doubt the decision on each text: the `fraudscan.notes.NOTES` that apply."""
         return list(map(notes_of, self.doubts.tolist()))
 
     @cached_property
     def rule(self) -> list[str | None]:
-        """The entry of an allow or deny list that made the verdict on each text; ``None`` where the score did."""
+        """The entry of an allow or deny list that determined each verdict; ``None`` where the score did."""
         if self.rules is None:
             return [None] * len(self.kind)
         places = self.rules.tolist()
@@ -200,7 +201,7 @@ class Decisions:
 
     @property
     def allowed(self) -> list[bool]:
-        """Whether the verdict on each text is an allow list's."""
+        """Whether an allow list determined the verdict on each text."""
         if self.rules is None:
             return [False] * len(self.kind)
         allows = [entry.kind == "allow" for entry in self.entries] + [False]
@@ -222,7 +223,7 @@ class Decider:
     Args:
         taxonomy: the labels, schemes and target groups.
         names: the columns of the probabilities, as in ``Scanner.names``.
-        thresholds: where verdicts change.
+        thresholds: the scores at which the verdict changes.
 
     """
 
@@ -233,16 +234,22 @@ class Decider:
         self._honest_name = taxonomy.honest.name if taxonomy.honest else ""
         self._honest = at[taxonomy.honest.name] if taxonomy.honest else None
         self._fraud = taxonomy.task == "fraud"
-        # of a fraud the honest label is what the pretences leave; of a user's own labels it is one among others
+        # for "fraud" the honest label is what the pretences leave; among a user's own labels it is one of several
         self._labels = np.array([at[label.name] for label in taxonomy.labels if label.schemes or not self._fraud])
         self._names = [names[column] for column in self._labels]
         self._schemes = np.array([at[scheme.name] for scheme in taxonomy.schemes])
         self._targets = [at[target.name] for target in taxonomy.targets]
         self._bits = 1 << np.arange(len(self._targets))
-        self._width = self._schemes.size + 1  # codes of schemes; 0 stands for none
+        self._width = self._schemes.size + 1  # number of scheme codes; code 0 means no scheme
 
     def __call__(self, probabilities: Single, doubts: Ints | None = None) -> Decisions:
-        """Decide on texts; ``probabilities`` has shape (texts, names), ``doubts`` (texts,): none where not given."""
+        """Decide on texts.
+
+        Args:
+            probabilities: shape (texts, names).
+            doubts: shape (texts,): the notes on each text; by default none.
+
+        """
         scores = self._scores(probabilities)
         schemes = probabilities.take(self._schemes, axis=1)
         best = schemes.argmax(axis=1)  # a label is as probable as its likeliest scheme
@@ -263,13 +270,14 @@ class Decider:
         )
 
     def among(self, honest: Single, likely: Ints, probabilities: Single, doubts: Ints) -> Decisions:
-        """Decide on texts of which few are likely fraud.
+        """Decide on texts few of which are likely fraud.
 
         Args:
-            honest: shape (texts,): how probable the honest label is.
-            likely: the indices of those of which it is at most one half; all others have the honest label and no other.
-            probabilities: those of the likely ones; the decisions keep none.
-            doubts: shape (texts,).
+            honest: shape (texts,): the probability of the honest label.
+            likely: the indices of the texts for which it is at most one half. All other texts get the honest label
+                only.
+            probabilities: shape (likely texts, names). The returned decisions contain no probabilities.
+            doubts: shape (texts,): the notes on each text.
 
         """
         found = self(probabilities)
@@ -284,12 +292,12 @@ class Decider:
         return (scores >= self._thresholds.review) + (scores >= self._thresholds.flag) * 1
 
     def _scores(self, probabilities: Single) -> Floats:
-        if self._honest is None:  # of labels none of which is honest one must hold
+        if self._honest is None:  # one of the labels applies, and none is honest
             return np.ones(len(probabilities))
         return 1 - probabilities[:, self._honest].astype(np.float64)
 
     def _others(self, probabilities: Single, best: Ints) -> dict[int, tuple[str, ...]]:
-        """Return the other labels that hold, the likeliest first, for the few texts of which several do."""
+        """Return the other labels that apply, by row and the likeliest first, for the few texts with several labels."""
         others = {}
         likely = probabilities.take(self._labels, axis=1)
         for row in ((likely >= 0.5).sum(axis=1) > 1).nonzero()[0].tolist():
@@ -299,7 +307,7 @@ class Decider:
         return others
 
     def _kinds(self, codes: Ints, others: dict[int, tuple[str, ...]]) -> tuple[list[Decision], Ints]:
-        """Return the different decisions and which each text has; a code stands for scheme and targets."""
+        """Return the distinct decisions and each text's index in them; a code stands for a scheme and targets."""
         several: dict[tuple[int, tuple[str, ...]], int] = {}
         first = int(codes.max(initial=0)) + 1
         special = {
