@@ -1,4 +1,4 @@
-"""What a threshold costs and brings: false alarms and recall by score, as held-out messages gave them."""
+"""The curve of thresholds: false-alarm rate and recall by score, as measured on held-out messages."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
 __all__ = ["Curve", "CurveError"]
 
 POINTS = 40
-"""How many shares of false alarms, and as many of misses, are tabulated, evenly on a logarithmic scale: neighbours
-differ by a fourth."""
+"""The number of tabulated shares of false alarms, and as many of misses. They are evenly spaced on a logarithmic scale;
+neighbours differ by a fourth."""
 
-ROUND = tuple(digit * 10.0**-power for power in (5, 4, 3, 2, 1) for digit in (1, 2, 5))
-"""Shares that are asked for, and so stand in the table as exactly as the messages allow."""
+ROUND_SHARES = tuple(digit * 10.0**-power for power in (5, 4, 3, 2, 1) for digit in (1, 2, 5))
+"""Shares that users ask for. They are in the table, as exactly as the number of messages allows."""
 
-RESOLVED = 5
-"""How many honest messages a share must stand for. The standard error of a count is its root: of fewer it is half of
-the count or more."""
+LEAST_COUNT = 5
+"""The smallest number of honest messages that a share may correspond to. The standard error of a count is its square
+root; for a smaller count it is half of the count or more."""
 
 COLUMNS = ("scores", "false_alarms", "recall")
-"""The columns of the table, as they are stored."""
+"""The names of the table's columns, as stored."""
 
 
 class CurveError(FraudscanError, ValueError):
-    """There is no threshold for the wanted share of false alarms."""
+    """There is no threshold for the requested share of false alarms."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A table by rising score.
+    """A table of thresholds in ascending order.
 
     Attributes:
-        scores: thresholds.
-        false_alarms: for each the share of honest messages that score as much or more.
-        recall: the same share of the others.
-        honest: how many honest messages there were.
+        scores: the thresholds.
+        false_alarms: for each threshold the share of honest messages with a score of at least that.
+        recall: the same share of all other messages.
+        honest: the number of honest messages.
 
     """
 
@@ -55,12 +55,12 @@ class Curve:
 
     @classmethod
     def from_scores(cls, scores: Floats, fraud: Bools) -> Curve:
-        """Tabulate held-out scores; ``fraud`` says which of them belong to messages that are not honest."""
+        """Tabulate held-out scores; ``fraud`` is the mask of the messages that are not honest."""
         honest, lures = np.sort(scores[~fraud]), np.sort(scores[fraud])
         found = {1.0}
         for values in (honest, lures[::-1]):  # few honest messages above a threshold; few lures below it
             spread = np.rint(np.geomspace(1, max(1, values.size), POINTS))
-            ranks = np.unique(np.concatenate([spread, np.floor(np.array(ROUND) * values.size) + 1])).astype(int)
+            ranks = np.unique(np.concatenate([spread, np.floor(np.array(ROUND_SHARES) * values.size) + 1])).astype(int)
             found.update(values[-ranks[ranks <= values.size]].tolist())
         step = 10.0**DIGITS
         table = np.unique([0.0, *np.minimum(np.ceil(np.array(sorted(found)) * step + 1e-3), step) / step])
@@ -75,18 +75,21 @@ class Curve:
         """Return the lowest score of the table with at most this share of false alarms.
 
         Raises:
-            CurveError: if the share is none, or smaller than the held-out messages can tell.
-            TypeError: if it is no number.
+            CurveError: if the share is not above 0 and at most 1, if it is too small to be measured on the held-out
+                messages, or if every threshold has a larger share.
+            TypeError: if it is not a number.
 
         """
         max_false_alarms = checked_number(max_false_alarms, "the share of false alarms")
         if not 0 < max_false_alarms <= 1:
-            raise CurveError(f"false alarms are a share above 0 and up to 1 of the honest messages: {max_false_alarms}")
-        if max_false_alarms * self.honest < RESOLVED:
-            least = Context(2, ROUND_UP).create_decimal(repr(RESOLVED / max(1, self.honest)))
             raise CurveError(
-                f"the model was measured on {self.honest:,} honest messages, which cannot tell a share of "
-                f"{max_false_alarms:g}: ask for {float(least):g} or more, or set the threshold"
+                f"the share of false alarms among honest messages must be above 0 and at most 1, not {max_false_alarms}"
+            )
+        if max_false_alarms * self.honest < LEAST_COUNT:
+            least = Context(2, ROUND_UP).create_decimal(repr(LEAST_COUNT / max(1, self.honest)))
+            raise CurveError(
+                f"the model was measured on {self.honest:,} honest messages, too few for a share of "
+                f"{max_false_alarms:g}: ask for {float(least):g} or more, or set the threshold directly"
             )
         for score, share in zip(self.scores, self.false_alarms, strict=True):
             if share <= max_false_alarms:
@@ -94,7 +97,7 @@ class Curve:
         raise CurveError(f"{self.false_alarms[-1]:.2%} of the honest messages have a score of 1: no threshold helps")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data that `from_dict` takes back."""
+        """Return the curve as plain data, which `from_dict` reads."""
         return {
             "honest": self.honest,
             **{name: list(getattr(self, name)) for name in COLUMNS},
@@ -105,14 +108,14 @@ class Curve:
         """Build the curve that ``data`` describes.
 
         Raises:
-            KeyError, TypeError: if it lacks something.
-            ValueError: if it is no table of shares that fall while the scores rise.
+            KeyError, TypeError: if ``data`` lacks something.
+            ValueError: if it is not a table of shares that fall while the scores rise.
 
         """
         scores, false_alarms, recall = (_checked_shares(data[name], name) for name in COLUMNS)
         honest = data["honest"]
         if isinstance(honest, bool) or not isinstance(honest, int) or honest < 0:
-            raise ValueError(f"honest is a number of messages, not {honest!r}")
+            raise ValueError(f"honest must be a number of messages, not {honest!r}")
         if not scores or not len(scores) == len(false_alarms) == len(recall):
             raise ValueError("its columns are empty, or of different lengths")
         if any(low >= high for low, high in itertools.pairwise(scores)):
@@ -126,5 +129,5 @@ def _checked_shares(values: Any, name: str) -> tuple[float, ...]:
     shares = tuple(values)
     for share in shares:
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
-            raise ValueError(f"{name} lie between 0 and 1, not at {share!r}")
+            raise ValueError(f"{name} must lie between 0 and 1, not at {share!r}")
     return shares

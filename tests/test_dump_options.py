@@ -188,7 +188,7 @@ def test_thresholds_by_false_alarms(dump, scanner, capsys):
     own = scanner.with_false_alarms(0.2)
     assert [row["fraud_verdict"] for row in rows_of(out)] == [own.classify(row["text"]).verdict for row in ROWS]
     assert score(source, "-o", out, "--force", "--max-false-alarms", "1e-9") == 2
-    assert "cannot tell a share of 1e-09" in capsys.readouterr().err
+    assert "too few for a share of 1e-09" in capsys.readouterr().err
     flag = scanner.classify(LURE).score
     assert score(source, "-o", out, "--force", "--flag", flag, "--review", 0) == 0
     assert rows_of(out)[0]["fraud_verdict"] == "flag"

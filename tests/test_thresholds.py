@@ -103,7 +103,7 @@ def test_a_curve_is_tight():
 
 @pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])
 def test_what_is_no_share_is_refused(share):
-    with pytest.raises(CurveError, match="false alarms are a share"):
+    with pytest.raises(CurveError, match="the share of false alarms among honest messages must be"):
         Curve((0.0, 1.0), (1.0, 0.0), (1.0, 0.0), 1000).threshold(share)
 
 
@@ -148,7 +148,7 @@ def test_with_false_alarms(scanner):
     assert tight.thresholds.flag > scanner.thresholds.flag > loose.thresholds.flag >= 0.5
     assert tight.thresholds.review == scanner.thresholds.review
     assert scanner.with_false_alarms(1).thresholds.flag == 0.5
-    with pytest.raises(CurveError, match="cannot tell a share of 1e-05"):
+    with pytest.raises(CurveError, match="too few for a share of 1e-05"):
         scanner.with_false_alarms(0.00001)
 
 
@@ -166,7 +166,7 @@ def test_a_model_without_a_curve(small_model):
     scanner = fraudscan.load(small_model)
     bare = scanner._with(_manifest={k: v for k, v in scanner.manifest.items() if k != "curve"})
     bare.__dict__.pop("curve", None)
-    with pytest.raises(CurveError, match="has no curve of false alarms: train it anew"):
+    with pytest.raises(CurveError, match="has no curve of false alarms: train it again"):
         bare.with_false_alarms(0.01)
 
 
@@ -203,7 +203,7 @@ def test_a_curve_that_is_damaged_gives_no_threshold(scanner, change):
     damaged = scanner._with(_manifest={**scanner.manifest, "curve": {**CURVE, **change}})
     damaged.__dict__.pop("curve", None)
     for use in (lambda: damaged.curve, lambda: damaged.with_false_alarms(0.2)):
-        with pytest.raises(CurveError, match=r"curve is damaged: .*; train it anew, or set the threshold itself"):
+        with pytest.raises(CurveError, match=r"curve is damaged: .*; train it again, or set the threshold directly"):
             use()
 
 
