@@ -1,8 +1,8 @@
-"""The model folder: arrays that cannot run code, and ``manifest.json``, which says what they are.
+"""The model folder: arrays, which cannot run code, and ``manifest.json``, which describes them.
 
-The manifest names the SHA-256 of each array. A folder is written whole or not at all, and
-replaced only if all that it holds is a model's; one that is damaged or foreign is refused
-with one exception, whatever is wrong with it.
+The manifest contains the SHA-256 of each array. A folder is written completely or not at all,
+and is replaced only if everything in it belongs to a model. A damaged or foreign folder is
+refused with the same exception, whatever is wrong with it.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 __all__ = ["CARD", "DIAGRAM", "VERSIONS", "ModelError", "check_target", "check_versions", "read_folder", "write_folder"]
 
 FORMAT_VERSION = 6
-"""The version of the model folder: what the arrays are, and what is computed with them. A reader takes its own only."""
+"""The version of the model folder: what the arrays are and how they are used. Only this version is read."""
 
 VERSIONS = {"format_version": FORMAT_VERSION, "normalization_version": NORMALIZATION_VERSION}
-"""What a model must have been written with."""
+"""The versions that a model must have been written with."""
 
 MANIFEST = "manifest.json"
 
-LARGEST = 1 << 30
-"""Bytes of a model's file: no vocabulary whose steps fit 32 bits needs more."""
+MAX_FILE_SIZE = 1 << 30
+"""The largest size in bytes of a file of a model. No vocabulary whose steps fit 32 bits needs more."""
 
 CARD, DIAGRAM = "MODEL_CARD.md", "reliability.svg"
-"""What `fraudscan.card` writes beside a model."""
+"""The files that `fraudscan.card` writes into a model folder."""
 
 Made = TypeVar("Made")
 
@@ -50,10 +50,10 @@ class ModelError(FraudscanError):
 
 
 def check_target(folder: Path) -> Path:
-    """Return the resolved path of a folder that a model can be written to, and make its parents.
+    """Return the resolved path of a folder that a model can be written to, and create its parents.
 
     Raises:
-        ModelError: if ``folder`` holds what is no part of a model, or cannot be written or replaced.
+        ModelError: if ``folder`` contains anything that is not part of a model, or cannot be written or replaced.
 
     """
     target = folder.resolve()
@@ -62,7 +62,7 @@ def check_target(folder: Path) -> Path:
             ours = _files(target)
             if foreign := sorted(path.name for path in target.iterdir() if path.name not in ours):
                 raise ModelError(
-                    f"{folder} holds {foreign[0]!r}, which is no part of a model: name a new or an empty folder"
+                    f"{folder} holds {foreign[0]!r}, which is not part of a model: name a new or an empty folder"
                 )
             if target == Path.cwd() or os.path.ismount(target):
                 raise ModelError(f"{folder} is in use and cannot be replaced: name a folder in it")
@@ -74,22 +74,22 @@ def check_target(folder: Path) -> Path:
 
 
 def _files(folder: Path) -> set[str]:
-    """Return the names of the files that belong to the model in a folder; none if there is no model of ours."""
+    """Return the names of the files that belong to the model in a folder; none if it has no model of this package."""
     try:
         manifest = json.loads(_read_file(folder / MANIFEST))
-        arrays, _ = manifest["arrays"], manifest["format_version"]  # which other programs' manifests lack
+        arrays, _ = manifest["arrays"], manifest["format_version"]  # other programs' manifests lack these
         return {MANIFEST, CARD, DIAGRAM, *(f"{name}.npy" for name in arrays)}
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return set()
 
 
 def write_folder(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Mapping[str, Any]) -> None:
-    """Write a model: all of it or nothing; one that stands there is replaced.
+    """Write a model completely or not at all, replacing an existing model.
 
     Args:
-        folder: its name.
-        arrays: each becomes a file of its name.
-        manifest: what the model says of itself; versions and digests are added.
+        folder: the folder to write.
+        arrays: the arrays by name; each becomes a file of that name.
+        manifest: the metadata of the model; versions and digests are added.
 
     Raises:
         ModelError: see `check_target`.
@@ -106,13 +106,13 @@ def _replace(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Map
     place = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     new, old = place / "new", place / "old"
     try:
-        new.mkdir()  # for whom the user's mask says; the temporary one is nobody else's
+        new.mkdir()  # with the user's umask; the temporary folder is private
         digests = {}
         for name, array in arrays.items():
             np.save(new / f"{name}.npy", array, allow_pickle=False)
             digests[name] = hashlib.sha256((new / f"{name}.npy").read_bytes()).hexdigest()
         text = json.dumps({**manifest, **VERSIONS, "arrays": digests}, ensure_ascii=False, indent=1) + "\n"
-        (new / MANIFEST).write_bytes(text.encode("utf-8", "backslashreplace"))  # half a surrogate pair: JSON's escape
+        (new / MANIFEST).write_bytes(text.encode("utf-8", "backslashreplace"))  # lone surrogates: JSON escapes
         if folder.exists():
             folder.rename(old)
             try:
@@ -123,22 +123,22 @@ def _replace(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Map
         else:
             new.rename(folder)
     finally:
-        kept = old.exists() and not folder.exists()  # it could not be put back
+        kept = old.exists() and not folder.exists()  # the old model could not be put back
         shutil.rmtree(new if kept else place, ignore_errors=True)
 
 
 def read_folder(
     folder: Path, names: Sequence[str], make: Callable[[list[npt.NDArray[Any]], dict[str, Any]], Made]
 ) -> Made:
-    """Read a model and return what ``make`` makes of it.
+    """Read a model and return what ``make`` builds from it.
 
     Args:
-        folder: its name.
-        names: those of the arrays that it must have.
-        make: takes the arrays, in the order of ``names``, and the manifest.
+        folder: the folder to read.
+        names: the names of the arrays that it must have.
+        make: a function of the arrays, in the order of ``names``, and the manifest.
 
     Raises:
-        ModelError: if the folder is missing, damaged, or of another version, or if ``make`` stumbles over it.
+        ModelError: if the folder is missing, damaged, or of another version, or if ``make`` raises an exception.
 
     """
     try:
@@ -151,10 +151,10 @@ def read_folder(
         missing = (
             f"{Path(error.filename).name} is missing" if folder.is_dir() or not folder.exists() else "it is a file"
         )
-        raise ModelError(f"{folder} is no model: {missing}; name the folder that fraudscan train wrote") from None
+        raise ModelError(f"{folder} is not a model: {missing}; name the folder that fraudscan train wrote") from None
     except OSError as error:
         raise ModelError(f"{folder} cannot be read: {error}") from error
-    except Exception as error:  # there is no telling how damage shows
+    except Exception as error:  # damage can raise any exception
         raise ModelError(f"{folder} is damaged: {type(error).__name__}: {error}") from error
 
 
@@ -162,36 +162,36 @@ def check_versions(what: Path | str, manifest: Mapping[str, Any]) -> None:
     """Refuse a model that is not meant for this version of the package.
 
     Raises:
-        ModelError: if it was written by another one.
+        ModelError: if the model was written with another format or normalization version.
 
     """
     version = manifest["format_version"]
     if version != FORMAT_VERSION:
         raise ModelError(
-            f"{what} has format version {version}, this fraudscan reads {FORMAT_VERSION}: train it anew, or install "
-            "the fraudscan that wrote it"
+            f"{what} has format version {version}, but this fraudscan reads {FORMAT_VERSION}: train it again, or "
+            "install the fraudscan that wrote it"
         )
     if manifest["normalization_version"] != NORMALIZATION_VERSION:
         raise ModelError(
-            f"{what} was trained with normalization version {manifest['normalization_version']}, this fraudscan has "
-            f"{NORMALIZATION_VERSION}: train it anew, or install the fraudscan that wrote it"
+            f"{what} was trained with normalization version {manifest['normalization_version']}, but this fraudscan "
+            f"has {NORMALIZATION_VERSION}: train it again, or install the fraudscan that wrote it"
         )
 
 
 def _read_file(path: Path) -> bytes:
-    """Return what a file holds, but nothing of a pipe, which would be waited for, or of a device, which has no end."""
+    """Return the contents of a regular file; refuse a pipe, which would block, and a device, which has no end."""
     if path.exists() and not path.is_file():
-        raise ModelError(f"{path} is no regular file")
-    if path.stat().st_size > LARGEST:
-        raise ModelError(f"{path} has more than {LARGEST:,} bytes, and is no part of a model")
+        raise ModelError(f"{path} is not a regular file")
+    if path.stat().st_size > MAX_FILE_SIZE:
+        raise ModelError(f"{path} has more than {MAX_FILE_SIZE:,} bytes, so it is not part of a model")
     return path.read_bytes()
 
 
 def _read_array(path: Path, digest: str) -> npt.NDArray[Any]:
     data = _read_file(path)
     if hashlib.sha256(data).hexdigest() != digest:
-        raise ModelError(f"{path} is damaged: its SHA-256 is not the one that the manifest names")
+        raise ModelError(f"{path} is damaged: its SHA-256 is not the one in the manifest")
     array: npt.NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
-    if array.dtype.kind not in "iuf":  # a cast would make numbers of dates and texts
+    if array.dtype.kind not in "iuf":  # a cast would turn dates and strings into numbers
         raise ModelError(f"{path} is damaged: its values are {array.dtype}, neither integers nor floats")
     return array

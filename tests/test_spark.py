@@ -112,7 +112,7 @@ def test_what_is_refused(spark):
         annotate(frame)
     with pytest.raises(ColumnError, match="a column 'fraud_label' already"):
         annotate(annotate(frame, text="content"), text="content")
-    with pytest.raises(fraudscan.ModelError, match="nowhere is no model"):
+    with pytest.raises(fraudscan.ModelError, match="nowhere is not a model"):
         annotate(frame, text="content", model="nowhere")
 
 

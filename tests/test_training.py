@@ -318,10 +318,10 @@ def folder(tmp_path):
 
 
 def test_missing_folder(tmp_path, capsys):
-    with pytest.raises(ModelError, match=r"none is no model: manifest\.json is missing"):
+    with pytest.raises(ModelError, match=r"none is not a model: manifest\.json is missing"):
         fraudscan.load(tmp_path / "none")
     assert main(["classify", "x", "-m", str(tmp_path / "none")]) == 2
-    assert "is no model" in capsys.readouterr().err
+    assert "is not a model" in capsys.readouterr().err
 
 
 def test_missing_array(folder):
@@ -345,7 +345,7 @@ def test_one_changed_byte_is_noticed(folder, name):
 def test_other_versions_are_refused(folder, key, version):
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     (folder / "manifest.json").write_text(json.dumps({**manifest, key: version}), "utf-8")
-    with pytest.raises(ModelError, match=rf"{key.replace('_', ' ')} {version}.*train it anew"):
+    with pytest.raises(ModelError, match=rf"{key.replace('_', ' ')} {version}.*train it again"):
         fraudscan.load(folder)
 
 
@@ -406,7 +406,7 @@ def test_a_pipe_or_a_device_is_no_part_of_a_model(folder, name):
     for make in (os.mkfifo, lambda path: path.symlink_to(os.devnull)):
         (folder / name).unlink()
         make(folder / name)
-        with pytest.raises(ModelError, match=f"{re.escape(name)} is no regular file"):
+        with pytest.raises(ModelError, match=f"{re.escape(name)} is not a regular file"):
             fraudscan.load(folder)
 
 
@@ -438,7 +438,7 @@ def test_a_manifest_of_any_depth_is_refused(folder):
     (folder / "manifest.json").write_text('{"format_version":' + "[" * 100_000, "utf-8")
     with pytest.raises(ModelError, match="is damaged"):
         fraudscan.load(folder)
-    with pytest.raises(ModelError, match="is no part of a model"):
+    with pytest.raises(ModelError, match="is not part of a model"):
         fraudscan.load().save(folder)
 
 
@@ -472,7 +472,7 @@ def test_save_deletes_nothing_that_it_did_not_write(scanner, folder, tmp_path):
     extension.mkdir()
     for text in ('{"manifest_version": 3}', '["arrays"]', "no JSON"):
         (extension / "manifest.json").write_text(text)
-        with pytest.raises(ModelError, match=r"holds 'manifest\.json', which is no part of a model: name a new"):
+        with pytest.raises(ModelError, match=r"holds 'manifest\.json', which is not part of a model: name a new"):
             scanner.save(extension)
         assert (extension / "manifest.json").read_text() == text
     scanner.save(folder)  # with its card and diagram
