@@ -1,20 +1,20 @@
 """The engine: from texts to the logits of heads.
 
 A text that carries marks of disguise is repaired first (`fraudscan.disguise`). Each n-gram has a vector of
-weights. What a text with L kept characters comes to is
+weights. The inputs of a text with L kept characters are
 
     bias + scale * (sum of the vectors of its matches) / sqrt(L + 40)
 
-and no text says more than one of 512 characters (`length_norms`). In the shipped model a small layer makes the heads'
-logits of it (`fraudscan.layer`); a model of a user's own labels is linear, and these are the logits. A text of more
-than 128 speaks through its windows where these say more (`fraudscan.windows`). For a user's own labels, whose texts
-nobody knows beforehand, the root is that of the sum of the squared rarities of the matches, the last weight of each
-vector: the length of the text's own vector.
+except that no text counts for more than one of 512 characters (`length_norms`). In the shipped model a small layer
+computes the heads' logits from the inputs (`fraudscan.layer`). A model of a user's own labels is linear: the inputs are
+the logits. The windows of a text of more than 128 characters decide if they outweigh the whole text
+(`fraudscan.windows`). For a user's own labels, whose texts are not known beforehand, the square root is that of the sum
+of the squared rarities of the matches, the last weight of each vector: the norm of the text's own vector.
 
-Weights are integers and so are their sums: nothing is rounded before the scale, and a
-text has the same score alone, in any batch and in any chunk. Where `fraudscan.kernel` was not
-built, four weights are packed into each 64-bit integer, which makes NumPy alone as fast as a
-sparse product of SciPy's.
+Weights are integers and so are their sums: nothing is rounded before scaling, and a text
+has the same score alone, in any batch and in any chunk. If `fraudscan.kernel` was not built,
+four weights are packed into each 64-bit integer, which makes NumPy alone as fast as a sparse
+product in SciPy.
 """
 
 from __future__ import annotations
@@ -56,51 +56,51 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "Judgement", "length_norms"]
 
 SMOOTHING = 40
-"""Added to the length under the root: the few matches of a short text count for less than the bias, so that a text of
-which the model knows little stays what most texts are. From 0 to 40 held-out macro-F1 falls by a point, while false
-alarms on short personal messages halve."""
+"""Added to the length under the square root. It makes the few matches of a short text count for less than the bias, so
+a text of which the model knows little is judged as most texts are. When it is raised from 0 to 40, held-out macro-F1
+falls by a point, while false alarms on short personal messages halve."""
 
-MOST = 512
-"""Kept characters from which on evidence is in proportion to the length (`length_norms`)."""
+CAP = 512
+"""Kept characters from which on norms grow in proportion to the length, which caps evidence (`length_norms`)."""
 
 WEIGHT_LIMIT = 127
-"""The largest weight, that of int8. From 6 to 12 bits the figures are the same."""
+"""The largest absolute value of a weight, the maximum of int8. The figures are the same from 6 to 12 bits."""
 
 LARGEST = 1e9
-"""The largest scale or bias: sums of weights by it stay finite, whatever the text."""
+"""The largest absolute value of a scale or bias. With it, scaled sums of weights are finite for any text."""
 
 FIELDS = 4
-"""How many weights share one 64-bit integer while they are added up."""
+"""The number of weights that share one 64-bit integer while they are summed."""
 
 FIELD_BITS = 64 // FIELDS
-"""Bits of a sum in it, the sign included."""
+"""The bits of each sum in that integer, including the sign."""
 
 FIELD_SIZE = (1 << FIELD_BITS - 1) // (WEIGHT_LIMIT + 1)
-"""How many weights are added up in such a field without overflow; longer texts are summed over pieces of this
+"""The number of weights that can be summed in such a field without overflow. Longer texts are summed in pieces of this
 length."""
 
 HALF = 1 << FIELD_BITS - 1
 SHIFTS = (FIELD_BITS * np.arange(FIELDS)).reshape(-1, 1, 1)
 OFFSET = int((HALF << SHIFTS).sum())
-"""Added to packed sums so that no field is negative and each can be cut out by itself."""
+"""Added to packed sums so that no field is negative and each can be extracted separately."""
 
 CHUNK = 1 << 17
-"""Characters scored at a time: its arrays stay in the caches, and the calls are worth their cost."""
+"""Characters scored at a time: few enough that arrays stay in the caches, and enough to be worth the calls' cost."""
 
 UNLIKELY = -1e-3
-"""The first head's logit up to which fraud is less likely than not, whatever is rounded."""
+"""The first head's logit up to which fraud is less likely than not, even after rounding."""
 
 
 class Judgement(NamedTuple):
-    """What the engine says of texts.
+    """The engine's output for a batch of texts.
 
     Attributes:
         logits: float64, shape (heads, texts).
-        notes: int64, shape (texts,): as in `fraudscan.notes`; 0 where nobody asked for them.
-        places: int64, shape (texts, 2): begin and end of the window that decided, in kept characters; 0 and 0 where the
+        notes: int64, shape (texts,): as in `fraudscan.notes`; 0 if they were not requested.
+        places: int64, shape (texts, 2): begin and end of the window that decided, in kept characters; 0 and 0 if the
             whole text did.
-        readings: the texts that carry marks of disguise, by their index: repaired, or ``None`` where there is nothing
-            to repair.
+        readings: for each text that carries marks of disguise, by its index, the repaired text, or ``None`` if there
+            is nothing to repair.
 
     """
 
@@ -111,13 +111,13 @@ class Judgement(NamedTuple):
 
 
 class _Reading(NamedTuple):
-    """What texts come to before any is repaired, and before windows count.
+    """The output for texts read as they stand, without repair, before their windows are taken into account.
 
     Attributes:
-        logits: float64, shape (heads, texts): those of the whole texts.
+        logits: float64, shape (heads, texts): the logits of the whole texts.
         lengths: int64, shape (texts,): the numbers of kept characters.
-        notes: int64, shape (texts,).
-        marked: shape (texts,): which carry marks of disguise.
+        notes: int64, shape (texts,): as in `Judgement`.
+        marked: bool, shape (texts,): the mask of the texts that carry marks of disguise.
         windows: the most suspicious windows of long texts.
 
     """
@@ -130,22 +130,25 @@ class _Reading(NamedTuple):
 
 
 class Engine:
-    """Turns texts into logits. Immutable, as the scanner is that it belongs to.
+    """Turns texts into logits. Immutable, like the scanner that it belongs to.
 
     Args:
         vocabulary: the n-grams.
         weights: int8, shape (vocabulary.size, inputs): for each node the summed vectors of all n-grams that end
-            where it ends; row 0 is zero. Where ``fraud`` is not set there is one more column, of squared rarities.
-        scales: float64, shape (inputs,): what one unit of a weight is worth; one more as well.
+            where it ends; row 0 is zero. Unless ``fraud`` is set, there is one more column, of squared rarities.
+        scales: float64, shape (inputs,): the value of one unit of a weight in each column. Unless ``fraud`` is set,
+            there is one more scale, too.
         biases: float64, shape (inputs,).
-        layer: makes the heads' logits of the inputs; without it these are the logits.
-        nothing: float64, shape (heads,): the logits of a text without a character.
-        fraud: the first head tells fraud: disguises are repaired, and long texts looked at window by window.
-        quotes: has one head, which tells texts that speak of frauds, as warnings and news do: in these the windows
-            count for less, for they are the words that are quoted.
+        layer: computes the heads' logits from the inputs; without it the inputs are the logits.
+        nothing: float64, shape (heads,): the logits of a text without a kept character.
+        fraud: whether the first head stands for fraud. If so, disguises are repaired, and long texts are also scored
+            window by window.
+        quotes: a layer with one head, which recognizes texts about fraud such as warnings and news. In these the
+            windows count for less, because they are quotations.
 
     Raises:
-        ValueError: if the shapes do not fit each other, or a weight is no whole number or cannot be added up.
+        ValueError: if the shapes do not fit each other, if a weight is not a whole number or too large to be summed,
+            if row 0 of the weights is not zero, or if a scale or bias is not finite or too large.
 
     """
 
@@ -165,7 +168,7 @@ class Engine:
         self.layer = layer
         self.quotes = quotes
         self.fraud = fraud
-        weights = np.asarray(weights)  # a cast would let what is too large wrap around
+        weights = np.asarray(weights)  # a cast would make too large values wrap around
         if not (weights.max(initial=0) <= WEIGHT_LIMIT and weights.min(initial=0) >= -WEIGHT_LIMIT):
             raise ValueError(f"weights must be at most {WEIGHT_LIMIT}")
         self.weights = _frozen(weights, np.int8)
@@ -204,29 +207,29 @@ class Engine:
     def judge(
         self, texts: Sequence[str], *, notes: bool = False, readings: bool = False, likely: bool = False
     ) -> Judgement:
-        """Return what is to be said of texts.
+        """Return the logits of texts, and what else is requested about them.
 
         Args:
             texts: the texts.
-            notes: whether notes are wanted.
-            readings: whether those of texts with marks of disguise are wanted of a model of a user's own labels too,
-                which scores texts as they are.
-            likely: only the first head's logits matter where it says that fraud is unlikely: the others are not filled
-                in there.
+            notes: whether to return notes.
+            readings: whether to return readings of texts with marks of disguise for a model of a user's own labels,
+                too, although it scores texts as they are.
+            likely: whether to fill in the logits of all heads only where fraud is likely. Where the first head says
+                that it is unlikely, the others are left undefined.
 
         """
         fill = self._heads_if_likely if likely else self._heads
         found = self._read_once(texts, fill, notes=notes)
         marked = found.marked.nonzero()[0] if self.fraud or readings else np.zeros(0, dtype=np.int64)
         marked = marked[[not is_long(texts[i]) for i in marked.tolist()]]
-        read = repaired([texts[i] for i in marked.tolist()])  # at once: it takes half a millisecond, whatever it does
+        read = repaired([texts[i] for i in marked.tolist()])  # in one call: each takes half a millisecond at least
         windows = found.windows
         if self.fraud and read:
             changed = marked[list(read)]
             again = self._read_once(list(read.values()), fill, notes=notes)
             found.logits[:, changed], found.lengths[changed] = again.logits, again.lengths
             found.notes[changed] = again.notes
-            # the windows of the texts as they were before the repair are nobody's
+            # drop the windows that these texts had before the repair
             windows = [part.of(~np.isin(part.texts, changed)) for part in windows]
             windows += [part._replace(texts=changed[part.texts]) for part in again.windows]
         if self.fraud and found.lengths.max(initial=0) > WHOLE:
@@ -242,11 +245,11 @@ class Engine:
         )
 
     def judge_one(self, text: str) -> tuple[Floats, slice, bool]:
-        """Return what one text comes to.
+        """Return the logits of one text, and the part and the reading of it that they belong to.
 
         Returns:
-            Its logits, shape (heads,); the kept characters that they are about, of the text as it is read: all, or a
-            window's; and whether it is read repaired.
+            The logits, shape (heads,); the slice of the kept characters of the text as read that they belong to, all
+            of them or those of a window; and whether the text was read repaired.
 
         """
         found = self.judge([text])
@@ -254,12 +257,12 @@ class Engine:
         return found.logits[:, 0], slice(begin, end or None), self.fraud and found.readings.get(0) is not None
 
     def read(self, text: str, *, repaired: bool) -> tuple[Ints, Ints, Ints]:
-        """Return the nodes of a text's kept characters, and where what each stands for begins and ends in the text.
+        """Return the nodes of a text's kept characters, and where their originals begin and end in the text.
 
         Args:
             text: the text.
-            repaired: whether it is read so, as `judge_one` says: `normalize` may see marks of disguise in what repeats
-                itself, which the model does not read.
+            repaired: whether to read the text repaired, as `judge_one` returns it. `normalize` does not decide this: it
+                may see marks of disguise in repetitions, which the model does not read.
 
         """
         if not repaired:
@@ -278,7 +281,7 @@ class Engine:
         logits[:] = self.heads_of(self.scaled(sums.astype(np.float64), lengths))
 
     def _heads_if_likely(self, sums: Ints, lengths: Ints, logits: Floats) -> None:
-        """Do the same, but for the first head alone where it says that fraud is unlikely."""
+        """Do the same, but fill in only the first head's logit where it says that fraud is unlikely."""
         logits[0] = self._alarms(sums, lengths)
         likely = (logits[0] > UNLIKELY).nonzero()[0]
         logits[:, likely] = self.heads_of(self.scaled(sums[:, likely].astype(np.float64), lengths[likely]))
@@ -294,7 +297,7 @@ class Engine:
         return first
 
     def _read_once(self, texts: Sequence[str], fill: Callable[[Ints, Ints, Floats], None], *, notes: bool) -> _Reading:
-        """Return what texts come to as they stand; ``fill`` fills in logits for sums of weights and lengths."""
+        """Return the output for texts as they stand; ``fill`` fills in logits for sums of weights and lengths."""
         found = _Reading(
             logits=np.empty((self._nothing.size, len(texts))),
             lengths=np.empty(len(texts), dtype=np.int64),
@@ -311,7 +314,7 @@ class Engine:
                 sums = total[:, None]
                 if notes:
                     found.notes[part] = self._noter.notes(counts, found.lengths[part], texts[part])
-                if found.lengths[begin] <= MAX_REPAIRED:  # hardly anything of it is kept: it may be disguised
+                if found.lengths[begin] <= MAX_REPAIRED:  # few characters are kept: it may be disguised
                     found.marked[begin] = self.vocabulary.match(texts[part]).marked[0]
             else:
                 matches = self.vocabulary.match(texts[part], sizes[part])
@@ -328,7 +331,7 @@ class Engine:
         return found
 
     def scaled(self, sums: Floats, lengths: Ints) -> Floats:
-        """Return what the heads are made of, shape (inputs, texts), for sums of weights, which it overwrites."""
+        """Return the inputs, shape (inputs, texts), for the sums of weights of texts; the sums are overwritten."""
         sums *= self.scales[:, None]
         norms = self.norms(sums, lengths)
         sums = sums[: len(self.biases)]
@@ -337,19 +340,19 @@ class Engine:
         return sums
 
     def norms(self, sums: Floats, lengths: Ints) -> Floats:
-        """Return what the scaled sums of texts are divided by: float64, shape (texts,)."""
+        """Return the norms by which the scaled sums of texts are divided: float64, shape (texts,)."""
         if self.fraud:
             return length_norms(lengths)
         return np.sqrt(np.where(sums[-1] > 0, sums[-1], 1.0))
 
     def _long(self, text: str, place: int, windows: list[Windows]) -> tuple[Ints, int, Ints]:
-        """Return the sums of the weights of a text of any length, its length, and what `Noter.count` says of it.
+        """Return the sums of the weights of a text of any length, its length, and what `Noter.count` returns for it.
 
-        The memory that it takes does not grow with the text.
-        Its windows are those that a short text would have, wherever its blocks end.
+        Memory use does not grow with the length of the text. If the text has windows, the most suspicious one is
+        appended to ``windows``. It is the same as if the text were read in one block, wherever its blocks end.
         """
         total, length, counts = np.zeros(self._width, dtype=np.int64), 0, np.zeros((2, 1), dtype=np.int64)
-        rest = np.zeros(0, dtype=np.uint32)  # nodes at which no window has begun yet
+        rest = np.zeros(0, dtype=np.uint32)  # nodes from the start of the next window on
         highest, odds, number, best, window = -np.inf, -np.inf, 0, total, (0, 0)
         for nodes in itertools.chain(self.vocabulary.match_blocks(text, CHUNK), [None]):
             if nodes is not None and nodes.size:
@@ -381,19 +384,19 @@ class Engine:
         return total, length, counts
 
     def _quoting(self, sums: Ints, lengths: Ints) -> Floats:
-        """Return the logits that texts speak of frauds, by the sums of their weights."""
+        """Return the logits that texts are about fraud, shape (texts,), for the sums of their weights."""
         if self.quotes is None:
             return np.full(lengths.size, -np.inf)
         quoting: Floats = self.quotes(self.scaled(sums.astype(np.float64), lengths))[0]
         return quoting
 
     def _windows(self, found: Matches, sums: Ints, begin: int) -> Windows:
-        """Return the most suspicious windows of the long texts of a batch, which has some.
+        """Return the most suspicious windows of the long texts of a part of a batch, which must have some.
 
         Args:
             found: the texts' matches.
             sums: the sums of their weights, shape (sums, texts).
-            begin: which text is the first of them.
+            begin: the index in the batch of the first of the texts.
 
         """
         long = (found.lengths > RAMP_START).nonzero()[0]
@@ -412,7 +415,7 @@ class Engine:
 
     @cached_property
     def _alarm(self) -> Callable[[Floats], Floats]:
-        """What `heads_of` does, for the first head alone."""
+        """A function that does the same as `heads_of`, but for the first head alone."""
         return Layer(self.layer.hidden, self.layer.output[:1]) if self.layer else self.heads_of
 
     def _sums(self, nodes: Words, starts: Ints, lengths: Ints) -> Ints:
@@ -431,7 +434,7 @@ class Engine:
     def _added_up(self, nodes: Words, starts: Ints) -> Ints:
         """Return the sums of weights from each start to the next: int64, shape (sums, starts).
 
-        Without the kernel there may be `FIELD_SIZE` nodes at most between them.
+        Without the kernel there may be at most `FIELD_SIZE` nodes from one start to the next.
         """
         if kernel.compiled:
             added = np.empty((starts.size, self._width), dtype=np.int64)
@@ -447,7 +450,7 @@ class Engine:
 
     @cached_property
     def _packed(self) -> Ints:
-        """The weights with several in one integer, so that one addition serves them all; shape (packs, nodes)."""
+        """The weights, several packed into each integer so that one addition sums all of them; shape (packs, nodes)."""
         packs = -(self._width // -FIELDS)
         packed = np.zeros((packs, self.vocabulary.size), dtype=np.int64)
         for place, weights in enumerate(self.weights.T.astype(np.int64)):
@@ -456,18 +459,18 @@ class Engine:
 
 
 def length_norms(lengths: Ints) -> Floats:
-    """Return by what the sums over texts of so many characters are divided: float64, of the shape of ``lengths``.
+    """Return the norms by which the sums over texts of ``lengths`` kept characters are divided: float64, same shape.
 
-    That is the root of the length and `SMOOTHING`, so that evidence grows with it as its error does. Beyond `MOST`,
-    which hardly any message of the corpus reaches, it is in proportion to the length: no text says more than one of
-    that.
+    A norm is the square root of the length plus `SMOOTHING`, so that evidence grows with that root, as its error does.
+    Beyond `CAP`, a length that hardly any message of the corpus reaches, the norm grows in proportion to the
+    length, so that no text counts for more than one of that length.
 
     >>> length_norms(np.array([60, 512, 2000])).round(1).tolist()
     [10.0, 23.5, 86.8]
 
     """
     lengths = lengths + SMOOTHING
-    norms: Floats = np.sqrt(np.minimum(lengths, MOST + SMOOTHING)) * np.maximum(lengths / (MOST + SMOOTHING), 1)
+    norms: Floats = np.sqrt(np.minimum(lengths, CAP + SMOOTHING)) * np.maximum(lengths / (CAP + SMOOTHING), 1)
     return norms
 
 
@@ -478,7 +481,7 @@ def _frozen(values: npt.ArrayLike, dtype: type) -> npt.NDArray[Any]:
 
 
 def _cuts(sizes: Ints) -> Iterator[int]:
-    """Yield the ends of runs of texts that have at most `CHUNK` characters together (or one text that has more)."""
+    """Yield the ends of runs of texts with at most `CHUNK` characters in total (or of one text that has more)."""
     if sizes.size and int(sizes.sum()) + sizes.size <= CHUNK:
         yield sizes.size
         return
