@@ -1,11 +1,12 @@
-"""One decisive phrase in a long text: which stretch of it is the most suspicious, and what all of them say together.
+"""Windows of long texts: which one is the most suspicious, and what all of them together say about the text.
 
-A lure of fifty characters drowns in a chat of two thousand. So a long text is also cut into windows, which are scored
-by themselves. If it holds a lure, and any of them may be the one, the odds that it does are the mean of their odds:
-many windows have many chances to alarm, and a single one must alarm the more, the more there are. What warnings and
-news quote is a lure in each window: the surer it is that a text speaks of frauds, the less they say (`QUOTED`). A text
-speaks through its windows where that says more than the whole. The longer it is, the less the whole says: in talk of
-hours, all adds up that it has in common with frauds.
+A lure of fifty characters is diluted in a chat of two thousand. Therefore a long text is also cut into windows, which
+are scored separately. If any window is as likely as the others to hold the lure, the odds that the text holds one are
+the mean of the windows' odds. Many windows have many chances to raise an alarm, so the more windows there are, the
+higher the odds of a single one must be to raise one. In a window, a lure that warnings or news quote looks like any
+other lure; so the more likely a text is to be about fraud, the less its windows count (`QUOTING_SLOPE`). The windows
+decide on a text if their logit is higher than that of the whole text. The longer the text, the less the whole counts,
+because in hours of talk everything that they have in common with frauds adds up.
 """
 
 from __future__ import annotations
@@ -34,39 +35,40 @@ __all__ = [
 ]
 
 WINDOW = 40
-"""Kept characters of a window: what a lure says in a breath fills one. In larger ones it drowns as it does in the
-whole, and in smaller ones an honest notice looks like a lure."""
+"""Kept characters per window, about the length of one sentence of a lure. In larger windows a lure is diluted as it is
+in the whole text; in smaller ones honest notices start to look like lures."""
 
 STRIDE = WINDOW // 2
-"""Kept characters from one window to the next, so that each lure lies in one for the most part. With a third instead of
-a half no more are found."""
+"""Kept characters from the start of one window to the start of the next. Windows overlap by half, so most of each lure
+lies in one of them. With a stride of a third of a window no more lures are found."""
 
 RAMP_START, RAMP_END = 128, 192
-"""A text with more kept characters than the first has windows; from the second on they count in full. In shorter ones
-they would make as many honest notices look like lures as they find lures."""
+"""Texts with more than `RAMP_START` kept characters have windows, which count in full from `RAMP_END` on. In shorter
+texts they would make as many honest notices look like lures as they would find lures."""
 
 PENALTY = 4.0
-"""What is taken off the logit of windows at `RAMP_START` characters; it falls to nothing at `RAMP_END`: they come in by
-degrees."""
+"""Subtracted from the window logit of a text of `RAMP_START` characters. It decreases linearly to zero at `RAMP_END`,
+so windows take effect gradually."""
 
-QUOTED = 2.0
-"""Windows are taken for a quotation with a probability whose logit is this, times the one that the text speaks of
-frauds. With one, one in seven of the clearest lures still alarms where the police quotes it (with two, one in three
-hundred); with three, a third less is found in talk of anything, which seems to speak of frauds with a logit of about
-one."""
+QUOTING_SLOPE = 2.0
+"""The logit of the probability that a text's windows are quotations is this, times the logit that the text is about
+fraud. With a slope of one, one in seven of the clearest lures still raises an alarm where the police quote it (with
+two, one in three hundred). With three, a third fewer lures are found in talk about arbitrary subjects, which seems to
+be about fraud with a logit of about one."""
 
 WHOLE = 768
-"""Kept characters up to which the whole text has no length penalty: frauds write letters of that length."""
+"""Kept characters up to which the whole text has no length penalty, because frauds write letters of that length."""
 
 
 class Windows(NamedTuple):
-    """The most suspicious window of some texts.
+    """The most suspicious window of each of some texts.
 
     Attributes:
-        texts: their places in the batch.
-        logits: shape (heads, texts): the window's, but for the first: that of all windows together.
-        starts: the window's first kept character.
-        ends: the one behind its last.
+        texts: int64, shape (texts,): the indices of the texts in the batch.
+        logits: float64, shape (heads, texts): the logits of the window, except for the first head: there it is the
+            logit of all windows of the text together.
+        starts: int64, shape (texts,): the index of the window's first kept character.
+        ends: int64, shape (texts,): the index after that of its last kept character.
 
     """
 
@@ -76,25 +78,36 @@ class Windows(NamedTuple):
     ends: Ints
 
     def of(self, chosen: Bools) -> Windows:
-        """Return those of some of the texts; ``chosen`` has shape (texts,)."""
+        """Return the windows of the texts selected by the mask ``chosen``, shape (texts,)."""
         return Windows(self.texts[chosen], self.logits[:, chosen], self.starts[chosen], self.ends[chosen])
 
 
 def length_penalty(lengths: Ints) -> Floats:
-    """Return what is taken off the first head's logits of whole texts of ``lengths`` kept characters."""
+    """Return the penalty on the first head's logit of whole texts of ``lengths`` kept characters, shape (texts,)."""
     penalty: Floats = np.log(np.maximum(lengths / WHOLE, 1))
     return penalty
 
 
 def window_penalty(lengths: Ints, quoting: Floats) -> Floats:
-    """Return what is taken off the logit of their windows; ``quoting``: the logits that they speak of frauds."""
+    """Return the penalty on the window logit of texts, shape (texts,).
+
+    Args:
+        lengths: shape (texts,): their numbers of kept characters.
+        quoting: shape (texts,): the logits that they are about fraud.
+
+    """
     penalty: Floats = PENALTY * np.clip((RAMP_END - lengths) / (RAMP_END - RAMP_START), 0, 1)
-    penalty += np.logaddexp(0, QUOTED * quoting)
+    penalty += np.logaddexp(0, QUOTING_SLOPE * quoting)
     return penalty
 
 
 def pieces_of(lengths: Ints) -> tuple[Ints, Ints]:
-    """Return the pieces of texts that stand one behind the other: where each begins, and the text it belongs to."""
+    """Cut concatenated texts of ``lengths`` kept characters into pieces of `STRIDE`, half a window.
+
+    Returns:
+        For each piece the index of its first character, and the index of its text.
+
+    """
     counts = -(lengths // -STRIDE)
     owners = np.arange(lengths.size).repeat(counts)
     within = np.arange(owners.size) - (counts.cumsum() - counts)[owners]
@@ -102,23 +115,26 @@ def pieces_of(lengths: Ints) -> tuple[Ints, Ints]:
 
 
 def windows_of(owners: Ints) -> Ints:
-    """Return the pieces at which windows begin: all but each text's last; ``owners`` are the texts of the pieces."""
+    """Return the indices of the pieces at which windows begin: all except the last piece of each text.
+
+    ``owners`` has the index of each piece's text.
+    """
     begins: Ints = np.flatnonzero(owners[:-1] == owners[1:])
     return begins
 
 
 def window_sums(values: Ints, begins: Ints) -> Ints:
-    """Return the sums of values, of shape (…, pieces), over the windows that begin at the pieces ``begins``."""
+    """Return the sums of ``values``, shape (…, pieces), over the windows that begin at the pieces ``begins``."""
     sums: Ints = values[..., begins] + values[..., begins + 1]
     return sums
 
 
 def most_suspicious(logits: Floats, owners: Ints) -> Ints:
-    """Return the place of each owner's window with the highest logit, the first one of equals.
+    """Return the index of each text's window with the highest logit; the first of them if several are equal.
 
     Args:
         logits: shape (windows,).
-        owners: shape (windows,), ascending.
+        owners: shape (windows,), ascending: the index of each window's text.
 
     """
     begins = np.flatnonzero(np.diff(owners, prepend=-1))
@@ -128,7 +144,7 @@ def most_suspicious(logits: Floats, owners: Ints) -> Ints:
 
 
 def logit_of_mean_odds(logits: Floats, owners: Ints) -> Floats:
-    """Return the logit of the mean of each owner's odds; arguments as above."""
+    """Return the logit of the mean of the odds of each text's windows; arguments as for `most_suspicious`."""
     begins = np.flatnonzero(np.diff(owners, prepend=-1))
-    total: Floats = np.logaddexp.reduceat(logits, begins)  # one after the other, as `Engine` adds up those of blocks
+    total: Floats = np.logaddexp.reduceat(logits, begins)  # sequentially, as `Engine` accumulates blocks
     return total - np.log(np.diff(begins, append=owners.size))
