@@ -1,14 +1,15 @@
-"""What the sums of n-gram vectors say together: a layer of rectified units, and the heads on it.
+"""The hidden layer: rectified linear units over the sums of n-gram vectors, and the heads on top of them.
 
-One linear head for "is this fraud?" would have to give each n-gram one weight, whatever stands
-beside it. The units see the text as a whole: the words of a loan count for little in what
-looks like a bank's own notice, and for much in what looks like chat. Between the points
-where a unit falls silent the layer is linear, so each n-gram's share in a decision is
+A single linear head for "is this fraud?" would have to give each n-gram one weight, whatever
+its context. The units see the text as a whole: the words of a loan count for little in what
+looks like a bank's own notice, and for much in what looks like chat. The layer is linear
+between the points where a unit becomes inactive, so each n-gram's share in a decision is
 exact, too (`Layer.gradient`).
 
 Inputs and hidden values are bounded multiples of a small power of two, and so are the weights
-of a row. Every product and every sum of them is a whole multiple below 2 ** 24, which float32
-holds exactly: BLAS may add in any order and a text still has one score, in any batch.
+of a row. Each of their products, and each sum of products, is such a power times a whole
+number below 2 ** 24, which float32 represents exactly. So BLAS may add in any order, and a
+text has the same score in any batch.
 """
 
 from __future__ import annotations
@@ -26,36 +27,37 @@ if TYPE_CHECKING:
 __all__ = ["Layer"]
 
 SCALE = 64.0
-"""Inputs and hidden values are multiples of its inverse: far finer than what calibration can tell apart."""
+"""Inputs and hidden values are multiples of its inverse, which is far finer than calibration can resolve."""
 
 BOUND = 32.0
-"""Of inputs and weights, beside a standard deviation of one of the inputs (`Network.standardized`)."""
+"""The largest absolute value of inputs and weights; inputs have a standard deviation of 1 (`Network.standardized`)."""
 
 MOST = 64.0
-"""Of hidden values: in the shipped model hardly any text has a larger one."""
+"""The largest hidden value. In the shipped model hardly any text has a larger one."""
 
-EXACT = 2.0**24
-"""The whole numbers up to it are float32 numbers."""
+MAX_EXACT = 2.0**24
+"""All whole numbers up to it are exact in float32."""
 
 MAX_INPUTS, MAX_UNITS = 64, 256
 
-ALONE = 2**18
-"""Multiplications of a product from which on OpenBLAS wakes its threads, which would cost far more processor time than
-they save: fewer texts are multiplied at a time."""
+THREADING_LIMIT = 2**18
+"""The number of multiplications in a matrix product from which on OpenBLAS uses its threads, which would cost far more
+processor time than they save. Texts are multiplied in blocks that stay below it."""
 
 STACK = 16
-"""Blocks that go through the layer together: what lies between the products stays in the caches."""
+"""Blocks that pass through the layer together, few enough that intermediate results stay in the caches."""
 
 
 class Layer:
     """One hidden layer of rectified linear units, and heads that are linear in them. Immutable.
 
     Args:
-        hidden: shape (units, inputs + 1): the weights of each unit, and its bias last.
-        output: shape (heads, units + 1): the weights of each head, and its bias last.
+        hidden: shape (units, inputs + 1): for each unit its weights, then its bias.
+        output: shape (heads, units + 1): for each head its weights, then its bias.
 
     Raises:
-        ValueError: if the shapes do not fit, or if a weight is not finite or beyond `BOUND`.
+        ValueError: if the shapes do not fit, if there are more than `MAX_INPUTS` inputs or `MAX_UNITS` units, or if a
+            weight is not finite or its absolute value exceeds `BOUND`.
 
     """
 
@@ -71,7 +73,7 @@ class Layer:
         self._weights = np.ascontiguousarray(self.hidden.T, dtype=np.float32)
         self._heads = np.ascontiguousarray(self.output[:, :-1].T / SCALE, dtype=np.float32)
         self._biases = self.output[:, -1].astype(np.float32)
-        self._block = max(1, (ALONE - 1) // max(1, units * max(inputs, len(self.output))))
+        self._block = max(1, (THREADING_LIMIT - 1) // max(1, units * max(inputs, len(self.output))))
 
     @property
     def inputs(self) -> int:
@@ -80,7 +82,7 @@ class Layer:
 
     @cached_property
     def first(self) -> tuple[Single, Single, float, float, float]:
-        """What the kernel needs to find the first head's logit."""
+        """The arrays and constants from which the kernel computes the first head's logit."""
         output = np.append(self._heads[:, 0], self._biases[0])
         return self._weights, output, SCALE, BOUND * SCALE, MOST * SCALE
 
@@ -108,11 +110,11 @@ class Layer:
         return out
 
     def gradient(self, inputs: Floats, heads: Floats) -> Floats:
-        """Return how much heads grow with each input near one text's ``inputs``.
+        """Return the gradient of a weighted sum of the heads with respect to the inputs, shape (inputs,).
 
         Args:
-            inputs: shape (inputs,).
-            heads: shape (heads,): how much each head counts.
+            inputs: shape (inputs,): the inputs of one text, at which the gradient is taken.
+            heads: shape (heads,): the weight of each head in the sum.
 
         """
         hidden = self._hidden(inputs[None])[0]
@@ -121,10 +123,10 @@ class Layer:
         return slopes
 
     def _hidden(self, inputs: Floats) -> Single:
-        """Return what goes into the units, times `SCALE`."""
+        """Return the units' values before rectification, times `SCALE`."""
         rounded = inputs * SCALE
         np.rint(rounded, out=rounded)
-        np.minimum(rounded, BOUND * SCALE, out=rounded)  # for one text in half of np.clip's time
+        np.minimum(rounded, BOUND * SCALE, out=rounded)  # for one text in half the time of np.clip
         np.maximum(rounded, -BOUND * SCALE, out=rounded)
         steps = np.empty((*inputs.shape[:-1], self.inputs + 1), dtype=np.float32)
         steps[..., :-1] = rounded
@@ -134,19 +136,19 @@ class Layer:
 
 
 def _on_grid(values: npt.ArrayLike, largest: float) -> Floats:
-    """Return weights, and a bias last, in multiples of the smallest power of two for which a row's sums are exact.
+    """Round each row to multiples of the smallest power of two for which the sums of the row are exact.
 
     Args:
-        values: shape (rows, weights + 1).
-        largest: what a weight may be multiplied by.
+        values: shape (rows, weights + 1): for each row its weights, then its bias.
+        largest: the largest value that a weight is multiplied by.
 
     """
     array = np.asarray(values, dtype=np.float64)
     if not (np.abs(array) <= BOUND).all():
         raise ValueError(f"weights of a layer must be finite and at most {BOUND:g}")
     reach = np.append(np.full(array.shape[1] - 1, largest * SCALE), SCALE)
-    step = np.exp2(np.ceil(np.log2(np.maximum(np.abs(array) @ reach, 1) / EXACT)))
-    step[np.abs(_rounded(array, step)) @ reach > EXACT * step] *= 2  # rounding may add to it
+    step = np.exp2(np.ceil(np.log2(np.maximum(np.abs(array) @ reach, 1) / MAX_EXACT)))
+    step[np.abs(_rounded(array, step)) @ reach > MAX_EXACT * step] *= 2  # rounding may increase the sum
     array = _rounded(array, step)
     array.setflags(write=False)
     return array
