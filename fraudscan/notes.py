@@ -1,4 +1,4 @@
-"""Doubt: what a scanner says of texts that it is not made for, whatever their score."""
+"""Notes of doubt: a scanner attaches them to texts that it is not made for, whatever their score."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 __all__ = ["NOTES", "Noter", "notes_of"]
 
 NOTES = ("no Chinese", "unknown words", "too short to judge")
-"""What is said. A text's notes are an integer, one bit for each."""
+"""All notes. The notes on a text are stored as an integer with one bit for each."""
 
 NO_CHINESE, UNKNOWN_WORDS, TOO_SHORT = (1 << place for place in range(len(NOTES)))
 
 SHORTEST = 5
-"""Kept characters below which a text is too short: hardly a lure of the corpus is as short as that."""
+"""A text with fewer kept characters is too short to judge. Hardly any lure in the corpus is that short."""
 
 KNOWN = 0.15
-"""The share of a text's characters that must end an n-gram of two or more: below, its words are unknown. Two messages
-in a thousand of the corpus lie below (measured on those of `SHORTEST` characters or more); prose of Tang and Han
-and names of drugs have 0 to 0.13, characters drawn at random up to 0.08, the corpus's median is 0.65."""
+"""A text's words are unknown if less than this share of its characters end an n-gram of two or more. Two messages in
+a thousand of the corpus lie below it (measured on those of `SHORTEST` characters or more); the corpus's median is 0.65.
+Tang and Han prose and names of drugs have 0 to 0.13, and characters drawn at random up to 0.08."""
 
 HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 """A Chinese character: the unified and the compatibility ideographs of Unicode 15."""
 
 
 class Noter:
-    """Finds the notes on texts from what the vocabulary found in what is read of them.
+    """Finds the notes on texts, from the nodes that a vocabulary matches in them.
 
     Args:
-        vocabulary: the one that found it.
+        vocabulary: the vocabulary that the nodes belong to.
 
     """
 
@@ -49,22 +49,29 @@ class Noter:
         self._flags = known + 2 * han[vocabulary.last_characters].astype(np.uint8)
 
     def notes(self, counts: Ints, lengths: Ints, texts: Sequence[str]) -> Ints:
-        """Return the notes on ``texts``, int64, of which so many characters are kept, and `count` says this."""
+        """Return the notes on texts: int64, shape (texts,).
+
+        Args:
+            counts: shape (2, texts): what `count` returns for the texts.
+            lengths: shape (texts,): the numbers of their kept characters.
+            texts: the texts.
+
+        """
         known, han = counts
         notes = (lengths < SHORTEST) * np.int64(TOO_SHORT)
         notes += (known < KNOWN * lengths) * np.int64(UNKNOWN_WORDS)
-        for row in (han == 0).nonzero()[0].tolist():  # no Chinese character of the vocabulary: any other?
+        for row in (han == 0).nonzero()[0].tolist():  # no Chinese character of the vocabulary, but perhaps another
             if not HAN.search(texts[row]):
                 notes[row] |= NO_CHINESE
-        notes[notes & (NO_CHINESE | TOO_SHORT) > 0] &= ~UNKNOWN_WORDS  # these two explain it
+        notes[notes & (NO_CHINESE | TOO_SHORT) > 0] &= ~UNKNOWN_WORDS  # either explains the unknown words
         return notes
 
     def count(self, nodes: Words, starts: Ints) -> Ints:
         """Return how many characters of each text end an n-gram of two or more, and how many are Chinese.
 
         Args:
-            nodes: those of the texts, one behind the other, as in `Matches`.
-            starts: shape (texts,): where each begins.
+            nodes: the concatenated nodes of the texts, as in `Matches`.
+            starts: shape (texts,): where each text begins in ``nodes``.
 
         Returns:
             int64, shape (2, texts).
@@ -80,7 +87,7 @@ class Noter:
 
 @cache
 def notes_of(bits: int) -> tuple[str, ...]:
-    """Return the notes in words.
+    """Return the notes that ``bits`` stands for, as strings.
 
     >>> notes_of(5)
     ('no Chinese', 'too short to judge')
