@@ -1,4 +1,4 @@
-"""Types of arrays, by what they hold."""
+"""Type aliases for arrays, named after what the arrays contain."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["Bools", "Codes", "Floats", "Ints", "Numbers", "Rows", "Single", "Wor
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Codes: TypeAlias = npt.NDArray[np.int32]
-"""Code points, and places in tables of them."""
+"""Code points, and indices into tables of code points."""
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 Numbers: TypeAlias = npt.NDArray[np.uint16]
-"""Numbers of characters: see `fraudscan.neighbours`."""
+"""Character numbers: see `fraudscan.neighbours`."""
 Rows: TypeAlias = npt.NDArray[np.intp]
 """Indices of rows."""
 Single: TypeAlias = npt.NDArray[np.float32]

@@ -1,9 +1,9 @@
-"""The compiled kernel, where it was built: the loops in which scoring and dumps spend their time (``_engine.c``).
+"""The compiled kernel, if it was built: the loops in which scoring and dumps spend their time (``_engine.c``).
 
-What its functions compute is defined in Python and NumPy by what calls them: methods of `Vocabulary`, `Engine` and
-`Noter`, `fraudscan.lattice`, and in dumps `JsonLinesWriter`. They do it themselves where the package was installed
-without a C compiler: at a third to a half of the speed, disguised texts at a half to a sixth of it, and with the same
-result to the last bit.
+The callers of its functions define in Python and NumPy what the functions compute: methods of `Vocabulary`, `Engine`
+and `Noter`, `fraudscan.lattice`, and in dumps `JsonLinesWriter`. If the package was installed without a C compiler,
+the callers compute it themselves, with the same result to the last bit. They then run at a third to a half of the
+speed, and on disguised texts at a half to a sixth of it.
 """
 
 from __future__ import annotations
