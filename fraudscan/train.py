@@ -1,12 +1,12 @@
-"""From labelled messages to a model.
+"""Train a model on labelled messages.
 
 Candidates for the vocabulary are the character n-grams and the words that occur in
-enough messages, each count multiplied by the n-gram's rarity (the logarithm of the inverse
-of the share of rows that have it, inverse document frequency). A first, small network tells which
-n-grams have influence; a second one is fitted on those (`fraudscan.network`). Each probability is
-calibrated on folds that no network behind it was fitted on; messages that resemble each other or form a
-`pair` are never parted by a fold. Thresholds and figures are those of long texts with their windows. The
-same rows give the same model, byte for byte, on the same machine and versions.
+enough messages. Each count is multiplied by the inverse document frequency of the n-gram: the
+logarithm of the inverse of the share of rows that contain it. A first, small network shows which
+n-grams have influence, and a second one is fitted on those (`fraudscan.network`). Each probability is
+calibrated on held-out folds, which the network behind it was not fitted on. Messages that resemble each
+other or form a `pair` are always in the same fold. Thresholds and figures take the windows of long texts
+into account. The same rows give the same model, byte for byte, on the same machine and with the same versions.
 """
 
 from __future__ import annotations
@@ -67,63 +67,67 @@ __all__ = [
 LATIN = re.compile("[a-z]+")
 
 KIND_SIZE = 50
-"""How many honest rows of a kind there must be for a question of its own (see `_auxiliary`)."""
+"""The number of honest rows a kind needs to get an auxiliary head of its own (see `_auxiliary`)."""
 
 REST = 1 / 3
-"""How much the answer of any other head counts in the fit, beside one for "is this fraud?". With half of it fewer
-labels are right; a network of fewer units pays for more of it with frauds that it does not find."""
+"""The weight in the fit of each head except "is this fraud?", whose weight is one. With half of it fewer labels are
+right; with more of it a network of fewer units misses frauds."""
 
 QUOTING = {"warning", "article"}
-"""The kinds of honest messages that speak of frauds, and quote them."""
+"""The kinds of honest messages that speak of frauds and quote them."""
 
-SILENT = -30.0
-"""The logit that a text speaks of frauds, where the corpus has no such kinds: no window counts for less."""
+NO_QUOTING = -30.0
+"""The logit that a text speaks of frauds if the corpus has no such kinds. It is so low that no window is penalized."""
 
-LEFT = 4
-"""One of so many disguised copies is learned from without repair: there are disguises that it does not know."""
+UNREPAIRED = 4
+"""One in this many disguised copies is trained on without repair, because repair does not know every disguise."""
 
-CHOOSING: dict[str, Any] = {"inputs": 16, "epochs": 3, "distilled": 0, "learning_rate": 1e-2}
-"""What is different about the network that chooses the n-grams: a larger one chooses no better, and in few steps the
-rare ones must get away from where they began."""
+SELECTION: dict[str, Any] = {"inputs": 16, "epochs": 3, "distilled": 0, "learning_rate": 1e-2}
+"""Options of the network that selects the n-grams, where they differ from those of the final one. A larger network
+selects no better. The learning rate is high because rare n-grams must move away from their initial vectors in few
+steps."""
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What can be tuned. But for the network's, the defaults were chosen on held-out folds, where most are flat.
+    """The hyperparameters of training.
+
+    Except for those of the network, the defaults were chosen on held-out folds, where most make little difference.
 
     Attributes:
-        order: the longest character n-gram among the candidates.
-        word_length: the longest word among them.
+        order: the length of the longest character n-grams among the candidates.
+        word_length: the length of the longest words among the candidates.
         min_ngram: the number of messages in which an n-gram must occur to be a candidate.
         min_word: the same for words.
-        size: how many of the candidates are kept: those whose vectors have moved the texts most after a first fit,
-            by the sum of squares of what they added to each.
+        size: the number of candidates to keep. The candidates with the most influence in a first fit are kept: the
+            influence is the sum, over the texts, of the square of what the n-gram's vector added to each text.
         network: see `NetworkOptions`.
-        prior: the share of fraud among the messages that probabilities are meant for. The corpus has far more of it
-            than any dump; a suspicious dump has more than a phone.
-        min_token: in how many messages a run of Latin letters must occur for n-grams with it to be candidates: most
-            letters are parts of links and names, of which none comes back.
-        disguised: of which share of the messages a disguised copy is learned from, too. With one of each, instead of
-            every other, more of what is disguised is found, and no less of what is not.
-        further: what a scheme's head should answer, from 0 to 1, for a lure that names it after another one. Less than
-            one makes the leading scheme the likeliest, and with it more labels right; calibration gives the
-            others their probability back.
-        twin_weight: how much an honest message counts that belongs to a lure and resembles it. In the corpus one in
-            five does, in life hardly any: the more they count, the more the network distrusts the very words of a
-            fraud. Without them it puts as many lures above their twins, 98 of 100, and finds more among strangers'
-            messages. Like the network's numbers, it was chosen with a look at the open evaluation sets.
-        folds: how many folds calibrate the probabilities.
-        scenarios: whether a fold keeps all messages of a scenario together as well: its figures then tell what the
-            model makes of plots that it has never seen.
-        wrappings: for each message, how many scraps there are that texts are shown joined to (see
-            `fraudscan.wrappings`).
-        clauses: for each message, how many clauses of honest ones there are among those scraps. With these, and more
-            of what says nothing, "see the official app" behind them hides 24 of 100 frauds of strangers, not 36. Those
-            of messages that are held out are among them: they stand around lures and honest messages alike.
-        background: for each message, how many texts about anything are learned from as honest ones (see
-            `fraudscan.background`). Four times as many find fewer frauds (AUC .979 for .982 on the open sets), and
-            spare few long texts more.
-        jobs: processes that fit folds side by side.
+        prior: the share of fraud among the messages that the probabilities are meant for. The corpus has far more
+            fraud than any dump; a suspicious dump has more than a phone.
+        min_token: the number of messages in which a run of Latin letters must occur for n-grams with it to be
+            candidates. Most letters are parts of links and names that never recur.
+        disguised: the share of messages of which a disguised copy is trained on as well. With a copy of every message,
+            instead of every other one, more disguised frauds are found, and no fewer undisguised ones.
+        further: the target, from 0 to 1, of a scheme's head for a lure that names the scheme after another one. A
+            target below one makes the leading scheme the most probable, so that more labels are right. Calibration
+            restores the probabilities of the other schemes.
+        twin_weight: the weight of an honest message that belongs to a lure and resembles it (a twin). In the corpus
+            one honest message in five is a twin, in life hardly any. The larger the weight, the more the network
+            distrusts the very words of a fraud. Without twins as many lures score above their twins, 98 of 100, and
+            more frauds are found among third-party messages. Like the network's options, this weight was chosen with
+            regard to the open evaluation sets.
+        folds: the number of folds on which the probabilities are calibrated.
+        scenarios: whether all messages of a scenario are kept in one fold as well. The figures then show how the model
+            does on plots that it has never seen.
+        wrappings: the number of scraps per message. Texts are joined to them in training (see `fraudscan.wrappings`).
+        clauses: the number of further scraps per message that are clauses of honest messages. With these, and with
+            more scraps that say nothing, "see the official app" after a fraud hides 24 of 100 third-party frauds
+            instead of 36. Clauses of held-out messages are included, because they are joined to lures and honest
+            messages alike.
+        background: the number of background texts per message that are trained on as honest messages (see
+            `fraudscan.background`). With four times as many, fewer frauds are found (AUC .979 instead of .982 on the
+            open sets), and only a few more long texts are spared a false alarm.
+        jobs: the number of processes that fit folds in parallel.
 
     """
 
@@ -150,7 +154,7 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     """Fit, calibrate and return a model.
 
     Args:
-        rows: labelled messages, as `fraudscan.corpus.read_corpus` returns them.
+        rows: the labelled messages, as `fraudscan.corpus.read_corpus` returns them.
         taxonomy: the labels, schemes and target groups.
         options: see `TrainingOptions`.
 
@@ -168,7 +172,7 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     vocabulary = Vocabulary.from_ngrams(_candidates([fold(text) for text in texts], options))
     examples, source, rarity = _examples(shown, texts, vocabulary, answers, weights, options)
     parts = folds_of(rows, options.folds, scenarios=options.scenarios)
-    folds = [np.flatnonzero(np.isin(source, outside)) for _, outside in parts]  # which leave the background in
+    folds = [np.flatnonzero(np.isin(source, outside)) for _, outside in parts]  # the background is in none
     everything = np.arange(source.size)
     *others, (nodes, network) = _fitted(examples, [*(np.setdiff1d(everything, f) for f in folds), everything], options)
     held_out = _held_out(others, examples.features, everything, folds)
@@ -178,8 +182,8 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     logits = logits * slopes + intercepts
     quoting, scale = _quoting(held_out[: len(rows), heads], rows, options)
     pieces, owners, lengths = _windows(texts, vocabulary, rarity)
-    said = _held_out(others, pieces, owners, folds)[:, :heads] * slopes + intercepts
-    logits = _with_windows(logits, said, owners, lengths, quoting)
+    windows = _held_out(others, pieces, owners, folds)[:, :heads] * slopes + intercepts
+    logits = _with_windows(logits, windows, owners, lengths, quoting)
 
     output = network.output[:heads] * slopes[:, None]
     output[:, -1] += intercepts
@@ -209,11 +213,12 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
 
 
 def _auxiliary(rows: Sequence[Row], taxonomy: Taxonomy) -> Bools:
-    """Return what else the network is asked while it is fitted, shape (rows, questions).
+    """Return the targets of the auxiliary heads, shape (rows, auxiliary heads).
 
-    Does it speak of frauds (see `QUOTING`)? And, of which the model has no use: for each label, for each kind of honest
-    messages, and for lures and honest messages of each channel: is it one of these? An honest row's id begins with its
-    kind; kinds with few rows are left out, as where ids tell nothing.
+    The first answers whether a text speaks of frauds (see `QUOTING`). The others are fitted, but the model does not use
+    them: one for each label, for each kind of honest messages, and for the lures and the honest messages of each
+    channel. Each answers whether a text is one of these. The kind of an honest row is the beginning of its id. Kinds
+    with few rows are left out, and so are ids that name no kind.
     """
     kinds = [row.kind for row in rows]
     frequent = sorted(kind for kind, count in Counter(kinds).items() if kind and count >= KIND_SIZE)
@@ -226,18 +231,18 @@ def _auxiliary(rows: Sequence[Row], taxonomy: Taxonomy) -> Bools:
 
 
 def _background(count: int) -> Iterator[Row]:
-    """Yield honest rows about anything, of no kind and no channel."""
+    """Yield ``count`` background texts (see `fraudscan.background`) as honest rows without a kind or a channel."""
     rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
     for text in background(count, rng):
         yield Row("", text, (), (), "", "")
 
 
-def _weights(rows: Sequence[Row], questions: int, heads: int, options: TrainingOptions) -> Floats:
-    """Return how much each row's answers count, shape (rows, questions), of which the first ``heads`` are the model's.
+def _weights(rows: Sequence[Row], columns: int, heads: int, options: TrainingOptions) -> Floats:
+    """Return the weight of each answer, shape (rows, columns); the first ``heads`` columns are the heads of the model.
 
-    Schemes and targets are fitted on lures alone: they answer "given fraud".
+    Schemes and targets are fitted on lures alone, because their probabilities are conditional on fraud.
     """
-    weights = np.full((len(rows), questions), REST)
+    weights = np.full((len(rows), columns), REST)
     weights[:, 0] = 1
     honest = np.array([not row.labels for row in rows])
     weights[honest, 1:heads] = 0
@@ -246,10 +251,10 @@ def _weights(rows: Sequence[Row], questions: int, heads: int, options: TrainingO
 
 
 def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> Bools:
-    """Return which heads each row belongs to, shape (rows, heads).
+    """Return the gold labels as a mask, shape (rows, heads): fraud, schemes, target groups.
 
     Raises:
-        CorpusError: if a head, or the honest label, has fewer than ``least`` messages.
+        CorpusError: if a head or the honest label has fewer than ``least`` messages.
 
     """
     names = [scheme.name for scheme in taxonomy.schemes]
@@ -270,7 +275,10 @@ def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> Bools:
 
 
 def _answers(gold: Bools, rows: Sequence[Row], taxonomy: Taxonomy, options: TrainingOptions) -> Single:
-    """Return what each head should answer, shape (rows, heads): the gold, but less for all schemes but the first."""
+    """Return the target of each head, shape (rows, heads): the gold label, but ``further`` for schemes after the first.
+
+    See `TrainingOptions`.
+    """
     answers = gold.astype(np.float32)
     column = {scheme.name: head for head, scheme in enumerate(taxonomy.schemes, 1)}
     for answer, row in zip(answers, rows, strict=True):
@@ -279,7 +287,7 @@ def _answers(gold: Bools, rows: Sequence[Row], taxonomy: Taxonomy, options: Trai
 
 
 def _candidates(texts: Sequence[str], options: TrainingOptions) -> Iterator[str]:
-    """Yield the n-grams and words that occur in enough texts, the most frequent first."""
+    """Yield the n-grams and words that occur in enough texts, most frequent first."""
     ngrams: Counter[str] = Counter()
     tokens: Counter[str] = Counter()
     for text in texts:
@@ -294,10 +302,12 @@ def _candidates(texts: Sequence[str], options: TrainingOptions) -> Iterator[str]
 
 
 def features_of(vocabulary: Vocabulary, texts: Sequence[str], *, by_length: bool = True) -> tuple[Any, Ints]:
-    """Return the counts of each text's longest matches, divided by its `length_norms`, and the texts' lengths.
+    """Return the counts of each text's longest matches and the lengths of the texts.
+
+    The counts are divided by the text's length norm (see `length_norms`) if ``by_length`` is true.
 
     Returns:
-        Sparse float64, shape (texts, vocabulary.size), and the numbers of characters that are read.
+        A sparse float64 array of shape (texts, vocabulary.size), and the number of kept characters of each text.
 
     """
     from scipy import sparse
@@ -318,7 +328,7 @@ def features_of(vocabulary: Vocabulary, texts: Sequence[str], *, by_length: bool
 
 
 def closure(vocabulary: Vocabulary) -> Any:
-    """Return the matrix that adds to each node's count those of the nodes that are its suffixes."""
+    """Return the square matrix that counts are multiplied by so that each node also counts for all its suffixes."""
     from scipy import sparse
 
     nodes = np.arange(1, vocabulary.size)
@@ -334,7 +344,7 @@ def closure(vocabulary: Vocabulary) -> Any:
 
 
 def folds_of(rows: Sequence[Row], count: int, *, scenarios: bool = False) -> Iterator[tuple[Rows, Rows]]:
-    """Yield the row numbers inside and outside of each of ``count`` folds that part no `groups`."""
+    """Yield the training rows and the held-out rows of each of ``count`` folds. No fold splits one of the `groups`."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=0)
@@ -345,9 +355,9 @@ def folds_of(rows: Sequence[Row], count: int, *, scenarios: bool = False) -> Ite
 
 
 def groups(rows: Sequence[Row], *, scenarios: bool = False) -> Rows:
-    """Return a number for each row; rows that form a pair or are near-duplicates have the same one.
+    """Return the group number of each row; rows that form a pair or are near-duplicates are in the same group.
 
-    So have rows of one scenario where ``scenarios`` is set.
+    If ``scenarios`` is true, so are the rows of one scenario.
     """
     first: dict[tuple[str, str], int] = {}
     links = [[first.setdefault(("pair", row.pair), i), i] for i, row in enumerate(rows) if row.pair is not None]
@@ -359,7 +369,7 @@ def groups(rows: Sequence[Row], *, scenarios: bool = False) -> Rows:
     return numbers
 
 
-def _examples(  # noqa: PLR0913, PLR0917 - what examples are made of
+def _examples(  # noqa: PLR0913, PLR0917 - all that examples are made of
     rows: Sequence[Row],
     texts: list[str],
     vocabulary: Vocabulary,
@@ -367,17 +377,17 @@ def _examples(  # noqa: PLR0913, PLR0917 - what examples are made of
     weights: Floats,
     options: TrainingOptions,
 ) -> tuple[Examples, Rows, Floats]:
-    """Return what is learned from, the row of each example, and by what each n-gram's counts were multiplied.
+    """Return the training examples, the row of each, and the factor that each n-gram's counts were multiplied by.
 
-    Disguised copies of some rows stand behind all of the corpus as they are, behind those the background, and last the
-    wrappings, which have no row: their number is that of the rows.
+    The examples are, in this order, the texts of the corpus, disguised copies of some of its rows, the background, and
+    the wrappings. Wrappings belong to no row; their row number is ``len(rows)``.
 
     Args:
-        rows: those of the corpus, and the background.
-        texts: those of the corpus, repaired.
+        rows: the rows of the corpus, then those of the background.
+        texts: the repaired texts of the corpus.
         vocabulary: the candidates.
-        answers: of the rows.
-        weights: of the rows.
+        answers: the targets of the heads for ``rows``.
+        weights: the weights of the answers for ``rows``.
         options: see `TrainingOptions`.
 
     """
@@ -387,23 +397,23 @@ def _examples(  # noqa: PLR0913, PLR0917 - what examples are made of
     source = np.concatenate([np.arange(own), copied, np.arange(own, len(rows))])
     copies = [disguise(rows[i].text, rng) for i in copied.tolist()]
     repaired = undisguise(copies)
-    repaired[::LEFT] = copies[::LEFT]
-    said = [row.text for row in rows[:own] if not row.labels and row.pair is None and row.kind not in QUOTING]
-    scraps = wrappings(count, rng) + clauses(said, round(options.clauses * own), rng)
+    repaired[::UNREPAIRED] = copies[::UNREPAIRED]
+    honest = [row.text for row in rows[:own] if not row.labels and row.pair is None and row.kind not in QUOTING]
+    scraps = wrappings(count, rng) + clauses(honest, round(options.clauses * own), rng)
     texts = texts + repaired + undisguise([row.text for row in rows[own:]] + scraps)
     learned = np.arange(len(texts)) < source.size
     features, lengths = features_of(vocabulary, texts)
     features @= closure(vocabulary)
     rarity = np.log(len(texts) / np.maximum(np.bincount(features.indices, minlength=features.shape[1]), 1))
     features.data *= rarity[features.indices]
-    source = np.append(source, np.full(len(scraps), len(rows)))  # no row's
-    nothing = np.zeros((1, answers.shape[1]), np.float32)
-    gold, weights = np.concatenate([answers, nothing])[source], np.concatenate([weights, nothing])[source]
+    source = np.append(source, np.full(len(scraps), len(rows)))  # wrappings belong to no row
+    zeros = np.zeros((1, answers.shape[1]), np.float32)
+    gold, weights = np.concatenate([answers, zeros])[source], np.concatenate([weights, zeros])[source]
     return Examples(features.astype(np.float32), lengths, gold, weights, learned), source, rarity
 
 
 def _fitted(examples: Examples, parts: Sequence[Rows], options: TrainingOptions) -> list[tuple[Rows, Network]]:
-    """Return for each part of the rows the nodes that were kept, and the network for them."""
+    """Return the selected nodes, and the network fitted on them, for each part of the examples."""
     from joblib import Parallel, delayed
 
     found: list[tuple[Rows, Network]] = Parallel(n_jobs=options.jobs)(
@@ -413,37 +423,46 @@ def _fitted(examples: Examples, parts: Sequence[Rows], options: TrainingOptions)
 
 
 def _held_out(fitted: Sequence[tuple[Rows, Network]], features: Any, owners: Rows, folds: Sequence[Rows]) -> Single:
-    """Return the logits of examples or of their windows, by the network that was fitted without their owner's fold."""
+    """Return the logits of examples, or of windows, from the network fitted without the fold of their owner.
+
+    Args:
+        fitted: the nodes and the network of each fold.
+        features: the features of the examples or windows.
+        owners: the example that each row of ``features`` belongs to.
+        folds: the held-out examples of each fold.
+
+    """
     held_out = np.zeros((owners.size, len(fitted[0][1].output)), dtype=np.float32)
     for (nodes, network), rows in zip(fitted, folds, strict=True):
-        mine = np.flatnonzero(np.isin(owners, rows))
-        held_out[mine] = network(features[mine][:, nodes])
+        own = np.flatnonzero(np.isin(owners, rows))
+        held_out[own] = network(features[own][:, nodes])
     return held_out
 
 
 def _scaling(logits: Floats, gold: Bools, prior: float) -> tuple[Floats, Floats]:
-    """Return slope and intercept of each head's logits; those of the first for messages ``prior`` of which are fraud.
+    """Return the slopes and intercepts that calibrate the heads' logits.
 
-    All other heads are calibrated on lures: they answer "given fraud".
+    The first head is calibrated for messages of which the share ``prior`` is fraud. All others are calibrated on lures
+    alone, because their probabilities are conditional on fraud.
     """
-    asked = [gold[:, 0] | (head == 0) for head in range(gold.shape[1])]
-    found = [calibrate(logits[part, head], gold[part, head]) for head, part in enumerate(asked)]
+    masks = [gold[:, 0] | (head == 0) for head in range(gold.shape[1])]
+    found = [calibrate(logits[mask, head], gold[mask, head]) for head, mask in enumerate(masks)]
     slopes, intercepts = np.array(found).T
     intercepts[0] += _shift(gold[:, 0], prior)
     return slopes, intercepts
 
 
 def _shift(gold: Bools, prior: float) -> float:
-    """Return what logits gain where ``prior`` of all messages are positive, and not as many as of these."""
+    """Return what to add to logits if the share of positive messages is ``prior`` and not that of ``gold``."""
     share = gold.mean()
     return float(np.log(prior / (1 - prior)) - np.log(share / (1 - share)))
 
 
 def _quoting(logits: Single, rows: Sequence[Row], options: TrainingOptions) -> tuple[Floats, tuple[float, float]]:
-    """Return the calibrated logits that rows speak of frauds, shape (rows,), and slope and intercept that make them."""
+    """Return the calibrated logits that rows speak of frauds, shape (rows,), and the slope and intercept used."""
     gold = np.array([row.kind in QUOTING for row in rows])
     if not gold.any() or gold.all():
-        return np.full(len(rows), SILENT), (0.0, SILENT)  # nobody knows: none does
+        return np.full(len(rows), NO_QUOTING), (0.0, NO_QUOTING)  # nothing to calibrate on: assume that none does
     slope, intercept = calibrate(logits.astype(np.float64), gold)
     intercept += _shift(gold, options.prior)
     quoting: Floats = logits.astype(np.float64) * slope + intercept
@@ -451,7 +470,10 @@ def _quoting(logits: Single, rows: Sequence[Row], options: TrainingOptions) -> t
 
 
 def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tuple[Any, Rows, Ints]:
-    """Return the features of the windows of long texts (see `fraudscan.windows`), the text of each, and all lengths."""
+    """Return the features of the windows of long texts, the text number of each window, and the lengths of all texts.
+
+    See `fraudscan.windows`.
+    """
     from scipy import sparse
 
     nodes, owners, sizes, lengths = [], [], [], []
@@ -481,7 +503,7 @@ def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tu
 
 
 def _with_windows(logits: Floats, windows: Floats, owners: Rows, lengths: Ints, quoting: Floats) -> Floats:
-    """Return the logits of texts where their windows count as they do in `fraudscan.engine.Engine.judge`."""
+    """Return the logits of texts with their windows taken into account, as `fraudscan.engine.Engine.judge` does."""
     logits = logits.copy()
     logits[:, 0] -= length_penalty(lengths)
     texts = np.unique(owners)
@@ -494,10 +516,10 @@ def _with_windows(logits: Floats, windows: Floats, owners: Rows, lengths: Ints, 
 
 
 def _fit(examples: Examples, options: TrainingOptions) -> tuple[Rows, Network]:
-    """Return the nodes that were kept, and the network for them."""
+    """Return the selected nodes, and the network fitted on them."""
     nodes = np.arange(examples.features.shape[1])
     if nodes.size > options.size:
-        network = fit(examples, replace(options.network, **CHOOSING))
+        network = fit(examples, replace(options.network, **SELECTION))
         squares = np.square(network.vectors).sum(axis=1)
         features = examples.features
         influence = squares * np.bincount(features.indices, features.data**2, minlength=nodes.size)
@@ -507,7 +529,7 @@ def _fit(examples: Examples, options: TrainingOptions) -> tuple[Rows, Network]:
 
 
 def calibrate(logits: Floats, gold: Bools) -> tuple[float, float]:
-    """Return slope and intercept of Platt's scaling (Platt 1999), with his targets that never reach 0 or 1."""
+    """Return the slope and intercept of Platt scaling (Platt 1999), fitted to his targets, which never reach 0 or 1."""
     from scipy.optimize import minimize
 
     positives = int(gold.sum())
@@ -524,15 +546,15 @@ def calibrate(logits: Floats, gold: Bools) -> tuple[float, float]:
 
 
 def compile_weights(vocabulary: Vocabulary, coefficients: Floats) -> tuple[Vocabulary, npt.NDArray[np.int8], Floats]:
-    """Keep the nodes with a weight, fold the weights of suffixes in, and round them to integers.
+    """Keep the nodes with nonzero weights, add the weights of their suffixes, and round the sums to integers.
 
     Returns:
-        The vocabulary of these nodes, their weights, and what one unit of a weight is worth in each column.
+        The vocabulary of these nodes, their integer weights, and the value of one unit of weight in each column.
 
     """
     kept = [vocabulary.ngram(int(node)) for node in np.flatnonzero(coefficients.any(axis=1))]
     own = dict(zip(kept, coefficients[coefficients.any(axis=1)], strict=True))
-    small = Vocabulary.from_ngrams(kept)  # in the order of the candidates: by frequency
+    small = Vocabulary.from_ngrams(kept)  # keeps the order of the candidates, by frequency
     weights = np.zeros((small.size, coefficients.shape[1]))
     for node in np.argsort(small.orders, kind="stable")[1:]:
         weights[node] = weights[small.suffixes[node]] + own.get(small.ngram(int(node)), 0.0)
