@@ -1,15 +1,15 @@
 """The network behind a model's heads, and how it is fitted.
 
-Each n-gram has a short vector; the sum of those of a text, by the root of its length, goes
-through one layer of rectified units to the heads. All of it is fitted together. In each
-step a text is seen with a small share of its n-grams only, drawn anew each time: the
-network must recognise a fraud by whatever words of it are there, and what it learns holds
-on texts whose words are others. Some texts are seen joined to honest ones: a fraud must
-be recognised in whatever it is wrapped in, and a long text is no more often one than a short
-text. Some are joined to scraps that say nothing (`fraudscan.wrappings`), and some to themselves. And all of it is
-done twice: the answers of a first network temper the labels that the second one learns from, for not every line of a
-fraud can be told from an honest one. Those that the first network takes for the other kind keep their label: they are
-hard, and are not to be given up.
+Each n-gram has a short vector. The sum of a text's vectors, divided by its length norm
+(`fraudscan.engine.length_norms`), goes through one layer of rectified units to the heads. All
+of it is fitted together. In each step only a small random share of a text's n-grams is shown,
+so the network must recognise a fraud by any of its words, and what it learns carries
+over to texts with other words. Some texts are shown joined to honest ones, because a fraud must
+be recognised whatever surrounds it, and a long text is no more likely to be a fraud than a short
+one. Some are joined to scraps that say nothing (`fraudscan.wrappings`), and some to themselves. The fit is done twice:
+the second network is trained on labels mixed with the answers of the first one, because not every line of a fraud can
+be distinguished from an honest one. Texts that the first network takes for the other kind keep their labels: they are
+hard, and must not be given up.
 """
 
 from __future__ import annotations
@@ -30,49 +30,50 @@ if TYPE_CHECKING:
 __all__ = ["Examples", "Network", "NetworkOptions", "fit", "sigmoid"]
 
 WARM_UP, FIRST_RATE = 0.2, 0.04
-"""The share of the steps in which the learning rate rises, and where it begins; then it falls along a cosine to zero
-("one cycle", Smith 2018)."""
+"""The share of the steps in which the learning rate rises, and the share of the highest rate at which it begins. Both
+the rise and the later fall to zero follow a cosine ("one cycle", Smith 2018)."""
 
 FLAT = 1e-3
-"""Inputs and units that vary less than this hardly take part, and keep their scale."""
+"""Inputs and units whose standard deviation is less than this have hardly any influence, and keep their scale."""
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
-"""Of Adam (Kingma and Ba 2015), as its authors chose them. It is a lazy one: an n-gram that a step does not show stays
-as it is. Frauds are found as well as with the full one, in less than half of the time."""
+"""The parameters of Adam (Kingma and Ba 2015), with its authors' values. It is lazy: n-grams that a step does not show
+are not updated. Frauds are found as well as with full Adam, in less than half the time."""
 
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """What can be tuned.
+    """The hyperparameters of the network.
 
     Attributes:
-        inputs: the length of an n-gram's vector. Half as much again is no better.
-        units: the number of rectified units. Half as many detect as much fraud, but name the
+        inputs: the length of an n-gram's vector. A length half as large again is no better.
+        units: the number of rectified units. Half as many detect as much fraud, but predict the
             right label less often.
-        dropout: which share of a text's n-grams it is not shown in a step. From a half on, more of it costs a little on
-            the corpus's held-out messages and brings much on those of others; it was chosen with a look at both.
+        dropout: the share of a text's n-grams that are dropped in a step. From a half on, more dropout costs a little
+            on the held-out messages of the corpus and gains much on third-party messages. The value was chosen with
+            regard to both.
         unit_dropout: the same for the units.
-        joined: which share of the texts is shown joined to honest ones. With half of it, and one honest text to each,
-            a sixth to a half more of the long talks of strangers are taken for fraud; with half as much again, up to
-            three times as many texts that hold several advertisements.
-        most_joined: to how many honest ones at most.
-        wrapped: which share is shown joined to wrappings. Without them times, names and tags hide 4 % of strangers'
-            frauds, with them 1.7 %.
-        most_wrapped: to how many at most.
-        repeated: which share is shown joined to itself. With a third of it, more of what is said twice is taken for
-            fraud, and more of long talks.
-        most_repeated: how often at most.
-        distilled: how much the answer of a network that was fitted without this counts in what a text should be
-            answered; its label counts for the rest ("self-distillation", Furlanello and others 2018), and alone where
-            that network takes a fraud for honest or the reverse. The more, the more frauds among strangers' messages
-            are found at few false alarms, and the fewer of the corpus's shortest ones.
-        epochs: about how often each text is shown: an epoch leaves out what fills no batch.
-        min_steps: more often where that would make fewer steps than this.
-        batch_size: how many texts share a step. Twice as many are a little worse.
-        learning_rate: the highest one.
+        joined: the share of texts shown joined to honest ones. With half this share, and one honest text each, a sixth
+            to a half more of the long third-party conversations are taken for fraud. With one and a half times this
+            share, up to three times as many texts that contain several advertisements are taken for fraud.
+        most_joined: the highest number of honest texts to join to one text.
+        wrapped: the share of texts shown joined to wrappings. Without wrappings, times, names and tags hide 4 % of the
+            third-party frauds, with them 1.7 %.
+        most_wrapped: the highest number of wrappings to join to one text.
+        repeated: the share of texts shown joined to themselves. With a third of this share, more texts that say
+            something twice are taken for fraud, and more long conversations.
+        most_repeated: the highest number of repetitions of one text.
+        distilled: the weight, in the target of a text, of the answer of a network that was fitted without distillation
+            ("self-distillation", Furlanello and others 2018). The label has the rest of the weight, or all of it where
+            that network takes a fraud for honest or the reverse. With a higher weight more frauds among third-party
+            messages are found at a low false-alarm rate, and fewer of the shortest frauds in the corpus.
+        epochs: about how many times each text is shown. An epoch leaves out the texts that do not fill a batch.
+        min_steps: the least number of steps. If ``epochs`` would make fewer, there are more epochs.
+        batch_size: the number of texts per step. Twice as many are a little worse.
+        learning_rate: the highest learning rate.
 
     Raises:
-        ValueError: if one is out of its range.
+        ValueError: if a value is out of its range.
 
     """
 
@@ -100,10 +101,13 @@ class NetworkOptions:
         if not all(0 <= share <= 1 for share in (self.joined, self.wrapped, self.repeated)):
             raise ValueError("the shares of joined, wrapped and repeated texts must be at least 0 and at most 1")
         if not 0 <= self.distilled <= 1:
-            raise ValueError("what is distilled must be at least 0 and at most 1")
+            raise ValueError("distilled must be at least 0 and at most 1")
         most = min(self.most_joined, self.most_wrapped, self.most_repeated)
         if min(self.epochs, self.min_steps, self.batch_size, most) < 1 or not self.learning_rate > 0:
-            raise ValueError("epochs, steps, batch size, what is joined at most and learning rate must be positive")
+            raise ValueError(
+                "epochs, min_steps, batch_size, most_joined, most_wrapped, most_repeated and learning_rate must be "
+                "positive"
+            )
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,8 @@ class Network:
     Attributes:
         vectors: float32, shape (n-grams, inputs).
         biases: float32, shape (inputs,): added to the sum of a text's vectors.
-        hidden: float32, shape (units, inputs + 1): the weights of each unit, and its bias last.
-        output: float32, shape (heads, units + 1): the weights of each head, and its bias last.
+        hidden: float32, shape (units, inputs + 1): the weights of each unit, followed by its bias.
+        output: float32, shape (heads, units + 1): the weights of each head, followed by its bias.
 
     """
 
@@ -124,12 +128,12 @@ class Network:
     output: Single
 
     def inputs(self, features: Any) -> Single:
-        """Return what goes into the units, shape (texts, inputs), for a sparse matrix of shape (texts, n-grams)."""
+        """Return the inputs of the units, shape (texts, inputs), for a sparse matrix of shape (texts, n-grams)."""
         inputs: Single = features @ self.vectors + self.biases
         return inputs
 
     def units(self, features: Any) -> Single:
-        """Return what the units put out, shape (texts, units)."""
+        """Return the outputs of the units, shape (texts, units)."""
         units: Single = np.maximum(self.inputs(features) @ self.hidden[:, :-1].T + self.hidden[:, -1], 0)
         return units
 
@@ -139,10 +143,10 @@ class Network:
         return logits
 
     def standardized(self, features: Any) -> Network:
-        """Return the same network with inputs and units of a standard deviation of one on these texts.
+        """Return an equivalent network whose inputs and units have a standard deviation of one on these texts.
 
-        What a unit puts out can be made smaller by as much as the heads' weights for it are made larger. A unit that
-        hardly ever speaks stays as low as a `Layer` wants its weights.
+        The output of a unit can be divided by any factor if the heads' weights for it are multiplied by it. A unit that
+        is hardly ever active is scaled up only until its weights reach the bound that a `Layer` sets.
         """
         spread = _spread(self.inputs(features))
         hidden = self.hidden * np.append(spread, np.float32(1))
@@ -152,7 +156,7 @@ class Network:
 
 
 def sigmoid(logits: Any) -> Any:
-    """Return the probabilities of logits, in the same precision; no logit is too large for it."""
+    """Return the probabilities for logits, in the same precision; no logit overflows."""
     return 0.5 + 0.5 * np.tanh(logits / 2)
 
 
@@ -162,15 +166,16 @@ def _spread(values: Single) -> Single:
 
 
 class Examples(NamedTuple):
-    """Texts to learn from.
+    """Texts to train on.
 
     Attributes:
-        features: sparse float32, shape (texts, n-grams): sums over each text, divided by what
-            `length_norms` says of its length.
-        lengths: shape (texts,).
-        gold: shape (texts, heads): what each head should answer, from 0 to 1; the first, if the text is not honest.
-        weights: shape (texts, heads): how much each answer counts; 0 where a head is not asked.
-        learned: shape (texts,): which are learned from; the others are wrappings.
+        features: sparse float32, shape (texts, n-grams): the sums over each text, divided by the text's
+            length norm (see `length_norms`).
+        lengths: shape (texts,): the lengths of the texts.
+        gold: shape (texts, heads): the target of each head, from 0 to 1. The first head's is 1 if the text is not
+            honest.
+        weights: shape (texts, heads): the weight of each target; 0 where the head is not trained on the text.
+        learned: shape (texts,): a mask of the texts that are trained on; the others are wrappings.
 
     """
 
@@ -181,15 +186,15 @@ class Examples(NamedTuple):
     learned: Bools
 
     def of(self, rows: Ints) -> Examples:
-        """Return those in ``rows``."""
+        """Return the examples in ``rows``."""
         features, lengths, gold, weights, learned = self
         return Examples(features[rows], lengths[rows], gold[rows], weights[rows], learned[rows])
 
     def joined(self, rows: Ints, at: Ints, others: Ints) -> Examples:
-        """Return those in ``rows``, at the places ``at`` with one of ``others`` behind each; a place may come again.
+        """Return the examples in ``rows``, with one of ``others`` appended at each of the places ``at``.
 
-        The others leave what a text should be answered as it is. (Where answers are tempered, the larger of two was the
-        other's often enough to teach that long texts are frauds.)
+        A place may occur more than once. The appended texts do not change the targets. (With tempered targets, the
+        larger of the two was the appended text's often enough to teach the network that long texts are frauds.)
         """
         from scipy import sparse
 
@@ -200,9 +205,10 @@ class Examples(NamedTuple):
         return Examples(join @ self.features, lengths, self.gold[rows], self.weights[rows], self.learned[rows])
 
     def tempered(self, teacher: Network, share: float) -> Examples:
-        """Return them with answers of which a share is the teacher's, where it knows a fraud from an honest text.
+        """Return the examples with targets moved by ``share`` towards the teacher's answers.
 
-        What it takes for the other kind is hard, and would be given up for its answer.
+        Texts that the teacher takes for the other kind (fraud or honest) keep their targets: they are hard, and with
+        the teacher's answers they would be given up.
         """
         answers: Single = sigmoid(teacher(self.features))
         right = (answers[:, :1] >= 0.5) == (self.gold[:, :1] >= 0.5)
@@ -210,7 +216,7 @@ class Examples(NamedTuple):
 
 
 def fit(examples: Examples, options: NetworkOptions, seed: int = 0) -> Network:
-    """Fit a network; ``seed`` says where it starts, and what it is shown when.
+    """Fit a network; ``seed`` determines the initial weights and all random choices of the fit.
 
     Raises:
         ValueError: if there is no text.
@@ -229,7 +235,7 @@ def fit(examples: Examples, options: NetworkOptions, seed: int = 0) -> Network:
         _uniform(rng, examples.gold.shape[1], options.units),
     )
     parts = [start.astype(np.float32) for start in starts]
-    network, adam = Network(*parts), [_Adam(part) for part in parts]  # which moves the network's arrays
+    network, adam = Network(*parts), [_Adam(part) for part in parts]  # _Adam updates the arrays in place
     learned, wrappings = np.flatnonzero(examples.learned), np.flatnonzero(~examples.learned)
     honest = learned[examples.gold[learned, 0] < 0.5]
     batches = [learned[places] for places in _batches(learned.size, options, rng)]
@@ -256,19 +262,19 @@ def fit(examples: Examples, options: NetworkOptions, seed: int = 0) -> Network:
 
 
 def _places(size: int, share: float, most: int, rng: np.random.Generator) -> Ints:
-    """Return a share of the places up to ``size``, chosen at random, each up to ``most`` times."""
+    """Return a random share of the places below ``size``, each repeated 1 to ``most`` times."""
     chosen = np.flatnonzero(rng.random(size) < share)
     return chosen.repeat(rng.integers(1, most + 1, chosen.size))
 
 
-def _gradients(  # noqa: PLR0913, PLR0917 - a step's random choices, and what is right
+def _gradients(  # noqa: PLR0913, PLR0917 - a step's random choices, and its targets
     network: Network, shown: Any, silent: Bools, gold: Single, weights: Floats, options: NetworkOptions
 ) -> tuple[Single, ...]:
     """Return the gradient of the weighted cross-entropy for each part of the network."""
     inputs = network.inputs(shown)
-    before = inputs @ network.hidden[:, :-1].T + network.hidden[:, -1]
-    off = silent | (before <= 0)
-    units = before / np.float32(1 - options.unit_dropout)
+    sums = inputs @ network.hidden[:, :-1].T + network.hidden[:, -1]
+    off = silent | (sums <= 0)
+    units = sums / np.float32(1 - options.unit_dropout)
     units[off] = 0
     logits = units @ network.output[:, :-1].T + network.output[:, -1]
     errors = ((sigmoid(logits) - gold) * weights).astype(np.float32)
@@ -284,10 +290,10 @@ def _gradients(  # noqa: PLR0913, PLR0917 - a step's random choices, and what is
 
 
 def _dropped_out(features: Any, dropout: float, rng: np.random.Generator) -> tuple[Ints, Any]:
-    """Return the features without a share of their entries, the others larger by as much, and which n-grams are left.
+    """Drop a random share of the entries of the features, and scale the others up to compensate.
 
     Returns:
-        The n-grams, and a sparse matrix with a column for each of them.
+        The n-grams that are left, and a sparse matrix with a column for each of them.
 
     """
     from scipy import sparse
@@ -300,13 +306,13 @@ def _dropped_out(features: Any, dropout: float, rng: np.random.Generator) -> tup
 
 
 def _uniform(rng: np.random.Generator, rows: int, columns: int) -> Floats:
-    """Return weights and a bias for each row, drawn between plus and minus one by the root of the inputs."""
+    """Return random weights and a bias for each row, uniform between ±1 / sqrt(columns)."""
     weights: Floats = rng.uniform(-1, 1, (rows, columns + 1)) / np.sqrt(columns)
     return weights
 
 
 def _batches(count: int, options: NetworkOptions, rng: np.random.Generator) -> Iterator[Ints]:
-    """Yield the rows of each step."""
+    """Yield the row numbers of each step's batch."""
     size = min(options.batch_size, count)
     for _ in range(max(options.epochs, -(options.min_steps // -(count // size)))):
         order = rng.permutation(count)
@@ -314,14 +320,14 @@ def _batches(count: int, options: NetworkOptions, rng: np.random.Generator) -> I
 
 
 def _cycle(done: float) -> float:
-    """Return the share of the highest learning rate when ``done``, from 0 to 1, of the steps are taken."""
+    """Return the learning rate, as a share of the highest, after the share ``done`` (from 0 to 1) of the steps."""
     if done < WARM_UP:
         return float(FIRST_RATE + (1 - FIRST_RATE) / 2 * (1 - np.cos(np.pi * done / WARM_UP)))
     return float(0.5 * (1 + np.cos(np.pi * (done - WARM_UP) / (1 - WARM_UP))))
 
 
 class _Adam:
-    """Moves one array of the network along its gradients, in place."""
+    """Adam for one array of the network, which it updates in place."""
 
     def __init__(self, values: Single) -> None:
         self.values = values
@@ -330,7 +336,7 @@ class _Adam:
         self.steps = 0
 
     def step(self, gradient: Single, rate: float, rows: Ints | slice = slice(None)) -> None:
-        """Take a step with some rows; the others, and what is remembered of them, stay as they are."""
+        """Update some rows; the other rows and their moving averages are left unchanged."""
         self.steps += 1
         first, second = BETAS
         mean, square = self.mean[rows], self.square[rows]
