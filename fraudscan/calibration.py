@@ -1,4 +1,4 @@
-"""Are probabilities what they say? Predicted and observed shares, and how far they lie apart."""
+"""Measure how well probabilities are calibrated: compare predicted with observed shares."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 __all__ = ["BINS", "prior_weights", "reliability"]
 
 BINS = 15
-"""How many bins of equal mass: as many as in Guo et al. 2017, where they have equal width and most stay empty."""
+"""The number of bins of equal mass. Guo et al. 2017 use as many bins of equal width, most of which stay empty."""
 
 
 def prior_weights(positive: Bools, prior: float) -> Floats:
-    """Return weights with which ``prior`` of all messages are positive, as the probabilities take for granted."""
+    """Return weights that make the weighted share of positives ``prior``, which the probabilities assume."""
     share = positive.mean()
     if not 0 < share < 1:
         return np.ones(positive.size)
@@ -25,12 +25,12 @@ def prior_weights(positive: Bools, prior: float) -> Floats:
 
 
 def reliability(probabilities: Floats, positive: Bools, weights: Floats | None = None) -> dict[str, Any]:
-    """Return the expected calibration error, and for each bin of equal mass what was predicted and what was.
+    """Return the expected calibration error, and the predicted and observed shares in each bin of equal mass.
 
     Args:
         probabilities: shape (messages,).
-        positive: the same shape: which of them they should be high for.
-        weights: how often each message counts (default: once).
+        positive: the same shape: a mask of the positive messages.
+        weights: the weight of each message (default: 1).
 
     """
     weights = np.ones(positive.size) if weights is None else weights
