@@ -1,4 +1,4 @@
-"""Figures: how well probabilities agree with gold labels."""
+"""Compute the figures of a model: how well its probabilities agree with gold labels."""
 
 from __future__ import annotations
 
@@ -35,23 +35,25 @@ __all__ = [
 ]
 
 ANY = "fraud"
-"""What a message is called of which is known that it is a fraud, and not of which label."""
+"""The label of a message that is known to be a fraud, but whose real label is not known."""
 
 FALSE_ALARMS = 0.005
-"""The share of legitimate messages that may be flagged: more, and people turn the tool off. A choice of the design."""
+"""The share of legitimate messages that may be flagged. With more, people turn the tool off. A choice of the design."""
 
 RECALL = 0.98
-"""The share of fraud that must be at least reviewed. A choice of the design."""
+"""The share of frauds that must have at least the verdict "review". A choice of the design."""
 
 
 LENGTHS = (20, 60, 150)
-"""The last length, in characters, of each band but the longest: a line, a short message, a long one, a talk."""
+"""The greatest length, in characters, of each band except the longest. The bands hold single lines, short messages,
+long messages and conversations."""
 
 
 def thresholds_for(scores: Floats, fraud: Bools) -> tuple[float, float]:
-    """Return the thresholds (flag, review) that keep `FALSE_ALARMS` and `RECALL` on these scores, of four decimals.
+    """Return the thresholds (flag, review), to four decimals, that meet `FALSE_ALARMS` and `RECALL` on these scores.
 
-    Flag is at least one half, below which the label is legitimate (see `Scanner.with_false_alarms`).
+    The flag threshold is at least one half, because a message with a lower score has the label legitimate (see
+    `Scanner.with_false_alarms`).
     """
     honest, lures = np.sort(scores[~fraud]), np.sort(scores[fraud])
     spared = honest[-1 - int(FALSE_ALARMS * honest.size)]  # the highest score that must not be flagged
@@ -61,9 +63,9 @@ def thresholds_for(scores: Floats, fraud: Bools) -> tuple[float, float]:
 
 
 def auc(scores: Floats, positive: Bools) -> float | None:
-    """Return the area under the ROC curve: how often a positive outranks a negative, ties counted half.
+    """Return the area under the ROC curve: how often a positive outranks a negative, where a tie counts half.
 
-    There is none where all are positive, or none is.
+    The area is ``None`` if all messages are positive, or none is.
     """
     _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(count) - (count - 1) / 2)[place]
@@ -77,7 +79,7 @@ def auc(scores: Floats, positive: Bools) -> float | None:
 def f1_table(
     gold: Sequence[set[str]], predicted: Sequence[Sequence[str]], names: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    """Return precision, recall, F1 and the number of messages by label."""
+    """Return precision, recall, F1 and the number of messages of each label."""
     hits = Counter(name for right, guess in zip(gold, predicted, strict=True) for name in guess if name in right)
     guesses, support = (Counter(itertools.chain.from_iterable(labels)) for labels in (predicted, gold))
     return {
@@ -91,7 +93,7 @@ def f1_table(
     }
 
 
-def label_figures(  # noqa: PLR0913, PLR0917 - what was predicted, what was right, and how it is cut up
+def label_figures(  # noqa: PLR0913, PLR0917 - predictions, gold labels, and what slices them
     rows: Sequence[Row],
     taxonomy: Taxonomy,
     gold: Bools,
@@ -99,15 +101,15 @@ def label_figures(  # noqa: PLR0913, PLR0917 - what was predicted, what was righ
     thresholds: tuple[float, float],
     prior: float,
 ) -> dict[str, Any]:
-    """Return the figures of held-out predictions, rounded, for a manifest: of all, and by channel, script and length.
+    """Return the rounded figures of held-out predictions for a manifest, overall and by channel, script and length.
 
     Args:
         rows: the messages.
-        taxonomy: names the columns.
+        taxonomy: the taxonomy that names the columns.
         gold: shape (messages, heads): fraud, schemes, targets.
         probabilities: the same shape.
-        thresholds: flag and review.
-        prior: the share of fraud that the probabilities are meant for; their calibration is measured at it.
+        thresholds: the thresholds for flag and review.
+        prior: the share of fraud that the probabilities are meant for. Their calibration is measured at this share.
 
     """
     schemes = taxonomy.schemes
@@ -126,8 +128,8 @@ def label_figures(  # noqa: PLR0913, PLR0917 - what was predicted, what was righ
     labels = {}
     for label in (label for label in taxonomy.labels if label.schemes):
         columns = [1 + schemes.index(scheme) for scheme in label.schemes]
-        holds: Bools = np.logical_or.reduce(gold[:, columns], axis=1)
-        labels[label.name] = reliability(probabilities[:, columns].max(axis=1), holds, weights)
+        positive: Bools = np.logical_or.reduce(gold[:, columns], axis=1)
+        labels[label.name] = reliability(probabilities[:, columns].max(axis=1), positive, weights)
     return {
         **figures(range(len(rows))),
         "slices": {
@@ -142,7 +144,7 @@ def label_figures(  # noqa: PLR0913, PLR0917 - what was predicted, what was righ
 
 
 def _parts(rows: Sequence[Row]) -> dict[str, dict[str, list[int]]]:
-    """Return the numbers of the rows of each channel, script and length."""
+    """Return the row numbers of each channel, script and length band."""
     parts: dict[str, dict[str, list[int]]] = {"channel": {}, "script": {}, "length": {}}
     bands = [(last, f"{first + 1}–{last}") for first, last in itertools.pairwise([0, *LENGTHS])]
     for i, row in enumerate(rows):
@@ -159,7 +161,7 @@ def _short(figures: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def _scripts() -> npt.NDArray[np.int8]:
-    """Return for each code point -1 if it is a simplified character only, 1 if a traditional one, else 0."""
+    """Return for each code point -1 if it is only a simplified character, 1 if it is only a traditional one, else 0."""
     table = normalization_table()
     codes = np.arange(0x4E00, 0xA000)
     changed = codes[(table[codes] != codes) & (table[codes] >= 0x4E00)]
@@ -170,7 +172,7 @@ def _scripts() -> npt.NDArray[np.int8]:
 
 
 def script_of(text: str) -> str:
-    """Tell the script of a text by the characters that only one of them has.
+    """Return the script of a text, judged by the characters that occur in one script only.
 
     >>> script_of("轉帳給老師"), script_of("转账给老师"), script_of("天下")
     ('traditional', 'simplified', 'either')
@@ -180,7 +182,7 @@ def script_of(text: str) -> str:
     return "traditional" if balance > 0 else "simplified" if balance < 0 else "either"
 
 
-def figures_of(  # noqa: PLR0913, PLR0917 - what both ways of evaluating have in common
+def figures_of(  # noqa: PLR0913, PLR0917 - shared by both ways of evaluating
     gold: Sequence[set[str]],
     predicted: Sequence[Sequence[str]],
     scores: Floats,
@@ -190,18 +192,18 @@ def figures_of(  # noqa: PLR0913, PLR0917 - what both ways of evaluating have in
     *,
     several: bool = False,
 ) -> dict[str, Any]:
-    """Return the figures of predictions, rounded.
+    """Return the rounded figures of predictions.
 
     Args:
         gold: the labels of each message.
-        predicted: the labels predicted for each, the most probable first.
-        scores: shape (messages,): the probabilities that they are not legitimate.
-        thresholds: flag and review.
+        predicted: the labels predicted for each message, most probable first.
+        scores: shape (messages,): the probability that each message is not legitimate.
+        thresholds: the thresholds for flag and review.
         names: all labels, in the order of the table.
-        honest: the one that is legitimate, if there is one.
-        several: whether each label is measured by itself, whatever others a message has. Else a message counts once,
-            for the first label predicted: it is right where that is one of its labels, and a miss of the first of these
-            (in the order of ``names``) where it is not.
+        honest: the label of legitimate messages, if there is one.
+        several: whether each label is measured by itself, whatever other labels a message has. Otherwise a message
+            counts once, for the first predicted label. If that is one of its gold labels, the prediction is right; if
+            not, it is a miss of the first gold label (in the order of ``names``).
 
     """
     fraud = np.array([honest not in right for right in gold], dtype=bool)
@@ -234,19 +236,19 @@ def figures_of(  # noqa: PLR0913, PLR0917 - what both ways of evaluating have in
 def evaluate(scanner: Scanner, rows: Sequence[Row]) -> dict[str, Any]:
     """Score labelled rows and return their figures: macro-F1, AUC, recall and false alarms, and a table by label.
 
-    What there is nothing to measure on, recall without frauds say, is ``None``.
+    A figure that cannot be measured, such as recall without frauds, is ``None``.
 
     Args:
-        scanner: the scanner; its lists do not count.
-        rows: with the schemes of the scanner's taxonomy as labels, none where they are legitimate; a user's own labels
-            are their own schemes. Where a row has the label `ANY`, which a model of such labels does not know, the
-            table has two rows: frauds and honest messages.
+        scanner: the scanner. Its allow and deny lists are ignored.
+        rows: the messages. Their labels are schemes of the scanner's taxonomy; legitimate messages have none. A user's
+            own labels are their own schemes. If a row has the label `ANY`, the table has two rows: frauds and honest
+            messages. A model of a user's own labels does not know `ANY`.
 
     Raises:
-        KeyError: if a label is no scheme.
+        KeyError: if a label is not a scheme.
 
     """
-    # lists change verdicts alone
+    # lists change only verdicts
     found = scanner.with_lists(None).decide([row.text for row in rows])
     taxonomy = scanner.taxonomy
     honest = taxonomy.honest.name if taxonomy.honest else None
