@@ -1,10 +1,10 @@
-"""From a user's own labels to a model: one head for each label, fitted on all messages.
+"""Train a model on a user's own labels, with one head for each label, fitted on all messages.
 
 Candidates for the vocabulary are the character n-grams; a linear support vector machine
-(L2, squared hinge) weighs them for each label. How long n-grams may be, how rare, how
-much rarity counts, how strong the penalty is and whether small labels count as much as
-large ones is chosen on held-out folds. Messages that resemble each other are never parted
-by a fold. The same rows give the same model on the same machine and versions.
+(L2 penalty, squared hinge loss) weights them for each label. The greatest length and the least
+frequency of n-grams, the influence of their rarity, the strength of the penalty, and whether small
+labels count as much as large ones, are chosen on held-out folds. Messages that resemble each other
+are always in the same fold. The same rows give the same model on the same machine and versions.
 """
 
 from __future__ import annotations
@@ -37,33 +37,34 @@ if TYPE_CHECKING:
 __all__ = ["Settings", "train_custom"]
 
 FOLDS = 5
-"""How many folds give the figures and the calibration; as many messages each label needs where no other number is said.
-Of fewer messages of a label there are fewer folds."""
+"""The number of folds for the figures and the calibration, and the default for the number of messages that each label
+needs. If a label has fewer messages, there are fewer folds."""
 
 SEARCH_FOLDS = 3
-"""How many of them take part in the choice of settings."""
+"""The number of these folds that are used to choose the settings."""
 
 SEARCH_CHARACTERS = 1_000_000
-"""About how much text takes part in it: more changes the choice rarely and takes long."""
+"""About how many characters of text are used to choose the settings. More text rarely changes the choice and takes
+long."""
 
 CANDIDATES = 400_000
-"""How many n-grams may be candidates, the most frequent first."""
+"""The greatest number of candidate n-grams; the most frequent are taken."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the choice is about. The defaults are where it begins.
+    """The hyperparameters that are chosen on held-out folds. The search starts from the defaults.
 
     Attributes:
-        max_n: the length of the longest n-grams; all shorter ones take part as well.
-        min_df: in how many messages an n-gram must occur.
-        idf_power: counts are multiplied by this power of the inverse document frequency (the logarithm of rows by rows
-            with the n-gram); 0 leaves it out.
-        C: liblinear's, the inverse of the penalty, for rows whose mean squared norm is 1.
-        balanced: whether labels weigh the same, however many messages they have.
+        max_n: the length of the longest n-grams; all shorter n-grams are used as well.
+        min_df: the number of messages in which an n-gram must occur.
+        idf_power: counts are multiplied by this power of the inverse document frequency (the logarithm of the number of
+            rows divided by the number of rows with the n-gram); with 0 they are left as they are.
+        C: liblinear's ``C``, the inverse of the penalty, for rows whose mean squared norm is 1.
+        balanced: whether all labels have the same weight, however many messages they have.
 
     Raises:
-        ValueError: if one of the numbers is none, too small or too large, or ``balanced`` is neither.
+        ValueError: if a value is not a number, too small or too large, or if ``balanced`` is not True or False.
 
     """
 
@@ -77,19 +78,19 @@ class Settings:
         for name in ("max_n", "min_df"):
             value = getattr(self, name)
             if not (_is(value, Integral) and int(value) >= 1):
-                raise ValueError(f"{name} is a whole number of at least 1, not {value!r}")
+                raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
         if self.max_n > MAX_NGRAM:
-            raise ValueError(f"max_n is at most {MAX_NGRAM}, not {self.max_n!r}")
-        if not (_is(self.idf_power, Real) and 0 <= self.idf_power <= 10):  # its square must be a float, too
-            raise ValueError(f"idf_power is a number from 0 to 10, not {self.idf_power!r}")
+            raise ValueError(f"max_n must be at most {MAX_NGRAM}, not {self.max_n!r}")
+        if not (_is(self.idf_power, Real) and 0 <= self.idf_power <= 10):  # the square of the factor must not overflow
+            raise ValueError(f"idf_power must be a number from 0 to 10, not {self.idf_power!r}")
         if not (_is(self.C, Real) and 0 < self.C < np.inf):
-            raise ValueError(f"C is a number above 0, not {self.C!r}")
+            raise ValueError(f"C must be a finite number above 0, not {self.C!r}")
         if self.balanced not in (True, False):
-            raise ValueError(f"balanced is True or False, not {self.balanced!r}")
+            raise ValueError(f"balanced must be True or False, not {self.balanced!r}")
 
 
 def _is(value: Any, kind: type) -> bool:
-    """Tell whether a value is a number of a kind, which True is not."""
+    """Return whether a value is a number of this kind; True and False are not numbers here."""
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
@@ -98,7 +99,7 @@ CHOICES: tuple[dict[str, Sequence[Any]], ...] = (
     {"min_df": (2, 5)},
     {"C": (1.0, 3.0, 10.0), "balanced": (True, False)},
 )
-"""What is tried: all combinations of the first; with the best of them, all of the second; and so on."""
+"""The search grid: all combinations of the first entry, then with the best of them all of the second, and so on."""
 
 
 def train_custom(
@@ -111,40 +112,40 @@ def train_custom(
 ) -> Scanner:
     """Fit, calibrate and return a model of a user's own labels.
 
-    Its manifest tells the settings (``training``) and, under ``figures``, those of the held-out folds: a table by
-    label, the pairs of labels that are taken for each other, messages that resemble each other but have different
+    The manifest of the model holds the settings (``training``) and the figures of the held-out folds (``figures``): a
+    table by label, the pairs of labels that are confused, messages that resemble each other but have different
     labels, and the labels that could only be held out as a whole (``unlearned``). The settings are chosen on the same
     folds, which flatters the figures a little.
 
     Args:
         rows: the messages, as `fraudscan.labelled.read_labelled` returns them.
-        taxonomy: theirs; its task is "multiclass" or "multilabel".
-        fixed: settings that are not to be chosen, by name.
-        least: how many messages each label must have. One of which there is a single message is ``unlearned``. Where
-            fewer than two labels have more, nothing can be held out: the settings are the defaults, and the
+        taxonomy: the taxonomy of their labels; its task is "multiclass" or "multilabel".
+        fixed: settings that are given and not chosen, by name.
+        least: the number of messages that each label must have. A label with a single message is ``unlearned``. If
+            fewer than two labels have more than one, nothing can be held out: the settings are the defaults, and the
             probabilities are not calibrated.
-        jobs: processes that fit side by side.
+        jobs: the number of processes that fit in parallel.
 
     Raises:
-        CorpusError: if there is but one label, one has too few messages, or all messages resemble each other.
+        CorpusError: if there is only one label, a label has too few messages, or all messages resemble each other.
 
     """
     gold = _gold(rows, taxonomy, least)
     texts = [fold(row.text) for row in rows]
     fixed = fixed or {}
-    # NumPy's numbers, of a grid of settings say, are none of JSON's, and the manifest is JSON
+    # the manifest is JSON, which has no NumPy numbers; a parameter grid may contain some
     fixed = {name: value.item() if isinstance(value, np.generic) else value for name, value in fixed.items()}
     first = replace(Settings(), **fixed)
     longest = fixed.get("max_n", max(CHOICES[0]["max_n"]))
     rarest = fixed.get("min_df", min(CHOICES[1]["min_df"]))
     vocabulary = Vocabulary.from_ngrams(_candidates(texts, longest, rarest))
     features = features_of(vocabulary, [row.text for row in rows], by_length=False)[0] @ closure(vocabulary)
-    features.sort_indices()  # now: the processes that share it can only read it
+    features.sort_indices()  # now, because the processes that share the array can only read it
     fitter = _Fitter(features, vocabulary.orders, gold, taxonomy.task == "multiclass", jobs)
-    groups, apart = _resembling(texts, gold)
+    groups, conflicts = _resembling(texts, gold)
     counts = gold.sum(axis=0)
-    parted = counts > 1
-    folds = list(_folds(gold[:, parted], groups, min(FOLDS, int(counts[parted].min())))) if parted.sum() > 1 else []
+    several = counts > 1
+    folds = list(_folds(gold[:, several], groups, min(FOLDS, int(counts[several].min())))) if several.sum() > 1 else []
     settings = _choose(fitter, first, fixed, folds, _sample(texts)) if folds else first
     *held_out, (nodes, values, squares, biases) = fitter.fit(
         [*((settings, inside) for inside, _ in folds), (settings, np.arange(len(rows)))]
@@ -152,7 +153,7 @@ def train_custom(
     logits = np.zeros(gold.shape)
     for (_, outside), fitted in zip(folds, held_out, strict=True):
         logits[outside] = fitter.logits(fitted, outside)
-    learned = np.all([gold[inside].any(axis=0) for inside, _ in folds], axis=0)  # but what is all in one fold
+    learned = np.all([gold[inside].any(axis=0) for inside, _ in folds], axis=0)  # no label that is all in one fold
     slopes, intercepts = _calibration(logits, gold, taxonomy.task, learned) if folds else (1.0, 0.0)
     coefficients = np.zeros((vocabulary.size, gold.shape[1] + 1))
     coefficients[nodes] = np.column_stack([values, squares])
@@ -165,7 +166,7 @@ def train_custom(
     thresholds = (0.5, 0.5)
     if folds:
         logits = logits * slopes + intercepts
-        thresholds, measured = _figures(rows, taxonomy, gold, logits, apart)
+        thresholds, measured = _figures(rows, taxonomy, gold, logits, conflicts)
         manifest.update(measured)
         manifest["figures"]["unlearned"] = [taxonomy.labels[at].name for at in np.flatnonzero(~learned)]
     return Scanner(
@@ -180,13 +181,13 @@ def train_custom(
 
 
 def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> Bools:
-    """Return which labels each row has, shape (rows, labels)."""
+    """Return the labels of each row as a mask, shape (rows, labels)."""
     names = [label.name for label in taxonomy.labels]
     honest = (taxonomy.honest.name,) if taxonomy.honest else ()
     gold = np.array([[name in (row.labels or honest) for name in names] for row in rows], dtype=bool)
     if len(names) < 2:
         raise CorpusError(
-            f"all messages are of one class, {names[0]!r}: a model needs at least two labels to tell apart"
+            f"all messages are of one class, {names[0]!r}: a model needs at least two labels to distinguish"
         )
     for name, count in zip(names, gold.sum(axis=0), strict=True):
         if count < least:
@@ -197,9 +198,10 @@ def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> Bools:
 
 
 def _candidates(texts: Sequence[str], longest: int, rarest: int) -> Iterable[str]:
-    """Return the n-grams that occur in enough texts, the most frequent first.
+    """Return the n-grams that occur in enough texts, most frequent first.
 
-    Each order counts only what begins and ends with frequent ones of the order before: all others are rare as well.
+    An n-gram is counted only if the two n-grams one character shorter, at its beginning and its end, are frequent.
+    Otherwise it must be rare as well.
     """
     frequent: dict[str, int] = {}
     for order in range(1, longest + 1):
@@ -214,9 +216,10 @@ def _candidates(texts: Sequence[str], longest: int, rarest: int) -> Iterable[str
 
 
 def _resembling(texts: Sequence[str], gold: Bools) -> tuple[Ints, tuple[int, list[tuple[int, int]]]]:
-    """Return the number of each row's group of near-duplicates, and how many pairs of them have no label in common.
+    """Return the group number of each row, where near-duplicates share a group, and the pairs with conflicting labels.
 
-    With their number come the first three of these pairs. Equal texts form a chain, not all pairs.
+    Pairs conflict if they resemble each other but have no label in common. Their number and the first three of them are
+    returned. Of equal texts only the pairs of each text with the first one are counted, not all pairs.
     """
     labels = np.packbits(gold, axis=1)
     first: dict[str, int] = {}
@@ -228,14 +231,14 @@ def _resembling(texts: Sequence[str], gold: Bools) -> tuple[Ints, tuple[int, lis
     alike = ((of[i], of[j]) for i, j, _ in near_duplicates(list(first)))
     for a, b in itertools.chain([(equal, groups)], alike):
         groups = join(groups, a, b)
-        apart = np.flatnonzero(~(labels[a] & labels[b]).any(axis=1))
-        count += apart.size
-        examples += zip(a[apart[:3]].tolist(), b[apart[:3]].tolist(), strict=True)
+        conflicts = np.flatnonzero(~(labels[a] & labels[b]).any(axis=1))
+        count += conflicts.size
+        examples += zip(a[conflicts[:3]].tolist(), b[conflicts[:3]].tolist(), strict=True)
     return groups, (count, examples[:3])
 
 
 def _folds(gold: Bools, groups: Ints, count: int) -> Iterable[tuple[Ints, Ints]]:
-    """Return the row numbers inside and outside of each fold; none of ``groups`` is parted."""
+    """Return the training rows and the held-out rows of each fold; no fold splits one of the ``groups``."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     if not groups.any():
@@ -247,7 +250,7 @@ def _folds(gold: Bools, groups: Ints, count: int) -> Iterable[tuple[Ints, Ints]]
 
 
 def _sample(texts: Sequence[str]) -> Bools:
-    """Return which rows take part in the choice of settings: about `SEARCH_CHARACTERS`, drawn at random."""
+    """Return a mask of the rows used to choose the settings: a random sample of about `SEARCH_CHARACTERS`."""
     order = np.random.default_rng(0).permutation(len(texts))
     total = np.cumsum([len(texts[row]) for row in order])
     chosen = np.zeros(len(texts), dtype=bool)
@@ -260,7 +263,8 @@ def _choose(
 ) -> Settings:
     """Return the settings with the highest macro-F1 on held-out rows.
 
-    They replace those that the choice began with where they are better by half a standard error: less is chance.
+    In each step, the best settings so far are replaced only by settings that are better by more than half a standard
+    error: a smaller difference is chance.
     """
     parts = [(inside[sample[inside]], outside[sample[outside]]) for inside, outside in folds[:SEARCH_FOLDS]]
     gold = np.concatenate([fitter.gold[outside] for _, outside in parts])
@@ -287,12 +291,12 @@ def _macro_f1(gold: Bools, guessed: Bools) -> float:
 
 
 Fitted = tuple["Ints", "Floats", "Floats", "Floats"]
-"""The nodes that were used, each head's coefficients for them, the squares of their rarities, and the biases."""
+"""The nodes that were used, the coefficients of each head, the squared rarities of the nodes, and the biases."""
 
 
 @dataclass
 class _Fitter:
-    """Fits heads on parts of the rows; what its processes share."""
+    """Fits heads on parts of the rows; its fields are shared by the processes."""
 
     features: Any
     orders: Ints
@@ -301,7 +305,7 @@ class _Fitter:
     jobs: int
 
     def fit(self, tasks: Sequence[tuple[Settings, Ints]]) -> list[Fitted]:
-        """Fit each of the settings on the rows given."""
+        """Fit the heads for each task: settings, and the rows to fit on."""
         from joblib import Parallel, delayed
 
         shared = self.features, self.orders, self.gold, self.multiclass
@@ -309,7 +313,10 @@ class _Fitter:
         return done
 
     def guess(self, tasks: Sequence[tuple[Settings, Ints, Ints]]) -> list[Bools]:
-        """Fit each of the settings on rows, and say of others which labels they have."""
+        """Fit the heads for each task, and predict the labels of other rows.
+
+        A task holds the settings, the rows to fit on, and the rows to predict.
+        """
         fitted = self.fit([(settings, inside) for settings, inside, _ in tasks])
         return [self._labels(self.logits(f, outside)) for f, (_, _, outside) in zip(fitted, tasks, strict=True)]
 
@@ -332,8 +339,8 @@ def _fit(  # noqa: PLR0913, PLR0917 - shared arrays, and one task on them
 ) -> Fitted:
     """Fit the heads on ``rows``.
 
-    A text's vector holds counts times rarities. It is divided by the root of the sum of counts times squared rarities,
-    which is its length unless an n-gram stands in it twice, and can be added up n-gram by n-gram.
+    A text's vector holds counts times rarities. It is divided by the square root of the sum of counts times squared
+    rarities. That is its Euclidean norm unless an n-gram occurs in it twice, and it can be added up n-gram by n-gram.
     """
     from scipy import sparse
 
@@ -350,7 +357,7 @@ def _fit(  # noqa: PLR0913, PLR0917 - shared arrays, and one task on them
 
 
 def _roots(counts: Any, squares: Floats) -> Floats:
-    """Return the lengths of the texts' vectors; 1 where a text has no n-gram."""
+    """Return the norms of the texts' vectors; 1 where a text has no n-gram."""
     sums = counts @ squares
     return np.sqrt(np.where(sums > 0, sums, 1.0))
 
@@ -360,19 +367,19 @@ def _fit_heads(features: Any, gold: Bools, settings: Settings, multiclass: bool)
     from sklearn.svm import LinearSVC
 
     values = np.zeros((features.shape[1], gold.shape[1]))
-    biases = np.where(gold.all(axis=0), 1.0, -1.0)  # what a head says that has seen one answer only
+    biases = np.where(gold.all(axis=0), 1.0, -1.0)  # of heads that see one answer only
     weights = "balanced" if settings.balanced else None
     targets: list[tuple[Ints, Any]] = [(np.flatnonzero(gold.any(axis=0)), gold.argmax(axis=1))]
     if not multiclass:
         targets = [(np.array([head]), gold[:, head]) for head in range(gold.shape[1])]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a weak penalty converges slowly and changes no label
+        warnings.simplefilter("ignore", ConvergenceWarning)  # slow with a weak penalty, but no label changes
         for heads, target in targets:
             if features.shape[1] and (target != target[0]).any():
                 model = LinearSVC(C=settings.C, class_weight=weights, dual=True, tol=1e-2, random_state=0)
                 model.fit(features, target)
                 coefficients, intercepts = model.coef_, model.intercept_
-                if heads.size == 2:  # of two classes scikit-learn fits the second alone
+                if heads.size == 2:  # for two classes scikit-learn fits the second one only
                     coefficients = np.concatenate([-coefficients, coefficients])
                     intercepts = np.concatenate([-intercepts, intercepts])
                 values[:, heads], biases[heads] = coefficients.T, intercepts
@@ -380,18 +387,18 @@ def _fit_heads(features: Any, gold: Bools, settings: Settings, multiclass: bool)
 
 
 def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tuple[Any, Any]:
-    """Return what logits are multiplied by and what is added to them.
+    """Return the slopes and intercepts that calibrate the logits.
 
-    Independent labels are calibrated one by one (Platt); classes by one slope for all ("temperature", Guo et al.
-    2017), which leaves their order alone, to targets that never reach 0 or 1 either: of classes that are never taken
-    for each other the slope would have no bound. Messages of labels that are not ``learned`` do not count: without
-    having seen any such message, a model is bound to be wrong about it. These labels are as sure as the rest; where
-    fewer than two are learned, all are left as they are.
+    Independent labels are calibrated one by one (Platt scaling). Classes share one slope ("temperature", Guo et al.
+    2017), which leaves their order unchanged. Its targets never reach 0 or 1 either, because with classes that are
+    never confused the slope would have no bound. Messages of labels that are not ``learned`` are ignored: a model that
+    has seen no such message is bound to be wrong about it. These labels get the mean slope and intercept of the others.
+    If fewer than two labels are learned, all logits are left as they are.
     """
     if learned.sum() < 2:
         return 1.0, 0.0
-    judged = ~gold[:, ~learned].any(axis=1)
-    logits, gold = logits[judged], gold[judged]
+    used = ~gold[:, ~learned].any(axis=1)
+    logits, gold = logits[used], gold[used]
     if task == "multilabel":
         found = np.array([calibrate(logits[:, h], gold[:, h]) for h in range(gold.shape[1])])
         found[~learned] = found[learned].mean(axis=0)
@@ -410,9 +417,9 @@ def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tupl
 
 
 def _figures(
-    rows: Sequence[Row], taxonomy: Taxonomy, gold: Bools, logits: Floats, apart: tuple[int, list[tuple[int, int]]]
+    rows: Sequence[Row], taxonomy: Taxonomy, gold: Bools, logits: Floats, conflicts: tuple[int, list[tuple[int, int]]]
 ) -> tuple[tuple[float, float], dict[str, Any]]:
-    """Return thresholds, and what held-out logits add to the manifest: figures and, with honest messages, a curve."""
+    """Return thresholds and manifest entries from held-out logits: figures and, with honest messages, a curve."""
     from scipy.special import expit, softmax
 
     names = [label.name for label in taxonomy.labels]
@@ -424,14 +431,14 @@ def _figures(
     if honest:
         at = names.index(honest)
         scores, fraud = 1 - probabilities[:, at], ~gold[:, at]
-        if len(rows) - fraud.sum() > 1:  # what is held out without another was never learned
+        if len(rows) - fraud.sum() > 1:  # a single honest message was never learned when held out
             thresholds = thresholds_for(scores, fraud)
             curve = {"curve": Curve.from_scores(scores, fraud).to_dict()}
     right = [set(row.labels) or {honest or ""} for row in rows]
     several = taxonomy.task == "multilabel"
     figures = figures_of(right, guessed.labels, scores, thresholds, names, honest, several=several)
     figures["confused"] = _confused(names, gold, np.array([names.index(label) for label in guessed.label]))
-    pairs, examples = apart
+    pairs, examples = conflicts
     figures["resembling"] = {
         "pairs": pairs,
         "examples": [[{"row": rows[i].id, "label": "|".join(sorted(right[i]))} for i in pair] for pair in examples],
@@ -440,7 +447,10 @@ def _figures(
 
 
 def _confused(names: Sequence[str], gold: Bools, guessed: Ints) -> list[dict[str, Any]]:
-    """Return the pairs of labels by the messages of both that were taken for the other, as a share of the smaller."""
+    """Return the five most confused pairs of labels.
+
+    They are sorted by the number of messages of either label taken for the other, as a share of the smaller label.
+    """
     counts = np.zeros((len(names), len(names)), dtype=int)
     wrong = np.flatnonzero(~gold[np.arange(len(gold)), guessed])
     np.add.at(counts, (gold[wrong].argmax(axis=1), guessed[wrong]), 1)
