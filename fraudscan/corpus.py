@@ -1,7 +1,7 @@
-"""Read labelled messages: JSON lines, one message a line, every line checked.
+"""Read labelled messages: JSON lines, one message per line. Every line is checked.
 
-``id``, ``text``, ``labels`` (scheme names, the leading one first; empty = legitimate), ``targets``,
-``channel``, ``scenario`` and, where a lure and its honest twin belong together,
+The fields are ``id``, ``text``, ``labels`` (scheme names, the leading one first; empty = legitimate),
+``targets``, ``channel``, ``scenario`` and, where a lure and its honest twin belong together,
 ``pair``. See ``corpus/README.md``.
 """
 
@@ -43,11 +43,11 @@ __all__ = [
 CHANNELS = ("sms", "chat", "group", "call", "post", "dialogue")
 
 BLOCK = 1 << 20
-"""How many pairs of texts are compared at a time."""
+"""The number of pairs of texts that are compared at a time."""
 
 
 class CorpusError(FraudscanError, ValueError):
-    """Labelled messages have a fault or are too few; the message names the file, the line and the fault."""
+    """Labelled messages are invalid or too few; the message names the file, the line and the fault."""
 
 
 @dataclass(frozen=True)
@@ -64,17 +64,20 @@ class Row:
 
     @property
     def kind(self) -> str:
-        """What an honest message of the corpus, which has a channel, is: its id begins with it; empty for others."""
+        """The kind of an honest message of the corpus, taken from the beginning of its id.
+
+        Empty for lures, and for messages without a channel, which are not of the corpus.
+        """
         return "" if self.labels or not self.channel else self.id.split("-")[0]
 
 
 def read_corpus(paths: Iterable[str | os.PathLike[str]], taxonomy: Taxonomy = TAXONOMY) -> list[Row]:
-    """Read files, and folders with all their ``*.jsonl``, in the order of their names.
+    """Read files, and all ``*.jsonl`` files in folders, sorted by name.
 
     Raises:
-        CorpusError: at the first fault: no file, no JSON, a missing or foreign field, a wrong type, an unknown name,
-            an empty text, an id that stands twice.
-        TypeError: if ``paths`` is one path, not several.
+        CorpusError: at the first fault: a missing file, invalid JSON, a missing or unknown field, a wrong type, an
+            unknown name, an empty text, a duplicate id.
+        TypeError: if ``paths`` is a single path and not an iterable of paths.
 
     """
     refuse_one(paths)
@@ -85,16 +88,16 @@ def read_corpus(paths: Iterable[str | os.PathLike[str]], taxonomy: Taxonomy = TA
             place = f"{path}:{number}"
             row = _parse(line, place, taxonomy)
             if row.id in seen:
-                raise CorpusError(f"{place}: the id {row.id!r} stands at {seen[row.id]} already")
+                raise CorpusError(f"{place}: the id {row.id!r} is already used at {seen[row.id]}")
             seen[row.id] = place
             rows.append(row)
     if not rows:
-        raise CorpusError(f"no messages in {', '.join(map(str, paths))}: expected *.jsonl with one message a line")
+        raise CorpusError(f"no messages in {', '.join(map(str, paths))}: expected *.jsonl with one message per line")
     return rows
 
 
 def refuse_one(paths: Any) -> None:
-    """Refuse one path where several are wanted: it would be gone through letter by letter."""
+    """Raise a TypeError if ``paths`` is a single path: iterating over it would yield its characters."""
     if isinstance(paths, (str, bytes, os.PathLike)):
         raise TypeError(f"paths is one {type(paths).__name__}, not several: pass a list, [path]")
 
@@ -103,7 +106,7 @@ def default_corpus() -> Path:
     """Return the folder of the project's corpus.
 
     Raises:
-        CorpusError: where it is not, as in an installed package.
+        CorpusError: if there is none, as in an installed package.
 
     """
     folder = Path(__file__).resolve().parent.parent / "corpus"
@@ -116,7 +119,7 @@ def default_corpus() -> Path:
 
 
 def digest(rows: Sequence[Row]) -> str:
-    """Return the SHA-256 of everything that training reads of the rows, in their order."""
+    """Return the SHA-256 digest of everything that training reads from the rows, in their order."""
     sha = hashlib.sha256()
     for row in rows:
         fields = [row.id, row.text, row.labels, row.targets, row.channel, row.scenario, row.pair]
@@ -135,10 +138,10 @@ def _files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a file that are not blank, with their numbers.
+    """Yield the line number and the text of each line that is not blank.
 
     Raises:
-        CorpusError: at the first that is not UTF-8.
+        CorpusError: at the first line that is not valid UTF-8.
 
     """
     with path.open("rb") as file:
@@ -169,13 +172,13 @@ def _parse(line: str, place: str, taxonomy: Taxonomy) -> Row:
 
 
 def _fault(data: Any, taxonomy: Taxonomy) -> str | None:
-    """Return what is wrong with one row, if anything is."""
+    """Return what is wrong with one row, or ``None``."""
     if not isinstance(data, dict):
         return f"expected an object with the message's fields, found {type(data).__name__}"
-    own = "; for messages of your own name the column with their labels: --label COLUMN"
+    other = "; if these are messages of your own, name the column with their labels: --label COLUMN"
     for name, kind in {**FIELDS, "pair": str}.items():
         if not isinstance(data.get(name, "" if name == "pair" else None), kind):
-            hint = "" if data.keys() >= FIELDS.keys() else own
+            hint = "" if data.keys() >= FIELDS.keys() else other
             return f"{name!r} must be a {kind.__name__}, found {reprlib.repr(data.get(name))}{hint}"
     if foreign := sorted(data.keys() - FIELDS.keys() - {"pair"}):
         return f"unknown field {foreign[0]!r}"
@@ -191,17 +194,18 @@ def _unknown(field: str, names: list[Any], known: Sequence[str]) -> str | None:
     for name in names:
         if name not in known:
             return f"unknown name {reprlib.repr(name)} in {field!r}; known: {', '.join(known)}"
-    return f"{field!r} names something twice" if len(set(names)) < len(names) else None
+    return f"{field!r} contains a name twice" if len(set(names)) < len(names) else None
 
 
 def near_duplicates(texts: Sequence[str], threshold: float = 0.6) -> Iterator[tuple[Ints, Ints, Floats]]:
     """Yield the pairs of texts whose sets of character trigrams have a Jaccard similarity of at least ``threshold``.
 
-    Texts are normalised first, so digits and scripts do not count. Exact: every pair is compared. There may be as many
-    as the square of the texts, where all are filled from one template, so they come block by block.
+    Texts are normalised first, so differences in digits and script are ignored. The result is exact: every pair is
+    compared. If all texts are filled from one template, the number of pairs grows with the square of the number of
+    texts, so the pairs are yielded block by block.
 
     Yields:
-        Arrays of i, j and similarity, with ``i < j``, in order of i and j.
+        Arrays of i, j and similarity, with ``i < j``, ordered by i and j.
 
     """
     from scipy import sparse
@@ -216,7 +220,8 @@ def near_duplicates(texts: Sequence[str], threshold: float = 0.6) -> Iterator[tu
     flat = np.fromiter((c for s in sets for c in s), dtype=np.int64, count=int(bounds[-1]))
     matrix = sparse.csr_array((np.ones(flat.size, dtype=np.int32), flat, bounds), shape=(len(sets), len(column)))
     transposed = matrix.T.tocsr()
-    most = np.minimum(matrix @ np.diff(transposed.indptr).astype(np.int64), len(sets))  # that share a trigram with each
+    # for each text, an upper bound on the number of texts that share a trigram with it
+    most = np.minimum(matrix @ np.diff(transposed.indptr).astype(np.int64), len(sets))
     starts = np.unique(np.cumsum(most) // BLOCK, return_index=True)[1]
     for start, end in itertools.pairwise([*starts.tolist(), len(sets)]):
         shared = (matrix[start:end] @ transposed).tocoo()
@@ -228,9 +233,9 @@ def near_duplicates(texts: Sequence[str], threshold: float = 0.6) -> Iterator[tu
 
 
 def join(groups: Ints, i: Ints, j: Ints) -> Ints:
-    """Return the number of each row's group where the groups of rows ``i`` and rows ``j`` have become one.
+    """Return the group number of each row after merging the groups of rows ``i`` with those of rows ``j``.
 
-    Groups are numbered in the order of their first rows, as ``np.arange`` numbers rows that stand alone.
+    Groups are numbered in the order of their first rows, as ``np.arange`` numbers rows that are groups of their own.
     """
     from scipy import sparse
     from scipy.sparse.csgraph import connected_components

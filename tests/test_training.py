@@ -272,13 +272,13 @@ GOOD = {"id": "a", "text": "x", "labels": [], "targets": [], "channel": "sms", "
         (json.dumps({k: v for k, v in GOOD.items() if k != "labels"}), "'labels' must be a list"),
         (json.dumps({**GOOD, "labels": ["shopping"]}), "unknown name 'shopping' in 'labels'; known: investment"),
         (json.dumps({**GOOD, "labels": [3]}), "unknown name 3"),
-        (json.dumps({**GOOD, "labels": ["romance", "romance"]}), "names something twice"),
+        (json.dumps({**GOOD, "labels": ["romance", "romance"]}), "contains a name twice"),
         (json.dumps({**GOOD, "targets": ["pets"]}), "unknown name 'pets'"),
         (json.dumps({**GOOD, "channel": "fax"}), "unknown channel 'fax'"),
         (json.dumps({**GOOD, "text": " \n"}), "the text is empty"),
         (json.dumps({**GOOD, "pair": 1}), "'pair' must be a str"),
         (json.dumps({**GOOD, "lable": 1}), "unknown field 'lable'"),
-        (json.dumps({**GOOD, "id": "first"}), "stands at"),
+        (json.dumps({**GOOD, "id": "first"}), "is already used at"),
     ],
 )
 def test_faults_of_a_corpus_name_file_and_line(tmp_path, line, fault):
@@ -297,7 +297,7 @@ def test_who_has_messages_of_her_own_is_told_how_to_name_them(tmp_path, capsys, 
     path.write_text(json.dumps(row), "utf-8")
     for command in ["train", "-o", str(tmp_path / "model")], ["evaluate"]:
         assert main([*command, str(path)]) == 2
-        assert ("own name the column with their labels: --label COLUMN" in capsys.readouterr().err) == own
+        assert ("own, name the column with their labels: --label COLUMN" in capsys.readouterr().err) == own
 
 
 def test_corpora_that_are_none(tmp_path, capsys):
