@@ -1,8 +1,8 @@
-"""Read a user's own labelled messages: any table that can be scored, with one column more, the label.
+"""Read a user's own labelled messages: any table that can be scored, with one more column for the label.
 
-Labels are any names; several for one message stand in a list or are joined by ``|``.
-Unlike the project's corpus such files come from elsewhere: a row that cannot be used is
-left out and told of, and does not end the job.
+Labels can be any names. Several labels of one message are given as a list or joined by ``|``.
+Unlike the project's corpus, such files come from elsewhere, so a row that cannot be used is
+skipped and reported and does not end the job.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 LABEL_COLUMNS = ("label", "labels", "kind", "category", "class", "type", "标签", "类别", "类型", "分类")
-"""Where the label is looked for, in this order, whatever the case."""
+"""The column names that are searched for the label, in this order, ignoring case."""
 
 HONEST_NAMES = (
     "legitimate",
@@ -69,24 +69,24 @@ HONEST_NAMES = (
     "0.0",
     "false",
 )
-"""Names of labels that are taken for "legitimate", whatever the case. pandas makes ``0.0`` of 0 where a label is
-missing."""
+"""Names of labels that mean "legitimate", ignoring case. ``0.0`` is included because pandas turns 0 into it if some
+labels of the column are missing."""
 
 FRAUD_NAMES = ("fraud", "scam", "spam", "1", "1.0", "true", "yes", "是", "诈骗", "欺诈", "涉诈")
-"""Names of the one label of a file of frauds alone, whatever the case."""
+"""Names that mean "fraud" if they are the only label of a file that contains frauds alone, ignoring case."""
 
 LIMIT = 1 << 24
-"""Bytes that a row may have."""
+"""The greatest size of a row, in bytes."""
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """What a user's files hold.
+    """The contents of a user's files.
 
     Attributes:
-        rows: the messages; an honest one has no labels.
-        taxonomy: the labels that occur, in the order of their names, the honest one last.
-        skipped: place and reason of each row that was left out.
+        rows: the messages; an honest message has no labels.
+        taxonomy: the labels that occur, sorted by name, the honest one last.
+        skipped: the place of each row that was skipped, and the reason.
 
     """
 
@@ -102,20 +102,23 @@ def read_labelled(
     honest: str | None = None,
     known: Sequence[str] = HONEST_NAMES,
 ) -> Labelled:
-    """Read files of any format and encoding that can be scored, packed or not: which one is told by content and name.
+    """Read files of any format and encoding that can be scored, compressed or not.
+
+    The format and the encoding are detected from the content and the name of each file.
 
     Args:
         paths: the files.
-        text: the column with the text; found by its name without it.
-        label: the column with the labels; found by its name without it.
-        honest: the label of legitimate messages; the one of ``known`` that occurs without it, and ``""`` if there is
-            none. In JSON an empty list of labels says the same.
-        known: names that are taken for it (see `honest_names`).
+        text: the column with the text (default: the column that is named like one).
+        label: the column with the labels (default: the column that is named like one).
+        honest: the label of legitimate messages (default: the one of ``known`` that occurs); ``""`` if there is no such
+            label. In JSON an empty list of labels also marks a message as legitimate.
+        known: the names that may stand for legitimate messages (see `honest_names`).
 
     Raises:
-        CorpusError: if a file cannot be read, lacks a column or has it twice, no row can be used, ``honest`` does not
-            occur, several of ``known`` do without it, or a message is honest and something else as well.
-        TypeError: if ``paths`` is one path, not several.
+        CorpusError: if a file cannot be read, lacks a column or has it twice, if no row can be used, if ``honest`` does
+            not occur, or is not given and several of ``known`` occur, or if a message is honest and has another label
+            as well.
+        TypeError: if ``paths`` is a single path and not an iterable of paths.
 
     """
     refuse_one(paths)
@@ -124,7 +127,7 @@ def read_labelled(
     files = [Path(path) for path in paths]
     for path in files:
         for line, content, labels in _read(path, text, label):
-            place = f"{path.name}:{line}"  # it goes into the model, which is the same wherever the file lies
+            place = f"{path.name}:{line}"  # no folder: it goes into the model, which must not depend on it
             if isinstance(labels, str):
                 skipped.append(f"{place}: {labels}")
             elif not content.strip():
@@ -136,15 +139,18 @@ def read_labelled(
         places = ", ".join(map(str, files))
         raise CorpusError(f"no labelled messages in {places}" + (f"; {skipped[0]}" if skipped else ""))
     if honest is None and find_honest(names, None, known) is None and not all(labels for _, _, labels in found):
-        names.append(next(iter(known), HONEST_NAMES[0]))  # it is what an empty list says
+        names.append(next(iter(known), HONEST_NAMES[0]))  # what an empty list means
     honest = find_honest(names, honest, known)
     rows = []
     for place, content, labels in found:
         if honest is None and not labels:
-            raise CorpusError(f"{place}: an empty list of labels says that it is legitimate, and no label does")
+            raise CorpusError(
+                f"{place}: an empty list of labels means that the message is legitimate, but there is no label for "
+                "legitimate messages"
+            )
         if honest in labels and len(labels) > 1:
             raise CorpusError(
-                f"{place}: the label {honest!r} stands for legitimate messages; it cannot have others beside it"
+                f"{place}: the label {honest!r} stands for legitimate messages and cannot be combined with other labels"
             )
         rows.append(Row(place, content, () if honest in labels else labels, (), "", ""))
     names.sort(key=lambda name: name == honest)
@@ -156,7 +162,7 @@ def find_honest(names: Sequence[str], honest: str | None = None, known: Sequence
     """Return the name that stands for legitimate messages: ``honest``, or the one of ``known`` that occurs.
 
     Raises:
-        CorpusError: if ``honest`` is not among the names, or without it several are known.
+        CorpusError: if ``honest`` is not among the names, or if it is ``None`` and several names are known.
 
     >>> find_honest(["Ham", "spam"])
     'Ham'
@@ -177,9 +183,9 @@ def find_honest(names: Sequence[str], honest: str | None = None, known: Sequence
 
 
 def honest_names(taxonomy: Taxonomy) -> tuple[str, ...]:
-    """Return what messages that a model calls honest are likely to be called elsewhere, its own name first.
+    """Return the names that files are likely to use for the model's honest label, its own name first.
 
-    What others of its labels are called is not among these.
+    Names of the model's other labels are left out. There are none if the model has no honest label.
 
     >>> honest_names(Taxonomy.from_names(["坏", "好人"], "好人", "multiclass"))[:2]
     ('好人', 'legitimate')
@@ -194,14 +200,14 @@ def honest_names(taxonomy: Taxonomy) -> tuple[str, ...]:
 
 
 def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
-    """Return the rows with their labels as schemes of ``taxonomy``, whatever name of a scheme or label they are called.
+    """Return the rows with their labels replaced by schemes of ``taxonomy``.
 
-    A label that has several schemes becomes the first of them. Where there is one label beside the honest one, and
-    ``taxonomy`` lacks it, it stands for all of the taxonomy's that are not honest: ``spam``, ``1``. So does one of
-    `FRAUD_NAMES` where all messages have it.
+    A label can be any name of a scheme or a label. A label with several schemes becomes the first of them. If there is
+    one label beside the honest one and ``taxonomy`` lacks it (``spam``, ``1``), it stands for all labels of the
+    taxonomy that are not honest. So does one of `FRAUD_NAMES` if all messages have it.
 
     Raises:
-        CorpusError: if the taxonomy lacks a name, or an honest label where some messages are honest.
+        CorpusError: if the taxonomy lacks a name, or if some messages are honest and it has no honest label.
 
     """
     if labelled.taxonomy.honest and not taxonomy.honest:
@@ -213,37 +219,39 @@ def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
         return [replace(row, labels=(ANY,) * len(row.labels)) for row in labelled.rows]
     if foreign := [s.name for s in labelled.taxonomy.schemes if not _meant(schemes, s.name)]:
         known = ", ".join(label.name for label in taxonomy.labels)
-        how = "" if labelled.taxonomy.honest else ". Name the one of legitimate messages with --legitimate"
+        how = "" if labelled.taxonomy.honest else ". Name the label of legitimate messages with --legitimate"
         raise CorpusError(f"the label {foreign[0]!r} is unknown; there are: {known}{how}")
     return [replace(row, labels=tuple(_meant(schemes, name)[0].name for name in row.labels)) for row in labelled.rows]
 
 
 def add_to_corpus(labelled: Labelled, corpus: Sequence[Row], scanner: Scanner) -> tuple[list[Row], Taxonomy]:
-    """Return the corpus with a user's rows behind it, and the taxonomy with the labels that it lacked.
+    """Return the corpus followed by a user's rows, and the taxonomy extended by the labels that it lacked.
 
-    Labels are matched by any name of a scheme or label. A row whose label has several schemes gets the one that
-    ``scanner``, a model of the corpus, finds the most probable.
+    Labels are matched by any name of a scheme or a label. A row whose label has several schemes gets the scheme that
+    is the most probable according to ``scanner``, a model of the corpus.
 
     Raises:
-        CorpusError: if a new label has the name of something else.
+        CorpusError: if a new label has a name that the taxonomy uses for something else.
 
     """
     taxonomy = scanner.taxonomy
     schemes = _schemes_by_name(taxonomy)
     new = [label for label in labelled.taxonomy.labels if label.schemes and not _meant(schemes, label.name)]
-    labels = sorted([*taxonomy.labels, *new], key=lambda label: not label.schemes)  # the honest one stays the last
+    labels = sorted([*taxonomy.labels, *new], key=lambda label: not label.schemes)  # the honest one stays last
     try:
         extended = replace(taxonomy, labels=tuple(labels))
     except ValueError as error:
-        raise CorpusError(f"beside the corpus's names {error}: call that label something else in your files") from None
+        raise CorpusError(
+            f"together with the names of the corpus, {error}: call that label something else in your files"
+        ) from None
     schemes.update((label.name, label.schemes) for label in new)
     probabilities = scanner.predict_proba([row.text for row in labelled.rows])
 
     def scheme(name: str, row: int) -> str:
-        among = _meant(schemes, name)
-        if len(among) == 1:
-            return among[0].name
-        return max(among, key=lambda x: probabilities[row, scanner.names.index(x.name)]).name
+        candidates = _meant(schemes, name)
+        if len(candidates) == 1:
+            return candidates[0].name
+        return max(candidates, key=lambda x: probabilities[row, scanner.names.index(x.name)]).name
 
     rows = [
         replace(row, labels=tuple(dict.fromkeys(scheme(name, i) for name in row.labels)))
@@ -253,7 +261,7 @@ def add_to_corpus(labelled: Labelled, corpus: Sequence[Row], scanner: Scanner) -
 
 
 def _schemes_by_name(taxonomy: Taxonomy) -> dict[str, tuple[Scheme, ...]]:
-    """Return the schemes meant by each name: those of a label, or a scheme's own. `_meant` looks them up."""
+    """Return the schemes that each name means, for `_meant`: all schemes of a label, or the one scheme of that name."""
     found: dict[str, tuple[Scheme, ...]] = {}
     for label in taxonomy.labels:
         if label.schemes:
@@ -266,25 +274,25 @@ def _schemes_by_name(taxonomy: Taxonomy) -> dict[str, tuple[Scheme, ...]]:
 
 
 def _meant(schemes: Mapping[str, tuple[Scheme, ...]], name: str) -> tuple[Scheme, ...]:
-    """Return the schemes meant by ``name``: as it is written, else in any case; nothing if it is unknown."""
+    """Return the schemes that ``name`` means, or none. The exact spelling is tried first, then any case."""
     return schemes.get(name) or schemes.get(name.casefold(), ())
 
 
 def _read(
     path: str | os.PathLike[str], text: str | None, label: str | None
 ) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
-    """Yield line, text and labels of each row; in place of labels the reason why the row cannot be used."""
+    """Yield the line, the text and the labels of each row, or instead of the labels the reason why it is unusable."""
     column = ""
     try:
         with Stream(os.fspath(path)) as stream:
             reader = make_reader(stream, None, None, text=text, limit=LIMIT)
             start = reader.prepare(stream)
             if isinstance(reader, LinesReader):
-                how = "if its first line is a header, name the text's column with --text"
-                raise CorpusError(f"{path} is no table but lines: {how}")
+                how = "if its first line is a header, name the column with the text with --text"
+                raise CorpusError(f"{path} is not a table but plain lines: {how}")
             if reader.columns:
-                column = reader.sender = _label_column(path, reader.columns, label)  # senders may be bytes
-            reader.by = reader.text or "text"  # rows have line numbers where they are of conversations
+                column = reader.sender = _label_column(path, reader.columns, label)  # a sender column may hold bytes
+            reader.by = reader.text or "text"  # readers number rows only if they group them into conversations
             stream.skip(start.offset if reader.seeks else 0)
             for block in reader.blocks(stream, start):
                 if block.fatal:
@@ -300,7 +308,7 @@ def _read(
 
 
 def _labels(value: Any) -> tuple[str, ...] | str:
-    """Return the different labels of one row, of an empty list none; where nothing or no name is there, the reason."""
+    """Return the distinct labels of one row (none for an empty list), or the reason why the row has no valid label."""
     values = value if isinstance(value, list) else value.split("|") if isinstance(value, str) else [value]
     if nested := [one for one in values if isinstance(one, (dict, list))]:
         return f"a label is a name, not {reprlib.repr(nested[0])}"
