@@ -288,7 +288,7 @@ def _read(
             reader = make_reader(stream, None, None, text=text, limit=LIMIT)
             start = reader.prepare(stream)
             if isinstance(reader, LinesReader):
-                how = "if its first line is a header, name the column with the text with --text"
+                how = "if its first line is a header, name the text column with --text"
                 raise CorpusError(f"{path} is not a table but plain lines: {how}")
             if reader.columns:
                 column = reader.sender = _label_column(path, reader.columns, label)  # a sender column may hold bytes
