@@ -1,10 +1,11 @@
-"""What stands around a message: times, names, tags, ruled lines, signatures, known sites, courtesies, contacts.
+"""Wrappings: scraps of text as they surround messages.
 
-Most messages of the corpus stand bare, and a model that is fitted on them as they are takes such things for evidence: a
-time in front hid every tenth fraud from it, a QQ number behind them made a fraud of two honest messages in five. In
-training, frauds and honest texts alike are therefore shown joined to such scraps, which takes most of their weight,
-and to clauses of honest messages. Alone they are not shown: who writes nothing but where he is to be reached may be a
-fraud.
+They are times, names, tags, ruled lines, signatures, known sites, courtesies and contacts. Most messages of the corpus
+have nothing around them. A model that is fitted on them as they are takes such scraps for evidence: a time in front of
+frauds hid every tenth of them, and a QQ number behind honest messages made a fraud of two in five. In training, frauds
+and honest texts alike are therefore shown joined to such scraps, which takes most of their weight away, and
+to clauses of honest messages. Scraps are not shown alone, because somebody who writes nothing but how to reach them may
+be a fraud.
 
 Used in training only.
 """
@@ -23,19 +24,21 @@ if TYPE_CHECKING:
 __all__ = ["clauses", "wrappings"]
 
 MOST_PARTS = 3
-"""Of how many parts a scrap consists at most."""
+"""The greatest number of parts of a scrap."""
 
 RULES = "-=_*.~#+—─━…·•═▪◆★☆※。|/\\^<>"
-"""What lines are ruled with."""
+"""The characters that ruled lines are made of."""
 
 CLAUSE = re.compile(r"[^，。！？；,!?;\n]{4,30}[，。！？；,!?;]?")
-"""What honest messages say, and frauds to look like one: which card is to be brought, where to ask."""
+"""A clause, such as which card to bring or where to ask. Honest messages contain such clauses, and so do frauds that
+imitate them."""
 
 CLAUSES = (1, 1, 2)
-"""Of how many clauses a scrap consists."""
+"""The numbers of clauses in a scrap, drawn with equal probability."""
 
 MARKS = "。！？~～…!?.，、"
-"""What a sentence ends with, here several times: once it is a sign of care, which honest messages show more often."""
+"""Marks that end a sentence. Scraps repeat them, because a single mark is a sign of care, which honest messages show
+more often."""
 
 FACES = "😊😂🙏👍🌹❤😄😁🤝💪🎉🔥😭🥰✨✅📢⚠🎁💐"
 
@@ -64,7 +67,7 @@ FIELDS = (
 ).split()
 
 ALONE = 0.4
-"""How often a day stands without a time of day, or a time of day without one."""
+"""The probability that a time consists of a date alone or a time of day alone."""
 
 DAYS = (
     "{year}-{month:02}-{day:02}|{year}/{month}/{day}|{year}.{month}.{day}|{year}年{month}月{day}日|"
@@ -106,7 +109,7 @@ FIRMS = (
     "監理站 匯豐銀行 恒生銀行 八達通 香港郵政 公司行政部 财务部 人力资源部 客服中心 通知 提醒 验证码 短信通知 "
     "官方 公告"
 ).split()
-"""Who signs messages, or is said to: frauds sign with the same names."""
+"""The names that messages are signed with, truly or not: frauds use the same names."""
 
 SIGNED = "【{}】|【{}】|【{}】|[{}]|〖{}〗|［{}］|（{}）|——{}|{}：|{}提醒您：".split("|")
 
@@ -158,7 +161,7 @@ REMARKS = (
     "先验货再付款|满意再付款|七天无理由|可开发票|包邮|限时优惠|仅剩几个名额|先到先得|机会难得|欲购从速|非诚勿聊|诚心的来|管吃管住|日结|"
     "公司正规|手续齐全|有营业执照|资料保密|随到随办|长期有效|切勿告诉他人|请勿泄露给任何人"
 ).split("|")
-"""What is said before, behind and between, by anybody."""
+"""Remarks that anybody makes before, after and between messages."""
 
 CONTACTS = (
     "QQ{}|QQ：{}|QQ群{}|Q群：{}|加QQ{}|扣扣{}|微信{}|微信：{}|加微信{}|微信号{}|VX：{}|加V{}|WeChat: {}|电话{}|"
@@ -166,7 +169,7 @@ CONTACTS = (
     "Line：{}|TG：@{}|WhatsApp {}|邮箱{}@example.com|扫码进群|扫码加好友|扫描二维码|私信我|有意私聊|私聊|加群|进群|"
     "戳我头像|详询客服|欢迎来电咨询|联系管理员|有事微信说|加个好友"
 ).split("|")
-"""Where one is to turn to, in honest messages as in frauds."""
+"""Ways to get in touch, in honest messages and frauds alike."""
 
 QUOTES = ("> ", ">> ", "“”", "「」", '""', "『』", "''", "《》", "（）", "- ", "* ", "1. ", "1、", "①", "# ", "**", "`")
 
@@ -182,11 +185,11 @@ SITES = (
     "youtube.com google.com facebook.com line.me pchome.com.tw momoshop.com.tw gov.tw gov.hk example.com "
     "localhost 127.0.0.1 192.168.1.1"
 ).split()
-"""Sites that many know, without a path."""
+"""Well-known sites, without a path."""
 
 
 def wrappings(count: int, rng: random.Random) -> list[str]:
-    """Return so many scraps.
+    """Return ``count`` random scraps.
 
     >>> import random
     >>> len(wrappings(3, random.Random(0)))
@@ -197,7 +200,7 @@ def wrappings(count: int, rng: random.Random) -> list[str]:
 
 
 def clauses(texts: Iterable[str], count: int, rng: random.Random) -> list[str]:
-    """Return so many scraps, each of one clause of a text or two; none where no text has any.
+    """Return ``count`` random scraps of one or two clauses of a text, or none if no text has a clause.
 
     >>> import random
     >>> clauses(["请带身份证，周末不上班"], 2, random.Random(1))
@@ -290,7 +293,7 @@ def _refusal(rng: random.Random) -> str:
 
 
 def _record(rng: random.Random) -> str:
-    """Return what else stands in a row of an export, as JSON or between delimiters."""
+    """Return other fields of a row of an export, as JSON or separated by delimiters."""
     size = rng.randint(2, 7)
     if rng.random() < 1 / 3:
         names = (rng.choice(FIELDS + KEYS) for _ in range(size))
