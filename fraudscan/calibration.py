@@ -16,7 +16,7 @@ BINS = 15
 
 
 def prior_weights(positive: Bools, prior: float) -> Floats:
-    """Return weights that make the weighted share of positives ``prior``, which the probabilities assume."""
+    """Return message weights under which the share of positives is ``prior``, as the probabilities assume."""
     share = positive.mean()
     if not 0 < share < 1:
         return np.ones(positive.size)

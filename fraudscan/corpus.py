@@ -72,7 +72,7 @@ class Row:
 
 
 def read_corpus(paths: Iterable[str | os.PathLike[str]], taxonomy: Taxonomy = TAXONOMY) -> list[Row]:
-    """Read files, and all ``*.jsonl`` files in folders, sorted by name.
+    """Read files in the order given; a folder stands for all ``*.jsonl`` files in it, sorted by name.
 
     Raises:
         CorpusError: at the first fault: a missing file, invalid JSON, a missing or unknown field, a wrong type, an

@@ -4,7 +4,7 @@ Candidates for the vocabulary are the character n-grams; a linear support vector
 (L2 penalty, squared hinge loss) weights them for each label. The greatest length and the least
 frequency of n-grams, the influence of their rarity, the strength of the penalty, and whether small
 labels count as much as large ones, are chosen on held-out folds. Messages that resemble each other
-are always in the same fold. The same rows give the same model on the same machine and versions.
+are always in the same fold. The same rows give the same model on the same machine with the same library versions.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Settings:
 
 
 def _is(value: Any, kind: type) -> bool:
-    """Return whether a value is a number of this kind; True and False are not numbers here."""
+    """Return whether a value is a number of the given kind; True and False do not count as numbers."""
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
@@ -153,7 +153,7 @@ def train_custom(
     logits = np.zeros(gold.shape)
     for (_, outside), fitted in zip(folds, held_out, strict=True):
         logits[outside] = fitter.logits(fitted, outside)
-    learned = np.all([gold[inside].any(axis=0) for inside, _ in folds], axis=0)  # no label that is all in one fold
+    learned = np.all([gold[inside].any(axis=0) for inside, _ in folds], axis=0)  # not labels that are all in one fold
     slopes, intercepts = _calibration(logits, gold, taxonomy.task, learned) if folds else (1.0, 0.0)
     coefficients = np.zeros((vocabulary.size, gold.shape[1] + 1))
     coefficients[nodes] = np.column_stack([values, squares])
@@ -242,7 +242,7 @@ def _folds(gold: Bools, groups: Ints, count: int) -> Iterable[tuple[Ints, Ints]]
     from sklearn.model_selection import StratifiedGroupKFold
 
     if not groups.any():
-        raise CorpusError("all messages resemble each other, so none can be held out: add others")
+        raise CorpusError("all messages resemble each other, so none can be held out: add different ones")
     splitter = StratifiedGroupKFold(min(count, int(groups.max()) + 1), shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a label whose messages all resemble each other is in one fold
@@ -392,8 +392,8 @@ def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tupl
     Independent labels are calibrated one by one (Platt scaling). Classes share one slope ("temperature", Guo et al.
     2017), which leaves their order unchanged. Its targets never reach 0 or 1 either, because with classes that are
     never confused the slope would have no bound. Messages of labels that are not ``learned`` are ignored: a model that
-    has seen no such message is bound to be wrong about it. These labels get the mean slope and intercept of the others.
-    If fewer than two labels are learned, all logits are left as they are.
+    has seen no such message is bound to be wrong about it. Independent labels that are not learned get the mean slope
+    and intercept of the others. If fewer than two labels are learned, all logits are left as they are.
     """
     if learned.sum() < 2:
         return 1.0, 0.0

@@ -73,7 +73,7 @@ HONEST_NAMES = (
 labels of the column are missing."""
 
 FRAUD_NAMES = ("fraud", "scam", "spam", "1", "1.0", "true", "yes", "是", "诈骗", "欺诈", "涉诈")
-"""Names that mean "fraud" if they are the only label of a file that contains frauds alone, ignoring case."""
+"""Label names that mean "fraud" if all messages have the same label, ignoring case."""
 
 LIMIT = 1 << 24
 """The greatest size of a row, in bytes."""
@@ -127,7 +127,7 @@ def read_labelled(
     files = [Path(path) for path in paths]
     for path in files:
         for line, content, labels in _read(path, text, label):
-            place = f"{path.name}:{line}"  # no folder: it goes into the model, which must not depend on it
+            place = f"{path.name}:{line}"  # it goes into the model, which must not depend on the folder
             if isinstance(labels, str):
                 skipped.append(f"{place}: {labels}")
             elif not content.strip():
@@ -162,7 +162,7 @@ def find_honest(names: Sequence[str], honest: str | None = None, known: Sequence
     """Return the name that stands for legitimate messages: ``honest``, or the one of ``known`` that occurs.
 
     Raises:
-        CorpusError: if ``honest`` is not among the names, or if it is ``None`` and several names are known.
+        CorpusError: if ``honest`` is not in ``names``, or if it is ``None`` and several of ``names`` are in ``known``.
 
     >>> find_honest(["Ham", "spam"])
     'Ham'

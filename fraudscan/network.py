@@ -46,7 +46,7 @@ class NetworkOptions:
     """The hyperparameters of the network.
 
     Attributes:
-        inputs: the length of an n-gram's vector. A length half as large again is no better.
+        inputs: the length of an n-gram's vector. Vectors half as long again are no better.
         units: the number of rectified units. Half as many detect as much fraud, but predict the
             right label less often.
         dropout: the share of a text's n-grams that are dropped in a step. From a half on, more dropout costs a little
@@ -57,12 +57,12 @@ class NetworkOptions:
             to a half more of the long third-party conversations are taken for fraud. With one and a half times this
             share, up to three times as many texts that contain several advertisements are taken for fraud.
         most_joined: the highest number of honest texts to join to one text.
-        wrapped: the share of texts shown joined to wrappings. Without wrappings, times, names and tags hide 4 % of the
-            third-party frauds, with them 1.7 %.
+        wrapped: the share of texts shown joined to wrappings. Times, names and tags hide 1.7 % of the third-party
+            frauds, and 4 % if no wrappings are shown in training.
         most_wrapped: the highest number of wrappings to join to one text.
         repeated: the share of texts shown joined to themselves. With a third of this share, more texts that say
-            something twice are taken for fraud, and more long conversations.
-        most_repeated: the highest number of repetitions of one text.
+            something twice are taken for fraud, and so are more long conversations.
+        most_repeated: the highest number of copies to append to one text.
         distilled: the weight, in the target of a text, of the answer of a network that was fitted without distillation
             ("self-distillation", Furlanello and others 2018). The label has the rest of the weight, or all of it where
             that network takes a fraud for honest or the reverse. With a higher weight more frauds among third-party

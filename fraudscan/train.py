@@ -6,7 +6,7 @@ logarithm of the inverse of the share of rows that contain it. A first, small ne
 n-grams have influence, and a second one is fitted on those (`fraudscan.network`). Each probability is
 calibrated on held-out folds, which the network behind it was not fitted on. Messages that resemble each
 other or form a `pair` are always in the same fold. Thresholds and figures take the windows of long texts
-into account. The same rows give the same model, byte for byte, on the same machine and with the same versions.
+into account. The same rows give the same model, byte for byte, on the same machine with the same library versions.
 """
 
 from __future__ import annotations

@@ -2,10 +2,9 @@
 
 They are times, names, tags, ruled lines, signatures, known sites, courtesies and contacts. Most messages of the corpus
 have nothing around them. A model that is fitted on them as they are takes such scraps for evidence: a time in front of
-frauds hid every tenth of them, and a QQ number behind honest messages made a fraud of two in five. In training, frauds
-and honest texts alike are therefore shown joined to such scraps, which takes most of their weight away, and
-to clauses of honest messages. Scraps are not shown alone, because somebody who writes nothing but how to reach them may
-be a fraud.
+frauds hid every tenth of them, and a QQ number behind honest messages made frauds of two in five. In training, frauds
+and honest texts alike are therefore shown joined to such scraps, which takes away most of the scraps' weight, and to
+clauses of honest messages. Scraps are not shown alone, because a message that consists of contacts only may be a fraud.
 
 Used in training only.
 """
