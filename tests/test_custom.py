@@ -512,7 +512,7 @@ def test_an_unknown_label_may_be_the_honest_one(tmp_path, capsys):
     path = tmp_path / "mine.csv"
     path.write_text("text,label\n跟着老师操作稳赚不赔,荐股\n到楼下了,路人\n", "utf-8")
     assert main(["evaluate", str(path)]) == 2
-    assert "Name the one of legitimate messages with --legitimate" in capsys.readouterr().err
+    assert "Name the label of legitimate messages with --legitimate" in capsys.readouterr().err
 
 
 def test_which_label_is_honest():
