@@ -1,8 +1,9 @@
-/* The loops in which scoring and dumps spend their time: see kernel.py, and the callers for what each one computes.
+/* The loops in which scoring and dumps spend their time. See kernel.py, and the callers, which define what each loop
+   computes.
 
-   Nothing here holds any state. Arrays come through the buffer protocol, C-contiguous and without overlap; their sizes
-   are checked before anything is read or written, and every index that stands in one of them before it is used.
-   The lock of the interpreter is released but for reading and making Python's objects. */
+   The functions keep no state. Arrays come through the buffer protocol, C-contiguous and without overlap. Their sizes
+   are checked before anything is read or written, and every index in them is checked before it is used.
+   The interpreter lock is released except while Python objects are read or created. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -15,7 +16,7 @@
 #define PREFETCH(address) ((void)(address))
 #endif
 
-/* Compile a function for several processors; which one it is told when the module is loaded. */
+/* Compile a function for several processors; the version to use is chosen when the module is loaded. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && __GNUC__ >= 12 && !defined(__clang__)
 #define VECTORS __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
@@ -23,26 +24,27 @@
 #endif
 
 #define CODE_POINTS 0x110000
-#define DROPPED UINT32_MAX /* the id of a character that is not read */
-#define NODE_BITS 16       /* an id has the character's node in its low bits, its number among the neighbours above */
+#define DROPPED UINT32_MAX /* the id of a character that is dropped */
+#define NODE_BITS 16       /* an id is the character's node in its low bits, its number of neighbours.py above */
 #define NODE_MASK 0xFFFFu
-#define SCORES 256 /* of pairs of neighbours: bytes */
+#define SCORES 256 /* different scores of pairs of neighbours: a score is a byte */
 #define REPEATS 4  /* see `features.REPEATS` */
-#define SOON 32    /* characters, whose scores are fetched before they are needed */
+#define SOON 32    /* number of characters ahead for which scores are prefetched */
 
-/* Return how many elements of some bytes a buffer has; -1, with an exception, if it is no array of such. */
+/* Return how many elements of `bytes` bytes a buffer has; -1, with an exception set, if it is no such array. */
 static Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const char *name)
 {
     if (buffer->len % bytes || (uintptr_t)buffer->buf % (uintptr_t)bytes) {
-        PyErr_Format(PyExc_ValueError, "%s is no array of elements of %zd bytes", name, bytes);
+        PyErr_Format(PyExc_ValueError, "%s is not an array of elements of %zd bytes", name, bytes);
         return -1;
     }
     return buffer->len / bytes;
 }
 
-/* Keep of the code points of texts, behind each of which stands one that counts for nothing, those that are neither
-   dropped nor repeat what stands before them: in their place `out` gets their numbers and nodes, as `ids` has them, and
-   an end behind each text. Return how many there are then. No code point is overwritten before it is read. */
+/* Remove the characters that are dropped, and repetitions. `out` holds the code points of the texts, each followed by
+   a separator, whose value is ignored. They are replaced in place by the ids (numbers and nodes) of the characters that
+   are kept, with an end after each text. Return the number of elements written. No code point is overwritten before it
+   is read. */
 static Py_ssize_t keep(uint32_t *out, int64_t *start, int64_t *length, Py_ssize_t texts, const uint32_t *ids,
                        uint32_t end, uint32_t digit, int no_repeats)
 {
@@ -52,11 +54,11 @@ static Py_ssize_t keep(uint32_t *out, int64_t *start, int64_t *length, Py_ssize_
         start[i] = kept;
         uint32_t last[REPEATS] = {CODE_POINTS, CODE_POINTS, CODE_POINTS, CODE_POINTS}, same[REPEATS] = {0};
         for (const uint32_t *stop = code + length[i]; code < stop; code++) {
-            const uint32_t read = *code, found = ids[read]; /* with the number, as long as it is looked for */
+            const uint32_t read = *code, found = ids[read]; /* the number stays until `mark` has used it */
             if (found == DROPPED)
                 continue;
             uint32_t again = 0;
-            const uint32_t mine = found >> NODE_BITS == digit ? CODE_POINTS : read; /* no digit repeats another */
+            const uint32_t mine = found >> NODE_BITS == digit ? CODE_POINTS : read; /* no digit is a repetition */
             for (uint32_t period = REPEATS; period > 0; period--) {
                 same[period - 1] = mine == last[period - 1] && mine < CODE_POINTS ? same[period - 1] + 1 : 0;
                 again |= same[period - 1] > (REPEATS - 1) * period;
@@ -72,8 +74,10 @@ static Py_ssize_t keep(uint32_t *out, int64_t *start, int64_t *length, Py_ssize_
     return kept;
 }
 
-/* What pairs of neighbours say: a score for each pair of numbers, in rows, and what it counts for, between characters
-   and where signs are left out; which numbers are Chinese and which signs, and from which sum on a text is marked. */
+/* The evidence of pairs of neighbours: `scores` has a score for each pair of numbers, in rows; `evidence` and `cut`
+   have the weight of each score, between adjacent characters and across signs that are left out. The others say which
+   numbers are Chinese and which are signs, when signs are looked at (`crowded`, `most`), and from which sum on a text
+   is marked (`enough`). */
 typedef struct {
     const uint8_t *scores;
     const int8_t *evidence, *cut;
@@ -82,8 +86,8 @@ typedef struct {
     int enough;
 } Neighbours;
 
-/* Sum up what the pairs of each text say, and strip its elements of their numbers, which leaves the nodes; all texts
-   have `kept` of them. Return whether all pairs are in the table. */
+/* Add up the evidence of the pairs of each text, and remove the numbers from its elements, which leaves the nodes. All
+   texts together have `kept` elements. Return whether all pairs are in the table. */
 static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_ssize_t texts, Py_ssize_t kept,
                 Neighbours known, char *marked)
 {
@@ -93,7 +97,7 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
         const Py_ssize_t size = length[i];
         int32_t sum = 0;
         for (Py_ssize_t at = 0; at <= size; at++) {
-            if (start[i] + at + SOON < kept) { /* else most of the time goes by with waiting for scores */
+            if (start[i] + at + SOON < kept) { /* without this, most of the time is spent waiting for scores */
                 pair = soon * known.row;
                 soon = own[at + SOON] >> NODE_BITS;
                 if ((pair += soon) < known.pairs)
@@ -107,7 +111,7 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
             signs += before - known.first_sign <= known.last_sign - known.first_sign;
         }
         if ((size_t)known.crowded * signs > (size_t)size)
-            for (Py_ssize_t at = 1; at < size - 1; at++) { /* signs between what may be one word */
+            for (Py_ssize_t at = 1; at < size - 1; at++) { /* signs between characters that may be one word */
                 uint32_t left = own[at - 1] >> NODE_BITS;
                 if (left > known.chinese)
                     continue;
@@ -132,8 +136,9 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
 
 PyDoc_STRVAR(read_doc, "read(texts, ids, pairs, evidence, cut, row, end, chinese, signs, crowded, most, enough,\n"
                        "     repeats, digit, characters, starts, lengths, marked)\n--\n\n"
-                       "Fill the last four, as `Vocabulary._read` does; return how many characters there are. Chinese\n"
-                       "numbers go up to `chinese`, those of signs from and to `signs`; `most` of them cut a word.");
+                       "Fill the last four arguments, as `Vocabulary._read` does; return the number of characters.\n"
+                       "Chinese numbers go up to `chinese`; `signs` are the first and last number of signs, and at\n"
+                       "most `most` signs cut a word.");
 
 static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
 {
@@ -157,23 +162,23 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
     }
     if (codes != CODE_POINTS || begins != number_of_texts || sizes != number_of_texts ||
         marked.len != number_of_texts || evidence.len != SCORES || cut.len != SCORES) {
-        PyErr_SetString(PyExc_ValueError, "ids must have an element for each code point, evidence and cut for each "
-                                          "score, and the others for each text");
+        PyErr_SetString(PyExc_ValueError, "ids must have an element for each code point, evidence and cut one for "
+                                          "each score, and starts, lengths and marked one for each text");
         goto done;
     }
 
-    uint32_t *out = characters.buf; /* the code points first, then, from its begin on, those that are kept */
+    uint32_t *out = characters.buf; /* all code points at first; then the kept ones, from its start on */
     int64_t *start = starts.buf, *length = lengths.buf;
     Py_ssize_t size = 0, kept;
     for (Py_ssize_t i = 0; i < number_of_texts; i++) { /* runs no Python code, which could change the list */
         PyObject *text = PySequence_Fast_GET_ITEM(items, i);
         if (!PyUnicode_Check(text)) {
-            PyErr_Format(PyExc_TypeError, "texts[%zd] is no string", i);
+            PyErr_Format(PyExc_TypeError, "texts[%zd] is not a string", i);
             goto done;
         }
         length[i] = PyUnicode_GetLength(text);
         if (length[i] >= room - size) {
-            PyErr_SetString(PyExc_ValueError, "characters has no room for the texts with a separator behind each");
+            PyErr_SetString(PyExc_ValueError, "characters has no room for all texts, each followed by a separator");
             goto done;
         }
         if (length[i] < 0 || !PyUnicode_AsUCS4(text, out + size, room - size, 1))
@@ -215,31 +220,31 @@ done:
     return result;
 }
 
-/* See `Vocabulary`: in which slot of `steps` a step lies if there is one, and in the same slot of `nodes` its node. */
+/* See `Vocabulary`: a step that exists is in its slot of `steps`, and its node is in the same slot of `nodes`. */
 typedef struct {
     const uint32_t *seeds, *steps, *nodes;
     uint32_t width, bucket_multiplier, slot_multiplier;
     int bucket_shift, slot_shift;
 } Trie;
 
-/* Return the node to which a character leads from another node, 0 if there is none. */
+/* Return the node that a character leads to from the node `prefix`, 0 if there is none. */
 static inline uint32_t find(const Trie *trie, uint32_t prefix, uint32_t character)
 {
     uint32_t step = prefix * trie->width + character;
     uint32_t seed = trie->seeds[step * trie->bucket_multiplier >> trie->bucket_shift];
     uint32_t slot = (step ^ seed) * trie->slot_multiplier >> trie->slot_shift;
-    return trie->nodes[slot] & -(uint32_t)(trie->steps[slot] == step); /* half are found: a branch is guessed wrong */
+    return trie->nodes[slot] & -(uint32_t)(trie->steps[slot] == step); /* half are found: a branch would mispredict */
 }
 
-#define BLOCK 512 /* starts that are followed together, so that no look-up waits for the one before */
+#define BLOCK 512 /* starts that are followed together, so that no lookup waits for the one before */
 
 /* Turn characters, given as nodes, into the longest n-grams that end there.
 
-   A longer n-gram overwrites a shorter one that ends at the same place: either it is found later, or it began in an
-   earlier block, and the blocks are taken from the last to the first. */
+   A longer n-gram overwrites a shorter one that ends at the same place: within a block it is found later, and if it
+   begins in an earlier block it also comes later, because blocks are processed from last to first. */
 static void follow(const Trie *trie, const uint32_t *characters, Py_ssize_t size, uint32_t *nodes)
 {
-    uint32_t ends[BLOCK], found[BLOCK]; /* n-grams that may go on */
+    uint32_t ends[BLOCK], found[BLOCK]; /* n-grams that may continue: their ends and nodes */
 
     memmove(nodes, characters, (size_t)size * sizeof *nodes);
     for (Py_ssize_t stop = size - 1; stop > 0; stop -= BLOCK) {
@@ -266,7 +271,7 @@ static void follow(const Trie *trie, const uint32_t *characters, Py_ssize_t size
     }
 }
 
-/* Return of which power of two a size is, -1 if of none that can be a table's. */
+/* Return the exponent of a size that is a power of two; -1 if it is not one that a table can have. */
 static int exponent(Py_ssize_t size)
 {
     for (int bits = 1; bits < 31; bits++)
@@ -293,8 +298,8 @@ static PyObject *engine_follow(PyObject *Py_UNUSED(self), PyObject *args)
     if (PyErr_Occurred())
         goto done;
     if (bucket_bits < 0 || slot_bits < 0 || slots != (Py_ssize_t)1 << slot_bits || room != size) {
-        PyErr_SetString(PyExc_ValueError, "steps and nodes must have 2**n slots, seeds 2**m, found a place for each "
-                                          "character");
+        PyErr_SetString(PyExc_ValueError, "steps and nodes must have 2**n slots, seeds must have 2**m, and found must "
+                                          "have a place for each character");
         goto done;
     }
     Trie trie = {.seeds = seeds.buf,
@@ -319,11 +324,11 @@ done:
     return result;
 }
 
-#define STRIP 32 /* columns that are added up together: all of the shipped model, in registers */
-#define RUN 256  /* as many weights of int8 have a sum that fits int16 */
-#define AHEAD 16 /* rows that are fetched before they are needed */
+#define STRIP 32 /* columns that are added up together, in registers: all those of the shipped model */
+#define RUN 256  /* the sum of this many int8 weights fits int16 */
+#define AHEAD 16 /* number of rows ahead that are prefetched */
 
-/* Add up rows of weights; return 0, or -1 if a node has none. */
+/* Add up the rows of weights of the nodes; return 0, or -1 if a node has no row. */
 static int add_up(const uint32_t *nodes, Py_ssize_t size, const int8_t *weights, Py_ssize_t rows, Py_ssize_t width,
                   int64_t *sums)
 {
@@ -336,12 +341,12 @@ static int add_up(const uint32_t *nodes, Py_ssize_t size, const int8_t *weights,
             for (Py_ssize_t i = first; i < last; i++) {
                 if (nodes[i] >= (size_t)rows)
                     return -1;
-                if (i + AHEAD < size && nodes[i + AHEAD] < (size_t)rows) { /* a row may lie in two lines of the cache */
+                if (i + AHEAD < size && nodes[i + AHEAD] < (size_t)rows) { /* a row may span two cache lines */
                     PREFETCH(weights + nodes[i + AHEAD] * width);
                     PREFETCH(weights + nodes[i + AHEAD] * width + width - 1);
                 }
                 const int8_t *row = weights + nodes[i] * width + begin;
-                if (columns == STRIP) /* a loop of a length that is known becomes a few instructions */
+                if (columns == STRIP) /* a loop of known length compiles to a few instructions */
                     for (int column = 0; column < STRIP; column++)
                         part[column] = (int16_t)(part[column] + row[column]);
                 else
@@ -371,7 +376,8 @@ static PyObject *engine_add_up(PyObject *Py_UNUSED(self), PyObject *args)
     if (PyErr_Occurred())
         goto done;
     if (width < 1 || weights.len % width || room % width || room / width != parts) {
-        PyErr_SetString(PyExc_ValueError, "weights and sums must have rows of the width, and sums one for each start");
+        PyErr_SetString(PyExc_ValueError, "weights and sums must have rows of the width given, and sums must have one "
+                                          "for each start");
         goto done;
     }
     Py_BEGIN_ALLOW_THREADS
@@ -384,7 +390,8 @@ static PyObject *engine_add_up(PyObject *Py_UNUSED(self), PyObject *args)
     }
     Py_END_ALLOW_THREADS
     if (bad) {
-        PyErr_SetString(PyExc_ValueError, "starts must ascend within the nodes, and each node have a row of weights");
+        PyErr_SetString(PyExc_ValueError, "starts must ascend within the nodes, and each node must have a row of "
+                                          "weights");
         goto done;
     }
     result = Py_None;
@@ -400,11 +407,11 @@ done:
 #define TILE 64 /* units whose sums stay in registers */
 #define MOST_INPUTS 64
 
-/* Round to the nearest whole number, ties to even: adding it leaves a float of this size no bits for fractions. */
+/* Adding and subtracting it rounds to the nearest integer, ties to even: floats of this size have no fraction bits. */
 #define ROUNDER 12582912.0f
 #define DOUBLE_ROUNDER 6755399441055744.0
 
-/* Return a text's first logit. All sums of the layer are exact in float32 (see layer.py), in whatever order. */
+/* Return the first logit of a text. All sums of the layer are exact in float32, in any order (see layer.py). */
 VECTORS static double first_logit(const int64_t *sums, double norm, const double *scales, const double *biases,
                             const float *hidden, const float *output, Py_ssize_t inputs, Py_ssize_t units,
                             double scale, double bound, float most)
@@ -420,7 +427,7 @@ VECTORS static double first_logit(const int64_t *sums, double norm, const double
     for (Py_ssize_t first = 0; first < units; first += TILE) {
         float sum[TILE] = {0};
         const Py_ssize_t size = units - first < TILE ? units - first : TILE;
-        if (size == TILE) /* a loop of a length that is known becomes a few instructions */
+        if (size == TILE) /* a loop of known length compiles to a few instructions */
             for (Py_ssize_t i = 0; i <= inputs; i++)
                 for (int unit = 0; unit < TILE; unit++)
                     sum[unit] += step[i] * hidden[i * units + first + unit];
@@ -441,7 +448,7 @@ VECTORS static double first_logit(const int64_t *sums, double norm, const double
 }
 
 PyDoc_STRVAR(alarms_doc, "alarms(sums, norms, scales, biases, hidden, output, scale, bound, most, logits)\n--\n\n"
-                         "Fill ``logits`` with the first one of each text, as `Engine._alarms` does.");
+                         "Fill ``logits`` with the first logit of each text, as `Engine._alarms` does.");
 
 static PyObject *engine_alarms(PyObject *Py_UNUSED(self), PyObject *args)
 {
@@ -482,8 +489,8 @@ done:
 }
 
 PyDoc_STRVAR(tally_doc, "tally(nodes, starts, flags, counts)\n--\n\n"
-                        "Fill ``counts``, of shape (2, starts): how many nodes from each start to the next have the\n"
-                        "first flag, and how many the second.");
+                        "Fill ``counts``, of shape (2, starts), with the number of nodes from each start to the next\n"
+                        "that have the first flag, and that have the second.");
 
 static PyObject *engine_tally(PyObject *Py_UNUSED(self), PyObject *args)
 {
@@ -498,7 +505,7 @@ static PyObject *engine_tally(PyObject *Py_UNUSED(self), PyObject *args)
     if (PyErr_Occurred())
         goto done;
     if (room % 2 || room / 2 != parts) {
-        PyErr_SetString(PyExc_ValueError, "counts must have two for each start");
+        PyErr_SetString(PyExc_ValueError, "counts must have two elements for each start");
         goto done;
     }
     Py_BEGIN_ALLOW_THREADS
@@ -518,7 +525,7 @@ static PyObject *engine_tally(PyObject *Py_UNUSED(self), PyObject *args)
     }
     Py_END_ALLOW_THREADS
     if (bad) {
-        PyErr_SetString(PyExc_ValueError, "starts must ascend within the nodes, and each node have its flags");
+        PyErr_SetString(PyExc_ValueError, "starts must ascend within the nodes, and each node must have its flags");
         goto done;
     }
     result = Py_None;
@@ -533,7 +540,7 @@ done:
 
 #define LONGEST_SCORE 8
 
-/* Write a number of millionths as Python writes the float; return where it ends. */
+/* Write a number of millionths as Python writes the float; return a pointer to its end. */
 static char *write_score(char *at, int64_t millionths)
 {
     if (millionths && millionths < 100) {
@@ -561,8 +568,9 @@ static int is_space(char byte)
 }
 
 PyDoc_STRVAR(splice_doc, "splice(rows, places, parts, scores)\n--\n\n"
-                         "Return JSON objects with the part before the score at its place, the score, in millionths,\n"
-                         "and the part after it in place of the last bracket, as `JsonLinesWriter.encode` does.");
+                         "Return the JSON objects with their closing brackets replaced, as `JsonLinesWriter.encode`\n"
+                         "does: by the first of the pair of parts at the row's place, the score, which is given in\n"
+                         "millionths, and the second of the pair.");
 
 static PyObject *engine_splice(PyObject *Py_UNUSED(self), PyObject *args)
 {
@@ -576,7 +584,7 @@ static PyObject *engine_splice(PyObject *Py_UNUSED(self), PyObject *args)
     if (size < 0 || !(items = PySequence_Tuple(rows)))
         goto done;
     if (PyTuple_GET_SIZE(items) != size || count(&scores, 8, "scores") != size) {
-        PyErr_SetString(PyExc_ValueError, "places and scores must have one for each row");
+        PyErr_SetString(PyExc_ValueError, "places and scores must have one element for each row");
         goto done;
     }
     for (Py_ssize_t i = 0; i < kinds; i++) {
@@ -591,7 +599,8 @@ static PyObject *engine_splice(PyObject *Py_UNUSED(self), PyObject *args)
         PyObject *row = PyTuple_GET_ITEM(items, i);
         if (!PyBytes_Check(row) || !PyBytes_GET_SIZE(row) || place[i] < 0 || place[i] >= kinds || score[i] < 0 ||
             score[i] > 1000000) {
-            PyErr_SetString(PyExc_ValueError, "rows must be bytes, places those of parts, and scores in millionths");
+            PyErr_SetString(PyExc_ValueError, "rows must be non-empty bytes, places must be indices of parts, and "
+                                              "scores must be 0 to 1000000 (in millionths)");
             goto done;
         }
         PyObject *pair = PyTuple_GET_ITEM(parts, place[i]);
@@ -623,8 +632,8 @@ done:
     return result;
 }
 
-/* What `likeliest` works on: the numbers as they were written, the log-scores of reading them so, arcs that read them
-   otherwise, which choices there are, and what they are worth. */
+/* The input and output of `likeliest`: the numbers as written, the log-scores of reading them as written, the arcs that
+   read them otherwise, the choices that arcs offer, the scores of pairs, and the best path. */
 typedef struct {
     const uint16_t *numbers;
     const int64_t *as_written, *starts, *ends, *rows, *scores, *bounds;
@@ -633,20 +642,20 @@ typedef struct {
     const int16_t *worth;
     const int32_t *logs;
     int64_t last, arcs, choices, all_members, width, margin;
-    int64_t *begins, *values; /* the steps of the best path: where they begin, their log-scores, … */
+    int64_t *begins, *values; /* the steps of the best path: the places where they begin, their log-scores, … */
     uint16_t *read;           /* … and their numbers */
 } Lattice;
 
-/* A number that may be read on a step that ends at a place: where the step begins, its log-score, what the best
-   path to the number is worth, and from which state that comes. */
+/* A number that may be read on a step that ends at a place: the place where the step begins, its log-score, the score
+   of the best path to the number, and the previous state on that path. */
 typedef struct {
     int64_t best, back, begin, score;
     uint16_t number;
 } State;
 
-/* What it works with: for each place the first of the arcs that end there, how far arcs lead that begin there, and its
-   first state; for each arc the next one to the same place; the states, those of a place side by side; and for the
-   choices of an arc the best states before them. */
+/* The working memory of `likeliest`: for each place the first arc that ends there, the farthest end of the arcs that
+   begin there, and its first state; for each arc the next arc with the same end; the states, grouped by place; and, for
+   each choice of the current step, the score of the best path to it and the state before it. */
 typedef struct {
     int64_t *first, *reach, *places, *next;
     State *states;
@@ -654,11 +663,11 @@ typedef struct {
     int32_t *best, *back;
 } Work;
 
-#define NO_MEMORY "" /* what is wrong, if nothing is with the lattice */
+#define NO_MEMORY "" /* the error if memory is lacking and nothing is wrong with the lattice */
 #define BEYOND "a number is beyond the table of pairs"
-#define FARTHEST (1 << 30) /* the largest margin: what a state is worth beside another of its place fits an int32 */
+#define FARTHEST (1 << 30) /* the largest margin: score differences between states of a place fit an int32 */
 
-/* Put each arc into the list of the place where it ends, in order; return what is wrong with the lattice, or NULL. */
+/* Put each arc, in order, into the list of the place where it ends; return an error of the lattice, or NULL. */
 static const char *list_arcs(const Lattice *at, Work *work)
 {
     for (int64_t place = 0; place < at->last; place++)
@@ -671,10 +680,10 @@ static const char *list_arcs(const Lattice *at, Work *work)
     for (int64_t i = at->arcs - 1; i >= 0; i--) {
         const int64_t start = at->starts[i], end = at->ends[i], row = at->rows[i];
         if (start < 0 || start >= end || end > at->last)
-            return "arcs must lead onwards, to places that there are";
+            return "arcs must lead onwards, to places that exist";
         if (row < 0 || row >= at->choices || at->bounds[row] < 0 || at->bounds[row + 1] < at->bounds[row] ||
             at->bounds[row + 1] > at->all_members)
-            return "there is no such choice";
+            return "there is no such choice: rows must be indices of choices, and bounds must ascend within members";
         const int64_t size = at->bounds[row + 1] - at->bounds[row];
         work->most = size > work->most ? size : work->most;
         work->reach[start] = end > work->reach[start] ? end : work->reach[start];
@@ -684,7 +693,7 @@ static const char *list_arcs(const Lattice *at, Work *work)
     return NULL;
 }
 
-/* Make room for more states; return 0, or -1 if there is no memory. */
+/* Make room for more states; return 0, or -1 if memory is lacking. */
 static int make_room(Work *work, int64_t more)
 {
     if (more <= work->room - work->count)
@@ -698,13 +707,13 @@ static int make_room(Work *work, int64_t more)
     return 0;
 }
 
-/* Find for some numbers the best paths to them from the states where their step begins: what they are worth beside the
-   first of these, and from which one they come. */
+/* Find the best path to each of some numbers from the states where their step begins: its score relative to the first
+   of these states, and the index of the state that it comes from. */
 static void weigh(const Lattice *at, const State *states, int64_t many, const uint16_t *restrict member, int64_t size,
                   int32_t *restrict best, int32_t *restrict back)
 {
     const int16_t *restrict worth = at->worth;
-    for (int64_t i = 0; i < many; i++) /* all at once: no look-up is to wait for another */
+    for (int64_t i = 0; i < many; i++) /* prefetch all, so that no lookup waits for another */
         for (int64_t j = 0; j < size; j++)
             PREFETCH(at->pairs + states[i].number * at->width + member[j]);
     for (int64_t j = 0; j < size; j++)
@@ -722,8 +731,8 @@ static void weigh(const Lattice *at, const State *states, int64_t many, const ui
     }
 }
 
-/* Add states for the numbers that may be read on a step from an earlier place, but for those that are not near to the
-   best one of their place so far; return what is wrong, or NULL. */
+/* Add states for the numbers that may be read on a step from an earlier place, except those that are not within the
+   margin of the best state of their place so far; return an error, or NULL. */
 static const char *extend(const Lattice *at, Work *work, int64_t begin, const uint16_t *member, int64_t size,
                           int64_t score, int64_t *limit)
 {
@@ -744,7 +753,7 @@ static const char *extend(const Lattice *at, Work *work, int64_t begin, const ui
     return NULL;
 }
 
-/* Write the path to a state behind the first `length` steps of the path; return how many there are then. */
+/* Append the path to a state after the first `length` steps of the path; return the new number of steps. */
 static int64_t write_path(const Lattice *at, const State *states, int64_t state, int64_t length)
 {
     int64_t size = 0;
@@ -758,14 +767,14 @@ static int64_t write_path(const Lattice *at, const State *states, int64_t state,
     return length + size;
 }
 
-/* Find the best path: for each state the best path to it, of those that are near enough to the best one of their place.
-   Where all paths pass one state, it is settled what is before it, and what is behind counts anew. Return what is wrong
-   with the lattice, or NULL. */
+/* Find the best path, by the best path to each state that is within the margin of the best state of its place. Where
+   all paths pass through one state, the path before it is final, and scores restart at zero there. Return an error of
+   the lattice, or NULL. */
 static const char *find_path(const Lattice *at, Work *work, uint16_t before, int64_t *length)
 {
-    int64_t far = 0; /* how far arcs lead that begin before a place */
+    int64_t far = 0; /* the farthest end of the arcs that begin before a place */
 
-    work->states[0] = (State){.number = before}; /* stands before them all */
+    work->states[0] = (State){.number = before}; /* before the first place */
     work->count = 1;
     work->places[0] = 0;
     work->places[1] = 1;
@@ -773,7 +782,7 @@ static const char *find_path(const Lattice *at, Work *work, uint16_t before, int
         const int64_t own = work->count;
         int64_t limit = INT64_MIN, near = own;
         far = work->reach[place - 1] > far ? work->reach[place - 1] : far;
-        if (own == 1 && far <= place && work->first[place] < 0) { /* nothing to choose, as for most */
+        if (own == 1 && far <= place && work->first[place] < 0) { /* nothing to choose, as at most places */
             work->states[0].number = at->read[*length] = at->numbers[place - 1];
             at->values[*length] = at->as_written[place - 1];
             at->begins[(*length)++] = place - 1;
@@ -809,8 +818,9 @@ static const char *find_path(const Lattice *at, Work *work, uint16_t before, int
 
 PyDoc_STRVAR(likeliest_doc, "likeliest(numbers, as_written, starts, ends, rows, scores, bounds, members, pairs, worth,\n"
                             "          logs, row, margin, before, begins, values, read)\n--\n\n"
-                            "Fill the last three with the steps of the best path; return how many there are, as\n"
-                            "`fraudscan.lattice.likeliest` does. ``before`` is the number before the first place.");
+                            "Fill the last three arguments with the steps of the best path, as\n"
+                            "`fraudscan.lattice.likeliest` does; return the number of steps. ``before`` is the number\n"
+                            "before the first place.");
 
 static PyObject *engine_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
 {
