@@ -1,18 +1,18 @@
 """Speed against peers, growth and memory: ``make bench`` (extras ``bench`` and ``tables``; about twenty minutes).
 
 Everything is measured in one run on one core, in CPU time, interleaved (each round runs
-every contender once), and told as the median of the rounds:
+every contender once), and reported as the median of the rounds:
 
 a. jieba + TfidfVectorizer + OneVsRest(LogisticRegression), the usual pipeline, batched and one by one;
-b. HashingVectorizer (characters, n = 1-3) and one dot product with a weight matrix of our number of heads;
-c. fastText supervised, on raw strings and on characters parted by blanks, all labels;
-d. the floor: joining and encoding the strings, which is all it takes to read them in NumPy;
-e. ours, with every head that is shipped, batched and one by one; the same without the compiled kernel, NumPy alone,
-   and with SciPy's sparse product in place of NumPy's sums.
+b. HashingVectorizer (characters, n = 1-3) and one dot product with a weight matrix that has as many heads as ours;
+c. fastText supervised, on raw strings and on characters separated by spaces, all labels;
+d. the floor: joining and encoding the strings, which is the least that reading them in NumPy takes;
+e. ours, with every head of the shipped model, batched and one by one; the same without the compiled kernel (NumPy
+   alone), and with SciPy's sparse product in place of NumPy's sums.
 
 Two workloads, an SMS dump and a chat export, are cut from the corpus (or from ``--data
-FILE``, JSON lines with ``text``). The slow contenders run on a random part of them; times
-are per message. What undoing disguises costs is measured on SMS alone. Results go to
+FILE``, JSON lines with ``text``). The slow contenders run on a random part
+of the messages; times are per message. The cost of undoing disguises is measured on SMS only. Results go to
 ``benchmarks/results.json`` and ``benchmarks/README.md``.
 """
 
@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 
-import numpy as np  # noqa: E402 - the libraries read these variables when they are loaded
+import numpy as np  # noqa: E402 - libraries read these variables when they are loaded
 import perturb  # noqa: E402
 
 import fraudscan  # noqa: E402
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 CORPUS = HERE.parent / "corpus"
 MESSAGES = 100_000
-WORKLOADS = {"sms": 65, "chat": 300}  # mean characters a message
+WORKLOADS = {"sms": 65, "chat": 300}  # mean number of characters per message
 GATES = {
     "ours : (a) batched": ("at least", {"sms": 90, "chat": 85}),
     "ours : (a) one by one": ("at least", {"sms": 50, "chat": 50}),
@@ -64,7 +64,7 @@ GATES = {
 
 
 def workload(texts: Sequence[str], mean: int, seed: int) -> list[str]:
-    """Cut ``MESSAGES`` different pieces from strings of texts, of log-normal length with the given mean."""
+    """Cut ``MESSAGES`` random pieces from concatenated texts; their lengths are log-normal with the given mean."""
     rng = random.Random(seed)  # noqa: S311 - a benchmark, not a secret
     spread = 0.6
     out = []
@@ -79,7 +79,7 @@ def workload(texts: Sequence[str], mean: int, seed: int) -> list[str]:
 
 
 class Usual:
-    """The usual pipeline."""
+    """The usual pipeline: jieba, TF-IDF and logistic regression."""
 
     def __init__(self, texts: Sequence[str], gold: np.ndarray) -> None:
         from jieba_words import words
@@ -94,17 +94,17 @@ class Usual:
         self.model = make_pipeline(vectorizer, classifier).fit(texts, gold)
 
     def batch(self, texts: Sequence[str]) -> None:
-        """Score a list."""
+        """Score a list of texts."""
         self.model.predict_proba(texts)
 
     def each(self, texts: Sequence[str]) -> None:
-        """Score one by one."""
+        """Score texts one by one."""
         for text in texts:
             self.model.predict_proba([text])
 
 
 class Hashing:
-    """Character n-grams by hashing and a dot product with random weights: the time does not depend on them."""
+    """Hashed character n-grams and a dot product with random weights, whose values do not affect the time."""
 
     def __init__(self, heads: int) -> None:
         from sklearn.feature_extraction.text import HashingVectorizer
@@ -113,12 +113,12 @@ class Hashing:
         self.weights = np.random.default_rng(0).normal(size=(1 << 18, heads)).astype(np.float32)
 
     def batch(self, texts: Sequence[str]) -> None:
-        """Score a list."""
+        """Score a list of texts."""
         self.vectorizer.transform(texts) @ self.weights
 
 
 class FastText:
-    """fastText, trained on the corpus with its own labels."""
+    """fastText, trained on the corpus with the first label of each row."""
 
     def __init__(self, texts: Sequence[str], labels: Sequence[str], *, split: bool) -> None:
         import fasttext
@@ -134,17 +134,17 @@ class FastText:
             )
 
     def line(self, text: str) -> str:
-        """Return the text as fastText wants it: without line breaks, characters parted where it is told to."""
+        """Return the text in fastText's format: without line breaks, with spaces between characters if ``split``."""
         text = text.replace("\n", " ")
         return " ".join(text) if self.split else text
 
     def batch(self, texts: Sequence[str]) -> None:
-        """Score a list, all labels."""
+        """Score a list of texts with all labels."""
         self.model.predict([self.line(text) for text in texts], k=-1)
 
 
 class SciPyEngine(Engine):
-    """Ours with the sums left to SciPy's sparse product, which packed integers replaced."""
+    """Our engine with SciPy's sparse product, which packed integer sums have replaced."""
 
     def _added_up(self, nodes: np.ndarray, starts: np.ndarray) -> np.ndarray:
         from scipy import sparse
@@ -175,13 +175,13 @@ def numpy_alone(run: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def floor(texts: Sequence[str]) -> None:
-    """Join and encode as the engine does, and nothing else."""
+    """Join and encode the texts as the engine does, and do nothing else."""
     for start in range(0, len(texts), 256):
         ("\0".join(texts[start : start + 256]) + "\0").encode("utf-32-le", "surrogatepass")
 
 
 def measure(contenders: dict[str, tuple[Callable[[Any], None], Sequence[str]]], rounds: int) -> dict[str, float]:
-    """Return the median CPU time of each contender in microseconds a message."""
+    """Return the median CPU time of each contender in microseconds per message."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, (run, texts) in contenders.items():
@@ -200,7 +200,7 @@ def speed(texts: Sequence[str], rounds: int) -> dict[str, Any]:
     train = [row.text for row in rows]
     labels = [row.labels[0] if row.labels else "legitimate" for row in rows]
     usual = Usual(train, gold)
-    other = fraudscan.load(default_folder())  # not the shared one
+    other = fraudscan.load(default_folder())  # not the shared instance
     other.engine.__class__ = SciPyEngine
     hashing = Hashing(len(scanner.heads))
     raw, split = (FastText(train, labels, split=split) for split in (False, True))
@@ -233,7 +233,7 @@ def speed(texts: Sequence[str], rounds: int) -> dict[str, Any]:
 
 
 def ratios(times: dict[str, float]) -> dict[str, float]:
-    """Return the ratios that the gates speak of."""
+    """Return the ratios that `GATES` bounds."""
     ours, alone = times["(e) ours, batched"], times["(e) NumPy alone, batched"]
     return {
         "ours : (a) batched": times["(a) jieba, TF-IDF, logistic regression, batched"] / ours,
@@ -248,7 +248,7 @@ def ratios(times: dict[str, float]) -> dict[str, float]:
 
 
 def disguise(texts: Sequence[str], rounds: int) -> dict[str, float]:
-    """Measure messages as they are, and disguised in each of the ways that the tables know."""
+    """Measure plain messages, and messages disguised in each of the kinds, with known marks."""
     scanner = fraudscan.load()
     dump = workload(texts, WORKLOADS["sms"], seed=1)[:10_000]
     rng = random.Random(0)  # noqa: S311 - a benchmark, not a secret
@@ -279,7 +279,7 @@ print(json.dumps([spent / done / size * 1e9, peak / 1024]))
 
 
 def growth(texts: Sequence[str]) -> dict[str, list[list[float]]]:
-    """Return (messages or characters, nanoseconds a character, peak resident MiB) of fresh processes."""
+    """Return (messages or characters, nanoseconds per character, peak resident MiB), measured in fresh processes."""
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         json.dump(random.Random(0).sample(list(texts), 2000), file)  # noqa: S311 - a benchmark
         file.flush()
@@ -305,7 +305,7 @@ COLD = {
 
 
 def cold(rounds: int) -> dict[str, float]:
-    """Return the median wall time of fresh processes to their first answer, in milliseconds."""
+    """Return the median wall time from the start of a process to its first answer, in milliseconds."""
     import joblib
 
     rows = read_corpus([CORPUS])
@@ -314,7 +314,7 @@ def cold(rounds: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "usual.joblib"
         joblib.dump(Usual([row.text for row in rows], gold).model, path)
-        for _ in range(rounds + 1):  # the first round fills the caches of files
+        for _ in range(rounds + 1):  # the first round fills the file caches
             for name, code in COLD.items():
                 start = time.perf_counter()
                 subprocess.run(
@@ -325,7 +325,7 @@ def cold(rounds: int) -> dict[str, float]:
 
 
 def quality() -> dict[str, float]:
-    """Return held-out macro-F1 over labels on the same folds, ours and (a)."""
+    """Return the held-out macro-F1 over labels of ours and of (a), on the same folds."""
     from fraudscan.evaluate import label_figures
     from fraudscan.train import TrainingOptions, folds_of
 
@@ -358,7 +358,7 @@ def plot(points: dict[str, list[list[float]]], path: Path) -> None:
         column[0].semilogx(sizes, times, "o-")
         column[1].semilogx(sizes, memory, "s-")
         column[1].set_xlabel(what)
-    axes[0, 0].set_ylabel("ns a character (CPU)")
+    axes[0, 0].set_ylabel("ns per character (CPU)")
     axes[1, 0].set_ylabel("peak resident MiB")
     for axis in axes.flat:
         axis.set_ylim(bottom=0)
@@ -369,24 +369,24 @@ def plot(points: dict[str, list[list[float]]], path: Path) -> None:
 def report(results: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of ``benchmarks/README.md``."""
     yield "# Benchmarks\n"
-    yield "Written by `make bench` (`benchmarks/speed.py`, which says how it measures). Do not edit.\n"
+    yield "Written by `make bench` (`benchmarks/speed.py`, which describes the method). Do not edit.\n"
     yield ", ".join(f"{name} {version}" for name, version in results["machine"].items()) + ".\n"
     yield "## Speed\n"
-    yield "Microseconds a message (CPU time, one core, median of the rounds).\n"
+    yield "Microseconds per message (CPU time, one core, median of the rounds).\n"
     yield "| | " + " | ".join(WORKLOADS) + " |\n| --- | " + "---: | " * len(WORKLOADS)
     for name in results["speed"]["sms"]:
         yield f"| {name} | " + " | ".join(f"{results['speed'][w][name]:,.3g}" for w in WORKLOADS) + " |"
-    yield "\nRatios in the same run, and what the project asks of them:\n"
-    yield "| | " + " | ".join(f"{w} | asked" for w in WORKLOADS) + " |\n| --- | " + "---: | " * (2 * len(WORKLOADS))
+    yield "\nRatios within the same run, and the bounds that the project requires:\n"
+    yield "| | " + " | ".join(f"{w} | required" for w in WORKLOADS) + " |\n| --- | " + "---: | " * (2 * len(WORKLOADS))
     for name, (bound, asked) in GATES.items():
         cells = (f"{ratios(results['speed'][w])[name]:.1f} | {bound} {asked[w]}" for w in WORKLOADS)
         yield f"| {name} | " + " | ".join(cells) + " |"
     yield (
-        "\nWithout a C compiler the package has no kernel and is NumPy alone: packed integer sums are exact and nearly "
-        "as fast as SciPy's product."
+        "\nWithout a C compiler the package has no kernel and runs on NumPy alone. Its packed integer sums are exact "
+        "and nearly as fast as SciPy's product."
     )
     yield "\n## Disguise\n"
-    yield "Microseconds a message of which a third of the characters are disguised, and how many more than without.\n"
+    yield "Microseconds per message with a third of its characters disguised, and how many more than without.\n"
     yield "| | sms | more |\n| --- | ---: | ---: |"
     for kind, time_ in results["disguise"].items():
         yield f"| {kind} | {time_:.3g} | {time_ - results['disguise']['none']:.1f} |"
@@ -400,7 +400,7 @@ def report(results: dict[str, Any]) -> Iterator[str]:
     yield "\n## Growth\n"
     yield "![Time and memory against size](growth.svg)\n"
     for what, values in results["growth"].items():
-        yield f"| {what} | ns a character | peak resident MiB |\n| ---: | ---: | ---: |"
+        yield f"| {what} | ns per character | peak resident MiB |\n| ---: | ---: | ---: |"
         for size, ns, memory in values:
             yield f"| {size:,.0f} | {ns:.1f} | {memory:.0f} |"
         yield ""
@@ -413,11 +413,11 @@ def report(results: dict[str, Any]) -> Iterator[str]:
 def main() -> None:
     """Measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="JSON lines with texts to cut the workloads from")
+    parser.add_argument("--data", type=Path, help="JSON lines with a `text` each, from which the workloads are cut")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     if kernel.compiled is None:
-        parser.error("fraudscan._engine was not built: is there a C compiler?")
+        parser.error("fraudscan._engine was not built: is a C compiler installed?")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     if arguments.data:
