@@ -1,10 +1,10 @@
-"""What ``fraudscan score`` costs, file to file.
+"""The cost of ``fraudscan score``, from file to file.
 
-``python benchmarks/dump.py`` measures JSON lines against a loop that only reads and writes the same rows with orjson,
-and two workers against one, on so many rows that the third of a second that each process takes to start is little;
-``--rows 10000000 --memory`` follows the memory of the process tree. Rows are SMS of 45 to 90 characters out of the
-corpus, with id, time and sender. All contenders run as processes of their own;
-processor time counts what they and their children use, and is what to compare on a machine that does other things too.
+``python benchmarks/dump.py`` compares scoring JSON lines with a loop that only reads and writes the same rows with
+orjson, and two workers with one. There are enough rows that the third of a second that each process takes to start
+hardly matters. ``--rows 10000000 --memory`` follows the memory of the process tree. Rows are SMS of 45 to 90 characters
+from the corpus, with id, time and sender. Each contender runs in a process of its own. Processor time includes child
+processes; compare it rather than wall time if the machine is also busy with other work.
 """
 
 import argparse
@@ -43,7 +43,7 @@ with open(sys.argv[1], "rb") as source, open(sys.argv[2], "wb") as target:
 
 
 def write_dump(path: Path, rows: int) -> None:
-    """Write rows with texts of the corpus that are as long as an SMS, one in ten of them fraud; few rows are broken."""
+    """Write rows with corpus texts of SMS length. One in ten is fraud, and one in ten thousand is a broken row."""
     corpus = read_corpus([HERE.parent / "corpus"])
     texts = [
         [row.text for row in corpus if bool(row.labels) == fraud and 45 <= len(row.text) <= 90] for fraud in (0, 1)
@@ -66,7 +66,7 @@ def command(name: str, source: Path, target: Path) -> list[str]:
 
 
 def measure(arguments: list[str]) -> tuple[float, float]:
-    """Return wall and processor seconds of a command."""
+    """Return the wall and processor time of a command, in seconds."""
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(arguments, check=True)
     wall, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -74,22 +74,24 @@ def measure(arguments: list[str]) -> tuple[float, float]:
 
 
 def speed(rows: int, rounds: int, folder: Path) -> None:
-    """Print medians and the two ratios that the project asks for."""
+    """Print the medians and the ratios that the project has requirements for."""
     source, clean = folder / "dump.jsonl", folder / "clean.jsonl"
     write_dump(source, rows)
-    with source.open("rb") as file, clean.open("wb") as target:  # the loop does not survive a broken row
+    with source.open("rb") as file, clean.open("wb") as target:  # a broken row would end the loop
         target.writelines(line for line in file if line != b"{\n")
     names = ["loop", "loop with our columns", "1 worker", "2 workers"]
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for _ in range(rounds):
         for name in names:
             found[name].append(measure(command(name, clean, folder / "out.jsonl")))
-            (folder / "out.jsonl").unlink()  # to replace a large file takes its own time
+            (folder / "out.jsonl").unlink()  # replacing a large file takes time of its own
     start = [measure(command("1 worker", HERE.parent / "examples" / "messages.jsonl", folder / "o")) for _ in range(3)]
     wall, processor = ({n: statistics.median(t[i] for t in times) for n, times in found.items()} for i in (0, 1))
     for name in names:
-        print(f"{name:22} {rows / wall[name]:10,.0f} rows/s {processor[name] / rows * 1e6:7.2f} µs of processor a row")
-    print(f"of which to start: {statistics.median(t[1] for t in start):.2f} s of processor")
+        print(
+            f"{name:22} {rows / wall[name]:10,.0f} rows/s {processor[name] / rows * 1e6:7.2f} µs processor time per row"
+        )
+    print(f"of this, starting takes {statistics.median(t[1] for t in start):.2f} s of processor time")
     for name in names[:2]:
         print(f"one worker reaches {processor[name] / processor['1 worker']:.0%} of the {name}'s rate (processor time)")
     print(f"two workers: {wall['1 worker'] / wall['2 workers']:.2f} times one worker (wall time)")
@@ -103,7 +105,7 @@ def tree(process: int) -> list[int]:
 
 
 def memory(rows: int, workers: int, folder: Path) -> None:
-    """Follow the memory of a large job: the sum over its processes, shared pages counted once each time."""
+    """Follow the memory of a large job: the sum over its processes, in which shared pages count once per process."""
     source = folder / "dump.jsonl"
     write_dump(source, rows)
     print(f"{rows:,} rows, {source.stat().st_size / 1e9:.2f} GB", flush=True)
@@ -112,7 +114,7 @@ def memory(rows: int, workers: int, folder: Path) -> None:
     while process.poll() is None:
         try:
             pages = sum(int(Path(f"/proc/{one}/statm").read_text().split()[1]) for one in tree(process.pid))
-        except (OSError, IndexError):  # one has just ended
+        except (OSError, IndexError):  # a process has just ended
             continue
         samples.append((time.monotonic() - begun, pages * page / 2**20))
         time.sleep(0.5)
@@ -126,7 +128,7 @@ def memory(rows: int, workers: int, folder: Path) -> None:
 
 
 def main() -> None:
-    """Measure speed, or memory."""
+    """Measure speed or, with ``--memory``, memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=4_000_000)
     parser.add_argument("--rounds", type=int, default=5)
