@@ -1,12 +1,12 @@
-"""Data frames and Spark against one process and a plain list: ``make bench-ecosystem``.
+"""Data frames and Spark compared with a plain list and one process: ``make bench-ecosystem``.
 
 Data frames: the CPU time of ``annotate`` on a frame of a million messages, and of
-``predict_proba`` on the same messages as a list, on one core, interleaved; the ratio of the
-smallest times. Spark: two million rows from Parquet through ``local-cluster[2,1,1024]`` and
-into Parquet, and the same files through one local process with pyarrow, wall time; every
-row of both outputs is compared. Own labels: macro-F1 on random splits of part of the corpus,
-``train_custom`` with what it chooses by itself against a tuned n-gram SVM. Writes
-``benchmarks/ecosystem.md``.
+``predict_proba`` on the same messages as a list, on one core, interleaved. The ratio is that
+of the smallest times. Spark: the wall time of two million rows from Parquet through
+``local-cluster[2,1,1024]`` into Parquet, and of the same files through one local process
+with pyarrow. Every row of both outputs is compared. Own labels: macro-F1 on random splits of
+part of the corpus, of ``train_custom`` with the settings that it chooses itself and of a
+tuned n-gram SVM. Writes ``benchmarks/ecosystem.md``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def messages(count: int) -> list[str]:
 
 
 def frames(count: int) -> Iterator[str]:
-    """Yield a table of the time of each kind of frame by that of a list."""
+    """Yield a table of the time for each kind of frame, and its ratio to the time for a list."""
     texts, scanner = messages(count), fraudscan.load()
     kinds = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
     made = {name: kind({"content": texts}) for name, kind in kinds.items()}
@@ -60,14 +60,14 @@ def frames(count: int) -> Iterator[str]:
                 scanner.annotate(made[name], text="content")
             times.setdefault(name, []).append(time.process_time() - start)
     yield f"## Data frames, {count:,} rows\n"
-    yield "| | seconds | : `predict_proba` on the list | asked |\n| --- | ---: | ---: | ---: |"
+    yield "| | seconds | ratio to `predict_proba` on the list | required |\n| --- | ---: | ---: | ---: |"
     for name, values in times.items():
-        asked = "" if name == "list" else "at most 1.3"
-        yield f"| {name} | {min(values):.2f} | {min(values) / min(times['list']):.2f} | {asked} |"
+        required = "" if name == "list" else "at most 1.3"
+        yield f"| {name} | {min(values):.2f} | {min(values) / min(times['list']):.2f} | {required} |"
 
 
 def spark(count: int) -> Iterator[str]:
-    """Yield rows a second of Spark and of one process, after comparing their rows."""
+    """Yield the rows per second of Spark and of one process, after comparing their rows."""
     from pyspark.sql import SparkSession
 
     from fraudscan.spark import annotate
@@ -101,16 +101,19 @@ def spark(count: int) -> Iterator[str]:
         one, two = (pq.read_table(folder / x).sort_by("nr") for x in ("alone", "out"))
         same = sum(one[c].combine_chunks().equals(two[c].cast(one[c].type).combine_chunks()) for c in one.column_names)
         if (one.num_rows, same, one.column_names) != (two.num_rows, one.num_columns, two.column_names):
-            raise SystemExit("the cluster's rows are not those of one process")
+            raise SystemExit("the rows of the cluster differ from those of one process")
     yield f"\n## Spark, {count:,} rows, Parquet in and out\n"
-    yield f"Every row of `{master}` is equal to that of one process.\n"
-    yield "| | rows a second |\n| --- | ---: |"
+    yield f"Every row from `{master}` is equal to that from one process.\n"
+    yield "| | rows per second |\n| --- | ---: |"
     yield f"| one process, pyarrow | {count / alone:,.0f} |\n| `{master}` | {count / cluster:,.0f} |"
-    yield f"\nThe cluster runs {alone / cluster:.2f} times as fast, on {os.cpu_count()} cores that both share."
+    yield (
+        f"\nThe cluster is {alone / cluster:.2f} times as fast as one process, on {os.cpu_count()} cores that both "
+        "share."
+    )
 
 
 def tasks() -> dict[str, list[tuple[str, str]]]:
-    """Return five classes each from the corpus: 12,000 messages by label, and two sets of schemes."""
+    """Return tasks of five classes from the corpus: 12,000 messages by label, and two sets of schemes."""
     rows = read_corpus([HERE.parent / "corpus"])
     known = {"legitimate", "investment", "romance", "shopping"}
     by_label = []
@@ -131,7 +134,7 @@ def tasks() -> dict[str, list[tuple[str, str]]]:
 
 
 def own_labels() -> Iterator[str]:
-    """Yield macro-F1 on random splits, and the time of a training."""
+    """Yield the macro-F1 on random splits, and the training time."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.metrics import f1_score
     from sklearn.model_selection import train_test_split
@@ -142,8 +145,8 @@ def own_labels() -> Iterator[str]:
         return LinearSVC(C=strength).fit(tfidf.fit_transform(texts), y).predict(tfidf.transform(held_out))
 
     yield "\n## Own labels\n"
-    yield f"Macro-F1, mean of {SPLITS} random splits, a fifth held out. The SVM has sublinear TF-IDF of characters,"
-    yield "n = 1-4; the better of its columns was picked on the held-out rows, while ours chose its settings on the"
+    yield f"Macro-F1, mean of {SPLITS} random splits, a fifth held out. The SVM uses sublinear TF-IDF of characters,"
+    yield "n = 1-4. The better of its columns is selected on the held-out rows, while ours chooses its settings on the"
     yield "training rows.\n"
     yield "| five classes of | messages | ours | SVM, C = 1 | C = 10 | training, seconds |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: |"
@@ -170,9 +173,14 @@ def own_labels() -> Iterator[str]:
 def main() -> None:
     """Measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the data frames; Spark gets twice as many")
+    parser.add_argument(
+        "--rows", type=int, default=1_000_000, help="number of rows of the data frames; Spark gets twice as many"
+    )
     arguments = parser.parse_args()
-    lines = ["# Data frames, Spark, own labels\n", "Written by `make bench-ecosystem`, which says how it measures.\n"]
+    lines = [
+        "# Data frames, Spark, own labels\n",
+        "Written by `make bench-ecosystem` (`benchmarks/ecosystem.py`, which describes the method).\n",
+    ]
     for part in (frames(arguments.rows), spark(2 * arguments.rows), own_labels()):
         for line in part:
             lines.append(line)
