@@ -1,17 +1,18 @@
-"""How much of the quality is left when messages are disguised: ``make robustness``.
+"""How much quality is left when messages are disguised: ``make robustness``.
 
-For each kind of `perturb` (and for two of them at once) and for each half of its marks, those that the tables were
-built for and those that nothing here knows, a table says what share of the lures is still found (a score of one
-half), what share of them still gets a right label, and how many honest messages are taken for fraud: on folds of the
-corpus that the model and the tables of ordinary neighbours were not built from, and, where they lie beside the
-checkout, on the evaluation sets ``script`` and ``fbs``. Further lines say the same of messages with something around
-them that says nothing (`perturb.WRAPPINGS`). ``robustness.json`` holds these figures for the model card.
+The first table has a row for each kind of disguise in `perturb` (and one for two kinds at once) and for each half of
+its marks, those that the tables were built for and those that nothing in the package knows. It gives the share of lures
+that are still found (a score of at least one half), the share of lures that still get a right label, and the share of
+honest messages that are taken for fraud. They are measured on folds of the corpus from which neither the model nor the
+tables of ordinary neighbours were built and, if they are beside the checkout, on the evaluation sets ``script`` and
+``fbs``. Further rows give the same figures for messages with text around them that says nothing about
+them (`perturb.WRAPPINGS`). ``robustness.json`` contains the figures of this table for the model card.
 
-A second table says how much of a lure of 25 to 60 characters is left in a chat of 2,000: chats are put together of
-honest lines of chat and talk that are nobody's twin, many of them written because they are hard, and both they and the
-lures are of a fold that the model had nothing to do with; or of stretches of what strangers said (see `reading`). A
-third one says it of lures that are told in several messages of a conversation of such lines, as ``fraudscan score
---by`` scores them. Models are kept in ``benchmarks/.cache``.
+The second table shows how well a lure of 25 to 60 characters is found in a chat of 2,000. Chats are made either of
+honest lines of chat and talk that are not twins, many of them written because they are hard, or of stretches of
+third-party conversations (see `reading`). The lines and the lures come from a fold that the model was not trained on.
+The third table does the same for lures that are split into several messages of a conversation of such lines, scored
+as by ``fraudscan score --by``. Models are cached in ``benchmarks/.cache``.
 """
 
 from __future__ import annotations
@@ -45,40 +46,40 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "benchmarks" / ".cache"
 TRAINING = [ROOT / "fraudscan" / f"{name}.py" for name in ("augment", "background", "network", "train", "wrappings")]
-"""What trains the models: those of another training are not taken from `CACHE`."""
+"""The code that trains the models; models from other versions of it are not taken from `CACHE`."""
 EVALUATION = ROOT.parent / "shared" / "eval" / "dev"
 SHOWN = ("recall", "right label", "false alarms")
-"""What `Figures` are called in tables."""
+"""The names of the `Figures` in tables."""
 
 HEAD = """# Robustness
 
-Written by `make robustness` (`benchmarks/robustness.py`, which says how it measures). Do not edit.
+Written by `make robustness` (`benchmarks/robustness.py`, which describes the method). Do not edit.
 
-Per cent of lures found (score of one half), of lures with a right label, and of honest messages taken for fraud.
-"Known" marks are those that the tables were built for, "unknown" ones those that nothing in the package knows.
+Percentage of lures found (a score of at least one half), of lures with a right label, and of honest messages taken for
+fraud. "Known" marks are those that the tables were built for; "unknown" marks are not known to any part of the package.
 
 """
 CHATS_HEAD = """
-A lure of 25 to 60 characters in a chat of 2,000, in per cent: how many have a higher score than all but so many of the
-honest chats, how many are above one half and above the threshold to flag, and in how many of those found at 10 % the
-window that decided lies at the lure.
+A lure of 25 to 60 characters in a chat of 2,000: the percentage of chats with a higher score than 99 % or 90 % of the
+honest chats, with a score above one half, and with a score above the threshold to flag; and, of the chats above 90 % of
+the honest ones, the percentage in which the deciding window overlaps the lure.
 
 | | above 99 % of honest chats | above 90 % | above one half | flagged | decided at the lure |
 | --- | ---: | ---: | ---: | ---: | ---: |
 """
 CHATS, LENGTH = 1500, 2000
 STRETCH = 20
-"""So many utterances of strangers stand in a chat as they were said, one after the other."""
+"""The number of consecutive third-party utterances that a chat takes at a time."""
 CONVERSATIONS_HEAD = """
-A lure of 60 to 400 characters told in several messages of a conversation of some hundred lines, others in between, in
-per cent: how many conversations have a higher score than all but so many of the honest ones, how many are above one
-half, and how many are flagged.
+A lure of 60 to 400 characters, split into several messages of a conversation of some hundred lines, with other messages
+in between: the percentage of conversations with a higher score than 99 % or 95 % of the honest ones, with a score above
+one half, and with the verdict `flag`.
 
 | | above 99 % of honest ones | above 95 % | above one half | flagged |
 | --- | ---: | ---: | ---: | ---: |
 """
 MESSAGES, BETWEEN = 100, 0.4
-"""Honest lines of a conversation, and how often one of them stands behind a message of the lure."""
+"""The number of honest lines in a conversation, and the probability that one of them follows a message of the lure."""
 HONEST = TAXONOMY.honest.name
 FOLDS = 5
 
@@ -86,14 +87,14 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 
 class Message(NamedTuple):
-    """A text and the labels that are right."""
+    """A text and its right labels."""
 
     text: str
     labels: set[str]
 
 
 class Figures(NamedTuple):
-    """Percentages: lures found, lures with a right label, honest messages taken for fraud (NaN: there are none)."""
+    """Percentages: lures found, lures with a right label, honest messages taken for fraud (NaN if there are none)."""
 
     recall: float
     accuracy: float
@@ -106,7 +107,7 @@ def from_corpus(rows: list[Row]) -> list[Message]:
 
 
 def from_evaluation(name: str) -> list[Message]:
-    """Return an evaluation set; empty where there is none."""
+    """Return an evaluation set; empty if there is none."""
     path = EVALUATION / f"{name}.jsonl"
     if not path.is_file():
         return []
@@ -115,7 +116,7 @@ def from_evaluation(name: str) -> list[Message]:
 
 
 def measure(scanner: Scanner, messages: list[Message], change: Callable[[str], str]) -> Figures:
-    """Score changed messages."""
+    """Return the figures for the messages after ``change``."""
     found = scanner.decide([change(message.text) for message in messages])
     lure = np.array([HONEST not in message.labels for message in messages])
     fraud = np.array(found.score) >= 0.5
@@ -131,7 +132,7 @@ def measure(scanner: Scanner, messages: list[Message], change: Callable[[str], s
 
 
 def model_without(rows: list[Row], inside: list[int], disguised: float) -> tuple[Scanner, neighbours.Tables]:
-    """Return the model and the tables of the rows ``inside``; kept for the next time."""
+    """Return the model and the tables built from the rows ``inside``; the model is cached."""
     from build_disguise import tables
 
     part = [rows[i] for i in inside]
@@ -147,7 +148,7 @@ def model_without(rows: list[Row], inside: list[int], disguised: float) -> tuple
 
 
 def figures(scanner: Scanner, sets: dict[str, list[Message]]) -> dict[str, dict[str, Figures]]:
-    """Return for each row of the table the figures of each set."""
+    """Return, for each row of the table, the figures of each set of messages."""
     table: dict[str, dict[str, Figures]] = {"clean": {k: measure(scanner, v, lambda t: t) for k, v in sets.items()}}
     for kind in [*perturb.KINDS, "mixed"]:
         for known in (True, False):
@@ -178,14 +179,16 @@ def figures(scanner: Scanner, sets: dict[str, list[Message]]) -> dict[str, dict[
 
 
 def long_chats(scanner: Scanner, rows: list[Row]) -> dict[str, list[float]]:
-    """Return the lines of the table of lures in long chats (see `CHATS_HEAD`), for rows that the model has not seen."""
+    """Return the table of lures in long chats (see `CHATS_HEAD`), for rows that the model has not seen."""
     lures = [r.text for r in rows if r.labels and 25 <= len(r.text) <= 60]
-    of = {
+    stretches = {
         "lines of the corpus": [[line] for line in honest_lines(rows)],
-        "talk of strangers": [part for talk in reading.talks() for part in _cut(talk)],
+        "third-party talk": [part for talk in reading.talks() for part in _cut(talk)],
         "a shop's chats": [part for chat in reading.chats() for part in _cut(chat)],
     }
-    return {f"{name}: {line}": x for name in of for line, x in _lures_in(scanner, of[name], lures).items()}
+    return {
+        f"{name}: {line}": x for name in stretches for line, x in _lures_in(scanner, stretches[name], lures).items()
+    }
 
 
 def _cut(turns: list[str]) -> list[list[str]]:
@@ -193,7 +196,7 @@ def _cut(turns: list[str]) -> list[list[str]]:
 
 
 def _lures_in(scanner: Scanner, stretches: Sequence[list[str]], lures: Sequence[str]) -> dict[str, list[float]]:
-    """Return the lines of the table for chats that are put together of stretches of messages."""
+    """Return the rows of the table for chats that are made of stretches of messages."""
     rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
 
     def chat() -> list[str]:
@@ -206,7 +209,7 @@ def _lures_in(scanner: Scanner, stretches: Sequence[list[str]], lures: Sequence[
     honest = scanner.decide(["\n".join(chat) for chat in chats])
     limits = [*np.quantile(honest.score, [0.99, 0.9]), 0.5, scanner.thresholds.flag]
     table = {"honest chats": [_above(honest, limit) for limit in limits]}
-    for name, between in (("the lure is a message", True), ("it stands within one", False)):
+    for name, between in (("the lure is a message of its own", True), ("the lure is at a random place", False)):
         texts, places = [], []
         for chat in chats:
             text, lure = "\n".join(chat), rng.choice(lures)
@@ -226,7 +229,7 @@ def _lures_in(scanner: Scanner, stretches: Sequence[list[str]], lures: Sequence[
 
 
 def conversations(scanner: Scanner, rows: list[Row]) -> dict[str, list[float]]:
-    """Return the lines of the table of lures in conversations (see `CONVERSATIONS_HEAD`), as above."""
+    """Return the table of lures in conversations (see `CONVERSATIONS_HEAD`), for rows that the model has not seen."""
     rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
     lines = [line for line in honest_lines(rows) if len(line) <= 60]
     lures = [told for r in rows if r.labels and 60 <= len(r.text) <= 400 and len(told := messages_of(r.text)) > 1]
@@ -250,7 +253,7 @@ def conversations(scanner: Scanner, rows: list[Row]) -> dict[str, list[float]]:
 
 
 def messages_of(text: str) -> list[str]:
-    """Return a text in the messages that somebody would tell it in: a sentence each, or some short ones."""
+    """Split a text into the messages that somebody would send it in: one sentence each, or several short ones."""
     told = [""]
     for sentence in re.findall(r"[^。！？!?\n；;]+[。！？!?\n；;]*", text):
         if len(told[-1]) < 12:
@@ -261,7 +264,7 @@ def messages_of(text: str) -> list[str]:
 
 
 def honest_lines(rows: list[Row]) -> list[str]:
-    """Return chat and talk that is nobody's twin."""
+    """Return the chat and talk that is not a twin."""
     return [r.text for r in rows if not r.pair and r.kind in {"chat", "talk"}]
 
 
@@ -270,7 +273,7 @@ def _above(found: Decisions, limit: float) -> float:
 
 
 def main() -> None:
-    """Measure, print and write the table."""
+    """Measure, print and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folds", type=int, default=1, help="how many of the five folds to measure (default: 1)")
     parser.add_argument("--disguised", type=float, default=TrainingOptions.disguised, help="as in TrainingOptions")
@@ -296,7 +299,7 @@ def main() -> None:
 
 
 def write(table: dict[str, dict[str, Figures]], chats: dict[str, list[float]], talks: dict[str, list[float]]) -> None:
-    """Write the tables into ``benchmarks/robustness.md``, and the first for the card."""
+    """Write all tables to ``benchmarks/robustness.md``, and the first one to ``robustness.json`` for the card."""
     names = list(table["clean"])
     lines = ["| | " + " | ".join(f"{name}: {what}" for name in names for what in SHOWN) + " |"]
     lines.append("| --- " + "| ---: " * 3 * len(names) + "|")
