@@ -358,7 +358,7 @@ def test_a_target_that_is_no_regular_file_is_refused_before_anything_is_scored(t
     for target in (folder, pipe, os.devnull):
         for command in ("score", "rethreshold"):
             assert main([command, str(source), "-o", str(target), "--force"]) == 2
-            assert "is no regular file: name another output, or - for" in capsys.readouterr().err
+            assert "is not a regular file: name another output, or - for" in capsys.readouterr().err
     assert pipe.is_fifo()
     assert score(source, "-o", tmp_path / ("长" * 100)) == 2
     assert "cannot be written: File name too long" in capsys.readouterr().err

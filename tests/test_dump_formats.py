@@ -133,7 +133,9 @@ def test_a_whatsapp_group_may_begin_with_notices(tmp_path, capsys):
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
     (row,) = rows_of(tmp_path / "out.jsonl")
     assert (row["sender"], row["text"]) == ("王老师", f"{LURE}\n第二行")
-    assert "in.txt is read as a chat (whatsapp); if it holds lines, say so: --format lines" in capsys.readouterr().err
+    assert (
+        "in.txt is read as a chat (whatsapp); if each line is a message, add --format lines" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("first", ["与张三的聊天记录", "2024/1/2 下午3:04 - 消息和通话已进行端到端加密。"])
@@ -1321,7 +1323,7 @@ def test_a_first_line_may_tell_excel_the_delimiter(tmp_path, name, line, encodin
 def test_what_is_no_delimiter_is_refused(tmp_path, capsys, delimiter):
     (tmp_path / "in.csv").write_text(f"id,text\n1,{PLAIN}\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--delimiter", delimiter) == 2
-    assert "--delimiter is one character" in capsys.readouterr().err
+    assert "--delimiter must be one character" in capsys.readouterr().err
 
 
 def test_folders_and_patterns_are_searched(tmp_path, capsys):

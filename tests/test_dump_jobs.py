@@ -125,11 +125,11 @@ def half_made(tmp_path, scanner, monkeypatch, options=None):
 def test_another_input_model_or_option_is_refused_with_the_reason(tmp_path, scanner, monkeypatch, capsys, small_model):
     source, out = half_made(tmp_path, scanner, monkeypatch)
     assert score(source, "-o", out) == 2
-    assert "half-made: go on with --resume, or start anew with --force" in capsys.readouterr().err
+    assert "incomplete: continue with --resume, or start over with --force" in capsys.readouterr().err
     assert score(source, "-o", out, "--resume", "--proba") == 2
     assert "--proba differ" in capsys.readouterr().err
     assert score(source, "-o", out, "--resume", "-m", small_model) == 2
-    assert "the model, its thresholds or its lists are others" in capsys.readouterr().err
+    assert "the model, its thresholds or its lists have changed" in capsys.readouterr().err
     before = source.read_bytes()
     source.write_bytes(before + b'\n{"text": "x"}\n')
     assert score(source, "-o", out, "--resume") == 2
@@ -147,7 +147,7 @@ def test_a_list_that_is_given_or_left_out_is_another_job_though_nothing_is_in_it
     for before, now in (scanner, ["--deny", deny]), (listed, []):
         interrupt(before, source, out, Options(explain=explain))
         assert score(source, "-o", out, "--resume", *options, *now) == 2
-        assert "out.csv cannot be resumed: lists were given, or left out. Start anew" in capsys.readouterr().err
+        assert "out.csv cannot be resumed: lists were added or left out. Start over" in capsys.readouterr().err
         assert score(source, "-o", out, "--force", *options, *now) == 0
         for path in tmp_path.glob("out.csv*"):
             path.unlink()
@@ -167,7 +167,7 @@ def test_a_damaged_or_busy_checkpoint_is_refused(tmp_path, scanner, monkeypatch,
     checkpoint.write_bytes(b"junk" * 1000)
     for options in ["--resume"], ["--resume", "--force"]:
         assert score(source, "-o", out, *options) == 2
-        assert "is no checkpoint" in capsys.readouterr().err
+        assert "is not a checkpoint" in capsys.readouterr().err
     assert score(source, "-o", out, "--force") == 0
     out.unlink()
     for name in ("summary.json", "rejects.jsonl"):
@@ -224,7 +224,8 @@ def test_what_cannot_be_written_at_the_end_is_told_and_gone_on_with(tmp_path, sc
     blocked.mkdir()
     assert score(source, "-o", out, "--resume") == 2
     assert (
-        "out.jsonl.summary.json cannot be written: Is a directory; then go on with --resume" in capsys.readouterr().err
+        "out.jsonl.summary.json cannot be written: Is a directory; fix this, then continue with --resume"
+        in capsys.readouterr().err
     )
     blocked.rmdir()
     assert score(source, "-o", out, "--resume") == 0
@@ -286,7 +287,7 @@ def test_a_checkpoint_without_room_is_told(tmp_path):
         with job.contextlib.closing(job.Checkpoint(tmp_path / "checkpoint")) as full:
             full._base.execute("PRAGMA max_page_count = 20")
             with pytest.raises(
-                job.DumpError, match=r"checkpoint cannot be written on: .* full; then go on with --resume"
+                job.DumpError, match=r"checkpoint cannot be written to: .* full; fix this, then continue with --resume"
             ):
                 write(full)
 
@@ -294,7 +295,9 @@ def test_a_checkpoint_without_room_is_told(tmp_path):
 def test_a_parquet_file_without_room_is_told(tmp_path):
     part = tmp_path / "out.parquet.part"
     part.write_bytes(parquet.arrow_stream(["text"], [["好"]]))
-    with pytest.raises(DumpError, match=r"cannot be written: .*No space left on device; then go on with --resume"):
+    with pytest.raises(
+        DumpError, match=r"cannot be written: .*No space left on device; fix this, then continue with --resume"
+    ):
         parquet.assemble(part, pathlib.Path("/dev/full"))
 
 
@@ -309,7 +312,7 @@ def test_a_checkpoint_damaged_anywhere_is_refused(tmp_path, scanner, monkeypatch
             if damaged and damaged != whole:
                 checkpoint.write_bytes(damaged)
                 assert score(source, "-o", out, "--by", "chat", "--resume") == 2
-                assert "is no checkpoint" in capsys.readouterr().err
+                assert "is not a checkpoint" in capsys.readouterr().err
     checkpoint.write_bytes(whole)
     assert score(source, "-o", out, "--by", "chat", "--resume") == 0
 
@@ -321,7 +324,7 @@ def test_a_checkpoint_with_odd_content_is_refused(tmp_path, scanner, monkeypatch
         with contextlib.closing(sqlite3.connect(tmp_path / "out.jsonl.checkpoint")) as base, base:
             base.execute("UPDATE job SET value = ? WHERE name = ?", (value, name))
         assert score(source, "-o", out, "--resume") == 2
-        assert "start anew with --force" in capsys.readouterr().err
+        assert "start over with --force" in capsys.readouterr().err
         assert score(source, "-o", out, "--force") == 0
         for path in tmp_path.glob("out.jsonl*"):
             path.unlink()
@@ -512,7 +515,7 @@ def test_no_room_for_what_workers_exchange_ends_the_job_with_a_sentence(tmp_path
             patch.setattr(workers, name, full)
             assert score(*options, "--resume") == 2
         message = capsys.readouterr().err
-        assert "No space left on device; then go on with --resume" in message
+        assert "No space left on device; fix this, then continue with --resume" in message
     assert score(*options, "--resume") == 0
     assert len(rows_of(out)) == 490
 
@@ -633,7 +636,7 @@ def test_a_full_disk_is_told_and_the_job_goes_on(tmp_path):
     command = [sys.executable, "-c", code, "score", source, "-o", out, "--max-message", "4096"]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "cannot be written on: File too large" in done.stderr
+    assert "cannot be written to: File too large" in done.stderr
     assert score(source, "-o", out, "--max-message", 4096, "--resume") == 0
     assert score(source, "-o", tmp_path / "whole.jsonl", "--max-message", 4096) == 0
     assert kill.results(out) == kill.results(tmp_path / "whole.jsonl")

@@ -135,7 +135,7 @@ def test_workers_have_the_lists_too(dump, files):
 def test_entries_for_senders_need_the_column(dump, files, capsys):
     source, out = dump
     assert score(source, "-o", out, *files) == 2
-    assert "name the column of these, --sender COLUMN" in capsys.readouterr().err
+    assert "name the column with the sender, --sender COLUMN" in capsys.readouterr().err
     assert score(source, "-o", out, *files, "--sender", "nosuch") == 2
     assert "no column is called 'nosuch'" in capsys.readouterr().err
     assert not out.exists()
@@ -211,7 +211,7 @@ def test_a_job_with_other_lists_or_thresholds_is_not_gone_on_with(dump, files, m
     ):
         deny.write_text(changed, "utf-8")
         assert score(source, "-o", out, *options, *more, "--resume") == 2
-        assert "the model, its thresholds or its lists are others" in capsys.readouterr().err
+        assert "the model, its thresholds or its lists have changed" in capsys.readouterr().err
     assert score(source, "-o", out, "--sender", "sender", "--resume") == 2
     deny.write_text(before, "utf-8")
     assert score(source, "-o", out, *options, "--resume") == 0
@@ -280,7 +280,7 @@ def test_columns_of_ours_that_are_replaced_are_told(tmp_path, capsys, ending):
     source = tmp_path / f"in.{ending}"
     source.write_text(lines[ending].replace("fraud, says", "fraud says"), "utf-8")
     assert score(source, "-o", tmp_path / f"out.{ending}") == 0
-    assert "fraud_verdict stood there before and will be replaced" in capsys.readouterr().err
+    assert "fraud_verdict already existed and will be replaced" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["rejects.jsonl", "conversations.jsonl", "summary.json"])
@@ -412,7 +412,9 @@ def test_the_texts_column_may_have_a_tables_name_or_a_remark(tmp_path, capsys, n
         out = tmp_path / f"{source}.out.jsonl"
         assert score(tmp_path / source, "-o", out) == 0
         assert rows_of(out)[0]["fraud_verdict"] == ("flag" if text is LURE else "clear")
-        said = f"{tmp_path / source}: the text is taken from {name!r}; if it is in another column, say so: --text"
+        said = (
+            f"{tmp_path / source}: the text is taken from {name!r}; if it is in another column, name that with --text"
+        )
         assert (said in capsys.readouterr().err) == (text is LURE and name not in {"msg_content", "聊天记录"})
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.jsonl", "--text", name) == 0
     assert "the text is taken from" not in capsys.readouterr().err
@@ -503,7 +505,7 @@ def test_what_databases_and_phones_print_is_told_of(tmp_path, capsys, lines):
     ],
 )
 def test_lines_with_heads_of_an_unknown_chat_are_told_of(tmp_path, capsys, line):
-    said = "is read as lines, many of them with a time or a name alone; if it is a chat"
+    said = "is read as lines, many of which are only a time or a name; if it is a chat"
     lines = [each for i in range(9) for each in (line.format(i, i, "你好"), PLAIN, PLAIN)]
     one = ["您的快递已到，取件码：", PLAIN, PLAIN]  # a message of two lines
     for some, told in (
@@ -537,7 +539,7 @@ def test_what_is_half_made_and_gone_cannot_be_gone_on_with(tmp_path, scanner):
     (tmp_path / "in.jsonl").write_text('{"text": "好"}\n' * 50_000, "utf-8")
     interrupt(scanner, tmp_path / "in.jsonl", tmp_path / "o.jsonl")
     (tmp_path / "o.jsonl.part").unlink()
-    with pytest.raises(DumpError, match="is gone: start anew with --force"):
+    with pytest.raises(DumpError, match="is gone: start over with --force"):
         score_dump(scanner, [tmp_path / "in.jsonl"], tmp_path / "o.jsonl", resume=True)
 
 

@@ -1,4 +1,4 @@
-"""The job: dumps in, scored rows out, nothing lost, nothing held in memory, and gone on with after any kill."""
+"""The job: reads dumps and writes scored rows, loses nothing, holds no dump in memory, resumes after any kill."""
 
 from __future__ import annotations
 
@@ -47,47 +47,49 @@ if TYPE_CHECKING:
 __all__ = ["DumpError", "Options", "Progress", "Summary", "score_dump"]
 
 SECONDS = 0.25
-"""Between two checkpoints: what a kill costs. One takes some hundred microseconds."""
+"""Time between two checkpoints: about this much work is lost by a kill. One takes some hundred microseconds."""
 
 SMALLEST_LIMIT, LARGEST_LIMIT = 1 << 12, 1 << 30
-"""Of ``max_message``: a row is held in memory several times over, and the csv module takes no more than 2 GiB."""
+"""Bounds of ``max_message``: memory holds several copies of a row, and the csv module accepts at most 2 GiB."""
 
 MOST_WORKERS = 256
-"""Each takes some hundred megabytes: as many as a slip of the hand may ask for would take the machine's memory."""
+"""Each takes some hundred megabytes: a mistyped, larger number would exhaust the machine's memory."""
 
-TOLD = 10
-"""Files of a folder that cannot be read are told of together, lest each costs a run; so many of them."""
+MOST_ERRORS = 10
+"""At most this many unreadable files of a folder are listed. They are reported together, so that each need not cost a
+run."""
 
 MOST_REASONS, OTHER_REASONS = 1000, "other reasons"
-"""So many reasons for rejects are counted each by itself: a dump may have one of its own for each row."""
+"""At most this many different reasons for rejects are counted separately, because a dump may have a different reason
+for each row. The rest are counted under `OTHER_REASONS`."""
 
 DIFFERENT = {
-    "model": "the model, its thresholds or its lists are others",
+    "model": "the model, its thresholds or its lists have changed",
     "input": "the input has changed",
-    "columns": "lists were given, or left out",  # those with nothing in them are no other model, but add a column
+    "columns": "lists were added or left out",  # empty lists do not change the model's digest, but they add a column
 }
-"""Why a job cannot be resumed."""
+"""Why a job cannot be resumed, by the part of its identity that differs."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What decides how the output looks; a job that goes on must have the same.
+    """The options that determine the output. A job can be resumed only with the same options.
 
     Attributes:
-        text: the column with the text; found by its name without it.
-        format: one of `detect.FORMATS`; found by content and name without it.
-        encoding: found by the content without it.
-        delimiter: of CSV that is read, one character; found in the header without it.
-        proba: add one column a label, scheme and target group with its probability.
-        by: the column that names a row's conversation; with it, conversations are scored too.
-        sender: the column that says who sent a message, for entries of lists that are bound to a sender.
+        text: the column with the text; by default it is found by its name.
+        format: one of `detect.FORMATS`; by default it is detected from the content and name of the source.
+        encoding: the encoding of the sources; by default it is detected from their content.
+        delimiter: the delimiter of CSV sources, one character; by default it is detected from the header.
+        proba: add one column per label, scheme and target group with its probability.
+        by: the column that identifies a row's conversation; if it is given, conversations are scored too.
+        sender: the column with the sender of a message, for list entries that are bound to a sender.
         filenames: add a column with the name of the source.
         explain: add a column with the strongest evidence.
-        bom: begin CSV with a byte order mark; refused, as ``safe_csv``, where no CSV is written.
-        safe_csv: put an apostrophe before what a spreadsheet would take for a formula in CSV, at the start of a cell
-            or, as it may split cells elsewhere, behind any delimiter or line end in one.
-        max_message: bytes that a row may have, pictures in backups not counted; longer ones are rejects. Blocks are no
-            larger than this either.
+        bom: begin CSV with a byte order mark. This and ``safe_csv`` are refused if the output is not CSV.
+        safe_csv: in CSV, put an apostrophe before text that a spreadsheet would take for a formula, at the start of a
+            cell and after any delimiter or line end within one (a spreadsheet may split cells there).
+        max_message: the maximum size of a row in bytes, not counting pictures in backups; longer rows are rejected.
+            It is also the maximum size of a block.
 
     """
 
@@ -107,7 +109,7 @@ class Options:
 
 @dataclass
 class Summary:
-    """What a job did: rows read = rows scored + rows rejected."""
+    """The counts of a job, where rows read = rows scored + rows rejected."""
 
     scored: int = 0
     rejected: int = 0
@@ -123,11 +125,11 @@ class Summary:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (*(f"{name}s" for name in COUNTED), "notes", "reasons"):  # from JSON they come as dictionaries
+        for name in (*(f"{name}s" for name in COUNTED), "notes", "reasons"):  # JSON has them as dictionaries
             setattr(self, name, Counter(getattr(self, name)))
 
     def add(self, scored: Scored) -> None:
-        """Add what became of a block."""
+        """Add the counts and rejects of a block."""
         self.scored += scored.scored
         self.rejected += len(scored.rejects)
         for name, counts in scored.counts.items():
@@ -137,7 +139,7 @@ class Summary:
             self.reasons[reject.reason if known else OTHER_REASONS] += 1
 
     def report(self) -> dict[str, Any]:
-        """Return the summary as it stands in ``OUT.summary.json``."""
+        """Return the summary as it is written to ``OUT.summary.json``."""
         rows = self.scored + self.rejected
         rate = round(rows / self.seconds) if self.seconds else None
         return {"rows": rows, **vars(self), "seconds": round(self.seconds, 3), "rows_per_second": rate}
@@ -145,7 +147,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job has come: rows so far, and bytes read of all bytes (0 where nobody knows)."""
+    """The progress of a job: rows so far, bytes read (``done``) and bytes of all sources (unknown sizes count as 0)."""
 
     rows: int
     done: int
@@ -172,27 +174,27 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
 ) -> Summary:
     """Score dumps row by row into ``target``.
 
-    The output appears under its name when it is whole. Beside it stand ``TARGET.summary.json``,
-    ``TARGET.rejects.jsonl`` with the rows that could not be scored, if there are any (on standard error where the
-    target is ``-``), and ``TARGET.conversations.jsonl`` if conversations are asked for.
+    The output appears under its name only when it is complete. Beside it are written ``TARGET.summary.json``,
+    ``TARGET.rejects.jsonl`` with the rows that could not be scored, if there are any (they go to standard error if the
+    target is ``-``), and ``TARGET.conversations.jsonl`` if conversations are requested.
 
     Args:
-        scanner: what scores.
+        scanner: the scanner to score with.
         sources: files, folders, patterns, or ``-`` for standard input.
         target: a file, or ``-`` for standard output.
-        options: what decides how the output looks.
-        exclude: names or patterns of files and folders, as `pathlib.PurePath.match` takes them, to leave out of what
-            ``sources`` find; files that are named themselves are read.
-        workers: processes that score; the output does not depend on it.
-        resume: go on with a job that was ended before its time.
-        force: replace a target that exists, whole or half-made.
-        notify: is called with remarks for the user.
-        progress: is called some times a second.
+        options: the options that determine the output.
+        exclude: names or patterns, as for `pathlib.PurePath.match`, of files and folders to leave out where ``sources``
+            are folders or patterns; files that ``sources`` name directly are always read.
+        workers: the number of processes that score; the output does not depend on it.
+        resume: continue a job that was interrupted.
+        force: replace an existing target, complete or incomplete.
+        notify: called with notices for the user.
+        progress: called a few times a second.
 
     Raises:
         DumpError: if a source cannot be read or has no text column, if the target exists or is one of the sources,
-            or if a job cannot go on. What it wrote so far stays, and can be resumed.
-        TypeError: if ``sources`` is one name, not a list of them.
+            or if a job cannot continue. What was written so far is kept, and the job can be resumed.
+        TypeError: if ``sources`` or ``exclude`` is a single name instead of a list of names.
 
     """
     if isinstance(sources, (str, os.PathLike)):
@@ -204,9 +206,9 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
     if not SMALLEST_LIMIT <= options.max_message <= LARGEST_LIMIT:
         raise DumpError(f"--max-message must be {SMALLEST_LIMIT:,} to {LARGEST_LIMIT:,} bytes")
     if not 1 <= workers <= MOST_WORKERS:
-        raise DumpError(f"--workers must be 1 to {MOST_WORKERS}; more than the machine has processors bring nothing")
+        raise DumpError(f"--workers must be 1 to {MOST_WORKERS}; more workers than processors gain nothing")
     if options.by is not None and out == STDIN:
-        raise DumpError("--by writes conversations beside the output: name a file for it, not -")
+        raise DumpError("--by writes conversations beside the output: name an output file instead of -")
     if options.delimiter is not None:
         options = replace(options, delimiter=_delimiter(options.delimiter))
     if isinstance(exclude, str):
@@ -221,16 +223,16 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
 
 
 def _delimiter(named: str) -> str:
-    delimiter = "\t" if named == "\\t" else named  # shells pass it so
+    delimiter = "\t" if named == "\\t" else named  # shells pass \t as two characters
     if len(delimiter) != 1 or delimiter in '\0\r\n"':
-        raise DumpError(f"--delimiter is one character, \\t for a tab, not {named!r}")
+        raise DumpError(f"--delimiter must be one character (\\t for a tab), not {named!r}")
     return delimiter
 
 
 class _Job:
     """One run of `score_dump`."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what a run is made of
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a run
         self,
         scanner: Scanner,
         sources: list[str],
@@ -242,7 +244,7 @@ class _Job:
         self.scanner = scanner
         self.sources = sources
         self.named = named
-        """What the user named; other sources were found in folders, or by patterns."""
+        """The sources that the user named; the others were found in folders or by patterns."""
         self.names = Names(target) if target != STDIN else None
         self.target = target
         self.options = options
@@ -250,20 +252,20 @@ class _Job:
         self.summary = Summary()
         self.source = 0
         self.place: Place | None = None
-        """Where to go on in the source; ``None`` for its beginning."""
+        """Where to continue in the source; ``None`` for its beginning."""
         self.finished = False
         self.writer = Writer()
         self._read = 0
         self._sizes: list[int] = []
-        """How many bytes the sources have; 0 where nothing tells."""
+        """The sizes of the sources in bytes; 0 where the size is unknown."""
         self._readers: list[tuple[Reader, Place]] = []
         self._streams: dict[int, Stream] = {}
-        """Those that can be read once only."""
+        """The streams that can be read only once, by the number of their source."""
 
     # opening
 
     def open(self, stack: contextlib.ExitStack, *, resume: bool, force: bool) -> None:
-        """Prepare all sources, then open the output: new, or at the last checkpoint."""
+        """Prepare all sources, then open the output: a new one, or the one of the last checkpoint."""
         identity = self._identity()
         if self.names:
             self._refuse(self.names, resume=resume, force=force)
@@ -296,13 +298,13 @@ class _Job:
             self.commit(identity=identity)
 
     def _refuse(self, names: Names, *, resume: bool, force: bool) -> None:
-        """Refuse what cannot be written, and to overwrite anything unasked."""
+        """Refuse an output that cannot be written, or that would overwrite files without ``force``."""
         names.check(self.sources)
         half_made = any(path.exists() for path in names.half_made())
         if resume and half_made and (once := [source for source in self.sources if not is_file(source)]):
-            raise DumpError(f"{once[0]} cannot be read a second time: start anew with --force")
+            raise DumpError(f"{once[0]} cannot be read a second time: start over with --force")
         if half_made and not (resume or force):
-            raise DumpError(f"{names.target} is half-made: go on with --resume, or start anew with --force")
+            raise DumpError(f"{names.target} is incomplete: continue with --resume, or start over with --force")
         if force or names.checkpoint.exists():
             return
         results = (names.target, names.rejects, names.conversations, names.summary)
@@ -310,17 +312,17 @@ class _Job:
             raise DumpError(f"{there} exists: name another output, or replace it with --force")
 
     def _begin(self, names: Names, identity: dict[str, Any], *, resume: bool, force: bool) -> None:
-        """Go on where the checkpoint stands, or begin anew: now that it is locked, no other job can."""
+        """Continue from the checkpoint, or start over. The checkpoint is locked, so no other job can interfere."""
         known = None if force and not resume else self.checkpoint.read("identity")
         if known is not None and resume:
             with self.checkpoint.understood():
                 _compare(known, identity, names.target)
             return
         if not (resume or force) and (known is not None or names.target.exists()):
-            if known is None:  # it is done, and this checkpoint is ours
+            if known is None:  # the other job is done, and we made this checkpoint
                 self.checkpoint.close()
                 names.checkpoint.unlink()
-            raise DumpError(f"another job has written {names.target} by now: name another output")
+            raise DumpError(f"another job has written {names.target} in the meantime: name another output")
         self.checkpoint.clear()
         for path in names.parts():
             path.unlink(missing_ok=True)
@@ -335,7 +337,7 @@ class _Job:
         }
 
     def _prepare(self) -> None:
-        """Look into every source before anything is written; the first one decides how the output looks."""
+        """Open every source before anything is written; the first one determines the layout of the output."""
         options = self.options
         names = tuple(self.scanner.names) if options.proba else ()
         columns = self._columns()
@@ -375,19 +377,26 @@ class _Job:
             self._remark(reader)
             self._readers.append((reader, start))
         if failed:
-            raise DumpError(". ".join(failed[:TOLD]) + (f". And {len(failed) - TOLD:,} more" * (len(failed) > TOLD)))
+            raise DumpError(
+                ". ".join(failed[:MOST_ERRORS])
+                + (f". And {len(failed) - MOST_ERRORS:,} more" * (len(failed) > MOST_ERRORS))
+            )
         if options.delimiter and not any(isinstance(reader, CsvReader) for reader, _ in self._readers):
-            raise DumpError("--delimiter is for CSV, and nothing is read as that: leave it out, or add --format csv")
+            raise DumpError("--delimiter is for CSV, but no source is read as CSV: leave it out, or add --format csv")
         if (options.bom or options.safe_csv) and self.writer.name != "csv":
             option = "--bom" if options.bom else "--safe-csv"
             what = "JSON lines" if self.writer.name == "jsonl" else "Parquet"
-            raise DumpError(f"{option} is for CSV, and {what} would be written: leave it out, or name an output .csv")
+            raise DumpError(
+                f"{option} is for CSV, but the output is {what}: leave it out, or name an output that ends with .csv"
+            )
 
     def _columns(self) -> dict[str, str]:
-        """Return the columns that are added, but for those of ``proba``, and what of `Decisions` stands in them."""
+        """Return the added columns except those of ``proba``, each with the attribute of `Decisions` that fills it."""
         columns = columns_of(self.scanner)
         if self.options.sender is None and self.scanner.lists and self.scanner.lists.bound:
-            raise DumpError("the lists have entries for certain senders: name the column of these, --sender COLUMN")
+            raise DumpError(
+                "the lists have entries for certain senders: name the column with the sender, --sender COLUMN"
+            )
         if self.options.filenames:
             columns["fraud_source"] = "source"
         if self.options.explain:
@@ -395,30 +404,32 @@ class _Job:
         return columns
 
     def _remark(self, reader: Reader) -> None:
-        """Say what was guessed, and what will not stay."""
-        if reader.encoding != "utf-8" and not isinstance(reader, ParquetReader):  # which has it for bytes alone
+        """Notify the user of guesses about a source, and of columns that will be replaced."""
+        if reader.encoding != "utf-8" and not isinstance(reader, ParquetReader):  # it decodes byte columns only
             self.notify(f"{reader.source} is read as {reader.encoding.upper()}")
         if isinstance(reader, TranscriptReader) and self.options.format is None:
-            self.notify(f"{reader.source} is read as a chat ({reader.name}); if it holds lines, say so: --format lines")
+            self.notify(
+                f"{reader.source} is read as a chat ({reader.name}); if each line is a message, add --format lines"
+            )
         if isinstance(reader, LinesReader) and self.options.format is None:
             self._remark_on_lines(reader)
         guessed = self.options.text is None and reader.text is not None and not is_text_column(reader.text)
         if reader.rivals or guessed:
             others = ", ".join(map(repr, reader.rivals)) or "another column"
             self.notify(
-                f"{reader.source}: the text is taken from {reader.text!r}; if it is in {others}, say so: --text"
+                f"{reader.source}: the text is taken from {reader.text!r}; if it is in {others}, name that with --text"
             )
         if reader.replaced:
-            self.notify(f"{reader.source}: {', '.join(reader.replaced)} stood there before and will be replaced")
+            self.notify(f"{reader.source}: {', '.join(reader.replaced)} already existed and will be replaced")
 
     def _remark_on_lines(self, reader: LinesReader) -> None:
-        """Say what lines look like, where that is none of the formats that are read."""
+        """Notify the user if lines look like a format that is not read."""
         if reader.tabular:
             self.notify(f"{reader.source} is read as lines; if it is a table, put a header before it")
         elif reader.headed:
             self.notify(
-                f"{reader.source} is read as lines, many of them with a time or a name alone; if it is a chat, these "
-                "are scored as messages: export it as CSV or JSON"
+                f"{reader.source} is read as lines, many of which are only a time or a name; if it is a chat, these "
+                "lines are scored as messages: export the chat as CSV or JSON instead"
             )
 
     def _open_reader(self, stream: Stream, keys: dict[str, Any]) -> tuple[Reader, Place]:
@@ -440,7 +451,7 @@ class _Job:
     # running
 
     def run(self, workers: int, progress: Callable[[Progress], None]) -> None:
-        """Score from where the last checkpoint stands."""
+        """Score from the last checkpoint on."""
         before = self.summary.seconds
         begun = saved = time.monotonic()
         setup = Setup(self.scanner, self.writer, self.options.sender)
@@ -478,7 +489,7 @@ class _Job:
                 self._read = finished + (self._sizes[index] or stream.done())
 
     def _take(self, task: Task, scored: Scored) -> None:
-        """Write what became of a block."""
+        """Write the results of a block."""
         source, block = self.sources[task.source], task.block
         self.out.write(scored.data)
         for reject in scored.rejects:
@@ -493,7 +504,7 @@ class _Job:
         self.source, self.place = task.source, block.end
 
     def commit(self, **values: Any) -> None:
-        """Make what was written so far last."""
+        """Commit what was written so far to the checkpoint."""
         self.out.flush()
         self.rejects.flush()
         self.conversations.save()
@@ -510,7 +521,7 @@ class _Job:
     # finishing
 
     def finish(self) -> None:
-        """Give every file its name, the output last. A kill in between does no harm: all of it can be done again."""
+        """Give every file its final name, the output last. A kill does no harm, because every step can be repeated."""
         names, rejected = self.names, self.summary.rejected
         if not self.summary.scored:
             why = "the dump has no rows"
@@ -523,7 +534,7 @@ class _Job:
             return
         if not rejected:
             part_of(names.rejects).unlink(missing_ok=True)
-            names.rejects.unlink(missing_ok=True)  # that of an earlier run
+            names.rejects.unlink(missing_ok=True)  # from an earlier run
         elif part_of(names.rejects).exists():
             part_of(names.rejects).replace(names.rejects)
         if self.options.by:
@@ -553,17 +564,17 @@ class _Job:
 
 
 def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:
-    """Refuse to go on with a job that was another one.
+    """Refuse to resume a job whose identity differs.
 
     Raises:
-        DumpError: if so; it says what differs.
+        DumpError: if it differs; the message says in what.
 
     """
     for name, value in now.items():
         if known[name] == json.loads(json.dumps(value)):
             continue
-        what = DIFFERENT.get(name, f"{name} is another version")
+        what = DIFFERENT.get(name, f"{name} has another version")
         if name == "options":
             changed = (key for key in value if known[name].get(key) != value[key])
             what = f"{', '.join(f'--{key}'.replace('_', '-') for key in changed)} differ"
-        raise DumpError(f"{target} cannot be resumed: {what}. Start anew with --force")
+        raise DumpError(f"{target} cannot be resumed: {what}. Start over with --force")

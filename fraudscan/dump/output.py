@@ -1,4 +1,4 @@
-"""The files that a job writes: each grows under another name until all of them are whole."""
+"""The files that a job writes: each grows under a temporary name until all of them are complete."""
 
 from __future__ import annotations
 
@@ -33,35 +33,35 @@ __all__ = [
 ]
 
 ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
-"""What is written to a file of such a name."""
+"""The output format for each file ending."""
 
-OTHERS = (*ARCHIVES, ".zip", ".json", ".xml", ".xls", ".xlsx", ".ods", ".arrow", ".feather", ".db", ".sqlite")
-"""What is not written, so that no file is another thing than its name says."""
+NOT_WRITTEN = (*ARCHIVES, ".zip", ".json", ".xml", ".xls", ".xlsx", ".ods", ".arrow", ".feather", ".db", ".sqlite")
+"""Endings of formats that are not written: they are refused, so that no file has an ending that does not fit it."""
 
 
 @contextlib.contextmanager
 def written(path: Path, how: str = "written") -> Iterator[None]:
-    """Turn errors of the system while ``path`` is written into sentences.
+    """Turn operating-system errors while ``path`` is written into readable messages.
 
     Raises:
-        DumpError: if ``path`` cannot be written to its end.
+        DumpError: if ``path`` cannot be written completely.
 
     """
     try:
         yield
-    except OSError as error:  # the disk is full, say
-        raise DumpError(f"{path} cannot be {how}: {error.strerror}; then go on with --resume") from None
+    except OSError as error:  # for example, the disk is full
+        raise DumpError(f"{path} cannot be {how}: {error.strerror}; fix this, then continue with --resume") from None
 
 
 def format_of(target: str) -> str | None:
-    """Return the format that the target's ending names; ``None`` where it names none, as of ``out`` or ``out.txt``.
+    """Return the format that the target's ending names; ``None`` if it names none, as in ``out`` or ``out.txt``.
 
     Raises:
-        DumpError: if it names one that is not written.
+        DumpError: if it names a format that is not written.
 
     """
     name = target.lower()
-    if other := next((ending for ending in OTHERS if name.endswith(ending)), None):
+    if other := next((ending for ending in NOT_WRITTEN if name.endswith(ending)), None):
         raise DumpError(f"{target}: {other} is not written; name a file that ends with {', '.join(ENDINGS)}")
     return next((kind for ending, kind in ENDINGS.items() if name.endswith(ending)), None)
 
@@ -77,45 +77,46 @@ class Names:
         self.checkpoint = Path(f"{target}.checkpoint")
 
     def results(self) -> tuple[Path, ...]:
-        """Return the files that stay beside the output."""
+        """Return the result files that are kept beside the output."""
         return self.rejects, self.conversations, self.summary
 
     def parts(self) -> tuple[Path, ...]:
-        """Return the files that are not whole yet."""
+        """Return the temporary names of the output and of its result files."""
         return tuple(map(part_of, (self.target, *self.results())))
 
     def half_made(self) -> tuple[Path, ...]:
-        """Return the files of a job that is not done."""
+        """Return the files that an unfinished job may have."""
         return self.checkpoint, journal_of(self.checkpoint), *self.parts()
 
     def check(self, sources: Sequence[str]) -> None:
-        """Refuse to write what the name does not say, over a folder, pipe or device, or over a source.
+        """Refuse a target whose ending is not written, that is not a regular file, or that would overwrite a source.
 
         Raises:
-            DumpError: if that is what the target would be, or one of these files is a source.
+            DumpError: if the target has such an ending, if it is a folder, pipe or device, if its folder does not
+                exist or cannot be accessed, or if one of these files is a source.
 
         """
         format_of(str(self.target))
         try:
             if self.target.exists() and not self.target.is_file():
-                raise DumpError(f"{self.target} is no regular file: name another output, or - for standard output")
-            if not (folder := self.summary.parent).is_dir():  # of "new/", which Path takes for "new", this is "new"
+                raise DumpError(f"{self.target} is not a regular file: name another output, or - for standard output")
+            if not (folder := self.summary.parent).is_dir():  # "new" for "new/", which Path turns into "new"
                 raise DumpError(f"{self.target} cannot be written: there is no folder {folder}")
             for source in sources:
                 for path in (self.target, *self.results(), *self.half_made()):
                     if source != "-" and path.exists() and Path(source).exists() and path.samefile(source):
                         raise DumpError(f"{path} is also the input: name another output")
-        except OSError as error:  # a name that is too long, a folder that is closed to us
+        except OSError as error:  # the name is too long, or the folder is not accessible
             raise DumpError(f"{self.target} cannot be written: {error.strerror}") from None
 
 
 def part_of(path: Path) -> Path:
-    """Return the name of a file that is not whole."""
+    """Return the temporary name of a file that is not complete."""
     return path.with_name(path.name + ".part")
 
 
 def write_whole(path: Path, parts: Iterable[bytes]) -> None:
-    """Write a file that has its name only when it is whole; nothing is left of one that cannot be written."""
+    """Write a file that gets its name only when it is complete; if that fails, nothing is left behind."""
     part = part_of(path)
     try:
         with part.open("wb") as file:
@@ -126,20 +127,20 @@ def write_whole(path: Path, parts: Iterable[bytes]) -> None:
 
 
 def write_summary(path: Path, report: Mapping[str, Any]) -> None:
-    """Write a summary, which also tells later runs whose the output beside it is; the number of rows stands first."""
+    """Write a summary, by which later runs also recognize the output beside it; the number of rows comes first."""
     text = json.dumps({**report, "fraudscan": __version__}, ensure_ascii=False, indent=1) + "\n"
     write_whole(path, [text.encode("utf-8", "backslashreplace")])
 
 
 class Growing:
-    """A file that only grows, under its ``.part`` name.
+    """A file that is only appended to, under its ``.part`` name.
 
     Args:
-        path: its name when it is whole.
-        size: how many bytes of it are known to be right; what follows them is cut.
+        path: its name when it is complete.
+        size: the number of bytes known to be valid; the file is truncated to them.
 
     Raises:
-        DumpError: if it cannot be written, or is shorter.
+        DumpError: if it cannot be written, is missing, or is shorter than ``size``.
 
     """
 
@@ -152,24 +153,24 @@ class Growing:
             there = self._file.seek(0, 2)
             if there < size:
                 self._file.close()
-                raise DumpError(f"{self.part} is shorter than its checkpoint says: start anew with --force")
-            if there > size:  # never in vain: some file systems flush at its close what was once cut to nothing
+                raise DumpError(f"{self.part} is shorter than its checkpoint says: start over with --force")
+            if there > size:  # only then: some file systems flush a file when it is closed if it was once emptied
                 self._file.truncate(size)
                 self._file.seek(size)
         except OSError as error:
             if size and not self.part.exists():
-                raise DumpError(f"{self.part} is gone: start anew with --force") from None
+                raise DumpError(f"{self.part} is gone: start over with --force") from None
             raise DumpError(f"{path} cannot be written: {error.strerror}") from None
 
     def write(self, data: bytes) -> None:
-        """Add bytes."""
-        with written(self.part, "written on"):
+        """Append bytes."""
+        with written(self.part, "written to"):
             self._file.write(data)
         self.size += len(data)
 
     def flush(self) -> None:
-        """Hand what was written to the system."""
-        with written(self.part, "written on"):
+        """Hand what was written to the operating system."""
+        with written(self.part, "written to"):
             self._file.flush()
 
     def close(self) -> None:
@@ -182,7 +183,7 @@ class Growing:
 def _standard() -> Iterator[None]:
     try:
         yield
-    except BrokenPipeError:  # its reader has had enough, which ends a command quietly
+    except BrokenPipeError:  # its reader closed the pipe, which ends a command quietly
         raise
     except OSError as error:
         raise DumpError(f"standard output cannot be written: {error.strerror}") from None
@@ -196,21 +197,21 @@ class StandardOutput:
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        """Add bytes; ``DumpError`` if it takes none."""
+        """Write bytes; raise `DumpError` if that fails."""
         with _standard():
             self._file.write(data)
 
     def flush(self) -> None:
-        """Hand what was written to the system; ``DumpError`` if it takes none."""
+        """Hand what was written to the operating system; raise `DumpError` if that fails."""
         with _standard():
             self._file.flush()
 
     def close(self) -> None:
-        """Leave it open."""
+        """Do nothing: standard output stays open."""
 
 
 class StandardError(StandardOutput):
-    """Standard error, for rejects, which must not be lost; remarks that could not be written there may be."""
+    """Standard error, for rejects. They must not be lost, unlike notices that cannot be written there."""
 
     def write(self, data: bytes) -> None:
         """Write bytes.
@@ -224,14 +225,14 @@ class StandardError(StandardOutput):
             self._file.flush()
         except OSError as error:
             why = f"standard error cannot be written: {error.strerror}"
-            raise DumpError(f"{why}; rejects go there: name an output to have a file of them") from None
+            raise DumpError(f"{why}; rejects go there: name an output file to get them in a file") from None
 
     def flush(self) -> None:
         """Do nothing: `write` does."""
 
 
 def standard_output() -> tuple[StandardOutput, StandardOutput]:
-    """Return where rows and rejects go if the target is ``-``."""
+    """Return the streams for rows and rejects if the target is ``-``."""
     return StandardOutput(sys.stdout.buffer), StandardError(sys.stderr.buffer)
 
 

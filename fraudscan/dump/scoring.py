@@ -1,4 +1,4 @@
-"""A block scored: its rows read, decided on, counted and written."""
+"""Scores a block: reads its rows, decides on them, counts the decisions and encodes the output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COUNTED = ("label", "scheme", "verdict", "rule")
 
 
 class Setup(NamedTuple):
-    """What scores and writes every block; ``sender`` is the column that a scanner's lists want."""
+    """The scanner and the writer for every block; ``sender`` names the column that the scanner's lists need."""
 
     scanner: Scanner
     writer: Writer
@@ -35,7 +35,7 @@ class Setup(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A block to score: the number of its source, its reader, itself."""
+    """A block to score: the number of its source, its reader, and the block itself."""
 
     source: int
     reader: Reader
@@ -46,12 +46,12 @@ class Message(NamedTuple):
     """A row as the conversations need it.
 
     Attributes:
-        key: names its conversation.
-        line: where it stands.
+        key: identifies its conversation.
+        line: its line number.
         text: its text.
         decision: the values of the writers' columns.
-        allowed: whether an allow list made the verdict.
-        name: what its conversation is called, where the key is a number.
+        allowed: whether an allow list determined the verdict.
+        name: the name of its conversation, if the key is a number.
 
     """
 
@@ -64,7 +64,7 @@ class Message(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """What became of a block."""
+    """The results of a block: encoded rows, rejects, the number of scored rows, counts, and messages."""
 
     data: bytes
     rejects: list[Reject]
@@ -74,7 +74,7 @@ class Scored(NamedTuple):
 
 
 def score_block(setup: Setup, task: Task) -> Scored:
-    """Read, score and write one block."""
+    """Read, score and encode one block."""
     scanner, writer, sender = setup
     batch = task.reader.batch(task.block)
     senders = values_of(task.reader, batch, sender) if sender is not None and scanner.lists else None
@@ -97,7 +97,7 @@ def score_block(setup: Setup, task: Task) -> Scored:
 
 
 def counted(found: Decisions) -> dict[str, Counter[str]]:
-    """Return how often each value of the columns in `COUNTED`, and each note, occurs."""
+    """Return the counts of each value of the columns in `COUNTED`, and of each note."""
     different, places = found.outcomes
     sizes = np.bincount(places).tolist()
     counts: dict[str, Counter[str]] = {name: Counter() for name in (*COUNTED, "note")}

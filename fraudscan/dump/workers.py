@@ -1,9 +1,9 @@
-"""Blocks scored one after the other: by this process, and by others that do nothing else.
+"""Scores blocks in their order: in this process and in worker processes.
 
-A worker is a fresh interpreter. Blocks and what `score_block` makes of them go through
-temporary files, which soon have no name any more; the pipes carry nothing but a byte for
-each, so that neither side ever waits for the other to read. A worker ends with its input,
-so that none outlives the job however that ends.
+A worker is a fresh interpreter. Blocks, and what `score_block` returns for them, go through
+temporary files, which are unlinked when the worker has opened them, if the system allows it.
+The pipes carry only one byte per block, so neither side ever waits for the other to read. A
+worker ends when its input ends, so none outlives the job, however that ends.
 """
 
 from __future__ import annotations
@@ -34,18 +34,19 @@ if TYPE_CHECKING:
 __all__ = ["score_all"]
 
 AHEAD = 3
-"""Blocks that a worker has at a time: it must not run out of them while this process scores one of its own."""
+"""Blocks that a worker holds at a time: it must not run out of them while this process scores one itself."""
 
 
 def score_all(
     setup: Setup, tasks: Iterable[Task], workers: int, notify: Callable[[str], None]
 ) -> Generator[tuple[Task, Scored], None, None]:
-    """Score blocks; yield them in their order, whoever scored them.
+    """Score blocks, and yield them in their order, whichever process scored them.
 
     This process is the first worker: it scores blocks while all other workers are busy.
 
     Raises:
-        DumpError: if the same block ends two workers, or there is no room for them.
+        DumpError: if two workers end on the same block, if a worker cannot be started, or if there is no room for its
+            temporary files.
 
     """
     with contextlib.ExitStack() as stack:
@@ -53,7 +54,7 @@ def score_all(
         others: list[_Worker] = []
         waiting: deque[_Turn] = deque()
         for task in tasks:
-            if len(others) < workers - 1:  # one for each block until all are there: a small dump needs few
+            if len(others) < workers - 1:  # start one per block until all are running: a small dump needs few
                 others.append(_Worker(pickled, notify))
                 stack.callback(others[-1].close)
                 others[-1].start()
@@ -73,7 +74,7 @@ def score_all(
 
 
 def _answer(setup: Setup, task: Task) -> Scored | DumpError:
-    """Return what becomes of a block, or the error to raise when it is its turn."""
+    """Return the results of a block, or the error to raise when its turn comes."""
     try:
         return score_block(setup, task)
     except DumpError as error:
@@ -82,16 +83,16 @@ def _answer(setup: Setup, task: Task) -> Scored | DumpError:
 
 @dataclass
 class _Turn:
-    """A block, the worker that has it if it is not this process, and what became of it."""
+    """A block, the worker that scores it (``None`` for this process), and its results or error."""
 
     task: Task
     worker: _Worker | None = None
     answer: Scored | DumpError | None = None
 
     def done(self) -> tuple[Task, Scored]:
-        """Wait for the answer."""
+        """Return the task and its answer, waiting for the answer if necessary."""
         while self.answer is None:
-            assert self.worker  # noqa: S101 - for the type checker: somebody has it
+            assert self.worker  # noqa: S101 - for the type checker: a worker has it
             self.worker.collect(wait=True)
         if isinstance(self.answer, DumpError):
             raise self.answer
@@ -99,7 +100,7 @@ class _Turn:
 
 
 class _Worker:
-    """A process that scores; ``held`` are the blocks that it has, the one that it works on first."""
+    """A process that scores blocks; ``held`` are the blocks given to it, beginning with the one it is working on."""
 
     def __init__(self, setup: bytes, notify: Callable[[str], None]) -> None:
         self.held: deque[_Turn] = deque()
@@ -112,7 +113,7 @@ class _Worker:
 
     def start(self) -> None:
         """Start the process."""
-        with _told("a worker cannot be started"):
+        with _os_errors_as("a worker cannot be started"):
             for _ in range(1 + AHEAD):
                 handle, path = tempfile.mkstemp(prefix="fraudscan-")
                 self._paths.append(path)
@@ -120,34 +121,34 @@ class _Worker:
             with self._files.pop(0) as first:
                 _write(first, self._setup)
             code = f"import sys; sys.path[:] = {_path()!a}; from fraudscan.dump.workers import serve; serve()"
-            command = [sys.executable, "-I", "-c", code, *self._paths]  # -I: else the path began with where we are
+            command = [sys.executable, "-I", "-c", code, *self._paths]  # -I: no current folder at the start of the path
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
                 command,
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # idle threads spin on the cores of other workers
-                start_new_session=True,  # Ctrl-C is for the job to answer
+                start_new_session=True,  # only the job handles Ctrl-C
             )
         self._given = self._taken = 0
         self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
         threading.Thread(target=_listen, args=(self._process.stdout, self._answers), daemon=True).start()
 
     def give(self, turn: _Turn) -> None:
-        """Have a block scored; there must be less than `AHEAD` already."""
+        """Give the process a block to score; it must hold fewer than `AHEAD`."""
         turn.worker = self
         self.held.append(turn)
-        with _told("a block cannot be given to a worker"):
+        with _os_errors_as("a block cannot be given to a worker"):
             _put(self._files[self._given % AHEAD], turn.task)
         self._given += 1
-        with contextlib.suppress(OSError):  # it has ended, as `collect` will see
+        with contextlib.suppress(OSError):  # the process has ended, which `collect` will notice
             self._process.stdin.write(b"\n")  # type: ignore[union-attr]
 
     def collect(self, *, wait: bool = False) -> None:
-        """Take the answers that are there; with ``wait``, at least one.
+        """Take the answers that have arrived; with ``wait``, wait for at least one.
 
         Raises:
-            DumpError: if a second process ended on the same block.
+            DumpError: if a second process ended on the same block, or a new one cannot be started.
 
         """
         while self.held and (wait or not self._answers.empty()):
@@ -159,9 +160,9 @@ class _Worker:
                 self._replace()
 
     def _replace(self) -> None:
-        """Start a process in the place of one that has ended, with the same blocks."""
+        """Replace a process that has ended with a new one, and give it the same blocks."""
         assert self._process  # noqa: S101 - for the type checker: it was started
-        with contextlib.suppress(subprocess.TimeoutExpired):  # it may have closed its output and live on
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it may have closed its output but still be running
             self._process.wait(1)
         self.close()
         status, turn = self._process.returncode, self.held[0]
@@ -169,10 +170,10 @@ class _Worker:
         held = f"bytes {block.start.offset:,} to {block.end.offset:,} of {turn.task.reader.source}"
         if self._failed is turn:
             raise DumpError(
-                f"two workers ended on {held} (status {status}): is there memory enough? "
-                "What is scored is kept; go on with --resume"
+                f"two workers ended on {held} (status {status}): is there enough memory? "
+                "What is scored is kept; continue with --resume"
             )
-        self._notify(f"a worker ended (status {status}) while it held {held}; another one takes them")
+        self._notify(f"a worker ended (status {status}) while it held {held}; a new worker takes them over")
         self._failed = turn
         turns, self.held = self.held, deque()
         self.start()
@@ -180,7 +181,7 @@ class _Worker:
             self.give(turn)
 
     def close(self) -> None:
-        """End the process; what it holds is lost."""
+        """Kill the process and delete its files; the answers to the blocks that it holds are lost."""
         if self._process:
             self._process.kill()
             self._process.wait()
@@ -192,16 +193,17 @@ class _Worker:
 
 
 def _path() -> list[str]:
-    """Return where a worker finds its modules: where we do, but not in the current folder, which may hold any dump's.
+    """Return the module search path of a worker: our own without the current folder.
 
-    What the package itself lies in is kept, for somebody who runs it from there.
+    The current folder may hold a dump, and with it any modules. The folder of the package itself is kept, for users
+    who run it from there.
     """
     home = Path(__file__).parents[2]
     return [*(path for path in sys.path if Path(path).resolve() != Path.cwd()), str(home)]
 
 
 def _listen(pipe: Any, answers: queue.SimpleQueue[bool]) -> None:
-    """Queue a `True` for each of a worker's answers, and a `False` when it has ended."""
+    """Queue `True` for each answer of a worker, and `False` when the worker has ended."""
     with pipe:
         while pipe.read(1):
             answers.put(True)
@@ -209,23 +211,23 @@ def _listen(pipe: Any, answers: queue.SimpleQueue[bool]) -> None:
 
 
 @contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
+def _os_errors_as(what: str) -> Iterator[None]:
     try:
         yield
-    except OSError as error:  # the disk is full, say
+    except OSError as error:  # for example, the disk is full
         where = tempfile.gettempdir()
-        raise DumpError(f"{what} (files in {where}): {error.strerror}; then go on with --resume") from None
+        raise DumpError(f"{what} (files in {where}): {error.strerror}; fix this, then continue with --resume") from None
 
 
 def _put(file: FileIO, value: Any) -> None:
-    """Leave something for the other side to `_get`."""
+    """Write a value for the other process to `_get`."""
     file.seek(0)
     _write(file, pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
 
 
 def _write(file: FileIO, data: bytes) -> None:
     rest = memoryview(data)
-    while rest:  # it may take less than all at a time
+    while rest:  # a call may write less than all of it
         rest = rest[file.write(rest) :]
 
 
@@ -236,25 +238,25 @@ def _get(file: FileIO) -> Any:
 
 def _remove(paths: Iterable[str]) -> None:
     for path in paths:
-        with contextlib.suppress(OSError):  # it is gone, or the system keeps the names of open files
+        with contextlib.suppress(OSError):  # it is already gone, or the system does not remove open files
             Path(path).unlink()
 
 
 def serve() -> None:
-    """Be a worker: score what comes until nothing comes any more."""
+    """Run as a worker: score blocks until standard input ends."""
     paths = sys.argv[1:]
     given, taken = FileIO(sys.stdin.fileno(), closefd=False), FileIO(sys.stdout.fileno(), "w", closefd=False)
     sys.stdout = sys.stderr
     first, *files = (FileIO(path, "r+") for path in paths)
     with first:
         setup: Setup = _get(first)
-    _remove(paths)  # now, so that nothing stays behind however the job ends
+    _remove(paths)  # now, so that no file is left behind, however the job ends
     for file in itertools.cycle(files):
         if not given.read(1):  # the job has ended
             break
         answer = _answer(setup, _get(file))
         try:
-            with _told("a worker's answer cannot be given"):
+            with _os_errors_as("a worker's answer cannot be written"):
                 _put(file, answer)
         except DumpError as error:
             _put(file, error)
@@ -264,4 +266,4 @@ def serve() -> None:
             break
     for file in files:
         file.close()
-    _remove(paths)  # where the system did not let it before
+    _remove(paths)  # on systems that do not remove open files
