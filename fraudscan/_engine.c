@@ -25,13 +25,13 @@
 
 #define CODE_POINTS 0x110000
 #define DROPPED UINT32_MAX /* the id of a character that is dropped */
-#define NODE_BITS 16       /* an id is the character's node in its low bits, its number of neighbours.py above */
+#define NODE_BITS 16       /* an id has the character's node in its low bits, its number (see neighbours.py) above */
 #define NODE_MASK 0xFFFFu
 #define SCORES 256 /* different scores of pairs of neighbours: a score is a byte */
 #define REPEATS 4  /* see `features.REPEATS` */
 #define SOON 32    /* number of characters ahead for which scores are prefetched */
 
-/* Return how many elements of `bytes` bytes a buffer has; -1, with an exception set, if it is no such array. */
+/* Return the number of elements of `bytes` bytes in a buffer; -1, with an exception set, if it is not such an array. */
 static Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const char *name)
 {
     if (buffer->len % bytes || (uintptr_t)buffer->buf % (uintptr_t)bytes) {
