@@ -75,7 +75,7 @@ def test_a_job_stopped_anywhere_goes_on_to_the_same_bytes(tmp_path, scanner, mon
         except Stop:
             stops += 1
             monkeypatch.setattr(job._Job, "_take", take)
-            with pytest.raises(DumpError, match="half-made"):
+            with pytest.raises(DumpError, match="is incomplete"):
                 score_dump(scanner, sources, str(broken), options)
     assert stops > 0
     assert kill.results(broken) == kill.results(whole)

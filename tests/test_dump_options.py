@@ -116,7 +116,7 @@ def test_options_for_csv_are_refused_where_there_is_none(dump, capsys):
     for option in (["--bom"], ["--safe-csv"], ["--delimiter", ","]):
         assert score(source, "-o", out, "--force", *option) == status
         told = capsys.readouterr().err
-        assert (f"{option[0]} is for CSV, and " in told) == bool(status)
+        assert (f"{option[0]} is for CSV, but " in told) == bool(status)
         assert status == 0 or [path.name for path in out.parent.iterdir()] == [source.name]
     if status:
         assert score(source, "-o", out.with_suffix(".csv"), "--bom", "--safe-csv") == 0
