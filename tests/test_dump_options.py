@@ -433,7 +433,7 @@ def test_of_two_spellings_the_first_column_is_the_text_and_the_other_told_of(tmp
     (tmp_path / "in.csv").write_text(f"TEXT,Text\n{LURE},x\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.jsonl") == 0
     assert json.loads((tmp_path / "o.jsonl").read_text("utf-8"))["fraud_label"] == "investment"
-    assert "the text is taken from 'TEXT'; if it is in 'Text', say so" in capsys.readouterr().err
+    assert "the text is taken from 'TEXT'; if it is in 'Text', name that with --text" in capsys.readouterr().err
 
 
 def test_a_text_that_no_column_would_show_is_refused(tmp_path, capsys):
