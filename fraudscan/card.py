@@ -1,4 +1,4 @@
-"""The model card: what a model is for, what it was measured to do, and where it fails; generated, never edited."""
+"""The model card: a model's intended use, measured quality and known failures. It is generated, never edited."""
 
 from __future__ import annotations
 
@@ -25,41 +25,44 @@ if TYPE_CHECKING:
 
 __all__ = ["diagram", "model_digest", "read_sets", "sections", "write_card"]
 
-SHARES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
-"""The shares of false alarms whose thresholds are shown, where the curve can tell them."""
+FALSE_ALARM_RATES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
+"""The false-alarm rates whose thresholds are shown. A rate is left out if the curve has too few honest messages
+to resolve it."""
 
 USE = """\
-**For** finding messages worth a person's attention: ranking, counting and sorting dumps of Chinese SMS, chats, calls in
-writing and posts; warning the reader of a message; choosing what to read first.
+**Intended use**: finding messages that deserve a person's attention. This includes ranking, counting and sorting dumps
+of Chinese SMS, chats, transcribed calls and posts, warning the reader of a message, and choosing what to read first.
 
-**Not for** deciding by itself about a person: no account, number or claim should be closed, blocked or refused on a
-score alone. A score says what a text resembles, not who wrote it, whether it is true, or whether a crime took place;
-victims, witnesses and the police write the same words. Not for other languages: the notes of a result say where a text
-has no Chinese, words that the model does not know, or too little to judge.
+**Not intended** for automatic decisions about a person: no account, number or claim should be closed, blocked or
+refused on a score alone. A score says what a text resembles, not who wrote it, whether it is true, or whether a crime
+took place; victims, witnesses and the police write the same words. The model is not intended for other languages
+either. The notes of a result say whether a text has no Chinese, has words unknown to the model, or is too short to
+judge.
 
-**Misuse** to expect: watching people's private messages without a ground in law; writing lures until they pass (the
-model is open, so it must not be the only line of defence); measuring people or places by how often they are flagged.
+**Misuse** to expect: monitoring people's private messages without a legal basis; rewriting lures until they pass (the
+model is open, so it must not be the only line of defence); rating people or places by how often they are flagged.
 """
 
 LIMITS = """\
-It knows words, not meaning: a lure in words that it never saw may pass, and honest talk in the words of lures is taken
-for one (`benchmarks/reading.md` says how often, by kind and length). One message is judged by itself, without its
-sender, its links or what was said before. Its corpus was written by one project: held-out figures are of the same hand,
-and external sets, which nobody here wrote, are the better guess at other people's messages.
+The model is based on words, not meaning: a lure in words that were not in its training data may pass, and honest talk
+in the words of lures is taken for a lure (`benchmarks/reading.md` says how often, by kind and length). Each message is
+judged by itself, without its sender, its links or the messages before it. One project wrote the whole corpus, so the
+held-out messages have the same authors as the training messages. External sets, which nobody in the project wrote,
+are the better estimate of the quality on other people's messages.
 """
 
 
 def write_card(scanner: Scanner, folder: Path, sets: Sequence[dict[str, Any]], checkout: Path | None) -> list[Path]:
-    """Write the card of a model beside it; return the files.
+    """Write a model's card and reliability diagram into its folder; return the paths of both files.
 
     Args:
         scanner: the model.
         folder: its folder.
-        sets: labelled messages of others, from `read_sets`; only their figures go into the card.
-        checkout: where ``tests/cases`` and ``benchmarks`` are, if anywhere.
+        sets: external labelled messages, from `read_sets`; only their figures go into the card.
+        checkout: the folder that holds ``tests/cases`` and ``benchmarks``, or None if there is none.
 
     Raises:
-        CorpusError: if the model has no held-out figures to show.
+        CorpusError: if the model has no held-out figures, or none for its present thresholds.
 
     """
     parts = sections(scanner, folder, checkout)
@@ -71,15 +74,17 @@ def write_card(scanner: Scanner, folder: Path, sets: Sequence[dict[str, Any]], c
 
 
 def model_digest(folder: Path) -> str:
-    """Return the SHA-256 of the manifest, which names those of all arrays."""
+    """Return the SHA-256 of the manifest, which in turn contains the SHA-256 of every array."""
     return hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
 
 
 def read_sets(paths: Iterable[str | os.PathLike[str]]) -> list[dict[str, Any]]:
-    """Read JSON lines with ``text``, ``labels`` (names of labels, or ``"fraud"`` for any), ``set`` and ``source``.
+    """Read external sets: JSON lines with ``text``, ``labels``, ``set`` and ``source``.
+
+    ``labels`` is a list of label names; ``"fraud"`` stands for any label except the honest one.
 
     Raises:
-        CorpusError: at the first fault.
+        CorpusError: at the first missing file or invalid line.
 
     """
     rows = []
@@ -95,22 +100,29 @@ def read_sets(paths: Iterable[str | os.PathLike[str]]) -> list[dict[str, Any]]:
 def _set_row(line: str, place: str) -> dict[str, Any]:
     try:
         row: dict[str, Any] = json.loads(line)
-        fit = isinstance(row["text"], str) and isinstance(row["labels"], list) and bool(row["labels"])
-        fit = fit and isinstance(row["set"], str) and isinstance(row["source"], str)
+        valid = isinstance(row["text"], str) and isinstance(row["labels"], list) and bool(row["labels"])
+        valid = valid and isinstance(row["set"], str) and isinstance(row["source"], str)
     except (ValueError, KeyError, TypeError, RecursionError):
-        fit = False
-    if not fit:
+        valid = False
+    if not valid:
         raise CorpusError(f"{place}: expected an object with text, labels, set and source")
     return row
 
 
 def sections(scanner: Scanner, folder: Path, checkout: Path | None) -> list[str]:
-    """Return the parts of the card that follow from the model and the checkout alone."""
+    """Return the sections of the card that depend only on the model and the checkout, not on external sets.
+
+    Raises:
+        CorpusError: as `write_card` does.
+
+    """
     figures = scanner.manifest.get("figures", {})
     if "calibration" not in figures:
-        raise CorpusError(f"{folder} has no held-out figures for a card: train it anew, on the project's corpus")
+        raise CorpusError(f"{folder} has no held-out figures for a card: train it again, on the project's corpus")
     if not {"flag", "review"}.issubset(figures):
-        raise CorpusError(f"{folder} has other thresholds than those it was measured with: a card needs these")
+        raise CorpusError(
+            f"{folder} has other thresholds than those it was measured with: restore the original ones to write a card"
+        )
     title = "# Model card\n\nGenerated by `fraudscan evaluate --card`; do not edit. SHA-256 of `manifest.json`:\n"
     return [
         f"{title}`{model_digest(folder)}`\n",
@@ -126,7 +138,7 @@ def sections(scanner: Scanner, folder: Path, checkout: Path | None) -> list[str]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return a table; numbers stand to the right, missing ones are dashes."""
+    """Return a Markdown table; columns of numbers are right-aligned, and missing numbers are dashes."""
     rule = [
         "---:" if all(isinstance(cell, (int, float, type(None))) for cell in column) else "---"
         for column in zip(*rows, strict=True)
@@ -151,9 +163,9 @@ def _data(scanner: Scanner) -> str:
     ]
     return (
         "## Data and labels\n\n"
-        f"{corpus['rows']:,} messages written for this project (`corpus/README.md`): no third party's text, no real\n"
-        f"person's data. SHA-256 of what training read: `{corpus['sha256']}`.\n"
-        "One label for a message's pretence, each with its schemes:\n\n"
+        f"{corpus['rows']:,} messages, all written for this project (`corpus/README.md`): no third-party text,\n"
+        f"no real person's data. SHA-256 of the training data: `{corpus['sha256']}`.\n"
+        "A label names the pretence of a message, and is divided into schemes:\n\n"
         + _table(("label", "Chinese", "messages", "schemes (official categories)"), rows)
         + f"\nTarget groups: {', '.join(f'{target.name} ({target.zh})' for target in taxonomy.targets)}.\n"
     )
@@ -169,9 +181,9 @@ def _figure_row(name: str, found: dict[str, Any]) -> tuple[Any, ...]:
 
 
 HELD_OUT = """\
-Every message was judged by models that were fitted without it, its pair and its near-duplicates. Recall and false
-alarms are shares of lures and of honest messages with a score of one half or more; flagged, and reviewed or flagged,
-are those at the shipped thresholds.
+Every message was scored by models that were fitted without it, its pair and its near-duplicates. "Recall" and "false
+alarms" are the shares of lures and of honest messages with a score of 0.5 or more. "Flagged" is the share that is
+flagged at the shipped thresholds, "reviewed" the share that is reviewed or flagged.
 """
 
 
@@ -189,7 +201,7 @@ def _held_out(figures: dict[str, Any]) -> str:
 
 
 def _rank(name: str) -> tuple[bool, int, str]:
-    """Order lengths by their first number, and names by themselves."""
+    """Return a sort key: ranges of lengths are ordered by their first number, other names alphabetically."""
     number = re.search("[0-9]+", name)
     return name.startswith("over"), int(number[0]) if number else 0, name
 
@@ -197,18 +209,19 @@ def _rank(name: str) -> tuple[bool, int, str]:
 def _thresholds(scanner: Scanner) -> str:
     curve, now = scanner.curve, scanner.thresholds
     rows = []
-    for share in SHARES:
+    for rate in FALSE_ALARM_RATES:
         try:
-            score = curve.threshold(share)
+            score = curve.threshold(rate)
         except ValueError:
             continue
         at = curve.scores.index(score)
-        rows.append((f"{share:.2%}", score, curve.false_alarms[at], curve.recall[at]))
+        rows.append((f"{rate:.2%}", score, curve.false_alarms[at], curve.recall[at]))
     return (
         "## Thresholds\n\n"
-        f"Shipped: flag from {now.flag:g}, review from {now.review:g}. Others by `--max-false-alarms`, `--flag` and\n"
-        f"`--review`, from the curve over {curve.honest:,} held-out honest messages in `manifest.json`:\n\n"
-        + _table(("at most", "flag from", "false alarms", "recall"), rows)
+        f"The shipped thresholds are {now.flag:g} for flag and {now.review:g} for review. `--max-false-alarms`,\n"
+        "`--flag` and `--review` choose others, such as these from the curve in `manifest.json`, which was measured\n"
+        f"on {curve.honest:,} held-out honest messages:\n\n"
+        + _table(("false alarms at most", "flag from", "false alarms", "recall"), rows)
     )
 
 
@@ -217,21 +230,22 @@ def _calibration(found: dict[str, Any]) -> str:
     labels = ", ".join(f"{name} {ece:.4f}" for name, ece in found["labels"].items())
     return (
         "## Calibration\n\n"
-        f"Held out, for messages of which {found['prior']:.0%} are fraud: expected calibration error\n"
-        f"**{found['ece']:.4f}** of the score (in {len(found['bins'])} bins of equal mass); of the labels'\n"
-        f"probabilities {labels}.\n\n![Reliability diagram]({DIAGRAM})\n\n"
+        f"Measured on held-out messages, weighted so that {found['prior']:.0%} of them are fraud. The expected\n"
+        f"calibration error of the score is **{found['ece']:.4f}** (in {len(found['bins'])} bins of equal mass). For\n"
+        f"the probability of each label it is: {labels}.\n\n![Reliability diagram]({DIAGRAM})\n\n"
         f"{_table(('predicted', 'observed', 'messages'), bins)}"
     )
 
 
 def _robustness(checkout: Path | None) -> list[str]:
-    """Return what ``benchmarks/robustness.json`` says: its ``card`` is a list of flat objects, one a row."""
+    """Return the table in ``benchmarks/robustness.json``: its ``card`` is a list of flat objects, one per row."""
     path = checkout / "benchmarks" / "robustness.json" if checkout else None
     if not path or not path.is_file():
         return []
     rows = json.loads(path.read_text("utf-8"))["card"]
     table = _table(list(rows[0]), [list(row.values()) for row in rows])
-    return [f"## Robustness\n\nLures as they are and disguised (`benchmarks/robustness.py`):\n\n{table}"]
+    head = "Messages unchanged, disguised, and with text added around them (`benchmarks/robustness.py`):"
+    return [f"## Robustness\n\n{head}\n\n{table}"]
 
 
 def _failures(checkout: Path | None) -> list[str]:
@@ -245,13 +259,16 @@ def _failures(checkout: Path | None) -> list[str]:
         for row in map(json.loads, file.read_text("utf-8").splitlines())
     ]
     failing = [(row["id"], row["label"], row["text"]) for row in rows if row["id"] in known]
-    head = f"{len(failing)} of the {len(rows)} messages in `tests/cases`, which are no part of the corpus."
-    return [f"## Known failures\n\n{head}\n\n{_table(('case', 'should be', 'text'), failing)}"]
+    head = (
+        f"The model gets {len(failing)} of the {len(rows)} messages in `tests/cases` wrong. They are not in the corpus."
+    )
+    return [f"## Known failures\n\n{head}\n\n{_table(('case', 'expected label', 'text'), failing)}"]
 
 
 DIFFERENCE = """\
-It differs from the one held out since these sets were not drawn like the corpus: whole sets of one trade or one era
-are surer lures, or stranger honest messages, than any mixture of ours, and no rescaling of scores mends all at once.
+It differs from the held-out error because these sets were not sampled like the corpus: a whole set comes from one
+trade or one era, and its lures are clearer, or its honest messages more unusual, than those of any mixture of ours.
+No rescaling of the scores corrects all sets at once.
 """
 
 
@@ -270,7 +287,7 @@ def _external(scanner: Scanner, rows: Sequence[dict[str, Any]]) -> str:
     names = []
     for name, members in sorted(sets.items()):
         share = [float(np.mean(values[members])) for values in outcomes]
-        source = rows[members[0]]["source"].partition(":")[0]  # behind it stands the row's place there
+        source = rows[members[0]]["source"].partition(":")[0]  # the row's position in the source follows the colon
         names.append((name, source, ", ".join(sorted(set(rows[members[0]]["labels"]))), len(members), *share))
     plain, shifted = (
         reliability(found.scores, fraud, weights)
@@ -280,16 +297,18 @@ def _external(scanner: Scanner, rows: Sequence[dict[str, Any]]) -> str:
     flagged = [float((found.verdicts[part] == 2).mean()) if part.any() else None for part in (fraud, ~fraud)]
     totals = (len(rows), auc(found.scores, fraud), recall, alarms, *flagged)
     return (
-        "## External sets\n\nMessages that nobody here wrote; for measuring only, and not in the repository.\n\n"
+        "## External sets\n\n"
+        "Messages that nobody in the project wrote. They are used for measuring only and are not in the repository.\n\n"
         + _table(("messages", "AUC", *FIGURES[3:]), [totals])
-        + f"\nExpected calibration error {plain['ece']:.4f} as they are ({fraud.mean():.0%} fraud), "
-        f"{shifted['ece']:.4f} at the share of fraud that scores are meant\nfor. {DIFFERENCE}\n"
+        + f"\nThe expected calibration error is {plain['ece']:.4f} on these messages ({fraud.mean():.0%} fraud), and "
+        f"{shifted['ece']:.4f} if they are\n"
+        f"weighted to the share of fraud for which scores are calibrated.\n{DIFFERENCE}\n"
         + _table(("set", "source", "label", "messages", "right label", "score ≥ 0.5", "flagged"), names)
     )
 
 
 def diagram(scanner: Scanner) -> str:
-    """Return the reliability diagram as SVG: observed shares over predicted ones."""
+    """Return the reliability diagram as SVG: the observed share of fraud against the predicted probability."""
     bins = scanner.manifest["figures"]["calibration"]["bins"]
     size, edge = 300, 40
 
