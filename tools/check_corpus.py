@@ -1,12 +1,13 @@
-"""Check the corpus against what it promises and print the table that its datasheet shows.
+"""Check that the corpus keeps its promises, and print the table of its datasheet.
 
-``make corpus-check`` runs it. With ``--write`` the table in ``corpus/README.md`` is
-brought up to date; without it a stale table is a fault. Exit status 1 if there is a
-fault; each is named.
+``make corpus-check`` runs this. With ``--write`` the table in ``corpus/README.md`` is
+updated; without it a stale table is a fault. Every fault is printed, and the exit status
+is 1 if there are any.
 
-What is checked beyond the loader's checks: the size of every label and kind, the share
-of excerpts, pairs and messages with several labels, near-duplicates, twins without the
-other, lures without a text, and numbers, domains and names that could belong to somebody.
+In addition to the loader's checks, this checks the size of every label and kind, the
+number of pairs, the share of excerpts and of lures with several schemes, near-duplicates,
+twins without their counterpart, lures with hardly any text, and numbers, domains and
+names that could belong to somebody.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ DATASHEET = CORPUS / "README.md"
 BEGIN, END = "<!-- table: tools/check_corpus.py --write -->\n", "<!-- end of table -->\n"
 
 KINDS = ("chat", "notice", "ad", "warning", "talk", "article")
-"""What an honest message is; its file is named after it."""
+"""The kinds of honest messages; their files are named after them."""
 
-# Smallest sizes: those of a label's schemes together, or of each scheme, and of each honest kind.
+# Minimum sizes: of all schemes of a label together, of each scheme of a label, and of each honest kind.
 LABEL_SIZES = dict.fromkeys(("investment", "romance", "shopping", "games", "elder_care"), 700)
 SCHEME_SIZES = {"other_fraud": 250, "related_crime": 150}
 KIND_SIZES = {"chat": 1500, "notice": 1500, "ad": 1500, "warning": 500, "talk": 500, "article": 2000}
-PAIRED = 1500  # rows that are one half of a lure and its honest twin
-SEVERAL_LABELS = 1 / 8  # share of lures that carry two labels or more
+PAIRED = 1500  # rows that belong to a pair of a lure and its honest twin
+SEVERAL_LABELS = 1 / 8  # share of lures that have two schemes or more
 SHORTEST = 3  # characters of a lure
-EXCERPTS = 1 / 5  # share of conversations among the messages that are not SMS or posts
+EXCERPTS = 1 / 5  # number of excerpts of conversations, as a share of the messages that are not SMS or posts
 
 MOBILE = re.compile(r"(?<!\d)(?:\+?86[- ]?)?1[3-9]\d(?:[- ]?\d{4}){2}(?!\d)")
 CARD = re.compile(r"(?<![\d*])\d(?:[ -]?\d){14,18}(?![\d*])")
@@ -51,16 +52,16 @@ DOMAIN = re.compile(
 )
 
 TELEGRAM = re.compile(r"(?<![\w.@+-])@([A-Za-z][A-Za-z0-9_]{4,31})(?![A-Za-z0-9_.-]*[A-Za-z0-9-])")
-"""Five to 32 letters, digits and underscores, a letter first: what Telegram allows."""
+"""The names that Telegram allows: five to 32 letters, digits and underscores, beginning with a letter."""
 
 WECHAT = re.compile(
     r"(?:微信|威信|薇信|(?<![A-Za-z0-9])VX|[微薇威])[号:：\s是]{0,3}([A-Za-z][A-Za-z0-9_-]{5,19})(?![A-Za-z0-9_.-])",
     re.IGNORECASE,
 )
-"""Six to twenty letters, digits, underscores and hyphens, a letter first: what WeChat allows."""
+"""The names that WeChat allows: six to twenty letters, digits, underscores and hyphens, beginning with a letter."""
 
-NOBODYS = {"spambot", "deprecated", "csrf_exempt", "betway", "verification"}
-"""What looks like a name and is none of a person's: a service, words of programs, a brand."""
+NOT_PERSONAL = {"spambot", "deprecated", "csrf_exempt", "betway", "verification"}
+"""Words that look like a person's name but are not: a service, programming terms, a brand."""
 
 
 def luhn(digits: str) -> bool:
@@ -75,9 +76,9 @@ def luhn(digits: str) -> bool:
 def free_domain(domain: str) -> bool:
     """Return whether nobody can own ``domain``.
 
-    Labels with hyphens in places three and four are reserved (RFC 5891, 4.2.3.1; "xn--" alone is in use), and none
-    may begin or end with a hyphen or hold an underscore (RFC 1123, 2.1). Three domains are kept for examples (RFC 2606,
-    3).
+    Labels with hyphens in positions three and four are reserved (RFC 5891, 4.2.3.1; only "xn--" is in use). No label
+    may begin or end with a hyphen or contain an underscore (RFC 1123, 2.1). Three domains are reserved for examples
+    (RFC 2606, 3).
     """
     labels = domain.lower().split(".")
     return labels[-2:] in (["example", "com"], ["example", "net"], ["example", "org"]) or any(
@@ -87,7 +88,7 @@ def free_domain(domain: str) -> bool:
 
 
 def forbidden(text: str) -> Iterator[str]:
-    """Yield what in ``text`` could belong to somebody."""
+    """Yield the numbers, domains and names in ``text`` that could belong to somebody."""
     yield from (f"phone number {m.group()}" for m in MOBILE.finditer(text))
     for match in CARD.finditer(text):
         digits = re.sub(r"\D", "", match.group())
@@ -95,16 +96,16 @@ def forbidden(text: str) -> Iterator[str]:
             yield f"card number {match.group()}"
     yield from (f"domain {m.group(1)}" for m in DOMAIN.finditer(text) if not free_domain(m.group(1)))
     names = (m.group(1) for pattern in (TELEGRAM, WECHAT) for m in pattern.finditer(text))
-    yield from (f"name {name}" for name in names if name.lower() not in NOBODYS)
+    yield from (f"name {name}" for name in names if name.lower() not in NOT_PERSONAL)
 
 
 def part_of(row: Row) -> str:
-    """Return the label of a lure, or the kind of an honest message (its id begins with it)."""
+    """Return the label of a lure, or the kind of an honest message (the first part of its id)."""
     return TAXONOMY.scheme(row.labels[0]).label if row.labels else row.kind
 
 
 def duplicates(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield the pairs of rows of one label that are near-duplicates."""
+    """Yield a fault for each pair of near-duplicates within a label."""
     by_label = defaultdict(list)
     for row in rows:
         by_label[part_of(row) if row.labels else "legitimate"].append(row)
@@ -115,7 +116,7 @@ def duplicates(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def sizes(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield what is smaller than promised."""
+    """Yield a fault for each count that is smaller than promised."""
     labels, schemes = Counter(map(part_of, rows)), Counter(row.labels[0] for row in rows if row.labels)
     wanted = [(name, labels[name], size) for name, size in {**LABEL_SIZES, **KIND_SIZES}.items()]
     wanted += [(s.name, schemes[s.name], SCHEME_SIZES[s.label]) for s in TAXONOMY.schemes if s.label in SCHEME_SIZES]
@@ -131,17 +132,17 @@ def sizes(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def broken(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield the rows that cannot be what they are said to be."""
+    """Yield a fault for each lure that is too short, and for each row whose twin is missing."""
     sides = defaultdict(set)
     for row in rows:
         sides[row.pair].add(bool(row.labels))
         if row.labels and len(row.text) < SHORTEST:
-            yield f"{row.id}: a lure says more than {row.text!r}"
+            yield f"{row.id}: {row.text!r} is too short for a lure: use {SHORTEST} characters or more"
     yield from (f"{row.id} has no twin" for row in rows if row.pair is not None and len(sides[row.pair]) == 1)
 
 
 def is_excerpt(row: Row) -> bool:
-    """Return whether both speakers of a conversation stand in the message."""
+    """Return whether the message contains both speakers of a conversation."""
     return (
         row.channel == "dialogue" or len(re.findall(r"(?:^|[\n】/—\s])[^\s：:]{1,8}[：:]|【\w{1,4}】", row.text)) >= 2
     )
@@ -172,17 +173,17 @@ def table(rows: Sequence[Row]) -> str:
     several = sum(len(row.labels) > 1 for row in rows)
     paired = sum(row.pair is not None for row in rows)
     lines.append(f"""
-{len(rows):,} messages, {lures:,} of them lures. {several:,} lures carry several schemes; {paired:,} messages
-stand in pairs of a lure and its honest twin; {sum(map(is_excerpt, rows)):,} are excerpts of conversations. A message
-is counted under its first scheme. "Similar" is the share of messages that have another one of their row with a
-Jaccard similarity of trigrams of 0.4 or more: the share of templates.""")
+{len(rows):,} messages, {lures:,} of them lures. {several:,} lures have several schemes; {paired:,} messages
+belong to pairs of a lure and its honest twin; {sum(map(is_excerpt, rows)):,} are excerpts of conversations. A message
+is counted under its first scheme. "Similar" is the share of messages whose Jaccard similarity of trigrams to another
+message in the same row of the table is 0.4 or more. It measures how many messages follow a template.""")
     return "\n".join(lines) + "\n"
 
 
 def main() -> int:
     """Print the table and the faults; return 1 if there are any."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="bring the datasheet's table up to date")
+    parser.add_argument("--write", action="store_true", help="update the table in the datasheet")
     arguments = parser.parse_args()
     rows = read_corpus([CORPUS])
     found = table(rows)
@@ -195,7 +196,7 @@ def main() -> int:
     if arguments.write:
         DATASHEET.write_text(sheet, "utf-8")
     elif sheet != DATASHEET.read_text("utf-8"):
-        faults.append("corpus/README.md shows another table: run tools/check_corpus.py --write")
+        faults.append("the table in corpus/README.md is out of date: run tools/check_corpus.py --write")
     for fault in faults:
         print(f"FAULT {fault}", file=sys.stderr)
     return bool(faults)
