@@ -1,7 +1,7 @@
-"""Train on a quarter and a half of the corpus, measure both and the shipped model, which is trained on all of it.
+"""Train on a quarter and a half of the corpus, and measure both models and the shipped one, which is trained on all.
 
-The table goes into ``corpus/README.md``; it tells whether more of the same would help. ``make learning-curve``
-runs this. The evaluation sets lie beside a developer's checkout (``../shared/eval``); users have none.
+The table is written into ``corpus/README.md`` and shows whether more data would help. ``make learning-curve``
+runs this. It needs the evaluation sets beside a developer's checkout (``../shared/eval``), which users do not have.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHARES = (0.25, 0.5, 1.0)
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure the models and write the table."""
     rows = read_corpus([CORPUS])
     numbers = groups(rows)
     order = list(range(max(numbers) + 1))
@@ -37,7 +37,7 @@ def main() -> None:
     ]
     for share in SHARES:
         part = [row for row, number in zip(rows, numbers, strict=True) if rank[number] < share]
-        scanner = train(part) if share < 1 else load()  # a test holds the shipped model to the corpus
+        scanner = train(part) if share < 1 else load()  # a test checks that the shipped model matches the corpus
         with tempfile.TemporaryDirectory() as folder:
             scanner.save(Path(folder) / "model")
             command = f"{sys.executable} -m fraudscan score {{input}} -o {{output}} -m {folder}/model"

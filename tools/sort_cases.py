@@ -1,8 +1,8 @@
-"""Write down which messages of ``tests/cases`` the shipped model gets wrong; run by ``make cases``.
+"""Write ``known_failures.json``: the messages of ``tests/cases`` that the shipped model gets wrong.
 
-``tests/test_cases.py``, which says what wrong is, expects those of ``known_failures.json`` to
-fail and all others to pass: run this after every ``make model``, look at what changed in it,
-and write the card anew, which quotes them (``make card``).
+``tests/test_cases.py``, which defines what is wrong, expects the messages of that file to fail
+and all others to pass. ``make cases`` runs this. Run it after every ``make model`` and look at
+what changed in the file. Then write the card again (``make card``), because it quotes these messages.
 """
 
 import json
@@ -16,10 +16,10 @@ from test_cases import CASES, fault, read_cases
 
 
 def main() -> None:
-    """Write ``known_failures.json`` and print what is in it."""
+    """Write ``known_failures.json`` and print the messages in it."""
     scanner = fraudscan.load()
     faults = {case["id"]: fault(case, scanner) for case in read_cases()}
-    known = [name for name, what in faults.items() if what]
+    known = [name for name, found in faults.items() if found]
     for case in read_cases():
         if case["id"] in known:
             print(f"{case['id']}  {case['label']}, not {faults[case['id']]}: {case['text']}")
