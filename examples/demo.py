@@ -1,4 +1,4 @@
-"""Score the example dump and show what a newcomer wants to see: how many of what, and why.
+"""Score the example dump and show the number of messages per label, and why the highest scores are high.
 
 Run it with ``make demo``.
 """
@@ -23,17 +23,17 @@ def main() -> None:
         rows = [json.loads(line) for line in scored.read_text("utf-8").splitlines()]
 
     counts = collections.Counter(row["fraud_label"] for row in rows)
-    print(f"{len(rows)} messages of one phone, by label:\n")
+    print(f"{len(rows)} messages from one phone, by label:\n")
     for label in scanner.taxonomy.labels:
         print(f"  {label.name:14}{counts[label.name]:5}  {label.zh}")
 
-    print("\nThe ten highest scores, with the words that carried them:\n")
+    print("\nThe ten highest scores, with the words that contributed most:\n")
     for row in sorted(rows, key=lambda row: -row["fraud_score"])[:10]:
         text = row["text"] if len(row["text"]) <= 50 else row["text"][:49] + "…"
         print(f"  {row['fraud_score']:.3f} {row['fraud_verdict']:7}{row['fraud_scheme']:17}{row['sender']}: {text}")
         spans = scanner.classify(row["text"]).explain().strongest()
         print("        " + "  ".join(f"{span.text!r} {span.weight:+.1f}" for span in spans))
-    print("\nYour own dump:  .venv/bin/fraudscan score DUMP.jsonl -o SCORED.jsonl")
+    print("\nTo score your own dump:  .venv/bin/fraudscan score DUMP.jsonl -o SCORED.jsonl")
 
 
 if __name__ == "__main__":
