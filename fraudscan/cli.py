@@ -27,20 +27,20 @@ __all__ = ["main"]
 
 
 class UsageError(FraudscanError):
-    """Options do not go together, or say nothing."""
+    """Options contradict each other, are invalid, or have nothing to apply to."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fraudscan`` and return its exit status.
 
-    0: done. 1: done, but a dump could not be read to its end, or none of its rows. 2: refused, with a sentence on
-    standard error that says what to do. 130: stopped by Ctrl-C.
+    0: done. 1: done, but a dump could not be read to its end, or none of its rows could be scored. 2: refused; a
+    sentence on standard error says what to do. 130: stopped by Ctrl-C.
     """
     _open_streams()
     try:
         status = _run(_parser().parse_args(argv))
         error = _flushed(sys.stdout)
-        if error and not status and not isinstance(error, BrokenPipeError):  # its reader may have had enough
+        if error and not status and not isinstance(error, BrokenPipeError):  # closing a pipe early is no error
             _warn(f"standard output cannot be written: {error.strerror}")
             return 2
         return status
@@ -49,30 +49,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _flushed(stream: TextIO) -> OSError | None:
-    """Write what a stream holds back; if it cannot be written, forget it, and return why."""
+    """Flush a stream. If that fails, discard its buffer and return the error."""
     try:
         stream.flush()
     except OSError as error:
-        with contextlib.suppress(OSError):  # else Python would try again at exit, complain, and end with 120
+        with contextlib.suppress(OSError):  # else Python retries at exit, prints the error and exits with 120
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return error
     return None
 
 
 def _open_streams() -> None:
-    """Have standard input, output and error, whoever started us."""
+    """Make sure that standard input, output and error are open, however the process was started."""
     for name, mode, flags in (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY)):
-        if getattr(sys, name) is None:  # it is closed, and the next file opened would get its number
+        if getattr(sys, name) is None:  # closed: the next file opened would get its descriptor
             file = open(os.open(os.devnull, flags), mode, encoding="utf-8")  # noqa: PTH123, SIM115 - for the whole run
-            setattr(sys, name, file)  # results cannot be written to what is closed; remarks are nobody's
+            setattr(sys, name, file)  # writing results fails, remarks are discarded
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does what it cannot encode
+        sys.stdout.reconfigure(errors="backslashreplace")  # standard error does so by default
 
 
 def _run(arguments: argparse.Namespace) -> int:
     try:
         return arguments.run(arguments) or 0
-    except BrokenPipeError:  # of standard output, the only pipe that ends a command
+    except BrokenPipeError:  # standard output is the only pipe whose closing ends a command
         return 0
     except (FraudscanError, OSError) as error:
         _warn(str(error))
@@ -94,15 +94,15 @@ def _scanner(arguments: argparse.Namespace) -> Scanner:
     if arguments.allow or arguments.deny:
         scanner = scanner.with_lists(read_lists(allow=arguments.allow, deny=arguments.deny))
     elif arguments.sender is not None:
-        raise UsageError("--sender is for entries of lists: name one with --allow or --deny, or leave it out")
+        raise UsageError("--sender only applies to list entries: pass a list with --allow or --deny, or omit --sender")
     return _with_levels(scanner, arguments)
 
 
 def _with_levels(scanner: Scanner, arguments: argparse.Namespace) -> Scanner:
-    """Return the scanner with the thresholds that the options ask for."""
+    """Return the scanner with the thresholds that the options set."""
     if arguments.max_false_alarms is not None:
         if arguments.flag is not None:
-            raise UsageError("--max-false-alarms and --flag both say from where on to flag: leave one of them out")
+            raise UsageError("--max-false-alarms and --flag both set the flag threshold: omit one of them")
         scanner = scanner.with_false_alarms(arguments.max_false_alarms)
     levels = {name: value for name in ("flag", "review") if (value := getattr(arguments, name)) is not None}
     if not levels:
@@ -111,13 +111,11 @@ def _with_levels(scanner: Scanner, arguments: argparse.Namespace) -> Scanner:
 
     for name, value in levels.items():
         if not 0 <= value <= 1:
-            raise UsageError(f"--{name} is a score from 0 to 1, not {value:g}")
+            raise UsageError(f"--{name} must be a score from 0 to 1, not {value:g}")
     if levels.get("review", 0) > levels.get("flag", scanner.thresholds.flag):
         flag = levels.get("flag", scanner.thresholds.flag)
-        raise UsageError(
-            f"--review {levels['review']:g} lies above what is flagged from, {flag:g}: raise --flag as well"
-        )
-    # as scores in files are cut, so that they and the scores themselves get the same verdicts
+        raise UsageError(f"--review {levels['review']:g} is above the flag threshold, {flag:g}: raise --flag as well")
+    # truncated like the scores in files, so that those and the exact scores get the same verdicts
     return scanner.with_thresholds(**{name: cut(value) for name, value in levels.items()})
 
 
@@ -125,7 +123,7 @@ def _classify(arguments: argparse.Namespace) -> None:
     scanner = _scanner(arguments)
     texts = [_decoded(sys.stdin.buffer.read())] if arguments.text == ["-"] else map(_argument, arguments.text)
     if scanner.lists and scanner.lists.bound and arguments.sender is None:
-        _warn("entries that are bound to a sender are passed over: say who sent the messages with --sender")
+        _warn("list entries that are bound to a sender are ignored: name the sender of the messages with --sender")
     for result in (scanner.classify(text, arguments.sender) for text in texts):
         if arguments.json:
             _print_json(result.to_dict())
@@ -134,16 +132,16 @@ def _classify(arguments: argparse.Namespace) -> None:
 
 
 def _argument(text: str) -> str:
-    """Return an argument as it was meant where some of its bytes are not in the locale's encoding."""
+    """Return an argument, with its encoding detected if some of its bytes are not valid in the locale's encoding."""
     read = text
     if any("\udc80" <= char <= "\udcff" for char in text):
-        with contextlib.suppress(UnicodeEncodeError):  # no bytes of a command line, but what a program passed
+        with contextlib.suppress(UnicodeEncodeError):  # not from a command line: a program passed it to `main`
             read = _decoded(os.fsencode(text))
     return text if "\ufffd" in read else read
 
 
 def _decoded(data: bytes) -> str:
-    """Return a message whose encoding is found out as that of a dump is."""
+    """Return a message as text. Its encoding is detected as for a dump."""
     from fraudscan.dump.encodings import bom_size, detect
 
     encoding = detect(data)
@@ -151,7 +149,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _print_json(data: dict[str, Any], indent: int | None = None) -> None:
-    """Print data as they are where the output can hold any character, else with JSON's own escapes."""
+    """Print data as JSON. Characters beyond ASCII are escaped unless the output is UTF-8."""
     from fraudscan.show import to_json
 
     utf8 = (sys.stdout.encoding or "utf-8").lower() == "utf-8"
@@ -163,7 +161,7 @@ def _print_result(result: Result, taxonomy: Taxonomy) -> None:
 
     scheme = f" / {result.scheme}" if result.scheme else ""
     name = taxonomy.label(result.label).zh
-    name = f"{scheme} ({name})" if name != result.label else ""  # a user's label has one name only
+    name = f"{scheme} ({name})" if name != result.label else ""  # a user's label has only one name
     print(f"{result.verdict:6} {result.score:.3f}  {_in_line(result.label + name)}")
     others = [*result.labels[1:], *(f"aimed at {target}" for target in result.targets)]
     if others:
@@ -176,7 +174,7 @@ def _print_result(result: Result, taxonomy: Taxonomy) -> None:
     if spans.label != result.label:
         print(f"       looks like: {_in_line(spans.label)}")
     if coloured(sys.stdout):
-        print(textwrap.indent(to_ansi(result.text, spans), " " * 7, lambda _: True))  # no line looks like one of ours
+        print(textwrap.indent(to_ansi(result.text, spans), " " * 7, lambda _: True))  # so that no line looks like ours
     for span in spans.strongest():
         print(f"       {span.weight:+.2f}  {printable(span.text)}")
 
@@ -200,7 +198,7 @@ def _score(arguments: argparse.Namespace) -> int:
         )
     except KeyboardInterrupt:
         resumable = arguments.output != "-" and "-" not in arguments.dump
-        how = "go on with the same command and --resume" if resumable else "it has to start anew"
+        how = "continue with the same command and --resume" if resumable else "it has to start from the beginning"
         _remark(f"\nfraudscan: stopped; {how}")
         return 130
     if not arguments.quiet:
@@ -252,20 +250,25 @@ def _rethreshold(arguments: argparse.Namespace) -> None:
     if known := scored_with(arguments.scored):
         scanner = scanner.with_thresholds(flag=known.thresholds.flag, review=known.thresholds.review)
         if arguments.max_false_alarms is not None and known.model not in {None, scanner.digest}:
-            _warn(f"{arguments.scored} was scored with lists or with another model: is -m the one whose curve counts?")
+            _warn(
+                f"{arguments.scored} was scored with lists or with another model: check that -m names the model whose "
+                "curve counts"
+            )
     thresholds = _with_levels(scanner, arguments).thresholds
     counts = rethreshold(arguments.scored, arguments.output, thresholds, force=arguments.force)
     for name, count in counts.most_common():
         _remark(f"verdict  {count:12,}  {name}")
     if (conversations := Names(arguments.scored).conversations).exists():
-        _warn(f"{conversations} keeps the verdicts that it has: for others, score the dump anew with --by")
+        _warn(
+            f"{conversations} keeps the verdicts of the old thresholds: to update them, score the dump again with --by"
+        )
     _remark(f"flag from {thresholds.flag:g}, review from {thresholds.review:g}")
 
 
 def _train(arguments: argparse.Namespace) -> None:
     from fraudscan.folder import check_target
 
-    check_target(Path(arguments.output))  # now, not after minutes
+    check_target(Path(arguments.output))  # now, not after minutes of training
     scanner = _train_own(arguments) if _is_own(arguments) else _train_corpus(arguments)
     scanner.save(arguments.output)
     _print_figures(scanner.manifest["figures"])
@@ -273,7 +276,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _is_own(arguments: argparse.Namespace) -> bool:
-    """Tell a user's own files from those in the corpus's format, which are JSON lines, or folders with them."""
+    """Return whether the files are a user's own, not in the corpus's format: JSON lines, or folders of them."""
     named = arguments.text or arguments.label or arguments.legitimate is not None
     paths = map(Path, getattr(arguments, "corpus", None) or arguments.labelled)
     json_lines = {"", ".jsonl", ".ndjson", ".json"}
@@ -285,7 +288,7 @@ def _train_corpus(arguments: argparse.Namespace) -> Scanner:
     from fraudscan.train import train
 
     if arguments.with_default_corpus is not None:
-        raise UsageError("--with-default-corpus goes with messages of your own: name their columns, --text and --label")
+        raise UsageError("--with-default-corpus needs messages of your own: name their columns with --text and --label")
     return train(read_corpus(arguments.corpus))
 
 
@@ -304,27 +307,30 @@ def _train_own(arguments: argparse.Namespace) -> Scanner:
     if found.taxonomy.honest is None:
         _warn("no label stands for legitimate messages, so every message will score 1; name one with --legitimate")
     elif arguments.legitimate is None:
-        _warn(f"{found.taxonomy.honest.name!r} is taken for legitimate; --legitimate names another label, or '' none")
+        _warn(
+            f"{found.taxonomy.honest.name!r} is taken to mean legitimate; to name another label, or '' for none, use "
+            "--legitimate"
+        )
     scanner = train_custom(found.rows, found.taxonomy)
     _print_doubts(scanner.manifest["figures"])
     return scanner
 
 
 def _warn(sentence: str) -> None:
-    _remark(f"fraudscan: {_in_line(sentence)}")  # names of files and columns are anybody's
+    _remark(f"fraudscan: {_in_line(sentence)}")  # names of files and columns are untrusted
 
 
 def _remark(line: str, end: str = "\n") -> None:
-    """Print a line on standard error; where nobody reads it any more, the work goes on."""
+    """Print a line on standard error. Errors are ignored: the work goes on when nobody reads it any more."""
     with contextlib.suppress(OSError):
         print(line, end=end, file=sys.stderr, flush=True)
 
 
-def _in_line(name: str) -> str:
-    """Return the name of a label or an entry, which is anybody's, as it can be printed in one line."""
+def _in_line(text: str) -> str:
+    """Return untrusted text, such as the name of a label or a list entry, in a form that prints on one line."""
     from fraudscan.show import printable
 
-    return printable(name).replace("\n", "\\n")
+    return printable(text).replace("\n", "\\n")
 
 
 def _print_skipped(skipped: Sequence[str]) -> None:
@@ -334,7 +340,7 @@ def _print_skipped(skipped: Sequence[str]) -> None:
 
 
 def _print_doubts(figures: dict[str, Any]) -> None:
-    """Print what in a user's labels looks wrong."""
+    """Warn of labels of a user that look wrong."""
     alike = figures["resembling"]
     if alike["pairs"]:
         (a, b), *_ = alike["examples"]
@@ -344,16 +350,16 @@ def _print_doubts(figures: dict[str, Any]) -> None:
         )
     for name in figures["unlearned"]:
         _warn(
-            f"the messages of {name!r} could only be held out all at once, as those that resemble each other are: "
-            "its figures say nothing"
+            f"the messages of {name!r} could only be held out all at once, because those that resemble each other stay "
+            "together: its figures mean nothing"
         )
     for pair in figures["confused"]:
         if pair["share"] >= 0.1 and not set(pair["labels"]) & set(figures["unlearned"]):
             first, second = pair["labels"]
             smaller = min(figures["labels"][name]["n"] for name in pair["labels"])
             _warn(
-                f"{first!r} and {second!r} are taken for each other in {pair['messages']:,} messages, where the "
-                f"smaller label has {smaller:,}: does the text alone tell them apart?"
+                f"{first!r} and {second!r} are confused in {pair['messages']:,} messages, and the smaller label has "
+                f"{smaller:,}: can they be distinguished by the text alone?"
             )
 
 
@@ -373,7 +379,7 @@ def _card(arguments: argparse.Namespace) -> None:
 
 def _refuse(option: str, others: Sequence[str]) -> None:
     if others:
-        raise UsageError(f"{option} does not go with {', '.join(others)}")
+        raise UsageError(f"{option} cannot be combined with {', '.join(others)}")
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -403,7 +409,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         _print_skipped(found.skipped)
         rows = match_names(found, scanner.taxonomy)
         if scanner.taxonomy.task == "fraud" and any(ANY in row.labels for row in rows):
-            _warn(f"{found.taxonomy.labels[0].name!r} is no label of the model's: it is taken for fraud of any label")
+            _warn(
+                f"{found.taxonomy.labels[0].name!r} is not a label of the model: it is taken to mean fraud of any label"
+            )
     else:
         rows = read_corpus(arguments.labelled, scanner.taxonomy)
     _print(evaluate(scanner, rows), as_json=arguments.json)
@@ -445,7 +453,7 @@ def _labels(arguments: argparse.Namespace) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong with arguments, which may hold anything, in a line."""
+    """A parser whose error messages fit on one line, whatever the arguments contain."""
 
     def error(self, message: str) -> NoReturn:
         super().error(_in_line(message))
@@ -465,9 +473,9 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("-m", "--model", type=Path, metavar="FOLDER", help="a model folder (default: the shipped one)")
 
     sub = command("classify", _classify, "Score messages given as arguments, with their evidence.")
-    sub.add_argument("text", nargs="+", metavar="TEXT", help="a message; a single - reads one from standard input")
+    sub.add_argument("text", nargs="+", metavar="TEXT", help="a message; - alone reads one from standard input")
     sub.add_argument("--json", action="store_true", help="print JSON lines")
-    sub.add_argument("--sender", metavar="NAME", help="who sent them, for entries of lists that are bound to a sender")
+    sub.add_argument("--sender", metavar="NAME", help="the sender of the messages, for list entries bound to a sender")
     model(sub)
     _add_levels(sub)
     _add_lists(sub)
@@ -480,7 +488,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("rethreshold", _rethreshold, "Give a scored dump the verdicts of other thresholds.")
     sub.add_argument(
-        "scored", metavar="SCORED", help="a file from fraudscan score; - for standard input, but for Parquet"
+        "scored", metavar="SCORED", help="a file from fraudscan score; - for standard input (not for Parquet)"
     )
     sub.add_argument("-o", "--output", required=True, metavar="OUT", help="the new file; - for standard output")
     sub.add_argument("--force", action="store_true", help="replace OUT if it exists")
@@ -488,12 +496,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_levels(sub)
 
     def own(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--text", metavar="COLUMN", help="own files: the column with the text (default: by its name)")
-        sub.add_argument("--label", metavar="COLUMN", help="own files: the column with the labels, joined by |")
+        sub.add_argument(
+            "--text", metavar="COLUMN", help="own files: the column with the text (default: found by its name)"
+        )
+        sub.add_argument(
+            "--label", metavar="COLUMN", help="own files: the column with the labels; several are joined by |"
+        )
         sub.add_argument("--legitimate", metavar="NAME", help="own files: the label of honest messages; '' for none")
 
-    sub = command("train", _train, "Train a model on labelled messages, the corpus's or your own.")
-    sub.add_argument("corpus", nargs="+", metavar="CORPUS", help="the corpus's JSON lines, or own tables")
+    sub = command("train", _train, "Train a model on labelled messages, from the corpus or your own.")
+    sub.add_argument(
+        "corpus", nargs="+", metavar="CORPUS", help="JSON lines in the corpus's format, or tables of your own"
+    )
     sub.add_argument("-o", "--output", required=True, metavar="MODEL", help="the model folder to write")
     sub.add_argument(
         "--with-default-corpus",
@@ -505,17 +519,18 @@ def _parser() -> argparse.ArgumentParser:
     own(sub)
 
     sub = command("evaluate", _evaluate, "Measure a model on labelled messages.")
-    sub.add_argument("labelled", nargs="*", metavar="LABELLED", help="the same files as for train")
+    sub.add_argument("labelled", nargs="*", metavar="LABELLED", help="the same kinds of files as for train")
     sub.add_argument("--json", action="store_true", help="print the figures as JSON")
     sub.add_argument(
         "--unseen-scenarios",
         action="store_true",
-        help="train on the corpus LABELLED without a fifth of its scenarios at a time, and measure on these (minutes)",
+        help="hold out a fifth of the scenarios of the corpus LABELLED at a time, train on the rest, and measure on it "
+        "(takes minutes)",
     )
     sub.add_argument(
         "--card",
         action="store_true",
-        help="write the model's card beside it; LABELLED are then others' JSON lines with text, labels, set and source",
+        help="write the model's card beside it; LABELLED are external JSON lines with text, labels, set and source",
     )
     own(sub)
     model(sub)
@@ -532,41 +547,45 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
         "--output",
         required=True,
         metavar="OUT",
-        help=".jsonl, .csv, .tsv or .parquet; any other name: CSV from CSV, else JSON lines; - for standard output",
+        help=".jsonl, .csv, .tsv or .parquet; other names: CSV for a CSV dump, else JSON lines; - for standard output",
     )
     sub.add_argument(
         "--exclude",
         metavar="PATTERN",
         action="append",
         default=[],
-        help="skip files and folders of this name or pattern when searching; may be repeated",
+        help="skip files and folders with this name or pattern when searching for dumps; may be repeated",
     )
     sub.add_argument("--text", metavar="COLUMN", help="the column with the text (default: found by its name)")
     sub.add_argument(
-        "--sender", metavar="COLUMN", help="who sent them, for entries of lists that are bound to a sender"
+        "--sender", metavar="COLUMN", help="the column with the sender, for list entries bound to a sender"
     )
-    sub.add_argument("--filenames", action="store_true", help="add a column with the file that a row comes from")
+    sub.add_argument("--filenames", action="store_true", help="add a column with the file that each row comes from")
     sub.add_argument("--explain", action="store_true", help="add a column with the strongest evidence")
-    sub.add_argument("--by", metavar="COLUMN", help="the column that names a conversation; scores conversations too")
+    sub.add_argument(
+        "--by", metavar="COLUMN", help="the column that names the conversation; conversations are scored too"
+    )
     formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram"]
     formats += ["whatsapp", "qq", "wechat", "line-chat"]
-    sub.add_argument("--format", choices=formats, help="what DUMP is (default: detected)")
+    sub.add_argument("--format", choices=formats, help="the format of DUMP (default: detected)")
     sub.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: detected)")
     sub.add_argument(
-        "--delimiter", metavar="CHAR", help="between the values of CSV that is read, \\t for a tab (default: detected)"
+        "--delimiter", metavar="CHAR", help="the delimiter of CSV input, \\t for a tab (default: detected)"
     )
     sub.add_argument("--proba", action="store_true", help="add the probability of each label, scheme and target group")
-    sub.add_argument("--bom", action="store_true", help="begin CSV with a byte order mark, for Excel")
+    sub.add_argument("--bom", action="store_true", help="begin CSV output with a byte order mark, for Excel")
     sub.add_argument(
         "--safe-csv",
         action="store_true",
-        help="put ' before what Excel takes for formulas, also behind , ; | tabs and line ends in cells",
+        help="put ' before what Excel takes for a formula, also after , ; | tabs and line breaks in cells",
     )
-    sub.add_argument("--max-message", type=int, default=1 << 20, metavar="BYTES", help="reject longer rows (1 MiB)")
-    sub.add_argument("--workers", type=int, default=1, metavar="N", help="processes that score (default: 1)")
-    sub.add_argument("--resume", action="store_true", help="go on with a run that was ended before its time")
-    sub.add_argument("--force", action="store_true", help="replace OUT if it exists, whole or half-made")
-    sub.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    sub.add_argument(
+        "--max-message", type=int, default=1 << 20, metavar="BYTES", help="reject longer rows (default: 1 MiB)"
+    )
+    sub.add_argument("--workers", type=int, default=1, metavar="N", help="number of scoring processes (default: 1)")
+    sub.add_argument("--resume", action="store_true", help="continue a run that was interrupted")
+    sub.add_argument("--force", action="store_true", help="replace OUT if it exists, complete or unfinished")
+    sub.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 
 def _add_levels(sub: argparse.ArgumentParser) -> None:
@@ -574,12 +593,12 @@ def _add_levels(sub: argparse.ArgumentParser) -> None:
         "--max-false-alarms",
         type=float,
         metavar="SHARE",
-        help="flag at most this share of honest messages, by the model's held-out curve (0.001: one in a thousand)",
+        help="flag at most this share of honest messages, by the model's held-out curve (0.001 is one in a thousand)",
     )
-    sub.add_argument("--flag", type=float, metavar="SCORE", help="flag from this score on (six decimals count)")
-    sub.add_argument("--review", type=float, metavar="SCORE", help="review from this score on")
+    sub.add_argument("--flag", type=float, metavar="SCORE", help="flag scores of at least this (to six decimals)")
+    sub.add_argument("--review", type=float, metavar="SCORE", help="review scores of at least this")
 
 
 def _add_lists(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--allow", metavar="FILE", help="phrases and /patterns/, one a line, that make a text clear")
+    sub.add_argument("--allow", metavar="FILE", help="phrases and /patterns/, one per line, that make a text clear")
     sub.add_argument("--deny", metavar="FILE", help="the same for texts that are flagged; allow wins")

@@ -154,9 +154,9 @@ def test_figures_and_doubts_are_printed(tmp_path, capsys):
     assert "2 rows were left out" in err
     assert "mine.csv:90: no text" in err
     assert "mine.csv:91: no label" in err
-    assert "'normal' is taken for legitimate" in err
+    assert "'normal' is taken to mean legitimate" in err
     assert "pairs of messages resemble each other and have different labels, such as" in err
-    assert re.search("'loan' and 'prize' are taken for each other in .* messages, where the smaller label has", err)
+    assert re.search("'loan' and 'prize' are confused in .* messages, and the smaller label has", err)
 
 
 def test_messages_none_of_which_can_be_held_out_are_refused(tmp_path, capsys):
@@ -189,8 +189,8 @@ def test_a_label_of_one_template_is_told_of(tmp_path, capsys):
     path = write_csv(tmp_path / "mine.csv", [*texts, *BILLS], [*labels, *["bill"] * 6])
     assert main(["train", str(path), "--text", "content", "--label", "kind", "-o", str(tmp_path / "model")]) == 0
     told = capsys.readouterr().err
-    assert "the messages of 'bill' could only be held out all at once, as those that resemble each other are" in told
-    assert "are taken for each other" not in told
+    assert "the messages of 'bill' could only be held out all at once, because those that resemble each other" in told
+    assert "are confused in" not in told
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
@@ -559,7 +559,7 @@ def test_the_only_label_beside_the_honest_one_may_be_fraud_of_any(tmp_path, caps
     assert main(["evaluate", str(mine), "--text", "content", "--label", "kind", "--json"]) == 0
     out, err = capsys.readouterr()
     figures = json.loads(out)
-    assert f"{name!r} is no label of the model's: it is taken for fraud of any label" in err
+    assert f"{name!r} is not a label of the model: it is taken to mean fraud of any label" in err
     assert figures["labels"] == {
         "fraud": {"precision": 1.0, "recall": 0.6667, "f1": 0.8, "n": 3},
         "legitimate": {"precision": 0.6667, "recall": 1.0, "f1": 0.8, "n": 2},
@@ -616,7 +616,7 @@ def test_with_the_corpus_beside_it(scanner, small_corpus, tmp_path, capsys):
     assert model.classify("火星土地限量认购，马上登记").label == "mars_land"
     assert model.classify("股票老师带盘推荐牛股，跟着买涨停，稳赚不赔，进群领股票代码").label == "investment"
     assert main(["train", str(corpus), "--with-default-corpus", "-o", str(tmp_path / "x")]) == 2
-    assert "goes with messages of your own" in capsys.readouterr().err
+    assert "needs messages of your own" in capsys.readouterr().err
 
 
 def test_labels_that_differ_in_case_alone_stay_apart(scanner, tmp_path):

@@ -262,7 +262,7 @@ def test_rethreshold_goes_on_from_the_thresholds_that_a_dump_was_scored_with(sco
     summary = tmp_path / "loose.jsonl.summary.json"
     summary.write_text(json.dumps({**json.loads(summary.read_text("utf-8")), "model": "0" * 64}), "utf-8")
     assert main(["rethreshold", str(out), "-o", str(again), "--force", "--max-false-alarms", "0.02"]) == 0
-    assert "was scored with lists or with another model: is -m the one whose curve counts?" in capsys.readouterr().err
+    assert "was scored with lists or with another model: check that -m names the model whose" in capsys.readouterr().err
     summary.write_text('{"review": 0, "flag": 1' + "0" * 400 + "}", "utf-8")
     assert main(["rethreshold", str(out), "-o", str(again), "--force", "--review", "0.1"]) == 0
     assert f"flag from {fraudscan.load().thresholds.flag:g}, review from 0.1" in capsys.readouterr().err
@@ -271,10 +271,10 @@ def test_rethreshold_goes_on_from_the_thresholds_that_a_dump_was_scored_with(sco
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (["--flag", "2"], "--flag is a score from 0 to 1, not 2"),
-        (["--review", "nan"], "--review is a score from 0 to 1, not nan"),
-        (["--flag", "0.5", "--review", "0.6"], "--review 0.6 lies above what is flagged from, 0.5: raise --flag"),
-        (["--review", "1"], "--review 1 lies above what is flagged from, 0."),
+        (["--flag", "2"], "--flag must be a score from 0 to 1, not 2"),
+        (["--review", "nan"], "--review must be a score from 0 to 1, not nan"),
+        (["--flag", "0.5", "--review", "0.6"], "--review 0.6 is above the flag threshold, 0.5: raise --flag"),
+        (["--review", "1"], "--review 1 is above the flag threshold, 0."),
     ],
 )
 def test_levels_that_cannot_be_are_refused(tmp_path, options, why, capsys):

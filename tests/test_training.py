@@ -152,9 +152,9 @@ def test_unseen_scenarios_are_measured(small_corpus, tmp_path, capsys):
     assert figures["messages"] == len(small_corpus)
     assert 0.1 < figures["macro_f1"] < 0.9
     assert main(["evaluate", str(path), "--unseen-scenarios", "-m", "model"]) == 2
-    assert "--unseen-scenarios, which trains on the corpus, does not go with --model" in capsys.readouterr().err
+    assert "--unseen-scenarios, which trains on the corpus, cannot be combined with --model" in capsys.readouterr().err
     assert main(["evaluate", "--card", str(path), "--unseen-scenarios", "--label", "kind"]) == 2
-    assert "--card does not go with --label, --unseen-scenarios" in capsys.readouterr().err
+    assert "--card cannot be combined with --label, --unseen-scenarios" in capsys.readouterr().err
 
 
 def test_an_honest_twin_counts_less_and_tells_nothing_about_schemes():
