@@ -1,8 +1,8 @@
-r"""Allow and deny lists: phrases and patterns of the user's own that overrule the verdict.
+r"""Allow and deny lists: the user's own phrases and patterns, which overrule the verdict.
 
-A file has one entry a line::
+A file has one entry per line::
 
-    # comments and empty lines do not count
+    # comments and empty lines are ignored
     [deny]
     稳赚不赔
     /加.{0,3}微信/
@@ -10,24 +10,25 @@ A file has one entry a line::
     [allow]
     sender=95588:
 
-An entry is a phrase, or a regular expression between slashes. ``sender=NAME:`` before it
-binds it to messages of that sender (``*`` at the end: of all whose name begins so); with
-nothing behind the colon it stands for all of that sender's messages. Who sends can be
-forged: allow a sender only where your network vouches for it. Allow wins over deny, and of
-several entries of one kind the first one is named. What was hardly meant as a phrase, such as
-``[Deny]``, ``sender=106`` or ``/加微信/i``, is refused.
+An entry is a phrase, or a regular expression between slashes. The prefix ``sender=NAME:``
+binds an entry to messages from that sender (with ``*`` at the end of the name, from all senders
+whose names begin with it). With nothing after the colon the entry matches all messages from that
+sender. Sender names can be forged: allow a sender only if your network vouches for it. Allow wins
+over deny. If several entries of one kind match, the first one is reported. A line that is hardly
+meant as a phrase, such as ``[Deny]``, ``sender=106`` or ``/加微信/i``, is refused.
 
-Both are looked for in the text as it stands without white space, in lower case, in simplified
-characters and in half width (`fold_keeping_digits`). Where a text carries marks of disguise, entries
-that deny are also looked for in what the scanner reads there (`fraudscan.normalize` says of any text
-what that is), and in that without signs, ``微信`` in ``微·信``; those that allow are not, lest a disguise
-buys trust. A word that stands disguised in a text that is plain else may leave no such marks: list what
-you meet (``微.信``). All phrases are found in one pass, with the model's own kind of vocabulary.
+Phrases and patterns are matched against the text without white space, in lower case, in simplified
+characters and in half width (`fold_keeping_digits`). If a text carries marks of disguise, deny entries
+are also matched against the text as the scanner reads it (`fraudscan.normalize` returns that for any
+text), and against the same without punctuation and symbols, so that ``微信`` is found in ``微·信``.
+Allow entries are not, so that a disguise cannot gain trust. A disguised word in an otherwise plain
+text may leave no such marks: list the forms that you meet (``微.信``). All phrases are found in one
+pass, with the same kind of vocabulary as the model's.
 
-Patterns must not be able to hang. They may use characters, sets, groups, alternatives,
-anchors and bounded repetitions, in which a match can be tried in at most `WAYS` ways from
-each place and is at most `LONGEST` characters long; where google-re2 is installed, repetitions
-need no bounds. ``\d`` and ``\w`` mean ASCII.
+A pattern must not be able to hang. It may use characters, sets, groups, alternatives, anchors and
+bounded repetitions. It may be tried in at most `WAYS` ways from each position, and a match may be at
+most `LONGEST` characters long. If google-re2 is installed, repetitions need no bounds. ``\d`` and
+``\w`` match ASCII only.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Entry", "ListError", "Lists", "check_sender", "fold_keeping_digits", "read_lists"]
 
 KINDS = ("allow", "deny")
-"""In the order in which they win."""
+"""The kinds of entries, in order of precedence."""
 
 SECTIONS = {f"[{kind}]": kind for kind in KINDS}
 
@@ -75,23 +76,24 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 DIGIT = re.compile("[0-9]")
 
 SIGNS = re.compile(r"[\W_]+")
-"""What may stand inside of a phrase where a text carries marks of disguise."""
+"""Characters that may separate those of a denied phrase in a text that carries marks of disguise."""
 
 WAYS = 500
-"""In how many ways a pattern may be tried from one place: two repetitions of up to 20 take 441."""
+"""The maximum number of ways to try a pattern from one position. Two repetitions of up to 20 take 441."""
 
 LONGEST = MAX_NGRAM
-"""The longest match of a pattern, and the longest phrase, in characters: a message. With `WAYS` it bounds the work on a
-text by 100,000 steps a character, however hostile the text; what people write takes a few."""
+"""The maximum length of a match of a pattern, and of a phrase, in characters: the length of a message. With `WAYS` it
+limits the work to 100,000 steps per character, however hostile the text; what people write takes a few."""
 
 BATCH = 256
-"""Texts searched at a time, and `BLOCK` characters of a longer text: arrays that stay in the caches."""
+"""Texts searched at a time, so that the arrays stay in the caches. Longer texts are searched `BLOCK` characters at a
+time."""
 
 BLOCK = 1 << 16
 
 
 class ListError(FraudscanError, ValueError):
-    """A list cannot be used; the message names the file, the line and the fault."""
+    """A list cannot be used; the message names the file, the line and the error."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,10 @@ class Entry:
 
     Attributes:
         kind: ``"allow"`` or ``"deny"``.
-        pattern: the phrase, or the regular expression between its slashes; empty for all messages of the sender.
-        sender: whose messages it is about, as written; ``None`` for everybody's.
+        pattern: the phrase, or the regular expression with its slashes; empty to match all messages from the sender.
+        sender: the sender whose messages it applies to, as written; ``None`` for all messages.
         source: the file.
-        line: its line there.
+        line: its line number in the file.
 
     """
 
@@ -114,27 +116,27 @@ class Entry:
     line: int = 0
 
     def __str__(self) -> str:
-        """Return the entry's name, as results give it."""
+        """Return the entry's name as results show it."""
         bound = f"sender={_name(self.sender)}: " if self.sender is not None else ""
         place = f" ({Path(self.source).name}:{self.line})" if self.source else ""
         name = f"{self.kind} {bound}{_name(self.pattern)}".rstrip() + place
-        return name.encode("utf-8", "backslashreplace").decode()  # a file's name need not be Unicode; what we write is
+        return name.encode("utf-8", "backslashreplace").decode()  # a file name need not be Unicode; our output must
 
 
 @functools.cache
 def _table() -> Codes:
-    """Return the normaliser's table in which digits keep their value."""
+    """Return a copy of the normaliser's table in which digits keep their value."""
     table = normalization_table().copy()
     for code in np.flatnonzero(table == ord("0")).tolist():
         values = (unicodedata.digit(each, None) for each in unicodedata.normalize("NFKC", chr(code)))
-        first = next((value for value in values if value is not None), 0)  # of ⑩ and ½ the one that is read
+        first = next((value for value in values if value is not None), 0)  # only the first digit of ⑩ and ½ is read
         table[code] = ord("0") + first
     table.setflags(write=False)
     return table
 
 
 def fold_keeping_digits(text: str) -> str:
-    """Return ``text`` as lists are matched on it.
+    """Return ``text`` in the form that entries are matched against.
 
     >>> fold_keeping_digits("加 ＶＸ：①３８ 投資")
     '加vx:138投资'
@@ -144,7 +146,7 @@ def fold_keeping_digits(text: str) -> str:
 
 
 def _fold_all(texts: Sequence[str]) -> list[str]:
-    """Fold texts together; line breaks, which folded texts lack, keep them apart."""
+    """Fold texts in one pass, separated by line breaks, which folded texts do not contain."""
     codes = _table()[code_points("\0".join(texts))]
     ends = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)).cumsum() + np.arange(len(texts))
     codes[ends[:-1]] = ord("\n")
@@ -153,9 +155,9 @@ def _fold_all(texts: Sequence[str]) -> list[str]:
 
 
 def _read(text: str, repaired: str | None) -> str:
-    """Return what is read of a folded text as lists are matched on it: without marks of contacts, and with its digits.
+    """Return the reading of a folded text that entries are matched against: without contact marks, with its digits.
 
-    Repair keeps their order; where one was read as a numeral, none is known.
+    Repair keeps the digits in order. If it read one of them as a numeral, none can be restored: all become U+FFFD.
 
     >>> _read("加薇信:12", "加微信\ue000:00")
     '加微信:12'
@@ -169,26 +171,26 @@ def _read(text: str, repaired: str | None) -> str:
 
 
 class _Phrases(Vocabulary):
-    """A vocabulary that tells digits apart and reads whatever stands there."""
+    """A vocabulary that distinguishes digits and does not skip repetitions."""
 
     table = staticmethod(_table)
     repeats = 0
 
 
 def read_lists(*, allow: str | os.PathLike[str] | None = None, deny: str | os.PathLike[str] | None = None) -> Lists:
-    """Read files of entries; ``[allow]`` and ``[deny]`` in either of them change what the lines below it are.
+    """Read files of entries; a line ``[allow]`` or ``[deny]`` in either file sets the kind of the entries below it.
 
     Args:
-        allow: a file whose lines allow.
-        deny: a file whose lines deny.
+        allow: a file of allow entries.
+        deny: a file of deny entries.
 
     Raises:
-        ListError: at the first fault.
-        TypeError: if neither is named.
+        ListError: at the first error.
+        TypeError: if neither file is given.
 
     """
     if allow is None and deny is None:
-        raise TypeError("no file is named: pass allow=, deny= or both")
+        raise TypeError("no file is given: pass allow=, deny= or both")
     entries: list[Entry] = []
     for kind, path in zip(KINDS, (allow, deny), strict=True):
         if path is not None:
@@ -218,19 +220,19 @@ def _entries(path: Path, kind: str) -> Iterator[Entry]:
 
 KIND = "|".join(KINDS)
 SLIPS = {
-    rf"\[[a-zA-Z ]*\]|\[({KIND})\].*": f"sections are called {' and '.join(SECTIONS)} and nothing else; write a "
-    "phrase in brackets as a pattern",
+    rf"\[[a-zA-Z ]*\]|\[({KIND})\].*": f"the only sections are {' and '.join(SECTIONS)}; write a phrase in brackets "
+    "as a pattern",
     r"(?i:sender\s*=.*)": "an entry for a sender is written sender=NAME: PHRASE, or sender=NAME: alone",
-    rf"(?i:({KIND})\s*[:：].*)": f"it is the line {' or '.join(SECTIONS)} above that says what an entry does",
-    r"/[^/]+/[aimsux]{1,3}": "nothing stands behind the slash that ends a pattern, which finds letters of any case",
-    r"[^\W\d_]{2,}\*": "a phrase is found wherever it stands, with no * behind it; write it as a pattern if it has one",
-    r"[^#]*\s#[^#]*": "a comment has a line of its own; write the phrase as a pattern if it has a #",
+    rf"(?i:({KIND})\s*[:：].*)": f"a line {' or '.join(SECTIONS)} above an entry sets its kind, not a prefix",
+    r"/[^/]+/[aimsux]{1,3}": "a pattern takes no flags after its last slash; it matches letters of either case",
+    r"[^\W\d_]{2,}\*": "a phrase is found anywhere in a text, without *; if the * is part of it, write it as a pattern",
+    r"[^#]*\s#[^#]*": "a comment needs a line of its own; if the # is part of the phrase, write it as a pattern",
 }
-"""What was hardly meant as a phrase, and what is wrong with it."""
+"""Regular expressions of lines that are hardly meant as phrases, and the error messages for them."""
 
 
 def _slip(pattern: str) -> str:
-    """Return what is wrong with an entry; nothing if it is a pattern, or may have been meant as a phrase."""
+    """Return the error in an entry; an empty string if it is a pattern, or may have been meant as a phrase."""
     if _is_pattern(pattern):
         return ""
     return next((why for slip, why in SLIPS.items() if re.fullmatch(slip, pattern)), "")
@@ -241,15 +243,15 @@ def _is_pattern(pattern: str) -> bool:
 
 
 class Lists:
-    """Entries, ready to be found in texts. Immutable; share it among threads.
+    """Entries that can be searched for in texts. Immutable: share it among threads.
 
     Args:
-        entries: in any order.
+        entries: the entries, in any order.
 
     Raises:
-        TypeError: if one is no `Entry`.
-        ListError: if a kind is none of `KINDS`, a pattern or sender is no text, a phrase has no character that counts,
-            or a pattern could hang.
+        TypeError: if ``entries`` is not an iterable of `Entry` objects.
+        ListError: if a kind is not one of `KINDS`, a pattern or sender is not a string, a sender is empty, a phrase has
+            no character that counts or more than `LONGEST`, or `compile_pattern` refuses a pattern.
 
     >>> lists = Lists([Entry("deny", "稳赚不赔"), Entry("allow", "/退订回[tn]/")])
     >>> [str(lists.entries[place]) for place in lists.find(["穩賺 不賠", "稳赚不赔，退订回T"])]
@@ -260,17 +262,17 @@ class Lists:
     def __init__(self, entries: Iterable[Entry]) -> None:
         if not isinstance(entries, Iterable):
             kind = type(entries).__name__
-            raise TypeError(f"lists are made of several Entry objects, not one {kind}: pass a list, [entry]")
+            raise TypeError(f"Lists takes an iterable of Entry objects, not one {kind}: pass a list, [entry]")
         entries = list(entries)
         if strange := [type(entry).__name__ for entry in entries if not isinstance(entry, Entry)]:
-            raise TypeError(f"lists are made of Entry objects, not {strange[0]}: read_lists reads files")
+            raise TypeError(f"Lists takes Entry objects, not {strange[0]}: use read_lists for files")
         if foreign := [entry.kind for entry in entries if entry.kind not in KINDS]:
-            raise ListError(f"an entry's kind is {' or '.join(KINDS)}, not {foreign[0]!r}")
+            raise ListError(f"an entry's kind must be {' or '.join(KINDS)}, not {foreign[0]!r}")
         self.entries = tuple(sorted(entries, key=lambda entry: KINDS.index(entry.kind)))
         self._allowing = sum(entry.kind == "allow" for entry in entries)
         phrases: dict[str, list[int]] = defaultdict(list)
         self._patterns: list[tuple[int, Any, frozenset[str]]] = []
-        self._senders: set[int] = set()  # entries that are about all of a sender's messages
+        self._senders: set[int] = set()  # entries that match all messages from a sender
         for place, entry in enumerate(self.entries):
             self._add(place, entry, phrases)
         self._bound = [place for place, entry in enumerate(self.entries) if entry.sender is not None]
@@ -285,7 +287,7 @@ class Lists:
 
     @property
     def bound(self) -> bool:
-        """Whether entries are bound to senders, so that decisions need to know these."""
+        """Whether any entry is bound to a sender, so that decisions need the senders."""
         return bool(self._bound)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -316,11 +318,11 @@ class Lists:
             raise ListError(f"{where}{name}: {error}") from None
 
     def _index(self, phrases: dict[str, list[int]]) -> Vocabulary:
-        """Build the vocabulary, and for each node the entries that are found where it is."""
+        """Build the vocabulary, and for each node the entries that match where it is found."""
         try:
             vocabulary = _Phrases.from_ngrams(phrases)
         except ValueError as error:
-            raise ListError(f"{len(phrases):,} phrases cannot be looked for together: {error}") from None
+            raise ListError(f"{len(phrases):,} phrases cannot be searched together: {error}") from None
         found = vocabulary.match(list(phrases))
         own = dict(zip(found.nodes[found.starts + found.lengths - 1].tolist(), phrases.values(), strict=True))
         bound = frozenset(self._bound)
@@ -338,15 +340,15 @@ class Lists:
         return vocabulary
 
     def find(self, texts: Sequence[str], senders: Sequence[Any] | None = None) -> Ints:
-        """Return for each text the place in ``entries`` of the one that decides; ``len(entries)`` where none does.
+        """Return for each text the index in ``entries`` of the entry that decides, or ``len(entries)`` if none does.
 
         Args:
             texts: the texts.
-            senders: who sent each, a text (also as bytes of UTF-8) or a number; ``None`` or NaN where that is not
-                known. What else tables hold names nobody. Without it entries bound to a sender are ignored.
+            senders: the sender of each text: a string, UTF-8 bytes or a number; ``None`` or NaN if it is unknown. Any
+                other value names no sender. Without ``senders``, entries bound to a sender are ignored.
 
         Raises:
-            ValueError: if there are more or fewer senders than texts.
+            ValueError: if the numbers of senders and texts differ.
 
         """
         if senders is not None and len(senders) != len(texts):
@@ -370,7 +372,7 @@ class Lists:
 
     @functools.cached_property
     def _without_allowing(self) -> Lists:
-        """The entries that deny, where there are others."""
+        """The deny entries alone."""
         return Lists(self.entries[self._allowing :])
 
     def overrule(
@@ -380,14 +382,14 @@ class Lists:
         senders: Sequence[Any] | None,
         readings: Mapping[int, str | None] | None = None,
     ) -> Decisions:
-        """Return the decisions with the verdicts of the entries that fired; labels and scores stay the model's.
+        """Return the decisions with the verdicts of the entries that matched; labels and scores stay the model's.
 
         Args:
             found: the decisions.
             texts: the texts.
-            senders: who sent each, as for `find`.
-            readings: those that carry marks of disguise, by their index: repaired, or ``None`` where there is nothing
-                to repair.
+            senders: the sender of each text, as for `find`.
+            readings: the repaired reading of each text that carries marks of disguise, by its index; ``None`` if there
+                is nothing to repair.
 
         """
         rules = self.find(texts, senders)
@@ -397,8 +399,8 @@ class Lists:
             read = [_read(*text) for text in zip(plain, readings.values(), strict=True)]
             sent = None if senders is None else [senders[row] for row in rows]
             denying = self._without_allowing if self._allowing else self
-            for some in (read, [SIGNS.sub("", text) for text in read]):
-                denied = denying.find(some, sent)
+            for variants in (read, [SIGNS.sub("", text) for text in read]):
+                denied = denying.find(variants, sent)
                 rules[rows] = np.minimum(rules[rows], self._allowing + denied)
         by_list = [rules < self._allowing, rules < len(self.entries)]
         verdicts = np.select(by_list, [0, len(VERDICTS) - 1], found.verdicts)
@@ -445,43 +447,43 @@ class Lists:
                 return
             if not needed <= characters:
                 continue
-            mine = self.entries[place].sender is None or (sent is not None and place in sent[row])
-            if mine and pattern.search(text):
+            applies = self.entries[place].sender is None or (sent is not None and place in sent[row])
+            if applies and pattern.search(text):
                 best[row] = place
                 return
 
 
 def _check(entry: Entry) -> None:
-    if not isinstance(entry.pattern, str):  # a number out of a table, say
-        raise ListError(f"a pattern is a text, not {type(entry.pattern).__name__}")
+    if not isinstance(entry.pattern, str):  # a number from a table, for example
+        raise ListError(f"a pattern must be a string, not {type(entry.pattern).__name__}")
     if not isinstance(entry.sender, (str, type(None))):
-        raise ListError(f"a sender is a text, not {type(entry.sender).__name__}")
+        raise ListError(f"a sender must be a string, not {type(entry.sender).__name__}")
     if entry.sender is not None and not fold_keeping_digits(entry.sender).strip("*"):
-        raise ListError("no sender is named")
+        raise ListError("the sender has no name")
 
 
 def check_sender(sender: Any, what: str) -> None:
-    """Refuse what names no sender, and is not missing either; ``what`` is what it is called.
+    """Refuse a value that neither names a sender nor is missing; ``what`` is its name in the message.
 
     Raises:
-        TypeError: if it is neither a text nor a number.
+        TypeError: if it is not missing, and neither a string, bytes nor a number.
 
     """
     if not (_is_named(sender) or is_missing(sender)):
         kind = type(sender).__name__
-        raise TypeError(f"{what} is of type {kind}: pass a text or a number, None where it is not known")
+        raise TypeError(f"{what} is of type {kind}: pass a string or a number, or None if it is unknown")
 
 
 def _is_named(sender: Any) -> bool:
-    """Tell whether a value names a sender."""
+    """Return whether a value names a sender."""
     known = isinstance(sender, (str, bytes, bytearray, Number)) and not is_missing(sender)
     return known and not isinstance(sender, bool)
 
 
 def _name(sender: Any) -> str:
-    """Return a sender, or a phrase, as a text; tables make floats of whole numbers where some are missing."""
+    """Return a sender or a phrase as a string. Whole floats lose ``.0``: gaps in a table turn integers into floats."""
     if isinstance(sender, str):
-        return str.__str__(sender)  # those of enumerations are called otherwise
+        return str.__str__(sender)  # str() of an enumeration's member is not its value
     if isinstance(sender, (bytes, bytearray)):
         return sender.decode("utf-8", "replace")
     whole = isinstance(sender, FLOATS) and sender.is_integer()
@@ -491,28 +493,29 @@ def _name(sender: Any) -> str:
 def _phrase(pattern: str) -> str:
     phrase = fold_keeping_digits(pattern)
     if not 0 < len(phrase) <= LONGEST:
-        raise ListError(f"a phrase has 1 to {LONGEST} characters that count; this one has {len(phrase)}")
+        raise ListError(f"a phrase must have 1 to {LONGEST} characters that count; this one has {len(phrase)}")
     return phrase
 
 
 def compile_pattern(pattern: str) -> Any:
-    """Compile a regular expression that cannot hang: with RE2 where it is installed, else within bounds.
+    """Compile a regular expression that cannot hang: with RE2 if it is installed, otherwise with `re` within limits.
 
     Raises:
-        ListError: if it is none, could hang, matches every text, or has characters that no folded text has.
+        ListError: if it is not a regular expression, uses a construct that is not supported, could hang, matches every
+            text, or has characters that no folded text has.
 
     """
     try:
         parsed = _parser().parse(pattern, re.ASCII)
     except (re.error, ValueError, OverflowError, RecursionError) as error:  # ValueError: flags that exclude each other
-        raise ListError(f"no regular expression: {error}") from None
+        raise ListError(f"not a regular expression: {error}") from None
     re2 = _re2()
     ways, _, shortest = _bounds(parsed, bounded=re2 is None)
     if shortest == 0:
         raise ListError("it matches every text")
     if re2 is None:
         if ways > WAYS:
-            raise ListError(f"it could be tried in {ways:,} ways from each place; {WAYS:,} is the limit")
+            raise ListError(f"it could be tried in {ways:,} ways from each position; the limit is {WAYS:,}")
         return re.compile(pattern, re.ASCII)
     options = re2.Options()
     options.log_errors = False
@@ -521,20 +524,20 @@ def compile_pattern(pattern: str) -> Any:
     except re2.error as error:
         reason = error.args[0]
         reason = reason.decode() if isinstance(reason, bytes) else reason
-        raise ListError(f"RE2 does not take it: {reason}") from None
+        raise ListError(f"RE2 does not accept it: {reason}") from None
 
 
 def needed_by(pattern: str) -> frozenset[str]:
-    """Return characters that stand in all that a pattern matches, so that few patterns need be tried on a text.
+    """Return characters that occur in every match of a pattern, so that few patterns need to be tried on a text.
 
     >>> sorted(needed_by("加.{0,3}微信?"))
     ['加', '微']
 
     """
     parsed = _parser().parse(pattern, re.ASCII)
-    if parsed.state.flags & re.IGNORECASE or "[:" in pattern:  # of RE2's [[:alpha:]] re makes a set and a bracket
+    if parsed.state.flags & re.IGNORECASE or "[:" in pattern:  # `re` parses RE2's [[:alpha:]] as a set and a bracket
         return frozenset()
-    return frozenset(_needed(parsed)) - {"\ufffd"}  # which stands for others as well in what RE2 reads
+    return frozenset(_needed(parsed)) - {"\ufffd"}  # for RE2 it also replaces surrogates
 
 
 def _needed(items: Any) -> Iterator[str]:
@@ -559,7 +562,7 @@ def _re2() -> Any:
 
 
 class _Re2:
-    """A pattern of RE2, which reads UTF-8: for lone surrogates, which that lacks, stands the replacement character."""
+    """A pattern of RE2, which reads UTF-8. UTF-8 has no lone surrogates, so the replacement character replaces them."""
 
     def __init__(self, pattern: Any) -> None:
         self._pattern = pattern
@@ -569,9 +572,9 @@ class _Re2:
 
 
 def _bounds(items: Any, *, bounded: bool) -> tuple[int, int, int]:
-    """Return in how many ways a sequence can be tried from one place, and its longest and shortest length.
+    """Return the number of ways to try a sequence from one position, and the lengths of its longest and shortest match.
 
-    Ways multiply along a sequence and add up over alternatives and repetitions; so do not only nested and adjacent
+    Ways multiply along a sequence and add up over alternatives and repetitions. So not only nested and adjacent
     repetitions count, but all that could be tried one after the other.
     """
     ways, longest, shortest = 1, 0, 0
@@ -580,7 +583,7 @@ def _bounds(items: Any, *, bounded: bool) -> tuple[int, int, int]:
         ways, longest, shortest = ways * more, longest + long, shortest + short
         if bounded and longest > LONGEST:
             raise ListError(f"a match could be longer than {LONGEST:,} characters")
-        ways = min(ways, WAYS**2)  # enough to be refused
+        ways = min(ways, WAYS**2)  # enough for a refusal
     return ways, longest, shortest
 
 
@@ -604,12 +607,14 @@ def _item(operation: str, value: Any, *, bounded: bool) -> tuple[int, int, int]:
     if operation in {"MAX_REPEAT", "MIN_REPEAT"}:
         return _repetition(*value, bounded=bounded)
     names = {"GROUPREF": "a back reference", "ASSERT": "a look-around", "ASSERT_NOT": "a look-around"}
-    raise ListError(f"{names.get(operation, 'this construct')} is not taken: use characters, sets, groups, | and {{}}")
+    raise ListError(
+        f"{names.get(operation, 'this construct')} is not supported: use characters, sets, groups, | and {{}}"
+    )
 
 
 def _repetition(low: int, high: Any, items: Any, *, bounded: bool) -> tuple[int, int, int]:
     if low == 0 and len(items) == 1 and str(items[0][0]) == "IN" and _is_space(items[0][1]):
-        return 1, 0, 0  # there is none in what is searched
+        return 1, 0, 0  # folded texts have no white space
     ways, longest, shortest = _bounds(items, bounded=bounded)
     if int(high) > LONGEST:
         if bounded and int(high) == int(_parser().MAXREPEAT):
@@ -622,9 +627,9 @@ def _repetition(low: int, high: Any, items: Any, *, bounded: bool) -> tuple[int,
 
 
 def _check_set(members: Any) -> None:
-    """Refuse a set of characters, some or all of which a folded text cannot have."""
+    """Refuse a set with a character or range that never occurs in a folded text."""
     if _is_space(members):
-        raise ListError("lists read texts without white space: leave \\s out")
+        raise ListError("lists match texts without their white space: leave \\s out")
     for kind, member in members:
         if str(kind) in {"LITERAL", "RANGE"}:
             _check_characters(*(member if str(kind) == "RANGE" else (member, member)))
@@ -635,8 +640,8 @@ def _is_space(members: Any) -> bool:
 
 
 def _check_characters(first: int, last: int) -> None:
-    """Refuse characters, none of which a folded text can have."""
+    """Refuse a range of characters, none of which can occur in a folded text."""
     if any(fold_keeping_digits(chr(code)) == chr(code) for code in range(first, last + 1)):
         return
     advice = f"write {fold_keeping_digits(chr(first))}" if fold_keeping_digits(chr(first)) else "leave it out"
-    raise ListError(f"{chr(first)!r} never occurs in a text as lists read it: {advice}")
+    raise ListError(f"{chr(first)!r} never occurs in a text as lists match it: {advice}")
