@@ -27,7 +27,8 @@ __all__ = ["TAXONOMY", "Label", "Scheme", "Target", "Taxonomy"]
 
 
 MOST_TARGETS = 8
-"""A decision's number has one bit for each, and a table of all numbers is made for each batch."""
+"""The maximum number of target groups. A decision's number has one bit for each group, and a table of all numbers is
+built for each batch."""
 
 TASKS = ("fraud", "multiclass", "multilabel")
 
@@ -46,7 +47,7 @@ class Scheme:
 
 @dataclass(frozen=True)
 class Label:
-    """One pretence. The label of honest messages is the one that has no schemes."""
+    """One pretence. The label of honest messages is the one without schemes."""
 
     name: str
     zh: str
@@ -57,7 +58,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Target:
-    """A group of people at whom a message can be aimed."""
+    """A group of people that a message can be aimed at."""
 
     name: str
     zh: str
@@ -72,14 +73,14 @@ _Named = TypeVar("_Named", Label, Scheme)
 class Taxonomy:
     """All labels and target groups, in the order in which they are printed everywhere.
 
-    A name stands for one thing, but a label's only scheme may have its name; ``"fraud"`` stands for all pretences.
+    Names are unique, except that a label's only scheme may share its name. ``"fraud"`` is the name of all pretences.
 
     Attributes:
         version: raised with every change of the names.
-        labels: what a message can be.
-        targets: at whom it can be aimed.
-        task: ``"fraud"``: a message is honest or a fraud, and if it is one, of these schemes. ``"multiclass"``: it
-            has exactly one label. ``"multilabel"``: any label holds or does not, whatever the others do.
+        labels: the labels that a message can have.
+        targets: the groups that a message can be aimed at.
+        task: ``"fraud"``: a message is honest, or a fraud of some of the schemes. ``"multiclass"``: it has exactly one
+            label. ``"multilabel"``: each label applies or not, independently of the others.
 
     """
 
@@ -96,12 +97,12 @@ class Taxonomy:
         if self.task != "fraud" and any(x.schemes and [s.name for s in x.schemes] != [x.name] for x in self.labels):
             raise ValueError(f"for {self.task!r} a label has one scheme of its own name, or none if it is honest")
         if len(self.targets) > MOST_TARGETS:
-            raise ValueError(f"{len(self.targets)} target groups, where {MOST_TARGETS} are allowed")
+            raise ValueError(f"{len(self.targets)} target groups, but at most {MOST_TARGETS} are allowed")
         names = [label.name for label in self.labels] + [target.name for target in self.targets]
         names += [s.name for x in self.labels for s in x.schemes if len(x.schemes) > 1 or s.name != x.name]
         names += ["fraud"] * (self.task == "fraud")
         if strange := [name for name in names if not isinstance(name, str)]:
-            raise ValueError(f"a name must be a text, not {strange[0]!r}")
+            raise ValueError(f"a name must be a string, not {strange[0]!r}")
         if twice := [name for name, count in Counter(names).items() if count > 1]:
             raise ValueError(f"{twice[0]!r} stands for two things")
 
@@ -112,30 +113,30 @@ class Taxonomy:
 
     @cached_property
     def honest(self) -> Label | None:
-        """The label of messages that carry no pretence; ``None`` where a user's labels have no such one."""
+        """The label of messages without a pretence; ``None`` if a user's labels have no such label."""
         return next((label for label in self.labels if not label.schemes), None)
 
     def label(self, name: str) -> Label:
-        """Return the label called ``name``; ``KeyError`` if there is none."""
+        """Return the label called ``name``; raise ``KeyError`` if there is none."""
         return _find(self.labels, name, "label")
 
     def scheme(self, name: str) -> Scheme:
-        """Return the scheme called ``name``; ``KeyError`` if there is none."""
+        """Return the scheme called ``name``; raise ``KeyError`` if there is none."""
         return _find(self.schemes, name, "scheme")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data that `from_dict` takes back, ready for ``json.dumps``."""
+        """Return plain data that `from_dict` accepts, ready for ``json.dumps``."""
         data = asdict(self)
         for label in data["labels"]:
             for scheme in label["schemes"]:
-                del scheme["label"]  # it stands inside its label
+                del scheme["label"]  # implied by its place in the label
         if self.task == "fraud":
             del data["task"]
         return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Taxonomy:
-        """Build the taxonomy that ``data`` describes; ``KeyError`` or ``TypeError`` where it lacks something."""
+        """Build the taxonomy that ``data`` describes; raise ``KeyError`` or ``TypeError`` if something is missing."""
         labels = tuple(
             Label(**{**label, "schemes": tuple(Scheme(**scheme, label=label["name"]) for scheme in label["schemes"])})
             for label in data["labels"]
@@ -145,7 +146,7 @@ class Taxonomy:
 
     @classmethod
     def from_names(cls, names: Sequence[str], honest: str | None, task: str) -> Taxonomy:
-        """Build the taxonomy of a user's own labels; each but ``honest`` has one scheme, of its own name.
+        """Build the taxonomy of a user's own labels. Each label except ``honest`` has one scheme, with the same name.
 
         >>> Taxonomy.from_names(["ham", "spam"], "ham", "multiclass").honest.name
         'ham'

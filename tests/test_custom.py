@@ -662,9 +662,9 @@ def test_a_taxonomy_that_tells_nothing_is_refused():
         Scanner(
             replace(TAXONOMY, labels=(TAXONOMY.honest,)), Vocabulary([], []), [], [], [], thresholds=Thresholds(1, 0)
         )
-    with pytest.raises(ValueError, match="9 target groups, where 8 are allowed"):
+    with pytest.raises(ValueError, match="9 target groups, but at most 8 are allowed"):
         replace(TAXONOMY, targets=tuple(replace(TAXONOMY.targets[0], name=f"group {i}") for i in range(9)))
-    with pytest.raises(ValueError, match="a name must be a text, not 3"):
+    with pytest.raises(ValueError, match="a name must be a string, not 3"):
         replace(TAXONOMY, targets=(replace(TAXONOMY.targets[0], name=3),))
 
 
