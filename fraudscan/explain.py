@@ -1,18 +1,18 @@
 """Which spans of a text carried a decision.
 
-Every n-gram's weight is spread evenly over its characters (punctuation has a share only where
-there is nothing else). The text is then parted into
-words of the vocabulary, so that as much evidence as can be lies inside of words and as
-little as can be is cut by their edges; runs of Latin letters and digits are never cut, and
-punctuation is a word of its own. Neighbouring words of a clause that pull the same way form a
-span, and so does what stands between them if it hardly pulls the other way.
+Every n-gram's weight is spread evenly over its characters (punctuation gets a share only if
+the n-gram has nothing else). The text is then split into words of the vocabulary, so that as
+much evidence as possible lies inside words and as little as possible is cut by their edges.
+Runs of Latin letters and digits are never cut, and punctuation is a word of its own.
+Neighbouring words of a clause that pull the same way form a span, together with the words
+between them if these hardly pull the other way.
 
-For a pretence the weights are those of two heads, "not legitimate" and its most probable
-scheme: the weights of all spans and the bias add up to the sum of the two logits. For the
-honest label they are those of "not legitimate", with the signs turned round. The
-heads stand on a layer that is linear near each text: a weight
-says how far the logit moves with it. If a window of a long text decided, its spans are
-those of the window. In a model of a user's own labels they are those of the label's head.
+For a pretence the weights are those of two heads, "not legitimate" and the pretence's most
+probable scheme: the weights of all spans plus the bias equal the sum of the two logits. For
+the honest label the weights are those of "not legitimate", with opposite signs. In a model of
+a user's own labels they are those of the label's head. The heads are linear in a layer that
+is itself linear near each text: a weight says how far the logit moves with the span. If a
+window of a long text decided, the spans are those of the window.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ if TYPE_CHECKING:
 __all__ = ["Explanation", "Span", "evidence", "explain"]
 
 SHOWN = 3
-"""How many spans the command line and the column of evidence show."""
+"""The number of spans that the command line and the evidence column show."""
 
 CHANGE = 0.25
-"""How much evidence (log-odds) a change of sides must be worth: with less, words stay in the span around them. A
-choice: of odds of one to one, a quarter makes 0.56 instead of 0.5, which nobody would point at."""
+"""The evidence (log-odds) that a change of sides must be worth. Words with less stay in the span around them. The value
+is a choice: from even odds, a quarter moves a probability of 0.5 to 0.56, which nobody would point out."""
 
 
 CLAUSE_ENDS = frozenset('，,；;！!？?。…\n\t<>"“”「」【】[]{}|')
-"""Characters that no span passes: what is between them is said by somebody else, or is mark-up."""
+"""Characters that no span crosses. The text between them is by another speaker, or is mark-up."""
 
 
 class Span(NamedTuple):
-    """A stretch of the original text and how far it moved the decision for ``label`` (log-odds; negative: against)."""
+    """A part of the original text, and how far it moved the decision towards ``label`` (log-odds; negative: away)."""
 
     start: int
     end: int
@@ -62,12 +62,13 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Explanation(Sequence[Span]):
-    """The spans of a text, those that speak for its label first, by falling weight; a sequence of them.
+    """The spans of a text, a sequence by decreasing weight: evidence for the label comes first.
 
     Attributes:
-        label: what they speak for or against.
-        bias: what is not owed to a span (log-odds): the biases, what the layer adds whatever the text says, and of a
-            long text what its length, its other windows and what it speaks of add or take (see `fraudscan.windows`).
+        label: the label that the spans are evidence for or against.
+        bias: the part of the logit that comes from no span (log-odds): the biases, what the layer adds for any text,
+            and for a long text the effects of its length, of its other windows and of speaking of frauds (see
+            `fraudscan.windows`).
         spans: the spans; no two of them overlap.
 
     """
@@ -82,9 +83,9 @@ class Explanation(Sequence[Span]):
         return math.fsum([self.bias, *(span.weight for span in self.spans)])
 
     def strongest(self, count: int = SHOWN) -> list[Span]:
-        """Return up to ``count`` spans that speak for the label, punctuation left out."""
-        said = (span for span in self.spans if span.weight > 0 and not CLAUSE_ENDS.issuperset(span.text))
-        return list(itertools.islice(said, count))
+        """Return up to ``count`` of the strongest spans for the label, leaving out punctuation."""
+        supporting = (span for span in self.spans if span.weight > 0 and not CLAUSE_ENDS.issuperset(span.text))
+        return list(itertools.islice(supporting, count))
 
     @overload
     def __getitem__(self, index: int) -> Span: ...
@@ -100,15 +101,17 @@ class Explanation(Sequence[Span]):
 
 
 def explain(scanner: Scanner, text: str, label: str | None = None) -> Explanation:
-    """Return the spans that speak for and against ``label``; takes some 15 µs a character, of short texts more.
+    """Return the spans that are evidence for and against ``label``.
+
+    This takes some 15 µs per character, and more for short texts.
 
     Args:
         scanner: the scanner whose decision is explained.
         text: the original text; offsets refer to it.
-        label: a label of the scanner's taxonomy; without it the likeliest that is not honest.
+        label: a label of the scanner's taxonomy (default: the most probable one that is not honest).
 
     Raises:
-        KeyError: if there is no such label.
+        KeyError: if the taxonomy has no such label.
 
     """
     engine = scanner.engine
@@ -135,14 +138,15 @@ def explain(scanner: Scanner, text: str, label: str | None = None) -> Explanatio
 
 
 def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[str]:
-    """Return the strongest spans of each text for its pretence, joined by ``" | "``; nothing where it has none.
+    """Return the strongest spans of each text for its pretence, joined by ``" | "``; an empty string if it has none.
 
-    An honest one that is not clear has the likeliest, as in `Result.explain`.
+    A text with the honest label whose verdict is not ``"clear"`` gets those for its most probable pretence, as in
+    `Result.explain`.
 
     Args:
-        scanner: the scanner that decided.
+        scanner: the scanner that made the decisions.
         texts: the texts.
-        found: what it decided on them.
+        found: the decisions on the texts.
 
     """
     honest = scanner.taxonomy.honest.name if scanner.taxonomy.honest else None
@@ -158,7 +162,7 @@ def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[s
 
 
 def _pretence(scanner: Scanner, logits: Floats) -> str:
-    """Return the most probable label of those that are not honest: it is as probable as its likeliest scheme."""
+    """Return the most probable label that is not honest. A label is as probable as its most probable scheme."""
     taxonomy = scanner.taxonomy
 
     def highest(label: Label) -> float:
@@ -169,12 +173,12 @@ def _pretence(scanner: Scanner, logits: Floats) -> str:
 
 
 def _ngrams(engine: Engine, nodes: Ints, shares: Floats) -> tuple[list[int], list[int], list[float]]:
-    """Return the end, the length and the own weight of all n-grams of a text, of which ``nodes`` are the longest."""
+    """Return the end, length and own weight of each n-gram of a text; ``nodes`` are the longest at each position."""
     vocabulary = engine.vocabulary
     effects = shares * engine.scales
     at = np.arange(1, nodes.size + 1)
     ends, orders, weights = [], [], []
-    while at.size:  # a node's weight is its own and that of its suffix: take the suffixes one by one
+    while at.size:  # a node's weight includes that of its suffix: go through the suffixes one by one
         at, nodes = at[nodes > 0], nodes[nodes > 0]
         suffixes = vocabulary.suffixes[nodes]
         ends.append(at)
@@ -196,9 +200,9 @@ def _spread(ends: list[int], orders: list[int], weights: list[float], marks: set
 
 
 def _edges(vocabulary: Vocabulary, text: str, starts: Ints, ends: Ints) -> tuple[list[int], set[int]]:
-    """Return where words may begin and end, and where punctuation is.
+    """Return the positions where words may begin and end, and the positions of punctuation.
 
-    Not inside runs of Latin letters and digits, nor between characters that share some of the text.
+    Words do not begin or end inside runs of Latin letters and digits, or between characters that overlap in the text.
     """
     characters = [text[place] for place in starts.tolist()]
     codes = vocabulary.table()[list(map(ord, characters))]
@@ -211,7 +215,7 @@ def _edges(vocabulary: Vocabulary, text: str, starts: Ints, ends: Ints) -> tuple
 def _words(
     ends: list[int], orders: list[int], weights: list[float], edges: list[int], marks: set[int]
 ) -> list[tuple[int, int]]:
-    """Part a text into words, each an n-gram or what lies between two ``edges``, with the most evidence inside."""
+    """Split a text into words, each an n-gram or the text between two ``edges``, with the most evidence inside them."""
     ending: dict[int, list[tuple[int, float]]] = defaultdict(list)
     for end, order, weight in zip(ends, orders, weights, strict=True):
         ending[end].append((end - order, abs(weight)))
@@ -220,7 +224,7 @@ def _words(
         return sum(w for stop in range(start + 1, end + 1) for begin, w in ending[stop] if begin >= start)
 
     best: dict[int, tuple[float, int]] = {0: (0.0, 0)}
-    first = 0  # the last punctuation's end, or its start if that is where we are
+    first = 0  # the end of the last punctuation, or the start of the punctuation at hand
     for before, end in itertools.pairwise(edges):
         first = before if before in marks or before - 1 in marks else first
         starts = [before, *(begin for begin, _ in ending[end] if first <= begin < before and begin in best)]
@@ -235,7 +239,7 @@ def _words(
 
 
 def _clauses(text: str, kept: Ints) -> list[int]:
-    """Return the number of each character's clause; what ends a clause is one by itself."""
+    """Return the clause number of each kept character; a character that ends a clause is a clause by itself."""
     number, numbers = 0, []
     for start, end in itertools.pairwise([*kept.tolist(), len(text)]):
         number += text[start] in CLAUSE_ENDS
@@ -245,7 +249,7 @@ def _clauses(text: str, kept: Ints) -> list[int]:
 
 
 def _join(words: list[tuple[int, int]], each: Floats, clauses: list[int]) -> list[tuple[int, int]]:
-    """Join words to spans: of each clause in turn, those that pull the same way."""
+    """Join the words of each clause that pull the same way into spans."""
     spans = []
     for _, clause in itertools.groupby(words, lambda word: clauses[word[0]]):
         spans += _join_clause(list(clause), each)
@@ -253,20 +257,22 @@ def _join(words: list[tuple[int, int]], each: Floats, clauses: list[int]) -> lis
 
 
 def _join_clause(words: list[tuple[int, int]], each: Floats) -> list[tuple[int, int]]:
-    """Join words for and against, with the least evidence on the wrong side, and `CHANGE` for each change of sides.
+    """Join words into spans for and against, with the least cost.
 
-    Words that do not pull at all are left out.
+    The cost is the evidence on the wrong side, plus `CHANGE` for each change of sides. Words of weight zero are left
+    out.
     """
     weights = [float(each[start:end].sum()) for start, end in words]
-    costs, came = [0.0, 0.0], []  # of all words so far with the last one against, for; the side of the one before
+    # the cost of the words so far if the last one is against or for; for both, the side of the word before it
+    costs, previous = [0.0, 0.0], []
     for weight in weights:
         before = [side if costs[side] <= costs[1 - side] + CHANGE else 1 - side for side in (0, 1)]
         wrong = (max(weight, 0.0), max(-weight, 0.0))
         costs = [costs[before[side]] + CHANGE * (before[side] != side) + wrong[side] for side in (0, 1)]
-        came.append(before)
+        previous.append(before)
     side = int(costs[1] < costs[0])
     joined: list[tuple[int, int, int]] = []
-    for (start, end), weight, before in zip(reversed(words), reversed(weights), reversed(came), strict=True):
+    for (start, end), weight, before in zip(reversed(words), reversed(weights), reversed(previous), strict=True):
         if weight and joined and joined[-1][0] == end and joined[-1][2] == side:
             joined[-1] = (start, joined[-1][1], side)
         elif weight:
@@ -276,7 +282,7 @@ def _join_clause(words: list[tuple[int, int]], each: Floats) -> list[tuple[int, 
 
 
 def _without_scraps(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Join single characters to the span before them, or else behind: 稳赚不 and 赔 tell nobody anything."""
+    """Join single characters to the span before, or else after them: 稳赚不 and 赔 mean nothing to a reader."""
     whole: list[tuple[int, int]] = []
     for start, end in spans:
         scrap = end - start == 1 or (whole and whole[-1][1] - whole[-1][0] == 1)
@@ -288,7 +294,7 @@ def _without_scraps(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _heads_for(scanner: Scanner, logits: Floats, label: str) -> Floats:
-    """Return how much each head counts for ``label``, shape (heads,)."""
+    """Return the weight of each head in the logit for ``label``, shape (heads,)."""
     heads = np.zeros(len(scanner.heads))
     schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
     if scanner.taxonomy.task != "fraud":
