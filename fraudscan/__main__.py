@@ -1,4 +1,4 @@
-"""``python -m fraudscan`` is ``fraudscan``."""
+"""Run ``fraudscan`` as ``python -m fraudscan``."""
 
 import sys
 

@@ -1,8 +1,8 @@
-"""Results for people: text with its evidence in colour, for notebooks and for terminals.
+"""Results for people: text with its evidence in colour, for notebooks and terminals.
 
-Both are made of what `Result` gives as data. What comes from the text is escaped: markup is
-shown as it was written, and control characters, which could move a terminal's cursor or turn
-the direction of writing, are shown as their code points.
+Both are built from the data that `Result` provides. The text is escaped: markup is shown as it
+was written, and control characters, which could move a terminal's cursor or reverse the
+direction of writing, are shown as their code points.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 __all__ = ["coloured", "printable", "to_ansi", "to_html", "to_json"]
 
 FOR, AGAINST = ("#ffd9a0", "#cfe3ff")
-"""Backgrounds of evidence for and against: orange and blue, which colour-blind readers tell apart. Black on them has
-a contrast of 15 to 1 and more, where WCAG 2 asks for 7. Evidence for is underlined as well."""
+"""Background colours of evidence for and against: orange and blue, which colour-blind readers can distinguish. Black
+text on them has a contrast of at least 15 to 1; WCAG 2 asks for 7. Evidence for is underlined as well."""
 
 ANSI = {True: "\x1b[30;43m", False: "\x1b[30;46m"}
-"""Black on yellow for, black on cyan against: the same in terminals, of their 8 colours."""
+"""Black on yellow for, black on cyan against: the closest of the 8 colours of terminals."""
 
 UNSEEN = re.compile("[\\x7f-\\x9f\\xad\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ud800-\\udfff]")
-"""Control and format characters that a terminal obeys and JSON leaves as they are, and halves of surrogate pairs."""
+"""Control and format characters that a terminal obeys and JSON does not escape, and halves of surrogate pairs."""
 
 WEAKEST = 0.25
 """Spans that move the log-odds by less are not coloured."""
 
 
 def to_html(result: Result) -> str:
-    """Return a result as a fragment of HTML, for notebooks."""
+    """Return a result as an HTML fragment, for notebooks."""
 
     def mark(span: Span) -> str:
         colour, line = (FOR, "underline") if span.weight > 0 else (AGAINST, "none")
@@ -52,12 +52,12 @@ def to_html(result: Result) -> str:
 
 
 def to_ansi(text: str, spans: Iterable[Span]) -> str:
-    """Return ``text`` with its evidence in the colours of a terminal."""
+    """Return ``text`` with its evidence in terminal colours."""
     return _highlighted(text, spans, lambda span: f"{ANSI[span.weight > 0]}{printable(span.text)}\x1b[0m", printable)
 
 
 def printable(text: str) -> str:
-    r"""Return ``text`` with control and format characters and surrogates as their code points, line breaks kept.
+    r"""Return ``text`` with control and format characters and surrogates as their code points; line breaks are kept.
 
     >>> printable("a\x1b[2Jb")
     'a\\x1b[2Jb'
@@ -74,7 +74,7 @@ def printable(text: str) -> str:
 
 
 def to_json(data: Any, **options: Any) -> str:
-    r"""Return data as JSON in which what a terminal would obey is escaped; it stands for the same data.
+    r"""Return data as JSON, with characters that a terminal would obey escaped; it decodes to the same data.
 
     >>> to_json({"好": "\x9b2J"})
     '{"好": "\\u009b2J"}'
@@ -84,7 +84,7 @@ def to_json(data: Any, **options: Any) -> str:
 
 
 def coloured(file: TextIO) -> bool:
-    """Tell whether ``file`` is a terminal whose user wants colours (https://no-color.org)."""
+    """Return whether ``file`` is a terminal whose user wants colours (https://no-color.org)."""
     return file.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
