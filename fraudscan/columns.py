@@ -1,7 +1,7 @@
 """The columns of a scored table: their names, and how those of data frames and Spark are filled, block by block.
 
-Rows share few different decisions, so a column is a short list of values and the place in
-it of each row; each library turns that into its own columns without a loop over rows.
+Rows share few different decisions, so a column is a short list of values and an index into it
+for each row. Each library turns these into its own columns without a loop over rows.
 """
 
 from __future__ import annotations
@@ -47,28 +47,28 @@ COLUMNS = {
     "fraud_targets": "targets",
     "fraud_notes": "notes",
 }
-"""Those of every scored table, and what of `Decisions` stands in them."""
+"""The columns of every scored table, and the attribute of `Decisions` that each one holds."""
 
 LISTS = ("fraud_labels", "fraud_targets", "fraud_notes")
-"""Those that hold several values a row."""
+"""The columns that hold several values per row."""
 
 OPTIONAL = ("fraud_rule", "fraud_source", "fraud_evidence")
-"""Those that lists, ``--filenames`` and ``--explain`` add."""
+"""The columns that lists, ``--filenames`` and ``--explain`` add."""
 
 NOTED = [notes_of(doubts) for doubts in range(1 << len(NOTES))]
-"""The notes that a decision can have, at the place that ``Decisions.doubts`` names."""
+"""The notes that a decision can have, indexed by ``Decisions.doubts``."""
 
 
 FLOATS = (float, np.floating)
-"""What tables hold for numbers, and for nothing where it is NaN: NumPy's float64 alone is one of Python's."""
+"""Types of floating-point cells; NaN means a missing value. Of NumPy's types only float64 is a subclass of float."""
 
 
 class ColumnError(FraudscanError, ValueError):
-    """A table lacks a column that was named, or has one of ours already."""
+    """A table lacks a column that was named, or already has one of ours."""
 
 
 class Choices(NamedTuple):
-    """One column: the values that occur, the place in them of each row (-1: null), and whether they are lists."""
+    """One column: the values that occur, the index of each row's value (-1: null), and whether the values are lists."""
 
     values: Sequence[Any]
     places: Places
@@ -76,42 +76,43 @@ class Choices(NamedTuple):
 
 
 def columns_of(scanner: Scanner) -> dict[str, str]:
-    """Return `COLUMNS`, and for a scanner with lists the one that names the entry which made the verdict."""
+    """Return `COLUMNS`, and for a scanner with lists also the column that names the entry behind the verdict."""
     return {**COLUMNS, "fraud_rule": "rule"} if scanner.lists else dict(COLUMNS)
 
 
 def names_of(scanner: Scanner, *, proba: bool) -> list[str]:
-    """Return the names of the columns that are added, in their order."""
+    """Return the names of the columns that are added, in order."""
     return [*columns_of(scanner), *(f"fraud_p_{name}" for name in scanner.names if proba)]
 
 
 def check_columns(scanner: Scanner, columns: Sequence[Any], text: str, sender: str | None, *, proba: bool) -> list[str]:
-    """Return the columns that are added, if a table has one for texts, one for senders where these count, and room.
+    """Check that a table has the columns for texts and senders and none of ours; return the names of ours.
 
     Raises:
-        ColumnError: if it does not.
+        ColumnError: if one is missing or occurs several times, one of ours exists already, or ``sender`` is ``None``
+            and entries of the lists are bound to senders.
 
     """
     columns, ours = list(columns), names_of(scanner, proba=proba)
     if sender is None and scanner.lists and scanner.lists.bound:
-        raise ColumnError("the lists have entries for certain senders: name the column of these, sender=")
+        raise ColumnError("the lists have entries for certain senders: name the sender column with sender=")
     found = f"the table has the columns: {', '.join(map(str, columns)) or '(none)'}"
     wanted = [(text, "messages with text="), *([(sender, "senders with sender=")] if sender is not None else [])]
     for name, what in wanted:
         if columns.count(name) != 1:
             several = "several columns are" if name in columns else "no column is"
-            raise ColumnError(f"{several} called {name!r}; {found}. Name that of the {what}")
+            raise ColumnError(f"{several} called {name!r}; {found}. Name the column of the {what}")
     if clash := [name for name in ours if name in columns]:
         raise ColumnError(f"the table has a column {clash[0]!r} already: drop or rename it first; {found}")
     return ours
 
 
 class Columns:
-    """Scores blocks of texts and keeps what the columns need: some twenty bytes a row.
+    """Scores blocks of texts and stores the data of the columns, some twenty bytes per row.
 
     Args:
-        scanner: what scores.
-        proba: keep the probability of every name as well.
+        scanner: the scanner.
+        proba: store the probability of every name as well.
 
     """
 
@@ -121,7 +122,7 @@ class Columns:
         self._kinds: dict[Decision, int] = {}
         self._rules = list(map(str, scanner.lists.entries)) if scanner.lists else []
         self._reasons: dict[tuple[str, ...], int] = {}
-        """Why rows have no decision, and the places of these notes behind those of `NOTED`."""
+        """The notes of rows without a decision, and their indices, which follow those of `NOTED`."""
         self._kind: list[Places] = []
         self._note: list[Places] = []
         self._rule: list[Places] = []
@@ -130,7 +131,7 @@ class Columns:
         self._probabilities: list[Single] = []
 
     def add(self, texts: list[Any], senders: list[Any] | None = None) -> None:
-        """Score the next block, and who sent each text; what is no string has no decision, but a note."""
+        """Score the next block of texts, with their senders. Values that are not strings get a note, not a decision."""
         note = np.zeros(len(texts), dtype=np.int32)
         kept: Any = slice(None)
         if not set(map(type, texts)) <= {str}:
@@ -153,7 +154,7 @@ class Columns:
             self._probabilities.append(_spread(found.probabilities, kept, note.size, np.float32("nan")))
 
     def extend(self, blocks: Iterable[Sequence[list[Any]]]) -> Columns:
-        """Score all blocks, each of them texts or texts and senders; return this object."""
+        """Score all blocks, each consisting of texts, or of texts and senders; return this object."""
         for block in blocks:
             self.add(*block)
         return self
@@ -170,7 +171,7 @@ class Columns:
         }
         columns["fraud_verdict"] = Choices(VERDICTS, verdicts, lists=False)
         columns["fraud_notes"] = Choices([*NOTED, *self._reasons], notes, lists=True)
-        if self._scanner.lists:  # which may be empty
+        if self._scanner.lists:  # even without entries
             rules = np.concatenate([np.zeros(0, np.int32), *self._rule])
             columns["fraud_rule"] = Choices([*self._rules, None], rules, lists=False)
         return columns
@@ -186,7 +187,7 @@ class Columns:
 
 
 def is_missing(value: Any) -> bool:
-    """Tell whether a cell of a table holds nothing."""
+    """Return whether a cell of a table holds no value."""
     return (
         value is None or type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, FLOATS) and isnan(value))
     )
@@ -197,7 +198,7 @@ def _reason(value: Any) -> str:
 
 
 def _spread(values: npt.NDArray[Any], kept: Any, size: int, null: Any) -> npt.NDArray[Any]:
-    """Return ``values`` at the rows that are ``kept``, and ``null`` at all others."""
+    """Return ``values`` at the ``kept`` rows, and ``null`` at all other rows."""
     if isinstance(kept, slice):
         return values
     out = np.full((size, *values.shape[1:]), null)

@@ -145,7 +145,7 @@ def test_strings_of_arrow_that_are_no_utf8_do_not_stop_the_rest(scanner, kind):
 
 def test_what_is_refused(scanner):
     with pytest.raises(
-        ColumnError, match=r"no column is called 'text'; the table has the columns: a\. Name that .* with text="
+        ColumnError, match=r"no column is called 'text'; the table has the columns: a\. Name the column .* with text="
     ):
         scanner.annotate(pd.DataFrame({"a": ["x"]}))
     for name in (None, ["text"]):
@@ -171,9 +171,9 @@ def test_lists_name_the_entry_that_fired(scanner, kind):
     assert [row["fraud_rule"] for row in rows] == ["allow 内部群", None, "deny 快递", None, None]
     assert [row["fraud_verdict"] for row in rows[:3]] == ["clear", None, "flag"]
     bound = scanner.with_lists(Lists([Entry("deny", "到", sender="a")]))
-    with pytest.raises(ColumnError, match="the lists have entries for certain senders: name the column of these"):
+    with pytest.raises(ColumnError, match="the lists have entries for certain senders: name the sender column"):
         bound.annotate(KINDS[kind]({"text": TEXTS}))
-    with pytest.raises(ColumnError, match=r"no column is called 'from'; .* Name that of the senders with sender="):
+    with pytest.raises(ColumnError, match=r"no column is called 'from'; .* Name the column of the senders with"):
         own.annotate(KINDS[kind]({"text": TEXTS}), sender="from")
     rows = rows_of(scanner.with_lists(Lists([])).annotate(KINDS[kind]({"text": TEXTS}), proba=True))
     assert list(rows[0]) == ["text", *names_of(scanner.with_lists(Lists([])), proba=True)]

@@ -102,7 +102,7 @@ def test_entries_of_lists_fire_for_their_senders(spark, scanner):
     frame = spark.createDataFrame([(TEXTS[2], sender) for sender in ("1069", "95588", None)], "text string, who string")
     rows = annotate(frame, model=own, sender="who").orderBy("who").collect()
     assert [row.fraud_rule for row in rows] == [None, "deny sender=106*: 下来", "allow sender=95588:"]
-    with pytest.raises(ColumnError, match=r"no column is called 'from'; .* Name that of the senders with sender="):
+    with pytest.raises(ColumnError, match=r"no column is called 'from'; .* Name the column of the senders with"):
         annotate(frame, model=own, sender="from")
 
 
