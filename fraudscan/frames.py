@@ -1,7 +1,7 @@
-"""Data frames: the same frame comes back, with our columns behind its own.
+"""Data frames: a copy of the frame is returned, with our columns after its own.
 
-pandas, polars and pyarrow are imported only when one of their frames comes in. Texts, and
-who sent them, are taken out of the frame in blocks.
+pandas, polars and pyarrow are imported only when one of their frames is passed in. Texts and
+senders are read from the frame in blocks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["BLOCK", "annotate"]
 
 BLOCK = 1 << 13
-"""Rows taken out of a frame at a time."""
+"""Rows read from a frame at a time."""
 
 
 def annotate(
@@ -27,7 +27,7 @@ def annotate(
 ) -> Any:
     """Return a copy of ``frame`` with the decisions on its texts; see `Scanner.annotate`."""
     kinds = [f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(frame).__mro__]
-    known = next((kind for kind in kinds if kind in FRAMES), None)  # a frame of GeoPandas is one of pandas
+    known = next((kind for kind in kinds if kind in FRAMES), None)  # a GeoPandas frame is also a pandas frame
     if known is None:
         kind = kinds[0]
         hint = "; call collect() first" if kind == "polars.LazyFrame" else ""
@@ -59,8 +59,8 @@ def _pandas_attach(frame: Any, columns: Columns, ours: list[str]) -> Any:
         else:
             new[name] = pd.Series([*values, None], dtype=text).array.take(places)
     added = pd.DataFrame({name: new[name] for name in ours}, index=frame.index)
-    out = pd.concat([frame, added], axis=1)  # at once: pandas warns of a frame that grew by a hundred columns
-    out.columns = reduce(lambda names, name: names.insert(len(names), name), ours, frame.columns)  # of the same kind
+    out = pd.concat([frame, added], axis=1)  # at once: pandas warns if a frame grows by a hundred columns
+    out.columns = reduce(lambda names, name: names.insert(len(names), name), ours, frame.columns)  # same index type
     return out.__finalize__(frame)
 
 
@@ -94,13 +94,13 @@ def _arrow_blocks(table: Any, wanted: list[str]) -> Iterator[list[list[Any]]]:
 def _arrow_values(column: Any) -> list[Any]:
     try:
         values: list[Any] = column.to_pylist()
-    except UnicodeDecodeError:  # Arrow and Spark check no strings
+    except UnicodeDecodeError:  # Arrow and Spark do not validate strings
         values = [_decoded(value) for value in column.cast("binary").to_pylist()]
     return values
 
 
 def _decoded(value: bytes | None) -> str | bytes | None:
-    """Return a string of Arrow's; bytes, which have no decision, where it is none."""
+    """Decode an Arrow string. If it is not UTF-8, return the bytes, which get no decision."""
     try:
         return None if value is None else value.decode()
     except UnicodeDecodeError:
@@ -124,4 +124,5 @@ FRAMES: dict[str, tuple[Callable[..., Any], Callable[..., Any], Callable[..., An
     "polars.DataFrame": (lambda frame: frame.columns, _polars_blocks, _polars_attach),
     "pyarrow.Table": (lambda table: table.column_names, _arrow_blocks, _arrow_attach),
 }
-"""For each kind of frame: its column names, some of its columns in blocks, and what puts our columns on it."""
+"""For each type of frame, functions that return its column names, yield some of its columns in blocks, and append our
+columns."""
