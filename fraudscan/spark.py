@@ -1,7 +1,7 @@
-"""Spark: the same data frame comes back, with our columns behind its own; for what outgrows one machine.
+"""Spark: a data frame is returned with our columns after its own; for data that outgrows one machine.
 
-Every executor needs fraudscan and pyarrow; ``README.md`` shows how to pack them. The
-shipped model is read there, once a Python process; any other travels with the job.
+Every executor needs fraudscan and pyarrow; ``README.md`` shows how to package them. The
+shipped model is read on the executors, once per Python process; any other is sent with the job.
 """
 
 from __future__ import annotations
@@ -29,31 +29,29 @@ def annotate(
     sender: str | None = None,
     proba: bool = False,
 ) -> Any:
-    """Return a Spark data frame with the decisions on its texts behind its own columns.
+    """Return a Spark data frame with the decisions on its texts after its own columns.
 
-    The columns are those of `Scanner.annotate`. Rows and partitions stay what they are; nothing is shuffled, and
-    nothing is read before an action asks for it. A row without a text, or with something else in its place, comes back
+    The columns are those of `Scanner.annotate`. Rows and partitions are unchanged. Nothing is shuffled, and nothing
+    is read before an action requires it. A row without a text, or with another type of value in its place, is returned
     with ``fraud_notes`` that say so.
 
     Args:
         frame: a ``pyspark.sql.DataFrame``.
         text: the column with the texts.
-        model: a model folder on this machine, or a scanner; the shipped model without it.
-        sender: the column that says who sent each; needed where entries of the scanner's lists are bound to senders.
-        proba: add ``fraud_p_`` and the name for every label, scheme and target group.
+        model: a model folder on this machine, or a scanner (default: the shipped model).
+        sender: the column with the sender of each text; needed if entries of the scanner's lists are bound to senders.
+        proba: add a column ``fraud_p_NAME`` for every label, scheme and target group.
 
     Raises:
-        fraudscan.columns.ColumnError: a ValueError, if there is no such column, or one of ours exists already.
+        fraudscan.columns.ColumnError: a ValueError, if a named column does not exist, or one of ours already does.
         fraudscan.ModelError: if the model cannot be read.
-        TypeError: if ``frame`` is no such frame.
+        TypeError: if ``frame`` is not such a frame.
 
     """
     scanner = model if isinstance(model, Scanner) else load(model)
     if not hasattr(frame, "mapInArrow"):
         kind = f"{type(frame).__module__.partition('.')[0]}.{type(frame).__name__}"
-        raise TypeError(
-            f"spark.annotate takes a DataFrame of pyspark, not {kind}: for others there is Scanner.annotate"
-        )
+        raise TypeError(f"spark.annotate takes a pyspark DataFrame, not {kind}: use Scanner.annotate for other frames")
     check_columns(scanner, frame.columns, text, sender, proba=proba)
     packed = _Packed(scanner.digest, None if model is None else pickle.dumps(scanner))
 
@@ -69,7 +67,7 @@ def annotate(
 
 
 class _Packed:
-    """A pickled scanner, or nothing for the shipped one, that is known by its digest: each process unpacks it once."""
+    """A pickled scanner, or ``None`` for the shipped one. Its digest is the key, so each process unpickles it once."""
 
     def __init__(self, digest: str, data: bytes | None) -> None:
         self.digest = digest
@@ -85,7 +83,7 @@ class _Packed:
 @lru_cache(maxsize=4)
 def _scanner(packed: _Packed) -> Scanner:
     if packed.data is not None:
-        scanner: Scanner = pickle.loads(packed.data)  # noqa: S301 - made by `annotate` in the driver of this very job
+        scanner: Scanner = pickle.loads(packed.data)  # noqa: S301 - made by `annotate` in the driver of the same job
         return scanner
     if load().digest != packed.digest:
         raise ModelError("this executor has another shipped model than the driver: install the same fraudscan on both")
