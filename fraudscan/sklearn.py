@@ -1,4 +1,4 @@
-"""scikit-learn: training on a user's own labels, and scoring, as an estimator that takes texts.
+"""scikit-learn: an estimator that takes texts, for training on a user's own labels and for scoring.
 
 >>> texts = ["今晚一起吃饭吗", "周末去爬山", "明天记得带伞", "帮我取下快递", "恭喜中奖请点链接领取",
 ...          "贷款秒批点链接", "中奖了请领取奖金", "低息贷款请点链接"]
@@ -39,30 +39,30 @@ if TYPE_CHECKING:
 
 __all__ = ["FraudClassifier"]
 
-NOBODY = "legitimate"
-"""What a row of a label indicator matrix is that has no label."""
+NO_LABEL = "legitimate"
+"""The class of rows of a label indicator matrix that have no label."""
 
 
 class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A linear classifier of Chinese texts over character n-grams.
 
-    What is ``None`` is chosen on held-out folds of the training texts, in which near-duplicates stay together; give a
-    value to leave it out of the choice, or to choose it by ``GridSearchCV``.
+    Hyperparameters that are ``None`` are chosen on held-out folds of the training texts, in which near-duplicates stay
+    together. Set a value to fix a hyperparameter, or to choose it with ``GridSearchCV``.
 
     Args:
-        max_n: the length of the longest n-grams, in characters; all shorter ones take part as well.
-        min_df: in how many texts an n-gram must occur, a whole number.
+        max_n: the length of the longest n-grams, in characters; all shorter ones are used as well.
+        min_df: the minimum number of texts in which an n-gram must occur, an integer.
         idf_power: counts are multiplied by this power of the inverse document frequency; 0 leaves it out.
-        C: the inverse of the L2 penalty, as `sklearn.svm.LinearSVC` has it.
-        balanced: whether classes weigh the same, however many texts they have: what ``class_weight="balanced"`` is
-            elsewhere, but ``None`` leaves the choice to the fit.
-        legitimate: the class of honest texts, for the scores and verdicts of `to_scanner`; without it one with a name
-            such as "normal", "ham" or "正常" (`fraudscan.labelled.HONEST_NAMES`). ``""`` says that there is none.
-        n_jobs: processes that fit side by side; ``None`` means one.
+        C: the inverse of the L2 penalty, as in `sklearn.svm.LinearSVC`.
+        balanced: whether classes have the same weight, however many texts they have, as ``class_weight="balanced"``
+            does elsewhere; ``None`` leaves the choice to the fit.
+        legitimate: the class of honest texts, for the scores and verdicts of `to_scanner` (default: a class with a name
+            such as "normal", "ham" or "正常", see `fraudscan.labelled.HONEST_NAMES`). ``""`` means that there is none.
+        n_jobs: the number of processes that fit in parallel; ``None`` means one.
 
     Attributes:
-        classes_: the classes, sorted; the numbers of the columns where ``y`` is a label indicator matrix.
-        scanner_: what `to_scanner` returns.
+        classes_: the classes, sorted; the column numbers if ``y`` is a label indicator matrix.
+        scanner_: the fitted model, as `to_scanner` returns it.
 
     """
 
@@ -97,28 +97,29 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             y: classes of any type, shape (texts,), or a label indicator matrix, shape (texts, classes).
 
         Raises:
-            ValueError: if there is but one class, ``X`` and ``y`` do not fit, or a setting is none; if a row of an
-                indicator matrix has the class ``legitimate`` and others, or, where there is one, none at all.
-            TypeError: if a text is no string.
+            ValueError: if there is only one class, ``X`` and ``y`` differ in length, or a parameter is invalid; if a
+                row of an indicator matrix has both the class ``legitimate`` and others or, where there is such a class,
+                no class at all.
+            TypeError: if a text is not a string.
 
         """
         jobs = 1 if self.n_jobs is None else self.n_jobs
         if not isinstance(jobs, Integral) or isinstance(jobs, bool) or jobs == 0:
-            raise ValueError(f"n_jobs is a whole number but 0, not {self.n_jobs!r}")
+            raise ValueError(f"n_jobs must be a whole number other than 0, not {self.n_jobs!r}")
         texts = _texts(X)
         if y is None:
             raise ValueError("FraudClassifier requires y to be passed, but the target y is None")
         check_consistent_length(texts, y)
         try:
             matrix = self._read_classes(y)
-        except TypeError as error:  # None and pandas's NA have no place in an order, nor has 1 beside "a"
+        except TypeError as error:  # None, pandas's NA, or 1 beside "a" cannot be sorted
             raise ValueError(
-                f"y are no classes: leave out missing values, decode bytes, and give all one type ({error})"
+                f"y has invalid classes: leave out missing values, decode bytes, and use one type for all ({error})"
             ) from error
         self._names = [str(name) for name in self.classes_.tolist()]
-        known = "" if self._several and self.legitimate is None else self.legitimate  # column numbers tell nothing
+        known = "" if self._several and self.legitimate is None else self.legitimate  # column numbers mean nothing
         classes = zip(self._names, self.classes_.tolist(), strict=True)
-        known = next((name for name, value in classes if value == known), known)  # 0 is False and 0.0 as well
+        known = next((name for name, value in classes if value == known), known)  # 0 also equals False and 0.0
         honest = find_honest(self._names, None if known is None else str(known))
         names = self._names
         if self._several and honest:
@@ -126,10 +127,10 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             others = np.delete(matrix, at, axis=1).any(axis=1)
             if (wrong := np.flatnonzero(others == matrix[:, at])).size:
                 raise ValueError(
-                    f"y[{wrong[0]}] needs either the class of honest texts, {honest}, or others without it"
+                    f"y[{wrong[0]}] must have either the class of honest texts, {honest}, or other classes, not both"
                 )
         elif self._several and not matrix.any(axis=1).all():
-            honest = NOBODY
+            honest = NO_LABEL
             names = [*names, honest]
         labels = [tuple(name for name, yes in zip(self._names, row, strict=True) if yes) for row in matrix.tolist()]
         rows = [
@@ -138,18 +139,20 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ]
         given = {name: getattr(self, name) for name in Settings.__dataclass_fields__}
         fixed = {name: value for name, value in given.items() if value is not None}
-        names = sorted(names, key=lambda name: name == honest)  # as `read_labelled` has them
+        names = sorted(names, key=lambda name: name == honest)  # in the order of `read_labelled`
         taxonomy = Taxonomy.from_names(names, honest, "multilabel" if self._several else "multiclass")
         self.scanner_ = train_custom(rows, taxonomy, fixed=fixed, least=0 if self._several else 1, jobs=int(jobs))
         return self
 
     def _read_classes(self, y: Any) -> Bools:
-        """Set `classes_`, and return which of them each text has, shape (texts, classes)."""
-        if isinstance(y, (list, tuple)) and any(map(is_missing, y)):  # NumPy would write "nan"
+        """Set `classes_`, and return the mask of the classes that each text has, shape (texts, classes)."""
+        if isinstance(y, (list, tuple)) and any(map(is_missing, y)):  # NumPy would make it "nan"
             raise TypeError("a class is missing")
         if isinstance(y, (list, tuple)) and any(isinstance(name, str) and str(name) != str.__str__(name) for name in y):
-            raise ValueError("of an enumeration pass the values, for NumPy cuts names off: [one.value for one in y]")
-        if getattr(getattr(y, "dtype", None), "kind", "O") in "fO":  # types of polars have none
+            raise ValueError(
+                "y has enumeration members, whose names NumPy truncates: pass their values, [one.value for one in y]"
+            )
+        if getattr(getattr(y, "dtype", None), "kind", "O") in "fO":  # types of polars have no kind
             assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         self._several = type_of_target(y).startswith("multilabel")
@@ -162,22 +165,22 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return matrix
 
     def predict(self, X: Iterable[str]) -> npt.NDArray[Any]:  # noqa: N803
-        """Return the class of each text, or a label indicator matrix if such was fitted.
+        """Return the class of each text, or a label indicator matrix if one was fitted.
 
-        It is the class with the highest probability, but for labels that overlap (see `from_scanner`).
+        The class is the one with the highest probability, except for labels that overlap (see `from_scanner`).
         """
         check_is_fitted(self)
         if self._several:
             return (self.predict_proba(X) >= 0.5).astype(int)
         place_of = {name: place for place, name in enumerate(self._names)}
-        found = self.scanner_.with_lists(None).decide(_texts(X))  # they change verdicts, not labels
+        found = self.scanner_.with_lists(None).decide(_texts(X))  # lists change verdicts, not labels
         of_kind = np.array([place_of[kind.label] for kind in found.kinds], dtype=np.intp)
         return self.classes_[of_kind[found.kind]]
 
     def predict_proba(self, X: Iterable[str]) -> Floats:  # noqa: N803
         """Return probabilities, shape (texts, classes).
 
-        Classes share one probability; labels of an indicator matrix are independent.
+        The probabilities of classes sum to one; labels of an indicator matrix are independent.
         """
         check_is_fitted(self)
         columns = [self.scanner_.names.index(name) for name in self._names]
@@ -192,9 +195,9 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return probabilities
 
     def decision_function(self, X: Iterable[str]) -> Floats:  # noqa: N803
-        """Return the logits, shape (texts, classes); of two classes how far the second leads, shape (texts,).
+        """Return the logits, shape (texts, classes); for two classes the second minus the first, shape (texts,).
 
-        Of a scanner whose labels overlap (see `from_scanner`) they are the logarithms of `predict_proba`.
+        For a scanner whose labels overlap (see `from_scanner`), logarithms of `predict_proba` take their place.
         """
         check_is_fitted(self)
         if self.scanner_.taxonomy.task == "fraud":
@@ -207,24 +210,25 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return logits
 
     def to_scanner(self) -> Scanner:
-        """Return the fitted model as a scanner, which saves, explains, and scores dumps and data frames."""
+        """Return the fitted model as a scanner, which can be saved, explain, and score dumps and data frames."""
         check_is_fitted(self)
         return self.scanner_
 
     @classmethod
     def from_scanner(cls, scanner: Scanner) -> Self:
-        """Return a fitted classifier that says what ``scanner`` does: its labels are the classes.
+        """Return a fitted classifier that decides as ``scanner`` does: the scanner's labels are the classes.
 
-        Tools that fit anew, such as `sklearn.model_selection.cross_val_score`, forget the scanner and measure another
-        model, unless it is wrapped in `sklearn.frozen.FrozenEstimator`.
+        Tools that refit, such as `sklearn.model_selection.cross_val_score`, discard the scanner and measure another
+        model, unless the classifier is wrapped in `sklearn.frozen.FrozenEstimator`.
 
-        Pretences of a model whose labels overlap, as those of the shipped one do, share the probability that the text
-        is not legitimate. `predict` asks first whether it is, at one half, and then for the pretence with the largest
-        share. So where several share a little more than one half, the class with the highest probability is the
-        legitimate one, and `predict` names a pretence: one text in seventy of this project's corpus.
+        If the labels of a model overlap, as those of the shipped model do, its pretences share the probability that the
+        text is not legitimate. `predict` first decides at one half whether the text is legitimate, and if it is not,
+        returns the pretence with the largest share. So if several pretences share a little more than one half, the
+        legitimate class has the highest probability, but `predict` returns a pretence. This is the case for one text in
+        seventy of this project's corpus.
 
         Raises:
-            TypeError: if ``scanner`` is something else, the name of a folder say.
+            TypeError: if ``scanner`` is not a `Scanner`, but the name of a folder, for example.
 
         """
         if not isinstance(scanner, Scanner):
@@ -247,14 +251,14 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _texts(X: Any) -> Sequence[str]:  # noqa: N803
-    """Return the texts as a list; refuse what is none."""
+    """Return the texts as a list; raise an error if ``X`` is not a sequence of strings."""
     if isinstance(X, (str, bytes)):
         raise ValueError(f"X is one {type(X).__name__}, not several texts: pass a list, [text]")  # noqa: TRY004 - as scikit-learn does
     if isinstance(X, (Mapping, AbstractSet)):
         raise ValueError(f"X is a {type(X).__name__}, which has no order of texts: pass a list, or one of its columns")  # noqa: TRY004
     if (dimensions := len(getattr(X, "shape", (0,)))) != 1:
-        raise ValueError(f"X has {dimensions} dimensions; texts come in one: pass a column, frame['text']")
-    texts = list(X.to_pylist() if hasattr(X, "to_pylist") else X)  # Arrow's own items are no strings
+        raise ValueError(f"X has {dimensions} dimensions; texts must have one: pass a column, frame['text']")
+    texts = list(X.to_pylist() if hasattr(X, "to_pylist") else X)  # items of Arrow are not strings
     if not texts:
         raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
     for i, text in enumerate(texts):

@@ -134,7 +134,7 @@ class Kind(str, enum.Enum):
 
 
 def test_classes_of_an_enumeration_are_given_by_their_values():
-    with pytest.raises(ValueError, match=r"of an enumeration pass the values, .* \[one.value for one in y\]"):
+    with pytest.raises(ValueError, match=r"enumeration members, .* pass their values, \[one.value for one in y\]"):
         FraudClassifier().fit([WORDS["loan"][0], "到楼下了"], [Kind.LOAN, Kind.HAM])
 
 
@@ -207,7 +207,7 @@ def test_the_legitimate_class_of_a_matrix_stands_alone(row):
     classifier = FraudClassifier(max_n=2, min_df=2, idf_power=0.5, C=3.0, balanced=True, legitimate=0).fit(texts, y)
     assert (classifier.predict(texts) == y)[1:].all()
     y[7] = row
-    with pytest.raises(ValueError, match=r"y\[7\] needs either the class of honest texts, 0, or others without it"):
+    with pytest.raises(ValueError, match=r"y\[7\] must have either the class of honest texts, 0, or other classes"):
         classifier.fit(texts, y)
 
 
@@ -266,9 +266,9 @@ def test_of_labels_that_overlap_the_legitimate_one_is_asked_for_first(scanner, c
 def test_what_is_refused(fitted):
     with pytest.raises(ValueError, match="X is one str, not several texts"):
         fitted.predict("一条")
-    with pytest.raises(ValueError, match="X has 2 dimensions; texts come in one"):
+    with pytest.raises(ValueError, match="X has 2 dimensions; texts must have one"):
         fitted.predict(np.array([["一条"]]))
-    with pytest.raises(ValueError, match="X has 2 dimensions; texts come in one"):
+    with pytest.raises(ValueError, match="X has 2 dimensions; texts must have one"):
         fitted.predict(pa.table({"text": ["一条"]}))
     assert fitted.predict(pa.array(["一条"])).shape == (1,)
     with pytest.raises(TypeError, match=r"X\[1\] is a NoneType, not a string"):
@@ -282,7 +282,7 @@ def test_what_is_refused(fitted):
         [b"a", b"b"],
     ):
         with pytest.raises(
-            ValueError, match="y are no classes: leave out missing values, decode bytes, and give all one"
+            ValueError, match="y has invalid classes: leave out missing values, decode bytes, and use one"
         ):
             FraudClassifier().fit(["一条", "两条"], classes)
     with pytest.raises(CorpusError, match="all messages are of one class, 'a'"):
