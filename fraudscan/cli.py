@@ -135,7 +135,7 @@ def _argument(text: str) -> str:
     """Return an argument, with its encoding detected if some of its bytes are not valid in the locale's encoding."""
     read = text
     if any("\udc80" <= char <= "\udcff" for char in text):
-        with contextlib.suppress(UnicodeEncodeError):  # not from a command line: a program passed it to `main`
+        with contextlib.suppress(UnicodeEncodeError):  # not from a command line: a program passed it
             read = _decoded(os.fsencode(text))
     return text if "\ufffd" in read else read
 

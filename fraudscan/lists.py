@@ -14,8 +14,8 @@ An entry is a phrase, or a regular expression between slashes. The prefix ``send
 binds an entry to messages from that sender (with ``*`` at the end of the name, from all senders
 whose names begin with it). With nothing after the colon the entry matches all messages from that
 sender. Sender names can be forged: allow a sender only if your network vouches for it. Allow wins
-over deny. If several entries of one kind match, the first one is reported. A line that is hardly
-meant as a phrase, such as ``[Deny]``, ``sender=106`` or ``/加微信/i``, is refused.
+over deny. If several entries of one kind match, the first one is reported. A line that is unlikely
+to be meant as a phrase, such as ``[Deny]``, ``sender=106`` or ``/加微信/i``, is refused.
 
 Phrases and patterns are matched against the text without white space, in lower case, in simplified
 characters and in half width (`fold_keeping_digits`). If a text carries marks of disguise, deny entries
@@ -83,7 +83,7 @@ WAYS = 500
 
 LONGEST = MAX_NGRAM
 """The maximum length of a match of a pattern, and of a phrase, in characters: the length of a message. With `WAYS` it
-limits the work to 100,000 steps per character, however hostile the text; what people write takes a few."""
+limits the work to 100,000 steps per character, however hostile the text; what people write takes only a few."""
 
 BATCH = 256
 """Texts searched at a time, so that the arrays stay in the caches. Longer texts are searched `BLOCK` characters at a
@@ -228,7 +228,7 @@ SLIPS = {
     r"[^\W\d_]{2,}\*": "a phrase is found anywhere in a text, without *; if the * is part of it, write it as a pattern",
     r"[^#]*\s#[^#]*": "a comment needs a line of its own; if the # is part of the phrase, write it as a pattern",
 }
-"""Regular expressions of lines that are hardly meant as phrases, and the error messages for them."""
+"""Regular expressions of lines that are unlikely to be meant as phrases, and the error messages for them."""
 
 
 def _slip(pattern: str) -> str:
