@@ -524,8 +524,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--unseen-scenarios",
         action="store_true",
-        help="hold out a fifth of the scenarios of the corpus LABELLED at a time, train on the rest, and measure on it "
-        "(takes minutes)",
+        help="hold out a fifth of the scenarios of the corpus LABELLED at a time, train on the rest, and measure on that "
+        "fifth (takes minutes)",
     )
     sub.add_argument(
         "--card",
@@ -595,10 +595,12 @@ def _add_levels(sub: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="flag at most this share of honest messages, by the model's held-out curve (0.001 is one in a thousand)",
     )
-    sub.add_argument("--flag", type=float, metavar="SCORE", help="flag scores of at least this (to six decimals)")
-    sub.add_argument("--review", type=float, metavar="SCORE", help="review scores of at least this")
+    sub.add_argument(
+        "--flag", type=float, metavar="SCORE", help="flag messages with at least this score (six decimals count)"
+    )
+    sub.add_argument("--review", type=float, metavar="SCORE", help="review messages with at least this score")
 
 
 def _add_lists(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--allow", metavar="FILE", help="phrases and /patterns/, one per line, that make a text clear")
-    sub.add_argument("--deny", metavar="FILE", help="the same for texts that are flagged; allow wins")
+    sub.add_argument("--deny", metavar="FILE", help="the same, but they flag a text; allow wins")
