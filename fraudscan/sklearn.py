@@ -54,8 +54,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         min_df: the minimum number of texts in which an n-gram must occur, an integer.
         idf_power: counts are multiplied by this power of the inverse document frequency; 0 leaves it out.
         C: the inverse of the L2 penalty, as in `sklearn.svm.LinearSVC`.
-        balanced: whether classes have the same weight, however many texts they have, as ``class_weight="balanced"``
-            does elsewhere; ``None`` leaves the choice to the fit.
+        balanced: whether classes have the same weight, however many texts they have, as with
+            ``class_weight="balanced"`` elsewhere; ``None`` leaves the choice to the fit.
         legitimate: the class of honest texts, for the scores and verdicts of `to_scanner` (default: a class with a name
             such as "normal", "ham" or "正常", see `fraudscan.labelled.HONEST_NAMES`). ``""`` means that there is none.
         n_jobs: the number of processes that fit in parallel; ``None`` means one.
@@ -251,7 +251,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _texts(X: Any) -> Sequence[str]:  # noqa: N803
-    """Return the texts as a list; raise an error if ``X`` is not a sequence of strings."""
+    """Return the texts as a list; raise an error if ``X`` holds anything else."""
     if isinstance(X, (str, bytes)):
         raise ValueError(f"X is one {type(X).__name__}, not several texts: pass a list, [text]")  # noqa: TRY004 - as scikit-learn does
     if isinstance(X, (Mapping, AbstractSet)):
