@@ -524,8 +524,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--unseen-scenarios",
         action="store_true",
-        help="hold out a fifth of the scenarios of the corpus LABELLED at a time, train on the rest, and measure on that "
-        "fifth (takes minutes)",
+        help="hold out a fifth of the scenarios of the corpus LABELLED at a time, train on the rest, and measure on "
+        "that fifth (takes minutes)",
     )
     sub.add_argument(
         "--card",
