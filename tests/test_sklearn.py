@@ -332,6 +332,6 @@ def test_classes_that_are_numbers_have_an_honest_one(kind):
 )
 def test_settings_that_mean_nothing_are_refused(name, value):
     with pytest.raises(
-        ValueError, match=f"{name} (is|must be) .* (of at least 1|from 0 to 10|above 0|or False|but 0), not {value!r}"
+        ValueError, match=f"{name} (is|must be) .* (of at least 1|from 0 to 10|above 0|or False|than 0), not {value!r}"
     ):
         FraudClassifier(**{name: value}).fit(*made_up(20))
