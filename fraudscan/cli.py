@@ -102,7 +102,7 @@ def _with_levels(scanner: Scanner, arguments: argparse.Namespace) -> Scanner:
     """Return the scanner with the thresholds that the options set."""
     if arguments.max_false_alarms is not None:
         if arguments.flag is not None:
-            raise UsageError("--max-false-alarms and --flag both set the flag threshold: omit one of them")
+            raise UsageError("--max-false-alarms and --flag both set the flag threshold: leave one of them out")
         scanner = scanner.with_false_alarms(arguments.max_false_alarms)
     levels = {name: value for name in ("flag", "review") if (value := getattr(arguments, name)) is not None}
     if not levels:
