@@ -122,7 +122,11 @@ class ParquetReader(Reader):
                         yield Block(Place(at, at + 1), Place(done, done + 1), sink.getvalue().to_pybytes())
         except (pa.ArrowException, OSError, ValueError) as error:
             yield Block(
-                Place(done, done + 1), Place(done + 1, done + 2), b"", f"the file cannot be read on: {error}", True
+                Place(done, done + 1),
+                Place(done + 1, done + 2),
+                b"",
+                f"the file cannot be read any further: {error}",
+                True,
             )
 
     def _rows_held(self, file: Any, group: int, most: int) -> int:

@@ -422,7 +422,7 @@ class Stream:
         except EOFError:
             self.damage = "the archive is cut short"
         except (OSError, zlib.error, lzma.LZMAError, ValueError, MemoryError) as error:
-            self.damage = f"the {'archive' if self.packed else 'file'} cannot be read on: {error}"
+            self.damage = f"the {'archive' if self.packed else 'file'} cannot be read any further: {error}"
         return b"".join(parts)
 
 
