@@ -47,7 +47,7 @@ LIMITS = """\
 The model is based on words, not meaning: a lure in words that were not in its training data may pass, and honest talk
 in the words of lures is taken for a lure (`benchmarks/reading.md` says how often, by kind and length). Each message is
 judged by itself, without its sender, its links or the messages before it. One project wrote the whole corpus, so the
-held-out messages have the same authors as the training messages. External sets, which nobody in the project wrote,
+held-out messages have the same authors as the training messages. The external sets, which nobody in the project wrote,
 are the better estimate of the quality on other people's messages.
 """
 
