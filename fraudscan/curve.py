@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Curve", "CurveError"]
 
 POINTS = 40
-"""The number of tabulated shares of false alarms, and as many of misses. They are evenly spaced on a logarithmic scale;
-neighbours differ by a fourth."""
+"""The number of tabulated shares of false alarms, and as many of misses. They are evenly spaced on a logarithmic scale:
+each is about a fourth smaller than the next."""
 
 ROUND_SHARES = tuple(digit * 10.0**-power for power in (5, 4, 3, 2, 1) for digit in (1, 2, 5))
 """Shares that users ask for. They are in the table, as exactly as the number of messages allows."""

@@ -7,9 +7,10 @@ weights. The inputs of a text with L kept characters are
 
 except that no text counts for more than one of 512 characters (`length_norms`). In the shipped model a small layer
 computes the heads' logits from the inputs (`fraudscan.layer`). A model of a user's own labels is linear: the inputs are
-the logits. The windows of a text of more than 128 characters decide if they outweigh the whole text
-(`fraudscan.windows`). For a user's own labels, whose texts are not known beforehand, the square root is that of the sum
-of the squared rarities of the matches, the last weight of each vector: the norm of the text's own vector.
+the logits. If the windows of a text of more than 128 characters outweigh the whole text, they decide
+(`fraudscan.windows`). For a user's own labels, whose texts are not known beforehand, the square root is instead that of
+the sum of the squared rarities of the matches: the norm of the text's own vector. A squared rarity is the last weight
+of an n-gram's vector.
 
 Weights are integers and so are their sums: nothing is rounded before scaling, and a text
 has the same score alone, in any batch and in any chunk. If `fraudscan.kernel` was not built,
@@ -262,7 +263,7 @@ class Engine:
         Args:
             text: the text.
             repaired: whether to read the text repaired, as `judge_one` returns it. `normalize` does not decide this: it
-                may see marks of disguise in repetitions, which the model does not read.
+                may see marks of disguise in repetitions that the model does not read.
 
         """
         if not repaired:

@@ -8,7 +8,7 @@ exact, too (`Layer.gradient`).
 
 Inputs and hidden values are bounded multiples of a small power of two, and so are the weights
 of a row. Each of their products, and each sum of products, is such a power times a whole
-number below 2 ** 24, which float32 represents exactly. So BLAS may add in any order, and a
+number of at most 2 ** 24, which float32 represents exactly. So BLAS may add in any order, and a
 text has the same score in any batch.
 """
 

@@ -3,10 +3,10 @@
 A lure of fifty characters is diluted in a chat of two thousand. Therefore a long text is also cut into windows, which
 are scored separately. If any window is as likely as the others to hold the lure, the odds that the text holds one are
 the mean of the windows' odds. Many windows have many chances to raise an alarm, so the more windows there are, the
-higher the odds of a single one must be to raise one. In a window, a lure that warnings or news quote looks like any
+higher the odds of a single window must be for an alarm. In a window, a lure that warnings or news quote looks like any
 other lure; so the more likely a text is to be about fraud, the less its windows count (`QUOTING_SLOPE`). The windows
 decide on a text if their logit is higher than that of the whole text. The longer the text, the less the whole counts,
-because in hours of talk everything that they have in common with frauds adds up.
+because everything that hours of talk have in common with frauds adds up.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ PENALTY = 4.0
 so windows take effect gradually."""
 
 QUOTING_SLOPE = 2.0
-"""The logit of the probability that a text's windows are quotations is this, times the logit that the text is about
-fraud. With a slope of one, one in seven of the clearest lures still raises an alarm where the police quote it (with
-two, one in three hundred). With three, a third fewer lures are found in talk about arbitrary subjects, which seems to
-be about fraud with a logit of about one."""
+"""The logit of the probability that a text's windows are quotations is this factor times the logit that the text is
+about fraud. With a slope of one, one in seven of the clearest lures still raises an alarm where the police quote it
+(with two, one in three hundred). With three, a third fewer lures are found in talk about arbitrary subjects, which
+seems to be about fraud with a logit of about one."""
 
 WHOLE = 768
-"""Kept characters up to which the whole text has no length penalty, because frauds write letters of that length."""
+"""Kept characters up to which the whole text has no length penalty, because some frauds are letters of that length."""
 
 
 class Windows(NamedTuple):
