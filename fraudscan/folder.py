@@ -112,7 +112,7 @@ def _replace(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Map
             np.save(new / f"{name}.npy", array, allow_pickle=False)
             digests[name] = hashlib.sha256((new / f"{name}.npy").read_bytes()).hexdigest()
         text = json.dumps({**manifest, **VERSIONS, "arrays": digests}, ensure_ascii=False, indent=1) + "\n"
-        (new / MANIFEST).write_bytes(text.encode("utf-8", "backslashreplace"))  # lone surrogates: JSON escapes
+        (new / MANIFEST).write_bytes(text.encode("utf-8", "backslashreplace"))  # lone surrogates become JSON escapes
         if folder.exists():
             folder.rename(old)
             try:

@@ -110,7 +110,9 @@ class Scanner:
         def __setattr__(self, name: str, value: Any) -> None:
             """Refuse to change a scanner once it is built: results are computed from it, in other threads too."""
             if "engine" in vars(self):
-                raise AttributeError(f"{name} cannot be set: scanners are immutable; with_… methods return others")
+                raise AttributeError(
+                    f"{name} cannot be set: scanners are immutable; the with_… methods return changed copies"
+                )
             super().__setattr__(name, value)
 
         def __delattr__(self, name: str) -> None:
@@ -473,8 +475,8 @@ class Scanner:
 
 
 LOGIT_LIMIT = 60.0
-"""Logits are clipped to it. Beyond it a probability is 1 in float32, or less than 1e-26; up to it the exponential does
-not overflow."""
+"""Logits are clipped to this absolute value. Beyond it a probability is 1 in float32, or less than 1e-26; up to it
+the exponential does not overflow."""
 
 EMPTY_LOGIT = -20.0
 """The logit of every head except the honest one for a text without a kept character: a probability of 2e-9."""

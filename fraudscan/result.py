@@ -24,10 +24,10 @@ class Result:
     """The result of scoring one text.
 
     A result keeps a reference to its scanner, which `explain` needs, so a pickled result contains the whole model. If
-    the scanner is the shipped one, as `load` returns it, the pickle contains only its digest and can be read wherever
-    the same model is shipped. Unpickled results share one scanner if their scanners decide alike. To store results,
-    store what `to_dict` returns, or score with `Scanner.annotate` or ``fraudscan score``. Two results are equal if
-    their texts, decisions and probabilities are equal and their scanners decide alike.
+    the scanner is the shipped one, as `load` returns it, the pickle contains the digest of the model in its place and
+    can be read wherever the same model is shipped. Unpickled results share one scanner if their scanners decide alike.
+    To store results, store what `to_dict` returns, or score with `Scanner.annotate` or ``fraudscan score``. Two results
+    are equal if their texts, decisions and probabilities are equal and their scanners decide alike.
 
     Attributes:
         text: the text.
@@ -80,7 +80,7 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain data, for JSON for example.
 
-        It has all attributes, and from `explain` the spans, as ``evidence``, and the ``bias``.
+        The keys are the attributes and, from `explain`, ``evidence`` (the spans) and ``bias``.
 
         >>> import fraudscan
         >>> found = fraudscan.classify("到楼下了，下来拿快递").to_dict()
