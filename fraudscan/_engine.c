@@ -236,7 +236,7 @@ static inline uint32_t find(const Trie *trie, uint32_t prefix, uint32_t characte
     return trie->nodes[slot] & -(uint32_t)(trie->steps[slot] == step); /* half are found: a branch would mispredict */
 }
 
-#define BLOCK 512 /* starts that are followed together, so that no lookup waits for the one before */
+#define BLOCK 512 /* starts that are followed together, so that no look-up waits for the one before */
 
 /* Turn characters, given as nodes, into the longest n-grams that end there.
 
@@ -713,7 +713,7 @@ static void weigh(const Lattice *at, const State *states, int64_t many, const ui
                   int32_t *restrict best, int32_t *restrict back)
 {
     const int16_t *restrict worth = at->worth;
-    for (int64_t i = 0; i < many; i++) /* prefetch all, so that no lookup waits for another */
+    for (int64_t i = 0; i < many; i++) /* prefetch all, so that no look-up waits for another */
         for (int64_t j = 0; j < size; j++)
             PREFETCH(at->pairs + states[i].number * at->width + member[j]);
     for (int64_t j = 0; j < size; j++)

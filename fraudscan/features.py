@@ -6,7 +6,7 @@ n-grams, each reached from its prefix by one more character. A step is the integ
 ``prefix * (alphabet.size + 1) + character``. All steps of a batch are looked up at once
 in a perfect hash table ("hash and displace", Pagh 1999, with a seed for each bucket), with
 one probe each. The next character is looked up only where a prefix was found. There is
-no loop over messages or characters, except inside `fraudscan.kernel` where it was built.
+no loop over messages or characters, except inside `fraudscan.kernel` if it was built.
 The steps themselves are compared, not only their hashes, so every match is exact.
 
 A node stands for all the n-grams that end where it ends (its suffixes), because the
@@ -43,7 +43,8 @@ SLOT_MULTIPLIER = np.uint32(2246822519)
 """Another odd number with well-mixed bits (a prime of the xxHash family), so that slots do not follow buckets."""
 
 NODE_BITS = np.uint32(16)
-"""Low bits of an id, which hold a character's node. They suffice: with 2**16 characters, steps would exceed 32 bits."""
+"""The number of low bits of an id that hold a character's node. They suffice: with 2**16 characters, steps would exceed
+32 bits."""
 
 NODE_MASK = np.uint32(0xFFFF)
 
@@ -283,7 +284,7 @@ class Vocabulary:
         return kept, self._follow(np.append(ids[kept] & NODE_MASK, np.uint32(0)))[:-1].astype(np.int64)
 
     def _lookup(self, codes: Codes) -> Words:
-        """Return the id (see `_ids`) of each code point, in a buffer; values that are no code points get any id."""
+        """Return the id (see `_ids`) of each code point, in a buffer; for other values the id is arbitrary."""
         return self._ids.take(codes, out=_buffer("ids", codes.size), mode="clip")
 
     def _kept(self, ids: Words, codes: Codes) -> Ints:

@@ -29,7 +29,7 @@ INDEX_BITS = 20
 
 
 class Arcs(NamedTuple):
-    """Readings of spans of characters that differ from what was written.
+    """Alternative readings of spans of characters.
 
     Attributes:
         starts: shape (arcs,): the positions that the arcs lead from.
@@ -63,7 +63,7 @@ class Path(NamedTuple):
 def likeliest(numbers: Numbers, as_written: Ints, arcs: Arcs) -> Path:
     """Return the best path from before the first number to after the last one.
 
-    If several paths have the same value, the one that reads what was written wins, and otherwise that of the first arc.
+    If several paths have the same value, the one that reads what was written wins, or else that of the first arc.
 
     Args:
         numbers: shape (places,): what was written; the last number is an `END`.

@@ -51,9 +51,8 @@ CHARACTERS = 4000
 """Number of characters with rows of their own: the most frequent ones, which make up 99.9 % of ordinary text."""
 
 RARE, LATIN, DIGIT, LIST, PUNCTUATION, SYMBOL, OTHER, END, NOTHING = range(CHARACTERS, CHARACTERS + 9)
-"""The classes of all other characters: Chinese, Latin letters, digits, the list separator (、), other signs that stand
-between words, other signs, anything else, the end of a text, and dropped characters. Numbers up to `RARE` are
-Chinese."""
+"""The classes of all other characters: Chinese, Latin letters, digits, the list separator (、), the punctuation between
+words, all other signs, anything else, the end of a text, and dropped characters. Numbers up to `RARE` are Chinese."""
 
 SIGNS = LIST, SYMBOL
 """The first and the last class of signs that may cut words."""
@@ -150,7 +149,7 @@ class Tables:
 
     @cached_property
     def pairs(self) -> npt.NDArray[np.int8]:
-        """How well two numbers go together: a flat table, `WIDTH` a row. Pairs not in the file get scores by class."""
+        """How well two numbers go together: flat, one row per number. Pairs not in the file get scores by class."""
         table = np.zeros((WIDTH, WIDTH), dtype=np.int8)
         chinese = slice(0, RARE + 1)
         table[chinese, chinese] = MISSING
