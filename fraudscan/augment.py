@@ -1,7 +1,7 @@
 """Disguise messages for training, so that the model sees what repair leaves behind.
 
 Only disguises that the tables of `fraudscan.disguise` cover are used. Width, script and invisible marks are left out,
-because the character table removes them completely.
+because the character table undoes them completely.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ The corpus contains messages that are frauds or look like them, and their everyd
 alone learns little about all other words of the language, and learns that little from frauds as often as not. In a long
 text these errors add up. Without background texts, and without articles in the corpus, the model took 39 to 91 % of
 newspaper paragraphs of more than 150 characters for fraud, and more of the longer ones (`benchmarks/reading.py`). It
-did the same with background texts. On their own, background texts correct four in five of these errors. That their
-words are in no order matters little to a model of n-grams.
+also took background texts for fraud. Training with background texts, but still without articles, corrects four in five
+of these errors. That their words are in no order matters little to a model of n-grams.
 
 Used in training only.
 """
@@ -35,10 +35,10 @@ class Register(NamedTuple):
 
     Attributes:
         exponent: a word is drawn in proportion to its frequency to this power. Below 1, rare words are drawn more
-            often.
+            often than they occur.
         classes: how much more frequent words of some classes are than in print, by the first letter of jieba's tag.
-        pause: the share of words that are followed by a punctuation mark.
-        marks: the marks from which this is drawn.
+        pause: the share of words that are followed by a mark: punctuation or white space.
+        marks: the marks from which it is drawn.
 
     """
 

@@ -101,9 +101,9 @@ MAX_ROUNDS = 4
 for a mistake and discarded."""
 
 WORTH, MIN_WORTH = 0.9 * NAT, 17 * NAT
-"""How much likelier a text with odd pairs must be as repaired than as written: per doubtful character, and at least for
-the whole text. Of held-out messages of the corpus disguised by homophones, 92 in a hundred are read as repaired. Of the
-others, one in two thousand is: dialect, writing of a hundred years ago, and terms of crafts."""
+"""How much likelier a text with odd pairs must be as repaired than as written: per doubtful character, and the minimum
+for the whole text. Of held-out messages of the corpus disguised by homophones, 92 in a hundred are read as repaired. Of
+undisguised ones, one in two thousand is: dialect, writing of a hundred years ago, and terms of crafts."""
 
 STRONG = 0
 """The score above which two neighbours are taken to belong together. A character that belongs to both its neighbours is
