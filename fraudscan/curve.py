@@ -33,7 +33,7 @@ COLUMNS = ("scores", "false_alarms", "recall")
 
 
 class CurveError(FraudscanError, ValueError):
-    """There is no threshold for the requested share of false alarms."""
+    """The model has no valid curve, or no threshold for the requested share of false alarms."""
 
 
 @dataclass(frozen=True)
