@@ -87,9 +87,10 @@ class Curve:
             )
         if max_false_alarms * self.honest < LEAST_COUNT:
             least = Context(2, ROUND_UP).create_decimal(repr(LEAST_COUNT / max(1, self.honest)))
+            how = f"ask for {float(least):g} or more, or " if least <= 1 else ""
             raise CurveError(
                 f"the model was measured on {self.honest:,} honest messages, too few for a share of "
-                f"{max_false_alarms:g}: ask for {float(least):g} or more, or set the threshold directly"
+                f"{max_false_alarms:g}: {how}set the threshold directly"
             )
         for score, share in zip(self.scores, self.false_alarms, strict=True):
             if share <= max_false_alarms:

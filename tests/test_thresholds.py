@@ -152,6 +152,15 @@ def test_with_false_alarms(scanner):
         scanner.with_false_alarms(0.00001)
 
 
+@pytest.mark.parametrize(
+    ("honest", "advice"), [(4, "set"), (5, "ask for 1 or more, or set"), (8, "ask for 0.63 or more")]
+)
+def test_only_a_share_that_exists_is_suggested(honest, advice):
+    curve = Curve.from_scores(np.linspace(0, 1, honest + 1), np.arange(honest + 1) == honest)
+    with pytest.raises(CurveError, match=f"too few for a share of 0.5: {advice}"):
+        curve.threshold(0.5)
+
+
 def test_the_curve_of_a_model_agrees_with_its_figures(scanner):
     curve, figures = scanner.curve, scanner.manifest["figures"]
     for name in ("flag", "review"):
