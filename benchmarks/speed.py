@@ -291,7 +291,7 @@ def growth(texts: Sequence[str]) -> dict[str, list[list[float]]]:
 
         return {
             "messages of 65 characters": [[n, *run(n, 65)] for n in (10**3, 10**4, 10**5, 10**6, 10**7)],
-            "characters a message": [
+            "characters per message": [
                 [size, *run(max(20, 10**6 // size), size)] for size in (10, 100, 10**3, 10**4, 10**5)
             ],
         }
