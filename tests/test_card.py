@@ -57,7 +57,7 @@ def test_card_of_another_model(small_model, tmp_path, capsys):
     assert "| ours_c | there | fraud | 1 |" in card
     assert "下来拿快递" not in card  # texts of others stay where they are
     assert main(["evaluate", "--card", "-m", str(folder)]) == 0
-    assert "External sets" not in (folder / CARD).read_text("utf-8")
+    assert "## External sets" not in (folder / CARD).read_text("utf-8")
 
 
 @pytest.mark.parametrize(
