@@ -36,8 +36,8 @@ of Chinese SMS, chats, transcribed calls and posts, warning the reader of a mess
 **Not intended** for automatic decisions about a person: no account, number or claim should be closed, blocked or
 refused on a score alone. A score says what a text resembles, not who wrote it, whether it is true, or whether a crime
 took place; victims, witnesses and the police write the same words. The model is not intended for other languages
-either. The notes of a result say whether a text has no Chinese, has words unknown to the model, or is too short to
-judge.
+either. The notes of a result say whether a text has no Chinese, has hardly any words that the model knows, or is too
+short to judge.
 
 **Misuse** to expect: monitoring people's private messages without a legal basis; rewriting lures until they pass (the
 model is open, so it must not be the only line of defence); rating people or places by how often they are flagged.
