@@ -58,8 +58,8 @@ class Settings:
     Attributes:
         max_n: the length of the longest n-grams; all shorter n-grams are used as well.
         min_df: the number of messages in which an n-gram must occur.
-        idf_power: counts are multiplied by this power of the inverse document frequency (the logarithm of the number of
-            rows divided by the number of rows with the n-gram); with 0 they are left as they are.
+        idf_power: counts are multiplied by this power of the inverse document frequency (the logarithm of a quotient:
+            the number of rows divided by the number of rows with the n-gram); with 0 they are left as they are.
         C: liblinear's ``C``, the inverse of the penalty, for rows whose mean squared norm is 1.
         balanced: whether all labels have the same weight, however many messages they have.
 
@@ -122,8 +122,8 @@ def train_custom(
         taxonomy: the taxonomy of their labels; its task is "multiclass" or "multilabel".
         fixed: settings that are given and not chosen, by name.
         least: the number of messages that each label must have. A label with a single message is ``unlearned``. If
-            fewer than two labels have more than one, nothing can be held out: the settings are the defaults, and the
-            probabilities are not calibrated.
+            fewer than two labels have more than one, nothing can be held out: the settings that are not ``fixed`` are
+            the defaults, and the probabilities are not calibrated.
         jobs: the number of processes that fit in parallel.
 
     Raises:
@@ -419,7 +419,7 @@ def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tupl
 def _figures(
     rows: Sequence[Row], taxonomy: Taxonomy, gold: Bools, logits: Floats, conflicts: tuple[int, list[tuple[int, int]]]
 ) -> tuple[tuple[float, float], dict[str, Any]]:
-    """Return thresholds and manifest entries from held-out logits: figures and, with honest messages, a curve."""
+    """Return thresholds and manifest entries from held-out logits: figures, and a curve if several texts are honest."""
     from scipy.special import expit, softmax
 
     names = [label.name for label in taxonomy.labels]

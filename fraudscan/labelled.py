@@ -108,8 +108,8 @@ def read_labelled(
 
     Args:
         paths: the files.
-        text: the column with the text (default: the column that is named like one).
-        label: the column with the labels (default: the column that is named like one).
+        text: the column with the text (default: found by its name).
+        label: the column with the labels (default: found by its name).
         honest: the label of legitimate messages (default: the one of ``known`` that occurs); ``""`` if there is no such
             label. In JSON an empty list of labels also marks a message as legitimate.
         known: the names that may stand for legitimate messages (see `honest_names`).
@@ -185,7 +185,7 @@ def find_honest(names: Sequence[str], honest: str | None = None, known: Sequence
 def honest_names(taxonomy: Taxonomy) -> tuple[str, ...]:
     """Return the names that files are likely to use for the model's honest label, its own name first.
 
-    Names of the model's other labels are left out. There are none if the model has no honest label.
+    Names of the model's other labels are left out. The result is empty if the model has no honest label.
 
     >>> honest_names(Taxonomy.from_names(["坏", "好人"], "好人", "multiclass"))[:2]
     ('好人', 'legitimate')
@@ -291,7 +291,7 @@ def _read(
                 how = "if its first line is a header, name the text column with --text"
                 raise CorpusError(f"{path} is not a table but plain lines: {how}")
             if reader.columns:
-                column = reader.sender = _label_column(path, reader.columns, label)  # a sender column may hold bytes
+                column = reader.sender = _label_column(path, reader.columns, label)  # binary senders are read as text
             reader.by = reader.text or "text"  # readers number rows only if they group them into conversations
             stream.skip(start.offset if reader.seeks else 0)
             for block in reader.blocks(stream, start):

@@ -33,7 +33,7 @@ CLAUSE = re.compile(r"[^，。！？；,!?;\n]{4,30}[，。！？；,!?;]?")
 imitate them."""
 
 CLAUSES = (1, 1, 2)
-"""The numbers of clauses in a scrap, drawn with equal probability."""
+"""The number of clauses in a scrap is drawn from these, so one clause is twice as likely as two."""
 
 MARKS = "。！？~～…!?.，、"
 """Marks that end a sentence. Scraps repeat them, because a single mark is a sign of care, which honest messages show
