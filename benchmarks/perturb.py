@@ -1,4 +1,4 @@
-"""Disguises messages as fraudsters do: eight kinds, seeded, each of a third of the characters that it can disguise.
+"""Disguise messages as fraudsters do: eight kinds, seeded, each for a third of the characters that it can change.
 
 Each kind has two halves. The *known* half uses marks that the package's tables were built for (it is in part their
 inverse). The *unknown* half uses marks that neither the tables nor training have ever been given. Both come directly
@@ -354,7 +354,7 @@ def disguise_pinyin(text: str, rng: random.Random, strength: float, *, known: bo
 
 
 def disguise_emoji(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
-    """Replace characters that have pictures by them, and insert faces between characters for the rest."""
+    """Use pictures for characters that have some, and insert faces between characters for the rest of the share."""
     table = KNOWN_EMOJI if known else UNKNOWN_EMOJI
     wanted = round(sum(map(is_han, text)) * strength)
     places = [i for i, c in enumerate(text) if c in table]

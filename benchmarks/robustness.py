@@ -71,9 +71,9 @@ CHATS, LENGTH = 1500, 2000
 STRETCH = 20
 """The number of consecutive third-party utterances that a chat takes at a time."""
 CONVERSATIONS_HEAD = """
-A lure of 60 to 400 characters, split into several messages of a conversation of some hundred lines, with other messages
-in between: the percentage of conversations with a higher score than 99 % or 95 % of the honest ones, with a score above
-one half, and with the verdict `flag`.
+A lure of 60 to 400 characters, split into several messages of a conversation of about a hundred lines, with other
+messages in between: the percentage of conversations with a higher score than 99 % or 95 % of the honest ones, with a
+score above one half, and with the verdict `flag`.
 
 | | above 99 % of honest ones | above 95 % | above one half | flagged |
 | --- | ---: | ---: | ---: | ---: |

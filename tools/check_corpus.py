@@ -5,7 +5,7 @@ updated; without it a stale table is a fault. Every fault is printed, and the ex
 is 1 if there are any.
 
 In addition to the loader's checks, this checks the size of every label and kind, the
-number of pairs, the share of excerpts and of lures with several schemes, near-duplicates,
+number of rows in pairs, the share of excerpts and of lures with several schemes, near-duplicates,
 twins without their counterpart, lures with hardly any text, and numbers, domains and
 names that could belong to somebody.
 """
