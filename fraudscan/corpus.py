@@ -47,7 +47,7 @@ BLOCK = 1 << 20
 
 
 class CorpusError(FraudscanError, ValueError):
-    """Labelled messages are invalid or too few. The error names the fault and, if one line is invalid, that line."""
+    """Labelled messages are invalid or too few. The error names the fault, and the file and line of a bad one."""
 
 
 @dataclass(frozen=True)
