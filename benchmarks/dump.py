@@ -91,7 +91,7 @@ def speed(rows: int, rounds: int, folder: Path) -> None:
         print(
             f"{name:22} {rows / wall[name]:10,.0f} rows/s {processor[name] / rows * 1e6:7.2f} µs processor time per row"
         )
-    print(f"of this, starting takes {statistics.median(t[1] for t in start):.2f} s of processor time")
+    print(f"one worker needs {statistics.median(t[1] for t in start):.2f} s of this processor time to start")
     for name in names[:2]:
         print(f"one worker reaches {processor[name] / processor['1 worker']:.0%} of the {name}'s rate (processor time)")
     print(f"two workers: {wall['1 worker'] / wall['2 workers']:.2f} times one worker (wall time)")

@@ -139,7 +139,7 @@ EMOJI = {
 
 
 def is_simplified(character: str) -> bool:
-    """Return whether ``character`` is in GB 2312: then it is no variant of another one, even if it is in Japan."""
+    """Return whether ``character`` is in GB 2312: then it is no variant, even if it is one in Japanese."""
     try:
         character.encode("gb2312")
     except UnicodeEncodeError:
