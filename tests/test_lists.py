@@ -1,4 +1,4 @@
-"""Allow and deny lists: what fires, what wins, and what is refused."""
+"""Allow and deny lists: which entries match, which one takes precedence, and what is refused."""
 
 import enum
 import gc
@@ -30,62 +30,64 @@ HONEST = "到楼下了，下来拿快递"
 LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
 
 
-def fired(found, texts, senders=None):
-    return [str(found.entries[place]) if place < len(found.entries) else None for place in found.find(texts, senders)]
+def rules_for(lists_, texts, senders=None):
+    return [
+        str(lists_.entries[index]) if index < len(lists_.entries) else None for index in lists_.find(texts, senders)
+    ]
 
 
-def test_phrases_hit_in_other_scripts_widths_and_cases():
-    found = Lists([Entry("deny", "加VX投资")])
-    assert fired(found, ["快加 ｖＸ\u200b 投資", "加vx 投", "加v投资"]) == ["deny 加VX投资", None, None]
+def test_phrases_match_other_scripts_widths_and_cases():
+    lists_ = Lists([Entry("deny", "加VX投资")])
+    assert rules_for(lists_, ["快加 ｖＸ\u200b 投資", "加vx 投", "加v投资"]) == ["deny 加VX投资", None, None]
 
 
-def test_without_a_scanner_disguises_are_found_as_they_are_written():
-    found = Lists([Entry("deny", "微信"), Entry("deny", "薇信")])
-    assert fired(found, ["加薇信", "加微·信", "加微 信"]) == ["deny 薇信", None, "deny 微信"]
+def test_without_a_scanner_phrases_match_the_text_as_written():
+    lists_ = Lists([Entry("deny", "微信"), Entry("deny", "薇信")])
+    assert rules_for(lists_, ["加薇信", "加微·信", "加微 信"]) == ["deny 薇信", None, "deny 微信"]
 
 
 DISGUISED = "暗·号·三·号，老·地·方·见，拨 95588"
 
 
-def test_entries_that_deny_hit_what_is_read_where_a_disguise_is_undone(scanner):
-    bound = [
+def test_deny_entries_match_the_repaired_text(scanner):
+    entries = [
         Entry("deny", "方见,拨95588", sender="106*"),
         Entry("deny", "/^暗号.{2}[^·]*老地方/"),
         Entry("deny", "加微信xy2000"),
     ]
-    own = scanner.with_lists(Lists(bound))
+    own = scanner.with_lists(Lists(entries))
     texts = ["晚上吃什么", DISGUISED, DISGUISED, "请加薇信xy2000", DISGUISED.replace("95588", "95580"), "到楼下了"]
-    rules = [None, str(bound[0]), str(bound[1]), str(bound[2]), str(bound[1]), None]
+    rules = [None, str(entries[0]), str(entries[1]), str(entries[2]), str(entries[1]), None]
     senders = ["1069", "1069", "95588", None, "1069", "1069"]
     for proba in (False, True):
-        found = own.decide(texts, senders, proba=proba)
-        assert found.rule == rules
-        assert [found.verdict[i] for i in (1, 2, 3, 4)] == ["flag"] * 4
-    nobody = [result.rule for result in own.classify_many(texts, [None] * 6)]
-    assert nobody == [None, rules[2], rules[2], rules[3], rules[2], None]
+        decided = own.decide(texts, senders, proba=proba)
+        assert decided.rule == rules
+        assert [decided.verdict[i] for i in (1, 2, 3, 4)] == ["flag"] * 4
+    without_senders = [result.rule for result in own.classify_many(texts, [None] * 6)]
+    assert without_senders == [None, rules[2], rules[2], rules[3], rules[2], None]
     assert own.classify(DISGUISED, sender="1061").rule == rules[1]
 
 
 @pytest.mark.parametrize("text", ["暗·号·三·号", "今天暗*号*三号", "今天暗·号·三号"])
-def test_signs_inside_of_a_phrase_do_not_hide_it_where_there_are_marks_of_disguise(scanner, text):
-    entry, lists_ = Entry("deny", "暗号三号"), [Entry("allow", "号三"), Entry("deny", "/号.三/")]
+def test_phrases_match_across_inserted_symbols_if_there_are_marks_of_disguise(scanner, text):
+    entry, others = Entry("deny", "暗号三号"), [Entry("allow", "号三"), Entry("deny", "/号.三/")]
     assert fraudscan.normalize(text).repairs == ()
     assert scanner.with_lists(Lists([entry])).classify(text).rule == "deny 暗号三号"
-    assert scanner.with_lists(Lists([*lists_, entry])).classify("暗·号·三·号").rule == "deny /号.三/"
+    assert scanner.with_lists(Lists([*others, entry])).classify("暗·号·三·号").rule == "deny /号.三/"
     assert scanner.with_lists(Lists([entry])).classify("对暗号，三号的").rule is None
 
 
-def test_no_disguise_buys_trust(scanner):
+def test_allow_entries_do_not_match_the_repaired_text(scanner):
     own = scanner.with_lists(
         Lists([Entry("allow", "暗号三号"), Entry("deny", "别处"), Entry("deny", "老地方见"), Entry("allow", "恭喜")])
     )
     assert own.classify(DISGUISED).rule == "deny 老地方见"
-    assert own.classify(f"{DISGUISED}，恭喜").rule == "allow 恭喜"  # as it is written
+    assert own.classify(f"{DISGUISED}，恭喜").rule == "allow 恭喜"  # the text as written contains it
     trusting = scanner.with_lists(Lists([Entry("allow", "暗号三号")]))
     assert trusting.classify(DISGUISED).rule is None
 
 
-def test_digits_of_which_one_is_read_as_a_numeral_are_not_guessed(scanner):
+def test_digits_are_not_restored_if_one_is_read_as_a_numeral(scanner):
     text = "1️⃣次投资，投·资·理·财，稳·赚·不·赔，电·话95588"
     assert fraudscan.normalize(text).text.startswith("一次投资")
     own = scanner.with_lists(Lists([Entry("deny", f"电话{digits}") for digits in ("95588", "00000", "19558")]))
@@ -93,27 +95,29 @@ def test_digits_of_which_one_is_read_as_a_numeral_are_not_guessed(scanner):
     assert own.classify(text.removeprefix("1️⃣")).rule == "deny 电话95588"
 
 
-def test_disguises_are_undone_for_the_lists_of_a_model_of_own_labels():
+def test_deny_entries_match_the_repaired_text_with_a_custom_model():
     settings_ = {"max_n": 2, "min_df": 2, "idf_power": 0.5, "C": 1.0, "balanced": True}
     scanner = FraudClassifier(**settings_).fit(*made_up(40)).to_scanner()
     text = "低·息·贷·款，秒·批·到·账，无·需·抵·押"
     own = scanner.with_lists(Lists([Entry("deny", "贷款")]))
     assert own.decide(["晚上吃饭", text]).rule == [None, "deny 贷款"]
-    assert own.classify(text).scores == scanner.classify(text).scores  # it scores texts as they are
+    assert own.classify(text).scores == scanner.classify(text).scores  # a custom model scores texts without repair
 
 
 def test_digits_keep_their_value():
-    found = Lists([Entry("deny", "95588"), Entry("deny", "400-811")])
-    assert fired(found, ["致电９５５８８", "致电95580", "①⑧ 400-811"]) == ["deny 95588", None, "deny 400-811"]
+    lists_ = Lists([Entry("deny", "95588"), Entry("deny", "400-811")])
+    assert rules_for(lists_, ["致电９５５８８", "致电95580", "①⑧ 400-811"]) == ["deny 95588", None, "deny 400-811"]
 
 
-def test_phrases_inside_of_phrases():
-    found = Lists([Entry("deny", "信"), Entry("deny", "加微信"), Entry("deny", "微信", "a"), Entry("allow", "微", "b")])
-    assert fired(found, ["加微信", "加微", "信"]) == ["deny 信", None, "deny 信"]
-    found = Lists(
+def test_phrases_contained_in_other_phrases_match():
+    lists_ = Lists(
+        [Entry("deny", "信"), Entry("deny", "加微信"), Entry("deny", "微信", "a"), Entry("allow", "微", "b")]
+    )
+    assert rules_for(lists_, ["加微信", "加微", "信"]) == ["deny 信", None, "deny 信"]
+    lists_ = Lists(
         [Entry("deny", "加微信群", "c"), Entry("deny", "微信", "a"), Entry("deny", "加微信"), Entry("deny", "信")]
     )
-    assert fired(found, ["加微信"] * 3, ["a", "b", None]) == ["deny sender=a: 微信", "deny 加微信", "deny 加微信"]
+    assert rules_for(lists_, ["加微信"] * 3, ["a", "b", None]) == ["deny sender=a: 微信", "deny 加微信", "deny 加微信"]
 
 
 texts = st.text("加微vVＶ1①財财 \0\u200b", max_size=40)
@@ -126,22 +130,24 @@ senders = st.sampled_from([None, "a", "b", "bc", "ab"])
 
 @given(entries, st.lists(st.tuples(texts, senders), max_size=8), st.booleans())
 @settings(max_examples=150)
-def test_the_first_allow_wins_else_the_first_deny(entries, rows, named):
-    """The definition, entry by entry."""
-    found = Lists(entries)
+def test_the_first_allow_wins_else_the_first_deny(entries, rows, with_senders):
+    """Compare with the definition, applied entry by entry."""
+    lists_ = Lists(entries)
 
-    def fires(entry, text, sender):
-        bound = entry.sender is None or (
-            named and sender is not None and (sender == entry.sender or (entry.sender == "b*" and sender[0] == "b"))
+    def matches(entry, text, sender):
+        of_sender = entry.sender is None or (
+            with_senders
+            and sender is not None
+            and (sender == entry.sender or (entry.sender == "b*" and sender[0] == "b"))
         )
-        return bound and fold_keeping_digits(entry.pattern) in fold_keeping_digits(text)
+        return of_sender and fold_keeping_digits(entry.pattern) in fold_keeping_digits(text)
 
     expected = []
     for text, sender in rows:
-        hits = [entry for entry in entries if fires(entry, text, sender)]
-        expected.append(next((e for kind in ("allow", "deny") for e in hits if e.kind == kind), None))
-    got = found.find([text for text, _ in rows], [sender for _, sender in rows] if named else None)
-    assert [found.entries[place] if place < len(found.entries) else None for place in got.tolist()] == expected
+        matching = [entry for entry in entries if matches(entry, text, sender)]
+        expected.append(next((e for kind in ("allow", "deny") for e in matching if e.kind == kind), None))
+    found = lists_.find([text for text, _ in rows], [sender for _, sender in rows] if with_senders else None)
+    assert [lists_.entries[index] if index < len(lists_.entries) else None for index in found.tolist()] == expected
 
 
 @given(
@@ -157,35 +163,41 @@ def test_long_texts_are_searched_in_blocks(entries, rows, size, batch):
         assert Lists(entries).find(*rows).tolist() == expected.tolist()
 
 
-def test_verdict_rule_and_score(scanner):
+def test_lists_change_the_verdict_but_not_the_score_or_label(scanner):
     own = scanner.with_lists(Lists([Entry("allow", "内部群"), Entry("deny", "快递"), Entry("deny", "稳赚不赔")]))
     lure, honest = own.classify_many([LURE, HONEST])
     assert (lure.verdict, lure.rule) == ("clear", "allow 内部群")
     assert (honest.verdict, honest.rule) == ("flag", "deny 快递")
-    assert lure.score == scanner.classify(LURE).score  # the score and label stay the model's
+    assert lure.score == scanner.classify(LURE).score  # score and label remain the model's
     assert honest.label == "legitimate"
     assert own.classify("晚上吃什么").rule is None
     assert scanner.classify(LURE).rule is None
     assert scanner.decide([LURE]).rule == [None]
 
 
-def test_senders(scanner):
-    bound = [Entry("deny", "快递", "106*"), Entry("allow", "", "9 5588"), Entry("deny", "", "坏人")]
-    own = scanner.with_lists(Lists(bound))
-    missing = [float("nan"), pd.NA, pd.NaT, None, 95588.5, 95588.0]  # what tables have
-    nan = own.with_lists(Lists([Entry("allow", "", "95588"), Entry("deny", "", "n*"), Entry("deny", "", "<*")]))
-    assert nan.decide([HONEST] * 6, missing).rule == [None] * 5 + ["allow sender=95588:"]
-    found = own.decide([HONEST, HONEST, LURE, HONEST, HONEST], ["106", None, "95588", "坏人", 10690])
-    assert found.rule == ["deny sender=106*: 快递", None, "allow sender=9 5588:", "deny sender=坏人:", str(bound[0])]
-    assert found.verdict[:4] == ["flag", scanner.classify(HONEST).verdict, "clear", "flag"]
+def test_entries_for_senders_match_their_senders(scanner):
+    entries = [Entry("deny", "快递", "106*"), Entry("allow", "", "9 5588"), Entry("deny", "", "坏人")]
+    own = scanner.with_lists(Lists(entries))
+    cells = [float("nan"), pd.NA, pd.NaT, None, 95588.5, 95588.0]  # values that occur in tables
+    other = own.with_lists(Lists([Entry("allow", "", "95588"), Entry("deny", "", "n*"), Entry("deny", "", "<*")]))
+    assert other.decide([HONEST] * 6, cells).rule == [None] * 5 + ["allow sender=95588:"]
+    decided = own.decide([HONEST, HONEST, LURE, HONEST, HONEST], ["106", None, "95588", "坏人", 10690])
+    assert decided.rule == [
+        "deny sender=106*: 快递",
+        None,
+        "allow sender=9 5588:",
+        "deny sender=坏人:",
+        str(entries[0]),
+    ]
+    assert decided.verdict[:4] == ["flag", scanner.classify(HONEST).verdict, "clear", "flag"]
     assert own.classify(HONEST, sender="10690").verdict == "flag"
     assert own.classify(HONEST).rule is None
     with pytest.raises(ValueError, match="1 senders do not fit 2 texts"):
         own.decide([HONEST, HONEST], ["a"])
-    count = GROUP // 3 + 1  # more than are scored at a time
+    count = GROUP // 3 + 1  # three texts each: more than are scored at a time
     texts = [HONEST, LURE, HONEST] * count
     senders = [None, "95588", "106"] * count
-    assert [r.rule for r in own.classify_many(texts, iter(senders))] == [None, str(bound[1]), str(bound[0])] * count
+    assert [r.rule for r in own.classify_many(texts, iter(senders))] == [None, str(entries[1]), str(entries[0])] * count
     for wrong, message in ((senders[1:], "fewer senders than texts"), ([*senders, None], "more senders than texts")):
         results = own.classify_many(texts, wrong)
         assert next(results).text == HONEST
@@ -213,13 +225,13 @@ def test_a_sender_may_be_bytes_or_a_number(scanner):
 
 
 class Source(str, enum.Enum):
-    """Senders, and a phrase, that call themselves something else."""
+    """A sender and a phrase whose `str` is not their value."""
 
     BANK = "95588"
     PARCEL = "快递"
 
 
-def test_a_sender_may_be_of_an_enumeration(scanner):
+def test_a_sender_or_phrase_may_be_an_enum_member(scanner):
     for bank, parcel in ((Source.BANK, Source.PARCEL), ("95588", "快递")):
         own = scanner.with_lists(Lists([Entry("deny", parcel, sender=bank)]))
         for name in (Source.BANK, "95588"):
@@ -227,34 +239,34 @@ def test_a_sender_may_be_of_an_enumeration(scanner):
 
 
 @given(st.sampled_from([b"106", " １06".encode()]) | st.binary(max_size=8))
-def test_any_bytes_are_a_sender(scanner, name):
+def test_any_bytes_are_accepted_as_a_sender(scanner, name):
     own = scanner.with_lists(Lists([Entry("deny", "", "106")]))
-    named = fold_keeping_digits(name.decode("utf-8", "replace")) == "106"
-    assert (own.classify(HONEST, name).rule is not None) == named
+    matches = fold_keeping_digits(name.decode("utf-8", "replace")) == "106"
+    assert (own.classify(HONEST, name).rule is not None) == matches
 
 
 @pytest.mark.parametrize("strange", [True, ["10692"], {"id": 10692}, object(), np.bool_(True)])
-def test_what_names_nobody_is_no_sender(scanner, strange):
-    bound = [Entry("deny", "", f"{first}*") for first in "t[{<n"]
-    own = scanner.with_lists(Lists(bound))
+def test_a_sender_of_another_type_is_refused(scanner, strange):
+    entries = [Entry("deny", "", f"{first}*") for first in "t[{<n"]
+    own = scanner.with_lists(Lists(entries))
     kind = type(strange).__name__
-    for asked in (scanner, own):
+    for each in (scanner, own):
         with pytest.raises(TypeError, match=f"^sender is of type {kind}: pass a string or a number"):
-            asked.classify(HONEST, strange)
+            each.classify(HONEST, strange)
         with pytest.raises(TypeError, match=rf"senders\[1\] is of type {kind}: pass a string or a number"):
-            list(asked.classify_many([HONEST] * 2, ["a", strange]))
+            list(each.classify_many([HONEST] * 2, ["a", strange]))
         with pytest.raises(TypeError, match=rf"senders\[{GROUP}\] is of type {kind}"):
-            list(asked.classify_many([HONEST] * (GROUP + 1), [None] * GROUP + [strange]))
-    assert own.decide([HONEST], [strange]).rule == [None]  # a table may hold anything
+            list(each.classify_many([HONEST] * (GROUP + 1), [None] * GROUP + [strange]))
+    assert own.decide([HONEST], [strange]).rule == [None]  # a table may contain anything
 
 
-def test_entries_for_senders_want_senders(scanner):
+def test_entries_for_senders_require_senders(scanner):
     own = scanner.with_lists(Lists([Entry("deny", "快递", "106*"), Entry("deny", "内部群")]))
     for call in (own.classify_many, own.decide):
         with pytest.raises(ValueError, match="the lists have entries for certain senders: pass senders=, None where"):
             call([HONEST])
     assert own.decide([HONEST, LURE], [None, None]).rule == [None, "deny 内部群"]
-    assert own.classify(LURE).rule == "deny 内部群"  # of one text nobody need know the sender
+    assert own.classify(LURE).rule == "deny 内部群"  # the sender of a single text may be omitted
     assert scanner.with_lists(Lists([Entry("deny", "快递")])).decide([HONEST]).rule == ["deny 快递"]
     rows = [Row("1", LURE, ("investment",), (), "sms", ""), Row("2", HONEST, (), (), "sms", "")]
     assert evaluate(own, rows) == evaluate(scanner, rows)
@@ -282,21 +294,21 @@ sender=95588:
 """
 
 
-def test_files(tmp_path):
+def test_lists_are_read_from_files(tmp_path):
     path = tmp_path / "lists.txt"
     path.write_text(FILE, "utf-8")
-    found = read_lists(deny=path)
-    assert list(map(str, found.entries)) == [
+    from_file = read_lists(deny=path)
+    assert list(map(str, from_file.entries)) == [
         "allow sender=95588: (lists.txt:8)",
         "allow [微笑] (lists.txt:9)",
         "deny 稳赚不赔 (lists.txt:3)",
         "deny /加.{0,3}微信/ (lists.txt:5)",
         "deny sender=106*: 提现 (lists.txt:6)",
     ]
-    assert fired(found, ["加我的微信", "加我的那个微信"]) == ["deny /加.{0,3}微信/ (lists.txt:5)", None]
+    assert rules_for(from_file, ["加我的微信", "加我的那个微信"]) == ["deny /加.{0,3}微信/ (lists.txt:5)", None]
     (tmp_path / "allow.txt").write_text("微信\n", "utf-8")
     both = read_lists(allow=tmp_path / "allow.txt", deny=path)
-    assert fired(both, ["加我的微信"]) == ["allow 微信 (allow.txt:1)"]
+    assert rules_for(both, ["加我的微信"]) == ["allow 微信 (allow.txt:1)"]
 
 
 @pytest.mark.parametrize(
@@ -306,7 +318,7 @@ def test_files(tmp_path):
         ("sender=: 提现", "the sender has no name"),
         ("sender=*:", "the sender has no name"),
         ("sender=95588", "is written sender=NAME: PHRASE"),
-        (f"sender={' ' * 20_000}x", "is written sender=NAME: PHRASE"),  # a pattern that parts the blanks would hang
+        (f"sender={' ' * 20_000}x", "is written sender=NAME: PHRASE"),  # a regex that could split the blanks would hang
         ("Sender = 95588: 提现", "is written sender=NAME: PHRASE"),
         ("[Deny]", "the only sections are [allow] and [deny]"),
         ("[deny] # ours", "the only sections are [allow] and [deny]"),
@@ -324,7 +336,7 @@ def test_files(tmp_path):
         ("/(?i:a)b/", "this construct is not supported"),
     ],
 )
-def test_faults_name_file_and_line(tmp_path, line, fault, capsys):
+def test_errors_name_file_and_line(tmp_path, line, fault, capsys):
     path = tmp_path / "deny.txt"
     path.write_text(f"好\n{line}\n", "utf-8")
     with pytest.raises(ListError, match=r"deny\.txt:2: ") as caught:
@@ -353,7 +365,7 @@ def test_patterns_that_could_hang_are_refused(pattern, monkeypatch):
         compile_pattern(pattern)
 
 
-def test_the_longest_pattern(monkeypatch):
+def test_patterns_may_match_at_most_200_characters(monkeypatch):
     monkeypatch.setattr(lists, "_re2", lambda: None)
     assert compile_pattern("a{200}").search("a" * 200)
     assert compile_pattern("[ab]{199}c?").search("a" * 199)
@@ -363,20 +375,20 @@ def test_the_longest_pattern(monkeypatch):
 
 
 @pytest.mark.parametrize("pattern", HANGING)
-def test_re2_takes_them(pattern):
+def test_re2_accepts_patterns_that_could_hang(pattern):
     if importlib.util.find_spec("re2") is None:
         pytest.skip("google-re2 is not installed")
     assert not compile_pattern(pattern).search("a" * 100_000)
 
 
-def test_what_re2_says_is_told():
+def test_the_error_message_of_re2_is_reported():
     pytest.importorskip("re2")
     with pytest.raises(ListError, match=r"^RE2 does not accept it: invalid escape sequence: \\u$"):
         compile_pattern(r"\u52a0")
 
 
 @pytest.mark.parametrize("with_re2", [True, False])
-def test_half_a_surrogate_pair_is_a_character_of_its_own(with_re2, monkeypatch):
+def test_a_lone_surrogate_matches_as_a_character_of_its_own(with_re2, monkeypatch):
     if not with_re2:
         monkeypatch.setattr(lists, "_re2", lambda: None)
     pattern = compile_pattern(r"a[?b]c")
@@ -386,7 +398,7 @@ def test_half_a_surrogate_pair_is_a_character_of_its_own(with_re2, monkeypatch):
 
 
 @pytest.mark.parametrize("pattern", ["加.{0,20}微信.{0,20}群", "q{1,2}[0-9]{5,11}", "^您的(快递|包裹)", "退订回[tn]$"])
-def test_bounded_patterns_are_taken_with_and_without_re2(pattern, monkeypatch):
+def test_bounded_patterns_match_the_same_with_and_without_re2(pattern, monkeypatch):
     texts = ["加我的微信进群", "qq12345", "您的包裹到了", "退订回t", "无关", "\ud800"]
     expected = [bool(re.search(pattern, text)) for text in texts]
     assert any(expected)
@@ -414,37 +426,37 @@ patterns = st.recursive(
     st.text("aABb加K]\ufffd\ud800", max_size=6),
 )
 @settings(max_examples=500)
-def test_patterns_are_passed_over_only_where_they_do_not_match(with_re2, pattern, text):
+def test_patterns_are_skipped_only_where_they_do_not_match(with_re2, pattern, text):
     with pytest.MonkeyPatch.context() as patch:
         if not with_re2:
             patch.setattr(lists, "_re2", lambda: None)
         try:
-            found = compile_pattern(pattern).search(fold_keeping_digits(text))
+            match = compile_pattern(pattern).search(fold_keeping_digits(text))
         except ListError:
             assume(False)
-        assert fired(Lists([Entry("deny", f"/{pattern}/")]), [text]) == [f"deny /{pattern}/" if found else None]
+        assert rules_for(Lists([Entry("deny", f"/{pattern}/")]), [text]) == [f"deny /{pattern}/" if match else None]
 
 
 def test_patterns_are_not_tried_where_their_characters_are_missing(monkeypatch):
     tried = []
 
-    class Tried:
+    class RecordingPattern:
         def __init__(self, pattern):
             self.pattern = pattern
 
         def search(self, text):
             tried.append((self.pattern, text))
 
-    monkeypatch.setattr(lists, "compile_pattern", Tried)
-    found = Lists([Entry("deny", "/加(微信|q){1,2}/"), Entry("deny", "/[0-9]{5}/"), Entry("deny", "/(?i)加/")])
-    assert fired(found, ["加群", "晚上吃什么"]) == [None, None]
+    monkeypatch.setattr(lists, "compile_pattern", RecordingPattern)
+    lists_ = Lists([Entry("deny", "/加(微信|q){1,2}/"), Entry("deny", "/[0-9]{5}/"), Entry("deny", "/(?i)加/")])
+    assert rules_for(lists_, ["加群", "晚上吃什么"]) == [None, None]
     assert tried == [
         ("加(微信|q){1,2}", "加群"),
         *((pattern, text) for text in ("加群", "晚上吃什么") for pattern in ("[0-9]{5}", "(?i)加")),
     ]
 
 
-def test_more_phrases_than_can_be_looked_for_together_are_refused(monkeypatch):
+def test_more_phrases_than_can_be_searched_together_are_refused(monkeypatch):
     monkeypatch.setattr(lists, "fold_keeping_digits", str)
     phrases = [Entry("deny", "".join(map(chr, range(i, i + 3)))) for i in range(0x10000, 0x1C000)]
     with pytest.raises(ListError, match=r"49,152 phrases cannot be searched together: .* do not fit 32-bit steps"):
@@ -459,29 +471,29 @@ def test_lists_of_the_same_entries_are_equal():
     assert repr(Lists(entries)) == "Lists(1 that allow, 1 that deny)"
 
 
-def test_scanners_whose_lists_decide_otherwise_have_another_digest(scanner):
+def test_scanners_with_different_lists_have_different_digests(scanner):
     phrase, bound = Entry("deny", "sender=955: 老地方"), Entry("deny", "老地方", "955")
     assert str(phrase) == str(bound)
     assert scanner.with_lists(Lists([phrase])).digest != scanner.with_lists(Lists([bound])).digest
     assert scanner.with_lists(Lists([bound])).digest == scanner.with_lists(Lists([bound])).digest
 
 
-def test_lists_that_nobody_holds_are_gone_at_once(scanner):
-    found = scanner.with_lists(Lists([Entry("deny", "暗号三号")]))
-    assert found.classify(DISGUISED).verdict == "flag"
-    held = weakref.ref(found.lists)
+def test_unreferenced_lists_are_freed_without_garbage_collection(scanner):
+    own = scanner.with_lists(Lists([Entry("deny", "暗号三号")]))
+    assert own.classify(DISGUISED).verdict == "flag"
+    reference = weakref.ref(own.lists)
     gc.disable()
     try:
-        del found
-        assert held() is None
+        del own
+        assert reference() is None
     finally:
         gc.enable()
 
 
-def test_files_that_are_none(tmp_path):
+def test_missing_or_unreadable_files_are_refused(tmp_path):
     with pytest.raises(TypeError, match=r"no file is given: pass allow=, deny= or both"):
         read_lists()
-    with pytest.raises(TypeError, match="positional"):  # it must be said what a file is for
+    with pytest.raises(TypeError, match="positional"):  # the keyword says what the file is for
         read_lists(tmp_path / "deny.txt")
     with pytest.raises(ListError, match="cannot be read"):
         read_lists(allow=tmp_path / "none.txt")
@@ -490,7 +502,7 @@ def test_files_that_are_none(tmp_path):
         read_lists(deny=tmp_path / "bytes.txt")
 
 
-def test_what_are_no_lists_is_refused_where_it_is_given(scanner):
+def test_invalid_lists_and_entries_are_refused(scanner):
     with pytest.raises(ListError, match="an entry's kind must be allow or deny, not 'Deny'"):
         Lists([Entry("Deny", "好")])
     for pattern in (95588, None, b"x"):
@@ -499,11 +511,11 @@ def test_what_are_no_lists_is_refused_where_it_is_given(scanner):
     for entries in ("deny", ["稳赚不赔"], [("deny", "稳赚不赔")]):
         with pytest.raises(TypeError, match=r"Lists takes Entry objects, not (str|tuple): use read_lists for files"):
             Lists(entries)
-    for one in (None, 5, Entry("deny", "好")):
+    for argument in (None, 5, Entry("deny", "好")):
         with pytest.raises(
-            TypeError, match=f"Lists takes an iterable of Entry objects, not one {type(one).__name__}: pass a"
+            TypeError, match=f"Lists takes an iterable of Entry objects, not one {type(argument).__name__}: pass a"
         ):
-            Lists(one)
+            Lists(argument)
     with pytest.raises(ListError, match=r"^deny: a phrase must have 1 to 200 characters that count; this one has 0$"):
         Lists([Entry("deny", "")])
     with pytest.raises(ListError, match="提现: a sender must be a string, not int"):
@@ -513,8 +525,8 @@ def test_what_are_no_lists_is_refused_where_it_is_given(scanner):
     assert scanner.with_lists(None).lists is None
 
 
-def test_the_name_of_a_list_need_not_be_unicode(scanner, tmp_path):
-    entry = Entry("deny", "好", source="lists/\udcba\udcda.txt", line=1)  # in GBK, as archives from Windows have it
+def test_the_file_name_of_a_list_need_not_be_unicode(scanner, tmp_path):
+    entry = Entry("deny", "好", source="lists/\udcba\udcda.txt", line=1)  # a GBK name, as in archives from Windows
     source, own = tmp_path / "in.jsonl", scanner.with_lists(Lists([entry]))
     source.write_text('{"text": "好"}\n', "utf-8")
     score_dump(own, [source], tmp_path / "out.jsonl")
@@ -522,7 +534,7 @@ def test_the_name_of_a_list_need_not_be_unicode(scanner, tmp_path):
     assert row["fraud_rule"] == r"deny 好 (\udcba\udcda.txt:1)" == own.classify("好").rule
 
 
-def test_classify_command_takes_lists(tmp_path, capsys):
+def test_the_classify_command_applies_lists(tmp_path, capsys):
     (tmp_path / "deny.txt").write_text("sender=106*: 快递\n", "utf-8")
     assert main(["classify", HONEST, "--deny", str(tmp_path / "deny.txt"), "--sender", "10690"]) == 0
     out = capsys.readouterr().out
@@ -531,7 +543,7 @@ def test_classify_command_takes_lists(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("line", ["/稳赚/i", "allow:稳赚", "Deny：稳赚", "稳赚*", "稳赚 # 注", "sender=106: 稳赚*"])
-def test_what_was_hardly_meant_as_a_phrase_is_refused(tmp_path, line):
+def test_a_line_that_was_probably_not_meant_as_a_phrase_is_refused(tmp_path, line):
     (tmp_path / "deny.txt").write_text(f"好\n{line}\n", "utf-8")
     with pytest.raises(ListError, match=re.escape(f"deny.txt:2: {line}: ")):
         read_lists(deny=tmp_path / "deny.txt")
@@ -540,32 +552,32 @@ def test_what_was_hardly_meant_as_a_phrase_is_refused(tmp_path, line):
 @pytest.mark.parametrize(
     "phrase", ["尾号***", "满5*", "/pay/vip", "/wap/login", "//t.cn/abc", "/TD/r", "加群 #兼职#", "V*"]
 )
-def test_signs_may_stand_in_phrases(tmp_path, phrase):
+def test_phrases_may_contain_symbols(tmp_path, phrase):
     (tmp_path / "deny.txt").write_text(f"{phrase}\n", "utf-8")
     assert read_lists(deny=tmp_path / "deny.txt").find([f"您好{phrase}好"]).tolist() == [0]
 
 
-def test_signs_of_patterns_may_stand_in_patterns(tmp_path):
+def test_patterns_may_contain_asterisks_and_hash_signs(tmp_path):
     (tmp_path / "deny.txt").write_text("/a[*]/\n#注\n/ \\#b/\n".replace("/ ", "/"), "utf-8")
     assert [entry.pattern for entry in read_lists(deny=tmp_path / "deny.txt").entries] == ["/a[*]/", "/\\#b/"]
 
 
 @pytest.mark.parametrize("pattern", [r"/加\s微信/", r"/加[\s]微信/", r"/加\s{1,3}微信/"])
-def test_white_space_that_no_text_has_is_refused(pattern):
+def test_patterns_that_require_white_space_are_refused(pattern):
     with pytest.raises(ListError, match="white space"):
         Lists([Entry("deny", pattern)])
 
 
 @pytest.mark.parametrize("pattern", [r"/加\s*微信/", r"/加\s?微信/", r"/加\s{0,3}微信/"])
-def test_white_space_may_be_asked_for_where_there_need_be_none(pattern):
+def test_patterns_with_optional_white_space_are_accepted(pattern):
     assert Lists([Entry("deny", pattern)]).find(["加 微信", "加V"]).tolist() == [0, 1]
 
 
-def test_digits_in_circles_have_the_value_that_is_read():
-    found = Lists([Entry("deny", "满⑩元")]).find(["满0元", "满⑩元", "满⑳元", "满1元"])
-    assert found.tolist() == [1, 0, 1, 0]  # of ten, the model reads the first digit
+def test_circled_digits_have_the_value_that_the_model_reads():
+    indices = Lists([Entry("deny", "满⑩元")]).find(["满0元", "满⑩元", "满⑳元", "满1元"])
+    assert indices.tolist() == [1, 0, 1, 0]  # the model reads only the first digit of ⑩
     assert fold_keeping_digits("①⑩⑳½㊿٣⑴⑼") == "11215319"
 
 
-def test_sets_may_hold_characters_that_no_folded_text_has():
+def test_character_sets_may_contain_characters_that_no_folded_text_has():
     assert Lists([Entry("deny", "/[0-Z]好/")]).find(["1好"]).tolist() == [0]
