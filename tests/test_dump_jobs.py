@@ -1,4 +1,4 @@
-"""Jobs: killed, gone on with, refused, shared among workers."""
+"""Jobs: killed, resumed, refused, and shared among workers."""
 
 import concurrent.futures
 import contextlib
@@ -28,21 +28,21 @@ from fraudscan.lists import read_lists
 
 
 @pytest.mark.parametrize("name", dumps.MAKERS)
-def test_a_killed_job_goes_on_to_the_same_bytes(tmp_path, name):
+def test_a_killed_job_resumes_to_the_same_bytes(tmp_path, name):
     number = list(dumps.MAKERS).index(name)
     out = ("jsonl", "csv", "parquet")[number % 3]
     kill.kill_and_resume(name, tmp_path, random.Random(number), kills=2, workers=1 + number % 2, out=out, rows=300)
 
 
 class Stop(Exception):  # noqa: N818
-    """In place of a kill, where the time must be exact."""
+    """Raised instead of killing the process, where the moment must be exact."""
 
 
 @pytest.mark.parametrize(
     ("name", "workers"),
     [*((name, 1) for name in dumps.MAKERS), ("in.csv", 2), ("in.parquet", 2), ("result.json", 2), ("broken.json", 1)],
 )
-def test_a_job_stopped_anywhere_goes_on_to_the_same_bytes(tmp_path, scanner, monkeypatch, name, workers):
+def test_a_job_stopped_anywhere_resumes_to_the_same_bytes(tmp_path, scanner, monkeypatch, name, workers):
     monkeypatch.setattr(job, "SECONDS", 0)
     rng = random.Random(workers)
     sources = [tmp_path / name, tmp_path / "more.jsonl"] if name == "broken.json" else [tmp_path / name]
@@ -65,7 +65,7 @@ def test_a_job_stopped_anywhere_goes_on_to_the_same_bytes(tmp_path, scanner, mon
             take(self, task, scored)
             left[0] -= 1
             if not left[0]:
-                self.out.write(b"torn")  # what no checkpoint knows of
+                self.out.write(b"torn")  # bytes that no checkpoint covers
                 self.out.flush()
                 raise Stop
 
@@ -83,12 +83,12 @@ def test_a_job_stopped_anywhere_goes_on_to_the_same_bytes(tmp_path, scanner, mon
 
 @pytest.mark.parametrize("step", ["replace", "unlink"])
 @pytest.mark.parametrize("out", ["out.jsonl", "out.parquet"])
-def test_a_job_stopped_while_files_get_their_names_goes_on(tmp_path, scanner, monkeypatch, step, out):
+def test_a_job_stopped_while_its_files_are_renamed_or_deleted_resumes(tmp_path, scanner, monkeypatch, step, out):
     source = tmp_path / "in.jsonl"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
     options = Options(by="chat")
     whole, broken = tmp_path / f"whole-{out}", tmp_path / f"broken-{out}"
-    folder = str(tmp_path)  # what is half-made in it is no dump
+    folder = str(tmp_path)  # incomplete outputs in it are not read as dumps
     score_dump(scanner, [folder], str(whole), options)
     original = getattr(pathlib.Path, step)
     stops = 0
@@ -110,8 +110,8 @@ def test_a_job_stopped_while_files_get_their_names_goes_on(tmp_path, scanner, mo
     assert kill.results(broken) == kill.results(whole)
 
 
-def half_made(tmp_path, scanner, monkeypatch, options=None):
-    """A source, and an output that was stopped after its first block."""
+def stopped_job(tmp_path, scanner, monkeypatch, options=None):
+    """Return a source and the output of a job that was stopped before it wrote its first block."""
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
     with monkeypatch.context() as patch:
@@ -122,8 +122,10 @@ def half_made(tmp_path, scanner, monkeypatch, options=None):
     return source, out
 
 
-def test_another_input_model_or_option_is_refused_with_the_reason(tmp_path, scanner, monkeypatch, capsys, small_model):
-    source, out = half_made(tmp_path, scanner, monkeypatch)
+def test_resuming_with_another_input_model_or_option_is_refused_with_the_reason(
+    tmp_path, scanner, monkeypatch, capsys, small_model
+):
+    source, out = stopped_job(tmp_path, scanner, monkeypatch)
     assert score(source, "-o", out) == 2
     assert "incomplete: continue with --resume, or start over with --force" in capsys.readouterr().err
     assert score(source, "-o", out, "--resume", "--proba") == 2
@@ -139,7 +141,7 @@ def test_another_input_model_or_option_is_refused_with_the_reason(tmp_path, scan
 
 
 @pytest.mark.parametrize("explain", [False, True])
-def test_a_list_that_is_given_or_left_out_is_another_job_though_nothing_is_in_it(tmp_path, scanner, capsys, explain):
+def test_a_job_is_not_resumed_if_even_an_empty_list_is_added_or_left_out(tmp_path, scanner, capsys, explain):
     source, out, deny = tmp_path / "in.jsonl", tmp_path / "out.csv", tmp_path / "deny.txt"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
     deny.write_text("# nothing yet\n", "utf-8")
@@ -154,14 +156,14 @@ def test_a_list_that_is_given_or_left_out_is_another_job_though_nothing_is_in_it
 
 
 def test_a_damaged_or_busy_checkpoint_is_refused(tmp_path, scanner, monkeypatch, capsys):
-    source, out = half_made(tmp_path, scanner, monkeypatch)
+    source, out = stopped_job(tmp_path, scanner, monkeypatch)
     checkpoint = tmp_path / "out.jsonl.checkpoint"
     part = tmp_path / "out.jsonl.part"
-    with job.contextlib.closing(job.Checkpoint(checkpoint)) as open_one:
-        state = open_one.read("state")
+    with job.contextlib.closing(job.Checkpoint(checkpoint)) as busy:
+        state = busy.read("state")
         assert score(source, "-o", out, "--resume") == 2
         assert "another job is writing" in capsys.readouterr().err
-        open_one.commit(state={**state, "out": 10**6})
+        busy.commit(state={**state, "out": 10**6})
     assert score(source, "-o", out, "--resume") == 2
     assert "shorter than its checkpoint says" in capsys.readouterr().err
     checkpoint.write_bytes(b"junk" * 1000)
@@ -172,16 +174,16 @@ def test_a_damaged_or_busy_checkpoint_is_refused(tmp_path, scanner, monkeypatch,
     out.unlink()
     for name in ("summary.json", "rejects.jsonl"):
         (tmp_path / f"out.jsonl.{name}").unlink(missing_ok=True)
-    source, out = half_made(tmp_path, scanner, monkeypatch)
+    source, out = stopped_job(tmp_path, scanner, monkeypatch)
     checkpoint.unlink()
     assert part.exists()
     assert score(source, "-o", out) == 2
-    assert score(source, "-o", out, "--resume") == 0  # nothing to go on with: from the beginning
+    assert score(source, "-o", out, "--resume") == 0  # without a checkpoint, the job starts from the beginning
     assert not part.exists()
 
 
-def test_a_job_that_is_running_is_left_alone_whatever_is_forced(tmp_path, scanner, monkeypatch):
-    source, out = half_made(tmp_path, scanner, monkeypatch)
+def test_a_running_job_is_left_alone_even_with_force(tmp_path, scanner, monkeypatch):
+    source, out = stopped_job(tmp_path, scanner, monkeypatch)
     whole = tmp_path / "whole.jsonl"
     score_dump(scanner, [source], whole)
     take = job._Job._take
@@ -200,7 +202,7 @@ def test_a_job_that_is_running_is_left_alone_whatever_is_forced(tmp_path, scanne
     assert out.read_bytes() == whole.read_bytes()
 
 
-def test_what_another_job_writes_while_sources_are_looked_at_is_not_replaced(tmp_path, scanner, monkeypatch):
+def test_output_that_another_job_writes_during_preparation_is_not_replaced(tmp_path, scanner, monkeypatch):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text(json.dumps({"text": PLAIN}), "utf-8")
     prepare = job._Job._prepare
@@ -218,8 +220,8 @@ def test_what_another_job_writes_while_sources_are_looked_at_is_not_replaced(tmp
     assert not (tmp_path / "out.jsonl.checkpoint").exists()
 
 
-def test_what_cannot_be_written_at_the_end_is_told_and_gone_on_with(tmp_path, scanner, monkeypatch, capsys):
-    source, out = half_made(tmp_path, scanner, monkeypatch)
+def test_a_write_error_at_the_end_is_reported_and_the_job_can_be_resumed(tmp_path, scanner, monkeypatch, capsys):
+    source, out = stopped_job(tmp_path, scanner, monkeypatch)
     blocked = tmp_path / "out.jsonl.summary.json.part"
     blocked.mkdir()
     assert score(source, "-o", out, "--resume") == 2
@@ -232,54 +234,54 @@ def test_what_cannot_be_written_at_the_end_is_told_and_gone_on_with(tmp_path, sc
     assert len(out.read_bytes().splitlines()) == json.loads((tmp_path / "out.jsonl.summary.json").read_text())["scored"]
 
 
-def test_a_folder_that_is_read_only_is_told(tmp_path, monkeypatch, capsys):
+def test_a_read_only_folder_is_reported(tmp_path, monkeypatch, capsys):
     (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
 
     def refuse(path):
         raise OSError(errno.EROFS, "Read-only file system", str(path))
 
-    monkeypatch.setattr(pathlib.Path, "touch", refuse)  # permissions do not bind root, who may run this
+    monkeypatch.setattr(pathlib.Path, "touch", refuse)  # permissions do not restrict root, who may run this
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 2
     assert "out.jsonl.checkpoint cannot be written: Read-only file system" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
 
 
-def test_a_job_that_waits_for_another_one_does_not_write_into_a_file_that_is_gone(tmp_path):
+def test_a_job_that_waits_for_another_one_does_not_write_to_a_deleted_checkpoint(tmp_path):
     path = tmp_path / "checkpoint"
-    done = job.Checkpoint(path)
-    done.commit(state=1)
+    first = job.Checkpoint(path)
+    first.commit(state=1)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         waiting = pool.submit(job.Checkpoint, path)
         time.sleep(0.3)
-        done.remove()
+        first.remove()
         try:
-            found = waiting.result()
+            checkpoint = waiting.result()
         except DumpError as error:
-            assert "another job was writing" in str(error)  # noqa: PT017 - or it came late enough to begin anew
+            assert "another job was writing" in str(error)  # noqa: PT017 - otherwise it came late enough to start over
             assert not path.exists()
         else:
-            found.commit(state=2)
-            found.close()
+            checkpoint.commit(state=2)
+            checkpoint.close()
             assert path.exists()
 
 
 def test_a_finished_job_leaves_the_files_of_the_next_one_alone(tmp_path, scanner, monkeypatch):
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
     source.write_text(PLAIN, "utf-8")
-    remove, theirs = job.Checkpoint.remove, []
+    remove, next_files = job.Checkpoint.remove, []
 
     def next_one_begins(checkpoint):
         remove(checkpoint)
-        theirs.extend([tmp_path / "out.jsonl.checkpoint", tmp_path / "out.jsonl.part"])
-        for path in theirs:
+        next_files.extend([tmp_path / "out.jsonl.checkpoint", tmp_path / "out.jsonl.part"])
+        for path in next_files:
             path.write_text("theirs", "utf-8")
 
     monkeypatch.setattr(job.Checkpoint, "remove", next_one_begins)
     score_dump(scanner, [source], out)
-    assert [path.read_text("utf-8") for path in theirs] == ["theirs", "theirs"]
+    assert [path.read_text("utf-8") for path in next_files] == ["theirs", "theirs"]
 
 
-def test_a_checkpoint_without_room_is_told(tmp_path):
+def test_a_full_checkpoint_is_reported(tmp_path):
     for write in (
         lambda checkpoint: checkpoint.keep((str(i), "长" * 1000) for i in range(1000)),
         lambda checkpoint: checkpoint.commit(state="长" * 100_000),
@@ -292,7 +294,7 @@ def test_a_checkpoint_without_room_is_told(tmp_path):
                 write(full)
 
 
-def test_a_parquet_file_without_room_is_told(tmp_path):
+def test_a_parquet_file_on_a_full_disk_is_reported(tmp_path):
     part = tmp_path / "out.parquet.part"
     part.write_bytes(parquet.arrow_stream(["text"], [["好"]]))
     with pytest.raises(
@@ -302,7 +304,7 @@ def test_a_parquet_file_without_room_is_told(tmp_path):
 
 
 def test_a_checkpoint_damaged_anywhere_is_refused(tmp_path, scanner, monkeypatch, capsys):
-    source, out = half_made(tmp_path, scanner, monkeypatch, Options(by="chat"))
+    source, out = stopped_job(tmp_path, scanner, monkeypatch, Options(by="chat"))
     checkpoint = tmp_path / "out.jsonl.checkpoint"
     whole = checkpoint.read_bytes()
     pages = range(0, len(whole), 4096)
@@ -318,9 +320,9 @@ def test_a_checkpoint_damaged_anywhere_is_refused(tmp_path, scanner, monkeypatch
 
 
 @pytest.mark.parametrize("value", ["{}", "[]", '"x"', "1", "[", "", '{"summary": 1}', '{"options": 1, "input": []}'])
-def test_a_checkpoint_with_odd_content_is_refused(tmp_path, scanner, monkeypatch, capsys, value):
+def test_a_checkpoint_with_invalid_content_is_refused(tmp_path, scanner, monkeypatch, capsys, value):
     for name in ("state", "identity"):
-        source, out = half_made(tmp_path, scanner, monkeypatch)
+        source, out = stopped_job(tmp_path, scanner, monkeypatch)
         with contextlib.closing(sqlite3.connect(tmp_path / "out.jsonl.checkpoint")) as base, base:
             base.execute("UPDATE job SET value = ? WHERE name = ?", (value, name))
         assert score(source, "-o", out, "--resume") == 2
@@ -330,7 +332,7 @@ def test_a_checkpoint_with_odd_content_is_refused(tmp_path, scanner, monkeypatch
             path.unlink()
 
 
-def test_any_of_our_files_as_input_is_refused(tmp_path, capsys):
+def test_an_output_file_of_the_job_is_refused_as_input(tmp_path, capsys):
     source = tmp_path / "out.jsonl.rejects.jsonl"
     source.write_text(json.dumps({"text": PLAIN}), "utf-8")
     assert score(source, "-o", tmp_path / "out.jsonl", "--force") == 2
@@ -338,7 +340,7 @@ def test_any_of_our_files_as_input_is_refused(tmp_path, capsys):
     assert source.exists()
 
 
-def test_an_earlier_runs_rejects_do_not_stay(tmp_path):
+def test_rejects_of_an_earlier_run_are_deleted(tmp_path):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text('{"text": "x"}\n{', "utf-8")
     assert score(source, "-o", out, "--by", "text") == 0
@@ -348,12 +350,12 @@ def test_an_earlier_runs_rejects_do_not_stay(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl", "out.jsonl.summary.json"]
 
 
-def test_sources_are_paths_and_several_of_a_format_that_there_is(tmp_path, scanner):
+def test_a_single_path_and_an_unknown_format_are_refused(tmp_path, scanner):
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
     source.write_text(PLAIN, "utf-8")
-    for one in (source, str(source)):
+    for path in (source, str(source)):
         with pytest.raises(TypeError, match=r"not several: pass a list, \[source\]"):
-            score_dump(scanner, one, out)
+            score_dump(scanner, path, out)
     with pytest.raises(DumpError, match="no format is called 'xls'; there are: jsonl, json, csv"):
         score_dump(scanner, [source], out, Options(format="xls"))
     assert score_dump(scanner, [source], out).scored == len(rows_of(out)) == 1
@@ -377,7 +379,7 @@ def test_the_summary_counts_everything(tmp_path, scanner, capsys):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_reasons_that_no_two_rejects_share_are_not_all_counted(tmp_path, scanner, workers):
+def test_reject_reasons_beyond_the_first_thousand_are_counted_together(tmp_path, scanner, workers):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     widths = [*range(3, 1500), *range(3, 1500)]
     source.write_text(f"id,text\n1,{PLAIN}\n" + "".join("," * (width - 1) + "x\n" for width in widths), "utf-8")
@@ -397,18 +399,18 @@ def test_reasons_that_no_two_rejects_share_are_not_all_counted(tmp_path, scanner
         (f'{{"text": "{PLAIN}"}}\n{{\n', None, 0),
     ],
 )
-def test_a_dump_of_which_no_row_was_scored_is_told_of(tmp_path, capsys, content, why, status):
+def test_a_dump_without_scored_rows_is_reported(tmp_path, capsys, content, why, status):
     source = tmp_path / "in.jsonl"
     source.write_text(content, "utf-8")
     for out in (tmp_path / "out.jsonl", "-"):
         assert score(source, "-o", out) == status
-        told = capsys.readouterr().err
-        assert f"fraudscan: no row was scored: {why}\n" in told if why else "no row was scored" not in told
+        message = capsys.readouterr().err
+        assert f"fraudscan: no row was scored: {why}\n" in message if why else "no row was scored" not in message
 
 
 @pytest.fixture
 def temporary(tmp_path, monkeypatch):
-    """The folder of temporary files, which must be empty at the end."""
+    """The folder for temporary files. It must be empty at the end of the test."""
     folder = tmp_path / "tmp"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -418,7 +420,7 @@ def temporary(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("workers", [2, 3])
 @pytest.mark.usefixtures("temporary")
-def test_workers_do_not_change_a_byte(tmp_path, workers):
+def test_the_number_of_workers_does_not_change_a_byte(tmp_path, workers):
     source = tmp_path / "in.csv"
     source.write_bytes(dumps.csv_table(dumps.rows(random.Random(0), 2000)))
     for name, count in ("one.jsonl", 1), ("more.jsonl", workers):
@@ -427,29 +429,29 @@ def test_workers_do_not_change_a_byte(tmp_path, workers):
 
 
 @pytest.mark.parametrize("workers", [-1, 0, 257, 100_000])
-def test_no_more_workers_are_started_than_a_machine_may_have(tmp_path, monkeypatch, capsys, workers):
+def test_an_invalid_number_of_workers_is_refused(tmp_path, monkeypatch, capsys, workers):
     (tmp_path / "in.jsonl").write_text(json.dumps({"text": PLAIN}))
     with monkeypatch.context() as patch:
-        patch.delattr("fraudscan.dump.workers._Worker.start")  # whoever starts one fails
+        patch.delattr("fraudscan.dump.workers._Worker.start")  # starting a worker fails
         assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", "--workers", workers) == 2
     assert "--workers must be 1 to 256" in capsys.readouterr().err
 
 
-def test_a_worker_is_started_when_there_is_a_block_for_it(tmp_path, monkeypatch):
-    begun = []
+def test_workers_are_started_only_when_there_are_blocks_for_them(tmp_path, monkeypatch):
+    started = []
     start = workers._Worker.start
-    monkeypatch.setattr(workers._Worker, "start", lambda worker: (begun.append(worker), start(worker)))
+    monkeypatch.setattr(workers._Worker, "start", lambda worker: (started.append(worker), start(worker)))
     source = tmp_path / "in.jsonl"
     for rows, most, least in (9, 1, 1), (500, 3, 3):
         source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), rows)))
-        begun.clear()
+        started.clear()
         options = ["--max-message", 4096, "--workers", 4, "--force", "--quiet"]
         assert score(source, "-o", tmp_path / "out.jsonl", *options) == 0
-        assert least <= len(begun) <= most
+        assert least <= len(started) <= most
 
 
 @pytest.mark.parametrize("entry", ["", ".", "here"])
-def test_workers_run_nothing_that_lies_in_the_current_folder(tmp_path, monkeypatch, entry):
+def test_workers_run_no_modules_from_the_current_folder(tmp_path, monkeypatch, entry):
     for name in ("queue", "numpy", "fraudscan"):
         (tmp_path / f"{name}.py").write_text("from pathlib import Path; Path('executed').touch()", "utf-8")
     source = tmp_path / "in.csv"
@@ -461,24 +463,24 @@ def test_workers_run_nothing_that_lies_in_the_current_folder(tmp_path, monkeypat
 
 
 @pytest.mark.usefixtures("temporary")
-def test_a_worker_that_dies_is_told_and_replaced(tmp_path, scanner, monkeypatch):
+def test_a_worker_that_dies_is_reported_and_replaced(tmp_path, scanner, monkeypatch):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
     give = workers._Worker.give
     given = []
 
-    def dying(worker, turn):
+    def give_and_kill(worker, turn):
         given.append(turn.task.block.start)
         give(worker, turn)
         if len(given) == 1:
             worker._process.kill()
 
-    monkeypatch.setattr(workers._Worker, "give", dying)
-    told = []
+    monkeypatch.setattr(workers._Worker, "give", give_and_kill)
+    notices = []
     options = Options(max_message=4096)
-    score_dump(scanner, [str(source)], str(out), options, workers=2, notify=told.append)
-    (remark,) = told
-    assert f"(status -9) while it held bytes {given[0].offset:,} to" in remark
+    score_dump(scanner, [str(source)], str(out), options, workers=2, notify=notices.append)
+    (notice,) = notices
+    assert f"(status -9) while it held bytes {given[0].offset:,} to" in notice
     score_dump(scanner, [str(source)], str(tmp_path / "one.jsonl"), options)
     assert kill.results(out) == kill.results(tmp_path / "one.jsonl")
 
@@ -489,12 +491,12 @@ def test_a_block_that_kills_every_worker_ends_the_job(tmp_path, monkeypatch, cap
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
     give = workers._Worker.give
 
-    def dying(worker, turn):
+    def give_and_kill(worker, turn):
         give(worker, turn)
         worker._process.kill()
 
     with monkeypatch.context() as patch:
-        patch.setattr(workers._Worker, "give", dying)
+        patch.setattr(workers._Worker, "give", give_and_kill)
         assert score(source, "-o", out, "--max-message", 4096, "--workers", 2) == 2
     assert "two workers ended on bytes" in capsys.readouterr().err
     assert score(source, "-o", out, "--max-message", 4096, "--workers", 2, "--resume") == 0
@@ -502,7 +504,7 @@ def test_a_block_that_kills_every_worker_ends_the_job(tmp_path, monkeypatch, cap
 
 
 @pytest.mark.usefixtures("temporary")
-def test_no_room_for_what_workers_exchange_ends_the_job_with_a_sentence(tmp_path, monkeypatch, capsys):
+def test_a_full_disk_during_the_exchange_with_workers_ends_the_job_with_a_message(tmp_path, monkeypatch, capsys):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
     options = [source, "-o", out, "--max-message", 4096, "--workers", 3]
@@ -525,11 +527,11 @@ def wait_for(path):
         if path.exists():
             return
         time.sleep(0.01)
-    pytest.fail(f"{path} did not come")
+    pytest.fail(f"{path} did not appear")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path, workers):
+def test_ctrl_c_exits_with_130_and_says_how_to_resume(tmp_path, workers):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 50_000)))
     process = kill.start(source, out, "--workers", workers)
@@ -553,7 +555,7 @@ def test_neither_workers_nor_their_files_outlive_a_killed_job(tmp_path, monkeypa
     wait_for(tmp_path / "out.jsonl.part")
     children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not children.exists():
-        pytest.skip("this system does not tell a process's children")
+        pytest.skip("this system does not list the children of a process")
     for _ in range(500):
         workers = children.read_text().split()
         if len(workers) == 2:
@@ -567,10 +569,10 @@ def test_neither_workers_nor_their_files_outlive_a_killed_job(tmp_path, monkeypa
             assert not any(temporary.iterdir())
             return
         time.sleep(0.01)
-    pytest.fail("a worker is still there")
+    pytest.fail("a worker is still running")
 
 
-def test_the_time_before_a_stop_counts_too(tmp_path, scanner):
+def test_the_time_before_an_interruption_is_counted(tmp_path, scanner):
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
     source.write_text(f"{PLAIN}\n" * 200_000, "utf-8")
     interrupt(scanner, source, out)
@@ -581,13 +583,13 @@ def test_the_time_before_a_stop_counts_too(tmp_path, scanner):
     assert score_dump(scanner, [source], out, resume=True).seconds > 1e6
 
 
-def test_standard_input_is_not_gone_on_with(tmp_path, scanner, monkeypatch, capsys):
-    _, out = half_made(tmp_path, scanner, monkeypatch)
+def test_a_job_that_reads_standard_input_cannot_be_resumed(tmp_path, scanner, monkeypatch, capsys):
+    _, out = stopped_job(tmp_path, scanner, monkeypatch)
     assert score("-", "-o", out, "--resume") == 2
     assert "cannot be read a second time" in capsys.readouterr().err
 
 
-def test_standard_input_in_an_archive(tmp_path):
+def test_standard_input_may_be_compressed(tmp_path):
     import gzip
 
     command = [sys.executable, "-m", "fraudscan", "score", "-", "-o", "-", "--workers", "2", "--quiet"]
@@ -598,19 +600,23 @@ def test_standard_input_in_an_archive(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_progress_is_told(tmp_path, scanner, monkeypatch):
+def test_progress_is_reported(tmp_path, scanner, monkeypatch):
     monkeypatch.setattr(job, "SECONDS", 0)
     source = tmp_path / "in.jsonl"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
-    seen = []
+    reports = []
     options = Options(max_message=4096)
-    score_dump(scanner, [str(source)], str(tmp_path / "out.jsonl"), options, progress=seen.append)
-    assert len(seen) > 5
-    assert [found.rows for found in seen] == sorted(found.rows for found in seen)
-    assert (seen[-1].rows, seen[-1].done, seen[-1].total) == (300, source.stat().st_size, source.stat().st_size)
+    score_dump(scanner, [str(source)], str(tmp_path / "out.jsonl"), options, progress=reports.append)
+    assert len(reports) > 5
+    assert [report.rows for report in reports] == sorted(report.rows for report in reports)
+    assert (reports[-1].rows, reports[-1].done, reports[-1].total) == (
+        300,
+        source.stat().st_size,
+        source.stat().st_size,
+    )
 
 
-def test_progress_counts_the_sources_that_were_done_before(tmp_path, scanner, monkeypatch):
+def test_progress_of_a_resumed_job_includes_the_finished_sources(tmp_path, scanner, monkeypatch):
     monkeypatch.setattr(job, "SECONDS", 0)
     sources = [tmp_path / "1.jsonl", tmp_path / "2.jsonl"]
     for source in sources:
@@ -620,15 +626,15 @@ def test_progress_counts_the_sources_that_were_done_before(tmp_path, scanner, mo
         if progress.rows > 400:
             raise KeyboardInterrupt
 
-    options, out, seen = Options(max_message=4096), tmp_path / "out.jsonl", []
+    options, out, reports = Options(max_message=4096), tmp_path / "out.jsonl", []
     with pytest.raises(KeyboardInterrupt):
         score_dump(scanner, sources, out, options, progress=stop)
-    score_dump(scanner, sources, out, options, resume=True, progress=seen.append)
-    assert all(found.done >= sources[0].stat().st_size for found in seen)
-    assert seen[-1].done == seen[-1].total == sum(source.stat().st_size for source in sources)
+    score_dump(scanner, sources, out, options, resume=True, progress=reports.append)
+    assert all(report.done >= sources[0].stat().st_size for report in reports)
+    assert reports[-1].done == reports[-1].total == sum(source.stat().st_size for source in sources)
 
 
-def test_a_full_disk_is_told_and_the_job_goes_on(tmp_path):
+def test_exceeding_the_file_size_limit_is_reported_and_the_job_can_be_resumed(tmp_path):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 2000)))
     limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, -1));"
@@ -649,28 +655,28 @@ def test_a_full_disk_is_told_and_the_job_goes_on(tmp_path):
 @settings(max_examples=200)
 @example(b'a","\n' * 200, "CsvReader")
 @example(b'a","\nb\n' * 100, "CsvReader")
-def test_blocks_hold_every_byte_once(data, name):
-    """Cut into blocks, a source is whole again when they are put together, wherever reading began."""
+def test_blocks_contain_every_byte_once(data, name):
+    """The blocks of a source, joined together, give the whole source, wherever reading starts."""
     from fraudscan.dump.sources import Head
 
     reader = getattr(readers, name)("x", "utf-8", limit=64)
     if name == "CsvReader":
         reader.delimiter, reader.header, reader.text = ",", ["k", "text"], "text"
     blocks = list(reader.blocks(Head(data), Place(0, 1)))
-    at = 0
+    offset = 0
     for block in blocks:
         assert isinstance(block, Block)
-        assert block.start.offset == at
-        assert block.start.line == 1 + data[:at].count(b"\n")
-        at = block.end.offset
-        assert data[block.start.offset : at].startswith(block.data)
-        assert block.problem or data[block.start.offset : at] == block.data
-    assert at == len(data)
+        assert block.start.offset == offset
+        assert block.start.line == 1 + data[:offset].count(b"\n")
+        offset = block.end.offset
+        assert data[block.start.offset : offset].startswith(block.data)
+        assert block.problem or data[block.start.offset : offset] == block.data
+    assert offset == len(data)
     for block in blocks:
         rest = list(reader.blocks(Head(data[block.end.offset :]), block.end))
         assert rest == blocks[blocks.index(block) + 1 :]
 
 
-def test_hostile_dumps(tmp_path, scanner):
+def test_hostile_dumps_are_scored_or_refused(tmp_path, scanner):
     refused = fuzz.run(scanner, 600, 1, tmp_path)
     assert 50 < refused < 400
