@@ -1,4 +1,4 @@
-"""Options of ``fraudscan score`` that decide or explain: thresholds, lists, evidence, notes; in every format."""
+"""Options of ``fraudscan score`` for decisions and explanations in every format: thresholds, lists, evidence, notes."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ FORMATS = ["jsonl", "csv", "parquet"]
 
 @pytest.fixture(params=FORMATS)
 def dump(request, tmp_path):
-    """`ROWS` in a file of each format, and the name of an output of the same."""
+    """`ROWS` in a file of each format, and the path of an output in the same format."""
     path = tmp_path / f"in.{request.param}"
     if request.param == "jsonl":
         path.write_text("".join(json.dumps(row) + "\n" for row in ROWS), "utf-8")
@@ -47,7 +47,7 @@ def dump(request, tmp_path):
 
 @pytest.fixture
 def files(tmp_path):
-    """An allow and a deny list, one of whose entries is bound to a sender."""
+    """The options for an allow and a deny list, each of which has an entry bound to a sender."""
     allow, deny = tmp_path / "allow.txt", tmp_path / "deny.txt"
     allow.write_text("sender=95588:\n", "utf-8")
     deny.write_text("# ours\n快遞\nsender=106*: parcel\n", "utf-8")
@@ -55,7 +55,7 @@ def files(tmp_path):
 
 
 def rows_of(path):
-    """Return the rows of an output of any format, those of CSV with lists and empty values as the others have them."""
+    """Return the rows of an output of any format. CSV lists and empty values are converted to match the others."""
     if path.suffix == ".parquet":
         return pq.read_table(path).to_pylist()
     if path.suffix == ".jsonl":
@@ -83,7 +83,7 @@ def test_notes_are_a_column_and_are_counted(dump, scanner):
     assert summary_of(out)["rules"] == {}
 
 
-def test_lists_make_verdicts_are_named_and_counted(dump, files, scanner, capsys):
+def test_lists_decide_verdicts_and_their_rules_are_named_and_counted(dump, files, scanner, capsys):
     source, out = dump
     assert score(source, "-o", out, *files, "--sender", "sender") == 0
     rows = rows_of(out)
@@ -92,7 +92,7 @@ def test_lists_make_verdicts_are_named_and_counted(dump, files, scanner, capsys)
     assert [row["fraud_rule"] for row in rows] == [*rules, "deny 快遞 (deny.txt:2)"]
     scored = [scanner.classify(row["text"]).verdict for row in ROWS]
     assert [row["fraud_verdict"] for row in rows] == [scored[0], "flag", scored[2], "clear", "flag"]
-    assert float(rows[4]["fraud_score"]) == pytest.approx(scanner.classify(PLAIN).score, abs=1e-6)  # the model's
+    assert float(rows[4]["fraud_score"]) == pytest.approx(scanner.classify(PLAIN).score, abs=1e-6)  # as without lists
     assert rows[4]["fraud_label"] == "legitimate"
     summary = summary_of(out)
     assert summary["rules"] == {rule: 1 for rule in (*rules, rows[4]["fraud_rule"]) if rule}
@@ -102,21 +102,21 @@ def test_lists_make_verdicts_are_named_and_counted(dump, files, scanner, capsys)
     assert "too short to judge" in shown
 
 
-def test_no_rule_is_not_taken_for_the_first_one_of_others(tmp_path):
+def test_a_row_without_a_rule_does_not_get_the_first_rule(tmp_path):
     (tmp_path / "allow.txt").write_text("hello\n", "utf-8")
     (tmp_path / "in.txt").write_text(f"{PLAIN}\nhello world\n", "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--allow", tmp_path / "allow.txt") == 0
-    found = [(row["fraud_label"], row["fraud_notes"], row["fraud_rule"]) for row in rows_of(tmp_path / "out.jsonl")]
-    assert found == [("legitimate", [], None), ("legitimate", ["no Chinese"], "allow hello (allow.txt:1)")]
+    results = [(row["fraud_label"], row["fraud_notes"], row["fraud_rule"]) for row in rows_of(tmp_path / "out.jsonl")]
+    assert results == [("legitimate", [], None), ("legitimate", ["no Chinese"], "allow hello (allow.txt:1)")]
 
 
-def test_options_for_csv_are_refused_where_there_is_none(dump, capsys):
+def test_options_for_csv_are_refused_for_other_formats(dump, capsys):
     source, out = dump
     status = 0 if out.suffix == ".csv" else 2
     for option in (["--bom"], ["--safe-csv"], ["--delimiter", ","]):
         assert score(source, "-o", out, "--force", *option) == status
-        told = capsys.readouterr().err
-        assert (f"{option[0]} is for CSV, but " in told) == bool(status)
+        message = capsys.readouterr().err
+        assert (f"{option[0]} is for CSV, but " in message) == bool(status)
         assert status == 0 or [path.name for path in out.parent.iterdir()] == [source.name]
     if status:
         assert score(source, "-o", out.with_suffix(".csv"), "--bom", "--safe-csv") == 0
@@ -124,7 +124,7 @@ def test_options_for_csv_are_refused_where_there_is_none(dump, capsys):
         assert score(source, "-o", out.with_suffix(".jsonl"), "--delimiter", ",") == 0
 
 
-def test_workers_have_the_lists_too(dump, files):
+def test_workers_apply_the_lists(dump, files):
     source, out = dump
     other = out.with_name(f"other{out.suffix}")
     assert score(source, "-o", out, *files, "--sender", "sender", "--explain") == 0
@@ -132,7 +132,7 @@ def test_workers_have_the_lists_too(dump, files):
     assert rows_of(other) == rows_of(out)
 
 
-def test_entries_for_senders_need_the_column(dump, files, capsys):
+def test_entries_for_senders_require_the_sender_column(dump, files, capsys):
     source, out = dump
     assert score(source, "-o", out, *files) == 2
     assert "name the column with the sender, --sender COLUMN" in capsys.readouterr().err
@@ -143,18 +143,18 @@ def test_entries_for_senders_need_the_column(dump, files, capsys):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
 @pytest.mark.parametrize("ending", FORMATS)
-def test_a_sender_may_be_bytes_of_parquet(tmp_path, ending, encoding):
+def test_a_sender_may_be_binary_in_parquet(tmp_path, ending, encoding):
     (tmp_path / "deny.txt").write_text("sender=招商银行:\n", "utf-8")
     senders = pa.array(["招商银行".encode(encoding), b"10690", None], pa.binary())
     pq.write_table(pa.table({"text": [PLAIN] * 3, "sender": senders}), tmp_path / "in.parquet")
     out, options = tmp_path / f"out.{ending}", ("--deny", tmp_path / "deny.txt", "--encoding", encoding)
     assert score(tmp_path / "in.parquet", "-o", out, *options, "--sender", "sender") == 0
-    found = rows_of(out)
-    assert [row["fraud_verdict"] for row in found] == ["flag", "clear", "clear"]
-    assert ending == "parquet" or [row["sender"] or None for row in found] == ["招商银行", "10690", None]
+    rows = rows_of(out)
+    assert [row["fraud_verdict"] for row in rows] == ["flag", "clear", "clear"]
+    assert ending == "parquet" or [row["sender"] or None for row in rows] == ["招商银行", "10690", None]
 
 
-def test_a_sender_that_is_no_utf8_sends_as_anybody(tmp_path, files):
+def test_a_sender_that_is_not_utf8_matches_no_entry_for_senders(tmp_path, files):
     senders = pa.array([b"\xff\xfe", b"10690"]).view(pa.string())
     pq.write_table(pa.table({"text": ["parcel", "parcel"], "sender": senders}), tmp_path / "in.parquet")
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.parquet", *files, "--sender", "sender") == 0
@@ -162,7 +162,7 @@ def test_a_sender_that_is_no_utf8_sends_as_anybody(tmp_path, files):
     assert rules == [None, "deny sender=106*: parcel (deny.txt:3)"]
 
 
-def test_evidence_is_a_column_behind_all_others_but_probabilities(dump, scanner):
+def test_the_evidence_column_follows_all_others_except_probabilities(dump, scanner):
     source, out = dump
     assert score(source, "-o", out, "--explain", "--proba") == 0
     rows = rows_of(out)
@@ -174,7 +174,7 @@ def test_evidence_is_a_column_behind_all_others_but_probabilities(dump, scanner)
     assert rows[4]["fraud_evidence"] == ""
 
 
-def test_nothing_of_an_earlier_run_stays(dump, files):
+def test_columns_of_an_earlier_run_are_replaced(dump, files):
     source, out = dump
     assert score(source, "-o", out, *files, "--sender", "sender", "--explain", "--proba") == 0
     again, plain = (out.with_name(f"{name}{out.suffix}") for name in ("again", "plain"))
@@ -182,7 +182,7 @@ def test_nothing_of_an_earlier_run_stays(dump, files):
     assert rows_of(again) == rows_of(plain)
 
 
-def test_thresholds_by_false_alarms(dump, scanner, capsys):
+def test_thresholds_are_set_by_a_share_of_false_alarms_or_directly(dump, scanner, capsys):
     source, out = dump
     assert score(source, "-o", out, "--max-false-alarms", "0.2") == 0
     own = scanner.with_false_alarms(0.2)
@@ -195,7 +195,7 @@ def test_thresholds_by_false_alarms(dump, scanner, capsys):
     assert summary_of(out)["verdicts"].get("clear", 0) == 0
 
 
-def test_a_job_with_other_lists_or_thresholds_is_not_gone_on_with(dump, files, monkeypatch, capsys):
+def test_a_job_is_not_resumed_with_other_lists_or_thresholds(dump, files, monkeypatch, capsys):
     source, out = dump
     options = [*files, "--sender", "sender"]
     with monkeypatch.context() as patch:
@@ -218,7 +218,7 @@ def test_a_job_with_other_lists_or_thresholds_is_not_gone_on_with(dump, files, m
     assert [row["text"] for row in rows_of(out)] == [row["text"] for row in ROWS]
 
 
-def test_the_folder_of_a_list_decides_nothing(tmp_path, files, scanner):
+def test_the_folder_of_a_list_does_not_change_the_digest(tmp_path, files, scanner):
     for name in ("allow.txt", "deny.txt"):
         (tmp_path / "moved").mkdir(exist_ok=True)
         shutil.copy(tmp_path / name, tmp_path / "moved" / name)
@@ -236,14 +236,14 @@ def test_the_folder_of_a_list_decides_nothing(tmp_path, files, scanner):
         ("文本,聊天内容", "聊天内容"),
     ],
 )
-def test_the_likeliest_column_is_read_and_its_rivals_are_told(tmp_path, capsys, columns, chosen):
+def test_the_likeliest_text_column_is_read_and_alternatives_are_reported(tmp_path, capsys, columns, chosen):
     names = columns.split(",")
     row = ",".join(LURE if name == chosen else "否" for name in names)
     (tmp_path / "in.csv").write_text(f"{columns}\n{row}\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "out.jsonl") == 0
     assert rows_of(tmp_path / "out.jsonl")[0]["fraud_verdict"] == "flag"
-    told = capsys.readouterr().err
-    assert (f"the text is taken from {chosen!r}" in told) == ("id" not in names)
+    message = capsys.readouterr().err
+    assert (f"the text is taken from {chosen!r}" in message) == ("id" not in names)
     summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
     assert summary["text"] == [chosen]
     assert 0 < summary["review"] < summary["flag"] < 1
@@ -253,11 +253,11 @@ def test_the_likeliest_column_is_read_and_its_rivals_are_told(tmp_path, capsys, 
     ("other", "chosen"), [({"id": 0}, "content"), (7, "content"), ([LURE], "content"), (None, "message")]
 )
 @pytest.mark.parametrize("ending", ["jsonl", "json", "parquet"])
-def test_a_column_that_holds_no_texts_is_read_where_there_is_no_other(tmp_path, capsys, ending, other, chosen):
+def test_a_column_whose_values_are_not_texts_is_not_chosen(tmp_path, capsys, ending, other, chosen):
     source, row = tmp_path / f"in.{ending}", {"message": other, "content": LURE}
     if ending == "parquet":
         pq.write_table(pa.Table.from_pylist([row]), source)
-        chosen = "content"  # the type says of all rows that they are null
+        chosen = "content"  # the column type shows that all rows are null
     else:
         source.write_text(json.dumps([row] if ending == "json" else row), "utf-8")
     assert score(source, "-o", tmp_path / "o.jsonl") == (chosen == "message")
@@ -265,7 +265,7 @@ def test_a_column_that_holds_no_texts_is_read_where_there_is_no_other(tmp_path, 
 
 
 @pytest.mark.parametrize("kind", ["large_string", "string_view", "binary", "large_binary", "dictionary"])
-def test_texts_of_parquet_have_several_types(tmp_path, kind):
+def test_texts_in_parquet_may_have_several_types(tmp_path, kind):
     texts = pa.array([PLAIN])
     texts = texts.dictionary_encode() if kind == "dictionary" else texts.cast(getattr(pa, kind)())
     pq.write_table(pa.table({"content": [LURE], "message": texts}), tmp_path / "in.parquet")
@@ -274,7 +274,7 @@ def test_texts_of_parquet_have_several_types(tmp_path, kind):
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
-def test_columns_of_ours_that_are_replaced_are_told(tmp_path, capsys, ending):
+def test_replaced_columns_of_an_earlier_run_are_reported(tmp_path, capsys, ending):
     row = {"text": PLAIN, "fraud_verdict": "fraud, says Wang"}
     lines = {"csv": "text,fraud_verdict\n" + ",".join(row.values()) + "\n", "jsonl": json.dumps(row) + "\n"}
     source = tmp_path / f"in.{ending}"
@@ -284,7 +284,7 @@ def test_columns_of_ours_that_are_replaced_are_told(tmp_path, capsys, ending):
 
 
 @pytest.mark.parametrize("name", ["rejects.jsonl", "conversations.jsonl", "summary.json"])
-def test_results_beside_an_output_are_not_overwritten_unasked(tmp_path, capsys, name):
+def test_results_beside_an_output_are_not_overwritten_without_force(tmp_path, capsys, name):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text(json.dumps({"text": PLAIN}) + "\n", "utf-8")
     beside = tmp_path / f"out.jsonl.{name}"
@@ -297,7 +297,7 @@ def test_results_beside_an_output_are_not_overwritten_unasked(tmp_path, capsys, 
     assert not beside.exists() or beside.read_text("utf-8") != "of another job"
 
 
-def test_two_limits_for_one_verdict_are_refused(tmp_path, capsys):
+def test_two_options_for_one_threshold_are_refused(tmp_path, capsys):
     (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.csv", "--max-false-alarms", 0.001, "--flag", 0.5) == 2
     assert "leave one of them out" in capsys.readouterr().err
@@ -315,13 +315,13 @@ def test_two_limits_for_one_verdict_are_refused(tmp_path, capsys):
         ('[\n"短信", "彩信"\n', ["[", '"短信", "彩信"']),
     ],
 )
-def test_json_in_a_text_file_is_json_and_other_brackets_are_not(tmp_path, content, texts):
+def test_json_in_a_text_file_is_read_as_json_and_other_brackets_are_not(tmp_path, content, texts):
     (tmp_path / "in.txt").write_text(content, "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == texts
 
 
-def test_chats_of_one_name_on_two_phones_are_two(tmp_path):
+def test_chats_of_the_same_name_from_two_phones_are_kept_apart(tmp_path):
     for phone, text in (("a", LURE), ("b", PLAIN)):
         (tmp_path / phone).mkdir()
         (tmp_path / phone / "WhatsApp Chat with 妈妈.txt").write_text(f"2026/10/6 09:00 - 妈妈: {text}\n", "utf-8")
@@ -329,8 +329,8 @@ def test_chats_of_one_name_on_two_phones_are_two(tmp_path):
     for part in (1, 2):
         (tmp_path / f"{part}.csv").write_text(table[0] + table[part], "utf-8")
     assert score(tmp_path / "a", tmp_path / "b", "-o", tmp_path / "out.jsonl", "--by", "conversation") == 0
-    found = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
-    assert [(row["conversation"], row["messages"], row["first"]["text"]) for row in found] == [
+    conversations = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+    assert [(row["conversation"], row["messages"], row["first"]["text"]) for row in conversations] == [
         ("妈妈", 1, LURE),
         ("妈妈", 1, PLAIN),
     ]
@@ -338,7 +338,7 @@ def test_chats_of_one_name_on_two_phones_are_two(tmp_path):
     assert [row["messages"] for row in rows_of(tmp_path / "table.jsonl.conversations.jsonl")] == [2]
 
 
-def test_conversations_get_no_other_thresholds(tmp_path, capsys):
+def test_rethreshold_does_not_change_conversations(tmp_path, capsys):
     (tmp_path / "in.csv").write_text(f"群,text\nA,{LURE}\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--by", "群") == 0
     conversations = tmp_path / "out.csv.conversations.jsonl"
@@ -350,15 +350,15 @@ def test_conversations_get_no_other_thresholds(tmp_path, capsys):
 
 @pytest.mark.parametrize("ending", FORMATS)
 @pytest.mark.parametrize("more", [(), ("--explain", "--proba")])
-def test_rows_may_say_from_which_file_they_come(tmp_path, ending, more):
+def test_rows_may_name_their_source_file(tmp_path, ending, more):
     sources = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
     for source, text in zip(sources, (LURE, PLAIN), strict=True):
         source.write_text(json.dumps({"text": text}) + "\n" + json.dumps({"text": PLAIN}) + "\n", "utf-8")
     out = tmp_path / f"out.{ending}"
     assert score(*sources, "-o", out, "--filenames", *more) == 0
-    found = rows_of(out)
-    assert [row["fraud_source"] for row in found] == [str(source) for source in sources for _ in range(2)]
-    assert [row["fraud_verdict"] for row in found] == ["flag", "clear", "clear", "clear"]
+    rows = rows_of(out)
+    assert [row["fraud_source"] for row in rows] == [str(source) for source in sources for _ in range(2)]
+    assert [row["fraud_verdict"] for row in rows] == ["flag", "clear", "clear", "clear"]
 
 
 def test_notes_are_counted_for_each_row(tmp_path):
@@ -374,7 +374,7 @@ def test_notes_are_counted_for_each_row(tmp_path):
     + [('a;"=1+1"', 'a;"\'=1+1"'), ("\n=1", "'\n'=1"), (";;＝1;@x", ";;'＝1;'@x"), ("a,-1.5;+86", "a,-1.5;+86")]
     + [("a,-1|x", "a,'-1|x"), ("-1,5", "'-1,5"), ("a=b, c-d", "a=b, c-d"), ("a\r\nb", "a\r\nb")],
 )
-def test_safe_csv_changes_formulas_and_no_numbers(tmp_path, cell, safe):
+def test_safe_csv_changes_formulas_but_not_numbers(tmp_path, cell, safe):
     with (tmp_path / "in.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["text", "n"], [PLAIN, cell]])
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv", "--safe-csv") == 0
@@ -385,7 +385,7 @@ def test_safe_csv_changes_formulas_and_no_numbers(tmp_path, cell, safe):
 @given(
     st.lists(st.sampled_from([*',;|\t\r\n"=+-@1.x ', "＝", "好"]), max_size=12).map("".join), st.sampled_from(",;|\t")
 )
-def test_safe_csv_has_no_formula_wherever_it_is_split_and_loses_nothing(tmp_path, cell, delimiter):
+def test_safe_csv_has_no_formula_with_any_delimiter_and_loses_nothing(tmp_path, cell, delimiter):
     (tmp_path / "in.jsonl").write_text(json.dumps({"text": PLAIN, "n": cell}) + "\n", "utf-8")
     assert score(tmp_path / "in.jsonl", "-o", tmp_path / "o.csv", "--safe-csv", "--force", "--quiet") == 0
     with (tmp_path / "o.csv").open(newline="", encoding="utf-8") as file:
@@ -397,7 +397,7 @@ def test_safe_csv_has_no_formula_wherever_it_is_split_and_loses_nothing(tmp_path
 
 
 @pytest.mark.parametrize("header", ["id, Text ", "id,短信內容", "id,ＴＥＸＴ", "id,訊息內容"])
-def test_the_texts_column_is_found_however_it_is_written(tmp_path, header):
+def test_the_text_column_is_found_in_any_spelling(tmp_path, header):
     (tmp_path / "in.csv").write_text(f"{header}\n1,{PLAIN}\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv") == 0
 
@@ -405,17 +405,17 @@ def test_the_texts_column_is_found_however_it_is_written(tmp_path, header):
 @pytest.mark.parametrize(
     "name", ["sms.content", "_source.content", "短信内容(编码UTF-8)", "库.短信内容 （v1.0）", "msg_content", "聊天记录"]
 )
-def test_the_texts_column_may_have_a_tables_name_or_a_remark(tmp_path, capsys, name):
+def test_the_name_of_the_text_column_may_include_a_table_name_or_a_remark(tmp_path, capsys, name):
     (tmp_path / "in.csv").write_text(f"sms.id,{name}\n1,{LURE}\n", "utf-8")
     (tmp_path / "in.jsonl").write_text(json.dumps({"reply.text": 1, "x.msg": 2, name: LURE, "text": PLAIN}), "utf-8")
     for source, text in (("in.csv", LURE), ("in.jsonl", PLAIN)):
         out = tmp_path / f"{source}.out.jsonl"
         assert score(tmp_path / source, "-o", out) == 0
         assert rows_of(out)[0]["fraud_verdict"] == ("flag" if text is LURE else "clear")
-        said = (
+        notice = (
             f"{tmp_path / source}: the text is taken from {name!r}; if it is in another column, name that with --text"
         )
-        assert (said in capsys.readouterr().err) == (text is LURE and name not in {"msg_content", "聊天记录"})
+        assert (notice in capsys.readouterr().err) == (text is LURE and name not in {"msg_content", "聊天记录"})
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.jsonl", "--text", name) == 0
     assert "the text is taken from" not in capsys.readouterr().err
 
@@ -423,20 +423,20 @@ def test_the_texts_column_may_have_a_tables_name_or_a_remark(tmp_path, capsys, n
 @pytest.mark.parametrize(
     "name", ["短信(条)", "消息(类型)", "信息（狀態）", "text(长度)", "sms (v1)", "库.短信内容(字数)", "Message (ID)"]
 )
-def test_a_remark_may_say_that_a_column_is_not_the_text(tmp_path, capsys, name):
+def test_a_remark_may_show_that_a_column_is_not_the_text(tmp_path, capsys, name):
     (tmp_path / "in.csv").write_text(f"id,{name},通话\n1,{PLAIN},2\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv") == 2
     assert "no column looks like the text" in capsys.readouterr().err
 
 
-def test_of_two_spellings_the_first_column_is_the_text_and_the_other_told_of(tmp_path, capsys):
+def test_of_two_spellings_the_first_is_the_text_column_and_the_other_is_reported(tmp_path, capsys):
     (tmp_path / "in.csv").write_text(f"TEXT,Text\n{LURE},x\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.jsonl") == 0
     assert json.loads((tmp_path / "o.jsonl").read_text("utf-8"))["fraud_label"] == "investment"
     assert "the text is taken from 'TEXT'; if it is in 'Text', name that with --text" in capsys.readouterr().err
 
 
-def test_a_text_that_no_column_would_show_is_refused(tmp_path, capsys):
+def test_a_text_column_that_the_output_would_lack_is_refused(tmp_path, capsys):
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": PLAIN}) + "\n", "utf-8")
     (tmp_path / "b.csv").write_text(f"短信内容\n{LURE}\n", "utf-8")
     sources = tmp_path / "a.jsonl", tmp_path / "b.csv"
@@ -460,7 +460,7 @@ def test_a_text_that_no_column_would_show_is_refused(tmp_path, capsys):
         ),
     ],
 )
-def test_a_row_without_text_says_where_it_may_be(tmp_path, row, reason):
+def test_the_reject_reason_of_a_row_without_text_says_where_the_text_may_be(tmp_path, row, reason):
     (tmp_path / "in.jsonl").write_text(f"{json.dumps({'text': PLAIN})}\n{json.dumps(row)}\n", "utf-8")
     assert score(tmp_path / "in.jsonl", "-o", tmp_path / "o.jsonl") == 0
     reject = json.loads((tmp_path / "o.jsonl.rejects.jsonl").read_text("utf-8"))
@@ -468,7 +468,7 @@ def test_a_row_without_text_says_where_it_may_be(tmp_path, row, reason):
 
 
 @pytest.mark.parametrize("delimiter", "|;\t")
-def test_lines_that_look_like_a_table_are_told_of(tmp_path, capsys, delimiter):
+def test_lines_that_look_like_a_table_are_reported(tmp_path, capsys, delimiter):
     rows = [delimiter.join(["1061", "138", PLAIN]) for _ in range(9)]
     (tmp_path / "in.txt").write_text("\n".join(rows), "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "o.jsonl") == 0
@@ -488,7 +488,7 @@ def test_lines_that_look_like_a_table_are_told_of(tmp_path, capsys, delimiter):
         [PLAIN, "+---+---+", PLAIN],
     ],
 )
-def test_what_databases_and_phones_print_is_told_of(tmp_path, capsys, lines):
+def test_lines_printed_by_databases_and_phones_are_reported(tmp_path, capsys, lines):
     (tmp_path / "in.txt").write_text("\n".join(lines), "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "o.jsonl") == 0
     assert "is read as lines; if it is a table, put a header before it" in capsys.readouterr().err
@@ -504,38 +504,38 @@ def test_what_databases_and_phones_print_is_told_of(tmp_path, capsys, lines):
         "张三{}{}:\n{}",
     ],
 )
-def test_lines_with_heads_of_an_unknown_chat_are_told_of(tmp_path, capsys, line):
-    said = "is read as lines, many of which are only a time or a name; if it is a chat"
+def test_lines_that_look_like_headings_of_an_unknown_chat_format_are_reported(tmp_path, capsys, line):
+    notice = "is read as lines, many of which are only a time or a name; if it is a chat"
     lines = [each for i in range(9) for each in (line.format(i, i, "你好"), PLAIN, PLAIN)]
-    one = ["您的快递已到，取件码：", PLAIN, PLAIN]  # a message of two lines
-    for some, told in (
+    two_line_message = ["您的快递已到，取件码：", PLAIN, PLAIN]  # one message of two lines
+    for content, reported in (
         (lines, True),
         ([*lines, *[PLAIN] * 12], False),
         ([f"{PLAIN * 6}09:30", PLAIN], False),
-        (one, False),
+        (two_line_message, False),
     ):
-        (tmp_path / "in.txt").write_text("\n".join(some), "utf-8")
+        (tmp_path / "in.txt").write_text("\n".join(content), "utf-8")
         assert score(tmp_path / "in.txt", "-o", tmp_path / "o.jsonl", "--force") == 0
-        assert (said in capsys.readouterr().err) == told
+        assert (notice in capsys.readouterr().err) == reported
     assert score(tmp_path / "in.txt", "-o", tmp_path / "o.jsonl", "--force", "--format", "lines") == 0
-    assert said not in capsys.readouterr().err
+    assert notice not in capsys.readouterr().err
 
 
-def test_a_lone_carriage_return_in_a_table_is_called_so(tmp_path):
+def test_a_lone_carriage_return_in_a_table_is_named_in_the_reject_reason(tmp_path):
     (tmp_path / "in.csv").write_bytes(f"id,text\n1,a\rb\n2,{PLAIN}\n".encode())
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.jsonl") == 0
     reject = json.loads((tmp_path / "o.jsonl.rejects.jsonl").read_text("utf-8"))
     assert reject["reason"] == "not CSV: a carriage return outside quotes"
 
 
-def test_bytes_of_parquet_may_have_an_encoding(tmp_path):
+def test_binary_texts_in_parquet_may_be_in_the_given_encoding(tmp_path):
     pq.write_table(pa.table({"text": [LURE.encode("gb18030"), LURE.encode(), b"ok"]}), tmp_path / "in.parquet")
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "o.jsonl", "--encoding", "gbk") == 0
     rows = map(json.loads, (tmp_path / "o.jsonl").read_text("utf-8").splitlines())
     assert [row["text"] for row in rows] == [LURE, LURE, "ok"]
 
 
-def test_what_is_half_made_and_gone_cannot_be_gone_on_with(tmp_path, scanner):
+def test_a_job_whose_incomplete_output_is_gone_cannot_be_resumed(tmp_path, scanner):
     (tmp_path / "in.jsonl").write_text('{"text": "好"}\n' * 50_000, "utf-8")
     interrupt(scanner, tmp_path / "in.jsonl", tmp_path / "o.jsonl")
     (tmp_path / "o.jsonl.part").unlink()
@@ -543,22 +543,22 @@ def test_what_is_half_made_and_gone_cannot_be_gone_on_with(tmp_path, scanner):
         score_dump(scanner, [tmp_path / "in.jsonl"], tmp_path / "o.jsonl", resume=True)
 
 
-def test_progress_counts_the_bytes_of_every_format(tmp_path, scanner):
+def test_progress_counts_the_bytes_of_parquet_files(tmp_path, scanner):
     pq.write_table(pa.table({"text": [PLAIN] * 100}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"text": [PLAIN, LURE] * 100}), tmp_path / "b.parquet")
-    told = []
+    reports = []
     sources = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
-    score_dump(scanner, sources, tmp_path / "o.parquet", progress=told.append)
-    assert (told[-1].rows, told[-1].done) == (300, told[-1].total)
-    assert told[-1].total == sum(path.stat().st_size for path in sources)
+    score_dump(scanner, sources, tmp_path / "o.parquet", progress=reports.append)
+    assert (reports[-1].rows, reports[-1].done) == (300, reports[-1].total)
+    assert reports[-1].total == sum(path.stat().st_size for path in sources)
 
 
-def test_a_file_that_was_changed_in_place_is_another_input(tmp_path, scanner):
+def test_a_job_is_not_resumed_if_a_file_was_changed_in_place(tmp_path, scanner):
     source, line = tmp_path / "in.jsonl", b'{"text": "\xe5\xa5\xbd"}\n'
     source.write_bytes(50_000 * line)
     interrupt(scanner, source, tmp_path / "o.jsonl")
     before = source.stat()
-    source.write_bytes(49_999 * line + line.replace(b"\xa5\xbd", b"\xb8\x8d"))  # as long, and the same at its beginning
+    source.write_bytes(49_999 * line + line.replace(b"\xa5\xbd", b"\xb8\x8d"))  # same length and same beginning
     os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000_000))
     with pytest.raises(DumpError, match="the input has changed"):
         score_dump(scanner, [source], tmp_path / "o.jsonl", resume=True)
