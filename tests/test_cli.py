@@ -1,4 +1,4 @@
-"""The commands besides ``score`` and ``train``."""
+"""Commands other than ``score`` and ``train``, and what all commands have in common."""
 
 import io
 import json
@@ -23,13 +23,13 @@ from fraudscan.taxonomy import Taxonomy
 LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
 
 
-def test_the_readme_shows_what_the_command_prints(capsys):
+def test_the_readme_shows_the_output_of_classify(capsys):
     shown = re.search(r'    \$ fraudscan classify "(.*)"\n((?:    .*\n)+)', (ROOT / "README.md").read_text("utf-8"))
     assert main(["classify", shown[1]]) == 0
     assert capsys.readouterr().out == textwrap.dedent(shown[2])
 
 
-def test_labels(capsys):
+def test_labels_prints_the_taxonomy(capsys):
     assert main(["labels"]) == 0
     out = capsys.readouterr().out
     for scheme in TAXONOMY.schemes:
@@ -39,14 +39,14 @@ def test_labels(capsys):
     assert Taxonomy.from_dict(json.loads(capsys.readouterr().out)) == TAXONOMY
 
 
-def test_taxonomy_names_what_it_does_not_know():
+def test_an_unknown_scheme_is_named_in_the_error():
     assert TAXONOMY.label("games").schemes[0].label == "games"
     assert TAXONOMY.honest.name == "legitimate"
     with pytest.raises(KeyError, match="no scheme is called 'nonsense'; there are: investment"):
         TAXONOMY.scheme("nonsense")
 
 
-def test_names_and_texts_of_others_make_no_line_of_ours(tmp_path, capsys):
+def test_file_names_and_texts_cannot_forge_lines_of_output(tmp_path, capsys):
     assert main(["score", f"{tmp_path}/a\nfraudscan: all is well", "-o", str(tmp_path / "out.jsonl")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert main(["classify", "--json", "\x9b2J\u202e" + LURE]) == 0
@@ -55,7 +55,7 @@ def test_names_and_texts_of_others_make_no_line_of_ours(tmp_path, capsys):
     assert json.loads(printed)["text"] == "\x9b2J\u202e" + LURE
 
 
-def test_classify_says_what_an_honest_message_to_be_reviewed_looks_like(scanner, capsys):
+def test_classify_shows_which_label_an_honest_message_under_review_looks_like(scanner, capsys):
     text = "老师说群里发了资料，加微信领"
     pretence = scanner.with_thresholds(flag=1, review=0).classify(text).explain().label
     assert main(["classify", text, "--review", "0"]) == 0
@@ -77,14 +77,14 @@ def test_classify_prints_label_and_evidence(capsys):
     assert row["window"] is None
 
 
-def type_in(monkeypatch, data):
+def set_stdin(monkeypatch, data):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data), "utf-8"))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "big5", "utf-16"])
 def test_classify_reads_a_message_in_any_encoding(monkeypatch, capsys, encoding):
     text = "今天晚上回家吃飯嗎，我在樓下等你" if encoding == "big5" else LURE
-    type_in(monkeypatch, text.encode(encoding))
+    set_stdin(monkeypatch, text.encode(encoding))
     assert main(["classify", "-", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["text"] == text
 
@@ -92,12 +92,12 @@ def test_classify_reads_a_message_in_any_encoding(monkeypatch, capsys, encoding)
 @given(data=st.binary(max_size=60))
 @settings(max_examples=50)
 def test_classify_reads_any_bytes(monkeypatch, data):
-    type_in(monkeypatch, data)
+    set_stdin(monkeypatch, data)
     assert main(["classify", "-"]) == 0
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "ascii", "utf-8"])
-def test_output_in_any_encoding(monkeypatch, encoding):
+def test_output_is_written_in_any_encoding(monkeypatch, encoding):
     text = f"{LURE}😊\udcff"
     for arguments in (["classify", text], ["labels"], ["classify", text, "--json"], ["labels", "--json"]):
         out = io.BytesIO()
@@ -115,34 +115,34 @@ def test_output_in_any_encoding(monkeypatch, encoding):
     ("error", "status", "sentence"),
     [(KeyboardInterrupt(), 130, "stopped"), (OSError(5, "Input/output error"), 2, "Input/output error")],
 )
-def test_what_ends_a_command_is_a_sentence(monkeypatch, capsys, error, status, sentence):
-    type_in(monkeypatch, b"")
+def test_an_interruption_or_a_read_error_ends_a_command_with_a_message(monkeypatch, capsys, error, status, sentence):
+    set_stdin(monkeypatch, b"")
     monkeypatch.setattr(sys.stdin.buffer, "read", Mock(side_effect=error), raising=False)
     assert main(["classify", "-"]) == status
     assert sentence in capsys.readouterr().err
 
 
-def test_what_is_said_of_a_dump_moves_no_cursor(tmp_path, capsys):
+def test_messages_about_a_dump_contain_no_control_characters(tmp_path, capsys):
     (tmp_path / "\x1b[2J.csv").write_text("\x1b[31mred,b\n1,2\n")
     assert main(["score", str(tmp_path / "\x1b[2J.csv"), "-o", str(tmp_path / "out.csv")]) == 2
-    told = capsys.readouterr().err
-    assert r"\x1b[31mred" in told
-    assert "\x1b" not in told
+    message = capsys.readouterr().err
+    assert r"\x1b[31mred" in message
+    assert "\x1b" not in message
 
 
 @pytest.mark.parametrize(
     "arguments", [["\x1b[2J"], ["labels", "\x1b[2J\nx"], ["score", "a", "-o", "b", "--workers", "\x9b2J\u202e"]]
 )
-def test_what_is_said_of_arguments_moves_no_cursor(capsys, arguments):
+def test_messages_about_arguments_contain_no_control_characters(capsys, arguments):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
-    told = capsys.readouterr().err
+    message = capsys.readouterr().err
     assert caught.value.code == 2
-    assert not set("\x1b\x9b\u202e") & set(told)
-    assert r"2J" in told.splitlines()[-1]
+    assert not set("\x1b\x9b\u202e") & set(message)
+    assert r"2J" in message.splitlines()[-1]
 
 
-def test_what_a_label_is_called_moves_no_cursor(tmp_path, capsys):
+def test_label_names_are_printed_without_control_characters(tmp_path, capsys):
     rows = [(f"text{'abcdefgh'[i]}", "\x1b[2J\nx") for i in range(8)] + [
         (f"{'abcdefgh'[i]} 你好", "ham") for i in range(8)
     ]
@@ -162,7 +162,7 @@ def test_what_a_label_is_called_moves_no_cursor(tmp_path, capsys):
 
 
 def run(command):
-    """Run a command line in a shell; FRAUDSCAN stands for ours, its output held back as it is for a user."""
+    """Run a command line in a shell. FRAUDSCAN stands for our command; its output is buffered, as it is for a user."""
     program = f"{shlex.quote(sys.executable)} -m fraudscan"
     environment = {**os.environ, "PYTHONUNBUFFERED": "", "PYTHONUTF8": "1"}
     command = ["bash", "-c", command.replace("FRAUDSCAN", program)]
@@ -170,41 +170,41 @@ def run(command):
 
 
 @pytest.mark.parametrize("command", ["labels", "classify 好", "score examples/exports/lines.txt -o - --quiet"])
-def test_what_cannot_be_written_is_told(command):
+def test_failure_to_write_to_standard_output_is_reported(command):
     full = run(f"FRAUDSCAN {command} > /dev/full")
     assert (full.returncode, full.stderr) == (
         2,
         "fraudscan: standard output cannot be written: No space left on device\n",
     )
-    had_enough = run(f"FRAUDSCAN {command} | true; exit ${{PIPESTATUS[0]}}")
-    assert (had_enough.returncode, had_enough.stderr) == (0, "")
+    closed_early = run(f"FRAUDSCAN {command} | true; exit ${{PIPESTATUS[0]}}")
+    assert (closed_early.returncode, closed_early.stderr) == (0, "")
 
 
-def test_a_file_that_cannot_be_written_to_its_end_is_named(tmp_path):
+def test_an_output_file_that_cannot_be_completed_is_named(tmp_path):
     source, out = tmp_path / "scored.jsonl", tmp_path / "out.jsonl"
     source.write_text('{"fraud_score": 0.9, "fraud_verdict": "clear"}\n' * 100, "utf-8")
-    found = run(f"ulimit -f 1; FRAUDSCAN rethreshold {source} -o {out}")  # one block of 1,024 bytes
-    assert (found.returncode, found.stderr) == (2, f"fraudscan: {out} cannot be made from {source}: File too large\n")
+    done = run(f"ulimit -f 1; FRAUDSCAN rethreshold {source} -o {out}")  # one block of 1,024 bytes
+    assert (done.returncode, done.stderr) == (2, f"fraudscan: {out} cannot be made from {source}: File too large\n")
     assert list(tmp_path.iterdir()) == [source]
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
-def test_rethreshold_ends_quietly_where_its_output_breaks_off(tmp_path, name):
+def test_rethreshold_ends_quietly_if_its_output_is_closed_early(tmp_path, name):
     out = tmp_path / name
     header, row = "fraud_label,fraud_scheme,fraud_score,fraud_verdict\n", "a,b,0.9,clear\n"
     if name == "out.jsonl":
         header, row = "", '{"fraud_score": 0.9, "fraud_verdict": "clear"}\n'
     out.write_text(header + row * 100_000, "utf-8")
-    found = run(f"FRAUDSCAN rethreshold {out} -o - | head -1")
-    assert (len(found.stdout.splitlines()), found.stderr) == (1, "")
+    done = run(f"FRAUDSCAN rethreshold {out} -o - | head -1")
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
 
 
 def test_a_command_runs_with_its_streams_closed(tmp_path):
     out = shlex.quote(str(tmp_path / "out.jsonl"))
     assert run(f"FRAUDSCAN score examples/exports/lines.txt -o {out} --workers 2 2>&- >&- <&-").returncode == 0
     assert (tmp_path / "out.jsonl").read_text("utf-8").startswith('{"text": ')
-    nowhere = run("FRAUDSCAN classify 好 >&-")
-    assert (nowhere.returncode, nowhere.stderr) == (
+    closed = run("FRAUDSCAN classify 好 >&-")
+    assert (closed.returncode, closed.stderr) == (
         2,
         "fraudscan: standard output cannot be written: Bad file descriptor\n",
     )
@@ -212,7 +212,7 @@ def test_a_command_runs_with_its_streams_closed(tmp_path):
 
 
 @pytest.mark.parametrize("nowhere", ["2> /dev/full", "2> >(true)", "2>&-"])
-def test_remarks_that_nobody_reads_end_no_command(tmp_path, nowhere):
+def test_an_unwritable_standard_error_does_not_change_the_result(tmp_path, nowhere):
     out, source = tmp_path / "out.jsonl", tmp_path / "in.gb.txt"
     source.write_bytes(f"{LURE}\n".encode("gb18030") * 9)
     for command, status in (
@@ -222,13 +222,13 @@ def test_remarks_that_nobody_reads_end_no_command(tmp_path, nowhere):
         (f"score {out}.no -o -", 2),
         ("nonsense", 2),
     ):
-        heard, unheard = run(f"FRAUDSCAN {command}"), run(f"FRAUDSCAN {command} {nowhere}")
-        assert (heard.returncode, unheard.returncode) == (status, status)
-        assert (unheard.stdout, unheard.stderr) == (heard.stdout, "")
+        readable, unreadable = run(f"FRAUDSCAN {command}"), run(f"FRAUDSCAN {command} {nowhere}")
+        assert (readable.returncode, unreadable.returncode) == (status, status)
+        assert (unreadable.stdout, unreadable.stderr) == (readable.stdout, "")
     assert len(out.read_text("utf-8").splitlines()) == 9
 
 
-def test_rejects_that_nobody_can_read_are_not_lost_in_silence(tmp_path):
+def test_rejects_that_cannot_be_written_to_standard_error_fail_the_command(tmp_path):
     (tmp_path / "in.jsonl").write_text('{"text": "好"}\nbroken\n', "utf-8")
     for nowhere in ("2> /dev/full", "2> >(true)"):
         assert run(f"FRAUDSCAN score {tmp_path}/in.jsonl -o - {nowhere}").returncode == 2
