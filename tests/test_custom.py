@@ -1,4 +1,4 @@
-"""Own labels: from a user's file to a model that does what the shipped one does."""
+"""Users' own labels: from a labelled file to a model that does everything the shipped one does."""
 
 import csv
 import gzip
@@ -47,7 +47,7 @@ def labelled_rows(texts, labels, honest):
 
 
 @pytest.mark.parametrize("label", ["investment", "legitimate"])
-def test_figures_of_one_label_are_json(tmp_path, capsys, label):
+def test_figures_of_a_single_label_are_valid_json(tmp_path, capsys, label):
     mine = write_csv(tmp_path / "mine.csv", ["稳赚不赔，加微信进群"], [label], ("nr", "text", "label"))
     assert main(["evaluate", str(mine), "--json"]) == 0
     assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["auc"] is None
@@ -67,7 +67,7 @@ def model(mine):
     return folder
 
 
-def test_the_model_works_everywhere(model, mine, tmp_path, capsys):
+def test_a_custom_model_works_in_the_library_and_every_command(model, mine, tmp_path, capsys):
     scanner = fraudscan.load(model)
     texts, labels = made_up(30, seed=1)
     results = list(scanner.classify_many(texts))
@@ -91,7 +91,7 @@ def test_the_model_works_everywhere(model, mine, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["macro_f1"] == 1
 
 
-def test_labels_of_any_name_come_out_well_formed(tmp_path):
+def test_label_names_with_special_characters_are_written_correctly(tmp_path):
     texts, labels = made_up(60)
     named = {"loan": '冒充"公检法"', "prize": "=1+1", "normal": "normal"}
     mine = write_csv(tmp_path / "mine.csv", texts, [named[label] for label in labels])
@@ -106,7 +106,7 @@ def test_labels_of_any_name_come_out_well_formed(tmp_path):
         assert {row["fraud_label"] for row in csv.DictReader(file)} == {named["loan"], "'=1+1", "normal"}
 
 
-def test_the_name_of_a_label_may_hold_half_a_surrogate_pair(tmp_path):
+def test_the_name_of_a_label_may_contain_a_lone_surrogate(tmp_path):
     texts, labels = made_up(60)
     named = {"loan": "loan\ud83d", "prize": "prize", "normal": "normal"}
     rows = [json.dumps({"text": text, "label": named[label]}) for text, label in zip(texts, labels, strict=True)]
@@ -118,7 +118,7 @@ def test_the_name_of_a_label_may_hold_half_a_surrogate_pair(tmp_path):
     assert {row["fraud_label"] for row in found} == set(named.values())
 
 
-def test_explanations_add_up(model):
+def test_the_weights_of_an_explanation_add_up_to_the_logit(model):
     scanner = fraudscan.load(model)
     for text in made_up(10)[0]:
         for head, label in enumerate(scanner.heads):
@@ -127,23 +127,23 @@ def test_explanations_add_up(model):
             assert logit == pytest.approx(scanner.logits([text])[0, head])
 
 
-def test_a_text_has_one_score_alone_in_a_batch_and_as_a_long_one(model):
+def test_a_text_of_any_length_scores_the_same_alone_and_in_a_batch(model):
     scanner = fraudscan.load(model)
     texts = [*made_up(50)[0], "", "\u200b", "zzz", "贷款" * 70_000]
     together = scanner.predict_proba(texts)
     assert all((scanner.predict_proba([text])[0] == row).all() for text, row in zip(texts, together, strict=True))
-    assert [r.label for r in scanner.classify_many(["", "\u200b"])] == ["normal", "normal"]  # nothing is no fraud
+    assert [r.label for r in scanner.classify_many(["", "\u200b"])] == ["normal", "normal"]  # honest if empty
     assert scanner.classify("贷款" * 70_000).label == "loan"
 
 
-def test_same_rows_give_the_same_bytes(model, mine, tmp_path):
+def test_training_on_the_same_rows_gives_the_same_bytes(model, mine, tmp_path):
     found = read_labelled([mine], "content", "kind")
     train_custom(found.rows, found.taxonomy, jobs=1).save(tmp_path / "again")
     for path in model.iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_figures_and_doubts_are_printed(tmp_path, capsys):
+def test_train_prints_figures_and_notices(tmp_path, capsys):
     texts, labels = made_up(80)
     texts += [f"低息贷款，秒批到账，凭身份证，第{i}位" for i in range(8)]
     labels += ["loan", "prize"] * 4
@@ -159,16 +159,16 @@ def test_figures_and_doubts_are_printed(tmp_path, capsys):
     assert re.search("'loan' and 'prize' are confused in .* messages, and the smaller label has", err)
 
 
-def test_messages_none_of_which_can_be_held_out_are_refused(tmp_path, capsys):
+def test_training_is_refused_if_no_message_can_be_held_out(tmp_path, capsys):
     texts = [f"低息贷款，秒批到账，凭身份证，第{i}位" for i in range(20)]
     path = write_csv(tmp_path / "mine.csv", texts, ["loan", "normal"] * 10)
     assert main(["train", str(path), "--text", "content", "--label", "kind", "-o", str(tmp_path / "model")]) == 2
     assert "all messages resemble each other, so none can be held out" in capsys.readouterr().err
 
 
-def test_near_duplicates_are_on_one_side_of_every_fold():
+def test_near_duplicates_are_on_the_same_side_of_every_fold():
     texts, labels = made_up(60)
-    for i in range(40):  # one wording under random labels: only who has seen it can know
+    for i in range(40):  # one wording, arbitrary labels: only its duplicates can predict them
         texts.append("完全一样的一条短信内容在这里写着" + "甲乙丙丁戊己庚辛"[i % 8])
         labels.append(["loan", "prize"][i % 8 % 2])
     rows = labelled_rows(texts, labels, "normal")
@@ -177,24 +177,26 @@ def test_near_duplicates_are_on_one_side_of_every_fold():
     ).manifest["figures"]
     assert figures["confused"][0]["labels"] == ["loan", "prize"]
     assert figures["confused"][0]["messages"] >= 16
-    assert figures["resembling"]["pairs"] == 16  # of four wordings each
+    assert figures["resembling"]["pairs"] == 16  # four wordings of each label
     assert [row["label"] for row in figures["resembling"]["examples"][0]] == ["loan", "prize"]
 
 
 BILLS = [f"您的电费账单已出，请于月底之前缴纳到账户{name}" for name in "甲乙丙丁戊己"]
 
 
-def test_a_label_of_one_template_is_told_of(tmp_path, capsys):
+def test_a_label_of_one_template_is_reported(tmp_path, capsys):
     texts, labels = made_up(100)
     path = write_csv(tmp_path / "mine.csv", [*texts, *BILLS], [*labels, *["bill"] * 6])
     assert main(["train", str(path), "--text", "content", "--label", "kind", "-o", str(tmp_path / "model")]) == 0
-    told = capsys.readouterr().err
-    assert "the messages of 'bill' could only be held out all at once, because those that resemble each other" in told
-    assert "are confused in" not in told
+    message = capsys.readouterr().err
+    assert (
+        "the messages of 'bill' could only be held out all at once, because those that resemble each other" in message
+    )
+    assert "are confused in" not in message
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_a_label_of_one_template_leaves_the_others_as_sure_as_they_are(task):
+def test_a_label_of_one_template_leaves_the_others_confident(task):
     texts, labels = made_up(100)
     rows = labelled_rows([*texts, *BILLS * 5], [*labels, *["bill"] * 30], "normal")
     taxonomy = Taxonomy.from_names(["bill", "loan", "prize", "normal"], "normal", task)
@@ -206,7 +208,7 @@ def test_a_label_of_one_template_leaves_the_others_as_sure_as_they_are(task):
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
 @pytest.mark.parametrize("name", ["Loan ", "normal"])
-def test_a_single_message_of_a_label_leaves_the_others_measured(task, name):
+def test_a_label_with_a_single_message_does_not_prevent_measuring_the_others(task, name):
     texts, labels = made_up(100)
     honest = "normal" if name != "normal" else None
     labels = ["prize" if label == "normal" and not honest else label for label in labels]
@@ -222,17 +224,17 @@ def test_a_single_message_of_a_label_leaves_the_others_measured(task, name):
     assert all((scores[name] > 0.9) == (name == "loan") for name in scanner.names), scores
 
 
-def test_classes_that_are_never_confused_are_no_surer_than_their_number_allows():
-    surest = {}
+def test_confidence_without_confusions_is_limited_by_the_number_of_messages():
+    confidence = {}
     for count in (40, 400):
         taxonomy = Taxonomy.from_names(["loan", "prize", "normal"], "normal", "multiclass")
         scanner = train_custom(labelled_rows(*made_up(count), "normal"), taxonomy, fixed=QUICK, jobs=1)
-        surest[count] = scanner.predict_proba(made_up(100, seed=1)[0]).max(axis=1)
-    assert 0.95 < np.median(surest[40]) < 1 - 1 / 400
-    assert np.median(surest[40]) < np.median(surest[400]) < 1 - 1e-5
+        confidence[count] = scanner.predict_proba(made_up(100, seed=1)[0]).max(axis=1)
+    assert 0.95 < np.median(confidence[40]) < 1 - 1 / 400
+    assert np.median(confidence[40]) < np.median(confidence[400]) < 1 - 1e-5
 
 
-def test_labels_of_one_template_each_are_told_apart():
+def test_labels_of_one_template_each_are_distinguished():
     bills, prizes = (
         BILLS,
         [text.replace("电费账单已出，请于月底之前缴纳到", "号码抽中本次周年庆的一等奖，奖品寄往") for text in BILLS],
@@ -242,7 +244,7 @@ def test_labels_of_one_template_each_are_told_apart():
     assert [scanner.classify(text).score > 0.8 for text in (bills[0], prizes[0])] == [False, True]
 
 
-def test_several_labels(tmp_path):
+def test_messages_may_have_several_labels(tmp_path):
     texts, labels = made_up(200)
     both = [(f"{texts[i]}。{texts[i + 1]}", {labels[i], labels[i + 1]} - {"normal"} or {"normal"}) for i in range(199)]
     path = write_csv(tmp_path / "mine.csv", [text for text, _ in both], ["|".join(sorted(names)) for _, names in both])
@@ -251,16 +253,16 @@ def test_several_labels(tmp_path):
     scanner = train_custom(found.rows, found.taxonomy, fixed=QUICK, jobs=1)
     scanner.save(tmp_path / "model")
     decided = fraudscan.load(tmp_path / "model").decide([text for text, _ in both])
-    assert np.mean([set(got) == names for got, (_, names) in zip(decided.labels, both, strict=True)]) > 0.95
+    assert np.mean([set(predicted) == names for predicted, (_, names) in zip(decided.labels, both, strict=True)]) > 0.95
     assert all(names[0] == label for names, label in zip(decided.labels, decided.label, strict=True))
     assert {len(names) for names in decided.labels} == {1, 2}
     counts = Counter(name for _, names in both for name in names)
     for figures in (scanner.manifest["figures"], evaluate(scanner, found.rows)):
-        assert {name: row["n"] for name, row in figures["labels"].items()} == counts  # each counts, not the first alone
+        assert {name: row["n"] for name, row in figures["labels"].items()} == counts  # all count, not only the first
         assert figures["macro_f1"] > 0.95
 
 
-def test_figures_of_a_label_that_never_comes_first(tmp_path):
+def test_a_label_that_never_comes_first_has_figures(tmp_path):
     texts, labels = made_up(120)
     path = write_csv(tmp_path / "mine.csv", texts, [f"{name}|urgent" if name == "loan" else name for name in labels])
     found = read_labelled([path], "content", "kind")
@@ -270,7 +272,7 @@ def test_figures_of_a_label_that_never_comes_first(tmp_path):
     assert table["urgent"]["recall"] > 0.9
 
 
-def test_no_label_is_honest(mine, tmp_path, capsys):
+def test_a_model_may_have_no_honest_label(mine, tmp_path, capsys):
     arguments = [
         "train",
         str(mine),
@@ -289,18 +291,18 @@ def test_no_label_is_honest(mine, tmp_path, capsys):
     with pytest.raises(fraudscan.FraudscanError, match="none of the model's labels stands for honest messages"):
         scanner.with_false_alarms(0.01)
     texts, labels = made_up(30, seed=1)
-    found = scanner.decide([*texts, ""])
-    assert found.label[:-1] == labels
-    assert set(found.score) == {1.0}
-    assert found.label[-1] in WORDS
-    evaluate_ = ["evaluate", str(mine), "--text", "content", "--label", "kind", "-m", str(tmp_path / "m")]
-    assert main([*evaluate_, "--legitimate", "normal"]) == 2
+    decided = scanner.decide([*texts, ""])
+    assert decided.label[:-1] == labels
+    assert set(decided.score) == {1.0}
+    assert decided.label[-1] in WORDS
+    evaluation = ["evaluate", str(mine), "--text", "content", "--label", "kind", "-m", str(tmp_path / "m")]
+    assert main([*evaluation, "--legitimate", "normal"]) == 2
     assert "none of the model's labels stands for legitimate messages" in capsys.readouterr().err
-    assert main(evaluate_) == 0
+    assert main(evaluation) == 0
     assert scanner.classify(texts[0]).explain()
 
 
-def test_too_few_and_too_alike(tmp_path, capsys):
+def test_too_few_messages_or_a_single_class_are_refused(tmp_path, capsys):
     texts, labels = made_up(40)
     path = write_csv(tmp_path / "mine.csv", [*texts, "一条"], [*labels, "rare"])
     assert main(["train", str(path), "--text", "content", "--label", "kind", "-o", str(tmp_path / "m")]) == 2
@@ -314,7 +316,7 @@ def test_too_few_and_too_alike(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030", "big5"])
-def test_encodings_and_columns_found_by_name(tmp_path, encoding):
+def test_encodings_are_detected_and_columns_are_found_by_name(tmp_path, encoding):
     header = ("no", "text", "label") if encoding == "big5" else ("编号", "短信内容", "标签")
     texts, spam = (["您的包裹到了", "恭喜中獎"], "詐騙") if encoding == "big5" else (["你好", "中奖"], "诈骗")
     path = write_csv(tmp_path / "mine.csv", texts, ["正常", spam], header, encoding)
@@ -323,7 +325,7 @@ def test_encodings_and_columns_found_by_name(tmp_path, encoding):
     assert found.taxonomy.honest.name == "正常"
 
 
-def test_a_first_line_may_tell_excel_the_delimiter(tmp_path):
+def test_the_first_line_may_give_the_delimiter_as_for_excel(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("sep=#\ntext#label#a,b\n你好#正常#\n中奖#诈骗\n", "utf-8-sig")
     found = read_labelled([path])
@@ -331,7 +333,7 @@ def test_a_first_line_may_tell_excel_the_delimiter(tmp_path):
     assert "mine.csv:4: 2 fields where the header has 3" in found.skipped[0]
 
 
-def test_json_lines(tmp_path):
+def test_labelled_json_lines_are_read(tmp_path):
     path = tmp_path / "mine.jsonl"
     rows = [
         {"text": "甲", "label": ["a", "b"]},
@@ -359,7 +361,7 @@ def test_json_lines(tmp_path):
     ]
 
 
-def test_labelled_messages_are_read_as_dumps_are(tmp_path):
+def test_labelled_messages_are_read_from_the_same_formats_as_dumps(tmp_path):
     rows = [{"text": "你好", "label": []}, {"text": "中奖", "label": ["a", "b"]}, {"text": '他说"好"', "label": ["a"]}]
     pa.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "mine.parquet")
     hive = [{"text": row["text"].encode(), "label": "|".join(row["label"] or ["ham"]).encode()} for row in rows]
@@ -381,7 +383,7 @@ def test_labelled_messages_are_read_as_dumps_are(tmp_path):
         read_labelled([tmp_path / "lines.gz"])
 
 
-def test_columns_of_json_lines_are_those_of_several_rows(tmp_path):
+def test_columns_of_json_lines_are_collected_from_several_rows(tmp_path):
     path = tmp_path / "mine.jsonl"
     path.write_text('{}\n[]\n{"text": "甲"}\n{"text": "乙", "label": "a"}\n{"nr": 1, "label": "b"}\n', "utf-8")
     found = read_labelled([path], label="label")
@@ -405,7 +407,7 @@ def test_columns_of_json_lines_are_those_of_several_rows(tmp_path):
 def test_the_name_of_a_file_need_not_be_unicode(tmp_path):
     texts, labels = made_up(60)
     rows = labelled_rows([*texts, texts[0]], [*labels, "prize" if labels[0] == "loan" else "loan"], "normal")
-    rows = [replace(row, id=f"\udcd1\udcb5.csv:{row.id}") for row in rows]  # in GBK, as archives from Windows have it
+    rows = [replace(row, id=f"\udcd1\udcb5.csv:{row.id}") for row in rows]  # a GBK name, as in archives from Windows
     taxonomy = Taxonomy.from_names(["loan", "prize", "normal"], "normal", "multiclass")
     scanner = train_custom(rows, taxonomy, fixed=QUICK, jobs=1)
     scanner.save(tmp_path / "model")
@@ -416,7 +418,7 @@ def test_the_name_of_a_file_need_not_be_unicode(tmp_path):
 
 @given(st.lists(st.tuples(CELLS, st.sampled_from(["a", " b ", "a|b", "", "|"]))))
 @settings(max_examples=100)
-def test_every_row_is_read_or_told_of(tmp_path, rows):
+def test_every_row_is_read_or_reported(tmp_path, rows):
     path = write_csv(tmp_path / "any.csv", [text for text, _ in rows], [label for _, label in rows])
     usable = [(text, label) for text, label in rows if text.strip() and label.strip("|")]
     if not usable:
@@ -429,7 +431,7 @@ def test_every_row_is_read_or_told_of(tmp_path, rows):
     assert len(found.skipped) == len(rows) - len(usable)
 
 
-def test_files_that_cannot_be_read(tmp_path):
+def test_errors_in_labelled_files_are_reported(tmp_path):
     with pytest.raises(CorpusError, match="cannot be read: No such file"):
         read_labelled([tmp_path / "none.csv"])
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
@@ -439,7 +441,7 @@ def test_files_that_cannot_be_read(tmp_path):
         read_labelled([tmp_path / "a.csv"])
     with pytest.raises(CorpusError, match="no column is called 'c'"):
         read_labelled([tmp_path / "a.csv"], "a", "c")
-    for damaged, encoding in [(b"\xff\xff", "gb18030"), (b"\xb8\xfa", "utf-8")]:  # 跟 in GB18030 is no UTF-8
+    for damaged, encoding in [(b"\xff\xff", "gb18030"), (b"\xb8\xfa", "utf-8")]:  # 跟 in GB18030 is not UTF-8
         (tmp_path / "b.csv").write_bytes("text,label\n您的包裹到了,a\n".encode(encoding) + damaged + b",b\n")
         assert read_labelled([tmp_path / "b.csv"]).skipped == [f"b.csv:3: not {encoding.upper()}"]
     for magic, what in [
@@ -467,7 +469,7 @@ def test_files_that_cannot_be_read(tmp_path):
 @pytest.mark.parametrize(
     ("honest", "names"), [("好人", ["好人", "normal"]), ("ham", ["ham", "normal"]), ("", ["ham", "normal"])]
 )
-def test_evaluate_takes_the_models_word_for_honest(tmp_path, capsys, honest, names):
+def test_evaluate_uses_the_honest_label_of_the_model(tmp_path, capsys, honest, names):
     texts, labels = made_up(60)
     mine = write_csv(tmp_path / "mine.csv", texts, [names[label == "loan"] for label in labels])
     found = read_labelled([mine], "content", "kind", honest)
@@ -477,7 +479,7 @@ def test_evaluate_takes_the_models_word_for_honest(tmp_path, capsys, honest, nam
     assert {name for name, row in json.loads(capsys.readouterr().out)["labels"].items() if row["n"]} == set(names)
 
 
-def test_files_of_any_name_but_json_are_ones_own(tmp_path, capsys):
+def test_a_file_without_a_json_suffix_is_read_as_a_users_own(tmp_path, capsys):
     mine = tmp_path / "mine.txt"
     mine.write_text("text\tlabel\n" + "".join(map("{}\t{}\n".format, *made_up(60))), "utf-8")
     assert main(["train", str(mine), "-o", str(tmp_path / "model")]) == 0
@@ -487,7 +489,7 @@ def test_files_of_any_name_but_json_are_ones_own(tmp_path, capsys):
     assert "is a ZIP archive, as are .xlsx files" in capsys.readouterr().err
 
 
-def test_an_empty_list_of_labels_says_that_a_message_is_honest(tmp_path):
+def test_an_empty_list_of_labels_means_that_a_message_is_honest(tmp_path):
     path = tmp_path / "mine.jsonl"
     rows = [{"text": "加微信返利", "label": ["spam"]}, {"text": "到楼下了", "label": []}, {"text": "谁", "label": None}]
     path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
@@ -500,22 +502,22 @@ def test_an_empty_list_of_labels_says_that_a_message_is_honest(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["1", "Fraud", "是", "诈骗"])
-def test_a_file_of_frauds_alone_has_a_recall(tmp_path, capsys, name):
+def test_a_file_of_frauds_alone_has_a_recall_but_no_false_alarm_rate(tmp_path, capsys, name):
     path = tmp_path / "frauds.csv"
     path.write_text(f"text,label\n跟着老师操作稳赚不赔,{name}\n", "utf-8")
     assert main(["evaluate", str(path), "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert (said["recall"], said["false_alarms"]) == (1.0, None)
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["recall"], figures["false_alarms"]) == (1.0, None)
 
 
-def test_an_unknown_label_may_be_the_honest_one(tmp_path, capsys):
+def test_the_error_on_unknown_labels_suggests_naming_the_honest_one(tmp_path, capsys):
     path = tmp_path / "mine.csv"
     path.write_text("text,label\n跟着老师操作稳赚不赔,荐股\n到楼下了,路人\n", "utf-8")
     assert main(["evaluate", str(path)]) == 2
     assert "Name the label of legitimate messages with --legitimate" in capsys.readouterr().err
 
 
-def test_which_label_is_honest():
+def test_find_honest():
     assert find_honest(["spam", "HAM"]) == "HAM"
     assert find_honest(["1", "0"]) == "0"
     assert find_honest(["a", "b"]) is None
@@ -530,16 +532,18 @@ def test_which_label_is_honest():
         assert find_honest(names, "") is None
 
 
-def test_two_names_of_honest_messages_are_refused_unless_one_is_named(tmp_path, capsys):
+def test_two_names_of_honest_messages_are_refused_unless_one_is_chosen(tmp_path, capsys):
     texts, labels = made_up(60)
-    of = iter(["正常", "normal"] * 60)
-    mine = write_csv(tmp_path / "mine.csv", texts, [next(of) if name == "normal" else name for name in labels])
+    honest_names = iter(["正常", "normal"] * 60)
+    mine = write_csv(
+        tmp_path / "mine.csv", texts, [next(honest_names) if name == "normal" else name for name in labels]
+    )
     arguments = ["train", str(mine), "--text", "content", "--label", "kind", "-o", str(tmp_path / "model")]
     assert main(arguments) == 2
     assert "'normal' and '正常' could both stand for legitimate messages: give these one" in capsys.readouterr().err
     assert main([*arguments, "--legitimate", "正常"]) == 0
-    evaluate_ = ["evaluate", str(mine), "--text", "content", "--label", "kind", "-m", str(tmp_path / "model")]
-    assert main([*evaluate_, "--json"]) == 0  # which of them is honest the model knows
+    evaluation = ["evaluate", str(mine), "--text", "content", "--label", "kind", "-m", str(tmp_path / "model")]
+    assert main([*evaluation, "--json"]) == 0  # the model determines which of them is honest
 
 
 def test_names_are_matched_to_the_taxonomy(tmp_path):
@@ -553,7 +557,7 @@ def test_names_are_matched_to_the_taxonomy(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["spam", "fraud", "1"])
-def test_the_only_label_beside_the_honest_one_may_be_fraud_of_any(tmp_path, capsys, name):
+def test_the_only_label_besides_the_honest_one_may_mean_fraud_of_any_label(tmp_path, capsys, name):
     texts = ["跟着老师操作稳赚不赔，加微信进内部群", "您有一张法院传票未领取，请按9", "到楼下了", "晚上吃什么", "好"]
     mine = write_csv(tmp_path / "mine.csv", texts, [name, name, "正常", "正常", name])
     assert main(["evaluate", str(mine), "--text", "content", "--label", "kind", "--json"]) == 0
@@ -570,21 +574,21 @@ def test_the_only_label_beside_the_honest_one_may_be_fraud_of_any(tmp_path, caps
     assert "is unknown; there are: investment" in capsys.readouterr().err
 
 
-def test_what_nobody_could_measure_has_no_figure(scanner):
+def test_figures_that_cannot_be_measured_are_none(scanner):
     lure = Row("1", "跟着老师操作稳赚不赔，加微信进内部群", ("investment",), (), "sms", "老师带单")
-    found = evaluate(scanner, [lure])
-    assert (found["recall"], found["false_alarms"], found["flag"]["false_alarms"], found["auc"]) == (
+    figures = evaluate(scanner, [lure])
+    assert (figures["recall"], figures["false_alarms"], figures["flag"]["false_alarms"], figures["auc"]) == (
         1,
         None,
         None,
         None,
     )
-    found = evaluate(scanner, [replace(lure, text="晚上吃什么", labels=())])
-    assert (found["recall"], found["false_alarms"]) == (None, 0)
+    figures = evaluate(scanner, [replace(lure, text="晚上吃什么", labels=())])
+    assert (figures["recall"], figures["false_alarms"]) == (None, 0)
     json.loads(json.dumps(evaluate(scanner, [])), parse_constant=pytest.fail)
 
 
-def test_an_own_label_may_be_called_fraud(tmp_path, capsys):
+def test_a_users_label_may_be_named_fraud(tmp_path, capsys):
     texts, labels = made_up(60)
     mine = write_csv(tmp_path / "mine.csv", texts, ["fraud" if name == "loan" else name for name in labels])
     found = read_labelled([mine], "content", "kind")
@@ -596,7 +600,7 @@ def test_an_own_label_may_be_called_fraud(tmp_path, capsys):
     assert not err
 
 
-def test_with_the_corpus_beside_it(scanner, small_corpus, tmp_path, capsys):
+def test_a_model_may_be_trained_with_the_default_corpus(scanner, small_corpus, tmp_path, capsys):
     corpus = tmp_path / "corpus.jsonl"
     fields = ("id", "text", "labels", "targets", "channel", "scenario")
     corpus.write_text("".join(json.dumps({f: getattr(r, f) for f in fields}) + "\n" for r in small_corpus), "utf-8")
@@ -619,7 +623,7 @@ def test_with_the_corpus_beside_it(scanner, small_corpus, tmp_path, capsys):
     assert "needs messages of your own" in capsys.readouterr().err
 
 
-def test_labels_that_differ_in_case_alone_stay_apart(scanner, tmp_path):
+def test_labels_that_differ_only_in_case_are_kept_apart(scanner, tmp_path):
     mine = write_csv(tmp_path / "mine.csv", ["甲", "乙", "丙", "丁"], ["Spam", "spam", "SPAM", "ham"])
     found = read_labelled([mine], "content", "kind")
     own = [row.labels for row in found.rows]
@@ -631,21 +635,23 @@ def test_labels_that_differ_in_case_alone_stay_apart(scanner, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "honest"), [("fraud", None), ("elderly", None), ("legitimate", "正常")])
-def test_with_the_corpus_a_label_cannot_have_the_name_of_something_else(scanner, tmp_path, name, honest):
+def test_with_the_default_corpus_a_label_cannot_have_a_name_that_is_in_use(scanner, tmp_path, name, honest):
     mine = write_csv(tmp_path / "mine.csv", ["甲", "乙"], [name, "正常"])
     found = read_labelled([mine], "content", "kind", honest)
     with pytest.raises(CorpusError, match=f"'{name}' stands for two things: call that label something else"):
         add_to_corpus(found, [], scanner)
 
 
-def test_a_name_stands_for_one_thing():
-    assert Taxonomy.from_names(["fraud", "ham"], "ham", "multiclass").label("fraud").schemes  # alone it is a label
+def test_names_in_a_taxonomy_are_unique():
+    # "fraud" is reserved only if the task is `fraud`
+    assert Taxonomy.from_names(["fraud", "ham"], "ham", "multiclass").label("fraud").schemes
     label = TAXONOMY.labels[0]
     for twice in (label, replace(label, name="minors"), replace(label, name="fake_goods")):
         with pytest.raises(ValueError, match=f"'({twice.name}|{label.name})' stands for two things"):
             replace(TAXONOMY, labels=(*TAXONOMY.labels, twice))
     games = TAXONOMY.label("games")
-    games = replace(games, schemes=(replace(games.schemes[0], name="games"), *games.schemes[1:]))  # one of several
+    # a scheme may have the name of its label only if the label has no other scheme
+    games = replace(games, schemes=(replace(games.schemes[0], name="games"), *games.schemes[1:]))
     with pytest.raises(ValueError, match="'games' stands for two things"):
         replace(TAXONOMY, labels=(games, *(other for other in TAXONOMY.labels if other.name != "games")))
 
@@ -657,7 +663,7 @@ def test_an_installed_package_has_no_corpus(mine, tmp_path, monkeypatch, capsys)
     assert "the installed package has no corpus: get the folder corpus/" in capsys.readouterr().err
 
 
-def test_a_taxonomy_that_tells_nothing_is_refused():
+def test_invalid_taxonomies_are_refused():
     with pytest.raises(ValueError, match="no label has a scheme"):
         Scanner(
             replace(TAXONOMY, labels=(TAXONOMY.honest,)), Vocabulary([], []), [], [], [], thresholds=Thresholds(1, 0)
@@ -670,6 +676,6 @@ def test_a_taxonomy_that_tells_nothing_is_refused():
 
 @pytest.mark.parametrize("read", [read_corpus, read_labelled])
 @pytest.mark.parametrize("path", ["corpus", Path("corpus"), b"corpus"])
-def test_one_path_is_no_list_of_paths(read, path):
+def test_a_single_path_instead_of_a_list_is_refused(read, path):
     with pytest.raises(TypeError, match="pass a list"):
         read(path)
