@@ -1,4 +1,4 @@
-"""Thresholds: other ones without another scoring, for a scanner and for a scored dump."""
+"""Thresholds: changing them without scoring again, for a scanner and for a scored dump."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返
 scores = st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0])), min_size=1, max_size=200)
 
 
-def test_a_model_has_no_figures_for_thresholds_that_it_was_not_measured_with(tmp_path):
+def test_a_model_has_no_figures_for_thresholds_it_was_not_measured_with(tmp_path):
     shipped = fraudscan.load()
     other = shipped.with_thresholds(flag=0.5, review=shipped.thresholds.review)
     other.save(tmp_path / "model")
@@ -37,26 +37,26 @@ def test_a_model_has_no_figures_for_thresholds_that_it_was_not_measured_with(tmp
         assert "flag" not in scanner.manifest["figures"]
         assert scanner.manifest["figures"]["review"] == shipped.manifest["figures"]["review"]
     assert "flag" in shipped.manifest["figures"]
-    for figures in (None, [], "none"):  # somebody else wrote them
+    for figures in (None, [], "none"):  # as another program may write them
         manifest = shipped._with(_manifest={**shipped.manifest, "figures": figures}).with_thresholds(flag=0.5).manifest
         assert manifest["figures"] == figures
 
 
-def test_nor_has_one_that_was_never_saved():
+def test_an_unsaved_model_has_no_figures_for_thresholds_it_was_not_measured_with():
     fitted = FraudClassifier(max_n=2, min_df=2, idf_power=0.5, C=3.0, balanced=True).fit(*made_up(60)).to_scanner()
     assert {"flag", "review"} <= fitted.manifest["figures"].keys()
     assert not {"flag", "review"} & fitted.with_thresholds(flag=0.99, review=0.98).manifest["figures"].keys()
 
 
-def test_numbers_of_numpy_are_numbers():
-    plain, theirs = Thresholds(flag=0.5, review=0.25), Thresholds(flag=np.float32(0.5), review=np.float64(0.25))
-    assert theirs.verdict(0.3) == plain.verdict(0.3) == "review"
-    assert repr(theirs) == repr(plain)
+def test_thresholds_may_be_numpy_numbers():
+    plain, from_numpy = Thresholds(flag=0.5, review=0.25), Thresholds(flag=np.float32(0.5), review=np.float64(0.25))
+    assert from_numpy.verdict(0.3) == plain.verdict(0.3) == "review"
+    assert repr(from_numpy) == repr(plain)
 
 
 @given(scores, scores, st.floats(0.001, 1))
 @settings(max_examples=300)
-def test_thresholds_of_a_curve_keep_their_promise(honest, lures, share):
+def test_the_threshold_of_a_curve_keeps_to_the_share_of_false_alarms(honest, lures, share):
     values = np.array([*honest, *lures])
     fraud = np.arange(values.size) >= len(honest)
     curve = Curve.from_scores(values, fraud)
@@ -78,7 +78,7 @@ def test_thresholds_of_a_curve_keep_their_promise(honest, lures, share):
 
 @given(scores, scores)
 @settings(max_examples=300)
-def test_thresholds_of_a_model_keep_their_promise(honest, lures):
+def test_the_thresholds_of_a_model_keep_to_false_alarms_and_recall(honest, lures):
     values = np.array([*honest, *lures])
     flag, review = thresholds_for(values, np.arange(values.size) >= len(honest))
     assert 0 <= review <= flag <= 1
@@ -89,7 +89,8 @@ def test_thresholds_of_a_model_keep_their_promise(honest, lures):
 
 def test_thresholds_of_a_model_are_tight():
     values, fraud = np.tile(np.arange(1000) / 1000, 2), np.arange(2000) >= 1000
-    assert thresholds_for(values, fraud) == (0.9941, 0.02)  # 5 and 20 of a thousand lie beyond
+    # 5 of 1,000 honest messages are above the first, and 20 of 1,000 lures below the second
+    assert thresholds_for(values, fraud) == (0.9941, 0.02)
 
 
 def test_a_curve_is_tight():
@@ -102,15 +103,15 @@ def test_a_curve_is_tight():
 
 
 @pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])
-def test_what_is_no_share_is_refused(share):
+def test_an_invalid_share_is_refused(share):
     with pytest.raises(CurveError, match="the share of false alarms among honest messages must be"):
         Curve((0.0, 1.0), (1.0, 0.0), (1.0, 0.0), 1000).threshold(share)
 
 
-def test_what_the_curve_cannot_tell_is_refused():
+def test_a_share_too_small_for_the_curve_is_refused():
     with pytest.raises(CurveError, match=r"measured on 1,000 honest messages.*ask for 0\.005 or more"):
         Curve((0.0, 1.0), (1.0, 0.0), (1.0, 0.0), 1000).threshold(0.001)
-    for honest in (51_425, 999, 6, 1234):  # what is advised is taken
+    for honest in (51_425, 999, 6, 1234):  # the share that the error advises is accepted
         curve = Curve((0.0, 1.0), (1.0, 0.0), (1.0, 0.0), honest)
         with pytest.raises(CurveError) as caught:
             curve.threshold(1e-9)
@@ -135,7 +136,7 @@ def test_with_thresholds(scanner):
         scanner.with_thresholds(flag=0.5, review=0.6)
 
 
-def test_thresholds_of_numpy_are_saved(scanner, tmp_path):
+def test_numpy_thresholds_are_saved(scanner, tmp_path):
     for number in (np.float32(0.5), np.float64(0.5), 1, 0):
         other = scanner.with_thresholds(flag=number)
         other.save(tmp_path / "model")
@@ -166,12 +167,12 @@ def test_the_curve_of_a_model_agrees_with_its_figures(scanner):
     for name in ("flag", "review"):
         threshold = getattr(scanner.thresholds, name)
         above = next(i for i, score in enumerate(curve.scores) if score >= threshold)
-        for what in ("false_alarms", "recall"):
-            column = getattr(curve, what)
-            assert column[above] - 1e-4 <= figures[name][what] <= column[above - 1] + 1e-4
+        for figure in ("false_alarms", "recall"):
+            column = getattr(curve, figure)
+            assert column[above] - 1e-4 <= figures[name][figure] <= column[above - 1] + 1e-4
 
 
-def test_a_model_without_a_curve(small_model):
+def test_a_model_without_a_curve_gives_no_threshold(small_model):
     scanner = fraudscan.load(small_model)
     bare = scanner._with(_manifest={k: v for k, v in scanner.manifest.items() if k != "curve"})
     bare.__dict__.pop("curve", None)
@@ -205,7 +206,7 @@ CURVE = {"scores": [0.0, 0.5, 1.0], "false_alarms": [1.0, 0.1, 0.0], "recall": [
         {"honest": True},
     ],
 )
-def test_a_curve_that_is_damaged_gives_no_threshold(scanner, change):
+def test_a_damaged_curve_gives_no_threshold(scanner, change):
     assert scanner._with(_manifest={"curve": CURVE}, curve=Curve.from_dict(CURVE)).with_false_alarms(0.2)
     with pytest.raises((TypeError, ValueError)):
         Curve.from_dict({**CURVE, **change})
@@ -232,7 +233,7 @@ def scored(request, tmp_path, corpus):
     return dump, out
 
 
-def test_rethreshold_gives_what_scoring_anew_gives(scored, tmp_path, capsys):
+def test_rethreshold_gives_the_same_as_scoring_again(scored, tmp_path, capsys):
     dump, out = scored
     again, expected = tmp_path / f"again{out.suffix}", tmp_path / f"expected{out.suffix}"
     options = ["--flag", "0.7", "--review", "0.3"]
@@ -242,13 +243,13 @@ def test_rethreshold_gives_what_scoring_anew_gives(scored, tmp_path, capsys):
     assert content(again) == content(expected)
     assert content(again) != content(out)
     assert main(["rethreshold", str(again), "-o", str(out), "--force", "--max-false-alarms", "0.02"]) == 0
-    options = ["--max-false-alarms", "0.02", "--review", "0.3"]  # which the dump has
+    options = ["--max-false-alarms", "0.02", "--review", "0.3"]  # the dump was scored with this --review
     assert main(["score", str(dump), "-o", str(expected), "--force", *options]) == 0
     assert content(out) == content(expected)
 
 
 def content(path):
-    """Return the bytes of a file; of Parquet's the table, whose metadata may be written otherwise."""
+    """Return the bytes of a file, or the table of a Parquet file, since its metadata may be written differently."""
     if path.suffix != ".parquet":
         return path.read_bytes()
     return pytest.importorskip("pyarrow.parquet").read_table(path)
@@ -260,7 +261,7 @@ def rows_in(path):
     return content(path).to_pylist() if path.suffix == ".parquet" else dumps.rows_of(path)
 
 
-def test_rethreshold_goes_on_from_the_thresholds_that_a_dump_was_scored_with(scored, tmp_path, capsys):
+def test_rethreshold_starts_from_the_thresholds_that_a_dump_was_scored_with(scored, tmp_path, capsys):
     dump, _ = scored
     out, again = tmp_path / "loose.jsonl", tmp_path / "again.jsonl"
     assert main(["score", str(dump), "-o", str(out), "--flag", "0.6", "--review", "0.2"]) == 0
@@ -286,14 +287,14 @@ def test_rethreshold_goes_on_from_the_thresholds_that_a_dump_was_scored_with(sco
         (["--review", "1"], "--review 1 is above the flag threshold, 0."),
     ],
 )
-def test_levels_that_cannot_be_are_refused(tmp_path, options, why, capsys):
+def test_invalid_thresholds_are_refused(tmp_path, options, why, capsys):
     (tmp_path / "in.jsonl").write_text('{"text": "在吗"}\n', "utf-8")
     for command in (["classify", "在吗"], ["score", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / "out.jsonl")]):
         assert main([*command, *options]) == 2
         assert f"fraudscan: {why}" in capsys.readouterr().err
 
 
-def test_rethreshold_writes_a_summary_by_which_its_output_is_known(scored, tmp_path, capsys):
+def test_rethreshold_writes_a_summary_by_which_its_output_is_recognized(scored, tmp_path, capsys):
     _, out = scored
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -357,7 +358,7 @@ def test_scoring_and_rethreshold_agree_on_scores_next_to_a_threshold(tmp_path, s
     ("delimiter", "header"),
     [
         *itertools.product(DELIMITERS, [("id", "text"), ("text", 'x\r\ny"z'), ("text", "编号\n(内)")]),
-        ("§", ("id", "text")),  # what is found in no header unasked
+        ("§", ("id", "text")),  # not one of `DELIMITERS`: score does not detect it by itself
         ("_", ("id", "text")),
         (",", ("a;b;c;d;e;f;g;h;i;j", "text")),
     ],
@@ -373,7 +374,7 @@ def test_rethreshold_reads_every_csv_that_score_writes(tmp_path, delimiter, head
     assert again.read_bytes() == expected.read_bytes() != out.read_bytes()
 
 
-def test_rethreshold_keeps_line_ends_within_cells_apart_from_those_of_lines(tmp_path):
+def test_rethreshold_distinguishes_line_breaks_in_cells_from_line_ends(tmp_path):
     dump, out, again = (tmp_path / f"{name}.csv" for name in ("in", "out", "again"))
     dump.write_bytes(f'text\r\n"{LURE}\r到楼下了"\r\n'.encode())
     assert main(["score", str(dump), "-o", str(out)]) == 0
@@ -396,25 +397,25 @@ def test_rethreshold_keeps_line_ends_within_cells_apart_from_those_of_lines(tmp_
         ("BZh91AY&SY", "scored is an archive that is still packed: unpack it first"),
     ],
 )
-def test_what_is_not_scored_is_refused_and_nothing_written(tmp_path, content, fault, capsys):
+def test_rethreshold_refuses_files_that_were_not_scored_and_writes_nothing(tmp_path, content, fault, capsys):
     (tmp_path / "scored").write_text(content, "utf-8")
     assert main(["rethreshold", str(tmp_path / "scored"), "-o", str(tmp_path / "out"), "--flag", "0.9"]) == 2
     assert re.search(fault, capsys.readouterr().err)
     assert [path.name for path in tmp_path.iterdir()] == ["scored"]
 
 
-def test_rethreshold_writes_over_nothing_unasked(tmp_path, capsys):
+def test_rethreshold_overwrites_nothing_without_force(tmp_path, capsys):
     source, out = tmp_path / "scored.jsonl", tmp_path / "out.jsonl"
     source.write_text('{"fraud_score": 0.9, "fraud_verdict": "clear"}\n', "utf-8")
     command = ["rethreshold", str(source), "-o", str(out), "--flag", "0.8"]
     assert main([*command[:3], str(source), "--force"]) == 2
     assert "is also the input" in capsys.readouterr().err
-    for there in (out, tmp_path / "out.jsonl.part"):  # the second is the work of a job that is not done
-        there.write_text("mine", "utf-8")
+    for existing in (out, tmp_path / "out.jsonl.part"):  # the second belongs to an unfinished job
+        existing.write_text("mine", "utf-8")
         assert main(command) == 2
-        assert f"{there} exists: name another output, or replace it with --force" in capsys.readouterr().err
-        assert there.read_text("utf-8") == "mine"
-        there.unlink()
+        assert f"{existing} exists: name another output, or replace it with --force" in capsys.readouterr().err
+        assert existing.read_text("utf-8") == "mine"
+        existing.unlink()
     assert main(command) == 0
     assert main(["rethreshold", str(tmp_path / "none"), "-o", str(out), "--force"]) == 2
     assert "cannot be read: No such file" in capsys.readouterr().err
@@ -422,7 +423,7 @@ def test_rethreshold_writes_over_nothing_unasked(tmp_path, capsys):
     assert "cannot be written: there is no folder" in capsys.readouterr().err
 
 
-def test_rethreshold_writes_what_the_name_says(scored, tmp_path, capsys):
+def test_rethreshold_does_not_convert_between_formats(scored, tmp_path, capsys):
     _, source = scored
     other = tmp_path / f"out.{'csv' if source.suffix == '.jsonl' else 'jsonl'}"
     assert main(["rethreshold", str(source), "-o", str(other), "--flag", "0.9"]) == 2
@@ -430,7 +431,7 @@ def test_rethreshold_writes_what_the_name_says(scored, tmp_path, capsys):
     assert not other.exists()
 
 
-def test_parquet_that_is_not_scored_or_comes_through_a_pipe_is_refused(tmp_path, capsys, monkeypatch):
+def test_rethreshold_refuses_unscored_damaged_and_piped_parquet(tmp_path, capsys, monkeypatch):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     source, command = tmp_path / "scored.parquet", ["rethreshold", "-o", str(tmp_path / "out.parquet"), "--flag", "0.9"]
     pq.write_table(pa.table({"fraud_score": [0.5]}), source)
@@ -456,20 +457,20 @@ def test_parquet_that_is_not_scored_or_comes_through_a_pipe_is_refused(tmp_path,
     assert [path.name for path in tmp_path.iterdir()] == ["scored.parquet"]
 
 
-def test_a_scored_dump_without_rows_has_other_thresholds_too(tmp_path):
+def test_rethreshold_accepts_a_scored_dump_without_rows(tmp_path):
     (tmp_path / "scored.jsonl").touch()
     assert main(["rethreshold", str(tmp_path / "scored.jsonl"), "-o", str(tmp_path / "out.jsonl")]) == 0
     assert not (tmp_path / "out.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize("row", ["-0.1,flag", "1.1,flag", "nan,flag", ",flag", "x,flag", "0.5,flag,x", "0.5"])
-def test_a_row_that_was_not_scored_is_refused(tmp_path, row):
+def test_rethreshold_refuses_rows_that_were_not_scored(tmp_path, row):
     (tmp_path / "s.csv").write_text(f"fraud_score,fraud_verdict\n{row}\n", "utf-8")
     assert main(["rethreshold", str(tmp_path / "s.csv"), "-o", str(tmp_path / "o.csv")]) == 2
     assert not (tmp_path / "o.csv").exists()
 
 
-def test_verdicts_of_lists_stay_in_parquet_and_rows_are_counted_from_1(tmp_path, capsys):
+def test_rethreshold_keeps_verdicts_of_lists_in_parquet_and_counts_rows_from_1(tmp_path, capsys):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     columns = {"fraud_score": [0.9, 0.9], "fraud_verdict": ["clear", "flag"], "fraud_rule": ["allow 好", None]}
     pq.write_table(pa.table(columns), tmp_path / "s.parquet")
@@ -481,7 +482,7 @@ def test_verdicts_of_lists_stay_in_parquet_and_rows_are_counted_from_1(tmp_path,
     assert "row 1:" in capsys.readouterr().err
 
 
-def test_a_job_that_runs_keeps_its_output_to_itself(tmp_path, scanner, monkeypatch):
+def test_rethreshold_does_not_replace_the_output_of_a_running_job(tmp_path, scanner, monkeypatch):
     monkeypatch.setattr(job, "SECONDS", 0)
     (tmp_path / "in.jsonl").write_text('{"text": "好"}\n' * 50_000, "utf-8")
     (tmp_path / "small.jsonl").write_text('{"text": "好"}\n', "utf-8")
@@ -498,7 +499,7 @@ def test_a_job_that_runs_keeps_its_output_to_itself(tmp_path, scanner, monkeypat
     assert len((tmp_path / "out.jsonl").read_bytes().splitlines()) == 50_000
 
 
-def test_what_another_run_left_is_not_taken_away_unasked(tmp_path, scanner):
+def test_rethreshold_deletes_no_files_of_another_run_without_force(tmp_path, scanner):
     (tmp_path / "in.jsonl").write_text('{"text": "好"}\nbad\n', "utf-8")
     score_dump(scanner, [tmp_path / "in.jsonl"], tmp_path / "out.jsonl")
     for name in ("out.jsonl", "out.jsonl.summary.json"):
@@ -508,7 +509,7 @@ def test_what_another_run_left_is_not_taken_away_unasked(tmp_path, scanner):
     assert (tmp_path / "out.jsonl.rejects.jsonl").exists()
 
 
-def test_what_was_not_scored_replaces_nothing(tmp_path, scanner):
+def test_rethreshold_of_a_file_that_was_not_scored_replaces_nothing(tmp_path, scanner):
     (tmp_path / "in.jsonl").write_text('{"text": "好"}\nbad\n', "utf-8")
     score_dump(scanner, [tmp_path / "in.jsonl"], tmp_path / "out.jsonl")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -520,7 +521,7 @@ def test_what_was_not_scored_replaces_nothing(tmp_path, scanner):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_force_takes_away_what_another_run_left(tmp_path, scanner):
+def test_rethreshold_with_force_deletes_the_files_of_another_run(tmp_path, scanner):
     (tmp_path / "in.jsonl").write_text('{"text": "好"}\nbad\n' * 20_000, "utf-8")
     (tmp_path / "small.jsonl").write_text('{"text": "好"}\n', "utf-8")
     score_dump(scanner, [tmp_path / "small.jsonl"], tmp_path / "scored.jsonl")
