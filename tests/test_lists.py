@@ -318,7 +318,8 @@ def test_lists_are_read_from_files(tmp_path):
         ("sender=: 提现", "the sender has no name"),
         ("sender=*:", "the sender has no name"),
         ("sender=95588", "is written sender=NAME: PHRASE"),
-        (f"sender={' ' * 20_000}x", "is written sender=NAME: PHRASE"),  # a regex that could split the blanks would hang
+        # a regex that could split the blanks in many ways would hang on this line
+        (f"sender={' ' * 20_000}x", "is written sender=NAME: PHRASE"),
         ("Sender = 95588: 提现", "is written sender=NAME: PHRASE"),
         ("[Deny]", "the only sections are [allow] and [deny]"),
         ("[deny] # ours", "the only sections are [allow] and [deny]"),
