@@ -274,7 +274,7 @@ def test_texts_in_parquet_may_have_several_types(tmp_path, kind):
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
-def test_replaced_columns_of_an_earlier_run_are_reported(tmp_path, capsys, ending):
+def test_existing_columns_that_are_replaced_are_reported(tmp_path, capsys, ending):
     row = {"text": PLAIN, "fraud_verdict": "fraud, says Wang"}
     lines = {"csv": "text,fraud_verdict\n" + ",".join(row.values()) + "\n", "jsonl": json.dumps(row) + "\n"}
     source = tmp_path / f"in.{ending}"
