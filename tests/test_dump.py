@@ -1,4 +1,4 @@
-"""``fraudscan score``: every format in, the same rows out, nothing lost."""
+"""Tests of ``fraudscan score``: every input format gives the same rows in the output, and no row is lost."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ from fraudscan.dump import readers, score_dump
 from fraudscan.dump.writers import OTHER_FIELDS
 
 
-def test_json_lines_keep_every_field_as_it_was(tmp_path):
+def test_json_lines_keep_every_field_unchanged(tmp_path):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     lines = [
         f'{{"id": 12345678901234567890123, "text": "{LURE}", "price": 1.10, "x": {{"a": [1, null]}}}}',
@@ -69,7 +69,7 @@ def test_csv_to_json_lines(tmp_path):
     assert rows_of(out)[0]["id"] == "7"
 
 
-def test_json_lines_to_csv_lose_no_field(tmp_path):
+def test_json_lines_to_csv_loses_no_field(tmp_path):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.csv"
     rows = [{"text": f"{PLAIN}{i}", "n": i, "x": {"y": None}} for i in range(50)]
     rows[40] |= {"late": "z", "n": None}
@@ -92,7 +92,7 @@ def test_proba_adds_a_column_for_each_name(tmp_path, scanner):
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv"])
-def test_scoring_a_scored_dump_replaces_our_columns(tmp_path, ending):
+def test_scoring_a_scored_dump_replaces_the_output_columns(tmp_path, ending):
     source, once, twice = (tmp_path / f"{n}.{ending}" for n in "abc")
     source.write_text(json.dumps({"text": PLAIN, "k": 1}) if ending == "jsonl" else f"text,k\n{PLAIN},1\n", "utf-8")
     assert score(source, "-o", once) == 0
@@ -103,11 +103,11 @@ def test_scoring_a_scored_dump_replaces_our_columns(tmp_path, ending):
         assert once.read_bytes() == twice.read_bytes()
 
 
-def test_rows_that_cannot_be_read_are_kept_aside(tmp_path, capsys):
+def test_rows_that_cannot_be_read_are_written_to_the_rejects(tmp_path, capsys):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     good = json.dumps({"text": PLAIN}).encode()
     bad = [b"{", b"[1]", b'{"text": null}', b'{"text": 5}', b'{"id": 1}', b'{"text": "\xff"}', b"[" * 100_000]
-    bad.append(b'{"text": "\xed\xa0\xbd"}')  # a surrogate in the bytes themselves
+    bad.append(b'{"text": "\xed\xa0\xbd"}')  # a surrogate encoded in UTF-8
     source.write_bytes(b"\n".join([good, *bad, good]))
     assert score(source, "-o", out) == 0
     assert len(rows_of(out)) == 2
@@ -118,7 +118,7 @@ def test_rows_that_cannot_be_read_are_kept_aside(tmp_path, capsys):
     assert "2 rows scored, 8 rejected" in capsys.readouterr().err
 
 
-def test_csv_rows_that_cannot_be_read_are_kept_aside(tmp_path):
+def test_csv_rows_that_cannot_be_read_are_written_to_the_rejects(tmp_path):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_bytes(
         f"text,k\n{PLAIN},1\n{PLAIN}\n{PLAIN},1,2\n".encode() + b"\xff\xfe,1\n" + f"{PLAIN},2\n".encode()
@@ -129,7 +129,7 @@ def test_csv_rows_that_cannot_be_read_are_kept_aside(tmp_path):
     assert reasons == ["1 fields where the header has 2", "3 fields where the header has 2", "not UTF-8"]
 
 
-def test_a_delimiter_behind_each_row_needs_one_behind_the_header(tmp_path):
+def test_a_trailing_delimiter_in_rows_requires_one_in_the_header(tmp_path):
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     source.write_text(f"id|text\n1|{PLAIN}|\n2|{PLAIN}|x\n3|{PLAIN}||\n", "utf-8")
     assert score(source, "-o", out) == 1
@@ -142,7 +142,7 @@ def test_a_delimiter_behind_each_row_needs_one_behind_the_header(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["in.jsonl", "in.csv"])
-def test_dump_without_a_text_column(tmp_path, capsys, name):
+def test_a_dump_without_a_text_column_is_refused(tmp_path, capsys, name):
     source = tmp_path / name
     source.write_text('{"id": 1, "words": "x"}' if name.endswith("l") else "id,words\n1,x\n", "utf-8")
     assert score(source, "-o", tmp_path / "out") == 2
@@ -152,7 +152,7 @@ def test_dump_without_a_text_column(tmp_path, capsys, name):
     assert score(source, "-o", tmp_path / "out", "--text", "words") == 0
 
 
-def test_a_table_that_may_have_no_header_is_told_of(tmp_path, capsys):
+def test_a_table_that_may_lack_a_header_is_reported(tmp_path, capsys):
     source = tmp_path / "in.csv"
     source.write_text(f"1,{LURE}\n2,{PLAIN}\n", "utf-8")
     assert score(source, "-o", tmp_path / "out.jsonl") == 2
@@ -169,19 +169,19 @@ def test_a_table_that_may_have_no_header_is_told_of(tmp_path, capsys):
         ("10086 短信,短信,Q1,2026", False),
     ],
 )
-def test_a_cell_that_is_called_as_the_text_makes_no_header_of_a_row(tmp_path, capsys, first, row):
+def test_a_row_with_a_cell_named_like_the_text_column_is_not_a_header(tmp_path, capsys, first, row):
     out = tmp_path / "out.jsonl"
     for name, options, refused in (("in.csv", [], row), ("in.csv", ["--text", "短信"], False), ("in.txt", [], False)):
         (tmp_path / name).write_text(f"{first},{LURE}\n{first},{PLAIN}\n", "utf-8")
         assert score(tmp_path / name, "-o", out, "--force", *options) == 2 * refused
-        said = "in.csv seems to begin with a row, not a header: add a header, or name the text column with --text\n"
-        assert (said in capsys.readouterr().err) == refused
+        error = "in.csv seems to begin with a row, not a header: add a header, or name the text column with --text\n"
+        assert (error in capsys.readouterr().err) == refused
     assert len(rows_of(out)) == 1 + row  # each line is a message
 
 
 @pytest.mark.parametrize("title", ["短信明细表,,\n", "\n", "短信明细表\n导出时间：今天\n\n"])
 @pytest.mark.parametrize("delimiter", [",", "\t"])
-def test_a_title_above_a_header_is_told_of(tmp_path, capsys, title, delimiter):
+def test_a_title_above_a_header_is_reported(tmp_path, capsys, title, delimiter):
     source = tmp_path / "in.csv"
     for header, options in (("短信内容", []), ("what", ["--text", "what"])):
         source.write_text(
@@ -195,7 +195,7 @@ def test_a_title_above_a_header_is_told_of(tmp_path, capsys, title, delimiter):
 
 
 @pytest.mark.parametrize("indent", [None, 1])
-def test_rows_within_an_object_are_told_of(tmp_path, capsys, indent):
+def test_rows_nested_in_an_object_are_reported(tmp_path, capsys, indent):
     source = tmp_path / "in.json"
     source.write_text(json.dumps({"code": 0, "empty": [], "data": [{"text": LURE}]}, indent=indent), "utf-8")
     assert score(source, "-o", tmp_path / "out.jsonl") == 2
@@ -222,7 +222,7 @@ def test_rows_within_an_object_are_told_of(tmp_path, capsys, indent):
         ({"all": {f"k{i}": {"id": 1} for i in range(1000)}, "zzz": {"a": {"text": PLAIN}}, "x": [{}]}, "'.x[]'"),
     ],
 )
-def test_the_rows_within_an_object_are_named_as_jq_takes_them(tmp_path, capsys, row, path):
+def test_rows_nested_in_an_object_are_reported_with_their_jq_path(tmp_path, capsys, row, path):
     (tmp_path / "in.json").write_text(json.dumps(row), "utf-8")
     assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 2
     assert f"or extract the rows first: jq -c {path}\n" in capsys.readouterr().err
@@ -230,7 +230,7 @@ def test_the_rows_within_an_object_are_named_as_jq_takes_them(tmp_path, capsys, 
 
 @pytest.mark.parametrize("indent", [None, 1])
 @pytest.mark.parametrize(
-    "said",
+    "fields",
     [
         {"code": 0, "msg": "success"},
         {"status": 200, "message": "OK"},
@@ -240,16 +240,16 @@ def test_the_rows_within_an_object_are_named_as_jq_takes_them(tmp_path, capsys, 
         {"code": 0, "msg": None},
     ],
 )
-def test_an_answer_whose_messages_stand_beside_its_state_is_told_of(tmp_path, capsys, said, indent):
+def test_an_api_response_with_a_status_beside_its_messages_is_reported(tmp_path, capsys, fields, indent):
     source, out = tmp_path / "in.json", tmp_path / "out.jsonl"
-    source.write_text(json.dumps({**said, "data": {"list": [{"content": LURE}]}}, indent=indent), "utf-8")
-    _, name = said
+    source.write_text(json.dumps({**fields, "data": {"list": [{"content": LURE}]}}, indent=indent), "utf-8")
+    _, name = fields
     assert score(source, "-o", out) == 2
     error = capsys.readouterr().err
-    there = f"{name!r} seems to be a status, with the messages nested deeper: extract them first: jq -c '.data.list[]'"
-    assert there in error
+    advice = f"{name!r} seems to be a status, with the messages nested deeper: extract them first: jq -c '.data.list[]'"
+    assert advice in error
     assert f"or score it anyway: --text {name}\n" in error
-    assert score(source, "-o", out, "--text", name) == (1 if said[name] is None else 0)
+    assert score(source, "-o", out, "--text", name) == (1 if fields[name] is None else 0)
 
 
 @pytest.mark.parametrize(
@@ -264,12 +264,12 @@ def test_an_answer_whose_messages_stand_beside_its_state_is_told_of(tmp_path, ca
         {"code": 0, "msg": "还没有成功呢，" * 3, "quoted": [{"content": "你好"}]},
     ],
 )
-def test_a_message_that_holds_more_than_its_text_is_scored(tmp_path, row):
+def test_a_message_with_nested_objects_is_scored(tmp_path, row):
     (tmp_path / "in.jsonl").write_text(json.dumps(row), "utf-8")
     assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl") == 0
 
 
-def test_text_column_is_looked_for_in_the_first_row_that_can_be_read(tmp_path, capsys):
+def test_the_text_column_is_looked_up_in_the_first_readable_row(tmp_path, capsys):
     source = tmp_path / "in.jsonl"
     source.write_text('\n{\n{"id": 1, "words": "x"}\n', "utf-8")
     assert score(source, "-o", tmp_path / "out", "--text", "wards") == 2
@@ -284,7 +284,7 @@ def test_text_column_is_looked_for_in_the_first_row_that_can_be_read(tmp_path, c
         ("in.csv", "fraud_label,b\n你好,1"),
     ],
 )
-def test_a_text_in_a_column_that_is_written_is_refused(tmp_path, capsys, name, rows):
+def test_an_output_column_is_refused_as_the_text_column(tmp_path, capsys, name, rows):
     (tmp_path / name).write_text(rows, "utf-8")
     assert score(tmp_path / name, "-o", tmp_path / "out.jsonl", "--text", "fraud_label") == 2
     assert "'fraud_label' is an output column: rename it in" in capsys.readouterr().err
@@ -292,7 +292,7 @@ def test_a_text_in_a_column_that_is_written_is_refused(tmp_path, capsys, name, r
 
 
 @pytest.mark.parametrize(("header", "named"), [("id,foo", "foo"), ("id\tFoo bar", "Foo bar")])
-def test_a_table_without_an_ending_is_told_by_the_column_that_is_named(tmp_path, header, named):
+def test_a_table_without_an_extension_is_recognized_by_the_named_column(tmp_path, header, named):
     (tmp_path / "in").write_text(f"{header}\n{header.replace('id', '1')}\n", "utf-8")
     assert score(tmp_path / "in", "-o", tmp_path / "out.jsonl", "--text", named) == 0
     (row,) = rows_of(tmp_path / "out.jsonl")
@@ -301,7 +301,7 @@ def test_a_table_without_an_ending_is_told_by_the_column_that_is_named(tmp_path,
 
 @pytest.mark.parametrize("ending", ["jsonl", "json"])
 @pytest.mark.parametrize("named", [[], ["--text", "text"], ["--by", "chat"]])
-def test_rows_without_the_columns_are_rejects_wherever_they_stand(tmp_path, ending, named):
+def test_rows_without_the_columns_are_rejected_wherever_they_are(tmp_path, ending, named):
     source, out = tmp_path / f"in.{ending}", tmp_path / "out.jsonl"
     rows = [{"id": 1, "media": "photo"}, {"id": 2, "content": None, "text": LURE}, {"text": PLAIN, "chat": "a"}]
     lines = [json.dumps(row) for row in rows]
@@ -312,14 +312,14 @@ def test_rows_without_the_columns_are_rejects_wherever_they_stand(tmp_path, endi
     assert (reject["raw"], reject["reason"]) == (lines[0], "'text' is missing")
 
 
-def test_a_text_columns_plain_name_goes_before_other_cases(tmp_path):
+def test_a_lower_case_text_column_takes_precedence(tmp_path):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text(json.dumps({"TEXT": None, "text": PLAIN}), "utf-8")
     assert score(source, "-o", out) == 0
     assert len(rows_of(out)) == 1
 
 
-def test_columns_of_one_name_are_kept_or_refused(tmp_path, capsys):
+def test_duplicate_columns_are_kept_in_csv_and_refused_otherwise(tmp_path, capsys):
     source = tmp_path / "in.csv"
     source.write_text(f"text,k,k\n{PLAIN},1,2\n", "utf-8")
     assert score(source, "-o", tmp_path / "out.csv") == 0
@@ -336,7 +336,7 @@ def test_a_scored_dump_keeps_large_integers(tmp_path):
     assert rows_of(out)[0]["id"] == 12345678901234567890123
 
 
-def test_targets_are_not_overwritten_unasked(tmp_path, capsys):
+def test_targets_are_not_overwritten_without_force(tmp_path, capsys):
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
     source.write_text(PLAIN, "utf-8")
     out.write_text("precious", "utf-8")
@@ -350,7 +350,7 @@ def test_targets_are_not_overwritten_unasked(tmp_path, capsys):
     assert len(rows_of(out)) == 1
 
 
-def test_a_target_that_is_no_regular_file_is_refused_before_anything_is_scored(tmp_path, capsys):
+def test_a_target_that_is_not_a_regular_file_is_refused_before_anything_is_scored(tmp_path, capsys):
     source, folder, pipe = tmp_path / "in.txt", tmp_path / "folder", tmp_path / "pipe"
     source.write_text(PLAIN, "utf-8")
     folder.mkdir()
@@ -365,14 +365,14 @@ def test_a_target_that_is_no_regular_file_is_refused_before_anything_is_scored(t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "in.txt", "pipe"]
 
 
-def test_no_dump_is_refused_before_anything_is_written(tmp_path, scanner):
+def test_an_empty_list_of_dumps_is_refused_before_anything_is_written(tmp_path, scanner):
     with pytest.raises(FraudscanError, match="no dump is named"):
         score_dump(scanner, [], tmp_path / "out.jsonl")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["z.csv.gz", "z.JSON", "z.xlsx", "z.jsonl.zst", "z.xml"])
-def test_a_target_whose_name_promises_something_else_is_refused(tmp_path, capsys, name):
+def test_a_target_with_an_unsupported_extension_is_refused(tmp_path, capsys, name):
     source = tmp_path / "in.csv"
     source.write_text(f"text,fraud_score,fraud_verdict\n{PLAIN},0,clear\n", "utf-8")
     for command in ("score", "rethreshold"):
@@ -384,17 +384,17 @@ def test_a_target_whose_name_promises_something_else_is_refused(tmp_path, capsys
     ("name", "begins"),
     [("out", "id,text,"), ("out.txt", "id,text,"), ("out.tsv", "id\ttext\t"), ("out.ndjson", '{"id"')],
 )
-def test_a_target_without_a_known_ending_is_what_the_dump_is(tmp_path, name, begins):
+def test_the_target_format_follows_its_extension_or_else_the_dump(tmp_path, name, begins):
     source = tmp_path / "in.csv"
     source.write_text(f"id,text\n1,{PLAIN}\n", "utf-8")
     assert score(source, "-o", tmp_path / name) == 0
     assert (tmp_path / name).read_text("utf-8").startswith(begins)
 
 
-def test_missing_dump_and_unwritable_target(tmp_path, capsys):
+def test_a_missing_dump_and_an_unwritable_target_are_refused(tmp_path, capsys):
     assert score(tmp_path / "none.jsonl", "-o", tmp_path / "out.jsonl") == 2
     assert "cannot be read: No such file" in capsys.readouterr().err
-    assert score(LURE * 20, "-o", tmp_path / "out.jsonl") == 2  # a message where a dump's name belongs
+    assert score(LURE * 20, "-o", tmp_path / "out.jsonl") == 2  # a message instead of the name of a dump
     assert "cannot be read: File name too long" in capsys.readouterr().err
     (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "no" / "out.jsonl") == 2
@@ -404,7 +404,7 @@ def test_missing_dump_and_unwritable_target(tmp_path, capsys):
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_several_dumps_are_one_output(tmp_path):
+def test_several_dumps_are_written_to_one_output(tmp_path):
     a, b, out = tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "out.csv"
     a.write_text(f"id,text\n1,{PLAIN}\n", "utf-8")
     b.write_text(f"id,text\n2,{LURE}\n", "utf-8")
@@ -440,7 +440,7 @@ json_rows = st.dictionaries(
 
 @given(st.lists(st.tuples(json_rows, st.text(max_size=30)), min_size=1, max_size=20))
 @settings(max_examples=100)
-def test_any_json_lines_come_back(tmp_path, rows):
+def test_any_json_lines_are_preserved(tmp_path, rows):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     rows = [{**row, "text": text} for row, text in rows]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
@@ -482,22 +482,22 @@ LINES = [
 
 @given(st.lists(st.sampled_from(LINES), max_size=12))
 @settings(max_examples=100)
-def test_the_short_way_says_what_the_long_one_says(tmp_path, lines):
-    """And an odd line changes nothing for its neighbours."""
+def test_the_fast_path_gives_the_same_output_as_the_slow_path(tmp_path, lines):
+    """Also, an unusual line does not affect its neighbours."""
     source, out, rejects = (tmp_path / name for name in ("in.jsonl", "out.jsonl", "out.jsonl.rejects.jsonl"))
     source.write_text("\n".join([LINES[0], *lines]), "utf-8")
     found = []
-    long = mock.patch.object(readers.JsonLinesReader, "_plain", return_value=False)
+    slow = mock.patch.object(readers.JsonLinesReader, "_plain", return_value=False)
     runs = [mock.patch.object(readers, "RUN", 1), mock.patch.object(readers, "RUN", 3)]
-    for way in (long, *runs, mock.patch.object(kernel, "compiled", None)):
-        with way:
+    for path in (slow, *runs, mock.patch.object(kernel, "compiled", None)):
+        with path:
             assert score(source, "-o", out, "--force") in (0, 1)
-        found.append([path.read_bytes() if path.exists() else b"" for path in (out, rejects)])
-    assert all(others == found[0] for others in found)
+        found.append([file.read_bytes() if file.exists() else b"" for file in (out, rejects)])
+    assert all(results == found[0] for results in found)
 
 
-def test_a_nul_goes_into_csv(tmp_path):
-    """On Python 3.10 too, whose csv module writes none by default and reads none at all."""
+def test_a_nul_is_written_to_csv(tmp_path):
+    """Also on Python 3.10, whose csv module does not write NULs by default and cannot read them at all."""
     source, out = tmp_path / "in.jsonl", tmp_path / "out.csv"
     source.write_text(json.dumps({"text": "a\0b", "n": '"'}) + "\n")
     assert score(source, "-o", out) == 0
@@ -509,7 +509,7 @@ def test_a_nul_goes_into_csv(tmp_path):
 
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=20))
 @settings(max_examples=100)
-def test_any_csv_comes_back(tmp_path, rows):
+def test_any_csv_is_preserved(tmp_path, rows):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     with source.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("k", "text"), *rows])
