@@ -1,4 +1,4 @@
-"""Exports of chats: what each message's columns say, and what is no message."""
+"""Tests of chat exports: the columns of each message, and the parts that are not messages."""
 
 import json
 
@@ -7,14 +7,14 @@ from dumps import LURE, PLAIN, rows_of, score
 
 
 def messages(path, *options):
-    """Score an export; return conversation, sender and text of each message."""
+    """Score an export; return the conversation, sender and text of each message."""
     out = path.parent / "out.jsonl"
     assert score(path, "-o", out, "--force", *options) == 0
     return [(row["conversation"], row["sender"], row["text"]) for row in rows_of(out)]
 
 
 def rejects(folder):
-    """Return the reasons of what was not scored."""
+    """Return the reject reason of each row that was not scored."""
     return [row["reason"] for row in rows_of(folder / "out.jsonl.rejects.jsonl")]
 
 
@@ -27,12 +27,12 @@ def backup(folder, *messages):
 
 
 @pytest.mark.parametrize("kind", "23456")
-def test_a_message_that_could_not_be_sent_is_the_phones_own(tmp_path, kind):
+def test_the_sender_of_sent_and_unsent_messages_is_the_phone_owner(tmp_path, kind):
     assert messages(backup(tmp_path, f'address="106" type="{kind}" body="好"')) == [("106", "me", "好")]
 
 
 @pytest.mark.parametrize("code", [0x10000, 0x103FF, 0x10FC00, 0x10FFFF, 0x1F600])
-def test_every_character_beyond_the_first_plane_is_mended(tmp_path, code):
+def test_every_supplementary_character_is_repaired(tmp_path, code):
     high, low = 0xD800 + ((code - 0x10000) >> 10), 0xDC00 + ((code - 0x10000) & 0x3FF)
     ((*_, text),) = messages(backup(tmp_path, f'address="1" type="1" body="&#{high};&#{low};"'))
     assert text == chr(code)
@@ -48,7 +48,7 @@ def test_every_character_beyond_the_first_plane_is_mended(tmp_path, code):
         ("吃\b吧\0", "吃 吧 "),
     ],
 )
-def test_what_xml_cannot_hold_costs_no_message(tmp_path, body, text):
+def test_characters_that_are_invalid_in_xml_lose_no_message(tmp_path, body, text):
     path = backup(tmp_path, f'address="1" type="1" body="{body}"', f'address="1" type="1" body="{PLAIN}"')
     assert [text for *_, text in messages(path)] == [text, PLAIN]
 
@@ -73,7 +73,7 @@ def test_a_number_is_one_conversation_however_it_is_written(tmp_path):
         ("Hi", "106", "Hi"),
     ],
 )
-def test_the_subject_of_an_mms_may_be_bytes_of_utf8_as_characters(tmp_path, subject, charset, text):
+def test_an_mms_subject_may_be_utf8_bytes_written_as_characters(tmp_path, subject, charset, text):
     codes = "".join(f"&#{ord(char)};" for char in subject)
     mms = f'<mms msg_box="1" address="1" date="1" sub="{codes}" sub_cs="{charset}"/>'
     (tmp_path / "in.xml").write_text(f"<smses>{mms}</smses>", "utf-8")
@@ -82,13 +82,13 @@ def test_the_subject_of_an_mms_may_be_bytes_of_utf8_as_characters(tmp_path, subj
 
 
 @pytest.mark.parametrize("name", ["人的 WhatsApp 聊天", "與人的 WhatsApp 對話", "与人的WhatsApp对话"])
-def test_whatsapp_names_the_file_after_the_chat(tmp_path, name):
+def test_a_whatsapp_file_name_gives_the_conversation(tmp_path, name):
     path = tmp_path / f"{name}.txt"
     path.write_text(f"2026/10/6 09:01 - 甲: {PLAIN}\n2026/10/6 09:02 - 乙: {LURE}\n", "utf-8")
     assert messages(path) == [("人", "甲", PLAIN), ("人", "乙", LURE)]
 
 
-def test_an_iphones_chat_is_called_as_its_folder_wherever_the_command_runs(tmp_path, monkeypatch):
+def test_an_iphone_chat_is_named_after_its_folder_in_any_working_directory(tmp_path, monkeypatch):
     (tmp_path / "陈阿姨").mkdir()
     path = tmp_path / "陈阿姨" / "_chat.txt"
     path.write_text(f"[2026/10/6 下午9:05:11] 妈: {PLAIN}\n[2026/10/6 下午9:06:11] 我: {LURE}\n", "utf-8")
@@ -97,7 +97,7 @@ def test_an_iphones_chat_is_called_as_its_folder_wherever_the_command_runs(tmp_p
     assert {row["conversation"] for row in rows_of(path.parent / "out.jsonl")} == {"陈阿姨"}
 
 
-def test_a_colon_in_what_a_notice_quotes_makes_no_sender(tmp_path):
+def test_a_colon_quoted_in_a_notice_does_not_make_a_sender(tmp_path):
     path = tmp_path / "WhatsApp Chat with 人.txt"
     notices = [
         *("张三创建了群组“发财: 群”", "张三将群组名称由“A: b”改为“C”", "张三建立了群組「發財: 群」"),
@@ -111,7 +111,7 @@ def test_a_colon_in_what_a_notice_quotes_makes_no_sender(tmp_path):
 
 
 @pytest.mark.parametrize(("own", "other"), [("[{}] ", "{} - "), ("{} - ", "[{}] "), ("[{}] ", "{} "), ("{} - ", "{} ")])
-def test_a_time_in_a_message_of_whatsapp_makes_no_sender(tmp_path, own, other):
+def test_a_time_in_a_whatsapp_message_does_not_make_a_sender(tmp_path, own, other):
     own, other = own.format("2026/1/31 08:00"), other.format("2026/1/31 09:00")
     text = f"安排:\n{other}开会: 三楼\n{other}加微信领红包\n2026/2/1 18:00 前报名"
     path = tmp_path / "WhatsApp Chat with 人.txt"
@@ -130,51 +130,51 @@ def test_a_time_in_a_message_of_whatsapp_makes_no_sender(tmp_path, own, other):
         [*["2026/1/31 8:15 PM -"] * 2, *["[2026/1/31 8:10:00 PM]"] * 3],
     ],
 )
-def test_messages_of_whatsapp_may_begin_in_several_ways(tmp_path, times):
+def test_whatsapp_message_headers_may_vary_within_a_chat(tmp_path, times):
     path = tmp_path / "WhatsApp Chat with 人.txt"
     path.write_text("".join(f"{time} 甲: {PLAIN}{i}\n" for i, time in enumerate(times)), "utf-8")
     assert messages(path) == [("人", "甲", f"{PLAIN}{i}") for i in range(len(times))]
 
 
-def test_a_notice_of_whatsapp_is_one_however_it_begins(tmp_path):
+def test_a_whatsapp_notice_is_recognized_whatever_its_header(tmp_path):
     path = tmp_path / "WhatsApp Chat with 人.txt"
     path.write_text("2026/1/31 20:15 - 张三创建了群组\n" + f"[2026/1/31 20:16:00] 甲: {PLAIN}\n" * 30, "utf-8")
     assert messages(path) == [("人", "甲", PLAIN)] * 30
     assert rejects(tmp_path) == ["no sender: a notice by WhatsApp itself"]
 
 
-def test_a_plan_in_a_message_of_qq_is_part_of_it(tmp_path):
+def test_dated_lines_in_a_qq_message_are_part_of_it(tmp_path):
     plan = f"{PLAIN}\n\n2026-10-06 09:00:00 开会，地点三楼。\n\n2026-10-07 10:00:00 交报告，不要迟到。"
-    said = [("李四", plan), ("张三", PLAIN), ("李四", LURE), ("张三", PLAIN)]
+    turns = [("李四", plan), ("张三", PLAIN), ("李四", LURE), ("张三", PLAIN)]
     path = tmp_path / "人.txt"
-    path.write_text("\n\n".join(f"2026-10-05 08:0{i}:00 {who}\n{text}" for i, (who, text) in enumerate(said)), "utf-8")
-    assert messages(path) == [("人", *each) for each in said]
+    path.write_text("\n\n".join(f"2026-10-05 08:0{i}:00 {who}\n{text}" for i, (who, text) in enumerate(turns)), "utf-8")
+    assert messages(path) == [("人", *each) for each in turns]
 
 
-def test_a_chat_whose_format_is_named_is_not_remarked_on(tmp_path, capsys):
+def test_a_chat_gives_no_notice_if_its_format_is_named(tmp_path, capsys):
     (tmp_path / "c.txt").write_text(f"2026/10/6 09:01 - 甲: {PLAIN}\n2026/10/6 09:02 - 乙: {LURE}\n", "utf-8")
     messages(tmp_path / "c.txt", "--format", "whatsapp")
     assert "read as a chat" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("title", ["张三\n\n", "与张三的聊天记录\n导出时间：2026-02-01 10:00\n\n"])
-def test_a_title_may_stand_above_times_and_names(tmp_path, title):
+def test_a_title_may_precede_times_and_names(tmp_path, title):
     body = "".join(f"2026-01-01 10:00:{i:02} 李四\n{PLAIN}{i}\n\n" for i in range(60))
     (tmp_path / "in.txt").write_text(title + body, "utf-8")
     assert messages(tmp_path / "in.txt") == [("in", "李四", f"{PLAIN}{i}") for i in range(60)]
     assert rejects(tmp_path) == ["no message begins here"]
 
 
-def test_a_line_with_a_time_among_the_first_makes_no_chat(tmp_path):
+def test_early_lines_with_a_time_do_not_make_a_chat(tmp_path):
     lines = ["你好", "2026-01-01 10:00:00 李四", "在吗", "2026-01-01 10:01:00 李四", "好"]
     (tmp_path / "in.txt").write_text("\n".join(lines), "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == lines
 
 
-def test_a_chat_that_is_quoted_in_a_message_is_part_of_it(tmp_path):
+def test_a_chat_quoted_in_a_message_is_part_of_it(tmp_path):
     quotes = (
-        f"转给你看\n张三 2025-12-30 10:00:00\n{LURE}\n李四 2025-12-30 10:01:00\n好",  # the other way round
+        f"转给你看\n张三 2025-12-30 10:00:00\n{LURE}\n李四 2025-12-30 10:01:00\n好",  # time and name in the other order
         f"转给你看\n2025-12-30 10:00:00 王五\n{LURE}",
     )
     texts = [*(f"{PLAIN}{i}" for i in range(30)), *quotes, "", *(f"{PLAIN}{i}" for i in range(30))]
@@ -183,7 +183,7 @@ def test_a_chat_that_is_quoted_in_a_message_is_part_of_it(tmp_path):
     assert messages(path) == [("in", "阿杰", text) for text in texts]
 
 
-def test_a_message_without_text_may_have_no_empty_line_behind_it(tmp_path):
+def test_a_message_without_text_may_lack_the_empty_line_after_it(tmp_path):
     body = "".join(f"2026-01-31 8:00:07 甲(1)\n{PLAIN}\n\n" for _ in range(30))
     path = tmp_path / "in.txt"
     path.write_text(f"{body}2026-01-31 8:00:08 乙(2)\n2026-01-31 8:00:09 甲(1)\n{LURE}\n\n{body}", "utf-8")
@@ -193,7 +193,7 @@ def test_a_message_without_text_may_have_no_empty_line_behind_it(tmp_path):
 
 
 @pytest.mark.parametrize("names", [("小满，", "今天吃什么？"), ("小满", "爱吃，。！？"), ("爱吃，。！？", "小满")])
-def test_a_name_may_have_sentences_in_it_where_empty_lines_tell_heads(tmp_path, names):
+def test_a_name_may_contain_punctuation_if_empty_lines_precede_headers(tmp_path, names):
     quoted = "2026-01-31 8:00:07 订单，已发货"
     texts = [*(f"{PLAIN}{i}" for i in range(20)), f"{PLAIN}\n{quoted}", quoted, LURE, "", PLAIN]
     path = tmp_path / "in.txt"
@@ -202,7 +202,7 @@ def test_a_name_may_have_sentences_in_it_where_empty_lines_tell_heads(tmp_path, 
     assert messages(path) == [("in", names[i % 2], text) for i, text in enumerate(texts)]
 
 
-def test_what_follows_a_time_is_no_name_where_it_is_never_the_same(tmp_path):
+def test_text_after_a_time_is_not_a_name_if_it_never_recurs(tmp_path):
     lines = [line for i in range(9) for line in (f"2026-01-31 8:00:0{i} 您的验证码是{i}234，请勿泄露。", "退订回T", "")]
     (tmp_path / "in.txt").write_text("\n".join(lines), "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
@@ -217,14 +217,14 @@ def test_what_follows_a_time_is_no_name_where_it_is_never_the_same(tmp_path):
         (("加微信进群", "开会 三楼", f"{LURE}！"), ""),
     ],
 )
-def test_times_and_messages_that_recur_are_no_chat(tmp_path, texts, below):
+def test_recurring_messages_after_times_are_not_a_chat(tmp_path, texts, below):
     lines = [f"2024-05-01 09:00:0{i % 10} {texts[i % 3]}\n{below}" for i in range(12)]
     (tmp_path / "in.txt").write_text("\n".join(lines), "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == "".join(lines).splitlines()
 
 
-def test_a_title_with_a_time_is_not_how_heads_look(tmp_path):
+def test_a_title_with_a_time_does_not_determine_the_header_format(tmp_path):
     body = "".join(f"2026-01-01 10:00:{i:02} 李四\n{PLAIN}{i}\n\n" for i in range(60))
     for title in ("导出时间 2026-02-01 10:00:00\n\n", "我和张三 2026-02-01 10:00\n\n"):
         (tmp_path / "in.txt").write_text(title + body, "utf-8")
@@ -241,13 +241,13 @@ def test_a_title_with_a_time_is_not_how_heads_look(tmp_path):
         "消 息;你好\n再见",
     ],
 )
-def test_lines_stay_lines(tmp_path, text):
+def test_lines_are_not_read_as_a_chat_or_table(tmp_path, text):
     (tmp_path / "in.txt").write_text(f"{text}\n{LURE}\n", "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [*filter(None, text.split("\n")), LURE]
 
 
-def test_who_has_a_blank_name_writes_messages_too(tmp_path):
+def test_messages_of_senders_with_a_blank_name_are_read(tmp_path):
     texts = [PLAIN, "没名字", LURE]
     heads = "2026-01-31 8:00:07 阿杰", "2026-01-31 8:00:08 ", "2026-01-31 8:00:09 (456)"
     path = tmp_path / "in.txt"
@@ -264,7 +264,7 @@ def test_who_has_a_blank_name_writes_messages_too(tmp_path):
         ("[LINE]小美", "2026.01.31 星期六", "10:12"),
     ],
 )
-def test_line_chats_of_several_languages(tmp_path, title, day, time):
+def test_line_chats_are_read_in_several_languages(tmp_path, title, day, time):
     lines = [title, "儲存日期：2026/02/28 10:11", "", day, f"{time}\t小美\t{PLAIN}"]
     lines += [f'{time}\t我\t"第一行', "2026/10/8", "1.2.3", '說""好"""', f"{time}\t\t{LURE}", f"{time}\t小美已收回訊息"]
     (tmp_path / "in.txt").write_text("\r\n".join(lines), "utf-8")
@@ -275,8 +275,8 @@ def test_line_chats_of_several_languages(tmp_path, title, day, time):
     assert rejects(tmp_path) == ["a notice by LINE itself"]
 
 
-def test_quotes_that_never_close_cost_no_time(tmp_path):
-    text = '"x\n' + "a\n" * 200_000  # with a pattern that goes back for each line it took a minute
+def test_an_unclosed_quote_does_not_slow_reading(tmp_path):
+    text = '"x\n' + "a\n" * 200_000  # took a minute with a pattern that backtracked at each line
     (tmp_path / "in.txt").write_text(f"[LINE] 小美\n\n2026/1/1（六）\n10:12\t小美\t{text}", "utf-8")
     assert messages(tmp_path / "in.txt") == [("小美", "小美", text.rstrip("\n"))]
 
@@ -285,14 +285,14 @@ def test_quotes_that_never_close_cost_no_time(tmp_path):
     "more",
     [{"thread": {"messages": []}}, {"from_id": 1, "quoted": {"messages": [{"a": 1}], "type": "message"}}],
 )
-def test_a_row_with_messages_further_down_is_a_row(tmp_path, more):
+def test_a_row_with_nested_messages_is_a_row(tmp_path, more):
     (tmp_path / "in.json").write_text(json.dumps({"text": LURE, **more}), "utf-8")
     assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE]
 
 
 @pytest.mark.parametrize("indent", [None, 1])
-def test_an_empty_chat_of_telegram_does_not_stop_a_folder(tmp_path, indent):
+def test_an_empty_telegram_chat_does_not_stop_a_folder(tmp_path, indent):
     folder, out = tmp_path / "exports", tmp_path / "out.jsonl"
     folder.mkdir()
     chat = {"name": '"阿杰", "b"', "type": "personal_chat", "id": 7, "messages": []}
@@ -302,15 +302,15 @@ def test_an_empty_chat_of_telegram_does_not_stop_a_folder(tmp_path, indent):
     assert [row["text"] for row in rows_of(out)] == [PLAIN]
 
 
-def test_rows_over_several_lines_that_end_without_messages_are_rows(tmp_path):
+def test_multiline_rows_with_an_empty_messages_list_are_rows(tmp_path):
     rows = [{"id": i, "type": "sms", "text": text, "messages": []} for i, text in enumerate((LURE, PLAIN))]
-    for some in (rows, rows[:1]):
-        (tmp_path / "in.json").write_text("\n".join(json.dumps(row, indent=1) for row in some), "utf-8")
+    for selected in (rows, rows[:1]):
+        (tmp_path / "in.json").write_text("\n".join(json.dumps(row, indent=1) for row in selected), "utf-8")
         assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl", "--force") == 0
-        assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [row["text"] for row in some]
+        assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [row["text"] for row in selected]
 
 
-def test_a_backup_that_is_nested_too_deeply_is_read_so_far(tmp_path):
+def test_a_backup_nested_too_deeply_is_read_up_to_that_point(tmp_path):
     message = '<sms address="1" date="1" type="1" body="好"/>'
     (tmp_path / "in.xml").write_text(f"<smses>{message}{'<a>' * 200}{'</a>' * 200}{message}</smses>", "utf-8")
     assert score(tmp_path / "in.xml", "-o", tmp_path / "out.jsonl") == 1
@@ -318,7 +318,7 @@ def test_a_backup_that_is_nested_too_deeply_is_read_so_far(tmp_path):
     assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == ["not XML: nested too deeply"]
 
 
-def test_a_comment_of_a_backup_that_does_not_end_is_not_gone_through(tmp_path):
+def test_a_backup_comment_longer_than_max_message_ends_reading(tmp_path):
     message = '<sms address="1" date="1" type="1" body="好"/>'
     text = f"<smses>{message}<!--{'< ' * 100_000}-->{message}</smses>"
     (tmp_path / "in.xml").write_text(text, "utf-8")
@@ -329,7 +329,7 @@ def test_a_comment_of_a_backup_that_does_not_end_is_not_gone_through(tmp_path):
     ]
 
 
-def test_a_chats_name_that_is_too_long_is_not_kept(tmp_path):
+def test_a_chat_name_that_is_too_long_is_dropped(tmp_path):
     for size, kept in ((900, True), (1100, False)):
         chat = {"name": "n" * size, "id": 7, "messages": [{"id": 1, "type": "message", "text": PLAIN}]}
         (tmp_path / "in.json").write_text(json.dumps(chat), "utf-8")
@@ -338,7 +338,7 @@ def test_a_chats_name_that_is_too_long_is_not_kept(tmp_path):
         assert (row["conversation"], row["conversation_name"]) == ("7", "n" * size * kept)
 
 
-def test_messages_of_other_programs_are_not_telegrams(tmp_path, capsys):
+def test_messages_of_other_programs_are_not_read_as_telegram(tmp_path, capsys):
     path = tmp_path / "in.json"
     path.write_text('{"session": {}, "messages": [{"type": "文本消息", "content": "稳赚不赔"}]}', "utf-8")
     assert score(path, "-o", tmp_path / "out.jsonl") == 2
@@ -354,7 +354,7 @@ def test_messages_of_other_programs_are_not_telegrams(tmp_path, capsys):
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_what_holds_no_rows_is_told_of_and_read_as_lines_by_request(tmp_path, capsys, name, content, encoding):
+def test_a_file_without_rows_is_reported_and_read_as_lines_on_request(tmp_path, capsys, name, content, encoding):
     (tmp_path / name).write_bytes(content.encode(encoding))
     assert score(tmp_path / name, "-o", tmp_path / "out.jsonl") == 2
     assert f"{name} is a" in capsys.readouterr().err
