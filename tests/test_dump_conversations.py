@@ -1,4 +1,4 @@
-"""What ``--by`` writes: which messages a conversation has, where they stand, and what they say together."""
+"""Tests of the output of ``--by``: the messages of a conversation, their positions and their combined score."""
 
 import itertools
 import json
@@ -24,7 +24,7 @@ def conversations(path, *options, by="chat"):
     return rows_of(path.parent / f"{out.name}.conversations.jsonl")
 
 
-def test_force_forgets_the_conversations_of_a_half_made_job(tmp_path, scanner):
+def test_force_discards_the_conversations_of_an_interrupted_job(tmp_path, scanner):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(40_000 * (json.dumps({"text": PLAIN, "chat": "a"}).encode() + b"\n"))
     interrupt(scanner, source, out, Options(by="chat"))
@@ -33,12 +33,12 @@ def test_force_forgets_the_conversations_of_a_half_made_job(tmp_path, scanner):
 
 
 @pytest.mark.parametrize("name", ["\ud83d", "a\0b", " ", "群\n二"])
-def test_any_text_names_a_conversation(tmp_path, name):
+def test_any_text_can_name_a_conversation(tmp_path, name):
     (tmp_path / "in.jsonl").write_text(json.dumps({"text": "好", "chat": name}) + "\n", "utf-8")
     assert [row["conversation"] for row in conversations(tmp_path / "in.jsonl")] == [name]
 
 
-def test_large_numbers_name_conversations(tmp_path):
+def test_large_numbers_can_name_conversations(tmp_path):
     numbers = 2**64 + 1, 2**64 + 3
     (tmp_path / "in.jsonl").write_text("".join(f'{{"text": "好", "chat": {n}}}\n' for n in numbers), "utf-8")
     assert [row["conversation"] for row in conversations(tmp_path / "in.jsonl")] == list(map(str, numbers))
@@ -49,34 +49,34 @@ def test_evidence_of_a_conversation_is_short(tmp_path):
     assert 0 < len(conversations(tmp_path / "in.jsonl")[0]["evidence"]) <= 500
 
 
-def test_lines_of_messages_in_tables(tmp_path):
+def test_line_numbers_of_messages_in_tables(tmp_path):
     (tmp_path / "in.csv").write_text(f"text,chat\n{PLAIN},a\n{LURE},a\n{PLAIN},b\n", "utf-8")
     a, b = conversations(tmp_path / "in.csv")
     assert (a["first"]["line"], a["strongest"]["line"], b["first"]["line"]) == (2, 3, 4)
 
 
-def test_lines_of_messages_in_transcripts(tmp_path):
+def test_line_numbers_of_messages_in_transcripts(tmp_path):
     path = tmp_path / "WhatsApp Chat with 人.txt"
     path.write_text(f"2026/10/6 09:01 - 甲: {PLAIN}\n2026/10/6 09:02 - 乙: {LURE}\n", "utf-8")
     (row,) = conversations(path, by="conversation")
     assert (row["first"]["line"], row["strongest"]["line"]) == (1, 2)
 
 
-def test_rows_of_a_table_without_a_conversation_are_in_none(tmp_path):
+def test_table_rows_without_a_conversation_belong_to_none(tmp_path):
     (tmp_path / "in.csv").write_text("text,chat\n" + f"{PLAIN},\n" * 500 + f"{PLAIN},b\n", "utf-8")
-    rows = conversations(tmp_path / "in.csv", "--max-message", 4096)  # and so in several blocks
+    rows = conversations(tmp_path / "in.csv", "--max-message", 4096)  # several blocks
     assert [row["conversation"] for row in rows] == ["b"]
     assert json.loads((tmp_path / "out.csv.summary.json").read_text("utf-8"))["without_conversation"] == 500
 
 
-def test_lines_that_are_alike_are_one_conversation_if_somebody_wants_it(tmp_path):
+def test_identical_lines_are_one_conversation_if_grouped_by_text(tmp_path):
     (tmp_path / "in.txt").write_text(f"{PLAIN}\n\n{LURE}\n{PLAIN}\n", "utf-8")
     rows = conversations(tmp_path / "in.txt", by="text")
     found = [(row["conversation"], row["messages"], row["first"]["line"]) for row in rows]
     assert found == [(PLAIN, 2, 1), (LURE, 1, 3)]
 
 
-def test_a_conversation_is_called_as_its_first_message_says(tmp_path):
+def test_a_conversation_is_named_by_its_first_message(tmp_path):
     rows = "".join(
         f'<sms address="106" date="1" type="1" body="好" contact_name="{name}"/>' for name in ("小王", "王总")
     )
@@ -84,7 +84,7 @@ def test_a_conversation_is_called_as_its_first_message_says(tmp_path):
     assert [row["name"] for row in conversations(tmp_path / "in.xml", by="conversation")] == ["小王"]
 
 
-def test_entries_for_senders_are_about_messages_not_windows(tmp_path):
+def test_list_entries_for_senders_apply_to_messages_not_windows(tmp_path):
     rows = [{"text": "晚上提现一起吃饭吗", "chat": "a", "from": name} for name in ("妈妈", "106")]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     (tmp_path / "deny.txt").write_text("sender=106: 提现\n", "utf-8")
@@ -129,7 +129,7 @@ def test_conversations(tmp_path, scanner):
     assert score(source, "-o", tmp_path / "x.jsonl", "--by", "nothing") == 2
 
 
-def test_a_lure_among_harmless_lines_is_seen(tmp_path, scanner):
+def test_a_lure_among_harmless_lines_is_detected(tmp_path, scanner):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     quiet = [f"今天第{i}顿饭吃得很好" for i in range(150)]
     rows = [{"chat": 7, "text": text} for text in [*quiet[:100], *COURTSHIP, *quiet[100:]]]
@@ -148,12 +148,12 @@ def test_a_lure_among_harmless_lines_is_seen(tmp_path, scanner):
 @pytest.mark.parametrize(
     ("kind", "phrase", "texts", "verdict"),
     [
-        ("deny", "暗号三号", ["跟着老师操作稳赚不赔", f"{PLAIN}，暗号三号"], "flag"),  # the first scores more
-        ("allow", "暗号三号", [LURE, "老师带单，日赚三千，名额有限，暗号三号"], "flag"),  # both together score more
+        ("deny", "暗号三号", ["跟着老师操作稳赚不赔", f"{PLAIN}，暗号三号"], "flag"),  # the first scores higher
+        ("allow", "暗号三号", [LURE, "老师带单，日赚三千，名额有限，暗号三号"], "flag"),  # both together score higher
         ("allow", "稳赚不赔", [LURE, "好的"], "clear"),
     ],
 )
-def test_lists_make_the_verdicts_of_conversations_too(tmp_path, kind, phrase, texts, verdict):
+def test_lists_also_determine_the_verdicts_of_conversations(tmp_path, kind, phrase, texts, verdict):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text("".join(json.dumps({"chat": "a", "text": text}) + "\n" for text in texts), "utf-8")
     (tmp_path / "list.txt").write_text(phrase, "utf-8")
@@ -165,8 +165,8 @@ def test_lists_make_the_verdicts_of_conversations_too(tmp_path, kind, phrase, te
 LIMITS = Thresholds(flag=0.8, review=0.05)
 
 
-def said(score, verdict=None):
-    """What a writer is told of a message or a window."""
+def decision(score, verdict=None):
+    """Return the decision on a message or a window, in the form that `Conversation` takes."""
     label, scheme = ("romance", "romance") if score >= 0.5 else ("legitimate", None)
     return label, scheme, [label], score, verdict or LIMITS.verdict(score), [], []
 
@@ -177,24 +177,24 @@ def test_windows_cover_every_message_and_stay_small(sizes):
     conversation, windows = Conversation(), []
     texts = [f"<{line}>{'a' * size}." for line, size in enumerate(sizes)]
     for line, text in enumerate(texts):
-        windows += conversation.add("source", Message("k", line, text, said(0.25)))
+        windows += conversation.add("source", Message("k", line, text, decision(0.25)))
         assert sum(len(text) + 1 for text, _ in conversation.window) - 1 <= WINDOW
     last = conversation.due()
     windows += [last] if last is not None else []
     assert all(len(window) <= WINDOW for window in windows)
     assert conversation.messages == len(texts)
     alone = [size for size in map(len, texts) if size > WINDOW]
-    assert conversation.windows >= len(alone) - 1  # those of one message have its score
+    assert conversation.windows >= len(alone) - 1  # a window of one message has the score of the message
     for before, text in itertools.pairwise(texts):
         if len(before) + len(text) < WINDOW:
             assert any(text in window for window in windows)
 
 
-def test_a_window_is_as_long_as_may_be_is_scored_once_and_is_more_than_a_message():
+def test_a_window_has_maximal_length_and_several_messages_and_is_scored_once():
     for first, second, together in ((62, 65, True), (64, 64, False)):
         conversation = Conversation()
-        assert conversation.add("source", Message("k", 1, "a" * first, said(0.25))) == []
-        windows = conversation.add("source", Message("k", 2, "b" * second, said(0.75)))
+        assert conversation.add("source", Message("k", 1, "a" * first, decision(0.25))) == []
+        windows = conversation.add("source", Message("k", 2, "b" * second, decision(0.75)))
         assert windows == (["a" * first + "\n" + "b" * second] if together else [])
         assert conversation.due() is None
         assert (conversation.windows, conversation.odds) == ((0, 0) if together else (2, pytest.approx(1 / 3 + 3)))
@@ -212,55 +212,55 @@ def test_a_window_is_as_long_as_may_be_is_scored_once_and_is_more_than_a_message
     ],
 )
 def test_odds_of_conversations(messages, windows, score, label, verdict):
-    found = Conversation()
+    conversation = Conversation()
     for message in messages:
-        found.add("source", Message("k", 1, "a message", said(message)))
+        conversation.add("source", Message("k", 1, "a message", decision(message)))
     for window in windows:
-        found.take_window(said(window), "the window")
+        conversation.take_window(decision(window), "the window")
     if not windows:
-        assert found.due() is None
-    row = found.row("k", LIMITS, "legitimate")
+        assert conversation.due() is None
+    row = conversation.row("k", LIMITS, "legitimate")
     assert row["fraud_score"] == pytest.approx(score, abs=2e-6)
     assert (row["fraud_label"], row["fraud_labels"], row["fraud_verdict"]) == (label, [label], verdict)
 
 
-def test_what_is_flagged_speaks_for_a_conversation_whatever_scores_more():
-    found = Conversation()
-    found.add("source", Message("k", 1, "likelier", said(0.7)))
-    found.add("source", Message("k", 2, "denied by a list", said(0.6, "flag")))
-    found.add("source", Message("k", 3, "likelier still", said(0.75)))
-    row = found.row("k", LIMITS, "legitimate")
+def test_a_flagged_message_is_the_evidence_even_if_others_score_higher():
+    conversation = Conversation()
+    conversation.add("source", Message("k", 1, "likelier", decision(0.7)))
+    conversation.add("source", Message("k", 2, "denied by a list", decision(0.6, "flag")))
+    conversation.add("source", Message("k", 3, "likelier still", decision(0.75)))
+    row = conversation.row("k", LIMITS, "legitimate")
     assert (row["evidence"], row["fraud_verdict"], row["strongest"]["line"]) == ("denied by a list", "flag", 3)
 
 
-def test_what_an_allow_list_clears_says_nothing():
-    found = Conversation()
-    windows = found.add("source", Message("k", 1, "a" * 100, said(0.9, "clear"), allowed=True))
-    row = found.row("k", LIMITS, "legitimate")
+def test_messages_cleared_by_an_allow_list_do_not_count_as_fraud():
+    conversation = Conversation()
+    windows = conversation.add("source", Message("k", 1, "a" * 100, decision(0.9, "clear"), allowed=True))
+    row = conversation.row("k", LIMITS, "legitimate")
     assert (row["fraud_label"], row["fraud_score"], row["fraud_verdict"]) == ("legitimate", 0, "clear")
     assert (row["evidence"], row["strongest"], row["messages"]) == ("", None, 1)
-    windows += found.add("source", Message("k", 2, "b" * 100, said(0.2)))
-    assert (windows, found.due()) == ([], None)
-    row = found.row("k", LIMITS, "legitimate")
+    windows += conversation.add("source", Message("k", 2, "b" * 100, decision(0.2)))
+    assert (windows, conversation.due()) == ([], None)
+    row = conversation.row("k", LIMITS, "legitimate")
     assert (row["fraud_score"], row["evidence"][0], row["strongest"]["line"]) == (pytest.approx(0.2, abs=2e-6), "b", 2)
 
 
-def test_what_is_not_read_fills_no_window():
-    found = Conversation()
+def test_ignored_characters_do_not_fill_a_window():
+    conversation = Conversation()
     for line in range(3):
-        windows = found.add("source", Message("k", line, "好" * 30 + "\u200b \n\ufe0f" * 60, said(0.5)))
+        windows = conversation.add("source", Message("k", line, "好" * 30 + "\u200b \n\ufe0f" * 60, decision(0.5)))
     assert windows == ["\n".join(["好" * 30] * 3)]
 
 
-def test_of_messages_with_the_same_score_the_first_one_is_shown():
+def test_the_first_of_messages_with_equal_scores_is_shown():
     conversation = Conversation()
     for line, value in enumerate((0.25, 0.75, 0.75)):
-        conversation.add("source", Message("k", line, f"text {line}", said(value)))
+        conversation.add("source", Message("k", line, f"text {line}", decision(value)))
     row = conversation.row("k", LIMITS, "legitimate")
     assert (row["evidence"], row["strongest"]["line"], row["first"]["line"]) == ("text 1", 1, 0)
 
 
-def test_conversations_need_a_file_beside_which_they_stand(tmp_path, capsys):
+def test_conversations_require_an_output_file(tmp_path, capsys):
     (tmp_path / "in.jsonl").write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 9)))
     assert score(tmp_path / "in.jsonl", "-o", "-", "--by", "chat") == 2
     assert "--by writes conversations beside the output" in capsys.readouterr().err
