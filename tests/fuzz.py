@@ -1,8 +1,8 @@
 """Hostile dumps: ``python tests/fuzz.py --times 100000``.
 
-Each input is a dump of some format, damaged: bytes changed, cut out, doubled, cut short, wrapped in
-nonsense, packed and cut short, or in an encoding that nobody named. Whatever it is, a job must end by itself with
-a status that says what happened, and rows read must be rows scored and rows rejected.
+Each input is a damaged dump of some format. Bytes are changed, deleted or duplicated, or nonsense is inserted. Some
+dumps are truncated, compressed and then truncated, or in an encoding that is not declared. Whatever the input, a job
+must terminate by itself with a status that says what happened, and each row read must be either scored or rejected.
 """
 
 import argparse
@@ -29,7 +29,7 @@ NASTY = (
 
 
 SLOW = 2.0
-"""Seconds of processor time from which an input is kept, to be looked at: the dumps are small."""
+"""An input that takes more than this many seconds of processor time is kept for inspection, as the dumps are small."""
 
 
 def damaged(data, rng):
@@ -52,7 +52,7 @@ def damaged(data, rng):
 
 
 def hostile(rng, seeds):
-    """Return the name and the bytes of a hostile dump."""
+    """Return the file name and the bytes of a hostile dump."""
     name = rng.choice(sorted(seeds))
     data = damaged(seeds[name], rng)
     luck = rng.random()
@@ -63,12 +63,12 @@ def hostile(rng, seeds):
         with contextlib.suppress(UnicodeError):
             data = data.decode("utf-8").encode(rng.choice(["utf-16", "gb18030", "big5", "utf-32", "utf-16-be"]))
     if rng.random() < 0.2:
-        name = rng.choice(sorted(seeds))  # under a wrong name
+        name = rng.choice(sorted(seeds))  # the name of another format
     return name, data
 
 
 def attempt(scanner, folder, name, data, rng):
-    """Score hostile bytes; return the rows, or None if they were refused."""
+    """Score hostile bytes; return the number of rows, or None if the dump was refused."""
     source, out = folder / name, folder / f"out.{rng.choice(['jsonl', 'jsonl', 'csv', 'parquet'])}"
     source.write_bytes(data)
     plain = name == "in.jsonl" and not data.startswith((b"\x1f\x8b", b"BZh", b"\xfd7z", b"\x28\xb5"))
@@ -85,7 +85,7 @@ def attempt(scanner, folder, name, data, rng):
     reasons = [json.loads(line)["reason"] for line in rejects.read_bytes().splitlines()] if rejects.exists() else []
     assert len(reasons) == summary.rejected == sum(summary.reasons.values())
     assert sum(summary.labels.values()) == sum(summary.verdicts.values()) == summary.scored
-    if plain:  # here, rows can be counted without us
+    if plain:  # these rows can be counted without fraudscan
         rows = [line for line in data.split(b"\n") if line.strip(b" \t\r\v\f").removeprefix(b"\xef\xbb\xbf")]
         assert len(rows) == summary.scored + summary.rejected
     if out.suffix == ".jsonl":
@@ -95,23 +95,23 @@ def attempt(scanner, folder, name, data, rng):
 
 
 def run(scanner, times, seed, folder, report=lambda *_: None):
-    """Try hostile inputs; return how many were refused. Whatever fails is kept in the folder."""
+    """Try hostile inputs; return how many were refused. Inputs that fail or are slow are kept in the folder."""
     rng = random.Random(seed)
     seeds = {name: make(dumps.rows(rng, 6)) for name, make in dumps.MAKERS.items()}
     refused = rows = 0
     for number in range(times):
         name, data = hostile(rng, seeds)
-        begun = time.process_time()
+        started = time.process_time()
         try:
-            found = attempt(scanner, folder, name, data, rng)
+            count = attempt(scanner, folder, name, data, rng)
         except BaseException:
             (folder / f"failed-{seed}-{number}-{name}").write_bytes(data)
             raise
-        if time.process_time() - begun > SLOW:
+        if time.process_time() - started > SLOW:
             (folder / f"slow-{seed}-{number}-{name}").write_bytes(data)
-        refused += found is None
-        rows += found or 0
-        report(number + 1, refused, rows, name, time.process_time() - begun)
+        refused += count is None
+        rows += count or 0
+        report(number + 1, refused, rows, name, time.process_time() - started)
     return refused
 
 

@@ -1,7 +1,7 @@
-"""Kill jobs at random times and go on with them: ``python tests/kill.py --times 200``.
+"""Kill jobs at random times and resume them: ``python tests/kill.py --times 200``.
 
-The output must be that of a job that nobody disturbed, byte for byte. Blocks are small and
-every one is a checkpoint, so that a kill finds a job in all its states.
+The output must be byte for byte that of an uninterrupted job. Blocks are small and each block
+ends with a checkpoint, so that kills strike a job in all its states.
 """
 
 import argparse
@@ -20,7 +20,7 @@ CODE = """
 import signal, sys
 from fraudscan.cli import main
 from fraudscan.dump import job
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever runs the tests in the background ignores
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs that a shell runs in the background ignore it
 job.SECONDS = 0
 sys.exit(main())
 """
@@ -37,38 +37,38 @@ def results(out):
     return [path.read_bytes() if path.exists() else None for path in paths]
 
 
-def half_made(folder, prefix):
-    """What a job leaves behind that was killed before its last step; the next one clears it away."""
+def leftovers(folder, prefix):
+    """Return the files left by a job that was killed before its last step; the next job removes them."""
     endings = (".part", ".checkpoint")
     return [path for path in folder.iterdir() if path.name.startswith(prefix) and path.suffix in endings]
 
 
 def kill_and_resume(name, folder, rng, *, kills, workers, out, rows=1500):
-    """Kill a job some times; return how many kills struck a running job. Raises AssertionError where bytes differ."""
+    """Kill and resume a job; return how many kills struck a running job. Raises AssertionError if any bytes differ."""
     source = folder / name
     source.write_bytes(dumps.MAKERS[name](dumps.rows(rng, rows)))
-    begun = time.monotonic()
+    started = time.monotonic()
     options = [*dumps.by(name), "--workers", workers]
-    undisturbed = start(source, folder / f"a.{out}", *options)
-    assert undisturbed.wait() in (0, 1), undisturbed.stderr.read().decode()
-    undisturbed.stderr.close()
-    lasted = time.monotonic() - begun
+    uninterrupted = start(source, folder / f"a.{out}", *options)
+    assert uninterrupted.wait() in (0, 1), uninterrupted.stderr.read().decode()
+    uninterrupted.stderr.close()
+    duration = time.monotonic() - started
     target = folder / f"b.{out}"
     struck = 0
     for kill in range(kills + 1):
         process = start(source, target, *options, "--resume")
         if kill < kills:
-            time.sleep(rng.uniform(0.1, 1) * lasted)
+            time.sleep(rng.uniform(0.1, 1) * duration)
             process.send_signal(signal.SIGKILL)
         status = process.wait()
         message = process.stderr.read().decode()
         process.stderr.close()
         struck += status == -signal.SIGKILL
-        if target.exists() and not half_made(folder, "b."):  # it was done
+        if target.exists() and not leftovers(folder, "b."):  # it had finished
             break
         assert status == -signal.SIGKILL, message
     assert results(target) == results(folder / f"a.{out}")
-    assert not half_made(folder, "b.")
+    assert not leftovers(folder, "b.")
     return struck
 
 
