@@ -1,4 +1,4 @@
-"""Formats, encodings, archives: what goes in comes out, whatever it is wrapped in."""
+"""Tests of formats, encodings and archives: the texts of the input are the texts of the output in each of them."""
 
 import bz2
 import contextlib
@@ -44,7 +44,7 @@ DUMPS = (ROOT / "docs" / "dumps.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", dumps.MAKERS)
-def test_every_format_gives_the_texts_that_went_in(tmp_path, name):
+def test_every_format_yields_the_input_texts(tmp_path, name):
     rows = dumps.rows(random.Random(0), 120)
     source, out = tmp_path / name, tmp_path / "out.jsonl"
     source.write_bytes(dumps.MAKERS[name](rows))
@@ -62,7 +62,7 @@ def test_every_format_gives_the_texts_that_went_in(tmp_path, name):
 
 
 @pytest.mark.parametrize("command", re.findall(r"`fraudscan (score .*examples/.*)`", DUMPS))
-def test_the_commands_of_the_documentation(tmp_path, monkeypatch, command):
+def test_documented_commands_run(tmp_path, monkeypatch, command):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     assert main(shlex.split(command)) == 0
@@ -85,7 +85,7 @@ def test_chat_exports_have_conversation_sender_and_time(tmp_path):
         assert tuple(rows_of(out)[1][column] for column in ("conversation", "sender", "time", "text")) == second
 
 
-def test_sms_backup_mends_emoji_and_joins_the_parts_of_an_mms(tmp_path):
+def test_sms_backup_emoji_are_repaired_and_mms_parts_are_joined(tmp_path):
     assert score(EXPORTS / "sms-backup.xml", "-o", tmp_path / "out.jsonl") == 0
     rows = rows_of(tmp_path / "out.jsonl")
     assert rows[0]["text"].endswith("🦀")
@@ -93,7 +93,7 @@ def test_sms_backup_mends_emoji_and_joins_the_parts_of_an_mms(tmp_path):
     assert rows[-1]["kind"] == "mms"
 
 
-def test_who_wrote_to_a_group_is_the_sender_of_an_mms(tmp_path):
+def test_the_sender_of_a_group_mms_is_its_author(tmp_path):
     addresses = '<addrs><addr address="a" type="137" /><addr address="b" type="151" /></addrs>'
     part = f'<parts><part ct="text/plain" text="{PLAIN}" /></parts>'
     mms = "".join(f'<mms address="a~b" msg_box="{box}">{part}{addresses}</mms>' for box in "12")
@@ -105,7 +105,7 @@ def test_who_wrote_to_a_group_is_the_sender_of_an_mms(tmp_path):
 
 
 @given(st.lists(st.sampled_from(["🦀", "好", "&", "&#55357;", "a", "&#55203;"]), max_size=60), st.integers(1, 40))
-def test_emoji_of_a_backup_are_mended_wherever_it_is_cut(tmp_path, parts, step):
+def test_emoji_in_a_backup_are_repaired_wherever_chunks_end(tmp_path, parts, step):
     body = "".join("&#55358;&#56704;" if part == "🦀" else "&amp;" if part == "&" else part for part in parts)
     source, out = tmp_path / "in.xml", tmp_path / "out.jsonl"
     source.write_text(f'<smses><sms body="{body}" /></smses>', "utf-8")
@@ -117,7 +117,7 @@ def test_emoji_of_a_backup_are_mended_wherever_it_is_cut(tmp_path, parts, step):
     assert rows_of(out)[0]["text"] == "".join(parts).replace("&#55357;", "\ufffd").replace("&#55203;", "힣")
 
 
-def test_a_line_with_a_time_makes_no_chat_of_a_file_of_lines(tmp_path, capsys):
+def test_one_line_with_a_time_does_not_turn_lines_into_a_chat(tmp_path, capsys):
     lines = [f"普通消息{i}" for i in range(30)]
     for place in (0, 3):
         mixed = [*lines[:place], "2024-03-01 12:00 客服: 你好", *lines[place:]]
@@ -139,7 +139,7 @@ def test_a_whatsapp_group_may_begin_with_notices(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("first", ["与张三的聊天记录", "2024/1/2 下午3:04 - 消息和通话已进行端到端加密。"])
-def test_a_whatsapp_chat_may_have_something_before_it(tmp_path, first):
+def test_a_whatsapp_chat_may_be_preceded_by_another_line(tmp_path, first):
     chat = f"{first}\n2024/1/2 下午3:04 - 张三: {LURE}\n第二行\n2024/1/2 下午3:05 - 李四: {PLAIN}\n"
     (tmp_path / "in.txt").write_text(chat, "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
@@ -156,19 +156,19 @@ def test_a_whatsapp_chat_may_have_something_before_it(tmp_path, first):
         "Messages and calls are end-to-end encrypted. Only people in this chat can read, listen to, or share them.",
     ],
 )
-def test_the_notice_of_an_iphone_is_a_reject_and_what_only_begins_like_it_is_scored(tmp_path, notice):
-    said = [f"\u200e{notice}{LURE}", f"\u200e{notice}\n{LURE}", f"\u200e{LURE}{notice}", notice, PLAIN]
-    chat = "\n".join(f"[2024/1/2 下午3:04:05] 张三: {text}" for text in [f"\u200e{notice}", *said])
+def test_an_iphone_notice_is_rejected_but_messages_that_resemble_it_are_scored(tmp_path, notice):
+    texts = [f"\u200e{notice}{LURE}", f"\u200e{notice}\n{LURE}", f"\u200e{LURE}{notice}", notice, PLAIN]
+    chat = "\n".join(f"[2024/1/2 下午3:04:05] 张三: {text}" for text in [f"\u200e{notice}", *texts])
     (tmp_path / "_chat.txt").write_text(chat, "utf-8")
     assert score(tmp_path / "_chat.txt", "-o", tmp_path / "out.jsonl") == 0
-    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == said
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == texts
     (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
     assert (reject["reason"], reject["line"]) == ("a notice by WhatsApp itself", 1)
 
 
 @pytest.mark.parametrize("time", ["2024-01-02 15:0{}", "2024-01-02 15:0{}:30"])
 @pytest.mark.parametrize("line", ["{time} {text}", "{text} {time}", "【医院】您预约的就诊时间为 {time}"])
-def test_lines_with_times_are_no_chat(tmp_path, time, line):
+def test_lines_with_times_are_not_a_chat(tmp_path, time, line):
     texts = ["跟着老师操作稳赚不赔", "加微信进内部群，每天领取返利", "到楼下了", "好"]
     lines = [line.format(time=time.format(i), text=text) for i, text in enumerate(texts)]
     (tmp_path / "in.txt").write_text("\n".join(lines), "utf-8")
@@ -176,7 +176,7 @@ def test_lines_with_times_are_no_chat(tmp_path, time, line):
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == lines
 
 
-def test_a_time_in_a_message_cuts_it_nowhere(tmp_path):
+def test_a_time_in_a_message_does_not_split_it(tmp_path):
     plan = "明天开会，安排如下：\n2024-01-05 14:00 三楼会议室\n截止 2024-01-05 14:00"
     (tmp_path / "in.txt").write_text(
         f"张三 2024-01-02 15:04:05\n{plan}\n\n李四 2024-01-02 15:05:10\n{PLAIN}\n", "utf-8"
@@ -188,7 +188,7 @@ def test_a_time_in_a_message_cuts_it_nowhere(tmp_path):
     ]
 
 
-def test_times_above_messages_may_have_no_seconds(tmp_path):
+def test_times_above_messages_may_lack_seconds(tmp_path):
     (tmp_path / "in.txt").write_text(f"张三 2024-01-02 15:04\n{PLAIN}\n\n李四 2024-01-02 15:05\n{LURE}\n", "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
     assert [(row["sender"], row["text"]) for row in rows_of(tmp_path / "out.jsonl")] == [
@@ -198,11 +198,11 @@ def test_times_above_messages_may_have_no_seconds(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["短信内容", '"text"', "message"])
-def test_a_table_of_one_column_needs_no_name(tmp_path, name):
+def test_a_one_column_table_needs_no_csv_extension(tmp_path, name):
     (tmp_path / "in.txt").write_text(f'{name}\n"第一行\n第二行，""在""里"\n{LURE}\n', "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
     assert [row[name.strip('"')] for row in rows_of(tmp_path / "out.jsonl")] == ['第一行\n第二行，"在"里', LURE]
-    (tmp_path / "in.txt").write_text(f"{name}\n你好, 在吗\n{LURE}\n", "utf-8")  # lines, as a table would lose one
+    (tmp_path / "in.txt").write_text(f"{name}\n你好, 在吗\n{LURE}\n", "utf-8")  # read as lines: a table would lose one
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--force") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [name, "你好, 在吗", LURE]
 
@@ -215,7 +215,7 @@ def test_a_table_of_one_column_needs_no_name(tmp_path, name):
         ["信息|我看到了", PLAIN, '"好"|', PLAIN],
     ],
 )
-def test_a_message_that_begins_as_a_header_makes_no_table_of_lines(tmp_path, lines):
+def test_a_message_that_begins_like_a_header_does_not_turn_lines_into_a_table(tmp_path, lines):
     (tmp_path / "in.txt").write_text("\n".join(lines), "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == lines
@@ -233,7 +233,7 @@ def test_a_message_that_begins_as_a_header_makes_no_table_of_lines(tmp_path, lin
     ],
     ids=["none", "quoted", "long", "half", "open quotes", "open quote"],
 )
-def test_a_table_without_its_ending_may_have_odd_rows(tmp_path, rows, count):
+def test_a_table_without_a_csv_extension_may_have_malformed_rows(tmp_path, rows, count):
     (tmp_path / "in.txt").write_text(f"id,text\n{rows}", "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == (count == 0 < len(rows))
     assert [set(row) >= {"id", "text"} for row in rows_of(tmp_path / "out.jsonl")] == [True] * count
@@ -248,7 +248,7 @@ def test_a_table_without_its_ending_may_have_odd_rows(tmp_path, rows, count):
     ],
     ids=["lone quote", "short rows", "a day"],
 )
-def test_a_table_without_its_ending_is_one_by_its_header(tmp_path, capsys, table, scored):
+def test_a_table_without_a_csv_extension_is_recognized_by_its_header(tmp_path, capsys, table, scored):
     (tmp_path / "in.txt").write_text(table, "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
     assert "is read as lines" not in capsys.readouterr().err
@@ -256,20 +256,20 @@ def test_a_table_without_its_ending_is_one_by_its_header(tmp_path, capsys, table
 
 
 @pytest.mark.parametrize("lines", [['"急！今天不回家', "吃饭了"], ['"今天" 不来', '"急！今天', '在"吗']])
-def test_lines_with_quotes_are_no_table_of_one_column(tmp_path, lines):
+def test_lines_with_quotes_are_not_a_one_column_table(tmp_path, lines):
     (tmp_path / "in.txt").write_text("\n".join(["内容", *lines]), "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == ["内容", *lines]
 
 
-def test_a_table_of_one_column_may_be_long(tmp_path):
+def test_a_one_column_table_may_be_long(tmp_path):
     with (tmp_path / "in.txt").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["text"], *[[f"第{i}行\n{LURE}"] for i in range(40_000)]])
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--quiet") == 0
     assert len(rows_of(tmp_path / "out.jsonl")) == 40_000
 
 
-def test_null_in_a_backup_is_nothing_and_subjects_are_read(tmp_path):
+def test_null_in_a_backup_means_missing_and_subjects_are_read(tmp_path):
     mms = '<mms msg_box="1" address="1" sub="{}"><parts><part ct="text/plain" text="{}"/></parts></mms>'
     (tmp_path / "in.xml").write_text(
         f"<smses>{mms.format(LURE, 'null')}{mms.format('null', PLAIN)}{mms.format(LURE, PLAIN)}"
@@ -287,7 +287,7 @@ def test_null_in_a_backup_is_nothing_and_subjects_are_read(tmp_path):
     ("question", "answer"),
     [(LURE, "好"), ([LURE[:5], {"type": "bold", "text": LURE[5:]}], [{"type": "plain", "text": "好"}])],
 )
-def test_a_poll_of_telegram_is_read(tmp_path, question, answer):
+def test_a_telegram_poll_is_read(tmp_path, question, answer):
     poll = {"question": question, "closed": False, "answers": [{"text": answer, "voters": 1}, {"text": 3}, None]}
     rows = [{"type": "message", "text": "", "poll": poll}, {"type": "message", "text": PLAIN, "poll": {"question": 1}}]
     (tmp_path / "in.json").write_text(json.dumps({"name": "群", "id": 7, "messages": rows}), "utf-8")
@@ -297,7 +297,7 @@ def test_a_poll_of_telegram_is_read(tmp_path, question, answer):
     assert (found["conversation"], found["name"], found["messages"]) == ("7", "群", 2)
 
 
-def test_bytes_of_parquet_that_are_text_are_read(tmp_path):
+def test_binary_parquet_columns_that_contain_text_are_read(tmp_path):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     columns = {"text": [LURE.encode(), b"\xff"], "chat": ["群".encode(), b"b"], "hash": [b"ab", b"\x80"]}
     pq.write_table(
@@ -311,7 +311,7 @@ def test_bytes_of_parquet_that_are_text_are_read(tmp_path):
     assert found["conversation"] == "群"
 
 
-def test_lists_of_bytes_may_name_conversations(tmp_path):
+def test_lists_of_bytes_can_name_conversations(tmp_path):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     chats = pa.array([[b"a"], [b"b"]], pa.list_(pa.binary()))
     pq.write_table(pa.table({"text": [LURE, PLAIN], "chat": chats}), tmp_path / "in.parquet")
@@ -321,7 +321,7 @@ def test_lists_of_bytes_may_name_conversations(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "options", "said"),
+    ("content", "options", "advice"),
     [
         ('["一", "二"]', (), "not a JSON object but a list: jq '.[]' takes it apart"),
         ('{"text": "一"}\n"二"', (), "not a JSON object but a string: jq '{text: .}' makes it an object"),
@@ -329,13 +329,13 @@ def test_lists_of_bytes_may_name_conversations(tmp_path):
         ('{"content": {"body": "一"}}', ("--text", "content.body"), "Extract it from 'content' first"),
     ],
 )
-def test_other_shapes_of_json_are_told_of(tmp_path, capsys, content, options, said):
+def test_other_json_structures_are_reported_with_advice(tmp_path, capsys, content, options, advice):
     (tmp_path / "in.jsonl").write_text(content, "utf-8")
     score(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", *options)
-    assert said in capsys.readouterr().err
+    assert advice in capsys.readouterr().err
 
 
-def test_telegram_keeps_what_a_message_holds_besides_and_rejects_notices(tmp_path):
+def test_telegram_messages_keep_their_other_fields_and_notices_are_rejected(tmp_path):
     assert score(EXPORTS / "telegram", "-o", tmp_path / "out.jsonl") == 0  # a folder
     rows = rows_of(tmp_path / "out.jsonl")
     photo = next(row for row in rows if "photo" in row)
@@ -347,7 +347,7 @@ def test_telegram_keeps_what_a_message_holds_besides_and_rejects_notices(tmp_pat
     assert raw[reject["offset"] :].startswith(reject["raw"].encode())
 
 
-def test_messages_of_others_are_no_notices_by_telegram(tmp_path):
+def test_messages_of_other_programs_are_not_telegram_notices(tmp_path):
     rows = [{"type": "Default", "content": PLAIN}, {"type": "service", "text": ""}, {"type": "message", "text": PLAIN}]
     (tmp_path / "in.json").write_text(json.dumps({"guild": {}, "messages": rows}), "utf-8")
     assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 0
@@ -355,7 +355,7 @@ def test_messages_of_others_are_no_notices_by_telegram(tmp_path):
     assert reasons == ["'type' is not 'message'", "a notice by Telegram itself"]
 
 
-def test_whatsapp_messages_of_several_lines(tmp_path):
+def test_whatsapp_messages_may_span_several_lines(tmp_path):
     assert score(EXPORTS / "WhatsApp Chat with 陈阿姨.txt", "-o", tmp_path / "out.csv") == 0
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text("utf-8"))))
     assert "\n还能优先入住，你帮我看看靠谱不" in rows[2]["text"]
@@ -380,7 +380,7 @@ def test_whatsapp_messages_of_several_lines(tmp_path):
         (".txt", ".txt"),
     ],
 )
-def test_a_whatsapp_conversation_is_called_as_the_other_side_is(tmp_path, file, name):
+def test_a_whatsapp_conversation_is_named_after_the_other_party(tmp_path, file, name):
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text("[2026/1/5 15:04:05] 李: 好\n", "utf-8")
     assert score(tmp_path / file, "-o", tmp_path / "out.jsonl") == 0
@@ -402,7 +402,7 @@ def test_a_whatsapp_conversation_is_called_as_the_other_side_is(tmp_path, file, 
         "5/1/2026, 3:04 PTG",
     ],
 )
-def test_whatsapp_tells_the_time_in_many_ways(tmp_path, time):
+def test_whatsapp_times_are_read_in_many_formats(tmp_path, time):
     source = tmp_path / "in.txt"
     for line in (f"{time} - 李: 好\n", f"[{time}] 李: 好\n"):
         source.write_text(f"{line}第二行\n{line}", "utf-8")
@@ -414,7 +414,7 @@ def test_whatsapp_tells_the_time_in_many_ways(tmp_path, time):
         ]
 
 
-def test_an_export_of_all_chats_of_qq_says_whose_each_message_is(tmp_path):
+def test_a_qq_export_of_all_chats_gives_the_conversation_and_sender_of_each_message(tmp_path):
     out = tmp_path / "out.jsonl"
     assert score(EXPORTS / "全部消息记录.txt", "-o", out) == 0
     last = rows_of(out)[-1]
@@ -427,18 +427,18 @@ def test_an_export_of_all_chats_of_qq_says_whose_each_message_is(tmp_path):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
 @pytest.mark.parametrize("name", ["全部消息记录.txt", "wechat.txt", "line.txt"])
-def test_transcripts_keep_chat_day_and_text_from_block_to_block(tmp_path, name, encoding):
-    some = dumps.rows(random.Random(3), 400)
+def test_transcripts_keep_chat_day_and_text_across_blocks(tmp_path, name, encoding):
+    records = dumps.rows(random.Random(3), 400)
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
-    source.write_bytes(dumps.MAKERS[name](some).decode("utf-8-sig").encode(encoding))
+    source.write_bytes(dumps.MAKERS[name](records).decode("utf-8-sig").encode(encoding))
     assert score(source, "-o", out, "--max-message", 4096) == 0  # many blocks
     found = rows_of(out)
-    assert [row["text"] for row in found] == [row["text"] for row in some]
+    assert [row["text"] for row in found] == [row["text"] for row in records]
     if name != "全部消息记录.txt":
         assert {row["conversation"] for row in found} == {"群" if name == "wechat.txt" else "小美"}
         assert [int(row["time"].split()[0][-2:]) for row in found] == [1 + i // 20 for i in range(400)]
     else:
-        assert [row["conversation"] for row in found] == [row["chat"] for row in some]
+        assert [row["conversation"] for row in found] == [row["chat"] for row in records]
 
 
 @pytest.mark.parametrize(
@@ -465,7 +465,7 @@ def test_transcripts_keep_chat_day_and_text_from_block_to_block(tmp_path, name, 
         ),
     ],
 )
-def test_time_and_name_stand_above_each_message(tmp_path, text, expected):
+def test_time_and_name_are_read_from_the_line_above_each_message(tmp_path, text, expected):
     (tmp_path / "in.txt").write_text(text, "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
     assert [(row["sender"], row["time"], row["text"]) for row in rows_of(tmp_path / "out.jsonl")] == expected
@@ -479,13 +479,13 @@ def test_time_and_name_stand_above_each_message(tmp_path, text, expected):
         "今晚八点  20:00\n不见不散\n明天  20:00\n",
     ],
 )
-def test_lines_that_begin_with_a_time_are_no_transcript(tmp_path, text):
+def test_lines_that_begin_with_a_time_are_not_a_transcript(tmp_path, text):
     (tmp_path / "in.txt").write_text(text, "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == text.splitlines()
 
 
-def test_what_is_neither_message_nor_heading_of_a_transcript_is_a_reject(tmp_path):
+def test_transcript_lines_outside_messages_and_headings_are_rejected(tmp_path):
     rule = "=" * 64
     head = f"消息记录（此消息记录为文本格式，不支持重新导入）\n{rule}\n消息对象:阿杰\n{rule}\n"
     text = f"{head}多出来的\n2026-09-12 20:15:03 阿杰\n在\n"
@@ -516,7 +516,7 @@ HEADING = f"{RULE}\n消息分组:我的好友\n{RULE}\n消息对象:{{}}\n{RULE}
         f"看\n\n{RULE}\n消息对象:妈妈\n\n{LURE}",
     ],
 )
-def test_rules_and_headings_of_qq_in_a_message_hide_none_of_it(tmp_path, title, lines):
+def test_qq_rules_and_headings_inside_a_message_do_not_hide_any_of_it(tmp_path, title, lines):
     chat = f"{title}2026-09-12 20:15:03 阿杰\n{lines}\n\n2026-09-12 20:17:00 小满\n{PLAIN}\n"
     for end in ("\n", "\r\n"):
         (tmp_path / "阿杰.txt").write_text(chat, "utf-8", newline=end)
@@ -549,7 +549,7 @@ def test_rules_of_qq_hide_nothing_wherever_blocks_end(tmp_path, pieces):
         assert text.removeprefix(text.partition(scored)[0] + scored).strip() in ("", HEADING.strip())
 
 
-def test_parquet_keeps_its_types_and_becomes_json(tmp_path):
+def test_parquet_keeps_its_types_and_converts_to_json(tmp_path):
     import pyarrow.parquet
 
     assert score(EXPORTS / "messages.parquet", "-o", tmp_path / "out.parquet") == 0
@@ -565,22 +565,22 @@ def test_parquet_keeps_its_types_and_becomes_json(tmp_path):
     assert (reject["offset"], reject["reason"]) == (2, "'message' is missing")
 
 
-def test_the_text_of_parquet_is_no_structure(tmp_path, capsys):
+def test_a_nested_or_numeric_parquet_column_is_not_accepted_as_the_text(tmp_path, capsys):
     import pyarrow as pa
     import pyarrow.parquet
 
-    inner = pa.array([{"content": PLAIN}]), pa.array([[PLAIN]])
-    for message, how in zip(inner, ("col('message.…')", "concat_ws(' ', col('message'))"), strict=True):
+    nested = pa.array([{"content": PLAIN}]), pa.array([[PLAIN]])
+    for message, advice in zip(nested, ("col('message.…')", "concat_ws(' ', col('message'))"), strict=True):
         pyarrow.parquet.write_table(pa.table({"message": message, "id": [1]}), tmp_path / "in.parquet")
         assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl") == 2
-        said = "'message' is not a text: make a text column from it first, in Spark with withColumn('text', "
-        assert f"{said}{how})\n" in capsys.readouterr().err
+        error = "'message' is not a text: make a text column from it first, in Spark with withColumn('text', "
+        assert f"{error}{advice})\n" in capsys.readouterr().err
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--text", "message.content") == 2
     assert "Extract it from 'message' first, e.g. with Spark or pandas" in capsys.readouterr().err
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--text", "id") == 1
 
 
-def test_parquet_of_views_keeps_its_types_where_a_text_is_missing(tmp_path):
+def test_parquet_view_types_are_kept_if_a_text_is_missing(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet
 
@@ -600,11 +600,11 @@ def test_a_row_may_be_as_long_as_max_message_in_any_format(tmp_path, name):
     ]
     source, out = tmp_path / name, tmp_path / "out.jsonl"
     source.write_bytes(dumps.MAKERS[name](rows))
-    csv.field_size_limit(1 << 17)  # Python's own limit, which other tests may have raised
+    csv.field_size_limit(1 << 17)  # Python's default, which other tests may have raised
     assert score(source, "-o", out, "--max-message", 200_000) == 0
     assert [row["text"] for row in rows_of(out) if row["text"] != texts[1]] == [texts[0], *texts[3:]]
     rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
-    (reject,) = [row for row in rejects if row["raw"] != "{broken"]  # in JSON lines, the second one is
+    (reject,) = [row for row in rejects if row["raw"] != "{broken"]  # which is the second row of JSON Lines
     assert reject["reason"] == readers.TOO_LONG
     assert 0 < len(reject["raw"].encode()) <= 4 * readers.SHOWN
     assert len(rows_of(out)) + len(rejects) == len(rows)
@@ -615,11 +615,11 @@ JSON_PIECES = st.sampled_from(["好", "a" * 1500, '"', "\\", "\n", "[{", "}]", "
 
 @settings(max_examples=50)
 @given(st.lists(st.lists(JSON_PIECES, max_size=9).map("".join), max_size=6), st.integers(20, 3000), st.booleans())
-def test_elements_of_json_that_are_too_long_are_passed_over(tmp_path, texts, step, chat):
+def test_json_elements_that_are_too_long_are_rejected(tmp_path, texts, step, chat):
     source, out = tmp_path / "in.json", tmp_path / "out.jsonl"
     elements = [json.dumps({"text": text}, ensure_ascii=len(texts) % 2 == 0) for text in texts]
     elements = [element.encode("utf-8", "backslashreplace") for element in elements]
-    elements.insert(len(elements) // 2, json.dumps("".join(texts) * 3).encode())  # no row, whatever its length
+    elements.insert(len(elements) // 2, json.dumps("".join(texts) * 3).encode())  # not a row, whatever its length
     begin, end = (b'{"picture": ' + json.dumps('\\"' * 3000).encode() + b', "messages": ', b"}") if chat else (b"", b"")
     data = begin + b"[\n" + b",\n".join(elements) + b"]" + end
     source.write_bytes(data)
@@ -648,7 +648,7 @@ XML_PIECES = st.sampled_from(["好", "a" * 1500, "&#55358;&#56704;", "'", "&gt;"
 
 
 @given(st.lists(st.tuples(*[st.lists(XML_PIECES, max_size=6).map("".join)] * 3), max_size=5), st.integers(1, 3000))
-def test_pictures_in_a_backup_do_not_count_and_messages_that_are_too_long_are_passed_over(tmp_path, messages, step):
+def test_pictures_in_a_backup_do_not_count_and_messages_that_are_too_long_are_rejected(tmp_path, messages, step):
     source, out = tmp_path / "in.xml", tmp_path / "out.jsonl"
     items, texts = [], []
     for body, text, picture in messages:
@@ -669,7 +669,7 @@ def test_pictures_in_a_backup_do_not_count_and_messages_that_are_too_long_are_pa
     found = [row["text"] for row in rows_of(out)]
     rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl") if len(found) < len(items) else []
     assert len(found) + len(rejects) == len(items)
-    for text in texts:  # a line feed within a value is a blank
+    for text in texts:  # a line feed in an attribute value is read as a blank
         plain = text.replace("&#55358;&#56704;", "🦀").replace("&gt;", ">").replace("&amp;", "&")
         if len(text.encode()) < 3900:
             assert any(row.replace("\n", " ") == plain.replace("\n", " ") for row in found)
@@ -688,7 +688,7 @@ def test_pictures_in_a_backup_do_not_count_and_messages_that_are_too_long_are_pa
         ("in.xml", ('<smses><sms body="', '"/><sms body="', '"/></smses>')),
     ],
 )
-def test_memory_does_not_grow_with_an_element(tmp_path, scanner, name, parts):
+def test_memory_does_not_grow_with_the_size_of_an_element(tmp_path, scanner, name, parts):
     source, size = tmp_path / name, 30_000_000
     begin, between, end = parts
     scanner.classify(PLAIN)  # loads what it needs
@@ -702,7 +702,7 @@ def test_memory_does_not_grow_with_an_element(tmp_path, scanner, name, parts):
     assert (summary.scored, summary.rejected) == (2, 1)
 
 
-def test_memory_does_not_grow_with_what_stands_before_the_rows(tmp_path, scanner):
+def test_memory_does_not_grow_with_the_fields_before_the_rows(tmp_path, scanner):
     source, count = tmp_path / "result.json", 100_000
     fields = "".join(f'"field {i}": "{"x" * 50}", ' for i in range(count))
     message = json.dumps({"id": 1, "type": "message", "text": PLAIN})
@@ -719,7 +719,7 @@ def test_memory_does_not_grow_with_what_stands_before_the_rows(tmp_path, scanner
 
 
 @pytest.mark.parametrize("size", [0, 4095, 2**30 + 1, 10**30])
-def test_rows_longer_or_shorter_than_memory_has_room_for_are_not_asked_for(tmp_path, capsys, size):
+def test_max_message_outside_its_range_is_refused(tmp_path, capsys, size):
     (tmp_path / "in.jsonl").write_text("{}")
     assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", "--max-message", size) == 2
     assert "--max-message must be 4,096 to 1,073,741,824 bytes" in capsys.readouterr().err
@@ -750,7 +750,7 @@ def test_parquet_without_rows_has_all_columns(tmp_path, name):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
 def test_parquet_in_a_folder_whose_name_is_not_unicode(tmp_path):
-    folder = tmp_path / os.fsdecode("案件".encode("gbk"))  # as archives from Windows have it
+    folder = tmp_path / os.fsdecode("案件".encode("gbk"))  # as in archives from Windows
     folder.mkdir()
     shutil.copy(EXPORTS / "messages.parquet", folder)
     assert score(folder / "messages.parquet", "-o", folder / "out.parquet") == 0
@@ -758,7 +758,7 @@ def test_parquet_in_a_folder_whose_name_is_not_unicode(tmp_path):
     assert len(rows_of(folder / "out.jsonl")) == 2
 
 
-def test_moments_in_a_time_zone_that_the_system_does_not_know_are_in_utc(tmp_path):
+def test_timestamps_in_an_unknown_time_zone_are_in_utc(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet
 
@@ -771,7 +771,7 @@ def test_moments_in_a_time_zone_that_the_system_does_not_know_are_in_utc(tmp_pat
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
-def test_durations_have_their_unit(tmp_path, unit):
+def test_durations_are_written_with_their_unit(tmp_path, unit):
     import pyarrow as pa
     import pyarrow.parquet
 
@@ -782,7 +782,7 @@ def test_durations_have_their_unit(tmp_path, unit):
     assert found == [f"86400000001{unit}", f"0{unit}", f"-1{unit}", None]
 
 
-def test_numbers_that_json_does_not_have_are_null(tmp_path):
+def test_numbers_that_json_cannot_represent_are_null(tmp_path):
     import orjson
     import pyarrow.parquet
 
@@ -796,7 +796,7 @@ def test_numbers_that_json_does_not_have_are_null(tmp_path):
     assert orjson.loads(reject["raw"])["f"] is None
 
 
-def test_json_lines_to_parquet_join_the_types_of_blocks(tmp_path):
+def test_json_lines_to_parquet_unifies_the_types_of_blocks(tmp_path):
     import pyarrow.parquet
 
     source, out = tmp_path / "in.jsonl", tmp_path / "out.parquet"
@@ -813,7 +813,7 @@ def test_json_lines_to_parquet_join_the_types_of_blocks(tmp_path):
     assert json.loads(found[98][OTHER_FIELDS]) == {"late": 1}
 
 
-def test_numbers_that_the_common_type_of_blocks_does_not_hold_are_kept_as_text(tmp_path):
+def test_numbers_that_the_common_type_of_blocks_cannot_represent_are_kept_as_text(tmp_path):
     import pyarrow.parquet
 
     for name, number in (("whole", 2**53 + 1), ("broken", 1.5)):
@@ -836,7 +836,7 @@ JSON_VALUES = st.recursive(
 @example([[[{}]], [None]])
 @example([[json.loads("[" * 150 + "]" * 150)]])
 @example([[json.loads('{"a":' * 150 + "1" + "}" * 150)], ["x"]])
-def test_any_fields_of_json_lines_go_into_a_parquet_file(files):
+def test_any_json_lines_fields_can_be_written_to_parquet(files):
     import pyarrow.parquet
 
     with tempfile.TemporaryDirectory() as folder:
@@ -847,7 +847,7 @@ def test_any_fields_of_json_lines_go_into_a_parquet_file(files):
         assert pyarrow.parquet.read_table(f"{folder}/out.parquet").num_rows == sum(map(len, files))
 
 
-def test_half_a_surrogate_pair_changes_no_other_row_of_a_parquet_file(tmp_path):
+def test_a_lone_surrogate_changes_no_other_row_of_a_parquet_file(tmp_path):
     import pyarrow.parquet
 
     source, out = tmp_path / "in.jsonl", tmp_path / "out.parquet"
@@ -857,7 +857,7 @@ def test_half_a_surrogate_pair_changes_no_other_row_of_a_parquet_file(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_the_other_fields_of_an_earlier_run_are_a_column_like_any(tmp_path, ending):
+def test_the_other_fields_column_of_an_earlier_run_is_an_ordinary_column(tmp_path, ending):
     import pyarrow.parquet
 
     source, out = tmp_path / "in.jsonl", tmp_path / f"out.{ending}"
@@ -874,7 +874,7 @@ def test_the_other_fields_of_an_earlier_run_are_a_column_like_any(tmp_path, endi
     assert not any(row[f"{OTHER_FIELDS}_"] for row in table[:98])
 
 
-def test_rows_with_fields_of_their_own_make_no_table_of_all_of_them(tmp_path):
+def test_rows_with_distinct_fields_do_not_exceed_the_column_limit(tmp_path):
     source = tmp_path / "in.jsonl"
     source.write_text(
         "".join(json.dumps({"text": PLAIN, **{f"k{i}_{j}": 1 for j in range(9)}}) + "\n" for i in range(500))
@@ -892,7 +892,7 @@ def test_rows_with_fields_of_their_own_make_no_table_of_all_of_them(tmp_path):
         "x\n" * 300_000,
         ("x" * 3000 + "\n") * 200,
         ("x" * 200_000 + "\n") * 3,
-        "x\n" * 34_795 + "x" * 12 + "\n",  # what is looked at together ends within the next message's first line
+        "x\n" * 34_795 + "x" * 12 + "\n",  # the text scanned at once ends in the first line of the next message
     ],
 )
 def test_a_message_of_very_many_lines_is_one_reject(tmp_path, long):
@@ -908,26 +908,26 @@ def test_a_message_of_very_many_lines_is_one_reject(tmp_path, long):
     assert rows_of(out) == []
 
 
-def test_a_text_without_messages_is_not_gone_through_twice(tmp_path):
+def test_a_transcript_without_messages_is_not_scanned_twice(tmp_path):
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
     source.write_text("x\n" * 300_000, "utf-8")
     assert score(source, "-o", out, "--max-message", 4096, "--format", "qq") == 1
     assert {row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")} == {"no message begins here"}
 
 
-def test_a_table_that_excel_saves_as_unicode_text_is_a_table(tmp_path):
+def test_unicode_text_saved_by_excel_is_read_as_a_table(tmp_path):
     (tmp_path / "in.txt").write_text(f"编号\t短信内容\r\n1\t{LURE}\r\n", "utf-16", newline="")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
     assert [row["短信内容"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE]
 
 
 @pytest.mark.parametrize(("document", "status"), [('[{"text": "好"}]', 1), ("{}", 1), ('{"messages": []}', 0)])
-def test_what_is_no_telegram_export_is_told(tmp_path, capsys, document, status):
+def test_a_document_that_is_not_a_telegram_export_is_reported(tmp_path, capsys, document, status):
     source = tmp_path / "in.json"
     source.write_text(document, "utf-8")
     assert score(source, "-o", tmp_path / "out.jsonl", "--format", "telegram") == status
-    told = 'not a telegram export: it has no key "messages"' in capsys.readouterr().err
-    assert told == bool(status)
+    reported = 'not a telegram export: it has no key "messages"' in capsys.readouterr().err
+    assert reported == bool(status)
 
 
 def test_a_telegram_export_with_many_contacts_before_its_chats(tmp_path):
@@ -939,7 +939,7 @@ def test_a_telegram_export_with_many_contacts_before_its_chats(tmp_path):
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE]
 
 
-def test_an_array_of_pretty_objects_comes_out_in_lines(tmp_path):
+def test_pretty_printed_json_is_written_as_json_lines(tmp_path):
     assert score(EXPORTS / "posts.json", "-o", tmp_path / "out.jsonl") == 0
     rows = rows_of(tmp_path / "out.jsonl")
     before = json.loads((EXPORTS / "posts.json").read_text("utf-8"))
@@ -953,14 +953,14 @@ def test_an_array_of_pretty_objects_comes_out_in_lines(tmp_path):
 @pytest.mark.parametrize(
     "text", ["{" + "\n" * 1_000_000, '[{"text": "' + " " * 500_000 + '"}]'], ids=["lines", "blanks"]
 )
-def test_a_million_blanks_are_gone_through_once(tmp_path, text):
-    (tmp_path / "in.json").write_text(text)  # looked at anew from each of them, it would take hours
+def test_long_runs_of_whitespace_are_scanned_once(tmp_path, text):
+    (tmp_path / "in.json").write_text(text)  # takes hours if each of them starts a new scan
     assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") in (0, 1)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "big5"])
 @pytest.mark.parametrize("name", ["in.csv", "in.jsonl", "in.txt", "in.json", "in.xml"])
-def test_encodings_are_found_and_told(tmp_path, capsys, encoding, name):
+def test_encodings_are_detected_and_reported(tmp_path, capsys, encoding, name):
     texts = ["您的包裹在路上，請到站點來取，多謝", "今天是個好日子，我們去看你"]
     made = {
         "in.csv": "k,text\n" + "".join(f"1,{text}\n" for text in texts),
@@ -973,19 +973,19 @@ def test_encodings_are_found_and_told(tmp_path, capsys, encoding, name):
     source.write_bytes(made[name].encode(encoding))
     assert score(source, "-o", tmp_path / "out.jsonl") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == texts
-    told = f"{source} is read as {canonical(encoding).upper()}" in capsys.readouterr().err
-    assert told == (encoding not in ("utf-8-sig", "utf-16")) or encoding == "utf-16"
+    reported = f"{source} is read as {canonical(encoding).upper()}" in capsys.readouterr().err
+    assert reported == (encoding not in ("utf-8-sig", "utf-16")) or encoding == "utf-16"
     assert score(source, "-o", tmp_path / "named.jsonl", "--encoding", encoding) == 0
     assert (tmp_path / "named.jsonl").read_bytes() == (tmp_path / "out.jsonl").read_bytes()
 
 
 @given(st.text(alphabet="".join(dumps.TEXTS[:50]), min_size=20, max_size=200), st.sampled_from(["gb18030", "utf-8"]))
-def test_simplified_text_of_some_length_is_told_apart(text, encoding):
+def test_the_encoding_of_simplified_text_of_some_length_is_detected(text, encoding):
     if len({char for char in text if "一" <= char <= "鿿"}) > 8:
         assert detect(text.encode(encoding)) == encoding
 
 
-def test_zero_bytes_tell_utf16_where_there_are_many():
+def test_many_zero_bytes_indicate_utf16():
     for encoding in ("utf-16-le", "utf-16-be"):
         assert detect("id,text\n1,ok\n".encode(encoding)) == encoding  # ASCII alone
     assert detect(PLAIN.encode("gb18030") * 20 + b"\0") == "gb18030"
@@ -993,15 +993,15 @@ def test_zero_bytes_tell_utf16_where_there_are_many():
 
 
 @given(st.lists(st.sampled_from(dumps.TEXTS), min_size=2, max_size=5), st.sampled_from(["utf-16-le", "utf-16-be"]))
-def test_utf16_without_a_mark_is_told_by_its_characters(texts, encoding):
-    """Zero bytes do not tell it: 一, U+4E00, has one where ASCII has none."""
+def test_utf16_without_a_byte_order_mark_is_detected_by_its_characters(texts, encoding):
+    """Zero bytes do not indicate it: one byte of 一 (U+4E00) is zero, at the position where ASCII has none."""
     text = "一\n".join(["".join(re.findall("[\u4e00-\u9fff]", text)) for text in texts])
     if len(set(text)) > 20:
         assert detect(text.encode(encoding)) == encoding
 
 
 @given(st.sampled_from(dumps.TEXTS), st.sampled_from(dumps.TEXTS))
-def test_lines_of_another_encoding_do_not_make_utf8_something_else(odd, text):
+def test_utf8_is_detected_despite_a_line_in_another_encoding(odd, text):
     if len({char for char in text if "一" <= char <= "鿿"}) > 8:
         assert detect(f"{text}\n{text}\n{text}\n".encode() + odd[:20].encode("gb18030") + b"\n") == "utf-8"
 
@@ -1009,7 +1009,7 @@ def test_lines_of_another_encoding_do_not_make_utf8_something_else(odd, text):
 @given(
     st.text("一\u0a05\u4e0a\u010a\n\r", max_size=12), st.sampled_from(["utf-8", "utf-16-le", "utf-16-be", "gb18030"])
 )
-def test_lines_end_at_line_feeds_alone(text, encoding):
+def test_lines_end_only_at_line_feeds(text, encoding):
     data = text.encode(encoding)
     assert [line.decode(encoding) for line in cut_lines(data, encoding)] == text.split("\n")
     assert data[: line_end(data, encoding)].decode(encoding) == (
@@ -1018,7 +1018,7 @@ def test_lines_end_at_line_feeds_alone(text, encoding):
     assert data[: last_line_end(data, encoding)].decode(encoding) == text[: text.rfind("\n") + 1]
 
 
-def test_the_mark_of_another_encoding_is_no_mark(tmp_path):
+def test_the_byte_order_mark_of_another_encoding_is_not_skipped(tmp_path):
     source = tmp_path / "in.jsonl"
     source.write_bytes(b'\xff\xfe\n{"text": "a"}\n')
     assert score(source, "-o", tmp_path / "out.jsonl", "--encoding", "utf-8") == 0
@@ -1027,14 +1027,14 @@ def test_the_mark_of_another_encoding_is_no_mark(tmp_path):
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == ["a"]
 
 
-def test_encodings_that_are_not_read():
+def test_unsupported_encodings_are_refused():
     for name in ("utf-32", "klingon", "idna", "punycode", "hex", "undefined", "cp037", "unicode_escape"):
         with pytest.raises(DumpError):
             canonical(name)
 
 
 @pytest.mark.parametrize("name", ["in.csv", "in.jsonl", "in.txt", "in.json", "in.xml", "chat.txt"])
-def test_whatever_encoding_is_named_a_job_ends_with_a_status(tmp_path, name):
+def test_a_job_ends_with_a_status_whatever_encoding_is_named(tmp_path, name):
     source = tmp_path / name
     start = b"[" if name == "in.json" else b"<smses>" if name == "in.xml" else b"2026/10/6 09:00 - a: b\n"
     hostile = b'{"text": "\xff+2AA-"}\n{"text": "\\ud800\\"}\n"\xd0\n'
@@ -1043,7 +1043,7 @@ def test_whatever_encoding_is_named_a_job_ends_with_a_status(tmp_path, name):
         assert score(source, "-o", tmp_path / "out.jsonl", "--force", "--quiet", "--encoding", encoding) in (0, 1, 2)
 
 
-def test_bytes_that_cannot_be_decoded_are_rejects(tmp_path):
+def test_rows_that_cannot_be_decoded_are_rejected(tmp_path):
     source = tmp_path / "in.csv"
     source.write_bytes(
         f"id,短信内容\n1,{PLAIN}\n2,{LURE}".encode("gb18030") + b"\xff\xff\n" + "3,好的\n".encode("gb18030")
@@ -1057,7 +1057,7 @@ def test_bytes_that_cannot_be_decoded_are_rejects(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["in.jsonl.gz", "in.csv.bz2", "in.xml.xz", "in.jsonl.zst"])
-def test_an_archive_cut_short_is_read_as_far_as_it_goes(tmp_path, capsys, name):
+def test_a_truncated_archive_is_read_as_far_as_possible(tmp_path, capsys, name):
     source, out = tmp_path / name, tmp_path / "out.jsonl"
     whole = dumps.MAKERS[name](dumps.rows(random.Random(0), 9000))
     source.write_bytes(whole[: len(whole) * 9 // 10])
@@ -1070,13 +1070,13 @@ def test_an_archive_cut_short_is_read_as_far_as_it_goes(tmp_path, capsys, name):
 
 
 def pzst(data):
-    """Pack as pzstd does: before each frame, one to be skipped says how long it is."""
+    """Compress as pzstd does: a skippable frame before each frame gives the length of that frame."""
     frame = dumps.zst(data)
     return b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + len(frame).to_bytes(4, "little") + frame
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, dumps.zst, pzst])
-def test_archives_may_be_padded_and_hold_several_streams(tmp_path, pack):
+def test_archives_may_be_padded_and_contain_several_streams(tmp_path, pack):
     source, out = tmp_path / "in", tmp_path / "out.jsonl"
     one = pack(f"{PLAIN}\n".encode())
     for padding in (0, 4, 100_000):
@@ -1086,7 +1086,7 @@ def test_archives_may_be_padded_and_hold_several_streams(tmp_path, pack):
 
 
 @pytest.mark.parametrize("size", [1 << 16, 1 << 20])
-def test_a_frame_to_be_skipped_may_be_long_and_is_no_text(tmp_path, size):
+def test_a_skippable_zstd_frame_may_be_long_and_is_not_text(tmp_path, size):
     skipped = b"\x5f\x2a\x4d\x18" + size.to_bytes(4, "little") + bytes(size)
     (tmp_path / "in.zst").write_bytes(skipped + dumps.zst(PLAIN.encode()) + skipped)
     assert score(tmp_path / "in.zst", "-o", tmp_path / "out.jsonl") == 0
@@ -1094,7 +1094,7 @@ def test_a_frame_to_be_skipped_may_be_long_and_is_no_text(tmp_path, size):
 
 
 @pytest.mark.parametrize("name", ["in.txt", "in.txt.gz", "in.txt.bz2", "in.txt.xz", "in.txt.zst"])
-def test_a_pipe_that_gives_one_byte_first_is_read_as_any(tmp_path, monkeypatch, name):
+def test_a_pipe_that_yields_one_byte_first_is_read_normally(tmp_path, monkeypatch, name):
     pack = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": dumps.zst}
     data = pack[name.removeprefix("in.txt")](PLAIN.encode())
 
@@ -1117,7 +1117,7 @@ def test_a_pipe_that_gives_one_byte_first_is_read_as_any(tmp_path, monkeypatch, 
 
 
 @pytest.mark.parametrize("name", ["in.txt.xz", "in.txt.zst"])
-def test_an_archive_that_asks_for_much_memory_is_not_read(tmp_path, capsys, name):
+def test_an_archive_that_requires_too_much_memory_is_refused(tmp_path, capsys, name):
     import zstandard
 
     source = tmp_path / name
@@ -1132,7 +1132,7 @@ def test_an_archive_that_asks_for_much_memory_is_not_read(tmp_path, capsys, name
     assert "cannot be read any further" in capsys.readouterr().err
 
 
-def test_an_endless_row_in_a_small_archive_is_one_reject(tmp_path):
+def test_a_huge_row_in_a_small_archive_is_one_reject(tmp_path):
     source, out = tmp_path / "in.jsonl.gz", tmp_path / "out.jsonl"
     good = json.dumps({"text": PLAIN}).encode() + b"\n"
     source.write_bytes(gzip.compress(good + b'{"text": "' + b"a" * 30_000_000 + b'"}\n' + good))
@@ -1143,7 +1143,7 @@ def test_an_endless_row_in_a_small_archive_is_one_reject(tmp_path):
     assert len(reject["raw"]) == readers.SHOWN
 
 
-def test_csv_quotes_that_are_never_closed_cost_one_line(tmp_path):
+def test_an_unclosed_csv_quote_costs_one_line(tmp_path):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     lines = ["id,text", *(f"{i},{PLAIN}" for i in range(5000))]
     lines[7] = '6,"坏了'
@@ -1156,13 +1156,13 @@ def test_csv_quotes_that_are_never_closed_cost_one_line(tmp_path):
 
 @pytest.mark.parametrize("size", [4096, 1 << 20])
 @pytest.mark.parametrize("delimiter", [",", "\t"])
-def test_a_table_without_quoting_loses_no_row_to_quotes_of_messages(tmp_path, delimiter, size):
+def test_a_table_without_quoting_loses_no_row_to_quotes_in_messages(tmp_path, delimiter, size):
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     rows = [{"id": str(i), "text": f'"{PLAIN}' if i % 10 == 3 else PLAIN, "n": str(i)} for i in range(400)]
     lines = [delimiter.join(row.values()) for row in [dict(zip(rows[0], rows[0], strict=True)), *rows]]
     source.write_text("\n".join(lines), "utf-8")
     assert score(source, "-o", out, "--max-message", size) == 0
-    last = rows.pop(393)  # whether its quote closes will never be known
+    last = rows.pop(393)  # nothing after it shows whether its quote closes
     assert [{name: row[name] for name in last} for row in rows_of(out)] == rows
     (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
     assert (reject["raw"], reject["reason"]) == (
@@ -1190,7 +1190,7 @@ def test_a_later_quote_does_not_join_rows_of_a_table_without_quoting(tmp_path, d
 
 
 @pytest.mark.parametrize("delimiter", ["\t", ","])
-def test_ends_of_lines_as_databases_write_them_in_a_table_with_tabs_are_scored_as_blanks(tmp_path, delimiter):
+def test_database_escapes_in_a_tab_separated_table_are_scored_as_blanks(tmp_path, delimiter):
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     texts = [f"加微信\\r\\n{PLAIN}\\t{LURE}", f"加微信  {PLAIN} {LURE}"]
     source.write_text(f"id{delimiter}text\n" + "".join(f"1{delimiter}{text}\n" for text in texts), "utf-8")
@@ -1200,7 +1200,7 @@ def test_ends_of_lines_as_databases_write_them_in_a_table_with_tabs_are_scored_a
 
 
 @pytest.mark.parametrize("delimiter", ["\t", ",", "\x01"])
-def test_null_as_databases_write_it_is_no_text_and_names_no_conversation(tmp_path, delimiter):
+def test_database_null_is_neither_a_text_nor_a_conversation(tmp_path, delimiter):
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     rows = [["id", "chat", "text"], ["1", "\\N", LURE], ["2", "a", "\\N"], ["3", "a", "\\N!"]]
     source.write_text("\n".join(map(delimiter.join, rows)), "utf-8")
@@ -1212,7 +1212,7 @@ def test_null_as_databases_write_it_is_no_text_and_names_no_conversation(tmp_pat
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-def test_quotes_may_have_a_backslash_before_them_as_spark_writes_them(tmp_path, encoding):
+def test_quotes_may_be_escaped_with_backslashes_as_spark_writes_them(tmp_path, encoding):
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     texts = [f'他说 "{LURE}", 好', f'\n"{PLAIN}"', "C:\\", f"{PLAIN}\n, C:\\", PLAIN]
     quoted = ['"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"')) for text in texts[:-1]]
@@ -1221,7 +1221,7 @@ def test_quotes_may_have_a_backslash_before_them_as_spark_writes_them(tmp_path, 
     assert [row["text"].replace("\\\\", "\\") for row in rows_of(out)] == texts
 
 
-def test_quotes_that_are_not_escaped_at_all_are_read_as_before(tmp_path):
+def test_unescaped_quotes_lose_no_row(tmp_path):
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     source.write_text('id,text,n\n1,"他\n说"好"了",x\n2,"a"b,x\n3,"C:\\",x\n4,"a""b",x\n', "utf-8")
     assert score(source, "-o", out) == 0
@@ -1229,7 +1229,7 @@ def test_quotes_that_are_not_escaped_at_all_are_read_as_before(tmp_path):
 
 
 @pytest.mark.parametrize("good", ["", "1,好\n"])
-def test_csv_quotes_that_are_never_closed_in_any_line_cost_no_more_than_some_dozens(tmp_path, good):
+def test_unclosed_csv_quotes_in_every_line_give_few_rejects_and_lose_no_byte(tmp_path, good):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     bad = f'a","\n{good}' * 3000
     source.write_text(f"id,text\n{bad}", "utf-8")
@@ -1244,7 +1244,7 @@ def test_csv_quotes_that_are_never_closed_in_any_line_cost_no_more_than_some_doz
 
 
 @given(st.lists(st.lists(st.text('ab,"\n\r你', max_size=9), min_size=2, max_size=2), max_size=60), st.integers(0, 50))
-def test_csv_is_cut_between_records_alone(tmp_path, rows, seed):
+def test_csv_blocks_end_only_between_records(tmp_path, rows, seed):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     rng = random.Random(seed)
     table = io.StringIO(newline="")
@@ -1259,7 +1259,7 @@ def test_csv_is_cut_between_records_alone(tmp_path, rows, seed):
         assert [row[:2] for row in csv.reader(file)][1:] == rows
 
 
-def test_safe_csv_and_bom(tmp_path):
+def test_safe_csv_escapes_formulas_and_bom_is_written(tmp_path):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     cells = ["=1+1", "+86 110", "-3.5", "@x", "\tx", "＝1+1", "＠x", "\n=1", "好", ""]
     with source.open("w", encoding="utf-8", newline="") as file:
@@ -1271,10 +1271,10 @@ def test_safe_csv_and_bom(tmp_path):
     assert found == ["'=1+1", "'+86 110", "-3.5", "'@x", "'\tx", "'＝1+1", "'＠x", "'\n'=1", "好", ""]
 
 
-def test_safe_csv_has_no_formula_in_our_columns_either_and_changes_nothing_unasked(tmp_path, monkeypatch):
+def test_safe_csv_also_escapes_the_output_columns_and_is_off_by_default(tmp_path, monkeypatch):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text("=k,text\n1,在吗。=1+1加微信刷单返利日结\n", "utf-8")
-    monkeypatch.setattr("fraudscan.explain.evidence", lambda *_: ["=1+1加微信"])  # whatever model is shipped
+    monkeypatch.setattr("fraudscan.explain.evidence", lambda *_: ["=1+1加微信"])  # independent of the shipped model
     for option, mark in ([], ""), (["--safe-csv"], "'"):
         assert score(source, "-o", out, "--explain", "--force", *option) == 0
         (row,) = csv.DictReader(io.StringIO(out.read_text("utf-8")))
@@ -1282,12 +1282,12 @@ def test_safe_csv_has_no_formula_in_our_columns_either_and_changes_nothing_unask
         assert row[f"{mark}=k"] == "1"
 
 
-def test_the_command_line_names_every_format():
+def test_the_command_line_accepts_every_format():
     (action,) = (a for a in _parser()._subparsers._group_actions[0].choices["score"]._actions if a.dest == "format")
     assert sorted(action.choices) == sorted(FORMATS)
 
 
-def test_any_delimiter(tmp_path):
+def test_any_delimiter_is_detected_or_accepted_as_an_option(tmp_path):
     for delimiter in ",;\t|^~":
         source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
         source.write_text(f"id{delimiter}text{delimiter}x\n1{delimiter}{PLAIN}{delimiter}y\n", "utf-8")
@@ -1302,7 +1302,7 @@ def test_any_delimiter(tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
 @pytest.mark.parametrize("name", ["in.csv", "in.txt", "in"])
 @pytest.mark.parametrize("line", ["sep=;", "SEP=\t", '"sep=#"'])
-def test_a_first_line_may_tell_excel_the_delimiter(tmp_path, name, line, encoding):
+def test_the_first_line_may_declare_the_delimiter_for_excel(tmp_path, name, line, encoding):
     source, delimiter = tmp_path / name, line.strip('"')[-1]
     rows = [["编号", "短信内容", "a,b,c"], ["1", f"{LURE}\r\n第二行", "x"], ["2"], ["3", PLAIN, ""]]
     table = io.StringIO(newline="")
@@ -1320,7 +1320,7 @@ def test_a_first_line_may_tell_excel_the_delimiter(tmp_path, name, line, encodin
 
 
 @pytest.mark.parametrize("delimiter", ["", ";;", "\\n", "\n", '"', "\0"])
-def test_what_is_no_delimiter_is_refused(tmp_path, capsys, delimiter):
+def test_an_invalid_delimiter_is_refused(tmp_path, capsys, delimiter):
     (tmp_path / "in.csv").write_text(f"id,text\n1,{PLAIN}\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--delimiter", delimiter) == 2
     assert "--delimiter must be one character" in capsys.readouterr().err
@@ -1344,7 +1344,7 @@ def test_folders_and_patterns_are_searched(tmp_path, capsys):
     assert "holds no dump" in capsys.readouterr().err
 
 
-def test_what_earlier_runs_wrote_is_passed_over_where_nobody_names_it(tmp_path, capsys):
+def test_outputs_of_earlier_runs_are_skipped_unless_named(tmp_path, capsys):
     folder, again = tmp_path / "phone", tmp_path / "again.jsonl"
     folder.mkdir()
     rows = [{"chat": 1, "text": LURE}, {"chat": 1}, {"chat": 2, "text": PLAIN}]
@@ -1357,28 +1357,31 @@ def test_what_earlier_runs_wrote_is_passed_over_where_nobody_names_it(tmp_path, 
     for searched in (folder, folder / "*.json*", folder / ".." / "**" / "*.jsonl"):
         assert score(searched, "-o", again, "--force") == 0
         assert [row["chat"] for row in rows_of(again)] == [1, 2]
-        told = capsys.readouterr().err
-        assert told.count("skipped") == 1
-        assert re.search(r"\.jsonl and [234] more are skipped: earlier runs wrote them; name them", told)
+        notice = capsys.readouterr().err
+        assert notice.count("skipped") == 1
+        assert re.search(r"\.jsonl and [234] more are skipped: earlier runs wrote them; name them", notice)
     assert score(folder, "-o", out, "--by", "chat", "--force") == 0  # into the folder that it searches
     assert score(out, "-o", again, "--force") == 0
     assert len(rows_of(again)) == 2
     source.unlink()
     capsys.readouterr()
-    for searched, told in (folder, "holds no dump"), (folder / "*.jsonl", "matches only files that earlier runs wrote"):
+    for searched, notice in (
+        (folder, "holds no dump"),
+        (folder / "*.jsonl", "matches only files that earlier runs wrote"),
+    ):
         assert score(searched, "-o", again, "--force") == 2
-        assert told in capsys.readouterr().err
+        assert notice in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["my.conversations.jsonl", "my.rejects.jsonl", "my.summary.json", "my.jsonl"])
 @pytest.mark.parametrize("summary", ["", '{"text": "", "fraudscan": "0.1.0"}', '{\n "rows": 1, "text": ""}'])
-def test_what_only_looks_like_an_earlier_run_is_scored(tmp_path, capsys, name, summary):
+def test_files_that_only_look_like_outputs_of_an_earlier_run_are_scored(tmp_path, capsys, name, summary):
     folder = tmp_path / "phone"
     folder.mkdir()
     (folder / "my.jsonl.summary.json").write_text(summary)
     (folder / "my.summary.json").write_text(summary)
     (folder / name).write_text(f'{{"text": "{LURE}"}}\n', "utf-8")
-    (folder / ("长" * 83 + ".txt")).write_text(PLAIN, "utf-8")  # no name is left for what would lie beside it
+    (folder / ("长" * 83 + ".txt")).write_text(PLAIN, "utf-8")  # the name of a summary beside it would be too long
     assert score(folder, "-o", tmp_path / "out.jsonl") == 0
     assert {LURE, PLAIN} <= {row.get("text") for row in rows_of(tmp_path / "out.jsonl")}
     assert "earlier" not in capsys.readouterr().err
@@ -1418,7 +1421,7 @@ def test_an_empty_file_does_not_stop_a_folder(tmp_path, capsys):
         assert "a.csv has no header" in capsys.readouterr().err
 
 
-def test_files_and_folders_can_be_left_out_of_what_is_searched(tmp_path, monkeypatch, capsys):
+def test_files_and_folders_can_be_excluded_from_a_search(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     texts = {
         "phone/a.txt": "甲",
@@ -1443,7 +1446,7 @@ def test_files_and_folders_can_be_left_out_of_what_is_searched(tmp_path, monkeyp
         (["phone", *contacts, "--exclude", "cache/*.txt"], "甲丙丁"),
         (["phone", "--exclude", "chat", "--exclude", "deep"], "甲乙"),
         (["phone/**/*.txt", "--exclude", "cache/b.txt"], "甲丙丁"),
-        (["phone/cache/b.txt", "--exclude", "cache"], "乙"),  # it is named
+        (["phone/cache/b.txt", "--exclude", "cache"], "乙"),  # named explicitly
         (["phone/cache", "--exclude", "cache"], "乙丙"),
     ):
         assert score(*arguments, "-o", "out.jsonl", "--force") == 0, arguments
@@ -1463,48 +1466,48 @@ def test_files_and_folders_can_be_left_out_of_what_is_searched(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("count", [2, 13])
-def test_a_folder_tells_of_all_files_that_cannot_be_read(tmp_path, capsys, count):
+def test_all_files_of_a_folder_that_cannot_be_read_are_reported(tmp_path, capsys, count):
     folder, out = tmp_path / "phone", tmp_path / "out.jsonl"
     folder.mkdir()
     for i in range(count):
         (folder / f"{i:02}.csv").write_text("a,b\n1,2\n")
     (folder / "text.csv").write_text(f"text\n{PLAIN}\n", "utf-8")
     assert score(folder, "-o", out) == 2
-    told = capsys.readouterr().err
-    assert [f"{folder / f'{i:02}.csv'} has the columns: a, b." in told for i in range(count)] == [
+    error = capsys.readouterr().err
+    assert [f"{folder / f'{i:02}.csv'} has the columns: a, b." in error for i in range(count)] == [
         i < 10 for i in range(count)
     ]
-    assert told.count("; or leave it out: --exclude ") == min(count, 10)
-    assert told.endswith("--exclude 09.csv. And 3 more\n" if count > 10 else "--exclude 01.csv\n")
+    assert error.count("; or leave it out: --exclude ") == min(count, 10)
+    assert error.endswith("--exclude 09.csv. And 3 more\n" if count > 10 else "--exclude 01.csv\n")
     assert not out.exists()
-    assert score(folder / "01.csv", folder, "-o", out) == 2  # what is named is meant
+    assert score(folder / "01.csv", folder, "-o", out) == 2  # a file that is named explicitly is wanted
     assert "--exclude" not in capsys.readouterr().err
     assert score(folder, "-o", out, "--exclude", "[01]*.csv") == 0
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet", "csv"])
-def test_a_folder_tells_of_all_files_that_cannot_be_written(tmp_path, capsys, ending):
+def test_all_files_of_a_folder_that_cannot_be_written_are_reported(tmp_path, capsys, ending):
     folder, out = tmp_path / "phone", tmp_path / f"out.{ending}"
     folder.mkdir()
     (folder / "a.csv").write_text(f"text\n{PLAIN}\n", "utf-8")
     for name in ("b.csv", "c.csv"):
         (folder / name).write_text(f"text,k,k\n{PLAIN},1,2\n", "utf-8")
     assert score(folder, "-o", out) == 2
-    told = capsys.readouterr().err
+    error = capsys.readouterr().err
     for name in ("b.csv", "c.csv"):
-        assert f"{folder / name} has " in told
-        assert f"; or leave it out: --exclude {name}" in told
+        assert f"{folder / name} has " in error
+        assert f"; or leave it out: --exclude {name}" in error
     assert score(folder, "-o", out, "--exclude", "[bc].csv") == 0
 
 
-def test_a_folder_tells_of_files_with_other_endings(tmp_path, capsys):
+def test_files_with_other_extensions_in_a_folder_are_reported(tmp_path, capsys):
     folder = tmp_path / "phone.d"
     folder.mkdir()
     for name in ("a.zip", "b.ZIP", "c.jpg.gz", "dump", ".hidden.zip", "in.txt.gz"):
         (folder / name).write_text(PLAIN, "utf-8")
     assert score(folder, "-o", tmp_path / "out.jsonl") == 0
-    told = f"{folder}: files are skipped because of their names: 2 .zip, 1 hidden, 1 .jpg, 1 without an ending\n"
-    assert told in capsys.readouterr().err
+    notice = f"{folder}: files are skipped because of their names: 2 .zip, 1 hidden, 1 .jpg, 1 without an ending\n"
+    assert notice in capsys.readouterr().err
     for i in range(9):
         (folder / f"x.{i}").touch()
     assert score(folder, "-o", tmp_path / "out.jsonl", "--force") == 0
@@ -1514,13 +1517,13 @@ def test_a_folder_tells_of_files_with_other_endings(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("column", ["聊天内容", "StrContent"])
-def test_names_that_others_give_to_the_text(tmp_path, column):
+def test_text_column_names_of_other_programs_are_recognized(tmp_path, column):
     (tmp_path / "in.txt").write_text(f"localId,{column}\n1,{PLAIN}\n", "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
     assert rows_of(tmp_path / "out.jsonl")[0][column] == PLAIN
 
 
-def test_links_in_a_folder_are_told_of_and_read_when_named(tmp_path, capsys):
+def test_links_in_a_folder_are_reported_and_read_only_if_named(tmp_path, capsys):
     (tmp_path / "phone" / "sub").mkdir(parents=True)
     (tmp_path / "phone" / "in.txt").write_text(PLAIN, "utf-8")
     (tmp_path / "card").mkdir()
@@ -1530,13 +1533,13 @@ def test_links_in_a_folder_are_told_of_and_read_when_named(tmp_path, capsys):
         (tmp_path / "phone" / link).symlink_to(tmp_path / to)
     assert score(tmp_path / "phone", "-o", tmp_path / "out.jsonl") == 0
     assert len(rows_of(tmp_path / "out.jsonl")) == 1
-    told = capsys.readouterr().err
-    assert all(f"{tmp_path / 'phone' / link} is skipped: it is a link" in told for link in links)
+    notices = capsys.readouterr().err
+    assert all(f"{tmp_path / 'phone' / link} is skipped: it is a link" in notices for link in links)
     assert score(tmp_path / "phone" / "link", "-o", tmp_path / "named.jsonl") == 0
     assert len(rows_of(tmp_path / "named.jsonl")) == 1
 
 
-def test_a_folder_that_is_closed_is_not_passed_over(tmp_path, monkeypatch, capsys):
+def test_a_folder_without_permission_is_refused_not_skipped(tmp_path, monkeypatch, capsys):
     (tmp_path / "phone" / "closed").mkdir(parents=True)
     (tmp_path / "phone" / "in.txt").write_text(PLAIN, "utf-8")
     scandir = os.scandir
@@ -1551,7 +1554,7 @@ def test_a_folder_that_is_closed_is_not_passed_over(tmp_path, monkeypatch, capsy
     assert "closed cannot be read: Permission denied" in capsys.readouterr().err
 
 
-def test_a_link_that_leads_nowhere_and_an_empty_name_cannot_be_read(tmp_path, monkeypatch, capsys):
+def test_a_broken_link_and_an_empty_name_cannot_be_read(tmp_path, monkeypatch, capsys):
     (tmp_path / "link.jsonl").symlink_to("nowhere")
     (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
     monkeypatch.chdir(tmp_path)
@@ -1562,17 +1565,17 @@ def test_a_link_that_leads_nowhere_and_an_empty_name_cannot_be_read(tmp_path, mo
 
 @pytest.mark.parametrize("name", ["in.csv", "in.txt", "in"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-def test_lines_that_end_as_on_old_macs_are_refused(tmp_path, capsys, name, encoding):
+def test_old_mac_line_endings_are_refused(tmp_path, capsys, name, encoding):
     source, out = tmp_path / name, tmp_path / "out.jsonl"
     source.write_bytes(f"id,text\r1,{LURE}\r2,{PLAIN}\r".encode(encoding))
     assert score(source, "-o", out) == 2
     assert r"has old Mac line ends, \r alone: convert it (tr '\r' '\n')" in capsys.readouterr().err
-    source.write_text(f"text\n{LURE}\r\r{PLAIN}", "utf-8", newline="")  # no line's end
+    source.write_text(f"text\n{LURE}\r\r{PLAIN}", "utf-8", newline="")  # \r is not a line end here
     assert score(source, "-o", out, "--format", "lines") == 0
     assert [row["text"] for row in rows_of(out)] == ["text", f"{LURE}\r\r{PLAIN}"]
 
 
-NO_DUMPS = {
+NOT_DUMPS = {
     "pdf": b"%PDF-1.7\n1 0 obj\n",
     "xls": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500),
     "gz in gz": gzip.compress(gzip.compress(PLAIN.encode())),
@@ -1583,9 +1586,9 @@ NO_DUMPS = {
 }
 
 
-@pytest.fixture(params=["xlsx", "db", "tar", *NO_DUMPS])
-def no_dump(request):
-    """The bytes of a file that has no rows to read."""
+@pytest.fixture(params=["xlsx", "db", "tar", *NOT_DUMPS])
+def not_a_dump(request):
+    """Return the content of a file that has no rows to read."""
     packed = io.BytesIO()
     if request.param == "xlsx":
         with zipfile.ZipFile(packed, "w") as file:
@@ -1597,28 +1600,28 @@ def no_dump(request):
         with contextlib.closing(sqlite3.connect(":memory:")) as base:
             base.execute("CREATE TABLE sms (body TEXT)")
             return base.serialize() if sys.version_info >= (3, 11) else b"SQLite format 3\0\x10\0"
-    return packed.getvalue() or NO_DUMPS[request.param]
+    return packed.getvalue() or NOT_DUMPS[request.param]
 
 
 @pytest.mark.parametrize("name", ["x.xlsx", "x.csv", "x", "x.txt.gz"])
-def test_what_has_no_rows_is_refused_with_advice(tmp_path, capsys, no_dump, name):
+def test_a_file_without_rows_is_refused_with_advice(tmp_path, capsys, not_a_dump, name):
     source = tmp_path / name
-    source.write_bytes(gzip.compress(no_dump) if name.endswith("gz") else no_dump)
+    source.write_bytes(gzip.compress(not_a_dump) if name.endswith("gz") else not_a_dump)
     assert score(source, "-o", tmp_path / "out.jsonl") == 2
     assert re.search(r"is (an? .*: (unpack|export|write|extract)|text in UTF-32: convert)", capsys.readouterr().err)
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_what_has_no_rows_does_not_stop_a_folder(tmp_path, capsys, no_dump):
+def test_a_file_without_rows_does_not_stop_a_folder(tmp_path, capsys, not_a_dump):
     folder, out = tmp_path / "phone", tmp_path / "out.jsonl"
     folder.mkdir()
-    (folder / "a.csv").write_bytes(no_dump)
+    (folder / "a.csv").write_bytes(not_a_dump)
     (folder / "b.txt").write_text(PLAIN, "utf-8")
-    (folder / "c.csv.gz").write_bytes(gzip.compress(no_dump))
+    (folder / "c.csv.gz").write_bytes(gzip.compress(not_a_dump))
     assert score(folder, "-o", out) == 0
-    told = capsys.readouterr().err
-    assert f"{folder / 'a.csv'} is skipped: it is " in told
-    assert f"{folder / 'c.csv.gz'} is skipped: it is " in told
+    notices = capsys.readouterr().err
+    assert f"{folder / 'a.csv'} is skipped: it is " in notices
+    assert f"{folder / 'c.csv.gz'} is skipped: it is " in notices
     assert [row["text"] for row in rows_of(out)] == [PLAIN]
 
 
@@ -1650,43 +1653,43 @@ def test_a_web_page_is_refused_with_advice(tmp_path, capsys, name, page):
     source.write_bytes(gzip.compress(page) if name.endswith("gz") else page)
     for named in ([], ["--format", "telegram"]):
         assert score(source, "-o", tmp_path / "out.jsonl", *named) == 2
-        told = capsys.readouterr().err
-        assert "is a web page (HTML): export the messages as CSV or JSON" in told
-        assert 'in Telegram Desktop as "Machine-readable JSON"; --format lines reads it as it is' in told
+        error = capsys.readouterr().err
+        assert "is a web page (HTML): export the messages as CSV or JSON" in error
+        assert 'in Telegram Desktop as "Machine-readable JSON"; --format lines reads it as it is' in error
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_a_web_page_is_read_as_lines_where_that_is_asked_for(tmp_path):
+def test_a_web_page_is_read_as_lines_on_request(tmp_path):
     source, out = tmp_path / "messages.html", tmp_path / "out.jsonl"
     source.write_text(TELEGRAM_PAGE, "utf-8")
     assert score(source, "-o", out, "--format", "lines") == 0
     assert [row["text"] for row in rows_of(out)] == [line for line in TELEGRAM_PAGE.splitlines() if line]
 
 
-def test_comments_alone_are_no_web_page(tmp_path):
+def test_comments_alone_are_not_a_web_page(tmp_path):
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
-    source.write_text("<!---->" * 40)  # in how many ways they are parted must not matter
+    source.write_text("<!---->" * 40)  # the many ways to split these comments must not cost time
     assert score(source, "-o", out) == 0
     assert len(rows_of(out)) == 1
 
 
-def test_a_folder_tells_of_web_pages_that_may_be_meant(tmp_path, capsys):
+def test_web_pages_in_a_folder_that_may_be_exports_are_reported(tmp_path, capsys):
     (tmp_path / "chat").mkdir()
     for name in ("messages.html", "messages2.html", "saved.txt"):
         (tmp_path / "chat" / name).write_text(TELEGRAM_PAGE, "utf-8")
     assert score(tmp_path / "chat", "-o", tmp_path / "out.jsonl") == 2
-    told = capsys.readouterr().err
-    assert "messages.html is skipped: it is a web page (HTML): export" in told
-    assert "saved.txt is skipped: it is a web page (HTML): export" in told
-    assert "messages2.html" not in told
-    assert "holds no dump: no file that ends with .jsonl, " in told
+    notices = capsys.readouterr().err
+    assert "messages.html is skipped: it is a web page (HTML): export" in notices
+    assert "saved.txt is skipped: it is a web page (HTML): export" in notices
+    assert "messages2.html" not in notices
+    assert "holds no dump: no file that ends with .jsonl, " in notices
     (tmp_path / "chat" / "in.txt").write_text(PLAIN, "utf-8")
     (tmp_path / "chat" / "messages.html").write_text("no page\n", "utf-8")
     assert score(tmp_path / "chat", "-o", tmp_path / "out.jsonl") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN]
 
 
-def test_chats_that_lie_too_deep_are_not_looked_for(tmp_path):
+def test_chats_that_are_nested_too_deeply_are_rejected(tmp_path):
     source, out = tmp_path / "in.json", tmp_path / "out.jsonl"
     for depth, status in (50, 0), (300, 1):
         message = json.dumps({"type": "message", "text": PLAIN})
@@ -1697,7 +1700,7 @@ def test_chats_that_lie_too_deep_are_not_looked_for(tmp_path):
     assert reject["reason"] == "nested too deeply"
 
 
-def test_a_header_that_does_not_end_is_refused(tmp_path, capsys):
+def test_an_unterminated_header_is_refused(tmp_path, capsys):
     for encoding in ("utf-8-sig", "utf-8"):
         (tmp_path / "in.csv").write_text('text,"' + "x\n" * 5000, encoding)
         assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--max-message", 4096) == 2
@@ -1714,7 +1717,7 @@ def test_a_header_that_does_not_end_is_refused(tmp_path, capsys):
         (f'{{"text": "{PLAIN}", "n": {"9" * 5000}x}}', "not JSON"),
     ],
 )
-def test_what_is_almost_a_row_says_what_is_wrong(tmp_path, line, reason):
+def test_the_reject_reason_of_an_almost_valid_row_says_what_is_wrong(tmp_path, line, reason):
     source = tmp_path / "in.jsonl"
     source.write_text(f'{{"text": "{PLAIN}"}}\n{line}\n', "utf-8")
     assert score(source, "-o", tmp_path / "out.jsonl") == 0
@@ -1723,7 +1726,7 @@ def test_what_is_almost_a_row_says_what_is_wrong(tmp_path, line, reason):
 
 
 @pytest.mark.parametrize("rest", ["garbage", " garbage more", "\nx"])
-def test_what_follows_a_document_is_a_reject_as_it_stands(tmp_path, rest):
+def test_text_after_a_document_is_rejected_verbatim(tmp_path, rest):
     source, rows = tmp_path / "in.json", f'[{{"text": "{PLAIN}"}}]'
     source.write_text(rows + rest, "utf-8")
     assert score(source, "-o", tmp_path / "out.jsonl") == 1
@@ -1752,7 +1755,7 @@ def test_deep_json_is_rejected_with_and_without_orjson(tmp_path, monkeypatch):
     assert reasons.count("nested too deeply") == 5
 
 
-def test_a_deep_row_among_plain_ones_is_a_reject(tmp_path):
+def test_a_deep_row_among_plain_rows_is_rejected(tmp_path):
     deep = json.dumps({"text": "深", "x": json.loads("[" * 201 + "]" * 201)}, ensure_ascii=False)
     row = json.dumps({"text": PLAIN}, ensure_ascii=False)
     (tmp_path / "in.jsonl").write_text(f"{row}\n{deep}\n{row}", "utf-8")
@@ -1771,7 +1774,7 @@ json_values = st.recursive(
 @given(
     st.lists(st.one_of(json_values, st.fixed_dictionaries({"text": json_values})), max_size=9), st.binary(max_size=9)
 )
-def test_orjson_changes_nothing(tmp_path, rows, junk):
+def test_results_are_the_same_with_and_without_orjson(tmp_path, rows, junk):
     import orjson
 
     source = tmp_path / "in.jsonl"
@@ -1789,7 +1792,7 @@ def test_orjson_changes_nothing(tmp_path, rows, junk):
 
 @given(st.lists(st.dictionaries(st.text(max_size=5), json_values, max_size=4), min_size=1, max_size=9))
 @settings(max_examples=50)
-def test_what_a_scored_dump_holds_besides_comes_out_as_it_came_in(tmp_path, rows):
+def test_other_fields_of_a_scored_dump_are_unchanged(tmp_path, rows):
     source, once, twice = (tmp_path / f"{n}.jsonl" for n in "abc")
     extra = '"n": 1e400, "x": {"fraud_score": [1.10, "}\\", \\u4e2d"]}, "i": 12345678901234567890123'
     lines = [f"{{{extra}, {json.dumps({**row, 'text': PLAIN})[1:]}\n" for row in rows]
@@ -1800,7 +1803,7 @@ def test_what_a_scored_dump_holds_besides_comes_out_as_it_came_in(tmp_path, rows
     assert once.read_text("utf-8").count(extra) == len(rows)
 
 
-def test_xml_that_is_no_backup_is_refused_where_it_begins(tmp_path):
+def test_xml_that_is_not_a_valid_backup_is_one_reject(tmp_path):
     entities = '<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">'
     hostile = [
         f'<?xml version="1.0"?><!DOCTYPE smses [{entities}]><smses><sms body="&b;"/></smses>',
@@ -1818,7 +1821,7 @@ def test_xml_that_is_no_backup_is_refused_where_it_begins(tmp_path):
         assert reject["reason"].startswith("not XML")
 
 
-def test_a_million_columns(tmp_path):
+def test_a_million_columns_are_read_or_rejected(tmp_path):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text("k,text\n" + "," * 1_000_000 + f"\n1,{PLAIN}\n", "utf-8")
     assert score(source, "-o", out) == 0
@@ -1829,8 +1832,8 @@ def test_a_million_columns(tmp_path):
     assert score(source, "-o", tmp_path / "no.csv", "--text", "missing") == 2
 
 
-def test_quotes_that_never_close_are_not_gone_through_again_and_again(tmp_path, monkeypatch):
-    """Each line is a record without its quote, which runs to the end of all with it."""
+def test_unclosed_quotes_are_not_rescanned_repeatedly(tmp_path, monkeypatch):
+    """Each line is a record if its quote is ignored; otherwise the record runs to the end of the file."""
     lines = 3000
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     source.write_text("text,a\n" + 'x","y\n' * lines + 'z"w\n"on, and on",1\n' * 9, "utf-8")
@@ -1846,7 +1849,7 @@ def test_quotes_that_never_close_are_not_gone_through_again_and_again(tmp_path, 
     assert len(read) < 5 * readers.PATIENCE * lines
 
 
-def test_a_value_that_all_rows_of_a_parquet_file_share_is_not_held_for_each(tmp_path):
+def test_a_value_shared_by_all_rows_of_a_parquet_file_is_not_held_for_each_row(tmp_path):
     pa = pytest.importorskip("pyarrow")
     pq = pytest.importorskip("pyarrow.parquet")
     rows, size = 64, 1 << 20
@@ -1863,7 +1866,7 @@ def test_a_value_that_all_rows_of_a_parquet_file_share_is_not_held_for_each(tmp_
 
 
 @pytest.mark.parametrize("kind", ["string", "large_binary", "list", "struct", "fixed", "late"])
-def test_a_value_that_a_parquet_file_has_once_is_not_held_for_all_its_rows(tmp_path, kind):
+def test_a_value_stored_once_in_a_parquet_file_is_not_held_for_all_rows_at_once(tmp_path, kind):
     pa = pytest.importorskip("pyarrow")
     pq = pytest.importorskip("pyarrow.parquet")
     rows, long = 4000, "x" * (1 << 14)
@@ -1885,12 +1888,12 @@ def test_a_value_that_a_parquet_file_has_once_is_not_held_for_all_its_rows(tmp_p
         parquet.HELD = 1 << 20
         assert main(["score", {str(tmp_path / "in.parquet")!r}, "-o", {str(tmp_path / "out.jsonl")!r}]) == 0
         print(pyarrow.default_memory_pool().max_memory())"""
-    found = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)  # its peak is its own
-    assert int(found.stdout) < 24_000_000  # Arrow makes room for 1,024 values of fixed length at least
+    found = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)  # its peak memory alone
+    assert int(found.stdout) < 24_000_000  # Arrow allocates at least 1,024 values of fixed length
     assert [row["id"] for row in rows_of(tmp_path / "out.jsonl")] == list(range(rows))
 
 
-def test_long_names_of_fields_are_not_kept(tmp_path, scanner):
+def test_long_field_names_are_not_kept_in_memory(tmp_path, scanner):
     source, size, lines = tmp_path / "in.jsonl", 100_000, 200
     with source.open("w", encoding="utf-8") as file:
         file.write(f'{{"text": "{PLAIN}"}}\n')
@@ -1905,7 +1908,7 @@ def test_long_names_of_fields_are_not_kept(tmp_path, scanner):
     assert summary.rejected == lines
 
 
-def test_names_that_every_row_would_have_are_refused_or_cut(tmp_path, capsys):
+def test_long_column_names_are_refused_and_long_chat_names_are_truncated(tmp_path, capsys):
     header = tmp_path / "in.csv"
     header.write_text("text," + "X" * 5000 + "\na,b\n", "utf-8")
     assert score(header, "-o", tmp_path / "out.jsonl") == 2
@@ -1917,7 +1920,7 @@ def test_names_that_every_row_would_have_are_refused_or_cut(tmp_path, capsys):
     assert [(row["conversation"], row["text"]) for row in rows_of(tmp_path / "out.jsonl")] == [("长" * 200, PLAIN)]
 
 
-def test_a_pattern_follows_no_links_in_circles(tmp_path, monkeypatch):
+def test_a_pattern_does_not_follow_circular_links(tmp_path, monkeypatch):
     folder = tmp_path / "seized"
     (folder / "deep" / ".cache").mkdir(parents=True)
     for name in ("a", "b"):
@@ -1941,14 +1944,14 @@ def test_a_pattern_follows_no_links_in_circles(tmp_path, monkeypatch):
 
 def test_folders_that_are_nested_too_deeply_are_refused(tmp_path, monkeypatch, capsys):
     def walk(*_arguments, **_options):
-        raise RecursionError  # before Python 3.12 at a thousand folders, one in the other
+        raise RecursionError  # raised before Python 3.12 by a thousand nested folders
 
     monkeypatch.setattr(os, "walk", walk)
     assert score(tmp_path, "-o", tmp_path / "out.jsonl") == 2
     assert f"{tmp_path}: folders are nested too deeply" in capsys.readouterr().err
 
 
-def test_a_column_of_texts_and_numbers_is_written_alike_in_all_blocks_of_parquet(tmp_path):
+def test_a_column_of_texts_and_numbers_has_one_type_in_all_blocks_of_a_parquet_file(tmp_path):
     import pyarrow.parquet
 
     users = [i if i < 9000 else f"u{i}" for i in range(18_000)]
@@ -1960,20 +1963,20 @@ def test_a_column_of_texts_and_numbers_is_written_alike_in_all_blocks_of_parquet
 
 
 @pytest.mark.parametrize("options", [(), ("--text", "text"), ("--text", "id", "--by", "text")])
-def test_a_column_that_is_wanted_must_stand_once(tmp_path, capsys, options):
+def test_a_requested_column_must_be_unique(tmp_path, capsys, options):
     (tmp_path / "in.csv").write_text(f"id,text,text\n1,{PLAIN},{LURE}\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", *options) == 2
     assert "several columns called 'text': rename all but one" in capsys.readouterr().err
 
 
-def test_columns_without_a_name_do_not_matter(tmp_path):
+def test_columns_without_a_name_are_accepted(tmp_path):
     (tmp_path / "in.csv").write_text(f"text,,\n{PLAIN},1,2\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv") == 0
     assert (tmp_path / "out.csv").read_text("utf-8").startswith("text,,,fraud_label")
 
 
 @pytest.mark.parametrize("size", [0, 600])
-def test_a_comment_may_stand_before_a_backup(tmp_path, size):
+def test_a_comment_may_precede_a_backup(tmp_path, size):
     message = '<sms address="1" date="1" type="1" body="好"/>'
     text = f'<?xml version="1.0"?>\n<!--{size * "x"}-->\n<smses>{message}</smses>'
     (tmp_path / "in.dat").write_text(text, "utf-8")
@@ -1989,7 +1992,7 @@ CALLS = (
 
 @pytest.mark.parametrize("root", ["calls", "report", "smsesx"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_xml_of_others_does_not_stop_a_folder(tmp_path, capsys, root, encoding):
+def test_xml_of_other_programs_does_not_stop_a_folder(tmp_path, capsys, root, encoding):
     folder, out = tmp_path / "phone", tmp_path / "out.jsonl"
     folder.mkdir()
     (folder / "calls.xml").write_bytes(f'{CALLS}<{root} count="1"><call number="1"/></{root}>'.encode(encoding))
@@ -2002,25 +2005,25 @@ def test_xml_of_others_does_not_stop_a_folder(tmp_path, capsys, root, encoding):
     assert "export the messages as CSV; --format lines reads it as it is" in capsys.readouterr().err
 
 
-def test_a_doctype_may_stand_before_xml_of_others_and_a_backup_may_be_empty(tmp_path, capsys):
+def test_a_doctype_may_precede_xml_of_other_programs_and_a_backup_may_be_empty(tmp_path, capsys):
     folder = tmp_path / "phone"
     folder.mkdir()
     (folder / "calls.xml").write_text('<?xml version="1.0"?>\n<!DOCTYPE calls SYSTEM "c.dtd">\n<calls/>', "utf-8")
     (folder / "empty.xml").write_text('<?xml version="1.0"?>\n<smses/>', "utf-8")
     (folder / "in.txt").write_text(PLAIN, "utf-8")
     assert score(folder, "-o", tmp_path / "out.jsonl") == 0
-    told = capsys.readouterr().err
-    assert f"{folder / 'calls.xml'} is skipped: it is XML other than" in told
-    assert "empty.xml" not in told
+    notices = capsys.readouterr().err
+    assert f"{folder / 'calls.xml'} is skipped: it is XML other than" in notices
+    assert "empty.xml" not in notices
 
 
-def test_comments_that_never_end_are_gone_through_once(tmp_path):
+def test_unclosed_comments_are_scanned_once(tmp_path):
     (tmp_path / "in.txt").write_text("<?xml ?>" + "<!-- --> " * 10_000 + "<!--" * 10_000, "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-def test_a_pipe_in_a_folder_is_told_of(tmp_path, capsys):
+def test_a_pipe_in_a_folder_is_reported(tmp_path, capsys):
     folder = tmp_path / "phone"
     folder.mkdir()
     (folder / "a.txt").write_text(PLAIN, "utf-8")
@@ -2034,7 +2037,7 @@ def test_one_line_may_end_with_a_carriage_return(tmp_path):
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
 
 
-def test_objects_with_messages_one_a_line_are_rows(tmp_path):
+def test_one_line_objects_with_a_messages_key_are_rows(tmp_path):
     (tmp_path / "in.dat").write_text(2 * (json.dumps({"text": PLAIN, "messages": []}) + "\n"), "utf-8")
     assert score(tmp_path / "in.dat", "-o", tmp_path / "out.jsonl") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN, PLAIN]
@@ -2047,16 +2050,16 @@ def test_objects_with_messages_one_a_line_are_rows(tmp_path):
         ("喺呢度\n".encode("big5hkscs"), "cp950", "喺呢度"),
     ],
 )
-def test_an_encoding_that_is_named_is_taken_as_meant(tmp_path, data, encoding, text):
+def test_a_named_encoding_includes_its_variants(tmp_path, data, encoding, text):
     (tmp_path / "in.txt").write_bytes(data)
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--encoding", encoding) == 0
     assert rows_of(tmp_path / "out.jsonl")[0]["text"] == text
 
 
-def test_a_document_that_is_cut_within_a_character_is_not_whole(tmp_path):
+def test_a_document_truncated_within_a_character_gives_status_1(tmp_path):
     (tmp_path / "in.json").write_bytes(json.dumps([{"text": PLAIN}]).encode("utf-16") + b"\x4e")
     assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 1
 
 
-def test_what_cannot_be_decoded_speaks_against_an_encoding():
+def test_undecodable_bytes_count_against_an_encoding():
     assert detect("【汽运总站】洪湖线 11:40 取消，持票改14:10或窗口全退".encode("gb18030")) == "gb18030"
