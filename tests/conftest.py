@@ -1,4 +1,4 @@
-"""What the tests share: a small trained model, and the shipped one."""
+"""Fixtures and data that the tests share, among them a small trained model and the shipped one."""
 
 import os
 import pathlib
@@ -21,7 +21,7 @@ COLUMN = [
     "",
     "爷爷奶奶免费领鸡蛋，养老项目年化百分之二十",
 ]
-"""A column of texts as tables have it."""
+"""A text column as in tables, with a missing text and an empty one."""
 
 
 def pytest_configure():
@@ -39,7 +39,7 @@ def scanner():
 
 @pytest.fixture(scope="session")
 def compiled():
-    """The kernel; an installation without a C compiler has none."""
+    """The kernel, which is missing from installations without a C compiler."""
     if kernel.compiled is None:
         if os.environ.get("CI") == "true":
             pytest.fail("CI has a C compiler, and fraudscan._engine was not built")
@@ -49,7 +49,7 @@ def compiled():
 
 @pytest.fixture(scope="module", params=["compiled", "NumPy alone"])
 def engine(request):
-    """Runs the tests of a module twice: with the kernel, and as where it was not built."""
+    """Run the tests of a module twice: with the kernel, and with NumPy alone as if the kernel had not been built."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "compiled":
             request.getfixturevalue("compiled")
@@ -65,7 +65,7 @@ def corpus() -> list[Row]:
 
 @pytest.fixture(scope="session")
 def small_corpus(corpus) -> list[Row]:
-    """A twentieth of the corpus: every label, enough to train on."""
+    """One row in twenty of the corpus, with every label and enough to train on."""
     return corpus[::20]
 
 
@@ -78,7 +78,7 @@ def small_model(small_corpus, tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def shared() -> pathlib.Path:
-    """The evaluation data beside a developer's checkout; a user's clone has none."""
+    """The folder of evaluation data beside a developer's checkout. A user's clone has none."""
     folder = ROOT.parent / "shared"
     if not (folder / "eval" / "evaluate.py").is_file():
         if os.environ.get("CI") == "true":
@@ -104,7 +104,7 @@ WORDS = {
 
 
 def made_up(count: int, seed: int = 0) -> tuple[list[str], list[str]]:
-    """Return texts and labels that a model can learn."""
+    """Return random texts, and labels that a model can learn from them."""
     rng = random.Random(seed)
     labels = [rng.choice(list(WORDS)) for _ in range(count)]
     return [

@@ -1,4 +1,4 @@
-"""The scores by their definition, slowly: no NumPy arithmetic, no trie, nothing of ``fraudscan.features``."""
+"""A slow reference implementation of the scores, without NumPy arithmetic, a trie or ``fraudscan.features``."""
 
 import json
 import math
@@ -14,16 +14,16 @@ DATA = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data"
 
 
 def read(text, table):
-    """The characters of a text that are read, by their definition; ``table`` says what each code point is read as."""
+    """Return the characters of a text that are read, by definition; ``table`` maps code points to normalized ones."""
     kept = [(c, table.get(ord(c), ord(c))) for c in text if table.get(ord(c), ord(c))]
 
-    def again(place, period):
-        """Whether four whole periods stand before a character, which goes on with them."""
+    def continues(place, period):
+        """Return whether the character at ``place`` continues a repetition of four whole periods before it."""
         return place >= 4 * period and all(
             kept[i] == kept[i - period] and chr(kept[i][1]) != "0" for i in range(place - 3 * period, place + 1)
         )
 
-    return "".join(chr(c) for i, (_, c) in enumerate(kept) if not any(again(i, period) for period in (1, 2, 3, 4)))
+    return "".join(chr(c) for i, (_, c) in enumerate(kept) if not any(continues(i, period) for period in (1, 2, 3, 4)))
 
 
 class Reference:
@@ -43,7 +43,7 @@ class Reference:
         for step in array["steps"]:
             ngrams.append(ngrams[step // width] + ngrams[step % width])
         summed = dict(zip(ngrams, array["weights"], strict=True))
-        # a row holds its own weight and those of its suffixes: take them apart again
+        # a row of weights includes those of its suffixes: subtract them to get its own
         self.own = {}
         for ngram in ngrams[1:]:
             suffix = next((ngram[i:] for i in range(1, len(ngram)) if ngram[i:] in summed), "")
@@ -52,12 +52,12 @@ class Reference:
         self.taxonomy = json.loads((folder / "manifest.json").read_text("utf-8"))["taxonomy"]
 
     def normalize(self, text):
-        """What was disguised is taken as `fraudscan.normalize` reads it; all the rest is done here."""
-        found = fraudscan.normalize(text)
-        return read(found.text if found.repairs else text, self.table)
+        """Return the characters that are read. Repairs come from `fraudscan.normalize`; all the rest is done here."""
+        normalized = fraudscan.normalize(text)
+        return read(normalized.text if normalized.repairs else text, self.table)
 
     def inputs(self, text, start, end):
-        """What the n-grams of a normalised text that end in a part of it come to."""
+        """Return the inputs of a part of a normalised text: the scaled sums over the n-grams that end in the part."""
         sums = [0] * len(self.scales)
         for stop in range(start + 1, end + 1):
             for begin in range(max(0, stop - self.longest), stop):
@@ -68,7 +68,7 @@ class Reference:
         return [s * scale / root + b for s, scale, b in zip(sums, self.scales, self.biases, strict=True)]
 
     def heads(self, inputs, output=None):
-        """The logits of heads on a hidden layer, whose inputs and units have steps of 1/64."""
+        """Return the logits of the heads. Inputs and hidden units are rounded to multiples of 1/64."""
         if not self.hidden:
             return inputs
         inputs = [round(64 * max(-32, min(32, x))) / 64 for x in inputs]
@@ -79,9 +79,9 @@ class Reference:
         ]
 
     def quotes_no_fraud(self, text):
-        """The probability that nothing is quoted: that the text does not speak of frauds, whose logit counts twice."""
-        speaks = self.heads(self.inputs(text, 0, len(text)), self.quotes)[0] if self.quotes else -math.inf
-        return 1 / (1 + math.exp(2 * speaks))
+        """Return the probability that the text does not quote frauds; the logit of the quoting head counts twice."""
+        quoting = self.heads(self.inputs(text, 0, len(text)), self.quotes)[0] if self.quotes else -math.inf
+        return 1 / (1 + math.exp(2 * quoting))
 
     def logits(self, text):
         text = self.normalize(text)
@@ -91,10 +91,10 @@ class Reference:
         best[0] -= math.log(max(len(text) / WHOLE, 1))
         if len(text) > RAMP_START:
 
-            def at(start):
+            def logits_at(start):
                 return self.heads(self.inputs(text, start, min(len(text), start + WINDOW)))
 
-            windows = [at(start) for start in range(0, len(text) - WINDOW // 2, WINDOW // 2)]
+            windows = [logits_at(start) for start in range(0, len(text) - WINDOW // 2, WINDOW // 2)]
             window = max(windows, key=lambda logits: logits[0])
             window[0] = math.log(sum(math.exp(logits[0]) for logits in windows) / len(windows))
             window[0] += math.log(self.quotes_no_fraud(text))
