@@ -1,4 +1,4 @@
-"""The public contract: names, results, and what bad input gets."""
+"""The public API: names, results, and the errors for invalid input."""
 
 import copy
 import enum
@@ -29,7 +29,7 @@ def test_public_names_are_few():
     assert all(hasattr(fraudscan, name) for name in fraudscan.__all__)
 
 
-def test_result_has_what_the_contract_names(scanner):
+def test_result_has_the_documented_fields(scanner):
     r = fraudscan.classify(LURE)
     assert (r.text, r.label, r.scheme, r.verdict) == (LURE, "investment", "investment", "flag")
     assert r.labels[0] == r.label
@@ -40,7 +40,7 @@ def test_result_has_what_the_contract_names(scanner):
     assert repr(r).startswith("Result('跟着老师")
 
 
-def test_a_scanner_stays_as_it_is(scanner):
+def test_a_scanner_is_immutable(scanner):
     scores = list(scanner.manifest["curve"]["scores"])
     for name in ("thresholds", "lists", "engine", "names", "curve", "mine"):
         with pytest.raises(AttributeError, match=f"{name} cannot be set"):
@@ -53,19 +53,19 @@ def test_a_scanner_stays_as_it_is(scanner):
 
 
 @pytest.mark.parametrize("value", ["0.5", None, True, [0.5]])
-def test_thresholds_are_numbers(scanner, value):
+def test_thresholds_must_be_numbers(scanner, value):
     with pytest.raises(TypeError, match="must be a number"):
         fraudscan.Thresholds(flag=value, review=0.1)
     with pytest.raises(TypeError, match="must be a number"):
         scanner.with_false_alarms(value)
-    if value is not None:  # as now
+    if value is not None:  # None keeps the present threshold
         with pytest.raises(TypeError, match="flag must be a number"):
             scanner.with_thresholds(flag=value)
     assert scanner.with_thresholds(flag=np.float32(0.5), review=np.float64(0.25)).thresholds.flag == 0.5
 
 
 @pytest.mark.parametrize("senders", [[], ["a"], ["a", "b", "c"]])
-def test_each_text_has_one_sender(scanner, senders):
+def test_number_of_senders_must_match_the_texts(scanner, senders):
     for lists in (None, Lists([Entry("deny", "号", sender="a")])):
         with pytest.raises(ValueError, match=f"{len(senders)} senders do not fit 2 texts"):
             scanner.with_lists(lists).decide(["x", "y"], senders)
@@ -96,7 +96,7 @@ def broken(items):
 
 
 @pytest.mark.parametrize("count", [0, 2, GROUP, GROUP + 2])
-def test_what_was_read_is_scored_before_an_error(scanner, count):
+def test_texts_before_an_error_are_scored(scanner, count):
     def scored(texts, senders=None):
         results = scanner.classify_many(texts, senders)
         for _ in range(count):
@@ -118,16 +118,16 @@ def test_what_was_read_is_scored_before_an_error(scanner, count):
         next(scored(texts, broken(["a"] * count)))
 
 
-def test_a_result_that_is_kept_keeps_no_other(scanner):
+def test_a_kept_result_keeps_no_other_result_in_memory(scanner):
     def first_of_many():
         return next(scanner.classify_many([LURE] * GROUP))
 
-    first_of_many()  # what is made once
+    first_of_many()  # create the objects that are created only once
     tracemalloc.start()
     kept = [first_of_many() for _ in range(4)]
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert size < 4 * GROUP  # the probabilities of one group take thirty times as much
+    assert size < 4 * GROUP  # the probabilities of one group take thirty times this limit
     assert kept[0].scores == scanner.classify(LURE).scores
 
 
@@ -147,7 +147,7 @@ def test_decisions_follow_from_the_probabilities(scanner, corpus):
         assert r.verdict == ("flag" if r.score >= levels.flag else "review" if r.score >= levels.review else "clear")
 
 
-def test_evidence_points_into_the_original_and_adds_up(scanner, corpus):
+def test_evidence_spans_match_the_text_and_add_up(scanner, corpus):
     for row in corpus[::29]:
         r = scanner.classify(row.text)
         spans = r.explain(r.label)
@@ -163,7 +163,7 @@ def test_evidence_points_into_the_original_and_adds_up(scanner, corpus):
 
 
 @pytest.mark.parametrize("text", [None, b"abc", 3, 1.5, ["a"], ("a", "b")])
-def test_classify_refuses_what_is_no_text(scanner, text):
+def test_classify_refuses_non_strings(scanner, text):
     with pytest.raises(TypeError, match=r"classify takes one text as str, not \w+"):
         scanner.classify(text)
     with pytest.raises(TypeError, match="classify takes one text"):
@@ -173,7 +173,7 @@ def test_classify_refuses_what_is_no_text(scanner, text):
 
 
 @pytest.mark.parametrize("item", [None, b"abc", 3, b"x" * 100_000, ["a"]], ids=["None", "bytes", "int", "long", "list"])
-def test_items_that_are_no_text_are_named(scanner, item):
+def test_error_names_the_item_that_is_not_a_string(scanner, item):
     for call in (scanner.predict_proba, lambda texts: list(scanner.classify_many(texts))):
         with pytest.raises(TypeError, match=r"texts\[2\] is .*decode bytes first"):
             call(["a", "b", item])
@@ -182,30 +182,30 @@ def test_items_that_are_no_text_are_named(scanner, item):
 
 
 @pytest.mark.parametrize("texts", ["一句话", b"abc"])
-def test_a_bare_string_is_not_a_list(scanner, texts):
+def test_a_bare_string_is_refused(scanner, texts):
     for call in (scanner.predict_proba, scanner.classify_many):
         with pytest.raises(TypeError, match=r"pass a list, \[text\]"):
             call(texts)
 
 
-def test_what_has_no_texts_is_refused_at_once(scanner):
+def test_tables_sets_and_scalars_are_refused_at_once(scanner):
     frame = pd.DataFrame({"text": [LURE]})
     for call in (scanner.predict_proba, scanner.classify_many):
         for table in (frame, np.array([[LURE]]), pl.DataFrame(frame), pa.Table.from_pandas(frame)):
             with pytest.raises(TypeError, match=r"of 2 dimensions: pass a column, frame\['text'\]"):
                 call(table)
-        for several in ({"text": [LURE]}, {LURE}, frozenset([LURE])):
+        for unordered in ({"text": [LURE]}, {LURE}, frozenset([LURE])):
             with pytest.raises(TypeError, match="which has no order of texts: pass"):
-                call(several)
-        for nothing, kind in ((None, "NoneType"), (5, "int"), (object(), "object")):
+                call(unordered)
+        for scalar, kind in ((None, "NoneType"), (5, "int"), (object(), "object")):
             with pytest.raises(TypeError, match=rf"texts is one {kind}, not several texts: pass a list, \[text\]"):
-                call(nothing)
+                call(scalar)
     assert scanner.predict_proba(frame["text"]).shape == (1, len(scanner.names))
 
 
-def test_columns_of_pandas_are_read_in_their_order(scanner):
+def test_pandas_columns_are_read_in_order(scanner):
     texts = ["晚上吃什么", "投·资·理·财，稳·赚·不·赔", LURE]
-    column = pd.Series(texts, index=[2, 0, 1])  # a look-up by number would find others
+    column = pd.Series(texts, index=[2, 0, 1])  # a look-up by index label would give another order
     assert scanner.decide(column).score == scanner.decide(texts).score
     assert np.array_equal(scanner.logits(column), scanner.logits(texts))
     for method in (scanner.decide, scanner.logits):
@@ -216,83 +216,83 @@ def test_columns_of_pandas_are_read_in_their_order(scanner):
 
 
 @pytest.mark.parametrize("call", ["decide", "logits"])
-def test_lists_are_wanted_where_columns_come_back(scanner, call):
+def test_decide_and_logits_refuse_strings_and_tables(scanner, call):
     with pytest.raises(TypeError, match=r"texts is one str, not several texts: pass a list, \[text\]"):
         getattr(scanner, call)(LURE)
     with pytest.raises(TypeError, match=r"texts is a DataFrame of 2 dimensions: pass a column, frame\['text'\]"):
         getattr(scanner, call)(pd.DataFrame({"text": [LURE]}))
 
 
-def test_a_result_is_json(scanner):
-    found = json.loads(json.dumps(scanner.classify(LURE).to_dict()))
-    assert (found["text"], found["label"], found["window"]) == (LURE, "investment", None)
-    weights = [span["weight"] for span in found["evidence"]]
-    assert sum(weights) + found["bias"] == pytest.approx(scanner.classify(LURE).explain().logit)
+def test_a_result_can_be_written_as_json(scanner):
+    data = json.loads(json.dumps(scanner.classify(LURE).to_dict()))
+    assert (data["text"], data["label"], data["window"]) == (LURE, "investment", None)
+    weights = [span["weight"] for span in data["evidence"]]
+    assert sum(weights) + data["bias"] == pytest.approx(scanner.classify(LURE).explain().logit)
 
 
-def test_results_that_say_the_same_are_equal(scanner):
+def test_results_of_the_same_text_and_settings_are_equal(scanner):
     texts = [LURE, "到楼下了，下来拿快递", "到楼下了"]
-    found = list(scanner.classify_many(texts))
-    assert found == [scanner.classify(text) for text in texts] != found[::-1]
-    assert len({*found, *scanner.classify_many(texts)}) == 3
-    assert found[0] != LURE
+    results = list(scanner.classify_many(texts))
+    assert results == [scanner.classify(text) for text in texts] != results[::-1]
+    assert len({*results, *scanner.classify_many(texts)}) == 3
+    assert results[0] != LURE
     stricter = scanner.with_thresholds(flag=1)
-    assert stricter.classify(texts[1]) != found[1]  # the same is said, and others will be decided otherwise
-    assert stricter.with_thresholds(flag=scanner.thresholds.flag).classify(LURE) == found[0]
+    assert stricter.classify(texts[1]) != results[1]  # the decision is the same, but the thresholds are not
+    assert stricter.with_thresholds(flag=scanner.thresholds.flag).classify(LURE) == results[0]
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_result_comes_back_from_a_pickle(scanner, protocol):
-    found = scanner.with_lists(Lists([Entry("deny", "快递")])).classify("下来拿快递")
-    back = pickle.loads(pickle.dumps(found, protocol))  # noqa: S301 - our own
-    assert back == found
-    assert hash(back) == hash(found)
-    assert back.to_dict() == found.to_dict()
+def test_a_result_can_be_pickled(scanner, protocol):
+    result = scanner.with_lists(Lists([Entry("deny", "快递")])).classify("下来拿快递")
+    restored = pickle.loads(pickle.dumps(result, protocol))  # noqa: S301 - our own
+    assert restored == result
+    assert hash(restored) == hash(result)
+    assert restored.to_dict() == result.to_dict()
 
 
-def test_a_result_of_the_shipped_model_is_pickled_without_it(scanner, monkeypatch):
+def test_a_result_of_the_shipped_model_is_pickled_without_the_model(scanner, monkeypatch):
     data = pickle.dumps(scanner.classify(LURE))
-    again = pickle.loads(pickle.dumps(scanner))  # noqa: S301 - our own; what a worker gets
-    assert len(pickle.dumps(again.classify(LURE))) == len(data) < 1000
+    copied = pickle.loads(pickle.dumps(scanner))  # noqa: S301 - our own; a worker gets this
+    assert len(pickle.dumps(copied.classify(LURE))) == len(data) < 1000
     assert len(pickle.dumps(scanner.with_thresholds(flag=1).classify(LURE))) > 1000
-    back = pickle.loads(data)  # noqa: S301 - our own
-    assert back == scanner.classify(LURE)
-    assert back._scanner is scanner
+    restored = pickle.loads(data)  # noqa: S301 - our own
+    assert restored == scanner.classify(LURE)
+    assert restored._scanner is scanner
     monkeypatch.setitem(model._shipped, "default", scanner.with_thresholds(flag=1))
     with pytest.raises(fraudscan.ModelError, match="needs another shipped model than this process has"):
         pickle.loads(data)  # noqa: S301 - our own
 
 
-def test_a_result_is_pickled_where_no_model_is_shipped(tmp_path, scanner, monkeypatch):
+def test_a_result_can_be_pickled_without_a_shipped_model(tmp_path, scanner, monkeypatch):
     scanner.save(tmp_path / "model")
-    found = fraudscan.load(tmp_path / "model").classify(LURE)
+    result = fraudscan.load(tmp_path / "model").classify(LURE)
     monkeypatch.setattr(model, "_shipped", {})
     monkeypatch.setattr(model, "default_folder", lambda: tmp_path)
-    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301 - our own
+    assert pickle.loads(pickle.dumps(result)) == result  # noqa: S301 - our own
 
 
-def test_results_that_are_pickled_one_by_one_share_a_scanner(scanner):
+def test_results_that_are_unpickled_one_by_one_share_a_scanner(scanner):
     stricter, lists = scanner.with_thresholds(flag=1), Lists([Entry("deny", "快递")])
-    owns = [stricter, stricter.with_lists(lists), scanner.with_lists(lists)]
-    data = [pickle.dumps(own.classify(LURE)) for own in owns * 3]
-    found = [pickle.loads(result)._scanner for result in data]  # noqa: S301 - our own
-    assert [own.digest for own in found] == [own.digest for own in owns * 3]
-    assert len(set(map(id, found))) == len(owns)
-    gone = weakref.ref(found[0])
-    del found
+    variants = [stricter, stricter.with_lists(lists), scanner.with_lists(lists)]
+    data = [pickle.dumps(variant.classify(LURE)) for variant in variants * 3]
+    restored = [pickle.loads(result)._scanner for result in data]  # noqa: S301 - our own
+    assert [variant.digest for variant in restored] == [variant.digest for variant in variants * 3]
+    assert len(set(map(id, restored))) == len(variants)
+    reference = weakref.ref(restored[0])
+    del restored
     gc.collect()
-    assert gone() is None  # none is kept for results to come
+    assert reference() is None  # no scanner is kept for later results
 
 
-def test_what_stays_as_it_is_is_not_copied(scanner):
+def test_copies_share_the_scanner(scanner):
     assert copy.copy(scanner) is copy.deepcopy(scanner) is scanner
-    found = scanner.classify(LURE)
-    for again in (copy.copy(found), copy.deepcopy(found)):
-        assert again == found
-        assert again._scanner is scanner
+    result = scanner.classify(LURE)
+    for copied in (copy.copy(result), copy.deepcopy(result)):
+        assert copied == result
+        assert copied._scanner is scanner
 
 
-def test_a_scanner_shows_its_labels_and_thresholds(scanner):
+def test_repr_of_a_scanner_shows_labels_and_thresholds(scanner):
     own = scanner.with_thresholds(flag=0.75, review=0.25)
     shown = "Scanner(investment, romance, shopping, games, elder_care, other_fraud, related_crime, legitimate; "
     assert repr(own) == f"{shown}flag=0.75, review=0.25)"
@@ -300,7 +300,7 @@ def test_a_scanner_shows_its_labels_and_thresholds(scanner):
     assert repr(own.with_lists(lists)) == f"{shown}flag=0.75, review=0.25, Lists(1 that allow, 2 that deny))"
 
 
-def test_senders_are_several_as_well(scanner):
+def test_a_single_sender_or_a_table_of_senders_is_refused(scanner):
     with pytest.raises(TypeError, match=r"senders is one str, not several senders: pass a list, \[sender\]"):
         scanner.decide([LURE] * 5, "95588")
     with pytest.raises(TypeError, match=r"senders is one str, not several senders: pass a list, \[sender\]"):
@@ -310,7 +310,7 @@ def test_senders_are_several_as_well(scanner):
     assert scanner.decide([LURE], pd.Series(["95588"])).score == scanner.decide([LURE]).score
 
 
-def test_columns_of_other_libraries(scanner):
+def test_columns_of_other_libraries_are_accepted(scanner):
     wanted = scanner.predict_proba([LURE, "到楼下了"])
     array = pa.array([LURE, "到楼下了"])
     for column in (array, pa.chunked_array([array]), pl.Series(array), pd.Series(array, dtype="string")):
@@ -321,38 +321,38 @@ def test_columns_of_other_libraries(scanner):
         scanner.predict_proba(pa.array([None], pa.string()))
 
 
-def test_the_index_of_a_column_of_pandas_tells_nothing(scanner):
-    texts = ["投·资·理·财，稳·赚·不·赔，加薇信", "到楼下了，下来拿快递"]  # of which one is repaired
+def test_the_index_of_a_pandas_column_is_ignored(scanner):
+    texts = ["投·资·理·财，稳·赚·不·赔，加薇信", "到楼下了，下来拿快递"]  # the first is repaired
     column, senders = pd.Series(texts, index=[1, 0]), pd.Series(["106", "95588"], index=[7, 7])
     own = scanner.with_lists(Lists([Entry("deny", "加微信", sender="106"), Entry("allow", "快递", sender="95588")]))
-    found = own.decide(column, senders)
-    assert found.score == scanner.decide(texts).score == own.decide(iter(texts), iter(senders)).score
-    assert found.rule == ["deny sender=106: 加微信", "allow sender=95588: 快递"]
+    decisions = own.decide(column, senders)
+    assert decisions.score == scanner.decide(texts).score == own.decide(iter(texts), iter(senders)).score
+    assert decisions.rule == ["deny sender=106: 加微信", "allow sender=95588: 快递"]
     assert np.array_equal(scanner.logits(column), scanner.logits(texts))
 
 
-def test_empty_list(scanner):
+def test_an_empty_list_is_accepted(scanner):
     assert scanner.predict_proba([]).shape == (0, len(scanner.names))
     assert list(scanner.classify_many([])) == []
 
 
 class Lure(str, enum.Enum):
-    """A text that calls itself something else."""
+    """A string whose `str` is not its value."""
 
     ONE = LURE
 
 
 @pytest.mark.parametrize("text", [np.str_(LURE), Lure.ONE])
-def test_string_subclasses_are_strings(scanner, text):
+def test_string_subclasses_are_read_as_strings(scanner, text):
     assert np.array_equal(scanner.predict_proba([text]), scanner.predict_proba([LURE]))
-    several = [text, LURE]
-    for found in (scanner.classify(text), *scanner.classify_many(several)):
-        assert found == scanner.classify(LURE)
-        assert type(found.text) is str
-    assert several[0] is text
+    texts = [text, LURE]
+    for result in (scanner.classify(text), *scanner.classify_many(texts)):
+        assert result == scanner.classify(LURE)
+        assert type(result.text) is str
+    assert texts[0] is text
 
 
-def test_first_answer_loads_nothing_heavy():
+def test_the_first_classify_imports_no_heavy_library():
     code = (
         f"import fraudscan, sys; fraudscan.classify({LURE!r}).label;"
         "print([m for m in ('sklearn', 'scipy', 'pandas', 'jieba', 'joblib') if m in sys.modules])"
