@@ -1,4 +1,4 @@
-"""Decisions for a batch are those of the definition, text by text."""
+"""The decisions for a batch equal those that the definition gives for each text."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from fraudscan.taxonomy import Taxonomy
 GRID = [0.0, 0.25, 0.4999, 0.5, 0.75, 1.0]  # few values, so that ties occur
 
 
-def defined(taxonomy, p, thresholds):
+def expected(taxonomy, p, thresholds):
     """Return label, scheme, labels, score, verdict and targets of one text, as `Result` describes them."""
     honest = taxonomy.honest
     pretences = [label for label in taxonomy.labels if label.schemes]
@@ -44,7 +44,7 @@ def defined(taxonomy, p, thresholds):
     ids=lambda taxonomy: f"{taxonomy.task}-{taxonomy.honest and taxonomy.honest.name}",
 )
 @given(st.data())
-def test_a_batch_is_decided_as_its_texts(taxonomy, data):
+def test_batch_decisions_equal_the_definition(taxonomy, data):
     thresholds = Thresholds(flag=0.75, review=0.3)
     own = [*(scheme.name for scheme in taxonomy.schemes), *(target.name for target in taxonomy.targets)]
     names = [*(label.name for label in taxonomy.labels)]
@@ -60,16 +60,16 @@ def test_a_batch_is_decided_as_its_texts(taxonomy, data):
         rows.append(p)
     probabilities = np.array([[p[name] for name in names] for p in rows], dtype=np.float32).reshape(-1, len(names))
     doubts = np.array([data.draw(st.integers(0, (1 << len(NOTES)) - 1)) for _ in rows], dtype=np.int64)
-    found = Decider(taxonomy, names, thresholds)(probabilities, doubts)
-    columns = (found.label, found.scheme, found.labels, found.score, found.verdict, found.targets)
+    decided = Decider(taxonomy, names, thresholds)(probabilities, doubts)
+    columns = (decided.label, decided.scheme, decided.labels, decided.score, decided.verdict, decided.targets)
     got = list(zip(*columns, strict=True))
-    assert got == [defined(taxonomy, dict(zip(names, row.tolist(), strict=True)), thresholds) for row in probabilities]
-    assert found.notes == [notes_of(bits) for bits in doubts.tolist()]
-    assert len(found.kinds) == len(set(found.kinds))
-    different, places = found.outcomes
+    assert got == [expected(taxonomy, dict(zip(names, row.tolist(), strict=True)), thresholds) for row in probabilities]
+    assert decided.notes == [notes_of(bits) for bits in doubts.tolist()]
+    assert len(decided.kinds) == len(set(decided.kinds))
+    different, places = decided.outcomes
     for name in ("label", "scheme", "labels", "verdict", "targets", "notes", "rule"):
         values = getattr(different, name)
-        assert [values[place] for place in places] == getattr(found, name)
+        assert [values[place] for place in places] == getattr(decided, name)
     shared = zip(different.label, different.scheme, different.labels, different.verdict, different.targets, strict=True)
     assert len(set(zip(shared, different.notes, strict=True))) == len(different.kind)
 
@@ -77,12 +77,12 @@ def test_a_batch_is_decided_as_its_texts(taxonomy, data):
 def test_a_label_that_is_certain_is_never_dropped():
     taxonomy = Taxonomy.from_names(["loan", "urgent", "normal"], "normal", "multilabel")
     decide = Decider(taxonomy, ["loan", "urgent", "normal"], Thresholds(flag=0.9, review=0.1))
-    found = decide(np.array([[1.0, 0.1, 0.75], [0.6, 0.7, 0.9], [0.3, 0.2, 0.4]], dtype=np.float32))
-    assert found.labels == [("loan", "normal"), ("normal", "urgent", "loan"), ("normal",)]
-    assert (found.label, found.scheme) == (["loan", "normal", "normal"], ["loan", None, None])
+    decisions = decide(np.array([[1.0, 0.1, 0.75], [0.6, 0.7, 0.9], [0.3, 0.2, 0.4]], dtype=np.float32))
+    assert decisions.labels == [("loan", "normal"), ("normal", "urgent", "loan"), ("normal",)]
+    assert (decisions.label, decisions.scheme) == (["loan", "normal", "normal"], ["loan", None, None])
 
 
-def test_taxonomies_that_fit_no_task():
+def test_taxonomies_that_do_not_fit_their_task_are_refused():
     data = Taxonomy.from_names(["a", "b"], None, "multiclass").to_dict()
     assert Taxonomy.from_dict(data).task == "multiclass"
     for task, fault in (

@@ -1,4 +1,4 @@
-"""Evidence: it adds up, it points into the original, and it is shown safely."""
+"""Evidence: it adds up to the logit, its spans match the text, and it is displayed safely."""
 
 import html.parser
 import io
@@ -20,7 +20,10 @@ LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返
 
 
 def logit_of(scanner, text, label):
-    """Return the logit by the heads: the first one's and that of the label's likeliest scheme."""
+    """Return a label's logit, from the heads: that of fraud plus that of the label's likeliest scheme.
+
+    For the honest label, it is minus the logit of fraud.
+    """
     logits = dict(zip(scanner.heads, scanner.logits([text])[0], strict=True))
     schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
     return logits["fraud"] + max(logits[name] for name in schemes) if schemes else -logits["fraud"]
@@ -32,20 +35,20 @@ labels = st.sampled_from(["investment", "shopping", "related_crime", "legitimate
 @given(texts, labels)
 @settings(max_examples=300)
 def test_spans_and_bias_add_up_to_the_logit(scanner, text, label):
-    found = explain(scanner, text, label)
-    assert found.logit == pytest.approx(logit_of(scanner, text, label), abs=1e-9)
+    explanation = explain(scanner, text, label)
+    assert explanation.logit == pytest.approx(logit_of(scanner, text, label), abs=1e-9)
     covered = []
-    for span in found:
+    for span in explanation:
         assert text[span.start : span.end] == span.text
         assert span.text
         assert span.label == label
         covered += range(span.start, span.end)
     assert len(covered) == len(set(covered))
-    weights = [span.weight for span in found]
+    weights = [span.weight for span in explanation]
     assert weights == sorted(weights, reverse=True)
 
 
-def test_corpus_rows_add_up(scanner, corpus):
+def test_evidence_of_corpus_rows_adds_up(scanner, corpus):
     for row in corpus[::97]:
         result = scanner.classify(row.text)
         assert result.explain(result.label).logit == pytest.approx(logit_of(scanner, row.text, result.label), abs=1e-9)
@@ -59,13 +62,13 @@ def test_spans_are_whole_words(scanner, corpus):
         assert edges.isdisjoint(range(match.start() + 1, match.end()))
     for row in corpus[::211]:
         for span in scanner.classify(row.text).explain():
-            assert not re.search("[，；！？。].", span.text)  # no span passes the end of a clause
+            assert not re.search("[，；！？。].", span.text)  # no span crosses the end of a clause
     assert any(span.text.startswith("跟着老师操作") for span in scanner.classify(LURE).explain())
 
 
-def test_what_is_read_of_the_same_characters_is_one_word(scanner):
+def test_characters_read_from_the_same_place_are_one_word(scanner):
     text = "群❤薇薇不老信加👍V信"
-    read = fraudscan.normalize(text)  # 微 stands for all of 👍V信, 信 for the end of it
+    read = fraudscan.normalize(text)  # 微 is read from all of 👍V信, 信 from the end of it
     assert read.text.endswith("微信\ue000")
     assert read.starts[-3:].tolist() == [8, 9, 9]
     covered = [place for span in scanner.classify(text).explain() for place in range(span.start, span.end)]
@@ -73,19 +76,19 @@ def test_what_is_read_of_the_same_characters_is_one_word(scanner):
 
 
 def test_an_explanation_is_a_sequence(scanner):
-    found = scanner.classify(LURE).explain()
-    assert isinstance(found, Explanation)
-    assert list(found) == [found[i] for i in range(len(found))] == list(found.spans)
-    assert found.label == "investment"
-    assert found[:2] == found.spans[:2]
-    assert all(span.weight > 0 for span in found.strongest())
-    assert len(found.strongest(1)) == 1
+    explanation = scanner.classify(LURE).explain()
+    assert isinstance(explanation, Explanation)
+    assert list(explanation) == [explanation[i] for i in range(len(explanation))] == list(explanation.spans)
+    assert explanation.label == "investment"
+    assert explanation[:2] == explanation.spans[:2]
+    assert all(span.weight > 0 for span in explanation.strongest())
+    assert len(explanation.strongest(1)) == 1
 
 
 def test_a_long_text_is_explained(scanner, corpus):
     text = "\n".join(row.text for row in corpus[:200])
-    found = explain(scanner, text, "investment")
-    assert found.logit == pytest.approx(logit_of(scanner, text, "investment"), abs=1e-9)
+    explanation = explain(scanner, text, "investment")
+    assert explanation.logit == pytest.approx(logit_of(scanner, text, "investment"), abs=1e-9)
 
 
 def test_evidence_of_a_batch(scanner):
@@ -95,7 +98,7 @@ def test_evidence_of_a_batch(scanner):
     assert "跟着老师操作" in column[0]
 
 
-def test_what_is_to_be_reviewed_is_explained_by_its_likeliest_pretence(scanner):
+def test_a_review_is_explained_by_the_likeliest_pretence(scanner):
     strict = scanner.with_thresholds(flag=1, review=scanner.classify(LURE).score)
     assert strict.classify(LURE).explain() == scanner.classify(LURE).explain()
     doubted = scanner.with_thresholds(flag=1, review=0).classify("老师说群里发了资料，加微信领")
@@ -103,7 +106,7 @@ def test_what_is_to_be_reviewed_is_explained_by_its_likeliest_pretence(scanner):
     pretence = doubted.explain().label
     assert doubted.scores[pretence] == max(doubted.scores[x.name] for x in scanner.taxonomy.labels if x.schemes)
     assert doubted.explain("legitimate").label == "legitimate"
-    for kind, label in (("allow", "legitimate"), ("deny", pretence)):  # it is the verdict that is explained
+    for kind, label in (("allow", "legitimate"), ("deny", pretence)):  # evidence explains the verdict
         listed = scanner.with_thresholds(flag=1, review=0).with_lists(Lists([Entry(kind, "资料")]))
         assert listed.classify(doubted.text).explain().label == label
         assert bool(evidence(listed, [doubted.text], listed.decide([doubted.text]))[0]) == (kind == "deny")
@@ -114,7 +117,7 @@ def test_what_is_to_be_reviewed_is_explained_by_its_likeliest_pretence(scanner):
 
 
 class Text(html.parser.HTMLParser):
-    """Collects the text of the fragment's paragraph, and refuses tags that we do not write."""
+    """Collects the text of the fragment's paragraph, and refuses tags that `to_html` does not write."""
 
     def __init__(self):
         super().__init__()
@@ -140,7 +143,7 @@ def test_html_shows_the_text_and_nothing_else(scanner, text):
     parser = Text()
     parser.feed(shown)
     parser.close()
-    # a parser reads line breaks of its own as white space: we write none
+    # a browser shows a literal line break as white space, so to_html writes none
     assert "".join(parser.parts) == printable(text)
 
 
@@ -155,7 +158,7 @@ def test_notebooks_show_results(scanner):
 
 @given(texts)
 @settings(max_examples=100)
-def test_terminals_get_colours_and_no_control_of_the_text(scanner, text):
+def test_terminals_get_colours_and_no_control_characters_of_the_text(scanner, text):
     shown = to_ansi(text, scanner.classify(text).explain())
     bare = re.sub("\x1b\\[(30;43|30;46|0)m", "", shown)
     assert bare == printable(text)
@@ -167,7 +170,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_colours_are_for_terminals_that_want_them(monkeypatch):
+def test_colours_depend_on_the_terminal_and_the_environment(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     assert coloured(Terminal())
@@ -180,7 +183,7 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch):
     assert not coloured(Terminal())
 
 
-def test_the_command_colours_a_terminal(monkeypatch):
+def test_the_command_writes_colours_to_a_terminal(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     out = Terminal()
@@ -196,7 +199,7 @@ def test_weak_spans_are_not_coloured():
 
 
 @pytest.mark.parametrize("character", "\u2028\u2029\u202e\u200b\x85")
-def test_no_character_of_a_text_breaks_a_line(character):
+def test_characters_that_break_lines_are_escaped(character):
     assert printable(f"a{character}b") == f"a{character.encode('unicode_escape').decode()}b"
 
 
@@ -204,7 +207,7 @@ def test_quotes_in_html_are_escaped(scanner):
     assert '"x"' not in scanner.classify('加微信"x"稳赚不赔')._repr_html_()
 
 
-def test_no_character_is_cut_off_from_the_rest_of_its_clause(scanner, corpus):
+def test_no_single_character_is_split_from_the_rest_of_its_clause(scanner, corpus):
     checked = 0
     for row in corpus[::1500]:
         spans = [span for span in scanner.classify(row.text).explain() if span.text.isalnum()]
@@ -216,16 +219,16 @@ def test_no_character_is_cut_off_from_the_rest_of_its_clause(scanner, corpus):
 
 
 def test_punctuation_is_not_among_the_strongest_evidence(scanner, corpus):
-    found = [scanner.classify(row.text).explain() for row in corpus[::3000]]
-    assert any(span.weight > 0 and not span.text.strip("，。！？；：、") for each in found for span in each)
-    assert all(span.text.strip("，。！？；") for each in found for span in each.strongest(50))
+    explanations = [scanner.classify(row.text).explain() for row in corpus[::3000]]
+    assert any(span.weight > 0 and not span.text.strip("，。！？；：、") for each in explanations for span in each)
+    assert all(span.text.strip("，。！？；") for each in explanations for span in each.strongest(50))
 
 
-def test_an_ngram_that_began_before_the_window_counts_for_what_stands_in_it():
+def test_an_ngram_that_begins_before_the_window_counts_for_its_characters_inside():
     assert _spread([1, 4], [3, 1], [6.0, 1.0], set(), 4).tolist() == [6, 0, 0, 1]
 
 
-def test_a_word_that_hardly_pulls_the_other_way_stays_in_its_span():
+def test_a_word_of_slightly_opposite_weight_stays_in_its_span():
     words = [(0, 2), (2, 4), (4, 6)]
     assert _join_clause(words, np.array([0.5, 0.5, -0.05, -0.05, 0.5, 0.5])) == [(0, 6)]
     assert _join_clause(words, np.array([0.5, 0.5, -0.5, -0.5, 0.5, 0.5])) == words

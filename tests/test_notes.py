@@ -1,4 +1,4 @@
-"""Doubt: texts that the model is not made for say so."""
+"""Notes of doubt: texts that the model is not made for have them."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ NO_CHINESE, UNKNOWN, SHORT = NOTES
         ("跟着老师操作稳赚不赔，加微信进内部群，每天领取返利", ()),
     ],
 )
-def test_notes(scanner, text, notes):
+def test_text_has_its_notes(scanner, text, notes):
     assert scanner.classify(text).notes == notes
     assert scanner.decide(["晚上吃什么", text, "明天见了"]).notes[1] == notes
 
@@ -41,21 +41,21 @@ def test_notes_follow_their_definition_in_any_batch_and_chunk(scanner, batch, si
         vocabulary = scanner.engine.vocabulary
         nodes = vocabulary.match([read]).nodes[:-1]
         kept, pairs = nodes.size, np.count_nonzero(nodes > vocabulary.alphabet.size)
-        none, short = not HAN.search(read), kept < SHORTEST
-        unknown = not none and not short and pairs < KNOWN * kept
-        expected.append(tuple(note for note, yes in zip(NOTES, (none, unknown, short), strict=True) if yes))
+        no_chinese, short = not HAN.search(read), kept < SHORTEST
+        unknown = not no_chinese and not short and pairs < KNOWN * kept
+        expected.append(tuple(note for note, yes in zip(NOTES, (no_chinese, unknown, short), strict=True) if yes))
     assert scanner.decide(batch).notes == expected
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "CHUNK", size)
         assert scanner.decide(batch).notes == expected
 
 
-def test_few_messages_of_the_corpus_are_doubted(scanner, corpus):
+def test_few_messages_of_the_corpus_have_notes(scanner, corpus):
     doubts = scanner.decide([row.text for row in corpus if len(row.text) >= 10]).notes
     assert sum(map(bool, doubts)) / len(doubts) < 0.005
 
 
-def test_long_texts(scanner, corpus):
+def test_notes_of_long_texts(scanner, corpus):
     known = "".join(row.text for row in corpus[:2000])
     assert len(known) > engine.CHUNK
     assert scanner.classify(known).notes == ()
