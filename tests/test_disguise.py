@@ -1,4 +1,4 @@
-"""Repair: what is undone, what is left alone, and that every character keeps its place in the original."""
+"""Repair of disguises: what it undoes, what it leaves alone, and the offsets of characters in the original."""
 
 import dataclasses
 import pathlib
@@ -47,18 +47,18 @@ def test_disguised_text_is_repaired(text, expected):
 @pytest.mark.parametrize(
     ("text", "read"),
     [
-        ("请➕威信油", "请加微信@油"),  # the mark is not read again, as what the picture before it stands for
+        ("请➕威信油", "请加微信@油"),  # the mark is not read as what the replaced picture stands for
         ("需要资料➕维心速来", "需要资料加微信@速来"),
         ("请加薇详聊", "请加微信@详聊"),
         ("十薇详聊", "加微信@详聊"),
     ],
 )
-def test_a_disguised_contact_is_named_once_and_marked(text, read):
+def test_a_disguised_contact_is_named_and_marked_once(text, read):
     assert normalize(text).text.replace(CONTACT, "@") == read
 
 
-def test_a_character_sounds_like_itself_not_like_a_variant_of_it():
-    """叄 is read as 三, and 閤 as 合."""
+def test_a_character_has_its_own_sound_and_not_that_of_a_variant():
+    """叄 is normalized to 三, and 閤 to 合, but their sounds are not used."""
     syllables = {row: syllable for syllable, row in tables().syllables.items()}
     assert [syllables[int(tables().sound[ord(c)])] for c in "三合么查"] == ["san", "he", "me", "cha"]
 
@@ -82,7 +82,7 @@ texts = st.one_of(
     st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FFF), max_size=40),
     st.lists(st.sampled_from(PIECES), max_size=40).map("".join),
     st.text(st.sampled_from(sorted({c for line in ORDINARY for c in line})), max_size=60),
-    st.text(st.characters(min_codepoint=0xF0000, max_codepoint=0xF2010), max_size=10),  # our placeholders, from outside
+    st.text(st.characters(min_codepoint=0xF0000, max_codepoint=0xF2010), max_size=10),  # our placeholders, in user text
 )
 
 
@@ -97,16 +97,16 @@ def test_normalizing_is_idempotent_and_bounded(text):
 
 @given(texts)
 @settings(max_examples=500)
-def test_places_lie_in_the_original_and_rise(text):
+def test_offsets_lie_in_the_original_and_ascend(text):
     read = normalize(text)
     assert len(read.starts) == len(read.ends) == len(read.text)
-    places = list(zip(read.starts.tolist(), read.ends.tolist(), strict=True))
-    assert all(0 <= start < end <= len(text) for start, end in places)
-    assert all(a <= b and (a == b or end <= b) for (a, end), (b, _) in pairwise(places))
+    offsets = list(zip(read.starts.tolist(), read.ends.tolist(), strict=True))
+    assert all(0 <= start < end <= len(text) for start, end in offsets)
+    assert all(a <= b and (a == b or end <= b) for (a, end), (b, _) in pairwise(offsets))
     for repair in read.repairs:
         assert text[repair.start : repair.end] == repair.text
     untouched = set(range(len(text))) - {i for r in read.repairs for i in range(r.start, r.end)}
-    for character, (start, end) in zip(read.text, places, strict=True):
+    for character, (start, end) in zip(read.text, offsets, strict=True):
         if start in untouched:
             assert end == start + 1
             assert character == fold(text[start])
@@ -114,20 +114,20 @@ def test_places_lie_in_the_original_and_rise(text):
 
 @given(st.lists(texts, max_size=20))
 @settings(max_examples=200)
-def test_texts_are_repaired_alike_alone_and_together(batch):
+def test_repair_does_not_depend_on_the_batch(batch):
     together = undisguise(batch)
     assert list(map(fold, together)) == [normalize(text).text for text in batch]
 
 
 @given(st.lists(texts, max_size=20))
 @settings(max_examples=200)
-def test_texts_without_marks_are_the_same_objects(batch):
+def test_texts_without_marks_are_returned_as_the_same_objects(batch):
     for before, after in zip(batch, undisguise(batch), strict=True):
         assert after is before or normalize(before).text == after
 
 
 @pytest.mark.parametrize("character", "投资理财薇信薅㐂a·")
-def test_what_is_alike_sounds_or_looks_alike(character):
+def test_alike_characters_are_those_of_the_same_sound_or_shape(character):
     known, code = tables(), ord(character)
 
     def offered(row):
@@ -138,7 +138,7 @@ def test_what_is_alike_sounds_or_looks_alike(character):
     assert offered(known.alike[code]) == list(expected)
 
 
-def test_long_texts_are_left_alone():
+def test_long_texts_are_not_repaired():
     text = "稳·赚·不·赔，加薇信。" * 50
     assert normalize(text).repairs
     assert normalize(text * (MAX_REPAIRED // len(text) + 1)).repairs == ()
@@ -152,26 +152,26 @@ def test_the_longest_text_that_is_repaired():
     assert normalize(whole + "好").repairs == ()
 
 
-def test_repair_that_does_not_come_to_rest_is_not_done(monkeypatch):
-    def restless(lines):
+def test_repair_that_does_not_converge_is_dropped(monkeypatch):
+    def unstable(lines):
         codes = lines.codes.copy()
         codes[-2] ^= 1  # the last character
         return dataclasses.replace(lines, codes=codes)
 
     text = "稳·赚·不·赔，加薇信"
-    monkeypatch.setattr(disguise, "_round", restless)
+    monkeypatch.setattr(disguise, "_round", unstable)
     assert normalize(text).text == fold(text)
 
 
-def test_normalized_says_what_it_changed():
+def test_normalized_lists_its_repairs():
     read = fraudscan.normalize("您好，加薇信：abc")
     assert [(r.start, r.end, r.text) for r in read.repairs] == [(4, 6, "薇信")]
     assert read.repairs[0].read_as == "微信" + CONTACT
     assert fraudscan.normalize("投資１００").repairs == ()
-    assert read != fraudscan.normalize("您好，加薇信：abc")  # each is a thing of its own: arrays have no one truth
+    assert read != fraudscan.normalize("您好，加薇信：abc")  # compared by identity: arrays have no single truth value
 
 
-def test_evidence_points_into_the_original(scanner):
+def test_evidence_spans_match_the_original(scanner):
     text = "跟着老师·操·作，稳·赚·不·赔，➕薇❤，tou·zi·返·利"
     spans = scanner.classify(text).explain()
     assert spans
@@ -180,7 +180,7 @@ def test_evidence_points_into_the_original(scanner):
     assert any("稳·赚" in span.text for span in spans)
 
 
-def test_disguise_hardly_changes_the_decision(scanner):
+def test_disguise_does_not_change_the_label(scanner):
     clean = scanner.classify("跟着老师操作稳赚不赔，加微信进内部群，每天领取返利，本金随时可以提现")
     for text in (
         "跟着老势操作稳转不陪，加薇信进内部裙，霉天领取返利，本金随时可以提现",

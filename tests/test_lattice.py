@@ -1,4 +1,4 @@
-"""The lattice: its best path is the one that trying all of them finds, with the kernel and without."""
+"""The lattice: its best path is that of an exhaustive search, with the kernel and without it."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,8 @@ from fraudscan.neighbours import END, RARE, WIDTH, tables
 
 pytestmark = pytest.mark.usefixtures("engine")
 
-WORDS = [int(tables().numbers[ord(c)]) for c in "投资理财微信返利的一是不头子里才"]  # rows of one number: these
+# the row of choices at the index of such a number contains the number alone
+WORDS = [int(tables().numbers[ord(c)]) for c in "投资理财微信返利的一是不头子里才"]
 ROWS = st.sampled_from([*WORDS, RARE, END]) | st.integers(WIDTH, tables().choices.bounds.size - 2)
 SHORT = (WIDTH + np.flatnonzero(np.diff(tables().choices.bounds[WIDTH:]) < 4)).tolist()
 SCORES = st.integers(-900, 0)
@@ -19,19 +20,19 @@ SCORES = st.integers(-900, 0)
 
 @st.composite
 def lattices(draw, last=6, rows=ROWS):
-    """What was written, the log-scores of reading it so, and arcs that read it otherwise; a text ends with an END."""
+    """Draw the numbers of a text, which ends with END, the log-scores of reading it as written, and arcs."""
     size = draw(st.integers(1, last))
     numbers = np.array([*(draw(st.sampled_from(WORDS)) for _ in range(size)), END], np.uint16)
     as_written = np.array([*(draw(SCORES) for _ in range(size)), 0])
-    found = [
+    arcs = [
         (begin, draw(st.integers(begin + 1, size)), draw(rows), draw(SCORES))
         for begin in draw(st.lists(st.integers(0, size - 1), max_size=2 * size))
     ]
-    return numbers, as_written, Arcs(*np.array(found, dtype=np.int64).reshape(-1, 4).T.copy())
+    return numbers, as_written, Arcs(*np.array(arcs, dtype=np.int64).reshape(-1, 4).T.copy())
 
 
 def steps(numbers, as_written, arcs):
-    """All the steps that there are: where they begin and end, what may be read on them, what is as_written for that."""
+    """Yield each possible step: where it begins and ends, the numbers that may be read on it, and its log-score."""
     lists = tables().choices
     for place, (number, score) in enumerate(zip(numbers.tolist(), as_written.tolist(), strict=True)):
         yield place, place + 1, [number], score
@@ -40,7 +41,7 @@ def steps(numbers, as_written, arcs):
 
 
 def value(path):
-    """What a path is worth."""
+    """Return the value of a path."""
     known = tables()
     numbers = np.array(path.numbers, np.int64)
     keys = np.append(END, numbers[:-1]) * WIDTH + numbers
@@ -49,7 +50,7 @@ def value(path):
 
 
 def every_path(known, place):
-    """All paths to a place, with all that may be read on them, as lists of (begin, number, score)."""
+    """Yield all paths to a place, with every choice of numbers, as lists of (begin, number, score)."""
     if place == 0:
         yield []
     for begin, end, offered, score in known:
@@ -61,7 +62,7 @@ def every_path(known, place):
 
 @given(lattices(last=4, rows=st.sampled_from(WORDS) | st.sampled_from(SHORT)))
 @settings(max_examples=100)
-def test_no_path_is_worth_more(text):
+def test_no_path_has_a_higher_value(text):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lattice, "MARGIN", 1 << 30)
         path = likeliest(*text)
@@ -82,7 +83,7 @@ def test_a_path_leads_from_the_first_place_to_the_last(text):
 
 @given(st.lists(lattices(last=12), min_size=1, max_size=5))
 @settings(max_examples=200)
-def test_the_kernel_finds_the_same_path_and_texts_do_not_touch_each_other(texts):
+def test_path_is_the_same_without_the_kernel_and_in_any_batch(texts):
     numbers, as_written, arcs = zip(*texts, strict=True)
     offsets = np.cumsum([0, *(each.size for each in numbers)]).tolist()
     moved = [arc._replace(starts=arc.starts + o, ends=arc.ends + o) for arc, o in zip(arcs, offsets, strict=False)]
@@ -90,8 +91,8 @@ def test_the_kernel_finds_the_same_path_and_texts_do_not_touch_each_other(texts)
     path = likeliest(*together)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "compiled", None)
-        same = likeliest(*together)
-    assert all((one == other).all() for one, other in zip(path, same, strict=True))
+        without_kernel = likeliest(*together)
+    assert all((one == other).all() for one, other in zip(path, without_kernel, strict=True))
     for text, begin, end in zip(texts, offsets, offsets[1:], strict=False):
         alone = likeliest(*text)
         part = slice(*path.begins.searchsorted([begin, end]))
@@ -100,7 +101,7 @@ def test_the_kernel_finds_the_same_path_and_texts_do_not_touch_each_other(texts)
         assert alone.scores.tolist() == path.scores[part].tolist()
 
 
-def test_what_was_written_is_read_where_another_way_is_worth_the_same():
+def test_a_tie_is_read_as_written():
     numbers = np.array([WORDS[0], END], np.uint16)
     arcs = Arcs(*(np.array([value]) for value in (0, 1, WORDS[0], -7)))
     assert likeliest(numbers, np.array([-7, 0]), arcs).scores.tolist() == [-7, 0]

@@ -1,4 +1,4 @@
-"""The normaliser: what is united, what is dropped, and that it comes to rest."""
+"""Normalization: which characters it merges, which it drops, and that it is idempotent."""
 
 import pytest
 from hypothesis import given
@@ -36,12 +36,12 @@ from fraudscan.characters import fold, normalization_table
         ("\0", ""),
     ],
 )
-def test_examples(text, expected):
+def test_characters_are_merged_or_dropped(text, expected):
     assert fold(text) == expected
 
 
 @given(st.text(st.characters()))
-def test_normalizing_twice_changes_nothing_and_never_lengthens(text):
+def test_normalizing_is_idempotent_and_never_lengthens(text):
     once = fold(text)
     assert fold(once) == once
     assert len(once) <= len(text)
