@@ -1,4 +1,4 @@
-"""The vocabulary: every match is exact, whatever the n-grams and the texts."""
+"""The vocabulary: matches are exact for any n-grams and texts."""
 
 import numpy as np
 import pytest
@@ -26,19 +26,19 @@ def longest(grams, text, end):
 
 @given(ngrams, st.lists(st.text(SMALL + " \0x", max_size=30), max_size=8))
 @settings(max_examples=300)
-def test_matches_are_the_longest_ngrams_that_end_there(grams, texts):
+def test_matches_are_the_longest_ngrams_that_end_at_each_character(grams, texts):
     vocabulary = Vocabulary.from_ngrams(grams)
     known = closed(grams)
     assert {vocabulary.ngram(node) for node in range(1, vocabulary.size)} == known
     if not texts:
         return
-    found = vocabulary.match(texts)
-    for text, start, length in zip(texts, found.starts, found.lengths, strict=True):
+    matches = vocabulary.match(texts)
+    for text, start, length in zip(texts, matches.starts, matches.lengths, strict=True):
         kept = read(text, TABLE)
         assert length == len(kept)
-        got = [vocabulary.ngram(node) for node in found.nodes[start : start + length]]
-        assert got == [longest(known, kept, end) for end in range(1, len(kept) + 1)]
-        assert found.nodes[start + length] == 0
+        actual = [vocabulary.ngram(node) for node in matches.nodes[start : start + length]]
+        assert actual == [longest(known, kept, end) for end in range(1, len(kept) + 1)]
+        assert matches.nodes[start + length] == 0
 
 
 repetitive = st.lists(st.tuples(st.text("-=·a0１1 \u200b", max_size=5), st.integers(1, 9)), max_size=5).map(
@@ -48,11 +48,11 @@ repetitive = st.lists(st.tuples(st.text("-=·a0１1 \u200b", max_size=5), st.int
 
 @given(st.lists(st.one_of(repetitive, st.text("-a", max_size=40)), min_size=1, max_size=4), st.integers(1, 9))
 @settings(max_examples=300)
-def test_no_more_than_four_of_what_repeats_itself_is_read(texts, size):
+def test_at_most_four_repetitions_are_read(texts, size):
     vocabulary = Vocabulary.from_ngrams(["-", "=", "a", "0", "--", "-=", "aa", "00"])
-    found = vocabulary.match(texts)
-    for text, start, length in zip(texts, found.starts, found.lengths, strict=True):
-        kept, nodes = read(text, TABLE), found.nodes[start : start + length].tolist()
+    matches = vocabulary.match(texts)
+    for text, start, length in zip(texts, matches.starts, matches.lengths, strict=True):
+        kept, nodes = read(text, TABLE), matches.nodes[start : start + length].tolist()
         assert [vocabulary.ngram(node)[-1:] for node in nodes] == [c if c in "-=a0" else "" for c in kept]
         places, same = vocabulary.locate(text)
         assert "".join(chr(TABLE[ord(text[place])]) for place in places) == kept
@@ -72,13 +72,13 @@ def test_no_more_than_four_of_what_repeats_itself_is_read(texts, size):
         ("一二三四五" * 9, 45),
     ],
 )
-def test_what_is_a_repetition(text, length):
+def test_how_many_characters_of_a_repetition_are_read(text, length):
     assert Vocabulary.from_ngrams(["-"]).match([text]).lengths.tolist() == [length]
 
 
 @given(ngrams, st.text(SMALL + " x", max_size=60), st.integers(1, 9))
 @settings(max_examples=200)
-def test_blocks_match_like_the_whole(grams, text, size):
+def test_blocks_match_like_the_whole_text(grams, text, size):
     vocabulary = Vocabulary.from_ngrams(grams)
     whole = vocabulary.match([text]).nodes[:-1].tolist()
     blocks = [nodes.tolist() for nodes in vocabulary.match_blocks(text, size)]
@@ -96,19 +96,19 @@ def test_suffixes_are_the_longest_proper_ones(grams):
 
 
 @pytest.mark.parametrize("firsts", [90, 1])
-def test_thousands_of_ngrams_are_told_apart(firsts):
+def test_thousands_of_ngrams_are_distinguished(firsts):
     characters = [chr(0xAC00 + i) for i in range(11_000 // firsts)]
     grams = [a + b for a in characters[:firsts] for b in characters]
     vocabulary = Vocabulary.from_ngrams([*characters, *(gram for i, gram in enumerate(grams) if i % 5)])
     found = vocabulary.match(grams).nodes.reshape(-1, 3)[:, 1]
-    got = [vocabulary.ngram(int(node)) for node in found]
-    assert got == [gram if i % 5 else gram[1] for i, gram in enumerate(grams)]
+    actual = [vocabulary.ngram(int(node)) for node in found]
+    assert actual == [gram if i % 5 else gram[1] for i, gram in enumerate(grams)]
 
 
 def test_seeds_of_another_vocabulary_are_refused():
     one, other = (Vocabulary.from_ngrams([a + b for a in letters for b in letters]) for letters in (SMALL, "uvwxyz"))
-    again = Vocabulary(one.alphabet, one.steps, one.seeds)
-    assert np.array_equal(again.match(["一二三"]).nodes, one.match(["一二三"]).nodes)
+    rebuilt = Vocabulary(one.alphabet, one.steps, one.seeds)
+    assert np.array_equal(rebuilt.match(["一二三"]).nodes, one.match(["一二三"]).nodes)
     with pytest.raises(ValueError, match="two n-grams in one slot"):
         Vocabulary(one.alphabet, one.steps, np.zeros_like(one.seeds))
     with pytest.raises(ValueError, match="seeds do not fit"):
@@ -127,7 +127,7 @@ def test_seeds_of_another_vocabulary_are_refused():
         ([0x110000], [], "not a code point"),
     ],
 )
-def test_what_is_no_vocabulary_is_refused(alphabet, steps, message):
+def test_invalid_vocabularies_are_refused(alphabet, steps, message):
     with pytest.raises(ValueError, match=message):
         Vocabulary(alphabet, steps)
 
@@ -139,8 +139,8 @@ def test_too_large_a_vocabulary_is_refused():
         Vocabulary([ord("一")], [1, *range(1 << 32, (1 << 32) + 100)])
 
 
-def test_an_ngram_of_any_length_is_refused():
-    """Work on a vocabulary grows with its longest n-gram; a model that somebody else made may have any."""
+def test_too_long_an_ngram_is_refused():
+    """The work on a vocabulary grows with its longest n-gram, and a third-party model may have one of any length."""
     chain = [2 * (1 if i == 0 else i + 1) + 1 for i in range(300)]
     with pytest.raises(ValueError, match="an n-gram of more than 200 characters"):
         Vocabulary([ord("0")], chain)

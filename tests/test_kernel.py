@@ -1,4 +1,4 @@
-"""The compiled kernel: the same as NumPy to the last bit, and no access beyond an array, whatever it is given."""
+"""The compiled kernel: bit-identical to NumPy, and no access beyond an array for any arguments."""
 
 import contextlib
 
@@ -38,17 +38,17 @@ batches = st.lists(texts, min_size=1, max_size=20)
 
 
 def both(function):
-    """What ``function`` returns with the kernel, and without."""
-    found = function()
+    """Return the results of ``function`` with the kernel and without it."""
+    with_kernel = function()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "compiled", None)
-        return found, function()
+        return with_kernel, function()
 
 
 def assert_same_matches(vocabulary, batch):
     def match():
-        found = vocabulary.match(batch)
-        return found.nodes.copy(), found.starts, found.lengths, found.marked
+        matches = vocabulary.match(batch)
+        return matches.nodes.copy(), matches.starts, matches.lengths, matches.marked
 
     for with_kernel, without in zip(*both(match), strict=True):
         assert with_kernel.dtype == without.dtype
@@ -61,9 +61,9 @@ def test_matches_and_marks_are_the_same(scanner, batch):
     assert_same_matches(scanner.engine.vocabulary, batch)
 
 
-def test_the_first_text_of_a_batch_has_an_end_before_it_as_any_other():
+def test_the_first_text_of_a_batch_follows_an_end_like_any_other():
     arrays = {name: tables()._arrays[name] for name in tables()._arrays}
-    arrays["evidence"] = np.full_like(arrays["evidence"], EVIDENCE // 2)  # two pairs are marks, whatever they are
+    arrays["evidence"] = np.full_like(arrays["evidence"], EVIDENCE // 2)  # any two pairs are marks
     with other_tables(Tables(arrays)):
         vocabulary = Vocabulary.from_ngrams(["A"])
         assert_same_matches(vocabulary, ["A", "", "A"])
@@ -77,8 +77,8 @@ def test_matches_and_marks_are_the_same_on_the_corpus(scanner, corpus):
 
 def test_marks_are_the_same_wherever_a_disguised_text_is_cut(scanner, corpus):
     lures = [row.text for row in corpus if row.labels and len(row.text) <= 40][::2000]
-    hidden = ["".join(f"{character}·" if i % 3 else character for i, character in enumerate(text)) for text in lures]
-    assert_same_matches(scanner.engine.vocabulary, [text[:end] for text in hidden for end in range(len(text) + 1)])
+    disguised = ["".join(f"{character}·" if i % 3 else character for i, character in enumerate(text)) for text in lures]
+    assert_same_matches(scanner.engine.vocabulary, [text[:end] for text in disguised for end in range(len(text) + 1)])
 
 
 @given(ngrams, st.lists(st.text(SMALL + " \0x", max_size=40) | texts, min_size=1, max_size=8))
@@ -94,7 +94,7 @@ def test_places_and_blocks_are_the_same(scanner, text, size):
         return [nodes.tolist() for nodes in scanner.engine.vocabulary.match_blocks(text, size)]
 
     def places():
-        return [found.tolist() for found in scanner.engine.vocabulary.locate(text)]
+        return [values.tolist() for values in scanner.engine.vocabulary.locate(text)]
 
     for function in (blocks, places):
         with_kernel, without = both(function)
@@ -115,7 +115,7 @@ def test_probabilities_are_the_same_on_the_corpus(scanner, corpus):
 
 
 def own_labels(rng, heads, task):
-    """A scanner of a user's own labels, with weights that are often the largest there are."""
+    """Return a scanner with custom labels, many of whose weights have the largest possible size."""
     vocabulary = Vocabulary.from_ngrams(SMALL)
     weights = rng.choice([-127, 127, *rng.integers(-127, 128, 3)], (vocabulary.size, heads + 1))
     weights[:, -1] = abs(weights[:, -1])  # squares
@@ -137,11 +137,11 @@ def test_sums_and_probabilities_of_any_width_are_the_same(seed, heads, task, siz
     rng = np.random.default_rng(seed)
     scanner = own_labels(rng, heads, task)
     batch = ["".join(rng.choice(list(SMALL), size)) for size in sizes]
-    found = scanner.engine.vocabulary.match(batch)
-    nodes = found.nodes.copy()
-    with_kernel, without = both(lambda: scanner.engine._sums(nodes, found.starts, found.lengths))
+    matches = scanner.engine.vocabulary.match(batch)
+    nodes = matches.nodes.copy()
+    with_kernel, without = both(lambda: scanner.engine._sums(nodes, matches.starts, matches.lengths))
     assert np.array_equal(with_kernel, without)
-    assert np.array_equal(with_kernel[:, 0], scanner.engine.weights[nodes[: found.lengths[0]]].sum(axis=0))
+    assert np.array_equal(with_kernel[:, 0], scanner.engine.weights[nodes[: matches.lengths[0]]].sum(axis=0))
     with_kernel, without = both(lambda: scanner.predict_proba(batch))
     assert with_kernel.tobytes() == without.tobytes()
 
@@ -162,9 +162,9 @@ def test_the_first_logits_of_any_layer_are_the_same(seed, inputs, units, reach):
     layer = Layer(rng.normal(size=(units, inputs + 1)), rng.normal(size=(3, units + 1)))
     sums = np.rint(rng.normal(size=(40, inputs)) * reach * 1000).astype(np.int64)
     norms, scales, biases = rng.random(40) + 1, rng.random(inputs) / 100, rng.normal(size=inputs)
-    found = np.empty(40)
-    kernel.compiled.alarms(sums, norms, scales, biases, *layer.first, found)
-    assert found.tobytes() == (layer((sums * scales / norms[:, None] + biases).T)[0] + 0.0).tobytes()
+    logits = np.empty(40)
+    kernel.compiled.alarms(sums, norms, scales, biases, *layer.first, logits)
+    assert logits.tobytes() == (layer((sums * scales / norms[:, None] + biases).T)[0] + 0.0).tobytes()
 
 
 def read_arguments():
@@ -201,7 +201,7 @@ def splice_arguments():
 
 
 def likeliest_arguments():
-    """A lattice of three places: the second number may be one of two, and the third is that of an end."""
+    """Return a lattice of three places. The second may be read as one of two numbers, and the third is an end."""
     written = [np.array([0, 1, 3], np.uint16), np.zeros(3, np.int64)]
     ways = [np.array(values) for values in ([1, 0], [2, 2], [1, 2], [0, 0])]
     lists = [np.array([0, 1, 3, 4, 5]), np.array([0, 1, 2, 2, 3], np.uint16)]
@@ -211,7 +211,7 @@ def likeliest_arguments():
 
 def test_the_likeliest_path_of_a_small_lattice(compiled):
     arguments = likeliest_arguments()
-    arguments[10][2] = 5  # the number 2 is frequent: two ways offer it, the first alone, the other behind 0
+    arguments[10][2] = 5  # number 2 is frequent; two arcs offer it, one alone and one after number 0
     assert compiled.likeliest(*arguments) == 3
     assert arguments[-3].tolist() == [0, 1, 2]
     assert arguments[-1].tolist() == [0, 2, 3]
@@ -245,7 +245,7 @@ ARRAYS = [(name, place) for name, places in PLACES.items() for place in places]
 
 @pytest.mark.parametrize("how", [lambda _: None, np.ndarray.tolist, lambda value: value.repeat(2)[::2]])
 @pytest.mark.parametrize(("name", "place"), ARRAYS)
-def test_what_is_no_array_in_one_piece_is_refused(compiled, name, place, how):
+def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, place, how):
     arguments = CALLS[name]()
     getattr(compiled, name)(*arguments)
     arguments[place] = how(arguments[place])
@@ -371,7 +371,7 @@ def test_arguments_that_do_not_fit_are_refused(compiled, name, place, value, mes
 
 
 @pytest.mark.parametrize("text", ["", "加"])
-def test_the_last_pair_of_the_table_is_the_last_that_is_read(compiled, text):
+def test_the_table_must_contain_the_last_pair_of_the_text(compiled, text):
     last = WIDTH * END + int(tables().numbers[ord(text)] if text else END)
     arguments = read_arguments()
     arguments[0] = [text]
@@ -383,15 +383,15 @@ def test_the_last_pair_of_the_table_is_the_last_that_is_read(compiled, text):
     assert compiled.read(*arguments) == len(text) + 1
 
 
-def test_what_stands_behind_the_characters_is_not_followed(compiled):
+def test_follow_ignores_what_lies_beyond_the_characters(compiled):
     vocabulary = Vocabulary.from_ngrams(["ab", "abc"])
-    characters, found = np.array([1, 2, 3], np.uint32), np.zeros(3, np.uint32)
-    compiled.follow(characters[:2], *vocabulary._trie, found[:2])
-    assert [vocabulary.ngram(node) for node in found.tolist()] == ["a", "ab", ""]
+    characters, nodes = np.array([1, 2, 3], np.uint32), np.zeros(3, np.uint32)
+    compiled.follow(characters[:2], *vocabulary._trie, nodes[:2])
+    assert [vocabulary.ngram(node) for node in nodes.tolist()] == ["a", "ab", ""]
 
 
 @pytest.mark.parametrize("name", set(CALLS) - {"splice"})
-def test_what_cannot_be_written_to_is_refused(compiled, name):
+def test_read_only_outputs_are_refused(compiled, name):
     arguments = CALLS[name]()
     arguments[-1].setflags(write=False)
     with pytest.raises((TypeError, ValueError, BufferError)):
@@ -400,10 +400,10 @@ def test_what_cannot_be_written_to_is_refused(compiled, name):
 
 @given(st.sampled_from(sorted(CALLS)), st.integers(0, 2**32))
 @settings(max_examples=500)
-def test_nothing_is_written_beyond_an_array_whatever_the_numbers(compiled, name, seed):
+def test_nothing_is_written_beyond_an_array_for_any_numbers(compiled, name, seed):
     rng = np.random.default_rng(seed)
     arguments = CALLS[name]()
-    around = []
+    buffers = []
     for _, place in (pair for pair in ARRAYS if pair[0] == name):
         old = arguments[place]
         size = old.size + int(rng.choice([0, 0, 0, -1, 1, -old.size]))
@@ -413,21 +413,21 @@ def test_nothing_is_written_beyond_an_array_whatever_the_numbers(compiled, name,
         if rng.random() < 0.3 and size < 1 << 20:
             new[:] = rng.choice([0, 1, 5, -1, 2**31, rng.integers(2**32)], size).astype(new.dtype)
         arguments[place] = new
-        around.append(raw)
+        buffers.append(raw)
     with contextlib.suppress(ValueError):
         getattr(compiled, name)(*arguments)
-    for raw in around:
+    for raw in buffers:
         assert (raw[:64] == 0xA5).all()
         assert (raw[-64:] == 0xA5).all()
 
 
-def test_scores_are_written_as_python_writes_them(compiled):
+def test_scores_are_formatted_as_in_python(compiled):
     scores = np.arange(10**6 + 1)
     lines = compiled.splice([b"{}"] * scores.size, np.zeros_like(scores), ((b"", b"\n"),), scores)
     assert lines.decode() == "".join(f"{{{score}\n" for score in (scores / 10**6).tolist())
 
 
-def test_ways_to_places_may_stand_in_any_order(compiled):
+def test_arcs_may_be_given_in_any_order(compiled):
     arguments = likeliest_arguments()
     arguments[5] += [1, 2]
     assert compiled.likeliest(*arguments) == 2

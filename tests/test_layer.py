@@ -1,4 +1,4 @@
-"""The layer: exact in any batch, equal to its definition, linear between the points where units fall silent."""
+"""The layer: exact in any batch, equal to its definition, and linear as long as no unit switches on or off."""
 
 from fractions import Fraction
 
@@ -10,69 +10,69 @@ from hypothesis import strategies as st
 from fraudscan.layer import BOUND, MAX_INPUTS, MAX_UNITS, MOST, SCALE, Layer
 
 
-def made_up(seed, size=1.0):
-    """A layer, and a generator for what goes into it."""
+def random_layer(seed, size=1.0):
+    """Return a layer with random weights, and a random generator for its inputs."""
     rng = np.random.default_rng(seed)
     units, inputs, heads = rng.integers(1, 40), rng.integers(1, 50), rng.integers(1, 8)
     return Layer(rng.normal(0, size, (units, inputs + 1)), rng.normal(0, size, (heads, units + 1))), rng
 
 
-def defined(found, inputs):
-    """The heads' logits for one text, in fractions: nothing is rounded but inputs and hidden values."""
+def expected(layer, inputs):
+    """Return the heads' logits for one text, in fractions. Only inputs and hidden values are rounded."""
 
-    def grid(value):
+    def rounded(value):
         return Fraction(int(np.rint(min(max(value, -BOUND), BOUND) * SCALE)), int(SCALE))
 
-    def weighed(weights, values):
+    def weighted_sum(weights, values):
         *weights, bias = map(Fraction, weights)
         return bias + sum(weight * value for weight, value in zip(weights, values, strict=True))
 
-    values = [grid(value) for value in inputs.tolist()]
-    units = [weighed(weights, values) for weights in found.hidden.tolist()]
+    values = [rounded(value) for value in inputs.tolist()]
+    units = [weighted_sum(weights, values) for weights in layer.hidden.tolist()]
     units = [Fraction(round(min(max(unit, 0), int(MOST)) * int(SCALE)), int(SCALE)) for unit in units]
-    return [float(weighed(weights, units)) for weights in found.output.tolist()]
+    return [float(weighted_sum(weights, units)) for weights in layer.output.tolist()]
 
 
 @given(st.integers(0, 2**32), st.integers(0, 900), st.sampled_from([0.01, 1.0, 7.0]))
 @settings(max_examples=100)
-def test_a_text_has_the_same_output_alone_in_any_batch_and_by_definition(seed, texts, spread):
-    found, rng = made_up(seed)
-    inputs = rng.normal(0, spread, (found.inputs, texts))
+def test_output_equals_the_definition_alone_and_in_any_batch(seed, texts, spread):
+    layer, rng = random_layer(seed)
+    inputs = rng.normal(0, spread, (layer.inputs, texts))
     before = inputs.copy()
-    together = found(inputs)
-    assert together.shape == (len(found.output), texts)
+    together = layer(inputs)
+    assert together.shape == (len(layer.output), texts)
     assert np.array_equal(inputs, before)
-    assert np.array_equal(found(np.asfortranarray(inputs)), together)
+    assert np.array_equal(layer(np.asfortranarray(inputs)), together)
     order = rng.permutation(texts)
-    assert np.array_equal(found(inputs[:, order]), together[:, order])
+    assert np.array_equal(layer(inputs[:, order]), together[:, order])
     for i in range(texts):
-        assert np.array_equal(found(inputs[:, i : i + 1])[:, 0], together[:, i])
-    assert together.T[:3].tolist() == [defined(found, column) for column in inputs.T[:3]]
+        assert np.array_equal(layer(inputs[:, i : i + 1])[:, 0], together[:, i])
+    assert together.T[:3].tolist() == [expected(layer, column) for column in inputs.T[:3]]
 
 
 def test_the_largest_sums_are_exact():
     rng = np.random.default_rng(0)
     hidden = rng.choice([BOUND, BOUND - 8], (MAX_UNITS, MAX_INPUTS + 1))
-    found = Layer(hidden, rng.choice([BOUND, BOUND - 8], (2, MAX_UNITS + 1)))
+    layer = Layer(hidden, rng.choice([BOUND, BOUND - 8], (2, MAX_UNITS + 1)))
     inputs = rng.choice([BOUND, BOUND - 1 / SCALE, 1e9], (MAX_INPUTS, 3))
-    assert found(inputs).T.tolist() == [defined(found, column) for column in inputs.T]
+    assert layer(inputs).T.tolist() == [expected(layer, column) for column in inputs.T]
 
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=100)
 def test_the_gradient_is_the_slope_of_a_linear_piece(seed):
-    found, rng = made_up(seed, 0.5)
-    at = np.rint(rng.normal(0, 3, found.inputs) * SCALE) / SCALE
+    layer, rng = random_layer(seed, 0.5)
+    at = np.rint(rng.normal(0, 3, layer.inputs) * SCALE) / SCALE
     step = 16 / SCALE
-    heads = rng.normal(0, 1, len(found.output))
-    rounding = np.abs(heads @ found.output[:, :-1]).sum() / SCALE / (2 * step)  # of the hidden values
-    slopes = found.gradient(at, heads)
-    assert slopes.shape == (found.inputs,)
+    heads = rng.normal(0, 1, len(layer.output))
+    rounding = np.abs(heads @ layer.output[:, :-1]).sum() / SCALE / (2 * step)  # error from rounding the hidden values
+    slopes = layer.gradient(at, heads)
+    assert slopes.shape == (layer.inputs,)
     for i, slope in enumerate(slopes.tolist()):
-        ends = at[:, None] + step * np.eye(found.inputs)[:, [i, i]] * [-1, 1]
-        active = found.hidden[:, :-1] @ ends + found.hidden[:, -1:] > 0
+        ends = at[:, None] + step * np.eye(layer.inputs)[:, [i, i]] * [-1, 1]
+        active = layer.hidden[:, :-1] @ ends + layer.hidden[:, -1:] > 0
         if (active[:, 0] == active[:, 1]).all():
-            low, high = heads @ found(ends)
+            low, high = heads @ layer(ends)
             assert (high - low) / (2 * step) == pytest.approx(slope, abs=rounding)
 
 
@@ -89,25 +89,25 @@ def test_the_gradient_is_the_slope_of_a_linear_piece(seed):
         (np.zeros((MAX_UNITS + 1, 2)), np.zeros((1, MAX_UNITS + 2)), "at most 64 inputs and 256 units"),
     ],
 )
-def test_what_is_no_layer_is_refused(hidden, output, fault):
+def test_invalid_layers_are_refused(hidden, output, fault):
     with pytest.raises(ValueError, match=fault):
         Layer(hidden, output)
 
 
 def test_a_layer_cannot_be_changed():
-    found, _ = made_up(0)
-    for array in (found.hidden, found.output):
+    layer, _ = random_layer(0)
+    for array in (layer.hidden, layer.output):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
 
 
 def test_a_unit_at_its_bound_has_no_slope():
-    found = Layer([[BOUND, 0.0], [1.0, 0.0]], [[1.0, 1.0, 0.0]])
-    assert found.gradient(np.array([1.0]), np.ones(1)).tolist() == [BOUND + 1]
-    assert found.gradient(np.array([MOST / BOUND]), np.ones(1)).tolist() == [1]
+    layer = Layer([[BOUND, 0.0], [1.0, 0.0]], [[1.0, 1.0, 0.0]])
+    assert layer.gradient(np.array([1.0]), np.ones(1)).tolist() == [BOUND + 1]
+    assert layer.gradient(np.array([MOST / BOUND]), np.ones(1)).tolist() == [1]
 
 
 def test_sums_that_rounding_makes_larger_are_exact():
-    found = Layer([[0.06214887152975539, 1.933797957312987, 0.12970147696823903]], [[1.0, 0.0]])
-    step = next(2.0**-n for n in range(60) if not (found.hidden * 2.0**n % 1).any())  # all are multiples of it
-    assert np.abs(found.hidden) @ [BOUND * SCALE, BOUND * SCALE, SCALE] <= 2**24 * step
+    layer = Layer([[0.06214887152975539, 1.933797957312987, 0.12970147696823903]], [[1.0, 0.0]])
+    step = next(2.0**-n for n in range(60) if not (layer.hidden * 2.0**n % 1).any())  # all weights are multiples of it
+    assert np.abs(layer.hidden) @ [BOUND * SCALE, BOUND * SCALE, SCALE] <= 2**24 * step
