@@ -1,4 +1,4 @@
-"""Scores: finite, the same alone and in any batch and chunk, equal to their definition."""
+"""Scores: finite, the same alone and in any batch and chunk, and equal to their definition."""
 
 import concurrent.futures
 import pickle
@@ -46,13 +46,13 @@ def reference():
 
 @given(texts)
 @settings(max_examples=300)
-def test_scores_are_those_of_the_definition(scanner, reference, text):
+def test_scores_equal_the_definition(scanner, reference, text):
     (row,) = scanner.predict_proba([text])
     expected = reference.probabilities(text)
     assert row.tolist() == pytest.approx([expected[name] for name in scanner.names], abs=1e-6)
 
 
-def test_definition_holds_on_corpus_rows(scanner, reference, corpus):
+def test_scores_of_corpus_rows_equal_the_definition(scanner, reference, corpus):
     for row in corpus[::97]:
         expected = reference.probabilities(row.text)
         assert scanner.classify(row.text).scores == pytest.approx(expected, abs=1e-6)
@@ -72,9 +72,9 @@ def test_probabilities_are_finite_and_do_not_depend_on_the_batch(scanner, batch)
 
 def assert_same_decisions(scanner, batch):
     names = ("kinds", "label", "scheme", "labels", "score", "verdict", "targets", "notes")
-    whole, short = scanner.decide(batch), scanner.decide(batch, proba=False)
+    with_probabilities, without = scanner.decide(batch), scanner.decide(batch, proba=False)
     for name in names:
-        assert getattr(short, name) == getattr(whole, name)
+        assert getattr(without, name) == getattr(with_probabilities, name)
 
 
 @given(st.lists(texts, max_size=30))
@@ -84,10 +84,10 @@ def test_decisions_are_the_same_without_probabilities(scanner, batch):
 
 
 def test_decisions_on_the_corpus_are_the_same_without_probabilities(scanner, corpus):
-    found = [row.text for row in corpus[::3]]
-    for begin in range(0, len(found), 1000):
-        assert_same_decisions(scanner, found[begin : begin + 1000])
-    assert scanner.decide(found[:5], proba=False).probabilities.size == 0
+    batch = [row.text for row in corpus[::3]]
+    for begin in range(0, len(batch), 1000):
+        assert_same_decisions(scanner, batch[begin : begin + 1000])
+    assert scanner.decide(batch[:5], proba=False).probabilities.size == 0
 
 
 @given(st.lists(texts, min_size=1, max_size=30), st.integers(1, 200))
@@ -123,8 +123,8 @@ def test_a_pickle_of_another_version_is_refused(scanner):
 
 
 def test_arrays_of_a_scanner_cannot_be_changed(scanner):
-    found, vocabulary = scanner.engine, scanner.engine.vocabulary
-    for array in (found.weights, found.scales, found.biases, vocabulary.alphabet, vocabulary.steps, vocabulary.seeds):
+    core, vocabulary = scanner.engine, scanner.engine.vocabulary
+    for array in (core.weights, core.scales, core.biases, vocabulary.alphabet, vocabulary.steps, vocabulary.seeds):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
 
@@ -147,21 +147,21 @@ def test_threads_share_a_scanner(scanner, corpus):
     batches = [[row.text for row in corpus[i::23]] for i in range(23)]
     expected = [scanner.predict_proba(batch) for batch in batches]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        got = list(pool.map(scanner.predict_proba, batches * 4))
-    assert all(np.array_equal(a, b) for a, b in zip(got, expected * 4, strict=True))
+        actual = list(pool.map(scanner.predict_proba, batches * 4))
+    assert all(np.array_equal(a, b) for a, b in zip(actual, expected * 4, strict=True))
 
 
-def test_long_text_scores_like_its_definition(scanner, reference, corpus):
+def test_scores_of_a_long_text_equal_the_definition(scanner, reference, corpus):
     text = "".join(row.text for row in corpus[:2000])
     assert len(text) > engine.CHUNK
     assert scanner.classify(text).scores == pytest.approx(reference.probabilities(text), abs=1e-6)
 
 
-def test_ten_million_characters_in_bounded_memory(scanner):
+def test_ten_million_characters_are_scored_in_bounded_memory(scanner):
     import tracemalloc
 
     text = "跟着老师操作稳赚不赔，加微信进内部群，" * 600_000
-    scanner.classify(text[:100])  # what is kept for the next text is no matter
+    scanner.classify(text[:100])  # fill the caches, which do not count
     tracemalloc.start()
     try:
         result = scanner.classify(text)
@@ -181,16 +181,16 @@ def test_text_without_characters_is_legitimate(scanner, text):
     assert result.notes == ("no Chinese", "too short to judge")
 
 
-def test_user_nuls_do_not_part_a_text(scanner):
+def test_nuls_do_not_split_a_text(scanner):
     with_nuls, without = scanner.predict_proba(["加\0微\0信 稳赚\0不赔", "加微信 稳赚不赔"])
     assert np.array_equal(with_nuls, without)
 
 
 @pytest.mark.parametrize(("row", "weight"), [(1, 128), (1, -128), (1, 256), (1, 384), (0, 1), (1, 0.5), (1, np.nan)])
-def test_weights_that_cannot_be_added_up_are_refused(scanner, row, weight):
-    found = scanner.engine
-    weights = found.weights.astype(float)
+def test_invalid_weights_are_refused(scanner, row, weight):
+    core = scanner.engine
+    weights = core.weights.astype(float)
     weights[row, 0] = weight
-    rest = {"thresholds": scanner.thresholds, "layer": found.layer}
+    rest = {"thresholds": scanner.thresholds, "layer": core.layer}
     with pytest.raises(ValueError, match="weights must be"):
-        model.Scanner(scanner.taxonomy, found.vocabulary, weights, found.scales, found.biases, **rest)
+        model.Scanner(scanner.taxonomy, core.vocabulary, weights, core.scales, core.biases, **rest)

@@ -1,4 +1,4 @@
-"""Windows: a lure in a long honest text is seen and pointed at, and no batch or chunk changes a score."""
+"""Windows: a lure in a long honest text is found and located, and scores do not depend on batch or chunk size."""
 
 import numpy as np
 import pytest
@@ -33,14 +33,14 @@ sentences = st.one_of(st.sampled_from(ORDINARY), st.sampled_from(ORDINARY), st.s
 
 
 def long_texts(shortest, longest):
-    """Texts of that many characters, some with lures, disguises and what is no language."""
+    """Generate texts in this range of lengths, some with lures, disguises and characters that are no language."""
     several = st.lists(sentences, min_size=shortest // 20, max_size=longest // 10).map("".join)
     return several.map(lambda text: (text * (shortest // max(len(text), 1) + 1))[:longest])
 
 
 @pytest.fixture(scope="module")
 def chat(corpus, scanner):
-    """Two thousand characters of messages that raise no alarm by themselves."""
+    """Messages of two thousand characters in all, none of which raises an alarm by itself."""
     lines = [row.text for row in corpus if not row.labels and row.channel in ("chat", "dialogue")]
     calm = (r.text for r in scanner.classify_many(lines) if r.score < 0.05 and len(r.text) < 60)
     return [next(calm) for _ in range(60)]
@@ -48,7 +48,7 @@ def chat(corpus, scanner):
 
 @pytest.fixture(scope="module")
 def lures(corpus, scanner):
-    """A short lure of each label that leaves the model no doubt."""
+    """For each label, the short lure with the highest score."""
     short = [row for row in corpus if row.labels and 25 <= len(row.text) <= 60]
     scored = sorted(scanner.classify_many([row.text for row in short]), key=lambda result: -result.score)
     best = {result.label: result.text for result in reversed(scored) if result.verdict == "flag"}
@@ -56,7 +56,7 @@ def lures(corpus, scanner):
 
 
 @pytest.mark.parametrize("place", [0, 7, 30, 60])
-def test_a_lure_in_a_long_honest_chat_is_seen_and_pointed_at(scanner, chat, lures, place):
+def test_a_lure_in_a_long_honest_chat_is_found_and_located(scanner, chat, lures, place):
     honest = scanner.classify("\n".join(chat))
     assert honest.verdict != "flag"
     assert len(lures) > 5
@@ -77,7 +77,7 @@ def test_short_texts_have_no_window(scanner):
 
 
 LOUD, CALM = "骗子又来了", "平安到家啦"
-"""Too many to be a repetition."""
+"""Five characters each: too many for repetitions of them to be skipped."""
 
 
 def stretch(characters, size):
@@ -86,7 +86,7 @@ def stretch(characters, size):
 
 @pytest.fixture(scope="module")
 def handmade():
-    """A scanner of ten characters: those of `LOUD` speak for fraud, those of `CALM` say nothing."""
+    """A scanner that knows ten characters. Those of `LOUD` are evidence of fraud; those of `CALM` have no weight."""
     vocabulary = Vocabulary.from_ngrams([*LOUD, *CALM])
     heads = 1 + len(TAXONOMY.schemes) + len(TAXONOMY.targets)
     weights = np.zeros((vocabulary.size, heads))
@@ -99,7 +99,7 @@ def handmade():
 
 @pytest.mark.parametrize("at", [0, STRIDE - 1, STRIDE, 100, 500, 979, 980, 999])
 @pytest.mark.parametrize("chunk", [33, 70, 128, 1 << 16])
-def test_windows_say_the_mean_of_their_odds(handmade, monkeypatch, at, chunk):
+def test_the_window_logit_is_that_of_the_mean_odds(handmade, monkeypatch, at, chunk):
     monkeypatch.setattr(engine, "CHUNK", chunk)
     text = stretch(CALM, at) + "骗" + stretch(CALM, 999 - at)
     result = handmade.classify(text)
@@ -112,7 +112,7 @@ def test_windows_say_the_mean_of_their_odds(handmade, monkeypatch, at, chunk):
 
 @pytest.mark.parametrize("begin", [0, STRIDE, 3 * WINDOW + 11, 1000 - 2 * WINDOW - 4, 1000 - WINDOW])
 @pytest.mark.parametrize("chunk", [33, 70, 128, 1 << 16])
-def test_the_window_lies_where_a_lure_stands(handmade, monkeypatch, begin, chunk):
+def test_the_window_is_at_the_lure(handmade, monkeypatch, begin, chunk):
     monkeypatch.setattr(engine, "CHUNK", chunk)
     text = stretch(CALM, begin) + stretch(LOUD, WINDOW) + stretch(CALM, 1000 - WINDOW - begin)
     start, end = handmade.classify(text).window
@@ -120,28 +120,28 @@ def test_the_window_lies_where_a_lure_stands(handmade, monkeypatch, begin, chunk
     assert abs(start - begin) <= STRIDE / 2
 
 
-def test_the_whole_decides_where_no_window_says_more(handmade):
+def test_the_whole_text_decides_if_no_window_has_a_higher_logit(handmade):
     text = stretch(LOUD, 1000)
     assert handmade.classify(text).window is None
     whole = 100 * 1000 / (1040 / 552 * np.sqrt(552))
     assert handmade.logits([text])[0, 0] == pytest.approx(whole - np.log(1000 / WHOLE))
 
 
-def test_the_shortest_text_with_windows(handmade):
+def test_texts_have_windows_from_a_minimum_length(handmade):
     assert handmade.classify("骗" + stretch(CALM, RAMP_START - 1)).window is None
     assert handmade.classify("骗" + stretch(CALM, RAMP_END - 1)).window == (0, WINDOW)
 
 
 @pytest.mark.parametrize("length", [RAMP_START + 1, (RAMP_START + RAMP_END) // 2, RAMP_END, RAMP_END + 1])
-def test_windows_count_the_more_the_longer_a_text_is(handmade, length):
+def test_the_window_penalty_decreases_with_text_length(handmade, length):
     windows = -(length // -STRIDE) - 1
     mean = 100 / np.sqrt(WINDOW + engine.SMOOTHING) - np.log(windows)
-    price = PENALTY * max(RAMP_END - length, 0) / (RAMP_END - RAMP_START)
-    expected = max(100 / np.sqrt(length + engine.SMOOTHING), mean - price)
+    penalty = PENALTY * max(RAMP_END - length, 0) / (RAMP_END - RAMP_START)
+    expected = max(100 / np.sqrt(length + engine.SMOOTHING), mean - penalty)
     assert handmade.logits(["骗" + stretch(CALM, length - 1)])[0, 0] == pytest.approx(expected, abs=1e-3)
 
 
-def test_in_a_text_that_quotes_frauds_windows_count_for_less(scanner, corpus, chat):
+def test_windows_have_less_effect_in_texts_that_quote_frauds(scanner, corpus, chat):
     warning = (
         "近日，多名群众向公安机关报警，称收到陌生人发来的消息：“{}”。警方提醒：凡是这样说的都是诈骗，请广大市民提高警惕，"
         "不要轻信，不要转账，遇到可疑情况及时拨打110报警或96110咨询，并转告身边的老人，共同守护好自己的钱袋子。"
@@ -149,13 +149,13 @@ def test_in_a_text_that_quotes_frauds_windows_count_for_less(scanner, corpus, ch
     lures = [row.text for row in corpus if row.labels and 25 <= len(row.text) <= 60][::500]
     lures = [result.text for result in scanner.classify_many(lures) if result.verdict == "flag"]
     quoted = scanner.decide([warning.format(lure) + "警方将继续加大打击力度，欢迎群众提供线索。" * 3 for lure in lures])
-    told = scanner.decide(["\n".join([*chat[:8], lure, *chat[8:12]]) for lure in lures])
+    in_chats = scanner.decide(["\n".join([*chat[:8], lure, *chat[8:12]]) for lure in lures])
     assert len(lures) > 20
     assert np.mean(quoted.scores >= 0.5) < 0.1
-    assert np.mean(told.scores >= 0.5) > 0.3
+    assert np.mean(in_chats.scores >= 0.5) > 0.3
 
 
-def test_places_are_those_of_the_original(handmade):
+def test_window_offsets_are_those_of_the_original(handmade):
     calm = "".join(f"{character} \u200b" for character in stretch(CALM, 300))
     text = f"{calm}骗{calm}"
     start, end = handmade.classify(text).window
@@ -171,7 +171,7 @@ def reference():
 
 @given(long_texts(150, 900))
 @settings(max_examples=100)
-def test_long_texts_score_like_their_definition(scanner, reference, text):
+def test_scores_of_long_texts_equal_the_definition(scanner, reference, text):
     expected = reference.probabilities(text)
     assert scanner.classify(text).scores == pytest.approx(expected, abs=1e-6)
 
@@ -198,15 +198,15 @@ def test_scores_and_windows_do_not_depend_on_the_chunk_size(scanner, batch, size
 
 @given(long_texts(150, 2000))
 @settings(max_examples=60)
-def test_windows_lie_in_the_text_and_evidence_in_them(scanner, text):
+def test_windows_lie_in_the_text_and_evidence_in_the_windows(scanner, text):
     result = scanner.classify(text)
     if result.window is not None:
         start, end = result.window
         assert 0 <= start < end <= len(text)
         repaired = scanner.engine.judge_one(text)[2]
-        starts = scanner.engine.read(text, repaired=repaired)[1]  # of repetitions a few characters are read
+        starts = scanner.engine.read(text, repaired=repaired)[1]  # repetitions are cut short
         inside = np.count_nonzero((starts >= start) & (starts < end))
-        assert inside <= WINDOW + 4  # so many that the last character may stand for
+        assert inside <= WINDOW + 4  # the last character may be read as up to four
         assert all(start <= span.start and span.end <= end for span in result.explain())
 
 
@@ -230,8 +230,8 @@ REPEATED = [
     "试、换链、、入池、隔天、取。我们只、收一个半点、🙂 老客户、八折，单笔、十万以上有、专人陪跑"
 )
 @settings(max_examples=150)
-def test_the_text_that_is_scored_is_explained(scanner, text):
-    """Marks of disguise that stand in what repeats itself are not read, and nothing is repaired for them alone."""
+def test_the_scored_text_is_the_explained_text(scanner, text):
+    """Marks of disguise within repetitions are not read, and do not cause repair by themselves."""
     result = scanner.classify(text)
     begin, end = result.window or (0, len(text))
     spans = result.explain("investment")
@@ -240,8 +240,8 @@ def test_the_text_that_is_scored_is_explained(scanner, text):
     assert spans.logit == pytest.approx(logits["fraud"] + logits["investment"], abs=1e-9)
 
 
-def test_what_repeats_itself_makes_no_text_shorter_for_repair(scanner):
-    """The text that is scored is the one that is explained, whatever of it is not read."""
+def test_repetitions_count_towards_the_limit_of_repair(scanner):
+    """The scored text is the explained text, whatever part of it is not read."""
     lines = ["今天天气不错我们去公园散步吧", "晚上吃什么我来买薇信", "孩子放学了你去接一下", "周末回家看看爸妈薇信"]
     lure = "跟着老师操作稳赚不赔，加薇信进内部群，每天领取返利，名额有限速来"
     for repeats in (0, 900):
