@@ -1,4 +1,4 @@
-"""Disguised copies for training: seeded, bounded, and of the kinds that repair knows."""
+"""Disguised copies for training: reproducible, bounded in length, and of the kinds that repair knows."""
 
 import random
 
@@ -11,26 +11,26 @@ TEXT = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返
 
 
 def test_same_seed_gives_the_same_disguise():
-    one, other = ([augment.disguise(TEXT, random.Random(seed)) for seed in range(50)] for _ in range(2))
-    assert one == other
-    assert len(set(one)) > 40
-    assert all(len(text) <= 6 * len(TEXT) for text in one)
+    first, second = ([augment.disguise(TEXT, random.Random(seed)) for seed in range(50)] for _ in range(2))
+    assert first == second
+    assert len(set(first)) > 40
+    assert all(len(text) <= 6 * len(TEXT) for text in first)
 
 
 @pytest.mark.parametrize("way", augment.WAYS)
-def test_every_way_changes_characters_and_repair_brings_some_back(way, monkeypatch):
+def test_every_way_disguises_words_and_repair_restores_some(way, monkeypatch):
     monkeypatch.setattr(augment, "WAYS", (way,))
     monkeypatch.setattr(augment, "STRENGTHS", (1 / 3, 1 / 3))
-    kept = changed = 0
+    unrepaired = disguised = 0
     for seed in range(20):
         text = augment.disguise(TEXT, random.Random(seed))
-        changed += sum(word not in text for word in ("老师", "微信", "返利", "本金", "提现", "每天"))
+        disguised += sum(word not in text for word in ("老师", "微信", "返利", "本金", "提现", "每天"))
         read = normalize(text).text
-        kept += sum(word not in read for word in ("老师", "微信", "返利", "本金", "提现", "每天"))
-    assert changed > 30
-    assert kept < changed * 0.8
+        unrepaired += sum(word not in read for word in ("老师", "微信", "返利", "本金", "提现", "每天"))
+    assert disguised > 30
+    assert unrepaired < disguised * 0.8
 
 
-def test_what_cannot_be_disguised_is_left():
+def test_text_that_cannot_be_disguised_is_unchanged():
     assert augment.disguise("123", random.Random(0)) == "123"
     assert augment.disguise("", random.Random(0)) == ""

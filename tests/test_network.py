@@ -1,4 +1,4 @@
-"""The network: its gradients, what it learns, what it is shown, and that the same rows give the same network."""
+"""The network: its gradients, what it learns, the examples it is given, and reproducibility."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ SMALL = NetworkOptions(inputs=6, units=12, dropout=0.5, min_steps=500, batch_siz
 
 
 def toy(rows=80, cues=4, seed=0):
-    """Texts with a cue for each of two heads, beside n-grams that tell nothing."""
+    """Return texts with cues for each of two heads, among n-grams that carry no information."""
     rng = np.random.default_rng(seed)
     gold = rng.random((rows, 2)) < 0.5
     features = (rng.random((rows, 40)) < 0.3).astype(np.float32)
@@ -40,7 +40,7 @@ def test_the_same_seed_gives_the_same_network():
     assert bytes_of(fit(examples, SMALL, seed=4)) != bytes_of(first)
 
 
-def test_answers_that_do_not_count_do_not_matter():
+def test_targets_of_weight_zero_are_ignored():
     examples = toy()
     examples.weights[::3, 1] = 0
     other = examples.gold.copy()
@@ -48,7 +48,7 @@ def test_answers_that_do_not_count_do_not_matter():
     assert bytes_of(fit(examples._replace(gold=other), SMALL)) == bytes_of(fit(examples, SMALL))
 
 
-def test_it_learns_what_can_be_learned_and_survives_what_cannot():
+def test_it_learns_cues_and_survives_targets_that_are_all_alike():
     examples = toy(rows=200)
     rows = len(examples.gold)
     gold = np.column_stack([examples.gold, np.ones(rows), np.zeros(rows)]).astype(np.float32)
@@ -57,8 +57,8 @@ def test_it_learns_what_can_be_learned_and_survives_what_cannot():
     assert ((logits > 0) == gold).mean() > 0.95
 
 
-def test_it_knows_a_text_by_any_of_its_words():
-    """Each cue alone is enough, though in all texts that it was fitted on they stand together."""
+def test_it_recognises_a_text_by_any_single_cue():
+    """Each cue alone is enough, although the cues always occur together in the training texts."""
     examples = toy(rows=300)
     network, lures = fit(examples, SMALL), examples.gold[:, 0] > 0
     for cue in range(4):
@@ -69,8 +69,8 @@ def test_it_knows_a_text_by_any_of_its_words():
 
 
 @pytest.mark.parametrize("joined", [0, 0.5])
-def test_a_fraud_is_known_among_harmless_words_only_if_it_was_shown_there(joined):
-    """Lures are short here, and honest texts are recognised by their many words as well as by the lack of a cue."""
+def test_frauds_among_harmless_words_are_recognised_only_if_trained_on_joined_texts(joined):
+    """Here lures are short, so honest texts are recognised by their many words as well as by the lack of a cue."""
     rng = np.random.default_rng(0)
     gold = np.arange(200) % 2 == 0
     features = (rng.random((200, 60)) < 0.4).astype(np.float32)
@@ -86,7 +86,7 @@ def test_a_fraud_is_known_among_harmless_words_only_if_it_was_shown_there(joined
 
 
 def with_wrappings(examples, column):
-    """The same, and ten wrappings, which have one n-gram each and answers that nobody should learn."""
+    """Return the examples and ten wrappings. Each has one n-gram, and targets that must not be learned."""
     features = np.zeros((10, examples.features.shape[1]), dtype=np.float32)
     features[:, column] = 1
     gold, weights = examples.gold[:10] + 1, np.ones((10, examples.gold.shape[1]))
@@ -96,15 +96,15 @@ def with_wrappings(examples, column):
     return joined._replace(features=sparse.csr_matrix(joined.features))
 
 
-def test_wrappings_are_not_learned_from():
+def test_wrappings_are_not_trained_on_alone():
     examples = toy()
     options = replace(SMALL, wrapped=0)
     assert bytes_of(fit(with_wrappings(examples, 39), options)) == bytes_of(fit(examples, options))
 
 
 @pytest.mark.parametrize("wrapped", [0, 0.9])
-def test_what_wraps_frauds_as_well_speaks_for_neither(wrapped):
-    """An n-gram that honest texts alone have outweighs a fraud's cue, unless it is a wrapping."""
+def test_ngrams_of_wrappings_are_evidence_for_neither_class(wrapped):
+    """An n-gram that occurs in honest texts only outweighs a fraud's cue, unless it is trained on as a wrapping."""
     examples = toy(rows=300)
     features = examples.features.toarray()
     features[:, 1:8], features[:, 38] = 0, 3 * (1 - examples.gold[:, 0])
@@ -117,25 +117,25 @@ def test_what_wraps_frauds_as_well_speaks_for_neither(wrapped):
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=20)
-def test_joined_texts_are_like_one_with_all_and_are_answered_like_the_first(seed):
+def test_joined_texts_have_the_features_of_all_and_the_targets_of_the_first(seed):
     rng = np.random.default_rng(seed)
     counts, lengths = rng.integers(0, 3, (10, 20)), rng.integers(0, 800, 10)
     gold, weights = rng.random((10, 3), dtype=np.float32), rng.integers(0, 2, (10, 3)).astype(float)
-    counts[9], lengths[9] = 0, 0  # nothing, which changes nothing
+    counts[9], lengths[9] = 0, 0  # an empty text, which changes nothing
     features = sparse.csr_matrix((counts / length_norms(lengths)[:, None]).astype(np.float32))
-    found = Examples(features, lengths, gold, weights, lengths >= 0).joined(
+    texts = Examples(features, lengths, gold, weights, lengths >= 0).joined(
         np.array([3, 5, 0, 8]), np.array([0, 3, 0]), np.array([7, 8, 6])
     )
     first, second, third = [3, 5, 0, 8], [7, 9, 9, 8], [6, 9, 9, 9]
-    assert found.lengths.tolist() == (lengths[first] + lengths[second] + lengths[third]).tolist()
-    norms = length_norms(found.lengths)[:, None]
-    assert found.features.toarray() == pytest.approx((counts[first] + counts[second] + counts[third]) / norms, abs=1e-5)
-    assert (found.gold.tolist(), found.weights.tolist()) == (gold[first].tolist(), weights[first].tolist())
+    assert texts.lengths.tolist() == (lengths[first] + lengths[second] + lengths[third]).tolist()
+    norms = length_norms(texts.lengths)[:, None]
+    assert texts.features.toarray() == pytest.approx((counts[first] + counts[second] + counts[third]) / norms, abs=1e-5)
+    assert (texts.gold.tolist(), texts.weights.tolist()) == (gold[first].tolist(), weights[first].tolist())
 
 
-def test_labels_are_tempered_by_a_network_that_knew_nothing_but_labels():
+def test_labels_are_tempered_by_a_network_that_was_fitted_on_labels_alone():
     examples, plain = toy(), replace(SMALL, distilled=0)
-    examples.gold[:8] = 1 - examples.gold[:8]  # which nothing in these texts bears out
+    examples.gold[:8] = 1 - examples.gold[:8]  # wrong labels, which no feature of these texts supports
     teacher = fit(examples, plain, seed=8)
     tempered = examples.tempered(teacher, 0.3)
     answers = 1 / (1 + np.exp(-teacher(examples.features)))
@@ -143,7 +143,7 @@ def test_labels_are_tempered_by_a_network_that_knew_nothing_but_labels():
     assert wrong[:8].all()
     assert not wrong[8:].any()
     assert tempered.gold[8:] == pytest.approx(0.7 * examples.gold[8:] + 0.3 * answers[8:], abs=1e-6)
-    assert tempered.gold[:8].tolist() == examples.gold[:8].tolist()  # what is hard is not given up
+    assert tempered.gold[:8].tolist() == examples.gold[:8].tolist()  # hard texts keep their labels
     twice = fit(examples, replace(SMALL, distilled=0.3), seed=7)
     assert bytes_of(twice) == bytes_of(fit(tempered, plain, seed=7))
     assert bytes_of(twice) != bytes_of(fit(examples, plain, seed=7))
@@ -151,7 +151,7 @@ def test_labels_are_tempered_by_a_network_that_knew_nothing_but_labels():
 
 @given(st.integers(0, 2**32), st.floats(0, 0.9))
 @settings(max_examples=20)
-def test_what_is_shown_is_a_share_of_the_entries_and_as_large_on_average(seed, dropout):
+def test_dropout_keeps_a_share_of_the_entries_and_scales_them_up(seed, dropout):
     features = sparse.csr_matrix(np.random.default_rng(seed).random((50, 80), dtype=np.float32))
     ngrams, columns = module._dropped_out(features, dropout, np.random.default_rng(seed))
     shown = np.zeros(features.shape)
@@ -162,7 +162,7 @@ def test_what_is_shown_is_a_share_of_the_entries_and_as_large_on_average(seed, d
 
 
 def test_gradients_are_those_of_the_cross_entropy():
-    """A wrong factor would still learn, and worse."""
+    """With a wrong factor, a network would still learn, but worse."""
     options = NetworkOptions(inputs=5, units=7, dropout=0, unit_dropout=0.25)
     rng = np.random.default_rng(1)
     features = sparse.csr_matrix(rng.random((9, 11)) * (rng.random((9, 11)) < 0.5))
@@ -179,17 +179,17 @@ def test_gradients_are_those_of_the_cross_entropy():
         return float((weights * (np.logaddexp(0, logits) - gold * logits)).sum())
 
     network = Network(*(part.astype(np.float32) for part in parts))
-    found = module._gradients(network, features.astype(np.float32), silent, gold, weights, options)
-    for part, gradient in zip(parts, found, strict=True):
+    gradients = module._gradients(network, features.astype(np.float32), silent, gold, weights, options)
+    for part, gradient in zip(parts, gradients, strict=True):
         assert gradient.shape == part.shape
         for place in np.ndindex(part.shape):
             before = part[place]
-            ends = []
+            losses = []
             for step in (1e-5, -1e-5):
                 part[place] = before + step
-                ends.append(loss())
+                losses.append(loss())
             part[place] = before
-            assert gradient[place] == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-3)
+            assert gradient[place] == pytest.approx((losses[0] - losses[1]) / 2e-5, abs=1e-3)
 
 
 def test_the_learning_rate_rises_and_falls_along_a_cosine(monkeypatch):
@@ -210,22 +210,22 @@ def test_the_learning_rate_rises_and_falls_along_a_cosine(monkeypatch):
     assert rates == pytest.approx(np.repeat(expected, 4))  # each part of the network takes every step
 
 
-def test_steps_are_as_long_as_the_rate_from_the_first_on():
-    """However small a gradient is, and though nothing is remembered yet."""
+def test_steps_are_of_the_size_of_the_rate_from_the_start():
+    """However small a gradient is, and although the moving averages start at zero."""
     adam = module._Adam(np.zeros(3, dtype=np.float32))
     for steps in range(1, 4):
         adam.step(np.array([1e-3, -20, 4], dtype=np.float32), 0.1)
         assert adam.values == pytest.approx(np.array([-0.1, 0.1, -0.1]) * steps, rel=1e-3)
 
 
-def test_places_are_a_share_each_up_to_so_many_times():
+def test_places_are_a_random_share_repeated_up_to_the_maximum():
     places = module._places(10_000, 0.3, 4, np.random.default_rng(0))
     counts = np.bincount(np.bincount(places, minlength=10_000))
     assert counts.size == 5
     assert counts == pytest.approx([7000, 750, 750, 750, 750], abs=120)
 
 
-def test_texts_are_repeated_by_themselves_and_units_silent_as_often_as_said(monkeypatch):
+def test_shares_of_repeated_texts_and_silent_units_match_the_options(monkeypatch):
     joined, gradients = Examples.joined, module._gradients
     repeated, silenced = [], []
 
@@ -245,11 +245,11 @@ def test_texts_are_repeated_by_themselves_and_units_silent_as_often_as_said(monk
     assert np.mean(silenced) == pytest.approx(0.25, abs=0.01)
 
 
-def test_standardized_says_the_same_and_fits_a_layer():
+def test_the_standardized_network_is_equivalent_and_fits_a_layer():
     examples = toy()
     features, network = examples.features, fit(examples, SMALL)
     hidden = network.hidden.copy()
-    hidden[2] = -1e-7  # a unit that is hardly ever heard
+    hidden[2] = -1e-7  # a unit that is hardly ever active
     hidden[3, :-1], hidden[3, -1] = 0, -1  # and one that never is
     network = Network(network.vectors, network.biases, hidden, network.output)
     same = network.standardized(features)
@@ -259,7 +259,7 @@ def test_standardized_says_the_same_and_fits_a_layer():
 
 
 @pytest.mark.parametrize("rows", [1, 15, 16, 17])
-def test_few_rows_make_enough_steps(rows):
+def test_few_rows_are_trained_on_for_the_minimum_of_steps(rows):
     examples = toy(rows=17).of(np.arange(rows))
     before, after = (fit(examples, NetworkOptions(2, 3, epochs=1, min_steps=steps)) for steps in (1, 90))
     assert np.isfinite(after(examples.features)).all()

@@ -1,4 +1,4 @@
-"""Training: from a corpus to a folder; what bad corpora and damaged folders get."""
+"""Training: from a corpus to a model folder, and the errors for invalid corpora and damaged folders."""
 
 import contextlib
 import hashlib
@@ -36,7 +36,7 @@ def test_same_corpus_gives_the_same_bytes(small_corpus, small_model, tmp_path):
     assert folder_bytes(tmp_path / "again") == folder_bytes(small_model)
 
 
-def test_shipped_model_is_that_of_the_corpus(corpus, scanner):
+def test_shipped_model_was_trained_on_the_corpus(corpus, scanner):
     assert scanner.manifest["corpus"] == {"rows": len(corpus), "sha256": digest(corpus)}, "run: make model"
     options = {name: value for name, value in asdict(TrainingOptions()).items() if name != "jobs"}
     assert scanner.manifest["training"] == options, "run: make model"
@@ -46,25 +46,25 @@ class StopError(Exception):
     """Ends training before anything is fitted."""
 
 
-def test_no_network_sees_a_copy_of_what_is_held_out(small_corpus, monkeypatch):
-    examples, found = train_module._examples, {}
+def test_no_network_sees_a_copy_of_a_held_out_message(small_corpus, monkeypatch):
+    examples, captured = train_module._examples, {}
 
     def spied(*arguments):
         made = examples(*arguments)
-        found["source"] = made[1]
+        captured["source"] = made[1]
         return made
 
     def stop(_, parts, __):
-        found["parts"] = parts
+        captured["parts"] = parts
         raise StopError
 
     monkeypatch.setattr(train_module, "_examples", spied)
     monkeypatch.setattr(train_module, "_fitted", stop)
     with pytest.raises(StopError):
         train(small_corpus, options=TrainingOptions(folds=2))
-    *parts, _ = found["parts"]
+    *parts, _ = captured["parts"]
     corpus = set(range(len(small_corpus)))  # without background and wrappings
-    first, second = (set(found["source"][part]) & corpus for part in parts)
+    first, second = (set(captured["source"][part]) & corpus for part in parts)
     assert not first & second
     assert first | second == corpus
 
@@ -75,7 +75,7 @@ def test_probabilities_are_calibrated_on_held_out_rows(scanner):
     assert figures["review"]["recall"] >= 0.979
 
 
-def test_folds_never_part_what_belongs_together(small_corpus):
+def test_folds_never_split_pairs_or_similar_messages(small_corpus):
     number = groups(small_corpus)
     pairs = {}
     for row, n in zip(small_corpus, number, strict=True):
@@ -87,15 +87,15 @@ def test_folds_never_part_what_belongs_together(small_corpus):
         assert not set(number[inside]) & set(number[outside])
 
 
-def test_calibration_finds_the_slope_and_intercept_that_there_are():
+def test_calibration_recovers_the_slope_and_intercept():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, 50_000)
     gold = rng.random(50_000) < sigmoid(1.5 * logits - 0.7)
     assert calibrate(logits, gold) == pytest.approx((1.5, -0.7), abs=0.05)
 
 
-def test_probabilities_are_those_of_messages_of_which_a_share_is_fraud():
-    """That of fraud; the others are given fraud, whatever honest messages get."""
+def test_scaling_calibrates_for_the_given_share_of_fraud():
+    """For the fraud head only: the others are conditional on fraud, so honest messages do not affect them."""
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (50_000, 2))
     gold = rng.random((50_000, 2)) < sigmoid(1.5 * logits - 0.7)
@@ -107,7 +107,7 @@ def test_probabilities_are_those_of_messages_of_which_a_share_is_fraud():
     assert intercepts[0] == pytest.approx(-0.7 - np.log(9) - np.log(share / (1 - share)), abs=0.05)
 
 
-def test_windows_count_in_training_as_they_do_in_the_engine(scanner, corpus):
+def test_windows_have_the_same_effect_in_training_as_in_the_engine(scanner, corpus):
     rng = random.Random(0)
     honest = [row.text for row in corpus if not row.labels]
     lures = [row.text for row in corpus if row.labels]
@@ -116,7 +116,7 @@ def test_windows_count_in_training_as_they_do_in_the_engine(scanner, corpus):
     engine, vocabulary = scanner.engine, scanner.engine.vocabulary
     texts = [text for text in texts if not vocabulary.match([text]).marked[0]]  # the engine would repair them again
     weights = engine.weights.astype(np.float64)
-    vectors = (weights - weights[vocabulary.suffixes]) * engine.scales  # `closure` adds the suffixes' again
+    vectors = (weights - weights[vocabulary.suffixes]) * engine.scales  # `closure` adds those of suffixes again
 
     def inputs(features):
         return (features @ vectors + engine.biases).T
@@ -126,18 +126,18 @@ def test_windows_count_in_training_as_they_do_in_the_engine(scanner, corpus):
     pieces, owners, read = train_module._windows(texts, vocabulary, np.ones(vocabulary.size))
     assert (read == lengths).all()
     logits, windows = engine.heads_of(whole).T, engine.heads_of(inputs(pieces)).T
-    found = train_module._with_windows(logits, windows, owners, lengths, engine.quotes(whole)[0])
-    assert found == pytest.approx(engine.logits(texts).T, abs=1e-3)
-    decided = found[:, 1] != logits[:, 1]  # by a window
+    combined = train_module._with_windows(logits, windows, owners, lengths, engine.quotes(whole)[0])
+    assert combined == pytest.approx(engine.logits(texts).T, abs=1e-3)
+    decided = combined[:, 1] != logits[:, 1]  # by a window and not by the whole text
     assert 20 < decided.sum() < np.unique(owners).size - 20
 
 
-def test_scenarios_can_be_held_out_whole(small_corpus):
+def test_whole_scenarios_can_be_held_out(small_corpus):
     by_scenario, by_likeness = groups(small_corpus, scenarios=True), groups(small_corpus)
     of = {}
     for row, number in zip(small_corpus, by_scenario, strict=True):
         assert of.setdefault(row.scenario, number) == number
-    for number in np.unique(by_likeness):  # and what belonged together still does
+    for number in np.unique(by_likeness):  # similar messages still belong together
         assert len(set(by_scenario[by_likeness == number])) == 1
     assert len(set(by_scenario)) < len(set(by_likeness))
     for inside, outside in folds_of(small_corpus, 3, scenarios=True):
@@ -157,7 +157,7 @@ def test_unseen_scenarios_are_measured(small_corpus, tmp_path, capsys):
     assert "--card cannot be combined with --label, --unseen-scenarios" in capsys.readouterr().err
 
 
-def test_an_honest_twin_counts_less_and_tells_nothing_about_schemes():
+def test_an_honest_twin_has_less_weight_and_none_for_schemes():
     def row(labels, pair):
         return Row("a", "x", labels, (), "sms", "s", pair)
 
@@ -168,7 +168,7 @@ def test_an_honest_twin_counts_less_and_tells_nothing_about_schemes():
     assert weights == pytest.approx(np.array([lure, lure, [x / 4 for x in honest], honest]))
 
 
-def test_schemes_behind_the_leading_one_are_answered_with_less(small_corpus):
+def test_schemes_after_the_leading_one_have_lower_targets(small_corpus):
     several = [row for row in small_corpus if len(row.labels) > 1]
     options = TrainingOptions(further=0.25)
     gold = train_module._gold(small_corpus, TAXONOMY, 2)
@@ -181,7 +181,7 @@ def test_schemes_behind_the_leading_one_are_answered_with_less(small_corpus):
     assert (answers[:, len(names) :] == gold[:, len(names) :]).all()
 
 
-def test_too_few_messages_are_named(corpus):
+def test_labels_with_too_few_messages_are_named(corpus):
     rows = [row for row in corpus[::10] if "gambling" not in row.labels]
     with pytest.raises(CorpusError, match="'fraud' has 0 messages; training needs at least 5"):
         train([])
@@ -207,7 +207,7 @@ def test_train_and_evaluate_commands(small_corpus, tmp_path, capsys):
     assert "legitimate" in capsys.readouterr().out
 
 
-def test_near_duplicates_are_exact():
+def test_near_duplicates_ignore_script_and_number_of_digits():
     texts = [
         "您的快递1234到了，请到菜鸟驿站取件",
         "您的快递98765到了，請到菜鳥驛站取件",
@@ -216,7 +216,7 @@ def test_near_duplicates_are_exact():
     ]
     ((i, j, similarity),) = near_duplicates(texts)
     assert (i.tolist(), j.tolist()) == ([0], [1])
-    assert similarity == 1  # scripts, and how many digits a number has, do not count
+    assert similarity == 1  # the script and the number of digits do not count
 
 
 @given(st.lists(st.text("一二三四，", max_size=12), max_size=12), st.sampled_from([0.3, 0.6, 1.0]))
@@ -229,9 +229,9 @@ def test_near_duplicates_match_their_definition(texts, threshold):
         for i, a in enumerate(sets[:j])
         if len(a & b) / len(a | b) >= threshold
     }
-    found = [pair for block in near_duplicates(texts, threshold) for pair in zip(*block, strict=True)]
-    assert [(i, j) for i, j, _ in found] == sorted(expected)
-    assert {(i, j): s for i, j, s in found} == pytest.approx(expected)
+    pairs = [pair for block in near_duplicates(texts, threshold) for pair in zip(*block, strict=True)]
+    assert [(i, j) for i, j, _ in pairs] == sorted(expected)
+    assert {(i, j): s for i, j, s in pairs} == pytest.approx(expected)
 
 
 def test_near_duplicates_are_the_same_in_blocks_of_any_size(small_corpus, monkeypatch):
@@ -243,7 +243,7 @@ def test_near_duplicates_are_the_same_in_blocks_of_any_size(small_corpus, monkey
     assert all((np.concatenate(of) == all_).all() for of, all_ in zip(zip(*blocks, strict=True), whole, strict=True))
 
 
-def test_memory_does_not_grow_with_the_square_of_messages_from_one_template():
+def test_memory_is_not_quadratic_in_messages_from_one_template():
     rng = random.Random(0)
     names = ["".join(rng.choices("赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨", k=4)) for _ in range(3000)]
     texts = [f"尊敬的{name}用户，您本月的电费账单已经生成，请在月底之前通过营业厅缴纳" for name in names]
@@ -281,7 +281,7 @@ GOOD = {"id": "a", "text": "x", "labels": [], "targets": [], "channel": "sms", "
         (json.dumps({**GOOD, "id": "first"}), "is already used at"),
     ],
 )
-def test_faults_of_a_corpus_name_file_and_line(tmp_path, line, fault):
+def test_corpus_errors_name_file_and_line(tmp_path, line, fault):
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({**GOOD, "id": "first"}) + "\n\n" + line + "\n", "utf-8")
     with pytest.raises(CorpusError, match=r"rows\.jsonl:3: ") as caught:
@@ -292,7 +292,7 @@ def test_faults_of_a_corpus_name_file_and_line(tmp_path, line, fault):
 @pytest.mark.parametrize(
     ("row", "own"), [({"text": "x", "label": "a"}, True), ({"id": 1, "text": "x"}, True), ({**GOOD, "text": 3}, False)]
 )
-def test_who_has_messages_of_her_own_is_told_how_to_name_them(tmp_path, capsys, row, own):
+def test_an_error_about_custom_messages_suggests_the_label_option(tmp_path, capsys, row, own):
     path = tmp_path / "own.jsonl"
     path.write_text(json.dumps(row), "utf-8")
     for command in ["train", "-o", str(tmp_path / "model")], ["evaluate"]:
@@ -300,7 +300,7 @@ def test_who_has_messages_of_her_own_is_told_how_to_name_them(tmp_path, capsys, 
         assert ("own, name the column with their labels: --label COLUMN" in capsys.readouterr().err) == own
 
 
-def test_corpora_that_are_none(tmp_path, capsys):
+def test_missing_or_invalid_corpora_are_refused(tmp_path, capsys):
     with pytest.raises(CorpusError, match="no such file"):
         read_corpus([tmp_path / "none"])
     with pytest.raises(CorpusError, match="no messages in"):
@@ -317,14 +317,14 @@ def folder(tmp_path):
     return shutil.copytree(default_folder(), tmp_path / "model")
 
 
-def test_missing_folder(tmp_path, capsys):
+def test_a_missing_folder_is_refused(tmp_path, capsys):
     with pytest.raises(ModelError, match=r"none is not a model: manifest\.json is missing"):
         fraudscan.load(tmp_path / "none")
     assert main(["classify", "x", "-m", str(tmp_path / "none")]) == 2
     assert "is not a model" in capsys.readouterr().err
 
 
-def test_missing_array(folder):
+def test_a_missing_array_is_refused(folder):
     (folder / "weights.npy").unlink()
     with pytest.raises(ModelError, match=r"weights\.npy is missing"):
         fraudscan.load(folder)
@@ -351,7 +351,7 @@ def test_other_versions_are_refused(folder, key, version):
 
 @given(st.data())
 @settings(max_examples=150)
-def test_a_damaged_manifest_is_a_model_error_or_still_a_model(tmp_path, data):
+def test_a_damaged_manifest_raises_model_error_or_still_loads(tmp_path, data):
     folder = tmp_path / "model"
     if not folder.exists():
         shutil.copytree(default_folder(), folder)
@@ -379,7 +379,7 @@ def test_pickles_are_not_read(folder):
         fraudscan.load(folder)
 
 
-def test_arrays_that_are_none_are_refused_whatever_their_digest_says(folder):
+def test_invalid_array_files_are_refused_even_if_their_digest_matches(folder):
     array = io.BytesIO()
     np.lib.format.write_array_header_1_0(array, {"descr": "<f8", "fortran_order": False, "shape": (1 << 58,)})
     for data in (b"", b"PK\x03\x04", array.getvalue()):
@@ -388,8 +388,8 @@ def test_arrays_that_are_none_are_refused_whatever_their_digest_says(folder):
             fraudscan.load(folder)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
-def test_a_model_is_for_whom_the_mask_says(scanner, tmp_path):
+@pytest.mark.skipif(os.name != "posix", reason="file modes exist only on POSIX systems")
+def test_a_saved_folder_has_the_mode_given_by_the_umask(scanner, tmp_path):
     for mask, mode in ((0o077, 0o700), (0o022, 0o755)):
         before = os.umask(mask)
         try:
@@ -400,9 +400,9 @@ def test_a_model_is_for_whom_the_mask_says(scanner, tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this platform has no named pipes")
 @pytest.mark.parametrize("name", ["manifest.json", "seeds.npy"])
-def test_a_pipe_or_a_device_is_no_part_of_a_model(folder, name):
+def test_pipes_and_devices_in_a_model_folder_are_refused(folder, name):
     for make in (os.mkfifo, lambda path: path.symlink_to(os.devnull)):
         (folder / name).unlink()
         make(folder / name)
@@ -426,7 +426,7 @@ def test_a_pipe_or_a_device_is_no_part_of_a_model(folder, name):
         ("quotes", lambda array: array[:0, 1:], r"quotes of shape \(0, 256\) do not fit"),
     ],
 )
-def test_arrays_that_make_no_model_are_refused_whatever_their_digest_says(folder, name, change, why):
+def test_unusable_arrays_are_refused_even_if_their_digest_matches(folder, name, change, why):
     array = io.BytesIO()
     np.save(array, change(np.load(folder / f"{name}.npy")))
     replace_array(folder, name, array.getvalue())
@@ -434,7 +434,7 @@ def test_arrays_that_make_no_model_are_refused_whatever_their_digest_says(folder
         fraudscan.load(folder)
 
 
-def test_a_manifest_of_any_depth_is_refused(folder):
+def test_a_deeply_nested_manifest_is_refused(folder):
     (folder / "manifest.json").write_text('{"format_version":' + "[" * 100_000, "utf-8")
     with pytest.raises(ModelError, match="is damaged"):
         fraudscan.load(folder)
@@ -442,7 +442,7 @@ def test_a_manifest_of_any_depth_is_refused(folder):
         fraudscan.load().save(folder)
 
 
-def test_a_model_that_cannot_be_replaced_stays_where_it_is(scanner, tmp_path, monkeypatch):
+def test_a_model_that_cannot_be_replaced_is_kept(scanner, tmp_path, monkeypatch):
     folder = tmp_path / "model"
     scanner.save(folder)
     before = folder_bytes(folder)
@@ -450,7 +450,7 @@ def test_a_model_that_cannot_be_replaced_stays_where_it_is(scanner, tmp_path, mo
 
     def failing(path, target):
         if target == folder and path.name != "old":
-            raise PermissionError(13, "Permission denied")  # a virus scanner holds it, say
+            raise PermissionError(13, "Permission denied")  # a virus scanner has it open, for example
         return rename(path, target)
 
     monkeypatch.setattr(type(folder), "rename", failing)
@@ -494,7 +494,7 @@ def test_a_bad_target_is_refused_before_training(scanner, tmp_path, monkeypatch,
         with pytest.raises(ModelError, match=fault):
             scanner.save(target)
         assert main(["train", "no-such-corpus", "-o", target]) == 2
-        assert fault in capsys.readouterr().err  # and not that there is no such corpus
+        assert fault in capsys.readouterr().err  # reported before the missing corpus
     monkeypatch.chdir(tmp_path / "empty")
     with pytest.raises(ModelError, match="is in use and cannot be replaced: name a folder in it"):
         scanner.save(".")
