@@ -1,4 +1,4 @@
-"""Data frames: the same rows, columns and index come back, with our columns behind them."""
+"""Data frames: rows, columns and index are returned unchanged, followed by the columns of `fraudscan`."""
 
 import re
 import warnings
@@ -45,7 +45,7 @@ def expected(scanner, text, note="no text"):
     st.lists(st.none() | st.sampled_from(TEXTS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=30)),
     st.integers(1, 4),
 )
-def test_every_row_gets_what_classify_says(scanner, monkeypatch, kind, texts, block):
+def test_every_row_has_the_result_of_classify(scanner, monkeypatch, kind, texts, block):
     monkeypatch.setattr(frames, "BLOCK", block)
     numbers = list(range(len(texts)))
     source = pd.Series(texts, dtype=object) if kind == "pandas" else pa.array(texts, pa.string())
@@ -54,10 +54,10 @@ def test_every_row_gets_what_classify_says(scanner, monkeypatch, kind, texts, bl
     assert type(out) is type(frame)
     wanted = [{"nr": i, "content": text, **expected(scanner, text)} for i, text in enumerate(texts)]
     assert rows_of(out) == wanted
-    assert list(rows_of(frame)[0] if texts else ["nr", "content"]) == ["nr", "content"]  # the frame given is untouched
+    assert list(rows_of(frame)[0] if texts else ["nr", "content"]) == ["nr", "content"]  # the input frame is unchanged
 
 
-def test_what_is_done_to_the_copy_of_a_pandas_frame_is_not_done_to_the_frame(scanner):
+def test_changes_to_the_output_do_not_change_the_pandas_frame(scanner):
     frame = pd.DataFrame({"nr": [1, 2], "text": ["到楼下了", "晚上吃什么"]})
     out = scanner.annotate(frame)
     out.loc[0, ["nr", "text"]] = [9, "＊"]
@@ -65,7 +65,7 @@ def test_what_is_done_to_the_copy_of_a_pandas_frame_is_not_done_to_the_frame(sca
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_probabilities(scanner, kind):
+def test_probabilities_are_added_on_request(scanner, kind):
     out = scanner.annotate(KINDS[kind]({"text": TEXTS}), proba=True)
     rows = rows_of(out)
     assert list(rows[0]) == ["text", *names_of(scanner, proba=True)]
@@ -75,7 +75,7 @@ def test_probabilities(scanner, kind):
         assert rows[1][f"fraud_p_{name}"] is None
 
 
-def test_pandas_keeps_its_index_and_notes_what_is_no_text(scanner):
+def test_pandas_index_is_kept_and_values_that_are_no_text_are_noted(scanner):
     texts = ["晚上吃什么", 7, float("nan"), pd.NA, pd.NaT, b"x", None]
     frame = pd.DataFrame({"text": pd.Series(texts, dtype=object)}).set_index(
         pd.Index([5, 5, 3, 2, 1, 0, 9], name="key")
@@ -87,7 +87,7 @@ def test_pandas_keeps_its_index_and_notes_what_is_no_text(scanner):
     assert list(frame.columns) == ["text"]
 
 
-def test_arrow_chunks_and_other_types_of_strings(scanner):
+def test_arrow_chunks_and_other_string_types(scanner):
     chunked = pa.chunked_array([["晚上吃什么"], [], ["你好", None]], pa.string())
     for kind in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
         out = scanner.annotate(pa.table({"text": chunked.cast(kind)}))
@@ -96,18 +96,18 @@ def test_arrow_chunks_and_other_types_of_strings(scanner):
     assert out["fraud_notes"].to_pylist() == [["not a text: int"], ["no text"]]
 
 
-def test_pandas_keeps_what_else_a_frame_has(scanner):
+def test_pandas_attributes_and_axis_names_are_kept(scanner):
     frame = pd.DataFrame({"text": TEXTS}).rename_axis("fields", axis=1)
     frame.attrs["source"] = "a phone"
     out = scanner.annotate(frame)
     assert (out.columns.name, out.attrs) == ("fields", {"source": "a phone"})
-    found = scanner.annotate(frame.set_axis(pd.MultiIndex.from_tuples([("text", "")]), axis=1), text=("text", ""))
-    assert found["fraud_label"].tolist() == out["fraud_label"].tolist()
+    scored = scanner.annotate(frame.set_axis(pd.MultiIndex.from_tuples([("text", "")]), axis=1), text=("text", ""))
+    assert scored["fraud_label"].tolist() == out["fraud_label"].tolist()
     typed = frame.set_axis(pd.Index(["text"], dtype="string"), axis=1)
     assert scanner.annotate(typed).columns.dtype == "string"
 
 
-def test_a_hundred_labels_leave_no_frame_in_pieces():
+def test_a_hundred_labels_do_not_fragment_a_pandas_frame():
     names = [f"kind{i}" for i in range(101)]
     scanner = Scanner(
         Taxonomy.from_names(names, None, "multiclass"),
@@ -124,26 +124,26 @@ def test_a_hundred_labels_leave_no_frame_in_pieces():
     assert out["fraud_p_kind100"][0] == scanner.predict_proba(["你好"])[0, 100]
 
 
-def test_a_frame_of_a_class_of_its_own_stays_one(scanner):
+def test_a_subclass_of_a_pandas_frame_is_kept(scanner):
     class Frame(pd.DataFrame):
         @property
         def _constructor(self):
             return Frame
 
-    found = scanner.annotate(Frame({"text": TEXTS}))
-    assert type(found) is Frame
-    assert list(found) == ["text", *COLUMNS]
+    out = scanner.annotate(Frame({"text": TEXTS}))
+    assert type(out) is Frame
+    assert list(out) == ["text", *COLUMNS]
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
-def test_strings_of_arrow_that_are_no_utf8_do_not_stop_the_rest(scanner, kind):
+def test_invalid_utf8_in_arrow_strings_does_not_stop_the_other_rows(scanner, kind):
     raw = pa.array([TEXTS[0].encode(), b"\xff\xfe", None]).view(pa.string())
-    found = scanner.annotate(pa.table({"text": raw.cast(kind)}))
-    assert found["fraud_label"].to_pylist() == [scanner.classify(TEXTS[0]).label, None, None]
-    assert found["fraud_notes"].to_pylist()[1:] == [["not a text: bytes"], ["no text"]]
+    out = scanner.annotate(pa.table({"text": raw.cast(kind)}))
+    assert out["fraud_label"].to_pylist() == [scanner.classify(TEXTS[0]).label, None, None]
+    assert out["fraud_notes"].to_pylist()[1:] == [["not a text: bytes"], ["no text"]]
 
 
-def test_what_is_refused(scanner):
+def test_invalid_tables_are_refused(scanner):
     with pytest.raises(
         ColumnError, match=r"no column is called 'text'; the table has the columns: a\. Name the column .* with text="
     ):
@@ -191,12 +191,12 @@ def test_entries_of_lists_fire_for_their_senders(scanner, monkeypatch, kind, sen
     rows = rows_of(own.annotate(frame, sender="from"))
     assert [row["fraud_rule"] for row in rows] == rules
     assert [row["fraud_verdict"] for row in rows] == ["flag", None, "flag", "clear", "flag"]
-    rows = rows_of(own.annotate(frame, sender="text"))  # a group's name, say, and what was written in it
+    rows = rows_of(own.annotate(frame, sender="text"))  # it may hold both, such as a group's name and its message
     assert [row["fraud_rule"] for row in rows] == [None, None, "deny 快递", None, None]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_missing_text_takes_no_other_ones_sender(scanner, kind):
+def test_a_missing_text_does_not_shift_the_senders(scanner, kind):
     own = scanner.with_lists(Lists([Entry("deny", "", sender="106")]))
     frame = KINDS[kind]({"text": [None, "到楼下了", "下来拿快递"], "from": ["95588", "106", "妈妈"]})
     rows = rows_of(own.annotate(frame, sender="from"))

@@ -1,10 +1,10 @@
-"""The estimator: scikit-learn's own checks, its tools, and the way to a scanner and back.
+"""The estimator: scikit-learn's own checks, its tools, and conversion to a scanner and back.
 
-scikit-learn checks no estimator that takes texts alone: its data are numbers. So those
-checks that need no data run on the estimator itself, and all the others that the
-estimator's tags call for run on a subclass that writes each row of numbers as a text.
-None is expected to fail. Not called for are the checks of sample weights, of sparse
-input, of missing values and of ``partial_fit``, which the estimator does not take.
+scikit-learn cannot check an estimator that takes only texts, because its test data are
+numbers. The checks that need no data therefore run on the estimator itself. All other
+checks that the estimator's tags call for run on a subclass that writes each row of numbers
+as a text. No check is expected to fail. The tags do not call for checks of sample weights,
+sparse input, missing values or ``partial_fit``, which the estimator does not support.
 """
 
 import enum
@@ -36,21 +36,21 @@ from fraudscan.sklearn import FraudClassifier
 
 
 class OnNumbers(FraudClassifier):
-    """Writes each row of numbers as a text, a character for each number, since scikit-learn's checks give numbers."""
+    """Writes each row of numbers as a text, one character per number, because scikit-learn's checks use numbers."""
 
     def fit(self, X, y):
-        return super().fit(self._written(X, reset=True), y)
+        return super().fit(self._as_texts(X, reset=True), y)
 
     def predict(self, X):
-        return super().predict(self._written(X))
+        return super().predict(self._as_texts(X))
 
     def predict_proba(self, X):
-        return super().predict_proba(X if isinstance(X, list) else self._written(X))
+        return super().predict_proba(X if isinstance(X, list) else self._as_texts(X))
 
     def decision_function(self, X):
-        return super().decision_function(X if isinstance(X, list) else self._written(X))
+        return super().decision_function(X if isinstance(X, list) else self._as_texts(X))
 
-    def _written(self, X, *, reset=False):
+    def _as_texts(self, X, *, reset=False):
         if not reset and not hasattr(self, "classes_"):
             raise NotFittedError
         X = validate_data(self, X, reset=reset, dtype="numeric")
@@ -92,7 +92,7 @@ def fitted():
     return FraudClassifier().fit(*made_up(60))
 
 
-def test_it_learns_texts(fitted):
+def test_it_learns_from_texts(fitted):
     texts, labels = made_up(40, seed=1)
     assert fitted.classes_.tolist() == sorted(WORDS)
     assert fitted.score(texts, labels) == 1
@@ -102,7 +102,7 @@ def test_it_learns_texts(fitted):
     assert (fitted.classes_[fitted.decision_function(texts).argmax(axis=1)] == labels).all()
 
 
-def test_other_types_of_classes():
+def test_other_types_of_classes_are_accepted():
     texts, labels = made_up(40)
     numbers = np.array([sorted(WORDS).index(label) * 10 for label in labels])
     classifier = FraudClassifier(max_n=2).fit(np.array(texts, dtype=object), numbers)
@@ -115,30 +115,30 @@ def test_other_types_of_classes():
     assert two.predict(texts).tolist() == [label == "loan" for label in labels]
 
 
-def test_the_same_rows_make_the_same_model_as_read_from_a_file(tmp_path):
+def test_rows_and_a_file_of_them_give_the_same_model(tmp_path):
     texts, labels = made_up(60)
-    labels = ["ham" if label == "normal" else label for label in labels]  # before the others in their order
+    labels = ["ham" if label == "normal" else label for label in labels]  # sorts before the other labels
     pd.DataFrame({"text": texts, "label": labels}).to_csv(tmp_path / "mine.csv", index=False)
-    found = read_labelled([tmp_path / "mine.csv"])
+    labelled = read_labelled([tmp_path / "mine.csv"])
     fitted = FraudClassifier(max_n=2).fit(texts, labels)
-    assert fitted.scanner_.digest == train_custom(found.rows, found.taxonomy, fixed={"max_n": 2}).digest
+    assert fitted.scanner_.digest == train_custom(labelled.rows, labelled.taxonomy, fixed={"max_n": 2}).digest
     assert fitted.classes_.tolist() == sorted(set(labels))
     assert fitted.predict(texts).tolist() == labels
 
 
 class Kind(str, enum.Enum):
-    """Classes that NumPy calls otherwise, and cuts off."""
+    """Classes that NumPy gives other names and truncates."""
 
     LOAN = "loan"
     HAM = "ham"
 
 
-def test_classes_of_an_enumeration_are_given_by_their_values():
+def test_classes_that_are_enumeration_members_are_refused():
     with pytest.raises(ValueError, match=r"enumeration members, .* pass their values, \[one.value for one in y\]"):
         FraudClassifier().fit([WORDS["loan"][0], "到楼下了"], [Kind.LOAN, Kind.HAM])
 
 
-def test_tools_of_scikit_learn(fitted):
+def test_it_works_with_tools_of_scikit_learn(fitted):
     texts, labels = made_up(60)
     pipeline = make_pipeline(
         FunctionTransformer(lambda texts: [text.strip() for text in texts]), FraudClassifier(max_n=2)
@@ -147,31 +147,31 @@ def test_tools_of_scikit_learn(fitted):
     search = GridSearchCV(FraudClassifier(max_n=2), {"min_df": [1, 30], "C": [1.0]}, cv=2).fit(texts, labels)
     assert search.best_params_ == {"min_df": 1, "C": 1.0}
     assert not hasattr(clone(fitted), "classes_")
-    again = pickle.loads(pickle.dumps(fitted))  # noqa: S301
-    assert (again.predict_proba(texts) == fitted.predict_proba(texts)).all()
+    restored = pickle.loads(pickle.dumps(fitted))  # noqa: S301
+    assert (restored.predict_proba(texts) == fitted.predict_proba(texts)).all()
 
 
-def test_results_of_own_labels_are_pickled_without_the_shipped_model(fitted, monkeypatch):
+def test_results_of_a_custom_model_are_pickled_without_the_shipped_one(fitted, monkeypatch):
     monkeypatch.setattr(model, "_shipped", {})
-    found = fitted.to_scanner().classify(f"{WORDS['loan'][0]}点链接")
-    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301
+    result = fitted.to_scanner().classify(f"{WORDS['loan'][0]}点链接")
+    assert pickle.loads(pickle.dumps(result)) == result  # noqa: S301
     assert not model._shipped
 
 
-def test_settings_that_are_given_are_not_chosen():
+def test_given_settings_are_used_unchanged():
     texts, labels = made_up(60)
     given = {"max_n": 2, "min_df": 3, "idf_power": 0.25, "C": 7.0, "balanced": False}
     assert FraudClassifier(**given).fit(texts, labels).to_scanner().manifest["training"] == given
 
 
-def test_settings_may_be_numbers_of_numpy(tmp_path):
+def test_settings_may_be_numpy_numbers(tmp_path):
     given = {"max_n": np.int64(2), "min_df": np.int32(3), "idf_power": np.float32(0.25), "C": np.float64(7)}
     classifier = FraudClassifier(**given, balanced=np.bool_(False)).fit(*made_up(60))
     classifier.to_scanner().save(tmp_path / "model")
     assert fraudscan.load(tmp_path / "model").manifest["training"] == {**given, "balanced": False}
 
 
-def test_a_folder_whose_settings_have_the_names_of_earlier_versions_is_read(fitted, tmp_path):
+def test_a_folder_with_settings_named_as_in_earlier_versions_can_be_loaded(fitted, tmp_path):
     fitted.to_scanner().save(tmp_path / "model")
     manifest = json.loads((tmp_path / "model" / "manifest.json").read_text("utf-8"))
     manifest["training"] = {"order": 3, "min_count": 2, "rarity": 0.75, "strength": 3.0, "balanced": True}
@@ -181,7 +181,7 @@ def test_a_folder_whose_settings_have_the_names_of_earlier_versions_is_read(fitt
     assert (FraudClassifier.from_scanner(scanner).predict(["低息贷款"]) == fitted.predict(["低息贷款"])).all()
 
 
-def test_a_label_indicator_matrix():
+def test_a_label_indicator_matrix_is_accepted():
     texts, labels = made_up(200)
     pairs = [(texts[i] + "。" + texts[i + 1], {labels[i], labels[i + 1]} - {"normal"}) for i in range(len(texts) - 1)]
     joined = [text for text, _ in pairs]
@@ -190,17 +190,17 @@ def test_a_label_indicator_matrix():
     classifier = FraudClassifier(max_n=2).fit(joined, y)
     assert (classifier.predict(joined) == y).mean() > 0.95
     scanner = classifier.to_scanner()
-    assert scanner.names == ("0", "1", "legitimate")  # what has no label is legitimate
-    found = scanner.decide(joined)
+    assert scanner.names == ("0", "1", "legitimate")  # texts without a label are legitimate
+    decisions = scanner.decide(joined)
     agree = [
         set(labels) - {"legitimate"} == {str(i) for i in np.flatnonzero(row)}
-        for labels, row in zip(found.labels, y, strict=True)
+        for labels, row in zip(decisions.labels, y, strict=True)
     ]
     assert np.mean(agree) > 0.9
 
 
 @pytest.mark.parametrize("row", [[1, 1, 0], [1, 0, 1], [0, 0, 0]])
-def test_the_legitimate_class_of_a_matrix_stands_alone(row):
+def test_the_legitimate_class_of_a_matrix_excludes_other_classes(row):
     texts, labels = made_up(60)
     y = np.array([[label == name for name in ("normal", "loan", "prize")] for label in labels]).astype(int)
     y[0] = [0, 1, 1]
@@ -211,7 +211,7 @@ def test_the_legitimate_class_of_a_matrix_stands_alone(row):
         classifier.fit(texts, y)
 
 
-def test_to_scanner_and_back(fitted, tmp_path):
+def test_conversion_to_a_scanner_and_back(fitted, tmp_path):
     texts, labels = made_up(20, seed=2)
     fitted.to_scanner().save(tmp_path / "model")
     scanner = fraudscan.load(tmp_path / "model")
@@ -237,7 +237,7 @@ def test_the_shipped_model_as_a_classifier(scanner):
     ]
 
 
-def test_only_a_frozen_scanner_is_measured_as_it_is(scanner):
+def test_cross_validation_refits_a_scanner_unless_it_is_frozen(scanner):
     classifier = FraudClassifier.from_scanner(scanner)
     texts = [
         "跟着老师操作稳赚不赔，加微信进内部群",
@@ -250,7 +250,7 @@ def test_only_a_frozen_scanner_is_measured_as_it_is(scanner):
     assert cross_val_score(classifier, texts, classes, cv=2).min() < 1
 
 
-def test_of_labels_that_overlap_the_legitimate_one_is_asked_for_first(scanner, corpus):
+def test_with_overlapping_labels_the_legitimate_one_is_decided_first(scanner, corpus):
     texts = [row.text for row in corpus[::29]]
     classifier = FraudClassifier.from_scanner(scanner)
     predicted, probabilities = classifier.predict(texts), classifier.predict_proba(texts)
@@ -263,7 +263,7 @@ def test_of_labels_that_overlap_the_legitimate_one_is_asked_for_first(scanner, c
     assert (predicted == classifier.classes_[probabilities.argmax(axis=1)])[lures].all()
 
 
-def test_what_is_refused(fitted):
+def test_invalid_arguments_are_refused(fitted):
     with pytest.raises(ValueError, match="X is one str, not several texts"):
         fitted.predict("一条")
     with pytest.raises(ValueError, match="X has 2 dimensions; texts must have one"):
@@ -298,7 +298,7 @@ def test_what_is_refused(fitted):
 
 
 @pytest.mark.parametrize("kind", [int, float, bool])
-def test_classes_that_are_numbers_have_an_honest_one(kind):
+def test_numeric_classes_have_an_honest_one(kind):
     texts, labels = made_up(40)
     fitted = FraudClassifier(max_n=2, min_df=2, idf_power=0.5, C=1.0, balanced=True)
     for honest in (None, 0, False, 0.0, np.int64(0), str(kind(0))):
@@ -316,7 +316,7 @@ def test_classes_that_are_numbers_have_an_honest_one(kind):
         ("max_n", 2.0),
         ("max_n", "2"),
         ("min_df", 0),
-        ("min_df", 0.01),  # a share of the texts elsewhere
+        ("min_df", 0.01),  # a share of the texts in scikit-learn's vectorizers
         ("min_df", 1.0),
         ("idf_power", True),
         ("idf_power", -1),
@@ -330,7 +330,7 @@ def test_classes_that_are_numbers_have_an_honest_one(kind):
         ("n_jobs", True),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(name, value):
+def test_invalid_settings_are_refused(name, value):
     with pytest.raises(
         ValueError, match=f"{name} (is|must be) .* (of at least 1|from 0 to 10|above 0|or False|than 0), not {value!r}"
     ):

@@ -1,4 +1,4 @@
-"""Spark, on Java: one process, and a cluster of two executors on this machine."""
+"""Spark on Java: in one process, and on a local cluster of two executors."""
 
 import os
 import pathlib
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::Depr
 
 
 @pytest.fixture(scope="module", params=["local[2]", "local-cluster[2,1,1024]"])
-def spark(java, request, tmp_path_factory):  # noqa: ARG001 - fails or skips where there is none
+def spark(java, request, tmp_path_factory):  # noqa: ARG001 - fails or skips without Java
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master(request.param).appName("fraudscan")
@@ -43,7 +43,7 @@ def spark(java, request, tmp_path_factory):  # noqa: ARG001 - fails or skips whe
 
 
 def rows_of(scanner, pairs):
-    """Return what the rows of a scored frame must be, told by `classify`."""
+    """Yield the expected rows of a scored frame, computed with `classify`."""
     for number, text in pairs:
         if text is None:
             yield (number, text, *[None] * 6, ["no text"])
@@ -52,7 +52,7 @@ def rows_of(scanner, pairs):
             yield (number, text, r.label, r.scheme, list(r.labels), r.score, r.verdict, list(r.targets), list(r.notes))
 
 
-def test_rows_schema_and_partitions(spark, scanner):
+def test_rows_schema_and_partitions_are_kept(spark, scanner):
     pairs = [(i, TEXTS[i % len(TEXTS)]) for i in range(200)]
     frame = spark.createDataFrame(spark.sparkContext.parallelize(pairs, 3), "nr int, content string")
     before = frame.rdd.glom().map(lambda rows: [row.nr for row in rows]).collect()
@@ -63,7 +63,7 @@ def test_rows_schema_and_partitions(spark, scanner):
     assert sorted(map(tuple, out.collect())) == list(rows_of(scanner, pairs))
 
 
-def test_other_columns_come_back_as_they_were(spark):
+def test_other_columns_are_unchanged(spark):
     nested = "map('a', 1) AS m, named_struct('x', 1.5D) AS s, array(1, null) AS a"
     times = "date'2024-02-29' AS d, timestamp'2024-02-29 12:00:00' AS t"
     frame = spark.sql(f"SELECT '你好' AS text, {nested}, {times}, 1.10BD AS n, X'00FF' AS b")
@@ -83,14 +83,14 @@ def test_a_custom_model_travels_with_the_job(spark, small_model, tmp_path):
         assert [row[f"fraud_p_{name}"] for name in scanner.names] == pytest.approx(wanted, abs=1e-6)
 
 
-def test_an_executor_with_another_model_is_told(spark, scanner, monkeypatch):
+def test_an_executor_with_another_model_raises_an_error(spark, scanner, monkeypatch):
     monkeypatch.setattr("fraudscan.spark.load", lambda _=None: scanner.with_thresholds(flag=0.99))  # in the driver
     frame = spark.createDataFrame([(TEXTS[2],)], "text string")
     with pytest.raises(Exception, match="another shipped model than the driver"):
         annotate(frame).collect()
 
 
-def test_what_is_no_text_comes_back_with_a_note(spark):
+def test_values_that_are_no_text_get_a_note(spark):
     frame = spark.createDataFrame([(1, b"x"), (2, None)], "nr int, text binary")
     rows = annotate(frame).orderBy("nr").collect()
     assert [row.fraud_notes for row in rows] == [["not a text: bytes"], ["no text"]]
@@ -106,7 +106,7 @@ def test_entries_of_lists_fire_for_their_senders(spark, scanner):
         annotate(frame, model=own, sender="from")
 
 
-def test_what_is_refused(spark):
+def test_invalid_arguments_are_refused(spark):
     frame = spark.createDataFrame([("x",)], "content string")
     with pytest.raises(ColumnError, match="no column is called 'text'; the table has the columns: content"):
         annotate(frame)
@@ -116,7 +116,7 @@ def test_what_is_refused(spark):
         annotate(frame, text="content", model="nowhere")
 
 
-def test_parquet_in_parquet_out(spark, scanner, corpus, tmp_path, monkeypatch):
+def test_example_scores_parquet_files(spark, scanner, corpus, tmp_path, monkeypatch):
     pairs = [(i, row.text) for i, row in enumerate(corpus[:10_000])]
     source, target = str(tmp_path / "in"), str(tmp_path / "out")
     spark.createDataFrame(pairs, "nr int, content string").write.parquet(source)
@@ -132,7 +132,7 @@ def test_a_lost_executor_changes_nothing(spark, scanner, tmp_path):
     flag = str(tmp_path / "killed")
 
     def kill_once(batches):
-        """Kill the executor under which this runs, if no other was killed before."""
+        """Kill the executor that runs this function, unless one was killed before."""
         for batch in batches:
             try:
                 os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
