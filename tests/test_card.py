@@ -1,4 +1,4 @@
-"""The model card belongs to the model, and its figures are what they say."""
+"""The model card matches its model, and its figures are correct."""
 
 import json
 
@@ -18,7 +18,7 @@ from fraudscan.folder import CARD, DIAGRAM
 from fraudscan.model import default_folder
 
 
-def test_the_shipped_card_is_that_of_the_shipped_model(scanner):
+def test_the_shipped_card_matches_the_shipped_model(scanner):
     folder = default_folder()
     card = (folder / CARD).read_text("utf-8")
     assert model_digest(folder) in card, "run: make card"
@@ -28,15 +28,15 @@ def test_the_shipped_card_is_that_of_the_shipped_model(scanner):
 
 
 def test_scores_are_calibrated_on_held_out_rows(scanner):
-    found = scanner.manifest["figures"]["calibration"]
-    assert found["ece"] <= 0.03
-    assert sum(row["messages"] for row in found["bins"]) == scanner.manifest["figures"]["messages"]
+    calibration = scanner.manifest["figures"]["calibration"]
+    assert calibration["ece"] <= 0.03
+    assert sum(row["messages"] for row in calibration["bins"]) == scanner.manifest["figures"]["messages"]
 
 
-def test_slices_are_of_all_messages(scanner):
+def test_every_slicing_covers_all_messages(scanner):
     figures = scanner.manifest["figures"]
-    for found in figures["slices"].values():
-        assert sum(row["messages"] for row in found.values()) == figures["messages"]
+    for rows in figures["slices"].values():
+        assert sum(row["messages"] for row in rows.values()) == figures["messages"]
 
 
 def test_card_of_another_model(small_model, tmp_path, capsys):
@@ -55,7 +55,7 @@ def test_card_of_another_model(small_model, tmp_path, capsys):
     assert model_digest(folder) in card
     assert "| ours\\|a | here | investment | 1 |" in card
     assert "| ours_c | there | fraud | 1 |" in card
-    assert "下来拿快递" not in card  # texts of others stay where they are
+    assert "下来拿快递" not in card  # the card does not contain third-party texts
     assert main(["evaluate", "--card", "-m", str(folder)]) == 0
     assert "## External sets" not in (folder / CARD).read_text("utf-8")
 
@@ -64,7 +64,7 @@ def test_card_of_another_model(small_model, tmp_path, capsys):
     "line",
     ["{", "[]", '{"text": "x", "labels": [], "set": "s", "source": "s"}', '{"text": "x"}', '{"text":' + "[" * 100_000],
 )
-def test_sets_that_are_none(tmp_path, line, capsys):
+def test_invalid_or_missing_sets_are_refused(tmp_path, line, capsys):
     (tmp_path / "sets.jsonl").write_text(f"\n{line}\n", "utf-8")
     assert main(["evaluate", "--card", str(tmp_path)]) == 2
     assert "sets.jsonl:2: expected an object with text, labels, set and source" in capsys.readouterr().err
@@ -72,7 +72,7 @@ def test_sets_that_are_none(tmp_path, line, capsys):
     assert "no such file" in capsys.readouterr().err
 
 
-def test_sets_in_another_encoding(tmp_path):
+def test_sets_in_another_encoding_are_refused(tmp_path):
     path = tmp_path / "sets.jsonl"
     path.write_bytes("\n\n好\n".encode("gb18030"))
     for read in read_sets, read_corpus:
@@ -100,11 +100,11 @@ def test_a_model_without_figures_has_no_card(small_model, tmp_path, capsys):
 @settings(max_examples=200)
 def test_reliability_of_any_probabilities(pairs):
     probabilities, positive = np.array([p for p, _ in pairs]), np.array([y for _, y in pairs])
-    found = reliability(probabilities, positive)
-    assert 0 <= found["ece"] <= 1
-    assert len(found["bins"]) <= BINS
-    assert sum(row["messages"] for row in found["bins"]) == len(pairs)
-    assert [row["predicted"] for row in found["bins"]] == sorted(row["predicted"] for row in found["bins"])
+    result = reliability(probabilities, positive)
+    assert 0 <= result["ece"] <= 1
+    assert len(result["bins"]) <= BINS
+    assert sum(row["messages"] for row in result["bins"]) == len(pairs)
+    assert [row["predicted"] for row in result["bins"]] == sorted(row["predicted"] for row in result["bins"])
 
 
 def test_reliability_of_known_probabilities():
@@ -113,7 +113,7 @@ def test_reliability_of_known_probabilities():
     positive = rng.random(50_000) < probabilities
     assert reliability(probabilities, positive)["ece"] < 0.01
     assert reliability(np.sqrt(probabilities), positive)["ece"] == pytest.approx(1 / 6, abs=0.01)
-    # other shares of positives, put right by weights
+    # a different share of positives, corrected by weights
     half = ~positive | (rng.random(50_000) < 0.5)
     kept, right = probabilities[half], positive[half]
     assert reliability(kept, right)["ece"] > 0.05
@@ -122,6 +122,6 @@ def test_reliability_of_known_probabilities():
 
 def test_area_under_the_curve():
     scores = np.array([0.1, 0.4, 0.4, 0.8])
-    assert auc(scores, np.array([False, False, True, True])) == 0.875  # three pairs in order, and a tie
+    assert auc(scores, np.array([False, False, True, True])) == 0.875  # of four pairs, three in order and one tie
     assert auc(scores, scores < 0.2) == 0
     assert auc(scores, scores < 1) is auc(scores, scores > 1) is None

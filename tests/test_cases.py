@@ -1,7 +1,7 @@
-"""Messages in the style of the wild, written for this project and no part of its corpus.
+"""Realistic messages, which were written for this project and are not part of its corpus.
 
-`cases/known_failures.json` names those that the shipped model gets wrong; a fix is noticed, since
-they are expected to fail. ``make cases`` writes it anew.
+`cases/known_failures.json` lists the messages that the shipped model gets wrong. They are expected
+to fail, so a fix is noticed. ``make cases`` regenerates the file.
 """
 
 import json
@@ -19,9 +19,10 @@ def read_cases():
 
 
 def fault(case, scanner):
-    """Return what is wrong with the scanner's answer; nothing if it is right.
+    """Return what is wrong with the scanner's answer, or an empty string if it is right.
 
-    A lure must have its label and not be clear; an honest message must have the honest label and not be flagged.
+    A lure must have its label and must not be clear. An honest message must have the honest label and must not be
+    flagged.
     """
     result = scanner.classify(case["text"])
     if case["label"] not in result.labels:
@@ -44,7 +45,7 @@ def test_case(case, scanner):
     assert not fault(case, scanner), case["text"]
 
 
-def test_cases_are_many_and_of_all_labels(scanner, corpus):
+def test_there_are_enough_cases_of_all_labels(scanner, corpus):
     cases = read_cases()
     assert len({case["id"] for case in cases}) == len(cases)
     lures = [case for case in cases if case["label"] != scanner.taxonomy.honest.name]

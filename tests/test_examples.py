@@ -1,4 +1,4 @@
-"""The README's ten lines for each library: they stand there as they are, run, and agree."""
+"""The README's ten-line examples, one per library: the README shows them verbatim, they run, and they agree."""
 
 import json
 import os
@@ -14,8 +14,8 @@ EXAMPLES = sorted((ROOT / "examples" / "ecosystem").glob("*.py"))
 @pytest.fixture(scope="module")
 def flagged(scanner):
     lines = (ROOT / "examples" / "messages.jsonl").read_text("utf-8").splitlines()
-    found = scanner.decide([json.loads(line)["text"] for line in lines])
-    labels = [label for label, verdict in zip(found.label, found.verdict, strict=True) if verdict == "flag"]
+    decisions = scanner.decide([json.loads(line)["text"] for line in lines])
+    labels = [label for label, verdict in zip(decisions.label, decisions.verdict, strict=True) if verdict == "flag"]
     return f"{sorted((label, labels.count(label)) for label in set(labels))}\n"
 
 
@@ -36,6 +36,6 @@ def test_readme_shows_the_example(path):
     assert f"```python\n{path.read_text('utf-8')}```" in (ROOT / "README.md").read_text("utf-8")
 
 
-def test_there_is_one_for_each_library():
+def test_each_library_has_an_example():
     libraries = ["plain_python", "with_pandas", "with_polars", "with_scikit_learn", "with_spark"]
     assert [path.stem for path in EXAMPLES] == libraries

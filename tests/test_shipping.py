@@ -1,4 +1,4 @@
-"""What users get: the wheel works on its own, and the evaluation runs on our output."""
+"""Distribution: the wheel works on its own, and the evaluation accepts the output of ``fraudscan score``."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def run(command, cwd=None, **environment):
     if done.returncode:
         if os.environ.get("CI") == "true" or "onnection" not in done.stderr:
             pytest.fail(done.stderr)
-        pytest.skip("no package index in reach")
+        pytest.skip("no package index can be reached")
 
 
 def build_wheel(source, folder, **environment):
@@ -50,14 +50,15 @@ def sdist(tmp_path_factory):
     return next(folder.glob("*.tar.gz"))
 
 
-def test_the_source_distribution_has_what_builds_and_no_tests_that_lack_their_data(sdist):
+def test_the_source_distribution_can_be_built_and_has_no_tests(sdist):
+    """Tests are left out because their data are not included."""
     with tarfile.open(sdist) as file:
         names = {name.partition("/")[2] for name in file.getnames()}
     assert {"fraudscan/_engine.c", "models/default/weights.npy", "CHANGELOG.md", "LICENSE", "NOTICE"} <= names
     assert not [name for name in names if name.startswith("tests")]
 
 
-def test_wheel_is_built_without_a_compiler(sdist, tmp_path):
+def test_wheel_can_be_built_without_a_compiler(sdist, tmp_path):
     wheel = build_wheel(sdist, tmp_path, CC="false")
     assert "fraudscan/kernel.py" in zipfile.ZipFile(wheel).namelist()
     assert not kernels(wheel)
@@ -83,7 +84,7 @@ def test_wheel_works_in_an_empty_environment(wheel, tmp_path):
     assert json.loads((tmp_path / "out.jsonl").read_text("utf-8"))["fraud_label"] == "legitimate"
 
 
-def test_evaluation_takes_every_row_in_and_out(shared, tmp_path):
+def test_evaluation_covers_every_row(shared, tmp_path):
     out = tmp_path / "figures.json"
     command = f"{sys.executable} -m fraudscan score {{input}} -o {{output}}"
     evaluate = [sys.executable, shared / "eval" / "evaluate.py", "--command", command, "--json", out]
