@@ -149,7 +149,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _print_json(data: dict[str, Any], indent: int | None = None) -> None:
-    """Print data as JSON. Characters beyond ASCII are escaped unless the output is UTF-8."""
+    """Print data as JSON. If the output is not UTF-8, all characters beyond ASCII are escaped."""
     from fraudscan.show import to_json
 
     utf8 = (sys.stdout.encoding or "utf-8").lower() == "utf-8"
@@ -502,7 +502,9 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--label", metavar="COLUMN", help="own files: the column with the labels; several are joined by |"
         )
-        sub.add_argument("--legitimate", metavar="NAME", help="own files: the label of honest messages; '' for none")
+        sub.add_argument(
+            "--legitimate", metavar="NAME", help="own files: the label of legitimate messages; '' for none"
+        )
 
     sub = command("train", _train, "Train a model on labelled messages, from the corpus or your own.")
     sub.add_argument(
@@ -547,7 +549,8 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
         "--output",
         required=True,
         metavar="OUT",
-        help=".jsonl, .csv, .tsv or .parquet; other names: CSV for a CSV dump, else JSON lines; - for standard output",
+        help=".jsonl, .csv, .tsv or .parquet; for out or out.txt: CSV if DUMP is CSV, else JSON lines; "
+        "- for standard output",
     )
     sub.add_argument(
         "--exclude",
@@ -593,7 +596,7 @@ def _add_levels(sub: argparse.ArgumentParser) -> None:
         "--max-false-alarms",
         type=float,
         metavar="SHARE",
-        help="flag at most this share of honest messages, by the model's held-out curve (0.001 is one in a thousand)",
+        help="flag at most this share of legitimate messages, by the model's held-out curve (0.001: one in a thousand)",
     )
     sub.add_argument(
         "--flag", type=float, metavar="SCORE", help="flag messages with at least this score (six decimals count)"
