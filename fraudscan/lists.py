@@ -86,8 +86,8 @@ LONGEST = MAX_NGRAM
 limits the work to 100,000 steps per character, however hostile the text; what people write takes only a few."""
 
 BATCH = 256
-"""Texts searched at a time, so that the arrays stay in the caches. Longer texts are searched `BLOCK` characters at a
-time."""
+"""Texts searched at a time, so that the arrays stay in the caches. Texts longer than `BLOCK` characters are searched
+that many at a time."""
 
 BLOCK = 1 << 16
 
@@ -223,7 +223,7 @@ SLIPS = {
     rf"\[[a-zA-Z ]*\]|\[({KIND})\].*": f"the only sections are {' and '.join(SECTIONS)}; write a phrase in brackets "
     "as a pattern",
     r"(?i:sender\s*=.*)": "an entry for a sender is written sender=NAME: PHRASE, or sender=NAME: alone",
-    rf"(?i:({KIND})\s*[:：].*)": f"a line {' or '.join(SECTIONS)} above an entry sets its kind, not a prefix",
+    rf"(?i:({KIND})\s*[:：].*)": f"an entry has no such prefix: a line {' or '.join(SECTIONS)} above it sets its kind",
     r"/[^/]+/[aimsux]{1,3}": "a pattern takes no flags after its last slash; it matches letters of either case",
     r"[^\W\d_]{2,}\*": "a phrase is found anywhere in a text, without *; if the * is part of it, write it as a pattern",
     r"[^#]*\s#[^#]*": "a comment needs a line of its own; if the # is part of the phrase, write it as a pattern",
@@ -459,7 +459,7 @@ def _check(entry: Entry) -> None:
     if not isinstance(entry.sender, (str, type(None))):
         raise ListError(f"a sender must be a string, not {type(entry.sender).__name__}")
     if entry.sender is not None and not fold_keeping_digits(entry.sender).strip("*"):
-        raise ListError("the sender has no name")
+        raise ListError("the name of the sender is missing")
 
 
 def check_sender(sender: Any, what: str) -> None:

@@ -315,8 +315,8 @@ def test_lists_are_read_from_files(tmp_path):
     ("line", "fault"),
     [
         ("\u200b。" + "长" * 200, "1 to 200 characters that count; this one has 201"),
-        ("sender=: 提现", "the sender has no name"),
-        ("sender=*:", "the sender has no name"),
+        ("sender=: 提现", "the name of the sender is missing"),
+        ("sender=*:", "the name of the sender is missing"),
         ("sender=95588", "is written sender=NAME: PHRASE"),
         # a regex that could split the blanks in many ways would hang on this line
         (f"sender={' ' * 20_000}x", "is written sender=NAME: PHRASE"),
