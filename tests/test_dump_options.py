@@ -505,7 +505,7 @@ def test_lines_printed_by_databases_and_phones_are_reported(tmp_path, capsys, li
     ],
 )
 def test_lines_that_look_like_headings_of_an_unknown_chat_format_are_reported(tmp_path, capsys, line):
-    notice = "is read as lines, many of which are only a time or a name; if it is a chat"
+    notice = "is read as lines, many of which have a time near their start or are only a name; if it is a chat"
     lines = [each for i in range(9) for each in (line.format(i, i, "你好"), PLAIN, PLAIN)]
     two_line_message = ["您的快递已到，取件码：", PLAIN, PLAIN]  # one message of two lines
     for content, reported in (

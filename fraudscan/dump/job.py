@@ -428,8 +428,8 @@ class _Job:
             self.notify(f"{reader.source} is read as lines; if it is a table, put a header before it")
         elif reader.headed:
             self.notify(
-                f"{reader.source} is read as lines, many of which are only a time or a name; if it is a chat, these "
-                "lines are scored as messages: export the chat as CSV or JSON instead"
+                f"{reader.source} is read as lines, many of which have a time near their start or are only a name; if "
+                "it is a chat, these lines are scored as messages: export the chat as CSV or JSON instead"
             )
 
     def _open_reader(self, stream: Stream, keys: dict[str, Any]) -> tuple[Reader, Place]:
@@ -576,5 +576,5 @@ def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:
         what = DIFFERENT.get(name, f"{name} has another version")
         if name == "options":
             changed = (key for key in value if known[name].get(key) != value[key])
-            what = f"{', '.join(f'--{key}'.replace('_', '-') for key in changed)} differ"
+            what = f"these options have changed: {', '.join(f'--{key}'.replace('_', '-') for key in changed)}"
         raise DumpError(f"{target} cannot be resumed: {what}. Start over with --force")
