@@ -47,7 +47,7 @@ is a choice: from even odds, a quarter moves a probability of 0.5 to 0.56, which
 
 
 CLAUSE_ENDS = frozenset('，,；;！!？?。…\n\t<>"“”「」【】[]{}|')
-"""Characters that no span crosses. The text between them is by another speaker, or is mark-up."""
+"""Characters that no span crosses: they end a clause, or enclose a quotation, a heading or mark-up."""
 
 
 class Span(NamedTuple):

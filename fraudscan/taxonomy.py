@@ -79,7 +79,7 @@ class Taxonomy:
         version: raised with every change of the names.
         labels: the labels that a message can have.
         targets: the groups that a message can be aimed at.
-        task: ``"fraud"``: a message is honest, or a fraud of some of the schemes. ``"multiclass"``: it has exactly one
+        task: ``"fraud"``: a message is honest, or a fraud of one or more schemes. ``"multiclass"``: it has exactly one
             label. ``"multilabel"``: each label applies or not, independently of the others.
 
     """

@@ -102,9 +102,8 @@ CONTROL = re.compile(
 def _mend(data: bytes) -> bytes:
     """Return XML with each of the app's surrogate pairs as one character, and without characters that XML forbids.
 
-    The app writes an emoji as two references to surrogates, which XML does not allow. An unpaired
-    surrogate, U+FFFE and U+FFFF become U+FFFD; control characters become white space. The number of bytes stays the
-    same.
+    The app writes an emoji as two references to surrogates, which XML does not allow. Unpaired surrogates, U+FFFE and
+    U+FFFF become U+FFFD; control characters become white space. The number of bytes stays the same.
 
     >>> _mend(b"&#55357;&#56832;"), _mend(b"&#0;&#55357;")
     (b'&#0000000128512;', b'&#9;&#65533;')

@@ -89,7 +89,7 @@ class Checkpoint:
         self._base.close()
 
     def remove(self) -> None:
-        """Remove the file, then close it: the other order, needed on Windows, lets another job in between."""
+        """Remove the file, then close it. The other order, which Windows needs, could let another job in between."""
         path = self._path
         paths = [path, journal_of(path)] if path else []
         try:

@@ -58,11 +58,11 @@ def bom_size(data: bytes, encoding: str) -> int:
 def detect(data: bytes) -> str:
     r"""Return the encoding of the start of a source.
 
-    A byte order mark decides; without one, bytes that are valid as UTF-8 are UTF-8. Otherwise the best candidate is the
-    one that gives the most frequent characters and the fewest undecodable ones. UTF-16 is also recognized by the zero
-    bytes of the ASCII characters in it. UTF-8 may have some damaged bytes: it is chosen if more than half of the
-    characters beyond ASCII can be decoded. In other encodings fewer than half can, in the corpus's messages 45 per cent
-    at most.
+    A byte order mark decides. Without one, bytes that are valid as UTF-8 are UTF-8, unless so many of them are zero
+    that they must be ASCII characters in UTF-16. Otherwise the best candidate is the one that gives the most frequent
+    characters and the fewest undecodable ones. UTF-16 is also recognized by the zero bytes of the ASCII characters in
+    it. UTF-8 may have some damaged bytes: it is chosen if more than half of the characters beyond ASCII can be decoded.
+    In other encodings fewer than half can, in the corpus's messages 45 per cent at most.
 
     >>> detect("到楼下了，下来拿快递".encode("gb18030"))
     'gb18030'

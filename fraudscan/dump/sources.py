@@ -164,7 +164,7 @@ def expand(names: Sequence[str], notify: Callable[[str], None], exclude: Sequenc
 
     Args:
         names: files, folders and patterns to read; ``-`` is standard input.
-        notify: called with each message for the user.
+        notify: called with notices for the user.
         exclude: patterns, as for `pathlib.PurePath.match`, of the found files and folders to leave out.
 
     Raises:

@@ -159,7 +159,7 @@ WHATSAPP_STYLES = re.compile(rf"{MARKS}(?=\[)({DATE})(?<=\]) "), re.compile(rf"{
 """How messages begin in exports of iPhones, and of Android."""
 WHATSAPP_MARKED = re.compile(rf"{MARKS}({DATE})(?:(?<=\])| [-–]) ")
 RARE = 0.1
-"""A style with less than this share of the messages is not one of messages, but of lines within them."""
+"""If fewer than this share of the messages begin in a style, lines in that style are within messages."""
 WHATSAPP_SAID = re.compile(r"([^\n]{1,100}?)[:：] (.*)", re.DOTALL)
 WHATSAPP_NOTICE = re.compile(
     r"\u200e+(?:"
