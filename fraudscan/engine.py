@@ -201,10 +201,6 @@ class Engine:
     def _noter(self) -> Noter:
         return Noter(self.vocabulary)
 
-    def logits(self, texts: Sequence[str]) -> Floats:
-        """Return the heads' logits, shape (heads, texts)."""
-        return self.judge(texts).logits
-
     def judge(
         self, texts: Sequence[str], *, notes: bool = False, readings: bool = False, likely: bool = False
     ) -> Judgement:
@@ -279,13 +275,13 @@ class Engine:
 
     def _heads(self, sums: Ints, lengths: Ints, logits: Floats) -> None:
         """Fill in the heads' logits, shape (heads, texts), for sums of weights."""
-        logits[:] = self.heads_of(self.scaled(sums.astype(np.float64), lengths))
+        logits[:] = self.heads_of(self.scaled(sums, lengths))
 
     def _heads_if_likely(self, sums: Ints, lengths: Ints, logits: Floats) -> None:
         """Do the same, but fill in only the first head's logit where it says that fraud is unlikely."""
         logits[0] = self._alarms(sums, lengths)
         likely = (logits[0] > UNLIKELY).nonzero()[0]
-        logits[:, likely] = self.heads_of(self.scaled(sums[:, likely].astype(np.float64), lengths[likely]))
+        logits[:, likely] = self.heads_of(self.scaled(sums[:, likely], lengths[likely]))
 
     def _alarms(self, sums: Ints, lengths: Ints) -> Floats:
         """Return the first head's logits, shape (texts,)."""
@@ -294,7 +290,7 @@ class Engine:
             known = self.scales, self.biases, *self.layer.first
             kernel.compiled.alarms(np.ascontiguousarray(sums.T), length_norms(lengths), *known, logits)
             return logits
-        first: Floats = self._alarm(self.scaled(sums.astype(np.float64), lengths))[0]
+        first: Floats = self._alarm(self.scaled(sums, lengths))[0]
         return first
 
     def _read_once(self, texts: Sequence[str], fill: Callable[[Ints, Ints, Floats], None], *, notes: bool) -> _Reading:
@@ -311,8 +307,8 @@ class Engine:
         for end in _cuts(sizes):
             part = slice(begin, end)
             if end - begin == 1 and sizes[begin] > CHUNK:
-                total, found.lengths[begin], counts = self._long(texts[begin], begin, found.windows)
-                sums = total[:, None]
+                sums, found.lengths[begin], counts, windows = self._long(texts[begin], begin)
+                found.windows.extend(windows)
                 if notes:
                     found.notes[part] = self._noter.notes(counts, found.lengths[part], texts[part])
                 if found.lengths[begin] <= MAX_REPAIRED:  # few characters are kept: it may be disguised
@@ -331,26 +327,28 @@ class Engine:
             begin = end
         return found
 
-    def scaled(self, sums: Floats, lengths: Ints) -> Floats:
-        """Return the inputs, shape (inputs, texts), for the sums of weights of texts; the sums are overwritten."""
-        sums *= self.scales[:, None]
-        norms = self.norms(sums, lengths)
-        sums = sums[: len(self.biases)]
-        sums /= norms
-        sums += self.biases[:, None]
-        return sums
+    def scaled(self, sums: Ints, lengths: Ints) -> Floats:
+        """Return the inputs, shape (inputs, texts), for the sums of weights of texts."""
+        inputs = sums[: len(self.biases)].astype(np.float64)
+        inputs *= self.scales[: len(self.biases), None]
+        inputs /= self.norms(sums, lengths)
+        inputs += self.biases[:, None]
+        return inputs
 
-    def norms(self, sums: Floats, lengths: Ints) -> Floats:
+    def norms(self, sums: Ints, lengths: Ints) -> Floats:
         """Return the norms by which the scaled sums of texts are divided: float64, shape (texts,)."""
         if self.fraud:
             return length_norms(lengths)
-        return np.sqrt(np.where(sums[-1] > 0, sums[-1], 1.0))
+        squares = sums[-1] * self.scales[-1]  # of the rarities
+        return np.sqrt(np.where(squares > 0, squares, 1.0))
 
-    def _long(self, text: str, place: int, windows: list[Windows]) -> tuple[Ints, int, Ints]:
-        """Return the sums of the weights of a text of any length, its length, and what `Noter.count` returns for it.
+    def _long(self, text: str, place: int) -> tuple[Ints, int, Ints, list[Windows]]:
+        """Read a text of any length, in memory that does not grow with it, as if it were read in one block.
 
-        Memory use does not grow with the length of the text. If the text has windows, the most suspicious one is
-        appended to ``windows``. It is the same as if the text were read in one block, wherever its blocks end.
+        Returns:
+            The sums of its weights, shape (sums, 1), its length, what `Noter.count` returns for it, and its most
+            suspicious window, if it has windows; ``place`` is its index in the batch.
+
         """
         total, length, counts = np.zeros(self._width, dtype=np.int64), 0, np.zeros((2, 1), dtype=np.int64)
         rest = np.zeros(0, dtype=np.uint32)  # nodes from the start of the next window on
@@ -376,19 +374,20 @@ class Engine:
             total += sums[:, :done].sum(axis=1)
             rest = rest[done * STRIDE :]
             length += min(done * STRIDE, read)
+        sums, windows = total[:, None], []
         if self.fraud and length > RAMP_START:
             begins, ends = np.array(window).reshape(2, 1)
-            logits = self.heads_of(self.scaled(best[:, None].astype(np.float64), ends - begins))
+            logits = self.heads_of(self.scaled(best[:, None], ends - begins))
             lengths = np.array([length])
-            logits[0] = odds - np.log(number) - window_penalty(lengths, self._quoting(total[:, None], lengths))
+            logits[0] = odds - np.log(number) - window_penalty(lengths, self._quoting(sums, lengths))
             windows.append(Windows(np.array([place]), logits, begins, ends))
-        return total, length, counts
+        return sums, length, counts, windows
 
     def _quoting(self, sums: Ints, lengths: Ints) -> Floats:
         """Return the logits that texts are about fraud, shape (texts,), for the sums of their weights."""
         if self.quotes is None:
             return np.full(lengths.size, -np.inf)
-        quoting: Floats = self.quotes(self.scaled(sums.astype(np.float64), lengths))[0]
+        quoting: Floats = self.quotes(self.scaled(sums, lengths))[0]
         return quoting
 
     def _windows(self, found: Matches, sums: Ints, begin: int) -> Windows:
@@ -408,7 +407,7 @@ class Engine:
         sizes = window_sums(np.diff(starts, append=nodes.size), begins)
         alarms, owners = self._alarms(each, sizes), owners[begins]
         chosen = most_suspicious(alarms, owners)
-        logits = self.heads_of(self.scaled(each[:, chosen].astype(np.float64), sizes[chosen]))
+        logits = self.heads_of(self.scaled(each[:, chosen], sizes[chosen]))
         logits[0] = logit_of_mean_odds(alarms, owners) - window_penalty(lengths, self._quoting(sums[:, long], lengths))
         within = starts[begins[chosen]]
         within -= lengths.cumsum() - lengths

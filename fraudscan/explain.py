@@ -121,14 +121,13 @@ def explain(scanner: Scanner, text: str, label: str | None = None) -> Explanatio
     heads = _heads_for(scanner, logits, label)
     if not nodes.size:
         return Explanation(label, float(heads @ logits), ())
-    sums = engine.weights[nodes].sum(axis=0, dtype=np.int64).astype(np.float64)[:, None]
-    norms = engine.norms(sums * engine.scales[:, None], np.array([nodes.size]))
-    inputs = engine.scaled(sums, np.array([nodes.size]))[:, 0]
+    sums, lengths = engine.weights[nodes].sum(axis=0, dtype=np.int64)[:, None], np.array([nodes.size])
+    inputs = engine.scaled(sums, lengths)[:, 0]
     shares = np.zeros(len(engine.scales))
     shares[: inputs.size] = engine.layer.gradient(inputs, heads) if engine.layer else heads
     ngrams = _ngrams(engine, nodes, shares)
     edges, marks = _edges(engine.vocabulary, text, starts, ends)
-    each = _spread(*ngrams, marks, nodes.size) / norms
+    each = _spread(*ngrams, marks, nodes.size) / engine.norms(sums, lengths)
     spans = []
     for start, stop in _join(_words(*ngrams, edges, marks), each, _clauses(text, starts)):
         first, last = int(starts[start]), int(ends[stop - 1])

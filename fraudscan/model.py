@@ -316,7 +316,7 @@ class Scanner:
             TypeError: if ``texts`` is itself a string or a table, or one of its items is not a string.
 
         """
-        parts = [self._probabilities(self.engine.logits(group)) for group in _groups(texts)]
+        parts = [self._probabilities(self.engine.judge(group).logits) for group in _groups(texts)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.names)), dtype=np.float32)
 
     def decide(self, texts: Iterable[str], senders: Iterable[Any] | None = None, *, proba: bool = True) -> Decisions:
@@ -438,7 +438,7 @@ class Scanner:
 
     def logits(self, texts: Iterable[str]) -> Floats:
         """Return the heads' logits, float64, shape (number of texts, number of heads), for a list of texts."""
-        return np.ascontiguousarray(self.engine.logits(_listed(texts)).T)
+        return np.ascontiguousarray(self.engine.judge(_listed(texts)).logits.T)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the model folder completely or not at all, replacing an existing model.

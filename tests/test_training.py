@@ -127,7 +127,7 @@ def test_windows_have_the_same_effect_in_training_as_in_the_engine(scanner, corp
     assert (read == lengths).all()
     logits, windows = engine.heads_of(whole).T, engine.heads_of(inputs(pieces)).T
     combined = train_module._with_windows(logits, windows, owners, lengths, engine.quotes(whole)[0])
-    assert combined == pytest.approx(engine.logits(texts).T, abs=1e-3)
+    assert combined == pytest.approx(engine.judge(texts).logits.T, abs=1e-3)
     decided = combined[:, 1] != logits[:, 1]  # by a window and not by the whole text
     assert 20 < decided.sum() < np.unique(owners).size - 20
 
