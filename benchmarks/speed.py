@@ -326,6 +326,7 @@ def cold(rounds: int) -> dict[str, float]:
 
 def quality() -> dict[str, float]:
     """Return the held-out macro-F1 over labels of ours and of (a), on the same folds."""
+    from fraudscan import Thresholds
     from fraudscan.evaluate import label_figures
     from fraudscan.train import TrainingOptions, folds_of
 
@@ -340,7 +341,7 @@ def quality() -> dict[str, float]:
     for inside, outside in folds_of(rows, TrainingOptions().folds):
         model = Usual(list(texts[inside]), gold[inside].astype(int)).model
         held_out[outside] = model.predict_proba(list(texts[outside]))
-    usual = label_figures(rows, taxonomy, gold, held_out, (0.5, 0.5), share)["macro_f1"]
+    usual = label_figures(rows, taxonomy, gold, held_out, Thresholds(0.5, 0.5), share)["macro_f1"]
     return {"ours": ours, "(a)": usual}
 
 

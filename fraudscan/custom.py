@@ -50,6 +50,9 @@ long."""
 CANDIDATES = 400_000
 """The greatest number of candidate n-grams; the most frequent are taken."""
 
+EVEN = Thresholds(0.5, 0.5)
+"""The thresholds of a model for which none were measured."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -163,7 +166,7 @@ def train_custom(
         "corpus": {"rows": len(rows), "sha256": digest(rows)},
         "training": asdict(settings),
     }
-    thresholds = (0.5, 0.5)
+    thresholds = EVEN
     if folds:
         logits = logits * slopes + intercepts
         thresholds, measured = _figures(rows, taxonomy, gold, logits, conflicts)
@@ -175,7 +178,7 @@ def train_custom(
         weights,
         scales * np.append(slopes, 1.0),
         biases * slopes + intercepts,
-        thresholds=Thresholds(*thresholds),
+        thresholds=thresholds,
         manifest=manifest,
     )
 
@@ -418,15 +421,15 @@ def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tupl
 
 def _figures(
     rows: Sequence[Row], taxonomy: Taxonomy, gold: Bools, logits: Floats, conflicts: tuple[int, list[tuple[int, int]]]
-) -> tuple[tuple[float, float], dict[str, Any]]:
+) -> tuple[Thresholds, dict[str, Any]]:
     """Return thresholds and manifest entries from held-out logits: figures, and a curve if several texts are honest."""
     from scipy.special import expit, softmax
 
     names = [label.name for label in taxonomy.labels]
     honest = taxonomy.honest.name if taxonomy.honest else None
     probabilities = softmax(logits, axis=1) if taxonomy.task == "multiclass" else expit(logits)
-    guessed = Decider(taxonomy, names, Thresholds(0.5, 0.5))(probabilities.astype(np.float32))
-    scores, thresholds = np.ones(len(rows)), (0.5, 0.5)
+    guessed = Decider(taxonomy, names, EVEN)(probabilities.astype(np.float32))
+    scores, thresholds = np.ones(len(rows)), EVEN
     curve = {}
     if honest:
         at = names.index(honest)

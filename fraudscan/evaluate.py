@@ -11,6 +11,7 @@ import numpy as np
 
 from fraudscan.calibration import prior_weights, reliability
 from fraudscan.characters import code_points, normalization_table
+from fraudscan.decisions import Thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +50,8 @@ LENGTHS = (20, 60, 150)
 long messages and conversations."""
 
 
-def thresholds_for(scores: Floats, fraud: Bools) -> tuple[float, float]:
-    """Return the thresholds (flag, review), to four decimals, that meet `FALSE_ALARMS` and `RECALL` on these scores.
+def thresholds_for(scores: Floats, fraud: Bools) -> Thresholds:
+    """Return the thresholds, to four decimals, that meet `FALSE_ALARMS` and `RECALL` on these scores.
 
     The flag threshold is at least one half, because a message with a lower score has the label legitimate (see
     `Scanner.with_false_alarms`).
@@ -59,7 +60,7 @@ def thresholds_for(scores: Floats, fraud: Bools) -> tuple[float, float]:
     spared = honest[-1 - int(FALSE_ALARMS * honest.size)]  # the highest score that must not be flagged
     flag = min(1.0, max(0.5, (np.floor(spared * 1e4 + 1e-6) + 1) / 1e4))
     review = np.floor(lures[int((1 - RECALL) * lures.size)] * 1e4) / 1e4
-    return float(flag), float(min(flag, review))
+    return Thresholds(flag=float(flag), review=float(min(flag, review)))
 
 
 def auc(scores: Floats, positive: Bools) -> float | None:
@@ -98,7 +99,7 @@ def label_figures(  # noqa: PLR0913, PLR0917 - predictions, gold labels, and wha
     taxonomy: Taxonomy,
     gold: Bools,
     probabilities: Floats,
-    thresholds: tuple[float, float],
+    thresholds: Thresholds,
     prior: float,
 ) -> dict[str, Any]:
     """Return the rounded figures of held-out predictions for a manifest, overall and by channel, script and length.
@@ -186,7 +187,7 @@ def figures_of(  # noqa: PLR0913, PLR0917 - shared by both ways of evaluating
     gold: Sequence[set[str]],
     predicted: Sequence[Sequence[str]],
     scores: Floats,
-    thresholds: tuple[float, float],
+    thresholds: Thresholds,
     names: Sequence[str],
     honest: str | None,
     *,
@@ -216,7 +217,7 @@ def figures_of(  # noqa: PLR0913, PLR0917 - shared by both ways of evaluating
     table = f1_table(gold, predicted, names)
     present = [row["f1"] for row in table.values() if row["n"]]
     area = auc(scores, fraud) if honest else None
-    flagged, reviewed = scores >= thresholds[0], scores >= thresholds[1]
+    flagged, reviewed = scores >= thresholds.flag, scores >= thresholds.review
 
     def share(chosen: Bools, among: Bools) -> float | None:
         return round(float(chosen[among].mean()), 4) if honest and among.any() else None
@@ -252,7 +253,6 @@ def evaluate(scanner: Scanner, rows: Sequence[Row]) -> dict[str, Any]:
     found = scanner.with_lists(None).decide([row.text for row in rows])
     taxonomy = scanner.taxonomy
     honest = taxonomy.honest.name if taxonomy.honest else None
-    thresholds = (scanner.thresholds.flag, scanner.thresholds.review)
     names = [label.name for label in taxonomy.labels]
     predicted: list[tuple[str, ...]] = found.labels
     if honest and taxonomy.task == "fraud" and any(ANY in row.labels for row in rows):
@@ -262,4 +262,4 @@ def evaluate(scanner: Scanner, rows: Sequence[Row]) -> dict[str, Any]:
     else:
         gold = [{taxonomy.scheme(name).label for name in row.labels} or {honest or ""} for row in rows]
     several = taxonomy.task == "multilabel"
-    return figures_of(gold, predicted, found.scores, thresholds, names, honest, several=several)
+    return figures_of(gold, predicted, found.scores, scanner.thresholds, names, honest, several=several)

@@ -29,7 +29,7 @@ from fraudscan.engine import WEIGHT_LIMIT, length_norms
 from fraudscan.evaluate import label_figures, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.layer import Layer
-from fraudscan.model import Scanner, Thresholds
+from fraudscan.model import Scanner
 from fraudscan.neighbours import ranges
 from fraudscan.network import Examples, Network, NetworkOptions, fit, sigmoid
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
@@ -205,7 +205,7 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
         vectors,
         scales,
         network.biases,
-        thresholds=Thresholds(*thresholds),
+        thresholds=thresholds,
         layer=Layer(network.hidden, output),
         quotes=network.output[heads] * scale[0] + np.append(np.zeros(len(network.hidden)), scale[1]),
         manifest=manifest,

@@ -80,8 +80,8 @@ def test_the_threshold_of_a_curve_keeps_to_the_share_of_false_alarms(honest, lur
 @settings(max_examples=300)
 def test_the_thresholds_of_a_model_keep_to_false_alarms_and_recall(honest, lures):
     values = np.array([*honest, *lures])
-    flag, review = thresholds_for(values, np.arange(values.size) >= len(honest))
-    assert 0 <= review <= flag <= 1
+    found = thresholds_for(values, np.arange(values.size) >= len(honest))
+    flag, review = found.flag, found.review
     assert flag >= 0.5
     assert flag == 1 or np.mean(np.array(honest) >= flag) <= FALSE_ALARMS
     assert np.mean(np.array(lures) >= review) >= RECALL
@@ -90,7 +90,7 @@ def test_the_thresholds_of_a_model_keep_to_false_alarms_and_recall(honest, lures
 def test_thresholds_of_a_model_are_tight():
     values, fraud = np.tile(np.arange(1000) / 1000, 2), np.arange(2000) >= 1000
     # 5 of 1,000 honest messages are above the first, and 20 of 1,000 lures below the second
-    assert thresholds_for(values, fraud) == (0.9941, 0.02)
+    assert thresholds_for(values, fraud) == Thresholds(flag=0.9941, review=0.02)
 
 
 def test_a_curve_is_tight():
