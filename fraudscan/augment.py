@@ -93,7 +93,7 @@ def _shown(character: str, rng: random.Random) -> str:
 def _pictures(table: Tables) -> dict[int, str]:
     """Return the pictures that may stand for each code point."""
     found: dict[int, str] = {}
-    for picture in np.flatnonzero(table.picture != table.picture[0]).tolist():
+    for picture in np.flatnonzero(table.picture != table.empty).tolist():
         begin, end = table.choices.bounds[table.picture[picture] :][:2]
         for code in table.codes[table.choices.members[begin:end]].tolist():
             found[code] = found.get(code, "") + chr(picture)

@@ -440,7 +440,7 @@ class _Lines:
         """For each character, the row of what it may stand for as a picture; the empty row if repair replaced it."""
         written = self.raw.take(self.starts)
         rows = tables().picture.take(written)
-        rows[self.codes != normalization_table().take(written)] = tables().picture[0]
+        rows[self.codes != normalization_table().take(written)] = tables().empty
         return rows
 
     @cached_property
@@ -775,7 +775,7 @@ def _shown(lines: _Lines) -> Iterator[_Arcs]:
 
 def _pictures(numbers: Numbers, rows: Codes) -> Ints:
     """Return the offsets of pictures that may stand for characters; pictures beside their name (牛奶🥛) do not."""
-    places: Ints = (rows != tables().picture[0]).nonzero()[0]
+    places: Ints = (rows != tables().empty).nonzero()[0]
     return places[~_named(numbers, places, rows[places])]
 
 
@@ -789,7 +789,7 @@ def _named(numbers: Numbers, places: Ints, rows: Codes) -> Bools:
         near, far = numbers[places + side], numbers.take(places + 2 * side, mode="clip")
         far = np.where(near == END, END, far)  # beyond an end is another text
         named |= ((names == near[:, None]) | (names == far[:, None])).any(axis=1)
-    named &= rows != tables().picture[0]
+    named &= rows != tables().empty
     return named
 
 

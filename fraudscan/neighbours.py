@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
 import re
 from functools import cache, cached_property
 from importlib import resources
@@ -208,13 +207,17 @@ class Tables:
         return Choices(members.astype(np.uint16), np.append(0, sizes.cumsum()))
 
     def _row(self, name: str) -> int:
-        """Return the first row of the list ``name`` of `LISTS`; for any other name, the empty row after them."""
-        before = itertools.takewhile(lambda other: other != name, LISTS)
-        return WIDTH + sum(self._arrays[f"{other}_sizes"].size for other in before)
+        """Return the first row of the list ``name`` of `LISTS`."""
+        return WIDTH + sum(self._arrays[f"{other}_sizes"].size for other in LISTS[: LISTS.index(name)])
+
+    @cached_property
+    def empty(self) -> int:
+        """The empty row, after those of `LISTS`, for code points that cannot be read otherwise."""
+        return WIDTH + sum(self._arrays[f"{name}_sizes"].size for name in LISTS)
 
     def _rows_of(self, codes: Codes, rows: npt.NDArray[Any]) -> Codes:
         """Return the row of each code point; the empty row for those that have none."""
-        at = np.full(normalization_table().size, self._row("none"), dtype=np.int32)
+        at = np.full(normalization_table().size, self.empty, dtype=np.int32)
         at[codes] = rows
         return at
 
@@ -232,7 +235,7 @@ class Tables:
     def alike(self) -> Codes:
         """For each code point, the row of the other characters that sound or look like it."""
         codes, _, sizes = self._alike
-        return self._rows_of(codes, self._row("none") + 1 + np.arange(sizes.size))
+        return self._rows_of(codes, self.empty + 1 + np.arange(sizes.size))
 
     @cached_property
     def _alike(self) -> tuple[Codes, Numbers, Ints]:
