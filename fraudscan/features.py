@@ -48,6 +48,9 @@ NODE_BITS = np.uint32(16)
 
 NODE_MASK = np.uint32(0xFFFF)
 
+DROPPED_ID = np.uint32(0xFFFFFFFF)
+"""The id of dropped code points."""
+
 MAX_NGRAM = 200
 """Maximum length of an n-gram, and so of a phrase of a list. The work on a vocabulary grows with its longest n-gram."""
 
@@ -132,9 +135,8 @@ class Vocabulary:
             raise ValueError(f"{count} n-grams over {self.alphabet.size} characters do not fit 32-bit steps") from None
         if self.alphabet.ndim != 1 or self.steps.ndim != 1:
             raise ValueError("alphabet and steps must have one dimension each")
-        self._width = np.uint32(self.alphabet.size + 1)
-        self._dropped = np.uint32(0xFFFFFFFF)
-        if self.size * int(self._width) >= 1 << 32:
+        self._width = self.alphabet.size + 1  # an int, which does not change the type of an array of steps
+        if self.size * self._width >= 1 << 32:
             raise ValueError(f"{self.size} n-grams over {self.alphabet.size} characters do not fit 32-bit steps")
         self._check()
         self._bits = max(4, (3 * self.steps.size // 2).bit_length())
@@ -165,17 +167,17 @@ class Vocabulary:
     @property
     def size(self) -> int:
         """The number of nodes including node 0, which is the number of rows of a weight matrix."""
-        return int(self.alphabet.size + 1 + self.steps.size)
+        return self._width + self.steps.size
 
     @cached_property
     def prefixes(self) -> Ints:
         """For each node, the node of its n-gram without the last character; 0 for single characters."""
-        return np.concatenate([np.zeros(self._width, np.int64), self.steps.astype(np.int64) // int(self._width)])
+        return np.concatenate([np.zeros(self._width, np.int64), self.steps.astype(np.int64) // self._width])
 
     @cached_property
     def last_characters(self) -> Ints:
         """For each node, the node of its last character."""
-        return np.concatenate([np.arange(self._width, dtype=np.int64), self.steps.astype(np.int64) % int(self._width)])
+        return np.concatenate([np.arange(self._width, dtype=np.int64), self.steps.astype(np.int64) % self._width])
 
     @cached_property
     def orders(self) -> Ints:
@@ -204,7 +206,7 @@ class Vocabulary:
                 at_root = candidates[pending] == 0
                 found[pending[at_root]] = characters[pending[at_root]]
                 pending = pending[~at_root]
-                step = candidates[pending] * int(self._width) + characters[pending]
+                step = candidates[pending] * self._width + characters[pending]
                 at, found_nodes = self._find(step.astype(np.uint32))
                 found[pending[at]] = found_nodes
                 pending = pending[found[pending] == 0]
@@ -269,7 +271,7 @@ class Vocabulary:
             codes = np.concatenate([read, code_points(text[start : start + size])])
             ids = self._lookup(codes)
             kept = self._kept(ids, codes)
-            kept, codes = kept[kept >= read.size], codes[ids != self._dropped]
+            kept, codes = kept[kept >= read.size], codes[ids != DROPPED_ID]
             ids = np.concatenate([before, ids[kept] & NODE_MASK, [np.uint32(0)]])
             skip = before.size
             before = ids[-int(self.orders.max(initial=1)) : -1].copy()  # an n-gram may have begun in the last block …
@@ -289,7 +291,7 @@ class Vocabulary:
 
     def _kept(self, ids: Words, codes: Codes) -> Ints:
         """Return the offsets of the characters that are read: all but dropped ones and excess repetitions."""
-        kept = (ids != self._dropped).nonzero()[0]
+        kept = (ids != DROPPED_ID).nonzero()[0]
         codes = np.where(ids[kept] >> NODE_BITS == DIGIT, -1 - kept, codes[kept])
         repeated = np.zeros(kept.size, dtype=bool)
         for period in range(1, self.repeats + 1):
@@ -324,7 +326,7 @@ class Vocabulary:
     @cached_property
     def _trie(self) -> tuple[Words, Words, Words, int, int, int]:
         """The arrays and numbers with which the kernel finds steps as `_find` does."""
-        numbers = int(self._width), int(BUCKET_MULTIPLIER), int(SLOT_MULTIPLIER)
+        numbers = self._width, int(BUCKET_MULTIPLIER), int(SLOT_MULTIPLIER)
         return self.seeds, self._step_in, self._node_in, *numbers
 
     def _find(self, steps: Words) -> tuple[Ints, Words]:
@@ -356,7 +358,7 @@ class Vocabulary:
         ids[self.alphabet] = np.arange(1, self._width, dtype=np.uint32)
         ids = ids[table]
         ids |= tables().numbers.astype(np.uint32) << NODE_BITS
-        ids[table == DROPPED] = self._dropped
+        ids[table == DROPPED] = DROPPED_ID
         return ids
 
     def _find_seeds(self) -> Words:
@@ -386,9 +388,9 @@ class Vocabulary:
         return seeds
 
     def _check(self) -> None:
-        characters = self.last_characters[self.alphabet.size + 1 :]
-        prefixes = self.prefixes[self.alphabet.size + 1 :]
-        own = np.arange(self.alphabet.size + 1, self.size)
+        characters = self.last_characters[self._width :]
+        prefixes = self.prefixes[self._width :]
+        own = np.arange(self._width, self.size)
         if not all((np.diff(np.sort(values)) != 0).all() for values in (self.alphabet, self.steps)):
             raise ValueError("the vocabulary has a character or an n-gram twice")
         if self.alphabet.size and (self.alphabet.max() >= self.table().size or DROPPED in self.alphabet):
