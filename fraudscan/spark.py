@@ -53,12 +53,12 @@ def annotate(
         kind = f"{type(frame).__module__.partition('.')[0]}.{type(frame).__name__}"
         raise TypeError(f"spark.annotate takes a pyspark DataFrame, not {kind}: use Scanner.annotate for other frames")
     check_columns(scanner, frame.columns, text, sender, proba=proba)
-    packed = _Packed(scanner.digest, None if model is None else pickle.dumps(scanner))
+    packed = scanner.digest, None if model is None else pickle.dumps(scanner)
 
     def run(batches: Iterable[Any]) -> Iterator[Any]:
         import pyarrow as pa
 
-        scanner = _scanner(packed)
+        scanner = _scanner(*packed)
         for batch in batches:
             table = annotate_table(scanner, pa.Table.from_batches([batch]), text, sender=sender, proba=proba)
             yield from table.combine_chunks().to_batches()
@@ -66,26 +66,13 @@ def annotate(
     return frame.mapInArrow(run, _schema(frame, scanner, proba=proba))
 
 
-class _Packed:
-    """A pickled scanner, or ``None`` for the shipped one. Its digest is the key, so each process unpickles it once."""
-
-    def __init__(self, digest: str, data: bytes | None) -> None:
-        self.digest = digest
-        self.data = data
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Packed) and self.digest == other.digest
-
-
 @lru_cache(maxsize=4)
-def _scanner(packed: _Packed) -> Scanner:
-    if packed.data is not None:
-        scanner: Scanner = pickle.loads(packed.data)  # noqa: S301 - made by `annotate` in the driver of the same job
+def _scanner(digest: str, data: bytes | None) -> Scanner:
+    """Return a pickled scanner, or the shipped one if ``data`` is ``None``; each process unpickles it once."""
+    if data is not None:
+        scanner: Scanner = pickle.loads(data)  # noqa: S301 - made by `annotate` in the driver of the same job
         return scanner
-    if load().digest != packed.digest:
+    if load().digest != digest:
         raise ModelError("this executor has another shipped model than the driver: install the same fraudscan on both")
     return load()
 
