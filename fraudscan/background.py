@@ -13,8 +13,9 @@ Used in training only.
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from fraudscan.tokenize import dictionary
 
@@ -30,7 +31,8 @@ SHORTEST, LONGEST = 15, 900
 """Minimum and approximate maximum number of characters of a text."""
 
 
-class Register(NamedTuple):
+@dataclass(frozen=True, eq=False)  # hashed by identity
+class Register:
     """A way in which the language is used.
 
     Attributes:
@@ -68,7 +70,7 @@ def background(count: int, rng: random.Random) -> list[str]:
 
 def _text(register: Register, rng: random.Random) -> str:
     size = min(max(rng.lognormvariate(0, SPREAD) * MEDIAN, SHORTEST), LONGEST)
-    words, weights = _weighed(register is TALK)
+    words, weights = _weighed(register)
     text = ""
     while len(text) < size:
         for word in rng.choices(words, cum_weights=weights, k=16):
@@ -77,9 +79,8 @@ def _text(register: Register, rng: random.Random) -> str:
 
 
 @cache
-def _weighed(talk: bool) -> tuple[list[str], list[float]]:
+def _weighed(register: Register) -> tuple[list[str], list[float]]:
     """Return the words of a register and their cumulative weights."""
-    register = TALK if talk else PRINT
     words = dictionary()
     weights = (count**register.exponent * register.classes.get(tag[0], 1) for _, count, tag in words)
     return [word for word, _, _ in words], list(itertools.accumulate(weights))

@@ -280,22 +280,23 @@ def _external(scanner: Scanner, rows: Sequence[dict[str, Any]]) -> str:
         guess in row["labels"] or (ANY in row["labels"] and guess != honest)
         for row, guess in zip(rows, found.label, strict=True)
     ]
-    outcomes = np.array(right), found.scores >= 0.5, np.array(found.verdict) == VERDICTS[-1]
+    alarms, flagged = found.scores >= 0.5, found.verdicts == len(VERDICTS) - 1
     sets = defaultdict(list)
     for i, row in enumerate(rows):
         sets[row["set"]].append(i)
     names = []
     for name, members in sorted(sets.items()):
-        share = [float(np.mean(values[members])) for values in outcomes]
+        share = [float(np.mean(values[members])) for values in (np.array(right), alarms, flagged)]
         source = rows[members[0]]["source"].partition(":")[0]  # the row's position in the source follows the colon
         names.append((name, source, ", ".join(sorted(set(rows[members[0]]["labels"]))), len(members), *share))
     plain, shifted = (
         reliability(found.scores, fraud, weights)
         for weights in (None, prior_weights(fraud, scanner.manifest["figures"]["calibration"]["prior"]))
     )
-    recall, alarms = (float((found.scores[part] >= 0.5).mean()) if part.any() else None for part in (fraud, ~fraud))
-    flagged = [float((found.verdicts[part] == 2).mean()) if part.any() else None for part in (fraud, ~fraud)]
-    totals = (len(rows), auc(found.scores, fraud), recall, alarms, *flagged)
+    shares = [
+        float(values[part].mean()) if part.any() else None for values in (alarms, flagged) for part in (fraud, ~fraud)
+    ]
+    totals = (len(rows), auc(found.scores, fraud), *shares)
     return (
         "## External sets\n\n"
         "Messages that nobody in the project wrote. They are used for measuring only and are not in the repository.\n\n"

@@ -269,18 +269,17 @@ def _train(arguments: argparse.Namespace) -> None:
     from fraudscan.folder import check_target
 
     check_target(Path(arguments.output))  # now, not after minutes of training
-    scanner = _train_own(arguments) if _is_own(arguments) else _train_corpus(arguments)
+    scanner = _train_own(arguments) if _is_own(arguments, arguments.corpus) else _train_corpus(arguments)
     scanner.save(arguments.output)
     _print_figures(scanner.manifest["figures"])
     print(f"{arguments.output}: {len(scanner.engine.vocabulary):,} n-grams, {len(scanner.heads)} heads")
 
 
-def _is_own(arguments: argparse.Namespace) -> bool:
-    """Return whether the files are a user's own, not in the corpus's format: JSON lines, or folders of them."""
+def _is_own(arguments: argparse.Namespace, files: Sequence[str]) -> bool:
+    """Return whether ``files`` are a user's own, not in the corpus's format: JSON lines, or folders of them."""
     named = arguments.text or arguments.label or arguments.legitimate is not None
-    paths = map(Path, getattr(arguments, "corpus", None) or arguments.labelled)
     json_lines = {"", ".jsonl", ".ndjson", ".json"}
-    return bool(named) or any(path.suffix.lower() not in json_lines and not path.is_dir() for path in paths)
+    return bool(named) or any(path.suffix.lower() not in json_lines and not path.is_dir() for path in map(Path, files))
 
 
 def _train_corpus(arguments: argparse.Namespace) -> Scanner:
@@ -403,7 +402,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         _print(scanner.manifest["figures"], as_json=arguments.json)
         return
     scanner = load(arguments.model)
-    if _is_own(arguments):
+    if _is_own(arguments, arguments.labelled):
         known = honest_names(scanner.taxonomy)
         found = read_labelled(arguments.labelled, arguments.text, arguments.label, arguments.legitimate, known)
         _print_skipped(found.skipped)

@@ -75,15 +75,10 @@ def _polars_attach(frame: Any, columns: Columns, ours: list[str]) -> Any:
 
     new = {name: pl.Series(name, values).fill_nan(None) for name, values in columns.numbers().items()}
     for name, (values, places, lists) in columns.choices().items():
-        table = pl.Series(name, [*map(list, values), None] if lists else [*values, None], _polars_type(lists=lists))
+        kind = pl.List(pl.String) if lists else pl.String
+        table = pl.Series(name, [*map(list, values), None] if lists else [*values, None], kind)
         new[name] = table.gather(places % len(table))
     return frame.with_columns([new[name] for name in ours])
-
-
-def _polars_type(*, lists: bool) -> Any:
-    import polars as pl
-
-    return pl.List(pl.String) if lists else pl.String
 
 
 def _arrow_blocks(table: Any, wanted: list[str]) -> Iterator[list[list[Any]]]:

@@ -317,13 +317,13 @@ def _labels(value: Any) -> tuple[str, ...] | str:
 
 
 def _label_column(path: str | os.PathLike[str], columns: Sequence[str], label: str | None) -> str:
-    known = (label,) if label is not None else LABEL_COLUMNS
-    found = [column for name in known for column in columns if column == label or (not label and fold(column) == name)]
-    if not found:
-        there = f"{path} has the columns: {', '.join(columns) or '(none)'}"
-        if label is not None:
-            raise CorpusError(f"no column is called {label!r}; {there}")
-        raise CorpusError(f"no column looks like the label; {there}. Name it with --label COLUMN")
-    if columns.count(found[0]) > 1:
-        raise CorpusError(f"{path} has several columns called {found[0]!r}: rename all but one")
-    return found[0]
+    there = f"{path} has the columns: {', '.join(columns) or '(none)'}"
+    if label is None:
+        label = next((column for name in LABEL_COLUMNS for column in columns if fold(column) == name), None)
+        if label is None:
+            raise CorpusError(f"no column looks like the label; {there}. Name it with --label COLUMN")
+    if label not in columns:
+        raise CorpusError(f"no column is called {label!r}; {there}")
+    if columns.count(label) > 1:
+        raise CorpusError(f"{path} has several columns called {label!r}: rename all but one")
+    return label
