@@ -194,6 +194,46 @@ def test_a_title_above_a_header_is_reported(tmp_path, capsys, title, delimiter):
     assert "looks like the header" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        (
+            f"基本信息,,,短信,,\n时间,主叫,被叫,长度,内容,结果\n2026-01-01 10:00,甲,乙,26,{LURE},成功\n",
+            "短信",
+        ),
+        (f"共2条,信息,\n\n姓名,号码,短信内容\n张三,12013800138,{LURE}\n", "信息"),
+        (f"查询条件,短信\n时间,短信内容\n2026-01-01,{LURE}\n", None),
+    ],
+)
+def test_a_title_with_a_cell_named_like_the_text_column_is_reported(tmp_path, capsys, table, text):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text(table, "utf-8")
+    line = 3 if "\n\n" in table else 2
+    problem = f"{source} seems to begin with a title; line {line} looks like the header: delete the lines before it"
+    assert score(source, "-o", out) == 2 * (text is not None)
+    how = f", or score it as it is: --text {text!r}" if text else ""
+    assert f"{problem}{how}\n" in capsys.readouterr().err
+    if text:
+        assert score(source, "-o", out, "--text", text) == 0
+        assert "title" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        f",类型,短信\n0,text,{LURE}\n",
+        f"姓名,类型,内容,\n张三,短信,{LURE},\n",
+        f"类型,短信\n短信,{LURE}\n",
+        "时间,短信\n2026-01-01 10:00,内容\n",
+        ",text\na,内容\n",
+    ],
+)
+def test_a_row_with_the_name_of_a_text_column_is_not_a_header(tmp_path, capsys, table):
+    (tmp_path / "in.csv").write_text(table, "utf-8")
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.jsonl") == 0
+    assert "title" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("indent", [None, 1])
 def test_rows_nested_in_an_object_are_reported(tmp_path, capsys, indent):
     source = tmp_path / "in.json"

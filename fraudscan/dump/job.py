@@ -419,6 +419,8 @@ class _Job:
             self.notify(
                 f"{reader.source}: the text is taken from {reader.text!r}; if it is in {others}, name that with --text"
             )
+        for doubt in reader.doubts:
+            self.notify(f"{reader.source} {doubt}")
         if reader.replaced:
             self.notify(f"{reader.source}: {', '.join(reader.replaced)} already existed and will be replaced")
 

@@ -23,7 +23,17 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fraudscan.dump.encodings import bom_size, cut_lines, last_line_end, line_end
-from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, is_row, text_columns, text_rank
+from fraudscan.dump.rows import (
+    Batch,
+    Block,
+    DumpError,
+    Place,
+    Reject,
+    is_header_below,
+    is_row,
+    text_columns,
+    text_rank,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -137,6 +147,7 @@ class Reader:
         header: the columns, for formats with the same columns in every row; `prepare` finds them.
         rivals: other columns that look like the text, if no text column was given; `find` finds them.
         replaced: the columns of the source that are in ``ours``; `find` finds them as well.
+        doubts: what is doubtful about the source, for notices; `prepare` finds it.
 
     """
 
@@ -158,6 +169,7 @@ class Reader:
     header: list[str] | None = None
     rivals: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
     def find(self, rows: Iterable[Collection[str]], path: str = "") -> None:
         """Find the text, conversation and sender columns, each in the first row that has it.
@@ -623,16 +635,34 @@ class CsvReader(Reader):
         if self.text is None and is_row(self.header):
             how = "add a header, or name the text column with --text"
             raise DumpError(f"{self.source} seems to begin with a row, not a header: {how}")
+        end, given = rows.line_num, self.text is not None
         try:
             self.find([self.header])
         except DumpError as error:
             raise DumpError(f"{error}{self._header_hint(lines)}") from None
+        if not given:
+            self._examine_title(rows)
         if '\\"' in (shown := head[:BLOCK]).decode(self.encoding, "replace"):
             sample = cut_lines(shown, self.encoding)
             wrong, self.escaped = self._count_wrong(sample), True
             self.escaped = self._count_wrong(sample) < wrong
-        size = self._size(lines[: rows.line_num])
-        return Place(start.offset + min(size, len(head)), 1 + rows.line_num)
+        size = self._size(lines[:end])
+        return Place(start.offset + min(size, len(head)), 1 + end)
+
+    def _examine_title(self, rows: Any) -> None:
+        """Refuse a header that seems to be a title above the header; if it names every column, only record a doubt.
+
+        ``rows`` yields the records below the apparent header. The cells of a title are often merged; all of a merged
+        cell but the first is written as empty cells.
+        """
+        second, _ = _next(itertools.chain(filter(None, rows), [[]]))
+        if not is_header_below(self.columns, second):
+            return
+        doubt = f"seems to begin with a title; line {rows.line_num} looks like the header: delete the lines before it"
+        if "" in self.columns and all(second):
+            how = f"or score it as it is: --text {shlex.quote(self.text or '')}"
+            raise DumpError(f"{self.source} {doubt}, {how}")
+        self.doubts.append(doubt)
 
     def _header_hint(self, lines: Sequence[bytes]) -> str:
         """Return what to do if a line after the first is the header, below a title; else an empty string."""

@@ -13,7 +13,18 @@ from fraudscan.errors import FraudscanError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["Batch", "Block", "DumpError", "Place", "Reject", "is_row", "is_text_column", "text_columns", "text_rank"]
+__all__ = [
+    "Batch",
+    "Block",
+    "DumpError",
+    "Place",
+    "Reject",
+    "is_header_below",
+    "is_row",
+    "is_text_column",
+    "text_columns",
+    "text_rank",
+]
 
 AMBIGUOUS = "msg", "sms", "短信", "消息", "信息", "简讯", "短讯", "讯息"
 """Names of text columns that may also name a type, a status or a count."""
@@ -142,6 +153,16 @@ def is_row(columns: Collection[str]) -> bool:
     """
     rank = text_rank(columns)
     return rank is not None and TEXT_COLUMNS[rank] in AMBIGUOUS and any(map(VALUE.fullmatch, columns))
+
+
+def is_header_below(columns: Collection[str], row: Collection[str]) -> bool:
+    """Return whether the row below an apparent header seems to be the header, and the other one a title.
+
+    It seems so if the row has a better name for the text than ``columns`` have, and no number or time.
+    """
+    rank, below = text_rank(columns), text_rank(list(filter(is_text_column, row)))
+    better = rank is not None and below is not None and below < rank
+    return better and not any(cell.isdecimal() or VALUE.fullmatch(cell) for cell in row)
 
 
 def _core(column: str) -> str:
