@@ -249,6 +249,42 @@ def test_the_likeliest_text_column_is_read_and_alternatives_are_reported(tmp_pat
     assert 0 < summary["review"] < summary["flag"] < 1
 
 
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "json"])
+@pytest.mark.parametrize(
+    ("row", "other"),
+    [
+        ({"号码": "138", "短信": "1", "短信原文": LURE}, "短信原文"),
+        ({"phone": "138", "sms_text": LURE, "msg": "提交成功", "code": "0"}, "sms_text"),
+        ({"工单号": "1", "消息": "已读", "客户描述": LURE}, "客户描述"),
+        ({"msg": "DELIVRD", "raw": LURE}, "raw"),
+        ({"msg": "DELIVRD", "raw": LURE, "content": PLAIN}, "msg"),
+        ({"消息": PLAIN, "地址": "某省某市某区某路1号"}, None),
+        ({"msg": "Your code is 123456", "状态": "发送成功"}, None),
+        ({"content": "好", "地址": "某省某市某区某路1号"}, None),
+        ({"短信": "好", "fraud_evidence": LURE}, None),
+    ],
+)
+def test_a_column_with_much_more_chinese_than_the_text_is_reported(tmp_path, capsys, ending, row, other):
+    source, out = tmp_path / f"in.{ending}", tmp_path / "out.jsonl"
+    lines = "\t,"[ending == "csv"].join(row) + "\n" + "\t,"[ending == "csv"].join(row.values()) + "\n"
+    texts = {"jsonl": json.dumps(row), "json": json.dumps([row])}
+    source.write_text(texts.get(ending, lines), "utf-8")
+    assert score(source, "-o", out) == 0
+    notice = capsys.readouterr().err
+    assert (f"; if it is in {other!r}, name that with --text\n" in notice) == ("the text is taken from" in notice)
+    assert ("the text is taken from" in notice) == (other is not None)
+    if other:
+        assert score(source, "-o", out, "--force", "--text", next(iter(row))) == 0
+        assert "the text is taken from" not in capsys.readouterr().err
+
+
+def test_names_that_recur_are_not_reported_as_texts(tmp_path, capsys):
+    rows = "".join(f"幸福里小区业主交流群,{text}\n" for text in ("收到", "好的谢谢"))
+    (tmp_path / "in.csv").write_text(f"群名,消息\n{rows}", "utf-8")
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.jsonl") == 0
+    assert "the text is taken from" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("other", "chosen"), [({"id": 0}, "content"), (7, "content"), ([LURE], "content"), (None, "message")]
 )

@@ -126,7 +126,7 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
         """Find the columns in those elements of the first block that can be read."""
         rows = (self.parse(element.data)[0] for element in self._peek(stream))
         array = stream.peek(BLOCK).decode(self.encoding, "replace").lstrip("\ufeff \t\r\n").startswith("[")
-        self.find((row for row in rows if row is not None), ".[]" if array else "")
+        self.look_at((row for row in rows if row is not None), ".[]" if array else "")
         return Place(0, 1)
 
     def _peek(self, stream: Stream) -> Iterator[Element]:

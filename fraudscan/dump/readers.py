@@ -11,6 +11,7 @@ text is written unchanged.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import itertools
 import json
@@ -31,6 +32,7 @@ from fraudscan.dump.rows import (
     Reject,
     is_header_below,
     is_row,
+    may_be_other,
     text_columns,
     text_rank,
 )
@@ -84,6 +86,9 @@ TABLE = 50
 FRAMED = re.compile(r"Row: \d+ _id=|\+-{3}[-+]*\+?\s*$")
 """Matches the start of a line printed by Android's ``content query``, and the frame lines of tables that databases
 print."""
+
+HAN = re.compile("[\u3400-\u9fff]")
+"""A Chinese character."""
 
 CLOCK = re.compile(r"(?<!\d)\d{1,2}[:：]\d{2}(?!\d)")
 CLOCK_WITHIN = 60
@@ -145,7 +150,7 @@ class Reader:
         limit: maximum bytes of a row.
         ours: the columns that the job adds. Columns of these names, from an earlier run, are replaced.
         header: the columns, for formats with the same columns in every row; `prepare` finds them.
-        rivals: other columns that look like the text, if no text column was given; `find` finds them.
+        rivals: other columns that may hold the text, if no text column was given; `find` finds them.
         replaced: the columns of the source that are in ``ours``; `find` finds them as well.
         doubts: what is doubtful about the source, for notices; `prepare` finds it.
 
@@ -171,7 +176,7 @@ class Reader:
     replaced: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
-    def find(self, rows: Iterable[Collection[str]], path: str = "") -> None:
+    def find(self, rows: Iterable[Collection[str]], path: str = "", sample: Iterable[dict[str, Any]] = ()) -> None:
         """Find the text, conversation and sender columns, each in the first row that has it.
 
         If there are no rows, the text column stays undetermined and no column is reported as missing.
@@ -179,6 +184,7 @@ class Reader:
         Args:
             rows: the columns of each row at the start of the source; for formats with a header, the header alone.
             path: the jq path of the rows; empty if each row is a value by itself.
+            sample: the first rows with their values, to see whether a text column found by name holds the text.
 
         Raises:
             DumpError: if no row has one of these columns, the header has one of them twice, the text column is one of
@@ -198,6 +204,8 @@ class Reader:
             if self.text is None and (found := text_columns(columns)):
                 self.text, *self.rivals = sorted(found, key=lambda name: self.textless(columns, name))
                 self._refuse_response(columns, path)
+                if not self.rivals and may_be_other(self.text):
+                    self.rivals = self._richer(sample)
             wanted = (self.text, self.by, self.sender)
             missing = [name for name in wanted if name is not None and name not in known]
             if self.text is not None and not missing:
@@ -232,6 +240,22 @@ class Reader:
                 f"{self.source}: {self.text!r} seems to be a status, with the messages nested deeper: extract them "
                 f"first: jq -c {shlex.quote(path + within)}; or score it anyway: --text {shlex.quote(self.text)}"
             )
+
+    def _richer(self, sample: Iterable[dict[str, Any]]) -> list[str]:
+        """Return the column with the most Chinese if it has more than twice as much as the text column has letters.
+
+        The text column then seems to hold a status or a count. Letters of other scripts count as text too. Equal values
+        of a column count once, because statuses recur, and so do the names of groups and senders.
+        """
+        values: dict[str, set[str]] = {}
+        for row in sample:
+            for name, value in row.items():
+                if isinstance(value, str) and name not in self.ours:
+                    values.setdefault(name, set()).add(value)
+        letters = sum(map(str.isalpha, "".join(values.pop(self.text or "", ()))))
+        chinese = {name: len(HAN.findall("".join(different))) for name, different in values.items()}
+        most = max(chinese, key=chinese.__getitem__, default="")
+        return [most] if chinese.get(most, 0) > 2 * letters else []
 
     def textless(self, row: Collection[str], column: str) -> bool:
         """Return whether a column is known to hold something other than text in this row."""
@@ -400,8 +424,14 @@ class JsonLinesReader(Reader):
         start = super().prepare(stream)
         lines = cut_lines(stream.peek(min(BLOCK, self.limit))[start.offset :], self.encoding)
         rows = (self.parse(self._utf8(line) or b"")[0] for line in lines)
-        self.find(row for row in rows if row is not None)
+        self.look_at(row for row in rows if row is not None)
         return start
+
+    def look_at(self, rows: Iterable[dict[str, Any]], path: str = "") -> None:
+        """Find the columns in the rows at the start of the source, whose jq path is ``path``."""
+        rows = iter(rows)
+        sample = list(itertools.islice(rows, TABLE))
+        self.find(itertools.chain(sample, rows), path, sample)
 
     def _utf8(self, line: bytes) -> bytes | None:
         """Return the line in UTF-8 without surrounding white space, or ``None`` if it cannot be decoded."""
@@ -636,8 +666,9 @@ class CsvReader(Reader):
             how = "add a header, or name the text column with --text"
             raise DumpError(f"{self.source} seems to begin with a row, not a header: {how}")
         end, given = rows.line_num, self.text is not None
+        below = (dict(zip(self.columns, row, strict=False)) for row in self._sample(lines[end:]))
         try:
-            self.find([self.header])
+            self.find([self.header], sample=below)
         except DumpError as error:
             raise DumpError(f"{error}{self._header_hint(lines)}") from None
         if not given:
@@ -648,6 +679,13 @@ class CsvReader(Reader):
             self.escaped = self._count_wrong(sample) < wrong
         size = self._size(lines[:end])
         return Place(start.offset + min(size, len(head)), 1 + end)
+
+    def _sample(self, lines: Iterable[bytes]) -> list[list[str]]:
+        """Return the first records, up to one that is malformed."""
+        sample: list[list[str]] = []
+        with contextlib.suppress(csv.Error):  # it is reported when the record is read
+            sample.extend(itertools.islice(self._rows(lines), TABLE))
+        return sample
 
     def _examine_title(self, rows: Any) -> None:
         """Refuse a header that seems to be a title above the header; if it names every column, only record a doubt.

@@ -22,6 +22,7 @@ __all__ = [
     "is_header_below",
     "is_row",
     "is_text_column",
+    "may_be_other",
     "text_columns",
     "text_rank",
 ]
@@ -146,13 +147,18 @@ def text_rank(columns: Collection[str]) -> int | None:
     return TEXT_COLUMNS.index(_name(name))
 
 
+def may_be_other(column: str) -> bool:
+    """Return whether the name of a text column is in `AMBIGUOUS`."""
+    rank = text_rank([column])
+    return rank is not None and TEXT_COLUMNS[rank] in AMBIGUOUS
+
+
 def is_row(columns: Collection[str]) -> bool:
     """Return whether an apparent header is a row.
 
     It is one if the name of its text column is in `AMBIGUOUS` and another name is a number or a time.
     """
-    rank = text_rank(columns)
-    return rank is not None and TEXT_COLUMNS[rank] in AMBIGUOUS and any(map(VALUE.fullmatch, columns))
+    return any(map(may_be_other, text_columns(columns)[:1])) and any(map(VALUE.fullmatch, columns))
 
 
 def is_header_below(columns: Collection[str], row: Collection[str]) -> bool:
