@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from unittest import mock
@@ -307,6 +308,34 @@ def test_an_api_response_with_a_status_beside_its_messages_is_reported(tmp_path,
 def test_a_message_with_nested_objects_is_scored(tmp_path, row):
     (tmp_path / "in.jsonl").write_text(json.dumps(row), "utf-8")
     assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl") == 0
+
+
+@pytest.mark.parametrize(
+    ("row", "path"),
+    [
+        ({"content": "咨询投诉问题", "replies": [{"user": "a", "content": LURE}]}, ".replies[]"),
+        ({"message": "转人工", "chat": [{"role": "user", "content": LURE}]}, ".chat[]"),
+        ({"text": "会话0", "messages": [{"content": LURE}]}, ".messages[]"),
+        ({"message": "submit", "mdc": {"content": LURE}}, ".mdc"),
+        ({"text": f"{LURE} 详情", "entities": [{"type": "link", "text": LURE}]}, None),
+        ({"text": PLAIN, "status": {"text": "delivered"}}, None),
+        ({"text": PLAIN, "error": {"message": "超时"}}, None),
+        ({"text": PLAIN, "sender": {"name": "小美"}, "tags": [{"id": "生活"}]}, None),
+    ],
+)
+@pytest.mark.parametrize("ending", ["jsonl", "json"])
+def test_texts_nested_in_a_row_that_has_a_text_are_reported(tmp_path, capsys, ending, row, path):
+    source = tmp_path / f"in.{ending}"
+    rows = [{name: value for name, value in row.items() if isinstance(value, str)}, row]
+    source.write_text(json.dumps(rows) if ending == "json" else "\n".join(map(json.dumps, rows)), "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl") == 0
+    notice = f"{source} has texts nested deeper that are not scored; to score them, extract them first: jq -c "
+    error = capsys.readouterr().err
+    if path:
+        whole = ".[]" * (ending == "json") + path
+        assert f"{notice}{shlex.quote(whole)}\n" in error
+    else:
+        assert "nested" not in error
 
 
 def test_the_text_column_is_looked_up_in_the_first_readable_row(tmp_path, capsys):

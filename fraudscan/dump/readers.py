@@ -176,7 +176,7 @@ class Reader:
     replaced: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
-    def find(self, rows: Iterable[Collection[str]], path: str = "", sample: Iterable[dict[str, Any]] = ()) -> None:
+    def find(self, rows: Iterable[Collection[str]], path: str = "", sample: Sequence[dict[str, Any]] = ()) -> None:
         """Find the text, conversation and sender columns, each in the first row that has it.
 
         If there are no rows, the text column stays undetermined and no column is reported as missing.
@@ -204,8 +204,7 @@ class Reader:
             if self.text is None and (found := text_columns(columns)):
                 self.text, *self.rivals = sorted(found, key=lambda name: self.textless(columns, name))
                 self._refuse_response(columns, path)
-                if not self.rivals and may_be_other(self.text):
-                    self.rivals = self._richer(sample)
+                self._compare(self.text, sample, path)
             wanted = (self.text, self.by, self.sender)
             missing = [name for name in wanted if name is not None and name not in known]
             if self.text is not None and not missing:
@@ -241,7 +240,15 @@ class Reader:
                 f"first: jq -c {shlex.quote(path + within)}; or score it anyway: --text {shlex.quote(self.text)}"
             )
 
-    def _richer(self, sample: Iterable[dict[str, Any]]) -> list[str]:
+    def _compare(self, text: str, sample: Sequence[dict[str, Any]], path: str) -> None:
+        """Look for texts outside the column ``text``, which was found by its name: in other columns, or nested."""
+        if not self.rivals and may_be_other(text):
+            self.rivals = self._richer(sample)
+        if within := next(filter(None, (_unscored(row, text) for row in sample)), None):
+            how = f"to score them, extract them first: jq -c {shlex.quote(path + within)}"
+            self.doubts.append(f"has texts nested deeper that are not scored; {how}")
+
+    def _richer(self, sample: Sequence[dict[str, Any]]) -> list[str]:
         """Return the column with the most Chinese if it has more than twice as much as the text column has letters.
 
         The text column then seems to hold a status or a count. Letters of other scripts count as text too. Equal values
@@ -361,16 +368,32 @@ class Reader:
 
 
 def _rows_path(row: Collection[str]) -> str | None:
-    """Return the jq path of the rows nested in a JSON object, or ``None`` if there are none.
+    """Return the jq path of the rows nested in a JSON object, or ``None`` if there are none."""
+    return None if (rows := _nested_rows(row)) is None else rows[0]
+
+
+def _nested_rows(row: Collection[str]) -> tuple[str, dict[str, Any]] | None:
+    """Return the jq path of the rows nested in a JSON object and the first of them, or ``None`` if there are none.
 
     Paths of errors come last. Rows with a text column precede rows without one, then arrays precede single objects,
     then the likeliest name of the text decides. Rows without a text column count only if they are in an array.
     """
     found = itertools.islice(_objects(row, "", 0), MOST_OBJECTS) if isinstance(row, dict) else ()
-    ranked = ((text_rank(inner), path) for path, inner in found)
-    places = [(".err" in path, rank is None, "[]" not in path, rank or 0, path) for rank, path in ranked]
-    _, textless, single, _, path = min(places, key=itemgetter(slice(4)), default=(True, True, True, 0, ""))
-    return None if textless and single else path
+    ranked = ((text_rank(inner), path, inner) for path, inner in found)
+    places = [(".err" in path, rank is None, "[]" not in path, rank or 0, path, inner) for rank, path, inner in ranked]
+    _, textless, single, _, path, inner = min(places, key=itemgetter(slice(4)), default=(True, True, True, 0, "", {}))
+    return None if textless and single else (path, inner)
+
+
+def _unscored(row: dict[str, Any], text: str) -> str | None:
+    """Return the jq path of texts nested in a row whose text is in the column ``text``, or ``None`` if there are none.
+
+    Texts in other languages, errors, and parts of the row's own text, such as its links, do not count.
+    """
+    path, inner = _nested_rows(row) or ("", {})
+    nested = next((value for name in text_columns(inner) if isinstance(value := inner[name], str)), "")
+    unscored = HAN.search(nested) and ".err" not in path and nested.strip() not in str(row.get(text))
+    return path if unscored else None
 
 
 def _objects(row: dict[str, Any], path: str, depth: int) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -666,7 +689,7 @@ class CsvReader(Reader):
             how = "add a header, or name the text column with --text"
             raise DumpError(f"{self.source} seems to begin with a row, not a header: {how}")
         end, given = rows.line_num, self.text is not None
-        below = (dict(zip(self.columns, row, strict=False)) for row in self._sample(lines[end:]))
+        below = [dict(zip(self.columns, row, strict=False)) for row in self._sample(lines[end:])]
         try:
             self.find([self.header], sample=below)
         except DumpError as error:
