@@ -130,6 +130,26 @@ def test_csv_rows_that_cannot_be_read_are_written_to_the_rejects(tmp_path):
     assert reasons == ["1 fields where the header has 2", "3 fields where the header has 2", "not UTF-8"]
 
 
+@pytest.mark.parametrize("header", ["时间,号码,内容", '"时间","号码","内容"', "内容,号码"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_header_between_rows_is_rejected(tmp_path, header, mark):
+    source, out = tmp_path / "day.csv", tmp_path / "out.jsonl"
+    row = ",".join([PLAIN] * (1 + header.count(",")))
+    source.write_text(f"{mark}{header}\n{row}\n" * 2, "utf-8")
+    assert score(source, "-o", out) == 0
+    assert len(rows_of(out)) == 2
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["line"], reject["reason"], reject["raw"]) == (3, "the header again", mark + header)
+
+
+def test_a_message_may_be_the_name_of_its_column(tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    for table in ("内容\n内容\n", "号码,内容\n1,内容\n", "内容,号码\n内容,1\n"):
+        source.write_text(table, "utf-8")
+        assert score(source, "-o", out, "--force") == 0
+        assert [row["内容"] for row in rows_of(out)] == ["内容"]
+
+
 def test_a_trailing_delimiter_in_rows_requires_one_in_the_header(tmp_path):
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     source.write_text(f"id|text\n1|{PLAIN}|\n2|{PLAIN}|x\n3|{PLAIN}||\n", "utf-8")

@@ -820,12 +820,21 @@ class CsvReader(Reader):
         end = max((end for _, end, _, _ in self._records(lines, final=False)), default=0)
         return len(whole) if end == len(lines) else self._size(lines[:end])
 
+    def _is_header(self, row: list[str]) -> bool:
+        """Return whether a row repeats a header of several columns, as in files that were joined.
+
+        A byte order mark may precede it; quotes after the mark are then part of the first value.
+        """
+        first = row[0].removeprefix("\ufeff")
+        return len(row) > 1 and row[1:] == self.columns[1:] and self.columns[0] in (first, first.strip('"'))
+
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the records; leave out empty lines."""
         lines = Lines(block, self.encoding)
         clean = _decodes(block.data, self.encoding)
         bad = [] if clean else [not _decodes(line, self.encoding) for line in lines.raw]
         at, width, kept = self.columns.index(self.text or ""), len(self.columns), self.kept
+        last = self.columns[-1]
         key = self.columns.index(self.by) if self.by is not None else None
         for begin, end, row, wrong in self._records(lines.raw, final=True):
             problem = wrong
@@ -835,6 +844,8 @@ class CsvReader(Reader):
                 problem = f"{len(row)} fields where the header has {width}{how}"
             elif row and row[at] == NULL:
                 problem = f"{self.text!r} is missing"
+            elif row and row[-1] == last and self._is_header(row):
+                problem = "the header again"
             if bad and any(bad[begin:end]):
                 problem = self.not_encoded
             if problem:
