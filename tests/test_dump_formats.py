@@ -1416,10 +1416,33 @@ def test_an_empty_file_does_not_stop_a_folder(tmp_path, capsys):
     assert len(out.read_text("utf-8").splitlines()) == 2
     assert score(folder / "[ab].*", "-o", out, "--force") == 2
     assert "[ab].* matches only empty files" in capsys.readouterr().err
-    for content in ("", f"\ntext\n{PLAIN}\n"):
-        (folder / "a.csv").write_text(content, "utf-8")
-        assert score(folder / "a.csv", "-o", out, "--force") == 2
-        assert "a.csv has no header" in capsys.readouterr().err
+    (folder / "a.csv").write_text(f"\ntext\n{PLAIN}\n", "utf-8")
+    assert score(folder / "a.csv", "-o", out, "--force") == 2
+    assert "a.csv has no header" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["empty.csv", "empty.jsonl", "empty.csv.gz"])
+def test_an_empty_file_among_named_files_is_skipped(tmp_path, capsys, name):
+    empty, full, out = tmp_path / name, tmp_path / "full.csv", tmp_path / "out.csv"
+    empty.write_bytes(gzip.compress(b"") if name.endswith("gz") else b"")
+    full.write_text(f"号码,内容\n1,{PLAIN}\n", "utf-8")
+    for sources in ((empty, full), (full, empty)):
+        assert score(*sources, "-o", out, "--force") == 0
+        assert f"{empty} is skipped: it is empty\n" in capsys.readouterr().err
+        assert out.read_text("utf-8").splitlines()[1].startswith(f"1,{PLAIN},")
+    full.write_bytes(b"")
+    assert score(empty, full, "-o", out, "--force") == 0
+    assert "no row was scored: the dump has no rows\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["empty.csv", "empty.jsonl"])
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_an_empty_file_is_a_dump_without_rows(tmp_path, capsys, name, content, ending):
+    (tmp_path / name).write_bytes(content)
+    assert score(tmp_path / name, "-o", tmp_path / f"out.{ending}", "--by", "chat") == 0
+    assert "no row was scored: the dump has no rows\n" in capsys.readouterr().err
+    assert (tmp_path / f"out.{ending}").exists()
 
 
 def test_files_and_folders_can_be_excluded_from_a_search(tmp_path, monkeypatch, capsys):

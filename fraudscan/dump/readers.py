@@ -672,6 +672,9 @@ class CsvReader(Reader):
         head = stream.peek(start.offset + self.limit)[start.offset :]
         first = head[: line_end(head, self.encoding) or len(head)].decode(self.encoding, "replace")
         self.delimiter = self.delimiter or find_delimiter(first)
+        if not head:
+            self.header = []
+            return start
         lines = cut_lines(head, self.encoding)
         rows = self._rows(lines)
         try:

@@ -156,11 +156,12 @@ def foreign(head: bytes) -> str:
 def expand(names: Sequence[str], notify: Callable[[str], None], exclude: Sequence[str] = ()) -> list[str]:
     """Return the files that ``names`` stand for: files, folders (searched recursively), patterns, ``-``.
 
-    A file that is named or found more than once, by whatever path, is returned once, in its first place. Among the
-    files found in a folder or by a pattern, empty files and results of earlier runs are skipped. In a folder, links,
-    pipes, hidden files and files whose names or first bytes are not those of dumps are skipped as well. ``notify``
-    reports all of them; files that are skipped because of their names are only counted. A subfolder that cannot be
-    opened is an error and is not skipped.
+    A file that is named or found more than once, by whatever path, is returned once, in its first place. Of several
+    files, empty ones are skipped; if all are empty, the first is returned. Among the files found in a folder or by a
+    pattern, empty files and results of earlier runs are skipped. In a folder, links, pipes, hidden files and files
+    whose names or first bytes are not those of dumps are skipped as well. ``notify`` reports all of them; files that
+    are skipped because of their names are only counted. A subfolder that cannot be opened is an error and is not
+    skipped.
 
     Args:
         names: files, folders and patterns to read; ``-`` is standard input.
@@ -175,6 +176,8 @@ def expand(names: Sequence[str], notify: Callable[[str], None], exclude: Sequenc
         raise DumpError("--exclude needs the name of a file or folder, or a pattern such as '*.log'")
     excluded = _Excluded(exclude)
     files = _expand_all(names, notify, excluded)
+    if len(files) > 1:
+        files = [file for file in files if not _is_empty(file, notify)] or files[:1]
     for pattern in excluded.idle:
         notify(f"--exclude {pattern} leaves nothing out: no file or folder that is found has that name")
     return files
@@ -314,7 +317,10 @@ def _report_endings(folder: str, found: list[str], notify: Callable[[str], None]
 
 def _is_empty(file: str, notify: Callable[[str], None]) -> bool:
     """Return whether a file is empty; notify if it is."""
-    empty = is_file(file) and not Path(file).stat().st_size
+    if not is_file(file):
+        return False
+    with Stream(file) as stream:
+        empty = not stream.peek(1) and not stream.damage
     if empty:
         notify(f"{file} is skipped: it is empty")
     return empty
