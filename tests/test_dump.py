@@ -260,27 +260,28 @@ def test_rows_nested_in_an_object_are_reported(tmp_path, capsys, indent):
     source = tmp_path / "in.json"
     source.write_text(json.dumps({"code": 0, "empty": [], "data": [{"text": LURE}]}, indent=indent), "utf-8")
     assert score(source, "-o", tmp_path / "out.jsonl") == 2
-    assert "Name it with --text COLUMN, or extract the rows first: jq -c '.data[]'\n" in capsys.readouterr().err
+    assert "Name it with --text COLUMN, or extract the rows first: jq -c '.data[]?'\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("row", "path"),
     [
-        ({"participants": [{"name": "甲"}], "messages": [{"content": PLAIN}]}, "'.messages[]'"),
+        ({"participants": [{"name": "甲"}], "messages": [{"content": PLAIN}]}, "'.messages[]?'"),
         (
             {"hits": {"total": {"value": 1}, "hits": [{"_id": 1, "_source": {"content": PLAIN}}]}},
-            "'.hits.hits[]._source'",
+            "'.hits.hits[]?._source'",
         ),
         ({"_index": "sms", "_source": {"content": PLAIN}}, "._source"),
-        ({"数据": [{"内容": PLAIN}]}, "'.\"数据\"[]'"),
-        ({"data": [{"id": 1}]}, "'.data[]'"),
-        ([{"data": [{"text": PLAIN}]}], "'.[].data[]'"),
+        ({"数据": [{"内容": PLAIN}]}, "'.\"数据\"[]?'"),
+        ({"data": [{"id": 1}]}, "'.data[]?'"),
+        ([{"data": [{"text": PLAIN}]}], "'.[].data[]?'"),
+        ([{"type": "header"}, {"type": "table", "data": [{"content": PLAIN}]}], "'.[].data[]?'"),
         ([{"_source": {"content": PLAIN}}], "'.[]._source'"),
-        ({"errors": [{"message": "no"}], "result": {"items": [{"content": PLAIN}]}}, "'.result.items[]'"),
-        ({"errors": [{"message": "no"}], "data": [{"id": 1}]}, "'.data[]'"),
-        ({"status": {"text": "ok"}, "data": {"rows": [{"content": PLAIN}]}}, "'.data.rows[]'"),
-        ({"users": [{"msg": "hi"}], "list": [{"短信内容": PLAIN}]}, "'.list[]'"),
-        ({"all": {f"k{i}": {"id": 1} for i in range(1000)}, "zzz": {"a": {"text": PLAIN}}, "x": [{}]}, "'.x[]'"),
+        ({"errors": [{"message": "no"}], "result": {"items": [{"content": PLAIN}]}}, "'.result.items[]?'"),
+        ({"errors": [{"message": "no"}], "data": [{"id": 1}]}, "'.data[]?'"),
+        ({"status": {"text": "ok"}, "data": {"rows": [{"content": PLAIN}]}}, "'.data.rows[]?'"),
+        ({"users": [{"msg": "hi"}], "list": [{"短信内容": PLAIN}]}, "'.list[]?'"),
+        ({"all": {f"k{i}": {"id": 1} for i in range(1000)}, "zzz": {"a": {"text": PLAIN}}, "x": [{}]}, "'.x[]?'"),
     ],
 )
 def test_rows_nested_in_an_object_are_reported_with_their_jq_path(tmp_path, capsys, row, path):
@@ -307,7 +308,9 @@ def test_an_api_response_with_a_status_beside_its_messages_is_reported(tmp_path,
     _, name = fields
     assert score(source, "-o", out) == 2
     error = capsys.readouterr().err
-    advice = f"{name!r} seems to be a status, with the messages nested deeper: extract them first: jq -c '.data.list[]'"
+    advice = (
+        f"{name!r} seems to be a status, with the messages nested deeper: extract them first: jq -c '.data.list[]?'"
+    )
     assert advice in error
     assert f"or score it anyway: --text {name}\n" in error
     assert score(source, "-o", out, "--text", name) == (1 if fields[name] is None else 0)
@@ -333,9 +336,9 @@ def test_a_message_with_nested_objects_is_scored(tmp_path, row):
 @pytest.mark.parametrize(
     ("row", "path"),
     [
-        ({"content": "咨询投诉问题", "replies": [{"user": "a", "content": LURE}]}, ".replies[]"),
-        ({"message": "转人工", "chat": [{"role": "user", "content": LURE}]}, ".chat[]"),
-        ({"text": "会话0", "messages": [{"content": LURE}]}, ".messages[]"),
+        ({"content": "咨询投诉问题", "replies": [{"user": "a", "content": LURE}]}, ".replies[]?"),
+        ({"message": "转人工", "chat": [{"role": "user", "content": LURE}]}, ".chat[]?"),
+        ({"text": "会话0", "messages": [{"content": LURE}]}, ".messages[]?"),
         ({"message": "submit", "mdc": {"content": LURE}}, ".mdc"),
         ({"text": f"{LURE} 详情", "entities": [{"type": "link", "text": LURE}]}, None),
         ({"text": PLAIN, "status": {"text": "delivered"}}, None),

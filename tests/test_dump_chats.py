@@ -342,7 +342,7 @@ def test_messages_of_other_programs_are_not_read_as_telegram(tmp_path, capsys):
     path = tmp_path / "in.json"
     path.write_text('{"session": {}, "messages": [{"type": "文本消息", "content": "稳赚不赔"}]}', "utf-8")
     assert score(path, "-o", tmp_path / "out.jsonl") == 2
-    assert "extract the rows first: jq -c '.messages[]'" in capsys.readouterr().err
+    assert "extract the rows first: jq -c '.messages[]?'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -399,14 +399,15 @@ def _unscored(row: dict[str, Any], text: str) -> str | None:
 def _objects(row: dict[str, Any], path: str, depth: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the paths and values of the objects nested in an object, outer ones first; of arrays, the first element.
 
-    The depth is limited, because API responses nest few objects.
+    Arrays are marked as optional in the paths, because other rows may lack them. The depth is limited, because API
+    responses nest few objects.
     """
     inner = []
     for name, held in row.items() if depth < MAX_NESTING else ():
         plain = name.isidentifier() and name.isascii()
         place = f"{path}.{name if plain else json.dumps(name, ensure_ascii=False)}"
         rows = isinstance(held, list) and held
-        value, place = (held[0], f"{place}[]") if rows else (held, place)
+        value, place = (held[0], f"{place}[]?") if rows else (held, place)
         if isinstance(value, dict):
             yield place, value
             inner.append((value, place))
