@@ -1690,6 +1690,39 @@ def test_a_web_page_is_read_as_lines_on_request(tmp_path):
     assert [row["text"] for row in rows_of(out)] == [line for line in TELEGRAM_PAGE.splitlines() if line]
 
 
+ROWS_OF_SQL = ",".join(f"({i},'{PLAIN}')" for i in range(40))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "-- MySQL dump 10.13  Distrib 8.0.36\n--\n-- Host: localhost\n\nINSERT INTO `sms` VALUES ROWS;\n",
+        "/*!999999\\- enable the sandbox mode */ \n-- MariaDB dump 10.19\n",
+        "--\n-- PostgreSQL database dump\n--\n\nSET statement_timeout = 0;\n",
+        "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE sms (body TEXT);\n",
+        f"/*\n Navicat Premium Data Transfer\n*/\n\nSET NAMES utf8mb4;\nDROP TABLE IF EXISTS `sms`;\n{PLAIN}",
+        f"/*!40101 SET NAMES utf8 */;\nCREATE TABLE IF NOT EXISTS `sms` (\n  `body` text\n);\n{PLAIN}",
+        "INSERT INTO sms VALUES ROWS;\n",
+        "insert into [dbo].[sms] ([id], [短信内容])\nvalues ROWS;\n",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_an_sql_dump_is_refused_with_advice_and_read_as_lines_on_request(tmp_path, capsys, content, encoding):
+    for name in ("sms.sql", "sms.txt", "sms.csv"):
+        (tmp_path / name).write_bytes(content.replace("ROWS", ROWS_OF_SQL).encode(encoding))
+        assert score(tmp_path / name, "-o", tmp_path / "out.jsonl") == 2
+        assert f"{name} is an SQL dump: load it into a database and export the table" in capsys.readouterr().err
+    assert score(tmp_path / "sms.sql", "-o", tmp_path / "out.jsonl", "--format", "lines") == 0
+
+
+def test_lines_that_resemble_sql_are_read(tmp_path):
+    lines = "-- 张三 --", "/* 公告 */", "Set a reminder; thanks", "create table, insert into sms", PLAIN
+    for start in range(len(lines)):
+        (tmp_path / "in.txt").write_text("\n".join(lines[start:]), "utf-8")
+        assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--force") == 0
+        assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == list(lines[start:])
+
+
 def test_comments_alone_are_not_a_web_page(tmp_path):
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
     source.write_text("<!---->" * 40)  # the many ways to split these comments must not cost time

@@ -522,6 +522,8 @@ def test_lines_that_look_like_a_table_are_reported(tmp_path, capsys, delimiter):
         ["+----+----+", "| id | m  |", "+----+----+", *(f"| {i}  | 好|好 |" for i in range(9)), "+----+----+"],
         ["+-----+--+", "| id  | m|"],
         [PLAIN, "+---+---+", PLAIN],
+        [f"{'*' * 27} 1. row {'*' * 27}", "  id: 1", f"body: {PLAIN}"],
+        ["-[ RECORD 1 ]------", "id   | 1", f"body | {PLAIN}"],
     ],
 )
 def test_lines_printed_by_databases_and_phones_are_reported(tmp_path, capsys, lines):

@@ -83,9 +83,9 @@ and because the parsed objects of all of them are in memory at once."""
 TABLE = 50
 """How many lines or rows are examined to decide whether they belong to a table or a chat."""
 
-FRAMED = re.compile(r"Row: \d+ _id=|\+-{3}[-+]*\+?\s*$")
-"""Matches the start of a line printed by Android's ``content query``, and the frame lines of tables that databases
-print."""
+FRAMED = re.compile(r"Row: \d+ _id=|\+-{3}[-+]*\+?\s*$|\*{9,} +\d+\. row \*{9,}|-\[ RECORD \d+ \]")
+"""Matches the start of a line printed by Android's ``content query``, the frame lines of tables that databases print,
+and the lines between the rows that they print one value per line (``\\G`` in MySQL, ``\\x`` in PostgreSQL)."""
 
 HAN = re.compile("[\u3400-\u9fff]")
 """A Chinese character."""

@@ -99,9 +99,21 @@ XML = re.compile(
 """How XML with an unsupported root element begins (a list of calls, for example), after any comments, style sheets or
 DOCTYPE."""
 
+SQL = re.compile(
+    MARK
+    + rb"(?:\s|--[^\n]*\n|/\*(?:(?!\*/).)*\*/;?|(?:SET|USE|PRAGMA)\s[^;\n]*;)*"
+    + rb"(?:-- *(?:MySQL|MariaDB|PostgreSQL database|phpMyAdmin SQL) dump\b|BEGIN TRANSACTION;"
+    + rb"|DROP TABLE IF EXISTS\s|CREATE TABLE (?:IF NOT EXISTS )?[^\s(]+\s*\("
+    + rb"|(?:INSERT|REPLACE) (?:IGNORE )?INTO [^\s(]+\s*(?:\([^()]*\)\s*)?VALUES\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""How the SQL that databases export begins, after comments and settings: with the name of the program that wrote it, or
+with a statement that makes or fills a table. One line of it may hold many messages."""
+
 WEB_MAIL = "an email, or a web archive such as QQ's .mht: save its text; QQ also exports text (*.txt)"
 CARDS = "a file of vMessages or vCards: export CSV or XML from the phone instead"
-TEXTS = WEB_PAGE, WEB_MAIL, CARDS, OTHER_XML
+DATABASE = "an SQL dump: load it into a database and export the table as CSV"
+TEXTS = WEB_PAGE, WEB_MAIL, CARDS, OTHER_XML, DATABASE
 """What `foreign` calls kinds of text, which can be read as lines if the user asks for that format."""
 
 TELEGRAM_PAGE = "messages.html"
@@ -113,7 +125,7 @@ MAGIC = 257 + len(TAR)
 comes later."""
 
 PROLOG = 4096
-"""Maximum bytes of comments and style sheets before the root element of XML."""
+"""Maximum bytes of comments and style sheets before the root element of XML, and of comments and settings in SQL."""
 
 SHOWN = 9
 """How many endings are reported, the most frequent first. The files of a phone have many different ones."""
@@ -147,6 +159,7 @@ def foreign(head: bytes) -> str:
         (MAIL, WEB_MAIL, len(plain)),
         (CARD, CARDS, len(plain)),
         (XML, OTHER_XML, PROLOG),
+        (SQL, DATABASE, PROLOG),
     ):
         if text.match(plain, 0, size):
             return what
