@@ -540,10 +540,17 @@ def test_lines_printed_by_databases_and_phones_are_reported(tmp_path, capsys, li
         "阿杰 {} 昨天 21:0{} {}",
         "2026年1月{}日 星期六 08:0{} {}",
         "张三{}{}:\n{}",
+        '2026-01-01 10:00:0{},123 INFO submit id={} content="{}"',
+        "Jan  1 10:00:0{} gateway sms[{}]: {}",
+        "2026-01-01 10:00:0{},1061{},{}",
     ],
 )
-def test_lines_that_look_like_headings_of_an_unknown_chat_format_are_reported(tmp_path, capsys, line):
-    notice = "is read as lines, many of which have a time near their start or are only a name; if it is a chat"
+def test_lines_of_an_unknown_chat_format_a_log_or_a_table_are_reported(tmp_path, capsys, line):
+    notice = (
+        "is read as lines, many of which have a time near their start or are only a name; each line is scored as a "
+        "message. If it is a chat or a log, export its messages as CSV or JSON; if it is a table, put a header "
+        "before it"
+    )
     lines = [each for i in range(9) for each in (line.format(i, i, "你好"), PLAIN, PLAIN)]
     two_line_message = ["您的快递已到，取件码：", PLAIN, PLAIN]  # one message of two lines
     for content, reported in (

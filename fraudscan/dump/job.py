@@ -425,13 +425,16 @@ class _Job:
             self.notify(f"{reader.source}: {', '.join(reader.replaced)} already existed and will be replaced")
 
     def _remark_on_lines(self, reader: LinesReader) -> None:
-        """Notify the user if lines look like a format that is not read."""
+        """Notify the user if lines look like a table without a header, or like a chat or a log that is not read."""
         if reader.tabular:
-            self.notify(f"{reader.source} is read as lines; if it is a table, put a header before it")
+            self.notify(
+                f"{reader.source} is read as lines; if it is a table, put a header before it, or export it as CSV"
+            )
         elif reader.headed:
             self.notify(
-                f"{reader.source} is read as lines, many of which have a time near their start or are only a name; if "
-                "it is a chat, these lines are scored as messages: export the chat as CSV or JSON instead"
+                f"{reader.source} is read as lines, many of which have a time near their start or are only a name; "
+                "each line is scored as a message. If it is a chat or a log, export its messages as CSV or JSON; "
+                "if it is a table, put a header before it"
             )
 
     def _open_reader(self, stream: Stream, keys: dict[str, Any]) -> tuple[Reader, Place]:

@@ -886,8 +886,8 @@ class LinesReader(Reader):
     tabular: bool = False
     """Whether the lines look like the rows of a table without a header; `prepare` sets this."""
     headed: bool = False
-    """Whether at least a quarter of the lines have a time near their start or are only a name, as in chats; `prepare`
-    sets this as well."""
+    """Whether at least a quarter of the lines have a time near their start or are only a name, as in chats and logs;
+    `prepare` sets this as well."""
 
     def prepare(self, stream: Stream) -> Place:
         """Treat the lines as a column called ``text``."""
