@@ -355,6 +355,15 @@ def test_messages_of_other_programs_are_not_telegram_notices(tmp_path):
     assert reasons == ["'type' is not 'message'", "a notice by Telegram itself"]
 
 
+def test_an_export_that_resembles_telegrams_says_where_its_text_is_and_how_to_read_it(tmp_path, capsys):
+    rows = [{"id": 1, "type": "message", "content": LURE, "createTime": 1}]
+    export = json.dumps({"name": "陈", "type": "private", "messages": rows}, indent=1)
+    (tmp_path / "in.json").write_text(export, "utf-8")
+    assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 1
+    reason = "'text' is missing, but 'content' is there; if this is not an export of Telegram, add --format json"
+    assert f"no row was scored: all 1 were rejected: {reason}" in capsys.readouterr().err
+
+
 def test_whatsapp_messages_may_span_several_lines(tmp_path):
     assert score(EXPORTS / "WhatsApp Chat with 陈阿姨.txt", "-o", tmp_path / "out.csv") == 0
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text("utf-8"))))

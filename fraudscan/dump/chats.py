@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from xml.parsers import expat
 
 from fraudscan.dump.documents import NAMES, STEP, Broken, DocumentReader, Element, JsonArrayReader
-from fraudscan.dump.readers import DEPTH, SHOWN, TOO_LONG, JsonLinesReader, dump_json
+from fraudscan.dump.readers import DEPTH, SHOWN, TOO_LONG, JsonLinesReader, dump_json, no_text
 from fraudscan.dump.rows import Batch, Block, Place, Reject
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class TelegramReader(JsonArrayReader):
         if (kind := row.get("type", "message")) != "message":
             return "a notice by Telegram itself" if kind == "service" else "'type' is not 'message'"
         if (text := _joined(row.get("text"))) is None:
-            return "'text' is missing"
+            return f"{no_text(row, 'text')}; if this is not an export of Telegram, add --format json"
         text = text or _poll(row.get("poll"))
         chat, name = element.context
         ours = {"conversation": chat or name, "sender": row.get("from"), "time": row.get("date"), "text": text}

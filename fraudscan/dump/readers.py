@@ -541,7 +541,7 @@ class JsonLinesReader(Reader):
             return "no column looks like the text"
         text = row.get(column)
         if not isinstance(text, str):
-            return _no_text(row, column)
+            return no_text(row, column)
         by = self.by or ""
         key = row.get(by) if by else None
         if key is not None and not isinstance(key, str):
@@ -566,7 +566,7 @@ def _trailing(error: ValueError) -> str:
     return ": several objects on one line; jq -c . splits them" if rest.startswith("{") else ""
 
 
-def _no_text(row: dict[str, Any], column: str) -> str:
+def no_text(row: dict[str, Any], column: str) -> str:
     """Return why a row has no text in a column, and where the text may be."""
     value = row.get(column)
     if value is None:
