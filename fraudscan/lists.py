@@ -13,9 +13,11 @@ A file has one entry per line::
 An entry is a phrase, or a regular expression between slashes. The prefix ``sender=NAME:``
 binds an entry to messages from that sender (with ``*`` at the end of the name, from all senders
 whose names begin with it). With nothing after the colon the entry matches all messages from that
-sender. Sender names can be forged: allow a sender only if your network vouches for it. Allow wins
-over deny. If several entries of one kind match, the first one is reported. A line that is unlikely
-to be meant as a phrase, such as ``[Deny]``, ``sender=106`` or ``/加微信/i``, is refused.
+sender. A number matches with and without the country code (``+86`` or ``0086``; before a mobile
+number also ``86``), and as Excel protects it (``="95588"``). Sender names can be forged: allow a
+sender only if your network vouches for it. Allow wins over deny. If several entries of one kind
+match, the first one is reported. A line that is unlikely to be meant as a phrase, such as
+``[Deny]``, ``sender=106`` or ``/加微信/i``, is refused.
 
 Phrases and patterns are matched against the text without white space, in lower case, in simplified
 characters and in half width (`fold_keeping_digits`). If a text carries marks of disguise, deny entries
@@ -62,12 +64,18 @@ if TYPE_CHECKING:
     from fraudscan.arrays import Codes, Ints
     from fraudscan.decisions import Decisions
 
-__all__ = ["KINDS", "Entry", "ListError", "Lists", "check_sender", "fold_keeping_digits", "read_lists"]
+__all__ = ["COUNTRY_CODE", "KINDS", "Entry", "ListError", "Lists", "check_sender", "fold_keeping_digits", "read_lists"]
 
 KINDS = ("allow", "deny")
 """The kinds of entries, in order of precedence."""
 
 SECTIONS = {f"[{kind}]": kind for kind in KINDS}
+
+COUNTRY_CODE = re.compile(r"^(?:(?:\+|00)86(?=\d{5}|\d+\*$)|86(?=1\d{10}$))")
+"""The country code of China, which a number may have or lack. A ``*`` ends the start of a number in a list."""
+
+PROTECTED = re.compile(r'="(.*)"')
+"""How Excel exports a number that is to remain text."""
 
 BOUND = re.compile(r"sender=([^:：]*)[:：](.*)")
 
@@ -278,7 +286,8 @@ class Lists:
         self._bound = [place for place, entry in enumerate(self.entries) if entry.sender is not None]
         self._named: dict[str, list[int]] = defaultdict(list)
         for place in self._bound:
-            self._named[fold_keeping_digits(self.entries[place].sender or "")].append(place)
+            for name in _spellings(self.entries[place].sender or ""):
+                self._named[name].append(place)
         self._cuts = sorted({len(name) - 1 for name in self._named if name.endswith("*")})
         self._first = np.zeros(0, dtype=np.int64)
         self._also: dict[int, frozenset[int]] = {}
@@ -411,8 +420,8 @@ class Lists:
 
         @functools.lru_cache(maxsize=1 << 12)
         def entries(sender: str) -> frozenset[int]:
-            name = fold_keeping_digits(sender)
-            wanted = [name, *(f"{name[:cut]}*" for cut in self._cuts if cut <= len(name))]
+            names = _spellings(sender)
+            wanted = [*names, *(f"{name[:cut]}*" for name in names for cut in self._cuts if cut <= len(name))]
             return frozenset(place for known in wanted for place in self._named.get(known, ()))
 
         return [entries(_name(sender)) if _is_named(sender) else frozenset() for sender in senders]
@@ -488,6 +497,19 @@ def _name(sender: Any) -> str:
         return sender.decode("utf-8", "replace")
     whole = isinstance(sender, FLOATS) and sender.is_integer()
     return str(int(sender) if whole else sender)
+
+
+def _spellings(sender: str) -> set[str]:
+    """Return a sender's name in the form that is compared, and if it is a number, also without the country code.
+
+    >>> sorted(_spellings('="+86 95588"')), sorted(_spellings("0086106*")), _spellings("+852 5588")
+    (['+8695588', '95588'], ['0086106*', '106*'], {'+8525588'})
+
+    """
+    name = fold_keeping_digits(sender)
+    if protected := PROTECTED.fullmatch(name):
+        name = protected[1]
+    return {name, COUNTRY_CODE.sub("", name) if re.fullmatch(r"\+?\d+\*?", name) else name}
 
 
 def _phrase(pattern: str) -> str:

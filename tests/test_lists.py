@@ -224,6 +224,42 @@ def test_a_sender_may_be_bytes_or_a_number(scanner):
     assert own.classify(HONEST, b"\xff106").rule is None
 
 
+NUMBERS = (
+    "95588",
+    " 95588",
+    '="95588"',
+    "+8695588",
+    "+86 95588",
+    "008695588",
+    "＋８６９５５８８",
+    b"+8695588",
+    95588,
+    95588.0,
+)
+
+
+@pytest.mark.parametrize("listed", ["95588", "+8695588", "008695588", "955*", "+86955*", "+8695588*"])
+def test_a_number_is_one_sender_however_it_is_written(scanner, listed):
+    own = scanner.with_lists(Lists([Entry("deny", "", listed)]))
+    rule = f"deny sender={listed}:"
+    assert own.decide([HONEST] * len(NUMBERS), NUMBERS).rule == [rule] * len(NUMBERS)
+    assert [result.rule for result in own.classify_many([HONEST] * len(NUMBERS), NUMBERS)] == [rule] * len(NUMBERS)
+    others = "+85295588", "86 95588", "0095588", "8695588", '="1', "+86", ""
+    assert own.decide([HONEST] * len(others), others).rule == [None] * len(others)
+
+
+def test_the_country_code_of_a_mobile_number_needs_no_plus(scanner):
+    own = scanner.with_lists(Lists([Entry("deny", "", "12013800138"), Entry("deny", "", "8612013800139")]))
+    names = "8612013800138", "+86 12013800138", "12013800139", "008612013800139"
+    assert own.decide([HONEST] * 4, names).rule == ["deny sender=12013800138:"] * 2 + ["deny sender=8612013800139:"] * 2
+
+
+def test_the_country_code_alone_is_an_ordinary_prefix(scanner):
+    own = scanner.with_lists(Lists([Entry("deny", "", "+86*")]))
+    rules = ["deny sender=+86*:", None, None]
+    assert own.decide([HONEST] * 3, ["+8695588", "95588", "妈妈"]).rule == rules
+
+
 class Source(str, enum.Enum):
     """A sender and a phrase whose `str` is not their value."""
 

@@ -16,6 +16,7 @@ from xml.parsers import expat
 from fraudscan.dump.documents import NAMES, STEP, Broken, DocumentReader, Element, JsonArrayReader
 from fraudscan.dump.readers import DEPTH, SHOWN, TOO_LONG, JsonLinesReader, dump_json, no_text
 from fraudscan.dump.rows import Batch, Block, Place, Reject
+from fraudscan.lists import COUNTRY_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,9 +176,6 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
                 raw = json.dumps(element.data, ensure_ascii=False)[: SHOWN if problem == TOO_LONG else None]
                 batch.rejects.append(Reject(element.start.line, element.start.offset, problem, raw))
 
-
-COUNTRY_CODE = re.compile(r"^(?:(?:\+|00)86(?=\d{5})|86(?=1\d{10}$))")
-"""The country code of China, which a number may have or lack."""
 
 MISSING = {"contact_name": ("null", "(Unknown)")}
 """What the app writes for an attribute without a value, by attribute; ``null`` for all others."""
