@@ -180,6 +180,15 @@ def test_failure_to_write_to_standard_output_is_reported(command):
     assert (closed_early.returncode, closed_early.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("rows", [1, 100_000])
+def test_rethreshold_reports_that_standard_output_cannot_be_written(tmp_path, rows):
+    source = tmp_path / "scored.jsonl"
+    source.write_text('{"fraud_score": 0.9, "fraud_verdict": "clear"}\n' * rows, "utf-8")
+    full = run(f"FRAUDSCAN rethreshold {source} -o - > /dev/full")
+    message = "fraudscan: standard output cannot be written: No space left on device\n"
+    assert (full.returncode, full.stderr) == (2, message)
+
+
 def test_an_output_file_that_cannot_be_completed_is_named(tmp_path):
     source, out = tmp_path / "scored.jsonl", tmp_path / "out.jsonl"
     source.write_text('{"fraud_score": 0.9, "fraud_verdict": "clear"}\n' * 100, "utf-8")

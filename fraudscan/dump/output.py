@@ -27,6 +27,7 @@ __all__ = [
     "format_of",
     "part_of",
     "standard_output",
+    "to_standard_output",
     "write_summary",
     "write_whole",
     "written",
@@ -180,7 +181,13 @@ class Growing:
 
 
 @contextlib.contextmanager
-def _standard() -> Iterator[None]:
+def to_standard_output() -> Iterator[None]:
+    """Turn operating-system errors while standard output is written into readable messages.
+
+    Raises:
+        DumpError: if it cannot be written.
+
+    """
     try:
         yield
     except BrokenPipeError:  # its reader closed the pipe, which ends a command quietly
@@ -198,12 +205,12 @@ class StandardOutput:
 
     def write(self, data: bytes) -> None:
         """Write bytes; raise `DumpError` if that fails."""
-        with _standard():
+        with to_standard_output():
             self._file.write(data)
 
     def flush(self) -> None:
         """Hand what was written to the operating system; raise `DumpError` if that fails."""
-        with _standard():
+        with to_standard_output():
             self._file.flush()
 
     def close(self) -> None:

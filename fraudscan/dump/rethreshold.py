@@ -18,7 +18,7 @@ import numpy as np
 
 from fraudscan.decisions import VERDICTS, Thresholds
 from fraudscan.dump.checkpoint import Checkpoint
-from fraudscan.dump.output import Names, format_of, part_of, write_summary
+from fraudscan.dump.output import Names, format_of, part_of, to_standard_output, write_summary
 from fraudscan.dump.parquet import ParquetReader, with_column
 from fraudscan.dump.readers import find_delimiter
 from fraudscan.dump.rows import DumpError
@@ -146,8 +146,9 @@ def _names(target: str, source: str, *, force: bool) -> Names | None:
 def _target(names: Names | None, source: str, *, force: bool) -> Iterator[BinaryIO]:
     """Open the target under its ``.part`` name; rename it when everything is written, and delete it otherwise."""
     if names is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with to_standard_output():
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
         return
     checkpoint = Checkpoint.lock(names.checkpoint, force=force)
     part = part_of(names.target)
