@@ -572,7 +572,9 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--format", choices=formats, help="the format of DUMP (default: detected)")
     sub.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: detected)")
     sub.add_argument(
-        "--delimiter", metavar="CHAR", help="the delimiter of CSV input, \\t for a tab (default: detected)"
+        "--delimiter",
+        metavar="CHAR",
+        help="the delimiter of CSV input, \\t for a tab, \\x01 for Hive's (default: detected)",
     )
     sub.add_argument("--proba", action="store_true", help="add the probability of each label, scheme and target group")
     sub.add_argument("--bom", action="store_true", help="begin CSV output with a byte order mark, for Excel")

@@ -1303,7 +1303,7 @@ def test_any_delimiter_is_detected_or_accepted_as_an_option(tmp_path):
         source.write_text(f"id{delimiter}text{delimiter}x\n1{delimiter}{PLAIN}{delimiter}y\n", "utf-8")
         assert score(source, "-o", out, "--force") == 0
         assert rows_of(out)[0]["text"] == PLAIN
-    for delimiter, named in ("#", "#"), ("\t", "\\t"), ("\t", "\t"):
+    for delimiter, named in ("#", "#"), ("\t", "\\t"), ("\t", "\t"), ("\x01", "\\x01"), ("\x01", "\\001"):
         source.write_text(f"id{delimiter}text\n1{delimiter}{PLAIN}\n", "utf-8")
         assert score(source, "-o", out, "--force", "--delimiter", named) == 0
         assert rows_of(out)[0]["id"] == "1"
@@ -1329,7 +1329,7 @@ def test_the_first_line_may_declare_the_delimiter_for_excel(tmp_path, name, line
     assert header.startswith(f"编号{delimiter}短信内容{delimiter}")
 
 
-@pytest.mark.parametrize("delimiter", ["", ";;", "\\n", "\n", '"', "\0"])
+@pytest.mark.parametrize("delimiter", ["", ";;", "\\n", "\\x02", "\n", '"', "\0"])
 def test_an_invalid_delimiter_is_refused(tmp_path, capsys, delimiter):
     (tmp_path / "in.csv").write_text(f"id,text\n1,{PLAIN}\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--delimiter", delimiter) == 2

@@ -63,6 +63,9 @@ MOST_REASONS, OTHER_REASONS = 1000, "other reasons"
 """At most this many different reasons for rejects are counted separately, because a dump may have a different reason
 for each row. The rest are counted under `OTHER_REASONS`."""
 
+WRITTEN = {"\\t": "\t", "\\x01": "\x01", "\\001": "\x01"}
+"""Delimiters as they are written on a command line: shells pass these characters on as they are."""
+
 DIFFERENT = {
     "model": "the model, its thresholds or its lists have changed",
     "input": "the input has changed",
@@ -223,9 +226,9 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
 
 
 def _delimiter(named: str) -> str:
-    delimiter = "\t" if named == "\\t" else named  # shells pass \t as two characters
+    delimiter = WRITTEN.get(named, named)
     if len(delimiter) != 1 or delimiter in '\0\r\n"':
-        raise DumpError(f"--delimiter must be one character (\\t for a tab), not {named!r}")
+        raise DumpError(f"--delimiter must be one character (\\t for a tab, \\x01 for Hive's), not {named!r}")
     return delimiter
 
 
