@@ -483,6 +483,21 @@ def test_a_text_column_that_the_output_would_lack_is_refused(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        ("text,id", "has the columns of the first source in another order; score it separately"),
+        ("id,x,text", "has other columns than the first source: it also has 'x'; score"),
+        ("x,text", "has other columns than the first source: it lacks 'id'; score"),
+    ],
+)
+def test_a_table_whose_header_differs_from_the_first_is_refused_with_the_difference(tmp_path, capsys, header, why):
+    (tmp_path / "1.csv").write_text("id,text\n", "utf-8")
+    (tmp_path / "2.csv").write_text(f"{header}\n", "utf-8")
+    assert score(tmp_path / "1.csv", tmp_path / "2.csv", "-o", tmp_path / "o.csv") == 2
+    assert f"2.csv {why}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("row", "reason"),
     [
         ({"content": PLAIN}, "'text' is missing, but 'content' is there"),

@@ -192,11 +192,11 @@ class TableWriter(Writer):
         if columns != self.columns:
             lacks = [name for name in self.columns if name not in columns]
             more = [name for name in columns if name not in self.columns]
-            how = f"lacks {lacks[0]!r}" if lacks else f"also has {more[0]!r}" if more else "has them in another order"
-            raise DumpError(
-                f"{reader.source} has other columns than the first source: it {how}; score it separately, or write a "
-                ".jsonl file"
-            )
+            what = "the columns of the first source in another order"
+            if lacks or more:
+                how = f"lacks {lacks[0]!r}" if lacks else f"also has {more[0]!r}"
+                what = f"other columns than the first source: it {how}"
+            raise DumpError(f"{reader.source} has {what}; score it separately, or write a .jsonl file")
 
     def all_columns(self) -> list[str]:
         """Return the columns that come before ours."""
