@@ -22,6 +22,7 @@ from dumps import LURE, PLAIN, interrupt, rows_of, score
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from fraudscan.cli import main
 from fraudscan.dump import DumpError, Options, job, parquet, readers, score_dump, workers
 from fraudscan.dump.rows import Block, Place
 from fraudscan.lists import read_lists
@@ -338,6 +339,44 @@ def test_an_output_file_of_the_job_is_refused_as_input(tmp_path, capsys):
     assert score(source, "-o", tmp_path / "out.jsonl", "--force") == 2
     assert "is also the input" in capsys.readouterr().err
     assert source.exists()
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_an_output_that_is_a_link_is_written_where_it_leads(tmp_path, scanner, capsys, ending):
+    source, link, disk = tmp_path / "in.csv", tmp_path / f"out.{ending}", tmp_path / "disk"
+    source.write_text(f"text,id\n{PLAIN},1\nx\n", "utf-8")
+    disk.mkdir()
+    link.symlink_to(f"disk/real.{ending}")
+    interrupt(scanner, source, link)
+    assert score(source, "-o", link, "--resume") == 0
+    written = {f"real.{ending}{more}" for more in ("", ".rejects.jsonl", ".summary.json")}
+    assert {path.name for path in disk.iterdir()} == written
+    assert {path.name for path in tmp_path.iterdir()} == {"in.csv", link.name, "disk"}
+    assert score(source, "-o", link) == 2
+    assert f"real.{ending} exists: name another output" in capsys.readouterr().err
+    assert score(source, "-o", link, "--force") == 0
+    assert score(tmp_path / "out.*", "-o", tmp_path / "again.jsonl") == 2
+    assert "matches only files that earlier runs wrote" in capsys.readouterr().err
+    assert score(link, "-o", link, "--force") == 2
+    assert "is also the input" in capsys.readouterr().err
+    assert link.is_symlink()
+    new = tmp_path / f"new.{ending}"
+    new.symlink_to(disk / new.name)
+    assert main(["rethreshold", str(link), "-o", str(new), "--flag", "0.9"]) == 0
+    assert new.is_symlink()
+    assert (disk / new.name).is_file()
+
+
+def test_an_output_that_is_a_link_to_no_file_is_refused(tmp_path, capsys):
+    for to, why in (
+        (os.devnull, "is not a regular file"),
+        ("none/out", "there is no folder"),
+        (".", "is not a regular"),
+    ):
+        (tmp_path / "out").symlink_to(to)
+        assert score(dumps.ROOT / "examples" / "messages.jsonl", "-o", tmp_path / "out", "--force") == 2
+        assert why in capsys.readouterr().err
+        (tmp_path / "out").unlink()
 
 
 def test_rejects_of_an_earlier_run_are_deleted(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -68,9 +69,13 @@ def format_of(target: str) -> str | None:
 
 
 class Names:
-    """The names of a job's files."""
+    """The names of a job's files. If the target is a link to a file, they lie beside that file, which may not exist."""
 
     def __init__(self, target: str) -> None:
+        path = Path(target)
+        with contextlib.suppress(OSError):  # `check` reports it
+            if path.is_symlink() and (path.is_file() or not path.exists()):
+                target = os.path.realpath(path)  # perhaps on a larger disk
         self.target = Path(target)
         self.rejects = Path(f"{target}.rejects.jsonl")
         self.conversations = Path(f"{target}.conversations.jsonl")

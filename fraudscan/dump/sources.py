@@ -282,6 +282,7 @@ def _without_results(found: list[str], notify: Callable[[str], None]) -> list[st
 
 def _is_result(file: str) -> bool:
     """Return whether a job wrote a file: beside it is the job's summary, or the checkpoint of a job almost done."""
+    file = os.path.realpath(file)  # a job that writes to a link puts its other files beside the real one
     beside = next((ending for ending in RESULT_ENDINGS if file.endswith(ending)), "")
     target = file.removesuffix(beside)
     if beside and os.path.lexists(f"{target}.checkpoint"):
