@@ -34,7 +34,7 @@ from fraudscan.cli import _parser, main
 from fraudscan.columns import COLUMNS
 from fraudscan.dump import DumpError, Options, chats, documents, readers, score_dump
 from fraudscan.dump.detect import FORMATS
-from fraudscan.dump.encodings import canonical, cut_lines, detect, last_line_end, line_end
+from fraudscan.dump.encodings import canonical, cut_lines, detect, last_line_end, line_end, utf8_lines
 from fraudscan.dump.rows import Place
 from fraudscan.dump.sources import Head
 from fraudscan.dump.writers import OTHER_FIELDS
@@ -1064,6 +1064,41 @@ def test_rows_that_cannot_be_decoded_are_rejected(tmp_path):
     assert (reject["line"], reject["reason"]) == (3, "not GB18030")
     assert source.read_bytes()[reject["offset"] :].startswith("2,跟".encode("gb18030"))
     assert LURE in reject["raw"]
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "big5hkscs"])
+@pytest.mark.parametrize(
+    ("name", "row", "last"),
+    [
+        ("in.csv", "{i},{text}\n", "9,ok\n"),
+        ("in.csv", '{i},"{text}\n{text}"\n', "9,ok\n"),
+        ("in.jsonl", '{{"id": "{i}", "text": "{text}"}}\n', '{"text": "ok"}\n'),
+        ("in.txt", "{text}{i}\n", "ok\n"),
+        ("chat.txt", "2026-10-06 9:00:0{i} a(10000)\n{text}\n\n", "2026-10-06 9:01:00 a(10000)\nok\n"),
+    ],
+)
+def test_utf8_lines_in_a_file_in_another_encoding_are_rejected(tmp_path, name, row, last, encoding):
+    texts = [
+        "您的包裹在路上，請到站點來取，",
+        "今天是個好日子，我們去看你。",
+    ] * 3  # odd and even numbers of bytes in UTF-8
+    rows = [row.format(i=i, text=text).encode("utf-8" if i in (2, 3) else encoding) for i, text in enumerate(texts)]
+    head = b"id,text\n" if name == "in.csv" else b""
+    source = tmp_path / name
+    source.write_bytes(head + b"".join(rows) + last.encode())
+    assert score(source, "-o", tmp_path / "out.jsonl", "--encoding", encoding) == 0
+    found = [row["text"] for row in rows_of(tmp_path / "out.jsonl")]
+    assert len(found) == 5
+    assert all(text in found[at] for at, text in enumerate([*texts[:2], *texts[4:], "ok"]))
+    rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert {row["reason"] for row in rejects} == {f"UTF-8 in a {encoding.upper()} file"}
+    assert [row["raw"] for row in rejects] == [row.decode().strip() for row in rows[2:4]]
+    assert [row["offset"] for row in rejects] == [len(head) + sum(map(len, rows[:at])) for at in (2, 3)]
+
+
+@given(st.lists(st.sampled_from(dumps.TEXTS), min_size=1), st.sampled_from(["gb18030", "big5hkscs"]))
+def test_lines_in_their_own_encoding_are_not_taken_for_utf8(texts, encoding):
+    assert utf8_lines("\n".join(texts).encode(encoding, "replace")) == set()
 
 
 @pytest.mark.parametrize("name", ["in.jsonl.gz", "in.csv.bz2", "in.xml.xz", "in.jsonl.zst"])

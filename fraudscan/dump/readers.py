@@ -23,7 +23,7 @@ from math import isfinite
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fraudscan.dump.encodings import bom_size, cut_lines, last_line_end, line_end
+from fraudscan.dump.encodings import MULTIBYTE, bom_size, cut_lines, last_line_end, line_end, utf8_lines
 from fraudscan.dump.rows import (
     Batch,
     Block,
@@ -366,6 +366,11 @@ class Reader:
         """The reason given for rejecting bytes that cannot be decoded."""
         return f"not {self.encoding.upper()}"
 
+    @property
+    def in_utf8(self) -> str:
+        """The reason given for rejecting lines that `Lines.in_utf8` finds."""
+        return f"UTF-8 in a {self.encoding.upper()} file"
+
 
 def _rows_path(row: Collection[str]) -> str | None:
     """Return the jq path of the rows nested in a JSON object, or ``None`` if there are none."""
@@ -424,6 +429,7 @@ class Lines:
         self.raw = cut_lines(block.data, encoding)
         if not self.raw[-1]:
             self.raw.pop()
+        self._utf8 = utf8_lines(block.data) if encoding in MULTIBYTE else set()
 
     @cached_property
     def _offsets(self) -> list[int]:
@@ -432,9 +438,13 @@ class Lines:
 
     def reject(self, first: int, last: int, reason: str) -> Reject:
         """Return the reject for the lines from ``first`` up to but not including ``last``."""
-        data = "\n".encode(self._encoding).join(self.raw[first:last])
-        raw = data.decode(self._encoding, "backslashreplace").strip("\r\n")
-        return Reject(self._start.line + first, self._offsets[first], reason, raw)
+        encodings = ("utf-8" if at in self._utf8 else self._encoding for at in range(first, last))
+        texts = map(bytes.decode, self.raw[first:last], encodings, itertools.repeat("backslashreplace"))
+        return Reject(self._start.line + first, self._offsets[first], reason, "\n".join(texts).strip("\r\n"))
+
+    def in_utf8(self, first: int, last: int) -> bool:
+        """Return whether one of the lines is UTF-8 in a source that is not."""
+        return bool(self._utf8) and not self._utf8.isdisjoint(range(first, last))
 
 
 @dataclass
@@ -495,7 +505,8 @@ class JsonLinesReader(Reader):
             if self._plain(batch, run):
                 continue
             for number, raw in enumerate(run, first):
-                if reason := self._row(batch, raw, block.start.line + number):
+                utf8 = lines.in_utf8(number, number + 1)
+                if reason := self.in_utf8 if utf8 else self._row(batch, raw, block.start.line + number):
                     batch.rejects.append(lines.reject(number, number + 1, reason))
 
     def _plain(self, batch: Batch, run: list[bytes]) -> bool:
@@ -852,6 +863,8 @@ class CsvReader(Reader):
                 problem = "the header again"
             if bad and any(bad[begin:end]):
                 problem = self.not_encoded
+            if lines.in_utf8(begin, end):
+                problem = self.in_utf8
             if problem:
                 batch.rejects.append(lines.reject(begin, end, problem))
             elif row:
@@ -905,6 +918,9 @@ class LinesReader(Reader):
         """Add the lines; leave out blank ones."""
         lines = Lines(block, self.encoding)
         for number, line in enumerate(lines.raw):
+            if lines.in_utf8(number, number + 1):
+                batch.rejects.append(lines.reject(number, number + 1, self.in_utf8))
+                continue
             try:
                 text = line.decode(self.encoding).rstrip("\r")
             except UnicodeDecodeError:

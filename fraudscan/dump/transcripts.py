@@ -126,6 +126,9 @@ class TranscriptReader(Reader):
         if not starts or starts[0] > 0:
             starts.insert(0, 0)
         for begin, end in zip(starts, [*starts[1:], len(lines.raw)], strict=True):
+            if lines.in_utf8(begin, end):
+                batch.rejects.append(lines.reject(begin, end, self.in_utf8))
+                continue
             try:
                 message = _unix("\n".join(line.decode(self.encoding) for line in lines.raw[begin:end])).strip("\r\n")
             except UnicodeDecodeError:
