@@ -1016,6 +1016,15 @@ def test_utf8_is_detected_despite_a_line_in_another_encoding(odd, text):
         assert detect(f"{text}\n{text}\n{text}\n".encode() + odd[:20].encode("gb18030") + b"\n") == "utf-8"
 
 
+@given(st.sampled_from(dumps.TEXTS), st.integers(1, 3))
+def test_big5_and_gb18030_are_detected_despite_lines_in_utf8(odd, count):
+    for encoding, text in [("big5hkscs", "您的包裹在路上，請到站點來取，多謝"), ("gb18030", LURE)]:
+        lines = [text.encode(encoding)] * 9
+        lines[3 : 3 + count] = [odd[:12].encode()] * count
+        if utf8_lines(odd[:12].encode()):
+            assert detect(b"\n".join(lines)) == encoding
+
+
 @given(
     st.text("一\u0a05\u4e0a\u010a\n\r", max_size=12), st.sampled_from(["utf-8", "utf-16-le", "utf-16-be", "gb18030"])
 )

@@ -102,9 +102,13 @@ def _zeros(data: bytes) -> tuple[str, int]:
 def _detect_foreign(data: bytes, utf16: str) -> str:
     """Return the encoding of bytes that are not entirely UTF-8.
 
+    Lines in UTF-8 do not count when GB18030 and Big5 are compared: more of their bytes are undecodable in Big5.
+
     ``utf16`` is the variant of UTF-16 that zero bytes suggest; empty if there is none.
     """
-    shares = {name: _plausibility(data, name) for name in (*MULTIBYTE, *UTF16)}
+    odd = utf8_lines(data)
+    rest = b"\n".join(line for at, line in enumerate(data.split(b"\n")) if at not in odd) if odd else data
+    shares = {name: _plausibility(rest if name in MULTIBYTE else data, name) for name in (*MULTIBYTE, *UTF16)}
     likeliest = max(shares, key=shares.__getitem__)
     if likeliest in UTF16 and shares[likeliest] >= FREQUENT_IN_UTF16:
         return likeliest
