@@ -306,7 +306,8 @@ def test_binary_parquet_columns_that_contain_text_are_read(tmp_path):
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--by", "chat") == 0
     (row,) = rows_of(tmp_path / "out.jsonl")
     assert (row["text"], row["chat"], row["hash"]) == (LURE, "群", "YWI=")
-    assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == ["not UTF-8"]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert reject["reason"].startswith("not UTF-8")
     (found,) = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
     assert found["conversation"] == "群"
 
@@ -1073,6 +1074,24 @@ def test_rows_that_cannot_be_decoded_are_rejected(tmp_path):
     assert (reject["line"], reject["reason"]) == (3, "not GB18030")
     assert source.read_bytes()[reject["offset"] :].startswith("2,跟".encode("gb18030"))
     assert LURE in reject["raw"]
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.jsonl", "in.json", "in.txt"])
+def test_an_encoding_that_is_not_seen_at_the_start_can_be_named(tmp_path, capsys, name):
+    rows = [{"text": "ok " * 1000}] * 400 + [{"text": PLAIN}]
+    made = {
+        "in.csv": "text\n" + "\n".join(row["text"] for row in rows),
+        "in.jsonl": "\n".join(json.dumps(row, ensure_ascii=False) for row in rows),
+        "in.json": json.dumps(rows, ensure_ascii=False),
+        "in.txt": "\n".join(row["text"] for row in rows),
+    }
+    (tmp_path / name).write_bytes(made[name].encode("gb18030"))
+    assert score(tmp_path / name, "-o", tmp_path / "out.jsonl") == 0
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert reject["reason"] == "not UTF-8; if the file is in another encoding, name that with --encoding"
+    assert reject["reason"] in capsys.readouterr().err
+    assert score(tmp_path / name, "-o", tmp_path / "named.jsonl", "--encoding", "gb18030") == 0
+    assert rows_of(tmp_path / "named.jsonl")[-1]["text"] == PLAIN
 
 
 @pytest.mark.parametrize("encoding", ["gb18030", "big5hkscs"])

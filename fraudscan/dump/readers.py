@@ -364,7 +364,8 @@ class Reader:
     @property
     def not_encoded(self) -> str:
         """The reason given for rejecting bytes that cannot be decoded."""
-        return f"not {self.encoding.upper()}"
+        how = "; if the file is in another encoding, name that with --encoding" if self.encoding == "utf-8" else ""
+        return f"not {self.encoding.upper()}{how}"
 
     @property
     def in_utf8(self) -> str:
@@ -475,8 +476,7 @@ class JsonLinesReader(Reader):
         except UnicodeError:
             return None
 
-    @staticmethod
-    def parse(raw: bytes) -> tuple[Any, str]:
+    def parse(self, raw: bytes) -> tuple[Any, str]:
         """Parse a JSON object in UTF-8. Return it and an empty string, or ``None`` and what is wrong with it."""
         try:
             row = loads(raw)
@@ -484,7 +484,7 @@ class JsonLinesReader(Reader):
             try:
                 row = json.loads(raw.decode())
             except UnicodeDecodeError:
-                return None, "not UTF-8"
+                return None, self.not_encoded
             except RecursionError:
                 return None, "nested too deeply"
             except ValueError as error:
