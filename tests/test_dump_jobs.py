@@ -297,7 +297,7 @@ def test_a_full_checkpoint_is_reported(tmp_path):
 
 def test_a_parquet_file_on_a_full_disk_is_reported(tmp_path):
     part = tmp_path / "out.parquet.part"
-    part.write_bytes(parquet.arrow_stream(["text"], [["好"]]))
+    part.write_bytes(parquet.arrow_stream({"text": ["好"]}))
     with pytest.raises(
         DumpError, match=r"cannot be written: .*No space left on device; fix this, then continue with --resume"
     ):

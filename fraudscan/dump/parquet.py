@@ -59,8 +59,6 @@ class ParquetReader(Reader):
 
     name: ClassVar[str] = "parquet"
     seeks: ClassVar[bool] = False
-    arrow: bool = False
-    """Whether ``raws`` of a batch is an Arrow table, which keeps the types, and not a list."""
     kinds: dict[str, Any] = field(default_factory=dict)
     """The Arrow types of the columns, by name."""
 
@@ -155,7 +153,7 @@ class ParquetReader(Reader):
         return 0
 
     def fill(self, batch: Batch, block: Block) -> None:
-        """Add the rows; a column may have any type that can be shown as text."""
+        """Add the rows as an Arrow table, which keeps the types; texts may have any type that can be shown as text."""
         pa = _pyarrow()
         with pa.ipc.open_stream(block.data) as stream:
             table = stream.read_all()
@@ -171,21 +169,25 @@ class ParquetReader(Reader):
                     batch.lines.append(block.start.line + i)
             else:
                 bad.append(i)
-                row = dict(zip(self.columns, next(_rows(table.slice(i, 1))), strict=True))
+                values = (_plain(column_values(column.slice(i, 1))[0]) for column in table.columns)
+                row = dict(zip(self.columns, values, strict=True))
                 raw = dump_json(row).decode()
                 raw = raw[:SHOWN] if problem == TOO_LONG else raw
                 batch.rejects.append(Reject(block.start.line + i, block.start.offset + i, problem, raw))
-        for name, values in known.items():  # as texts, not as Base64
-            if not self.arrow and name not in self.ours:
-                at = self.columns.index(name)
-                kind = table.schema.types[at]
-                if "binary" in str(kind) and not pa.types.is_nested(kind):
-                    table = table.set_column(at, name, pa.array(list(map(_plain, values)), pa.string()))
         table = table.select(self.kept)
         if bad:  # by slices, because `take` does not support all types
             edges = itertools.pairwise([-1, *bad, len(texts)])
             table = pa.concat_tables([table.slice(a + 1, b - a - 1) for a, b in edges])
-        batch.raws = table if self.arrow else list(_rows(table))
+        batch.raws = table
+
+    def rows(self, batch: Batch) -> list[list[Any]]:
+        """Return the rows as lists. Bytes are Base64, except in the columns that the job reads, which hold texts."""
+        known = {self.text, self.by, self.sender}
+        columns = [
+            [_plain(value) for value in (self.texts(column) if name in known else column_values(column))]
+            for name, column in zip(batch.raws.column_names, batch.raws.columns, strict=True)
+        ]
+        return list(map(list, zip(*columns, strict=True)))
 
     def texts(self, column: Any) -> list[Any]:
         """Return the values of a text column, decoded if they are bytes: Hive and Impala do not mark theirs as text."""
@@ -227,11 +229,6 @@ def _sizes(column: Any) -> Any:
     if any(test(kind) for test in (types.is_string, types.is_binary, types.is_large_string, types.is_large_binary)):
         return pa.compute.binary_length(column).fill_null(0).to_numpy(zero_copy_only=False)
     return np.full(len(column), column.nbytes // max(1, len(column)), dtype=np.int64)
-
-
-def _rows(table: Any) -> Iterator[list[Any]]:
-    columns = [[_plain(value) for value in column_values(column)] for column in table.columns]
-    return map(list, zip(*columns, strict=True)) if columns else iter([[] for _ in range(table.num_rows)])
 
 
 def with_column(
@@ -313,7 +310,7 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 
-def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: Any = None) -> bytes:
+def arrow_stream(columns: dict[str, Sequence[Any]], table: Any = None) -> bytes:
     """Return one block of output: its length, then the columns of ``table`` and ``columns`` after them.
 
     If the values of a column have no common type, texts stay as they are and all others become JSON, as in CSV. Halves
@@ -322,7 +319,7 @@ def arrow_stream(names: Sequence[str], columns: Sequence[Sequence[Any]], table: 
     pa = _pyarrow()
     arrays = [] if table is None else [column.combine_chunks() for column in table.columns]
     fields = [] if table is None else list(table.schema)
-    for name, values in zip(names, columns, strict=True):
+    for name, values in columns.items():
         try:
             kind = pa.list_(pa.string()) if values and isinstance(values[0], tuple) else None
             array = pa.array(values, kind)

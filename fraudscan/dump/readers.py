@@ -278,6 +278,11 @@ class Reader:
         """The indices of the columns that are not in ``ours``."""
         return [i for i, name in enumerate(self.columns) if name not in self.ours]
 
+    @property
+    def kept_columns(self) -> list[str]:
+        """The columns of the values in ``raws``: those that are not in ``ours``."""
+        return [name for name in self.columns if name not in self.ours]
+
     def prepare(self, stream: Stream) -> Place:
         """Look at the start of the source, find the columns, and return where the rows begin.
 
@@ -353,6 +358,10 @@ class Reader:
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the rows of a block without a problem."""
         raise NotImplementedError
+
+    def rows(self, batch: Batch) -> list[Any]:
+        """Return the rows of a batch: JSON objects or, for formats with a header, lists of values."""
+        return batch.raws  # type: ignore[no-any-return]
 
     def _block(self, at: Place, data: bytes, problem: str = "") -> Block:
         rescanned = max(0, at.rescanned - PATIENCE * len(data))

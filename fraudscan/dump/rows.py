@@ -104,7 +104,7 @@ class Batch:
     Attributes:
         texts: the texts to score.
         raws: for each text, what the writer needs to reproduce its row: a JSON object in one line of UTF-8 or, for
-            formats with a header, the list of the row's values.
+            formats with a header, the list of the row's values. Of Parquet it is one Arrow table (see `Reader.rows`).
         rejects: the other rows.
         keys: the conversation of each text, or ``None`` if it is in none; filled if the job asks for conversations.
         lines: the line of each text; filled if the job asks for conversations.

@@ -14,6 +14,7 @@ import re
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -99,9 +100,9 @@ class JsonLinesWriter(Writer):
 
     def encode(self, reader: Reader, batch: Batch, found: Decisions) -> bytes:
         """Return the rows: the input fields unchanged, followed by ours, which have few different values."""
-        raws = batch.raws
+        raws = reader.rows(batch)
         if reader.header is not None:
-            header = [reader.columns[i] for i in reader.kept]
+            header = reader.kept_columns
             raws = [dump_json(dict(zip(header, raw, strict=True))) for raw in raws]
         different, places = found.outcomes
         shared = (getattr(different, name) for name in self.ours.values() if name not in PER_ROW)
@@ -188,7 +189,7 @@ class TableWriter(Writer):
                 f"{reader.source} has no header, and its rows may have any fields: name it before the sources that "
                 "have a header, or write a .jsonl file"
             )
-        columns = [reader.columns[i] for i in reader.kept]
+        columns = reader.kept_columns
         if columns != self.columns:
             lacks = [name for name in self.columns if name not in columns]
             more = [name for name in columns if name not in self.columns]
@@ -244,7 +245,7 @@ class CsvWriter(TableWriter):
             for name, values in ((name, getattr(found, name)) for name in self.ours.values())
         ]
         proba = cut(found.probabilities) if self.names else [[]] * len(batch.texts)
-        rows = (map(_cell, self.row(reader, raw)) for raw in batch.raws)
+        rows = (map(_cell, self.row(reader, raw)) for raw in reader.rows(batch))
         ours = zip(*columns, strict=True)
         return self._lines([*row, *our, *tail] for row, our, tail in zip(rows, ours, proba, strict=True))
 
@@ -260,15 +261,19 @@ def as_dict(reader: Reader, raw: Any) -> dict[str, Any]:
     if reader.header is None:
         row: dict[str, Any] = json.loads(raw)
         return row
-    return {reader.columns[i]: value for i, value in zip(reader.kept, raw, strict=True)}
+    return dict(zip(reader.kept_columns, raw, strict=True))
 
 
 def values_of(reader: Reader, batch: Batch, column: str) -> list[Any]:
     """Return the values of one input column, with Parquet's bytes as text; ``None`` where a row lacks the column."""
-    if isinstance(reader, ParquetReader) and reader.arrow:
-        known = column in batch.raws.column_names
-        return reader.texts(batch.raws.column(column)) if known else [None] * len(batch.texts)
-    return [as_dict(reader, raw).get(column) for raw in batch.raws]
+    if reader.header is None:
+        return [json.loads(raw).get(column) for raw in batch.raws]
+    names = reader.kept_columns
+    if column not in names:
+        return [None] * len(batch.texts)
+    if isinstance(reader, ParquetReader):
+        return reader.texts(batch.raws.column(column))
+    return list(map(itemgetter(names.index(column)), batch.raws))
 
 
 def _cell(value: Any) -> Any:
@@ -295,27 +300,26 @@ class ParquetWriter(TableWriter):
         return empty_stream(self.kinds, columns | {f"fraud_p_{name}": float for name in self.names})
 
     def check(self, reader: Reader) -> None:
-        """Refuse two columns with the same name; let a Parquet source keep its types."""
+        """Refuse two columns with the same name; note the types of a Parquet source."""
         refuse_twins(reader)
         super().check(reader)
-        if isinstance(reader, ParquetReader):
-            reader.arrow = not self.rest
-            self.kinds |= {} if self.rest else reader.kinds
+        if isinstance(reader, ParquetReader) and not self.rest:
+            self.kinds |= reader.kinds
 
     def encode(self, reader: Reader, batch: Batch, found: Decisions) -> bytes:
         """Return the rows as one Arrow stream."""
         if not batch.texts:
             return b""
         columns: dict[str, Sequence[Any]] = {}
-        table = batch.raws if isinstance(reader, ParquetReader) and reader.arrow else None
+        table = batch.raws if isinstance(reader, ParquetReader) and not self.rest else None
         if table is None:
-            values = zip(*(self.row(reader, raw) for raw in batch.raws), strict=True)
+            values = zip(*(self.row(reader, raw) for raw in reader.rows(batch)), strict=True)
             columns = dict(zip(self.all_columns(), values, strict=True))
         for column, name in self.ours.items():
             columns[column] = cut(found.score) if name == "score" else getattr(found, name)
         for name, values in zip(self.names, found.probabilities.T, strict=bool(self.names)):
             columns[f"fraud_p_{name}"] = cut(values)
-        return arrow_stream(list(columns), list(columns.values()), table)
+        return arrow_stream(columns, table)
 
 
 def make_writer(  # noqa: PLR0913 - the options of the command line
@@ -344,7 +348,7 @@ def make_writer(  # noqa: PLR0913 - the options of the command line
     if kind == "jsonl":
         return JsonLinesWriter(names, ours)
     free = reader.header is None
-    columns = list(first)[:MOST_COLUMNS] if free else [reader.columns[i] for i in reader.kept]
+    columns = list(first)[:MOST_COLUMNS] if free else reader.kept_columns
     columns += [reader.text] if free and reader.text is not None and reader.text not in columns else []
     rest = OTHER_FIELDS
     while rest in columns:
