@@ -61,7 +61,7 @@ class TelegramReader(JsonArrayReader):
         fields = stack[-2].fields if len(stack) > 1 else {}
         return tuple(_json_text(fields.get(key, b'""')) for key in NAMES)
 
-    def row(self, batch: Batch, row: dict[str, Any], raw: bytes, element: Element) -> str:  # noqa: ARG002
+    def add_element(self, batch: Batch, row: dict[str, Any], element: Element) -> str:
         """Add a message; its text may be a list of plain and formatted parts."""
         if (kind := row.get("type", "message")) != "message":
             return "a notice by Telegram itself" if kind == "service" else "'type' is not 'message'"

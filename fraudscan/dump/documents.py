@@ -169,17 +169,14 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the elements."""
         for element in block.data:
-            row, problem = (None, element.problem) if element.problem else self.parse(element.data)
-            if row is not None:
-                raw = LINE_END.sub(b" ", element.data)
-                problem = self.row(batch, row, raw, element)
-            if problem:
+            row, problem = ({}, element.problem) if element.problem else self.parse(element.data)
+            if problem := problem or self.add_element(batch, row, element):
                 shown = element.data.decode("utf-8", "backslashreplace")
                 batch.rejects.append(Reject(element.start.line, element.start.offset, problem, shown))
 
-    def row(self, batch: Batch, row: dict[str, Any], raw: bytes, element: Element) -> str:
-        """Add a row, or return what is wrong with it."""
-        return self.add(batch, row, raw, element.start.line)
+    def add_element(self, batch: Batch, row: dict[str, Any], element: Element) -> str:
+        """Add a parsed element as a row, or return what is wrong with it."""
+        return self.add(batch, row, LINE_END.sub(b" ", element.data), element.start.line)
 
 
 NAMES = (b'"id"', b'"name"')
