@@ -179,8 +179,7 @@ def test_windows_cover_every_message_and_stay_small(sizes):
     for line, text in enumerate(texts):
         windows += conversation.add("source", Message("k", line, text, decision(0.25)))
         assert sum(len(text) + 1 for text, _ in conversation.window) - 1 <= WINDOW
-    last = conversation.due()
-    windows += [last] if last is not None else []
+    windows += conversation.close_window()
     assert all(len(window) <= WINDOW for window in windows)
     assert conversation.messages == len(texts)
     alone = [size for size in map(len, texts) if size > WINDOW]
@@ -196,7 +195,7 @@ def test_a_window_has_maximal_length_and_several_messages_and_is_scored_once():
         assert conversation.add("source", Message("k", 1, "a" * first, decision(0.25))) == []
         windows = conversation.add("source", Message("k", 2, "b" * second, decision(0.75)))
         assert windows == (["a" * first + "\n" + "b" * second] if together else [])
-        assert conversation.due() is None
+        assert conversation.close_window() == []
         assert (conversation.windows, conversation.odds) == ((0, 0) if together else (2, pytest.approx(1 / 3 + 3)))
 
 
@@ -218,7 +217,7 @@ def test_odds_of_conversations(messages, windows, score, label, verdict):
     for window in windows:
         conversation.take_window(decision(window), "the window")
     if not windows:
-        assert conversation.due() is None
+        assert conversation.close_window() == []
     row = conversation.row("k", LIMITS, "legitimate")
     assert row["fraud_score"] == pytest.approx(score, abs=2e-6)
     assert (row["fraud_label"], row["fraud_labels"], row["fraud_verdict"]) == (label, [label], verdict)
@@ -240,7 +239,7 @@ def test_messages_cleared_by_an_allow_list_do_not_count_as_fraud():
     assert (row["fraud_label"], row["fraud_score"], row["fraud_verdict"]) == ("legitimate", 0, "clear")
     assert (row["evidence"], row["strongest"], row["messages"]) == ("", None, 1)
     windows += conversation.add("source", Message("k", 2, "b" * 100, decision(0.2)))
-    assert (windows, conversation.due()) == ([], None)
+    assert (windows, conversation.close_window()) == ([], [])
     row = conversation.row("k", LIMITS, "legitimate")
     assert (row["fraud_score"], row["evidence"][0], row["strongest"]["line"]) == (pytest.approx(0.2, abs=2e-6), "b", 2)
 

@@ -21,6 +21,7 @@ from fraudscan.characters import DROPPED, code_points, normalization_table
 from fraudscan.columns import COLUMNS
 from fraudscan.decisions import VERDICTS, cut
 from fraudscan.dump.readers import dump_json
+from fraudscan.dump.scoring import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -101,24 +102,22 @@ class Conversation:
         self._keep(message.decision, message.text[:SHOWN])
         text = _read(message.text)[-WINDOW:]
         # the message would push out characters that have not been part of a window yet
-        windows = [self.due()] if self.fresh + len(text) > WINDOW else []
+        windows = self.close_window() if self.fresh + len(text) > WINDOW else []
         self.window.append((text, odds_of(score)))
         self.fresh += len(text) + 1
         size = sum(len(text) + 1 for text, _ in self.window) - 1
         while size > WINDOW:
             size -= len(self.window.pop(0)[0]) + 1
-        windows += [self.due()] if self.fresh >= STRIDE else []
-        return [window for window in windows if window is not None]
+        return windows + (self.close_window() if self.fresh >= STRIDE else [])
 
-    def due(self) -> str | None:
-        """Return the window if it has new characters; for a single message, count its odds instead."""
+    def close_window(self) -> list[str]:
+        """Return the window to be scored if it has new characters; for a single message, count its odds instead."""
         fresh, self.fresh = self.fresh, 0
-        if not fresh:
-            return None
-        if len(self.window) > 1:
-            return "\n".join(text for text, _ in self.window)
-        self._count(self.window[0][1])
-        return None
+        if fresh and len(self.window) > 1:
+            return ["\n".join(text for text, _ in self.window)]
+        if fresh:
+            self._count(self.window[0][1])
+        return []
 
     def take_window(self, decision: Sequence[Any], text: str) -> None:
         """Count a window that has been scored."""
@@ -204,8 +203,7 @@ class Conversations:
 
     def _score(self, windows: Sequence[tuple[Conversation, str]]) -> None:
         found = self._windows.decide([window for _, window in windows], proba=False)
-        decisions = zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
-        for (conversation, window), decision in zip(windows, decisions, strict=True):
+        for (conversation, window), decision in zip(windows, rows_of(found), strict=True):
             conversation.take_window(decision, window)
 
     def save(self) -> None:
@@ -217,9 +215,8 @@ class Conversations:
     def rows(self) -> Iterator[bytes]:
         """Yield the output, one JSON object per line; this also scores the last window of each conversation."""
         honest, limits = self._scanner.taxonomy.honest, self._scanner.thresholds
-        states = iter(self._store.conversations())
+        states = self._store.conversations()
         while group := [(key, Conversation(**json.loads(state))) for key, state in itertools.islice(states, GROUP)]:
-            due = [(found, window) for _, found in group if (window := found.due()) is not None]
-            self._score(due)
+            self._score([(found, window) for _, found in group for window in found.close_window()])
             for key, found in group:
                 yield dump_json(found.row(key.rpartition("\0")[0], limits, honest.name if honest else None)) + b"\n"

@@ -31,7 +31,7 @@ from fraudscan.dump.output import (
 from fraudscan.dump.parquet import ParquetReader, assemble
 from fraudscan.dump.readers import CsvReader, LinesReader
 from fraudscan.dump.rows import DumpError, Place, is_text_column
-from fraudscan.dump.scoring import COUNTED, Setup, Task
+from fraudscan.dump.scoring import Setup, Task
 from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
 from fraudscan.dump.transcripts import TranscriptReader
 from fraudscan.dump.workers import score_all
@@ -128,15 +128,16 @@ class Summary:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (*(f"{name}s" for name in COUNTED), "notes", "reasons"):  # JSON has them as dictionaries
-            setattr(self, name, Counter(getattr(self, name)))
+        for name, value in vars(self).items():
+            if isinstance(value, dict):  # JSON has counters as dictionaries
+                setattr(self, name, Counter(value))
 
     def add(self, scored: Scored) -> None:
         """Add the counts and rejects of a block."""
         self.scored += scored.scored
         self.rejected += len(scored.rejects)
         for name, counts in scored.counts.items():
-            getattr(self, f"{name}s").update(counts)
+            getattr(self, name).update(counts)
         for reject in scored.rejects:
             known = reject.reason in self.reasons or len(self.reasons) < MOST_REASONS
             self.reasons[reject.reason if known else OTHER_REASONS] += 1
@@ -232,38 +233,32 @@ def _delimiter(named: str) -> str:
     return delimiter
 
 
+@dataclass
 class _Job:
     """One run of `score_dump`."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a run
-        self,
-        scanner: Scanner,
-        sources: list[str],
-        named: frozenset[str],
-        target: str,
-        options: Options,
-        notify: Callable[[str], None],
-    ) -> None:
-        self.scanner = scanner
-        self.sources = sources
-        self.named = named
-        """The sources that the user named; the others were found in folders or by patterns."""
-        self.names = Names(target) if target != STDIN else None
-        self.target = target
-        self.options = options
-        self.notify = notify
-        self.summary = Summary()
-        self.source = 0
-        self.place: Place | None = None
-        """Where to continue in the source; ``None`` for its beginning."""
-        self.finished = False
-        self.writer = Writer()
-        self._read = 0
-        self._sizes: list[int] = []
-        """The sizes of the sources in bytes; 0 where the size is unknown."""
-        self._readers: list[tuple[Reader, Place]] = []
-        self._streams: dict[int, Stream] = {}
-        """The streams that can be read only once, by the number of their source."""
+    scanner: Scanner
+    sources: list[str]
+    named: frozenset[str]
+    """The sources that the user named; the others were found in folders or by patterns."""
+    target: str
+    options: Options
+    notify: Callable[[str], None]
+    summary: Summary = field(default_factory=Summary)
+    source: int = 0
+    place: Place | None = None
+    """Where to continue in the source; ``None`` for its beginning."""
+    finished: bool = False
+    writer: Writer = field(default_factory=Writer)
+    _read: int = 0
+    _sizes: list[int] = field(default_factory=list)
+    """The sizes of the sources in bytes; 0 where the size is unknown."""
+    _readers: list[tuple[Reader, Place]] = field(default_factory=list)
+    _streams: dict[int, Stream] = field(default_factory=dict)
+    """The streams that can be read only once, by the number of their source."""
+
+    def __post_init__(self) -> None:
+        self.names = Names(self.target) if self.target != STDIN else None
 
     # opening
 

@@ -14,16 +14,18 @@ from fraudscan.dump.chats import CHAT_COLUMNS
 from fraudscan.dump.writers import values_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fraudscan.decisions import Decisions
     from fraudscan.dump.readers import Reader
     from fraudscan.dump.rows import Block, Reject
     from fraudscan.dump.writers import Writer
     from fraudscan.model import Scanner
 
-__all__ = ["COUNTED", "Message", "Scored", "Setup", "Task", "score_block"]
+__all__ = ["Message", "Scored", "Setup", "Task", "rows_of", "score_block"]
 
-COUNTED = ("label", "scheme", "verdict", "rule")
-"""The columns of `Decisions` whose values a summary counts."""
+COUNTED = {"labels": "label", "schemes": "scheme", "verdicts": "verdict", "rules": "rule"}
+"""The counts of a summary, and the column of `Decisions` that holds what each of them counts."""
 
 
 class Setup(NamedTuple):
@@ -49,7 +51,7 @@ class Message(NamedTuple):
         key: identifies its conversation.
         line: its line number.
         text: its text.
-        decision: the values of the writers' columns.
+        decision: its values of `COLUMNS`.
         allowed: whether an allow list determined the verdict.
         name: the name of its conversation, if the key is a number.
 
@@ -88,23 +90,27 @@ def score_block(setup: Setup, task: Task) -> Scored:
     counts = counted(found)
     messages = []
     if batch.keys:
-        decisions = zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
         named = task.reader.naming and task.reader.by == CHAT_COLUMNS[0]
         names = values_of(task.reader, batch, task.reader.naming) if named else itertools.repeat(None)
-        messages = list(map(Message, batch.keys, batch.lines, batch.texts, decisions, found.allowed, names))
+        messages = list(map(Message, batch.keys, batch.lines, batch.texts, rows_of(found), found.allowed, names))
     data = writer.encode(task.reader, batch, found)
     return Scored(data, batch.rejects, len(batch.texts), counts, messages)
 
 
+def rows_of(found: Decisions) -> Iterator[tuple[Any, ...]]:
+    """Yield the values of `COLUMNS` for each text."""
+    return zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
+
+
 def counted(found: Decisions) -> dict[str, Counter[str]]:
-    """Return the counts of each value of the columns in `COUNTED`, and of each note."""
+    """Return the counts in `COUNTED`, and those of notes."""
     different, places = found.outcomes
     sizes = np.bincount(places).tolist()
-    counts: dict[str, Counter[str]] = {name: Counter() for name in (*COUNTED, "note")}
-    for name in COUNTED:
-        for value, size in zip(getattr(different, name), sizes, strict=True):
+    counts: dict[str, Counter[str]] = {name: Counter() for name in (*COUNTED, "notes")}
+    for name, column in COUNTED.items():
+        for value, size in zip(getattr(different, column), sizes, strict=True):
             if value is not None:
                 counts[name][value] += size
     for notes, size in zip(different.notes, sizes, strict=True):
-        counts["note"].update(dict.fromkeys(notes, size))
+        counts["notes"].update(dict.fromkeys(notes, size))
     return counts
