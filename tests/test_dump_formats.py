@@ -312,6 +312,15 @@ def test_binary_parquet_columns_that_contain_text_are_read(tmp_path):
     assert found["conversation"] == "群"
 
 
+def test_texts_in_gb18030_are_written_as_text_whatever_type_parquet_gives_them(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    texts = pa.array([LURE.encode("gb18030"), PLAIN.encode("gb18030")], pa.binary())
+    as_string = pa.Array.from_buffers(pa.string(), 2, texts.buffers())  # Arrow does not check that it is UTF-8
+    pq.write_table(pa.table({"text": as_string}), tmp_path / "in.parquet")
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--encoding", "gb18030") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE, PLAIN]
+
+
 def test_lists_of_bytes_can_name_conversations(tmp_path):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     chats = pa.array([[b"a"], [b"b"]], pa.list_(pa.binary()))
