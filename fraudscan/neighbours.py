@@ -167,7 +167,7 @@ class Tables:
     @cached_property
     def worth(self) -> npt.NDArray[np.int16]:
         """For each score, viewed as uint8, its value when readings are weighed, in the unit of `NAT`."""
-        worth = np.arange(256).astype(np.uint8).view(np.int8) * np.int16(STEP * NAT)
+        worth = np.arange(256).astype(np.uint8).view(np.int8).astype(np.int16) * np.int16(STEP * NAT)
         worth[[DISGUISED, SEPARATED, SPELLED, CUT, APART]] = 0  # negative indices: a score is looked up as uint8
         worth[MISSING] = UNKNOWN * NAT
         return worth

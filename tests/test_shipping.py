@@ -84,6 +84,29 @@ def test_wheel_works_in_an_empty_environment(wheel, tmp_path):
     assert json.loads((tmp_path / "out.jsonl").read_text("utf-8"))["fraud_label"] == "legitimate"
 
 
+SCORES = """
+import json, sys
+import fraudscan
+texts = [json.loads(line)["text"] for line in open(sys.argv[1], encoding="utf-8")]
+texts += ["投·资·理·财，稳·赚·不·赔，加薇信", "返荔 稳赚不陪 贷歀 touzi", "".join(texts)]
+scanner = fraudscan.load()
+print([(r.label, round(r.score, 6), [s.text for s in r.explain().spans]) for r in scanner.classify_many(texts)])
+"""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the oldest NumPy has no build for this Python")
+def test_scores_are_the_same_with_the_oldest_numpy(wheel, tmp_path):
+    venv.create(tmp_path / "env", with_pip=True)
+    python = tmp_path / "env" / "bin" / "python"
+    run([python, "-m", "pip", "install", "--quiet", "--only-binary", "numpy", wheel, "numpy==1.24.*"])
+    messages = ROOT / "examples" / "messages.jsonl"
+    old, new = (
+        subprocess.run([name, "-c", SCORES, messages], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        for name in (python, sys.executable)
+    )
+    assert old == new
+
+
 def test_evaluation_covers_every_row(shared, tmp_path):
     out = tmp_path / "figures.json"
     command = f"{sys.executable} -m fraudscan score {{input}} -o {{output}}"
