@@ -321,6 +321,23 @@ def test_texts_in_gb18030_are_written_as_text_whatever_type_parquet_gives_them(t
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE, PLAIN]
 
 
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv", "out.parquet"])
+def test_a_parquet_file_with_a_damaged_row_group_is_scored_up_to_it(tmp_path, name):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = pa.table({"text": [LURE, PLAIN] * 50, "from": ["95588", "1"] * 50})
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=50, compression="gzip")
+    data = bytearray((tmp_path / "in.parquet").read_bytes())
+    begin = pq.ParquetFile(tmp_path / "in.parquet").metadata.row_group(1).column(0).dictionary_page_offset
+    data[begin : begin + 40] = bytes(40)
+    (tmp_path / "in.parquet").write_bytes(data)
+    (tmp_path / "deny.txt").write_text("sender=95588:\n", "utf-8")
+    lists = ["--deny", tmp_path / "deny.txt", "--sender", "from"]
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / name, *lists) == 1
+    summary = json.loads((tmp_path / f"{name}.summary.json").read_text("utf-8"))
+    assert (summary["scored"], summary["rejected"]) == (50, 1)
+    assert summary["rules"] == {"deny sender=95588: (deny.txt:1)": 25}
+
+
 def test_lists_of_bytes_can_name_conversations(tmp_path):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     chats = pa.array([[b"a"], [b"b"]], pa.list_(pa.binary()))

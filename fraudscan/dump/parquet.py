@@ -182,6 +182,8 @@ class ParquetReader(Reader):
 
     def rows(self, batch: Batch) -> list[list[Any]]:
         """Return the rows as lists. Bytes are Base64, except in the columns that the job reads, which hold texts."""
+        if not batch.texts:
+            return []
         known = {self.text, self.by, self.sender}
         columns = [
             [_plain(value) for value in (self.texts(column) if name in known else column_values(column))]

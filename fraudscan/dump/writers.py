@@ -269,7 +269,7 @@ def values_of(reader: Reader, batch: Batch, column: str) -> list[Any]:
     if reader.header is None:
         return [json.loads(raw).get(column) for raw in batch.raws]
     names = reader.kept_columns
-    if column not in names:
+    if column not in names or not batch.texts:
         return [None] * len(batch.texts)
     if isinstance(reader, ParquetReader):
         return reader.texts(batch.raws.column(column))
