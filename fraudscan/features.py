@@ -128,16 +128,14 @@ class Vocabulary:
 
     def __init__(self, alphabet: npt.ArrayLike, steps: npt.ArrayLike, seeds: npt.ArrayLike | None = None) -> None:
         self.alphabet = np.array(alphabet, dtype=np.uint32)
-        try:
-            self.steps = np.array(steps, dtype=np.uint32)
-        except OverflowError:
-            count = self.alphabet.size + np.size(steps)
-            raise ValueError(f"{count} n-grams over {self.alphabet.size} characters do not fit 32-bit steps") from None
-        if self.alphabet.ndim != 1 or self.steps.ndim != 1:
+        wide = np.array(steps, dtype=np.int64)
+        if self.alphabet.ndim != 1 or wide.ndim != 1:
             raise ValueError("alphabet and steps must have one dimension each")
+        self.steps = wide.astype(np.uint32)
         self._width = self.alphabet.size + 1  # an int, which does not change the type of an array of steps
-        if self.size * self._width >= 1 << 32:
-            raise ValueError(f"{self.size} n-grams over {self.alphabet.size} characters do not fit 32-bit steps")
+        if self.size * self._width >= 1 << 32 or (self.steps != wide).any():
+            count = self.size - 1
+            raise ValueError(f"{count} n-grams over {self.alphabet.size} characters do not fit 32-bit steps")
         self._check()
         self._bits = max(4, (3 * self.steps.size // 2).bit_length())
         self._slot_shift = np.uint32(32 - self._bits)
