@@ -8,7 +8,7 @@ from collections import Counter
 
 from fraudscan.dump.rows import DumpError
 
-__all__ = ["bom_size", "canonical", "cut_lines", "detect", "last_line_end", "line_end", "utf8_lines"]
+__all__ = ["MULTIBYTE", "bom_size", "canonical", "cut_lines", "detect", "last_line_end", "line_end", "utf8_lines"]
 
 BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 

@@ -53,14 +53,22 @@ except ImportError:
 
 __all__ = [
     "BLOCK",
+    "DELIMITERS",
+    "DEPTH",
     "NAMED",
     "NULL",
+    "SHOWN",
+    "TABLE",
+    "TOO_LONG",
     "CsvReader",
     "JsonLinesReader",
     "Lines",
     "LinesReader",
     "Reader",
+    "dump_json",
     "find_delimiter",
+    "key_of",
+    "no_text",
 ]
 
 BLOCK = 1 << 20

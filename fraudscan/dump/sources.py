@@ -29,6 +29,7 @@ __all__ = [
     "FORMAT_OF_ENDING",
     "MAGIC",
     "STDIN",
+    "TEXTS",
     "WEB_PAGE",
     "Head",
     "Stream",

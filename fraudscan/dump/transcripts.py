@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from fraudscan.dump.rows import Batch, Place
     from fraudscan.dump.sources import Stream
 
-__all__ = ["LineReader", "QqReader", "WeChatReader", "WhatsAppReader", "transcript"]
+__all__ = [
+    "LineReader",
+    "QqReader",
+    "TranscriptReader",
+    "WeChatReader",
+    "WhatsAppReader",
+    "transcript",
+]
 
 ENDING = re.compile(rf"(?:\.txt)?(?:{'|'.join(map(re.escape, ARCHIVES))})?$", re.IGNORECASE)
 

@@ -34,7 +34,16 @@ if TYPE_CHECKING:
     from fraudscan.dump.rows import Batch
     from fraudscan.model import Decisions
 
-__all__ = ["OTHER_FIELDS", "CsvWriter", "JsonLinesWriter", "ParquetWriter", "Writer", "make_writer"]
+__all__ = [
+    "OTHER_FIELDS",
+    "CsvWriter",
+    "JsonLinesWriter",
+    "ParquetWriter",
+    "Writer",
+    "as_dict",
+    "make_writer",
+    "values_of",
+]
 
 PER_ROW = ("score", "evidence")
 """The fields of `Decisions` that differ from row to row; the others are one of few outcomes."""
