@@ -248,6 +248,9 @@ def test_a_title_with_a_cell_named_like_the_text_column_is_reported(tmp_path, ca
         f"类型,短信\n短信,{LURE}\n",
         "时间,短信\n2026-01-01 10:00,内容\n",
         ",text\na,内容\n",
+        f",type,content\nuser_a,text,{PLAIN}\nuser_b,image,{LURE}\n",
+        f"sender,type,content\nuser_a,text,{PLAIN}\nuser_b,text,{LURE}\n",
+        f"发送人,,消息\n张三,文字,{PLAIN}\n",
     ],
 )
 def test_a_row_with_the_name_of_a_text_column_is_not_a_header(tmp_path, capsys, table):

@@ -32,6 +32,7 @@ from fraudscan.dump.rows import (
     Reject,
     is_header_below,
     is_row,
+    is_text_column,
     may_be_other,
     text_columns,
     text_rank,
@@ -721,13 +722,13 @@ class CsvReader(Reader):
             how = "add a header, or name the text column with --text"
             raise DumpError(f"{self.source} seems to begin with a row, not a header: {how}")
         end, given = rows.line_num, self.text is not None
-        below = [dict(zip(self.columns, row, strict=False)) for row in self._sample(lines[end:])]
+        below = self._sample(lines[end:])
         try:
-            self.find([self.header], sample=below)
+            self.find([self.header], sample=[dict(zip(self.columns, row, strict=False)) for row in below])
         except DumpError as error:
             raise DumpError(f"{error}{self._header_hint(lines)}") from None
         if not given:
-            self._examine_title(rows)
+            self._examine_title(rows, list(filter(None, below))[1:])
         if '\\"' in (shown := head[:BLOCK]).decode(self.encoding, "replace"):
             sample = cut_lines(shown, self.encoding)
             wrong, self.escaped = self._count_wrong(sample), True
@@ -742,20 +743,33 @@ class CsvReader(Reader):
             sample.extend(itertools.islice(self._rows(lines), TABLE))
         return sample
 
-    def _examine_title(self, rows: Any) -> None:
+    def _examine_title(self, rows: Any, below: Sequence[list[str]]) -> None:
         """Refuse a header that seems to be a title above the header; if it names every column, only record a doubt.
 
-        ``rows`` yields the records below the apparent header. The cells of a title are often merged; all of a merged
-        cell but the first is written as empty cells.
+        The cells of a title are often merged; all of a merged cell but the first is written as empty cells.
+
+        Args:
+            rows: yields the records below the apparent header.
+            below: the records below the first of them.
+
         """
         second, _ = _next(itertools.chain(filter(None, rows), [[]]))
-        if not is_header_below(self.columns, second):
+        if not is_header_below(self.columns, second) or not self._is_above_text(second, below):
             return
         doubt = f"seems to begin with a title; line {rows.line_num} looks like the header: delete the lines before it"
         if "" in self.columns and all(second):
             how = f"or score it as it is: --text {shlex.quote(self.text or '')}"
             raise DumpError(f"{self.source} {doubt}, {how}")
         self.doubts.append(doubt)
+
+    def _is_above_text(self, row: list[str], below: Sequence[list[str]]) -> bool:
+        """Return whether the cell of ``row`` that names the text has more text below it than the text column has.
+
+        It is a value otherwise: the type of a message is often ``text`` or 文字. Equal values of a column count once.
+        """
+        at, named = self.columns.index(self.text or ""), row.index(text_columns(list(filter(is_text_column, row)))[0])
+        ours, theirs = ({cells[i] for cells in below if i < len(cells)} for i in (at, named))
+        return at == named or sum(map(str.isalpha, "".join(theirs))) > sum(map(str.isalpha, "".join(ours)))
 
     def _header_hint(self, lines: Sequence[bytes]) -> str:
         """Return what to do if a line after the first is the header, below a title; else an empty string."""
