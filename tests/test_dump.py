@@ -347,6 +347,8 @@ def test_a_message_with_nested_objects_is_scored(tmp_path, row):
         ({"text": f"{LURE} 详情", "entities": [{"type": "link", "text": LURE}]}, None),
         ({"text": PLAIN, "status": {"text": "delivered"}}, None),
         ({"text": PLAIN, "error": {"message": "超时"}}, None),
+        ({"text": PLAIN, "reply_to": {"id": 1, "text": LURE}}, None),
+        ({"content": PLAIN, "quote": {"content": LURE}}, None),
         ({"text": PLAIN, "sender": {"name": "小美"}, "tags": [{"id": "生活"}]}, None),
     ],
 )

@@ -99,6 +99,9 @@ and the lines between the rows that they print one value per line (``\\G`` in My
 HAN = re.compile("[\u3400-\u9fff]")
 """A Chinese character."""
 
+COPIED = re.compile(r"\.err|^\.\w*(?:quot|repl(?:y|ied)|refer)[^\[]*$", re.IGNORECASE)
+"""Found in the jq paths of errors, and of single messages that are quoted or answered (lists of replies are texts)."""
+
 CLOCK = re.compile(r"(?<!\d)\d{1,2}[:：]\d{2}(?!\d)")
 CLOCK_WITHIN = 60
 """A time of day. Within the first `CLOCK_WITHIN` characters of a line it suggests a chat: the sender's name follows or
@@ -412,11 +415,12 @@ def _nested_rows(row: Collection[str]) -> tuple[str, dict[str, Any]] | None:
 def _unscored(row: dict[str, Any], text: str) -> str | None:
     """Return the jq path of texts nested in a row whose text is in the column ``text``, or ``None`` if there are none.
 
-    Texts in other languages, errors, and parts of the row's own text, such as its links, do not count.
+    Texts in other languages, errors, a message that the row's own text quotes or answers, which is a row of its own,
+    and parts of the row's own text, such as its links, do not count.
     """
     path, inner = _nested_rows(row) or ("", {})
     nested = next((value for name in text_columns(inner) if isinstance(value := inner[name], str)), "")
-    unscored = HAN.search(nested) and ".err" not in path and nested.strip() not in str(row.get(text))
+    unscored = HAN.search(nested) and not COPIED.search(path) and nested.strip() not in str(row.get(text))
     return path if unscored else None
 
 
