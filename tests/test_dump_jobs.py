@@ -719,3 +719,11 @@ def test_blocks_contain_every_byte_once(data, name):
 def test_hostile_dumps_are_scored_or_refused(tmp_path, scanner):
     refused = fuzz.run(scanner, 600, 1, tmp_path)
     assert 50 < refused < 400
+
+
+@pytest.mark.parametrize(("link", "real"), [("out", "real.jsonl"), ("out.csv", "real.jsonl"), ("out.jsonl", "real")])
+def test_the_format_is_that_of_the_file_to_which_a_link_leads(tmp_path, link, real):
+    (tmp_path / "in.csv").write_text(f"id,text\n1,{PLAIN}\n", "utf-8")
+    (tmp_path / link).symlink_to(real)
+    assert score(tmp_path / "in.csv", "-o", tmp_path / link) == 0
+    assert json.loads((tmp_path / real).read_text("utf-8"))["text"] == PLAIN

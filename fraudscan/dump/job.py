@@ -357,7 +357,7 @@ class _Job:
                     if not self._readers:
                         first = self._first_fields(reader, stream, start) if reader.header is None else []
                         self.writer = make_writer(
-                            self.target,
+                            self.names.ending if self.names else self.target,
                             reader,
                             first,
                             names=names,

@@ -72,7 +72,7 @@ class Names:
     """The names of a job's files. If the target is a link to a file, they lie beside that file, which may not exist."""
 
     def __init__(self, target: str) -> None:
-        path = Path(target)
+        path, self._link = Path(target), target
         with contextlib.suppress(OSError):  # `check` reports it
             if path.is_symlink() and (path.is_file() or not path.exists()):
                 target = os.path.realpath(path)  # perhaps on a larger disk
@@ -81,6 +81,12 @@ class Names:
         self.conversations = Path(f"{target}.conversations.jsonl")
         self.summary = Path(f"{target}.summary.json")
         self.checkpoint = Path(f"{target}.checkpoint")
+
+    @property
+    def ending(self) -> str:
+        """The name whose ending determines the format: that of the target or, if it names none, of a link to it."""
+        target = str(self.target)
+        return target if format_of(target) else self._link
 
     def results(self) -> tuple[Path, ...]:
         """Return the result files that are kept beside the output."""
@@ -102,7 +108,7 @@ class Names:
                 exist or cannot be accessed, or if one of these files is a source.
 
         """
-        format_of(str(self.target))
+        format_of(self.ending)
         try:
             if self.target.exists() and not self.target.is_file():
                 raise DumpError(f"{self.target} is not a regular file: name another output, or - for standard output")

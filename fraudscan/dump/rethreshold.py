@@ -68,7 +68,7 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
     with _source(source) as file, contextlib.ExitStack() as stack:
         names = _names(target, source, force=force)
         kind = _kind(file, source)
-        if format_of(target) not in (None, kind):
+        if names and format_of(names.ending) not in (None, kind):
             raise DumpError(f"{target}: {source} is {CALLED[kind]}, and the output must have the same format")
         if kind == "parquet":
             _check_parquet(source)

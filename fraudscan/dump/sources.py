@@ -17,6 +17,7 @@ from collections import Counter
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from fraudscan.dump.encodings import UTF16, bom_size
 from fraudscan.dump.rows import DumpError
 
 if TYPE_CHECKING:
@@ -331,11 +332,12 @@ def _report_endings(folder: str, found: list[str], notify: Callable[[str], None]
 
 
 def _is_empty(file: str, notify: Callable[[str], None]) -> bool:
-    """Return whether a file is empty; notify if it is."""
+    """Return whether a file is empty or has only a byte order mark; notify if so."""
     if not is_file(file):
         return False
     with Stream(file) as stream:
-        empty = not stream.peek(1) and not stream.damage
+        head = stream.peek(4)
+        empty = not stream.damage and len(head) == max(bom_size(head, name) for name in ("utf-8", *UTF16))
     if empty:
         notify(f"{file} is skipped: it is empty")
     return empty
