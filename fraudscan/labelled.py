@@ -19,7 +19,7 @@ from fraudscan.characters import fold
 from fraudscan.columns import is_missing
 from fraudscan.corpus import CorpusError, Row, refuse_one
 from fraudscan.dump.detect import make_reader
-from fraudscan.dump.readers import NULL, LinesReader
+from fraudscan.dump.readers import NULL, OTHER_ENCODING, LinesReader
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import Stream
 from fraudscan.dump.writers import as_dict
@@ -301,7 +301,8 @@ def _read(
                 rows = [as_dict(reader, raw) for raw in reader.rows(batch)]
                 column = column or (_label_column(path, list(dict.fromkeys(chain(*rows))), label) if rows else "")
                 found = zip(batch.lines, batch.texts, (_labels(row.get(column)) for row in rows), strict=True)
-                bad = [(reject.line, "", reject.reason) for reject in batch.rejects]
+                # the encoding is always detected here
+                bad = [(reject.line, "", reject.reason.removesuffix(OTHER_ENCODING)) for reject in batch.rejects]
                 yield from sorted([*found, *bad], key=itemgetter(0))
     except DumpError as error:
         raise CorpusError(str(error)) from None

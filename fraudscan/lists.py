@@ -10,14 +10,15 @@ A file has one entry per line::
     [allow]
     sender=95588:
 
-An entry is a phrase, or a regular expression between slashes. The prefix ``sender=NAME:``
-binds an entry to messages from that sender (with ``*`` at the end of the name, from all senders
-whose names begin with it). With nothing after the colon the entry matches all messages from that
-sender. A number matches with and without the country code (``+86`` or ``0086``; before a mobile
-number also ``86``), and as Excel protects it (``="95588"``). Sender names can be forged: allow a
-sender only if your network vouches for it. Allow wins over deny. If several entries of one kind
-match, the first one is reported. A line that is unlikely to be meant as a phrase, such as
-``[Deny]``, ``sender=106`` or ``/加微信/i``, is refused.
+An entry is a phrase, or a regular expression between slashes. The prefix ``sender=NAME:`` binds an
+entry to messages from that sender (with ``*`` at the end of the name, from all senders whose names
+begin with it). With nothing after the colon the entry matches all messages from that sender. A
+number matches with and without the country code (``+86`` or ``0086``; before a mobile number also
+``86``), and as Excel protects it (``="95588"``). So ``106*`` also matches ``+8610 6...``, a
+landline in Beijing; ``1069*`` does not. Sender names can be forged: allow a sender only if your
+network vouches for it. Allow wins over deny. If several entries of one kind match, the first one is
+reported. A line that is unlikely to be meant as a phrase, such as ``[Deny]``, ``sender=106`` or
+``/加微信/i``, is refused.
 
 Phrases and patterns are matched against the text without white space, in lower case, in simplified
 characters and in half width (`fold_keeping_digits`). If a text carries marks of disguise, deny entries

@@ -58,6 +58,7 @@ __all__ = [
     "DEPTH",
     "NAMED",
     "NULL",
+    "OTHER_ENCODING",
     "SHOWN",
     "TABLE",
     "TOO_LONG",
@@ -81,6 +82,7 @@ SHOWN = 1000
 """Bytes kept of a row that exceeds the maximum length."""
 
 TOO_LONG = "longer than a row may be: raise --max-message"
+OTHER_ENCODING = "; if the file is in another encoding, name that with --encoding"
 
 PATIENCE = 32
 """About how many times a byte may be scanned again because a record before it does not end."""
@@ -385,8 +387,7 @@ class Reader:
     @property
     def not_encoded(self) -> str:
         """The reason given for rejecting bytes that cannot be decoded."""
-        how = "; if the file is in another encoding, name that with --encoding" if self.encoding == "utf-8" else ""
-        return f"not {self.encoding.upper()}{how}"
+        return f"not {self.encoding.upper()}{OTHER_ENCODING if self.encoding == 'utf-8' else ''}"
 
     @property
     def in_utf8(self) -> str:

@@ -104,9 +104,9 @@ DOCTYPE."""
 SQL = re.compile(
     MARK
     + rb"(?:\s|--[^\n]*\n|/\*(?:(?!\*/).)*\*/;?|(?:SET|USE|PRAGMA)\s[^;\n]*;)*"
-    + rb"(?:-- *(?:MySQL|MariaDB|PostgreSQL database|phpMyAdmin SQL) dump\b|BEGIN TRANSACTION;"
+    + rb"(?:-- *(?:MySQL|MariaDB|PostgreSQL database|phpMyAdmin SQL) dump\b|BEGIN TRANSACTION;\s*\n"
     + rb"|DROP TABLE IF EXISTS\s|CREATE TABLE (?:IF NOT EXISTS )?[^\s(]+\s*\("
-    + rb"|(?:INSERT|REPLACE) (?:IGNORE )?INTO [^\s(]+\s*(?:\([^()]*\)\s*)?VALUES\b)",
+    + rb"|(?:INSERT|REPLACE) (?:IGNORE )?INTO [^\s(]+\s*(?:\([^()]*\)\s*)?VALUES\s*\()",
     re.IGNORECASE | re.DOTALL,
 )
 """How the SQL that databases export begins, after comments and settings: with the name of the program that wrote it, or
@@ -192,7 +192,9 @@ def expand(names: Sequence[str], notify: Callable[[str], None], exclude: Sequenc
     excluded = _Excluded(exclude)
     files = _expand_all(names, notify, excluded)
     if len(files) > 1:
-        files = [file for file in files if not _is_empty(file, notify)] or files[:1]
+        first, *others = files
+        others = [file for file in others if not _is_empty(file, notify)]
+        files = others if others and _is_empty(first, notify) else [first, *others]
     for pattern in excluded.idle:
         notify(f"--exclude {pattern} leaves nothing out: no file or folder that is found has that name")
     return files
