@@ -54,7 +54,14 @@ def test_the_source_distribution_can_be_built_and_has_no_tests(sdist):
     """Tests are left out because their data are not included."""
     with tarfile.open(sdist) as file:
         names = {name.partition("/")[2] for name in file.getnames()}
-    assert {"fraudscan/_engine.c", "models/default/weights.npy", "CHANGELOG.md", "LICENSE", "NOTICE"} <= names
+    assert {
+        "fraudscan/_engine.c",
+        "models/default/weights.npy",
+        "CHANGELOG.md",
+        "docs/dumps.md",
+        "LICENSE",
+        "NOTICE",
+    } <= names
     assert not [name for name in names if name.startswith("tests")]
 
 
