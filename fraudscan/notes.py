@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fraudscan.arrays import Ints, Words
     from fraudscan.features import Vocabulary
 
-__all__ = ["NOTES", "Noter", "notes_of"]
+__all__ = ["HAN", "NOTES", "Noter", "notes_of"]
 
 NOTES = ("no Chinese", "unknown words", "too short to judge")
 """All notes. The notes on a text are stored as an integer with one bit for each."""

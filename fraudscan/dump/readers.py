@@ -37,6 +37,7 @@ from fraudscan.dump.rows import (
     text_columns,
     text_rank,
 )
+from fraudscan.notes import HAN
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -97,9 +98,6 @@ TABLE = 50
 FRAMED = re.compile(r"Row: \d+ _id=|\+-{3}[-+]*\+?\s*$|\*{9,} +\d+\. row \*{9,}|-\[ RECORD \d+ \]")
 """Matches the start of a line printed by Android's ``content query``, the frame lines of tables that databases print,
 and the lines between the rows that they print one value per line (``\\G`` in MySQL, ``\\x`` in PostgreSQL)."""
-
-HAN = re.compile("[\u3400-\u9fff]")
-"""A Chinese character."""
 
 COPIED = re.compile(r"\.err|^\.\w*(?:quot|repl(?:y|ied)|refer)[^\[]*$", re.IGNORECASE)
 """Found in the jq paths of errors, and of single messages that are quoted or answered (lists of replies are texts)."""
