@@ -29,7 +29,7 @@
 #define NODE_MASK 0xFFFFu
 #define SCORES 256 /* different scores of pairs of neighbours: a score is a byte */
 #define REPEATS 4  /* see `features.REPEATS` */
-#define SOON 32    /* number of characters ahead for which scores are prefetched */
+#define SOON 64    /* number of characters ahead for which scores are prefetched */
 
 /* Return the number of elements of `bytes` bytes in a buffer; -1, with an exception set, if it is not such an array. */
 static Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const char *name)

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fraudscan import kernel
+from fraudscan.arrays import aligned
 from fraudscan.disguise import MAX_REPAIRED, is_long, normalized, repaired
 from fraudscan.features import text_sizes
 from fraudscan.layer import Layer
@@ -475,7 +476,7 @@ def length_norms(lengths: Ints) -> Floats:
 
 
 def _frozen(values: npt.ArrayLike, dtype: type) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = np.array(values, dtype=dtype, order="C")
+    array = aligned(values, dtype)
     array.setflags(write=False)
     return array
 

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fraudscan.arrays import aligned
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -70,7 +72,7 @@ class Layer:
             raise ValueError(f"a layer has at most {MAX_INPUTS} inputs and {MAX_UNITS} units")
         self.hidden = _on_grid(hidden, BOUND)
         self.output = _on_grid(output, MOST)
-        self._weights = np.ascontiguousarray(self.hidden.T, dtype=np.float32)
+        self._weights = aligned(self.hidden.T, np.float32)
         self._heads = np.ascontiguousarray(self.output[:, :-1].T / SCALE, dtype=np.float32)
         self._biases = self.output[:, -1].astype(np.float32)
         self._block = max(1, (THREADING_LIMIT - 1) // max(1, units * max(inputs, len(self.output))))
