@@ -12,7 +12,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fraudscan import TAXONOMY, FraudscanError, __version__
+from fraudscan import TAXONOMY, FraudscanError, __version__, kernel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -460,7 +460,8 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="fraudscan", description="Find fraud in Chinese messages.")
-    parser.add_argument("--version", action="version", version=f"fraudscan {__version__}")
+    build = "" if kernel.compiled else " (without the compiled kernel)"
+    parser.add_argument("--version", action="version", version=f"fraudscan {__version__}{build}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Any, about: str) -> argparse.ArgumentParser:

@@ -6,12 +6,12 @@ Many texts share few distinct decisions, so each decision is built once and the 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fraudscan.lazy import cached_property
 from fraudscan.notes import NOTES, notes_of
 
 if TYPE_CHECKING:

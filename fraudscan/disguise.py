@@ -23,13 +23,14 @@ import itertools
 import re
 from bisect import bisect_left
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fraudscan.characters import DROPPED, code_points, normalization_table
 from fraudscan.lattice import Arcs, likeliest
+from fraudscan.lazy import cached_property
 from fraudscan.neighbours import (
     DIGIT,
     END,

@@ -21,7 +21,6 @@ product in SciPy.
 from __future__ import annotations
 
 import itertools
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -31,6 +30,7 @@ from fraudscan.arrays import aligned
 from fraudscan.disguise import MAX_REPAIRED, is_long, normalized, repaired
 from fraudscan.features import text_sizes
 from fraudscan.layer import Layer
+from fraudscan.lazy import cached_property
 from fraudscan.notes import Noter
 from fraudscan.windows import (
     RAMP_START,

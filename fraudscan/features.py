@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fraudscan import kernel
 from fraudscan.characters import DROPPED, code_points, normalization_table
+from fraudscan.lazy import cached_property
 from fraudscan.neighbours import CROWDED, DIGIT, END, EVIDENCE, MOST_SIGNS, RARE, SIGNS, WIDTH, carry_marks, tables
 
 if TYPE_CHECKING:

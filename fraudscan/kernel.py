@@ -3,7 +3,7 @@
 The callers of its functions define in Python and NumPy what the functions compute: methods of `Vocabulary`, `Engine`
 and `Noter`, `fraudscan.lattice`, and in dumps `JsonLinesWriter`. If the package was installed without a C compiler,
 the callers compute it themselves, with the same result to the last bit. They then run at a third to a half of the
-speed, and on disguised texts at a half to a sixth of it.
+speed, and on most disguised texts at a half to a sixth of it.
 """
 
 from __future__ import annotations

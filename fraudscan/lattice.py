@@ -27,6 +27,9 @@ MARGIN = 5 * NAT
 INDEX_BITS = 20
 """Number of bits for the index of a path to one position."""
 
+SLICE = 4096
+"""How many states are reached at once. Each may be reached from hundreds of others, all of which are in memory."""
+
 
 class Arcs(NamedTuple):
     """Alternative readings of spans of characters.
@@ -110,9 +113,8 @@ def _likeliest(written: Numbers, as_written: Ints, arcs: Arcs) -> Path:
     alone[1:] += edges.scores[edge[1:]]
     best = np.zeros(edge.size, dtype=np.int64)
     back = np.zeros(edge.size, dtype=np.int64)
-    for states in np.split(depth.argsort(kind="stable"), np.bincount(depth).cumsum()[:-1])[1:]:
-        if not states.size:
-            continue
+    levels = np.split(depth.argsort(kind="stable"), np.bincount(depth).cumsum()[:-1])[1:]
+    for states in (level[at : at + SLICE] for level in levels for at in range(0, level.size, SLICE)):
         # The states near enough to the best one at the positions where these edges start.
         unique_edges, which = np.unique(edge[states], return_inverse=True)
         before, sizes = ranges(first[edges.starts[unique_edges]], first[edges.starts[unique_edges] + 1])

@@ -14,12 +14,12 @@ text has the same score in any batch.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fraudscan.arrays import aligned
+from fraudscan.lazy import cached_property
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -294,6 +294,8 @@ class Lists:
         self._also: dict[int, frozenset[int]] = {}
         self._bound_at = np.zeros(0, dtype=np.bool_)
         self._vocabulary = self._index(phrases) if phrases else None
+        # the deny entries alone; built now, because building them later would delay the answer to a message
+        self._denying = Lists(self.entries[self._allowing :]) if self._allowing else None
 
     @property
     def bound(self) -> bool:
@@ -380,11 +382,6 @@ class Lists:
         """Whether any entry denies."""
         return self._allowing < len(self.entries)
 
-    @functools.cached_property
-    def _without_allowing(self) -> Lists:
-        """The deny entries alone."""
-        return Lists(self.entries[self._allowing :])
-
     def overrule(
         self,
         found: Decisions,
@@ -408,7 +405,7 @@ class Lists:
             plain = _fold_all([texts[row] for row in rows])
             read = [_read(*text) for text in zip(plain, readings.values(), strict=True)]
             sent = None if senders is None else [senders[row] for row in rows]
-            denying = self._without_allowing if self._allowing else self
+            denying = self if self._denying is None else self._denying
             for variants in (read, [SIGNS.sub("", text) for text in read]):
                 denied = denying.find(variants, sent)
                 rules[rows] = np.minimum(rules[rows], self._allowing + denied)

@@ -16,7 +16,6 @@ import hashlib
 import itertools
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from fraudscan.engine import Engine
 from fraudscan.features import Vocabulary
 from fraudscan.folder import VERSIONS, ModelError, check_versions, read_folder, write_folder
 from fraudscan.layer import Layer
+from fraudscan.lazy import cached_property
 from fraudscan.result import DECIDED, Result
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 
@@ -426,7 +426,10 @@ class Scanner:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of everything that decisions depend on: arrays, taxonomy, thresholds, lists."""
+        """SHA-256 of the scanner's arrays, taxonomy, thresholds and lists.
+
+        Together with ``fraudscan.__version__`` it identifies everything that decisions depend on.
+        """
         entries = [
             (entry.kind, entry.pattern, entry.sender, Path(entry.source).name, entry.line)  # the folder does not matter
             for entry in (self.lists.entries if self.lists else ())
@@ -442,6 +445,9 @@ class Scanner:
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the model folder completely or not at all, replacing an existing model.
+
+        A process that loads the folder while it is replaced may not find it: give each version a folder of its own if
+        others load it at any time.
 
         Lists are not saved: add them to the loaded scanner with `with_lists`.
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from functools import cache, cached_property
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fraudscan.characters import DROPPED, normalization_table
+from fraudscan.lazy import cached_property
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

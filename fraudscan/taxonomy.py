@@ -16,9 +16,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from fraudscan.lazy import cached_property
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

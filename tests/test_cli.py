@@ -15,7 +15,7 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fraudscan import TAXONOMY, __version__
+from fraudscan import TAXONOMY, __version__, kernel
 from fraudscan.cli import main
 from fraudscan.sklearn import FraudClassifier
 from fraudscan.taxonomy import Taxonomy
@@ -249,10 +249,13 @@ def test_an_argument_in_another_encoding_is_read(capsys):
         assert json.loads(capsys.readouterr().out)["text"] == LURE
 
 
-def test_version(capsys):
+@pytest.mark.parametrize("compiled", [True, False])
+def test_version_says_whether_the_kernel_is_there(compiled, monkeypatch, capsys):
+    monkeypatch.setattr(kernel, "compiled", compiled)
     with pytest.raises(SystemExit):
         main(["--version"])
-    assert capsys.readouterr().out == f"fraudscan {__version__}\n"
+    build = "" if compiled else " (without the compiled kernel)"
+    assert capsys.readouterr().out == f"fraudscan {__version__}{build}\n"
 
 
 def test_unknown_command_exits_with_2():

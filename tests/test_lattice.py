@@ -1,11 +1,14 @@
 """The lattice: its best path is that of an exhaustive search, with the kernel and without it."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fraudscan import kernel, lattice
+from fraudscan.disguise import undisguise
 from fraudscan.lattice import Arcs, Path, likeliest
 from fraudscan.neighbours import END, RARE, WIDTH, tables
 
@@ -106,3 +109,16 @@ def test_a_tie_is_read_as_written():
     arcs = Arcs(*(np.array([value]) for value in (0, 1, WORDS[0], -7)))
     assert likeliest(numbers, np.array([-7, 0]), arcs).scores.tolist() == [-7, 0]
     assert likeliest(numbers, np.array([-8, 0]), arcs).scores.tolist() == [-7, 0]
+
+
+def test_memory_without_the_kernel_does_not_grow_with_the_number_of_texts(monkeypatch):
+    monkeypatch.setattr(kernel, "compiled", None)
+    texts = ["的zzzz" * 40] * 8
+    undisguise(texts[:1])  # fill the caches, which do not count
+    peaks = []
+    for count in (2, 8):
+        tracemalloc.start()
+        undisguise(texts[:count])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2 * peaks[0]

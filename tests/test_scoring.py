@@ -1,7 +1,10 @@
 """Scores: finite, the same alone and in any batch and chunk, and equal to their definition."""
 
 import concurrent.futures
+import os
 import pickle
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -149,6 +152,42 @@ def test_threads_share_a_scanner(scanner, corpus):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         actual = list(pool.map(scanner.predict_proba, batches * 4))
     assert all(np.array_equal(a, b) for a, b in zip(actual, expected * 4, strict=True))
+
+
+FORKS = """
+import os, threading, time, fraudscan
+
+LURE = "投·资·理·财，稳·赚·不·赔，加薇信"
+scanner = fraudscan.load()
+scanner.classify(LURE)
+done = []
+
+def score():
+    while not done:
+        scanner.classify(LURE)
+
+threads = [threading.Thread(target=score) for _ in range(3)]
+for thread in threads:
+    thread.start()
+children = []
+for _ in range(10):
+    child = os.fork()
+    if not child:
+        scanner.classify(LURE)
+        os._exit(0)
+    children.append(child)
+    time.sleep(0.02)
+statuses = [os.waitpid(child, 0)[1] for child in children]
+done.append(True)
+print(statuses)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_process_forked_while_threads_score_can_score():
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKS]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.stdout == f"{[0] * 10}\n", ran.stderr
 
 
 def test_scores_of_a_long_text_equal_the_definition(scanner, reference, corpus):

@@ -18,7 +18,6 @@ import json
 import re
 import shlex
 from dataclasses import dataclass, field
-from functools import cached_property
 from math import isfinite
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -37,6 +36,7 @@ from fraudscan.dump.rows import (
     text_columns,
     text_rank,
 )
+from fraudscan.lazy import cached_property
 from fraudscan.notes import HAN
 
 if TYPE_CHECKING:
