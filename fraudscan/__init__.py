@@ -12,6 +12,11 @@ whose ``predict_proba`` returns an array. Scanners are immutable and can be shar
 threads.
 """
 
+import sys
+
+if sys.maxsize < 1 << 32:
+    raise ImportError("fraudscan needs a 64-bit Python")
+
 from fraudscan._version import __version__
 from fraudscan.disguise import normalize
 from fraudscan.errors import FraudscanError

@@ -665,20 +665,27 @@ typedef struct {
 
 #define NO_MEMORY "" /* the error if memory is lacking and nothing is wrong with the lattice */
 #define BEYOND "a number is beyond the table of pairs"
+#define TOO_LARGE "a log-score is too large"
 #define FARTHEST (1 << 30) /* the largest margin: score differences between states of a place fit an int32 */
+#define LARGEST ((int64_t)1 << 31) /* the largest log-score: that of a path of as many steps fits an int64 */
 
 /* Put each arc, in order, into the list of the place where it ends; return an error of the lattice, or NULL. */
 static const char *list_arcs(const Lattice *at, Work *work)
 {
-    for (int64_t place = 0; place < at->last; place++)
+    for (int64_t place = 0; place < at->last; place++) {
         if (at->numbers[place] >= at->width)
             return BEYOND;
+        if (at->as_written[place] > LARGEST || at->as_written[place] < -LARGEST)
+            return TOO_LARGE;
+    }
     for (int64_t place = 0; place <= at->last; place++) {
         work->first[place] = -1;
         work->reach[place] = 0;
     }
     for (int64_t i = at->arcs - 1; i >= 0; i--) {
         const int64_t start = at->starts[i], end = at->ends[i], row = at->rows[i];
+        if (at->scores[i] > LARGEST || at->scores[i] < -LARGEST)
+            return TOO_LARGE;
         if (start < 0 || start >= end || end > at->last)
             return "arcs must lead onwards, to places that exist";
         if (row < 0 || row >= at->choices || at->bounds[row] < 0 || at->bounds[row + 1] < at->bounds[row] ||

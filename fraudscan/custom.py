@@ -100,7 +100,7 @@ def _is(value: Any, kind: type) -> bool:
 CHOICES: tuple[dict[str, Sequence[Any]], ...] = (
     {"max_n": (3, 4, 5), "idf_power": (0.5, 0.75, 1.0)},
     {"min_df": (2, 5)},
-    {"C": (1.0, 3.0, 10.0), "balanced": (True, False)},
+    {"C": (0.1, 0.3, 1.0, 3.0, 10.0), "balanced": (True, False)},
 )
 """The search grid: all combinations of the first entry, then with the best of them all of the second, and so on."""
 

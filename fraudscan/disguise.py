@@ -646,7 +646,8 @@ def _joined(arcs: Sequence[_Arcs]) -> Arcs:
     starts = np.concatenate([each.starts for each in arcs])
     ends = starts + np.concatenate([each.sizes for each in arcs])
     rows = np.concatenate([each.rows for each in arcs], dtype=np.int64)
-    return Arcs(starts, ends, rows, np.array([each.score for each in arcs]).repeat([each.starts.size for each in arcs]))
+    scores = np.array([each.score for each in arcs], dtype=np.int64)
+    return Arcs(starts, ends, rows, scores.repeat([each.starts.size for each in arcs]))
 
 
 def _value(numbers: Numbers, scores: npt.NDArray[np.int8], as_written: Ints) -> Ints:

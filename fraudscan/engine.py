@@ -82,7 +82,7 @@ FIELD_SIZE = (1 << FIELD_BITS - 1) // (WEIGHT_LIMIT + 1)
 length."""
 
 HALF = 1 << FIELD_BITS - 1
-SHIFTS = (FIELD_BITS * np.arange(FIELDS)).reshape(-1, 1, 1)
+SHIFTS = (FIELD_BITS * np.arange(FIELDS, dtype=np.int64)).reshape(-1, 1, 1)
 OFFSET = int((HALF << SHIFTS).sum())
 """Added to packed sums so that no field is negative and each can be extracted separately."""
 

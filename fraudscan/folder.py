@@ -39,6 +39,9 @@ MANIFEST = "manifest.json"
 MAX_FILE_SIZE = 1 << 30
 """The largest size in bytes of a file of a model. No vocabulary whose steps fit 32 bits needs more."""
 
+MAX_MANIFEST_SIZE = 1 << 23
+"""The largest size in bytes of a manifest, which takes up to 30 times as much memory when it is parsed."""
+
 CARD, DIAGRAM = "MODEL_CARD.md", "reliability.svg"
 """The files that `fraudscan.card` writes into a model folder."""
 
@@ -76,7 +79,7 @@ def check_target(folder: Path) -> Path:
 def _files(folder: Path) -> set[str]:
     """Return the names of the files that belong to the model in a folder; none if it has no model of this package."""
     try:
-        manifest = json.loads(_read_file(folder / MANIFEST))
+        manifest = json.loads(_read_file(folder / MANIFEST, MAX_MANIFEST_SIZE))
         arrays, _ = manifest["arrays"], manifest["format_version"]  # other programs' manifests lack these
         return {MANIFEST, CARD, DIAGRAM, *(f"{name}.npy" for name in arrays)}
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
@@ -142,7 +145,7 @@ def read_folder(
 
     """
     try:
-        manifest = json.loads(_read_file(folder / MANIFEST))
+        manifest = json.loads(_read_file(folder / MANIFEST, MAX_MANIFEST_SIZE))
         check_versions(folder, manifest)
         return make([_read_array(folder / f"{name}.npy", manifest["arrays"][name]) for name in names], manifest)
     except ModelError:
@@ -178,12 +181,12 @@ def check_versions(what: Path | str, manifest: Mapping[str, Any]) -> None:
         )
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: Path, limit: int = MAX_FILE_SIZE) -> bytes:
     """Return the contents of a regular file; refuse a pipe, which would block, and a device, which has no end."""
     if path.exists() and not path.is_file():
         raise ModelError(f"{path} is not a regular file")
-    if path.stat().st_size > MAX_FILE_SIZE:
-        raise ModelError(f"{path} has more than {MAX_FILE_SIZE:,} bytes, so it is not part of a model")
+    if path.stat().st_size > limit:
+        raise ModelError(f"{path} has more than {limit:,} bytes, so it is not part of a model")
     return path.read_bytes()
 
 

@@ -324,10 +324,11 @@ class Lists:
                 self._patterns.append((place, compile_pattern(pattern), needed_by(pattern)))
             else:
                 phrases[_phrase(entry.pattern)].append(place)
-        except ListError as error:
+        except (ListError, RecursionError) as error:
             where = f"{entry.source}:{entry.line}: " if entry.source else ""
             name = str(entry.pattern).strip() or entry.kind
-            raise ListError(f"{where}{name}: {error}") from None
+            reason = error if isinstance(error, ListError) else "it is nested too deeply"
+            raise ListError(f"{where}{name}: {reason}") from None
 
     def _index(self, phrases: dict[str, list[int]]) -> Vocabulary:
         """Build the vocabulary, and for each node the entries that match where it is found."""

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from numbers import Integral
@@ -152,8 +153,11 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 "y has enumeration members, whose names NumPy truncates: pass their values, [one.value for one in y]"
             )
-        if getattr(getattr(y, "dtype", None), "kind", "O") in "fO":  # types of polars have no kind
+        kind = getattr(getattr(y, "dtype", None), "kind", "O")  # types of polars have no kind
+        if kind in "fO":
             assert_all_finite(y, input_name="y")
+        if kind == "O" and any(map(is_missing, y)):
+            raise TypeError("a class is missing")
         check_classification_targets(y)
         self._several = type_of_target(y).startswith("multilabel")
         if self._several:
@@ -210,8 +214,18 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return logits
 
     def to_scanner(self) -> Scanner:
-        """Return the fitted model as a scanner, which can be saved, explain, and score dumps and data frames."""
+        """Return the fitted model as a scanner, which can be saved, explain, and score dumps and data frames.
+
+        Warns:
+            UserWarning: if no class stands for honest texts, so that the scanner flags every text. Name one with
+                ``legitimate``; ``""`` means that there is none.
+
+        """
         check_is_fitted(self)
+        if self.scanner_.taxonomy.honest is None and self.legitimate is None:
+            warnings.warn(
+                "no class stands for honest texts, so every text scores 1: name one with legitimate=", stacklevel=2
+            )
         return self.scanner_
 
     @classmethod
@@ -219,7 +233,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return a fitted classifier that decides as ``scanner`` does: the scanner's labels are the classes.
 
         Tools that refit, such as `sklearn.model_selection.cross_val_score`, discard the scanner and measure another
-        model, unless the classifier is wrapped in `sklearn.frozen.FrozenEstimator`.
+        model, unless the classifier is wrapped in `sklearn.frozen.FrozenEstimator` (scikit-learn 1.6 or newer).
 
         If the labels of a model overlap, as those of the shipped model do, its pretences share the probability that the
         text is not legitimate. `predict` first decides at one half whether the text is legitimate, and if it is not,

@@ -319,6 +319,8 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("likeliest", 0, np.zeros(2, np.uint16), "do not fit"),
         ("likeliest", 0, np.zeros(0, np.uint16), "do not fit"),
         ("likeliest", 0, np.array([0, 4, 3], np.uint16), "beyond the table"),
+        ("likeliest", 1, np.array([np.iinfo(np.int64).min, 0, 0]), "too large"),
+        ("likeliest", 5, np.array([1 << 32, 0]), "too large"),
         ("likeliest", 1, np.zeros(2, np.int64), "do not fit"),
         ("likeliest", 2, np.zeros(3, np.int64), "do not fit"),
         ("likeliest", 2, np.array([-1, 0]), "lead onwards"),

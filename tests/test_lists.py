@@ -444,6 +444,15 @@ def test_bounded_patterns_match_the_same_with_and_without_re2(pattern, monkeypat
     assert [bool(compile_pattern(pattern).search(text)) for text in texts] == expected
 
 
+@pytest.mark.parametrize("depth", [300, 485, 2000])
+def test_a_deeply_nested_pattern_is_compiled_or_refused(depth):
+    entry = Entry("deny", f"/{'(' * depth}老地方{')' * depth}/")
+    try:
+        assert Lists([entry]).find(["老地方见"]).tolist() == [0]
+    except ListError as error:
+        assert "nested" in str(error) or "regular expression" in str(error)  # noqa: PT017 - either is right
+
+
 atoms = st.sampled_from(["a", "b", "加", ".", "[b]", "[ab]", "[^a]", "[[:alpha:]]", "\ufffd", "^", "$"])
 patterns = st.recursive(
     atoms,

@@ -278,6 +278,8 @@ def test_invalid_arguments_are_refused(fitted):
     for classes in (
         ["a", None],
         pd.Series(["a", None], dtype="string"),
+        pd.Series([None, "a"], dtype="object"),
+        pl.Series(["a", None]),
         np.array(["a", 1], dtype=object),
         [b"a", b"b"],
     ):
@@ -287,6 +289,8 @@ def test_invalid_arguments_are_refused(fitted):
             FraudClassifier().fit(["一条", "两条"], classes)
     with pytest.raises(CorpusError, match="all messages are of one class, 'a'"):
         FraudClassifier().fit(["一条", "两条"], ["a", "a"])
+    with pytest.warns(UserWarning, match="no class stands for honest texts"):
+        FraudClassifier().fit(["一条", "两条", "好的", "晚安"], ["a", "b", "a", "b"]).to_scanner()
     with pytest.raises(ValueError, match="no message has the label 'c'; there are: a, b"):
         FraudClassifier(legitimate="c").fit(["一条", "两条"], ["a", "b"])
     with pytest.raises(CorpusError, match="all messages resemble each other, so none can be held out"):

@@ -442,6 +442,13 @@ def test_a_deeply_nested_manifest_is_refused(folder):
         fraudscan.load().save(folder)
 
 
+def test_a_huge_manifest_is_refused(folder):
+    with (folder / "manifest.json").open("ab") as file:
+        file.truncate(1 << 24)
+    with pytest.raises(ModelError, match=r"manifest.json has more than 8,388,608 bytes"):
+        fraudscan.load(folder)
+
+
 def test_a_model_that_cannot_be_replaced_is_kept(scanner, tmp_path, monkeypatch):
     folder = tmp_path / "model"
     scanner.save(folder)
