@@ -229,9 +229,9 @@ class Reader:
         shown = ", ".join(list(known)[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
         there = f"{self.source} has the columns: {shown or '(none)'}"
         if self.text is None:
-            within = _rows_path(columns)
+            within, _ = _nested_rows(columns)
             how = ", or add a header if the first line is a row" if self.name == CsvReader.name else ""
-            how = how if within is None else f", or extract the rows first: jq -c {shlex.quote(path + within)}"
+            how = f", or extract the rows first: jq -c {shlex.quote(path + within)}" if within else how
             raise DumpError(f"no column looks like the text; {there}. Name it with --text COLUMN{how}")
         outer = missing[0].partition(".")[0]
         tool = "Spark or pandas" if self.name == "parquet" else "jq"
@@ -245,8 +245,8 @@ class Reader:
         said = str(row[self.text] or "").strip()
         known = CODE_COLUMNS | {"status"} if said else CODE_COLUMNS  # messages with only attachments have a status too
         answer = STATUS.fullmatch(said) and not known.isdisjoint(map(str.lower, row))
-        within = _rows_path(row) if answer else None
-        if within is not None and "[]" in within:
+        within = _nested_rows(row)[0] if answer else ""
+        if "[]" in within:
             raise DumpError(
                 f"{self.source}: {self.text!r} seems to be a status, with the messages nested deeper: extract them "
                 f"first: jq -c {shlex.quote(path + within)}; or score it anyway: --text {shlex.quote(self.text)}"
@@ -256,7 +256,7 @@ class Reader:
         """Look for texts outside the column ``text``, which was found by its name: in other columns, or nested."""
         if not self.rivals and may_be_other(text):
             self.rivals = self._richer(sample)
-        if within := next(filter(None, (_unscored(row, text) for row in sample)), None):
+        if within := next(filter(None, (_unscored(row, text) for row in sample)), ""):
             how = f"to score them, extract them first: jq -c {shlex.quote(path + within)}"
             self.doubts.append(f"has texts nested deeper that are not scored; {how}")
 
@@ -393,13 +393,8 @@ class Reader:
         return f"UTF-8 in a {self.encoding.upper()} file"
 
 
-def _rows_path(row: Collection[str]) -> str | None:
-    """Return the jq path of the rows nested in a JSON object, or ``None`` if there are none."""
-    return None if (rows := _nested_rows(row)) is None else rows[0]
-
-
-def _nested_rows(row: Collection[str]) -> tuple[str, dict[str, Any]] | None:
-    """Return the jq path of the rows nested in a JSON object and the first of them, or ``None`` if there are none.
+def _nested_rows(row: Collection[str]) -> tuple[str, dict[str, Any]]:
+    """Return the jq path of the rows nested in a JSON object and the first of them; both are empty if there are none.
 
     Paths of errors come last. Rows with a text column precede rows without one, then arrays precede single objects,
     then the likeliest name of the text decides. Rows without a text column count only if they are in an array.
@@ -408,19 +403,19 @@ def _nested_rows(row: Collection[str]) -> tuple[str, dict[str, Any]] | None:
     ranked = ((text_rank(inner), path, inner) for path, inner in found)
     places = [(".err" in path, rank is None, "[]" not in path, rank or 0, path, inner) for rank, path, inner in ranked]
     _, textless, single, _, path, inner = min(places, key=itemgetter(slice(4)), default=(True, True, True, 0, "", {}))
-    return None if textless and single else (path, inner)
+    return ("", {}) if textless and single else (path, inner)
 
 
-def _unscored(row: dict[str, Any], text: str) -> str | None:
-    """Return the jq path of texts nested in a row whose text is in the column ``text``, or ``None`` if there are none.
+def _unscored(row: dict[str, Any], text: str) -> str:
+    """Return the jq path of texts nested in a row whose text is in the column ``text``; empty if there are none.
 
     Texts in other languages, errors, a message that the row's own text quotes or answers, which is a row of its own,
     and parts of the row's own text, such as its links, do not count.
     """
-    path, inner = _nested_rows(row) or ("", {})
+    path, inner = _nested_rows(row)
     nested = next((value for name in text_columns(inner) if isinstance(value := inner[name], str)), "")
     unscored = HAN.search(nested) and not COPIED.search(path) and nested.strip() not in str(row.get(text))
-    return path if unscored else None
+    return path if unscored else ""
 
 
 def _objects(row: dict[str, Any], path: str, depth: int) -> Iterator[tuple[str, dict[str, Any]]]:
