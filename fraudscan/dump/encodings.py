@@ -8,7 +8,17 @@ from collections import Counter
 
 from fraudscan.dump.rows import DumpError
 
-__all__ = ["MULTIBYTE", "bom_size", "canonical", "cut_lines", "detect", "last_line_end", "line_end", "utf8_lines"]
+__all__ = [
+    "MULTIBYTE",
+    "bom_size",
+    "canonical",
+    "cut_lines",
+    "decodes",
+    "detect",
+    "last_line_end",
+    "line_end",
+    "utf8_lines",
+]
 
 BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
@@ -137,12 +147,13 @@ def utf8_lines(data: bytes) -> set[int]:
     """
     if not UTF8_HAN.search(data):  # this saves nearly all the time
         return set()
-    return {at for at, line in enumerate(data.split(b"\n")) if UTF8_HAN.search(line) and _is_utf8(line)}
+    return {at for at, line in enumerate(data.split(b"\n")) if UTF8_HAN.search(line) and decodes(line, "utf-8")}
 
 
-def _is_utf8(data: bytes) -> bool:
+def decodes(data: bytes, encoding: str) -> bool:
+    """Return whether bytes are valid in an encoding."""
     try:
-        data.decode()
+        data.decode(encoding)
     except UnicodeDecodeError:
         return False
     return True

@@ -22,7 +22,7 @@ from math import isfinite
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fraudscan.dump.encodings import MULTIBYTE, bom_size, cut_lines, last_line_end, line_end, utf8_lines
+from fraudscan.dump.encodings import MULTIBYTE, bom_size, cut_lines, decodes, last_line_end, line_end, utf8_lines
 from fraudscan.dump.rows import (
     Batch,
     Block,
@@ -875,8 +875,7 @@ class CsvReader(Reader):
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the records; leave out empty lines."""
         lines = Lines(block, self.encoding)
-        clean = _decodes(block.data, self.encoding)
-        bad = [] if clean else [not _decodes(line, self.encoding) for line in lines.raw]
+        bad = [] if decodes(block.data, self.encoding) else [not decodes(line, self.encoding) for line in lines.raw]
         at, width, kept = self.columns.index(self.text or ""), len(self.columns), self.kept
         last = self.columns[-1]
         key = self.columns.index(self.by) if self.by is not None else None
@@ -910,14 +909,6 @@ def _next(rows: Any) -> tuple[list[str], str]:
         return next(rows), ""
     except csv.Error as error:  # its message blames how the file was opened
         return [], "not CSV: a carriage return outside quotes" if "new-line" in str(error) else f"not CSV: {error}"
-
-
-def _decodes(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 @dataclass
