@@ -495,18 +495,16 @@ class JsonLinesReader(Reader):
     def parse(self, raw: bytes) -> tuple[Any, str]:
         """Parse a JSON object in UTF-8. Return it and an empty string, or ``None`` and what is wrong with it."""
         try:
-            row = loads(raw)
-        except ValueError:  # orjson rejects some JSON that Python accepts: NaN, lone surrogates
             try:
+                row = loads(raw)
+            except ValueError:  # orjson rejects some JSON that Python accepts: NaN, lone surrogates
                 row = json.loads(raw.decode())
-            except UnicodeDecodeError:
-                return None, self.not_encoded
-            except RecursionError:
-                return None, "nested too deeply"
-            except ValueError as error:
-                return None, f"not JSON{_trailing(error)}"
+        except UnicodeDecodeError:
+            return None, self.not_encoded
         except RecursionError:
             return None, "nested too deeply"
+        except ValueError as error:
+            return None, f"not JSON{_trailing(error)}"
         if not isinstance(row, dict):
             how = " but a string: jq '{text: .}' makes it an object" if isinstance(row, str) else ""
             how = " but a list: jq '.[]' takes it apart" if isinstance(row, list) else how
@@ -659,13 +657,9 @@ def key_of(value: Any) -> str | None:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _brackets(raw: bytes) -> int:
-    return raw.count(b"{") + raw.count(b"[")
-
-
 def too_deep(raw: bytes, row: Any) -> bool:
     """Return whether JSON is nested deeper than `DEPTH`; examine it closely only if it has enough brackets."""
-    if _brackets(raw) <= DEPTH:
+    if raw.count(b"{") + raw.count(b"[") <= DEPTH:
         return False
     level = [row]
     for _ in range(DEPTH):
