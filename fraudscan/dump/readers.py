@@ -567,17 +567,16 @@ class JsonLinesReader(Reader):
         text = row.get(column)
         if not isinstance(text, str):
             return no_text(row, column)
-        by = self.by or ""
-        key = row.get(by) if by else None
-        if key is not None and not isinstance(key, str):
-            key = json.loads(raw)[by]  # orjson turns large integers into floats
+        if self.by:
+            key = row.get(self.by)
+            if key is not None and not isinstance(key, str):
+                key = json.loads(raw)[self.by]  # orjson turns large integers into floats
+            batch.keys.append(key_of(key))
+            batch.lines.append(number)
         if not self.ours.isdisjoint(row):
             raw = without(raw, self.ours)
         batch.texts.append(text)
         batch.raws.append(raw)
-        if by:
-            batch.keys.append(key_of(key))
-            batch.lines.append(number)
         return ""
 
 
