@@ -82,8 +82,8 @@ class TranscriptReader(Reader):
         """Return the group of each heading in a block."""
         return self.heading.findall(self._decode([data])) if self.heading else []
 
-    def _decode(self, lines: Sequence[bytes]) -> str:
-        return _unix("\n".join(line.decode(self.encoding, "replace") for line in lines))
+    def _decode(self, lines: Sequence[bytes], errors: str = "replace") -> str:
+        return "\n".join(line.decode(self.encoding, errors) for line in lines).replace("\r\n", "\n")
 
     def _starts(self, lines: list[bytes]) -> list[int]:
         heads = [line[: 4 * PREFIX].decode(self.encoding, "replace")[:PREFIX].rstrip("\r") for line in lines]
@@ -137,7 +137,7 @@ class TranscriptReader(Reader):
                 batch.rejects.append(lines.reject(begin, end, self.in_utf8))
                 continue
             try:
-                message = _unix("\n".join(line.decode(self.encoding) for line in lines.raw[begin:end])).strip("\r\n")
+                message = self._decode(lines.raw[begin:end], "strict").strip("\r\n")
             except UnicodeDecodeError:
                 batch.rejects.append(lines.reject(begin, end, self.not_encoded))
                 continue
@@ -152,10 +152,6 @@ class TranscriptReader(Reader):
                     batch.lines.append(block.start.line + begin)
             elif row and message.strip():
                 batch.rejects.append(lines.reject(begin, end, row))
-
-
-def _unix(text: str) -> str:
-    return text.replace("\r\n", "\n")
 
 
 DATE = (
