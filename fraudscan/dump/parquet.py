@@ -119,13 +119,8 @@ class ParquetReader(Reader):
                             writer.write_batch(part)
                         yield Block(Place(at, at + 1), Place(done, done + 1), sink.getvalue().to_pybytes())
         except (pa.ArrowException, OSError, ValueError) as error:
-            yield Block(
-                Place(done, done + 1),
-                Place(done + 1, done + 2),
-                b"",
-                f"the file cannot be read any further: {error}",
-                True,
-            )
+            problem = f"the file cannot be read any further: {error}"
+            yield Block(Place(done, done + 1), Place(done + 1, done + 2), b"", problem, fatal=True)
 
     def _rows_held(self, file: Any, group: int, most: int) -> int:
         """Return how many rows of a row group fit into `HELD` bytes, at least one; the caller takes at most ``most``.
@@ -171,8 +166,7 @@ class ParquetReader(Reader):
                 bad.append(i)
                 values = (_plain(column_values(column.slice(i, 1))[0]) for column in table.columns)
                 row = dict(zip(self.columns, values, strict=True))
-                raw = dump_json(row).decode()
-                raw = raw[:SHOWN] if problem == TOO_LONG else raw
+                raw = dump_json(row).decode()[: SHOWN if problem == TOO_LONG else None]
                 batch.rejects.append(Reject(block.start.line + i, block.start.offset + i, problem, raw))
         table = table.select(self.kept)
         if bad:  # by slices, because `take` does not support all types
