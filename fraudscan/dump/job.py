@@ -305,8 +305,7 @@ class _Job:
             raise DumpError(f"{names.target} is incomplete: continue with --resume, or start over with --force")
         if force or names.checkpoint.exists():
             return
-        results = (names.target, names.rejects, names.conversations, names.summary)
-        if there := next((path for path in results if path.exists()), None):
+        if there := next((path for path in names.results() if path.exists()), None):
             raise DumpError(f"{there} exists: name another output, or replace it with --force")
 
     def _begin(self, names: Names, identity: dict[str, Any], *, resume: bool, force: bool) -> None:

@@ -89,12 +89,12 @@ class Names:
         return target if format_of(target) else self._link
 
     def results(self) -> tuple[Path, ...]:
-        """Return the result files that are kept beside the output."""
-        return self.rejects, self.conversations, self.summary
+        """Return the output and the result files that are kept beside it."""
+        return self.target, self.rejects, self.conversations, self.summary
 
     def parts(self) -> tuple[Path, ...]:
         """Return the temporary names of the output and of its result files."""
-        return tuple(map(part_of, (self.target, *self.results())))
+        return tuple(map(part_of, self.results()))
 
     def half_made(self) -> tuple[Path, ...]:
         """Return the files that an unfinished job may have."""
@@ -115,7 +115,7 @@ class Names:
             if not (folder := self.summary.parent).is_dir():  # "new" for "new/", which Path turns into "new"
                 raise DumpError(f"{self.target} cannot be written: there is no folder {folder}")
             for source in sources:
-                for path in (self.target, *self.results(), *self.half_made()):
+                for path in (*self.results(), *self.half_made()):
                     if source != "-" and path.exists() and Path(source).exists() and path.samefile(source):
                         raise DumpError(f"{path} is also the input: name another output")
         except OSError as error:  # the name is too long, or the folder is not accessible

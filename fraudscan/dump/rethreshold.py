@@ -136,8 +136,7 @@ def _names(target: str, source: str, *, force: bool) -> Names | None:
         return None
     names = Names(target)
     names.check([source])
-    paths = names.target, *names.results(), *names.half_made()
-    if not force and (there := [path for path in paths if path.exists()]):
+    if not force and (there := [path for path in (*names.results(), *names.half_made()) if path.exists()]):
         raise DumpError(f"{there[0]} exists: name another output, or replace it with --force")
     return names
 
