@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shlex
+import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
@@ -20,10 +21,10 @@ from fraudscan.dump.detect import make_reader
 from fraudscan.dump.output import (
     Growing,
     Names,
+    StandardError,
     StandardOutput,
     encode_reject,
     part_of,
-    standard_output,
     write_summary,
     write_whole,
     written,
@@ -288,7 +289,7 @@ class _Job:
             self.out: Growing | StandardOutput = Growing(self.names.target, sizes[0])
             self.rejects: Growing | StandardOutput = Growing(self.names.rejects, sizes[1])
         else:
-            self.out, self.rejects = standard_output()
+            self.out, self.rejects = StandardOutput(sys.stdout.buffer), StandardError(sys.stderr.buffer)
         stack.callback(self.out.close)
         stack.callback(self.rejects.close)
         if state is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Growing",
     "Names",
+    "StandardError",
     "StandardOutput",
     "encode_reject",
     "format_of",
     "part_of",
-    "standard_output",
     "to_standard_output",
     "write_summary",
     "write_whole",
@@ -157,7 +156,6 @@ class Growing:
     """
 
     def __init__(self, path: Path, size: int = 0) -> None:
-        self.path = path
         self.part = part_of(path)
         self.size = size
         try:
@@ -247,11 +245,6 @@ class StandardError(StandardOutput):
 
     def flush(self) -> None:
         """Do nothing: `write` does."""
-
-
-def standard_output() -> tuple[StandardOutput, StandardOutput]:
-    """Return the streams for rows and rejects if the target is ``-``."""
-    return StandardOutput(sys.stdout.buffer), StandardError(sys.stderr.buffer)
 
 
 def encode_reject(source: str, reject: Reject) -> bytes:
