@@ -11,10 +11,9 @@ import re
 import sys
 from collections import Counter
 from dataclasses import asdict
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
-
-import numpy as np
 
 from fraudscan.decisions import VERDICTS, Thresholds
 from fraudscan.dump.checkpoint import Checkpoint
@@ -170,7 +169,7 @@ def _verdict(score: Any, place: str, thresholds: Thresholds) -> str:
     try:
         value = float(score)
     except (TypeError, ValueError):
-        value = np.nan
+        value = nan
     if not 0 <= value <= 1:
         raise DumpError(f"{place}: {SCORE!r} is {score!r}: is this a file that fraudscan score wrote?")
     return thresholds.verdict(value)
