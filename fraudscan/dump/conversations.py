@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections import Counter
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import TYPE_CHECKING, Any
@@ -81,7 +80,7 @@ class Conversation:
     name: str | None = None
     first: dict[str, Any] = field(default_factory=dict)
     strongest: dict[str, Any] = field(default_factory=dict)
-    counts: dict[str, Counter[str]] = field(default_factory=lambda: {"label": Counter(), "verdict": Counter()})
+    counts: dict[str, dict[str, int]] = field(default_factory=lambda: {"label": {}, "verdict": {}})
     window: list[tuple[str, float]] = field(default_factory=list)
     fresh: int = 0
     windows: int = 0
