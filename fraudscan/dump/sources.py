@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from fraudscan.dump.encodings import UTF16, bom_size
+from fraudscan.dump.encodings import bom_size, detect
 from fraudscan.dump.rows import DumpError
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ __all__ = [
     "MAGIC",
     "STDIN",
     "TEXTS",
-    "WEB_PAGE",
     "Head",
     "Stream",
     "expand",
@@ -339,7 +338,7 @@ def _is_empty(file: str, notify: Callable[[str], None]) -> bool:
         return False
     with Stream(file) as stream:
         head = stream.peek(4)
-        empty = not stream.damage and len(head) == max(bom_size(head, name) for name in ("utf-8", *UTF16))
+        empty = not stream.damage and len(head) == bom_size(head, detect(head))
     if empty:
         notify(f"{file} is skipped: it is empty")
     return empty
