@@ -30,15 +30,12 @@ from fraudscan.dump.rows import DumpError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from fraudscan.decisions import Decisions
     from fraudscan.dump.readers import Reader
     from fraudscan.dump.rows import Batch
-    from fraudscan.model import Decisions
 
 __all__ = [
     "OTHER_FIELDS",
-    "CsvWriter",
-    "JsonLinesWriter",
-    "ParquetWriter",
     "Writer",
     "as_dict",
     "make_writer",
