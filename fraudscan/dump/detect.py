@@ -26,7 +26,7 @@ from fraudscan.dump.readers import (
 )
 from fraudscan.dump.rows import DumpError, is_row, text_columns
 from fraudscan.dump.sources import FORMAT_OF_ENDING, TEXTS, foreign, plain_name
-from fraudscan.dump.transcripts import LineReader, QqReader, WeChatReader, WhatsAppReader, transcript
+from fraudscan.dump.transcripts import LineReader, QqReader, TranscriptReader, WeChatReader, WhatsAppReader, transcript
 
 if TYPE_CHECKING:
     from fraudscan.dump.readers import Reader
@@ -49,8 +49,8 @@ READERS: tuple[type[Reader], ...] = (
 )
 FORMATS: dict[str, type[Reader]] = {reader.name: reader for reader in READERS}
 
-BY_LINE = (CsvReader.name, LinesReader.name, WhatsAppReader.name, QqReader.name, WeChatReader.name, LineReader.name)
-"""Formats that may be detected for a file with old Mac line ends."""
+BY_LINE = (CsvReader, LinesReader, TranscriptReader)
+"""Readers of the formats that may be detected for a file with old Mac line ends."""
 
 TELEGRAM = re.compile(r'"(?:chats|contacts)"\s*:\s*\{\s*"(?:about|list)"\s*:')
 """The chats of an export, or the contacts before them, which may fill all of the text that is examined."""
@@ -84,10 +84,10 @@ def make_reader(stream: Stream, name: str | None, encoding: str | None, **option
     if encoding == "utf-16-le" and head.startswith(b"\xfe\xff"):
         encoding = "utf-16-be"
     text = head.decode(encoding, "replace").lstrip("\ufeff")
-    name = name or _format(stream.source, text, options.get("text"), whole=len(head) < BLOCK)
-    if name in BY_LINE and "\n" not in text and "\r" in text.rstrip("\r"):
+    reader = FORMATS[name or _format(stream.source, text, options.get("text"), whole=len(head) < BLOCK)]
+    if issubclass(reader, BY_LINE) and "\n" not in text and "\r" in text.rstrip("\r"):
         raise DumpError(f"{stream.source} has old Mac line ends, \\r alone: convert it (tr '\\r' '\\n')")
-    return FORMATS[name](stream.source, encoding, **options)
+    return reader(stream.source, encoding, **options)
 
 
 def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
