@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from fraudscan.dump.chats import CHAT_COLUMNS
 from fraudscan.dump.encodings import cut_lines, last_line_end
-from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, Lines, Reader
+from fraudscan.dump.readers import BLOCK, SHOWN, TABLE, TOO_LONG, Lines, Reader
 from fraudscan.dump.rows import Block
 from fraudscan.dump.sources import ARCHIVES
 
@@ -452,14 +452,14 @@ class LineReader(TranscriptReader):
 
 def transcript(text: str) -> str | None:
     """Return the format of the chat that begins with ``text``; ``None`` if it is not a chat."""
-    lines = [line.rstrip("\r ") for line in text.split("\n", 50)[:50]]
+    lines = [line.rstrip("\r ") for line in text.split("\n", TABLE)[:TABLE]]
     if _whatsapp(lines):
         return WhatsAppReader.name
     if LINE_TITLE.match(lines[0]) and any(map(LINE_MESSAGE.match, lines)):
         return LineReader.name
     if WECHAT_DAY.search("\n".join(lines)) and any(map(WECHAT_MESSAGE.match, lines)):
         return WeChatReader.name
-    chat = text.startswith("消息记录（") or any(_headed(lines, style) for style in HEAD_STYLES)
+    chat = QQ_TITLE.match(text) or any(_headed(lines, style) for style in HEAD_STYLES)
     return QqReader.name if chat else None
 
 
