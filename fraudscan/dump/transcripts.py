@@ -46,6 +46,8 @@ class TranscriptReader(Reader):
     """Base class for exports in which each message begins with a line that gives its sender and time."""
 
     whole: ClassVar[bool] = True
+    chat: str = ""
+    """The name of the chat; `prepare` sets it."""
     start: re.Pattern[str] = re.compile("")
     """Matches a line that begins a message, or a heading between messages."""
 
@@ -53,7 +55,8 @@ class TranscriptReader(Reader):
     """Matches a heading; its group is the part that the messages below it share: the chat's name, or the day."""
 
     def prepare(self, stream: Stream) -> Place:
-        """Set the columns, and return where the rows begin."""
+        """Set the columns and the name of the chat, and return where the rows begin."""
+        self.chat = self.chat or self.conversation
         self.header = CHAT_COLUMNS
         self.find([self.header])
         return super().prepare(stream)
@@ -220,7 +223,7 @@ class WhatsAppReader(TranscriptReader):
             return "no sender: a notice by WhatsApp itself"
         if WHATSAPP_NOTICE.fullmatch(said[2]):
             return "a notice by WhatsApp itself"
-        return [self.conversation, said[1], head[1].strip("[]"), said[2]]
+        return [self.chat, said[1], head[1].strip("[]"), said[2]]
 
 
 def _within_quotes(before: str, behind: str) -> bool:
@@ -374,7 +377,7 @@ class QqReader(TranscriptReader):
         sender, time = (match[2], match[1]) if match[1] else (match[3], match[4])
         if sender.startswith("系统消息("):
             return "a notice by QQ itself"
-        return [heading or self.conversation, sender.strip(), time, message[match.end() :].strip("\n")]
+        return [heading or self.chat, sender.strip(), time, message[match.end() :].strip("\n")]
 
 
 WECHAT_DAY = re.compile(r"^[—–-]{3,} *(\d{4}[-/年]\d{1,2}[-/月]\d{1,2}日?) *[—–-]{3,} *$", re.MULTILINE)
@@ -392,19 +395,18 @@ class WeChatReader(TranscriptReader):
     name: ClassVar[str] = "wechat"
     start: re.Pattern[str] = re.compile(f"{WECHAT_DAY.pattern}|{WECHAT_MESSAGE.pattern}")
     heading: ClassVar[re.Pattern[str] | None] = WECHAT_DAY
-    chat: str | None = None
 
     def prepare(self, stream: Stream) -> Place:
         """Find the name of the chat."""
         head = stream.peek(4096).decode(self.encoding, "replace")
-        self.chat = next((match[1] for pattern in WECHAT_CHATS if (match := pattern.search(head))), None)
+        self.chat = next((match[1] for pattern in WECHAT_CHATS if (match := pattern.search(head))), "")
         return super().prepare(stream)
 
     def row(self, message: str, heading: str) -> list[str] | str:
         """Return the columns of a message, or the reason why it is none."""
         if match := WECHAT_MESSAGE.match(message):
             time = f"{heading} {match[2]}".strip()
-            return [self.chat or self.conversation, match[1], time, message[match.end() :].strip("\n")]
+            return [self.chat, match[1], time, message[match.end() :].strip("\n")]
         known = WECHAT_DAY.fullmatch(message) or any(pattern.search(message) for pattern in WECHAT_CHATS)
         return "" if known else NO_MESSAGE
 
@@ -426,12 +428,11 @@ class LineReader(TranscriptReader):
     name: ClassVar[str] = "line-chat"
     start: re.Pattern[str] = re.compile(f"{LINE_DAY.pattern}|{LINE_TIME}", re.MULTILINE)
     heading: ClassVar[re.Pattern[str] | None] = LINE_DAY
-    chat: str | None = None
 
     def prepare(self, stream: Stream) -> Place:
         """Find the name of the chat."""
         title = LINE_TITLE.match(stream.peek(4096).decode(self.encoding, "replace").lstrip("\ufeff"))
-        self.chat = next(filter(None, title.groups()))[:NAME].rstrip("\r") if title else None
+        self.chat = next(filter(None, title.groups()))[:NAME].rstrip("\r") if title else ""
         return super().prepare(stream)
 
     def begins(self, heads: Sequence[str], at: int) -> bool:
@@ -444,7 +445,7 @@ class LineReader(TranscriptReader):
             text = match[3].rstrip("\n")
             if len(text) > 1 and text[0] == '"' == text[-1] and "\n" in text:
                 text = text[1:-1].replace('""', '"')
-            return [self.chat or self.conversation, match[2], f"{heading} {match[1]}".strip(), text]
+            return [self.chat, match[2], f"{heading} {match[1]}".strip(), text]
         if re.match(LINE_TIME, message):
             return "a notice by LINE itself"
         return "" if LINE_DAY.fullmatch(message) or LINE_TITLE.match(message) else NO_MESSAGE
