@@ -554,12 +554,10 @@ class _Job:
                 **asdict(self.scanner.thresholds),
             }
             write_summary(names.summary, report)
-        part = part_of(names.target)
-        if part.exists() and self.writer.name == "parquet":
-            assemble(part, part_of(part))
-            part_of(part).replace(names.target)
-            part.unlink()
-        elif part.exists():
+        if (part := part_of(names.target)).exists():
+            if self.writer.name == "parquet":
+                blocks, part = part, part_of(part)
+                assemble(blocks, part)
             part.replace(names.target)
         for path in names.parts():
             path.unlink(missing_ok=True)
