@@ -469,21 +469,16 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    def model(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("-m", "--model", type=Path, metavar="FOLDER", help="a model folder (default: the shipped one)")
-
     sub = command("classify", _classify, "Score messages given as arguments, with their evidence.")
     sub.add_argument("text", nargs="+", metavar="TEXT", help="a message; - alone reads one from standard input")
     sub.add_argument("--json", action="store_true", help="print JSON lines")
     sub.add_argument("--sender", metavar="NAME", help="the sender of the messages, for list entries bound to a sender")
-    model(sub)
-    _add_levels(sub)
+    _add_scanner(sub)
     _add_lists(sub)
 
     sub = command("score", _score, "Score a dump: the same rows come out with fraud_* columns.")
     _add_dump(sub)
-    model(sub)
-    _add_levels(sub)
+    _add_scanner(sub)
     _add_lists(sub)
 
     sub = command("rethreshold", _rethreshold, "Give a scored dump the verdicts of other thresholds.")
@@ -492,19 +487,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("-o", "--output", required=True, metavar="OUT", help="the new file; - for standard output")
     sub.add_argument("--force", action="store_true", help="replace OUT if it exists")
-    model(sub)
-    _add_levels(sub)
-
-    def own(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument(
-            "--text", metavar="COLUMN", help="own files: the column with the text (default: found by its name)"
-        )
-        sub.add_argument(
-            "--label", metavar="COLUMN", help="own files: the column with the labels; several are joined by |"
-        )
-        sub.add_argument(
-            "--legitimate", metavar="NAME", help="own files: the label of legitimate messages; '' for none"
-        )
+    _add_scanner(sub)
 
     sub = command("train", _train, "Train a model on labelled messages, from the corpus or your own.")
     sub.add_argument(
@@ -518,7 +501,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="own files: train on this project's corpus as well (FOLDER: where it is, default: in the checkout)",
     )
-    own(sub)
+    _add_own(sub)
 
     sub = command("evaluate", _evaluate, "Measure a model on labelled messages.")
     sub.add_argument("labelled", nargs="*", metavar="LABELLED", help="the same kinds of files as for train")
@@ -534,8 +517,8 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write the model's card beside it; LABELLED are external JSON lines with text, labels, set and source",
     )
-    own(sub)
-    model(sub)
+    _add_own(sub)
+    _add_model(sub)
 
     sub = command("labels", _labels, "Print the labels, schemes and target groups.")
     sub.add_argument("--json", action="store_true", help="print them as JSON")
@@ -593,7 +576,12 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 
-def _add_levels(sub: argparse.ArgumentParser) -> None:
+def _add_model(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("-m", "--model", type=Path, metavar="FOLDER", help="a model folder (default: the shipped one)")
+
+
+def _add_scanner(sub: argparse.ArgumentParser) -> None:
+    _add_model(sub)
     sub.add_argument(
         "--max-false-alarms",
         type=float,
@@ -609,3 +597,11 @@ def _add_levels(sub: argparse.ArgumentParser) -> None:
 def _add_lists(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--allow", metavar="FILE", help="phrases and /patterns/, one per line, that make a text clear")
     sub.add_argument("--deny", metavar="FILE", help="the same, but they flag a text; allow wins")
+
+
+def _add_own(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--text", metavar="COLUMN", help="own files: the column with the text (default: found by its name)"
+    )
+    sub.add_argument("--label", metavar="COLUMN", help="own files: the column with the labels; several are joined by |")
+    sub.add_argument("--legitimate", metavar="NAME", help="own files: the label of legitimate messages; '' for none")
