@@ -170,9 +170,8 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
         """Add the messages."""
         for element in block.data:
             row = _sms_row(element.data)
-            problem = element.problem or ("'body' is missing" if row["text"] is None else "")
-            problem = problem or self.add(batch, row, dump_json(row), element.start.line)
-            if problem:
+            missing = "'body' is missing" if row["text"] is None else ""
+            if problem := element.problem or missing or self.add(batch, row, dump_json(row), element.start.line):
                 raw = json.dumps(element.data, ensure_ascii=False)[: SHOWN if problem == TOO_LONG else None]
                 batch.rejects.append(Reject(element.start.line, element.start.offset, problem, raw))
 
@@ -248,7 +247,6 @@ class _XmlMessages:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._parser = expat.ParserCreate("utf-8")
-        self._parser.buffer_text = False
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
         self._parser.StartDoctypeDeclHandler = self._refuse  # entities are declared nowhere else
