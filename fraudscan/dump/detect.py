@@ -112,17 +112,16 @@ def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
             return _object(first, rest, text)
         if re.match(r"\[\s*(?:\{|\]|$)", text):
             return "json"
-    if named in (None, "lines") and (chat := transcript(text)):
+    if named not in (None, "lines"):
+        return "jsonl" if named == "json" else named
+    if chat := transcript(text):
         return chat
-    if named in (None, "lines"):  # Excel saves tables as "Unicode Text" in .txt
-        fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())
-        names = [field.strip('" ') for field in fields]
-        given = column is not None and column.casefold() in map(str.casefold, names)
-        known = given or (text_columns(names) and not is_row(names))
-        alone = len(fields) == 1
-        headed = known and (_one_column(text, whole=whole) if alone else given or _several_columns(text))
-        return "csv" if NAMED.fullmatch(first) or headed else "lines"
-    return "jsonl" if named == "json" else named
+    fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())  # Excel saves tables as "Unicode Text" in .txt
+    names = [field.strip('" ') for field in fields]
+    given = column is not None and column.casefold() in map(str.casefold, names)
+    known = given or (text_columns(names) and not is_row(names))
+    headed = known and (_one_column(text, whole=whole) if len(names) == 1 else given or _several_columns(text))
+    return "csv" if NAMED.fullmatch(first) or headed else "lines"
 
 
 def _one_column(text: str, *, whole: bool) -> bool:
