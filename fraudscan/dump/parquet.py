@@ -277,7 +277,7 @@ def column_values(column: Any) -> list[Any]:
     try:
         return list(column.to_pylist())
     except (ValueError, pa.ArrowException):  # strings that are not UTF-8, for example
-        return [_value(item) for item in (chunk[i] for chunk in column.chunks for i in range(len(chunk)))]
+        return list(map(_value, column))
 
 
 def _value(item: Any) -> Any:
