@@ -336,9 +336,7 @@ class _Job:
 
     def _prepare(self) -> None:
         """Open every source before anything is written; the first one determines the layout of the output."""
-        options = self.options
-        names = tuple(self.scanner.names) if options.proba else ()
-        columns = self._columns()
+        options, columns = self.options, self._columns()
         ours = frozenset([*columns, *OPTIONAL, *(f"fraud_p_{name}" for name in self.scanner.names)])
         named = {"text": options.text, "by": options.by, "sender": options.sender}
         keys = {**named, "limit": options.max_message, "ours": ours}
@@ -356,15 +354,7 @@ class _Job:
                     reader, start = self._open_reader(stream, keys)
                     if not self._readers:
                         first = self._first_fields(reader, stream, start) if reader.header is None else []
-                        self.writer = make_writer(
-                            self.names.ending if self.names else self.target,
-                            reader,
-                            first,
-                            names=names,
-                            ours=columns,
-                            bom=options.bom,
-                            safe=options.safe_csv,
-                        )
+                        self.writer = self._make_writer(reader, first, columns)
                     self.writer.check(reader)
                 except DumpError as error:
                     if source in self.named:
@@ -375,10 +365,19 @@ class _Job:
             self._remark(reader)
             self._readers.append((reader, start))
         if failed:
-            raise DumpError(
-                ". ".join(failed[:MOST_ERRORS])
-                + (f". And {len(failed) - MOST_ERRORS:,} more" * (len(failed) > MOST_ERRORS))
-            )
+            more = [f"And {len(failed) - MOST_ERRORS:,} more"] if len(failed) > MOST_ERRORS else []
+            raise DumpError(". ".join(failed[:MOST_ERRORS] + more))
+        self._refuse_options()
+
+    def _make_writer(self, reader: Reader, first: list[str], columns: dict[str, str]) -> Writer:
+        """Return the writer of the output, given the reader of the first source and the fields of its first rows."""
+        options, target = self.options, self.names.ending if self.names else self.target
+        names = tuple(self.scanner.names) if options.proba else ()
+        return make_writer(target, reader, first, names=names, ours=columns, bom=options.bom, safe=options.safe_csv)
+
+    def _refuse_options(self) -> None:
+        """Refuse options for formats that are neither read nor written."""
+        options = self.options
         if options.delimiter and not any(isinstance(reader, CsvReader) for reader, _ in self._readers):
             raise DumpError("--delimiter is for CSV, but no source is read as CSV: leave it out, or add --format csv")
         if (options.bom or options.safe_csv) and self.writer.name != "csv":
