@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraudscan._version import __version__
-from fraudscan.columns import OPTIONAL, columns_of
+from fraudscan.columns import OPTIONAL, columns_of, names_of
 from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.conversations import Conversations
 from fraudscan.dump.detect import make_reader
@@ -337,7 +337,7 @@ class _Job:
     def _prepare(self) -> None:
         """Open every source before anything is written; the first one determines the layout of the output."""
         options, columns = self.options, self._columns()
-        ours = frozenset([*columns, *OPTIONAL, *(f"fraud_p_{name}" for name in self.scanner.names)])
+        ours = frozenset([*names_of(self.scanner, proba=True), *OPTIONAL])
         named = {"text": options.text, "by": options.by, "sender": options.sender}
         keys = {**named, "limit": options.max_message, "ours": ours}
         failed: list[str] = []
