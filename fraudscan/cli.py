@@ -112,8 +112,8 @@ def _with_levels(scanner: Scanner, arguments: argparse.Namespace) -> Scanner:
     for name, value in levels.items():
         if not 0 <= value <= 1:
             raise UsageError(f"--{name} must be a score from 0 to 1, not {value:g}")
-    if levels.get("review", 0) > levels.get("flag", scanner.thresholds.flag):
-        flag = levels.get("flag", scanner.thresholds.flag)
+    flag = levels.get("flag", scanner.thresholds.flag)
+    if levels.get("review", 0) > flag:
         raise UsageError(f"--review {levels['review']:g} is above the flag threshold, {flag:g}: raise --flag as well")
     # truncated like the scores in files, so that those and the exact scores get the same verdicts
     return scanner.with_thresholds(**{name: cut(value) for name, value in levels.items()})
