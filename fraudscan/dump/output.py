@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from fraudscan._version import __version__
 from fraudscan.dump.checkpoint import journal_of
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.sources import ARCHIVES
+from fraudscan.dump.sources import ARCHIVES, RESULT_ENDINGS, STDIN
 from fraudscan.show import to_json
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ class Names:
             if path.is_symlink() and (path.is_file() or not path.exists()):
                 target = os.path.realpath(path)  # perhaps on a larger disk
         self.target = Path(target)
-        self.rejects = Path(f"{target}.rejects.jsonl")
-        self.conversations = Path(f"{target}.conversations.jsonl")
-        self.summary = Path(f"{target}.summary.json")
+        self.rejects, self.conversations, self.summary = (Path(f"{target}{ending}") for ending in RESULT_ENDINGS)
         self.checkpoint = Path(f"{target}.checkpoint")
 
     @property
@@ -115,7 +113,7 @@ class Names:
                 raise DumpError(f"{self.target} cannot be written: there is no folder {folder}")
             for source in sources:
                 for path in (*self.results(), *self.half_made()):
-                    if source != "-" and path.exists() and Path(source).exists() and path.samefile(source):
+                    if source != STDIN and path.exists() and Path(source).exists() and path.samefile(source):
                         raise DumpError(f"{path} is also the input: name another output")
         except OSError as error:  # the name is too long, or the folder is not accessible
             raise DumpError(f"{self.target} cannot be written: {error.strerror}") from None

@@ -29,6 +29,7 @@ __all__ = [
     "ARCHIVES",
     "FORMAT_OF_ENDING",
     "MAGIC",
+    "RESULT_ENDINGS",
     "STDIN",
     "TEXTS",
     "Head",
