@@ -157,7 +157,7 @@ def _print_json(data: dict[str, Any], indent: int | None = None) -> None:
 
 
 def _print_result(result: Result, taxonomy: Taxonomy) -> None:
-    from fraudscan.show import coloured, printable, to_ansi
+    from fraudscan.show import coloured, to_ansi
 
     scheme = f" / {result.scheme}" if result.scheme else ""
     name = taxonomy.label(result.label).zh
@@ -169,14 +169,14 @@ def _print_result(result: Result, taxonomy: Taxonomy) -> None:
     if result.notes:
         print(f"       doubt: {', '.join(result.notes)}")
     if result.rule:
-        print(f"       by list: {printable(result.rule)}")
+        print(f"       by list: {_in_line(result.rule)}")
     spans = result.explain()
     if spans.label != result.label:
         print(f"       looks like: {_in_line(spans.label)}")
     if coloured(sys.stdout):
         print(textwrap.indent(to_ansi(result.text, spans), " " * 7, lambda _: True))  # so that no line looks like ours
     for span in spans.strongest():
-        print(f"       {span.weight:+.2f}  {printable(span.text)}")
+        print(f"       {span.weight:+.2f}  {_in_line(span.text)}")
 
 
 def _score(arguments: argparse.Namespace) -> int:
@@ -302,7 +302,11 @@ def _train_own(arguments: argparse.Namespace) -> Scanner:
     _print_skipped(found.skipped)
     if arguments.with_default_corpus is not None:
         corpus = read_corpus([arguments.with_default_corpus or default_corpus()])
-        return train(*add_to_corpus(found, corpus, load()))
+        rows, taxonomy = add_to_corpus(found, corpus, load())
+        known = {label.name for label in TAXONOMY.labels}
+        if new := [label.name for label in taxonomy.labels if label.name not in known]:
+            _warn(f"new labels: {', '.join(new)}; all others are merged with labels of the corpus")
+        return train(rows, taxonomy)
     if found.taxonomy.honest is None:
         _warn("no label stands for legitimate messages, so every message will score 1; name one with --legitimate")
     elif arguments.legitimate is None:
@@ -382,7 +386,8 @@ def _refuse(option: str, others: Sequence[str]) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    own = [f"--{name}" for name in ("text", "label", "legitimate") if getattr(arguments, name) is not None]
+    names = ("text", "label", "legitimate", "max_false_alarms", "flag", "review")
+    own = [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name) is not None]
     if arguments.card:
         _refuse("--card", [*own, *["--json"] * arguments.json, *["--unseen-scenarios"] * arguments.unseen_scenarios])
         _card(arguments)
@@ -401,7 +406,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         scanner = train(read_corpus(arguments.labelled), options=TrainingOptions(scenarios=True))
         _print(scanner.manifest["figures"], as_json=arguments.json)
         return
-    scanner = load(arguments.model)
+    scanner = _with_levels(load(arguments.model), arguments)
     if _is_own(arguments, arguments.labelled):
         known = honest_names(scanner.taxonomy)
         found = read_labelled(arguments.labelled, arguments.text, arguments.label, arguments.legitimate, known)
@@ -518,7 +523,7 @@ def _parser() -> argparse.ArgumentParser:
         help="write the model's card beside it; LABELLED are external JSON lines with text, labels, set and source",
     )
     _add_own(sub)
-    _add_model(sub)
+    _add_scanner(sub)
 
     sub = command("labels", _labels, "Print the labels, schemes and target groups.")
     sub.add_argument("--json", action="store_true", help="print them as JSON")

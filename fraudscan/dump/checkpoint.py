@@ -55,6 +55,8 @@ class Checkpoint:
                     raise DumpError(f"another job was writing {path}: try again")
                 # check now: otherwise any later statement could find damage
                 (found,) = self._base.execute("PRAGMA quick_check(1)").fetchone()
+                if self._base.execute("SELECT 1 FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone():
+                    found = "it has triggers or views"
                 if found != "ok":
                     raise sqlite3.DatabaseError(found)  # noqa: TRY301 - as sqlite3 does if it cannot read the file at all
                 self._base.execute("CREATE TABLE IF NOT EXISTS job (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
@@ -73,6 +75,8 @@ class Checkpoint:
     @classmethod
     def lock(cls, path: Path | None, *, force: bool) -> Checkpoint:
         """Open the checkpoint, which locks out other jobs; with ``force``, replace a file that is not a checkpoint."""
+        if path and path.is_symlink():  # messages would be written wherever it leads
+            raise DumpError(f"{path} is a link: remove it, or name another output")
         try:
             return cls(path)
         except NoCheckpointError:

@@ -199,10 +199,14 @@ class Conversations:
             key = f"{message.key}\0{scope}"  # a file name cannot contain NUL
             if (found := self._open.get(key)) is None:
                 state = self._store.conversation(key)
-                found = self._open[key] = Conversation(**json.loads(state)) if state else Conversation()
+                found = self._open[key] = self._read(state) if state else Conversation()
             windows += [(found, window) for window in found.add(source, message)]
         self._score(windows)
         return without
+
+    def _read(self, state: str) -> Conversation:
+        with self._store.understood():
+            return Conversation(**json.loads(state))
 
     def _score(self, windows: Sequence[tuple[Conversation, str]]) -> None:
         found = self._windows.decide([window for _, window in windows], proba=False)
@@ -219,7 +223,7 @@ class Conversations:
         """Yield the output, one JSON object per line; this also scores the last window of each conversation."""
         honest, limits = self._scanner.taxonomy.honest, self._scanner.thresholds
         states = self._store.conversations()
-        while group := [(key, Conversation(**json.loads(state))) for key, state in itertools.islice(states, GROUP)]:
+        while group := [(key, self._read(state)) for key, state in itertools.islice(states, GROUP)]:
             self._score([(found, window) for _, found in group for window in found.close_window()])
             for key, found in group:
                 yield dump_json(found.row(key.rpartition("\0")[0], limits, honest.name if honest else None)) + b"\n"

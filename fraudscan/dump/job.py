@@ -132,6 +132,8 @@ class Summary:
         for name, value in vars(self).items():
             if isinstance(value, dict):  # JSON has counters as dictionaries
                 setattr(self, name, Counter(value))
+            elif not isinstance(value, (int, float, list)):
+                raise TypeError(f"{name} is {value!r}")
 
     def add(self, scored: Scored) -> None:
         """Add the counts and rejects of a block."""
@@ -280,7 +282,11 @@ class _Job:
             with self.checkpoint.understood():
                 self.summary = Summary(**state["summary"])
                 self.source, self.finished = int(state["source"]), bool(state["finished"])
-                self.place = Place(*state["place"]) if state["place"] else None
+                if not 0 <= self.source <= len(self._readers):
+                    raise ValueError(f"there is no source {self.source}")
+                if state["place"]:
+                    offset, line, rescanned, heading = state["place"]
+                    self.place = Place(int(offset), int(line), int(rescanned), heading)
                 sizes = int(state["out"]), int(state["rejects"])
         self.conversations = Conversations(self.scanner, self.checkpoint)
         if self.finished:
@@ -497,7 +503,7 @@ class _Job:
         for reject in scored.rejects:
             self.rejects.write(encode_reject(source, reject))
         self.summary.add(scored)
-        if self.options.by:
+        if self.options.by is not None:
             scope = source if task.reader.whole else ""
             self.summary.without_conversation += self.conversations.add(source, scored.messages, scope)
         if block.fatal:
@@ -539,7 +545,7 @@ class _Job:
             names.rejects.unlink(missing_ok=True)  # from an earlier run
         elif part_of(names.rejects).exists():
             part_of(names.rejects).replace(names.rejects)
-        if self.options.by:
+        if self.options.by is not None:
             with written(names.conversations):
                 write_whole(names.conversations, self.conversations.rows())
         else:

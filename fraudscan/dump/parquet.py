@@ -276,15 +276,23 @@ def column_values(column: Any) -> list[Any]:
             return [moment and f"{moment}Z" for moment in moments.to_pylist()]
     try:
         return list(column.to_pylist())
-    except (ValueError, pa.ArrowException):  # strings that are not UTF-8, for example
+    except (ValueError, OverflowError, pa.ArrowException):  # strings that are not UTF-8, times that Python lacks
         return list(map(_value, column))
 
 
 def _value(item: Any) -> Any:
-    try:
+    """Return an Arrow scalar as a Python object; text that is not UTF-8 becomes bytes, an impossible time a number."""
+    with contextlib.suppress(ValueError, OverflowError):
         return item.as_py()
-    except ValueError:
-        return bytes(item.as_buffer()) if hasattr(item, "as_buffer") else str(item)
+    if hasattr(item, "as_buffer"):
+        return bytes(item.as_buffer())
+    pa = _pyarrow()
+    if isinstance(item, pa.StructScalar):
+        return {name: _value(value) for name, value in item.items()}
+    if isinstance(item, pa.ListScalar):
+        values = map(_value, item.values)
+        return [tuple(pair.values()) for pair in values] if isinstance(item, pa.MapScalar) else list(values)
+    return _value(item.value) if isinstance(item.value, pa.Scalar) else item.value
 
 
 def _decoded(value: Any, encoding: str) -> Any:

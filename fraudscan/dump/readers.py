@@ -221,7 +221,8 @@ class Reader:
             missing = [name for name in wanted if name is not None and name not in known]
             if self.text is not None and not missing:
                 break
-        if twice := [name for name in (self.text, self.by, self.sender) if name and self.columns.count(name) > 1]:
+        given = [name for name in (self.text, self.by, self.sender) if name is not None]
+        if twice := [name for name in given if self.columns.count(name) > 1]:
             raise DumpError(f"{self.source} has several columns called {twice[0]!r}: rename all but one")
         self.replaced = [name for name in known if name in self.ours]
         if columns is None or (self.text is not None and not missing):
@@ -567,7 +568,7 @@ class JsonLinesReader(Reader):
         text = row.get(column)
         if not isinstance(text, str):
             return no_text(row, column)
-        if self.by:
+        if self.by is not None:
             key = row.get(self.by)
             if key is not None and not isinstance(key, str):
                 key = json.loads(raw)[self.by]  # orjson turns large integers into floats

@@ -107,10 +107,10 @@ class Known(NamedTuple):
 
 def scored_with(source: str) -> Known | None:
     """Return what a dump was scored with, from its summary; ``None`` if there is no summary that can be read."""
-    if source == STDIN:
+    if source == STDIN or not (path := Names(source).summary).is_file():  # reading a named pipe would block
         return None
     try:
-        summary = json.loads(Names(source).summary.read_bytes())
+        summary = json.loads(path.read_bytes())
         return Known(Thresholds(flag=summary["flag"], review=summary["review"]), summary.get("model"))
     except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None

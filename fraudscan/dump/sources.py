@@ -291,12 +291,15 @@ def _is_result(file: str) -> bool:
     target = file.removesuffix(beside)
     if beside and os.path.lexists(f"{target}.checkpoint"):
         return True
+    path = Path(f"{target}.summary.json")
+    if not path.is_file():  # opening a named pipe would block
+        return False
     try:
-        with Path(f"{target}.summary.json").open("rb") as summary:
+        with path.open("rb") as summary:
             begins = summary.read(len(SUMMARY[0])) == SUMMARY[0]
             summary.seek(max(0, summary.seek(0, io.SEEK_END) - 64))
             return begins and SUMMARY[1] in summary.read()
-    except OSError:  # there is none
+    except OSError:
         return False
 
 

@@ -53,10 +53,13 @@ MOST_COLUMNS = 1000
 """Maximum number of columns that a table takes from rows that may each have different fields."""
 
 SIGN, NUMBER = r"[=+\-@＝＋－＠]", r"[+-]?\d+(?:\.\d+)?"
-FORMULA = re.compile(rf"\A(?=[\t\r\n]|{SIGN})(?!{NUMBER}\Z)|[,;|\t\r\n]\"*(?={SIGN})(?!{NUMBER}(?:[,;\t\r\n\"]|\Z))")
+FORMULA = re.compile(
+    rf"\A\ufeff*(?=[\t\r\n]|{SIGN})(?!{NUMBER}\Z)|[,;|\t\r\n]\"*(?={SIGN})(?!{NUMBER}(?:[,;\t\r\n\"]|\Z))"
+)
 """Finds where text begins that a spreadsheet may take for a formula. The list is OWASP's ("CSV injection"), with the
 full-width signs that matter in Chinese input. It looks within cells too: a spreadsheet that expects another delimiter
-ends a cell there, and at a line end, because it does not see the quotes then."""
+ends a cell there, and at a line end, because it does not see the quotes then. U+FEFF at the start of a file is taken
+for a byte order mark."""
 
 ESCAPE = None if sys.version_info >= (3, 11) else "\ufdd0"
 """The escape character of CSV. Without one, Python 3.10 uses NUL as the escape character and refuses to write a NUL. No
