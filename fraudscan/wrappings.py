@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 __all__ = ["clauses", "wrappings"]
 
@@ -214,8 +214,11 @@ def _several(characters: str, fewest: int, most: int, rng: random.Random) -> str
     return "".join(rng.choices(characters, k=rng.randint(fewest, most)))
 
 
-def _name(rng: random.Random) -> str:
-    return rng.choice(NAMES)
+def _one_of(choices: Sequence[str]) -> Callable[[random.Random], str]:
+    return lambda rng: rng.choice(choices)
+
+
+_name = _one_of(NAMES)
 
 
 def _time(rng: random.Random) -> str:
@@ -287,10 +290,6 @@ def _firm(rng: random.Random) -> str:
     return rng.choice(SIGNED).format(rng.choice(FIRMS))
 
 
-def _refusal(rng: random.Random) -> str:
-    return rng.choice(REFUSALS)
-
-
 def _record(rng: random.Random) -> str:
     """Return other fields of a row of an export, as JSON or separated by delimiters."""
     size = rng.randint(2, 7)
@@ -298,7 +297,7 @@ def _record(rng: random.Random) -> str:
         names = (rng.choice(FIELDS + KEYS) for _ in range(size))
         values = {name: rng.choice((*VALUES, rng.randrange(10**9), rng.choice(NAMES))) for name in names}
         return json.dumps(values, ensure_ascii=False)
-    kinds = (lambda _: rng.choice(CELLS), _digits, _time, _name)
+    kinds = (_one_of(CELLS), _digits, _time, _name)
     return rng.choice((",", "|", " | ", "\t", ";", '","')).join(rng.choice(kinds)(rng) for _ in range(size))
 
 
@@ -317,27 +316,15 @@ def _kind(rng: random.Random) -> str:
     return rng.choice(("[{}]", "【{}】", "<{}>", "({})")).format(rng.choice(KINDS))
 
 
-def _note(rng: random.Random) -> str:
-    return rng.choice(NOTES)
-
-
-def _remark(rng: random.Random) -> str:
-    return rng.choice(REMARKS)
-
-
 def _contact(rng: random.Random) -> str:
     characters = rng.choice((string.digits, string.digits, string.digits + string.ascii_lowercase))
     return rng.choice(CONTACTS).format(_several(characters, 5, 11, rng))
 
 
-def _quote(rng: random.Random) -> str:
-    return rng.choice(QUOTES)
-
-
 PARTS: tuple[Callable[[random.Random], str], ...] = (
-    *(_time, _time, _time, _firm, _firm, _firm, _refusal, _sender, _sender, _record, _record),
+    *(_time, _time, _time, _firm, _firm, _firm, _one_of(REFUSALS), _sender, _sender, _record, _record),
     *(_field, _field, _tag, _tag, _escape, _rule, _rule, _marks, _digits, _identifier),
-    *(_link, _link, _faces, _faces, _kind, _note, _note, _quote),
-    *(_remark,) * 8,
+    *(_link, _link, _faces, _faces, _kind, _one_of(NOTES), _one_of(NOTES), _one_of(QUOTES)),
+    *(_one_of(REMARKS),) * 8,
     *(_contact,) * 5,
 )
