@@ -45,12 +45,13 @@ def _sounding(character: str, rng: random.Random) -> str:
 
 def _looking(character: str, rng: random.Random) -> str:
     if rng.random() < 0.5:
-        return _parts_of(character) or character
+        return _parts(tables()).get(ord(character), character)
     return rng.choice(_others(character, tables(), "shape") or character)
 
 
 def _spelled(character: str, rng: random.Random) -> str:
-    syllable = _syllable_of(character)
+    table = tables()
+    syllable = _spellings(table).get(int(table.sound[ord(character)]), "")
     return (syllable if rng.random() < 0.7 else syllable[:1]) or character
 
 
@@ -63,26 +64,17 @@ def _others(character: str, table: Tables, what: Literal["sound", "shape"]) -> s
 
 @cache
 def _spellings(table: Tables) -> dict[int, str]:
+    """Return the Latin syllable that each row of homophones belongs to."""
     return {row: syllable for syllable, row in table.syllables.items()}
-
-
-def _syllable_of(character: str) -> str:
-    """Return the Latin syllable of ``character``; empty if it has none."""
-    table = tables()
-    return _spellings(table).get(int(table.sound[ord(character)]), "")
 
 
 @cache
 def _parts(table: Tables) -> dict[int, str]:
+    """Return the characters that each code point is composed of, where they are known."""
     keys, wholes = table.splits
     parts = ([key >> 42, key >> 21 & 0x1FFFFF, key & 0x1FFFFF] for key in keys.tolist())
     joined = ("".join(map(chr, filter(None, each))) for each in parts)
     return dict(zip(wholes.tolist(), joined, strict=True))
-
-
-def _parts_of(character: str) -> str:
-    """Return the characters that ``character`` is composed of; empty if they are not known."""
-    return _parts(tables()).get(ord(character), "")
 
 
 def _shown(character: str, rng: random.Random) -> str:
