@@ -165,7 +165,8 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     options = options or TrainingOptions()
     gold = _gold(rows, taxonomy, options.folds)
     heads = gold.shape[1]
-    shown = [*rows, *_background(round(options.background * len(rows)))]
+    unrelated = background(round(options.background * len(rows)), random.Random(0))  # noqa: S311 - a fixed choice
+    shown = [*rows, *(Row("", text, (), (), "", "") for text in unrelated)]  # honest, without a kind or a channel
     answers = np.hstack([_answers(_gold(shown, taxonomy, 0), shown, taxonomy, options), _auxiliary(shown, taxonomy)])
     weights = _weights(shown, answers.shape[1], heads, options)
     texts = undisguise([row.text for row in rows])
@@ -228,13 +229,6 @@ def _auxiliary(rows: Sequence[Row], taxonomy: Taxonomy) -> Bools:
     columns += [[kind == name for kind in kinds] for name in frequent]
     columns += [[r.channel == name and bool(r.labels) == lure for r in rows] for name in CHANNELS for lure in (0, 1)]
     return np.array(columns, dtype=bool).T
-
-
-def _background(count: int) -> Iterator[Row]:
-    """Yield ``count`` background texts (see `fraudscan.background`) as honest rows without a kind or a channel."""
-    rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
-    for text in background(count, rng):
-        yield Row("", text, (), (), "", "")
 
 
 def _weights(rows: Sequence[Row], columns: int, heads: int, options: TrainingOptions) -> Floats:
