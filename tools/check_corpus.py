@@ -180,6 +180,12 @@ message in the same row of the table is 0.4 or more. It measures how many messag
     return "\n".join(lines) + "\n"
 
 
+def with_table(begin: str, found: str, end: str) -> str:
+    """Return the datasheet with the table ``found`` between the marks ``begin`` and ``end``."""
+    before, _, rest = DATASHEET.read_text("utf-8").partition(begin)
+    return f"{before}{begin}\n{found}\n{end}{rest.partition(end)[2]}"
+
+
 def main() -> int:
     """Print the table and the faults; return 1 if there are any."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -190,9 +196,7 @@ def main() -> int:
     print(found)
     faults = [*sizes(rows), *broken(rows), *duplicates(rows)]
     faults += [f"{row.id}: {what} could belong to somebody" for row in rows for what in forbidden(row.text)]
-    before, _, rest = DATASHEET.read_text("utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    sheet = before + BEGIN + "\n" + found + "\n" + END + after
+    sheet = with_table(BEGIN, found, END)
     if arguments.write:
         DATASHEET.write_text(sheet, "utf-8")
     elif sheet != DATASHEET.read_text("utf-8"):

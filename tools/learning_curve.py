@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from check_corpus import CORPUS, DATASHEET
+from check_corpus import CORPUS, DATASHEET, with_table
 
 from fraudscan import load
 from fraudscan.corpus import read_corpus
@@ -49,8 +49,7 @@ def main() -> None:
         figures = (found["macro_f1"], found["auc"], found["recall_at_fpr_0.01"])
         lines.append(f"| {share:.0%} | {len(part):,} | " + " | ".join(f"{x:.3f}" for x in (held_out, *figures)) + " |")
         print(lines[-1])
-    before, _, rest = DATASHEET.read_text("utf-8").partition(BEGIN)
-    DATASHEET.write_text(before + BEGIN + "\n" + "\n".join(lines) + "\n\n" + END + rest.partition(END)[2], "utf-8")
+    DATASHEET.write_text(with_table(BEGIN, "\n".join(lines) + "\n", END), "utf-8")
 
 
 if __name__ == "__main__":
