@@ -376,7 +376,7 @@ KINDS: dict[str, Callable[..., str]] = {
 }
 
 
-def disguise(text: str, kind: str, rng: random.Random, *, known: bool) -> str:
+def disguise(text: str, rng: random.Random, kind: str, *, known: bool) -> str:
     """Disguise a text in one of `KINDS`, or in two of them (``mixed``), each at half the strength."""
     if kind != "mixed":
         return KINDS[kind](text, rng, STRENGTH, known=known)
@@ -436,8 +436,3 @@ WRAPPINGS: dict[str, Callable[[str, random.Random], str]] = {
     "the same again": lambda text, _: f"{text}\n{text}",
 }
 """What may surround a message and says nothing about it. Training uses other ones (`fraudscan.wrappings`)."""
-
-
-def wrap(text: str, kind: str, rng: random.Random) -> str:
-    """Return a text with one of `WRAPPINGS` around it."""
-    return WRAPPINGS[kind](text, rng)

@@ -18,6 +18,7 @@ as by ``fraudscan score --by``. Models are cached in ``benchmarks/.cache``.
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import itertools
 import json
@@ -115,9 +116,12 @@ def from_evaluation(name: str) -> list[Message]:
     return [Message(row["text"], set(row["labels"])) for row in rows]
 
 
-def measure(scanner: Scanner, messages: list[Message], change: Callable[[str], str]) -> Figures:
-    """Return the figures for the messages after ``change``."""
-    found = scanner.decide([change(message.text) for message in messages])
+def measure(
+    scanner: Scanner, messages: list[Message], change: Callable[[str, random.Random], str], seed: str = ""
+) -> Figures:
+    """Return the figures for the messages after ``change``, whose random choices ``seed`` determines."""
+    rng = random.Random(seed)  # noqa: S311 - a fixed choice, not a secret
+    found = scanner.decide([change(message.text, rng) for message in messages])
     lure = np.array([HONEST not in message.labels for message in messages])
     fraud = np.array(found.score) >= 0.5
     right = [
@@ -149,32 +153,17 @@ def model_without(rows: list[Row], inside: list[int], disguised: float) -> tuple
 
 def figures(scanner: Scanner, sets: dict[str, list[Message]]) -> dict[str, dict[str, Figures]]:
     """Return, for each row of the table, the figures of each set of messages."""
-    table: dict[str, dict[str, Figures]] = {"clean": {k: measure(scanner, v, lambda t: t) for k, v in sets.items()}}
-    for kind in [*perturb.KINDS, "mixed"]:
-        for known in (True, False):
-            row = {}
-            for name, messages in sets.items():
-                rng = random.Random(f"{kind} {known}")  # noqa: S311 - a fixed choice, not a secret
-
-                def change(text: str) -> str:
-                    return perturb.disguise(text, kind, rng, known=known)  # noqa: B023 - called at once
-
-                row[name] = measure(scanner, messages, change)
-            table[f"{kind}, {'known' if known else 'unknown'}"] = row
-            print(
-                f"{kind} {known}: " + "; ".join(f"{k} " + " ".join(f"{x:.1f}" for x in v) for k, v in row.items()),
-                flush=True,
-            )
-    for kind in perturb.WRAPPINGS:
-        row = {}
-        for name, messages in sets.items():
-            rng = random.Random(kind)  # noqa: S311 - a fixed choice, not a secret
-
-            def wrap(text: str) -> str:
-                return perturb.wrap(text, kind, rng)  # noqa: B023 - called at once
-
-            row[name] = measure(scanner, messages, wrap)
-        table[f"with {kind}"] = row
+    table = {"clean": {k: measure(scanner, v, lambda text, _: text) for k, v in sets.items()}}
+    for kind, known in itertools.product([*perturb.KINDS, "mixed"], (True, False)):
+        change = functools.partial(perturb.disguise, kind=kind, known=known)
+        row = {k: measure(scanner, v, change, f"{kind} {known}") for k, v in sets.items()}
+        table[f"{kind}, {'known' if known else 'unknown'}"] = row
+        print(
+            f"{kind} {known}: " + "; ".join(f"{k} " + " ".join(f"{x:.1f}" for x in v) for k, v in row.items()),
+            flush=True,
+        )
+    for kind, wrap in perturb.WRAPPINGS.items():
+        table[f"with {kind}"] = {k: measure(scanner, v, wrap, kind) for k, v in sets.items()}
     return table
 
 

@@ -252,7 +252,7 @@ def disguise(texts: Sequence[str], rounds: int) -> dict[str, float]:
     scanner = fraudscan.load()
     dump = workload(texts, WORKLOADS["sms"], seed=1)[:10_000]
     rng = random.Random(0)  # noqa: S311 - a benchmark, not a secret
-    dumps = {kind: [perturb.disguise(text, kind, rng, known=True) for text in dump] for kind in perturb.KINDS}
+    dumps = {kind: [perturb.disguise(text, rng, kind, known=True) for text in dump] for kind in perturb.KINDS}
     return measure({kind: (scanner.predict_proba, some) for kind, some in {"none": dump, **dumps}.items()}, rounds)
 
 

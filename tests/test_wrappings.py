@@ -71,5 +71,5 @@ def test_wrappings_hardly_change_decisions(scanner, kind):
     for honest in (False, True):
         texts = [case["text"] for case in read_cases() if (case["label"] == scanner.taxonomy.honest.name) == honest]
         bare = np.array(scanner.decide(texts).score) > 0.5
-        wrapped = np.array(scanner.decide([perturb.wrap(text, kind, rng) for text in texts]).score) > 0.5
+        wrapped = np.array(scanner.decide([perturb.WRAPPINGS[kind](text, rng) for text in texts]).score) > 0.5
         assert (wrapped > bare if honest else wrapped < bare).mean() <= (0.1 if kind in MEANINGFUL else 0.05)
