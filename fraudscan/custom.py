@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ from fraudscan.decisions import Decider, Thresholds
 from fraudscan.evaluate import figures_of, thresholds_for
 from fraudscan.features import MAX_NGRAM, Vocabulary
 from fraudscan.model import Scanner
-from fraudscan.train import calibrate, closure, compile_weights, features_of
+from fraudscan.train import calibrate, closure, compile_weights, features_of, frequent_ngrams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -141,7 +140,9 @@ def train_custom(
     first = replace(Settings(), **fixed)
     longest = fixed.get("max_n", max(CHOICES[0]["max_n"]))
     rarest = fixed.get("min_df", min(CHOICES[1]["min_df"]))
-    vocabulary = Vocabulary.from_ngrams(_candidates(texts, longest, rarest))
+    frequent = frequent_ngrams(texts, longest, rarest)
+    candidates = sorted(frequent, key=lambda ngram: (-frequent[ngram], ngram))[:CANDIDATES]
+    vocabulary = Vocabulary.from_ngrams(candidates)
     features = features_of(vocabulary, [row.text for row in rows], by_length=False)[0] @ closure(vocabulary)
     features.sort_indices()  # now, because the processes that share the array can only read it
     fitter = _Fitter(features, vocabulary.orders, gold, taxonomy.task == "multiclass", jobs)
@@ -198,24 +199,6 @@ def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> Bools:
                 f"the label {name!r} has {count} messages and needs at least {least}: label more, or leave it out"
             )
     return gold
-
-
-def _candidates(texts: Sequence[str], longest: int, rarest: int) -> Iterable[str]:
-    """Return the n-grams that occur in enough texts, most frequent first.
-
-    An n-gram is counted only if the two n-grams one character shorter, at its beginning and its end, are frequent.
-    Otherwise it must be rare as well.
-    """
-    frequent: dict[str, int] = {}
-    for order in range(1, longest + 1):
-        found: Counter[str] = Counter()
-        for text in texts:
-            ngrams = {text[i : i + order] for i in range(len(text) - order + 1)}
-            if order > 1:
-                ngrams = {ngram for ngram in ngrams if ngram[:-1] in frequent and ngram[1:] in frequent}
-            found.update(ngrams)
-        frequent.update((ngram, count) for ngram, count in found.items() if count >= rarest)
-    return sorted(frequent, key=lambda ngram: (-frequent[ngram], ngram))[:CANDIDATES]
 
 
 def _resembling(texts: Sequence[str], gold: Bools) -> tuple[Ints, tuple[int, list[tuple[int, int]]]]:

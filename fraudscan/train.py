@@ -60,6 +60,7 @@ __all__ = [
     "compile_weights",
     "features_of",
     "folds_of",
+    "frequent_ngrams",
     "groups",
     "train",
 ]
@@ -282,17 +283,31 @@ def _answers(gold: Bools, rows: Sequence[Row], taxonomy: Taxonomy, options: Trai
 
 def _candidates(texts: Sequence[str], options: TrainingOptions) -> Iterator[str]:
     """Yield the n-grams and words that occur in enough texts, most frequent first."""
-    ngrams: Counter[str] = Counter()
-    tokens: Counter[str] = Counter()
-    for text in texts:
-        ngrams.update({text[i : i + n] for n in range(1, options.order + 1) for i in range(len(text) - n + 1)})
-        tokens.update({word for word in words(text) if 1 < len(word) <= options.word_length})
+    tokens = Counter(word for text in texts for word in set(words(text)) if 1 < len(word) <= options.word_length)
     latin = Counter(run for text in texts for run in set(LATIN.findall(text)))
-    found = {ngram: count for ngram, count in ngrams.items() if count >= options.min_ngram}
+    found = frequent_ngrams(texts, options.order, options.min_ngram)
     found.update((word, count) for word, count in tokens.items() if count >= options.min_word)
     for ngram in sorted(found, key=lambda ngram: (-found[ngram], ngram)):
         if all(latin[run] >= options.min_token for run in LATIN.findall(ngram)):
             yield ngram
+
+
+def frequent_ngrams(texts: Sequence[str], longest: int, least: int) -> dict[str, int]:
+    """Return the n-grams of at most ``longest`` characters that occur in at least ``least`` texts, and in how many.
+
+    An n-gram is counted only if the two n-grams one character shorter, at its beginning and its end, are frequent.
+    Otherwise it must be rare as well.
+    """
+    frequent: dict[str, int] = {}
+    for order in range(1, longest + 1):
+        found: Counter[str] = Counter()
+        for text in texts:
+            ngrams = {text[i : i + order] for i in range(len(text) - order + 1)}
+            if order > 1:
+                ngrams = {ngram for ngram in ngrams if ngram[:-1] in frequent and ngram[1:] in frequent}
+            found.update(ngrams)
+        frequent.update((ngram, count) for ngram, count in found.items() if count >= least)
+    return frequent
 
 
 def features_of(vocabulary: Vocabulary, texts: Sequence[str], *, by_length: bool = True) -> tuple[Any, Ints]:
