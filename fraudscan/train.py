@@ -319,21 +319,24 @@ def features_of(vocabulary: Vocabulary, texts: Sequence[str], *, by_length: bool
         A sparse float64 array of shape (texts, vocabulary.size), and the number of kept characters of each text.
 
     """
-    from scipy import sparse
-
-    blocks, lengths = [], []
+    nodes, lengths = [], []
     for start in range(0, len(texts), 256):
         found = vocabulary.match(texts[start : start + 256])
-        bounds = np.append(found.starts, found.nodes.size)
-        scale = 1 / length_norms(found.lengths) if by_length else np.ones(found.lengths.size)
-        block = sparse.csr_array(
-            (np.repeat(scale, found.lengths + 1), found.nodes.astype(np.int32), bounds.astype(np.int32)),
-            shape=(found.lengths.size, vocabulary.size),
-        )
-        block.sum_duplicates()
-        blocks.append(block)
+        nodes.append(found.nodes.astype(np.int32))
         lengths.append(found.lengths)
-    return sparse.csr_array(sparse.vstack(blocks)), np.concatenate(lengths)
+    sizes = np.concatenate(lengths)
+    scale = 1 / length_norms(sizes) if by_length else np.ones(sizes.size)
+    return _counts(np.concatenate(nodes), sizes + 1, scale, vocabulary), sizes  # a separator follows each text
+
+
+def _counts(nodes: npt.NDArray[np.int32], sizes: Ints, scale: Floats, vocabulary: Vocabulary) -> Any:
+    """Return how often each node occurs in each row, times ``scale``; ``nodes`` has all rows, ``sizes`` nodes each."""
+    from scipy import sparse
+
+    bounds = np.append(0, sizes.cumsum()).astype(np.int32)
+    counts = sparse.csr_array((scale.repeat(sizes), nodes, bounds), shape=(sizes.size, vocabulary.size))
+    counts.sum_duplicates()
+    return counts
 
 
 def closure(vocabulary: Vocabulary) -> Any:
@@ -483,8 +486,6 @@ def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tu
 
     See `fraudscan.windows`.
     """
-    from scipy import sparse
-
     nodes, owners, sizes, lengths = [], [], [], []
     for first in range(0, len(texts), 256):
         found = vocabulary.match(texts[first : first + 256])
@@ -502,11 +503,7 @@ def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tu
     counts = np.concatenate([np.zeros(0, dtype=np.int64), *sizes])
     owner = np.concatenate([np.zeros(0, dtype=np.intp), *owners])
     indices = np.concatenate([np.zeros(0, dtype=np.int32), *nodes]).astype(np.int32)
-    scale = (1 / length_norms(counts)).repeat(counts)
-    bounds = np.append(0, counts.cumsum()).astype(np.int32)
-    features = sparse.csr_array((scale, indices, bounds), shape=(counts.size, vocabulary.size))
-    features.sum_duplicates()
-    features @= closure(vocabulary)
+    features = _counts(indices, counts, 1 / length_norms(counts), vocabulary) @ closure(vocabulary)
     features.data *= rarity[features.indices]
     return features.astype(np.float32), owner, np.concatenate(lengths)
 
