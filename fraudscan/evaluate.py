@@ -44,7 +44,6 @@ FALSE_ALARMS = 0.005
 RECALL = 0.98
 """The share of frauds that must have at least the verdict "review". A choice of the design."""
 
-
 LENGTHS = (20, 60, 150)
 """The greatest length, in characters, of each band except the longest. The bands hold single lines, short messages,
 long messages and conversations."""
@@ -126,11 +125,11 @@ def label_figures(  # noqa: PLR0913, PLR0917 - predictions, gold labels, and wha
         return figures_of(*some, thresholds, names, honest)
 
     weights = prior_weights(gold[:, 0], prior)
-    labels = {}
-    for label in (label for label in taxonomy.labels if label.schemes):
-        columns = [1 + schemes.index(scheme) for scheme in label.schemes]
-        positive: Bools = np.logical_or.reduce(gold[:, columns], axis=1)
-        labels[label.name] = reliability(probabilities[:, columns].max(axis=1), positive, weights)
+    columns = [(x.name, [1 + schemes.index(scheme) for scheme in x.schemes]) for x in taxonomy.labels if x.schemes]
+    errors = {
+        name: reliability(probabilities[:, own].max(axis=1), np.logical_or.reduce(gold[:, own], axis=1), weights)["ece"]
+        for name, own in columns
+    }
     return {
         **figures(range(len(rows))),
         "slices": {
@@ -139,7 +138,7 @@ def label_figures(  # noqa: PLR0913, PLR0917 - predictions, gold labels, and wha
         "calibration": {
             "prior": prior,
             **reliability(scores, gold[:, 0], weights),
-            "labels": {name: found["ece"] for name, found in labels.items()},
+            "labels": errors,
         },
     }
 
