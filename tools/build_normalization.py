@@ -181,8 +181,7 @@ def normal_form(character: str, to_simplified: dict[str, str]) -> str | None:
     first = LOOK_ALIKES.get(first) or EMOJI.get(character) or first
     base = unicodedata.normalize("NFD", first)[0]  # ā is read as a: pinyin is written with and without tones
     first = base if "a" <= base <= "z" else first
-    decimal = unicodedata.digit(first, None)
-    return "0" if decimal is not None else first
+    return "0" if first.isdigit() else first
 
 
 def main() -> None:
