@@ -27,108 +27,21 @@ UNKNOWN_SEPARATORS = [*"⊙◆★╱┃※❀‧∷⁞丨乀◦°¦"]
 KNOWN_INVISIBLE = [chr(c) for c in (0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0xAD, 0xFE0F, 0x34F, 0x336, 0x332, 0x20DD)]
 UNKNOWN_INVISIBLE = [chr(c) for c in (0x180E, 0x2062, 0x2064, 0x206A, 0xE0061, 0xE0101, 0x1D173, 0x115F, 0x17B4, 0x488)]
 KNOWN_EMOJI: dict[str, str | list[str]] = {
-    "心": "❤💗",
-    "钱": "💰💵",
-    "家": "🏠",
-    "火": "🔥",
-    "牛": "🐂",
-    "马": "🐴",
-    "车": "🚗",
-    "手": "✋",
-    "电": "⚡",
-    "花": "🌸",
-    "水": "💧",
-    "日": "🌞",
-    "月": "🌙",
-    "星": "⭐",
-    "加": "➕",
-    "可": "🉑",
-    "有": "🈶",
-    "无": "🈚",
-    "得": "🉐",
-    "满": "🈵",
-    "鸡": "🐔",
-    "狗": "🐶",
-    "鱼": "🐟",
-    "药": "💊",
-    "书": "📖",
-    "门": "🚪",
-    "看": "👀",
-    "口": "👄",
-    "酒": "🍷",
-    "球": "⚽",
-    "机": "🐔",
-    "卡": "💳",
-    "男": "👨",
-    "女": "👩",
-    "老": "👴",
-    "学": "🎓",
-    "房": "🏠",
-    "上": "👆",
-    "下": "👇",
-    "信": "✉",
-    "包": "👜",
-    "旗": "🚩",
-    "雨": "🌧",
-    "王": "👑",
-    "金": "🪙",
-    "银": "🏦",
-    "一": ["1️⃣"],
-    "网": "🕸",
-    "对": "✔",
-    "不": "🚫",
+    entry[0]: entry[1:]
+    for entry in (
+        "心❤💗 钱💰💵 家🏠 火🔥 牛🐂 马🐴 车🚗 手✋ 电⚡ 花🌸 水💧 日🌞 月🌙 星⭐ 加➕ 可🉑 有🈶 无🈚 得🉐 "
+        "满🈵 鸡🐔 狗🐶 鱼🐟 药💊 书📖 门🚪 看👀 口👄 酒🍷 球⚽ 机🐔 卡💳 男👨 女👩 老👴 学🎓 房🏠 上👆 下👇 "
+        "信✉ 包👜 旗🚩 雨🌧 王👑 金🪙 银🏦 网🕸 对✔ 不🚫"
+    ).split()
 }
+KNOWN_EMOJI["一"] = ["1️⃣"]  # one picture of several code points
 UNKNOWN_EMOJI = {
-    "客": "🧳",
-    "服": "🧧",
-    "台": "🪜",
-    "安": "🛟",
-    "回": "🔙",
-    "元": "🏀",
-    "证": "📜",
-    "先": "🧚",
-    "会": "🐷",
-    "要": "🦵",
-    "你": "👉",
-    "我": "🙋",
-    "的": "🎯",
-    "多": "🌸",
-    "给": "🤲",
-    "快": "🚀",
-    "来": "🥛",
-    "出": "🪳",
-    "办": "🏃",
-    "需": "🧔",
-    "信": "🖂",
-    "网": "🖧",
-    "电": "🕿",
-    "心": "🎔",
-    "不": "🛇",
-    "单": "🗋",
-    "机": "🛨",
-    "话": "🗩",
-    "涨": "🗠",
-    "存": "🖬",
-    "加": "✚",
-    "王": "♛",
-    "户": "🖁",
-    "卡": "🖾",
-    "金": "🜚",
-    "银": "🜛",
-    "水": "🜄",
-    "火": "🜂",
-    "日": "🝆",
-    "月": "☽",
-    "星": "✶",
-    "钱": "₿",
-    "品": "🃁",
-    "下": "🡇",
-    "上": "🡅",
-    "利": "🍯",
-    "群": "🐝",
-    "包": "🥟",
-    "红": "🐻",
-    "车": "🏁",
+    entry[0]: entry[1:]
+    for entry in (
+        "客🧳 服🧧 台🪜 安🛟 回🔙 元🏀 证📜 先🧚 会🐷 要🦵 你👉 我🙋 的🎯 多🌸 给🤲 快🚀 来🥛 出🪳 办🏃 需🧔 "
+        "信🖂 网🖧 电🕿 心🎔 不🛇 单🗋 机🛨 话🗩 涨🗠 存🖬 加✚ 王♛ 户🖁 卡🖾 金🜚 银🜛 水🜄 火🜂 日🝆 月☽ "
+        "星✶ 钱₿ 品🃁 下🡇 上🡅 利🍯 群🐝 包🥟 红🐻 车🏁"
+    ).split()
 }
 KNOWN_FACES = [*"😊👍😂🌹🎉✨😍👏💪🎁😁🙏"]
 UNKNOWN_FACES = [*"🦄🫶🧿🪅🛸🦋🥂🪷🧩🫧"]
@@ -280,8 +193,8 @@ def substitute(text: str, table: dict[str, list[str]] | dict[str, str], rng: ran
 def insert(text: str, marks: list[str], rng: random.Random, strength: float) -> str:
     """Insert one of two random marks after a share ``strength`` of the Chinese characters that precede another."""
     marks = rng.sample(marks, 2)
-    inner = {i for i, (a, b) in enumerate(pairwise(text)) if is_han(a) and is_han(b)}
-    places = set(rng.sample(sorted(inner), round(len(inner) * strength)))
+    inner = [i for i, (a, b) in enumerate(pairwise(text)) if is_han(a) and is_han(b)]
+    places = set(rng.sample(inner, round(len(inner) * strength)))
     return "".join(c + rng.choice(marks) if i in places else c for i, c in enumerate(text))
 
 
