@@ -225,11 +225,8 @@ def disguise_homophones(text: str, rng: random.Random, strength: float, *, known
 
     def others(character: str) -> list[str]:
         own = sounds().get(character, [""])[0]
-        if known or not own:
-            return [c for c in by_sound.get(own, ()) if c != character]
-        return [c for c in by_near.get(coarse(own), ()) if sounds()[c][0] != own] or [
-            c for c in by_sound.get(own, ()) if c != character
-        ]
+        near = [] if known or not own else [c for c in by_near.get(coarse(own), ()) if sounds()[c][0] != own]
+        return near or [c for c in by_sound.get(own, ()) if c != character]
 
     return substitute(text, {c: others(c) for c in set(text) if is_han(c)}, rng, strength)
 
