@@ -236,17 +236,19 @@ def parts() -> dict[str, list[tuple[str, ...]]]:
 
 def look_alikes(common: dict[str, int], composition: dict[str, list[tuple[str, ...]]]) -> dict[str, list[str]]:
     """Return for each character the common ones that differ in one part, those that share a rare part first."""
-    family: dict[tuple[int, tuple[str, ...]], list[str]] = defaultdict(list)
-    for character, ways in composition.items():
-        for way in ways:
-            for i in range(len(way)):
-                family[i - len(way), (*way[:i], "", *way[i + 1 :])].append(character)
+    incomplete = {
+        character: [(*way[:i], "", *way[i + 1 :]) for way in ways for i in range(len(way))]
+        for character, ways in composition.items()
+    }
+    family: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for character, keys in incomplete.items():
+        for key in keys:
+            family[key].append(character)
     found: dict[str, list[str]] = {}
-    for character, ways in composition.items():
-        families = {(i - len(way), (*way[:i], "", *way[i + 1 :])) for way in ways for i in range(len(way))}
+    for character, keys in incomplete.items():
         ranked = {
             other: (len(family[key]), common[other])
-            for key in sorted(families, key=lambda key: -len(family[key]))
+            for key in sorted(keys, key=lambda key: -len(family[key]))
             for other in family[key]
             if other in common and other != character
         }
