@@ -187,7 +187,7 @@ def count_neighbours(texts: Texts) -> tuple[Counter[str], dict[str, float]]:
     return Counter(known), pmi
 
 
-def ordinary_edges(texts: Texts, known: Counter[str]) -> list[list[str | int]]:
+def ordinary_edges(texts: Texts, known: Counter[str]) -> list[tuple[str | int, ...]]:
     """Return the pairs of a ``known`` character and a class, in either order, that are ordinary neighbours."""
 
     def kinds(text: str) -> list[str | int]:
@@ -197,13 +197,12 @@ def ordinary_edges(texts: Texts, known: Counter[str]) -> list[list[str | int]]:
     edges = weigh(
         texts, lambda text: (p for p in pairwise(kinds(text)) if isinstance(p[0], str) != isinstance(p[1], str))
     )
-    found: list[list[str | int]] = []
+    found: list[tuple[str | int, ...]] = []
     for edge, number in edges.items():
         character, side = edge if isinstance(edge[0], str) else edge[::-1]
-        if number >= MIN_COUNT and (
-            side == RARE or (side == PUNCTUATION and number >= MIN_COUNT + PUNCTUATION_SHARE * single[character])
-        ):
-            found.append(list(edge))
+        least = {RARE: MIN_COUNT, PUNCTUATION: MIN_COUNT + PUNCTUATION_SHARE * single[character]}
+        if side in least and number >= least[side]:
+            found.append(edge)
     return found
 
 
@@ -312,12 +311,11 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
     splits = {way: c for c in reversed(common) for way in composition.get(c, ())}
     splits |= {("月", "艮"): "服", ("禾", "口"): "和", ("亻", "尔"): "你", ("讠", "舌"): "话"}  # by appearance
     initials = sorted(by_initial)
-    keys = [(number[p[0]] * WIDTH + number[p[1]], score) for p, score in pmi.items()]
-    sides = [
-        [number.get(side, RARE) if isinstance(side, str) else side for side in edge]
-        for edge in ordinary_edges(texts, frequency)
-    ]
-    keys = sorted({a * WIDTH + b: 0.0 for a, b in sides}.items() | dict(keys).items())
+    scores = {number[a] * WIDTH + number[b]: score for (a, b), score in pmi.items()}
+    for edge in ordinary_edges(texts, frequency):
+        a, b = (number[side] if isinstance(side, str) else side for side in edge)
+        scores[a * WIDTH + b] = 0.0
+    keys = sorted(scores)
     classes = {code: class_of(chr(code)) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF}
     classes = {code: kind for code, kind in classes.items() if kind != OTHER and fold(chr(code)) == chr(code)}
 
@@ -327,8 +325,8 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
     return {
         "alphabet": np.array([ord(c) for c in alphabet], dtype=np.int32),
         "logs": np.array([math.log(frequency[c] / total) for c in alphabet], dtype=np.float32),
-        "pairs": np.diff(np.array([k for k, _ in keys], dtype=np.int32), prepend=0).astype(np.int32),
-        "scores": np.clip(np.rint([s / STEP for _, s in keys]), -100, 100).astype(np.int8),
+        "pairs": np.diff(np.array(keys, dtype=np.int32), prepend=0).astype(np.int32),
+        "scores": np.clip(np.rint([scores[key] / STEP for key in keys]), -100, 100).astype(np.int8),
         "classified": np.array(list(classes), dtype=np.int32),
         "classes": np.array(list(classes.values()), dtype=np.int16),
         "disguised": np.array([side(a) * WIDTH + side(b) for a, b in DISGUISED_PAIRS], dtype=np.int32),
@@ -433,4 +431,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
