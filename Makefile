@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
@@ -48,14 +49,14 @@ learning-curve: $(READY)
 # Tests the kernel with GCC's address and undefined-behaviour sanitizers, then rebuilds it without them.
 sanitize: SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
 sanitize: $(READY)
-	CFLAGS="-g $(SANITIZERS)" LDFLAGS="$(SANITIZERS)" $(BIN)/pip install --quiet --disable-pip-version-check -e .
+	CFLAGS="-g $(SANITIZERS)" LDFLAGS="$(SANITIZERS)" $(PIP) -e .
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m pytest tests/test_kernel.py tests/test_lattice.py
-	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	$(PIP) -e .
 
 # Measures speed against peers, growth and memory; writes benchmarks/README.md.
 bench: $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench,tables]'
+	$(PIP) -e '.[bench,tables]'
 	$(BIN)/python benchmarks/speed.py
 
 # Compares data frames and Spark with one process and a plain list; writes benchmarks/ecosystem.md.
@@ -64,7 +65,7 @@ bench-ecosystem: $(READY)
 
 # Measures the quality on disguised messages; writes benchmarks/robustness.md.
 robustness: $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[tables]'
+	$(PIP) -e '.[tables]'
 	$(BIN)/python benchmarks/robustness.py
 
 # Measures false alarms on third-party honest texts, by length; writes benchmarks/reading.md.
@@ -73,7 +74,7 @@ reading: $(READY)
 
 # Rebuilds the tables of characters (from the data of Unicode, OpenCC and others) and of neighbours (from the corpus).
 tables: $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[tables]'
+	$(PIP) -e '.[tables]'
 	$(BIN)/python tools/build_normalization.py
 	$(BIN)/python tools/build_disguise.py
 
@@ -81,11 +82,11 @@ tables: $(READY)
 $(INSTALLED): setup.cfg setup.py pyproject.toml fraudscan/_engine.c
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fraudscan needs Python 3.10 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	$(PIP) -e .
 	touch $(INSTALLED)
 
 $(READY): $(INSTALLED)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	$(PIP) -e '.[test]'
 	touch $(READY)
 
 clean:
