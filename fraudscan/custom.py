@@ -27,7 +27,7 @@ from fraudscan.model import Scanner
 from fraudscan.train import calibrate, closure, compile_weights, features_of, frequent_ngrams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from fraudscan.arrays import Bools, Floats, Ints
     from fraudscan.corpus import Row
@@ -134,9 +134,8 @@ def train_custom(
     """
     gold = _gold(rows, taxonomy, least)
     texts = [fold(row.text) for row in rows]
-    fixed = fixed or {}
     # the manifest is JSON, which has no NumPy numbers; a parameter grid may contain some
-    fixed = {name: value.item() if isinstance(value, np.generic) else value for name, value in fixed.items()}
+    fixed = {k: value.item() if isinstance(value, np.generic) else value for k, value in (fixed or {}).items()}
     first = replace(Settings(), **fixed)
     longest = fixed.get("max_n", max(CHOICES[0]["max_n"]))
     rarest = fixed.get("min_df", min(CHOICES[1]["min_df"]))
@@ -149,7 +148,7 @@ def train_custom(
     groups, conflicts = _resembling(texts, gold)
     counts = gold.sum(axis=0)
     several = counts > 1
-    folds = list(_folds(gold[:, several], groups, min(FOLDS, int(counts[several].min())))) if several.sum() > 1 else []
+    folds = _folds(gold[:, several], groups, min(FOLDS, int(counts[several].min()))) if several.sum() > 1 else []
     settings = _choose(fitter, first, fixed, folds, _sample(texts)) if folds else first
     *held_out, (nodes, values, squares, biases) = fitter.fit(
         [*((settings, inside) for inside, _ in folds), (settings, np.arange(len(rows)))]
@@ -223,7 +222,7 @@ def _resembling(texts: Sequence[str], gold: Bools) -> tuple[Ints, tuple[int, lis
     return groups, (count, examples[:3])
 
 
-def _folds(gold: Bools, groups: Ints, count: int) -> Iterable[tuple[Ints, Ints]]:
+def _folds(gold: Bools, groups: Ints, count: int) -> list[tuple[Ints, Ints]]:
     """Return the training rows and the held-out rows of each fold; no fold splits one of the ``groups``."""
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -313,11 +312,7 @@ class _Fitter:
         return logits
 
     def _labels(self, logits: Floats) -> Bools:
-        if self.multiclass:
-            guesses = np.zeros(logits.shape, dtype=bool)
-            guesses[np.arange(len(logits)), logits.argmax(axis=1)] = True
-            return guesses
-        return logits > 0
+        return np.eye(logits.shape[1], dtype=bool)[logits.argmax(axis=1)] if self.multiclass else logits > 0
 
 
 def _fit(  # noqa: PLR0913, PLR0917 - shared arrays, and one task on them
