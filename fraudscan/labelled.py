@@ -221,8 +221,8 @@ def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
         known = ", ".join(label.name for label in taxonomy.labels)
         how = "" if labelled.taxonomy.honest else ". Name the label of legitimate messages with --legitimate"
         raise CorpusError(
-            f"the label {foreign[0]!r} is unknown; there are: {known}, and their schemes (fraudscan labels); to measure "
-            f"fraud of any kind, give all frauds the label 'fraud'{how}"
+            f"the label {foreign[0]!r} is unknown; there are: {known}, and their schemes (fraudscan labels); to "
+            f"measure fraud of any kind, give all frauds the label 'fraud'{how}"
         )
     return [replace(row, labels=tuple(_meant(schemes, name)[0].name for name in row.labels)) for row in labelled.rows]
 
