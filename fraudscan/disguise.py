@@ -38,9 +38,7 @@ from fraudscan.neighbours import (
     MOST_SIGNS,
     NAT,
     RARE,
-    WIDTH,
     carry_marks,
-    cutting,
     find_marks,
     half_keys,
     is_sign,
@@ -360,7 +358,7 @@ class _Lines:
     @cached_property
     def scores(self) -> npt.NDArray[np.int8]:
         """For each character except the last, how well it goes together with the next one."""
-        return scores_of(self.numbers)
+        return scores_of(self.numbers[:-1], self.numbers[1:])
 
     @cached_property
     def marks(self) -> Marks:
@@ -405,7 +403,7 @@ class _Lines:
         begin, end = runs_of(is_sign(numbers).nonzero()[0])
         inside = (end - begin <= MOST_SIGNS) & (numbers[begin - 1] <= RARE) & (numbers[end] <= RARE)
         begin, end = begin[inside], end[inside]
-        evidence = cutting(numbers[begin - 1], numbers[end])
+        evidence = tables().cutting.take(scores_of(numbers[begin - 1], numbers[end]).view(np.uint8))
         alone = (numbers[begin - 2] > RARE) & (numbers[end + 1] > RARE)
         evidence[alone & (numbers[begin] == LIST)] = 0  # a list of single characters: 油、盐、酱、醋
         text = bounds.searchsorted(begin)
@@ -628,7 +626,7 @@ def _read_likeliest(lines: _Lines) -> _Lines:
         as_written[places] += (each.keeping // each.sizes).repeat(each.sizes)
     begins, read, scores = likeliest(numbers, as_written, _joined(arcs))
     if heavy.any():
-        gained = _value(read, scores_of(read), scores) - _value(numbers, lines.scores, as_written)
+        gained = _value(read, scores) - _value(numbers, as_written)
         asked = np.bincount(lines.bounds.searchsorted(doubted), minlength=lines.bounds.size)
         refused = (heavy & (gained < np.maximum(WORTH * asked, MIN_WORTH))).repeat(lengths)
         if refused.any():
@@ -650,14 +648,12 @@ def _joined(arcs: Sequence[_Arcs]) -> Arcs:
     return Arcs(starts, ends, rows, scores.repeat([each.starts.size for each in arcs]))
 
 
-def _value(numbers: Numbers, scores: npt.NDArray[np.int8], as_written: Ints) -> Ints:
-    """Return the log-score of each text as it is read, in the unit of `NAT`; ``scores`` are the scores of its pairs."""
-    table = tables()
-    values = as_written + table.logs.take(numbers)
-    values[1:] += table.worth.take(scores.view(np.uint8))
+def _value(numbers: Numbers, steps: Ints) -> Ints:
+    """Return the log-score of each text as it is read, in the unit of `NAT`; ``steps`` has those of its steps."""
+    scores = scores_of(np.roll(numbers, 1), numbers)  # the first text follows an end, too
+    values = steps + tables().logs.take(numbers) + tables().worth.take(scores.view(np.uint8))
     ends = (numbers == END).nonzero()[0]
     value: Ints = np.add.reduceat(values, np.append(0, ends[:-1] + 1))
-    value[0] += table.worth[table.pairs.view(np.uint8)[END * WIDTH + int(numbers[0])]]  # text 0 follows an end, too
     return value
 
 

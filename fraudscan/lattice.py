@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.neighbours import END, NAT, WIDTH, ranges, tables
+from fraudscan.neighbours import END, NAT, WIDTH, ranges, scores_of, tables
 
 if TYPE_CHECKING:
     from fraudscan.arrays import Ints, Numbers
@@ -125,8 +125,8 @@ def _likeliest(written: Numbers, as_written: Ints, arcs: Arcs) -> Path:
         # The best path through one of these states and its index, in one number; the smallest index wins ties.
         begins = bounds[which]
         tried, sizes = ranges(begins, bounds[which + 1])
-        keys = numbers[before[tried]].astype(np.int64) * WIDTH + numbers[states].repeat(sizes)
-        values = best[before[tried]] + table.worth[table.pairs.view(np.uint8)[keys]]
+        scores = scores_of(numbers[before[tried]], numbers[states].repeat(sizes))
+        values = best[before[tried]] + table.worth[scores.view(np.uint8)]
         values = (values << INDEX_BITS) + begins.repeat(sizes) - tried
         found = np.maximum.reduceat(values, sizes.cumsum() - sizes)
         back[states] = before[begins + (-found & (1 << INDEX_BITS) - 1)]

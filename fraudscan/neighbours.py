@@ -35,7 +35,6 @@ __all__ = [
     "Marks",
     "Tables",
     "carry_marks",
-    "cutting",
     "find_marks",
     "half_keys",
     "is_sign",
@@ -347,9 +346,8 @@ def carry_marks(numbers: npt.NDArray[Any], ends: Ints) -> Bools:
     """
     if not ends.size:
         return np.zeros(0, dtype=bool)
-    keys = np.multiply(np.roll(numbers, 1), WIDTH, dtype=np.uint32)  # the first text follows an end, too
-    keys += numbers
-    evidence = tables().evidence.take(tables().pairs.view(np.uint8).take(keys))
+    scores = scores_of(np.roll(numbers, 1), numbers)  # the first text follows an end, too
+    evidence = tables().evidence.take(scores.view(np.uint8))
     total = np.add.reduceat(evidence, np.append(0, ends[:-1] + 1), dtype=np.int32)
     signs = is_sign(numbers).nonzero()[0]
     text = ends.searchsorted(signs)
@@ -357,8 +355,8 @@ def carry_marks(numbers: npt.NDArray[Any], ends: Ints) -> Bools:
     begin, end = runs_of(signs)
     text = ends.searchsorted(begin)
     inside = crowded[text] & (end - begin <= MOST_SIGNS) & (numbers[begin - 1] <= RARE) & (numbers[end] <= RARE)
-    cut = _look_up(tables().cut, numbers[begin[inside] - 1], numbers[end[inside]])
-    total = total + np.bincount(text[inside], cut, minlength=ends.size)
+    scores = scores_of(numbers[begin[inside] - 1], numbers[end[inside]])
+    total = total + np.bincount(text[inside], tables().cut.take(scores.view(np.uint8)), minlength=ends.size)
     marked: Bools = total >= EVIDENCE
     return marked
 
@@ -376,33 +374,18 @@ class Marks(NamedTuple):
     spelled: Ints
 
 
-def scores_of(numbers: Numbers) -> npt.NDArray[np.int8]:
-    """Return the score of each number except the last with the next one."""
-    keys = numbers[:-1].astype(np.int32)
-    keys *= WIDTH
-    keys += numbers[1:]
-    scores: npt.NDArray[np.int8] = tables().pairs.take(keys)
+def scores_of(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
+    """Return the score of each number of ``left`` with its neighbour in ``right``; see `Tables.pairs`."""
+    scores: npt.NDArray[np.int8] = tables().pairs.take(left.astype(np.int32) * WIDTH + right)
     return scores
 
 
 def find_marks(scores: npt.NDArray[np.int8]) -> Marks:
-    """Return the marks among the pairs of several texts, each followed by an `END`; see `scores_of`."""
+    """Return the marks among the scores of neighbours in several texts, each followed by an `END`."""
     at = (scores <= APART).nonzero()[0]
     scores = scores.take(at)
     odd = (scores == MISSING) | (scores == CUT)
     return Marks(at[odd], at[scores == DISGUISED], at[scores == SPELLED])
-
-
-def cutting(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
-    """Return the evidence that a sign between two Chinese characters cuts a word, in eighths of a nat."""
-    found: npt.NDArray[np.int8] = _look_up(tables().cutting, left, right)
-    return found
-
-
-def _look_up(worth: npt.NDArray[Any], left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Any:
-    """Return the values of the scores of pairs, from the table ``worth`` for scores viewed as uint8."""
-    keys = left.astype(np.int32) * WIDTH + right
-    return worth.take(tables().pairs.view(np.uint8).take(keys))
 
 
 def runs_of(places: Ints) -> tuple[Ints, Ints]:
