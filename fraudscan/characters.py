@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from fraudscan.arrays import Codes
+    from collections.abc import Sequence
 
-__all__ = ["DROPPED", "NORMALIZATION_VERSION", "code_points", "fold", "normalization_table"]
+    from fraudscan.arrays import Codes, Ints
+
+__all__ = ["DROPPED", "NORMALIZATION_VERSION", "code_points", "concatenated", "fold", "normalization_table", "text_of"]
 
 NORMALIZATION_VERSION = 3
 """Increased whenever the table changes. A model works only with the table that it was trained with."""
@@ -46,8 +48,18 @@ def code_points(text: str) -> Codes:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.int32)
 
 
+def concatenated(texts: Sequence[str]) -> tuple[Codes, Ints]:
+    """Return the code points of ``texts``, each followed by a 0 as a separator, and the offsets of the separators."""
+    ends = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)).cumsum() + np.arange(len(texts))
+    return code_points("\0".join([*texts, ""])), ends
+
+
+def text_of(codes: Codes) -> str:
+    """Return the text that consists of ``codes``: the inverse of `code_points`."""
+    return codes.tobytes().decode("utf-32-le", "surrogatepass")
+
+
 def fold(text: str) -> str:
     """Return ``text`` as the table reads it. The result is never longer; folding it again changes nothing."""
     codes = normalization_table()[code_points(text)]
-    kept: bytes = codes[codes != DROPPED].tobytes()
-    return kept.decode("utf-32-le", "surrogatepass")
+    return text_of(codes[codes != DROPPED])

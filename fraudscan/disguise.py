@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fraudscan.characters import DROPPED, code_points, normalization_table
+from fraudscan.characters import DROPPED, code_points, concatenated, normalization_table, text_of
 from fraudscan.lattice import Arcs, likeliest
 from fraudscan.lazy import cached_property
 from fraudscan.neighbours import (
@@ -320,7 +320,7 @@ class _Lines:
     @property
     def joined(self) -> str:
         """All texts as one string."""
-        return self.codes.tobytes().decode("utf-32-le", "surrogatepass")
+        return text_of(self.codes)
 
     @cached_property
     def bounds(self) -> Ints:
@@ -456,10 +456,9 @@ class _Lines:
 
 
 def _folded(texts: Sequence[str]) -> _Lines:
-    raw = code_points("\0".join(texts) + "\0")
+    raw, ends = concatenated(texts)
     codes = normalization_table().take(raw)
     kept = codes != DROPPED
-    ends = np.fromiter((len(text) + 1 for text in texts), dtype=np.int64, count=len(texts)).cumsum() - 1
     kept[ends] = True
     at = kept.nonzero()[0]
     return _Lines(codes.take(at), at, at + 1, raw)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.characters import DROPPED, code_points, normalization_table
+from fraudscan.characters import DROPPED, code_points, concatenated, normalization_table
 from fraudscan.lazy import cached_property
 from fraudscan.neighbours import CROWDED, DIGIT, END, EVIDENCE, MOST_SIGNS, RARE, SIGNS, WIDTH, carry_marks, tables
 
@@ -240,11 +240,10 @@ class Vocabulary:
             known = tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS, CROWDED, MOST_SIGNS
             kept = kernel.compiled.read(texts, self._ids, *known, EVIDENCE, self.repeats, DIGIT, characters, *found)
             return characters[:kept], *found
-        ends = sizes.cumsum()
-        ends += np.arange(ends.size)
+        codes, ends = concatenated(texts)
         if not ends.size:
             return np.zeros(0, dtype=np.uint32), ends, ends, np.zeros(0, dtype=bool)
-        codes = code_points("\0".join(texts) + "\0").copy()
+        codes = codes.copy()
         codes[ends] = -1 - np.arange(ends.size)  # separators are known by position, and none repeats another
         ids = self._lookup(codes)
         ids[ends] = np.uint32(END) << NODE_BITS

@@ -51,7 +51,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fraudscan.characters import DROPPED, code_points, normalization_table
+from fraudscan.characters import DROPPED, concatenated, normalization_table, text_of
 from fraudscan.columns import FLOATS, is_missing
 from fraudscan.decisions import VERDICTS
 from fraudscan.disguise import CONTACT
@@ -156,11 +156,10 @@ def fold_keeping_digits(text: str) -> str:
 
 def _fold_all(texts: Sequence[str]) -> list[str]:
     """Fold texts in one pass, separated by line breaks, which folded texts do not contain."""
-    codes = _table()[code_points("\0".join(texts))]
-    ends = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)).cumsum() + np.arange(len(texts))
-    codes[ends[:-1]] = ord("\n")
-    kept: bytes = codes[codes != DROPPED].tobytes()
-    return kept.decode("utf-32-le", "surrogatepass").split("\n")
+    raw, ends = concatenated(texts)
+    codes = _table()[raw]
+    codes[ends] = ord("\n")
+    return text_of(codes[codes != DROPPED]).split("\n")[:-1]
 
 
 def _read(text: str, repaired: str | None) -> str:
