@@ -17,7 +17,7 @@ import itertools
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from fraudscan.lists import Lists
 
 __all__ = ["Decisions", "ModelError", "Scanner", "Thresholds", "load"]
+
+Item = TypeVar("Item")
 
 GROUP = 1 << 13
 """The number of texts taken from an iterable at a time. The disguised ones among them are repaired together."""
@@ -286,25 +288,12 @@ class Scanner:
                 more or fewer senders than texts.
 
         """
-        groups = _groups(texts)
+        source = _checked(iter(_items(texts)))
         self._check_bound(senders)
         if senders is None:
-            return itertools.chain.from_iterable(map(self._results, groups))
-        return self._results_of(groups, _checked_senders(iter(_items(senders, "senders"))))
-
-    def _results_of(self, groups: Iterable[list[str]], senders: Iterator[Any]) -> Iterator[Result]:
-        for group in groups:
-            sent: list[Any] = []
-            try:
-                sent.extend(itertools.islice(senders, len(group)))
-            except Exception:
-                yield from self._results(group[: len(sent)], sent)
-                raise
-            yield from self._results(group[: len(sent)], sent)
-            if len(sent) < len(group):
-                raise ValueError("there are fewer senders than texts: pass one for each, None where it is not known")
-        if next(senders, self) is not self:
-            raise ValueError("there are more senders than texts")
+            return itertools.chain.from_iterable(map(self._results, _groups(source)))
+        pairs = _pairs(source, iter(_items(senders, "senders")))
+        return itertools.chain.from_iterable(self._results(*zip(*group, strict=True)) for group in _groups(pairs))
 
     def predict_proba(self, texts: Iterable[str]) -> Single:
         """Return the probabilities of texts.
@@ -316,7 +305,8 @@ class Scanner:
             TypeError: if ``texts`` is itself a string or a table, or one of its items is not a string.
 
         """
-        parts = [self._probabilities(self.engine.judge(group).logits) for group in _groups(texts)]
+        groups = _groups(_checked(_items(texts)))
+        parts = [self._probabilities(self.engine.judge(group).logits) for group in groups]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.names)), dtype=np.float32)
 
     def decide(self, texts: Iterable[str], senders: Iterable[Any] | None = None, *, proba: bool = True) -> Decisions:
@@ -555,27 +545,35 @@ def _listed(texts: Iterable[str]) -> list[str]:
     return texts if set(map(type, texts)) <= {str} else list(_checked(texts))
 
 
-def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Return an iterator over lists of up to `GROUP` texts.
+def _groups(source: Iterator[Item]) -> Iterator[list[Item]]:
+    """Yield lists of up to `GROUP` items. If the source raises an error, the items before it are yielded first."""
+    while True:
+        group: list[Item] = []
+        try:
+            group.extend(itertools.islice(source, GROUP))
+        except Exception:
+            if group:
+                yield group
+            raise
+        if not group:
+            return
+        yield group
 
-    If an item is not a string, the texts before it are yielded before the error is raised.
-    """
-    source = _checked(iter(_items(texts)))
 
-    def groups() -> Iterator[list[str]]:
-        while True:
-            group: list[str] = []
-            try:
-                group.extend(itertools.islice(source, GROUP))
-            except Exception:
-                if group:
-                    yield group
-                raise
-            if not group:
-                return
-            yield group
+def _pairs(texts: Iterator[str], senders: Iterator[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield each text with its sender; refuse too few or too many senders, and anything that cannot name a sender."""
+    from fraudscan.lists import check_sender
 
-    return groups()
+    nothing: Any = object()
+    for index, pair in enumerate(itertools.zip_longest(texts, senders, fillvalue=nothing)):
+        text, sender = pair
+        if sender is nothing:
+            raise ValueError("there are fewer senders than texts: pass one for each, None where it is not known")
+        if not (sender is None or isinstance(sender, str)):
+            check_sender(sender, f"senders[{index}]")
+        if text is nothing:
+            raise ValueError("there are more senders than texts")
+        yield pair
 
 
 def _checked(texts: Iterable[str]) -> Iterator[str]:
@@ -588,16 +586,6 @@ def _checked(texts: Iterable[str]) -> Iterator[str]:
                 "(data.decode('gb18030'), say)"
             )
         yield str.__str__(text)  # NumPy strings and enumeration members are subclasses
-
-
-def _checked_senders(senders: Iterable[Any]) -> Iterator[Any]:
-    """Yield the senders; refuse anything that cannot name a sender."""
-    from fraudscan.lists import check_sender
-
-    for index, sender in enumerate(senders):
-        if not (sender is None or isinstance(sender, str)):
-            check_sender(sender, f"senders[{index}]")
-        yield sender
 
 
 def default_folder() -> Path:
