@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from fraudscan.engine import Engine
     from fraudscan.features import Vocabulary
     from fraudscan.model import Scanner
-    from fraudscan.taxonomy import Label
 
 __all__ = ["Explanation", "Span", "evidence", "explain"]
 
@@ -44,7 +43,6 @@ SHOWN = 3
 CHANGE = 0.25
 """The evidence (log-odds) that a change of sides must be worth. Words with less stay in the span around them. The value
 is a choice: from even odds, a quarter moves a probability of 0.5 to 0.56, which nobody would point out."""
-
 
 CLAUSE_ENDS = frozenset('，,；;！!？?。…\n\t<>"“”「」【】[]{}|')
 """Characters that no span crosses: they end a clause, or enclose a quotation, a heading or mark-up."""
@@ -161,14 +159,9 @@ def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[s
 
 
 def _pretence(scanner: Scanner, logits: Floats) -> str:
-    """Return the most probable label that is not honest. A label is as probable as its most probable scheme."""
-    taxonomy = scanner.taxonomy
-
-    def highest(label: Label) -> float:
-        names = [scheme.name for scheme in label.schemes] if taxonomy.task == "fraud" else [label.name]
-        return max(float(logits[scanner.heads.index(name)]) for name in names)
-
-    return max((label for label in taxonomy.labels if label != taxonomy.honest), key=highest).name
+    """Return the most probable label that is not honest: that of the most probable scheme."""
+    heads = scanner.heads
+    return max(scanner.taxonomy.schemes, key=lambda scheme: float(logits[heads.index(scheme.name)])).label
 
 
 def _ngrams(engine: Engine, nodes: Ints, shares: Floats) -> tuple[list[int], list[int], list[float]]:
