@@ -216,15 +216,14 @@ class Engine:
                 that it is unlikely, the others are left undefined.
 
         """
-        fill = self._heads_if_likely if likely else self._heads
-        found = self._read_once(texts, fill, notes=notes)
+        found = self._read_once(texts, notes=notes, likely=likely)
         marked = found.marked.nonzero()[0] if self.fraud or readings else np.zeros(0, dtype=np.int64)
         marked = marked[[not is_long(texts[i]) for i in marked.tolist()]]
         read = repaired([texts[i] for i in marked.tolist()])  # in one call: each takes half a millisecond at least
         windows = found.windows
         if self.fraud and read:
             changed = marked[list(read)]
-            again = self._read_once(list(read.values()), fill, notes=notes)
+            again = self._read_once(list(read.values()), notes=notes, likely=likely)
             found.logits[:, changed], found.lengths[changed] = again.logits, again.lengths
             found.notes[changed] = again.notes
             # drop the windows that these texts had before the repair
@@ -274,15 +273,14 @@ class Engine:
         """Return the heads' logits, shape (heads, texts), for inputs of shape (inputs, texts)."""
         return inputs if self.layer is None else self.layer(inputs)
 
-    def _heads(self, sums: Ints, lengths: Ints, logits: Floats) -> None:
-        """Fill in the heads' logits, shape (heads, texts), for sums of weights."""
-        logits[:] = self.heads_of(self.scaled(sums, lengths))
-
-    def _heads_if_likely(self, sums: Ints, lengths: Ints, logits: Floats) -> None:
-        """Do the same, but fill in only the first head's logit where it says that fraud is unlikely."""
+    def _fill(self, logits: Floats, sums: Ints, lengths: Ints, *, likely: bool) -> None:
+        """Fill in the heads' logits, shape (heads, texts), for sums of weights; ``likely`` is as for `judge`."""
+        if not likely:
+            logits[:] = self.heads_of(self.scaled(sums, lengths))
+            return
         logits[0] = self._alarms(sums, lengths)
-        likely = (logits[0] > UNLIKELY).nonzero()[0]
-        logits[:, likely] = self.heads_of(self.scaled(sums[:, likely], lengths[likely]))
+        places = (logits[0] > UNLIKELY).nonzero()[0]
+        logits[:, places] = self.heads_of(self.scaled(sums[:, places], lengths[places]))
 
     def _alarms(self, sums: Ints, lengths: Ints) -> Floats:
         """Return the first head's logits, shape (texts,)."""
@@ -294,8 +292,8 @@ class Engine:
         first: Floats = self._alarm(self.scaled(sums, lengths))[0]
         return first
 
-    def _read_once(self, texts: Sequence[str], fill: Callable[[Ints, Ints, Floats], None], *, notes: bool) -> _Reading:
-        """Return the output for texts as they stand; ``fill`` fills in logits for sums of weights and lengths."""
+    def _read_once(self, texts: Sequence[str], *, notes: bool, likely: bool) -> _Reading:
+        """Return the output for texts as they stand; the options are those of `judge`."""
         found = _Reading(
             logits=np.empty((self._nothing.size, len(texts))),
             lengths=np.empty(len(texts), dtype=np.int64),
@@ -324,7 +322,7 @@ class Engine:
                 found.marked[part] = matches.marked
                 if self.fraud and matches.lengths.max() > RAMP_START:
                     found.windows.append(self._windows(matches, sums, begin))
-            fill(sums, found.lengths[part], found.logits[:, part])
+            self._fill(found.logits[:, part], sums, found.lengths[part], likely=likely)
             begin = end
         return found
 
