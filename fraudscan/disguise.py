@@ -190,8 +190,6 @@ class Normalized:
 def undisguise(texts: Sequence[str]) -> list[str]:
     """Return the texts. Those that repair changes are returned repaired and normalised, the others as they are."""
     found = list(texts)
-    if not found:
-        return found
     marked = _marked(texts).tolist()
     for index, text in repaired([texts[i] for i in marked]).items():
         found[marked[index]] = text
@@ -477,8 +475,6 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
 
     A text that still changes after `MAX_ROUNDS` rounds is not repaired at all.
     """
-    if not texts:
-        return {}
     lines = _folded(texts)
     repairable = _repairable(lines)
     if not repairable.any():
