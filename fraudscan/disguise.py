@@ -554,8 +554,8 @@ def _name_contacts(lines: _Lines) -> _Lines:
         done = edits[-1][1] if edits else 0
         tried = (_contacts().match(text, start, place + 12) for start in range(max(done, place - 1), place + 2))
         match = next(filter(None, tried), None)
-        if match and match.lastgroup:
-            edits.append((*match.span(), CONTACTS[int(match.lastgroup[1:])][0] + CONTACT))
+        if match and match.lastindex:
+            edits.append((*match.span(), CONTACTS[match.lastindex - 1][0] + CONTACT))
     if not edits:
         return lines
     begin, end = np.array([edit[:2] for edit in edits]).T
@@ -574,7 +574,7 @@ def _name_contacts(lines: _Lines) -> _Lines:
 
 @cache
 def _contacts() -> re.Pattern[str]:
-    return re.compile("|".join(f"(?P<c{i}>{pattern})" for i, (_, pattern) in enumerate(CONTACTS)))
+    return re.compile("|".join(f"({pattern})" for _, pattern in CONTACTS))
 
 
 class _Arcs(NamedTuple):
