@@ -250,13 +250,15 @@ class Decider:
             doubts: shape (texts,): the notes on each text; by default none.
 
         """
-        scores = self._scores(probabilities)
+        honest = self._honest
+        # without an honest label, one of the pretences applies
+        scores = np.ones(len(probabilities)) if honest is None else 1 - probabilities[:, honest].astype(np.float64)
         schemes = probabilities.take(self._schemes, axis=1)
         best = schemes.argmax(axis=1)  # a label is as probable as its likeliest scheme
         if self._fraud:
             best[scores < 0.5] = -1
-        elif self._honest is not None:
-            best[schemes.max(axis=1) <= probabilities[:, self._honest]] = -1
+        elif honest is not None:
+            best[schemes.max(axis=1) <= probabilities[:, honest]] = -1
         targets = (probabilities.take(self._targets, axis=1) >= 0.5) @ self._bits
         codes = targets * self._width + best + 1
         kinds, kind = self._kinds(codes, self._others(probabilities, best))
@@ -290,11 +292,6 @@ class Decider:
 
     def _verdicts(self, scores: Floats) -> Ints:
         return (scores >= self._thresholds.review) + (scores >= self._thresholds.flag) * 1
-
-    def _scores(self, probabilities: Single) -> Floats:
-        if self._honest is None:  # one of the labels applies, and none is honest
-            return np.ones(len(probabilities))
-        return 1 - probabilities[:, self._honest].astype(np.float64)
 
     def _others(self, probabilities: Single, best: Ints) -> dict[int, tuple[str, ...]]:
         """Return the other labels that apply, by row and the likeliest first, for the few texts with several labels."""
