@@ -99,10 +99,7 @@ class Curve:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the curve as plain data, which `from_dict` reads."""
-        return {
-            "honest": self.honest,
-            **{name: list(getattr(self, name)) for name in COLUMNS},
-        }
+        return {"honest": self.honest, **{name: list(getattr(self, name)) for name in COLUMNS}}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Curve:

@@ -16,6 +16,7 @@ import hashlib
 import itertools
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -92,7 +93,7 @@ class Scanner:
         self.taxonomy = taxonomy
         self.thresholds = thresholds
         self._manifest = dict(manifest or {})
-        self._manifest.setdefault("thresholds", {"flag": thresholds.flag, "review": thresholds.review})
+        self._manifest.setdefault("thresholds", asdict(thresholds))
         self.lists: Lists | None = None
         fraud = taxonomy.task == "fraud"
         nothing = np.full(len(self.heads), EMPTY_LOGIT)  # a text without a kept character is honest …
@@ -142,9 +143,9 @@ class Scanner:
         measured with the original one.
         """
         found = copy.deepcopy(self._manifest)
-        now = {name: getattr(self.thresholds, name) for name in ("flag", "review")}
+        now = asdict(self.thresholds)
         for name, value in now.items():
-            if found.get("thresholds", now)[name] != value and isinstance(found.get("figures"), dict):
+            if found["thresholds"][name] != value and isinstance(found.get("figures"), dict):
                 found["figures"].pop(name, None)
         return {**found, "thresholds": now}
 
@@ -445,10 +446,7 @@ class Scanner:
             ModelError: if ``folder`` contains anything that is not part of a model, or cannot be written.
 
         """
-        manifest = {
-            **self.manifest,
-            "taxonomy": self.taxonomy.to_dict(),
-        }
+        manifest = {**self.manifest, "taxonomy": self.taxonomy.to_dict()}
         write_folder(Path(folder), dict(zip(ARRAYS, self._arrays(), strict=True)), manifest)
 
     def _arrays(self) -> tuple[npt.NDArray[Any], ...]:

@@ -47,13 +47,7 @@ class Result:
 
     __slots__ = ("_probabilities", "_scanner", "text", *DECIDED)
 
-    def __init__(
-        self,
-        scanner: Scanner,
-        text: str,
-        probabilities: bytes,
-        decision: Decided,
-    ) -> None:
+    def __init__(self, scanner: Scanner, text: str, probabilities: bytes, decision: Decided) -> None:
         self.text = text
         self.label, self.scheme, self.labels, self.score, self.verdict, self.targets, self.notes, self.rule = decision
         self._scanner = scanner
