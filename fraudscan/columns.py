@@ -16,7 +16,7 @@ from fraudscan.errors import FraudscanError
 from fraudscan.notes import NOTES, notes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -152,12 +152,6 @@ class Columns:
         self._score.append(_spread(found.scores, kept, note.size, np.float64("nan")))
         if self._proba:
             self._probabilities.append(_spread(found.probabilities, kept, note.size, np.float32("nan")))
-
-    def extend(self, blocks: Iterable[Sequence[list[Any]]]) -> Columns:
-        """Score all blocks, each consisting of texts, or of texts and senders; return this object."""
-        for block in blocks:
-            self.add(*block)
-        return self
 
     def choices(self) -> dict[str, Choices]:
         """Return the columns that hold names."""

@@ -36,7 +36,10 @@ def annotate(
     names, blocks, attach = FRAMES[known]
     ours = check_columns(scanner, names(frame), text, sender, proba=proba)
     wanted = [text] if sender is None else [text, sender]
-    return attach(frame, Columns(scanner, proba=proba).extend(blocks(frame, wanted)), ours)
+    columns = Columns(scanner, proba=proba)
+    for block in blocks(frame, wanted):
+        columns.add(*block)
+    return attach(frame, columns, ours)
 
 
 def _pandas_blocks(frame: Any, wanted: list[str]) -> Iterator[list[list[Any]]]:
