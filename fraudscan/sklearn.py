@@ -118,29 +118,15 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"y has invalid classes: leave out missing values, decode bytes, and use one type for all ({error})"
             ) from error
         self._names = [str(name) for name in self.classes_.tolist()]
-        known = "" if self._several and self.legitimate is None else self.legitimate  # column numbers mean nothing
-        classes = zip(self._names, self.classes_.tolist(), strict=True)
-        known = next((name for name, value in classes if value == known), known)  # 0 also equals False and 0.0
-        honest = find_honest(self._names, None if known is None else str(known))
-        names = self._names
-        if self._several and honest:
-            at = names.index(honest)
-            others = np.delete(matrix, at, axis=1).any(axis=1)
-            if (wrong := np.flatnonzero(others == matrix[:, at])).size:
-                raise ValueError(
-                    f"y[{wrong[0]}] must have either the class of honest texts, {honest}, or other classes, not both"
-                )
-        elif self._several and not matrix.any(axis=1).all():
-            honest = NO_LABEL
-            names = [*names, honest]
+        honest = self._find_honest(matrix)
+        others = [name for name in self._names if name != honest]
+        names = [*others, honest] if honest else others  # in the order of `read_labelled`
         labels = [tuple(name for name, yes in zip(self._names, row, strict=True) if yes) for row in matrix.tolist()]
         rows = [
             Row(str(i), text, () if honest in of else of, (), "", "")
             for i, (text, of) in enumerate(zip(texts, labels, strict=True))
         ]
-        given = {name: getattr(self, name) for name in Settings.__dataclass_fields__}
-        fixed = {name: value for name, value in given.items() if value is not None}
-        names = sorted(names, key=lambda name: name == honest)  # in the order of `read_labelled`
+        fixed = {name: value for name in Settings.__dataclass_fields__ if (value := getattr(self, name)) is not None}
         taxonomy = Taxonomy.from_names(names, honest, "multilabel" if self._several else "multiclass")
         self.scanner_ = train_custom(rows, taxonomy, fixed=fixed, least=0 if self._several else 1, jobs=int(jobs))
         return self
@@ -167,6 +153,23 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.classes_, places = np.unique(column_or_1d(y, warn=True), return_inverse=True)
             matrix = places[:, None] == np.arange(self.classes_.size)
         return matrix
+
+    def _find_honest(self, matrix: Bools) -> str | None:
+        """Return the name of the class of honest texts, `NO_LABEL` if these are the rows without a label, or None."""
+        known = "" if self._several and self.legitimate is None else self.legitimate  # column numbers mean nothing
+        classes = zip(self._names, self.classes_.tolist(), strict=True)
+        known = next((name for name, value in classes if value == known), known)  # 0 also equals False and 0.0
+        honest = find_honest(self._names, None if known is None else str(known))
+        if self._several and honest:
+            at = self._names.index(honest)
+            others = np.delete(matrix, at, axis=1).any(axis=1)
+            if (wrong := np.flatnonzero(others == matrix[:, at])).size:
+                raise ValueError(
+                    f"y[{wrong[0]}] must have either the class of honest texts, {honest}, or other classes, not both"
+                )
+        elif self._several and not matrix.any(axis=1).all():
+            return NO_LABEL
+        return honest
 
     def predict(self, X: Iterable[str]) -> npt.NDArray[Any]:  # noqa: N803
         """Return the class of each text, or a label indicator matrix if one was fitted.
