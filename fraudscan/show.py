@@ -44,8 +44,7 @@ def to_html(result: Result) -> str:
         style = f"background:{colour};color:#000;text-decoration:{line};padding:0 1px"
         return f'<mark style="{style}" title="{span.weight:+.2f}">{_escaped(span.text)}</mark>'
 
-    facts = [result.label, *([result.scheme] if result.scheme else []), f"{result.score:.3f}", *result.notes]
-    facts += [result.rule] if result.rule else []
+    facts = [result.label, *filter(None, [result.scheme, f"{result.score:.3f}", *result.notes, result.rule])]
     head = " · ".join(map(_escaped, facts))
     body = _highlighted(result.text, result.explain(), mark, _escaped)
     return f"<div><strong>{_escaped(result.verdict)}</strong> {head}<p>{body}</p></div>"
