@@ -271,7 +271,7 @@ def _repairable(lines: _Lines) -> Bools:
     """Return a mask of the texts with marks that can be repaired, shape (texts,)."""
     numbers, ends = lines.numbers, lines.bounds
     found = lines.heavy | lines.spelled_out
-    shown = _pictures(numbers, lines.pictures)
+    shown, _ = lines.pictures
     shown = shown[(numbers[shown - 1] <= RARE) & (numbers[shown + 1] <= RARE)]
     for places in (lines.marks.contacts, shown, lines.keys, lines.cuts[0], lines.passed):
         found[ends.searchsorted(places)] = True
@@ -433,12 +433,14 @@ class _Lines:
         return places
 
     @cached_property
-    def pictures(self) -> Codes:
-        """For each character, the row of what it may stand for as a picture; the empty row if repair replaced it."""
+    def pictures(self) -> tuple[Ints, Codes]:
+        """Offsets of pictures, and the rows of what they may stand for; without those beside their name (牛奶🥛)."""
         written = self.raw.take(self.starts)
         rows = tables().picture.take(written)
-        rows[self.codes != normalization_table().take(written)] = tables().empty
-        return rows
+        rows[self.codes != normalization_table().take(written)] = tables().empty  # repair replaced them
+        places = (rows != tables().empty).nonzero()[0]
+        places = places[~_named(self.numbers, places, rows[places])]
+        return places, rows[places]
 
     @cached_property
     def keys(self) -> Ints:
@@ -758,18 +760,12 @@ def _spelled(run: str, table: Tables) -> list[tuple[int, int, int]]:
 
 def _shown(lines: _Lines) -> Iterator[_Arcs]:
     """Yield arcs for what pictures and keycaps may stand for."""
-    numbers, rows, keys = lines.numbers, lines.pictures, lines.keys
-    pictures = _pictures(numbers, rows)
-    for at, keeping in ((numbers[pictures] > RARE, PICTURE), (numbers[pictures] <= RARE, 0)):
-        yield _Arcs(pictures[at], np.ones_like(pictures[at]), rows[pictures[at]], PICTURED, keeping)
+    (pictures, rows), keys = lines.pictures, lines.keys
+    chinese = lines.numbers[pictures] <= RARE
+    for at, keeping in ((~chinese, PICTURE), (chinese, 0)):
+        yield _Arcs(pictures[at], np.ones_like(pictures[at]), rows[at], PICTURED, keeping)
     numerals = tables().numbers[code_points(NUMERALS)[lines.raw.take(lines.starts[keys]) - ord("0")]]
     yield _Arcs(keys, np.ones_like(keys), numerals.astype(np.int64), keeping=KEY)
-
-
-def _pictures(numbers: Numbers, rows: Codes) -> Ints:
-    """Return the offsets of pictures that may stand for characters; pictures beside their name (牛奶🥛) do not."""
-    places: Ints = (rows != tables().empty).nonzero()[0]
-    return places[~_named(numbers, places, rows[places])]
 
 
 def _named(numbers: Numbers, places: Ints, rows: Codes) -> Bools:
