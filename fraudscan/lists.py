@@ -366,13 +366,13 @@ class Lists:
         if senders is not None and len(senders) != len(texts):
             raise ValueError(f"{len(senders)} senders do not fit {len(texts)} texts")
         best = np.full(len(texts), len(self.entries), dtype=np.int64)
-        sent = self._sent(senders) if senders is not None and self._bound else None
+        sent = self._sent(senders) if senders is not None and self._bound else [frozenset[int]()] * len(texts)
         for start in range(0, len(texts), BATCH):
             batch = slice(start, start + BATCH)
-            self._find_phrases(texts[batch], best[batch], sent[batch] if sent else None)
+            self._find_phrases(texts[batch], best[batch], sent[batch])
             for row, text in enumerate(_fold_all(texts[batch]) if self._patterns else (), start):
                 self._find_patterns(text, row, best, sent)
-        if sent:
+        if self._senders:
             for row, own in enumerate(sent):
                 best[row] = min([best[row], *(own & self._senders)])
         return best
@@ -424,12 +424,12 @@ class Lists:
 
         return [entries(_name(sender)) if _is_named(sender) else frozenset() for sender in senders]
 
-    def _find_phrases(self, texts: Sequence[str], best: Ints, sent: Sequence[frozenset[int]] | None) -> None:
+    def _find_phrases(self, texts: Sequence[str], best: Ints, sent: Sequence[frozenset[int]]) -> None:
         if self._vocabulary is None:
             return
         if len(texts) > 1 and sum(map(len, texts)) > BLOCK:
             for row in range(len(texts)):
-                self._find_phrases(texts[row : row + 1], best[row : row + 1], sent[row : row + 1] if sent else None)
+                self._find_phrases(texts[row : row + 1], best[row : row + 1], sent[row : row + 1])
             return
         if len(texts[0]) > BLOCK:
             for nodes in self._vocabulary.match_blocks(texts[0], BLOCK):
@@ -439,22 +439,20 @@ class Lists:
         found = self._vocabulary.match(texts)
         self._take(found.nodes, found.starts, best, sent)
 
-    def _take(self, nodes: Any, starts: Ints, best: Ints, sent: Sequence[frozenset[int]] | None) -> None:
+    def _take(self, nodes: Any, starts: Ints, best: Ints, sent: Sequence[frozenset[int]]) -> None:
         np.minimum(best, np.minimum.reduceat(self._first.take(nodes), starts), out=best)
-        if not sent or not self._also:
+        if not self._also:
             return
         for at in self._bound_at.take(nodes).nonzero()[0].tolist():
             row = int(starts.searchsorted(at, side="right")) - 1
             best[row] = min([best[row], *(sent[row] & self._also[int(nodes[at])])])
 
-    def _find_patterns(self, text: str, row: int, best: Ints, sent: Sequence[frozenset[int]] | None) -> None:
+    def _find_patterns(self, text: str, row: int, best: Ints, sent: Sequence[frozenset[int]]) -> None:
         first, characters = int(best[row]), set(text)
         for place, pattern, needed in self._patterns:
             if place >= first:
                 return
-            if not needed <= characters:
-                continue
-            applies = self.entries[place].sender is None or (sent is not None and place in sent[row])
+            applies = needed <= characters and (self.entries[place].sender is None or place in sent[row])
             if applies and pattern.search(text):
                 best[row] = place
                 return
