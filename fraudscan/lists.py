@@ -605,14 +605,9 @@ def _bounds(items: Any, *, bounded: bool) -> tuple[int, int, int]:
     return ways, longest, shortest
 
 
-def _item(operation: str, value: Any, *, bounded: bool) -> tuple[int, int, int]:  # noqa: PLR0911 - one for each kind
-    if operation in {"LITERAL", "NOT_LITERAL"}:
-        _check_characters(value, value)
-        return 1, 1, 1
-    if operation == "IN":
-        _check_set(value)
-        return 1, 1, 1
-    if operation == "ANY":
+def _item(operation: str, value: Any, *, bounded: bool) -> tuple[int, int, int]:
+    if operation in {"LITERAL", "NOT_LITERAL", "IN", "ANY"}:
+        _check_set(value if operation == "IN" else [(operation, value)])
         return 1, 1, 1
     if operation == "AT":
         return 1, 0, 0
@@ -649,7 +644,7 @@ def _check_set(members: Any) -> None:
     if _is_space(members):
         raise ListError("lists match texts without their white space: leave \\s out")
     for kind, member in members:
-        if str(kind) in {"LITERAL", "RANGE"}:
+        if str(kind) in {"LITERAL", "NOT_LITERAL", "RANGE"}:
             _check_characters(*(member if str(kind) == "RANGE" else (member, member)))
 
 
