@@ -238,7 +238,7 @@ def normalized(text: str, *, repair: bool) -> Normalized:
     """Do the same as `normalize`, where the caller knows whether the text carries marks of disguise (``repair``)."""
     plain = _folded([text])
     found = _repaired([text]).get(0) if repair else None
-    lines = found.lines.at(np.arange(found.lines.bounds.size) == found.place) if found else plain
+    lines = found.lines if found else plain
     return Normalized(lines.texts()[0], lines.starts[:-1], lines.ends[:-1], tuple(_changes(text, plain, lines)))
 
 
@@ -465,10 +465,9 @@ def _folded(texts: Sequence[str]) -> _Lines:
 
 
 class _Repaired(NamedTuple):
-    """A text that repair changed: the lines it belongs to, its index among them, and the repaired text."""
+    """A text that repair changed: the lines it belongs to, and the repaired text."""
 
     lines: _Lines
-    place: int
     text: str
 
 
@@ -497,7 +496,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
             again[again] = repairable = _repairable(left)
         for place, index in enumerate(active.tolist()):
             if not again[place] and read[place] != plain[index]:
-                found[index] = _Repaired(lines, place, read[place])
+                found[index] = _Repaired(lines, read[place])
         if not again.any():
             break
         active = active[again]
