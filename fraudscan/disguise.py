@@ -714,18 +714,16 @@ def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
     begin, end = begin[beside], end[beside]
     if not begin.size:
         return
-    runs = list(map(lines.joined.__getitem__, map(slice, begin.tolist(), end.tolist())))
-    numbers = {run: number for number, run in enumerate(dict.fromkeys(runs))}
-    run = np.fromiter(map(numbers.__getitem__, runs), dtype=np.int64, count=len(runs))
-    found = [_spelled(run, tables()) for run in numbers]
+    runs = map(lines.joined.__getitem__, map(slice, begin.tolist(), end.tolist()))
+    table = tables()
+    found = [_spelled(run, table) for run in runs]
     counts = np.array([len(pieces) for pieces in found])
     text = bounds.searchsorted(begin)
-    reads = np.bincount(text, counts[run] > 0)
-    read = (reads >= MIN_MARKS) & (3 * reads >= np.bincount(text))
-    begin, run = begin[read[text]], run[read[text]]
-    at, _ = ranges((counts.cumsum() - counts)[run], counts.cumsum()[run])
-    starts, sizes, rows = np.array(list(itertools.chain(*found)), dtype=np.int64).reshape(-1, 3)[at].T
-    starts = starts + begin.repeat(counts[run])
+    reads = np.bincount(text, counts > 0)
+    read = ((reads >= MIN_MARKS) & (3 * reads >= np.bincount(text)))[text]
+    pieces = itertools.chain.from_iterable(itertools.compress(found, read))
+    starts, sizes, rows = np.array(list(pieces), dtype=np.int64).reshape(-1, 3).T
+    starts = starts + begin[read].repeat(counts[read])
     for at, keeping in ((sizes == 1, INITIAL), (sizes > 1, SPELLED)):
         yield _Arcs(starts[at], sizes[at], rows[at], keeping=keeping)
 
