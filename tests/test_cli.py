@@ -249,6 +249,15 @@ def test_an_argument_in_another_encoding_is_read(capsys):
         assert json.loads(capsys.readouterr().out)["text"] == LURE
 
 
+def test_a_span_and_the_name_of_a_list_stay_on_one_line(tmp_path, capsys):
+    deny = tmp_path / "deny\nclear  0.001  legitimate.txt"
+    deny.write_text("稳赚不赔", "utf-8")
+    assert main(["classify", "跟着老\n师操作稳赚\n不赔，加\n微信进内部群", "--deny", str(deny)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if line.startswith(("clear", "review", "flag"))]) == 1
+    assert all(line.startswith("  ") for line in lines[1:])
+
+
 @pytest.mark.parametrize("compiled", [True, False])
 def test_version_says_whether_the_kernel_is_there(compiled, monkeypatch, capsys):
     monkeypatch.setattr(kernel, "compiled", compiled)

@@ -569,6 +569,9 @@ def test_the_only_label_besides_the_honest_one_may_mean_fraud_of_any_label(tmp_p
         "legitimate": {"precision": 0.6667, "recall": 1.0, "f1": 0.8, "n": 2},
     }
     assert (figures["recall"], figures["false_alarms"]) == (0.6667, 0.0)
+    levels = ["--flag", "0", "--review", "0", "--json"]
+    assert main(["evaluate", str(mine), "--text", "content", "--label", "kind", *levels]) == 0
+    assert json.loads(capsys.readouterr().out)["flag"] == {"recall": 1.0, "false_alarms": 1.0}
     write_csv(tmp_path / "mine.csv", texts, [name, "strange", "正常", "正常", "正常"])
     assert main(["evaluate", str(mine), "--text", "content", "--label", "kind"]) == 2
     assert "is unknown; there are: investment" in capsys.readouterr().err
@@ -615,7 +618,9 @@ def test_a_model_may_be_trained_with_the_default_corpus(scanner, small_corpus, t
     folder = tmp_path / "model"
     arguments = ["train", str(mine), "--text", "content", "--label", "kind", "--with-default-corpus", str(corpus)]
     assert main([*arguments, "-o", str(folder)]) == 0
-    assert "mars_land" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "mars_land" in out
+    assert "new labels: mars_land; all others are merged" in err
     model = fraudscan.load(folder)
     assert model.classify("火星土地限量认购，马上登记").label == "mars_land"
     assert model.classify("股票老师带盘推荐牛股，跟着买涨停，稳赚不赔，进群领股票代码").label == "investment"

@@ -23,6 +23,7 @@ from encodings.aliases import aliases
 from pathlib import Path
 
 import dumps
+import numpy as np
 import pytest
 from conftest import ROOT
 from dumps import LURE, PLAIN, rows_of, score
@@ -615,6 +616,29 @@ def test_a_nested_or_numeric_parquet_column_is_not_accepted_as_the_text(tmp_path
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--text", "message.content") == 2
     assert "Extract it from 'message' first, e.g. with Spark or pandas" in capsys.readouterr().err
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--text", "id") == 1
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_nested_parquet_values_that_python_cannot_hold_are_written(tmp_path, ending):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    bounds = pa.py_buffer(np.array([0, 2, 3], np.int32).tobytes())
+    strings = pa.StringArray.from_buffers(2, bounds, pa.py_buffer(b"\xff\xfea"))
+    times = pa.array([1 << 61, 5_000_000], pa.timestamp("us"))
+    each = pa.array([0, 1, 2], pa.int32())
+    columns = {
+        "list": pa.ListArray.from_arrays(each, strings),
+        "struct": pa.StructArray.from_arrays([strings, times], ["a", "b"]),
+        "map": pa.MapArray.from_arrays(each, pa.array(["k", "l"]), strings),
+    }
+    pyarrow.parquet.write_table(pa.table({"text": [LURE, PLAIN], **columns}), tmp_path / "in.parquet")
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / f"out.{ending}") == 0
+    if ending == "jsonl":
+        first, second = rows_of(tmp_path / "out.jsonl")
+        assert [first[name] for name in columns] == [["//4="], {"a": "//4=", "b": 1 << 61}, [["k", "//4="]]]
+        struct = {"a": "a", "b": "1970-01-01 00:00:05"}
+        assert [second[name] for name in columns] == [["a"], struct, [["l", "a"]]]
 
 
 def test_parquet_view_types_are_kept_if_a_text_is_missing(tmp_path):
@@ -2185,6 +2209,20 @@ def test_a_pipe_in_a_folder_is_reported(tmp_path, capsys):
     os.mkfifo(folder / "b.txt")
     assert score(folder, "-o", tmp_path / "out.jsonl") == 0
     assert f"{folder / 'b.txt'} is skipped: it is not a regular file; name it" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_with_the_name_of_a_summary_is_not_opened(tmp_path):
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    (folder / "a.txt").write_text(PLAIN, "utf-8")
+    os.mkfifo(folder / "a.txt.summary.json")
+    command = [sys.executable, "-m", "fraudscan", "score", folder, "-o", tmp_path / "out.jsonl"]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+    (tmp_path / "out.jsonl.summary.json").unlink()
+    os.mkfifo(tmp_path / "out.jsonl.summary.json")
+    command = [sys.executable, "-m", "fraudscan", "rethreshold", tmp_path / "out.jsonl", "-o", "-", "--flag", "0.9"]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
 
 
 def test_one_line_may_end_with_a_carriage_return(tmp_path):

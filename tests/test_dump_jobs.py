@@ -333,6 +333,52 @@ def test_a_checkpoint_with_invalid_content_is_refused(tmp_path, scanner, monkeyp
             path.unlink()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"place": ["a", 1, 0, ""]},
+        {"place": [0, 1]},
+        {"source": 5},
+        {"source": -1},
+        {"summary": {"labels": [1]}},
+        {"summary": {"seconds": None}},
+    ],
+)
+def test_a_checkpoint_with_an_impossible_state_is_refused(tmp_path, scanner, monkeypatch, capsys, change):
+    source, out = stopped_job(tmp_path, scanner, monkeypatch)
+    with contextlib.closing(sqlite3.connect(tmp_path / "out.jsonl.checkpoint")) as base, base:
+        (text,) = base.execute("SELECT value FROM job WHERE name = 'state'").fetchone()
+        base.execute("UPDATE job SET value = ? WHERE name = 'state'", (json.dumps({**json.loads(text), **change}),))
+    assert score(source, "-o", out, "--resume") == 2
+    assert "start over with --force" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("state", ["xx", "[]", '{"zz": 1}'])
+def test_a_checkpoint_with_an_impossible_conversation_is_refused(tmp_path, scanner, monkeypatch, capsys, state):
+    source, out = stopped_job(tmp_path, scanner, monkeypatch, Options(by="chat"))
+    with contextlib.closing(sqlite3.connect(tmp_path / "out.jsonl.checkpoint")) as base, base:
+        names = [(json.dumps(f"c{i}\0"), state) for i in range(9)]
+        base.executemany("INSERT INTO conversation (name, state) VALUES (?, ?)", names)
+    assert score(source, "-o", out, "--by", "chat", "--resume") == 2
+    assert "start over with --force" in capsys.readouterr().err
+
+
+def test_a_checkpoint_with_a_trigger_is_refused(tmp_path, scanner, monkeypatch, capsys):
+    source, out = stopped_job(tmp_path, scanner, monkeypatch)
+    with contextlib.closing(sqlite3.connect(tmp_path / "out.jsonl.checkpoint")) as base, base:
+        base.execute("CREATE TRIGGER bomb AFTER INSERT ON job BEGIN DELETE FROM conversation; END")
+    assert score(source, "-o", out, "--resume") == 2
+    assert "it has triggers or views" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_a_link_in_place_of_the_checkpoint_is_refused(tmp_path, capsys, force):
+    (tmp_path / "out.jsonl.checkpoint").symlink_to(tmp_path / "elsewhere")
+    assert score(dumps.ROOT / "examples" / "messages.jsonl", "-o", tmp_path / "out.jsonl", *force) == 2
+    assert "is a link: remove it, or name another output" in capsys.readouterr().err
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_an_output_file_of_the_job_is_refused_as_input(tmp_path, capsys):
     source = tmp_path / "out.jsonl.rejects.jsonl"
     source.write_text(json.dumps({"text": PLAIN}), "utf-8")

@@ -408,7 +408,8 @@ def test_notes_are_counted_for_each_row(tmp_path):
     [("+86", "+86"), ("-1.5", "-1.5"), ("＝1+1", "'＝1+1"), ("＠x", "'＠x"), ("\nx", "'\nx"), ("@x", "'@x")]
     + [(f"a{sign}=1+1", f"a{sign}'=1+1") for sign in ",;|\t\r\n"]
     + [('a;"=1+1"', 'a;"\'=1+1"'), ("\n=1", "'\n'=1"), (";;＝1;@x", ";;'＝1;'@x"), ("a,-1.5;+86", "a,-1.5;+86")]
-    + [("a,-1|x", "a,'-1|x"), ("-1,5", "'-1,5"), ("a=b, c-d", "a=b, c-d"), ("a\r\nb", "a\r\nb")],
+    + [("a,-1|x", "a,'-1|x"), ("-1,5", "'-1,5"), ("a=b, c-d", "a=b, c-d"), ("a\r\nb", "a\r\nb")]
+    + [("\ufeff\ufeff=1", "\ufeff\ufeff'=1"), ("\ufeff-1", "\ufeff-1"), ("\ufeffx", "\ufeffx")],
 )
 def test_safe_csv_changes_formulas_but_not_numbers(tmp_path, cell, safe):
     with (tmp_path / "in.csv").open("w", newline="", encoding="utf-8") as file:

@@ -9,7 +9,7 @@ import shlex
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,11 +129,12 @@ class Summary:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if isinstance(value, dict):  # JSON has counters as dictionaries
-                setattr(self, name, Counter(value))
-            elif not isinstance(value, (int, float, list)):
-                raise TypeError(f"{name} is {value!r}")
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.default_factory is Counter:  # JSON has counters as dictionaries
+                setattr(self, each.name, Counter(dict(value)))
+            elif not isinstance(value, list if each.name == "damaged" else (int, float)):
+                raise TypeError(f"{each.name} is {value!r}")
 
     def add(self, scored: Scored) -> None:
         """Add the counts and rejects of a block."""

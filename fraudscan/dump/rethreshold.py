@@ -107,9 +107,12 @@ class Known(NamedTuple):
 
 def scored_with(source: str) -> Known | None:
     """Return what a dump was scored with, from its summary; ``None`` if there is no summary that can be read."""
-    if source == STDIN or not (path := Names(source).summary).is_file():  # reading a named pipe would block
+    if source == STDIN:
         return None
     try:
+        path = Names(source).summary
+        if not path.is_file():  # reading a named pipe would block
+            return None
         summary = json.loads(path.read_bytes())
         return Known(Thresholds(flag=summary["flag"], review=summary["review"]), summary.get("model"))
     except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):

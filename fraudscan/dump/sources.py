@@ -291,11 +291,10 @@ def _is_result(file: str) -> bool:
     target = file.removesuffix(beside)
     if beside and os.path.lexists(f"{target}.checkpoint"):
         return True
-    path = Path(f"{target}.summary.json")
-    if not path.is_file():  # opening a named pipe would block
-        return False
+    if not os.path.isfile(path := f"{target}.summary.json"):  # noqa: PTH113 - a long name is no error
+        return False  # opening a named pipe would block
     try:
-        with path.open("rb") as summary:
+        with Path(path).open("rb") as summary:
             begins = summary.read(len(SUMMARY[0])) == SUMMARY[0]
             summary.seek(max(0, summary.seek(0, io.SEEK_END) - 64))
             return begins and SUMMARY[1] in summary.read()
