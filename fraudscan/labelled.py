@@ -219,11 +219,10 @@ def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
         return [replace(row, labels=(ANY,) * len(row.labels)) for row in labelled.rows]
     if foreign := [s.name for s in labelled.taxonomy.schemes if not _meant(schemes, s.name)]:
         known = ", ".join(label.name for label in taxonomy.labels)
+        if taxonomy.task == "fraud":
+            known += ", and their schemes (fraudscan labels); to measure fraud of any kind, give all frauds one label"
         how = "" if labelled.taxonomy.honest else ". Name the label of legitimate messages with --legitimate"
-        raise CorpusError(
-            f"the label {foreign[0]!r} is unknown; there are: {known}, and their schemes (fraudscan labels); to "
-            f"measure fraud of any kind, give all frauds the label 'fraud'{how}"
-        )
+        raise CorpusError(f"the label {foreign[0]!r} is unknown; there are: {known}{how}")
     return [replace(row, labels=tuple(_meant(schemes, name)[0].name for name in row.labels)) for row in labelled.rows]
 
 

@@ -574,7 +574,10 @@ def test_the_only_label_besides_the_honest_one_may_mean_fraud_of_any_label(tmp_p
     assert json.loads(capsys.readouterr().out)["flag"] == {"recall": 1.0, "false_alarms": 1.0}
     write_csv(tmp_path / "mine.csv", texts, [name, "strange", "正常", "正常", "正常"])
     assert main(["evaluate", str(mine), "--text", "content", "--label", "kind"]) == 2
-    assert "is unknown; there are: investment" in capsys.readouterr().err
+    assert "give all frauds one label" in capsys.readouterr().err
+    for other in (["--card"], ["--unseen-scenarios"]):
+        assert main(["evaluate", str(mine), *other, "--max-false-alarms", "0.01"]) == 2
+        assert "--max-false-alarms" in capsys.readouterr().err
 
 
 def test_figures_that_cannot_be_measured_are_none(scanner):

@@ -631,14 +631,19 @@ def test_nested_parquet_values_that_python_cannot_hold_are_written(tmp_path, end
         "list": pa.ListArray.from_arrays(each, strings),
         "struct": pa.StructArray.from_arrays([strings, times], ["a", "b"]),
         "map": pa.MapArray.from_arrays(each, pa.array(["k", "l"]), strings),
+        "twins": pa.StructArray.from_arrays([pa.array([1, 2]), pa.array([3, 4])], ["a", "a"]),
     }
     pyarrow.parquet.write_table(pa.table({"text": [LURE, PLAIN], **columns}), tmp_path / "in.parquet")
     assert score(tmp_path / "in.parquet", "-o", tmp_path / f"out.{ending}") == 0
     if ending == "jsonl":
         first, second = rows_of(tmp_path / "out.jsonl")
-        assert [first[name] for name in columns] == [["//4="], {"a": "//4=", "b": 1 << 61}, [["k", "//4="]]]
-        struct = {"a": "a", "b": "1970-01-01 00:00:05"}
-        assert [second[name] for name in columns] == [["a"], struct, [["l", "a"]]]
+        struct, twins = {"a": "//4=", "b": f"{1 << 61}us"}, [["a", 1], ["a", 3]]
+        assert [first[name] for name in columns] == [["//4="], struct, [["k", "//4="]], twins]
+        struct, twins = {"a": "a", "b": "1970-01-01 00:00:05"}, [["a", 2], ["a", 4]]
+        assert [second[name] for name in columns] == [["a"], struct, [["l", "a"]], twins]
+    if ending == "parquet":
+        kept = pyarrow.parquet.read_table(tmp_path / "out.parquet").select(list(columns))
+        assert kept.equals(pa.table(columns))
 
 
 def test_parquet_view_types_are_kept_if_a_text_is_missing(tmp_path):

@@ -433,6 +433,20 @@ def test_safe_csv_has_no_formula_with_any_delimiter_and_loses_nothing(tmp_path, 
         assert not re.match(r"\"*[=+\-@＝]", value) or re.match(r"\"*[+-]?\d+(\.\d+)?(?=[,;\t\"]|$)", value)
 
 
+@pytest.mark.parametrize("name", ["in.csv", "in.jsonl"])
+def test_conversations_may_be_named_by_a_column_without_a_name(tmp_path, name):
+    rows = f",text\na,{PLAIN}\n" if name == "in.csv" else json.dumps({"": "a", "text": PLAIN}) + "\n"
+    (tmp_path / name).write_text(rows, "utf-8")
+    assert score(tmp_path / name, "-o", tmp_path / "o.jsonl", "--by", "") == 0
+    assert [row["conversation"] for row in rows_of(tmp_path / "o.jsonl.conversations.jsonl")] == ["a"]
+
+
+def test_one_of_several_columns_without_a_name_cannot_be_chosen(tmp_path, capsys):
+    (tmp_path / "in.csv").write_text(f",text,\n1,{PLAIN},3\n\n", "utf-8")
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv", "--text", "") == 2
+    assert capsys.readouterr().err.endswith("has several columns called '': rename all but one\n")
+
+
 @pytest.mark.parametrize("header", ["id, Text ", "id,短信內容", "id,ＴＥＸＴ", "id,訊息內容"])
 def test_the_text_column_is_found_in_any_spelling(tmp_path, header):
     (tmp_path / "in.csv").write_text(f"{header}\n1,{PLAIN}\n", "utf-8")

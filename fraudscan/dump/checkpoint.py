@@ -116,7 +116,7 @@ class Checkpoint:
         """Refuse to resume if the values read are not what a job writes."""
         try:
             yield
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
             raise NoCheckpointError(f"{self._path} is not a checkpoint ({error!r}): start over with --force") from None
 
     def commit(self, **values: Any) -> None:

@@ -132,7 +132,7 @@ class Summary:
         for each in fields(self):
             value = getattr(self, each.name)
             if each.default_factory is Counter:  # JSON has counters as dictionaries
-                setattr(self, each.name, Counter(dict(value)))
+                setattr(self, each.name, Counter({**value}))
             elif not isinstance(value, list if each.name == "damaged" else (int, float)):
                 raise TypeError(f"{each.name} is {value!r}")
 
@@ -283,11 +283,12 @@ class _Job:
             with self.checkpoint.understood():
                 self.summary = Summary(**state["summary"])
                 self.source, self.finished = int(state["source"]), bool(state["finished"])
-                if not 0 <= self.source <= len(self._readers):
+                if not 0 <= self.source < len(self._readers):
                     raise ValueError(f"there is no source {self.source}")
                 if state["place"]:
-                    offset, line, rescanned, heading = state["place"]
-                    self.place = Place(int(offset), int(line), int(rescanned), heading)
+                    self.place = Place(*state["place"])
+                    if not all(isinstance(number, int) and 0 <= number < 1 << 63 for number in self.place[:3]):
+                        raise ValueError(f"there is no place {self.place}")
                 sizes = int(state["out"]), int(state["rejects"])
         self.conversations = Conversations(self.scanner, self.checkpoint)
         if self.finished:

@@ -281,18 +281,25 @@ def column_values(column: Any) -> list[Any]:
 
 
 def _value(item: Any) -> Any:
-    """Return an Arrow scalar as a Python object; text that is not UTF-8 becomes bytes, an impossible time a number."""
+    """Return an Arrow scalar as a Python object, with bytes for text that is not UTF-8.
+
+    A time or duration that Python cannot represent becomes a number with its unit, and a struct with two fields of one
+    name becomes a list of pairs.
+    """
     with contextlib.suppress(ValueError, OverflowError):
         return item.as_py()
     if hasattr(item, "as_buffer"):
         return bytes(item.as_buffer())
     pa = _pyarrow()
     if isinstance(item, pa.StructScalar):
-        return {name: _value(value) for name, value in item.items()}
+        pairs = [(name, _value(value)) for name, value in item.items()]
+        return dict(pairs) if len(dict(pairs)) == len(pairs) else pairs
     if isinstance(item, pa.ListScalar):
         values = map(_value, item.values)
         return [tuple(pair.values()) for pair in values] if isinstance(item, pa.MapScalar) else list(values)
-    return _value(item.value) if isinstance(item.value, pa.Scalar) else item.value
+    if isinstance(item.value, pa.Scalar):
+        return _value(item.value)
+    return f"{item.value}{getattr(item.type, 'unit', '')}"
 
 
 def _decoded(value: Any, encoding: str) -> Any:

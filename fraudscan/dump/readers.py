@@ -768,7 +768,7 @@ class CsvReader(Reader):
         for number, line in enumerate(lines[1 : 1 + HEADER_WITHIN], 2):
             fields = re.split(f"[{re.escape(DELIMITERS)}]", line.decode(self.encoding, "replace"))
             names = [field.strip('" \r') for field in fields]
-            if self.text in names if self.text is not None else text_columns(names):
+            if any(names) and (self.text in names if self.text is not None else text_columns(names)):
                 return f"; line {number} looks like the header: delete the lines before it"
         return ""
 
