@@ -115,7 +115,10 @@ def _replace(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Map
             np.save(new / f"{name}.npy", array, allow_pickle=False)
             digests[name] = hashlib.sha256((new / f"{name}.npy").read_bytes()).hexdigest()
         text = json.dumps({**manifest, **VERSIONS, "arrays": digests}, ensure_ascii=False, indent=1) + "\n"
-        (new / MANIFEST).write_bytes(text.encode("utf-8", "backslashreplace"))  # lone surrogates become JSON escapes
+        data = text.encode("utf-8", "backslashreplace")  # lone surrogates become JSON escapes
+        if len(data) > MAX_MANIFEST_SIZE:
+            raise ModelError(f"{folder} cannot be written: its manifest would exceed {MAX_MANIFEST_SIZE:,} bytes")
+        (new / MANIFEST).write_bytes(data)
         if folder.exists():
             folder.rename(old)
             try:

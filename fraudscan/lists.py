@@ -539,6 +539,8 @@ def compile_pattern(pattern: str) -> Any:
     options.log_errors = False
     try:
         return _Re2(re2.compile(pattern, options))
+    except UnicodeEncodeError:
+        raise ListError("half of a surrogate pair occurs in it") from None
     except re2.error as error:
         reason = error.args[0]
         reason = reason.decode() if isinstance(reason, bytes) else reason

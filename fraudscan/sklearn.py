@@ -142,7 +142,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         kind = getattr(getattr(y, "dtype", None), "kind", "O")  # types of polars have no kind
         if kind in "fO":
             assert_all_finite(y, input_name="y")
-        if kind == "O" and any(map(is_missing, y)):
+        if kind == "O" and not hasattr(y, "todense") and any(map(is_missing, np.asarray(y, dtype=object).ravel())):
             raise TypeError("a class is missing")
         check_classification_targets(y)
         self._several = type_of_target(y).startswith("multilabel")

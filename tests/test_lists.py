@@ -444,13 +444,20 @@ def test_bounded_patterns_match_the_same_with_and_without_re2(pattern, monkeypat
     assert [bool(compile_pattern(pattern).search(text)) for text in texts] == expected
 
 
-@pytest.mark.parametrize("depth", [300, 485, 2000])
-def test_a_deeply_nested_pattern_is_compiled_or_refused(depth):
-    entry = Entry("deny", f"/{'(' * depth}老地方{')' * depth}/")
-    try:
-        assert Lists([entry]).find(["老地方见"]).tolist() == [0]
-    except ListError as error:
-        assert "nested" in str(error) or "regular expression" in str(error)  # noqa: PT017 - either is right
+def test_a_pattern_with_half_of_a_surrogate_pair_is_refused():
+    with pytest.raises(ListError, match="half of a surrogate pair"):
+        Lists([Entry("deny", "/\ud800a/")])
+
+
+def test_a_deeply_nested_pattern_is_compiled_or_refused():
+    outcomes = set()
+    for depth in range(200, 520):  # which depths exceed the stack, and where, depends on the caller
+        try:
+            assert Lists([Entry("deny", f"/{'(' * depth}老地方{')' * depth}/")]).find(["老地方见"]).tolist() == [0]
+            outcomes.add("compiled")
+        except ListError:  # noqa: PERF203 - each depth is a test of its own
+            outcomes.add("refused")
+    assert outcomes == {"compiled", "refused"}
 
 
 atoms = st.sampled_from(["a", "b", "加", ".", "[b]", "[ab]", "[^a]", "[[:alpha:]]", "\ufffd", "^", "$"])

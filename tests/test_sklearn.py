@@ -279,6 +279,7 @@ def test_invalid_arguments_are_refused(fitted):
         ["a", None],
         pd.Series(["a", None], dtype="string"),
         pd.Series([None, "a"], dtype="object"),
+        np.array([[None], ["a"]], dtype=object),
         pl.Series(["a", None]),
         np.array(["a", 1], dtype=object),
         [b"a", b"b"],
@@ -289,6 +290,10 @@ def test_invalid_arguments_are_refused(fitted):
             FraudClassifier().fit(["一条", "两条"], classes)
     with pytest.raises(CorpusError, match="all messages are of one class, 'a'"):
         FraudClassifier().fit(["一条", "两条"], ["a", "a"])
+    unnamed = pd.DataFrame([[1, 0], [0, 1], [1, 0], [0, 1]], columns=[None, "b"])
+    assert FraudClassifier().fit(["一条", "两条", "好的", "晚安"], unnamed).classes_.tolist() == [0, 1]
+    array = estimator_checks._NotAnArray(np.array(["a", "b", "a", "b"]))
+    assert FraudClassifier().fit(["一条", "两条", "好的", "晚安"], array).classes_.tolist() == ["a", "b"]
     with pytest.warns(UserWarning, match="no class stands for honest texts"):
         FraudClassifier().fit(["一条", "两条", "好的", "晚安"], ["a", "b", "a", "b"]).to_scanner()
     with pytest.raises(ValueError, match="no message has the label 'c'; there are: a, b"):

@@ -449,6 +449,15 @@ def test_a_huge_manifest_is_refused(folder):
         fraudscan.load(folder)
 
 
+def test_a_manifest_that_could_not_be_read_is_not_written(folder, monkeypatch):
+    before = folder_bytes(folder)
+    monkeypatch.setattr("fraudscan.folder.MAX_MANIFEST_SIZE", len((folder / "manifest.json").read_bytes()) - 1)
+    with pytest.raises(ModelError, match="its manifest would exceed"):
+        fraudscan.load().save(folder.parent / "other")
+    assert folder_bytes(folder) == before
+    assert not (folder.parent / "other").exists()
+
+
 def test_a_model_that_cannot_be_replaced_is_kept(scanner, tmp_path, monkeypatch):
     folder = tmp_path / "model"
     scanner.save(folder)
