@@ -618,6 +618,22 @@ def test_a_nested_or_numeric_parquet_column_is_not_accepted_as_the_text(tmp_path
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--text", "id") == 1
 
 
+def test_parquet_metadata_that_contradict_each_other_are_reported(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    path = tmp_path / "in.parquet"
+    pyarrow.parquet.write_table(pa.table({"text": [PLAIN], "id": ["a"]}), path)
+    optional, required = b"\x25\x02\x18\x02id", b"\x25\x00\x18\x02id"  # of the schema; the statistics disagree
+    data = path.read_bytes()
+    assert data.count(optional) == 1
+    path.write_bytes(data.replace(optional, required))
+    command = [sys.executable, "-m", "fraudscan", "score", path, "-o", tmp_path / "out.jsonl"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)  # the process used to abort
+    assert ran.returncode == 1
+    assert "cannot be read any further" in ran.stderr
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
 def test_nested_parquet_values_that_python_cannot_hold_are_written(tmp_path, ending):
     import pyarrow as pa

@@ -109,6 +109,8 @@ class ParquetReader(Reader):
                 if done + rows <= start.offset:
                     done += rows
                     continue
+                # raises an error if the metadata of a column are damaged; asking for them would end the process
+                next(file.iter_batches(1, row_groups=[group], use_threads=False), None)
                 batch_size = min(rows_of_block, self._rows_held(file, group, rows_of_block))
                 batches = file.iter_batches(batch_size, row_groups=[group], use_threads=False)
                 for part in itertools.chain.from_iterable(map(_small, batches)):
