@@ -28,8 +28,8 @@ CACHE_LINE = 64
 def aligned(values: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """Return a C-contiguous copy of ``values`` that begins at a cache line.
 
-    Rows of half a line then never lie across two lines, and neither do the vectors that the kernel loads: summing
-    weights takes a fifth less time, and evaluating the hidden layer a third.
+    Rows of half a line then never lie across two lines, and neither do the vectors that the kernel loads from the
+    hidden layer.
     """
     source = np.asarray(values, dtype=dtype)
     memory = np.empty(source.nbytes + CACHE_LINE, dtype=np.uint8)
