@@ -145,9 +145,11 @@ class Decisions:
 
         """
         codes = (self.kind * len(VERDICTS) + self.verdicts) * (1 << len(NOTES)) + self.doubts
-        if self.rules is not None:
-            codes = codes * (len(self.entries) + 1) + self.rules
-        _, first, places = np.unique(codes, return_index=True, return_inverse=True)
+        if self.rules is not None:  # there may be too many entries to count each code
+            _, codes = np.unique(codes * (len(self.entries) + 1) + self.rules, return_inverse=True)
+        present, places = _ranked(codes)
+        first = np.zeros(present.size, dtype=np.int64)
+        first[places] = np.arange(codes.size)  # one of the texts with that outcome
         columns = {
             name: getattr(self, name)[first] for name in ("kind", "scores", "verdicts", "probabilities", "doubts")
         }
@@ -215,6 +217,15 @@ class Decisions:
     @cached_property
     def _each(self) -> list[Decision]:
         return [self.kinds[kind] for kind in self.kind.tolist()]
+
+
+def _ranked(codes: Ints) -> tuple[Ints, Ints]:
+    """Return the distinct values among small integers, and the index in them of each. For these, np.unique is slow."""
+    counts = np.bincount(codes)
+    present = counts.nonzero()[0]
+    places = np.zeros(counts.size, dtype=np.int64)
+    places[present] = np.arange(present.size)
+    return present, places[codes]
 
 
 class Decider:
@@ -311,13 +322,10 @@ class Decider:
             row: several.setdefault((int(codes[row]), names), first + len(several)) for row, names in others.items()
         }
         codes[list(special)] = list(special.values())
-        counts = np.bincount(codes)
-        present = counts.nonzero()[0]
-        places = np.zeros(counts.size, dtype=np.int64)
-        places[present] = np.arange(present.size)
+        present, places = _ranked(codes)
         rare = list(several)
         keys = [rare[code - first] if code >= first else (code, ()) for code in present.tolist()]
-        return [self._decision(code, names) for code, names in keys], places[codes]
+        return [self._decision(code, names) for code, names in keys], places
 
     def _decision(self, code: int, others: tuple[str, ...]) -> Decision:
         targets, best = divmod(code, self._width)

@@ -299,7 +299,7 @@ def _read(
             for block in reader.blocks(stream, start):
                 if block.fatal:
                     raise CorpusError(f"{path}:{block.start.line}: {block.problem}")
-                batch = reader.batch(block)
+                batch = reader.batch([block])
                 rows = [as_dict(reader, raw) for raw in reader.rows(batch)]
                 column = column or (_label_column(path, list(dict.fromkeys(chain(*rows))), label) if rows else "")
                 found = zip(batch.lines, batch.texts, (_labels(row.get(column)) for row in rows), strict=True)

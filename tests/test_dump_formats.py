@@ -2157,7 +2157,7 @@ def test_a_column_of_texts_and_numbers_has_one_type_in_all_blocks_of_a_parquet_f
     users = [i if i < 9000 else f"u{i}" for i in range(18_000)]
     rows = [{"user": user, "text": PLAIN * 5} for user in users]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.parquet") == 0
+    assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.parquet", "--max-message", 1 << 16) == 0
     assert pyarrow.parquet.ParquetFile(tmp_path / "out.parquet").num_row_groups > 2
     assert pyarrow.parquet.read_table(tmp_path / "out.parquet")["user"].to_pylist() == list(map(str, users))
 

@@ -60,7 +60,7 @@ def test_a_job_stopped_anywhere_resumes_to_the_same_bytes(tmp_path, scanner, mon
     take = job._Job._take
     stops = 0
     while not broken.exists():
-        left = [rng.randrange(2, 6)]
+        left = [rng.randrange(1, 3)]
 
         def stopping(self, task, scored, left=left):
             take(self, task, scored)
@@ -117,7 +117,7 @@ def stopped_job(tmp_path, scanner, monkeypatch, options=None):
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
     with monkeypatch.context() as patch:
         patch.setattr(job, "SECONDS", 0)
-        patch.setattr(workers, "score_block", lambda *_: (_ for _ in ()).throw(Stop))
+        patch.setattr(workers, "score_blocks", lambda *_: (_ for _ in ()).throw(Stop))
         with pytest.raises(Stop):
             score_dump(scanner, [str(source)], str(out), options or Options())
     return source, out
@@ -559,7 +559,7 @@ def test_a_worker_that_dies_is_reported_and_replaced(tmp_path, scanner, monkeypa
     given = []
 
     def give_and_kill(worker, turn):
-        given.append(turn.task.block.start)
+        given.append(turn.task.blocks[0].start)
         give(worker, turn)
         if len(given) == 1:
             worker._process.kill()
@@ -692,14 +692,14 @@ def test_standard_input_may_be_compressed(tmp_path):
 def test_progress_is_reported(tmp_path, scanner, monkeypatch):
     monkeypatch.setattr(job, "SECONDS", 0)
     source = tmp_path / "in.jsonl"
-    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 900)))
     reports = []
     options = Options(max_message=4096)
     score_dump(scanner, [str(source)], str(tmp_path / "out.jsonl"), options, progress=reports.append)
     assert len(reports) > 5
     assert [report.rows for report in reports] == sorted(report.rows for report in reports)
     assert (reports[-1].rows, reports[-1].done, reports[-1].total) == (
-        300,
+        900,
         source.stat().st_size,
         source.stat().st_size,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shlex
@@ -454,7 +455,7 @@ class _Job:
         """Return the fields of the rows at the start of a source, for writers that need a header."""
         head = Head(stream.peek(start.offset + reader.limit)[start.offset if reader.seeks else 0 :])
         for block in reader.blocks(head, start):
-            if raws := reader.batch(block).raws:
+            if raws := reader.batch([block]).raws:
                 return list(dict.fromkeys(name for raw in raws for name in as_dict(reader, raw)))
         return []
 
@@ -493,14 +494,15 @@ class _Job:
                 if reader.seeks:
                     stream.skip(at.offset)
                 finished = self._read
-                for block in reader.blocks(stream, at):
-                    yield Task(index, reader, block)
+                blocks = reader.blocks(stream, at)
+                while together := list(itertools.islice(blocks, reader.together)):
+                    yield Task(index, reader, together)
                     self._read = finished + stream.done()
                 self._read = finished + (self._sizes[index] or stream.done())
 
     def _take(self, task: Task, scored: Scored) -> None:
-        """Write the results of a block."""
-        source, block = self.sources[task.source], task.block
+        """Write the results of a task."""
+        source, block = self.sources[task.source], task.blocks[-1]
         self.out.write(scored.data)
         for reject in scored.rejects:
             self.rejects.write(encode_reject(source, reject))

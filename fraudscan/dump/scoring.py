@@ -1,4 +1,4 @@
-"""Scores a block: reads its rows, decides on them, counts the decisions and encodes the output."""
+"""Scores blocks: reads their rows, decides on them, counts the decisions and encodes the output."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.writers import Writer
     from fraudscan.model import Scanner
 
-__all__ = ["Message", "Scored", "Setup", "Task", "rows_of", "score_block"]
+__all__ = ["Message", "Scored", "Setup", "Task", "rows_of", "score_blocks"]
 
 COUNTED = {"labels": "label", "schemes": "scheme", "verdicts": "verdict", "rules": "rule"}
 """The counts of a summary, and the column of `Decisions` that holds what each of them counts."""
@@ -37,11 +37,11 @@ class Setup(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A block to score: the number of its source, its reader, and the block itself."""
+    """Blocks to score together: the number of their source, its reader, and the blocks, which follow each other."""
 
     source: int
     reader: Reader
-    block: Block
+    blocks: list[Block]
 
 
 class Message(NamedTuple):
@@ -66,7 +66,7 @@ class Message(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """The results of a block: encoded rows, rejects, the number of scored rows, counts, and messages."""
+    """The results of a task: encoded rows, rejects, the number of scored rows, counts, and messages."""
 
     data: bytes
     rejects: list[Reject]
@@ -75,10 +75,10 @@ class Scored(NamedTuple):
     messages: list[Message]
 
 
-def score_block(setup: Setup, task: Task) -> Scored:
-    """Read, score and encode one block."""
+def score_blocks(setup: Setup, task: Task) -> Scored:
+    """Read, score and encode the blocks of a task."""
     scanner, writer, sender = setup
-    batch = task.reader.batch(task.block)
+    batch = task.reader.batch(task.blocks)
     senders = values_of(task.reader, batch, sender) if sender is not None and scanner.lists else None
     found = scanner.decide(batch.texts, senders, proba=bool(writer.names))
     if "evidence" in writer.ours.values():

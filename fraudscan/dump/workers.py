@@ -1,8 +1,8 @@
-"""Scores blocks in their order: in this process and in worker processes.
+"""Scores the tasks of a job in their order: in this process and in worker processes.
 
-A worker is a fresh interpreter. Blocks, and what `score_block` returns for them, go through
+A worker is a fresh interpreter. Tasks, and what `score_blocks` returns for them, go through
 temporary files, which are unlinked when the worker has opened them, if the system allows it.
-The pipes carry only one byte per block, so neither side ever waits for the other to read. A
+The pipes carry only one byte per task, so neither side ever waits for the other to read. A
 worker ends when its input ends, so none outlives the job, however that ends.
 """
 
@@ -19,12 +19,15 @@ import tempfile
 import threading
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from io import FileIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from fraudscan.dump.output import SLICE
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.scoring import score_block
+from fraudscan.dump.scoring import score_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -34,18 +37,18 @@ if TYPE_CHECKING:
 __all__ = ["score_all"]
 
 AHEAD = 3
-"""Blocks that a worker holds at a time: it must not run out of them while this process scores one itself."""
+"""Tasks that a worker holds at a time: it must not run out of them while this process scores one itself."""
 
 
 def score_all(
     setup: Setup, tasks: Iterable[Task], workers: int, notify: Callable[[str], None]
 ) -> Generator[tuple[Task, Scored], None, None]:
-    """Score blocks, and yield them in their order, whichever process scored them.
+    """Score tasks, and yield them in their order, whichever process scored them.
 
-    This process is the first worker: it scores blocks while all other workers are busy.
+    This process is the first worker: it scores tasks while all other workers are busy.
 
     Raises:
-        DumpError: if two workers end on the same block, if a worker cannot be started, or if there is no room for its
+        DumpError: if two workers end on the same task, if a worker cannot be started, or if there is no room for its
             temporary files.
 
     """
@@ -54,7 +57,7 @@ def score_all(
         others: list[_Worker] = []
         waiting: deque[_Turn] = deque()
         for task in tasks:
-            if len(others) < workers - 1:  # start one per block until all are running: a small dump needs few
+            if len(others) < workers - 1:  # start one per task until all are running: a small dump needs few
                 others.append(_Worker(pickled, notify))
                 stack.callback(others[-1].close)
                 others[-1].start()
@@ -74,16 +77,16 @@ def score_all(
 
 
 def _answer(setup: Setup, task: Task) -> Scored | DumpError:
-    """Return the results of a block, or the error to raise when its turn comes."""
+    """Return the results of a task, or the error to raise when its turn comes."""
     try:
-        return score_block(setup, task)
+        return score_blocks(setup, task)
     except DumpError as error:
         return error
 
 
 @dataclass
 class _Turn:
-    """A block, the worker that scores it (``None`` for this process), and its results or error."""
+    """A task, the worker that scores it (``None`` for this process), and its results or error."""
 
     task: Task
     worker: _Worker | None = None
@@ -100,7 +103,7 @@ class _Turn:
 
 
 class _Worker:
-    """A process that scores blocks; ``held`` are the blocks given to it, beginning with the one it is working on."""
+    """A process that scores tasks; ``held`` are those given to it, beginning with the one it is working on."""
 
     def __init__(self, setup: bytes, notify: Callable[[str], None]) -> None:
         self.held: deque[_Turn] = deque()
@@ -135,10 +138,10 @@ class _Worker:
         threading.Thread(target=_listen, args=(self._process.stdout, self._answers), daemon=True).start()
 
     def give(self, turn: _Turn) -> None:
-        """Give the process a block to score; it must hold fewer than `AHEAD`."""
+        """Give the process a task; it must hold fewer than `AHEAD`."""
         turn.worker = self
         self.held.append(turn)
-        with _os_errors_as("a block cannot be given to a worker"):
+        with _os_errors_as("rows cannot be given to a worker"):
             _put(self._files[self._given % AHEAD], turn.task)
         self._given += 1
         with contextlib.suppress(OSError):  # the process has ended, which `collect` will notice
@@ -148,7 +151,7 @@ class _Worker:
         """Take the answers that have arrived; with ``wait``, wait for at least one.
 
         Raises:
-            DumpError: if a second process ended on the same block, or a new one cannot be started.
+            DumpError: if a second process ended on the same task, or a new one cannot be started.
 
         """
         while self.held and (wait or not self._answers.empty()):
@@ -160,14 +163,14 @@ class _Worker:
                 self._replace()
 
     def _replace(self) -> None:
-        """Replace a process that has ended with a new one, and give it the same blocks."""
+        """Replace a process that has ended with a new one, and give it the same tasks."""
         assert self._process  # noqa: S101 - for the type checker: it was started
         with contextlib.suppress(subprocess.TimeoutExpired):  # it may have closed its output but still be running
             self._process.wait(1)
         self.close()
         status, turn = self._process.returncode, self.held[0]
-        block = turn.task.block
-        held = f"bytes {block.start.offset:,} to {block.end.offset:,} of {turn.task.reader.source}"
+        first, last = turn.task.blocks[0], turn.task.blocks[-1]
+        held = f"bytes {first.start.offset:,} to {last.end.offset:,} of {turn.task.reader.source}"
         if self._failed is turn:
             raise DumpError(
                 f"two workers ended on {held} (status {status}): is there enough memory? "
@@ -181,7 +184,7 @@ class _Worker:
             self.give(turn)
 
     def close(self) -> None:
-        """Kill the process and delete its files; the answers to the blocks that it holds are lost."""
+        """Kill the process and delete its files; the answers to the tasks that it holds are lost."""
         if self._process:
             self._process.kill()
             self._process.wait()
@@ -220,15 +223,15 @@ def _os_errors_as(what: str) -> Iterator[None]:
 
 
 def _put(file: FileIO, value: Any) -> None:
-    """Write a value for the other process to `_get`."""
+    """Write a value for the other process to `_get`, without another copy of the rows in it."""
     file.seek(0)
-    _write(file, pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+    pickle.dump(value, SimpleNamespace(write=partial(_write, file)), pickle.HIGHEST_PROTOCOL)
 
 
 def _write(file: FileIO, data: bytes) -> None:
     rest = memoryview(data)
     while rest:  # a call may write less than all of it
-        rest = rest[file.write(rest) :]
+        rest = rest[file.write(rest[:SLICE]) :]
 
 
 def _get(file: FileIO) -> Any:
@@ -243,7 +246,7 @@ def _remove(paths: Iterable[str]) -> None:
 
 
 def serve() -> None:
-    """Run as a worker: score blocks until standard input ends."""
+    """Run as a worker: score tasks until standard input ends."""
     paths = sys.argv[1:]
     given, taken = FileIO(sys.stdin.fileno(), closefd=False), FileIO(sys.stdout.fileno(), "w", closefd=False)
     sys.stdout = sys.stderr
