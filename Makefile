@@ -79,7 +79,7 @@ tables: $(READY)
 	$(BIN)/python tools/build_disguise.py
 
 # Only the package; the tests need far more, including Spark.
-$(INSTALLED): setup.cfg setup.py pyproject.toml fraudscan/_engine.c
+$(INSTALLED): setup.cfg setup.py pyproject.toml $(wildcard fraudscan/*.[ch])
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fraudscan needs Python 3.10 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -e .

@@ -4,6 +4,12 @@ from setuptools import Extension, setup
 
 setup(
     ext_modules=[
-        Extension("fraudscan._engine", ["fraudscan/_engine.c"], extra_compile_args=["-O3"], optional=True),
+        Extension(
+            "fraudscan._engine",
+            ["fraudscan/_engine.c", "fraudscan/_disguise.c"],
+            depends=["fraudscan/_kernel.h"],
+            extra_compile_args=["-O3"],
+            optional=True,
+        ),
     ]
 )

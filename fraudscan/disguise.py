@@ -3,7 +3,7 @@
 The character table (`fraudscan.characters`) reads ``ＶＸ``, ``①⑧⑧``, ``投資`` and zero-width marks. Other disguises
 show only in how characters go together: ``投·资·理·财``, ``人言用`` for ``信用``, ``返荔`` for ``返利``, ``touzi``,
 ``薇信``. All of them leave pairs that ordinary Chinese does not have (`fraudscan.neighbours`). Texts without such
-marks are not changed.
+marks are not changed. In the others, `fraudscan.survey` finds the places that repair works on.
 
 Repair works on the code points of many texts at once. It drops separators that cut words. It replaces disguised
 contacts by their names, followed by a private-use character that marks them. For everything else, a lattice offers
@@ -24,38 +24,22 @@ import re
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from fraudscan.characters import DROPPED, code_points, concatenated, normalization_table, text_of
 from fraudscan.lattice import Arcs, likeliest
 from fraudscan.lazy import cached_property
-from fraudscan.neighbours import (
-    DIGIT,
-    END,
-    LIST,
-    MOST_SIGNS,
-    NAT,
-    RARE,
-    carry_marks,
-    find_marks,
-    half_keys,
-    is_sign,
-    ranges,
-    runs_of,
-    scores_of,
-    split_keys,
-    tables,
-)
+from fraudscan.neighbours import END, NAT, NOTHING, RARE, carry_marks, ranges, runs_of, scores_of, tables
+from fraudscan.survey import MIN_MARKS, Mark, is_latin, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy.typing as npt
-
     from fraudscan.arrays import Bools, Codes, Ints, Numbers
-    from fraudscan.neighbours import Marks, Tables
+    from fraudscan.neighbours import Tables
+    from fraudscan.survey import Survey
 
 __all__ = ["MAX_REPAIRED", "Normalized", "Repair", "normalize", "normalized", "repaired", "undisguise"]
 
@@ -67,34 +51,6 @@ BATCH = 1024
 """Texts repaired per batch: enough to be worth the cost of the calls, and few enough for the arrays to stay in the
 caches."""
 
-MIN_MARKS = 3
-"""Minimum number of marks of one kind, whatever the length of the text."""
-
-ODD_SHARE = 0.1
-"""Other readings of a text are tried if more than this share of its characters form odd pairs with the next character.
-In held-out messages of the corpus one pair in forty is odd, and one in four where a third of the characters are
-homophones. `WORTH` decides whether the text is disguised."""
-
-CUTTING, CUTTING_FURTHER = 16, 4
-"""Minimum evidence, in eighths of a nat, that a sign cuts the words of a text, and the minimum for further signs of the
-same text. One honest text in fourteen hundred loses signs; half of these are advertising that really is disguised
-(银_行贷_款). Where a sign follows every third character, nine texts in ten lose signs."""
-
-CUTTING_PLACE = 8
-"""Minimum evidence, in eighths of a nat, for a sign that does not cut a whole text to be weighed place by place."""
-
-PICTORIAL = 0x2190
-"""The first code point of pictorial signs, the only signs that are weighed place by place. The signs before it are on
-every keyboard and are also used between words."""
-
-MIN_CUTS = 2
-"""Minimum number of places where signs cut what may be a word, before any sign of the text is dropped. The minimum is
-twice as high if all of them are between single characters: 红/黄/蓝/绿."""
-
-SPELLED_SHARE = 0.12
-"""A text may be spelled out in Latin letters if the number of runs of them is more than this share of its Chinese
-characters, and more than half this share of all its characters: in a program listing few characters are Chinese."""
-
 MAX_ROUNDS = 4
 """Maximum number of rounds. Repair is repeated until nothing changes; if a text needs more rounds, its repair is taken
 for a mistake and discarded."""
@@ -103,10 +59,6 @@ WORTH, MIN_WORTH = 0.9 * NAT, 17 * NAT
 """How much likelier a text with odd pairs must be as repaired than as written: per doubtful character, and the minimum
 for the whole text. Of held-out messages of the corpus disguised by homophones, 92 in a hundred are read as repaired. Of
 undisguised ones, one in two thousand is: dialect, writing of a hundred years ago, and terms of crafts."""
-
-STRONG = 0
-"""The score above which two neighbours are taken to belong together. A character that belongs to both its neighbours is
-not doubtful."""
 
 CHANGED = round(-4.5 * NAT)
 """Log-score of reading a character that sounds or looks like the written one. This and the log-scores below are
@@ -128,11 +80,8 @@ PICTURE = -8 * NAT
 PASSED = -NAT
 """Log-score of skipping a sign, as if the characters before and after it were neighbours."""
 
-NAME = 3
-"""How many characters of a picture's row, from the first, may be its name."""
-
-KEYCAP, NUMERALS = 0x20E3, "零一二三四五六七八九"
-"""The code point that turns the digit before it into a keycap, and the numerals a keycap may stand for: 1️⃣ for 一."""
+NUMERALS = "零一二三四五六七八九"
+"""What a keycap may stand for: 1️⃣ for 一."""
 
 KEY = -16 * NAT
 """Log-score of leaving the digit of a keycap as it is."""
@@ -267,24 +216,6 @@ def is_long(text: str) -> bool:
     return False
 
 
-def _repairable(lines: _Lines) -> Bools:
-    """Return a mask of the texts with marks that can be repaired, shape (texts,)."""
-    numbers, ends = lines.numbers, lines.bounds
-    found = lines.heavy | lines.spelled_out
-    shown, _ = lines.pictures
-    shown = shown[(numbers[shown - 1] <= RARE) & (numbers[shown + 1] <= RARE)]
-    for places in (lines.marks.contacts, shown, lines.keys, lines.cuts[0], lines.passed):
-        found[ends.searchsorted(places)] = True
-    return found
-
-
-def _steps(values: Ints) -> Ints:
-    """Return the differences of consecutive values, preceded by the first value, in a fifth of the time of np.diff."""
-    steps = values.copy()
-    steps[1:] -= values[:-1]
-    return steps
-
-
 @dataclass(frozen=True)
 class _Lines:
     """Texts being repaired, concatenated, each followed by a code point 0. What is found in them is cached.
@@ -304,12 +235,22 @@ class _Lines:
 
     def at(self, texts: Bools) -> _Lines:
         """Return the texts selected by the mask ``texts``, shape (texts,)."""
-        return self if texts.all() else self.keep(texts.repeat(self.lengths))
+        if texts.all():
+            return self
+        kept = texts.repeat(self.lengths)
+        lines = self.keep(kept)
+        if "survey" in vars(self):
+            vars(lines)["survey"] = self.survey.at(texts, kept)
+        return lines
 
     def keep(self, kept: Bools) -> _Lines:
         """Return the characters selected by the mask ``kept``, shape (characters,)."""
         at = kept.nonzero()[0]
         return _Lines(self.codes.take(at), self.starts.take(at), self.ends.take(at), self.raw)
+
+    def written(self, places: Ints) -> Codes:
+        """Return the code points in the originals of the characters at ``places``."""
+        return self.raw.take(self.starts[places])
 
     def texts(self) -> list[str]:
         """Return the texts as strings."""
@@ -327,24 +268,9 @@ class _Lines:
         return bounds
 
     @cached_property
-    def labels(self) -> Ints:
-        """Offsets of single letters that are labels, as in A:在吗 B:在的 or L码 and M码.
-
-        In the same text, another letter also stands alone before the same character.
-        """
-        latin = _is_latin(self.codes)
-        places = latin.nonzero()[0]
-        places = places[~latin[places - 1] & ~latin[places + 1]]
-        letters, behind = self.codes[places], self.codes[places + 1].astype(np.int64)
-        behind += self.bounds.searchsorted(places) << 21
-        sets, counts = np.unique(np.unique(behind << 7 | letters) >> 7, return_counts=True)
-        labels: Ints = places[counts[sets.searchsorted(behind)] > 1]
-        return labels
-
-    @cached_property
     def lengths(self) -> Ints:
         """The length of each text, including the 0 after it."""
-        return _steps(self.bounds + 1)
+        return np.diff(self.bounds, prepend=-1)
 
     @cached_property
     def numbers(self) -> Numbers:
@@ -354,105 +280,9 @@ class _Lines:
         return numbers
 
     @cached_property
-    def scores(self) -> npt.NDArray[np.int8]:
-        """For each character except the last, how well it goes together with the next one."""
-        return scores_of(self.numbers[:-1], self.numbers[1:])
-
-    @cached_property
-    def marks(self) -> Marks:
+    def survey(self) -> Survey:
         """The marks of disguise."""
-        return find_marks(self.scores)
-
-    @cached_property
-    def wholes(self) -> _Wholes:
-        """Groups of characters that may be the parts of one character."""
-        return _wholes(self.codes)
-
-    @cached_property
-    def heavy(self) -> Bools:
-        """Mask of the texts with many odd pairs or groups of characters that may be the parts of one character."""
-        ends = self.bounds
-        counts = _steps(self.marks.odd.searchsorted(ends))
-        counts += np.bincount(ends.searchsorted(self.wholes.starts), minlength=ends.size)
-        heavy: Bools = (counts >= MIN_MARKS) & (counts > ODD_SHARE * self.lengths)
-        return heavy
-
-    @cached_property
-    def spelled_out(self) -> Bools:
-        """Mask of the texts in which Latin letters appear repeatedly where a Chinese character is expected."""
-        numbers, ends = self.numbers, self.bounds
-        spelled = self.marks.spelled
-        spelled = spelled[~np.isin(spelled + 1, self.labels)]
-        counts = _steps(spelled.searchsorted(ends))
-        found: Bools = (counts >= MIN_MARKS) & (2 * counts > SPELLED_SHARE * self.lengths)
-        if found.any():
-            chinese = np.add.reduceat(numbers <= RARE, ends + 1 - self.lengths, dtype=np.int64)
-            found &= counts > SPELLED_SHARE * chinese
-        return found
-
-    @cached_property
-    def signs(self) -> _Signs:
-        """The signs that may cut words.
-
-        The characters before and after a sign that cuts words go together as neighbours do, in place after place. A
-        likelihood ratio over all places of a sign in a text distinguishes it from a sign that separates words.
-        """
-        numbers, bounds = self.numbers, self.bounds
-        begin, end = runs_of(is_sign(numbers).nonzero()[0])
-        inside = (end - begin <= MOST_SIGNS) & (numbers[begin - 1] <= RARE) & (numbers[end] <= RARE)
-        begin, end = begin[inside], end[inside]
-        evidence = tables().cutting.take(scores_of(numbers[begin - 1], numbers[end]).view(np.uint8))
-        alone = (numbers[begin - 2] > RARE) & (numbers[end + 1] > RARE)
-        evidence[alone & (numbers[begin] == LIST)] = 0  # a list of single characters: 油、盐、酱、醋
-        text = bounds.searchsorted(begin)
-        signs, sign = np.unique(text << 21 | self.codes[begin], return_inverse=True)
-        sums = np.bincount(sign, evidence, minlength=signs.size)
-        return _Signs(begin, end, text, alone, evidence, sign, sums, signs >> 21)
-
-    @cached_property
-    def cuts(self) -> tuple[Ints, Ints]:
-        """The offsets at which the signs that cut words begin and end."""
-        found, texts = self.signs, self.bounds.size
-        cutting_texts = np.zeros(texts, dtype=bool)
-        cutting_texts[found.texts[found.sums >= CUTTING]] = True
-        cut = cutting_texts[found.texts] & (found.sums >= CUTTING_FURTHER)
-        drop = cut[found.sign] & ((found.evidence > 0) | ~tables().sentence[self.codes[found.begin]])
-        speaking = drop & (found.evidence > 0)
-        places = np.bincount(found.text[speaking], minlength=texts)
-        between_words = np.bincount(found.text[speaking & ~found.alone], minlength=texts) > 0
-        drop &= (places >= np.where(between_words, MIN_CUTS, 2 * MIN_CUTS))[found.text]
-        return found.begin[drop], found.end[drop]
-
-    @cached_property
-    def passed(self) -> Ints:
-        """Offsets of single signs that may cut words and are weighed place by place."""
-        found = self.signs
-        one = (found.end - found.begin == 1) & ~found.alone & (found.sums >= CUTTING_PLACE)[found.sign]
-        one &= (self.codes[found.begin] >= PICTORIAL) & (self.numbers[found.end] < RARE)
-        places: Ints = found.begin[one]
-        return places
-
-    @cached_property
-    def pictures(self) -> tuple[Ints, Codes]:
-        """Offsets of pictures, and the rows of what they may stand for; without those beside their name (牛奶🥛)."""
-        written = self.raw.take(self.starts)
-        rows = tables().picture.take(written)
-        rows[self.codes != normalization_table().take(written)] = tables().empty  # repair replaced them
-        places = (rows != tables().empty).nonzero()[0]
-        places = places[~_named(self.numbers, places, rows[places])]
-        return places, rows[places]
-
-    @cached_property
-    def keys(self) -> Ints:
-        """Offsets of digits that are keycaps, each a single digit before a Chinese character: 1️⃣户."""
-        numbers = self.numbers
-        keys = (numbers == DIGIT).nonzero()[0]
-        keys = keys[(numbers[keys - 1] != DIGIT) & (numbers[keys + 1] <= RARE)]
-        written = self.raw.take(self.starts[keys])
-        keys = keys[(written >= ord("0")) & (written <= ord("9"))]
-        behind = self.raw.take(self.starts[keys][:, None] + np.array([1, 2]), mode="clip")
-        found: Ints = keys[(behind == KEYCAP).any(axis=1)]
-        return found
+        return survey(self.codes, self.numbers, self.bounds, self.starts, self.raw)
 
 
 def _folded(texts: Sequence[str]) -> _Lines:
@@ -477,7 +307,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
     A text that still changes after `MAX_ROUNDS` rounds is not repaired at all.
     """
     lines = _folded(texts)
-    repairable = _repairable(lines)
+    repairable = lines.survey.repairable
     if not repairable.any():
         return {}
     lines = lines.at(repairable)
@@ -488,12 +318,9 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
     for _ in range(MAX_ROUNDS):
         lines = _round(lines)
         read = lines.texts()
-        again = carry_marks(lines.numbers, lines.bounds)
+        again = lines.survey.marked & lines.survey.repairable
         for i in again.nonzero()[0].tolist():
             again[i] = read[i] != before[i]
-        if again.any():
-            left = lines.at(again)
-            again[again] = repairable = _repairable(left)
         for place, index in enumerate(active.tolist()):
             if not again[place] and read[place] != plain[index]:
                 found[index] = _Repaired(lines, read[place])
@@ -501,7 +328,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
             break
         active = active[again]
         before = list(itertools.compress(read, again))
-        lines = left.at(repairable)
+        lines = lines.at(again)
     return dict(sorted(found.items()))
 
 
@@ -509,44 +336,14 @@ def _round(lines: _Lines) -> _Lines:
     return _read_likeliest(_name_contacts(_drop_separators(lines)))
 
 
-class _Signs(NamedTuple):
-    """Runs of signs between Chinese characters.
-
-    Attributes:
-        begin: shape (runs,): the offset at which each run begins.
-        end: shape (runs,): the offset at which each run ends.
-        text: shape (runs,): the index of the text of each run.
-        alone: shape (runs,): mask of the runs between single characters: 春·夏·秋·冬.
-        evidence: shape (runs,): how strongly the characters on both sides suggest one word that was cut, in eighths of
-            a nat.
-        sign: shape (runs,): the index in ``sums`` and ``texts`` of the sign with which each run begins.
-        sums: shape (signs,): for each distinct sign of a text, the sum of the evidence at all its places.
-        texts: shape (signs,): the index of the text of each of these signs.
-
-    """
-
-    begin: Ints
-    end: Ints
-    text: Ints
-    alone: Bools
-    evidence: Any
-    sign: Ints
-    sums: Any
-    texts: Ints
-
-
 def _drop_separators(lines: _Lines) -> _Lines:
-    begin, end = lines.cuts
-    if not begin.size:
-        return lines
-    kept = np.ones(lines.codes.size, dtype=bool)
-    kept[ranges(begin, end)[0]] = False
-    return lines.keep(kept)
+    cutting = lines.survey.flags & Mark.CUTS
+    return lines.keep(cutting == 0) if cutting.any() else lines
 
 
 def _name_contacts(lines: _Lines) -> _Lines:
     """Replace disguised contacts by their names, each followed by `CONTACT`."""
-    places = lines.marks.contacts.tolist()
+    places = lines.survey.places(Mark.CONTACT).tolist()
     if not places:
         return lines
     text = lines.joined
@@ -600,17 +397,12 @@ class _Arcs(NamedTuple):
 def _read_likeliest(lines: _Lines) -> _Lines:
     """Read each text in the likeliest way.
 
-    A text with many odd pairs (`_Lines.heavy`) is left as written unless another reading is far likelier (`WORTH`).
+    A text with many odd pairs (`Survey.heavy`) is left as written unless another reading is far likelier (`WORTH`).
     """
     numbers, lengths = lines.numbers, lines.lengths
-    heavy = lines.heavy
-    doubted = (heavy.repeat(lengths) & _doubtful(lines)).nonzero()[0]
-    offered = (
-        *_alike(lines, doubted),
-        *_spelled_arcs(lines),
-        *_shown(lines),
-        _passing(lines),
-    )
+    heavy = lines.survey.heavy
+    doubted = lines.survey.places(Mark.DOUBTFUL)
+    offered = itertools.chain(_alike(lines, doubted), _spelled_arcs(lines), _shown(lines), _passing(lines))
     arcs = [each for each in offered if each.starts.size]
     if not arcs:
         return lines
@@ -654,63 +446,25 @@ def _value(numbers: Numbers, steps: Ints) -> Ints:
 
 
 def _alike(lines: _Lines, doubted: Ints) -> Iterator[_Arcs]:
-    """Yield arcs for the ``doubted`` characters, by sound and shape, and for parts of a character in heavy texts."""
+    """Yield arcs for the ``doubted`` characters, by sound and shape, and for the parts of a character."""
+    if not lines.survey.heavy.any():
+        return
     yield _Arcs(doubted, np.ones_like(doubted), tables().alike[lines.codes[doubted]], CHANGED)
-    starts, sizes, numbers = lines.wholes
-    at = lines.heavy[lines.bounds.searchsorted(starts)]
-    yield _Arcs(starts[at], sizes[at], numbers[at], JOINED)
-
-
-def _doubtful(lines: _Lines) -> Bools:
-    """Return a mask of the Chinese characters that do not belong to both of their neighbours."""
-    table = tables()
-    numbers = lines.numbers
-    strong = np.zeros(numbers.size + 1, dtype=bool)  # whether each character belongs to the one before it
-    strong[1:-1] = lines.scores > STRONG
-    rare = (numbers == RARE).nonzero()[0]
-    for first in (rare - 1, rare):  # pairs with a rare character have a list of their own
-        keys = lines.codes[first].astype(np.int64) << 21 | lines.codes[first + 1]
-        at = np.minimum(table.rare_pairs.searchsorted(keys), table.rare_pairs.size - 1)
-        strong[first[table.rare_pairs[at] == keys] + 1] = True
-    chinese = numbers <= RARE
-    beside = np.zeros_like(chinese)  # nothing is known about a character between signs, as in 洗→切→炒
-    beside[1:] = chinese[:-1]
-    beside[:-1] |= chinese[1:]
-    return ~(strong[1:] & strong[:-1]) & chinese & beside
-
-
-class _Wholes(NamedTuple):
-    """Groups of two or three characters that may be the parts of one: offsets, sizes, and the numbers of the wholes."""
-
-    starts: Ints
-    sizes: Ints
-    numbers: Ints
-
-
-def _wholes(codes: Codes) -> _Wholes:
-    """Return the groups of characters that may be the parts of one character."""
-    table = tables()
-    known, wholes = table.splits
-    first = table.halves.take(half_keys(codes[:-2], codes[1:-1])).nonzero()[0]
-    found = []
-    for size in (2, 3):
-        third = codes[first + 2] if size == 3 else np.zeros(first.size, dtype=np.int32)
-        keys = split_keys(codes[first], codes[first + 1], third)
-        at = np.minimum(known.searchsorted(keys), known.size - 1)
-        good = (known[at] == keys) & ((third > 0) == (size == 3))
-        found.append((first[good], np.full(good.sum(), size), table.numbers[wholes[at[good]]].astype(np.int64)))
-    return _Wholes(*(np.concatenate(each) for each in zip(*found, strict=True)))
+    for size, wholes in enumerate(lines.survey.wholes, 2):
+        starts = (wholes != NOTHING).nonzero()[0]
+        yield _Arcs(starts, np.full_like(starts, size), wholes[starts].astype(np.int64), JOINED)
 
 
 def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
     """Yield arcs for what syllables and initials may stand for, in texts that are spelled out."""
     codes, bounds = lines.codes, lines.bounds
-    if not lines.spelled_out.any():
+    spelled_out = lines.survey.spelled_out
+    if not spelled_out.any():
         return
-    letters = (_is_latin(codes) & lines.spelled_out.repeat(lines.lengths)).nonzero()[0]
+    letters = (is_latin(codes) & spelled_out.repeat(lines.lengths)).nonzero()[0]
     begin, end = runs_of(letters)
     beside = (_is_han(codes[begin - 1]) | _is_han(codes[end])) & (end - begin <= MAX_RUN)
-    beside &= ~np.isin(begin, lines.labels)
+    beside &= lines.survey.flags[begin] & Mark.LABEL == 0
     begin, end = begin[beside], end[beside]
     if not begin.size:
         return
@@ -726,11 +480,6 @@ def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
     starts = starts + begin[read].repeat(counts[read])
     for at, keeping in ((sizes == 1, INITIAL), (sizes > 1, SPELLED)):
         yield _Arcs(starts[at], sizes[at], rows[at], keeping=keeping)
-
-
-def _is_latin(codes: Codes) -> Bools:
-    """Return a mask of the Latin letters; after normalising, only lower-case ones are left."""
-    return (codes >= ord("a")) & (codes <= ord("z"))
 
 
 def _is_han(codes: Codes) -> Bools:
@@ -757,33 +506,22 @@ def _spelled(run: str, table: Tables) -> list[tuple[int, int, int]]:
 
 def _shown(lines: _Lines) -> Iterator[_Arcs]:
     """Yield arcs for what pictures and keycaps may stand for."""
-    (pictures, rows), keys = lines.pictures, lines.keys
+    pictures, keys = lines.survey.places(Mark.PICTURE), lines.survey.places(Mark.KEYCAP)
+    if not pictures.size + keys.size:
+        return
+    rows = tables().picture[lines.written(pictures)]
     chinese = lines.numbers[pictures] <= RARE
     for at, keeping in ((~chinese, PICTURE), (chinese, 0)):
         yield _Arcs(pictures[at], np.ones_like(pictures[at]), rows[at], PICTURED, keeping)
-    numerals = tables().numbers[code_points(NUMERALS)[lines.raw.take(lines.starts[keys]) - ord("0")]]
+    numerals = tables().numbers[code_points(NUMERALS)[lines.written(keys) - ord("0")]]
     yield _Arcs(keys, np.ones_like(keys), numerals.astype(np.int64), keeping=KEY)
 
 
-def _named(numbers: Numbers, places: Ints, rows: Codes) -> Bools:
-    """Return a mask of the pictures within two characters of a character of their name: 牛奶🥛, 🥬青菜."""
-    lists = tables().choices
-    at = lists.bounds[rows][:, None] + np.arange(NAME)
-    names = lists.members.take(np.minimum(at, lists.bounds[rows + 1][:, None] - 1))  # some rows are shorter
-    named = np.zeros(places.size, dtype=bool)
-    for side in (-1, 1):
-        near, far = numbers[places + side], numbers.take(places + 2 * side, mode="clip")
-        far = np.where(near == END, END, far)  # beyond an end is another text
-        named |= ((names == near[:, None]) | (names == far[:, None])).any(axis=1)
-    named &= rows != tables().empty
-    return named
-
-
-def _passing(lines: _Lines) -> _Arcs:
-    """Return arcs that skip a sign: the sign and the character after it are read as that character."""
-    numbers, signs = lines.numbers, lines.passed
-    signs = signs[~_named(numbers, signs, tables().picture[lines.codes[signs]])]
-    return _Arcs(signs, np.full_like(signs, 2), numbers[signs + 1].astype(np.int64), PASSED)
+def _passing(lines: _Lines) -> Iterator[_Arcs]:
+    """Yield arcs that skip a sign: the sign and the character after it are read as that character."""
+    signs = lines.survey.places(Mark.MAY_CUT)
+    if signs.size:
+        yield _Arcs(signs, np.full_like(signs, 2), lines.numbers[signs + 1].astype(np.int64), PASSED)
 
 
 def _changes(text: str, plain: _Lines, read: _Lines) -> Iterator[Repair]:

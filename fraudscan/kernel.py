@@ -1,9 +1,9 @@
-"""The compiled kernel, if it was built: the loops in which scoring and dumps spend their time (``_engine.c``).
+"""The compiled kernel, if it was built: the loops in which scoring and dumps spend their time.
 
-The callers of its functions define in Python and NumPy what the functions compute: methods of `Vocabulary`, `Engine`
-and `Noter`, `fraudscan.lattice`, and in dumps `JsonLinesWriter`. If the package was installed without a C compiler,
-the callers compute it themselves, with the same result to the last bit. They then run at a third to a half of the
-speed, and on most disguised texts at a half to a sixth of it.
+The callers of its functions define in Python and NumPy what the functions compute: of those in ``_engine.c`` methods of
+`Vocabulary`, `Engine` and `Noter`, and in dumps `JsonLinesWriter`; of those in ``_disguise.c`` `fraudscan.survey` and
+`fraudscan.lattice`. If the package was installed without a C compiler, the callers compute it themselves, with the same
+result to the last bit. ``benchmarks/README.md`` compares the speed.
 """
 
 from __future__ import annotations

@@ -32,10 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Choices",
-    "Marks",
     "Tables",
     "carry_marks",
-    "find_marks",
     "half_keys",
     "is_sign",
     "other_tables",
@@ -293,12 +291,12 @@ class Tables:
         return pairs
 
     @cached_property
-    def splits(self) -> tuple[Ints, Codes]:
-        """The parts of characters, as sorted `split_keys`, and the characters that they make up."""
+    def splits(self) -> tuple[Ints, Numbers]:
+        """The parts of characters, as sorted `split_keys`, and the numbers of the characters that they make up."""
         splits = self._arrays["splits"].astype(np.int64)
         keys = split_keys(splits[:, 0], splits[:, 1], splits[:, 2])
         order = np.argsort(keys)
-        return keys[order], splits[order, 3].astype(np.int32)
+        return keys[order], self.numbers[splits[order, 3]]
 
     @cached_property
     def halves(self) -> Bools:
@@ -366,26 +364,10 @@ def is_sign(numbers: npt.NDArray[Any]) -> Bools:
     return (numbers >= SIGNS[0]) & (numbers <= SIGNS[1])
 
 
-class Marks(NamedTuple):
-    """Offsets at which marks begin: odd pairs, pairs of disguised contacts, and Chinese followed by a Latin letter."""
-
-    odd: Ints
-    contacts: Ints
-    spelled: Ints
-
-
 def scores_of(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
     """Return the score of each number of ``left`` with its neighbour in ``right``; see `Tables.pairs`."""
     scores: npt.NDArray[np.int8] = tables().pairs.take(left.astype(np.int32) * WIDTH + right)
     return scores
-
-
-def find_marks(scores: npt.NDArray[np.int8]) -> Marks:
-    """Return the marks among the scores of neighbours in several texts, each followed by an `END`."""
-    at = (scores <= APART).nonzero()[0]
-    scores = scores.take(at)
-    odd = (scores == MISSING) | (scores == CUT)
-    return Marks(at[odd], at[scores == DISGUISED], at[scores == SPELLED])
 
 
 def runs_of(places: Ints) -> tuple[Ints, Ints]:

@@ -1,6 +1,7 @@
 """The compiled kernel: bit-identical to NumPy, and no access beyond an array for any arguments."""
 
 import contextlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from test_windows import long_texts
 
 import fraudscan
 from fraudscan import Scanner, Thresholds, kernel
+from fraudscan.disguise import _folded
 from fraudscan.engine import FIELD_SIZE
 from fraudscan.features import REPEATS, Vocabulary
 from fraudscan.layer import Layer
@@ -37,6 +39,23 @@ texts = st.one_of(short_texts, st.sampled_from(ODD), long_texts(150, 1500))
 batches = st.lists(texts, min_size=1, max_size=20)
 
 
+PARTS = [
+    "".join(chr(key >> place & 0x1FFFFF) for place in (42, 21, 0)).strip("\0") for key in tables().splits[0].tolist()
+]
+THREE_PARTS = [parts for parts in PARTS if len(parts) == 3]
+WORDS = "投资理财", "稳赚不赔", "微信", "服务", "我们", "正规项目"
+CHARACTERS = "卝箌薇芯伈", "·、，.❤★✈", "❤🐧🉑🍚🥛牛奶", "abtz", "0㊀", "嬲犇骉", "的加"
+"""What disguises consist of, besides parts of characters and words that signs cut."""
+
+disguised = st.lists(
+    st.one_of(
+        *map(st.sampled_from, [*CHARACTERS, PARTS, THREE_PARTS, ["tou", "zi", "A:", "B:", "1️⃣户", "2⃣"]]),
+        st.builds(str.join, st.sampled_from("·❤、.★✈"), st.sampled_from(WORDS)),
+    ),
+    max_size=40,
+).map("".join)
+
+
 def both(function):
     """Return the results of ``function`` with the kernel and without it."""
     with_kernel = function()
@@ -51,6 +70,14 @@ def assert_same_matches(vocabulary, batch):
         return matches.nodes.copy(), matches.starts, matches.lengths, matches.marked
 
     for with_kernel, without in zip(*both(match), strict=True):
+        assert with_kernel.dtype == without.dtype
+        assert np.array_equal(with_kernel, without)
+
+
+@given(st.lists(st.one_of(texts, disguised), min_size=1, max_size=20))
+@settings(max_examples=300)
+def test_surveys_are_the_same(batch):
+    for with_kernel, without in zip(*both(lambda: _folded(batch).survey), strict=True):
         assert with_kernel.dtype == without.dtype
         assert np.array_equal(with_kernel, without)
 
@@ -209,6 +236,21 @@ def likeliest_arguments():
     return [*written, *ways, *lists, *known, np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(3, np.uint16)]
 
 
+def survey_arguments():
+    """Return texts with marks of every kind, and all that a survey needs to know."""
+    marked = [
+        "投·资·理·财，稳·赚·不·赔",
+        "我门这边有一个正归的页目，月艮务费全免，卞款快",
+        "加薇信，1️⃣户❤意",
+        "tou资li财ha我b你",
+    ]
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "compiled", SimpleNamespace(survey=lambda *arguments: found.extend(arguments)))
+        assert _folded(marked).survey
+    return found
+
+
 def test_the_likeliest_path_of_a_small_lattice(compiled):
     arguments = likeliest_arguments()
     arguments[10][2] = 5  # number 2 is frequent; two arcs offer it, one alone and one after number 0
@@ -230,6 +272,7 @@ CALLS = {
     "alarms": alarms_arguments,
     "tally": tally_arguments,
     "splice": splice_arguments,
+    "survey": survey_arguments,
 }
 PLACES = {
     "likeliest": (*range(11), 14, 15, 16),
@@ -239,6 +282,7 @@ PLACES = {
     "alarms": (0, 1, 2, 3, 4, 5, 9),
     "tally": (0, 1, 2, 3),
     "splice": (1, 3),
+    "survey": (*range(18), *range(23, 29)),
 }
 ARRAYS = [(name, place) for name, places in PLACES.items() for place in places]
 
@@ -351,6 +395,32 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("likeliest", 14, np.zeros(4, np.int64), "do not fit"),
         ("likeliest", 15, np.zeros(2, np.int64), "do not fit"),
         ("likeliest", 16, np.zeros(2, np.uint16), "do not fit"),
+        ("survey", 0, np.zeros(3, np.int32), "do not fit"),
+        ("survey", 1, np.zeros(3, np.uint16), "do not fit"),
+        ("survey", 2, np.array([5, 5, 9, 9]), "must ascend"),
+        ("survey", 2, np.zeros(0, np.int64), "do not fit"),
+        ("survey", 3, np.zeros(3, np.int64), "do not fit"),
+        ("survey", 4, np.zeros(0, np.int32), "do not fit"),
+        ("survey", 4, np.zeros(1, np.int32), "offsets in the originals"),
+        ("survey", 5, np.zeros(WIDTH, np.int8), "do not fit"),
+        *(("survey", place, np.zeros(255, np.int8), "do not fit") for place in (6, 7, 8)),
+        ("survey", 9, np.zeros(0x10FFFF, bool), "do not fit"),
+        ("survey", 10, np.zeros(0xFFFF, bool), "do not fit"),
+        ("survey", 11, np.zeros(3, np.int64), "do not fit"),
+        ("survey", 12, np.zeros(3, np.uint16), "do not fit"),
+        ("survey", 14, np.zeros(0x10FFFF, np.int32), "do not fit"),
+        ("survey", 15, np.zeros(0x10FFFF, np.int32), "do not fit"),
+        ("survey", 15, np.full(0x110000, -1, np.int32), "no row of choices"),
+        ("survey", 16, np.zeros(0, np.int64), "do not fit"),
+        ("survey", 16, np.zeros(5, np.int64), "no row of choices"),
+        ("survey", 17, np.zeros(5, np.uint16), "no row of choices"),
+        ("survey", 19, (END, RARE, DIGIT, *SIGNS, END, END), "beyond the table|do not fit"),
+        ("survey", 19, (WIDTH, END, DIGIT, *SIGNS, END, END), "numbers between"),
+        ("survey", 19, (WIDTH, RARE, DIGIT, *SIGNS, RARE, END), "numbers between"),
+        ("survey", 19, (2**32 - 1, RARE, DIGIT, *SIGNS, END, END), "do not fit"),
+        ("survey", 22, (1, 2), "length 11"),
+        *(("survey", place, np.zeros(3, np.uint8), "do not fit") for place in (23, *range(25, 29))),
+        ("survey", 24, np.zeros(3, np.uint16), "do not fit"),
         ("splice", 0, 5, "not iterable"),
         ("splice", 0, [b"{}"], "one element for each row"),
         ("splice", 0, [b"{}", b""], "rows must be non-empty bytes"),

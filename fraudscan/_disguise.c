@@ -1,0 +1,707 @@
+/* The loops in which disguises are repaired: the survey of the marks that texts carry, and the search for their
+   likeliest readings. survey.py and lattice.py define in NumPy what they compute. The rules of _engine.c apply. */
+
+#include "_kernel.h"
+
+#define HALF_KEYS (1 << 16)    /* see neighbours.py */
+#define MOST_NUMBERS (1 << 14) /* the largest row of the table of pairs */
+#define NO_MEMORY ""           /* the error if memory is lacking and nothing is wrong with the arguments */
+#define BEYOND "a number is beyond the table of pairs"
+
+/* Numbers and scores with a meaning of their own (see neighbours.py), and limits (see survey.py). */
+typedef struct {
+    unsigned int row, rare, digit, list, last_sign, end, nothing;
+    int disguised, missing, cut, spelled, strong;
+    double odd_share, spelled_share;
+    int evidence, crowded, signs, marks, cuts, cutting, further, place, pictorial, name, keycap;
+} Limits;
+
+/* The input and output of `survey`. Texts and tables are those of survey.py. */
+typedef struct {
+    const int32_t *codes;
+    const uint16_t *numbers;
+    const int64_t *ends, *starts;
+    const int32_t *raw;
+    const uint8_t *pairs;
+    const int8_t *evidence, *cut, *cutting;
+    const uint8_t *sentence, *halves;
+    const int64_t *parts;
+    const uint16_t *made;
+    const int64_t *rare_pairs;
+    const int32_t *table, *pictures;
+    const int64_t *bounds;
+    const uint16_t *members;
+    int64_t size, texts, all_raw, all_parts, all_rare_pairs, choices, all_members;
+    int32_t empty;
+    Limits limits;
+    uint8_t *flags;
+    uint16_t *wholes; /* in two rows: the characters made of two parts, and of three */
+    uint8_t *heavy, *spelled_out, *repairable, *marked;
+} Texts;
+
+enum { CUTS = 1, MAY_CUT = 2, CONTACT = 4, PICTURE = 8, KEYCAP = 16, DOUBTFUL = 32, LABEL = 64 }; /* see `Mark` */
+
+/* A run of signs between Chinese characters; `sign` is the first run of the text with the same sign, `sum` in that run
+   is the evidence of all of them. */
+typedef struct {
+    int64_t begin, end, sign, sum;
+    int evidence, alone;
+} Signs;
+
+#define NO_ROW "a picture has no row of choices, or it ends beyond the members"
+
+/* Return the number of a character of a text or of the end before or after it. */
+static inline unsigned int number(const Texts *t, int64_t at)
+{
+    return at < 0 ? t->limits.end : t->numbers[at];
+}
+
+static inline int is_chinese(const Texts *t, int64_t at)
+{
+    return number(t, at) <= t->limits.rare;
+}
+
+static inline int is_sign(const Texts *t, int64_t at)
+{
+    return t->limits.list <= number(t, at) && number(t, at) <= t->limits.last_sign;
+}
+
+static inline int is_letter(const Texts *t, int64_t at)
+{
+    return at >= 0 && 'a' <= t->codes[at] && t->codes[at] <= 'z';
+}
+
+static inline const uint8_t *pair(const Texts *t, int64_t left, int64_t right)
+{
+    return t->pairs + (size_t)t->numbers[left] * t->limits.row + t->numbers[right];
+}
+
+static inline int score(const Texts *t, int64_t left, int64_t right)
+{
+    return (int8_t)*pair(t, left, right);
+}
+
+/* Return the place of the first key that is not less than `key` in an array that ascends. A branch in the loop would be
+   mispredicted every other time. */
+static int64_t place_of(int64_t key, const int64_t *keys, int64_t size)
+{
+    const int64_t *first = keys;
+    for (int64_t half, left = size; left > 1; left -= half) {
+        half = left / 2;
+        first += half & -(int64_t)(first[half - 1] < key);
+    }
+    return first - keys + (size && *first < key);
+}
+
+/* Note which characters have their parts at a place; return how many. */
+static int note_wholes(const Texts *t, int64_t at, int64_t end)
+{
+    const int64_t first = t->codes[at], second = t->codes[at + 1], third = at + 2 < end ? t->codes[at + 2] : 0;
+    const int64_t two = first << 42 | second << 21, three = third ? two | third : two;
+    int found = 0;
+    if (!t->halves[(first * 31 + second) & (HALF_KEYS - 1)])
+        return 0;
+    for (int64_t i = place_of(two, t->parts, t->all_parts); i < t->all_parts && t->parts[i] <= three; i++)
+        if (t->parts[i] == two || t->parts[i] == three) {
+            t->wholes[(t->parts[i] != two) * t->size + at] = t->made[i];
+            found++;
+        }
+    return found;
+}
+
+/* Return whether a character belongs to the next one. */
+static int belongs(const Texts *t, int64_t at)
+{
+    if (score(t, at, at + 1) > t->limits.strong)
+        return 1;
+    if (t->numbers[at] != t->limits.rare && t->numbers[at + 1] != t->limits.rare)
+        return 0;
+    const int64_t key = (int64_t)t->codes[at] << 21 | t->codes[at + 1];
+    const int64_t place = place_of(key, t->rare_pairs, t->all_rare_pairs);
+    return place < t->all_rare_pairs && t->rare_pairs[place] == key;
+}
+
+/* Flag the characters that do not belong to both of their neighbours. */
+static void flag_doubtful(const Texts *t, int64_t begin, int64_t end)
+{
+    int before = 0; /* whether the character belongs to the one before it */
+    for (int64_t at = begin; at < end; at++) {
+        const int after = at + 1 < end && belongs(t, at);
+        if (is_chinese(t, at) && !(before && after) && (is_chinese(t, at - 1) || is_chinese(t, at + 1)))
+            t->flags[at] |= DOUBTFUL;
+        before = after;
+    }
+}
+
+/* Flag the single letters before a character that another single letter precedes too; `letters` is working memory. */
+static void flag_labels(const Texts *t, int64_t begin, int64_t end, int64_t *letters)
+{
+    int64_t size = 0;
+    for (int64_t at = begin; at < end; at++)
+        if (is_letter(t, at) && !is_letter(t, at - 1) && !is_letter(t, at + 1))
+            letters[size++] = at;
+    for (int64_t i = 0; i < size; i++)
+        for (int64_t j = 0; j < size && !(t->flags[letters[i]] & LABEL); j++)
+            if (t->codes[letters[i] + 1] == t->codes[letters[j] + 1] && t->codes[letters[i]] != t->codes[letters[j]])
+                t->flags[letters[i]] |= LABEL;
+}
+
+/* Return whether a text is spelled out, given how many Latin letters follow a Chinese character, and flag labels. */
+static int flag_spelled(const Texts *t, int64_t begin, int64_t end, int64_t count, int64_t *letters)
+{
+    const Limits *limits = &t->limits;
+    int64_t chinese = 0;
+    for (int64_t at = begin; at < end; at++)
+        chinese += is_chinese(t, at);
+    for (int labelled = 0;; labelled = 1) {
+        if (count < limits->marks || 2. * (double)count <= limits->spelled_share * (double)(end - begin + 1) ||
+            (double)count <= limits->spelled_share * (double)chinese)
+            break;
+        if (labelled)
+            return 1;
+        flag_labels(t, begin, end, letters);
+        for (int64_t at = begin; at + 1 < end; at++)
+            count -= score(t, at, at + 1) == limits->spelled && t->flags[at + 1] & LABEL;
+    }
+    for (int64_t at = begin; at < end; at++)
+        t->flags[at] &= (uint8_t)~LABEL;
+    return 0;
+}
+
+/* Return whether the name of the picture at a place is within two characters; -1 if its row does not exist. */
+static int is_named(const Texts *t, int64_t at, int32_t row)
+{
+    if (row == t->empty)
+        return 0;
+    if (row < 0 || row >= t->choices || t->bounds[row] < 0 || t->bounds[row + 1] > t->all_members)
+        return -1;
+    for (int64_t i = t->bounds[row]; i < t->bounds[row + 1] && i < t->bounds[row] + t->limits.name; i++)
+        for (int side = -1; side <= 1; side += 2) {
+            const unsigned int near = number(t, at + side);
+            if (t->members[i] == near || (near != t->limits.end && t->members[i] == number(t, at + 2 * side)))
+                return 1;
+        }
+    return 0;
+}
+
+/* Flag the signs that may cut words, and add the evidence at all signs, if there are many, to that of the text; `runs`
+   is working memory. Return an error, or NULL. */
+static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs *runs, int64_t *all_evidence)
+{
+    const Limits *limits = &t->limits;
+    int64_t size = 0, places = 0, signs = 0, across = 0; /* evidence across signs */
+    int cutting = 0, between_words = 0;
+
+    for (int64_t at = begin, next; at < end; at = next) {
+        for (next = at + 1; next < end && is_sign(t, at) && is_sign(t, next);)
+            next++;
+        signs += is_sign(t, at) ? next - at : 0;
+        if (!is_sign(t, at) || next - at > limits->signs || !is_chinese(t, at - 1) || !is_chinese(t, next))
+            continue;
+        Signs *own = runs + size++, *sign = runs;
+        const int alone = !is_chinese(t, at - 2) && !is_chinese(t, next + 1);
+        const int list = alone && t->numbers[at] == limits->list;
+        const int evidence = list ? 0 : t->cutting[*pair(t, at - 1, next)];
+        across += t->cut[*pair(t, at - 1, next)];
+        *own = (Signs){.begin = at, .end = next, .evidence = evidence, .alone = alone};
+        while (t->codes[sign->begin] != t->codes[at])
+            sign++;
+        own->sign = sign - runs;
+        sign->sum += evidence;
+    }
+    *all_evidence += limits->crowded * signs > end - begin ? across : 0;
+    for (int64_t i = 0; i < size; i++)
+        cutting |= runs[i].sum >= limits->cutting;
+    for (int64_t i = 0; i < size; i++) {
+        const int64_t sum = runs[runs[i].sign].sum;
+        const int32_t code = t->codes[runs[i].begin];
+        if (runs[i].end - runs[i].begin == 1 && !runs[i].alone && sum >= limits->place && code >= limits->pictorial &&
+            number(t, runs[i].end) < limits->rare) {
+            const int named = is_named(t, runs[i].begin, t->pictures[code]);
+            if (named < 0)
+                return NO_ROW;
+            t->flags[runs[i].begin] |= named ? 0 : MAY_CUT;
+        }
+        if (!cutting || sum < limits->further || (runs[i].evidence <= 0 && t->sentence[code]))
+            runs[i].begin = runs[i].end; /* it stays */
+        else if (runs[i].evidence > 0) {
+            places++;
+            between_words |= !runs[i].alone;
+        }
+    }
+    if (places >= (between_words ? 1 : 2) * limits->cuts)
+        for (int64_t i = 0; i < size; i++)
+            for (int64_t at = runs[i].begin; at < runs[i].end; at++)
+                t->flags[at] |= CUTS;
+    return NULL;
+}
+
+/* Flag the pictures and keycaps that may stand for a character; return an error, or NULL. */
+static const char *flag_pictures(const Texts *t, int64_t begin, int64_t end, uint8_t *repairable)
+{
+    const Limits *limits = &t->limits;
+    for (int64_t at = begin; at < end; at++) {
+        const int32_t *raw = t->raw + t->starts[at], *last = t->raw + t->all_raw - 1;
+        const int32_t row = t->pictures[*raw];
+        if (row != t->empty && t->table[*raw] == t->codes[at]) {
+            const int named = is_named(t, at, row);
+            if (named < 0)
+                return NO_ROW;
+            t->flags[at] |= named ? 0 : PICTURE;
+            *repairable |= !named && is_chinese(t, at - 1) && is_chinese(t, at + 1);
+        }
+        if (t->numbers[at] == limits->digit && '0' <= *raw && *raw <= '9' && number(t, at - 1) != limits->digit &&
+            is_chinese(t, at + 1)) {
+            const int32_t *second = raw < last ? raw + 1 : last, *third = second < last ? second + 1 : last;
+            t->flags[at] |= *second == limits->keycap || *third == limits->keycap ? KEYCAP : 0;
+        }
+    }
+    return NULL;
+}
+
+/* Survey a text; return an error, or NULL. */
+static const char *survey_text(const Texts *t, int64_t text, Signs *runs)
+{
+    const Limits *limits = &t->limits;
+    const int64_t begin = text ? t->ends[text - 1] + 1 : 0, end = t->ends[text], length = end - begin + 1;
+    int64_t odd = 0, spelled = 0, evidence = 0;
+    uint8_t any = 0, *repairable = t->repairable + text;
+
+    for (int64_t at = begin; at + 1 < end; at++) /* so that no look-up waits for another */
+        PREFETCH(pair(t, at, at + 1));
+    for (int64_t at = begin; at <= end; at++)
+        evidence += t->evidence[t->pairs[(size_t)number(t, at - 1) * limits->row + t->numbers[at]]];
+    for (int64_t at = begin; at + 1 < end; at++) {
+        const int found = score(t, at, at + 1);
+        odd += (found == limits->missing || found == limits->cut) + note_wholes(t, at, end);
+        spelled += found == limits->spelled;
+        t->flags[at] |= found == limits->disguised ? CONTACT : 0;
+    }
+    t->heavy[text] = odd >= limits->marks && (double)odd > limits->odd_share * (double)length;
+    if (t->heavy[text])
+        flag_doubtful(t, begin, end);
+    else
+        for (int64_t at = begin; at < end; at++)
+            t->wholes[at] = t->wholes[t->size + at] = (uint16_t)limits->nothing;
+    t->spelled_out[text] = (uint8_t)flag_spelled(t, begin, end, spelled, (int64_t *)runs);
+    *repairable = t->heavy[text] | t->spelled_out[text];
+    const char *bad = flag_signs(t, begin, end, runs, &evidence);
+    t->marked[text] = evidence >= limits->evidence;
+    bad = bad ? bad : flag_pictures(t, begin, end, repairable);
+    for (int64_t at = begin; at < end; at++)
+        any |= t->flags[at];
+    *repairable |= (any & (CUTS | MAY_CUT | CONTACT | KEYCAP)) > 0;
+    return bad;
+}
+
+/* Check everything that is read as an index, all in one pass, so that surveying need not; return an error, or NULL. */
+static const char *check_texts(const Texts *t)
+{
+    int64_t before = -1;
+    for (int64_t i = 0; i < t->texts; before = t->ends[i++])
+        if (t->ends[i] <= before || t->ends[i] >= t->size || t->numbers[t->ends[i]] != t->limits.end)
+            return "ends must ascend within the characters, whose number there must be that of an end";
+    if (before != t->size - 1)
+        return "the last character must be the end of a text";
+    for (int64_t at = 0; at < t->size; at++) {
+        if (t->numbers[at] >= t->limits.row)
+            return BEYOND;
+        if (t->starts[at] < 0 || t->starts[at] >= t->all_raw)
+            return "starts must be offsets in the originals";
+        if ((uint32_t)t->codes[at] >= CODE_POINTS || (uint32_t)t->raw[t->starts[at]] >= CODE_POINTS)
+            return "there is no such code point";
+    }
+    return NULL;
+}
+
+const char survey_doc[] =
+    PyDoc_STR("survey(codes, numbers, ends, starts, raw, pairs, evidence, cut, cutting, sentence, halves, parts,\n"
+              "       made, rare_pairs, table, pictures, bounds, members, empty, numbers, scores, shares, limits,\n"
+              "       flags, wholes, heavy, spelled_out, repairable, marked)\n--\n\n"
+              "Fill the last six arguments, as `fraudscan.survey.survey` does. At first, flags must be 0 and wholes\n"
+              "`NOTHING`. The constants before them are those of `Limits`.");
+
+PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    enum { CODES, NUMBERS, ENDS, STARTS, RAW, PAIRS, EVIDENCE, CUT, CUTTING, SENTENCE, HALVES, PARTS, MADE, RARE_PAIRS,
+           TABLE, PICTURES, BOUNDS, MEMBERS, FLAGS, WHOLES, HEAVY, SPELLED_OUT, REPAIRABLE, MARKED, ARRAYS,
+           CONSTANTS = 5 }; /* between the input and the output */
+    static const Py_ssize_t bytes[] = {4, 2, 8, 8, 4, 1, 1, 1, 1, 1, 1, 8, 2, 8, 4, 4, 8, 2, 1, 2, 1, 1, 1, 1};
+    PyObject *result = NULL, *constants = NULL;
+    Py_buffer array[ARRAYS] = {{0}};
+    Py_ssize_t size[ARRAYS];
+    Limits l;
+    int empty;
+    const char *bad;
+
+    if (PyTuple_GET_SIZE(args) != ARRAYS + CONSTANTS) {
+        PyErr_Format(PyExc_TypeError, "survey takes %d arguments", ARRAYS + CONSTANTS);
+        return NULL;
+    }
+    for (int i = 0; i < ARRAYS; i++) {
+        PyObject *argument = PyTuple_GET_ITEM(args, i < FLAGS ? i : i + CONSTANTS);
+        if (PyObject_GetBuffer(argument, &array[i], i < FLAGS ? PyBUF_SIMPLE : PyBUF_WRITABLE) < 0 ||
+            (size[i] = count(&array[i], bytes[i], "an argument")) < 0)
+            goto done;
+    }
+    if (!(constants = PyTuple_GetSlice(args, FLAGS, FLAGS + CONSTANTS)) ||
+        !PyArg_ParseTuple(constants, "i(IIIIIII)(iiiii)(dd)(iiiiiiiiiii):survey", &empty, &l.row, &l.rare, &l.digit,
+                          &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised, &l.missing, &l.cut, &l.spelled,
+                          &l.strong, &l.odd_share, &l.spelled_share, &l.evidence, &l.crowded, &l.signs, &l.marks,
+                          &l.cuts, &l.cutting, &l.further, &l.place, &l.pictorial, &l.name, &l.keycap))
+        goto done;
+    if (!size[CODES] || !size[RAW] || size[NUMBERS] != size[CODES] || size[STARTS] != size[CODES] ||
+        l.row > MOST_NUMBERS || size[PAIRS] != (Py_ssize_t)l.row * l.row || size[EVIDENCE] != SCORES ||
+        size[CUT] != SCORES || size[CUTTING] != SCORES || size[SENTENCE] != CODE_POINTS || size[TABLE] != CODE_POINTS ||
+        size[PICTURES] != CODE_POINTS || size[HALVES] != HALF_KEYS || size[MADE] != size[PARTS] || !size[BOUNDS] ||
+        size[FLAGS] != size[CODES] || size[WHOLES] != 2 * size[CODES] || size[HEAVY] != size[ENDS] ||
+        size[SPELLED_OUT] != size[ENDS] || size[REPAIRABLE] != size[ENDS] || size[MARKED] != size[ENDS]) {
+        PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
+        goto done;
+    }
+    if (l.rare >= l.list || l.last_sign >= l.end) {
+        PyErr_SetString(PyExc_ValueError, "signs must have numbers between those of Chinese characters and of ends");
+        goto done;
+    }
+    const Texts texts = {.codes = array[CODES].buf,
+                         .numbers = array[NUMBERS].buf,
+                         .ends = array[ENDS].buf,
+                         .starts = array[STARTS].buf,
+                         .raw = array[RAW].buf,
+                         .pairs = array[PAIRS].buf,
+                         .evidence = array[EVIDENCE].buf,
+                         .cut = array[CUT].buf,
+                         .cutting = array[CUTTING].buf,
+                         .sentence = array[SENTENCE].buf,
+                         .halves = array[HALVES].buf,
+                         .parts = array[PARTS].buf,
+                         .made = array[MADE].buf,
+                         .rare_pairs = array[RARE_PAIRS].buf,
+                         .table = array[TABLE].buf,
+                         .pictures = array[PICTURES].buf,
+                         .bounds = array[BOUNDS].buf,
+                         .members = array[MEMBERS].buf,
+                         .flags = array[FLAGS].buf,
+                         .wholes = array[WHOLES].buf,
+                         .heavy = array[HEAVY].buf,
+                         .spelled_out = array[SPELLED_OUT].buf,
+                         .repairable = array[REPAIRABLE].buf,
+                         .marked = array[MARKED].buf,
+                         .size = size[CODES],
+                         .texts = size[ENDS],
+                         .all_raw = size[RAW],
+                         .all_parts = size[PARTS],
+                         .all_rare_pairs = size[RARE_PAIRS],
+                         .choices = size[BOUNDS] - 1,
+                         .all_members = size[MEMBERS],
+                         .empty = empty,
+                         .limits = l};
+    Py_BEGIN_ALLOW_THREADS
+    Signs *memory = PyMem_RawMalloc((size_t)(texts.size / 2 + 1) * sizeof *memory);
+    bad = memory ? check_texts(&texts) : NO_MEMORY;
+    for (int64_t text = 0; text < texts.texts && !bad; text++)
+        bad = survey_text(&texts, text, memory);
+    PyMem_RawFree(memory);
+    Py_END_ALLOW_THREADS
+    if (!bad) {
+        result = Py_None;
+        Py_INCREF(result);
+    } else if (*bad)
+        PyErr_SetString(PyExc_ValueError, bad);
+    else
+        PyErr_NoMemory();
+done:
+    Py_XDECREF(constants);
+    for (int i = 0; i < ARRAYS; i++)
+        PyBuffer_Release(&array[i]);
+    return result;
+}
+
+/* The input and output of `likeliest`: the numbers as written, the log-scores of reading them as written, the arcs that
+   read them otherwise, the choices that arcs offer, the scores of pairs, and the best path. */
+typedef struct {
+    const uint16_t *numbers;
+    const int64_t *as_written, *starts, *ends, *rows, *scores, *bounds;
+    const uint16_t *members;
+    const uint8_t *pairs;
+    const int32_t *logs;
+    int64_t last, arcs, choices, all_members, width, margin;
+    int64_t *begins, *values; /* the steps of the best path: the places where they begin, their log-scores, … */
+    uint16_t *read;           /* … and their numbers */
+} Lattice;
+
+/* A number that may be read on a step that ends at a place: the score of the best path to the number, the previous
+   state on that path, and the step: that of an arc, or OWN. */
+typedef struct {
+    int64_t best, back, arc;
+    uint16_t number;
+} State;
+
+#define OWN (-1) /* the character is read as written */
+
+/* The working memory of `likeliest`: for each place the first arc that ends there, the farthest end of the arcs that
+   begin there, and its first state; for each arc the next arc with the same end; the states, grouped by place; the
+   values of the scores of pairs, in the high half of a word; and, for each choice of the current step, the best way to
+   it (see `weigh`) and its score. */
+typedef struct {
+    int64_t *first, *reach, *places, *next;
+    State *states;
+    int64_t count, room, most;
+    int64_t worth[SCORES], *ways, *values;
+} Work;
+
+#define TOO_LARGE "a log-score is too large"
+#define FARTHEST (1 << 30) /* the largest margin: score differences between states of a place fit half a word */
+#define HALF 32
+#define HIGH ((int64_t)1 << HALF)
+#define LARGEST ((int64_t)1 << 31) /* the largest log-score: that of a path of as many steps fits an int64 */
+
+/* Put each arc, in order, into the list of the place where it ends; return an error of the lattice, or NULL. */
+static const char *list_arcs(const Lattice *at, Work *work)
+{
+    for (int64_t place = 0; place < at->last; place++) {
+        if (at->numbers[place] >= at->width)
+            return BEYOND;
+        if (at->as_written[place] > LARGEST || at->as_written[place] < -LARGEST)
+            return TOO_LARGE;
+    }
+    for (int64_t place = 0; place <= at->last; place++) {
+        work->first[place] = -1;
+        work->reach[place] = 0;
+    }
+    for (int64_t i = at->arcs - 1; i >= 0; i--) {
+        const int64_t start = at->starts[i], end = at->ends[i], row = at->rows[i];
+        if (at->scores[i] > LARGEST || at->scores[i] < -LARGEST)
+            return TOO_LARGE;
+        if (start < 0 || start >= end || end > at->last)
+            return "arcs must lead onwards, to places that exist";
+        if (row < 0 || row >= at->choices || at->bounds[row] < 0 || at->bounds[row + 1] < at->bounds[row] ||
+            at->bounds[row + 1] > at->all_members)
+            return "there is no such choice: rows must be indices of choices, and bounds must ascend within members";
+        const int64_t size = at->bounds[row + 1] - at->bounds[row];
+        work->most = size > work->most ? size : work->most;
+        work->reach[start] = end > work->reach[start] ? end : work->reach[start];
+        work->next[i] = work->first[end];
+        work->first[end] = i;
+    }
+    return NULL;
+}
+
+/* Make room for more states; return 0, or -1 if memory is lacking. */
+static int make_room(Work *work, int64_t more)
+{
+    if (more <= work->room - work->count)
+        return 0;
+    const int64_t room = 2 * work->room + more;
+    State *grown = PyMem_RawRealloc(work->states, (size_t)room * sizeof *grown);
+    if (!grown)
+        return -1;
+    work->states = grown;
+    work->room = room;
+    return 0;
+}
+
+/* Find the best way to each of some numbers from the states where their step begins: in the high half of a word its
+   score relative to the first of these states, in the low half how many states come after the one that it leads from.
+   So the greatest word is the best way, from the first of equals, and no branch is mispredicted. */
+static void weigh(const Lattice *at, const Work *work, const State *states, int64_t many,
+                  const uint16_t *restrict member, int64_t size, int64_t *restrict ways)
+{
+    for (int64_t j = 0; j < size; j++)
+        ways[j] = INT64_MIN;
+    for (int64_t i = 0; i < many; i++) {
+        const uint8_t *restrict pairs = at->pairs + states[i].number * at->width;
+        const int64_t value = (states[i].best - states[0].best) * HIGH + (many - 1 - i);
+        for (int64_t j = 0; j < size; j++) {
+            const int64_t way = value + work->worth[pairs[member[j]]];
+            ways[j] = way > ways[j] ? way : ways[j];
+        }
+    }
+}
+
+/* Add states for the numbers that may be read on a step from an earlier place, except those that are not within the
+   margin of the best state of their place so far; return an error, or NULL. */
+static const char *extend(const Lattice *at, Work *work, int64_t begin, int64_t arc, const uint16_t *member,
+                          int64_t size, int64_t score, int64_t *limit)
+{
+    const int64_t from = work->places[begin], many = work->places[begin + 1] - from;
+    uint16_t greatest = 0;
+    if (make_room(work, size) < 0)
+        return NO_MEMORY;
+    for (int64_t j = 0; j < size; j++)
+        greatest = member[j] > greatest ? member[j] : greatest;
+    if (greatest >= at->width)
+        return BEYOND;
+    weigh(at, work, work->states + from, many, member, size, work->ways);
+    const int64_t all = work->states[from].best + score;
+    for (int64_t j = 0; j < size; j++) {
+        work->values[j] = all + (work->ways[j] >> HALF) + at->logs[member[j]];
+        *limit = work->values[j] - at->margin > *limit ? work->values[j] - at->margin : *limit;
+    }
+    for (int64_t j = 0; j < size; j++) {
+        const int64_t back = from + many - 1 - (work->ways[j] & (HIGH - 1));
+        work->states[work->count] = (State){work->values[j], back, arc, member[j]};
+        work->count += work->values[j] >= *limit;
+    }
+    return NULL;
+}
+
+/* Append the path to a state after the first `length` steps of the path, which lead to the place `from`; return the new
+   number of steps. */
+static int64_t write_path(const Lattice *at, const State *states, int64_t state, int64_t place, int64_t length)
+{
+    int64_t size = 0;
+    for (int64_t i = state; i; i = states[i].back)
+        size++;
+    for (int64_t i = state, step = length + size; i; i = states[i].back) {
+        const int64_t arc = states[i].arc;
+        place = arc == OWN ? place - 1 : at->starts[arc];
+        at->begins[--step] = place;
+        at->values[step] = arc == OWN ? at->as_written[place] : at->scores[arc];
+        at->read[step] = states[i].number;
+    }
+    return length + size;
+}
+
+/* Find the best path, by the best path to each state that is within the margin of the best state of its place. Where
+   all paths pass through one state, the path before it is final, and scores restart at zero there. Return an error of
+   the lattice, or NULL. */
+static const char *find_path(const Lattice *at, Work *work, uint16_t before, int64_t *length)
+{
+    int64_t far = 0; /* the farthest end of the arcs that begin before a place */
+
+    work->states[0] = (State){.number = before}; /* before the first place */
+    work->count = 1;
+    work->places[0] = 0;
+    work->places[1] = 1;
+    for (int64_t place = 1; place <= at->last; place++) {
+        const int64_t own = work->count;
+        int64_t limit = INT64_MIN, near = own;
+        far = work->reach[place - 1] > far ? work->reach[place - 1] : far;
+        if (own == 1 && far <= place && work->first[place] < 0) { /* nothing to choose, as at most places */
+            work->states[0].number = at->read[*length] = at->numbers[place - 1];
+            at->values[*length] = at->as_written[place - 1];
+            at->begins[(*length)++] = place - 1;
+            work->places[place] = 0;
+            work->places[place + 1] = 1;
+            continue;
+        }
+        const uint16_t *own_number = at->numbers + place - 1;
+        const char *bad = extend(at, work, place - 1, OWN, own_number, 1, at->as_written[place - 1], &limit);
+        for (int64_t i = work->first[place]; i >= 0 && !bad; i = work->next[i]) {
+            const int64_t first = at->bounds[at->rows[i]], size = at->bounds[at->rows[i] + 1] - first;
+            bad = extend(at, work, at->starts[i], i, at->members + first, size, at->scores[i], &limit);
+        }
+        if (bad)
+            return bad;
+        for (int64_t i = own; i < work->count; i++)
+            if (work->states[i].best >= limit)
+                work->states[near++] = work->states[i];
+        work->count = near;
+        if (near - own == 1 && far <= place) {
+            *length = write_path(at, work->states, own, place, *length);
+            work->states[0] = (State){.number = work->states[own].number};
+            work->places[place] = 0;
+            work->count = 1;
+        }
+        work->places[place + 1] = work->count;
+    }
+    int64_t best = work->places[at->last];
+    for (int64_t i = best; i < work->count; i++)
+        best = work->states[i].best > work->states[best].best ? i : best;
+    *length = write_path(at, work->states, best, at->last, *length);
+    return NULL;
+}
+
+const char likeliest_doc[] =
+    PyDoc_STR("likeliest(numbers, as_written, starts, ends, rows, scores, bounds, members, pairs, worth, logs, row,\n"
+              "          margin, before, begins, values, read)\n--\n\n"
+              "Fill the last three arguments with the steps of the best path, as `fraudscan.lattice.likeliest` does;\n"
+              "return the number of steps. ``before`` is the number before the first place.");
+
+PyObject *disguise_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    enum { NUMBERS, WRITTEN, STARTS, ENDS, ROWS, SCORED, BOUNDS, MEMBERS, PAIRS, WORTH, LOGS, BEGINS, VALUES, READ,
+           ARRAYS };
+    static const Py_ssize_t bytes[] = {2, 8, 8, 8, 8, 8, 8, 2, 1, 2, 4, 8, 8, 2};
+    PyObject *result = NULL;
+    Py_buffer array[ARRAYS];
+    Py_ssize_t size[ARRAYS], row;
+    unsigned int before;
+    int64_t length = 0;
+    long long margin;
+    Work work = {.room = 1, .most = 1};
+    const char *bad;
+
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*y*y*nLIw*w*w*:likeliest", &array[0], &array[1], &array[2], &array[3],
+                          &array[4], &array[5], &array[6], &array[7], &array[8], &array[9], &array[10], &row, &margin,
+                          &before, &array[11], &array[12], &array[13]))
+        return NULL;
+    for (int i = 0; i < ARRAYS; i++)
+        if ((size[i] = count(&array[i], bytes[i], "an argument")) < 0)
+            goto done;
+    if (!size[NUMBERS] || size[WRITTEN] != size[NUMBERS] || size[BEGINS] != size[NUMBERS] ||
+        size[VALUES] != size[NUMBERS] || size[READ] != size[NUMBERS] || size[ENDS] != size[STARTS] ||
+        size[ROWS] != size[STARTS] || size[SCORED] != size[STARTS] || !size[BOUNDS] || size[WORTH] != SCORES ||
+        row < 1 || size[LOGS] != row || size[PAIRS] / row < row || margin < 0 || margin > FARTHEST) {
+        PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
+        goto done;
+    }
+    if (before >= (size_t)row) {
+        PyErr_SetString(PyExc_ValueError, BEYOND);
+        goto done;
+    }
+    const Lattice lattice = {.numbers = array[NUMBERS].buf,
+                             .as_written = array[WRITTEN].buf,
+                             .starts = array[STARTS].buf,
+                             .ends = array[ENDS].buf,
+                             .rows = array[ROWS].buf,
+                             .scores = array[SCORED].buf,
+                             .bounds = array[BOUNDS].buf,
+                             .members = array[MEMBERS].buf,
+                             .pairs = array[PAIRS].buf,
+                             .logs = array[LOGS].buf,
+                             .last = size[NUMBERS],
+                             .arcs = size[STARTS],
+                             .choices = size[BOUNDS] - 1,
+                             .all_members = size[MEMBERS],
+                             .width = row,
+                             .margin = margin,
+                             .begins = array[BEGINS].buf,
+                             .values = array[VALUES].buf,
+                             .read = array[READ].buf};
+    Py_BEGIN_ALLOW_THREADS
+    work.first = PyMem_RawMalloc((size_t)(lattice.last + 1) * sizeof *work.first);
+    work.reach = PyMem_RawMalloc((size_t)(lattice.last + 1) * sizeof *work.reach);
+    work.places = PyMem_RawMalloc((size_t)(lattice.last + 2) * sizeof *work.places);
+    work.next = PyMem_RawMalloc((size_t)(lattice.arcs + 1) * sizeof *work.next);
+    work.states = PyMem_RawMalloc(sizeof *work.states);
+    if (work.first && work.reach && work.places && work.next && work.states)
+        bad = list_arcs(&lattice, &work);
+    else
+        bad = NO_MEMORY;
+    work.ways = PyMem_RawMalloc((size_t)work.most * sizeof *work.ways);
+    work.values = PyMem_RawMalloc((size_t)work.most * sizeof *work.values);
+    for (int i = 0; i < SCORES; i++)
+        work.worth[i] = ((int16_t *)array[WORTH].buf)[i] * HIGH;
+    if (!bad)
+        bad = work.ways && work.values ? find_path(&lattice, &work, (uint16_t)before, &length) : NO_MEMORY;
+    PyMem_RawFree(work.first);
+    PyMem_RawFree(work.reach);
+    PyMem_RawFree(work.places);
+    PyMem_RawFree(work.next);
+    PyMem_RawFree(work.states);
+    PyMem_RawFree(work.ways);
+    PyMem_RawFree(work.values);
+    Py_END_ALLOW_THREADS
+    if (!bad)
+        result = PyLong_FromLongLong(length);
+    else if (*bad)
+        PyErr_SetString(PyExc_ValueError, bad);
+    else
+        PyErr_NoMemory();
+done:
+    for (int i = 0; i < ARRAYS; i++)
+        PyBuffer_Release(&array[i]);
+    return result;
+}

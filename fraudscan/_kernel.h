@@ -1,0 +1,30 @@
+/* What the source files of the kernel share. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void)(address))
+#endif
+
+#define CODE_POINTS 0x110000
+#define SCORES 256 /* different scores of pairs of neighbours: a score is a byte */
+
+/* Return the number of elements of `bytes` bytes in a buffer; -1, with an exception set, if it is not such an array. */
+static inline Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const char *name)
+{
+    if (buffer->len % bytes || (uintptr_t)buffer->buf % (uintptr_t)bytes) {
+        PyErr_Format(PyExc_ValueError, "%s is not an array of elements of %zd bytes", name, bytes);
+        return -1;
+    }
+    return buffer->len / bytes;
+}
+
+/* The functions of `_disguise.c`. */
+PyObject *disguise_survey(PyObject *module, PyObject *args);
+PyObject *disguise_likeliest(PyObject *module, PyObject *args);
+extern const char survey_doc[], likeliest_doc[];

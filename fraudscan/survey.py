@@ -1,0 +1,321 @@
+"""Where texts carry marks of disguise that repair can work on, place by place.
+
+Each text of a batch is surveyed by itself. Signs that cut words are told from signs that separate them, pictures in
+the place of a character from pictures beside their name, and letters that spell Chinese words from words of their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fraudscan import kernel
+from fraudscan.characters import normalization_table
+from fraudscan.neighbours import (
+    CROWDED,
+    CUT,
+    DIGIT,
+    DISGUISED,
+    END,
+    EVIDENCE,
+    LIST,
+    MISSING,
+    MOST_SIGNS,
+    NOTHING,
+    RARE,
+    SIGNS,
+    SPELLED,
+    WIDTH,
+    carry_marks,
+    half_keys,
+    is_sign,
+    ranges,
+    runs_of,
+    scores_of,
+    split_keys,
+    tables,
+)
+
+if TYPE_CHECKING:
+    from fraudscan.arrays import Bools, Codes, Ints, Numbers
+
+__all__ = ["MIN_MARKS", "Mark", "Survey", "is_latin", "survey"]
+
+MIN_MARKS = 3
+"""Minimum number of marks of one kind, whatever the length of the text."""
+
+ODD_SHARE = 0.1
+"""Other readings of a text are tried if more than this share of its characters form odd pairs with the next character.
+In held-out messages of the corpus one pair in forty is odd, and one in four where a third of the characters are
+homophones. `fraudscan.disguise.WORTH` decides whether the text is disguised."""
+
+SPELLED_SHARE = 0.12
+"""A text may be spelled out in Latin letters if the number of runs of them is more than this share of its Chinese
+characters, and more than half this share of all its characters: in a program listing few characters are Chinese."""
+
+CUTTING, CUTTING_FURTHER = 16, 4
+"""Minimum evidence, in eighths of a nat, that a sign cuts the words of a text, and the minimum for further signs of the
+same text. One honest text in fourteen hundred loses signs; half of these are advertising that really is disguised
+(银_行贷_款). Where a sign follows every third character, nine texts in ten lose signs."""
+
+CUTTING_PLACE = 8
+"""Minimum evidence, in eighths of a nat, for a sign that does not cut a whole text to be weighed place by place."""
+
+PICTORIAL = 0x2190
+"""The first code point of pictorial signs, the only signs that are weighed place by place. The signs before it are on
+every keyboard and are also used between words."""
+
+MIN_CUTS = 2
+"""Minimum number of places where signs cut what may be a word, before any sign of the text is dropped. The minimum is
+twice as high if all of them are between single characters: 红/黄/蓝/绿."""
+
+STRONG = 0
+"""The score above which two neighbours are taken to belong together. A character that belongs to both its neighbours is
+not doubtful."""
+
+NAME = 3
+"""How many characters of a picture's row, from the first, may be its name."""
+
+KEYCAP_MARK = 0x20E3
+"""The code point that turns the digit before it into a keycap."""
+
+
+class Mark:
+    """Flags of the places of a text.
+
+    Attributes:
+        CUTS: a sign that cuts words.
+        MAY_CUT: a single sign that may cut words, in one place of its text.
+        CONTACT: the first of two characters that occur in a known disguise of a contact.
+        PICTURE: a picture that may stand for characters.
+        KEYCAP: a digit that is a keycap.
+        DOUBTFUL: a Chinese character that does not belong to both of its neighbours, in a text with many odd pairs.
+        LABEL: a letter that is a label, in a text that is spelled out.
+
+    """
+
+    CUTS, MAY_CUT, CONTACT, PICTURE, KEYCAP, DOUBTFUL, LABEL = (1 << bit for bit in range(7))
+
+
+class Survey(NamedTuple):
+    """The marks of disguise of several texts.
+
+    Attributes:
+        flags: uint8, shape (characters,): the flags of each place.
+        wholes: shape (2, characters): in texts with many odd pairs, the number of the character whose parts are the two
+            or the three characters from each place on; `NOTHING` if there is none.
+        heavy: shape (texts,): mask of the texts with many odd pairs or groups of characters that may be the parts of
+            one character.
+        spelled_out: shape (texts,): mask of the texts in which Latin letters appear repeatedly where a Chinese
+            character is expected.
+        repairable: shape (texts,): mask of the texts that have any mark that repair can work on.
+        marked: shape (texts,): mask of the texts that carry marks of disguise (`fraudscan.neighbours.carry_marks`).
+
+    """
+
+    flags: Any
+    wholes: Numbers
+    heavy: Bools
+    spelled_out: Bools
+    repairable: Bools
+    marked: Bools
+
+    def at(self, texts: Bools, characters: Bools) -> Survey:
+        """Return the survey of the texts and the characters that the masks select."""
+        flags, wholes, *masks = self
+        return Survey(flags[characters], wholes[:, characters], *(mask[texts] for mask in masks))
+
+    def places(self, flag: int) -> Ints:
+        """Return the offsets of the places with a flag, in order."""
+        places: Ints = (self.flags & flag).nonzero()[0]
+        return places
+
+
+def survey(codes: Codes, numbers: Numbers, bounds: Ints, starts: Ints, raw: Codes) -> Survey:
+    """Survey texts.
+
+    Args:
+        codes: shape (characters,): the code points of the texts, each followed by a 0.
+        numbers: shape (characters,): their numbers, with an `END` after each text.
+        bounds: shape (texts,): the offset at which each text ends.
+        starts: shape (characters,): for each code point, the offset in ``raw`` of the character it stands for.
+        raw: the code points of the joined originals.
+
+    """
+    flags = np.zeros(codes.size, dtype=np.uint8)
+    wholes = np.full((2, codes.size), NOTHING, dtype=np.uint16)
+    masks = np.zeros((4, bounds.size), dtype=bool)
+    found = Survey(flags, wholes, *masks)
+    if not kernel.compiled:
+        _survey(codes, numbers, bounds, starts=starts, raw=raw, found=found)
+        return found
+    table = tables()
+    evidence = table.evidence, table.cut, table.cutting
+    known = table.pairs, *evidence, table.sentence, table.halves, *table.splits, table.rare_pairs
+    shown = normalization_table(), table.picture, table.choices.bounds, table.choices.members
+    classes = WIDTH, RARE, DIGIT, *SIGNS, END, NOTHING
+    scores = DISGUISED, MISSING, CUT, SPELLED, STRONG
+    marks = EVIDENCE, CROWDED, MOST_SIGNS, MIN_MARKS, MIN_CUTS, CUTTING, CUTTING_FURTHER, CUTTING_PLACE
+    limits = *marks, PICTORIAL, NAME, KEYCAP_MARK
+    constants = table.empty, classes, scores, (ODD_SHARE, SPELLED_SHARE), limits
+    kernel.compiled.survey(codes, numbers, bounds, starts, raw, *known, *shown, *constants, *found)
+    return found
+
+
+def _survey(  # noqa: PLR0913 - the arguments of `survey`
+    codes: Codes, numbers: Numbers, bounds: Ints, *, starts: Ints, raw: Codes, found: Survey
+) -> None:
+    """Fill in ``found``, as `survey` does, without the kernel."""
+    flags, wholes, heavy, spelled_out, repairable, marked = found
+    marked[:] = carry_marks(numbers, bounds)
+    lengths = np.diff(bounds, prepend=-1)
+    scores = scores_of(numbers[:-1], numbers[1:])
+    flags[(scores == DISGUISED).nonzero()[0]] |= Mark.CONTACT
+
+    _find_wholes(wholes, codes)
+    odd = ((scores == MISSING) | (scores == CUT)).nonzero()[0]
+    counts = _per_text(odd, bounds)
+    for each in wholes:
+        counts += _per_text((each != NOTHING).nonzero()[0], bounds)
+    heavy[:] = (counts >= MIN_MARKS) & (counts > ODD_SHARE * lengths)
+    light = ~heavy.repeat(lengths)
+    wholes[:, light] = NOTHING
+    if heavy.any():
+        flags[_doubtful(codes, numbers, scores) & ~light] |= Mark.DOUBTFUL
+
+    spelled = (scores == SPELLED).nonzero()[0]
+    if (_per_text(spelled, bounds) >= MIN_MARKS).any():
+        labels = _labels(codes, bounds)
+        counts = _per_text(spelled[~np.isin(spelled + 1, labels)], bounds)
+        spelled_out[:] = (counts >= MIN_MARKS) & (2 * counts > SPELLED_SHARE * lengths)
+        spelled_out &= counts > SPELLED_SHARE * _per_text((numbers <= RARE).nonzero()[0], bounds)
+        flags[labels[spelled_out[bounds.searchsorted(labels)]]] |= Mark.LABEL
+
+    _flag_signs(flags, codes, numbers, bounds)
+    written = raw.take(starts)
+    rows = tables().picture.take(written)
+    rows[codes != normalization_table().take(written)] = tables().empty  # repair replaced them
+    pictures = (rows != tables().empty).nonzero()[0]
+    pictures = pictures[~_named(numbers, pictures, rows[pictures])]
+    flags[pictures] |= Mark.PICTURE
+    flags[_keycaps(numbers, starts, raw)] |= Mark.KEYCAP
+
+    repairable[:] = heavy | spelled_out
+    shown = pictures[(numbers[pictures - 1] <= RARE) & (numbers[pictures + 1] <= RARE)]
+    repairable[bounds.searchsorted(shown)] = True
+    others = flags & (Mark.CUTS | Mark.MAY_CUT | Mark.CONTACT | Mark.KEYCAP)
+    repairable[bounds.searchsorted(others.nonzero()[0])] = True
+
+
+def _per_text(places: Ints, bounds: Ints) -> Ints:
+    """Return the number of ``places`` in each text."""
+    return np.diff(places.searchsorted(bounds), prepend=0)
+
+
+def _find_wholes(wholes: Numbers, codes: Codes) -> None:
+    """Fill in the numbers of the characters whose parts begin at each place, as in `Survey`."""
+    table = tables()
+    known, numbers = table.splits
+    first = table.halves.take(half_keys(codes[:-2], codes[1:-1])).nonzero()[0]
+    for row, third in enumerate((np.zeros(first.size, dtype=np.int32), codes[first + 2])):
+        keys = split_keys(codes[first], codes[first + 1], third)
+        at = np.minimum(known.searchsorted(keys), known.size - 1)
+        good = (known[at] == keys) & ((third > 0) == row)
+        wholes[row, first[good]] = numbers[at[good]]
+
+
+def _doubtful(codes: Codes, numbers: Numbers, scores: Any) -> Bools:
+    """Return a mask of the Chinese characters that do not belong to both of their neighbours."""
+    table = tables()
+    strong = np.zeros(numbers.size + 1, dtype=bool)  # whether each character belongs to the one before it
+    strong[1:-1] = scores > STRONG
+    rare = (numbers == RARE).nonzero()[0]
+    for first in (rare - 1, rare):  # pairs with a rare character have a list of their own
+        keys = codes[first].astype(np.int64) << 21 | codes[first + 1]
+        at = np.minimum(table.rare_pairs.searchsorted(keys), table.rare_pairs.size - 1)
+        strong[first[table.rare_pairs[at] == keys] + 1] = True
+    chinese = numbers <= RARE
+    beside = np.zeros_like(chinese)  # nothing is known about a character between signs, as in 洗→切→炒
+    beside[1:] = chinese[:-1]
+    beside[:-1] |= chinese[1:]
+    return ~(strong[1:] & strong[:-1]) & chinese & beside
+
+
+def _labels(codes: Codes, bounds: Ints) -> Ints:
+    """Return the offsets of single letters that are labels, as in A:在吗 B:在的 or L码 and M码.
+
+    In the same text, another letter also stands alone before the same character.
+    """
+    latin = is_latin(codes)
+    places = latin.nonzero()[0]
+    places = places[~latin[places - 1] & ~latin[places + 1]]
+    letters, behind = codes[places], codes[places + 1].astype(np.int64)
+    behind += bounds.searchsorted(places) << 21
+    sets, counts = np.unique(np.unique(behind << 7 | letters) >> 7, return_counts=True)
+    labels: Ints = places[counts[sets.searchsorted(behind)] > 1]
+    return labels
+
+
+def is_latin(codes: Codes) -> Bools:
+    """Return a mask of the Latin letters; after normalising, only lower-case ones are left."""
+    return (codes >= ord("a")) & (codes <= ord("z"))
+
+
+def _flag_signs(flags: Any, codes: Codes, numbers: Numbers, bounds: Ints) -> None:
+    """Flag the signs that may cut words.
+
+    The characters before and after a sign that cuts words go together as neighbours do, in place after place. A
+    likelihood ratio over all places of a sign in a text distinguishes it from a sign that separates words.
+    """
+    begin, end = runs_of(is_sign(numbers).nonzero()[0])
+    inside = (end - begin <= MOST_SIGNS) & (numbers[begin - 1] <= RARE) & (numbers[end] <= RARE)
+    begin, end = begin[inside], end[inside]
+    if not begin.size:
+        return
+    evidence = tables().cutting.take(scores_of(numbers[begin - 1], numbers[end]).view(np.uint8))
+    alone = (numbers[begin - 2] > RARE) & (numbers[end + 1] > RARE)  # between single characters: 春·夏·秋·冬
+    evidence[alone & (numbers[begin] == LIST)] = 0  # a list of single characters: 油、盐、酱、醋
+    text, texts = bounds.searchsorted(begin), bounds.size
+    signs, sign = np.unique(text << 21 | codes[begin], return_inverse=True)
+    sums = np.bincount(sign, evidence)
+
+    cutting_texts = np.zeros(texts, dtype=bool)
+    cutting_texts[signs[sums >= CUTTING] >> 21] = True
+    cut = cutting_texts[signs >> 21] & (sums >= CUTTING_FURTHER)
+    drop = cut[sign] & ((evidence > 0) | ~tables().sentence[codes[begin]])
+    speaking = drop & (evidence > 0)
+    places = np.bincount(text[speaking], minlength=texts)
+    between_words = np.bincount(text[speaking & ~alone], minlength=texts) > 0
+    drop &= (places >= np.where(between_words, MIN_CUTS, 2 * MIN_CUTS))[text]
+    flags[ranges(begin[drop], end[drop])[0]] |= Mark.CUTS
+
+    single = (end - begin == 1) & ~alone & (sums >= CUTTING_PLACE)[sign]
+    single &= (codes[begin] >= PICTORIAL) & (numbers[end] < RARE)
+    passed = begin[single]
+    flags[passed[~_named(numbers, passed, tables().picture[codes[passed]])]] |= Mark.MAY_CUT
+
+
+def _named(numbers: Numbers, places: Ints, rows: Codes) -> Bools:
+    """Return a mask of the pictures within two characters of a character of their name: 牛奶🥛, 🥬青菜."""
+    lists = tables().choices
+    at = lists.bounds[rows][:, None] + np.arange(NAME)
+    names = lists.members.take(np.minimum(at, lists.bounds[rows + 1][:, None] - 1))  # some rows are shorter
+    named = np.zeros(places.size, dtype=bool)
+    for side in (-1, 1):
+        near, far = numbers[places + side], numbers.take(places + 2 * side, mode="clip")
+        far = np.where(near == END, END, far)  # beyond an end is another text
+        named |= ((names == near[:, None]) | (names == far[:, None])).any(axis=1)
+    named &= rows != tables().empty
+    return named
+
+
+def _keycaps(numbers: Numbers, starts: Ints, raw: Codes) -> Ints:
+    """Return the offsets of digits that are keycaps, each a single digit before a Chinese character: 1️⃣户."""
+    keys = (numbers == DIGIT).nonzero()[0]
+    keys = keys[(numbers[keys - 1] != DIGIT) & (numbers[keys + 1] <= RARE)]
+    written = raw.take(starts[keys])
+    keys = keys[(written >= ord("0")) & (written <= ord("9"))]
+    behind = raw.take(starts[keys][:, None] + np.array([1, 2]), mode="clip")
+    found: Ints = keys[(behind == KEYCAP_MARK).any(axis=1)]
+    return found
