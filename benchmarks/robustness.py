@@ -81,7 +81,7 @@ score above one half, and with the verdict `flag`.
 """
 MESSAGES, BETWEEN = 100, 0.4
 """The number of honest lines in a conversation, and the probability that one of them follows a message of the lure."""
-HONEST = TAXONOMY.honest.name
+HONEST = TAXONOMY.honest
 FOLDS = 5
 
 sys.path.insert(0, str(ROOT / "tools"))

@@ -274,7 +274,7 @@ No rescaling of the scores corrects all sets at once.
 
 def _external(scanner: Scanner, rows: Sequence[dict[str, Any]]) -> str:
     found = scanner.decide([row["text"] for row in rows])
-    honest = scanner.taxonomy.honest.name if scanner.taxonomy.honest else ""
+    honest = scanner.taxonomy.honest or ""
     fraud = np.array([honest not in row["labels"] for row in rows], dtype=bool)
     right = [
         guess in row["labels"] or (ANY in row["labels"] and guess != honest)

@@ -311,7 +311,7 @@ def _train_own(arguments: argparse.Namespace) -> Scanner:
         _warn("no label stands for legitimate messages, so every message will score 1; name one with --legitimate")
     elif arguments.legitimate is None:
         _warn(
-            f"{found.taxonomy.honest.name!r} is taken to mean legitimate; to name another label, or '' for none, use "
+            f"{found.taxonomy.honest!r} is taken to mean legitimate; to name another label, or '' for none, use "
             "--legitimate"
         )
     scanner = train_custom(found.rows, found.taxonomy)

@@ -186,7 +186,7 @@ def train_custom(
 def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> Bools:
     """Return the labels of each row as a mask, shape (rows, labels)."""
     names = [label.name for label in taxonomy.labels]
-    honest = (taxonomy.honest.name,) if taxonomy.honest else ()
+    honest = () if taxonomy.honest is None else (taxonomy.honest,)
     gold = np.array([[name in (row.labels or honest) for name in names] for row in rows], dtype=bool)
     if len(names) < 2:
         raise CorpusError(
@@ -404,7 +404,7 @@ def _figures(
     from scipy.special import expit, softmax
 
     names = [label.name for label in taxonomy.labels]
-    honest = taxonomy.honest.name if taxonomy.honest else None
+    honest = taxonomy.honest
     probabilities = softmax(logits, axis=1) if taxonomy.task == "multiclass" else expit(logits)
     guessed = Decider(taxonomy, names, EVEN)(probabilities.astype(np.float32))
     scores, thresholds = np.ones(len(rows)), EVEN

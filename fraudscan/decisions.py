@@ -242,8 +242,8 @@ class Decider:
         at = {name: column for column, name in enumerate(names)}
         self._taxonomy = taxonomy
         self._thresholds = thresholds
-        self._honest_name = taxonomy.honest.name if taxonomy.honest else ""
-        self._honest = at[taxonomy.honest.name] if taxonomy.honest else None
+        self._honest_name = taxonomy.honest or ""
+        self._honest = None if taxonomy.honest is None else at[taxonomy.honest]
         self._fraud = taxonomy.task == "fraud"
         # for "fraud" the honest label is what the pretences leave; among a user's own labels it is one of several
         self._labels = np.array([at[label.name] for label in taxonomy.labels if label.schemes or not self._fraud])

@@ -114,7 +114,7 @@ def label_figures(  # noqa: PLR0913, PLR0917 - predictions, gold labels, and wha
     """
     schemes = taxonomy.schemes
     names = [label.name for label in taxonomy.labels]
-    honest = taxonomy.honest.name if taxonomy.honest else ""
+    honest = taxonomy.honest or ""
     right = [{s.label for s, yes in zip(schemes, row[1:], strict=False) if yes} or {honest} for row in gold]
     best = probabilities[:, 1 : 1 + len(schemes)].argmax(axis=1)
     predicted = [schemes[b].label if p >= 0.5 else honest for b, p in zip(best, probabilities[:, 0], strict=True)]
@@ -251,7 +251,7 @@ def evaluate(scanner: Scanner, rows: Sequence[Row]) -> dict[str, Any]:
     # lists change only verdicts
     found = scanner.with_lists(None).decide([row.text for row in rows])
     taxonomy = scanner.taxonomy
-    honest = taxonomy.honest.name if taxonomy.honest else None
+    honest = taxonomy.honest
     names = [label.name for label in taxonomy.labels]
     predicted: list[tuple[str, ...]] = found.labels
     if honest and taxonomy.task == "fraud" and any(ANY in row.labels for row in rows):

@@ -146,7 +146,7 @@ def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[s
         found: the decisions on the texts.
 
     """
-    honest = scanner.taxonomy.honest.name if scanner.taxonomy.honest else None
+    honest = scanner.taxonomy.honest
     column = []
     for text, label, verdict in zip(texts, found.label, found.verdict, strict=True):
         spans: Sequence[Span] = ()

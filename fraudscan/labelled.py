@@ -196,7 +196,7 @@ def honest_names(taxonomy: Taxonomy) -> tuple[str, ...]:
     if taxonomy.honest is None:
         return ()
     others = {label.name.casefold() for label in taxonomy.labels if label.schemes}
-    return (taxonomy.honest.name, *(name for name in HONEST_NAMES if name not in others))
+    return (taxonomy.honest, *(name for name in HONEST_NAMES if name not in others))
 
 
 def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
@@ -210,18 +210,20 @@ def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
         CorpusError: if the taxonomy lacks a name, or if some messages are honest and it has no honest label.
 
     """
-    if labelled.taxonomy.honest and not taxonomy.honest:
+    if labelled.taxonomy.honest is not None and taxonomy.honest is None:
         raise CorpusError("none of the model's labels stands for legitimate messages: leave --legitimate out")
     schemes = _schemes_by_name(taxonomy)
     lures = [scheme.name for scheme in labelled.taxonomy.schemes]
-    either = len(lures) == 1 and (labelled.taxonomy.honest or lures[0].casefold() in FRAUD_NAMES)
+    either = len(lures) == 1 and (labelled.taxonomy.honest is not None or lures[0].casefold() in FRAUD_NAMES)
     if taxonomy.task == "fraud" and either and not _meant(schemes, lures[0]):
         return [replace(row, labels=(ANY,) * len(row.labels)) for row in labelled.rows]
     if foreign := [s.name for s in labelled.taxonomy.schemes if not _meant(schemes, s.name)]:
         known = ", ".join(label.name for label in taxonomy.labels)
         if taxonomy.task == "fraud":
             known += ", and their schemes (fraudscan labels); to measure fraud of any kind, give all frauds one label"
-        how = "" if labelled.taxonomy.honest else ". Name the label of legitimate messages with --legitimate"
+        how = (
+            "" if labelled.taxonomy.honest is not None else ". Name the label of legitimate messages with --legitimate"
+        )
         raise CorpusError(f"the label {foreign[0]!r} is unknown; there are: {known}{how}")
     return [replace(row, labels=tuple(_meant(schemes, name)[0].name for name in row.labels)) for row in labelled.rows]
 

@@ -413,7 +413,7 @@ class Scanner:
     @cached_property
     def _honest(self) -> int | None:
         """The column of the honest label; ``None`` if there is none."""
-        return self.names.index(self.taxonomy.honest.name) if self.taxonomy.honest else None
+        return None if self.taxonomy.honest is None else self.names.index(self.taxonomy.honest)
 
     @cached_property
     def digest(self) -> str:

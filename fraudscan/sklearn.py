@@ -193,8 +193,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         columns = [self.scanner_.names.index(name) for name in self._names]
         probabilities: Floats = self.scanner_.predict_proba(_texts(X))[:, columns].astype(np.float64)
         taxonomy = self.scanner_.taxonomy
-        if taxonomy.task == "fraud" and taxonomy.honest:  # its labels overlap: they share what the honest one leaves
-            lures = np.array([name != taxonomy.honest.name for name in self._names])
+        if taxonomy.task == "fraud":  # its labels overlap: they share what the honest one leaves
+            lures = np.array([name != taxonomy.honest for name in self._names])
             share = (1 - probabilities[:, ~lures]) / probabilities[:, lures].sum(axis=1, keepdims=True).clip(1e-30)
             probabilities[:, lures] *= share
         elif not self._several:

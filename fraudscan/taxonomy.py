@@ -113,9 +113,9 @@ class Taxonomy:
         return tuple(scheme for label in self.labels for scheme in label.schemes)
 
     @cached_property
-    def honest(self) -> Label | None:
-        """The label of messages without a pretence; ``None`` if a user's labels have no such label."""
-        return next((label for label in self.labels if not label.schemes), None)
+    def honest(self) -> str | None:
+        """The name of the label of messages without a pretence; ``None`` if a user's labels have no such label."""
+        return next((label.name for label in self.labels if not label.schemes), None)
 
     def label(self, name: str) -> Label:
         """Return the label called ``name``; raise ``KeyError`` if there is none."""
@@ -149,7 +149,7 @@ class Taxonomy:
     def from_names(cls, names: Sequence[str], honest: str | None, task: str) -> Taxonomy:
         """Build the taxonomy of a user's own labels. Each label except ``honest`` has one scheme, with the same name.
 
-        >>> Taxonomy.from_names(["ham", "spam"], "ham", "multiclass").honest.name
+        >>> Taxonomy.from_names(["ham", "spam"], "ham", "multiclass").honest
         'ham'
 
         """

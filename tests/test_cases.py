@@ -27,7 +27,7 @@ def fault(case, scanner):
     result = scanner.classify(case["text"])
     if case["label"] not in result.labels:
         return f"{result.label} ({result.score:.2f})"
-    wrong = "flag" if case["label"] == scanner.taxonomy.honest.name else "clear"
+    wrong = "flag" if case["label"] == scanner.taxonomy.honest else "clear"
     return wrong if result.verdict == wrong else ""
 
 
@@ -48,7 +48,7 @@ def test_case(case, scanner):
 def test_there_are_enough_cases_of_all_labels(scanner, corpus):
     cases = read_cases()
     assert len({case["id"] for case in cases}) == len(cases)
-    lures = [case for case in cases if case["label"] != scanner.taxonomy.honest.name]
+    lures = [case for case in cases if case["label"] != scanner.taxonomy.honest]
     assert min(len(lures), len(cases) - len(lures)) >= 60
     assert {case["label"] for case in cases} == {label.name for label in scanner.taxonomy.labels}
     assert set(KNOWN) <= {case["id"] for case in cases}

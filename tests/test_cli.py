@@ -41,7 +41,7 @@ def test_labels_prints_the_taxonomy(capsys):
 
 def test_an_unknown_scheme_is_named_in_the_error():
     assert TAXONOMY.label("games").schemes[0].label == "games"
-    assert TAXONOMY.honest.name == "legitimate"
+    assert TAXONOMY.honest == "legitimate"
     with pytest.raises(KeyError, match="no scheme is called 'nonsense'; there are: investment"):
         TAXONOMY.scheme("nonsense")
 

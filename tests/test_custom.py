@@ -322,7 +322,7 @@ def test_encodings_are_detected_and_columns_are_found_by_name(tmp_path, encoding
     path = write_csv(tmp_path / "mine.csv", texts, ["正常", spam], header, encoding)
     found = read_labelled([path])
     assert [(row.text, row.labels) for row in found.rows] == [(texts[0], ()), (texts[1], (spam,))]
-    assert found.taxonomy.honest.name == "正常"
+    assert found.taxonomy.honest == "正常"
 
 
 def test_the_first_line_may_give_the_delimiter_as_for_excel(tmp_path):
@@ -495,8 +495,8 @@ def test_an_empty_list_of_labels_means_that_a_message_is_honest(tmp_path):
     path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
     found = read_labelled([path])
     assert [row.labels for row in found.rows] == [("spam",), ()]
-    assert (found.taxonomy.honest.name, found.skipped) == ("legitimate", ["mine.jsonl:3: no label"])
-    assert read_labelled([path], known=("好人",)).taxonomy.honest.name == "好人"
+    assert (found.taxonomy.honest, found.skipped) == ("legitimate", ["mine.jsonl:3: no label"])
+    assert read_labelled([path], known=("好人",)).taxonomy.honest == "好人"
     with pytest.raises(CorpusError, match=r"mine\.jsonl:2: an empty list of labels means that the message is"):
         read_labelled([path], honest="")
 
@@ -617,7 +617,7 @@ def test_a_model_may_be_trained_with_the_default_corpus(scanner, small_corpus, t
     rows, taxonomy = add_to_corpus(found, small_corpus, scanner)
     assert len(rows) == len(small_corpus) + 25
     assert rows[-1].labels == ("fake_refund",)
-    assert taxonomy.labels[-1] == TAXONOMY.honest
+    assert taxonomy.labels[-1] == TAXONOMY.label(TAXONOMY.honest)
     folder = tmp_path / "model"
     arguments = ["train", str(mine), "--text", "content", "--label", "kind", "--with-default-corpus", str(corpus)]
     assert main([*arguments, "-o", str(folder)]) == 0
@@ -674,7 +674,12 @@ def test_an_installed_package_has_no_corpus(mine, tmp_path, monkeypatch, capsys)
 def test_invalid_taxonomies_are_refused():
     with pytest.raises(ValueError, match="no label has a scheme"):
         Scanner(
-            replace(TAXONOMY, labels=(TAXONOMY.honest,)), Vocabulary([], []), [], [], [], thresholds=Thresholds(1, 0)
+            replace(TAXONOMY, labels=(TAXONOMY.label(TAXONOMY.honest),)),
+            Vocabulary([], []),
+            [],
+            [],
+            [],
+            thresholds=Thresholds(1, 0),
         )
     with pytest.raises(ValueError, match="9 target groups, but at most 8 are allowed"):
         replace(TAXONOMY, targets=tuple(replace(TAXONOMY.targets[0], name=f"group {i}") for i in range(9)))

@@ -17,12 +17,12 @@ def expected(taxonomy, p, thresholds):
     """Return label, scheme, labels, score, verdict and targets of one text, as `Result` describes them."""
     honest = taxonomy.honest
     pretences = [label for label in taxonomy.labels if label.schemes]
-    score = 1 - p[honest.name] if honest else 1.0
+    score = 1 - p[honest] if honest else 1.0
     best = max(pretences, key=lambda label: p[label.name])
     own = taxonomy.task != "fraud"
     label = best
-    if honest and (p[best.name] <= p[honest.name] if own else score < 0.5):
-        label = honest
+    if honest and (p[best.name] <= p[honest] if own else score < 0.5):
+        label = taxonomy.label(honest)
     scheme = max(label.schemes, key=lambda scheme: p[scheme.name]).name if label.schemes else None
     among = taxonomy.labels if own else pretences
     others = sorted((x for x in among if x != label and p[x.name] >= 0.5), key=lambda x: -p[x.name])
@@ -41,7 +41,7 @@ def expected(taxonomy, p, thresholds):
         Taxonomy.from_names(["a", "b", "c"], "c", "multilabel"),
         Taxonomy.from_names(["a", "b", "c"], None, "multilabel"),
     ],
-    ids=lambda taxonomy: f"{taxonomy.task}-{taxonomy.honest and taxonomy.honest.name}",
+    ids=lambda taxonomy: f"{taxonomy.task}-{taxonomy.honest}",
 )
 @given(st.data())
 def test_batch_decisions_equal_the_definition(taxonomy, data):
@@ -53,7 +53,7 @@ def test_batch_decisions_equal_the_definition(taxonomy, data):
     for _ in range(data.draw(st.integers(0, 6))):
         p = {name: data.draw(st.sampled_from(GRID)) for name in names}
         if taxonomy.task == "fraud":  # no scheme is more probable than fraud itself
-            p |= {scheme.name: min(p[scheme.name], 1 - p[taxonomy.honest.name]) for scheme in taxonomy.schemes}
+            p |= {scheme.name: min(p[scheme.name], 1 - p[taxonomy.honest]) for scheme in taxonomy.schemes}
         for label in taxonomy.labels:
             if label.schemes:  # a label is as probable as its likeliest scheme
                 p[label.name] = max(p[scheme.name] for scheme in label.schemes)

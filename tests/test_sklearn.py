@@ -216,7 +216,7 @@ def test_conversion_to_a_scanner_and_back(fitted, tmp_path):
     fitted.to_scanner().save(tmp_path / "model")
     scanner = fraudscan.load(tmp_path / "model")
     assert [result.label for result in scanner.classify_many(texts)] == labels
-    assert scanner.taxonomy.honest.name == "normal"
+    assert scanner.taxonomy.honest == "normal"
     assert scanner.classify("明天开会，帮我带伞").verdict == "clear"
     back = FraudClassifier.from_scanner(scanner)
     assert (back.predict(texts) == fitted.predict(texts)).all()

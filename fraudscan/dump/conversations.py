@@ -226,4 +226,4 @@ class Conversations:
         while group := [(key, self._read(state)) for key, state in itertools.islice(states, GROUP)]:
             self._score([(found, window) for _, found in group for window in found.close_window()])
             for key, found in group:
-                yield dump_json(found.row(key.rpartition("\0")[0], limits, honest.name if honest else None)) + b"\n"
+                yield dump_json(found.row(key.rpartition("\0")[0], limits, honest)) + b"\n"
