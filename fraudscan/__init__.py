@@ -16,6 +16,8 @@ import sys
 
 if sys.maxsize < 1 << 32:
     raise ImportError("fraudscan needs a 64-bit Python")
+if sys.byteorder != "little":
+    raise ImportError("fraudscan needs a little-endian processor")
 
 from fraudscan._version import __version__
 from fraudscan.disguise import normalize

@@ -359,3 +359,13 @@ def test_the_first_classify_imports_no_heavy_library():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "needed"),
+    [("maxsize", "2**31 - 1", "a 64-bit Python"), ("byteorder", "'big'", "a little-endian processor")],
+)
+def test_systems_on_which_scores_would_be_wrong_are_refused(name, value, needed):
+    code = f"import sys; sys.{name} = {value}; import fraudscan"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.stderr.endswith(f"ImportError: fraudscan needs {needed}\n")
