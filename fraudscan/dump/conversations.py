@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
-from fraudscan.characters import DROPPED, code_points, normalization_table
+from fraudscan.characters import DROPPED, code_points, normalization_table, text_of
 from fraudscan.columns import COLUMNS
 from fraudscan.decisions import VERDICTS, cut
 from fraudscan.dump.readers import dump_json
@@ -170,8 +170,7 @@ def odds_of(score: float) -> float:
 def _read(text: str) -> str:
     """Return the text without the characters that the model drops, so that these do not fill a window."""
     codes = code_points(text)
-    kept: bytes = codes[normalization_table().take(codes) != DROPPED].tobytes()
-    return kept.decode("utf-32-le", "surrogatepass")
+    return text_of(codes[normalization_table().take(codes) != DROPPED])
 
 
 class Conversations:
