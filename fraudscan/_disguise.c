@@ -1,5 +1,6 @@
 /* The loops in which disguises are repaired: the survey of the marks that texts carry, and the search for their
-   likeliest readings. survey.py and lattice.py define in NumPy what they compute. The rules of _engine.c apply. */
+   likeliest readings. survey.py and lattice.py define in NumPy what they compute. The rules at the top of _engine.c
+   apply here, too. */
 
 #include "_kernel.h"
 
@@ -11,9 +12,9 @@
 /* Numbers and scores with a meaning of their own (see neighbours.py), and limits (see survey.py). */
 typedef struct {
     unsigned int row, rare, digit, list, last_sign, end, nothing;
-    int disguised, missing, cut, spelled, strong;
+    int disguised, missing, cut_score, spelled, strong;
     double odd_share, spelled_share;
-    int evidence, crowded, signs, marks, cuts, cutting, further, place, pictorial, name, keycap;
+    int evidence, crowded, most_signs, min_marks, min_cuts, cutting, further, place, pictorial, name, keycap;
 } Limits;
 
 /* The input and output of `survey`. Texts and tables are those of survey.py. */
@@ -23,12 +24,12 @@ typedef struct {
     const int64_t *ends, *starts;
     const int32_t *raw;
     const uint8_t *pairs;
-    const int8_t *evidence, *cut, *cutting;
+    const int8_t *evidence, *cut_evidence, *cutting;
     const uint8_t *sentence, *halves;
     const int64_t *parts;
     const uint16_t *made;
     const int64_t *rare_pairs;
-    const int32_t *table, *pictures;
+    const int32_t *normal, *pictures;
     const int64_t *bounds;
     const uint16_t *members;
     int64_t size, texts, all_raw, all_parts, all_rare_pairs, choices, all_members;
@@ -41,12 +42,15 @@ typedef struct {
 
 enum { CUTS = 1, MAY_CUT = 2, CONTACT = 4, PICTURE = 8, KEYCAP = 16, DOUBTFUL = 32, LABEL = 64 }; /* see `Mark` */
 
-/* A run of signs between Chinese characters; `sign` is the first run of the text with the same sign, `sum` in that run
-   is the evidence of all of them. */
+/* A run of signs between Chinese characters. `sign` is the index of the first run of the text that begins with the same
+   sign; the `sum` of that run is the evidence of all these runs. `other` is the index of a run that begins with another
+   sign in the same bucket. */
 typedef struct {
-    int64_t begin, end, sign, sum;
+    int64_t begin, end, sign, other, sum;
     int evidence, alone;
 } Signs;
+
+#define BUCKETS 256 /* of signs, by their code points */
 
 #define NO_ROW "a picture has no row of choices, or it ends beyond the members"
 
@@ -133,36 +137,53 @@ static void flag_doubtful(const Texts *t, int64_t begin, int64_t end)
     }
 }
 
+static int compare(const void *left, const void *right)
+{
+    const int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+    return (a > b) - (a < b);
+}
+
 /* Flag the single letters before a character that another single letter precedes too; `letters` is working memory. */
 static void flag_labels(const Texts *t, int64_t begin, int64_t end, int64_t *letters)
 {
+    const int64_t place = ((int64_t)1 << 32) - 1; /* the low half of a word, below the character behind the letter */
     int64_t size = 0;
     for (int64_t at = begin; at < end; at++)
         if (is_letter(t, at) && !is_letter(t, at - 1) && !is_letter(t, at + 1))
-            letters[size++] = at;
-    for (int64_t i = 0; i < size; i++)
-        for (int64_t j = 0; j < size && !(t->flags[letters[i]] & LABEL); j++)
-            if (t->codes[letters[i] + 1] == t->codes[letters[j] + 1] && t->codes[letters[i]] != t->codes[letters[j]])
-                t->flags[letters[i]] |= LABEL;
+            letters[size++] = (int64_t)t->codes[at + 1] << 32 | (at - begin);
+    qsort(letters, (size_t)size, sizeof *letters, compare);
+    for (int64_t i = 0, next; i < size; i = next) {
+        const int32_t letter = t->codes[begin + (letters[i] & place)];
+        int others = 0;
+        for (next = i; next < size && letters[next] >> 32 == letters[i] >> 32; next++)
+            others |= t->codes[begin + (letters[next] & place)] != letter;
+        for (int64_t j = i; others && j < next; j++)
+            t->flags[begin + (letters[j] & place)] |= LABEL;
+    }
 }
 
-/* Return whether a text is spelled out, given how many Latin letters follow a Chinese character, and flag labels. */
-static int flag_spelled(const Texts *t, int64_t begin, int64_t end, int64_t count, int64_t *letters)
+/* Return whether as many letters after a Chinese character, as many characters and as many Chinese ones make up a text
+   that is spelled out. */
+static int is_spelled_out(const Limits *limits, int64_t spelled, int64_t length, int64_t chinese)
 {
-    const Limits *limits = &t->limits;
+    return spelled >= limits->min_marks && 2. * (double)spelled > limits->spelled_share * (double)length &&
+           (double)spelled > limits->spelled_share * (double)chinese;
+}
+
+/* Flag the labels of a text if it is spelled out without them; return whether it is. `spelled` is the number of letters
+   after a Chinese character. */
+static int flag_spelled(const Texts *t, int64_t begin, int64_t end, int64_t spelled, int64_t *letters)
+{
     int64_t chinese = 0;
     for (int64_t at = begin; at < end; at++)
         chinese += is_chinese(t, at);
-    for (int labelled = 0;; labelled = 1) {
-        if (count < limits->marks || 2. * (double)count <= limits->spelled_share * (double)(end - begin + 1) ||
-            (double)count <= limits->spelled_share * (double)chinese)
-            break;
-        if (labelled)
-            return 1;
-        flag_labels(t, begin, end, letters);
-        for (int64_t at = begin; at + 1 < end; at++)
-            count -= score(t, at, at + 1) == limits->spelled && t->flags[at + 1] & LABEL;
-    }
+    if (!is_spelled_out(&t->limits, spelled, end - begin + 1, chinese))
+        return 0;
+    flag_labels(t, begin, end, letters);
+    for (int64_t at = begin; at + 1 < end; at++)
+        spelled -= score(t, at, at + 1) == t->limits.spelled && t->flags[at + 1] & LABEL;
+    if (is_spelled_out(&t->limits, spelled, end - begin + 1, chinese))
+        return 1;
     for (int64_t at = begin; at < end; at++)
         t->flags[at] &= (uint8_t)~LABEL;
     return 0;
@@ -184,32 +205,36 @@ static int is_named(const Texts *t, int64_t at, int32_t row)
     return 0;
 }
 
-/* Flag the signs that may cut words, and add the evidence at all signs, if there are many, to that of the text; `runs`
+/* Flag the signs that may cut words, and if signs are dense, add the evidence across them to that of the text; `runs`
    is working memory. Return an error, or NULL. */
-static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs *runs, int64_t *all_evidence)
+static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs *runs, int64_t *text_evidence)
 {
     const Limits *limits = &t->limits;
-    int64_t size = 0, places = 0, signs = 0, across = 0; /* evidence across signs */
+    int64_t size = 0, places = 0, signs = 0, across = 0, first[BUCKETS];
     int cutting = 0, between_words = 0;
 
     for (int64_t at = begin, next; at < end; at = next) {
         for (next = at + 1; next < end && is_sign(t, at) && is_sign(t, next);)
             next++;
         signs += is_sign(t, at) ? next - at : 0;
-        if (!is_sign(t, at) || next - at > limits->signs || !is_chinese(t, at - 1) || !is_chinese(t, next))
+        if (!is_sign(t, at) || next - at > limits->most_signs || !is_chinese(t, at - 1) || !is_chinese(t, next))
             continue;
-        Signs *own = runs + size++, *sign = runs;
+        if (!size)
+            memset(first, -1, sizeof first);
         const int alone = !is_chinese(t, at - 2) && !is_chinese(t, next + 1);
         const int list = alone && t->numbers[at] == limits->list;
         const int evidence = list ? 0 : t->cutting[*pair(t, at - 1, next)];
-        across += t->cut[*pair(t, at - 1, next)];
-        *own = (Signs){.begin = at, .end = next, .evidence = evidence, .alone = alone};
-        while (t->codes[sign->begin] != t->codes[at])
-            sign++;
-        own->sign = sign - runs;
-        sign->sum += evidence;
+        across += t->cut_evidence[*pair(t, at - 1, next)];
+        int64_t *bucket = first + t->codes[at] % BUCKETS, sign = *bucket;
+        while (sign >= 0 && t->codes[runs[sign].begin] != t->codes[at])
+            sign = runs[sign].other;
+        runs[size] = (Signs){.begin = at, .end = next, .evidence = evidence, .alone = alone, .other = *bucket};
+        if (sign < 0)
+            sign = *bucket = size;
+        runs[size++].sign = sign;
+        runs[sign].sum += evidence;
     }
-    *all_evidence += limits->crowded * signs > end - begin ? across : 0;
+    *text_evidence += limits->crowded * signs > end - begin ? across : 0;
     for (int64_t i = 0; i < size; i++)
         cutting |= runs[i].sum >= limits->cutting;
     for (int64_t i = 0; i < size; i++) {
@@ -229,7 +254,7 @@ static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs 
             between_words |= !runs[i].alone;
         }
     }
-    if (places >= (between_words ? 1 : 2) * limits->cuts)
+    if (places >= (between_words ? 1 : 2) * (int64_t)limits->min_cuts)
         for (int64_t i = 0; i < size; i++)
             for (int64_t at = runs[i].begin; at < runs[i].end; at++)
                 t->flags[at] |= CUTS;
@@ -243,7 +268,7 @@ static const char *flag_pictures(const Texts *t, int64_t begin, int64_t end, uin
     for (int64_t at = begin; at < end; at++) {
         const int32_t *raw = t->raw + t->starts[at], *last = t->raw + t->all_raw - 1;
         const int32_t row = t->pictures[*raw];
-        if (row != t->empty && t->table[*raw] == t->codes[at]) {
+        if (row != t->empty && t->normal[*raw] == t->codes[at]) {
             const int named = is_named(t, at, row);
             if (named < 0)
                 return NO_ROW;
@@ -259,12 +284,12 @@ static const char *flag_pictures(const Texts *t, int64_t begin, int64_t end, uin
     return NULL;
 }
 
-/* Survey a text; return an error, or NULL. */
-static const char *survey_text(const Texts *t, int64_t text, Signs *runs)
+/* Survey a text; `memory` is working memory. Return an error, or NULL. */
+static const char *survey_text(const Texts *t, int64_t text, Signs *memory)
 {
     const Limits *limits = &t->limits;
     const int64_t begin = text ? t->ends[text - 1] + 1 : 0, end = t->ends[text], length = end - begin + 1;
-    int64_t odd = 0, spelled = 0, evidence = 0;
+    int64_t odd = 0, parts = 0, spelled = 0, evidence = 0;
     uint8_t any = 0, *repairable = t->repairable + text;
 
     for (int64_t at = begin; at + 1 < end; at++) /* so that no look-up waits for another */
@@ -273,19 +298,20 @@ static const char *survey_text(const Texts *t, int64_t text, Signs *runs)
         evidence += t->evidence[t->pairs[(size_t)number(t, at - 1) * limits->row + t->numbers[at]]];
     for (int64_t at = begin; at + 1 < end; at++) {
         const int found = score(t, at, at + 1);
-        odd += (found == limits->missing || found == limits->cut) + note_wholes(t, at, end);
+        odd += found == limits->missing || found == limits->cut_score;
+        parts += note_wholes(t, at, end);
         spelled += found == limits->spelled;
         t->flags[at] |= found == limits->disguised ? CONTACT : 0;
     }
-    t->heavy[text] = odd >= limits->marks && (double)odd > limits->odd_share * (double)length;
+    t->heavy[text] = odd + parts >= limits->min_marks && (double)(odd + parts) > limits->odd_share * (double)length;
     if (t->heavy[text])
         flag_doubtful(t, begin, end);
-    else
+    else if (parts)
         for (int64_t at = begin; at < end; at++)
             t->wholes[at] = t->wholes[t->size + at] = (uint16_t)limits->nothing;
-    t->spelled_out[text] = (uint8_t)flag_spelled(t, begin, end, spelled, (int64_t *)runs);
+    t->spelled_out[text] = (uint8_t)flag_spelled(t, begin, end, spelled, (int64_t *)memory);
     *repairable = t->heavy[text] | t->spelled_out[text];
-    const char *bad = flag_signs(t, begin, end, runs, &evidence);
+    const char *bad = flag_signs(t, begin, end, memory, &evidence);
     t->marked[text] = evidence >= limits->evidence;
     bad = bad ? bad : flag_pictures(t, begin, end, repairable);
     for (int64_t at = begin; at < end; at++)
@@ -294,7 +320,8 @@ static const char *survey_text(const Texts *t, int64_t text, Signs *runs)
     return bad;
 }
 
-/* Check everything that is read as an index, all in one pass, so that surveying need not; return an error, or NULL. */
+/* Check the texts, so that surveying need not; only rows of choices are checked where they are read. Return an error,
+   or NULL. */
 static const char *check_texts(const Texts *t)
 {
     int64_t before = -1;
@@ -314,17 +341,17 @@ static const char *check_texts(const Texts *t)
     return NULL;
 }
 
-const char survey_doc[] =
+const char disguise_survey_doc[] =
     PyDoc_STR("survey(codes, numbers, ends, starts, raw, pairs, evidence, cut, cutting, sentence, halves, parts,\n"
-              "       made, rare_pairs, table, pictures, bounds, members, empty, numbers, scores, shares, limits,\n"
+              "       made, rare_pairs, normal, pictures, bounds, members, empty, classes, scores, shares, limits,\n"
               "       flags, wholes, heavy, spelled_out, repairable, marked)\n--\n\n"
               "Fill the last six arguments, as `fraudscan.survey.survey` does. At first, flags must be 0 and wholes\n"
-              "`NOTHING`. The constants before them are those of `Limits`.");
+              "`NOTHING`. Before them are the empty row and the constants of `Limits`.");
 
 PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
 {
     enum { CODES, NUMBERS, ENDS, STARTS, RAW, PAIRS, EVIDENCE, CUT, CUTTING, SENTENCE, HALVES, PARTS, MADE, RARE_PAIRS,
-           TABLE, PICTURES, BOUNDS, MEMBERS, FLAGS, WHOLES, HEAVY, SPELLED_OUT, REPAIRABLE, MARKED, ARRAYS,
+           NORMAL, PICTURES, BOUNDS, MEMBERS, FLAGS, WHOLES, HEAVY, SPELLED_OUT, REPAIRABLE, MARKED, ARRAYS,
            CONSTANTS = 5 }; /* between the input and the output */
     static const Py_ssize_t bytes[] = {4, 2, 8, 8, 4, 1, 1, 1, 1, 1, 1, 8, 2, 8, 4, 4, 8, 2, 1, 2, 1, 1, 1, 1};
     PyObject *result = NULL, *constants = NULL;
@@ -346,14 +373,14 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
     }
     if (!(constants = PyTuple_GetSlice(args, FLAGS, FLAGS + CONSTANTS)) ||
         !PyArg_ParseTuple(constants, "i(IIIIIII)(iiiii)(dd)(iiiiiiiiiii):survey", &empty, &l.row, &l.rare, &l.digit,
-                          &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised, &l.missing, &l.cut, &l.spelled,
-                          &l.strong, &l.odd_share, &l.spelled_share, &l.evidence, &l.crowded, &l.signs, &l.marks,
-                          &l.cuts, &l.cutting, &l.further, &l.place, &l.pictorial, &l.name, &l.keycap))
+                          &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised, &l.missing, &l.cut_score, &l.spelled,
+                          &l.strong, &l.odd_share, &l.spelled_share, &l.evidence, &l.crowded, &l.most_signs,
+                          &l.min_marks, &l.min_cuts, &l.cutting, &l.further, &l.place, &l.pictorial, &l.name, &l.keycap))
         goto done;
-    if (!size[CODES] || !size[RAW] || size[NUMBERS] != size[CODES] || size[STARTS] != size[CODES] ||
+    if (size[NUMBERS] != size[CODES] || size[STARTS] != size[CODES] ||
         l.row > MOST_NUMBERS || size[PAIRS] != (Py_ssize_t)l.row * l.row || size[EVIDENCE] != SCORES ||
-        size[CUT] != SCORES || size[CUTTING] != SCORES || size[SENTENCE] != CODE_POINTS || size[TABLE] != CODE_POINTS ||
-        size[PICTURES] != CODE_POINTS || size[HALVES] != HALF_KEYS || size[MADE] != size[PARTS] || !size[BOUNDS] ||
+        size[CUT] != SCORES || size[CUTTING] != SCORES || size[SENTENCE] != CODE_POINTS ||
+        size[NORMAL] != CODE_POINTS || size[PICTURES] != CODE_POINTS || size[HALVES] != HALF_KEYS || size[MADE] != size[PARTS] || !size[BOUNDS] ||
         size[FLAGS] != size[CODES] || size[WHOLES] != 2 * size[CODES] || size[HEAVY] != size[ENDS] ||
         size[SPELLED_OUT] != size[ENDS] || size[REPAIRABLE] != size[ENDS] || size[MARKED] != size[ENDS]) {
         PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
@@ -370,14 +397,14 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
                          .raw = array[RAW].buf,
                          .pairs = array[PAIRS].buf,
                          .evidence = array[EVIDENCE].buf,
-                         .cut = array[CUT].buf,
+                         .cut_evidence = array[CUT].buf,
                          .cutting = array[CUTTING].buf,
                          .sentence = array[SENTENCE].buf,
                          .halves = array[HALVES].buf,
                          .parts = array[PARTS].buf,
                          .made = array[MADE].buf,
                          .rare_pairs = array[RARE_PAIRS].buf,
-                         .table = array[TABLE].buf,
+                         .normal = array[NORMAL].buf,
                          .pictures = array[PICTURES].buf,
                          .bounds = array[BOUNDS].buf,
                          .members = array[MEMBERS].buf,
@@ -397,8 +424,14 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
                          .empty = empty,
                          .limits = l};
     Py_BEGIN_ALLOW_THREADS
-    Signs *memory = PyMem_RawMalloc((size_t)(texts.size / 2 + 1) * sizeof *memory);
-    bad = memory ? check_texts(&texts) : NO_MEMORY;
+    int64_t longest = 0;
+    bad = check_texts(&texts);
+    for (int64_t text = 0; text < texts.texts && !bad; text++) {
+        const int64_t length = texts.ends[text] - (text ? texts.ends[text - 1] : -1);
+        longest = length > longest ? length : longest;
+    }
+    Signs *memory = bad ? NULL : PyMem_RawMalloc((size_t)(longest / 2 + 1) * sizeof *memory);
+    bad = bad || memory ? bad : NO_MEMORY;
     for (int64_t text = 0; text < texts.texts && !bad; text++)
         bad = survey_text(&texts, text, memory);
     PyMem_RawFree(memory);
@@ -503,7 +536,8 @@ static int make_room(Work *work, int64_t more)
 
 /* Find the best way to each of some numbers from the states where their step begins: in the high half of a word its
    score relative to the first of these states, in the low half how many states come after the one that it leads from.
-   So the greatest word is the best way, from the first of equals, and no branch is mispredicted. */
+   So the greatest word is the best way; among equals, the one from the first state. No branch depends on the scores,
+   so none is mispredicted. */
 static void weigh(const Lattice *at, const Work *work, const State *states, int64_t many,
                   const uint16_t *restrict member, int64_t size, int64_t *restrict ways)
 {
@@ -613,7 +647,7 @@ static const char *find_path(const Lattice *at, Work *work, uint16_t before, int
     return NULL;
 }
 
-const char likeliest_doc[] =
+const char disguise_likeliest_doc[] =
     PyDoc_STR("likeliest(numbers, as_written, starts, ends, rows, scores, bounds, members, pairs, worth, logs, row,\n"
               "          margin, before, begins, values, read)\n--\n\n"
               "Fill the last three arguments with the steps of the best path, as `fraudscan.lattice.likeliest` does;\n"

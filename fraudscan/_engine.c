@@ -612,8 +612,8 @@ done:
 }
 
 static PyMethodDef methods[] = {
-    {"likeliest", disguise_likeliest, METH_VARARGS, likeliest_doc},
-    {"survey", disguise_survey, METH_VARARGS, survey_doc},
+    {"likeliest", disguise_likeliest, METH_VARARGS, disguise_likeliest_doc},
+    {"survey", disguise_survey, METH_VARARGS, disguise_survey_doc},
     {"alarms", engine_alarms, METH_VARARGS, alarms_doc},
     {"tally", engine_tally, METH_VARARGS, tally_doc},
     {"splice", engine_splice, METH_VARARGS, splice_doc},

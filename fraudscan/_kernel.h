@@ -3,12 +3,17 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__GNUC__)
 #define PREFETCH(address) __builtin_prefetch(address)
 #else
 #define PREFETCH(address) ((void)(address))
+#endif
+
+#if defined(_MSC_VER)
+#define restrict __restrict
 #endif
 
 #define CODE_POINTS 0x110000
@@ -27,4 +32,4 @@ static inline Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const 
 /* The functions of `_disguise.c`. */
 PyObject *disguise_survey(PyObject *module, PyObject *args);
 PyObject *disguise_likeliest(PyObject *module, PyObject *args);
-extern const char survey_doc[], likeliest_doc[];
+extern const char disguise_survey_doc[], disguise_likeliest_doc[];

@@ -31,7 +31,7 @@ import numpy as np
 from fraudscan.characters import DROPPED, code_points, concatenated, normalization_table, text_of
 from fraudscan.lattice import Arcs, likeliest
 from fraudscan.lazy import cached_property
-from fraudscan.neighbours import END, NAT, NOTHING, RARE, carry_marks, ranges, runs_of, scores_of, tables
+from fraudscan.neighbours import END, NAT, NOTHING, RARE, carry_marks, ranges, runs_of, scores_of, steps, tables
 from fraudscan.survey import MIN_MARKS, Mark, is_latin, survey
 
 if TYPE_CHECKING:
@@ -239,8 +239,7 @@ class _Lines:
             return self
         kept = texts.repeat(self.lengths)
         lines = self.keep(kept)
-        if "survey" in vars(self):
-            vars(lines)["survey"] = self.survey.at(texts, kept)
+        vars(lines)["survey"] = self.survey.at(texts, kept)
         return lines
 
     def keep(self, kept: Bools) -> _Lines:
@@ -270,7 +269,7 @@ class _Lines:
     @cached_property
     def lengths(self) -> Ints:
         """The length of each text, including the 0 after it."""
-        return np.diff(self.bounds, prepend=-1)
+        return steps(self.bounds + 1)
 
     @cached_property
     def numbers(self) -> Numbers:

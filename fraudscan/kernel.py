@@ -1,7 +1,7 @@
 """The compiled kernel, if it was built: the loops in which scoring and dumps spend their time.
 
-The callers of its functions define in Python and NumPy what the functions compute: of those in ``_engine.c`` methods of
-`Vocabulary`, `Engine` and `Noter`, and in dumps `JsonLinesWriter`; of those in ``_disguise.c`` `fraudscan.survey` and
+The callers define in Python and NumPy what its functions compute. Those in ``_engine.c`` are called by methods of
+`Vocabulary`, `Engine`, `Noter` and `JsonLinesWriter`, those in ``_disguise.c`` by `fraudscan.survey` and
 `fraudscan.lattice`. If the package was installed without a C compiler, the callers compute it themselves, with the same
 result to the last bit. ``benchmarks/README.md`` compares the speed.
 """

@@ -34,6 +34,7 @@ from fraudscan.neighbours import (
     runs_of,
     scores_of,
     split_keys,
+    steps,
     tables,
 )
 
@@ -169,7 +170,7 @@ def _survey(  # noqa: PLR0913 - the arguments of `survey`
     """Fill in ``found``, as `survey` does, without the kernel."""
     flags, wholes, heavy, spelled_out, repairable, marked = found
     marked[:] = carry_marks(numbers, bounds)
-    lengths = np.diff(bounds, prepend=-1)
+    lengths = steps(bounds + 1)
     scores = scores_of(numbers[:-1], numbers[1:])
     flags[(scores == DISGUISED).nonzero()[0]] |= Mark.CONTACT
 
@@ -210,7 +211,7 @@ def _survey(  # noqa: PLR0913 - the arguments of `survey`
 
 def _per_text(places: Ints, bounds: Ints) -> Ints:
     """Return the number of ``places`` in each text."""
-    return np.diff(places.searchsorted(bounds), prepend=0)
+    return steps(places.searchsorted(bounds))
 
 
 def _find_wholes(wholes: Numbers, codes: Codes) -> None:
@@ -276,18 +277,18 @@ def _flag_signs(flags: Any, codes: Codes, numbers: Numbers, bounds: Ints) -> Non
     evidence = tables().cutting.take(scores_of(numbers[begin - 1], numbers[end]).view(np.uint8))
     alone = (numbers[begin - 2] > RARE) & (numbers[end + 1] > RARE)  # between single characters: 春·夏·秋·冬
     evidence[alone & (numbers[begin] == LIST)] = 0  # a list of single characters: 油、盐、酱、醋
-    text, texts = bounds.searchsorted(begin), bounds.size
-    signs, sign = np.unique(text << 21 | codes[begin], return_inverse=True)
+    owner = bounds.searchsorted(begin)
+    signs, sign = np.unique(owner << 21 | codes[begin], return_inverse=True)
     sums = np.bincount(sign, evidence)
 
-    cutting_texts = np.zeros(texts, dtype=bool)
+    cutting_texts = np.zeros(bounds.size, dtype=bool)
     cutting_texts[signs[sums >= CUTTING] >> 21] = True
     cut = cutting_texts[signs >> 21] & (sums >= CUTTING_FURTHER)
     drop = cut[sign] & ((evidence > 0) | ~tables().sentence[codes[begin]])
     speaking = drop & (evidence > 0)
-    places = np.bincount(text[speaking], minlength=texts)
-    between_words = np.bincount(text[speaking & ~alone], minlength=texts) > 0
-    drop &= (places >= np.where(between_words, MIN_CUTS, 2 * MIN_CUTS))[text]
+    places = np.bincount(owner[speaking], minlength=bounds.size)
+    between_words = np.bincount(owner[speaking & ~alone], minlength=bounds.size) > 0
+    drop &= (places >= np.where(between_words, MIN_CUTS, 2 * MIN_CUTS))[owner]
     flags[ranges(begin[drop], end[drop])[0]] |= Mark.CUTS
 
     single = (end - begin == 1) & ~alone & (sums >= CUTTING_PLACE)[sign]

@@ -74,7 +74,7 @@ def assert_same_matches(vocabulary, batch):
         assert np.array_equal(with_kernel, without)
 
 
-@given(st.lists(st.one_of(texts, disguised), min_size=1, max_size=20))
+@given(st.lists(st.one_of(texts, disguised), max_size=20))
 @settings(max_examples=300)
 def test_surveys_are_the_same(batch):
     for with_kernel, without in zip(*both(lambda: _folded(batch).survey), strict=True):
@@ -247,7 +247,7 @@ def survey_arguments():
     found = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "compiled", SimpleNamespace(survey=lambda *arguments: found.extend(arguments)))
-        assert _folded(marked).survey
+        _ = _folded(marked).survey
     return found
 
 
@@ -400,7 +400,7 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("survey", 2, np.array([5, 5, 9, 9]), "must ascend"),
         ("survey", 2, np.zeros(0, np.int64), "do not fit"),
         ("survey", 3, np.zeros(3, np.int64), "do not fit"),
-        ("survey", 4, np.zeros(0, np.int32), "do not fit"),
+        ("survey", 4, np.zeros(0, np.int32), "offsets in the originals"),
         ("survey", 4, np.zeros(1, np.int32), "offsets in the originals"),
         ("survey", 5, np.zeros(WIDTH, np.int8), "do not fit"),
         *(("survey", place, np.zeros(255, np.int8), "do not fit") for place in (6, 7, 8)),
