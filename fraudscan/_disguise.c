@@ -375,12 +375,13 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
         !PyArg_ParseTuple(constants, "i(IIIIIII)(iiiii)(dd)(iiiiiiiiiii):survey", &empty, &l.row, &l.rare, &l.digit,
                           &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised, &l.missing, &l.cut_score, &l.spelled,
                           &l.strong, &l.odd_share, &l.spelled_share, &l.evidence, &l.crowded, &l.most_signs,
-                          &l.min_marks, &l.min_cuts, &l.cutting, &l.further, &l.place, &l.pictorial, &l.name, &l.keycap))
+                          &l.min_marks, &l.min_cuts, &l.cutting, &l.further, &l.place, &l.pictorial, &l.name,
+                          &l.keycap))
         goto done;
-    if (size[NUMBERS] != size[CODES] || size[STARTS] != size[CODES] ||
-        l.row > MOST_NUMBERS || size[PAIRS] != (Py_ssize_t)l.row * l.row || size[EVIDENCE] != SCORES ||
-        size[CUT] != SCORES || size[CUTTING] != SCORES || size[SENTENCE] != CODE_POINTS ||
-        size[NORMAL] != CODE_POINTS || size[PICTURES] != CODE_POINTS || size[HALVES] != HALF_KEYS || size[MADE] != size[PARTS] || !size[BOUNDS] ||
+    if (size[NUMBERS] != size[CODES] || size[STARTS] != size[CODES] || l.row > MOST_NUMBERS ||
+        size[PAIRS] != (Py_ssize_t)l.row * l.row || size[EVIDENCE] != SCORES || size[CUT] != SCORES ||
+        size[CUTTING] != SCORES || size[SENTENCE] != CODE_POINTS || size[NORMAL] != CODE_POINTS ||
+        size[PICTURES] != CODE_POINTS || size[HALVES] != HALF_KEYS || size[MADE] != size[PARTS] || !size[BOUNDS] ||
         size[FLAGS] != size[CODES] || size[WHOLES] != 2 * size[CODES] || size[HEAVY] != size[ENDS] ||
         size[SPELLED_OUT] != size[ENDS] || size[REPAIRABLE] != size[ENDS] || size[MARKED] != size[ENDS]) {
         PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
