@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import itertools
 import json
 import os
 import sys
@@ -221,6 +222,8 @@ def _show_progress(progress: Progress) -> None:
 
 
 def _print_summary(summary: Summary) -> None:
+    from fraudscan.dump.job import ranked
+
     if sys.stderr.isatty():
         _remark("\r\x1b[K", end="")
     tables = {
@@ -232,7 +235,7 @@ def _print_summary(summary: Summary) -> None:
         "rejected": summary.reasons,
     }
     for what, counts in tables.items():
-        for name, count in counts.most_common(30):
+        for name, count in itertools.islice(ranked(counts).items(), 30):
             _remark(f"{what:9}{count:12,}  {_in_line(name)}")
     if summary.without_conversation:
         _remark(f"{summary.without_conversation:21,}  in no conversation")

@@ -145,7 +145,7 @@ class Decisions:
 
         """
         codes = (self.kind * len(VERDICTS) + self.verdicts) * (1 << len(NOTES)) + self.doubts
-        if self.rules is not None:  # there may be too many entries to count each code
+        if self.rules is not None:  # with many entries, codes are too large to be counted
             _, codes = np.unique(codes * (len(self.entries) + 1) + self.rules, return_inverse=True)
         present, places = _ranked(codes)
         first = np.zeros(present.size, dtype=np.int64)
@@ -220,7 +220,10 @@ class Decisions:
 
 
 def _ranked(codes: Ints) -> tuple[Ints, Ints]:
-    """Return the distinct values among small integers, and the index in them of each. For these, np.unique is slow."""
+    """Return the distinct values of an array of small integers, and for each element the index of its value.
+
+    For such integers this is faster than np.unique.
+    """
     counts = np.bincount(codes)
     present = counts.nonzero()[0]
     places = np.zeros(counts.size, dtype=np.int64)

@@ -1,6 +1,6 @@
 """Kill jobs at random times and resume them: ``python tests/kill.py --times 200``.
 
-The output must be byte for byte that of an uninterrupted job. Blocks are small and each block
+The output must be byte for byte that of an uninterrupted job. Blocks are small and each of them
 ends with a checkpoint, so that kills strike a job in all its states.
 """
 

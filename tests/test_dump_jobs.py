@@ -7,11 +7,13 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import dumps
@@ -80,6 +82,62 @@ def test_a_job_stopped_anywhere_resumes_to_the_same_bytes(tmp_path, scanner, mon
                 score_dump(scanner, sources, str(broken), options)
     assert stops > 0
     assert kill.results(broken) == kill.results(whole)
+
+
+def lures_in_parts(scanner):
+    """Return rows in which a window of a conversation and a later message have the same score, the highest of all."""
+    first, second = (
+        "王姐，上次说的那个平台我又提现了两万，你把身份证和银行卡拍给我，我帮你开户，跟着我",
+        "的老师做，每天都有收益，先投五千试试，不满意随时退给你的，放心吧",
+    )
+    *parts, window, whole = scanner.decide([first, second, f"{first}\n{second}", first + second]).scores
+    assert window == whole > max(parts)
+    others = [{"chat": "other", "text": f"{i}楼到了，下来拿快递"} for i in range(100)]
+    between = "今天天气不错，" * 18  # fills a window
+    told = [{"chat": "c", "text": text} for text in (first, second, between, first + second)]
+    return [*told[:2], *others, *told[2:], *others]
+
+
+@pytest.mark.parametrize("name", [*dumps.MAKERS, "parts.jsonl"])
+def test_blocks_give_the_same_results_alone_and_together(tmp_path, scanner, monkeypatch, name):
+    source = tmp_path / name
+    made = dumps.MAKERS[name](dumps.rows(random.Random(0), 300)) if name in dumps.MAKERS else None
+    source.write_bytes(made or "".join(json.dumps(row) + "\n" for row in lures_in_parts(scanner)).encode())
+    options = Options(by="chat" if made is None else (dumps.by(name)[1:] or [None])[0], max_message=4096)
+    monkeypatch.setattr(job, "TASKS", 1)
+    found = []
+    for together in (1, 4):
+        monkeypatch.setattr(job, "TOGETHER", together)
+        out = tmp_path / f"{together}.jsonl"
+        score_dump(scanner, [str(source)], str(out), options)
+        summary = out.with_name(out.name + ".summary.json").read_text("utf-8")
+        found.append([kill.results(out), re.sub(r'"(?:seconds|rows_per_second)": .*', "", summary)])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("source", ["file", "pipe"])
+def test_no_task_is_much_larger_than_its_blocks(tmp_path, scanner, monkeypatch, source):
+    """Few blocks with many lines are scored together, and none of pipes, whose size is not known."""
+    tasks = []
+    score_all = job.score_all
+    monkeypatch.setattr(job, "score_all", lambda setup, given, *rest: score_all(setup, map(noted, given), *rest))
+
+    def noted(task):
+        tasks.append([block.end.line - block.start.line for block in task.blocks])
+        return task
+
+    data = b"text\n" + b"1\n" * 60_000 + b"2" * 9000 + b"\n" + (b"3" * 999 + b"\n") * 2000
+    path = tmp_path / "in.csv"
+    if source == "pipe":
+        os.mkfifo(path)
+        threading.Thread(target=path.write_bytes, args=(data,), daemon=True).start()
+    else:
+        path.write_bytes(data)
+    monkeypatch.setattr(job, "MOST_LINES", 5000)
+    score_dump(scanner, [str(path)], str(tmp_path / "out.jsonl"), Options(max_message=4096))
+    assert sum(map(sum, tasks)) == 62_001
+    assert max(map(len, tasks)) == (1 if source == "pipe" else 4)
+    assert max(map(sum, tasks)) <= 5000 + max(map(max, tasks))
 
 
 @pytest.mark.parametrize("step", ["replace", "unlink"])

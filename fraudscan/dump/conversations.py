@@ -14,7 +14,7 @@ import itertools
 import json
 from dataclasses import dataclass, field
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fraudscan.characters import DROPPED, code_points, normalization_table, text_of
 from fraudscan.columns import COLUMNS
@@ -57,6 +57,10 @@ GROUP = 1024
 """Conversations whose last windows are scored together."""
 
 
+Window: TypeAlias = "str | float"
+"""The text of a window that is to be scored, or the odds of one that is a message."""
+
+
 @dataclass
 class Conversation:
     """The state of a conversation so far.
@@ -72,7 +76,7 @@ class Conversation:
         windows: the number of windows counted.
         odds: the sum of the odds of those windows.
         best: the decision with the highest score of all messages and windows; if any are flagged, of the flagged ones.
-        evidence: the text of the message or window that ``best`` belongs to.
+        evidence: the text of the message or window that ``best`` belongs to; of several, the shortest.
 
     """
 
@@ -88,8 +92,8 @@ class Conversation:
     best: Sequence[Any] = ()
     evidence: str = ""
 
-    def add(self, source: str, message: Message) -> list[str]:
-        """Add a message; return the windows that are due to be scored."""
+    def add(self, source: str, message: Message) -> list[Window]:
+        """Add a message; return the windows that are due to be counted."""
         shown = {"source": source, "line": message.line, "text": message.text[:SHOWN]}
         self.first = self.first or shown
         self.name = self.name or message.name
@@ -113,26 +117,26 @@ class Conversation:
             size -= len(self.window.pop(0)[0]) + 1
         return windows + (self.close_window() if self.fresh >= STRIDE else [])
 
-    def close_window(self) -> list[str]:
-        """Return the window to be scored if it has new characters; for a single message, count its odds instead."""
+    def close_window(self) -> list[Window]:
+        """Return the window if it has new characters: its text to be scored or, of a single message, its odds."""
         fresh, self.fresh = self.fresh, 0
-        if fresh and len(self.window) > 1:
-            return ["\n".join(text for text, _ in self.window)]
-        if fresh:
-            self._count(self.window[0][1])
-        return []
+        if not fresh:
+            return []
+        return ["\n".join(text for text, _ in self.window)] if len(self.window) > 1 else [self.window[0][1]]
 
     def take_window(self, decision: Sequence[Any], text: str) -> None:
         """Count a window that has been scored."""
         self._keep(decision, text)
-        self._count(odds_of(decision[SCORE]))
+        self.count(odds_of(decision[SCORE]))
 
-    def _count(self, odds: float) -> None:
+    def count(self, odds: float) -> None:
+        """Count the odds of a window."""
         self.windows += 1
         self.odds += odds
 
     def _keep(self, decision: Sequence[Any], text: str) -> None:
-        if not self.best or _rank(decision) > _rank(self.best):
+        """Keep the best decision, whatever the order in which messages and windows come."""
+        if not self.best or _rank(decision, text) > _rank(self.best, self.evidence):
             self.best, self.evidence = decision, text
 
     def row(self, key: str, limits: Thresholds, honest: str | None) -> dict[str, Any]:
@@ -153,8 +157,8 @@ class Conversation:
         return {**row, "first": self.first, "strongest": strongest or None, **counts}
 
 
-def _rank(decision: Sequence[Any]) -> tuple[bool, float]:
-    return decision[PLACES["verdict"]] == VERDICTS[-1], decision[SCORE]
+def _rank(decision: Sequence[Any], text: str) -> tuple[bool, float, int, str]:
+    return decision[PLACES["verdict"]] == VERDICTS[-1], decision[SCORE], -len(text), text
 
 
 def odds_of(score: float) -> float:
@@ -189,7 +193,7 @@ class Conversations:
 
         Conversations with the same name but different scopes are kept apart.
         """
-        windows: list[tuple[Conversation, str]] = []
+        windows: list[tuple[Conversation, Window]] = []
         without = 0
         for message in messages:
             if message.key is None:
@@ -207,10 +211,14 @@ class Conversations:
         with self._store.understood():
             return Conversation(**json.loads(state))
 
-    def _score(self, windows: Sequence[tuple[Conversation, str]]) -> None:
-        found = self._windows.decide([window for _, window in windows], proba=False)
-        for (conversation, window), decision in zip(windows, rows_of(found), strict=True):
-            conversation.take_window(decision, window)
+    def _score(self, windows: Sequence[tuple[Conversation, Window]]) -> None:
+        """Count windows in their order, whatever the tasks in which they come: the sum of odds depends on it."""
+        decisions = rows_of(self._windows.decide([x for _, x in windows if isinstance(x, str)], proba=False))
+        for conversation, window in windows:
+            if isinstance(window, str):
+                conversation.take_window(next(decisions), window)
+            else:
+                conversation.count(window)
 
     def save(self) -> None:
         """Put the states into the store; the next checkpoint makes them durable."""

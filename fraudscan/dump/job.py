@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import shlex
@@ -31,7 +30,7 @@ from fraudscan.dump.output import (
     written,
 )
 from fraudscan.dump.parquet import ParquetReader, assemble
-from fraudscan.dump.readers import CsvReader, LinesReader
+from fraudscan.dump.readers import BLOCK, CsvReader, LinesReader
 from fraudscan.dump.rows import DumpError, Place, is_text_column
 from fraudscan.dump.scoring import Setup, Task
 from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
@@ -40,16 +39,28 @@ from fraudscan.dump.workers import score_all
 from fraudscan.dump.writers import Writer, as_dict, make_writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from fraudscan.dump.readers import Reader
+    from fraudscan.dump.rows import Block
     from fraudscan.dump.scoring import Scored
     from fraudscan.model import Scanner
 
-__all__ = ["DumpError", "Options", "Progress", "Summary", "score_dump"]
+__all__ = ["DumpError", "Options", "Progress", "Summary", "ranked", "score_dump"]
 
 SECONDS = 0.25
 """Time between two checkpoints: about this much work is lost by a kill. One takes some hundred microseconds."""
+
+TOGETHER = 4
+"""Most blocks that are scored together, because each call of the scanner has a fixed cost. Larger blocks would save the
+same, but take longer to read."""
+
+TASKS = 8
+"""Tasks that each worker should get at least. Blocks of small dumps, and of sources of unknown size, are scored one by
+one: a pipe would withhold the results."""
+
+MOST_LINES = 20_000
+"""Lines of a task beyond which no block is added to it: where lines are short, rows take more memory than blocks."""
 
 SMALLEST_LIMIT, LARGEST_LIMIT = 1 << 12, 1 << 30
 """Bounds of ``max_message``: memory holds several copies of a row, and the csv module accepts at most 2 GiB."""
@@ -138,7 +149,7 @@ class Summary:
                 raise TypeError(f"{each.name} is {value!r}")
 
     def add(self, scored: Scored) -> None:
-        """Add the counts and rejects of a block."""
+        """Add the counts and rejects of a task."""
         self.scored += scored.scored
         self.rejected += len(scored.rejects)
         for name, counts in scored.counts.items():
@@ -151,7 +162,13 @@ class Summary:
         """Return the summary as it is written to ``OUT.summary.json``."""
         rows = self.scored + self.rejected
         rate = round(rows / self.seconds) if self.seconds else None
-        return {"rows": rows, **vars(self), "seconds": round(self.seconds, 3), "rows_per_second": rate}
+        counts = {name: ranked(value) for name, value in vars(self).items() if isinstance(value, Counter)}
+        return {"rows": rows, **vars(self), **counts, "seconds": round(self.seconds, 3), "rows_per_second": rate}
+
+
+def ranked(counts: Counter[str]) -> dict[str, int]:
+    """Return counts in descending order, and equal ones in that of their names, not in that of the rows."""
+    return dict(sorted(counts.items(), key=lambda each: (-each[1], each[0])))
 
 
 @dataclass(frozen=True)
@@ -466,7 +483,7 @@ class _Job:
         before = self.summary.seconds
         begun = saved = time.monotonic()
         setup = Setup(self.scanner, self.writer, self.options.sender)
-        scoring = score_all(setup, self._tasks(), workers, self.notify)
+        scoring = score_all(setup, self._tasks(workers), workers, self.notify)
         with contextlib.closing(scoring) as results:
             for task, scored in results:
                 self._take(task, scored)
@@ -485,8 +502,12 @@ class _Job:
         rows = self.summary.scored + self.summary.rejected
         return Progress(rows, self._read, sum(self._sizes), self.summary.seconds)
 
-    def _tasks(self) -> Iterator[Task]:
+    def _tasks(self, workers: int) -> Iterator[Task]:
         first, place = self.source, self.place
+        size = min(BLOCK, self.options.max_message)
+        most = min(TOGETHER, sum(self._sizes) // (TASKS * workers * size))
+        if self.options.explain:  # it takes so long that a task would outlast the time between checkpoints
+            most = 1
         self._read = sum(self._sizes[:first])
         for index, (reader, start) in enumerate(self._readers[first:], first):
             with self._streams.get(index) or Stream(self.sources[index]) as stream:
@@ -494,15 +515,14 @@ class _Job:
                 if reader.seeks:
                     stream.skip(at.offset)
                 finished = self._read
-                blocks = reader.blocks(stream, at)
-                while together := list(itertools.islice(blocks, reader.together)):
-                    yield Task(index, reader, together)
+                for blocks in _groups(reader.blocks(stream, at), most if reader.joins else 1, size):
+                    yield Task(index, reader, blocks)
                     self._read = finished + stream.done()
                 self._read = finished + (self._sizes[index] or stream.done())
 
     def _take(self, task: Task, scored: Scored) -> None:
         """Write the results of a task."""
-        source, block = self.sources[task.source], task.blocks[-1]
+        source, last = self.sources[task.source], task.blocks[-1]
         self.out.write(scored.data)
         for reject in scored.rejects:
             self.rejects.write(encode_reject(source, reject))
@@ -510,10 +530,10 @@ class _Job:
         if self.options.by is not None:
             scope = source if task.reader.whole else ""
             self.summary.without_conversation += self.conversations.add(source, scored.messages, scope)
-        if block.fatal:
+        if last.fatal:
             self.summary.damaged.append(source)
-            self.notify(f"{source} cannot be read to its end: {block.problem}")
-        self.source, self.place = task.source, block.end
+            self.notify(f"{source} cannot be read to its end: {last.problem}")
+        self.source, self.place = task.source, last.end
 
     def commit(self, **values: Any) -> None:
         """Commit what was written so far to the checkpoint."""
@@ -571,6 +591,20 @@ class _Job:
         for path in names.parts():
             path.unlink(missing_ok=True)
         self.checkpoint.remove()
+
+
+def _groups(blocks: Iterable[Block], most: int, size: int) -> Iterator[list[Block]]:
+    """Yield consecutive blocks in groups of up to ``most`` blocks of about ``size`` bytes; fewer if they hold more."""
+    group: list[Block] = []
+    for block in blocks:
+        group.append(block)
+        first = group[0].start
+        large = block.end.offset - first.offset > most * size or block.end.line - first.line > MOST_LINES
+        if len(group) >= most or large:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:

@@ -59,7 +59,7 @@ class ParquetReader(Reader):
 
     name: ClassVar[str] = "parquet"
     seeks: ClassVar[bool] = False
-    together: ClassVar[int] = 1  # the rows of a batch are one table
+    joins: ClassVar[bool] = False  # the rows of a batch are one table
     kinds: dict[str, Any] = field(default_factory=dict)
     """The Arrow types of the columns, by name."""
 

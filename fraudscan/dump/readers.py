@@ -1,7 +1,7 @@
 """Readers of line-based formats (JSON lines, CSV, plain lines), and the base class of all readers.
 
 A reader has two halves. `blocks` cuts a stream into blocks of whole rows, in the process
-that reads; `batch` turns a block into rows, in whichever process does the scoring. A reader
+that reads; `batch` turns blocks into rows, in whichever process does the scoring. A reader
 holds no open file and can be pickled. Where blocks end depends only on where the first one
 begins, so a job that resumes at the end of any block gets the same ones.
 
@@ -78,7 +78,7 @@ __all__ = [
 ]
 
 BLOCK = 1 << 20
-"""Bytes per block. These are a few thousand rows: enough to score at full speed, and little memory for a process."""
+"""Bytes per block: a few thousand rows, which take little memory."""
 
 LINE_FEED = 0x0A
 
@@ -96,7 +96,7 @@ RUN = 256
 and because the parsed objects of all of them are in memory at once."""
 
 SEPARATOR = secrets.randbits(62)
-"""Put between rows that are parsed together. No input contains it, because nobody can know it."""
+"""A number put between rows that are parsed together. No input contains it: each process draws its own."""
 
 TABLE = 50
 """How many lines or rows are examined to decide whether they belong to a table or a chat."""
@@ -179,8 +179,8 @@ class Reader:
     """Whether `blocks` expects the stream to be positioned at ``start`` rather than at its beginning."""
     naming: ClassVar[str] = ""
     """The column with the name of a conversation, for formats that identify conversations by number."""
-    together: ClassVar[int] = 4
-    """How many blocks are scored together. Larger blocks would take as long to score, and longer to read."""
+    joins: ClassVar[bool] = True
+    """Whether one batch may have the rows of several blocks."""
     whole: ClassVar[bool] = False
     """Whether a conversation ends with its source, because two phones may hold chats with the same name."""
 
@@ -366,8 +366,8 @@ class Reader:
         """Return how many bytes of ``held`` are whole rows; ``final`` means that nothing follows."""
         return len(held) if final else last_line_end(held, self.encoding)
 
-    def batch(self, blocks: Iterable[Block]) -> Batch:
-        """Return the rows of some blocks, at most `together`."""
+    def batch(self, blocks: Sequence[Block]) -> Batch:
+        """Return the rows of consecutive blocks; of one block if the reader does not join them (`joins`)."""
         batch = Batch()
         for block in blocks:
             if block.problem:
@@ -392,7 +392,8 @@ class Reader:
     def _lines(self, data: bytes) -> int:
         if self.encoding.startswith("utf-16"):
             return len(cut_lines(data, self.encoding)) - 1
-        return int(np.count_nonzero(np.frombuffer(data, np.uint8) == LINE_FEED))  # in a fifth of the time of `count`
+        parts = (np.frombuffer(data[at : at + BLOCK], np.uint8) for at in range(0, len(data), BLOCK))
+        return sum(int(np.count_nonzero(part == LINE_FEED)) for part in parts)  # faster than `bytes.count`
 
     @property
     def not_encoded(self) -> str:
@@ -538,14 +539,14 @@ class JsonLinesReader(Reader):
     def _plain(self, batch: Batch, run: list[bytes]) -> bool:
         """Add a run of rows if none of them is unusual; return whether they were added.
 
-        Each check covers all rows at once, without a loop. All rows are parsed as one array, in four fifths of the
-        time. If a line were not one value, `SEPARATOR` would not be every other element of that array.
+        Each check covers all rows at once, without a loop. All rows are parsed as one array. `SEPARATOR` is every
+        other element of it only if each line is exactly one value.
         """
         if self.encoding != "utf-8" or self.by is not None:
             return False
         run = list(map(bytes.strip, run))
         try:
-            values = loads(b"[" + (b",%d," % SEPARATOR).join(run) + b"]")
+            values = loads(b"[%b]" % (b",%d," % SEPARATOR).join(run))
             rows = values[::2]
             texts = list(map(itemgetter(self.text), rows))
         except (ValueError, TypeError, KeyError, RecursionError):

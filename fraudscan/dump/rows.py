@@ -99,7 +99,7 @@ class Reject(NamedTuple):
 
 @dataclass
 class Batch:
-    """The rows of a block.
+    """The rows of consecutive blocks.
 
     Attributes:
         texts: the texts to score.

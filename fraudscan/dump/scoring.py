@@ -29,7 +29,7 @@ COUNTED = {"labels": "label", "schemes": "scheme", "verdicts": "verdict", "rules
 
 
 class Setup(NamedTuple):
-    """The scanner and the writer for every block; ``sender`` names the column that the scanner's lists need."""
+    """The scanner and the writer for every task; ``sender`` names the column that the scanner's lists need."""
 
     scanner: Scanner
     writer: Writer
@@ -37,7 +37,7 @@ class Setup(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Blocks to score together: the number of their source, its reader, and the blocks, which follow each other."""
+    """Consecutive blocks to score together: the number of their source, its reader, and the blocks."""
 
     source: int
     reader: Reader

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["score_all"]
 
-AHEAD = 3
+AHEAD = 2
 """Tasks that a worker holds at a time: it must not run out of them while this process scores one itself."""
 
 

@@ -136,7 +136,7 @@ class JsonLinesWriter(Writer):
         return b"".join(lines)
 
 
-@functools.lru_cache(1 << 12)  # most outcomes of a block also occur in the previous one
+@functools.lru_cache(1 << 12)  # most outcomes of a batch also occur in the previous one
 def _parts(columns: tuple[tuple[str, str], ...], outcome: tuple[Any, ...]) -> tuple[bytes, bytes]:
     """Return the JSON of our columns before and after the score."""
     values = iter(outcome)
