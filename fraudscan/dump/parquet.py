@@ -1,8 +1,8 @@
 """Read and write Parquet with pyarrow (the ``parquet`` extra).
 
 A Parquet file has its schema at its end, so it cannot be written piece by piece and
-resumed after a kill. A job therefore writes each block as an Arrow stream, and the file
-is assembled from these streams when all rows are scored.
+resumed after a kill. A job therefore writes the rows of each task as an Arrow stream, and
+the file is assembled from these streams when all rows are scored.
 """
 
 from __future__ import annotations
@@ -391,7 +391,7 @@ def _tables(path: Path) -> Iterator[Any]:
 
 
 def assemble(part: Path, target: Path) -> None:
-    """Write the Parquet file from the blocks in ``part``, each of which becomes one row group.
+    """Write the Parquet file from the Arrow streams in ``part``, each of which becomes one row group.
 
     Raises:
         DumpError: if the file cannot be written.
