@@ -239,7 +239,7 @@ class _Lines:
             return self
         kept = texts.repeat(self.lengths)
         lines = self.keep(kept)
-        vars(lines)["survey"] = self.survey.at(texts, kept)
+        vars(lines)["survey"] = self.survey.at(texts, kept)  # each text is surveyed by itself
         return lines
 
     def keep(self, kept: Bools) -> _Lines:
