@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fraudscan.decisions import Thresholds
 from fraudscan.dump import Options, score_dump
-from fraudscan.dump.conversations import WINDOW, Conversation
+from fraudscan.dump.conversations import WINDOW, Conversation, Window
 from fraudscan.dump.scoring import Message
 
 
@@ -171,15 +171,23 @@ def decision(score, verdict=None):
     return label, scheme, [label], score, verdict or LIMITS.verdict(score), [], []
 
 
+def to_score(conversation, windows):
+    """Count the windows that are single messages, and return the texts of the others."""
+    for window in windows:
+        if window.odds is not None:
+            conversation.take_window(window, ())
+    return [window.text for window in windows if window.odds is None]
+
+
 @given(st.lists(st.one_of(st.integers(0, 100), st.integers(0, 200)), min_size=1, max_size=40))
 @example([60, 60, 60, 110])
 def test_windows_cover_every_message_and_stay_small(sizes):
     conversation, windows = Conversation(), []
     texts = [f"<{line}>{'a' * size}." for line, size in enumerate(sizes)]
     for line, text in enumerate(texts):
-        windows += conversation.add("source", Message("k", line, text, decision(0.25)))
+        windows += to_score(conversation, conversation.add("source", Message("k", line, text, decision(0.25))))
         assert sum(len(text) + 1 for text, _ in conversation.window) - 1 <= WINDOW
-    windows += conversation.close_window()
+    windows += to_score(conversation, conversation.close_window())
     assert all(len(window) <= WINDOW for window in windows)
     assert conversation.messages == len(texts)
     alone = [size for size in map(len, texts) if size > WINDOW]
@@ -192,9 +200,10 @@ def test_windows_cover_every_message_and_stay_small(sizes):
 def test_a_window_has_maximal_length_and_several_messages_and_is_scored_once():
     for first, second, together in ((62, 65, True), (64, 64, False)):
         conversation = Conversation()
-        assert conversation.add("source", Message("k", 1, "a" * first, decision(0.25))) == []
+        windows = conversation.add("source", Message("k", 1, "a" * first, decision(0.25)))
+        assert to_score(conversation, windows) == []
         windows = conversation.add("source", Message("k", 2, "b" * second, decision(0.75)))
-        assert windows == (["a" * first + "\n" + "b" * second] if together else [])
+        assert to_score(conversation, windows) == (["a" * first + "\n" + "b" * second] if together else [])
         assert conversation.close_window() == []
         assert (conversation.windows, conversation.odds) == ((0, 0) if together else (2, pytest.approx(1 / 3 + 3)))
 
@@ -215,9 +224,9 @@ def test_odds_of_conversations(messages, windows, score, label, verdict):
     for message in messages:
         conversation.add("source", Message("k", 1, "a message", decision(message)))
     for window in windows:
-        conversation.take_window(decision(window), "the window")
+        conversation.take_window(Window(len(messages), "the window"), decision(window))
     if not windows:
-        assert conversation.close_window() == []
+        assert to_score(conversation, conversation.close_window()) == []
     row = conversation.row("k", LIMITS, "legitimate")
     assert row["fraud_score"] == pytest.approx(score, abs=2e-6)
     assert (row["fraud_label"], row["fraud_labels"], row["fraud_verdict"]) == (label, [label], verdict)
@@ -239,7 +248,7 @@ def test_messages_cleared_by_an_allow_list_do_not_count_as_fraud():
     assert (row["fraud_label"], row["fraud_score"], row["fraud_verdict"]) == ("legitimate", 0, "clear")
     assert (row["evidence"], row["strongest"], row["messages"]) == ("", None, 1)
     windows += conversation.add("source", Message("k", 2, "b" * 100, decision(0.2)))
-    assert (windows, conversation.close_window()) == ([], [])
+    assert (to_score(conversation, windows), conversation.close_window()) == ([], [])
     row = conversation.row("k", LIMITS, "legitimate")
     assert (row["fraud_score"], row["evidence"][0], row["strongest"]["line"]) == (pytest.approx(0.2, abs=2e-6), "b", 2)
 
@@ -248,7 +257,7 @@ def test_ignored_characters_do_not_fill_a_window():
     conversation = Conversation()
     for line in range(3):
         windows = conversation.add("source", Message("k", line, "好" * 30 + "\u200b \n\ufe0f" * 60, decision(0.5)))
-    assert windows == ["\n".join(["好" * 30] * 3)]
+    assert to_score(conversation, windows) == ["\n".join(["好" * 30] * 3)]
 
 
 def test_the_first_of_messages_with_equal_scores_is_shown():

@@ -14,7 +14,7 @@ import itertools
 import json
 from dataclasses import dataclass, field
 from math import sqrt
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fraudscan.characters import DROPPED, code_points, normalization_table, text_of
 from fraudscan.columns import COLUMNS
@@ -57,8 +57,19 @@ GROUP = 1024
 """Conversations whose last windows are scored together."""
 
 
-Window: TypeAlias = "str | float"
-"""The text of a window that is to be scored, or the odds of one that is a message."""
+class Window(NamedTuple):
+    """A window that is due to be counted.
+
+    Attributes:
+        message: the number of the message that completed it.
+        text: its text, to be scored.
+        odds: its odds, if it is a single message, which has been scored.
+
+    """
+
+    message: int
+    text: str
+    odds: float | None = None
 
 
 @dataclass
@@ -76,7 +87,9 @@ class Conversation:
         windows: the number of windows counted.
         odds: the sum of the odds of those windows.
         best: the decision with the highest score of all messages and windows; if any are flagged, of the flagged ones.
-        evidence: the text of the message or window that ``best`` belongs to; of several, the shortest.
+        evidence: the text of the message or window that ``best`` belongs to; of several, the first.
+        place: where this text stands among all messages and windows: a window comes after the message that completed
+            it.
 
     """
 
@@ -91,6 +104,7 @@ class Conversation:
     odds: float = 0.0
     best: Sequence[Any] = ()
     evidence: str = ""
+    place: int = 0
 
     def add(self, source: str, message: Message) -> list[Window]:
         """Add a message; return the windows that are due to be counted."""
@@ -106,7 +120,7 @@ class Conversation:
         score = message.decision[SCORE]
         if not self.strongest or score > self.strongest["score"]:
             self.strongest = {**shown, "score": score}
-        self._keep(message.decision, message.text[:SHOWN])
+        self._keep(message.decision, message.text[:SHOWN], 2 * self.messages)
         text = _read(message.text)[-WINDOW:]
         # the message would push out characters that have not been part of a window yet
         windows = self.close_window() if self.fresh + len(text) > WINDOW else []
@@ -118,26 +132,26 @@ class Conversation:
         return windows + (self.close_window() if self.fresh >= STRIDE else [])
 
     def close_window(self) -> list[Window]:
-        """Return the window if it has new characters: its text to be scored or, of a single message, its odds."""
+        """Return the window if it has new characters."""
         fresh, self.fresh = self.fresh, 0
         if not fresh:
             return []
-        return ["\n".join(text for text, _ in self.window)] if len(self.window) > 1 else [self.window[0][1]]
+        text, odds = "\n".join(text for text, _ in self.window), self.window[0][1]
+        return [Window(self.messages, text, odds if len(self.window) == 1 else None)]
 
-    def take_window(self, decision: Sequence[Any], text: str) -> None:
-        """Count a window that has been scored."""
-        self._keep(decision, text)
-        self.count(odds_of(decision[SCORE]))
-
-    def count(self, odds: float) -> None:
-        """Count the odds of a window."""
+    def take_window(self, window: Window, decision: Sequence[Any]) -> None:
+        """Count a window; ``decision`` is that on its text, if it was to be scored."""
+        odds = window.odds
+        if odds is None:
+            self._keep(decision, window.text, 2 * window.message + 1)
+            odds = odds_of(decision[SCORE])
         self.windows += 1
         self.odds += odds
 
-    def _keep(self, decision: Sequence[Any], text: str) -> None:
-        """Keep the best decision, whatever the order in which messages and windows come."""
-        if not self.best or _rank(decision, text) > _rank(self.best, self.evidence):
-            self.best, self.evidence = decision, text
+    def _keep(self, decision: Sequence[Any], text: str, place: int) -> None:
+        """Keep the best decision; of equal ones the first, although windows may be scored after later messages."""
+        if not self.best or (*_rank(decision), -place) > (*_rank(self.best), -self.place):
+            self.best, self.evidence, self.place = decision, text, place
 
     def row(self, key: str, limits: Thresholds, honest: str | None) -> dict[str, Any]:
         """Return the output row of the conversation; ``honest`` is the name of the honest label, if there is one."""
@@ -157,8 +171,8 @@ class Conversation:
         return {**row, "first": self.first, "strongest": strongest or None, **counts}
 
 
-def _rank(decision: Sequence[Any], text: str) -> tuple[bool, float, int, str]:
-    return decision[PLACES["verdict"]] == VERDICTS[-1], decision[SCORE], -len(text), text
+def _rank(decision: Sequence[Any]) -> tuple[bool, float]:
+    return decision[PLACES["verdict"]] == VERDICTS[-1], decision[SCORE]
 
 
 def odds_of(score: float) -> float:
@@ -213,12 +227,10 @@ class Conversations:
 
     def _score(self, windows: Sequence[tuple[Conversation, Window]]) -> None:
         """Count windows in their order, whatever the tasks in which they come: the sum of odds depends on it."""
-        decisions = rows_of(self._windows.decide([x for _, x in windows if isinstance(x, str)], proba=False))
+        texts = [window.text for _, window in windows if window.odds is None]
+        decisions = rows_of(self._windows.decide(texts, proba=False))
         for conversation, window in windows:
-            if isinstance(window, str):
-                conversation.take_window(next(decisions), window)
-            else:
-                conversation.count(window)
+            conversation.take_window(window, next(decisions) if window.odds is None else ())
 
     def save(self) -> None:
         """Put the states into the store; the next checkpoint makes them durable."""
