@@ -292,12 +292,17 @@ class Tables:
         return pairs
 
     @cached_property
-    def splits(self) -> tuple[Ints, Numbers]:
-        """The parts of characters, as sorted `split_keys`, and the numbers of the characters that they make up."""
+    def splits(self) -> tuple[Ints, Codes]:
+        """The parts of characters, as sorted `split_keys`, and the characters that they make up."""
         splits = self._arrays["splits"].astype(np.int64)
         keys = split_keys(splits[:, 0], splits[:, 1], splits[:, 2])
         order = np.argsort(keys)
-        return keys[order], self.numbers[splits[order, 3]]
+        return keys[order], splits[order, 3].astype(np.int32)
+
+    @cached_property
+    def wholes(self) -> Numbers:
+        """The numbers of the characters that the parts in `splits` make up."""
+        return self.numbers.take(self.splits[1])
 
     @cached_property
     def halves(self) -> Bools:

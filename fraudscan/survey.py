@@ -153,7 +153,8 @@ def survey(codes: Codes, numbers: Numbers, bounds: Ints, starts: Ints, raw: Code
         return found
     table = tables()
     evidence = table.evidence, table.cut, table.cutting
-    known = table.pairs, *evidence, table.sentence, table.halves, *table.splits, table.rare_pairs
+    parts = table.splits[0], table.wholes
+    known = table.pairs, *evidence, table.sentence, table.halves, *parts, table.rare_pairs
     shown = normalization_table(), table.picture, table.choices.bounds, table.choices.members
     classes = WIDTH, RARE, DIGIT, *SIGNS, END, NOTHING
     scores = DISGUISED, MISSING, CUT, SPELLED, STRONG
@@ -217,13 +218,13 @@ def _per_text(places: Ints, bounds: Ints) -> Ints:
 def _find_wholes(wholes: Numbers, codes: Codes) -> None:
     """Fill in the numbers of the characters whose parts begin at each place, as in `Survey`."""
     table = tables()
-    known, numbers = table.splits
+    known, _ = table.splits
     first = table.halves.take(half_keys(codes[:-2], codes[1:-1])).nonzero()[0]
     for row, third in enumerate((np.zeros(first.size, dtype=np.int32), codes[first + 2])):
         keys = split_keys(codes[first], codes[first + 1], third)
         at = np.minimum(known.searchsorted(keys), known.size - 1)
         good = (known[at] == keys) & ((third > 0) == row)
-        wholes[row, first[good]] = numbers[at[good]]
+        wholes[row, first[good]] = table.wholes[at[good]]
 
 
 def _doubtful(codes: Codes, numbers: Numbers, scores: Any) -> Bools:
