@@ -43,8 +43,8 @@ typedef struct {
 enum { CUTS = 1, MAY_CUT = 2, CONTACT = 4, PICTURE = 8, KEYCAP = 16, DOUBTFUL = 32, LABEL = 64 }; /* see `Mark` */
 
 /* A run of signs between Chinese characters. `sign` is the index of the first run of the text that begins with the same
-   sign; the `sum` of that run is the evidence of all these runs. `other` is the index of a run that begins with another
-   sign in the same bucket. */
+   sign; the `sum` of that run is the evidence of all these runs. In the first run of a sign, `other` is the first run
+   of the sign before it in the same bucket, or -1. */
 typedef struct {
     int64_t begin, end, sign, other, sum;
     int evidence, alone;
@@ -137,7 +137,7 @@ static void flag_doubtful(const Texts *t, int64_t begin, int64_t end)
     }
 }
 
-static int compare(const void *left, const void *right)
+static int compare_words(const void *left, const void *right)
 {
     const int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
     return (a > b) - (a < b);
@@ -146,32 +146,32 @@ static int compare(const void *left, const void *right)
 /* Flag the single letters before a character that another single letter precedes too; `letters` is working memory. */
 static void flag_labels(const Texts *t, int64_t begin, int64_t end, int64_t *letters)
 {
-    const int64_t place = ((int64_t)1 << 32) - 1; /* the low half of a word, below the character behind the letter */
+    const int64_t low_half = ((int64_t)1 << 32) - 1; /* of a word: the place, below the character behind the letter */
     int64_t size = 0;
     for (int64_t at = begin; at < end; at++)
         if (is_letter(t, at) && !is_letter(t, at - 1) && !is_letter(t, at + 1))
             letters[size++] = (int64_t)t->codes[at + 1] << 32 | (at - begin);
-    qsort(letters, (size_t)size, sizeof *letters, compare);
+    qsort(letters, (size_t)size, sizeof *letters, compare_words);
     for (int64_t i = 0, next; i < size; i = next) {
-        const int32_t letter = t->codes[begin + (letters[i] & place)];
+        const int32_t letter = t->codes[begin + (letters[i] & low_half)];
         int others = 0;
         for (next = i; next < size && letters[next] >> 32 == letters[i] >> 32; next++)
-            others |= t->codes[begin + (letters[next] & place)] != letter;
+            others |= t->codes[begin + (letters[next] & low_half)] != letter;
         for (int64_t j = i; others && j < next; j++)
-            t->flags[begin + (letters[j] & place)] |= LABEL;
+            t->flags[begin + (letters[j] & low_half)] |= LABEL;
     }
 }
 
-/* Return whether as many letters after a Chinese character, as many characters and as many Chinese ones make up a text
-   that is spelled out. */
+/* Return whether a text with this many characters, Chinese characters, and letters after a Chinese character is spelled
+   out. */
 static int is_spelled_out(const Limits *limits, int64_t spelled, int64_t length, int64_t chinese)
 {
     return spelled >= limits->min_marks && 2. * (double)spelled > limits->spelled_share * (double)length &&
            (double)spelled > limits->spelled_share * (double)chinese;
 }
 
-/* Flag the labels of a text if it is spelled out without them; return whether it is. `spelled` is the number of letters
-   after a Chinese character. */
+/* Flag the labels of a text if it is spelled out even when they are not counted; return whether it is. `spelled` is the
+   number of letters after a Chinese character. */
 static int flag_spelled(const Texts *t, int64_t begin, int64_t end, int64_t spelled, int64_t *letters)
 {
     int64_t chinese = 0;
@@ -228,9 +228,11 @@ static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs 
         int64_t *bucket = first + t->codes[at] % BUCKETS, sign = *bucket;
         while (sign >= 0 && t->codes[runs[sign].begin] != t->codes[at])
             sign = runs[sign].other;
-        runs[size] = (Signs){.begin = at, .end = next, .evidence = evidence, .alone = alone, .other = *bucket};
-        if (sign < 0)
+        runs[size] = (Signs){.begin = at, .end = next, .evidence = evidence, .alone = alone};
+        if (sign < 0) {
+            runs[size].other = *bucket;
             sign = *bucket = size;
+        }
         runs[size++].sign = sign;
         runs[sign].sum += evidence;
     }

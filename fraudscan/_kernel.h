@@ -12,7 +12,7 @@
 #define PREFETCH(address) ((void)(address))
 #endif
 
-#if defined(_MSC_VER)
+#if defined(_MSC_VER) /* after all includes: headers use __declspec(restrict) */
 #define restrict __restrict
 #endif
 

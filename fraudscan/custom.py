@@ -409,7 +409,7 @@ def _figures(
     guessed = Decider(taxonomy, names, EVEN)(probabilities.astype(np.float32))
     scores, thresholds = np.ones(len(rows)), EVEN
     curve = {}
-    if honest:
+    if honest is not None:
         at = names.index(honest)
         scores, fraud = 1 - probabilities[:, at], ~gold[:, at]
         if len(rows) - fraud.sum() > 1:  # a single honest message was never learned when held out

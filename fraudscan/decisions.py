@@ -147,7 +147,7 @@ class Decisions:
         codes = (self.kind * len(VERDICTS) + self.verdicts) * (1 << len(NOTES)) + self.doubts
         if self.rules is not None:  # with many entries, codes are too large to be counted
             _, codes = np.unique(codes * (len(self.entries) + 1) + self.rules, return_inverse=True)
-        present, places = _ranked(codes)
+        present, places = _distinct(codes)
         first = np.zeros(present.size, dtype=np.int64)
         first[places] = np.arange(codes.size)  # one of the texts with that outcome
         columns = {
@@ -219,7 +219,7 @@ class Decisions:
         return [self.kinds[kind] for kind in self.kind.tolist()]
 
 
-def _ranked(codes: Ints) -> tuple[Ints, Ints]:
+def _distinct(codes: Ints) -> tuple[Ints, Ints]:
     """Return the distinct values of an array of small integers, and for each element the index of its value.
 
     For such integers this is faster than np.unique.
@@ -325,7 +325,7 @@ class Decider:
             row: several.setdefault((int(codes[row]), names), first + len(several)) for row, names in others.items()
         }
         codes[list(special)] = list(special.values())
-        present, places = _ranked(codes)
+        present, places = _distinct(codes)
         rare = list(several)
         keys = [rare[code - first] if code >= first else (code, ()) for code in present.tolist()]
         return [self._decision(code, names) for code, names in keys], places

@@ -215,11 +215,11 @@ def figures_of(  # noqa: PLR0913, PLR0917 - shared by both ways of evaluating
         ]
     table = f1_table(gold, predicted, names)
     present = [row["f1"] for row in table.values() if row["n"]]
-    area = auc(scores, fraud) if honest else None
+    area = auc(scores, fraud) if honest is not None else None
     flagged, reviewed = scores >= thresholds.flag, scores >= thresholds.review
 
     def share(chosen: Bools, among: Bools) -> float | None:
-        return round(float(chosen[among].mean()), 4) if honest and among.any() else None
+        return round(float(chosen[among].mean()), 4) if honest is not None and among.any() else None
 
     return {
         "messages": len(gold),
@@ -254,7 +254,7 @@ def evaluate(scanner: Scanner, rows: Sequence[Row]) -> dict[str, Any]:
     honest = taxonomy.honest
     names = [label.name for label in taxonomy.labels]
     predicted: list[tuple[str, ...]] = found.labels
-    if honest and taxonomy.task == "fraud" and any(ANY in row.labels for row in rows):
+    if honest is not None and taxonomy.task == "fraud" and any(ANY in row.labels for row in rows):
         names = [ANY, honest]
         gold = [{ANY if row.labels else honest} for row in rows]
         predicted = [(ANY if label != honest else honest,) for label in found.label]

@@ -221,9 +221,7 @@ def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
         known = ", ".join(label.name for label in taxonomy.labels)
         if taxonomy.task == "fraud":
             known += ", and their schemes (fraudscan labels); to measure fraud of any kind, give all frauds one label"
-        how = (
-            "" if labelled.taxonomy.honest is not None else ". Name the label of legitimate messages with --legitimate"
-        )
+        how = ". Name the label of legitimate messages with --legitimate" if labelled.taxonomy.honest is None else ""
         raise CorpusError(f"the label {foreign[0]!r} is unknown; there are: {known}{how}")
     return [replace(row, labels=tuple(_meant(schemes, name)[0].name for name in row.labels)) for row in labelled.rows]
 

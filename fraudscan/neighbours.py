@@ -392,7 +392,7 @@ def ranges(begins: Ints, ends: Ints) -> tuple[Ints, Ints]:
 
 
 def steps(values: Ints) -> Ints:
-    """Return the differences of consecutive values, preceded by the first value, in a fifth of the time of np.diff."""
+    """Return the differences of consecutive values, preceded by the first value; np.diff is slower for few values."""
     found = values.copy()
     found[1:] -= values[:-1]
     return found

@@ -17,11 +17,11 @@ def expected(taxonomy, p, thresholds):
     """Return label, scheme, labels, score, verdict and targets of one text, as `Result` describes them."""
     honest = taxonomy.honest
     pretences = [label for label in taxonomy.labels if label.schemes]
-    score = 1 - p[honest] if honest else 1.0
+    score = 1.0 if honest is None else 1 - p[honest]
     best = max(pretences, key=lambda label: p[label.name])
     own = taxonomy.task != "fraud"
     label = best
-    if honest and (p[best.name] <= p[honest] if own else score < 0.5):
+    if honest is not None and (p[best.name] <= p[honest] if own else score < 0.5):
         label = taxonomy.label(honest)
     scheme = max(label.schemes, key=lambda scheme: p[scheme.name]).name if label.schemes else None
     among = taxonomy.labels if own else pretences

@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import errno
+import itertools
 import json
 import os
 import pathlib
@@ -106,13 +107,13 @@ def test_blocks_give_the_same_results_alone_and_together(tmp_path, scanner, monk
     options = Options(by="chat" if made is None else (dumps.by(name)[1:] or [None])[0], max_message=4096)
     monkeypatch.setattr(job, "TASKS", 1)
     found = []
-    for together in (1, 4):
+    for together, ending in itertools.product((1, 4), ("jsonl", "parquet")):
         monkeypatch.setattr(job, "TOGETHER", together)
-        out = tmp_path / f"{together}.jsonl"
+        out = tmp_path / f"{together}.{ending}"
         score_dump(scanner, [str(source)], str(out), options)
         summary = out.with_name(out.name + ".summary.json").read_text("utf-8")
         found.append([kill.results(out), re.sub(r'"(?:seconds|rows_per_second)": .*', "", summary)])
-    assert found[0] == found[1]
+    assert found[:2] == found[2:]
 
 
 @pytest.mark.parametrize("source", ["file", "pipe"])
@@ -123,18 +124,20 @@ def test_no_task_is_much_larger_than_its_blocks(tmp_path, scanner, monkeypatch, 
     monkeypatch.setattr(job, "score_all", lambda setup, given, *rest: score_all(setup, map(noted, given), *rest))
 
     def noted(task):
-        tasks.append([block.end.line - block.start.line for block in task.blocks])
+        if task.reader.source == str(path):
+            tasks.append([block.end.line - block.start.line for block in task.blocks])
         return task
 
     data = b"text\n" + b"1\n" * 60_000 + b"2" * 9000 + b"\n" + (b"3" * 999 + b"\n") * 2000
-    path = tmp_path / "in.csv"
+    path, beside = tmp_path / "in.csv", tmp_path / "beside.csv"
+    beside.write_bytes(b"text\n" + b"4\n" * 600_000)
     if source == "pipe":
         os.mkfifo(path)
         threading.Thread(target=path.write_bytes, args=(data,), daemon=True).start()
     else:
         path.write_bytes(data)
     monkeypatch.setattr(job, "MOST_LINES", 5000)
-    score_dump(scanner, [str(path)], str(tmp_path / "out.jsonl"), Options(max_message=4096))
+    score_dump(scanner, [str(path), str(beside)], str(tmp_path / "out.jsonl"), Options(max_message=4096))
     assert sum(map(sum, tasks)) == 62_001
     assert max(map(len, tasks)) == (1 if source == "pipe" else 4)
     assert max(map(sum, tasks)) <= 5000 + max(map(max, tasks))

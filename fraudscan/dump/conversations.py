@@ -61,7 +61,7 @@ class Window(NamedTuple):
     """A window that is due to be counted.
 
     Attributes:
-        message: the number of the message that completed it.
+        message: the number of messages when it became due.
         text: its text, to be scored.
         odds: its odds, if it is a single message, which has been scored.
 
@@ -87,9 +87,9 @@ class Conversation:
         windows: the number of windows counted.
         odds: the sum of the odds of those windows.
         best: the decision with the highest score of all messages and windows; if any are flagged, of the flagged ones.
-        evidence: the text of the message or window that ``best`` belongs to; of several, the first.
-        place: where this text stands among all messages and windows: a window comes after the message that completed
-            it.
+        evidence: the text of the message or window that ``best`` belongs to; among equals, the first.
+        place: where this text stands among all messages and windows: a window comes after the message with which it
+            became due.
 
     """
 
@@ -132,15 +132,15 @@ class Conversation:
         return windows + (self.close_window() if self.fresh >= STRIDE else [])
 
     def close_window(self) -> list[Window]:
-        """Return the window if it has new characters."""
+        """Return the current window in a list, which is empty if the window has no new characters."""
         fresh, self.fresh = self.fresh, 0
         if not fresh:
             return []
         text, odds = "\n".join(text for text, _ in self.window), self.window[0][1]
         return [Window(self.messages, text, odds if len(self.window) == 1 else None)]
 
-    def take_window(self, window: Window, decision: Sequence[Any]) -> None:
-        """Count a window; ``decision`` is that on its text, if it was to be scored."""
+    def take_window(self, window: Window, decision: Sequence[Any] = ()) -> None:
+        """Count a window; ``decision`` is the decision on its text, which a single message does not need."""
         odds = window.odds
         if odds is None:
             self._keep(decision, window.text, 2 * window.message + 1)
@@ -149,7 +149,7 @@ class Conversation:
         self.odds += odds
 
     def _keep(self, decision: Sequence[Any], text: str, place: int) -> None:
-        """Keep the best decision; of equal ones the first, although windows may be scored after later messages."""
+        """Keep the best decision, among equals the first in the conversation: windows are scored late."""
         if not self.best or (*_rank(decision), -place) > (*_rank(self.best), -self.place):
             self.best, self.evidence, self.place = decision, text, place
 
@@ -226,7 +226,7 @@ class Conversations:
             return Conversation(**json.loads(state))
 
     def _score(self, windows: Sequence[tuple[Conversation, Window]]) -> None:
-        """Count windows in their order, whatever the tasks in which they come: the sum of odds depends on it."""
+        """Count windows in the order in which they became due, on which a sum of floats depends."""
         texts = [window.text for _, window in windows if window.odds is None]
         decisions = rows_of(self._windows.decide(texts, proba=False))
         for conversation, window in windows:

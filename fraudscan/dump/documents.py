@@ -46,6 +46,7 @@ class DocumentReader(Reader):
     """Reads one document with many elements."""
 
     seeks: ClassVar[bool] = False
+    joins: ClassVar[bool] = False  # a line may have any number of elements
 
     def elements(self, stream: Stream) -> Iterator[Element]:
         """Yield the elements in order; raise `Broken` at the end of what can be read."""

@@ -52,15 +52,15 @@ SECONDS = 0.25
 """Time between two checkpoints: about this much work is lost by a kill. One takes some hundred microseconds."""
 
 TOGETHER = 4
-"""Most blocks that are scored together, because each call of the scanner has a fixed cost. Larger blocks would save the
-same, but take longer to read."""
+"""Maximum number of blocks scored together. They share the fixed cost of a call of the scanner. Larger blocks would do
+the same, but take longer to read."""
 
 TASKS = 8
-"""Tasks that each worker should get at least. Blocks of small dumps, and of sources of unknown size, are scored one by
-one: a pipe would withhold the results."""
+"""Tasks that each worker should get at least: small dumps are scored block by block. So are pipes, whose rows would
+otherwise wait for those of later blocks."""
 
 MOST_LINES = 20_000
-"""Lines of a task beyond which no block is added to it: where lines are short, rows take more memory than blocks."""
+"""A task with more lines than this gets no further block: where lines are short, rows take more memory than blocks."""
 
 SMALLEST_LIMIT, LARGEST_LIMIT = 1 << 12, 1 << 30
 """Bounds of ``max_message``: memory holds several copies of a row, and the csv module accepts at most 2 GiB."""
@@ -167,7 +167,7 @@ class Summary:
 
 
 def ranked(counts: Counter[str]) -> dict[str, int]:
-    """Return counts in descending order, and equal ones in that of their names, not in that of the rows."""
+    """Return counts in descending order, equal ones in the order of their names: it does not depend on the tasks."""
     return dict(sorted(counts.items(), key=lambda each: (-each[1], each[0])))
 
 
@@ -505,8 +505,8 @@ class _Job:
     def _tasks(self, workers: int) -> Iterator[Task]:
         first, place = self.source, self.place
         size = min(BLOCK, self.options.max_message)
-        most = min(TOGETHER, sum(self._sizes) // (TASKS * workers * size))
-        if self.options.explain:  # it takes so long that a task would outlast the time between checkpoints
+        most = max(1, min(TOGETHER, sum(self._sizes) // (TASKS * workers * size)))
+        if self.options.explain or not self.writer.joins:  # explaining a few blocks takes longer than `SECONDS`
             most = 1
         self._read = sum(self._sizes[:first])
         for index, (reader, start) in enumerate(self._readers[first:], first):
@@ -515,7 +515,8 @@ class _Job:
                 if reader.seeks:
                     stream.skip(at.offset)
                 finished = self._read
-                for blocks in _groups(reader.blocks(stream, at), most if reader.joins else 1, size):
+                together = most if reader.joins and self._sizes[index] else 1
+                for blocks in _groups(reader.blocks(stream, at), together, size):
                     yield Task(index, reader, blocks)
                     self._read = finished + stream.done()
                 self._read = finished + (self._sizes[index] or stream.done())

@@ -77,6 +77,8 @@ class Writer:
     """
 
     name: ClassVar[str]
+    joins: ClassVar[bool] = True
+    """Whether the output is the same however blocks are grouped."""
     names: tuple[str, ...] = ()
     ours: dict[str, str] = field(default_factory=lambda: dict(COLUMNS))
 
@@ -300,6 +302,7 @@ class ParquetWriter(TableWriter):
     """
 
     name: ClassVar[str] = "parquet"
+    joins: ClassVar[bool] = False  # the rows of each task get types of their own
     kinds: dict[str, Any] = field(default_factory=dict)
 
     def head(self) -> bytes:
