@@ -17,8 +17,8 @@
 #define DROPPED UINT32_MAX /* the id of a character that is dropped */
 #define NODE_BITS 16       /* an id has the character's node in its low bits, its number (see neighbours.py) above */
 #define NODE_MASK 0xFFFFu
-#define REPEATS 4  /* see `features.REPEATS` */
-#define SOON 64    /* number of characters ahead for which scores are prefetched */
+#define REPEATS 4          /* see `features.REPEATS` */
+#define SOON 64            /* number of characters ahead for which scores are prefetched */
 
 /* Remove the characters that are dropped, and repetitions. `out` holds the code points of the texts, each followed by
    a separator, whose value is ignored. They are replaced in place by the ids (numbers and nodes) of the characters that

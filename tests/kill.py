@@ -1,7 +1,7 @@
 """Kill jobs at random times and resume them: ``python tests/kill.py --times 200``.
 
-The output must be byte for byte that of an uninterrupted job. Blocks are small and each of them
-ends with a checkpoint, so that kills strike a job in all its states.
+The output must be byte for byte that of an uninterrupted job. Blocks are small and each group of
+them ends with a checkpoint, so that kills strike a job in all its states.
 """
 
 import argparse
