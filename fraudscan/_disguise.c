@@ -12,7 +12,7 @@
 /* Numbers and scores with a meaning of their own (see neighbours.py), and limits (see survey.py). */
 typedef struct {
     unsigned int row, rare, digit, list, last_sign, end, nothing;
-    int disguised, missing, cut_score, spelled, strong;
+    int disguised, missing, cut_score, spelled, strong, firm;
     double odd_share, spelled_share;
     int evidence, crowded, most_signs, min_marks, min_cuts, cutting, further, place, pictorial, name, keycap;
 } Limits;
@@ -125,15 +125,35 @@ static int belongs(const Texts *t, int64_t at)
     return place < t->all_rare_pairs && t->rare_pairs[place] == key;
 }
 
-/* Flag the characters that do not belong to both of their neighbours. */
+enum { BEFORE = 1, AFTER = 2, ALONE = 4 }; /* the neighbours that a character does not belong to; it belongs to none */
+
+/* Return which of its Chinese neighbours a Chinese character does not belong to. */
+static int apart(const Texts *t, int64_t at)
+{
+    int found = 0, alone = ALONE;
+    if (!is_chinese(t, at))
+        return 0;
+    for (int after = 0; after <= 1; after++)
+        if (is_chinese(t, after ? at + 1 : at - 1)) {
+            if (belongs(t, at - !after))
+                alone = 0;
+            else
+                found |= after ? AFTER : BEFORE;
+        }
+    return found ? found | alone : 0;
+}
+
+/* Flag the doubtful characters (see `Mark`). */
 static void flag_doubtful(const Texts *t, int64_t begin, int64_t end)
 {
-    int before = 0; /* whether the character belongs to the one before it */
+    int before = 0, now = 0, after = apart(t, begin);
     for (int64_t at = begin; at < end; at++) {
-        const int after = at + 1 < end && belongs(t, at);
-        if (is_chinese(t, at) && !(before && after) && (is_chinese(t, at - 1) || is_chinese(t, at + 1)))
+        before = now;
+        now = after;
+        after = apart(t, at + 1);
+        if (now & ALONE || (now & BEFORE && !(before & ALONE && score(t, at, at + 1) > t->limits.firm)) ||
+            (now & AFTER && !(after & ALONE && score(t, at - 1, at) > t->limits.firm)))
             t->flags[at] |= DOUBTFUL;
-        before = after;
     }
 }
 
@@ -374,9 +394,9 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
             goto done;
     }
     if (!(constants = PyTuple_GetSlice(args, FLAGS, FLAGS + CONSTANTS)) ||
-        !PyArg_ParseTuple(constants, "i(IIIIIII)(iiiii)(dd)(iiiiiiiiiii):survey", &empty, &l.row, &l.rare, &l.digit,
+        !PyArg_ParseTuple(constants, "i(IIIIIII)(iiiiii)(dd)(iiiiiiiiiii):survey", &empty, &l.row, &l.rare, &l.digit,
                           &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised, &l.missing, &l.cut_score, &l.spelled,
-                          &l.strong, &l.odd_share, &l.spelled_share, &l.evidence, &l.crowded, &l.most_signs,
+                          &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.evidence, &l.crowded, &l.most_signs,
                           &l.min_marks, &l.min_cuts, &l.cutting, &l.further, &l.place, &l.pictorial, &l.name,
                           &l.keycap))
         goto done;
@@ -389,7 +409,7 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
         PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
         goto done;
     }
-    if (l.rare >= l.list || l.last_sign >= l.end) {
+    if (l.rare >= l.list || l.list > l.last_sign || l.last_sign >= l.end) {
         PyErr_SetString(PyExc_ValueError, "signs must have numbers between those of Chinese characters and of ends");
         goto done;
     }
@@ -453,17 +473,28 @@ done:
     return result;
 }
 
+/* The steps of a path: the places where they begin, their numbers, and their log-scores. */
+typedef struct {
+    int64_t *begins;
+    uint16_t *numbers;
+    int64_t *scores;
+} Steps;
+
 /* The input and output of `likeliest`: the numbers as written, the log-scores of reading them as written, the arcs that
-   read them otherwise, the choices that arcs offer, the scores of pairs, and the best path. */
+   read them otherwise, the choices that arcs offer, the scores of pairs, the best path, and what each text gains by it.
+   The number of an end is `end`. */
 typedef struct {
     const uint16_t *numbers;
-    const int64_t *as_written, *starts, *ends, *rows, *scores, *bounds;
+    const int64_t *as_written, *starts, *ends, *rows, *scores;
+    const uint8_t *channels;
+    const int64_t *bounds;
     const uint16_t *members;
     const uint8_t *pairs;
     const int32_t *logs;
-    int64_t last, arcs, choices, all_members, width, margin;
-    int64_t *begins, *values; /* the steps of the best path: the places where they begin, their log-scores, … */
-    uint16_t *read;           /* … and their numbers */
+    int64_t last, arcs, choices, all_members, width, margin, texts;
+    uint16_t end;
+    Steps path;
+    int64_t *gains;
 } Lattice;
 
 /* A number that may be read on a step that ends at a place: the score of the best path to the number, the previous
@@ -475,18 +506,22 @@ typedef struct {
 
 #define OWN (-1) /* the character is read as written */
 
-/* The working memory of `likeliest`: for each place the first arc that ends there, the farthest end of the arcs that
-   begin there, and its first state; for each arc the next arc with the same end; the states, grouped by place; the
-   values of the scores of pairs, in the high half of a word; and, for each choice of the current step, the best way to
-   it (see `weigh`) and its score. */
+#define CHANNELS 2 /* besides 0, the channel of the arcs that every channel has */
+
+/* The working memory of `likeliest`: for each place the first arc that ends there and, for each channel, the farthest
+   end of the arcs that begin there; for each arc the next arc with the same end; for each place of a text its first
+   state; the states, grouped by place; the values of the scores of pairs, in the high half of a word; for each choice of
+   the current step, the best way to it (see `weigh`); and the path by another channel. */
 typedef struct {
-    int64_t *first, *reach, *places, *next;
+    int64_t *first, *reach[1 + CHANNELS], *next, *places;
     State *states;
     int64_t count, room, most;
-    int64_t worth[SCORES], *ways, *values;
+    int64_t worth[SCORES], *ways;
+    Steps other;
 } Work;
 
 #define TOO_LARGE "a log-score is too large"
+#define OUT_OF_TEXT "arcs must not lead out of a text"
 #define FARTHEST (1 << 30) /* the largest margin: score differences between states of a place fit half a word */
 #define HALF 32
 #define HIGH ((int64_t)1 << HALF)
@@ -503,7 +538,8 @@ static const char *list_arcs(const Lattice *at, Work *work)
     }
     for (int64_t place = 0; place <= at->last; place++) {
         work->first[place] = -1;
-        work->reach[place] = 0;
+        for (int channel = 0; channel <= CHANNELS; channel++)
+            work->reach[channel][place] = 0;
     }
     for (int64_t i = at->arcs - 1; i >= 0; i--) {
         const int64_t start = at->starts[i], end = at->ends[i], row = at->rows[i];
@@ -511,12 +547,15 @@ static const char *list_arcs(const Lattice *at, Work *work)
             return TOO_LARGE;
         if (start < 0 || start >= end || end > at->last)
             return "arcs must lead onwards, to places that exist";
+        if (at->channels[i] > CHANNELS)
+            return "there is no such channel";
         if (row < 0 || row >= at->choices || at->bounds[row] < 0 || at->bounds[row + 1] < at->bounds[row] ||
             at->bounds[row + 1] > at->all_members)
             return "there is no such choice: rows must be indices of choices, and bounds must ascend within members";
         const int64_t size = at->bounds[row + 1] - at->bounds[row];
         work->most = size > work->most ? size : work->most;
-        work->reach[start] = end > work->reach[start] ? end : work->reach[start];
+        int64_t *reach = work->reach[at->channels[i]] + start;
+        *reach = end > *reach ? end : *reach;
         work->next[i] = work->first[end];
         work->first[end] = i;
     }
@@ -540,12 +579,15 @@ static int make_room(Work *work, int64_t more)
 /* Find the best way to each of some numbers from the states where their step begins: in the high half of a word its
    score relative to the first of these states, in the low half how many states come after the one that it leads from.
    So the greatest word is the best way; among equals, the one from the first state. No branch depends on the scores,
-   so none is mispredicted. */
-static void weigh(const Lattice *at, const Work *work, const State *states, int64_t many,
-                  const uint16_t *restrict member, int64_t size, int64_t *restrict ways)
+   so none is mispredicted. Return an error, or NULL. */
+static const char *weigh(const Lattice *at, const Work *work, const State *states, int64_t many,
+                         const uint16_t *restrict member, int64_t size, int64_t *restrict ways)
 {
-    for (int64_t j = 0; j < size; j++)
+    for (int64_t j = 0; j < size; j++) {
+        if (member[j] >= at->width)
+            return BEYOND;
         ways[j] = INT64_MIN;
+    }
     for (int64_t i = 0; i < many; i++) {
         const uint8_t *restrict pairs = at->pairs + states[i].number * at->width;
         const int64_t value = (states[i].best - states[0].best) * HIGH + (many - 1 - i);
@@ -554,38 +596,38 @@ static void weigh(const Lattice *at, const Work *work, const State *states, int6
             ways[j] = way > ways[j] ? way : ways[j];
         }
     }
+    return NULL;
 }
 
 /* Add states for the numbers that may be read on a step from an earlier place, except those that are not within the
    margin of the best state of their place so far; return an error, or NULL. */
-static const char *extend(const Lattice *at, Work *work, int64_t begin, int64_t arc, const uint16_t *member,
+static const char *extend(const Lattice *at, Work *work, int64_t begin, int64_t arc, const uint16_t *restrict member,
                           int64_t size, int64_t score, int64_t *limit)
 {
     const int64_t from = work->places[begin], many = work->places[begin + 1] - from;
-    uint16_t greatest = 0;
+    int64_t *restrict ways = work->ways;
     if (make_room(work, size) < 0)
         return NO_MEMORY;
-    for (int64_t j = 0; j < size; j++)
-        greatest = member[j] > greatest ? member[j] : greatest;
-    if (greatest >= at->width)
-        return BEYOND;
-    weigh(at, work, work->states + from, many, member, size, work->ways);
-    const int64_t all = work->states[from].best + score;
+    const char *bad = weigh(at, work, work->states + from, many, member, size, ways);
+    if (bad)
+        return bad;
+    const int64_t all = work->states[from].best + score, last = from + many - 1;
+    State *restrict next = work->states + work->count;
+    int64_t least = *limit;
     for (int64_t j = 0; j < size; j++) {
-        work->values[j] = all + (work->ways[j] >> HALF) + at->logs[member[j]];
-        *limit = work->values[j] - at->margin > *limit ? work->values[j] - at->margin : *limit;
+        const int64_t value = all + (ways[j] >> HALF) + at->logs[member[j]];
+        *next = (State){value, last - (ways[j] & (HIGH - 1)), arc, member[j]};
+        least = value - at->margin > least ? value - at->margin : least;
+        next += value >= least;
     }
-    for (int64_t j = 0; j < size; j++) {
-        const int64_t back = from + many - 1 - (work->ways[j] & (HIGH - 1));
-        work->states[work->count] = (State){work->values[j], back, arc, member[j]};
-        work->count += work->values[j] >= *limit;
-    }
+    work->count = next - work->states;
+    *limit = least;
     return NULL;
 }
 
-/* Append the path to a state after the first `length` steps of the path, which lead to the place `from`; return the new
-   number of steps. */
-static int64_t write_path(const Lattice *at, const State *states, int64_t state, int64_t place, int64_t length)
+/* Append the path to a state of a place after the first `length` steps; return the new number of steps. */
+static int64_t write_path(const Lattice *at, const State *states, int64_t state, int64_t place, int64_t length,
+                          const Steps *steps)
 {
     int64_t size = 0;
     for (int64_t i = state; i; i = states[i].back)
@@ -593,41 +635,59 @@ static int64_t write_path(const Lattice *at, const State *states, int64_t state,
     for (int64_t i = state, step = length + size; i; i = states[i].back) {
         const int64_t arc = states[i].arc;
         place = arc == OWN ? place - 1 : at->starts[arc];
-        at->begins[--step] = place;
-        at->values[step] = arc == OWN ? at->as_written[place] : at->scores[arc];
-        at->read[step] = states[i].number;
+        steps->begins[--step] = place;
+        steps->scores[step] = arc == OWN ? at->as_written[place] : at->scores[arc];
+        steps->numbers[step] = states[i].number;
     }
     return length + size;
 }
 
-/* Find the best path, by the best path to each state that is within the margin of the best state of its place. Where
-   all paths pass through one state, the path before it is final, and scores restart at zero there. Return an error of
-   the lattice, or NULL. */
-static const char *find_path(const Lattice *at, Work *work, uint16_t before, int64_t *length)
+/* Return the value of reading a number as written after another. */
+static inline int64_t value_of(const Lattice *at, const Work *work, unsigned int before, int64_t place)
 {
-    int64_t far = 0; /* the farthest end of the arcs that begin before a place */
+    const unsigned int number = at->numbers[place];
+    return at->as_written[place] + at->logs[number] + (work->worth[at->pairs[before * at->width + number]] >> HALF);
+}
 
-    work->states[0] = (State){.number = before}; /* before the first place */
+/* Find the best path through the text from `begin` to `end`, where its end number is, with the arcs of one channel. It
+   is found by the best path to each state that is within the margin of the best state of its place. Where all paths
+   pass through one state, the path before it is final, and scores restart at zero there. Set the number of steps and
+   the value of the path; return an error of the lattice, or NULL. */
+static const char *find_path(const Lattice *at, Work *work, int64_t begin, int64_t end, int channel, const Steps *steps,
+                             int64_t *length, int64_t *value)
+{
+    const int64_t *reach = work->reach[channel], *every = work->reach[0];
+    int64_t *places = work->places, far = 0; /* the farthest end of the arcs that begin before a place */
+
+    work->states[0] = (State){.number = at->end};
     work->count = 1;
-    work->places[0] = 0;
-    work->places[1] = 1;
-    for (int64_t place = 1; place <= at->last; place++) {
+    places[begin] = 0;
+    places[begin + 1] = 1;
+    *length = *value = 0;
+    for (int64_t place = begin + 1; place <= end + 1; place++) {
         const int64_t own = work->count;
         int64_t limit = INT64_MIN, near = own;
-        far = work->reach[place - 1] > far ? work->reach[place - 1] : far;
+        far = every[place - 1] > far ? every[place - 1] : far;
+        far = reach[place - 1] > far ? reach[place - 1] : far;
         if (own == 1 && far <= place && work->first[place] < 0) { /* nothing to choose, as at most places */
-            work->states[0].number = at->read[*length] = at->numbers[place - 1];
-            at->values[*length] = at->as_written[place - 1];
-            at->begins[(*length)++] = place - 1;
-            work->places[place] = 0;
-            work->places[place + 1] = 1;
+            *value += value_of(at, work, work->states[0].number, place - 1);
+            work->states[0].number = steps->numbers[*length] = at->numbers[place - 1];
+            steps->scores[*length] = at->as_written[place - 1];
+            steps->begins[(*length)++] = place - 1;
+            places[place] = 0;
+            places[place + 1] = 1;
             continue;
         }
         const uint16_t *own_number = at->numbers + place - 1;
         const char *bad = extend(at, work, place - 1, OWN, own_number, 1, at->as_written[place - 1], &limit);
+        if (work->first[place] >= 0 && place > end)
+            return OUT_OF_TEXT;
         for (int64_t i = work->first[place]; i >= 0 && !bad; i = work->next[i]) {
             const int64_t first = at->bounds[at->rows[i]], size = at->bounds[at->rows[i] + 1] - first;
-            bad = extend(at, work, at->starts[i], i, at->members + first, size, at->scores[i], &limit);
+            if (at->starts[i] < begin)
+                bad = OUT_OF_TEXT;
+            else if (at->channels[i] == channel || !at->channels[i])
+                bad = extend(at, work, at->starts[i], i, at->members + first, size, at->scores[i], &limit);
         }
         if (bad)
             return bad;
@@ -636,55 +696,88 @@ static const char *find_path(const Lattice *at, Work *work, uint16_t before, int
                 work->states[near++] = work->states[i];
         work->count = near;
         if (near - own == 1 && far <= place) {
-            *length = write_path(at, work->states, own, place, *length);
+            *length = write_path(at, work->states, own, place, *length, steps);
+            *value += work->states[own].best;
             work->states[0] = (State){.number = work->states[own].number};
-            work->places[place] = 0;
+            places[place] = 0;
             work->count = 1;
         }
-        work->places[place + 1] = work->count;
+        places[place + 1] = work->count;
     }
-    int64_t best = work->places[at->last];
-    for (int64_t i = best; i < work->count; i++)
-        best = work->states[i].best > work->states[best].best ? i : best;
-    *length = write_path(at, work->states, best, at->last, *length);
     return NULL;
 }
 
+/* Find the best path through each text, by the channel that gives it the highest value. Set the number of steps; return
+   an error of the lattice, or NULL. */
+static const char *find_paths(const Lattice *at, Work *work, int64_t *length)
+{
+    int64_t text = 0;
+    for (int64_t begin = 0, end; begin < at->last; begin = end + 1) {
+        int64_t written = 0, size, value, other_size, other_value;
+        const Steps *other = &work->other;
+        const Steps steps = {at->path.begins + *length, at->path.numbers + *length, at->path.scores + *length};
+        int channels = 0; /* how many to try: if the text has arcs of any channel, all are tried */
+        for (end = begin; end < at->last && at->numbers[end] != at->end; end++)
+            for (int channel = 1; channel <= CHANNELS; channel++)
+                channels = work->reach[channel][end] ? CHANNELS : channels;
+        if (end == at->last || text == at->texts)
+            return "there must be an end, and a gain, for each text";
+        for (int64_t place = begin; place <= end; place++)
+            written += value_of(at, work, place > begin ? at->numbers[place - 1] : at->end, place);
+        const char *bad = find_path(at, work, begin, end, channels ? 1 : 0, &steps, &size, &value);
+        for (int channel = 2; channel <= channels && !bad; channel++) {
+            bad = find_path(at, work, begin, end, channel, other, &other_size, &other_value);
+            if (bad || other_value <= value)
+                continue;
+            value = other_value;
+            size = other_size;
+            memcpy(steps.begins, other->begins, (size_t)size * sizeof *steps.begins);
+            memcpy(steps.scores, other->scores, (size_t)size * sizeof *steps.scores);
+            memcpy(steps.numbers, other->numbers, (size_t)size * sizeof *steps.numbers);
+        }
+        if (bad)
+            return bad;
+        at->gains[text++] = value - written;
+        *length += size;
+    }
+    return text == at->texts ? NULL : "there must be an end, and a gain, for each text";
+}
+
 const char disguise_likeliest_doc[] =
-    PyDoc_STR("likeliest(numbers, as_written, starts, ends, rows, scores, bounds, members, pairs, worth, logs, row,\n"
-              "          margin, before, begins, values, read)\n--\n\n"
-              "Fill the last three arguments with the steps of the best path, as `fraudscan.lattice.likeliest` does;\n"
-              "return the number of steps. ``before`` is the number before the first place.");
+    PyDoc_STR("likeliest(numbers, as_written, starts, ends, rows, scores, channels, bounds, members, pairs, worth,\n"
+              "          logs, row, margin, end, begins, numbers, scores, gains)\n--\n\n"
+              "Fill the last four arguments, as `fraudscan.lattice.likeliest` does; return the number of steps.");
 
 PyObject *disguise_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    enum { NUMBERS, WRITTEN, STARTS, ENDS, ROWS, SCORED, BOUNDS, MEMBERS, PAIRS, WORTH, LOGS, BEGINS, VALUES, READ,
-           ARRAYS };
-    static const Py_ssize_t bytes[] = {2, 8, 8, 8, 8, 8, 8, 2, 1, 2, 4, 8, 8, 2};
+    enum { NUMBERS, WRITTEN, STARTS, ENDS, ROWS, SCORED, BY, BOUNDS, MEMBERS, PAIRS, WORTH, LOGS, BEGINS, READ, VALUES,
+           GAINS, ARRAYS };
+    static const Py_ssize_t bytes[] = {2, 8, 8, 8, 8, 8, 1, 8, 2, 1, 2, 4, 8, 2, 8, 8};
     PyObject *result = NULL;
     Py_buffer array[ARRAYS];
     Py_ssize_t size[ARRAYS], row;
-    unsigned int before;
+    unsigned int end;
     int64_t length = 0;
     long long margin;
     Work work = {.room = 1, .most = 1};
     const char *bad;
 
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*y*y*nLIw*w*w*:likeliest", &array[0], &array[1], &array[2], &array[3],
-                          &array[4], &array[5], &array[6], &array[7], &array[8], &array[9], &array[10], &row, &margin,
-                          &before, &array[11], &array[12], &array[13]))
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*y*y*y*nLIw*w*w*w*:likeliest", &array[0], &array[1], &array[2],
+                          &array[3], &array[4], &array[5], &array[6], &array[7], &array[8], &array[9], &array[10],
+                          &array[11], &row, &margin, &end, &array[12], &array[13], &array[14], &array[15]))
         return NULL;
     for (int i = 0; i < ARRAYS; i++)
         if ((size[i] = count(&array[i], bytes[i], "an argument")) < 0)
             goto done;
     if (!size[NUMBERS] || size[WRITTEN] != size[NUMBERS] || size[BEGINS] != size[NUMBERS] ||
         size[VALUES] != size[NUMBERS] || size[READ] != size[NUMBERS] || size[ENDS] != size[STARTS] ||
-        size[ROWS] != size[STARTS] || size[SCORED] != size[STARTS] || !size[BOUNDS] || size[WORTH] != SCORES ||
-        row < 1 || size[LOGS] != row || size[PAIRS] / row < row || margin < 0 || margin > FARTHEST) {
+        size[ROWS] != size[STARTS] || size[SCORED] != size[STARTS] || size[BY] != size[STARTS] || !size[BOUNDS] ||
+        size[WORTH] != SCORES || row < 1 || size[LOGS] != row || size[PAIRS] / row < row || margin < 0 ||
+        margin > FARTHEST) {
         PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
         goto done;
     }
-    if (before >= (size_t)row) {
+    if (end >= (size_t)row) {
         PyErr_SetString(PyExc_ValueError, BEYOND);
         goto done;
     }
@@ -694,6 +787,7 @@ PyObject *disguise_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
                              .ends = array[ENDS].buf,
                              .rows = array[ROWS].buf,
                              .scores = array[SCORED].buf,
+                             .channels = array[BY].buf,
                              .bounds = array[BOUNDS].buf,
                              .members = array[MEMBERS].buf,
                              .pairs = array[PAIRS].buf,
@@ -704,32 +798,41 @@ PyObject *disguise_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
                              .all_members = size[MEMBERS],
                              .width = row,
                              .margin = margin,
-                             .begins = array[BEGINS].buf,
-                             .values = array[VALUES].buf,
-                             .read = array[READ].buf};
+                             .texts = size[GAINS],
+                             .end = (uint16_t)end,
+                             .path = {array[BEGINS].buf, array[READ].buf, array[VALUES].buf},
+                             .gains = array[GAINS].buf};
     Py_BEGIN_ALLOW_THREADS
-    work.first = PyMem_RawMalloc((size_t)(lattice.last + 1) * sizeof *work.first);
-    work.reach = PyMem_RawMalloc((size_t)(lattice.last + 1) * sizeof *work.reach);
-    work.places = PyMem_RawMalloc((size_t)(lattice.last + 2) * sizeof *work.places);
+    const size_t places = (size_t)lattice.last;
+    work.first = PyMem_RawMalloc((places + 1) * sizeof *work.first);
+    for (int i = 0; i <= CHANNELS; i++)
+        work.reach[i] = PyMem_RawMalloc((places + 1) * sizeof *work.reach[i]);
+    work.places = PyMem_RawMalloc((places + 2) * sizeof *work.places);
     work.next = PyMem_RawMalloc((size_t)(lattice.arcs + 1) * sizeof *work.next);
     work.states = PyMem_RawMalloc(sizeof *work.states);
-    if (work.first && work.reach && work.places && work.next && work.states)
-        bad = list_arcs(&lattice, &work);
-    else
-        bad = NO_MEMORY;
+    work.other = (Steps){PyMem_RawMalloc(places * sizeof *work.other.begins),
+                         PyMem_RawMalloc(places * sizeof *work.other.numbers),
+                         PyMem_RawMalloc(places * sizeof *work.other.scores)};
+    int enough = work.first && work.places && work.next && work.states && work.other.begins && work.other.numbers &&
+                 work.other.scores;
+    for (int i = 0; i <= CHANNELS; i++)
+        enough = enough && work.reach[i];
+    bad = enough ? list_arcs(&lattice, &work) : NO_MEMORY;
     work.ways = PyMem_RawMalloc((size_t)work.most * sizeof *work.ways);
-    work.values = PyMem_RawMalloc((size_t)work.most * sizeof *work.values);
     for (int i = 0; i < SCORES; i++)
         work.worth[i] = ((int16_t *)array[WORTH].buf)[i] * HIGH;
     if (!bad)
-        bad = work.ways && work.values ? find_path(&lattice, &work, (uint16_t)before, &length) : NO_MEMORY;
+        bad = work.ways ? find_paths(&lattice, &work, &length) : NO_MEMORY;
     PyMem_RawFree(work.first);
-    PyMem_RawFree(work.reach);
+    for (int i = 0; i <= CHANNELS; i++)
+        PyMem_RawFree(work.reach[i]);
     PyMem_RawFree(work.places);
     PyMem_RawFree(work.next);
     PyMem_RawFree(work.states);
     PyMem_RawFree(work.ways);
-    PyMem_RawFree(work.values);
+    PyMem_RawFree(work.other.begins);
+    PyMem_RawFree(work.other.scores);
+    PyMem_RawFree(work.other.numbers);
     Py_END_ALLOW_THREADS
     if (!bad)
         result = PyLong_FromLongLong(length);

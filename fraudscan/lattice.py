@@ -5,11 +5,14 @@ step of its own. An arc is a step that offers other numbers (see `fraudscan.neig
 The value of a path is the sum of the log-scores of its steps, of the logarithms of the frequencies of its numbers, and
 of the log-scores of how well each number goes together with the one before. All values are integers, so the kernel and
 NumPy find the same path.
+
+People disguise a text in one way, by sound or by shape, so an arc may belong to a channel. Each text is read with the
+arcs that belong to none and those of one channel: the one whose best path has the highest value.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +22,10 @@ from fraudscan.neighbours import END, NAT, WIDTH, ranges, scores_of, tables
 if TYPE_CHECKING:
     from fraudscan.arrays import Ints, Numbers
 
-__all__ = ["Arcs", "Path", "likeliest"]
+__all__ = ["EVERY", "SHAPE", "SOUND", "Arcs", "Path", "likeliest"]
+
+EVERY, SOUND, SHAPE = range(3)
+"""The channels: that of the arcs that every text may be read with, and those that exclude each other."""
 
 MARGIN = 5 * NAT
 """A path is still followed if its value is at most this far below that of the best path to the same position."""
@@ -39,6 +45,7 @@ class Arcs(NamedTuple):
         ends: shape (arcs,): the positions that they lead to.
         rows: shape (arcs,): the row of `Tables.choices` that each arc offers.
         scores: shape (arcs,): the log-scores of the arcs, in the unit of `NAT`.
+        channels: uint8, shape (arcs,): the channels of the arcs.
 
     """
 
@@ -46,6 +53,7 @@ class Arcs(NamedTuple):
     ends: Ints
     rows: Ints
     scores: Ints
+    channels: Any
 
 
 class Path(NamedTuple):
@@ -55,23 +63,26 @@ class Path(NamedTuple):
         begins: shape (steps,): the positions that the steps lead from.
         numbers: shape (steps,): the number that is read in each step.
         scores: shape (steps,): the log-scores of the steps.
+        gains: shape (texts,): how much the value of each text is above that of the text as written.
 
     """
 
     begins: Ints
     numbers: Numbers
     scores: Ints
+    gains: Ints
 
 
 def likeliest(numbers: Numbers, as_written: Ints, arcs: Arcs) -> Path:
     """Return the best path from before the first number to after the last one.
 
-    If several paths have the same value, the one that reads what was written wins, or else that of the first arc.
+    If several paths have the same value, the one that reads what was written wins, or else that of the first arc, or
+    else that of the first channel.
 
     Args:
-        numbers: shape (places,): what was written; the last number is an `END`.
+        numbers: shape (places,): what was written: texts, with an `END` after each text.
         as_written: shape (places,): the log-scores of reading the numbers as written, in the unit of `NAT`.
-        arcs: the other readings.
+        arcs: the other readings, each inside a text.
 
     """
     if not kernel.compiled:
@@ -79,13 +90,41 @@ def likeliest(numbers: Numbers, as_written: Ints, arcs: Arcs) -> Path:
     table = tables()
     lists = table.choices
     known = lists.bounds, lists.members, table.pairs, table.worth, table.logs, WIDTH, MARGIN, END
-    path = Path(np.empty_like(as_written), np.empty_like(numbers), np.empty_like(as_written))
-    size = kernel.compiled.likeliest(numbers, as_written, *arcs, *known, path.begins, path.scores, path.numbers)
-    return Path(path.begins[:size], path.numbers[:size], path.scores[:size])
+    gains = np.zeros(np.count_nonzero(numbers == END), dtype=np.int64)
+    path = Path(np.empty_like(as_written), np.empty_like(numbers), np.empty_like(as_written), gains)
+    size = kernel.compiled.likeliest(numbers, as_written, *arcs, *known, *path)
+    return Path(path.begins[:size], path.numbers[:size], path.scores[:size], gains)
 
 
-def _likeliest(written: Numbers, as_written: Ints, arcs: Arcs) -> Path:
-    """Do the same as `likeliest` without the kernel.
+def _likeliest(numbers: Numbers, as_written: Ints, arcs: Arcs) -> Path:
+    """Do the same as `likeliest` without the kernel."""
+    ends = (numbers == END).nonzero()[0]
+    paths, values = [], []
+    for channel in (SOUND, SHAPE) if arcs.channels.any() else (EVERY,):
+        used = (arcs.channels == channel) | (arcs.channels == EVERY)
+        paths.append(_best_path(numbers, as_written, Arcs(*(each[used] for each in arcs))))
+        values.append(_values(*paths[-1], ends))
+    chosen = np.argmax(values, axis=0)
+    on_path, read, scores = np.zeros(numbers.size, dtype=bool), np.empty_like(numbers), np.empty_like(as_written)
+    for index, (begins, its_numbers, its_scores) in enumerate(paths):
+        used = chosen[ends.searchsorted(begins)] == index
+        at = begins[used]
+        on_path[at], read[at], scores[at] = True, its_numbers[used], its_scores[used]
+    begins = on_path.nonzero()[0]
+    gains = np.max(values, axis=0) - _values(np.arange(numbers.size), numbers, as_written, ends)
+    return Path(begins, read[begins], scores[begins], gains)
+
+
+def _values(begins: Ints, numbers: Numbers, scores: Ints, ends: Ints) -> Ints:
+    """Return the value of each text as it is read, from the steps of all texts and the offsets of their ends."""
+    together = scores_of(np.roll(numbers, 1), numbers)  # the first text follows an end, too
+    values = scores + tables().logs.take(numbers) + tables().worth.take(together.view(np.uint8))
+    found: Ints = np.add.reduceat(values, begins.searchsorted(np.append(0, ends[:-1] + 1)))
+    return found
+
+
+def _best_path(written: Numbers, as_written: Ints, arcs: Arcs) -> tuple[Ints, Numbers, Ints]:
+    """Return the steps of the best path with all of the arcs.
 
     Where all paths pass through the same number, the parts before and after it are independent of each other. The spans
     between such positions are therefore searched in parallel.
@@ -93,7 +132,7 @@ def _likeliest(written: Numbers, as_written: Ints, arcs: Arcs) -> Path:
     table = tables()
     lists = table.choices
     own = np.arange(written.size)
-    steps = own, own + 1, written.astype(np.int64), as_written
+    steps = own, own + 1, written.astype(np.int64), as_written, np.full_like(own, EVERY)
     order = np.append(own + 1, arcs.ends).argsort(kind="stable")
     edges = Arcs(*(np.append(*both)[order] for both in zip(steps, arcs, strict=True)))
     counts = lists.bounds[edges.rows + 1] - lists.bounds[edges.rows]
@@ -138,4 +177,4 @@ def _likeliest(written: Numbers, as_written: Ints, arcs: Arcs) -> Path:
         on_path[at] = True
         at = back[at]
         at = at[~passed[places[at]]]
-    return Path(edges.starts[edge[on_path]], numbers[on_path], edges.scores[edge[on_path]])
+    return edges.starts[edge[on_path]], numbers[on_path], edges.scores[edge[on_path]]

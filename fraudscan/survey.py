@@ -72,8 +72,11 @@ MIN_CUTS = 2
 twice as high if all of them are between single characters: 红/黄/蓝/绿."""
 
 STRONG = 0
-"""The score above which two neighbours are taken to belong together. A character that belongs to both its neighbours is
-not doubtful."""
+"""The score above which two neighbours are taken to belong together."""
+
+FIRM = 6
+"""The score above which a character that belongs to one neighbour is not doubted because of the other one, if that one
+belongs to nothing: of two characters that do not go together, one is the disguise."""
 
 NAME = 3
 """How many characters of a picture's row, from the first, may be its name."""
@@ -91,7 +94,8 @@ class Mark:
         CONTACT: the first of two characters that occur in a known disguise of a contact.
         PICTURE: a picture that may stand for characters.
         KEYCAP: a digit that is a keycap.
-        DOUBTFUL: a Chinese character that does not belong to both of its neighbours, in a text with many odd pairs.
+        DOUBTFUL: in a text with many odd pairs, a Chinese character that does not belong to a Chinese neighbour, unless
+            it belongs to the other one firmly (`FIRM`) and that neighbour belongs to nothing.
         LABEL: a letter that is a label, in a text that is spelled out.
 
     """
@@ -127,6 +131,23 @@ class Survey(NamedTuple):
         flags, wholes, *masks = self
         return Survey(flags[characters], wholes[:, characters], *(mask[texts] for mask in masks))
 
+    def updated(self, source: Ints, texts: Bools, characters: Bools, found: Survey) -> Survey:
+        """Return the survey after some texts have changed.
+
+        Args:
+            source: shape (characters,): the place at which each character was before.
+            texts: shape (texts,): mask of the texts that changed.
+            characters: shape (characters,): mask of their characters.
+            found: their survey.
+
+        """
+        flags, wholes = self.flags.take(source), self.wholes.take(source, axis=1)
+        flags[characters], wholes[:, characters] = found.flags, found.wholes
+        masks = [mask.copy() for mask in self[2:]]
+        for mask, new in zip(masks, found[2:], strict=True):
+            mask[texts] = new
+        return Survey(flags, wholes, *masks)
+
     def places(self, flag: int) -> Ints:
         """Return the offsets of the places with a flag, in order."""
         places: Ints = (self.flags & flag).nonzero()[0]
@@ -157,7 +178,7 @@ def survey(codes: Codes, numbers: Numbers, bounds: Ints, starts: Ints, raw: Code
     known = table.pairs, *evidence, table.sentence, table.halves, *parts, table.rare_pairs
     shown = normalization_table(), table.picture, table.choices.bounds, table.choices.members
     classes = WIDTH, RARE, DIGIT, *SIGNS, END, NOTHING
-    scores = DISGUISED, MISSING, CUT, SPELLED, STRONG
+    scores = DISGUISED, MISSING, CUT, SPELLED, STRONG, FIRM
     marks = EVIDENCE, CROWDED, MOST_SIGNS, MIN_MARKS, MIN_CUTS, CUTTING, CUTTING_FURTHER, CUTTING_PLACE
     limits = *marks, PICTORIAL, NAME, KEYCAP_MARK
     constants = table.empty, classes, scores, (ODD_SHARE, SPELLED_SHARE), limits
@@ -228,20 +249,25 @@ def _find_wholes(wholes: Numbers, codes: Codes) -> None:
 
 
 def _doubtful(codes: Codes, numbers: Numbers, scores: Any) -> Bools:
-    """Return a mask of the Chinese characters that do not belong to both of their neighbours."""
+    """Return a mask of the characters that are doubtful in texts with many odd pairs (see `Mark`)."""
     table = tables()
-    strong = np.zeros(numbers.size + 1, dtype=bool)  # whether each character belongs to the one before it
-    strong[1:-1] = scores > STRONG
+    strong = scores > STRONG  # whether each character belongs to the next one
     rare = (numbers == RARE).nonzero()[0]
     for first in (rare - 1, rare):  # pairs with a rare character have a list of their own
         keys = codes[first].astype(np.int64) << 21 | codes[first + 1]
         at = np.minimum(table.rare_pairs.searchsorted(keys), table.rare_pairs.size - 1)
-        strong[first[table.rare_pairs[at] == keys] + 1] = True
+        strong[first[table.rare_pairs[at] == keys]] = True
     chinese = numbers <= RARE
-    beside = np.zeros_like(chinese)  # nothing is known about a character between signs, as in 洗→切→炒
-    beside[1:] = chinese[:-1]
-    beside[:-1] |= chinese[1:]
-    return ~(strong[1:] & strong[:-1]) & chinese & beside
+    neighbours = chinese[:-1] & chinese[1:]  # nothing is known about a character between signs, as in 洗→切→炒
+    firm = neighbours & (scores > FIRM)
+    after = np.append(neighbours & ~strong, False)
+    before = np.append(False, after[:-1])
+    belongs = np.append(neighbours & strong, False)
+    alone = (before | after) & ~belongs & ~np.append(False, belongs[:-1])
+    doubted: Bools = alone.copy()
+    doubted[1:] |= before[1:] & ~(alone[:-1] & np.append(firm[1:], False))
+    doubted[:-1] |= after[:-1] & ~(alone[1:] & np.append(False, firm[:-1]))
+    return doubted
 
 
 def _labels(codes: Codes, bounds: Ints) -> Ints:

@@ -126,18 +126,6 @@ def test_texts_without_marks_are_returned_as_the_same_objects(batch):
         assert after is before or normalize(before).text == after
 
 
-@pytest.mark.parametrize("character", "投资理财薇信薅㐂a·")
-def test_alike_characters_are_those_of_the_same_sound_or_shape(character):
-    known, code = tables(), ord(character)
-
-    def offered(row):
-        return known.choices.members[known.choices.bounds[row] : known.choices.bounds[row + 1]].tolist()
-
-    expected = dict.fromkeys(offered(known.sound[code]) + offered(known.shape[code]))
-    expected.pop(int(known.numbers[code]), None)
-    assert offered(known.alike[code]) == list(expected)
-
-
 def test_long_texts_are_not_repaired():
     text = "稳·赚·不·赔，加薇信。" * 50
     assert normalize(text).repairs

@@ -230,10 +230,11 @@ def splice_arguments():
 def likeliest_arguments():
     """Return a lattice of three places. The second may be read as one of two numbers, and the third is an end."""
     written = [np.array([0, 1, 3], np.uint16), np.zeros(3, np.int64)]
-    ways = [np.array(values) for values in ([1, 0], [2, 2], [1, 2], [0, 0])]
+    ways = [*(np.array(values) for values in ([1, 0], [2, 2], [1, 2], [0, 0])), np.zeros(2, np.uint8)]
     lists = [np.array([0, 1, 3, 4, 5]), np.array([0, 1, 2, 2, 3], np.uint16)]
-    known = [np.zeros((4, 4), np.int8), np.zeros(256, np.int16), np.zeros(4, np.int32), 4, 10, 0]
-    return [*written, *ways, *lists, *known, np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(3, np.uint16)]
+    known = [np.zeros((4, 4), np.int8), np.zeros(256, np.int16), np.zeros(4, np.int32), 4, 10, 3]
+    found = [np.zeros(3, np.int64), np.zeros(3, np.uint16), np.zeros(3, np.int64), np.zeros(1, np.int64)]
+    return [*written, *ways, *lists, *known, *found]
 
 
 def survey_arguments():
@@ -253,15 +254,23 @@ def survey_arguments():
 
 def test_the_likeliest_path_of_a_small_lattice(compiled):
     arguments = likeliest_arguments()
-    arguments[10][2] = 5  # number 2 is frequent; two arcs offer it, one alone and one after number 0
+    arguments[11][2] = 5  # number 2 is frequent; two arcs offer it, one alone and one after number 0
+    begins, numbers, scores, gains = arguments[-4:]
     assert compiled.likeliest(*arguments) == 3
-    assert arguments[-3].tolist() == [0, 1, 2]
-    assert arguments[-1].tolist() == [0, 2, 3]
+    assert begins.tolist() == [0, 1, 2]
+    assert numbers.tolist() == [0, 2, 3]
+    assert gains.tolist() == [5]
     arguments[5][1] = 1
     assert compiled.likeliest(*arguments) == 2
-    assert arguments[-3][:2].tolist() == [0, 2]
-    assert arguments[-2][:2].tolist() == [1, 0]
-    assert arguments[-1][:2].tolist() == [2, 3]
+    assert begins[:2].tolist() == [0, 2]
+    assert numbers[:2].tolist() == [2, 3]
+    assert scores[:2].tolist() == [1, 0]
+    assert gains.tolist() == [6]
+    arguments[6][:] = 1, 2  # in channels that exclude each other
+    arguments[5][:] = 3, 2
+    assert compiled.likeliest(*arguments) == 3
+    assert scores.tolist() == [0, 3, 0]
+    assert gains.tolist() == [8]
 
 
 CALLS = {
@@ -275,7 +284,7 @@ CALLS = {
     "survey": survey_arguments,
 }
 PLACES = {
-    "likeliest": (*range(11), 14, 15, 16),
+    "likeliest": (*range(12), *range(15, 18)),
     "read": (1, 2, 3, 4, 14, 15, 16, 17),
     "follow": (0, 1, 2, 3, 7),
     "add_up": (0, 1, 2, 4),
@@ -378,23 +387,30 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("likeliest", 4, np.array([1, 4]), "no such choice"),
         ("likeliest", 4, np.array([-1, 1]), "no such choice"),
         ("likeliest", 5, np.array([0]), "do not fit"),
-        ("likeliest", 6, np.array([0, 1, 6, 6, 6]), "no such choice"),
-        ("likeliest", 6, np.array([0, 1, 0, 4, 5]), "no such choice"),
-        ("likeliest", 6, np.array([0, -1, 3, 4, 5]), "no such choice"),
-        ("likeliest", 6, np.zeros(0, np.int64), "do not fit"),
-        ("likeliest", 7, np.array([0, 4, 1, 2, 3], np.uint16), "beyond the table"),
-        ("likeliest", 8, np.zeros(15, np.int8), "do not fit"),
-        ("likeliest", 9, np.zeros(255, np.int16), "do not fit"),
-        ("likeliest", 10, np.zeros(3, np.int32), "do not fit"),
-        ("likeliest", 11, 0, "do not fit"),
-        ("likeliest", 11, 5, "do not fit"),
-        ("likeliest", 12, -1, "do not fit"),
-        ("likeliest", 12, 2**30 + 1, "do not fit"),
-        ("likeliest", 13, 4, "beyond the table"),
-        ("likeliest", 13, 2**32 - 1, "beyond the table"),
-        ("likeliest", 14, np.zeros(4, np.int64), "do not fit"),
-        ("likeliest", 15, np.zeros(2, np.int64), "do not fit"),
+        ("likeliest", 7, np.array([0, 1, 6, 6, 6]), "no such choice"),
+        ("likeliest", 7, np.array([0, 1, 0, 4, 5]), "no such choice"),
+        ("likeliest", 7, np.array([0, -1, 3, 4, 5]), "no such choice"),
+        ("likeliest", 7, np.zeros(0, np.int64), "do not fit"),
+        ("likeliest", 8, np.array([0, 4, 1, 2, 3], np.uint16), "beyond the table"),
+        ("likeliest", 9, np.zeros(15, np.int8), "do not fit"),
+        ("likeliest", 10, np.zeros(255, np.int16), "do not fit"),
+        ("likeliest", 11, np.zeros(3, np.int32), "do not fit"),
+        ("likeliest", 12, 0, "do not fit"),
+        ("likeliest", 12, 5, "do not fit"),
+        ("likeliest", 13, -1, "do not fit"),
+        ("likeliest", 13, 2**30 + 1, "do not fit"),
+        ("likeliest", 14, 4, "beyond the table"),
+        ("likeliest", 14, 2**32 - 1, "beyond the table"),
+        ("likeliest", 15, np.zeros(4, np.int64), "do not fit"),
         ("likeliest", 16, np.zeros(2, np.uint16), "do not fit"),
+        ("likeliest", 17, np.zeros(2, np.int64), "do not fit"),
+        ("likeliest", 18, np.zeros(2, np.int64), "for each text"),
+        ("likeliest", 18, np.zeros(0, np.int64), "for each text"),
+        ("likeliest", 0, np.array([0, 1, 2], np.uint16), "for each text"),
+        ("likeliest", 0, np.array([0, 3, 3], np.uint16), "out of a text"),
+        ("likeliest", 3, np.array([3, 2]), "out of a text"),
+        ("likeliest", 6, np.zeros(3, np.uint8), "do not fit"),
+        ("likeliest", 6, np.array([0, 3], np.uint8), "no such channel"),
         ("survey", 0, np.zeros(3, np.int32), "do not fit"),
         ("survey", 1, np.zeros(3, np.uint16), "do not fit"),
         ("survey", 2, np.array([5, 5, 9, 9]), "must ascend"),
@@ -416,6 +432,7 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("survey", 17, np.zeros(5, np.uint16), "no row of choices"),
         ("survey", 19, (END, RARE, DIGIT, *SIGNS, END, END), "beyond the table|do not fit"),
         ("survey", 19, (WIDTH, END, DIGIT, *SIGNS, END, END), "numbers between"),
+        ("survey", 19, (WIDTH, RARE, DIGIT, SIGNS[1], SIGNS[0], RARE, END), "numbers between"),
         ("survey", 19, (WIDTH, RARE, DIGIT, *SIGNS, RARE, END), "numbers between"),
         ("survey", 19, (2**32 - 1, RARE, DIGIT, *SIGNS, END, END), "do not fit"),
         ("survey", 22, (1, 2), "length 11"),
@@ -503,7 +520,7 @@ def test_arcs_may_be_given_in_any_order(compiled):
     arguments = likeliest_arguments()
     arguments[5] += [1, 2]
     assert compiled.likeliest(*arguments) == 2
-    steps = [values[:2].tolist() for values in arguments[-3:]]
-    arguments[2:6] = (values[::-1].copy() for values in arguments[2:6])
+    steps = [values[:2].tolist() for values in arguments[-4:]]
+    arguments[2:7] = (values[::-1].copy() for values in arguments[2:7])
     assert compiled.likeliest(*arguments) == 2
-    assert [values[:2].tolist() for values in arguments[-3:]] == steps
+    assert [values[:2].tolist() for values in arguments[-4:]] == steps

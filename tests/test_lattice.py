@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fraudscan import kernel, lattice
 from fraudscan.disguise import undisguise
-from fraudscan.lattice import Arcs, Path, likeliest
+from fraudscan.lattice import EVERY, SHAPE, SOUND, Arcs, Path, likeliest
 from fraudscan.neighbours import END, RARE, WIDTH, tables
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -19,19 +19,21 @@ WORDS = [int(tables().numbers[ord(c)]) for c in "投资理财微信返利的一�
 ROWS = st.sampled_from([*WORDS, RARE, END]) | st.integers(WIDTH, tables().choices.bounds.size - 2)
 SHORT = (WIDTH + np.flatnonzero(np.diff(tables().choices.bounds[WIDTH:]) < 4)).tolist()
 SCORES = st.integers(-900, 0)
+CHANNELS = st.sampled_from([EVERY, SOUND, SHAPE])
 
 
 @st.composite
-def lattices(draw, last=6, rows=ROWS):
+def lattices(draw, last=6, rows=ROWS, channels=CHANNELS):
     """Draw the numbers of a text, which ends with END, the log-scores of reading it as written, and arcs."""
     size = draw(st.integers(1, last))
     numbers = np.array([*(draw(st.sampled_from(WORDS)) for _ in range(size)), END], np.uint16)
     as_written = np.array([*(draw(SCORES) for _ in range(size)), 0])
     arcs = [
-        (begin, draw(st.integers(begin + 1, size)), draw(rows), draw(SCORES))
+        (begin, draw(st.integers(begin + 1, size)), draw(rows), draw(SCORES), draw(channels))
         for begin in draw(st.lists(st.integers(0, size - 1), max_size=2 * size))
     ]
-    return numbers, as_written, Arcs(*np.array(arcs, dtype=np.int64).reshape(-1, 4).T.copy())
+    *ways, used = np.array(arcs, dtype=np.int64).reshape(-1, 5).T.copy()
+    return numbers, as_written, Arcs(*ways, used.astype(np.uint8))
 
 
 def steps(numbers, as_written, arcs):
@@ -39,7 +41,7 @@ def steps(numbers, as_written, arcs):
     lists = tables().choices
     for place, (number, score) in enumerate(zip(numbers.tolist(), as_written.tolist(), strict=True)):
         yield place, place + 1, [number], score
-    for begin, end, row, score in zip(*(values.tolist() for values in arcs), strict=True):
+    for begin, end, row, score in zip(*(values.tolist() for values in arcs[:4]), strict=True):
         yield begin, end, lists.members[lists.bounds[row] : lists.bounds[row + 1]].tolist(), score
 
 
@@ -63,25 +65,44 @@ def every_path(known, place):
                     yield [*before, (begin, number, score)]
 
 
+def only(arcs, channel):
+    """Return the arcs that may be used together in a channel."""
+    used = (arcs.channels == EVERY) | (arcs.channels == channel)
+    return Arcs(*(values[used] for values in arcs))
+
+
 @given(lattices(last=4, rows=st.sampled_from(WORDS) | st.sampled_from(SHORT)))
 @settings(max_examples=100)
 def test_no_path_has_a_higher_value(text):
+    numbers, as_written, arcs = text
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lattice, "MARGIN", 1 << 30)
         path = likeliest(*text)
-    paths = every_path(list(steps(*text)), text[0].size)
-    assert value(path) == max(value(Path(*zip(*found, strict=True))) for found in paths)
+    own = Path(np.arange(numbers.size), numbers, as_written, None)
+    paths = [
+        Path(*zip(*found, strict=True), None)
+        for channel in (SOUND, SHAPE)
+        for found in every_path(list(steps(numbers, as_written, only(arcs, channel))), numbers.size)
+    ]
+    assert value(path) == max(map(value, paths))
+    assert path.gains.tolist() == [value(path) - value(own)]
 
 
 @given(lattices(last=12))
 @settings(max_examples=200)
 def test_a_path_leads_from_the_first_place_to_the_last(text):
     path = likeliest(*text)
-    known = list(steps(*text))
     ends = [*path.begins[1:].tolist(), text[0].size]
+    found = list(zip(path.begins, ends, path.numbers, path.scores, strict=True))
     assert path.begins[0] == 0
-    for begin, end, number, score in zip(path.begins, ends, path.numbers, path.scores, strict=True):
-        assert any((begin, end, score) == (b, e, s) and number in offered for b, e, offered, s in known)
+    assert any(
+        all(
+            any((begin, end, score) == (b, e, s) and number in offered for b, e, offered, s in known)
+            for begin, end, number, score in found
+        )
+        for channel in (SOUND, SHAPE)
+        for known in [list(steps(text[0], text[1], only(text[2], channel)))]
+    )
 
 
 @given(st.lists(lattices(last=12), min_size=1, max_size=5))
@@ -102,11 +123,12 @@ def test_path_is_the_same_without_the_kernel_and_in_any_batch(texts):
         assert (alone.begins + begin).tolist() == path.begins[part].tolist()
         assert alone.numbers.tolist() == path.numbers[part].tolist()
         assert alone.scores.tolist() == path.scores[part].tolist()
+    assert path.gains.tolist() == [gain for text in texts for gain in likeliest(*text).gains.tolist()]
 
 
 def test_a_tie_is_read_as_written():
     numbers = np.array([WORDS[0], END], np.uint16)
-    arcs = Arcs(*(np.array([value]) for value in (0, 1, WORDS[0], -7)))
+    arcs = Arcs(*(np.array([value]) for value in (0, 1, WORDS[0], -7)), np.zeros(1, np.uint8))
     assert likeliest(numbers, np.array([-7, 0]), arcs).scores.tolist() == [-7, 0]
     assert likeliest(numbers, np.array([-8, 0]), arcs).scores.tolist() == [-7, 0]
 
@@ -122,3 +144,13 @@ def test_memory_without_the_kernel_does_not_grow_with_the_number_of_texts(monkey
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 2 * peaks[0]
+
+
+def test_the_readings_of_two_channels_are_not_mixed():
+    numbers = np.array([WORDS[0], WORDS[0], END] * 2, np.uint16)
+    starts = np.array([0, 1, 1, 3, 4])
+    scores = np.array([1000, 1000, 1500, 1000, 1500])
+    channels = np.array([SOUND, SOUND, SHAPE, SHAPE, SHAPE], np.uint8)
+    path = likeliest(numbers, np.zeros(6, np.int64), Arcs(starts, starts + 1, np.full(5, WORDS[0]), scores, channels))
+    assert path.scores.tolist() == [1000, 1000, 0, 1000, 1500, 0]
+    assert path.gains.tolist() == [2000, 2500]

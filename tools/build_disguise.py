@@ -369,8 +369,8 @@ def evidence(texts: list[str], table: neighbours.Tables) -> np.ndarray[Any, Any]
             numbers = disguise.numbers_of([change(text) for text in texts])
         shares.append(share(scores_of(table, numbers[:-1], numbers[1:]), range(-112, 128, 8)))
     found = np.log(shares[1] / shares[0])
-    found[APART + 128] = 0.5  # one is little evidence, but where they are separators there are too many of them
-    found[SPELLED + 128] = 2.5  # likewise
+    found[APART + 128] = 0  # where punctuation cuts words, `cutting` is the evidence
+    found[SPELLED + 128] = 2.5  # one is little evidence, but in texts that are spelled out there are many
     found[0] = 15.0  # a disguised contact is sufficient evidence by itself
     return in_eighths(found)
 
