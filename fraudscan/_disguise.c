@@ -125,34 +125,33 @@ static int belongs(const Texts *t, int64_t at)
     return place < t->all_rare_pairs && t->rare_pairs[place] == key;
 }
 
-enum { BEFORE = 1, AFTER = 2, ALONE = 4 }; /* the neighbours that a character does not belong to; it belongs to none */
+enum { NO_PAIR, APART, TOGETHER }; /* two neighbours are not both Chinese; do not belong together; do */
 
-/* Return which of its Chinese neighbours a Chinese character does not belong to. */
-static int apart(const Texts *t, int64_t at)
+/* Return whether a character belongs to the next one, if both are Chinese. */
+static int tie(const Texts *t, int64_t at)
 {
-    int found = 0, alone = ALONE;
-    if (!is_chinese(t, at))
-        return 0;
-    for (int after = 0; after <= 1; after++)
-        if (is_chinese(t, after ? at + 1 : at - 1)) {
-            if (belongs(t, at - !after))
-                alone = 0;
-            else
-                found |= after ? AFTER : BEFORE;
-        }
-    return found ? found | alone : 0;
+    return !is_chinese(t, at) || !is_chinese(t, at + 1) ? NO_PAIR : belongs(t, at) ? TOGETHER : APART;
+}
+
+/* Return whether a character belongs to none of its neighbours, by its ties to them. */
+static int is_alone(int before, int after)
+{
+    return before != TOGETHER && after != TOGETHER && (before == APART || after == APART);
 }
 
 /* Flag the doubtful characters (see `Mark`). */
 static void flag_doubtful(const Texts *t, int64_t begin, int64_t end)
 {
-    int before = 0, now = 0, after = apart(t, begin);
+    const int firm = t->limits.firm;
+    int far_before, before = NO_PAIR, after = NO_PAIR, far_after = tie(t, begin); /* the ties around each character */
     for (int64_t at = begin; at < end; at++) {
-        before = now;
-        now = after;
-        after = apart(t, at + 1);
-        if (now & ALONE || (now & BEFORE && !(before & ALONE && score(t, at, at + 1) > t->limits.firm)) ||
-            (now & AFTER && !(after & ALONE && score(t, at - 1, at) > t->limits.firm)))
+        far_before = before;
+        before = after;
+        after = far_after;
+        far_after = tie(t, at + 1);
+        if (is_alone(before, after) ||
+            (before == APART && !(is_alone(far_before, before) && score(t, at, at + 1) > firm)) ||
+            (after == APART && !(is_alone(after, far_after) && score(t, at - 1, at) > firm)))
             t->flags[at] |= DOUBTFUL;
     }
 }
