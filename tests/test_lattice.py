@@ -23,13 +23,13 @@ CHANNELS = st.sampled_from([EVERY, SOUND, SHAPE])
 
 
 @st.composite
-def lattices(draw, last=6, rows=ROWS, channels=CHANNELS):
+def lattices(draw, last=6, rows=ROWS):
     """Draw the numbers of a text, which ends with END, the log-scores of reading it as written, and arcs."""
     size = draw(st.integers(1, last))
     numbers = np.array([*(draw(st.sampled_from(WORDS)) for _ in range(size)), END], np.uint16)
     as_written = np.array([*(draw(SCORES) for _ in range(size)), 0])
     arcs = [
-        (begin, draw(st.integers(begin + 1, size)), draw(rows), draw(SCORES), draw(channels))
+        (begin, draw(st.integers(begin + 1, size)), draw(rows), draw(SCORES), draw(CHANNELS))
         for begin in draw(st.lists(st.integers(0, size - 1), max_size=2 * size))
     ]
     *ways, used = np.array(arcs, dtype=np.int64).reshape(-1, 5).T.copy()
