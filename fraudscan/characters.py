@@ -12,6 +12,7 @@ by ``tools/build_normalization.py`` from the data of Unicode and OpenCC.
 from __future__ import annotations
 
 import sys
+import unicodedata
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -23,7 +24,17 @@ if TYPE_CHECKING:
 
     from fraudscan.arrays import Codes, Ints
 
-__all__ = ["DROPPED", "NORMALIZATION_VERSION", "code_points", "concatenated", "fold", "normalization_table", "text_of"]
+__all__ = [
+    "DROPPED",
+    "NORMALIZATION_VERSION",
+    "code_points",
+    "concatenated",
+    "fold",
+    "fold_keeping_digits",
+    "normalization_table",
+    "table_with_digits",
+    "text_of",
+]
 
 NORMALIZATION_VERSION = 3
 """Increased whenever the table changes. A model works only with the table that it was trained with."""
@@ -59,7 +70,33 @@ def text_of(codes: Codes) -> str:
     return codes.tobytes().decode("utf-32-le", "surrogatepass")
 
 
+@cache
+def table_with_digits() -> Codes:
+    """Return a copy of the table in which digits keep their value, as a read-only array."""
+    table = normalization_table().copy()
+    for code in np.flatnonzero(table == ord("0")).tolist():
+        values = (unicodedata.digit(each, None) for each in unicodedata.normalize("NFKC", chr(code)))
+        first = next((value for value in values if value is not None), 0)  # only the first digit of ⑩ and ½ is read
+        table[code] = ord("0") + first
+    table.setflags(write=False)
+    return table
+
+
 def fold(text: str) -> str:
     """Return ``text`` as the table reads it. The result is never longer; folding it again changes nothing."""
-    codes = normalization_table()[code_points(text)]
+    return _fold(text, normalization_table())
+
+
+def fold_keeping_digits(text: str) -> str:
+    """Return ``text`` as the table reads it, except that digits keep their value.
+
+    >>> fold_keeping_digits("加 ＶＸ：①３８ 投資")
+    '加vx:138投资'
+
+    """
+    return _fold(text, table_with_digits())
+
+
+def _fold(text: str, table: Codes) -> str:
+    codes = table[code_points(text)]
     return text_of(codes[codes != DROPPED])

@@ -28,20 +28,14 @@ Allow entries are not, so that a disguise cannot gain trust. A disguised word in
 text may leave no such marks: list the forms that you meet (``微.信``). All phrases are found in one
 pass, with the same kind of vocabulary as the model's.
 
-A pattern must not be able to hang. It may use characters, sets, groups, alternatives, anchors and
-bounded repetitions. It may be tried in at most `WAYS` ways from each position, and a match may be at
-most `LONGEST` characters long. If google-re2 is installed, repetitions need no bounds. ``\d`` and
-``\w`` match ASCII only.
+What a pattern may contain is described in `fraudscan.patterns`.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
 import itertools
 import re
-import sys
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -51,21 +45,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fraudscan.characters import DROPPED, concatenated, normalization_table, text_of
+from fraudscan.characters import DROPPED, concatenated, fold_keeping_digits, table_with_digits, text_of
 from fraudscan.columns import FLOATS, is_missing
 from fraudscan.decisions import VERDICTS
 from fraudscan.disguise import CONTACT
 from fraudscan.errors import FraudscanError
-from fraudscan.features import MAX_NGRAM, Vocabulary
+from fraudscan.features import Vocabulary
+from fraudscan.patterns import LONGEST, PatternError, compile_pattern, needed_by
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping, Sequence
 
-    from fraudscan.arrays import Codes, Ints
+    from fraudscan.arrays import Ints
     from fraudscan.decisions import Decisions
 
-__all__ = ["COUNTRY_CODE", "KINDS", "Entry", "ListError", "Lists", "check_sender", "fold_keeping_digits", "read_lists"]
+__all__ = ["COUNTRY_CODE", "KINDS", "Entry", "ListError", "Lists", "check_sender", "read_lists"]
 
 KINDS = ("allow", "deny")
 """The kinds of entries, in order of precedence."""
@@ -80,19 +75,10 @@ PROTECTED = re.compile(r'="(.*)"')
 
 BOUND = re.compile(r"sender=([^:：]*)[:：](.*)")
 
-SURROGATE = re.compile("[\ud800-\udfff]")
-
 DIGIT = re.compile("[0-9]")
 
 SIGNS = re.compile(r"[\W_]+")
 """Characters that may separate those of a denied phrase in a text that carries marks of disguise."""
-
-WAYS = 500
-"""The maximum number of ways to try a pattern from one position. Two repetitions of up to 20 take 441."""
-
-LONGEST = MAX_NGRAM
-"""The maximum length of a match of a pattern, and of a phrase, in characters: the length of a message. With `WAYS` it
-limits the work to 100,000 steps per character, however hostile the text; what people write takes only a few."""
 
 BATCH = 256
 """Texts searched at a time, so that the arrays stay in the caches. Texts longer than `BLOCK` characters are searched
@@ -132,32 +118,10 @@ class Entry:
         return name.encode("utf-8", "backslashreplace").decode()  # a file name need not be Unicode; our output must
 
 
-@functools.cache
-def _table() -> Codes:
-    """Return a copy of the normaliser's table in which digits keep their value."""
-    table = normalization_table().copy()
-    for code in np.flatnonzero(table == ord("0")).tolist():
-        values = (unicodedata.digit(each, None) for each in unicodedata.normalize("NFKC", chr(code)))
-        first = next((value for value in values if value is not None), 0)  # only the first digit of ⑩ and ½ is read
-        table[code] = ord("0") + first
-    table.setflags(write=False)
-    return table
-
-
-def fold_keeping_digits(text: str) -> str:
-    """Return ``text`` in the form that entries are matched against.
-
-    >>> fold_keeping_digits("加 ＶＸ：①３８ 投資")
-    '加vx:138投资'
-
-    """
-    return _fold_all([text])[0]
-
-
 def _fold_all(texts: Sequence[str]) -> list[str]:
     """Fold texts in one pass, separated by line breaks, which folded texts do not contain."""
     raw, ends = concatenated(texts)
-    codes = _table()[raw]
+    codes = table_with_digits()[raw]
     codes[ends] = ord("\n")
     return text_of(codes[codes != DROPPED]).split("\n")[:-1]
 
@@ -181,7 +145,7 @@ def _read(text: str, repaired: str | None) -> str:
 class _Phrases(Vocabulary):
     """A vocabulary that distinguishes digits and does not skip repetitions."""
 
-    table = staticmethod(_table)
+    table = staticmethod(table_with_digits)
     repeats = 0
 
 
@@ -259,7 +223,7 @@ class Lists:
     Raises:
         TypeError: if ``entries`` is not an iterable of `Entry` objects.
         ListError: if a kind is not one of `KINDS`, a pattern or sender is not a string, a sender is empty, a phrase has
-            no character that counts or more than `LONGEST`, or `compile_pattern` refuses a pattern.
+            no character that counts or more than `LONGEST`, or a pattern is not one that `fraudscan.patterns` allows.
 
     >>> lists = Lists([Entry("deny", "稳赚不赔"), Entry("allow", "/退订回[tn]/")])
     >>> [str(lists.entries[place]) for place in lists.find(["穩賺 不賠", "稳赚不赔，退订回T"])]
@@ -323,10 +287,10 @@ class Lists:
                 self._patterns.append((place, compile_pattern(pattern), needed_by(pattern)))
             else:
                 phrases[_phrase(entry.pattern)].append(place)
-        except (ListError, RecursionError) as error:
+        except (ListError, PatternError, RecursionError) as error:
             where = f"{entry.source}:{entry.line}: " if entry.source else ""
             name = str(entry.pattern).strip() or entry.kind
-            reason = error if isinstance(error, ListError) else "it is nested too deeply"
+            reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
             raise ListError(f"{where}{name}: {reason}") from None
 
     def _index(self, phrases: dict[str, list[int]]) -> Vocabulary:
@@ -513,150 +477,3 @@ def _phrase(pattern: str) -> str:
     if not 0 < len(phrase) <= LONGEST:
         raise ListError(f"a phrase must have 1 to {LONGEST} characters that count; this one has {len(phrase)}")
     return phrase
-
-
-def compile_pattern(pattern: str) -> Any:
-    """Compile a regular expression that cannot hang: with RE2 if it is installed, otherwise with `re` within limits.
-
-    Raises:
-        ListError: if it is not a regular expression, uses a construct that is not supported, could hang, matches every
-            text, or has characters that no folded text has.
-
-    """
-    try:
-        parsed = _parser().parse(pattern, re.ASCII)
-    except (re.error, ValueError, OverflowError, RecursionError) as error:  # ValueError: flags that exclude each other
-        raise ListError(f"not a regular expression: {error}") from None
-    re2 = _re2()
-    ways, _, shortest = _bounds(parsed, bounded=re2 is None)
-    if shortest == 0:
-        raise ListError("it matches every text")
-    if re2 is None:
-        if ways > WAYS:
-            raise ListError(f"it could be tried in {ways:,} ways from each position; the limit is {WAYS:,}")
-        return re.compile(pattern, re.ASCII)
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        return _Re2(re2.compile(pattern, options))
-    except UnicodeEncodeError:
-        raise ListError("half of a surrogate pair occurs in it") from None
-    except re2.error as error:
-        reason = error.args[0]
-        reason = reason.decode() if isinstance(reason, bytes) else reason
-        raise ListError(f"RE2 does not accept it: {reason}") from None
-
-
-def needed_by(pattern: str) -> frozenset[str]:
-    """Return characters that occur in every match of a pattern, so that few patterns need to be tried on a text.
-
-    >>> sorted(needed_by("加.{0,3}微信?"))
-    ['加', '微']
-
-    """
-    parsed = _parser().parse(pattern, re.ASCII)
-    if parsed.state.flags & re.IGNORECASE or "[:" in pattern:  # `re` parses RE2's [[:alpha:]] as a set and a bracket
-        return frozenset()
-    return frozenset(_needed(parsed)) - {"\ufffd"}  # for RE2 it also replaces surrogates
-
-
-def _needed(items: Any) -> Iterator[str]:
-    for operation, value in items:
-        if str(operation) == "LITERAL":
-            yield chr(value)
-        elif str(operation) == "SUBPATTERN":
-            yield from _needed(value[3])
-        elif str(operation) in {"MAX_REPEAT", "MIN_REPEAT"} and value[0]:
-            yield from _needed(value[2])
-
-
-def _parser() -> Any:
-    return importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
-
-
-def _re2() -> Any:
-    try:
-        return importlib.import_module("re2")
-    except ImportError:
-        return None
-
-
-class _Re2:
-    """A pattern of RE2, which reads UTF-8. UTF-8 has no lone surrogates, so the replacement character replaces them."""
-
-    def __init__(self, pattern: Any) -> None:
-        self._pattern = pattern
-
-    def search(self, text: str) -> Any:
-        return self._pattern.search(SURROGATE.sub("\ufffd", text))
-
-
-def _bounds(items: Any, *, bounded: bool) -> tuple[int, int, int]:
-    """Return the number of ways to try a sequence from one position, and the lengths of its longest and shortest match.
-
-    Ways multiply along a sequence and add up over alternatives and repetitions. So not only nested and adjacent
-    repetitions count, but all that could be tried one after the other.
-    """
-    ways, longest, shortest = 1, 0, 0
-    for operation, value in items:
-        more, long, short = _item(str(operation), value, bounded=bounded)
-        ways, longest, shortest = ways * more, longest + long, shortest + short
-        if bounded and longest > LONGEST:
-            raise ListError(f"a match could be longer than {LONGEST:,} characters")
-        ways = min(ways, WAYS**2)  # enough for a refusal
-    return ways, longest, shortest
-
-
-def _item(operation: str, value: Any, *, bounded: bool) -> tuple[int, int, int]:
-    if operation in {"LITERAL", "NOT_LITERAL", "IN", "ANY"}:
-        _check_set(value if operation == "IN" else [(operation, value)])
-        return 1, 1, 1
-    if operation == "AT":
-        return 1, 0, 0
-    if operation == "SUBPATTERN" and not value[1] and not value[2]:
-        return _bounds(value[3], bounded=bounded)
-    if operation == "BRANCH":
-        each = [_bounds(branch, bounded=bounded) for branch in value[1]]
-        ways, longest, shortest = zip(*each, strict=True)
-        return sum(ways), max(longest), min(shortest)
-    if operation in {"MAX_REPEAT", "MIN_REPEAT"}:
-        return _repetition(*value, bounded=bounded)
-    names = {"GROUPREF": "a back reference", "ASSERT": "a look-around", "ASSERT_NOT": "a look-around"}
-    raise ListError(
-        f"{names.get(operation, 'this construct')} is not supported: use characters, sets, groups, | and {{}}"
-    )
-
-
-def _repetition(low: int, high: Any, items: Any, *, bounded: bool) -> tuple[int, int, int]:
-    if low == 0 and len(items) == 1 and str(items[0][0]) == "IN" and _is_space(items[0][1]):
-        return 1, 0, 0  # folded texts have no white space
-    ways, longest, shortest = _bounds(items, bounded=bounded)
-    if int(high) > LONGEST:
-        if bounded and int(high) == int(_parser().MAXREPEAT):
-            raise ListError("* and + have no bound: write {0,20} or {1,20}, or install google-re2")
-        if bounded:
-            raise ListError(f"a match could be longer than {LONGEST:,} characters")
-        high = max(low, LONGEST)
-    total = sum(min(ways ** min(count, 32), WAYS**2) if ways > 1 else 1 for count in range(low, int(high) + 1))
-    return max(1, total), longest * int(high), shortest * low
-
-
-def _check_set(members: Any) -> None:
-    """Refuse a set with a character or range that never occurs in a folded text."""
-    if _is_space(members):
-        raise ListError("lists match texts without their white space: leave \\s out")
-    for kind, member in members:
-        if str(kind) in {"LITERAL", "NOT_LITERAL", "RANGE"}:
-            _check_characters(*(member if str(kind) == "RANGE" else (member, member)))
-
-
-def _is_space(members: Any) -> bool:
-    return {str(member) for _, member in members} == {"CATEGORY_SPACE"}
-
-
-def _check_characters(first: int, last: int) -> None:
-    """Refuse a range of characters, none of which can occur in a folded text."""
-    if any(fold_keeping_digits(chr(code)) == chr(code) for code in range(first, last + 1)):
-        return
-    advice = f"write {fold_keeping_digits(chr(first))}" if fold_keeping_digits(chr(first)) else "leave it out"
-    raise ListError(f"{chr(first)!r} never occurs in a text as lists match it: {advice}")

@@ -2,7 +2,6 @@
 
 import enum
 import gc
-import importlib.util
 import pickle
 import re
 import weakref
@@ -17,13 +16,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import fraudscan
-from fraudscan import lists
+from fraudscan import lists, patterns
+from fraudscan.characters import fold_keeping_digits
 from fraudscan.cli import main
 from fraudscan.corpus import Row
 from fraudscan.dump import score_dump
 from fraudscan.evaluate import evaluate
-from fraudscan.lists import Entry, ListError, Lists, compile_pattern, fold_keeping_digits, read_lists
+from fraudscan.lists import Entry, ListError, Lists, read_lists
 from fraudscan.model import GROUP
+from fraudscan.patterns import PatternError, compile_pattern
 from fraudscan.sklearn import FraudClassifier
 
 HONEST = "到楼下了，下来拿快递"
@@ -383,67 +384,6 @@ def test_errors_name_file_and_line(tmp_path, line, fault, capsys):
     assert fault in capsys.readouterr().err
 
 
-HANGING = [
-    "a+b",
-    "a{0,30}a{0,30}b",
-    "(a+)+b",
-    "a{0,200}a{0,200}b",
-    "(a{0,9}){0,9}b",
-    "(a|aa){0,99}b",
-    "a{0,999}b",
-    "(a|b|ab){9}c",
-]
-
-
-@pytest.mark.parametrize("pattern", HANGING)
-def test_patterns_that_could_hang_are_refused(pattern, monkeypatch):
-    monkeypatch.setattr(lists, "_re2", lambda: None)
-    with pytest.raises(ListError, match=r"no bound|ways from each position|longer than 200"):
-        compile_pattern(pattern)
-
-
-def test_patterns_may_match_at_most_200_characters(monkeypatch):
-    monkeypatch.setattr(lists, "_re2", lambda: None)
-    assert compile_pattern("a{200}").search("a" * 200)
-    assert compile_pattern("[ab]{199}c?").search("a" * 199)
-    for longer in ("a{201}", "[ab]{200}c?"):
-        with pytest.raises(ListError, match="longer than 200"):
-            compile_pattern(longer)
-
-
-@pytest.mark.parametrize("pattern", HANGING)
-def test_re2_accepts_patterns_that_could_hang(pattern):
-    if importlib.util.find_spec("re2") is None:
-        pytest.skip("google-re2 is not installed")
-    assert not compile_pattern(pattern).search("a" * 100_000)
-
-
-def test_the_error_message_of_re2_is_reported():
-    pytest.importorskip("re2")
-    with pytest.raises(ListError, match=r"^RE2 does not accept it: invalid escape sequence: \\u$"):
-        compile_pattern(r"\u52a0")
-
-
-@pytest.mark.parametrize("with_re2", [True, False])
-def test_a_lone_surrogate_matches_as_a_character_of_its_own(with_re2, monkeypatch):
-    if not with_re2:
-        monkeypatch.setattr(lists, "_re2", lambda: None)
-    pattern = compile_pattern(r"a[?b]c")
-    assert pattern.search("a?c")
-    assert not pattern.search("a\ud800c")
-    assert compile_pattern("a.c").search("a\ud800c")
-
-
-@pytest.mark.parametrize("pattern", ["加.{0,20}微信.{0,20}群", "q{1,2}[0-9]{5,11}", "^您的(快递|包裹)", "退订回[tn]$"])
-def test_bounded_patterns_match_the_same_with_and_without_re2(pattern, monkeypatch):
-    texts = ["加我的微信进群", "qq12345", "您的包裹到了", "退订回t", "无关", "\ud800"]
-    expected = [bool(re.search(pattern, text)) for text in texts]
-    assert any(expected)
-    assert [bool(compile_pattern(pattern).search(text)) for text in texts] == expected
-    monkeypatch.setattr(lists, "_re2", lambda: None)
-    assert [bool(compile_pattern(pattern).search(text)) for text in texts] == expected
-
-
 def test_a_pattern_with_half_of_a_surrogate_pair_is_refused():
     with pytest.raises(ListError, match="half of a surrogate pair"):
         Lists([Entry("deny", "/\ud800a/")])
@@ -461,7 +401,7 @@ def test_a_deeply_nested_pattern_is_compiled_or_refused():
 
 
 atoms = st.sampled_from(["a", "b", "加", ".", "[b]", "[ab]", "[^a]", "[[:alpha:]]", "\ufffd", "^", "$"])
-patterns = st.recursive(
+regular_expressions = st.recursive(
     atoms,
     lambda parts: st.one_of(
         st.lists(parts, min_size=1, max_size=3).map("".join),
@@ -475,17 +415,17 @@ patterns = st.recursive(
 @pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
 @pytest.mark.parametrize("with_re2", [True, False])
 @given(
-    st.builds("{}{}".format, st.sampled_from(["", "(?i)", "(?s)"]), patterns),
+    st.builds("{}{}".format, st.sampled_from(["", "(?i)", "(?s)"]), regular_expressions),
     st.text("aABb加K]\ufffd\ud800", max_size=6),
 )
 @settings(max_examples=500)
 def test_patterns_are_skipped_only_where_they_do_not_match(with_re2, pattern, text):
     with pytest.MonkeyPatch.context() as patch:
         if not with_re2:
-            patch.setattr(lists, "_re2", lambda: None)
+            patch.setattr(patterns, "_re2", lambda: None)
         try:
             match = compile_pattern(pattern).search(fold_keeping_digits(text))
-        except ListError:
+        except PatternError:
             assume(False)
         assert rules_for(Lists([Entry("deny", f"/{pattern}/")]), [text]) == [f"deny /{pattern}/" if match else None]
 

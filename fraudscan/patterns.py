@@ -1,0 +1,182 @@
+r"""Patterns of allow and deny lists: regular expressions that cannot hang, however hostile the text.
+
+A pattern may use characters, sets, groups, alternatives, anchors and bounded repetitions. It may be
+tried in at most `WAYS` ways from each position, and a match may be at most `LONGEST` characters
+long. If google-re2 is installed, repetitions need no bounds. ``\d`` and ``\w`` match ASCII only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from fraudscan.characters import fold_keeping_digits
+from fraudscan.errors import FraudscanError
+from fraudscan.features import MAX_NGRAM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["LONGEST", "WAYS", "PatternError", "compile_pattern", "needed_by"]
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+WAYS = 500
+"""The maximum number of ways to try a pattern from one position. Two repetitions of up to 20 take 441."""
+
+LONGEST = MAX_NGRAM
+"""The maximum length of a match in characters: the length of a message. With `WAYS` it limits the work to 100,000 steps
+per character; what people write takes only a few."""
+
+
+class PatternError(FraudscanError, ValueError):
+    """A pattern cannot be used; the message says why."""
+
+
+def compile_pattern(pattern: str) -> Any:
+    """Compile a regular expression that cannot hang: with RE2 if it is installed, otherwise with `re` within limits.
+
+    Raises:
+        PatternError: if it is not a regular expression, uses a construct that is not supported, could hang, matches
+            every text, or has characters that no folded text has.
+
+    """
+    try:
+        parsed = _parser().parse(pattern, re.ASCII)
+    except (re.error, ValueError, OverflowError, RecursionError) as error:  # ValueError: flags that exclude each other
+        raise PatternError(f"not a regular expression: {error}") from None
+    re2 = _re2()
+    ways, _, shortest = _bounds(parsed, bounded=re2 is None)
+    if shortest == 0:
+        raise PatternError("it matches every text")
+    if re2 is None:
+        if ways > WAYS:
+            raise PatternError(f"it could be tried in {ways:,} ways from each position; the limit is {WAYS:,}")
+        return re.compile(pattern, re.ASCII)
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return _Re2(re2.compile(pattern, options))
+    except UnicodeEncodeError:
+        raise PatternError("half of a surrogate pair occurs in it") from None
+    except re2.error as error:
+        reason = error.args[0]
+        reason = reason.decode() if isinstance(reason, bytes) else reason
+        raise PatternError(f"RE2 does not accept it: {reason}") from None
+
+
+def needed_by(pattern: str) -> frozenset[str]:
+    """Return characters that occur in every match of a pattern, so that few patterns need to be tried on a text.
+
+    >>> sorted(needed_by("加.{0,3}微信?"))
+    ['加', '微']
+
+    """
+    parsed = _parser().parse(pattern, re.ASCII)
+    if parsed.state.flags & re.IGNORECASE or "[:" in pattern:  # `re` parses RE2's [[:alpha:]] as a set and a bracket
+        return frozenset()
+    return frozenset(_needed(parsed)) - {"\ufffd"}  # for RE2 it also replaces surrogates
+
+
+def _needed(items: Any) -> Iterator[str]:
+    for operation, value in items:
+        if str(operation) == "LITERAL":
+            yield chr(value)
+        elif str(operation) == "SUBPATTERN":
+            yield from _needed(value[3])
+        elif str(operation) in {"MAX_REPEAT", "MIN_REPEAT"} and value[0]:
+            yield from _needed(value[2])
+
+
+def _parser() -> Any:
+    return importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
+
+
+def _re2() -> Any:
+    try:
+        return importlib.import_module("re2")
+    except ImportError:
+        return None
+
+
+class _Re2:
+    """A pattern of RE2, which reads UTF-8. UTF-8 has no lone surrogates, so the replacement character replaces them."""
+
+    def __init__(self, pattern: Any) -> None:
+        self._pattern = pattern
+
+    def search(self, text: str) -> Any:
+        return self._pattern.search(SURROGATE.sub("\ufffd", text))
+
+
+def _bounds(items: Any, *, bounded: bool) -> tuple[int, int, int]:
+    """Return the number of ways to try a sequence from one position, and the lengths of its longest and shortest match.
+
+    Ways multiply along a sequence and add up over alternatives and repetitions. So not only nested and adjacent
+    repetitions count, but all that could be tried one after the other.
+    """
+    ways, longest, shortest = 1, 0, 0
+    for operation, value in items:
+        more, long, short = _item(str(operation), value, bounded=bounded)
+        ways, longest, shortest = ways * more, longest + long, shortest + short
+        if bounded and longest > LONGEST:
+            raise PatternError(f"a match could be longer than {LONGEST:,} characters")
+        ways = min(ways, WAYS**2)  # enough for a refusal
+    return ways, longest, shortest
+
+
+def _item(operation: str, value: Any, *, bounded: bool) -> tuple[int, int, int]:
+    if operation in {"LITERAL", "NOT_LITERAL", "IN", "ANY"}:
+        _check_set(value if operation == "IN" else [(operation, value)])
+        return 1, 1, 1
+    if operation == "AT":
+        return 1, 0, 0
+    if operation == "SUBPATTERN" and not value[1] and not value[2]:
+        return _bounds(value[3], bounded=bounded)
+    if operation == "BRANCH":
+        each = [_bounds(branch, bounded=bounded) for branch in value[1]]
+        ways, longest, shortest = zip(*each, strict=True)
+        return sum(ways), max(longest), min(shortest)
+    if operation in {"MAX_REPEAT", "MIN_REPEAT"}:
+        return _repetition(*value, bounded=bounded)
+    names = {"GROUPREF": "a back reference", "ASSERT": "a look-around", "ASSERT_NOT": "a look-around"}
+    raise PatternError(
+        f"{names.get(operation, 'this construct')} is not supported: use characters, sets, groups, | and {{}}"
+    )
+
+
+def _repetition(low: int, high: Any, items: Any, *, bounded: bool) -> tuple[int, int, int]:
+    if low == 0 and len(items) == 1 and str(items[0][0]) == "IN" and _is_space(items[0][1]):
+        return 1, 0, 0  # folded texts have no white space
+    ways, longest, shortest = _bounds(items, bounded=bounded)
+    if int(high) > LONGEST:
+        if bounded and int(high) == int(_parser().MAXREPEAT):
+            raise PatternError("* and + have no bound: write {0,20} or {1,20}, or install google-re2")
+        if bounded:
+            raise PatternError(f"a match could be longer than {LONGEST:,} characters")
+        high = max(low, LONGEST)
+    total = sum(min(ways ** min(count, 32), WAYS**2) if ways > 1 else 1 for count in range(low, int(high) + 1))
+    return max(1, total), longest * int(high), shortest * low
+
+
+def _check_set(members: Any) -> None:
+    """Refuse a set with a character or range that never occurs in a folded text."""
+    if _is_space(members):
+        raise PatternError("lists match texts without their white space: leave \\s out")
+    for kind, member in members:
+        if str(kind) in {"LITERAL", "NOT_LITERAL", "RANGE"}:
+            _check_characters(*(member if str(kind) == "RANGE" else (member, member)))
+
+
+def _is_space(members: Any) -> bool:
+    return {str(member) for _, member in members} == {"CATEGORY_SPACE"}
+
+
+def _check_characters(first: int, last: int) -> None:
+    """Refuse a range of characters, none of which can occur in a folded text."""
+    if any(fold_keeping_digits(chr(code)) == chr(code) for code in range(first, last + 1)):
+        return
+    advice = f"write {fold_keeping_digits(chr(first))}" if fold_keeping_digits(chr(first)) else "leave it out"
+    raise PatternError(f"{chr(first)!r} never occurs in a text as lists match it: {advice}")

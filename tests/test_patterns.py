@@ -1,0 +1,69 @@
+"""Patterns of lists: what is refused, and what matches with and without RE2."""
+
+import importlib.util
+import re
+
+import pytest
+
+from fraudscan import patterns
+from fraudscan.patterns import PatternError, compile_pattern
+
+HANGING = [
+    "a+b",
+    "a{0,30}a{0,30}b",
+    "(a+)+b",
+    "a{0,200}a{0,200}b",
+    "(a{0,9}){0,9}b",
+    "(a|aa){0,99}b",
+    "a{0,999}b",
+    "(a|b|ab){9}c",
+]
+
+
+@pytest.mark.parametrize("pattern", HANGING)
+def test_patterns_that_could_hang_are_refused(pattern, monkeypatch):
+    monkeypatch.setattr(patterns, "_re2", lambda: None)
+    with pytest.raises(PatternError, match=r"no bound|ways from each position|longer than 200"):
+        compile_pattern(pattern)
+
+
+def test_patterns_may_match_at_most_200_characters(monkeypatch):
+    monkeypatch.setattr(patterns, "_re2", lambda: None)
+    assert compile_pattern("a{200}").search("a" * 200)
+    assert compile_pattern("[ab]{199}c?").search("a" * 199)
+    for longer in ("a{201}", "[ab]{200}c?"):
+        with pytest.raises(PatternError, match="longer than 200"):
+            compile_pattern(longer)
+
+
+@pytest.mark.parametrize("pattern", HANGING)
+def test_re2_accepts_patterns_that_could_hang(pattern):
+    if importlib.util.find_spec("re2") is None:
+        pytest.skip("google-re2 is not installed")
+    assert not compile_pattern(pattern).search("a" * 100_000)
+
+
+def test_the_error_message_of_re2_is_reported():
+    pytest.importorskip("re2")
+    with pytest.raises(PatternError, match=r"^RE2 does not accept it: invalid escape sequence: \\u$"):
+        compile_pattern(r"\u52a0")
+
+
+@pytest.mark.parametrize("with_re2", [True, False])
+def test_a_lone_surrogate_matches_as_a_character_of_its_own(with_re2, monkeypatch):
+    if not with_re2:
+        monkeypatch.setattr(patterns, "_re2", lambda: None)
+    pattern = compile_pattern(r"a[?b]c")
+    assert pattern.search("a?c")
+    assert not pattern.search("a\ud800c")
+    assert compile_pattern("a.c").search("a\ud800c")
+
+
+@pytest.mark.parametrize("pattern", ["加.{0,20}微信.{0,20}群", "q{1,2}[0-9]{5,11}", "^您的(快递|包裹)", "退订回[tn]$"])
+def test_bounded_patterns_match_the_same_with_and_without_re2(pattern, monkeypatch):
+    texts = ["加我的微信进群", "qq12345", "您的包裹到了", "退订回t", "无关", "\ud800"]
+    expected = [bool(re.search(pattern, text)) for text in texts]
+    assert any(expected)
+    assert [bool(compile_pattern(pattern).search(text)) for text in texts] == expected
+    monkeypatch.setattr(patterns, "_re2", lambda: None)
+    assert [bool(compile_pattern(pattern).search(text)) for text in texts] == expected
