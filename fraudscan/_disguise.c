@@ -6,7 +6,6 @@
 
 #define HALF_KEYS (1 << 16)    /* see neighbours.py */
 #define MOST_NUMBERS (1 << 14) /* the largest row of the table of pairs */
-#define NO_MEMORY ""           /* the error if memory is lacking and nothing is wrong with the arguments */
 #define BEYOND "a number is beyond the table of pairs"
 
 /* Numbers and scores with a meaning of their own (see neighbours.py), and limits (see survey.py). */

@@ -17,6 +17,7 @@
 #endif
 
 #define CODE_POINTS 0x110000
+#define NO_MEMORY "" /* the error if memory is lacking and nothing is wrong with the arguments */
 #define SCORES 256 /* different scores of pairs of neighbours: a score is a byte */
 
 /* Return the number of elements of `bytes` bytes in a buffer; -1, with an exception set, if it is not such an array. */
@@ -33,3 +34,7 @@ static inline Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const 
 PyObject *disguise_survey(PyObject *module, PyObject *args);
 PyObject *disguise_likeliest(PyObject *module, PyObject *args);
 extern const char disguise_survey_doc[], disguise_likeliest_doc[];
+
+/* The function of `_evidence.c`. */
+PyObject *evidence_spans(PyObject *module, PyObject *args);
+extern const char evidence_spans_doc[];

@@ -31,6 +31,7 @@ from fraudscan.disguise import MAX_REPAIRED, is_long, normalized, repaired
 from fraudscan.features import text_sizes
 from fraudscan.layer import Layer
 from fraudscan.lazy import cached_property
+from fraudscan.neighbours import ranges
 from fraudscan.notes import Noter
 from fraudscan.windows import (
     RAMP_START,
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from fraudscan.arrays import Bools, Floats, Ints, Words
     from fraudscan.features import Matches, Vocabulary
 
-__all__ = ["Engine", "Judgement", "length_norms"]
+__all__ = ["Engine", "Judgement", "Parts", "length_norms"]
 
 SMOOTHING = 40
 """Added to the length under the square root. It makes the few matches of a short text count for less than the bias, so
@@ -110,6 +111,24 @@ class Judgement(NamedTuple):
     notes: Ints
     places: Ints
     readings: dict[int, str | None]
+
+
+class Parts(NamedTuple):
+    """The parts of texts that decided: the whole text, or its most suspicious window.
+
+    Attributes:
+        nodes: int64, shape (characters,): for each kept character, one text after the other, the longest n-gram that
+            ends there.
+        starts: int64, shape (characters,): where what each character stands for begins in the original text.
+        ends: int64, shape (characters,): where it ends there.
+        lengths: int64, shape (texts,): the number of kept characters of each part.
+
+    """
+
+    nodes: Ints
+    starts: Ints
+    ends: Ints
+    lengths: Ints
 
 
 class _Reading(NamedTuple):
@@ -241,33 +260,22 @@ class Engine:
             found.logits, found.notes, places, {i: read.get(place) for place, i in enumerate(marked.tolist())}
         )
 
-    def judge_one(self, text: str) -> tuple[Floats, slice, bool]:
-        """Return the logits of one text, and the part and the reading of it that they belong to.
-
-        Returns:
-            The logits, shape (heads,); the slice of the kept characters of the text as read that they belong to, all
-            of them or those of a window; and whether the text was read repaired.
-
-        """
-        found = self.judge([text])
-        begin, end = found.places[0].tolist()
-        return found.logits[:, 0], slice(begin, end or None), self.fraud and found.readings.get(0) is not None
-
-    def read(self, text: str, *, repaired: bool) -> tuple[Ints, Ints, Ints]:
-        """Return the nodes of a text's kept characters, and where their originals begin and end in the text.
-
-        Args:
-            text: the text.
-            repaired: whether to read the text repaired, as `judge_one` returns it. `normalize` does not decide this: it
-                may see marks of disguise in repetitions that the model does not read.
-
-        """
-        if not repaired:
-            kept, nodes = self.vocabulary.locate(text)
-            return nodes, kept, kept + 1
-        found = normalized(text, repair=True)
-        kept, nodes = self.vocabulary.locate(found.text)
-        return nodes, found.starts[kept], found.ends[kept]
+    def parts(self, texts: Sequence[str], judged: Judgement) -> Parts:
+        """Return the parts of one or more texts that decided, where ``judged`` is what `judge` returned for them."""
+        # `normalize` would also see marks of disguise in repetitions, which the model does not read
+        changed = [i for i, reading in judged.readings.items() if self.fraud and reading is not None]
+        found = {i: normalized(texts[i], repair=True) for i in changed}
+        read = [found[i].text if i in found else text for i, text in enumerate(texts)]
+        starts, nodes, lengths = self.vocabulary.locate(read)
+        ends = starts + 1
+        begins = lengths.cumsum() - lengths
+        for i, each in found.items():
+            part = slice(begins[i], begins[i] + lengths[i])
+            starts[part], ends[part] = each.starts[starts[part]], each.ends[starts[part]]
+        first, last = judged.places.T
+        last = np.where(last, last, lengths)
+        kept, _ = ranges(begins + first, begins + last)
+        return Parts(nodes[kept], starts[kept], ends[kept], last - first)
 
     def heads_of(self, inputs: Floats) -> Floats:
         """Return the heads' logits, shape (heads, texts), for inputs of shape (inputs, texts)."""

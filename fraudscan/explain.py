@@ -17,21 +17,26 @@ window of a long text decided, the spans are those of the window.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections import defaultdict
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
 
+from fraudscan import kernel
+from fraudscan.characters import concatenated
 from fraudscan.decisions import VERDICTS
 
 if TYPE_CHECKING:
-    from fraudscan.arrays import Floats, Ints
+    from collections.abc import Iterable, Iterator
+
+    from fraudscan.arrays import Bools, Floats, Ints
     from fraudscan.decisions import Decisions
-    from fraudscan.engine import Engine
+    from fraudscan.engine import Engine, Parts
     from fraudscan.features import Vocabulary
     from fraudscan.model import Scanner
 
@@ -43,6 +48,9 @@ SHOWN = 3
 CHANGE = 0.25
 """The evidence (log-odds) that a change of sides must be worth. Words with less stay in the span around them. The value
 is a choice: from even odds, a quarter moves a probability of 0.5 to 0.56, which nobody would point out."""
+
+BLOCK = 1 << 12
+"""N-grams weighed at a time, few enough that the arrays stay in the caches."""
 
 CLAUSE_ENDS = frozenset('，,；;！!？?。…\n\t<>"“”「」【】[]{}|')
 """Characters that no span crosses: they end a clause, or enclose a quotation, a heading or mark-up."""
@@ -101,8 +109,6 @@ class Explanation(Sequence[Span]):
 def explain(scanner: Scanner, text: str, label: str | None = None) -> Explanation:
     """Return the spans that are evidence for and against ``label``.
 
-    This takes some 15 µs per character, and more for short texts.
-
     Args:
         scanner: the scanner whose decision is explained.
         text: the original text; offsets refer to it.
@@ -112,26 +118,7 @@ def explain(scanner: Scanner, text: str, label: str | None = None) -> Explanatio
         KeyError: if the taxonomy has no such label.
 
     """
-    engine = scanner.engine
-    logits, window, repaired = engine.judge_one(text)
-    nodes, starts, ends = (part[window] for part in engine.read(text, repaired=repaired))
-    label = _pretence(scanner, logits) if label is None else label
-    heads = _heads_for(scanner, logits, label)
-    if not nodes.size:
-        return Explanation(label, float(heads @ logits), ())
-    sums, lengths = engine.weights[nodes].sum(axis=0, dtype=np.int64)[:, None], np.array([nodes.size])
-    inputs = engine.scaled(sums, lengths)[:, 0]
-    shares = np.zeros(len(engine.scales))
-    shares[: inputs.size] = engine.layer.gradient(inputs, heads) if engine.layer else heads
-    ngrams = _ngrams(engine, nodes, shares)
-    edges, marks = _edges(engine.vocabulary, text, starts, ends)
-    each = _spread(*ngrams, marks, nodes.size) / engine.norms(sums, lengths)
-    spans = []
-    for start, stop in _join(_words(*ngrams, edges, marks), each, _clauses(text, starts)):
-        first, last = int(starts[start]), int(ends[stop - 1])
-        spans.append(Span(first, last, text[first:last], label, float(each[start:stop].sum())))
-    spans.sort(key=lambda span: (-span.weight, span.start))
-    return Explanation(label, math.fsum([float(heads @ logits), *(-span.weight for span in spans)]), tuple(spans))
+    return next(_explanations(scanner, [text], [label]))
 
 
 def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[str]:
@@ -147,82 +134,210 @@ def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[s
 
     """
     honest = scanner.taxonomy.honest
-    column = []
-    for text, label, verdict in zip(texts, found.label, found.verdict, strict=True):
-        spans: Sequence[Span] = ()
-        if label != honest:
-            spans = explain(scanner, text, label).strongest()
-        elif verdict != VERDICTS[0]:
-            spans = explain(scanner, text).strongest()
-        column.append(" | ".join(span.text for span in spans))
+    wanted = {
+        i: None if label == honest else label
+        for i, (label, verdict) in enumerate(zip(found.label, found.verdict, strict=True))
+        if label != honest or verdict != VERDICTS[0]
+    }
+    column = [""] * len(texts)
+    explanations = _explanations(scanner, [texts[i] for i in wanted], list(wanted.values()))
+    for i, explanation in zip(wanted, explanations, strict=True):
+        column[i] = " | ".join(span.text for span in explanation.strongest())
     return column
 
 
-def _pretence(scanner: Scanner, logits: Floats) -> str:
-    """Return the most probable label that is not honest: that of the most probable scheme."""
-    heads = scanner.heads
-    return max(scanner.taxonomy.schemes, key=lambda scheme: float(logits[heads.index(scheme.name)])).label
+def _explanations(scanner: Scanner, texts: Sequence[str], labels: Sequence[str | None]) -> Iterator[Explanation]:
+    """Yield what `explain` returns for each text and label."""
+    if not texts:
+        return
+    engine = scanner.engine
+    judged = engine.judge(texts)
+    likeliest = _pretences(scanner, judged.logits)
+    known = [other if label is None else label for label, other in zip(labels, likeliest, strict=True)]
+    heads = _heads_for(scanner, judged.logits, known)
+    parts = engine.parts(texts, judged)
+    each, starts, stops = _spans(_Characters.of(engine, texts, parts, heads))
+    ends = parts.lengths.cumsum()
+    places = np.append(0, starts.searchsorted(ends)).tolist()
+    # where a span ends and the next one begins, which may be the same place, reduceat adds up what is left out here
+    weights = np.add.reduceat(np.append(each, 0.0), np.column_stack([starts, stops]).ravel())[::2].tolist()
+    froms, tos = parts.starts[starts].tolist(), parts.ends[stops - 1].tolist()
+    for i, (text, label) in enumerate(zip(texts, known, strict=True)):
+        spans = [
+            Span(froms[k], tos[k], text[froms[k] : tos[k]], label, weights[k]) for k in range(places[i], places[i + 1])
+        ]
+        spans.sort(key=lambda span: (-span.weight, span.start))
+        logit = float(heads[:, i] @ judged.logits[:, i])
+        yield Explanation(label, math.fsum([logit, *(-span.weight for span in spans)]), tuple(spans))
 
 
-def _ngrams(engine: Engine, nodes: Ints, shares: Floats) -> tuple[list[int], list[int], list[float]]:
-    """Return the end, length and own weight of each n-gram of a text; ``nodes`` are the longest at each position."""
-    vocabulary = engine.vocabulary
-    effects = shares * engine.scales
-    at = np.arange(1, nodes.size + 1)
-    ends, orders, weights = [], [], []
-    while at.size:  # a node's weight includes that of its suffix: go through the suffixes one by one
-        at, nodes = at[nodes > 0], nodes[nodes > 0]
-        suffixes = vocabulary.suffixes[nodes]
-        ends.append(at)
-        orders.append(vocabulary.orders[nodes])
-        weights.append((engine.weights[nodes].astype(np.float64) - engine.weights[suffixes]) @ effects)
-        nodes = suffixes
-    return np.concatenate(ends).tolist(), np.concatenate(orders).tolist(), np.concatenate(weights).tolist()
+def _pretences(scanner: Scanner, logits: Floats) -> list[str]:
+    """Return each text's most probable label that is not honest: that of its most probable scheme."""
+    schemes = scanner.taxonomy.schemes
+    rows = [scanner.heads.index(scheme.name) for scheme in schemes]
+    return [schemes[place].label for place in logits[rows].argmax(axis=0).tolist()]
 
 
-def _spread(ends: list[int], orders: list[int], weights: list[float], marks: set[int], size: int) -> Floats:
-    """Return the weight of each of a text's ``size`` characters."""
-    each = [0.0] * size
-    for end, order, weight in zip(ends, orders, weights, strict=True):
-        first = max(0, end - order)  # an n-gram may have begun before the window
-        places = [place for place in range(first, end) if place not in marks] or range(first, end)
-        for place in places:
-            each[place] += weight / len(places)
-    return np.array(each)
+class _Characters(NamedTuple):
+    """The kept characters of the parts of texts that decided, one text after the other.
 
+    Attributes:
+        bounds: int64, shape (texts + 1,): the index at which each text begins, then that at which the last one ends.
+        first: int64, shape (characters + 1,): the n-grams that end at character ``i`` are those from ``first[i]`` to
+            ``first[i + 1]``, the longest first.
+        orders: int64, shape (n-grams,): their numbers of characters.
+        weights: float64, shape (n-grams,): how far each of them moves the logit, times the norm of the text.
+        norms: float64, shape (texts,): the norms.
+        edges: bool, shape (characters,): whether a word may begin at the character, and one may end before it. None
+            does inside runs of Latin letters and digits, and between characters that overlap in the original.
+        marks: bool, shape (characters,): whether the character is neither a letter nor a digit.
+        clauses: int64, shape (characters,): the number of the character's clause. A character that ends a clause is a
+            clause by itself.
 
-def _edges(vocabulary: Vocabulary, text: str, starts: Ints, ends: Ints) -> tuple[list[int], set[int]]:
-    """Return the positions where words may begin and end, and the positions of punctuation.
-
-    Words do not begin or end inside runs of Latin letters and digits, or between characters that overlap in the text.
     """
-    characters = [text[place] for place in starts.tolist()]
-    codes = vocabulary.table()[list(map(ord, characters))]
-    latin = ((codes >= ord("a")) & (codes <= ord("z"))) | (codes == ord("0"))
-    inside = (latin[1:] & latin[:-1] & (np.diff(starts) == 1)) | (starts[1:] < ends[:-1])
-    edges = [0, *(np.flatnonzero(~inside) + 1).tolist(), int(starts.size)]
-    return edges, {place for place, character in enumerate(characters) if not character.isalnum()}
+
+    bounds: Ints
+    first: Ints
+    orders: Ints
+    weights: Floats
+    norms: Floats
+    edges: Bools
+    marks: Bools
+    clauses: Ints
+
+    @classmethod
+    def of(cls, engine: Engine, texts: Sequence[str], parts: Parts, heads: Floats) -> _Characters:
+        """Return the characters of texts, with the weights of their n-grams for ``heads``, shape (heads, texts)."""
+        lengths = parts.lengths
+        bounds = np.append(0, lengths.cumsum())
+        rows = engine.weights[parts.nodes]
+        sums = np.zeros((rows.shape[1], lengths.size), dtype=np.int64)
+        sums[:, lengths > 0] = np.add.reduceat(rows, bounds[:-1][lengths > 0], axis=0, dtype=np.int64).T
+        inputs = engine.scaled(sums, lengths)
+        shares = np.zeros((len(engine.scales), lengths.size))
+        shares[: len(inputs)] = engine.layer.gradient(inputs, heads) if engine.layer else heads
+        effects = np.ascontiguousarray((shares * engine.scales[:, None]).T)
+        ngrams = _ngrams(engine, parts.nodes, effects, np.arange(lengths.size).repeat(lengths))
+        return cls(bounds, *ngrams, engine.norms(sums, lengths), *_edges(engine.vocabulary, texts, parts))
 
 
-def _words(
-    ends: list[int], orders: list[int], weights: list[float], edges: list[int], marks: set[int]
-) -> list[tuple[int, int]]:
-    """Split a text into words, each an n-gram or the text between two ``edges``, with the most evidence inside them."""
-    ending: dict[int, list[tuple[int, float]]] = defaultdict(list)
-    for end, order, weight in zip(ends, orders, weights, strict=True):
-        ending[end].append((end - order, abs(weight)))
+def _ngrams(engine: Engine, nodes: Ints, effects: Floats, owners: Ints) -> tuple[Ints, Ints, Floats]:
+    """Return ``first``, ``orders`` and ``weights`` of `_Characters`.
+
+    Args:
+        engine: has the n-grams' weights.
+        nodes: shape (characters,): the longest n-gram that ends at each character.
+        effects: shape (texts, inputs): how far one unit of each column of the weights moves a text's logit.
+        owners: shape (characters,): the index of each character's text.
+
+    """
+    vocabulary = engine.vocabulary
+    at = np.flatnonzero(nodes)
+    found = []
+    while at.size:  # a node's weight includes that of its suffix: go through the suffixes one by one
+        found.append((at, nodes[at]))
+        nodes = vocabulary.suffixes[nodes]
+        at = at[nodes[at] > 0]
+    at, nodes = np.hstack([np.zeros((2, 0), dtype=np.int64), *found])
+    in_order = at.argsort(kind="stable")
+    at, nodes = at[in_order], nodes[in_order]
+    weights = np.empty(at.size)
+    for begin in range(0, at.size, BLOCK):
+        part = slice(begin, begin + BLOCK)
+        own = engine.weights[nodes[part]] - engine.weights[vocabulary.suffixes[nodes[part]]].astype(np.float64)
+        np.einsum("ij,ij->i", own, effects[owners[at[part]]], out=weights[part])
+    return at.searchsorted(np.arange(owners.size + 1)), vocabulary.orders[nodes], weights
+
+
+def _edges(vocabulary: Vocabulary, texts: Sequence[str], parts: Parts) -> tuple[Bools, Bools, Ints]:
+    """Return ``edges``, ``marks`` and ``clauses`` of `_Characters`."""
+    lengths = parts.lengths
+    some = np.flatnonzero(lengths)
+    begins = (lengths.cumsum() - lengths)[some]
+    first, last = parts.starts[begins], parts.ends[begins + lengths[some] - 1]
+    bounds = zip(some.tolist(), first.tolist(), last.tolist(), strict=True)
+    codes, ends = concatenated([texts[i][start:end] for i, start, end in bounds])
+    shift = (np.append(0, ends + 1)[:-1] - first).repeat(lengths[some])
+    starts, stops = parts.starts + shift, parts.ends + shift
+    different, place = np.unique(codes, return_inverse=True)
+    characters = list(map(chr, different.tolist()))
+    read = vocabulary.table()[different]
+    latin = (((read >= ord("a")) & (read <= ord("z"))) | (read == ord("0")))[place[starts]]
+    edges = np.ones(starts.size, dtype=np.bool_)
+    edges[1:] = ~(latin[1:] & latin[:-1] & (np.diff(starts) == 1)) & (starts[1:] >= stops[:-1])
+    marks = np.array([not character.isalnum() for character in characters], dtype=np.bool_)[place[starts]]
+    closing = np.array([character in CLAUSE_ENDS for character in characters], dtype=np.bool_)[place]
+    closed = np.append(0, closing.cumsum())
+    clauses = closing[starts].cumsum()
+    clauses[1:] += (closed[starts[1:]] > closed[starts[:-1]]).cumsum()
+    return edges, marks, clauses
+
+
+def _spans(of: _Characters) -> tuple[Floats, Ints, Ints]:
+    """Return the weight of each character, and where the spans begin and end, as indices of characters."""
+    size = of.edges.size
+    each = np.empty(size)
+    if kernel.compiled:
+        starts, stops = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+        found = kernel.compiled.spans(*of, CHANGE, each, starts, stops)
+        return each, starts[:found], stops[:found]
+    spans: list[tuple[int, int]] = []
+    first = of.first.tolist()
+    ngrams = list(zip(of.orders.tolist(), of.weights.tolist(), strict=True))
+    for begin, end, norm in zip(of.bounds[:-1].tolist(), of.bounds[1:].tolist(), of.norms.tolist(), strict=True):
+        ending = [
+            [(place + 1 - order, weight) for order, weight in ngrams[first[begin + place] : first[begin + place + 1]]]
+            for place in range(end - begin)
+        ]
+        marks = of.marks[begin:end].tolist()
+        own = [weight / norm for weight in _spread(ending, marks)]
+        words = _words(ending, of.edges[begin:end].tolist(), marks)
+        spans += [(begin + start, begin + stop) for start, stop in _join(words, own, of.clauses[begin:end].tolist())]
+        each[begin:end] = own
+    starts, stops = np.array(spans, dtype=np.int64).reshape(-1, 2).T
+    return each, starts, stops
+
+
+Ending = Sequence[Sequence[tuple[int, float]]]
+"""For each character of a text the n-grams that end there, the longest first: where each begins, and its weight. An
+n-gram may have begun before the window, at a negative place."""
+
+
+def _total(values: Iterable[float]) -> float:
+    """Add values one after the other, as the kernel does; `sum` is more exact in some versions of Python."""
+    return functools.reduce(operator.add, values, 0.0)
+
+
+def _spread(ending: Ending, marks: Sequence[bool]) -> list[float]:
+    """Return the weight of each of a text's characters."""
+    each = [0.0] * len(ending)
+    for end, ngrams in enumerate(ending, 1):
+        for start, weight in ngrams:
+            whole = range(max(0, start), end)
+            places = [place for place in whole if not marks[place]] or whole
+            for place in places:
+                each[place] += weight / len(places)
+    return each
+
+
+def _words(ending: Ending, edges: Sequence[bool], marks: Sequence[bool]) -> list[tuple[int, int]]:
+    """Split a text into words, each an n-gram or the text between two edges, with the most evidence inside them."""
 
     def inside(start: int, end: int) -> float:
-        return sum(w for stop in range(start + 1, end + 1) for begin, w in ending[stop] if begin >= start)
+        return _total(abs(weight) for ngrams in ending[start:end] for begin, weight in ngrams if begin >= start)
 
+    size = len(ending)
     best: dict[int, tuple[float, int]] = {0: (0.0, 0)}
-    first = 0  # the end of the last punctuation, or the start of the punctuation at hand
-    for before, end in itertools.pairwise(edges):
-        first = before if before in marks or before - 1 in marks else first
-        starts = [before, *(begin for begin, _ in ending[end] if first <= begin < before and begin in best)]
+    before = first = 0  # the previous edge; the end of the last punctuation, or the start of the punctuation at hand
+    for end in range(1, size + 1):
+        if end < size and not edges[end]:
+            continue
+        first = before if marks[before] or (before and marks[before - 1]) else first
+        starts = [before, *(begin for begin, _ in ending[end - 1] if first <= begin < before and begin in best)]
         best[end] = max((best[start][0] + inside(start, end), start) for start in starts)
+        before = end
     words = []
-    end = edges[-1]
+    end = size
     while end:
         start = best[end][1]
         words.append((start, end))
@@ -230,17 +345,7 @@ def _words(
     return words[::-1]
 
 
-def _clauses(text: str, kept: Ints) -> list[int]:
-    """Return the clause number of each kept character; a character that ends a clause is a clause by itself."""
-    number, numbers = 0, []
-    for start, end in itertools.pairwise([*kept.tolist(), len(text)]):
-        number += text[start] in CLAUSE_ENDS
-        numbers.append(number)
-        number += not CLAUSE_ENDS.isdisjoint(text[start:end])
-    return numbers
-
-
-def _join(words: list[tuple[int, int]], each: Floats, clauses: list[int]) -> list[tuple[int, int]]:
+def _join(words: list[tuple[int, int]], each: Sequence[float], clauses: Sequence[int]) -> list[tuple[int, int]]:
     """Join the words of each clause that pull the same way into spans."""
     spans = []
     for _, clause in itertools.groupby(words, lambda word: clauses[word[0]]):
@@ -248,13 +353,13 @@ def _join(words: list[tuple[int, int]], each: Floats, clauses: list[int]) -> lis
     return spans
 
 
-def _join_clause(words: list[tuple[int, int]], each: Floats) -> list[tuple[int, int]]:
+def _join_clause(words: list[tuple[int, int]], each: Sequence[float]) -> list[tuple[int, int]]:
     """Join words into spans for and against, with the least cost.
 
     The cost is the evidence on the wrong side, plus `CHANGE` for each change of sides. Words of weight zero are left
     out.
     """
-    weights = [float(each[start:end].sum()) for start, end in words]
+    weights = [_total(each[start:end]) for start, end in words]
     # the cost of the words so far if the last one is against or for; for both, the side of the word before it
     costs, previous = [0.0, 0.0], []
     for weight in weights:
@@ -285,14 +390,17 @@ def _without_scraps(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return whole
 
 
-def _heads_for(scanner: Scanner, logits: Floats, label: str) -> Floats:
-    """Return the weight of each head in the logit for ``label``, shape (heads,)."""
-    heads = np.zeros(len(scanner.heads))
-    schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
-    if scanner.taxonomy.task != "fraud":
-        heads[scanner.heads.index(label)] = 1
-    elif schemes:
-        heads[[0, max(map(scanner.heads.index, schemes), key=lambda head: logits[head])]] = 1
-    else:
-        heads[0] = -1
+def _heads_for(scanner: Scanner, logits: Floats, labels: Sequence[str]) -> Floats:
+    """Return the weight of each head in the logit of each text for its label, shape (heads, texts)."""
+    heads = np.zeros(logits.shape)
+    for label in set(labels):
+        texts = [i for i, other in enumerate(labels) if other == label]
+        schemes = [scanner.heads.index(scheme.name) for scheme in scanner.taxonomy.label(label).schemes]
+        if scanner.taxonomy.task != "fraud":
+            heads[scanner.heads.index(label), texts] = 1
+        elif schemes:
+            heads[0, texts] = 1
+            heads[np.array(schemes)[logits[np.ix_(schemes, texts)].argmax(axis=0)], texts] = 1
+        else:
+            heads[0, texts] = -1
     return heads

@@ -240,20 +240,26 @@ class Vocabulary:
             known = tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS, CROWDED, MOST_SIGNS
             kept = kernel.compiled.read(texts, self._ids, *known, EVIDENCE, self.repeats, DIGIT, characters, *found)
             return characters[:kept], *found
+        if not texts:
+            return np.zeros(0, dtype=np.uint32), sizes, sizes, np.zeros(0, dtype=bool)
+        ids, _, ends = self._kept_ids(texts)
+        starts = np.append(0, ends[:-1] + 1)
+        marked = carry_marks(ids >> NODE_BITS, ends)
+        ids &= NODE_MASK
+        return ids, starts, ends - starts, marked
+
+    def _kept_ids(self, texts: Sequence[str]) -> tuple[Words, Ints, Ints]:
+        """Return the ids (see `_ids`) of the kept characters of texts, and of a separator after each text.
+
+        Also return the offset of each in the joined texts, and the index of each separator. There is at least one text.
+        """
         codes, ends = concatenated(texts)
-        if not ends.size:
-            return np.zeros(0, dtype=np.uint32), ends, ends, np.zeros(0, dtype=bool)
         codes = codes.copy()
         codes[ends] = -1 - np.arange(ends.size)  # separators are known by position, and none repeats another
         ids = self._lookup(codes)
         ids[ends] = np.uint32(END) << NODE_BITS
         kept = self._kept(ids, codes)
-        ends = kept.searchsorted(ends)  # separators are kept
-        ids = ids[kept]
-        starts = np.append(0, ends[:-1] + 1)
-        marked = carry_marks(ids >> NODE_BITS, ends)
-        ids &= NODE_MASK
-        return ids, starts, ends - starts, marked
+        return ids[kept], kept, kept.searchsorted(ends)  # separators are kept
 
     def match_blocks(self, text: str, size: int) -> Iterator[Words]:
         """Match one long text block by block, like `match`, in memory that does not grow with the text.
@@ -275,12 +281,19 @@ class Vocabulary:
             read = codes[max(codes.size - self.repeats**2, 0) :]  # … and a repetition
             yield self._follow(ids)[skip:-1]
 
-    def locate(self, text: str) -> tuple[Ints, Ints]:
-        """Return the offsets in ``text`` of the kept characters, and the node that ends at each of them."""
-        codes = code_points(text)
-        ids = self._lookup(codes)
-        kept = self._kept(ids, codes)
-        return kept, self._follow(np.append(ids[kept] & NODE_MASK, np.uint32(0)))[:-1].astype(np.int64)
+    def locate(self, texts: Sequence[str]) -> tuple[Ints, Ints, Ints]:
+        """Return where the kept characters of one or more texts are.
+
+        Returns:
+            For each kept character, one text after the other, its offset in its text and the node of the longest n-gram
+            that ends there; and the number of kept characters of each text. All are int64.
+
+        """
+        ids, offsets, ends = self._kept_ids(texts)
+        nodes = np.delete(self._follow(ids & NODE_MASK).astype(np.int64), ends)
+        lengths = np.diff(ends, prepend=-1) - 1
+        begins = np.append(0, offsets[ends[:-1]] + 1)
+        return np.delete(offsets, ends) - begins.repeat(lengths), nodes, lengths
 
     def _lookup(self, codes: Codes) -> Words:
         """Return the id (see `_ids`) of each code point, in a buffer; for other values the id is arbitrary."""

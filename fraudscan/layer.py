@@ -112,17 +112,20 @@ class Layer:
         return out
 
     def gradient(self, inputs: Floats, heads: Floats) -> Floats:
-        """Return the gradient of a weighted sum of the heads with respect to the inputs, shape (inputs,).
+        """Return the gradient of a weighted sum of the heads with respect to the inputs, shape (inputs, texts).
 
         Args:
-            inputs: shape (inputs,): the inputs of one text, at which the gradient is taken.
-            heads: shape (heads,): the weight of each head in the sum.
+            inputs: shape (inputs, texts): where the gradient is taken.
+            heads: shape (heads, texts): the weight of each head in the sum.
 
         """
-        hidden = self._hidden(inputs[None])[0]
-        active = (hidden > 0) & (hidden < MOST * SCALE)
-        slopes: Floats = ((heads @ self.output[:, :-1]) * active) @ self.hidden[:, :-1]
-        return slopes
+        slopes = np.empty((inputs.shape[1], self.inputs))
+        for begin in range(0, len(slopes), self._block):
+            part = slice(begin, begin + self._block)
+            hidden = self._hidden(inputs.T[part])
+            active = (hidden > 0) & (hidden < MOST * SCALE)
+            np.matmul((heads.T[part] @ self.output[:, :-1]) * active, self.hidden[:, :-1], out=slopes[part])
+        return slopes.T
 
     def _hidden(self, inputs: Floats) -> Single:
         """Return the units' values before rectification, times `SCALE`."""

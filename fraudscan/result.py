@@ -65,11 +65,12 @@ class Result:
     @property
     def window(self) -> tuple[int, int] | None:
         """Begin and end of the most suspicious window of a long text, if its windows outweigh the whole text."""
-        _, window, repaired = self._scanner.engine.judge_one(self.text)
-        if window.stop is None:
+        engine = self._scanner.engine
+        judged = engine.judge([self.text])
+        if not judged.places.any():
             return None
-        _, starts, ends = self._scanner.engine.read(self.text, repaired=repaired)
-        return int(starts[window][0]), int(ends[window][-1])
+        part = engine.parts([self.text], judged)
+        return int(part.starts[0]), int(part.ends[-1])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain data, for JSON for example.

@@ -4,7 +4,6 @@ import html.parser
 import io
 import re
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +11,7 @@ from test_scoring import texts
 
 import fraudscan
 from fraudscan.cli import main
-from fraudscan.explain import Explanation, Span, _join_clause, _spread, evidence, explain
+from fraudscan.explain import Explanation, Span, _explanations, _join_clause, _spread, evidence, explain
 from fraudscan.lists import Entry, Lists
 from fraudscan.show import coloured, printable, to_ansi, to_html
 
@@ -96,6 +95,17 @@ def test_evidence_of_a_batch(scanner):
     column = evidence(scanner, batch, scanner.decide(batch))
     assert column == [" | ".join(span.text for span in scanner.classify(LURE).explain().strongest()), "", ""]
     assert "跟着老师操作" in column[0]
+
+
+@given(st.lists(texts, max_size=6))
+@settings(max_examples=100)
+def test_evidence_is_the_same_alone_and_in_a_batch(scanner, batch):
+    doubting = scanner.with_thresholds(flag=0.5, review=0)  # every text has evidence
+    column = evidence(doubting, batch, doubting.decide(batch))
+    assert column == [" | ".join(s.text for s in doubting.classify(text).explain().strongest()) for text in batch]
+    labels = [["investment", None, "legitimate"][i % 3] for i in range(len(batch))]
+    together = list(_explanations(scanner, batch, labels))
+    assert together == [explain(scanner, text, label) for text, label in zip(batch, labels, strict=True)]
 
 
 def test_a_review_is_explained_by_the_likeliest_pretence(scanner):
@@ -225,10 +235,10 @@ def test_punctuation_is_not_among_the_strongest_evidence(scanner, corpus):
 
 
 def test_an_ngram_that_begins_before_the_window_counts_for_its_characters_inside():
-    assert _spread([1, 4], [3, 1], [6.0, 1.0], set(), 4).tolist() == [6, 0, 0, 1]
+    assert _spread([[(-2, 6.0)], [], [], [(3, 1.0)]], [False] * 4) == [6, 0, 0, 1]
 
 
 def test_a_word_of_slightly_opposite_weight_stays_in_its_span():
     words = [(0, 2), (2, 4), (4, 6)]
-    assert _join_clause(words, np.array([0.5, 0.5, -0.05, -0.05, 0.5, 0.5])) == [(0, 6)]
-    assert _join_clause(words, np.array([0.5, 0.5, -0.5, -0.5, 0.5, 0.5])) == words
+    assert _join_clause(words, [0.5, 0.5, -0.05, -0.05, 0.5, 0.5]) == [(0, 6)]
+    assert _join_clause(words, [0.5, 0.5, -0.5, -0.5, 0.5, 0.5]) == words

@@ -1,5 +1,7 @@
 """The vocabulary: matches are exact for any n-grams and texts."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,12 +53,17 @@ repetitive = st.lists(st.tuples(st.text("-=·a0１1 \u200b", max_size=5), st.int
 def test_at_most_four_repetitions_are_read(texts, size):
     vocabulary = Vocabulary.from_ngrams(["-", "=", "a", "0", "--", "-=", "aa", "00"])
     matches = vocabulary.match(texts)
-    for text, start, length in zip(texts, matches.starts, matches.lengths, strict=True):
+    located = [
+        (places.tolist(), nodes.tolist(), lengths.tolist())
+        for places, nodes, lengths in (vocabulary.locate([text]) for text in texts)
+    ]
+    together = [values.tolist() for values in vocabulary.locate(texts)]
+    assert together == [list(itertools.chain(*values)) for values in zip(*located, strict=True)]
+    for text, start, length, (places, same, _) in zip(texts, matches.starts, matches.lengths, located, strict=True):
         kept, nodes = read(text, TABLE), matches.nodes[start : start + length].tolist()
         assert [vocabulary.ngram(node)[-1:] for node in nodes] == [c if c in "-=a0" else "" for c in kept]
-        places, same = vocabulary.locate(text)
         assert "".join(chr(TABLE[ord(text[place])]) for place in places) == kept
-        assert same.tolist() == nodes
+        assert same == nodes
         assert [node for block in vocabulary.match_blocks(text, size) for node in block.tolist()] == nodes
 
 

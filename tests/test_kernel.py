@@ -15,6 +15,7 @@ import fraudscan
 from fraudscan import Scanner, Thresholds, kernel
 from fraudscan.disguise import _folded
 from fraudscan.engine import FIELD_SIZE
+from fraudscan.explain import _Characters, _spans
 from fraudscan.features import REPEATS, Vocabulary
 from fraudscan.layer import Layer
 from fraudscan.neighbours import (
@@ -121,7 +122,7 @@ def test_places_and_blocks_are_the_same(scanner, text, size):
         return [nodes.tolist() for nodes in scanner.engine.vocabulary.match_blocks(text, size)]
 
     def places():
-        return [values.tolist() for values in scanner.engine.vocabulary.locate(text)]
+        return [values.tolist() for values in scanner.engine.vocabulary.locate([text])]
 
     for function in (blocks, places):
         with_kernel, without = both(function)
@@ -227,6 +228,13 @@ def splice_arguments():
     return [[b'{"a": 1 }', b"{}"], np.array([1, 0]), ((b"x", b"y"), (b"", b"z")), np.array([0, 10**6])]
 
 
+def spans_arguments():
+    """Return two texts of three characters, with five n-grams."""
+    ngrams = [np.array([0, 1, 2, 2, 3, 4, 5]), np.array([1, 2, 3, 1, 3]), np.array([1.0, -2.0, 0.5, 1.0, 3.0])]
+    flags = [np.array([1, 1, 0, 1, 1, 1], bool), np.array([0, 0, 0, 0, 1, 0], bool), np.array([0, 0, 0, 0, 1, 1])]
+    return [np.array([0, 3, 6]), *ngrams, np.ones(2), *flags, 0.25, np.zeros(6), np.zeros(6, int), np.zeros(6, int)]
+
+
 def likeliest_arguments():
     """Return a lattice of three places. The second may be read as one of two numbers, and the third is an end."""
     written = [np.array([0, 1, 3], np.uint16), np.zeros(3, np.int64)]
@@ -250,6 +258,42 @@ def survey_arguments():
         patch.setattr(kernel, "compiled", SimpleNamespace(survey=lambda *arguments: found.extend(arguments)))
         _ = _folded(marked).survey
     return found
+
+
+@st.composite
+def characters(draw):
+    """Draw the characters of texts, with n-grams that may have begun before them, and weights that are often equal."""
+    lengths = draw(st.lists(st.integers(0, 12), min_size=1, max_size=4))
+    size = sum(lengths)
+    counts = draw(st.lists(st.integers(0, 3), min_size=size, max_size=size))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    weights = rng.integers(-4, 5, sum(counts)) / draw(st.sampled_from([8, 3]))
+    edges, marks = rng.random((2, size)) < draw(st.sampled_from([0.2, 0.8]))
+    clauses = (rng.random(size) < 0.2).cumsum()
+    ends = np.append(0, np.cumsum(lengths)), np.append(0, np.cumsum(counts, dtype=np.int64))
+    return _Characters(
+        *ends, rng.integers(1, 6, sum(counts)), weights, rng.random(len(lengths)) + 1, edges, marks, clauses
+    )
+
+
+@given(characters())
+@settings(max_examples=500)
+def test_spans_are_the_same(of):
+    with_kernel, without = both(lambda: _spans(of))
+    assert [values.tobytes() for values in with_kernel] == [values.tobytes() for values in without]
+    _, starts, stops = with_kernel
+    assert (starts < stops).all()
+    assert (stops[:-1] <= starts[1:]).all()
+
+
+@given(batches)
+@settings(max_examples=100)
+def test_explanations_are_the_same(scanner, batch):
+    def explained():
+        return [scanner.classify(text).explain("investment") for text in batch]
+
+    with_kernel, without = both(explained)
+    assert with_kernel == without
 
 
 def test_the_likeliest_path_of_a_small_lattice(compiled):
@@ -281,6 +325,7 @@ CALLS = {
     "alarms": alarms_arguments,
     "tally": tally_arguments,
     "splice": splice_arguments,
+    "spans": spans_arguments,
     "survey": survey_arguments,
 }
 PLACES = {
@@ -291,6 +336,7 @@ PLACES = {
     "alarms": (0, 1, 2, 3, 4, 5, 9),
     "tally": (0, 1, 2, 3),
     "splice": (1, 3),
+    "spans": (*range(8), *range(9, 12)),
     "survey": (*range(18), *range(23, 29)),
 }
 ARRAYS = [(name, place) for name, places in PLACES.items() for place in places]
@@ -438,6 +484,16 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("survey", 22, (1, 2), "length 11"),
         *(("survey", place, np.zeros(3, np.uint8), "do not fit") for place in (23, *range(25, 29))),
         ("survey", 24, np.zeros(3, np.uint16), "do not fit"),
+        ("spans", 0, np.array([0, 4, 3, 6]), "do not fit"),
+        ("spans", 0, np.array([1, 3, 6]), "must begin with 0"),
+        ("spans", 0, np.array([0, 3, 5]), "must begin with 0"),
+        ("spans", 0, np.array([0, 7, 6]), "bounds must ascend"),
+        ("spans", 1, np.array([0, 1, 2, 5, 3, 4, 5]), "first must ascend"),
+        ("spans", 1, np.array([0, 1, 2, 2, 3, 4, 6]), "must begin with 0"),
+        ("spans", 2, np.array([1, 2, 3, 0, 3]), "at least one character"),
+        ("spans", 3, np.zeros(4), "do not fit"),
+        *(("spans", place, np.zeros(5, bool), "do not fit") for place in (5, 6)),
+        *(("spans", place, np.zeros(5), "do not fit") for place in (7, 9, 10, 11)),
         ("splice", 0, 5, "not iterable"),
         ("splice", 0, [b"{}"], "one element for each row"),
         ("splice", 0, [b"{}", b""], "rows must be non-empty bytes"),

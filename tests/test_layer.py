@@ -66,8 +66,10 @@ def test_the_gradient_is_the_slope_of_a_linear_piece(seed):
     step = 16 / SCALE
     heads = rng.normal(0, 1, len(layer.output))
     rounding = np.abs(heads @ layer.output[:, :-1]).sum() / SCALE / (2 * step)  # error from rounding the hidden values
-    slopes = layer.gradient(at, heads)
-    assert slopes.shape == (layer.inputs,)
+    several = layer.gradient(at[:, None] * [1, 2, 1], heads[:, None] * [1, 1, 2])
+    assert several.shape == (layer.inputs, 3)
+    slopes = several[:, 0]
+    assert several[:, 2] == pytest.approx(2 * slopes)
     for i, slope in enumerate(slopes.tolist()):
         ends = at[:, None] + step * np.eye(layer.inputs)[:, [i, i]] * [-1, 1]
         active = layer.hidden[:, :-1] @ ends + layer.hidden[:, -1:] > 0
@@ -103,8 +105,7 @@ def test_a_layer_cannot_be_changed():
 
 def test_a_unit_at_its_bound_has_no_slope():
     layer = Layer([[BOUND, 0.0], [1.0, 0.0]], [[1.0, 1.0, 0.0]])
-    assert layer.gradient(np.array([1.0]), np.ones(1)).tolist() == [BOUND + 1]
-    assert layer.gradient(np.array([MOST / BOUND]), np.ones(1)).tolist() == [1]
+    assert layer.gradient(np.array([[1.0, MOST / BOUND]]), np.ones((1, 2))).tolist() == [[BOUND + 1, 1]]
 
 
 def test_sums_that_rounding_makes_larger_are_exact():

@@ -57,6 +57,7 @@ def test_the_source_distribution_can_be_built_and_has_no_tests(sdist):
     assert {
         "fraudscan/_engine.c",
         "fraudscan/_disguise.c",
+        "fraudscan/_evidence.c",
         "fraudscan/_kernel.h",
         "models/default/weights.npy",
         "CHANGELOG.md",

@@ -203,10 +203,10 @@ def test_windows_lie_in_the_text_and_evidence_in_the_windows(scanner, text):
     if result.window is not None:
         start, end = result.window
         assert 0 <= start < end <= len(text)
-        repaired = scanner.engine.judge_one(text)[2]
-        starts = scanner.engine.read(text, repaired=repaired)[1]  # repetitions are cut short
-        inside = np.count_nonzero((starts >= start) & (starts < end))
-        assert inside <= WINDOW + 4  # the last character may be read as up to four
+        part = scanner.engine.parts([text], scanner.engine.judge([text]))
+        assert part.lengths.tolist() == [part.nodes.size]
+        assert part.nodes.size <= WINDOW
+        assert (part.starts[0], part.ends[-1]) == (start, end)
         assert all(start <= span.start and span.end <= end for span in result.explain())
 
 
