@@ -546,24 +546,54 @@ static int is_space(char byte)
     return byte == ' ' || (byte >= '\t' && byte <= '\r');
 }
 
-PyDoc_STRVAR(splice_doc, "splice(rows, places, parts, scores)\n--\n\n"
-                         "Return the JSON objects with their closing brackets replaced, as `JsonLinesWriter.encode`\n"
-                         "does: by the first of the pair of parts at the row's place, the score, which is given in\n"
-                         "millionths, and the second of the pair.");
+PyDoc_STRVAR(splice_doc, "splice(rows, places, parts, numbers, more, names)\n--\n\n"
+                         "Return the JSON objects with further fields, as `JsonLinesWriter.encode` does: the first of\n"
+                         "the pair of parts at the row's place, the score, the second of the pair, the row's item of\n"
+                         "`more` unless that is empty, and each name followed by its number. The score is the first of\n"
+                         "a row's numbers, which are given in millionths.");
+
+/* Copy bytes; return a pointer to the end of the copy. */
+static char *copy(char *to, const char *from, Py_ssize_t size)
+{
+    memcpy(to, from, (size_t)size);
+    return to + size;
+}
+
+static char *copy_bytes(char *to, PyObject *bytes)
+{
+    return copy(to, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes));
+}
+
+/* Return whether all items of a tuple are bytes; add up their sizes. */
+static int all_bytes(PyObject *tuple, Py_ssize_t *room)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++) {
+        PyObject *item = PyTuple_GET_ITEM(tuple, i);
+        if (!PyBytes_Check(item))
+            return 0;
+        *room += PyBytes_GET_SIZE(item);
+    }
+    return 1;
+}
 
 static PyObject *engine_splice(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    PyObject *rows, *parts, *items = NULL, *result = NULL;
-    Py_buffer places, scores;
+    PyObject *objects, *parts, *others, *names, *rows = NULL, *more = NULL, *result = NULL;
+    Py_buffer places, numbers;
 
-    if (!PyArg_ParseTuple(args, "Oy*O!y*:splice", &rows, &places, &PyTuple_Type, &parts, &scores))
+    if (!PyArg_ParseTuple(args, "Oy*O!y*OO!:splice", &objects, &places, &PyTuple_Type, &parts, &numbers, &others,
+                          &PyTuple_Type, &names))
         return NULL;
-    Py_ssize_t size = count(&places, 8, "places"), room = 0, kinds = PyTuple_GET_SIZE(parts);
-    const int64_t *place = places.buf, *score = scores.buf;
-    if (size < 0 || !(items = PySequence_Tuple(rows)))
+    const Py_ssize_t size = count(&places, 8, "places"), all = count(&numbers, 8, "numbers");
+    const Py_ssize_t kinds = PyTuple_GET_SIZE(parts), width = 1 + PyTuple_GET_SIZE(names);
+    const int64_t *place = places.buf, *number = numbers.buf;
+    Py_ssize_t room = 0, named = 0;
+    if (size < 0 || all < 0 || !(rows = PySequence_Tuple(objects)) || !(more = PySequence_Tuple(others)))
         goto done;
-    if (PyTuple_GET_SIZE(items) != size || count(&scores, 8, "scores") != size) {
-        PyErr_SetString(PyExc_ValueError, "places and scores must have one element for each row");
+    const int tells = PyTuple_GET_SIZE(more) > 0;
+    if (PyTuple_GET_SIZE(rows) != size || (tells && PyTuple_GET_SIZE(more) != size) || all % width ||
+        all / width != size) {
+        PyErr_SetString(PyExc_ValueError, "there must be one element for each row, and a number for each name, too");
         goto done;
     }
     for (Py_ssize_t i = 0; i < kinds; i++) {
@@ -574,40 +604,50 @@ static PyObject *engine_splice(PyObject *Py_UNUSED(self), PyObject *args)
             goto done;
         }
     }
+    if (!all_bytes(rows, &room) || !all_bytes(more, &room) || !all_bytes(names, &named)) {
+        PyErr_SetString(PyExc_TypeError, "rows, more and names must be bytes");
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < all; i++)
+        if (number[i] < 0 || number[i] > 1000000) {
+            PyErr_SetString(PyExc_ValueError, "numbers must be 0 to 1000000 (in millionths)");
+            goto done;
+        }
     for (Py_ssize_t i = 0; i < size; i++) {
-        PyObject *row = PyTuple_GET_ITEM(items, i);
-        if (!PyBytes_Check(row) || !PyBytes_GET_SIZE(row) || place[i] < 0 || place[i] >= kinds || score[i] < 0 ||
-            score[i] > 1000000) {
-            PyErr_SetString(PyExc_ValueError, "rows must be non-empty bytes, places must be indices of parts, and "
-                                              "scores must be 0 to 1000000 (in millionths)");
+        if (!PyBytes_GET_SIZE(PyTuple_GET_ITEM(rows, i)) || place[i] < 0 || place[i] >= kinds) {
+            PyErr_SetString(PyExc_ValueError, "rows must not be empty, and places must be indices of parts");
             goto done;
         }
         PyObject *pair = PyTuple_GET_ITEM(parts, place[i]);
-        room += PyBytes_GET_SIZE(row) + PyBytes_GET_SIZE(PyTuple_GET_ITEM(pair, 0)) + LONGEST_SCORE +
-                PyBytes_GET_SIZE(PyTuple_GET_ITEM(pair, 1));
+        room += PyBytes_GET_SIZE(PyTuple_GET_ITEM(pair, 0)) + PyBytes_GET_SIZE(PyTuple_GET_ITEM(pair, 1)) + named +
+                width * LONGEST_SCORE + 2;
     }
     if (!(result = PyBytes_FromStringAndSize(NULL, room)))
         goto done;
     char *out = PyBytes_AS_STRING(result);
     for (Py_ssize_t i = 0; i < size; i++) {
-        PyObject *pieces[] = {PyTuple_GET_ITEM(items, i), PyTuple_GET_ITEM(PyTuple_GET_ITEM(parts, place[i]), 0),
-                              PyTuple_GET_ITEM(PyTuple_GET_ITEM(parts, place[i]), 1)};
-        const char *row = PyBytes_AS_STRING(pieces[0]);
-        Py_ssize_t length = PyBytes_GET_SIZE(pieces[0]) - 1;
-        while (length && is_space(row[length - 1]))
+        PyObject *row = PyTuple_GET_ITEM(rows, i), *pair = PyTuple_GET_ITEM(parts, place[i]);
+        Py_ssize_t length = PyBytes_GET_SIZE(row) - 1;
+        while (length && is_space(PyBytes_AS_STRING(row)[length - 1]))
             length--;
-        memcpy(out, row, (size_t)length);
-        out += length;
-        memcpy(out, PyBytes_AS_STRING(pieces[1]), (size_t)PyBytes_GET_SIZE(pieces[1]));
-        out = write_score(out + PyBytes_GET_SIZE(pieces[1]), score[i]);
-        memcpy(out, PyBytes_AS_STRING(pieces[2]), (size_t)PyBytes_GET_SIZE(pieces[2]));
-        out += PyBytes_GET_SIZE(pieces[2]);
+        out = copy(out, PyBytes_AS_STRING(row), length);
+        out = copy_bytes(out, PyTuple_GET_ITEM(pair, 0));
+        out = write_score(out, *number++);
+        out = copy_bytes(out, PyTuple_GET_ITEM(pair, 1));
+        if (tells)
+            out = copy_bytes(out, PyTuple_GET_ITEM(more, i));
+        for (Py_ssize_t j = 0; j < width - 1; j++) {
+            out = copy_bytes(out, PyTuple_GET_ITEM(names, j));
+            out = write_score(out, *number++);
+        }
+        out = copy(out, "}\n", 2);
     }
     _PyBytes_Resize(&result, out - PyBytes_AS_STRING(result));
 done:
-    Py_XDECREF(items);
+    Py_XDECREF(rows);
+    Py_XDECREF(more);
     PyBuffer_Release(&places);
-    PyBuffer_Release(&scores);
+    PyBuffer_Release(&numbers);
     return result;
 }
 

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from fraudscan.lists import Entry
     from fraudscan.taxonomy import Taxonomy
 
-__all__ = ["DIGITS", "VERDICTS", "Decider", "Decision", "Decisions", "Thresholds", "checked_number", "cut", "steps_of"]
+__all__ = [
+    "DIGITS",
+    "STEPS",
+    "VERDICTS",
+    "Decider",
+    "Decision",
+    "Decisions",
+    "Thresholds",
+    "checked_number",
+    "cut",
+    "steps_of",
+]
 
 VERDICTS = ("clear", "review", "flag")
 

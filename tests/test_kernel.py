@@ -225,7 +225,8 @@ def tally_arguments():
 
 
 def splice_arguments():
-    return [[b'{"a": 1 }', b"{}"], np.array([1, 0]), ((b"x", b"y"), (b"", b"z")), np.array([0, 10**6])]
+    numbers = np.array([0, 5, 10**6, 10])
+    return [[b'{"a": 1 }', b"{}"], np.array([1, 0]), ((b"x", b"y"), (b"", b"z")), numbers, [b"v", b"w"], (b"n",)]
 
 
 def spans_arguments():
@@ -496,16 +497,21 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         *(("spans", place, np.zeros(5), "do not fit") for place in (7, 9, 10, 11)),
         ("splice", 0, 5, "not iterable"),
         ("splice", 0, [b"{}"], "one element for each row"),
-        ("splice", 0, [b"{}", b""], "rows must be non-empty bytes"),
-        ("splice", 0, [b"{}", "{}"], "rows must be non-empty bytes"),
+        ("splice", 0, [b"{}", b""], "rows must not be empty"),
+        ("splice", 0, [b"{}", "{}"], "must be bytes"),
         ("splice", 1, np.array([0, 2]), "places must be indices of parts"),
         ("splice", 1, np.array([-1, 0]), "places must be indices of parts"),
         ("splice", 2, [(b"", b"")], "tuple"),
         ("splice", 2, ((b"", b""), (b"",)), "pairs of bytes"),
         ("splice", 2, ((b"", b""), (b"", "")), "pairs of bytes"),
-        ("splice", 3, np.zeros(3, np.int64), "one element for each row"),
-        ("splice", 3, np.array([0, 10**6 + 1]), "in millionths"),
-        ("splice", 3, np.array([-1, 0]), "in millionths"),
+        *(("splice", 3, np.zeros(size, np.int64), "a number for each name") for size in (0, 2, 3, 5, 6)),
+        ("splice", 3, np.array([0, 0, 0, 10**6 + 1]), "in millionths"),
+        ("splice", 3, np.array([-1, 0, 0, 0]), "in millionths"),
+        ("splice", 4, 5, "not iterable"),
+        ("splice", 4, [b""], "one element for each row"),
+        ("splice", 4, [b"", ""], "must be bytes"),
+        ("splice", 5, [b""], "tuple"),
+        ("splice", 5, ("",), "must be bytes"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(compiled, name, place, value, message):
@@ -568,8 +574,12 @@ def test_nothing_is_written_beyond_an_array_for_any_numbers(compiled, name, seed
 
 def test_scores_are_formatted_as_in_python(compiled):
     scores = np.arange(10**6 + 1)
-    lines = compiled.splice([b"{}"] * scores.size, np.zeros_like(scores), ((b"", b"\n"),), scores)
-    assert lines.decode() == "".join(f"{{{score}\n" for score in (scores / 10**6).tolist())
+    lines = compiled.splice([b"{}"] * scores.size, np.zeros_like(scores), ((b"", b""),), scores, (), ())
+    assert lines.decode() == "".join(f"{{{score}}}\n" for score in (scores / 10**6).tolist())
+
+
+def test_rows_get_their_numbers_under_their_names(compiled):
+    assert compiled.splice(*splice_arguments()) == b'{"a": 10.0zvn5e-06}\n{x1.0ywn1e-05}\n'
 
 
 def test_arcs_may_be_given_in_any_order(compiled):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import itertools
 import json
 import re
 import sys
@@ -21,7 +22,7 @@ import numpy as np
 
 from fraudscan import kernel
 from fraudscan.columns import COLUMNS, LISTS
-from fraudscan.decisions import cut, steps_of
+from fraudscan.decisions import STEPS, cut, steps_of
 from fraudscan.dump.output import format_of
 from fraudscan.dump.parquet import ParquetReader, arrow_stream, empty_stream
 from fraudscan.dump.readers import dump_json
@@ -119,22 +120,24 @@ class JsonLinesWriter(Writer):
         shared = (getattr(different, name) for name in self.ours.values() if name not in PER_ROW)
         columns = tuple(self.ours.items())
         parts = tuple(_parts(columns, outcome) for outcome in zip(*shared, strict=True))
-        if kernel.compiled and not self.names and "evidence" not in self.ours.values():
-            millionths = steps_of(found.scores).astype(np.int64)
-            data: bytes = kernel.compiled.splice(raws, places.astype(np.int64, copy=False), parts, millionths)
+        evidence = [_field("fraud_evidence", spans) for spans in found.evidence]
+        names = tuple(_field(f"fraud_p_{name}") for name in self.names)
+        steps = steps_of(found.scores)[:, None]
+        if names:
+            steps = np.hstack([steps, steps_of(found.probabilities)])
+        if kernel.compiled:
+            millionths = steps.astype(np.int64)
+            data: bytes = kernel.compiled.splice(raws, places, parts, millionths, evidence, names)
             return data
         # the repr of one list formats all numbers together, in half the time
-        scores = repr(cut(found.scores))[1:-1].encode().split(b", ")
+        numbers = iter(repr((steps / STEPS).ravel().tolist())[1:-1].encode().split(b", "))
         lines: list[bytes] = []
-        for raw, place, score in zip(raws, places.tolist(), scores, strict=False):  # zero rows give one empty score
+        for raw, place, spans in zip(raws, places.tolist(), evidence or itertools.repeat(b""), strict=False):
             before, after = parts[place]
-            lines += (raw[:-1].rstrip(), before, score, after)
-        if "evidence" in self.ours.values():
-            _append(lines, [f', "fraud_evidence": {json.dumps(x, ensure_ascii=False)}' for x in found.evidence])
-        if self.names:
-            names = [json.dumps(f"fraud_p_{name}", ensure_ascii=False) for name in self.names]
-            rows = cut(found.probabilities)
-            _append(lines, ["".join(f", {name}: {x}" for name, x in zip(names, row, strict=True)) for row in rows])
+            lines += (raw[:-1].rstrip(), before, next(numbers), after, spans)
+            for name in names:
+                lines += (name, next(numbers))
+            lines.append(b"}\n")
         return b"".join(lines)
 
 
@@ -142,22 +145,19 @@ class JsonLinesWriter(Writer):
 def _parts(columns: tuple[tuple[str, str], ...], outcome: tuple[Any, ...]) -> tuple[bytes, bytes]:
     """Return the JSON of our columns before and after the score."""
     values = iter(outcome)
-    text = ""
+    before = text = b""
     for column, name in columns:
-        if name != "evidence":
-            value = "\0" if name == "score" else json.dumps(next(values), ensure_ascii=False)
-            text += f', "{column}": {value}'
-    before, _, after = text.partition("\0")  # JSON has no NUL
-    # half of a surrogate pair in the name of a label becomes its JSON escape
-    return before.encode("utf-8", "backslashreplace"), after.encode("utf-8", "backslashreplace") + b"}\n"
+        if name == "score":
+            before, text = text + _field(column), b""
+        elif name != "evidence":
+            text += _field(column, next(values))
+    return before, text
 
 
-def _append(lines: list[bytes], fields: Iterable[str]) -> None:
-    """Append fields to the objects in ``lines``. Each object is four items of the list; the fourth is its end."""
-    lines[3::4] = [
-        end[:-2] + more.encode("utf-8", "backslashreplace") + b"}\n"
-        for end, more in zip(lines[3::4], fields, strict=True)
-    ]
+def _field(column: str, *value: Any) -> bytes:
+    """Return the JSON of a field, which follows others; without a value, up to where its value begins."""
+    text = f", {json.dumps(column, ensure_ascii=False)}: " + "".join(json.dumps(x, ensure_ascii=False) for x in value)
+    return text.encode("utf-8", "backslashreplace")  # half of a surrogate pair becomes its JSON escape
 
 
 def refuse_twins(reader: Reader) -> None:
