@@ -1,10 +1,11 @@
 """The cost of ``fraudscan score``, from file to file.
 
 ``python benchmarks/dump.py`` compares scoring JSON lines with a loop that only reads and writes the same rows with
-orjson, and two workers with one. There are enough rows that the third of a second that each process takes to start
-hardly matters. ``--rows 10000000 --memory`` follows the memory of the process tree. Rows are SMS of 45 to 90 characters
-from the corpus, with id, time and sender. Each contender runs in a process of its own. Processor time includes child
-processes; compare it rather than wall time if the machine is also busy with other work.
+orjson, two workers with one, and the options that add columns with none of them. There are enough rows that the third
+of a second that each process takes to start hardly matters. ``--rows 10000000 --memory`` follows the memory of the
+process tree. Rows are SMS of 45 to 90 characters from the corpus, with id, time and sender. Each contender runs in a
+process of its own. Processor time includes child processes; compare it rather than wall time if the machine is also
+busy with other work.
 """
 
 import argparse
@@ -41,6 +42,9 @@ with open(sys.argv[1], "rb") as source, open(sys.argv[2], "wb") as target:
         target.write(orjson.dumps(row) + b"\\n")
 """
 
+OPTIONS = ("--proba", "--explain")
+"""Options that add columns."""
+
 
 def write_dump(path: Path, rows: int) -> None:
     """Write rows with corpus texts of SMS length. One in ten is fraud, and one in ten thousand is a broken row."""
@@ -60,9 +64,9 @@ def command(name: str, source: Path, target: Path) -> list[str]:
     """Return a contender's command line."""
     if name.startswith("loop"):
         return [sys.executable, "-c", LOOP if name == "loop" else LOOP_WITH_COLUMNS, str(source), str(target)]
-    workers = name.split(maxsplit=1)[0]
+    workers, _, *options = name.split()
     score = [sys.executable, "-m", "fraudscan", "score", str(source), "-o", str(target), "--force", "--quiet"]
-    return [*score, "--workers", workers]
+    return [*score, "--workers", workers, *options]
 
 
 def measure(arguments: list[str]) -> tuple[float, float]:
@@ -79,7 +83,7 @@ def speed(rows: int, rounds: int, folder: Path) -> None:
     write_dump(source, rows)
     with source.open("rb") as file, clean.open("wb") as target:  # a broken row would end the loop
         target.writelines(line for line in file if line != b"{\n")
-    names = ["loop", "loop with our columns", "1 worker", "2 workers"]
+    names = ["loop", "loop with our columns", "1 worker", "2 workers", *(f"1 worker {option}" for option in OPTIONS)]
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for _ in range(rounds):
         for name in names:
@@ -94,6 +98,9 @@ def speed(rows: int, rounds: int, folder: Path) -> None:
     print(f"one worker needs {statistics.median(t[1] for t in start):.2f} s of this processor time to start")
     for name in names[:2]:
         print(f"one worker reaches {processor[name] / processor['1 worker']:.0%} of the {name}'s rate (processor time)")
+    for option in OPTIONS:
+        share = processor["1 worker"] / processor[f"1 worker {option}"]
+        print(f"with {option} one worker reaches {share:.0%} of the rate without (processor time)")
     print(f"two workers: {wall['1 worker'] / wall['2 workers']:.2f} times one worker (wall time)")
     print(f"two workers need {processor['2 workers'] / processor['1 worker']:.2f} times the processor time of one")
 
