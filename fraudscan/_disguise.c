@@ -471,11 +471,10 @@ done:
     return result;
 }
 
-/* The steps of a path: the places where they begin, their numbers, and their log-scores. */
+/* The steps of a path: the places where they begin, and their numbers. */
 typedef struct {
     int64_t *begins;
     uint16_t *numbers;
-    int64_t *scores;
 } Steps;
 
 /* The input and output of `likeliest`: the numbers as written, the log-scores of reading them as written, the arcs that
@@ -634,7 +633,6 @@ static int64_t write_path(const Lattice *at, const State *states, int64_t state,
         const int64_t arc = states[i].arc;
         place = arc == OWN ? place - 1 : at->starts[arc];
         steps->begins[--step] = place;
-        steps->scores[step] = arc == OWN ? at->as_written[place] : at->scores[arc];
         steps->numbers[step] = states[i].number;
     }
     return length + size;
@@ -670,7 +668,6 @@ static const char *find_path(const Lattice *at, Work *work, int64_t begin, int64
         if (own == 1 && far <= place && work->first[place] < 0) { /* nothing to choose, as at most places */
             *value += value_of(at, work, work->states[0].number, place - 1);
             work->states[0].number = steps->numbers[*length] = at->numbers[place - 1];
-            steps->scores[*length] = at->as_written[place - 1];
             steps->begins[(*length)++] = place - 1;
             places[place] = 0;
             places[place + 1] = 1;
@@ -713,7 +710,7 @@ static const char *find_paths(const Lattice *at, Work *work, int64_t *length)
     for (int64_t begin = 0, end; begin < at->last; begin = end + 1) {
         int64_t written = 0, size, value, other_size, other_value;
         const Steps *other = &work->other;
-        const Steps steps = {at->path.begins + *length, at->path.numbers + *length, at->path.scores + *length};
+        const Steps steps = {at->path.begins + *length, at->path.numbers + *length};
         int channels = 0; /* how many to try: if the text has arcs of any channel, all are tried */
         for (end = begin; end < at->last && at->numbers[end] != at->end; end++)
             for (int channel = 1; channel <= CHANNELS; channel++)
@@ -730,7 +727,6 @@ static const char *find_paths(const Lattice *at, Work *work, int64_t *length)
             value = other_value;
             size = other_size;
             memcpy(steps.begins, other->begins, (size_t)size * sizeof *steps.begins);
-            memcpy(steps.scores, other->scores, (size_t)size * sizeof *steps.scores);
             memcpy(steps.numbers, other->numbers, (size_t)size * sizeof *steps.numbers);
         }
         if (bad)
@@ -743,14 +739,14 @@ static const char *find_paths(const Lattice *at, Work *work, int64_t *length)
 
 const char disguise_likeliest_doc[] =
     PyDoc_STR("likeliest(numbers, as_written, starts, ends, rows, scores, channels, bounds, members, pairs, worth,\n"
-              "          logs, row, margin, end, begins, numbers, scores, gains)\n--\n\n"
-              "Fill the last four arguments, as `fraudscan.lattice.likeliest` does; return the number of steps.");
+              "          logs, row, margin, end, begins, numbers, gains)\n--\n\n"
+              "Fill the last three arguments, as `fraudscan.lattice.likeliest` does; return the number of steps.");
 
 PyObject *disguise_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    enum { NUMBERS, WRITTEN, STARTS, ENDS, ROWS, SCORED, BY, BOUNDS, MEMBERS, PAIRS, WORTH, LOGS, BEGINS, READ, VALUES,
-           GAINS, ARRAYS };
-    static const Py_ssize_t bytes[] = {2, 8, 8, 8, 8, 8, 1, 8, 2, 1, 2, 4, 8, 2, 8, 8};
+    enum { NUMBERS, WRITTEN, STARTS, ENDS, ROWS, SCORED, BY, BOUNDS, MEMBERS, PAIRS, WORTH, LOGS, BEGINS, READ, GAINS,
+           ARRAYS };
+    static const Py_ssize_t bytes[] = {2, 8, 8, 8, 8, 8, 1, 8, 2, 1, 2, 4, 8, 2, 8};
     PyObject *result = NULL;
     Py_buffer array[ARRAYS];
     Py_ssize_t size[ARRAYS], row;
@@ -760,18 +756,17 @@ PyObject *disguise_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
     Work work = {.room = 1, .most = 1};
     const char *bad;
 
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*y*y*y*nLIw*w*w*w*:likeliest", &array[0], &array[1], &array[2],
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*y*y*y*nLIw*w*w*:likeliest", &array[0], &array[1], &array[2],
                           &array[3], &array[4], &array[5], &array[6], &array[7], &array[8], &array[9], &array[10],
-                          &array[11], &row, &margin, &end, &array[12], &array[13], &array[14], &array[15]))
+                          &array[11], &row, &margin, &end, &array[12], &array[13], &array[14]))
         return NULL;
     for (int i = 0; i < ARRAYS; i++)
         if ((size[i] = count(&array[i], bytes[i], "an argument")) < 0)
             goto done;
     if (!size[NUMBERS] || size[WRITTEN] != size[NUMBERS] || size[BEGINS] != size[NUMBERS] ||
-        size[VALUES] != size[NUMBERS] || size[READ] != size[NUMBERS] || size[ENDS] != size[STARTS] ||
-        size[ROWS] != size[STARTS] || size[SCORED] != size[STARTS] || size[BY] != size[STARTS] || !size[BOUNDS] ||
-        size[WORTH] != SCORES || row < 1 || size[LOGS] != row || size[PAIRS] / row < row || margin < 0 ||
-        margin > FARTHEST) {
+        size[READ] != size[NUMBERS] || size[ENDS] != size[STARTS] || size[ROWS] != size[STARTS] ||
+        size[SCORED] != size[STARTS] || size[BY] != size[STARTS] || !size[BOUNDS] || size[WORTH] != SCORES || row < 1 ||
+        size[LOGS] != row || size[PAIRS] / row < row || margin < 0 || margin > FARTHEST) {
         PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
         goto done;
     }
@@ -798,7 +793,7 @@ PyObject *disguise_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
                              .margin = margin,
                              .texts = size[GAINS],
                              .end = (uint16_t)end,
-                             .path = {array[BEGINS].buf, array[READ].buf, array[VALUES].buf},
+                             .path = {array[BEGINS].buf, array[READ].buf},
                              .gains = array[GAINS].buf};
     Py_BEGIN_ALLOW_THREADS
     const size_t places = (size_t)lattice.last;
@@ -809,10 +804,8 @@ PyObject *disguise_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
     work.next = PyMem_RawMalloc((size_t)(lattice.arcs + 1) * sizeof *work.next);
     work.states = PyMem_RawMalloc(sizeof *work.states);
     work.other = (Steps){PyMem_RawMalloc(places * sizeof *work.other.begins),
-                         PyMem_RawMalloc(places * sizeof *work.other.numbers),
-                         PyMem_RawMalloc(places * sizeof *work.other.scores)};
-    int enough = work.first && work.places && work.next && work.states && work.other.begins && work.other.numbers &&
-                 work.other.scores;
+                         PyMem_RawMalloc(places * sizeof *work.other.numbers)};
+    int enough = work.first && work.places && work.next && work.states && work.other.begins && work.other.numbers;
     for (int i = 0; i <= CHANNELS; i++)
         enough = enough && work.reach[i];
     bad = enough ? list_arcs(&lattice, &work) : NO_MEMORY;
@@ -829,7 +822,6 @@ PyObject *disguise_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
     PyMem_RawFree(work.states);
     PyMem_RawFree(work.ways);
     PyMem_RawFree(work.other.begins);
-    PyMem_RawFree(work.other.scores);
     PyMem_RawFree(work.other.numbers);
     Py_END_ALLOW_THREADS
     if (!bad)

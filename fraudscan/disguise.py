@@ -439,7 +439,7 @@ def _read_likeliest(lines: _Lines) -> _Lines:
             continue
         places, _ = ranges(each.starts, each.starts + each.sizes)
         as_written[places] += (each.keeping // each.sizes).repeat(each.sizes)
-    begins, read, _, gains = likeliest(numbers, as_written, _joined(arcs))
+    begins, read, gains = likeliest(numbers, as_written, _joined(arcs))
     if heavy.any():
         asked = np.bincount(lines.bounds.searchsorted(doubted), minlength=lines.bounds.size)
         refused = (heavy & (gains < np.maximum(WORTH * asked, MIN_WORTH))).repeat(lines.lengths)

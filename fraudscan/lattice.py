@@ -62,14 +62,12 @@ class Path(NamedTuple):
     Attributes:
         begins: shape (steps,): the positions that the steps lead from.
         numbers: shape (steps,): the number that is read in each step.
-        scores: shape (steps,): the log-scores of the steps.
         gains: shape (texts,): how much the value of each text is above that of the text as written.
 
     """
 
     begins: Ints
     numbers: Numbers
-    scores: Ints
     gains: Ints
 
 
@@ -91,9 +89,9 @@ def likeliest(numbers: Numbers, as_written: Ints, arcs: Arcs) -> Path:
     lists = table.choices
     known = lists.bounds, lists.members, table.pairs, table.worth, table.logs, WIDTH, MARGIN, END
     gains = np.zeros(np.count_nonzero(numbers == END), dtype=np.int64)
-    path = Path(np.empty_like(as_written), np.empty_like(numbers), np.empty_like(as_written), gains)
-    size = kernel.compiled.likeliest(numbers, as_written, *arcs, *known, *path)
-    return Path(path.begins[:size], path.numbers[:size], path.scores[:size], gains)
+    begins, read = np.empty_like(as_written), np.empty_like(numbers)
+    size = kernel.compiled.likeliest(numbers, as_written, *arcs, *known, begins, read, gains)
+    return Path(begins[:size], read[:size], gains)
 
 
 def _likeliest(numbers: Numbers, as_written: Ints, arcs: Arcs) -> Path:
@@ -102,17 +100,16 @@ def _likeliest(numbers: Numbers, as_written: Ints, arcs: Arcs) -> Path:
     paths, values = [], []
     for channel in (SOUND, SHAPE) if arcs.channels.any() else (EVERY,):
         used = (arcs.channels == channel) | (arcs.channels == EVERY)
-        paths.append(_best_path(numbers, as_written, Arcs(*(each[used] for each in arcs))))
-        values.append(_values(*paths[-1], ends))
+        begins, read, scores = _best_path(numbers, as_written, Arcs(*(each[used] for each in arcs)))
+        paths.append((begins, read))
+        values.append(_values(begins, read, scores, ends))
     chosen = np.argmax(values, axis=0)
-    on_path, read, scores = np.zeros(numbers.size, dtype=bool), np.empty_like(numbers), np.empty_like(as_written)
-    for index, (begins, its_numbers, its_scores) in enumerate(paths):
+    on_path, read_at = np.zeros(numbers.size, dtype=bool), np.empty_like(numbers)
+    for index, (begins, read) in enumerate(paths):
         used = chosen[ends.searchsorted(begins)] == index
-        at = begins[used]
-        on_path[at], read[at], scores[at] = True, its_numbers[used], its_scores[used]
-    begins = on_path.nonzero()[0]
+        on_path[begins[used]], read_at[begins[used]] = True, read[used]
     gains = np.max(values, axis=0) - _values(np.arange(numbers.size), numbers, as_written, ends)
-    return Path(begins, read[begins], scores[begins], gains)
+    return Path(on_path.nonzero()[0], read_at[on_path], gains)
 
 
 def _values(begins: Ints, numbers: Numbers, scores: Ints, ends: Ints) -> Ints:
@@ -124,7 +121,7 @@ def _values(begins: Ints, numbers: Numbers, scores: Ints, ends: Ints) -> Ints:
 
 
 def _best_path(written: Numbers, as_written: Ints, arcs: Arcs) -> tuple[Ints, Numbers, Ints]:
-    """Return the steps of the best path with all of the arcs.
+    """Return the best path with all of the arcs: where its steps begin, their numbers, and their log-scores.
 
     Where all paths pass through the same number, the parts before and after it are independent of each other. The spans
     between such positions are therefore searched in parallel.
