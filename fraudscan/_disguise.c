@@ -13,7 +13,8 @@ typedef struct {
     unsigned int row, rare, digit, list, last_sign, end, nothing;
     int disguised, missing, cut_score, spelled, strong, firm;
     double odd_share, spelled_share;
-    int evidence, crowded, most_signs, min_marks, min_cuts, cutting, further, place, pictorial, name, keycap;
+    int evidence, crowded, min_marks, most_signs, min_cuts, cutting, cutting_further, cutting_place, pictorial, name;
+    int keycap_mark;
 } Limits;
 
 /* The input and output of `survey`. Texts and tables are those of survey.py. */
@@ -260,14 +261,14 @@ static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs 
     for (int64_t i = 0; i < size; i++) {
         const int64_t sum = runs[runs[i].sign].sum;
         const int32_t code = t->codes[runs[i].begin];
-        if (runs[i].end - runs[i].begin == 1 && !runs[i].alone && sum >= limits->place && code >= limits->pictorial &&
-            number(t, runs[i].end) < limits->rare) {
+        if (runs[i].end - runs[i].begin == 1 && !runs[i].alone && sum >= limits->cutting_place &&
+            code >= limits->pictorial && number(t, runs[i].end) < limits->rare) {
             const int named = is_named(t, runs[i].begin, t->pictures[code]);
             if (named < 0)
                 return NO_ROW;
             t->flags[runs[i].begin] |= named ? 0 : MAY_CUT;
         }
-        if (!cutting || sum < limits->further || (runs[i].evidence <= 0 && t->sentence[code]))
+        if (!cutting || sum < limits->cutting_further || (runs[i].evidence <= 0 && t->sentence[code]))
             runs[i].begin = runs[i].end; /* it stays */
         else if (runs[i].evidence > 0) {
             places++;
@@ -298,7 +299,7 @@ static const char *flag_pictures(const Texts *t, int64_t begin, int64_t end, uin
         if (t->numbers[at] == limits->digit && '0' <= *raw && *raw <= '9' && number(t, at - 1) != limits->digit &&
             is_chinese(t, at + 1)) {
             const int32_t *second = raw < last ? raw + 1 : last, *third = second < last ? second + 1 : last;
-            t->flags[at] |= *second == limits->keycap || *third == limits->keycap ? KEYCAP : 0;
+            t->flags[at] |= *second == limits->keycap_mark || *third == limits->keycap_mark ? KEYCAP : 0;
         }
     }
     return NULL;
@@ -394,9 +395,9 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
     if (!(constants = PyTuple_GetSlice(args, FLAGS, FLAGS + CONSTANTS)) ||
         !PyArg_ParseTuple(constants, "i(IIIIIII)(iiiiii)(dd)(iiiiiiiiiii):survey", &empty, &l.row, &l.rare, &l.digit,
                           &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised, &l.missing, &l.cut_score, &l.spelled,
-                          &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.evidence, &l.crowded, &l.most_signs,
-                          &l.min_marks, &l.min_cuts, &l.cutting, &l.further, &l.place, &l.pictorial, &l.name,
-                          &l.keycap))
+                          &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.evidence, &l.crowded, &l.min_marks,
+                          &l.most_signs, &l.min_cuts, &l.cutting, &l.cutting_further, &l.cutting_place, &l.pictorial,
+                          &l.name, &l.keycap_mark))
         goto done;
     if (size[NUMBERS] != size[CODES] || size[STARTS] != size[CODES] || l.row > MOST_NUMBERS ||
         size[PAIRS] != (Py_ssize_t)l.row * l.row || size[EVIDENCE] != SCORES || size[CUT] != SCORES ||

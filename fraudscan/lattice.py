@@ -86,8 +86,7 @@ def likeliest(numbers: Numbers, as_written: Ints, arcs: Arcs) -> Path:
     if not kernel.compiled:
         return _likeliest(numbers, as_written, arcs)
     table = tables()
-    lists = table.choices
-    known = lists.bounds, lists.members, table.pairs, table.worth, table.logs, WIDTH, MARGIN, END
+    known = *table.choices, table.pairs, table.worth, table.logs, WIDTH, MARGIN, END
     gains = np.zeros(np.count_nonzero(numbers == END), dtype=np.int64)
     begins, read = np.empty_like(as_written), np.empty_like(numbers)
     size = kernel.compiled.likeliest(numbers, as_written, *arcs, *known, begins, read, gains)

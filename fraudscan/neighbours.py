@@ -102,8 +102,8 @@ LISTS = "homophones", "shapes", "initials", "pictures"
 class Choices(NamedTuple):
     """Rows of numbers: those of row ``i`` are ``members[bounds[i] : bounds[i + 1]]``."""
 
-    members: Numbers
     bounds: Ints
+    members: Numbers
 
 
 class Tables:
@@ -200,7 +200,7 @@ class Tables:
         """What may be read in one place: a row per number, the rows of `LISTS`, and an empty row."""
         members = np.concatenate([np.arange(WIDTH), *(self._arrays[name] for name in LISTS)])
         sizes = np.concatenate([np.ones(WIDTH, np.int64), *(self._arrays[f"{name}_sizes"] for name in LISTS), [0]])
-        return Choices(members.astype(np.uint16), np.append(0, sizes.cumsum()))
+        return Choices(np.append(0, sizes.cumsum()), members.astype(np.uint16))
 
     def _row(self, name: str) -> int:
         """Return the first row of the list ``name`` of `LISTS`."""

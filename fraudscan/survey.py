@@ -173,16 +173,15 @@ def survey(codes: Codes, numbers: Numbers, bounds: Ints, starts: Ints, raw: Code
         _survey(codes, numbers, bounds, starts=starts, raw=raw, found=found)
         return found
     table = tables()
-    evidence = table.evidence, table.cut, table.cutting
-    parts = table.splits[0], table.wholes
-    known = table.pairs, *evidence, table.sentence, table.halves, *parts, table.rare_pairs
-    shown = normalization_table(), table.picture, table.choices.bounds, table.choices.members
+    neighbours = table.pairs, table.evidence, table.cut, table.cutting
+    characters = table.sentence, table.halves, table.splits[0], table.wholes, table.rare_pairs
+    pictures = normalization_table(), table.picture, *table.choices, table.empty
     classes = WIDTH, RARE, DIGIT, *SIGNS, END, NOTHING
     scores = DISGUISED, MISSING, CUT, SPELLED, STRONG, FIRM
-    marks = EVIDENCE, CROWDED, MOST_SIGNS, MIN_MARKS, MIN_CUTS, CUTTING, CUTTING_FURTHER, CUTTING_PLACE
-    limits = *marks, PICTORIAL, NAME, KEYCAP_MARK
-    constants = table.empty, classes, scores, (ODD_SHARE, SPELLED_SHARE), limits
-    kernel.compiled.survey(codes, numbers, bounds, starts, raw, *known, *shown, *constants, *found)
+    cuts = MOST_SIGNS, MIN_CUTS, CUTTING, CUTTING_FURTHER, CUTTING_PLACE, PICTORIAL
+    limits = classes, scores, (ODD_SHARE, SPELLED_SHARE), (EVIDENCE, CROWDED, MIN_MARKS, *cuts, NAME, KEYCAP_MARK)
+    known = *neighbours, *characters, *pictures, *limits
+    kernel.compiled.survey(codes, numbers, bounds, starts, raw, *known, *found)
     return found
 
 
