@@ -31,7 +31,7 @@ import numpy as np
 from fraudscan.characters import DROPPED, code_points, concatenated, normalization_table, text_of
 from fraudscan.lattice import EVERY, SHAPE, SOUND, Arcs, likeliest
 from fraudscan.lazy import cached_property
-from fraudscan.neighbours import END, NAT, NOTHING, RARE, carry_marks, ranges, runs_of, steps, tables
+from fraudscan.neighbours import END, NAT, NOTHING, RARE, carry_marks, differences, ranges, runs_of, tables
 from fraudscan.survey import MIN_MARKS, Mark, is_latin, survey
 
 if TYPE_CHECKING:
@@ -287,7 +287,7 @@ class _Lines:
     @cached_property
     def lengths(self) -> Ints:
         """The length of each text, including the 0 after it."""
-        return steps(self.bounds + 1)
+        return differences(self.bounds + 1)
 
     @cached_property
     def numbers(self) -> Numbers:

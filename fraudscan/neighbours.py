@@ -34,6 +34,7 @@ __all__ = [
     "Choices",
     "Tables",
     "carry_marks",
+    "differences",
     "half_keys",
     "is_sign",
     "other_tables",
@@ -41,7 +42,6 @@ __all__ = [
     "runs_of",
     "scores_of",
     "split_keys",
-    "steps",
     "tables",
 ]
 
@@ -359,7 +359,7 @@ def ranges(begins: Ints, ends: Ints) -> tuple[Ints, Ints]:
     return np.arange(sizes.sum()) + (begins - sizes.cumsum() + sizes).repeat(sizes), sizes
 
 
-def steps(values: Ints) -> Ints:
+def differences(values: Ints) -> Ints:
     """Return the differences of consecutive values, preceded by the first value; np.diff is slower for few values."""
     found = values.copy()
     found[1:] -= values[:-1]

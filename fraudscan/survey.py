@@ -28,13 +28,13 @@ from fraudscan.neighbours import (
     SPELLED,
     WIDTH,
     carry_marks,
+    differences,
     half_keys,
     is_sign,
     ranges,
     runs_of,
     scores_of,
     split_keys,
-    steps,
     tables,
 )
 
@@ -191,7 +191,7 @@ def _survey(  # noqa: PLR0913 - the arguments of `survey`
     """Fill in ``found``, as `survey` does, without the kernel."""
     flags, wholes, heavy, spelled_out, repairable, marked = found
     marked[:] = carry_marks(numbers, bounds)
-    lengths = steps(bounds + 1)
+    lengths = differences(bounds + 1)
     scores = scores_of(numbers[:-1], numbers[1:])
     flags[(scores == DISGUISED).nonzero()[0]] |= Mark.CONTACT
 
@@ -232,7 +232,7 @@ def _survey(  # noqa: PLR0913 - the arguments of `survey`
 
 def _per_text(places: Ints, bounds: Ints) -> Ints:
     """Return the number of ``places`` in each text."""
-    return steps(places.searchsorted(bounds))
+    return differences(places.searchsorted(bounds))
 
 
 def _find_wholes(wholes: Numbers, codes: Codes) -> None:
