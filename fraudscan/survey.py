@@ -239,12 +239,13 @@ def _find_wholes(wholes: Numbers, codes: Codes) -> None:
     """Fill in the numbers of the characters whose parts begin at each place, as in `Survey`."""
     table = tables()
     known, _ = table.splits
-    first = table.halves.take(half_keys(codes[:-2], codes[1:-1])).nonzero()[0]
-    for row, third in enumerate((np.zeros(first.size, dtype=np.int32), codes[first + 2])):
-        keys = split_keys(codes[first], codes[first + 1], third)
-        at = np.minimum(known.searchsorted(keys), known.size - 1)
-        good = (known[at] == keys) & ((third > 0) == row)
-        wholes[row, first[good]] = table.wholes[at[good]]
+    two = table.halves.take(half_keys(codes[:-2], codes[1:-1])).nonzero()[0]
+    three = two[codes[two + 2] > 0]  # the third is not the end of a text
+    for row, places, third in ((0, two, np.zeros_like(two)), (1, three, codes[three + 2])):
+        keys = split_keys(codes[places], codes[places + 1], third)
+        at = known.searchsorted(keys)
+        found = known.take(at, mode="clip") == keys
+        wholes[row, places[found]] = table.wholes[at[found]]
 
 
 def _doubtful(codes: Codes, numbers: Numbers, scores: Any) -> Bools:
@@ -254,8 +255,8 @@ def _doubtful(codes: Codes, numbers: Numbers, scores: Any) -> Bools:
     rare = (numbers == RARE).nonzero()[0]
     for first in (rare - 1, rare):  # pairs with a rare character have a list of their own
         keys = codes[first].astype(np.int64) << 21 | codes[first + 1]
-        at = np.minimum(table.rare_pairs.searchsorted(keys), table.rare_pairs.size - 1)
-        strong[first[table.rare_pairs[at] == keys]] = True
+        at = table.rare_pairs.searchsorted(keys)
+        strong[first[table.rare_pairs.take(at, mode="clip") == keys]] = True
     chinese = numbers <= RARE
     neighbours = chinese[:-1] & chinese[1:]  # nothing is known about a character between signs, as in 洗→切→炒
     firm = neighbours & (scores > FIRM)
