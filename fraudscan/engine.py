@@ -236,12 +236,12 @@ class Engine:
 
         """
         found = self._read_once(texts, notes=notes, likely=likely)
-        marked = found.marked.nonzero()[0] if self.fraud or readings else np.zeros(0, dtype=np.int64)
-        marked = marked[[not is_long(texts[i]) for i in marked.tolist()]]
-        read = repaired([texts[i] for i in marked.tolist()])  # in one call: each takes half a millisecond at least
+        marked = found.marked.nonzero()[0].tolist() if self.fraud or readings else []
+        marked = [i for i in marked if not is_long(texts[i])]
+        read = repaired([texts[i] for i in marked])  # in one call: each takes half a millisecond at least
         windows = found.windows
         if self.fraud and read:
-            changed = marked[list(read)]
+            changed = np.array([marked[place] for place in read])
             again = self._read_once(list(read.values()), notes=notes, likely=likely)
             found.logits[:, changed], found.lengths[changed] = again.logits, again.lengths
             found.notes[changed] = again.notes
@@ -256,9 +256,7 @@ class Engine:
             found.logits[:, part.texts[better]] = part.logits[:, better]
             places[part.texts[better]] = np.column_stack([part.starts, part.ends])[better]
         found.logits[:, found.lengths == 0] = self._nothing[:, None]
-        return Judgement(
-            found.logits, found.notes, places, {i: read.get(place) for place, i in enumerate(marked.tolist())}
-        )
+        return Judgement(found.logits, found.notes, places, {i: read.get(place) for place, i in enumerate(marked)})
 
     def parts(self, texts: Sequence[str], judged: Judgement) -> Parts:
         """Return the parts of one or more texts that decided, where ``judged`` is what `judge` returned for them."""
