@@ -295,7 +295,7 @@ class Engine:
             known = self.scales, self.biases, *self.layer.first
             kernel.compiled.alarms(np.ascontiguousarray(sums.T), length_norms(lengths), *known, logits)
             return logits
-        first: Floats = self._alarm(self.scaled(sums, lengths))[0]
+        first: Floats = self._first_head(self.scaled(sums, lengths))[0]
         return first
 
     def _read_once(self, texts: Sequence[str], *, notes: bool, likely: bool) -> _Reading:
@@ -419,7 +419,7 @@ class Engine:
         return Windows(long + begin, logits, within, within + sizes[chosen])
 
     @cached_property
-    def _alarm(self) -> Callable[[Floats], Floats]:
+    def _first_head(self) -> Callable[[Floats], Floats]:
         """A function that does the same as `heads_of`, but for the first head alone."""
         return Layer(self.layer.hidden, self.layer.output[:1]) if self.layer else self.heads_of
 
