@@ -34,6 +34,7 @@ __all__ = [
     "normalization_table",
     "table_with_digits",
     "text_of",
+    "text_sizes",
 ]
 
 NORMALIZATION_VERSION = 3
@@ -59,9 +60,14 @@ def code_points(text: str) -> Codes:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.int32)
 
 
+def text_sizes(texts: Sequence[str]) -> Ints:
+    """Return the number of characters of each text."""
+    return np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+
+
 def concatenated(texts: Sequence[str]) -> tuple[Codes, Ints]:
     """Return the code points of ``texts``, each followed by a 0 as a separator, and the offsets of the separators."""
-    ends = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)).cumsum() + np.arange(len(texts))
+    ends = text_sizes(texts).cumsum() + np.arange(len(texts))
     return code_points("\0".join([*texts, ""])), ends
 
 

@@ -27,8 +27,8 @@ import numpy as np
 
 from fraudscan import kernel
 from fraudscan.arrays import aligned
+from fraudscan.characters import text_sizes
 from fraudscan.disguise import MAX_REPAIRED, is_long, normalized, repaired
-from fraudscan.features import text_sizes
 from fraudscan.layer import Layer
 from fraudscan.lazy import cached_property
 from fraudscan.neighbours import ranges

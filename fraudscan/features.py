@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.characters import DROPPED, code_points, concatenated, normalization_table
+from fraudscan.characters import DROPPED, code_points, concatenated, normalization_table, text_sizes
 from fraudscan.lazy import cached_property
 from fraudscan.neighbours import CROWDED, DIGIT, END, EVIDENCE, MOST_SIGNS, RARE, SIGNS, WIDTH, carry_marks, tables
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from fraudscan.arrays import Bools, Codes, Ints, Words
 
-__all__ = ["Matches", "Vocabulary", "text_sizes"]
+__all__ = ["Matches", "Vocabulary"]
 
 BUCKET_MULTIPLIER = np.uint32(2654435769)
 """2**32 divided by the golden ratio: Knuth's multiplicative hashing (The Art of Computer Programming, 6.4)."""
@@ -63,11 +63,6 @@ MAX_BUFFER = 1 << 20
 """Maximum number of elements of a buffer that is kept for the next call."""
 
 _scratch = threading.local()
-
-
-def text_sizes(texts: Sequence[str]) -> Ints:
-    """Return the number of characters of each text."""
-    return np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
 
 
 def _buffer(name: str, size: int) -> Words:
