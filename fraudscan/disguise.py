@@ -67,24 +67,18 @@ below are logarithms of probabilities, in the unit of `NAT`."""
 JOINED = -NAT
 """Log-score of reading one character in place of its parts."""
 
-SPELLED, INITIAL = -16 * NAT, -11 * NAT
-"""Log-scores of leaving Latin letters as they are: letters that may be a syllable, and a letter that may be an
-initial."""
-
 PICTURED = -5 * NAT
 """Log-score of reading a character that a picture may stand for."""
-
-PICTURE = -8 * NAT
-"""Log-score of leaving such a picture as it is."""
 
 PASSED = -NAT
 """Log-score of skipping a sign, as if the characters before and after it were neighbours."""
 
+KEPT_SYLLABLE, KEPT_INITIAL, KEPT_PICTURE, KEPT_DIGIT = -16 * NAT, -11 * NAT, -8 * NAT, -16 * NAT
+"""Log-scores of leaving as they are: Latin letters that may be a syllable, a letter that may be an initial, a picture
+that may stand for a character, and the digit of a keycap."""
+
 NUMERALS = "零一二三四五六七八九"
 """What a keycap may stand for: 1️⃣ for 一."""
-
-KEY = -16 * NAT
-"""Log-score of leaving the digit of a keycap as it is."""
 
 MAX_INITIALS = 4
 """Maximum length of a run of letters that may consist of initials alone."""
@@ -415,7 +409,7 @@ class _Arcs(NamedTuple):
 
     starts: Ints
     sizes: Ints
-    rows: Ints | Codes
+    rows: Ints | Codes | Numbers
     score: int = 0
     keeping: int = 0
     channel: int = EVERY
@@ -433,13 +427,7 @@ def _read_likeliest(lines: _Lines) -> _Lines:
     arcs = [each for each in offered if each.starts.size]
     if not arcs:
         return lines
-    as_written = np.zeros(numbers.size, dtype=np.int64)
-    for each in arcs:
-        if not each.keeping:
-            continue
-        places, _ = ranges(each.starts, each.starts + each.sizes)
-        as_written[places] += (each.keeping // each.sizes).repeat(each.sizes)
-    begins, read, gains = likeliest(numbers, as_written, _joined(arcs))
+    begins, read, gains = likeliest(numbers, _as_written(arcs, numbers.size), _joined(arcs))
     if heavy.any():
         asked = np.bincount(lines.bounds.searchsorted(doubted), minlength=lines.bounds.size)
         refused = (heavy & (gains < np.maximum(WORTH * asked, MIN_WORTH))).repeat(lines.lengths)
@@ -451,6 +439,16 @@ def _read_likeliest(lines: _Lines) -> _Lines:
     last = np.append(begins[1:], numbers.size) - 1
     codes = np.where(read < RARE, tables().codes.take(read), lines.codes.take(begins))
     return _Lines(codes, lines.starts.take(begins), lines.ends.take(last), lines.raw)
+
+
+def _as_written(arcs: Sequence[_Arcs], size: int) -> Ints:
+    """Return the log-scores of reading each of ``size`` characters as written, shared among those under an arc."""
+    scores = np.zeros(size, dtype=np.int64)
+    for each in arcs:
+        if each.keeping:
+            places, _ = ranges(each.starts, each.starts + each.sizes)
+            scores[places] += (each.keeping // each.sizes).repeat(each.sizes)
+    return scores
 
 
 def _joined(arcs: Sequence[_Arcs]) -> Arcs:
@@ -472,7 +470,7 @@ def _alike(lines: _Lines, doubted: Ints) -> Iterator[_Arcs]:
         yield _Arcs(doubted, np.ones_like(doubted), rows[codes], CHANGED, channel=channel)
     for size, wholes in enumerate(lines.survey.wholes, 2):
         starts = (wholes != NOTHING).nonzero()[0]
-        yield _Arcs(starts, np.full_like(starts, size), wholes[starts].astype(np.int64), JOINED)
+        yield _Arcs(starts, np.full_like(starts, size), wholes[starts], JOINED)
 
 
 def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
@@ -502,7 +500,7 @@ def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
     pieces, _ = ranges(last - counts[kind], last)
     starts, sizes, rows = np.array(list(itertools.chain(*found)), dtype=np.int64).reshape(-1, 3)[pieces].T
     starts = starts + begin.repeat(counts[kind])
-    for at, keeping in ((sizes == 1, INITIAL), (sizes > 1, SPELLED)):
+    for at, keeping in ((sizes == 1, KEPT_INITIAL), (sizes > 1, KEPT_SYLLABLE)):
         yield _Arcs(starts[at], sizes[at], rows[at], keeping=keeping)
 
 
@@ -535,17 +533,17 @@ def _shown(lines: _Lines) -> Iterator[_Arcs]:
         return
     rows = tables().picture[lines.written(pictures)]
     chinese = lines.numbers[pictures] <= RARE
-    for at, keeping in ((~chinese, PICTURE), (chinese, 0)):
+    for at, keeping in ((~chinese, KEPT_PICTURE), (chinese, 0)):
         yield _Arcs(pictures[at], np.ones_like(pictures[at]), rows[at], PICTURED, keeping)
     numerals = tables().numbers[code_points(NUMERALS)[lines.written(keys) - ord("0")]]
-    yield _Arcs(keys, np.ones_like(keys), numerals.astype(np.int64), keeping=KEY)
+    yield _Arcs(keys, np.ones_like(keys), numerals, keeping=KEPT_DIGIT)
 
 
 def _passing(lines: _Lines) -> Iterator[_Arcs]:
     """Yield arcs that skip a sign: the sign and the character after it are read as that character."""
     signs = lines.survey.places(Mark.MAY_CUT)
     if signs.size:
-        yield _Arcs(signs, np.full_like(signs, 2), lines.numbers[signs + 1].astype(np.int64), PASSED)
+        yield _Arcs(signs, np.full_like(signs, 2), lines.numbers[signs + 1], PASSED)
 
 
 def _changes(text: str, plain: _Lines, read: _Lines) -> Iterator[Repair]:
