@@ -458,10 +458,9 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
         bad = survey_text(&texts, text, memory);
     PyMem_RawFree(memory);
     Py_END_ALLOW_THREADS
-    if (!bad) {
-        result = Py_None;
-        Py_INCREF(result);
-    } else if (*bad)
+    if (!bad)
+        result = Py_NewRef(Py_None);
+    else if (*bad)
         PyErr_SetString(PyExc_ValueError, bad);
     else
         PyErr_NoMemory();

@@ -292,8 +292,7 @@ static PyObject *engine_follow(PyObject *Py_UNUSED(self), PyObject *args)
     Py_BEGIN_ALLOW_THREADS
     follow(&trie, characters.buf, size, found.buf);
     Py_END_ALLOW_THREADS
-    result = Py_None;
-    Py_INCREF(result);
+    result = Py_NewRef(Py_None);
 done:
     PyBuffer_Release(&characters);
     PyBuffer_Release(&seeds);
@@ -373,8 +372,7 @@ static PyObject *engine_add_up(PyObject *Py_UNUSED(self), PyObject *args)
                                           "weights");
         goto done;
     }
-    result = Py_None;
-    Py_INCREF(result);
+    result = Py_NewRef(Py_None);
 done:
     PyBuffer_Release(&nodes);
     PyBuffer_Release(&starts);
@@ -454,8 +452,7 @@ static PyObject *engine_alarms(PyObject *Py_UNUSED(self), PyObject *args)
         ((double *)logits.buf)[i] = first_logit((int64_t *)sums.buf + i * inputs, ((double *)norms.buf)[i], scales.buf,
                                           biases.buf, hidden.buf, output.buf, inputs, units, scale, bound, (float)most);
     Py_END_ALLOW_THREADS
-    result = Py_None;
-    Py_INCREF(result);
+    result = Py_NewRef(Py_None);
 done:
     PyBuffer_Release(&sums);
     PyBuffer_Release(&norms);
@@ -507,8 +504,7 @@ static PyObject *engine_tally(PyObject *Py_UNUSED(self), PyObject *args)
         PyErr_SetString(PyExc_ValueError, "starts must ascend within the nodes, and each node must have its flags");
         goto done;
     }
-    result = Py_None;
-    Py_INCREF(result);
+    result = Py_NewRef(Py_None);
 done:
     PyBuffer_Release(&nodes);
     PyBuffer_Release(&starts);
