@@ -510,7 +510,7 @@ typedef struct {
    state; the states, grouped by place; the values of the scores of pairs, in the high half of a word; for each choice of
    the current step, the best way to it (see `weigh`); and the path by another channel. */
 typedef struct {
-    int64_t *first, *reach[1 + CHANNELS], *next, *places;
+    int64_t *first, (*reach)[1 + CHANNELS], *next, *places;
     State *states;
     int64_t count, room, most;
     int64_t worth[SCORES], *ways;
@@ -518,6 +518,7 @@ typedef struct {
 } Work;
 
 #define TOO_LARGE "a log-score is too large"
+#define NO_END "there must be an end, and a gain, for each text"
 #define OUT_OF_TEXT "arcs must not lead out of a text"
 #define FARTHEST (1 << 30) /* the largest margin: score differences between states of a place fit half a word */
 #define HALF 32
@@ -533,11 +534,8 @@ static const char *list_arcs(const Lattice *at, Work *work)
         if (at->as_written[place] > LARGEST || at->as_written[place] < -LARGEST)
             return TOO_LARGE;
     }
-    for (int64_t place = 0; place <= at->last; place++) {
-        work->first[place] = -1;
-        for (int channel = 0; channel <= CHANNELS; channel++)
-            work->reach[channel][place] = 0;
-    }
+    memset(work->first, -1, (size_t)(at->last + 1) * sizeof *work->first);
+    memset(work->reach, 0, (size_t)(at->last + 1) * sizeof *work->reach);
     for (int64_t i = at->arcs - 1; i >= 0; i--) {
         const int64_t start = at->starts[i], end = at->ends[i], row = at->rows[i];
         if (at->scores[i] > LARGEST || at->scores[i] < -LARGEST)
@@ -551,7 +549,7 @@ static const char *list_arcs(const Lattice *at, Work *work)
             return "there is no such choice: rows must be indices of choices, and bounds must ascend within members";
         const int64_t size = at->bounds[row + 1] - at->bounds[row];
         work->most = size > work->most ? size : work->most;
-        int64_t *reach = work->reach[at->channels[i]] + start;
+        int64_t *reach = &work->reach[start][at->channels[i]];
         *reach = end > *reach ? end : *reach;
         work->next[i] = work->first[end];
         work->first[end] = i;
@@ -652,7 +650,6 @@ static inline int64_t value_of(const Lattice *at, const Work *work, unsigned int
 static const char *find_path(const Lattice *at, Work *work, int64_t begin, int64_t end, int channel, const Steps *steps,
                              int64_t *length, int64_t *value)
 {
-    const int64_t *reach = work->reach[channel], *every = work->reach[0];
     int64_t *places = work->places, far = 0; /* the farthest end of the arcs that begin before a place */
 
     work->states[0] = (State){.number = at->end};
@@ -663,8 +660,9 @@ static const char *find_path(const Lattice *at, Work *work, int64_t begin, int64
     for (int64_t place = begin + 1; place <= end + 1; place++) {
         const int64_t own = work->count;
         int64_t limit = INT64_MIN, near = own;
-        far = every[place - 1] > far ? every[place - 1] : far;
-        far = reach[place - 1] > far ? reach[place - 1] : far;
+        const int64_t *reach = work->reach[place - 1];
+        far = reach[0] > far ? reach[0] : far;
+        far = reach[channel] > far ? reach[channel] : far;
         if (own == 1 && far <= place && work->first[place] < 0) { /* nothing to choose, as at most places */
             *value += value_of(at, work, work->states[0].number, place - 1);
             work->states[0].number = steps->numbers[*length] = at->numbers[place - 1];
@@ -714,9 +712,9 @@ static const char *find_paths(const Lattice *at, Work *work, int64_t *length)
         int channels = 0; /* how many to try: if the text has arcs of any channel, all are tried */
         for (end = begin; end < at->last && at->numbers[end] != at->end; end++)
             for (int channel = 1; channel <= CHANNELS; channel++)
-                channels = work->reach[channel][end] ? CHANNELS : channels;
+                channels = work->reach[end][channel] ? CHANNELS : channels;
         if (end == at->last || text == at->texts)
-            return "there must be an end, and a gain, for each text";
+            return NO_END;
         for (int64_t place = begin; place <= end; place++)
             written += value_of(at, work, place > begin ? at->numbers[place - 1] : at->end, place);
         const char *bad = find_path(at, work, begin, end, channels ? 1 : 0, &steps, &size, &value);
@@ -734,7 +732,7 @@ static const char *find_paths(const Lattice *at, Work *work, int64_t *length)
         at->gains[text++] = value - written;
         *length += size;
     }
-    return text == at->texts ? NULL : "there must be an end, and a gain, for each text";
+    return text == at->texts ? NULL : NO_END;
 }
 
 const char disguise_likeliest_doc[] =
@@ -798,16 +796,14 @@ PyObject *disguise_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
     Py_BEGIN_ALLOW_THREADS
     const size_t places = (size_t)lattice.last;
     work.first = PyMem_RawMalloc((places + 1) * sizeof *work.first);
-    for (int i = 0; i <= CHANNELS; i++)
-        work.reach[i] = PyMem_RawMalloc((places + 1) * sizeof *work.reach[i]);
+    work.reach = PyMem_RawMalloc((places + 1) * sizeof *work.reach);
     work.places = PyMem_RawMalloc((places + 2) * sizeof *work.places);
     work.next = PyMem_RawMalloc((size_t)(lattice.arcs + 1) * sizeof *work.next);
     work.states = PyMem_RawMalloc(sizeof *work.states);
     work.other = (Steps){PyMem_RawMalloc(places * sizeof *work.other.begins),
                          PyMem_RawMalloc(places * sizeof *work.other.numbers)};
-    int enough = work.first && work.places && work.next && work.states && work.other.begins && work.other.numbers;
-    for (int i = 0; i <= CHANNELS; i++)
-        enough = enough && work.reach[i];
+    int enough = work.first && work.reach && work.places && work.next && work.states && work.other.begins &&
+                 work.other.numbers;
     bad = enough ? list_arcs(&lattice, &work) : NO_MEMORY;
     work.ways = PyMem_RawMalloc((size_t)work.most * sizeof *work.ways);
     for (int i = 0; i < SCORES; i++)
@@ -815,8 +811,7 @@ PyObject *disguise_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
     if (!bad)
         bad = work.ways ? find_paths(&lattice, &work, &length) : NO_MEMORY;
     PyMem_RawFree(work.first);
-    for (int i = 0; i <= CHANNELS; i++)
-        PyMem_RawFree(work.reach[i]);
+    PyMem_RawFree(work.reach);
     PyMem_RawFree(work.places);
     PyMem_RawFree(work.next);
     PyMem_RawFree(work.states);
