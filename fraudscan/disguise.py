@@ -486,7 +486,8 @@ def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
     begin, end = begin[beside], end[beside]
     if not begin.size:
         return
-    runs = map(lines.joined.__getitem__, map(slice, begin.tolist(), end.tolist()))
+    joined = lines.joined
+    runs = [joined[first:last] for first, last in zip(begin.tolist(), end.tolist(), strict=True)]
     kinds: dict[str, int] = {}  # most runs occur many times in a batch
     kind = np.array([kinds.setdefault(run, len(kinds)) for run in runs])
     table = tables()
@@ -522,8 +523,7 @@ def _spelled(run: str, table: Tables) -> list[tuple[int, int, int]]:
     initials = sum(piece not in table.syllables for _, piece in found)
     if sum(len(piece) for _, piece in found) < len(run) or (len(run) > MAX_INITIALS and 2 * initials > len(found)):
         return []
-    rows = table.initials | table.syllables
-    return [(start, len(piece), rows[piece]) for start, piece in found]
+    return [(start, len(piece), table.spellings[piece]) for start, piece in found]
 
 
 def _shown(lines: _Lines) -> Iterator[_Arcs]:

@@ -244,9 +244,14 @@ class Tables:
         return {syllable: self._row("homophones") + i for i, syllable in enumerate(self._arrays["syllables"].tolist())}
 
     @cached_property
+    def spellings(self) -> dict[str, int]:
+        """The rows of `syllables`, and those of `initials` for letters that are no syllables."""
+        return self.initials | self.syllables
+
+    @cached_property
     def pinyin(self) -> re.Pattern[str]:
-        """Pattern that matches syllables, the longest first, and initials."""
-        return re.compile("|".join(sorted({*self.syllables, *self.initials}, key=lambda s: (-len(s), s))))
+        """Pattern that matches `spellings`, the longest first."""
+        return re.compile("|".join(sorted(self.spellings, key=lambda s: (-len(s), s))))
 
     @cached_property
     def latin(self) -> frozenset[str]:
