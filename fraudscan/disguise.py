@@ -35,7 +35,7 @@ from fraudscan.neighbours import END, NAT, NOTHING, RARE, carry_marks, differenc
 from fraudscan.survey import MIN_MARKS, Mark, is_latin, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from fraudscan.arrays import Bools, Codes, Ints, Numbers
     from fraudscan.neighbours import Tables
@@ -101,6 +101,9 @@ CONTACTS = (
     ("群", "(?<=[进加入])裙|君羊"),
 )
 """Contacts, which a lure needs most, and how they are disguised: names, and patterns of normalised text."""
+
+REACH = 12
+"""How many characters a pattern may look at, from a mark on: more than any of `CONTACTS` needs."""
 
 
 class Repair(NamedTuple):
@@ -363,14 +366,7 @@ def _name_contacts(lines: _Lines) -> _Lines:
     places = lines.survey.places(Mark.CONTACT).tolist()
     if not places:
         return lines
-    text = lines.joined
-    edits: list[tuple[int, int, str]] = []
-    for place in places:
-        done = edits[-1][1] if edits else 0
-        tried = (_contacts().match(text, start, place + 12) for start in range(max(done, place - 1), place + 2))
-        match = next(filter(None, tried), None)
-        if match and match.lastindex:
-            edits.append((*match.span(), CONTACTS[match.lastindex - 1][0] + CONTACT))
+    edits = list(_named_contacts(lines.joined, places))
     if not edits:
         return lines
     begin, end = np.array([edit[:2] for edit in edits]).T
@@ -387,6 +383,17 @@ def _name_contacts(lines: _Lines) -> _Lines:
     changed = np.zeros(lines.bounds.size, dtype=bool)
     changed[lines.bounds.searchsorted(begin)] = True
     return _Lines(codes, lines.starts[source], ends[source], lines.raw).resurveyed(lines, source, changed)
+
+
+def _named_contacts(text: str, places: Iterable[int]) -> Iterator[tuple[int, int, str]]:
+    """Yield the begins and ends of the disguised contacts next to ``places``, in order, and what is read there."""
+    done = 0
+    for place in places:
+        tried = (_contacts().match(text, start, place + REACH) for start in range(max(done, place - 1), place + 2))
+        match = next(filter(None, tried), None)
+        if match and match.lastindex:
+            done = match.end()
+            yield match.start(), done, CONTACTS[match.lastindex - 1][0] + CONTACT
 
 
 @cache
