@@ -83,9 +83,13 @@ FIELD_SIZE = (1 << FIELD_BITS - 1) // (WEIGHT_LIMIT + 1)
 length."""
 
 HALF = 1 << FIELD_BITS - 1
+"""Half the number of values of a field: added to a sum, it makes the sum positive."""
+
 SHIFTS = (FIELD_BITS * np.arange(FIELDS, dtype=np.int64)).reshape(-1, 1, 1)
+"""How many bits each field lies above the lowest, in a shape that fits packed sums."""
+
 OFFSET = int((HALF << SHIFTS).sum())
-"""Added to packed sums so that no field is negative and each can be extracted separately."""
+"""`HALF` in each field: added to packed sums, it lets each field be extracted separately."""
 
 CHUNK = 1 << 17
 """Characters scored at a time: few enough that arrays stay in the caches, and enough to be worth the calls' cost."""
