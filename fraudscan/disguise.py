@@ -330,19 +330,19 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
     plain = dict(zip(active.tolist(), before, strict=True))
     found: dict[int, _Repaired] = {}
     for _ in range(MAX_ROUNDS):
-        lines = done = _round(lines)
+        done = _round(lines)
         read = done.texts()
-        again = np.array([one != other for one, other in zip(read, before, strict=True)])
-        if again.any():
-            lines = done.at(again)
-            marked = lines.survey.marked & lines.survey.repairable
-            again[again] = marked
+        changed = np.array([one != other for one, other in zip(read, before, strict=True)])
+        again = changed.copy()
+        if changed.any():
+            lines = done.at(changed)
+            again[changed] = lines.survey.marked & lines.survey.repairable
         for place, index in enumerate(active.tolist()):
             if not again[place] and read[place] != plain[index]:
                 found[index] = _Repaired(done, read[place])
         if not again.any():
             break
-        lines = lines.at(marked)
+        lines = lines.at(again[changed])
         active = active[again]
         before = list(itertools.compress(read, again))
     return dict(sorted(found.items()))
