@@ -197,8 +197,7 @@ def _marked(texts: Sequence[str]) -> Ints:
     """Return the indices of the texts that carry marks of disguise."""
     texts = ["" if is_long(text) else text for text in texts]
     lines = _folded(texts)
-    marked: Ints = carry_marks(lines.numbers, lines.bounds).nonzero()[0]
-    return marked
+    return carry_marks(lines.numbers, lines.bounds).nonzero()[0]
 
 
 def is_long(text: str) -> bool:

@@ -98,8 +98,7 @@ class Matches:
     def nodes_of(self, texts: Ints) -> Words:
         """Return a copy of the nodes of the given texts, concatenated without separators."""
         bounds = zip(self.starts[texts].tolist(), self.lengths[texts].tolist(), strict=True)
-        nodes: Words = np.concatenate([self.nodes[start : start + length] for start, length in bounds])
-        return nodes
+        return np.concatenate([self.nodes[start : start + length] for start, length in bounds])
 
 
 class Vocabulary:

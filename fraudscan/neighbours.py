@@ -131,14 +131,12 @@ class Tables:
     @cached_property
     def evidence(self) -> npt.NDArray[np.int8]:
         """For each score, viewed as uint8, the evidence that it gives for a disguise, in eighths of a nat."""
-        evidence: npt.NDArray[np.int8] = self._arrays["evidence"]
-        return evidence
+        return self._arrays["evidence"]
 
     @cached_property
     def cutting(self) -> npt.NDArray[np.int8]:
         """For each score, viewed as uint8, the evidence that a sign was put between two neighbours with that score."""
-        cutting: npt.NDArray[np.int8] = self._arrays["cutting"]
-        return cutting
+        return self._arrays["cutting"]
 
     @cached_property
     def cut(self) -> npt.NDArray[np.int8]:
@@ -261,8 +259,7 @@ class Tables:
     @cached_property
     def rare_pairs(self) -> Ints:
         """Pairs of code points with a rare character that occur in words, as sorted ``first << 21 | second``."""
-        pairs: Ints = self._arrays["rare_pairs"].cumsum()
-        return pairs
+        return self._arrays["rare_pairs"].cumsum()
 
     @cached_property
     def splits(self) -> tuple[Ints, Codes]:
