@@ -154,23 +154,23 @@ class Survey(NamedTuple):
         return places
 
 
-def survey(codes: Codes, numbers: Numbers, bounds: Ints, starts: Ints, raw: Codes) -> Survey:
+def survey(codes: Codes, numbers: Numbers, ends: Ints, starts: Ints, raw: Codes) -> Survey:
     """Survey texts.
 
     Args:
         codes: shape (characters,): the code points of the texts, each followed by a 0.
         numbers: shape (characters,): their numbers, with an `END` after each text.
-        bounds: shape (texts,): the offset at which each text ends.
+        ends: shape (texts,): the offset at which each text ends.
         starts: shape (characters,): for each code point, the offset in ``raw`` of the character it stands for.
         raw: the code points of the joined originals.
 
     """
     flags = np.zeros(codes.size, dtype=np.uint8)
     wholes = np.full((2, codes.size), NOTHING, dtype=np.uint16)
-    masks = np.zeros((4, bounds.size), dtype=bool)
+    masks = np.zeros((4, ends.size), dtype=bool)
     found = Survey(flags, wholes, *masks)
     if not kernel.compiled:
-        _survey(codes, numbers, bounds, starts=starts, raw=raw, found=found)
+        _survey(codes, numbers, ends, starts=starts, raw=raw, found=found)
         return found
     table = tables()
     neighbours = table.pairs, table.evidence, table.cut, table.cutting
@@ -181,25 +181,25 @@ def survey(codes: Codes, numbers: Numbers, bounds: Ints, starts: Ints, raw: Code
     cuts = MOST_SIGNS, MIN_CUTS, CUTTING, CUTTING_FURTHER, CUTTING_PLACE, PICTORIAL
     limits = classes, scores, (ODD_SHARE, SPELLED_SHARE), (EVIDENCE, CROWDED, MIN_MARKS, *cuts, NAME, KEYCAP_MARK)
     known = *neighbours, *characters, *pictures, *limits
-    kernel.compiled.survey(codes, numbers, bounds, starts, raw, *known, *found)
+    kernel.compiled.survey(codes, numbers, ends, starts, raw, *known, *found)
     return found
 
 
 def _survey(  # noqa: PLR0913 - the arguments of `survey`
-    codes: Codes, numbers: Numbers, bounds: Ints, *, starts: Ints, raw: Codes, found: Survey
+    codes: Codes, numbers: Numbers, ends: Ints, *, starts: Ints, raw: Codes, found: Survey
 ) -> None:
     """Fill in ``found``, as `survey` does, without the kernel."""
     flags, wholes, heavy, spelled_out, repairable, marked = found
-    marked[:] = carry_marks(numbers, bounds)
-    lengths = differences(bounds + 1)
+    marked[:] = carry_marks(numbers, ends)
+    lengths = differences(ends + 1)
     scores = scores_of(numbers[:-1], numbers[1:])
     flags[(scores == DISGUISED).nonzero()[0]] |= Mark.CONTACT
 
     _find_wholes(wholes, codes)
     odd = ((scores == MISSING) | (scores == CUT)).nonzero()[0]
-    counts = _per_text(odd, bounds)
+    counts = _per_text(odd, ends)
     for each in wholes:
-        counts += _per_text((each != NOTHING).nonzero()[0], bounds)
+        counts += _per_text((each != NOTHING).nonzero()[0], ends)
     heavy[:] = (counts >= MIN_MARKS) & (counts > ODD_SHARE * lengths)
     light = ~heavy.repeat(lengths)
     wholes[:, light] = NOTHING
@@ -207,14 +207,14 @@ def _survey(  # noqa: PLR0913 - the arguments of `survey`
         flags[_doubtful(codes, numbers, scores) & ~light] |= Mark.DOUBTFUL
 
     spelled = (scores == SPELLED).nonzero()[0]
-    if (_per_text(spelled, bounds) >= MIN_MARKS).any():
-        labels = _labels(codes, bounds)
-        counts = _per_text(spelled[~np.isin(spelled + 1, labels)], bounds)
+    if (_per_text(spelled, ends) >= MIN_MARKS).any():
+        labels = _labels(codes, ends)
+        counts = _per_text(spelled[~np.isin(spelled + 1, labels)], ends)
         spelled_out[:] = (counts >= MIN_MARKS) & (2 * counts > SPELLED_SHARE * lengths)
-        spelled_out &= counts > SPELLED_SHARE * _per_text((numbers <= RARE).nonzero()[0], bounds)
-        flags[labels[spelled_out[bounds.searchsorted(labels)]]] |= Mark.LABEL
+        spelled_out &= counts > SPELLED_SHARE * _per_text((numbers <= RARE).nonzero()[0], ends)
+        flags[labels[spelled_out[ends.searchsorted(labels)]]] |= Mark.LABEL
 
-    _flag_signs(flags, codes, numbers, bounds)
+    _flag_signs(flags, codes, numbers, ends)
     written = raw.take(starts)
     rows = tables().picture.take(written)
     rows[codes != normalization_table().take(written)] = tables().empty  # repair replaced them
@@ -225,14 +225,14 @@ def _survey(  # noqa: PLR0913 - the arguments of `survey`
 
     repairable[:] = heavy | spelled_out
     shown = pictures[(numbers[pictures - 1] <= RARE) & (numbers[pictures + 1] <= RARE)]
-    repairable[bounds.searchsorted(shown)] = True
+    repairable[ends.searchsorted(shown)] = True
     others = flags & (Mark.CUTS | Mark.MAY_CUT | Mark.CONTACT | Mark.KEYCAP)
-    repairable[bounds.searchsorted(others.nonzero()[0])] = True
+    repairable[ends.searchsorted(others.nonzero()[0])] = True
 
 
-def _per_text(places: Ints, bounds: Ints) -> Ints:
+def _per_text(places: Ints, ends: Ints) -> Ints:
     """Return the number of ``places`` in each text."""
-    return differences(places.searchsorted(bounds))
+    return differences(places.searchsorted(ends))
 
 
 def _find_wholes(wholes: Numbers, codes: Codes) -> None:
@@ -270,7 +270,7 @@ def _doubtful(codes: Codes, numbers: Numbers, scores: Any) -> Bools:
     return doubted
 
 
-def _labels(codes: Codes, bounds: Ints) -> Ints:
+def _labels(codes: Codes, ends: Ints) -> Ints:
     """Return the offsets of single letters that are labels, as in A:在吗 B:在的 or L码 and M码.
 
     In the same text, another letter also stands alone before the same character.
@@ -279,7 +279,7 @@ def _labels(codes: Codes, bounds: Ints) -> Ints:
     places = latin.nonzero()[0]
     places = places[~latin[places - 1] & ~latin[places + 1]]
     letters, behind = codes[places], codes[places + 1].astype(np.int64)
-    behind += bounds.searchsorted(places) << 21
+    behind += ends.searchsorted(places) << 21
     sets, counts = np.unique(np.unique(behind << 7 | letters) >> 7, return_counts=True)
     labels: Ints = places[counts[sets.searchsorted(behind)] > 1]
     return labels
@@ -290,7 +290,7 @@ def is_latin(codes: Codes) -> Bools:
     return (codes >= ord("a")) & (codes <= ord("z"))
 
 
-def _flag_signs(flags: Any, codes: Codes, numbers: Numbers, bounds: Ints) -> None:
+def _flag_signs(flags: Any, codes: Codes, numbers: Numbers, ends: Ints) -> None:
     """Flag the signs that may cut words.
 
     The characters before and after a sign that cuts words go together as neighbours do, in place after place. A
@@ -304,17 +304,17 @@ def _flag_signs(flags: Any, codes: Codes, numbers: Numbers, bounds: Ints) -> Non
     evidence = tables().cutting.take(scores_of(numbers[begin - 1], numbers[end]).view(np.uint8))
     alone = (numbers[begin - 2] > RARE) & (numbers[end + 1] > RARE)  # between single characters: 春·夏·秋·冬
     evidence[alone & (numbers[begin] == LIST)] = 0  # a list of single characters: 油、盐、酱、醋
-    owner = bounds.searchsorted(begin)
+    owner = ends.searchsorted(begin)
     signs, sign = np.unique(owner << 21 | codes[begin], return_inverse=True)
     sums = np.bincount(sign, evidence)
 
-    cutting_texts = np.zeros(bounds.size, dtype=bool)
+    cutting_texts = np.zeros(ends.size, dtype=bool)
     cutting_texts[signs[sums >= CUTTING] >> 21] = True
     cut = cutting_texts[signs >> 21] & (sums >= CUTTING_FURTHER)
     drop = cut[sign] & ((evidence > 0) | ~tables().sentence[codes[begin]])
     speaking = drop & (evidence > 0)
-    places = np.bincount(owner[speaking], minlength=bounds.size)
-    between_words = np.bincount(owner[speaking & ~alone], minlength=bounds.size) > 0
+    places = np.bincount(owner[speaking], minlength=ends.size)
+    between_words = np.bincount(owner[speaking & ~alone], minlength=ends.size) > 0
     drop &= (places >= np.where(between_words, MIN_CUTS, 2 * MIN_CUTS))[owner]
     flags[ranges(begin[drop], end[drop])[0]] |= Mark.CUTS
 
