@@ -14,10 +14,13 @@ from fraudscan.train import train
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
+LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
+PLAIN = "到楼下了，下来拿快递"
+
 COLUMN = [
-    "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利",
+    LURE,
     None,
-    "到楼下了，下来拿快递",
+    PLAIN,
     "",
     "爷爷奶奶免费领鸡蛋，养老项目年化百分之二十",
 ]
@@ -101,6 +104,16 @@ WORDS = {
     "prize": ["恭喜中奖", "领取奖金", "点击链接", "幸运用户", "豪礼相送", "抽中大奖"],
     "normal": ["晚上吃饭", "明天开会", "帮我带伞", "周末爬山", "孩子放学", "快递到了"],
 }
+
+
+def logit_of(scanner, text, label):
+    """Return a label's logit, from the heads: that of fraud plus that of the label's likeliest scheme.
+
+    For the honest label, it is minus the logit of fraud.
+    """
+    logits = dict(zip(scanner.heads, scanner.logits([text])[0], strict=True))
+    schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
+    return logits["fraud"] + max(logits[name] for name in schemes) if schemes else -logits["fraud"]
 
 
 def made_up(count: int, seed: int = 0) -> tuple[list[str], list[str]]:

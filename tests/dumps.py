@@ -10,14 +10,12 @@ import sys
 from xml.sax.saxutils import quoteattr
 
 import pytest
-from conftest import ROOT
+from conftest import LURE, PLAIN, ROOT  # noqa: F401 - tests of dumps import the first two from here
 from hypothesis import strategies as st
 
 from fraudscan.cli import main
 from fraudscan.dump import job, score_dump
 
-LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
-PLAIN = "到楼下了，下来拿快递"
 TEXTS = [json.loads(line)["text"] for line in (ROOT / "examples" / "messages.jsonl").read_text("utf-8").splitlines()]
 
 CELLS = st.text(

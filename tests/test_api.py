@@ -15,13 +15,12 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from conftest import LURE
 
 import fraudscan
 from fraudscan import model
 from fraudscan.lists import Entry, Lists
 from fraudscan.model import GROUP
-
-LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
 
 
 def test_public_names_are_few():
@@ -145,21 +144,6 @@ def test_decisions_follow_from_the_probabilities(scanner, corpus):
         assert r.targets == tuple(t.name for t in taxonomy.targets if r.scores[t.name] >= 0.5)
         levels = scanner.thresholds
         assert r.verdict == ("flag" if r.score >= levels.flag else "review" if r.score >= levels.review else "clear")
-
-
-def test_evidence_spans_match_the_text_and_add_up(scanner, corpus):
-    for row in corpus[::29]:
-        r = scanner.classify(row.text)
-        spans = r.explain(r.label)
-        for span in spans:
-            assert row.text[span.start : span.end] == span.text
-            assert span.label == r.label
-        covered = [i for span in spans for i in range(span.start, span.end)]
-        assert len(covered) == len(set(covered))
-        logits = dict(zip(scanner.heads, scanner.logits([row.text])[0], strict=True))
-        schemes = [logits[scheme.name] for scheme in scanner.taxonomy.label(r.label).schemes]
-        expected = logits["fraud"] + max(schemes) if schemes else -logits["fraud"]
-        assert spans.bias + sum(span.weight for span in spans) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("text", [None, b"abc", 3, 1.5, ["a"], ("a", "b")])

@@ -11,7 +11,7 @@ import textwrap
 from unittest.mock import Mock
 
 import pytest
-from conftest import ROOT
+from conftest import LURE, ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,8 +19,6 @@ from fraudscan import TAXONOMY, __version__, kernel
 from fraudscan.cli import main
 from fraudscan.sklearn import FraudClassifier
 from fraudscan.taxonomy import Taxonomy
-
-LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
 
 
 def test_the_readme_shows_the_output_of_classify(capsys):

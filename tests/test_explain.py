@@ -5,6 +5,7 @@ import io
 import re
 
 import pytest
+from conftest import LURE, logit_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_scoring import texts
@@ -15,25 +16,17 @@ from fraudscan.explain import Explanation, Span, _explanations, _join_clause, _s
 from fraudscan.lists import Entry, Lists
 from fraudscan.show import coloured, printable, to_ansi, to_html
 
-LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
-
-
-def logit_of(scanner, text, label):
-    """Return a label's logit, from the heads: that of fraud plus that of the label's likeliest scheme.
-
-    For the honest label, it is minus the logit of fraud.
-    """
-    logits = dict(zip(scanner.heads, scanner.logits([text])[0], strict=True))
-    schemes = [scheme.name for scheme in scanner.taxonomy.label(label).schemes]
-    return logits["fraud"] + max(logits[name] for name in schemes) if schemes else -logits["fraud"]
-
-
 labels = st.sampled_from(["investment", "shopping", "related_crime", "legitimate"])
 
 
 @given(texts, labels)
 @settings(max_examples=300)
 def test_spans_and_bias_add_up_to_the_logit(scanner, text, label):
+    assert_adds_up(scanner, text, label)
+
+
+def assert_adds_up(scanner, text, label):
+    """Spans are parts of the text without overlaps, by decreasing weight, and add up to the label's logit."""
     explanation = explain(scanner, text, label)
     assert explanation.logit == pytest.approx(logit_of(scanner, text, label), abs=1e-9)
     covered = []
@@ -49,8 +42,7 @@ def test_spans_and_bias_add_up_to_the_logit(scanner, text, label):
 
 def test_evidence_of_corpus_rows_adds_up(scanner, corpus):
     for row in corpus[::97]:
-        result = scanner.classify(row.text)
-        assert result.explain(result.label).logit == pytest.approx(logit_of(scanner, row.text, result.label), abs=1e-9)
+        assert_adds_up(scanner, row.text, scanner.classify(row.text).label)
 
 
 def test_spans_are_whole_words(scanner, corpus):
@@ -85,9 +77,7 @@ def test_an_explanation_is_a_sequence(scanner):
 
 
 def test_a_long_text_is_explained(scanner, corpus):
-    text = "\n".join(row.text for row in corpus[:200])
-    explanation = explain(scanner, text, "investment")
-    assert explanation.logit == pytest.approx(logit_of(scanner, text, "investment"), abs=1e-9)
+    assert_adds_up(scanner, "\n".join(row.text for row in corpus[:200]), "investment")
 
 
 def test_evidence_of_a_batch(scanner):
@@ -236,6 +226,10 @@ def test_punctuation_is_not_among_the_strongest_evidence(scanner, corpus):
 
 def test_an_ngram_that_begins_before_the_window_counts_for_its_characters_inside():
     assert _spread([[(-2, 6.0)], [], [], [(3, 1.0)]], [False] * 4) == [6, 0, 0, 1]
+
+
+def test_punctuation_has_a_share_only_in_an_ngram_of_nothing_else():
+    assert _spread([3, 3, 2], [3, 2, 1], [6.0, 1.0, 0.5], {1, 2}, 3).tolist() == [6, 1, 0.5]
 
 
 def test_a_word_of_slightly_opposite_weight_stays_in_its_span():

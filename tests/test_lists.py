@@ -10,7 +10,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import made_up
+from conftest import LURE, PLAIN, made_up
 from dumps import rows_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -26,9 +26,6 @@ from fraudscan.lists import Entry, ListError, Lists, read_lists
 from fraudscan.model import GROUP
 from fraudscan.patterns import PatternError, compile_pattern
 from fraudscan.sklearn import FraudClassifier
-
-HONEST = "到楼下了，下来拿快递"
-LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
 
 
 def rules_for(lists_, texts, senders=None):
@@ -166,7 +163,7 @@ def test_long_texts_are_searched_in_blocks(entries, rows, size, batch):
 
 def test_lists_change_the_verdict_but_not_the_score_or_label(scanner):
     own = scanner.with_lists(Lists([Entry("allow", "内部群"), Entry("deny", "快递"), Entry("deny", "稳赚不赔")]))
-    lure, honest = own.classify_many([LURE, HONEST])
+    lure, honest = own.classify_many([LURE, PLAIN])
     assert (lure.verdict, lure.rule) == ("clear", "allow 内部群")
     assert (honest.verdict, honest.rule) == ("flag", "deny 快递")
     assert lure.score == scanner.classify(LURE).score  # score and label remain the model's
@@ -181,8 +178,8 @@ def test_entries_for_senders_match_their_senders(scanner):
     own = scanner.with_lists(Lists(entries))
     cells = [float("nan"), pd.NA, pd.NaT, None, 95588.5, 95588.0]  # values that occur in tables
     other = own.with_lists(Lists([Entry("allow", "", "95588"), Entry("deny", "", "n*"), Entry("deny", "", "<*")]))
-    assert other.decide([HONEST] * 6, cells).rule == [None] * 5 + ["allow sender=95588:"]
-    decided = own.decide([HONEST, HONEST, LURE, HONEST, HONEST], ["106", None, "95588", "坏人", 10690])
+    assert other.decide([PLAIN] * 6, cells).rule == [None] * 5 + ["allow sender=95588:"]
+    decided = own.decide([PLAIN, PLAIN, LURE, PLAIN, PLAIN], ["106", None, "95588", "坏人", 10690])
     assert decided.rule == [
         "deny sender=106*: 快递",
         None,
@@ -190,18 +187,18 @@ def test_entries_for_senders_match_their_senders(scanner):
         "deny sender=坏人:",
         str(entries[0]),
     ]
-    assert decided.verdict[:4] == ["flag", scanner.classify(HONEST).verdict, "clear", "flag"]
-    assert own.classify(HONEST, sender="10690").verdict == "flag"
-    assert own.classify(HONEST).rule is None
+    assert decided.verdict[:4] == ["flag", scanner.classify(PLAIN).verdict, "clear", "flag"]
+    assert own.classify(PLAIN, sender="10690").verdict == "flag"
+    assert own.classify(PLAIN).rule is None
     with pytest.raises(ValueError, match="1 senders do not fit 2 texts"):
-        own.decide([HONEST, HONEST], ["a"])
+        own.decide([PLAIN, PLAIN], ["a"])
     count = GROUP // 3 + 1  # three texts each: more than are scored at a time
-    texts = [HONEST, LURE, HONEST] * count
+    texts = [PLAIN, LURE, PLAIN] * count
     senders = [None, "95588", "106"] * count
     assert [r.rule for r in own.classify_many(texts, iter(senders))] == [None, str(entries[1]), str(entries[0])] * count
     for wrong, message in ((senders[1:], "fewer senders than texts"), ([*senders, None], "more senders than texts")):
         results = own.classify_many(texts, wrong)
-        assert next(results).text == HONEST
+        assert next(results).text == PLAIN
         with pytest.raises(ValueError, match=message):
             list(results)
 
@@ -220,9 +217,9 @@ def test_a_sender_may_be_bytes_or_a_number(scanner):
         Decimal("9.5"),
     ]
     rules = ["deny sender=106*:"] * 6 + ["deny sender=妈妈:"] + ["allow sender=9.5:"] * 2
-    assert own.decide([HONEST] * 9, names).rule == rules
-    assert [own.classify(HONEST, name).rule for name in names] == rules
-    assert own.classify(HONEST, b"\xff106").rule is None
+    assert own.decide([PLAIN] * 9, names).rule == rules
+    assert [own.classify(PLAIN, name).rule for name in names] == rules
+    assert own.classify(PLAIN, b"\xff106").rule is None
 
 
 NUMBERS = (
@@ -243,22 +240,22 @@ NUMBERS = (
 def test_a_number_is_one_sender_however_it_is_written(scanner, listed):
     own = scanner.with_lists(Lists([Entry("deny", "", listed)]))
     rule = f"deny sender={listed}:"
-    assert own.decide([HONEST] * len(NUMBERS), NUMBERS).rule == [rule] * len(NUMBERS)
-    assert [result.rule for result in own.classify_many([HONEST] * len(NUMBERS), NUMBERS)] == [rule] * len(NUMBERS)
+    assert own.decide([PLAIN] * len(NUMBERS), NUMBERS).rule == [rule] * len(NUMBERS)
+    assert [result.rule for result in own.classify_many([PLAIN] * len(NUMBERS), NUMBERS)] == [rule] * len(NUMBERS)
     others = "+85295588", "86 95588", "0095588", "8695588", '="1', "+86", ""
-    assert own.decide([HONEST] * len(others), others).rule == [None] * len(others)
+    assert own.decide([PLAIN] * len(others), others).rule == [None] * len(others)
 
 
 def test_the_country_code_of_a_mobile_number_needs_no_plus(scanner):
     own = scanner.with_lists(Lists([Entry("deny", "", "12013800138"), Entry("deny", "", "8612013800139")]))
     names = "8612013800138", "+86 12013800138", "12013800139", "008612013800139"
-    assert own.decide([HONEST] * 4, names).rule == ["deny sender=12013800138:"] * 2 + ["deny sender=8612013800139:"] * 2
+    assert own.decide([PLAIN] * 4, names).rule == ["deny sender=12013800138:"] * 2 + ["deny sender=8612013800139:"] * 2
 
 
 def test_the_country_code_alone_is_an_ordinary_prefix(scanner):
     own = scanner.with_lists(Lists([Entry("deny", "", "+86*")]))
     rules = ["deny sender=+86*:", None, None]
-    assert own.decide([HONEST] * 3, ["+8695588", "95588", "妈妈"]).rule == rules
+    assert own.decide([PLAIN] * 3, ["+8695588", "95588", "妈妈"]).rule == rules
 
 
 class Source(str, enum.Enum):
@@ -272,14 +269,14 @@ def test_a_sender_or_phrase_may_be_an_enum_member(scanner):
     for bank, parcel in ((Source.BANK, Source.PARCEL), ("95588", "快递")):
         own = scanner.with_lists(Lists([Entry("deny", parcel, sender=bank)]))
         for name in (Source.BANK, "95588"):
-            assert own.classify(HONEST, name).rule == "deny sender=95588: 快递"
+            assert own.classify(PLAIN, name).rule == "deny sender=95588: 快递"
 
 
 @given(st.sampled_from([b"106", " １06".encode()]) | st.binary(max_size=8))
 def test_any_bytes_are_accepted_as_a_sender(scanner, name):
     own = scanner.with_lists(Lists([Entry("deny", "", "106")]))
     matches = fold_keeping_digits(name.decode("utf-8", "replace")) == "106"
-    assert (own.classify(HONEST, name).rule is not None) == matches
+    assert (own.classify(PLAIN, name).rule is not None) == matches
 
 
 @pytest.mark.parametrize("strange", [True, ["10692"], {"id": 10692}, object(), np.bool_(True)])
@@ -289,25 +286,25 @@ def test_a_sender_of_another_type_is_refused(scanner, strange):
     kind = type(strange).__name__
     for each in (scanner, own):
         with pytest.raises(TypeError, match=f"^sender is of type {kind}: pass a string or a number"):
-            each.classify(HONEST, strange)
+            each.classify(PLAIN, strange)
         with pytest.raises(TypeError, match=rf"senders\[1\] is of type {kind}: pass a string or a number"):
-            list(each.classify_many([HONEST] * 2, ["a", strange]))
+            list(each.classify_many([PLAIN] * 2, ["a", strange]))
         with pytest.raises(TypeError, match=rf"senders\[{GROUP}\] is of type {kind}"):
-            list(each.classify_many([HONEST] * (GROUP + 1), [None] * GROUP + [strange]))
-    assert own.decide([HONEST], [strange]).rule == [None]  # a table may contain anything
+            list(each.classify_many([PLAIN] * (GROUP + 1), [None] * GROUP + [strange]))
+    assert own.decide([PLAIN], [strange]).rule == [None]  # a table may contain anything
 
 
 def test_entries_for_senders_require_senders(scanner):
     own = scanner.with_lists(Lists([Entry("deny", "快递", "106*"), Entry("deny", "内部群")]))
     for call in (own.classify_many, own.decide):
         with pytest.raises(ValueError, match="the lists have entries for certain senders: pass senders=, None where"):
-            call([HONEST])
-    assert own.decide([HONEST, LURE], [None, None]).rule == [None, "deny 内部群"]
+            call([PLAIN])
+    assert own.decide([PLAIN, LURE], [None, None]).rule == [None, "deny 内部群"]
     assert own.classify(LURE).rule == "deny 内部群"  # the sender of a single text may be omitted
-    assert scanner.with_lists(Lists([Entry("deny", "快递")])).decide([HONEST]).rule == ["deny 快递"]
-    rows = [Row("1", LURE, ("investment",), (), "sms", ""), Row("2", HONEST, (), (), "sms", "")]
+    assert scanner.with_lists(Lists([Entry("deny", "快递")])).decide([PLAIN]).rule == ["deny 快递"]
+    rows = [Row("1", LURE, ("investment",), (), "sms", ""), Row("2", PLAIN, (), (), "sms", "")]
     assert evaluate(own, rows) == evaluate(scanner, rows)
-    assert FraudClassifier.from_scanner(own).predict([LURE, HONEST]).tolist() == ["investment", "legitimate"]
+    assert FraudClassifier.from_scanner(own).predict([LURE, PLAIN]).tolist() == ["investment", "legitimate"]
 
 
 def test_scanner_with_lists_is_a_copy_and_pickles(scanner):
@@ -315,8 +312,8 @@ def test_scanner_with_lists_is_a_copy_and_pickles(scanner):
     assert own.engine.weights is scanner.engine.weights
     assert scanner.lists is None
     copy = pickle.loads(pickle.dumps(own))  # noqa: S301 - our own
-    assert copy.classify(HONEST).rule == "deny 快递"
-    assert own.with_lists(None).classify(HONEST).rule is None
+    assert copy.classify(PLAIN).rule == "deny 快递"
+    assert own.with_lists(None).classify(PLAIN).rule is None
 
 
 FILE = """\ufeff# ours
@@ -529,7 +526,7 @@ def test_the_file_name_of_a_list_need_not_be_unicode(scanner, tmp_path):
 
 def test_the_classify_command_applies_lists(tmp_path, capsys):
     (tmp_path / "deny.txt").write_text("sender=106*: 快递\n", "utf-8")
-    assert main(["classify", HONEST, "--deny", str(tmp_path / "deny.txt"), "--sender", "10690"]) == 0
+    assert main(["classify", PLAIN, "--deny", str(tmp_path / "deny.txt"), "--sender", "10690"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("flag")
     assert "by list: deny sender=106*: 快递 (deny.txt:1)" in out

@@ -10,7 +10,7 @@ from collections import Counter
 import dumps
 import numpy as np
 import pytest
-from conftest import made_up
+from conftest import LURE, made_up
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +24,6 @@ from fraudscan.dump.rethreshold import rethreshold
 from fraudscan.evaluate import FALSE_ALARMS, RECALL, thresholds_for
 from fraudscan.sklearn import FraudClassifier
 
-LURE = "跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"
 scores = st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0])), min_size=1, max_size=200)
 
 
