@@ -156,9 +156,14 @@ def test_classify_refuses_non_strings(scanner, text):
         fraudscan.normalize(text)
 
 
+def calls(scanner):
+    """Return the methods that score several texts at once."""
+    return scanner.predict_proba, scanner.decide, scanner.logits
+
+
 @pytest.mark.parametrize("item", [None, b"abc", 3, b"x" * 100_000, ["a"]], ids=["None", "bytes", "int", "long", "list"])
 def test_error_names_the_item_that_is_not_a_string(scanner, item):
-    for call in (scanner.predict_proba, lambda texts: list(scanner.classify_many(texts))):
+    for call in (*calls(scanner), lambda texts: list(scanner.classify_many(texts))):
         with pytest.raises(TypeError, match=r"texts\[2\] is .*decode bytes first"):
             call(["a", "b", item])
         with pytest.raises(TypeError, match=r"texts\[5000\] is "):
@@ -167,14 +172,14 @@ def test_error_names_the_item_that_is_not_a_string(scanner, item):
 
 @pytest.mark.parametrize("texts", ["一句话", b"abc"])
 def test_a_bare_string_is_refused(scanner, texts):
-    for call in (scanner.predict_proba, scanner.classify_many):
+    for call in (*calls(scanner), scanner.classify_many):
         with pytest.raises(TypeError, match=r"pass a list, \[text\]"):
             call(texts)
 
 
 def test_tables_sets_and_scalars_are_refused_at_once(scanner):
     frame = pd.DataFrame({"text": [LURE]})
-    for call in (scanner.predict_proba, scanner.classify_many):
+    for call in (*calls(scanner), scanner.classify_many):
         for table in (frame, np.array([[LURE]]), pl.DataFrame(frame), pa.Table.from_pandas(frame)):
             with pytest.raises(TypeError, match=r"of 2 dimensions: pass a column, frame\['text'\]"):
                 call(table)
@@ -185,26 +190,6 @@ def test_tables_sets_and_scalars_are_refused_at_once(scanner):
             with pytest.raises(TypeError, match=rf"texts is one {kind}, not several texts: pass a list, \[text\]"):
                 call(scalar)
     assert scanner.predict_proba(frame["text"]).shape == (1, len(scanner.names))
-
-
-def test_pandas_columns_are_read_in_order(scanner):
-    texts = ["晚上吃什么", "投·资·理·财，稳·赚·不·赔", LURE]
-    column = pd.Series(texts, index=[2, 0, 1])  # a look-up by index label would give another order
-    assert scanner.decide(column).score == scanner.decide(texts).score
-    assert np.array_equal(scanner.logits(column), scanner.logits(texts))
-    for method in (scanner.decide, scanner.logits):
-        with pytest.raises(TypeError, match=r"pass a list, \[text\]"):
-            method(LURE)
-        with pytest.raises(TypeError, match=r"texts\[1\] is None"):
-            method([LURE, None])
-
-
-@pytest.mark.parametrize("call", ["decide", "logits"])
-def test_decide_and_logits_refuse_strings_and_tables(scanner, call):
-    with pytest.raises(TypeError, match=r"texts is one str, not several texts: pass a list, \[text\]"):
-        getattr(scanner, call)(LURE)
-    with pytest.raises(TypeError, match=r"texts is a DataFrame of 2 dimensions: pass a column, frame\['text'\]"):
-        getattr(scanner, call)(pd.DataFrame({"text": [LURE]}))
 
 
 def test_a_result_can_be_written_as_json(scanner):
