@@ -1,0 +1,113 @@
+"""The documents agree with the code: the figures they quote, and the columns, options, extras and files they name."""
+
+import configparser
+import json
+import re
+
+import pytest
+from conftest import ROOT
+
+from fraudscan.cli import main
+from fraudscan.columns import COLUMNS, OPTIONAL
+
+README = (ROOT / "README.md").read_text("utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+DUMPS = (ROOT / "docs" / "dumps.md").read_text("utf-8")
+TIMES = json.loads((ROOT / "benchmarks" / "results.json").read_text("utf-8"))["speed"].values()
+ROBUSTNESS = {
+    row["messages"]: row for row in json.loads((ROOT / "benchmarks" / "robustness.json").read_text("utf-8"))["card"]
+}
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+FOLDERS = "(?:benchmarks|corpus|docs|examples|fraudscan|models|tests|tools)/"
+PATH = re.compile(rf'"({FOLDERS}[^"]*)"|(?<![\w/."-])({FOLDERS}[\w./-]*)')
+
+
+def rows_of(heading):
+    """Return the first cells of the README's table below this heading."""
+    table = README.partition(f"| {heading} |")[2].partition("\n\n")[0]
+    return re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+
+
+def in_prose(sentence):
+    """Return whether the README contains a sentence, wherever its lines break."""
+    return sentence in " ".join(README.split())
+
+
+def test_quoted_shares_are_those_of_the_shipped_model(scanner):
+    flag, review = (scanner.manifest["figures"][name] for name in ("flag", "review"))
+    for sentence in (
+        f"false alarms on held-out legitimate messages at {flag['false_alarms']:.1%}, and finds {flag['recall']:.0%}",
+        f"keeps {review['recall']:.0%} of the fraud, and includes {review['false_alarms']:.0%} of the legitimate",
+    ):
+        assert in_prose(sentence.replace("%", " per cent"))
+
+
+def test_quoted_effects_of_wrappings_are_the_measured_ones():
+    assert in_prose("A contact added to a legitimate message raises a false alarm in one of eight cases")
+    assert ROBUSTNESS["with a contact"]["corpus: false alarms"] == pytest.approx(1 / 8, abs=0.01)
+    assert in_prose("an official-sounding sentence added to a lure hides one in seven")
+    hidden = 1 - ROBUSTNESS["with an official sentence"]["corpus: recall"] / ROBUSTNESS["clean"]["corpus: recall"]
+    assert hidden == pytest.approx(1 / 7, abs=0.01)
+
+
+def test_quoted_speeds_are_the_measured_ones():
+    assert in_prose("scores batches at more than a hundred times the speed of a pipeline of jieba")
+    assert in_prose("builds a small kernel that scores two to three times as fast")
+    for times in TIMES:
+        assert times["(a) jieba, TF-IDF, logistic regression, batched"] > 100 * times["(e) ours, batched"]
+        for how in ("batched", "one by one"):
+            assert 2 < times[f"(e) NumPy alone, {how}"] / times[f"(e) ours, {how}"] < 3
+
+
+def test_the_readme_describes_every_column():
+    assert rows_of("column") == list(COLUMNS)
+    assert all(f"`{name}`" in README for name in OPTIONAL)
+
+
+def test_the_readme_describes_every_extra_for_users():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", "utf-8")
+    ours = {"test", "bench", "tables"}  # of those who work on fraudscan itself
+    assert set(rows_of("extra")) == set(config["options.extras_require"]) - ours
+
+
+def test_options_in_the_documents_exist(capsys):
+    for command in ("classify", "score", "rethreshold", "labels", "train", "evaluate"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+    known, named = (set(OPTION.findall(text)) for text in (capsys.readouterr().out, README + DUMPS))
+    assert "--max-false-alarms" in named
+    assert named - known == {"--master", "--archives"}  # options of spark-submit
+
+
+def test_every_module_has_its_place_in_the_table_of_files():
+    table = CONTRIBUTING.partition("## Where things are")[2].partition("\nImports")[0]
+    package = ROOT / "fraudscan"
+    modules = {
+        path.name for path in package.rglob("*.[pc]*") if path.suffix in {".py", ".c"} and path.name[:2] != "__"
+    } - {"_version.py"}
+    named = set(re.findall(r"`([\w/]+\.(?:py|c))`", table))
+    assert modules <= {name.rpartition("/")[2] for name in named}
+    for name in named:
+        assert any((folder / name).is_file() for folder in (ROOT, package, package / "dump")), name
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/dumps.md", "corpus/README.md"])
+def test_paths_and_make_targets_in_the_documents_exist(name):
+    text = (ROOT / name).read_text("utf-8")
+    for quoted, bare in PATH.findall(text):
+        path = quoted or bare.rstrip(".")
+        assert (ROOT / path).exists(), path
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for command in re.findall(r"(?:`|^    )make ([a-z -]+)", text, re.MULTILINE):
+        assert set(command.split()) <= targets, command
+
+
+def test_the_readme_links_to_its_headings():
+    anchors = {
+        re.sub(r"[^\w-]", "", line[3:].lower().replace(" ", "-"))
+        for line in README.splitlines()
+        if line.startswith("## ")
+    }
+    linked = set(re.findall(r"\]\(#([\w-]+)\)", README))
+    assert linked == anchors
