@@ -4,6 +4,7 @@ import html.parser
 import io
 import re
 
+import numpy as np
 import pytest
 from conftest import LURE, logit_of
 from hypothesis import given, settings
@@ -12,7 +13,8 @@ from test_scoring import texts
 
 import fraudscan
 from fraudscan.cli import main
-from fraudscan.explain import Explanation, Span, _explanations, _join_clause, _spread, evidence, explain
+from fraudscan.engine import Parts
+from fraudscan.explain import Explanation, Span, _edges, _explanations, _join_clause, _spread, evidence, explain
 from fraudscan.lists import Entry, Lists
 from fraudscan.show import coloured, printable, to_ansi, to_html
 
@@ -74,6 +76,8 @@ def test_an_explanation_is_a_sequence(scanner):
     assert explanation[:2] == explanation.spans[:2]
     assert all(span.weight > 0 for span in explanation.strongest())
     assert len(explanation.strongest(1)) == 1
+    longer = scanner.classify(f"{LURE}，名额有限速来，本金随时可以提现").explain()
+    assert longer.strongest() == list(longer.spans[:3]) != longer.strongest(4)
 
 
 def test_a_long_text_is_explained(scanner, corpus):
@@ -203,6 +207,12 @@ def test_characters_that_break_lines_are_escaped(character):
     assert printable(f"a{character}b") == f"a{character.encode('unicode_escape').decode()}b"
 
 
+def test_notebooks_show_notes_and_the_entry_of_a_list(scanner):
+    shown = scanner.with_lists(Lists([Entry("deny", "在吗")])).classify("在吗")._repr_html_()
+    assert shown.startswith("<div><strong>flag</strong> legitimate · ")
+    assert " · too short to judge · deny 在吗<p>" in shown
+
+
 def test_quotes_in_html_are_escaped(scanner):
     assert '"x"' not in scanner.classify('加微信"x"稳赚不赔')._repr_html_()
 
@@ -224,12 +234,20 @@ def test_punctuation_is_not_among_the_strongest_evidence(scanner, corpus):
     assert all(span.text.strip("，。！？；") for each in explanations for span in each.strongest(50))
 
 
+def test_runs_of_letters_and_digits_are_cut_at_blanks_only(scanner):
+    starts = np.array([0, 1, 3, 4, 5, 6])
+    parts = Parts(np.zeros(6, dtype=np.int64), starts, starts + 1, np.array([6]))
+    edges, marks, _ = _edges(scanner.engine.vocabulary, ["ab c1好。"], parts)
+    assert edges.tolist() == [True, False, True, False, True, True]
+    assert marks.tolist() == [False, False, False, False, False, True]
+
+
 def test_an_ngram_that_begins_before_the_window_counts_for_its_characters_inside():
     assert _spread([[(-2, 6.0)], [], [], [(3, 1.0)]], [False] * 4) == [6, 0, 0, 1]
 
 
 def test_punctuation_has_a_share_only_in_an_ngram_of_nothing_else():
-    assert _spread([3, 3, 2], [3, 2, 1], [6.0, 1.0, 0.5], {1, 2}, 3).tolist() == [6, 1, 0.5]
+    assert _spread([[], [(1, 0.5)], [(0, 6.0), (1, 1.0)]], [False, True, True]) == [6, 1, 0.5]
 
 
 def test_a_word_of_slightly_opposite_weight_stays_in_its_span():
