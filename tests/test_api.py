@@ -193,10 +193,14 @@ def test_tables_sets_and_scalars_are_refused_at_once(scanner):
 
 
 def test_a_result_can_be_written_as_json(scanner):
-    data = json.loads(json.dumps(scanner.classify(LURE).to_dict()))
-    assert (data["text"], data["label"], data["window"]) == (LURE, "investment", None)
-    weights = [span["weight"] for span in data["evidence"]]
-    assert sum(weights) + data["bias"] == pytest.approx(scanner.classify(LURE).explain().logit)
+    result = scanner.with_lists(Lists([Entry("deny", "稳赚")])).classify(LURE)
+    data = json.loads(json.dumps(result.to_dict()))
+    explanation = result.explain()
+    assert data.pop("evidence") == [span._asdict() for span in explanation]
+    assert data.pop("bias") == explanation.bias
+    assert data.pop("scores") == result.scores
+    names = {"text", "label", "scheme", "labels", "score", "verdict", "targets", "notes", "rule", "window"}
+    assert data == {name: json.loads(json.dumps(getattr(result, name))) for name in names}
 
 
 def test_results_of_the_same_text_and_settings_are_equal(scanner):
