@@ -193,8 +193,9 @@ def test_scores_and_windows_do_not_depend_on_the_chunk_size(scanner, batch, size
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "CHUNK", size)
         patch.setattr(engine, "FIELD_SIZE", max(WINDOW, size // 3))
-        assert np.array_equal(fresh(scanner).predict_proba(batch), expected)
-        assert [fresh(scanner).classify(text).window for text in batch] == windows
+        copy = fresh(scanner)
+        assert np.array_equal(copy.predict_proba(batch), expected)
+        assert [copy.classify(text).window for text in batch] == windows
 
 
 @given(long_texts(150, 2000))
