@@ -82,7 +82,7 @@ texts = st.one_of(
     st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FFF), max_size=40),
     st.lists(st.sampled_from(PIECES), max_size=40).map("".join),
     st.text(st.sampled_from(sorted({c for line in ORDINARY for c in line})), max_size=60),
-    st.text(st.characters(min_codepoint=0xF0000, max_codepoint=0xF2010), max_size=10),  # our placeholders, in user text
+    st.text(st.characters(min_codepoint=0xF0000, max_codepoint=0xF2010), max_size=10),  # private use, mostly dropped
 )
 
 
