@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import random
 import re
 from collections import Counter
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from conftest import WORDS, made_up
+from conftest import WORDS, made_up, write_corpus
 from dumps import CELLS
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +30,8 @@ from fraudscan.labelled import add_to_corpus, find_honest, match_names, read_lab
 from fraudscan.taxonomy import Taxonomy
 
 QUICK = {"max_n": 2, "min_df": 2, "idf_power": 0.5, "C": 3.0, "balanced": True}
+NAMED = ["--text", "content", "--label", "kind"]
+"""The options that name the columns of `write_csv`."""
 
 
 def write_csv(path, texts, labels, header=("nr", "content", "kind"), encoding="utf-8"):
@@ -63,7 +66,7 @@ def mine(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(mine):
     folder = mine.parent / "model"
-    assert main(["train", str(mine), "--text", "content", "--label", "kind", "-o", str(folder)]) == 0
+    assert main(["train", str(mine), *NAMED, "-o", str(folder)]) == 0
     return folder
 
 
@@ -87,7 +90,7 @@ def test_a_custom_model_works_in_the_library_and_every_command(model, mine, tmp_
     rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
     assert [row["fraud_label"] for row in rows] == [row["kind"] for row in rows]
     capsys.readouterr()
-    assert main(["evaluate", str(mine), "--text", "content", "--label", "kind", "-m", str(model), "--json"]) == 0
+    assert main(["evaluate", str(mine), *NAMED, "-m", str(model), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["macro_f1"] == 1
 
 
@@ -96,7 +99,7 @@ def test_label_names_with_special_characters_are_written_correctly(tmp_path):
     named = {"loan": '冒充"公检法"', "prize": "=1+1", "normal": "normal"}
     mine = write_csv(tmp_path / "mine.csv", texts, [named[label] for label in labels])
     columns = ["--text", "content", "-m", str(tmp_path / "model"), "--proba"]
-    assert main(["train", str(mine), "--text", "content", "--label", "kind", "-o", str(tmp_path / "model")]) == 0
+    assert main(["train", str(mine), *NAMED, "-o", str(tmp_path / "model")]) == 0
     assert main(["score", str(mine), "-o", str(tmp_path / "out.jsonl"), *columns]) == 0
     for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines():
         row = json.loads(line)
@@ -148,7 +151,7 @@ def test_train_prints_figures_and_notices(tmp_path, capsys):
     texts += [f"低息贷款，秒批到账，凭身份证，第{i}位" for i in range(8)]
     labels += ["loan", "prize"] * 4
     path = write_csv(tmp_path / "mine.csv", [*texts, " ", "晚上"], [*labels, "loan", ""])
-    assert main(["train", str(path), "--text", "content", "--label", "kind", "-o", str(tmp_path / "model")]) == 0
+    assert main(["train", str(path), *NAMED, "-o", str(tmp_path / "model")]) == 0
     out, err = capsys.readouterr()
     assert [line.split()[0] for line in out.splitlines()[1:4]] == ["loan", "prize", "normal"]
     assert "2 rows were left out" in err
@@ -162,8 +165,33 @@ def test_train_prints_figures_and_notices(tmp_path, capsys):
 def test_training_is_refused_if_no_message_can_be_held_out(tmp_path, capsys):
     texts = [f"低息贷款，秒批到账，凭身份证，第{i}位" for i in range(20)]
     path = write_csv(tmp_path / "mine.csv", texts, ["loan", "normal"] * 10)
-    assert main(["train", str(path), "--text", "content", "--label", "kind", "-o", str(tmp_path / "model")]) == 2
+    assert main(["train", str(path), *NAMED, "-o", str(tmp_path / "model")]) == 2
     assert "all messages resemble each other, so none can be held out" in capsys.readouterr().err
+
+
+def test_settings_are_chosen_on_held_out_messages():
+    """The labels differ only in sequences of four characters, and the search starts from n-grams of three."""
+    rng = random.Random(0)
+    halves = {"loan": ("一二三四", "五二三六"), "prize": ("一二三六", "五二三四")}
+    labels = ["loan", "prize"] * 60
+    texts = [
+        "".join(half + "".join(chr(rng.randrange(0x5000, 0x5100)) for _ in range(9)) for half in halves[label])
+        for label in labels
+    ]
+    rows, taxonomy = labelled_rows(texts, labels, None), Taxonomy.from_names(list(halves), None, "multiclass")
+    assert train_custom(rows, taxonomy, fixed={"max_n": 3}, jobs=1).manifest["figures"]["macro_f1"] < 0.7
+    chosen = train_custom(rows, taxonomy, jobs=1).manifest
+    assert chosen["training"]["max_n"] > 3
+    assert chosen["figures"]["macro_f1"] > 0.95
+
+
+def test_every_setting_changes_the_model():
+    rows = labelled_rows(*made_up(60), "normal")
+    taxonomy = Taxonomy.from_names(["loan", "prize", "normal"], "normal", "multiclass")
+    changes = {"max_n": 3, "min_df": 9, "idf_power": 1.0, "C": 0.1, "balanced": False}
+    settings_of = [QUICK, *({**QUICK, name: value} for name, value in changes.items())]
+    digests = {train_custom(rows, taxonomy, fixed=fixed, jobs=1).digest for fixed in settings_of}
+    assert len(digests) == len(settings_of)
 
 
 def test_near_duplicates_are_on_the_same_side_of_every_fold():
@@ -187,7 +215,7 @@ BILLS = [f"您的电费账单已出，请于月底之前缴纳到账户{name}" f
 def test_a_label_of_one_template_is_reported(tmp_path, capsys):
     texts, labels = made_up(100)
     path = write_csv(tmp_path / "mine.csv", [*texts, *BILLS], [*labels, *["bill"] * 6])
-    assert main(["train", str(path), "--text", "content", "--label", "kind", "-o", str(tmp_path / "model")]) == 0
+    assert main(["train", str(path), *NAMED, "-o", str(tmp_path / "model")]) == 0
     message = capsys.readouterr().err
     assert (
         "the messages of 'bill' could only be held out all at once, because those that resemble each other" in message
@@ -273,19 +301,7 @@ def test_a_label_that_never_comes_first_has_figures(tmp_path):
 
 
 def test_a_model_may_have_no_honest_label(mine, tmp_path, capsys):
-    arguments = [
-        "train",
-        str(mine),
-        "--text",
-        "content",
-        "--label",
-        "kind",
-        "--legitimate",
-        "",
-        "-o",
-        str(tmp_path / "m"),
-    ]
-    assert main(arguments) == 0
+    assert main(["train", str(mine), *NAMED, "--legitimate", "", "-o", str(tmp_path / "m")]) == 0
     assert "every message will score 1; name one with --legitimate" in capsys.readouterr().err
     scanner = fraudscan.load(tmp_path / "m")
     with pytest.raises(fraudscan.FraudscanError, match="none of the model's labels stands for honest messages"):
@@ -295,7 +311,7 @@ def test_a_model_may_have_no_honest_label(mine, tmp_path, capsys):
     assert decided.label[:-1] == labels
     assert set(decided.score) == {1.0}
     assert decided.label[-1] in WORDS
-    evaluation = ["evaluate", str(mine), "--text", "content", "--label", "kind", "-m", str(tmp_path / "m")]
+    evaluation = ["evaluate", str(mine), *NAMED, "-m", str(tmp_path / "m")]
     assert main([*evaluation, "--legitimate", "normal"]) == 2
     assert "none of the model's labels stands for legitimate messages" in capsys.readouterr().err
     assert main(evaluation) == 0
@@ -305,12 +321,12 @@ def test_a_model_may_have_no_honest_label(mine, tmp_path, capsys):
 def test_too_few_messages_or_a_single_class_are_refused(tmp_path, capsys):
     texts, labels = made_up(40)
     path = write_csv(tmp_path / "mine.csv", [*texts, "一条"], [*labels, "rare"])
-    assert main(["train", str(path), "--text", "content", "--label", "kind", "-o", str(tmp_path / "m")]) == 2
+    assert main(["train", str(path), *NAMED, "-o", str(tmp_path / "m")]) == 2
     assert (
         "the label 'rare' has 1 messages and needs at least 5: label more, or leave it out" in capsys.readouterr().err
     )
     path = write_csv(tmp_path / "mine.csv", texts, ["x"] * 40)
-    assert main(["train", str(path), "--text", "content", "--label", "kind", "-o", str(tmp_path / "m")]) == 2
+    assert main(["train", str(path), *NAMED, "-o", str(tmp_path / "m")]) == 2
     assert "all messages are of one class, 'x'" in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
 
@@ -474,7 +490,7 @@ def test_evaluate_uses_the_honest_label_of_the_model(tmp_path, capsys, honest, n
     mine = write_csv(tmp_path / "mine.csv", texts, [names[label == "loan"] for label in labels])
     found = read_labelled([mine], "content", "kind", honest)
     train_custom(found.rows, found.taxonomy, fixed=QUICK, jobs=1).save(tmp_path / "model")
-    arguments = ["evaluate", str(mine), "--text", "content", "--label", "kind", "-m", str(tmp_path / "model")]
+    arguments = ["evaluate", str(mine), *NAMED, "-m", str(tmp_path / "model")]
     assert main([*arguments, "--json"]) == 0
     assert {name for name, row in json.loads(capsys.readouterr().out)["labels"].items() if row["n"]} == set(names)
 
@@ -520,6 +536,7 @@ def test_the_error_on_unknown_labels_suggests_naming_the_honest_one(tmp_path, ca
 def test_find_honest():
     assert find_honest(["spam", "HAM"]) == "HAM"
     assert find_honest(["1", "0"]) == "0"
+    assert find_honest(["spam", "Ham"], known=("HAM",)) == "Ham"
     assert find_honest(["a", "b"]) is None
     assert find_honest(["ham", "spam"], "spam") == "spam"
     assert find_honest(["ham", "spam"], "") is None
@@ -538,11 +555,11 @@ def test_two_names_of_honest_messages_are_refused_unless_one_is_chosen(tmp_path,
     mine = write_csv(
         tmp_path / "mine.csv", texts, [next(honest_names) if name == "normal" else name for name in labels]
     )
-    arguments = ["train", str(mine), "--text", "content", "--label", "kind", "-o", str(tmp_path / "model")]
+    arguments = ["train", str(mine), *NAMED, "-o", str(tmp_path / "model")]
     assert main(arguments) == 2
     assert "'normal' and '正常' could both stand for legitimate messages: give these one" in capsys.readouterr().err
     assert main([*arguments, "--legitimate", "正常"]) == 0
-    evaluation = ["evaluate", str(mine), "--text", "content", "--label", "kind", "-m", str(tmp_path / "model")]
+    evaluation = ["evaluate", str(mine), *NAMED, "-m", str(tmp_path / "model")]
     assert main([*evaluation, "--json"]) == 0  # the model determines which of them is honest
 
 
@@ -560,7 +577,7 @@ def test_names_are_matched_to_the_taxonomy(tmp_path):
 def test_the_only_label_besides_the_honest_one_may_mean_fraud_of_any_label(tmp_path, capsys, name):
     texts = ["跟着老师操作稳赚不赔，加微信进内部群", "您有一张法院传票未领取，请按9", "到楼下了", "晚上吃什么", "好"]
     mine = write_csv(tmp_path / "mine.csv", texts, [name, name, "正常", "正常", name])
-    assert main(["evaluate", str(mine), "--text", "content", "--label", "kind", "--json"]) == 0
+    assert main(["evaluate", str(mine), *NAMED, "--json"]) == 0
     out, err = capsys.readouterr()
     figures = json.loads(out)
     assert f"{name!r} is not a label of the model: it is taken to mean fraud of any label" in err
@@ -570,10 +587,10 @@ def test_the_only_label_besides_the_honest_one_may_mean_fraud_of_any_label(tmp_p
     }
     assert (figures["recall"], figures["false_alarms"]) == (0.6667, 0.0)
     levels = ["--flag", "0", "--review", "0", "--json"]
-    assert main(["evaluate", str(mine), "--text", "content", "--label", "kind", *levels]) == 0
+    assert main(["evaluate", str(mine), *NAMED, *levels]) == 0
     assert json.loads(capsys.readouterr().out)["flag"] == {"recall": 1.0, "false_alarms": 1.0}
     write_csv(tmp_path / "mine.csv", texts, [name, "strange", "正常", "正常", "正常"])
-    assert main(["evaluate", str(mine), "--text", "content", "--label", "kind"]) == 2
+    assert main(["evaluate", str(mine), *NAMED]) == 2
     assert "give all frauds one label" in capsys.readouterr().err
     for other in (["--card"], ["--unseen-scenarios"]):
         assert main(["evaluate", str(mine), *other, "--max-false-alarms", "0.01"]) == 2
@@ -599,7 +616,7 @@ def test_a_users_label_may_be_named_fraud(tmp_path, capsys):
     mine = write_csv(tmp_path / "mine.csv", texts, ["fraud" if name == "loan" else name for name in labels])
     found = read_labelled([mine], "content", "kind")
     train_custom(found.rows, found.taxonomy, fixed=QUICK, jobs=1).save(tmp_path / "model")
-    arguments = ["evaluate", str(mine), "--text", "content", "--label", "kind", "-m", str(tmp_path / "model")]
+    arguments = ["evaluate", str(mine), *NAMED, "-m", str(tmp_path / "model")]
     assert main([*arguments, "--json"]) == 0
     out, err = capsys.readouterr()
     assert list(json.loads(out)["labels"]) == ["fraud", "prize", "normal"]
@@ -608,8 +625,7 @@ def test_a_users_label_may_be_named_fraud(tmp_path, capsys):
 
 def test_a_model_may_be_trained_with_the_default_corpus(scanner, small_corpus, tmp_path, capsys):
     corpus = tmp_path / "corpus.jsonl"
-    fields = ("id", "text", "labels", "targets", "channel", "scenario")
-    corpus.write_text("".join(json.dumps({f: getattr(r, f) for f in fields}) + "\n" for r in small_corpus), "utf-8")
+    write_corpus(corpus, small_corpus)
     texts = [f"火星土地{w}限量认购，{v}登记" for w in "一二三四五六七八" for v in ("马上", "在线", "电话")]
     texts += ["您购买的商品质量问题可退款，加客服理赔"]
     mine = write_csv(tmp_path / "mine.csv", texts, ["mars_land"] * 24 + ["shopping"])
@@ -619,7 +635,7 @@ def test_a_model_may_be_trained_with_the_default_corpus(scanner, small_corpus, t
     assert rows[-1].labels == ("fake_refund",)
     assert taxonomy.labels[-1] == TAXONOMY.label(TAXONOMY.honest)
     folder = tmp_path / "model"
-    arguments = ["train", str(mine), "--text", "content", "--label", "kind", "--with-default-corpus", str(corpus)]
+    arguments = ["train", str(mine), *NAMED, "--with-default-corpus", str(corpus)]
     assert main([*arguments, "-o", str(folder)]) == 0
     out, err = capsys.readouterr()
     assert "mars_land" in out
@@ -666,7 +682,7 @@ def test_names_in_a_taxonomy_are_unique():
 
 def test_an_installed_package_has_no_corpus(mine, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("fraudscan.corpus.__file__", str(tmp_path / "site-packages" / "fraudscan" / "corpus.py"))
-    arguments = ["train", str(mine), "--text", "content", "--label", "kind", "--with-default-corpus"]
+    arguments = ["train", str(mine), *NAMED, "--with-default-corpus"]
     assert main([*arguments, "-o", str(tmp_path / "x")]) == 2
     assert "the installed package has no corpus: get the folder corpus/" in capsys.readouterr().err
 

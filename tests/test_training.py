@@ -13,6 +13,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from conftest import write_corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -146,7 +147,7 @@ def test_whole_scenarios_can_be_held_out(small_corpus):
 
 def test_unseen_scenarios_are_measured(small_corpus, tmp_path, capsys):
     path = tmp_path / "rows.jsonl"
-    write(path, small_corpus)
+    write_corpus(path, small_corpus)
     assert main(["evaluate", str(path), "--unseen-scenarios", "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["messages"] == len(small_corpus)
@@ -189,14 +190,9 @@ def test_labels_with_too_few_messages_are_named(corpus):
         train(rows)
 
 
-def write(path, rows):
-    fields = ("id", "text", "labels", "targets", "channel", "scenario")
-    path.write_text("".join(json.dumps({f: getattr(r, f) for f in fields}) + "\n" for r in rows), "utf-8")
-
-
 def test_train_and_evaluate_commands(small_corpus, tmp_path, capsys):
     path = tmp_path / "rows.jsonl"
-    write(path, small_corpus)
+    write_corpus(path, small_corpus)
     assert main(["train", str(path), "-o", str(tmp_path / "model")]) == 0
     assert "macro_f1" in capsys.readouterr().out
     assert main(["evaluate", str(path), "-m", str(tmp_path / "model"), "--json"]) == 0
