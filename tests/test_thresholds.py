@@ -152,6 +152,20 @@ def test_with_false_alarms(scanner):
         scanner.with_false_alarms(0.00001)
 
 
+def test_evaluate_tries_an_operating_point_on_messages_of_ones_own(scanner, corpus, tmp_path, capsys):
+    path = tmp_path / "mine.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = ((row.text, "spam" if row.labels else "ham") for row in corpus[::400])
+        csv.writer(file).writerows([("text", "label"), *rows])
+
+    def flagged(*options):
+        assert main(["evaluate", str(path), "--json", *options]) == 0
+        return json.loads(capsys.readouterr().out)["flag"]
+
+    loose = scanner.with_false_alarms(0.05).thresholds.flag
+    assert flagged("--max-false-alarms", "0.05") == flagged("--flag", str(loose)) != flagged()
+
+
 @pytest.mark.parametrize(
     ("honest", "advice"), [(4, "set"), (5, "ask for 1 or more, or set"), (8, "ask for 0.63 or more")]
 )
