@@ -314,6 +314,8 @@ class Vocabulary:
             nodes = _buffer("nodes", ids.size)
             kernel.compiled.follow(ids, *self._trie, nodes)
             return nodes
+        if not ids.size:
+            return ids
         characters = _buffer("characters", ids.size)
         characters[:] = ids
         steps = np.multiply(ids[:-1], self._width, out=_buffer("steps", ids.size - 1))
