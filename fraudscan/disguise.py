@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fraudscan.characters import DROPPED, code_points, concatenated, normalization_table, text_of
+from fraudscan.characters import DROPPED, code_points, concatenated, normalization_table, text_of, text_sizes
 from fraudscan.lattice import EVERY, SHAPE, SOUND, Arcs, likeliest
 from fraudscan.lazy import cached_property
 from fraudscan.neighbours import END, NAT, NOTHING, RARE, carry_marks, differences, ranges, runs_of, tables
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from fraudscan.neighbours import Tables
     from fraudscan.survey import Survey
 
-__all__ = ["MAX_REPAIRED", "Normalized", "Repair", "normalize", "normalized", "repaired", "undisguise"]
+__all__ = ["MAX_REPAIRED", "Normalized", "Repair", "Repaired", "normalize", "repaired", "undisguise"]
 
 MAX_REPAIRED = 4096
 """Maximum length of a text that is repaired, not counting dropped characters: people who hide words write messages,
@@ -137,22 +137,22 @@ def undisguise(texts: Sequence[str]) -> list[str]:
     """Return the texts. Those that repair changes are returned repaired and normalised, the others as they are."""
     found = list(texts)
     marked = _marked(texts).tolist()
-    for index, text in repaired([texts[i] for i in marked]).items():
-        found[marked[index]] = text
+    for index, read in repaired([texts[i] for i in marked]).items():
+        found[marked[index]] = read.text
     return found
 
 
-def repaired(texts: Sequence[str]) -> dict[int, str]:
+def repaired(texts: Sequence[str]) -> dict[int, Repaired]:
     """Return the texts that repair changes, repaired and normalised, by their index.
 
     Args:
         texts: texts that carry marks of disguise. Many texts carry marks although they are not disguised.
 
     """
-    found: dict[int, str] = {}
+    found: dict[int, Repaired] = {}
     for first in range(0, len(texts), BATCH):
         part = _repaired(texts[first : first + BATCH])
-        found.update({first + index: read.text for index, read in part.items()})
+        found.update({first + index: read for index, read in part.items()})
     return found
 
 
@@ -177,13 +177,8 @@ def normalize(text: str) -> Normalized:
     """
     if not isinstance(text, str):
         raise TypeError(f"normalize takes one text as str, not {type(text).__name__}")
-    return normalized(text, repair=bool(_marked([text]).size))
-
-
-def normalized(text: str, *, repair: bool) -> Normalized:
-    """Do the same as `normalize`, where the caller knows whether the text carries marks of disguise (``repair``)."""
     plain = _folded([text])
-    found = _repaired([text]).get(0) if repair else None
+    found = _repaired([text]).get(0) if _marked([text]).size else None
     lines = found.lines if found else plain
     return Normalized(lines.texts()[0], lines.starts[:-1], lines.ends[:-1], tuple(_changes(text, plain, lines)))
 
@@ -307,14 +302,39 @@ def _folded(texts: Sequence[str]) -> _Lines:
     return _Lines(codes.take(at), at, at + 1, raw)
 
 
-class _Repaired(NamedTuple):
-    """A text that repair changed: the lines it belongs to, and the repaired text."""
+class Repaired(NamedTuple):
+    """A text that repair changed.
 
-    lines: _Lines
+    Attributes:
+        text: the repaired text, normalised.
+        lines: the lines that it belongs to.
+        place: its index in them.
+        origin: the offset of its original in the joined originals.
+
+    """
+
     text: str
+    lines: _Lines
+    place: int
+    origin: int
+
+    @property
+    def starts(self) -> Ints:
+        """For each character of ``text``, the offset in its original at which what it stands for begins."""
+        return self.lines.starts[self._part] - self.origin
+
+    @property
+    def ends(self) -> Ints:
+        """For each character of ``text``, the offset in its original at which what it stands for ends."""
+        return self.lines.ends[self._part] - self.origin
+
+    @property
+    def _part(self) -> slice:
+        end = int(self.lines.bounds[self.place])
+        return slice(end - len(self.text), end)
 
 
-def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
+def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
     """Repair texts until nothing changes, and return those that repair changed, by their index.
 
     A text that still changes after `MAX_ROUNDS` rounds is not repaired at all.
@@ -327,7 +347,9 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
     active = repairable.nonzero()[0]
     before = lines.texts()
     plain = dict(zip(active.tolist(), before, strict=True))
-    found: dict[int, _Repaired] = {}
+    sizes = text_sizes(texts) + 1
+    origins = (sizes.cumsum() - sizes).tolist()
+    found: dict[int, Repaired] = {}
     for _ in range(MAX_ROUNDS):
         done = _round(lines)
         read = done.texts()
@@ -338,7 +360,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
             again[changed] = lines.survey.marked & lines.survey.repairable
         for place, index in enumerate(active.tolist()):
             if not again[place] and read[place] != plain[index]:
-                found[index] = _Repaired(done, read[place])
+                found[index] = Repaired(read[place], done, place, origins[index])
         if not again.any():
             break
         lines = lines.at(again[changed])

@@ -28,7 +28,7 @@ import numpy as np
 from fraudscan import kernel
 from fraudscan.arrays import aligned
 from fraudscan.characters import text_sizes
-from fraudscan.disguise import MAX_REPAIRED, is_long, normalized, repaired
+from fraudscan.disguise import MAX_REPAIRED, is_long, repaired
 from fraudscan.layer import Layer
 from fraudscan.lazy import cached_property
 from fraudscan.neighbours import ranges
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fraudscan.arrays import Bools, Floats, Ints, Words
+    from fraudscan.disguise import Repaired
     from fraudscan.features import Matches, Vocabulary
 
 __all__ = ["Engine", "Judgement", "Parts", "length_norms"]
@@ -106,15 +107,15 @@ class Judgement(NamedTuple):
         notes: int64, shape (texts,): as in `fraudscan.notes`; 0 if they were not requested.
         places: int64, shape (texts, 2): begin and end of the window that decided, in kept characters; 0 and 0 if the
             whole text did.
-        readings: for each text that carries marks of disguise, by its index, the repaired text, or ``None`` if there
-            is nothing to repair.
+        readings: for each text that carries marks of disguise, by its index, how it is read repaired, or ``None`` if
+            there is nothing to repair.
 
     """
 
     logits: Floats
     notes: Ints
     places: Ints
-    readings: dict[int, str | None]
+    readings: dict[int, Repaired | None]
 
 
 class Parts(NamedTuple):
@@ -246,7 +247,7 @@ class Engine:
         windows = found.windows
         if self.fraud and read:
             changed = np.array([marked[place] for place in read])
-            again = self._read_once(list(read.values()), notes=notes, likely=likely)
+            again = self._read_once([each.text for each in read.values()], notes=notes, likely=likely)
             found.logits[:, changed], found.lengths[changed] = again.logits, again.lengths
             found.notes[changed] = again.notes
             # drop the windows that these texts had before the repair
@@ -264,9 +265,7 @@ class Engine:
 
     def parts(self, texts: Sequence[str], judged: Judgement) -> Parts:
         """Return the parts of one or more texts that decided, where ``judged`` is what `judge` returned for them."""
-        # `normalize` would also see marks of disguise in repetitions, which the model does not read
-        changed = [i for i, reading in judged.readings.items() if self.fraud and reading is not None]
-        found = {i: normalized(texts[i], repair=True) for i in changed}
+        found = {i: reading for i, reading in judged.readings.items() if self.fraud and reading is not None}
         read = [found[i].text if i in found else text for i, text in enumerate(texts)]
         starts, nodes, lengths = self.vocabulary.locate(read)
         ends = starts + 1
