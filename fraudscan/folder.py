@@ -1,8 +1,8 @@
 """The model folder: arrays, which cannot run code, and ``manifest.json``, which describes them.
 
 The manifest contains the SHA-256 of each array. A folder is written completely or not at all,
-and is replaced only if everything in it belongs to a model. A damaged or foreign folder is
-refused with the same exception, whatever is wrong with it.
+and is replaced only if everything in it belongs to a model. If it is replaced while it is read, the new model is read.
+A damaged or foreign folder is refused with the same exception, whatever is wrong with it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import json
 import os
 import shutil
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,6 +43,9 @@ MAX_FILE_SIZE = 1 << 30
 
 MAX_MANIFEST_SIZE = 1 << 23
 """The largest size in bytes of a manifest, which takes up to 30 times as much memory when it is parsed."""
+
+PAUSE = 0.05
+"""Seconds after which a missing folder is looked for again: for a moment, a model that is being replaced has none."""
 
 CARD, DIAGRAM = "MODEL_CARD.md", "reliability.svg"
 """The files that `fraudscan.card` writes into a model folder."""
@@ -136,7 +141,7 @@ def _replace(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Map
 def read_folder(
     folder: Path, names: Sequence[str], make: Callable[[list[npt.NDArray[Any]], dict[str, Any]], Made]
 ) -> Made:
-    """Read a model and return what ``make`` builds from it.
+    """Read a model and return what ``make`` builds from it; the new model, if another process replaces it meanwhile.
 
     Args:
         folder: the folder to read.
@@ -147,6 +152,26 @@ def read_folder(
         ModelError: if the folder is missing, damaged, or of another version, or if ``make`` raises an exception.
 
     """
+    while True:
+        before = _identity(folder)
+        try:
+            return _read(folder, names, make)
+        except ModelError:
+            if _identity(folder) is None:
+                time.sleep(PAUSE)
+            if _identity(folder) == before:
+                raise
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from one that replaces it; ``None`` if there is no folder."""
+    with suppress(OSError, ValueError):
+        found = folder.stat()
+        return found.st_ino, found.st_mtime_ns  # the number of a deleted folder may be used again
+    return None
+
+
+def _read(folder: Path, names: Sequence[str], make: Callable[[list[npt.NDArray[Any]], dict[str, Any]], Made]) -> Made:
     try:
         manifest = json.loads(_read_file(folder / MANIFEST, MAX_MANIFEST_SIZE))
         check_versions(folder, manifest)

@@ -438,8 +438,7 @@ class Scanner:
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the model folder completely or not at all, replacing an existing model.
 
-        A process that loads the folder while it is replaced may not find it: give each version a folder of its own if
-        others load it at any time.
+        A process that loads the folder meanwhile gets either the old model or the new one.
 
         Lists are not saved: add them to the loaded scanner with `with_lists`.
 

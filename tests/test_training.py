@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fraudscan
+from fraudscan import folder as folder_module
 from fraudscan import train as train_module
 from fraudscan.cli import main
 from fraudscan.corpus import CorpusError, Row, digest, near_duplicates, read_corpus
@@ -477,6 +478,43 @@ def test_save_replaces_a_model_and_nothing_else(scanner, tmp_path):
     scanner.save(tmp_path / "deep" / "model")
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["model"]
     assert fraudscan.load(tmp_path / "deep" / "model").names == scanner.names
+
+
+def test_a_model_that_is_replaced_while_it_is_read_is_read_again(scanner, folder, monkeypatch):
+    array = io.BytesIO()
+    np.save(array, np.load(folder / "biases.npy") + 1)
+    replace_array(folder, "biases", array.getvalue())
+    read_file, saved = folder_module._read_file, []
+
+    def replacing(path, *limit):
+        if path.name == "seeds.npy" and not saved:
+            saved.append(scanner.save(folder))
+        return read_file(path, *limit)
+
+    monkeypatch.setattr(folder_module, "_read_file", replacing)
+    assert fraudscan.load(folder).digest == scanner.digest
+    assert saved
+
+
+def test_a_model_that_is_missing_while_it_is_replaced_is_found(scanner, folder, monkeypatch):
+    old, read_file, pauses = folder.parent / "old", folder_module._read_file, []
+
+    def removing(path, *limit):
+        if path.name == "seeds.npy" and not pauses:
+            folder.rename(old)
+        return read_file(path, *limit)
+
+    def putting_back(seconds):
+        pauses.append(seconds)
+        old.rename(folder)
+        os.utime(folder, ns=(0, 0))  # as if it were another folder
+
+    monkeypatch.setattr(folder_module, "_read_file", removing)
+    monkeypatch.setattr("time.sleep", putting_back)
+    assert fraudscan.load(folder).digest == scanner.digest
+    folder.rename(old)
+    assert fraudscan.load(folder).digest == scanner.digest
+    assert len(pauses) == 2
 
 
 def test_save_deletes_nothing_that_it_did_not_write(scanner, folder, tmp_path):
