@@ -76,12 +76,14 @@ class Explanation(Sequence[Span]):
             and for a long text the effects of its length, of its other windows and of speaking of frauds (see
             `fraudscan.windows`).
         spans: the spans; no two of them overlap.
+        window: begin and end of the part of a long text that the spans lie in; ``None`` if it is the whole text.
 
     """
 
     label: str
     bias: float
     spans: tuple[Span, ...]
+    window: tuple[int, int] | None = None
 
     @property
     def logit(self) -> float:
@@ -158,6 +160,10 @@ def _explanations(scanner: Scanner, texts: Sequence[str], labels: Sequence[str |
     parts = engine.parts(texts, judged)
     each, starts, stops = _spans(_Characters.of(engine, texts, parts, heads))
     ends = parts.lengths.cumsum()
+    windows = {
+        i: (int(parts.starts[ends[i] - parts.lengths[i]]), int(parts.ends[ends[i] - 1]))
+        for i in judged.places[:, 1].nonzero()[0].tolist()
+    }
     places = np.append(0, starts.searchsorted(ends)).tolist()
     # where a span ends and the next one begins, which may be the same place, reduceat adds up what is left out here
     weights = np.add.reduceat(np.append(each, 0.0), np.column_stack([starts, stops]).ravel())[::2].tolist()
@@ -168,7 +174,8 @@ def _explanations(scanner: Scanner, texts: Sequence[str], labels: Sequence[str |
         ]
         spans.sort(key=lambda span: (-span.weight, span.start))
         logit = float(heads[:, i] @ judged.logits[:, i])
-        yield Explanation(label, math.fsum([logit, *(-span.weight for span in spans)]), tuple(spans))
+        bias = math.fsum([logit, *(-span.weight for span in spans)])
+        yield Explanation(label, bias, tuple(spans), windows.get(i))
 
 
 def _pretences(scanner: Scanner, logits: Floats) -> list[str]:

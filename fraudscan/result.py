@@ -85,7 +85,9 @@ class Result:
         """
         found = self.explain()
         return {
-            **{name: getattr(self, name) for name in ("text", *DECIDED, "window", "scores")},
+            **{name: getattr(self, name) for name in ("text", *DECIDED)},
+            "window": found.window,
+            "scores": self.scores,
             "bias": found.bias,
             "evidence": [span._asdict() for span in found],
         }
