@@ -6,6 +6,7 @@ for each row. Each library turns these into its own columns without a loop over 
 
 from __future__ import annotations
 
+from itertools import compress
 from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -57,7 +58,6 @@ OPTIONAL = ("fraud_rule", "fraud_source", "fraud_evidence")
 
 NOTED = [notes_of(doubts) for doubts in range(1 << len(NOTES))]
 """The notes that a decision can have, indexed by ``Decisions.doubts``."""
-
 
 FLOATS = (float, np.floating)
 """Types of floating-point cells; NaN means a missing value. Of NumPy's types only float64 is a subclass of float."""
@@ -135,12 +135,11 @@ class Columns:
         note = np.zeros(len(texts), dtype=np.int32)
         kept: Any = slice(None)
         if not set(map(type, texts)) <= {str}:
-            strange = {i: (_reason(text),) for i, text in enumerate(texts) if not isinstance(text, str)}
-            free = len(NOTED)
-            note[list(strange)] = [self._reasons.setdefault(x, free + len(self._reasons)) for x in strange.values()]
-            kept = note == 0
-            senders = senders and [sender for sender, text in zip(senders, texts, strict=True) if isinstance(text, str)]
-            texts = [text for text in texts if isinstance(text, str)]
+            kept = np.array([isinstance(text, str) for text in texts])
+            reasons = ((_reason(text),) for text in compress(texts, ~kept))
+            note[~kept] = [self._reasons.setdefault(x, len(NOTED) + len(self._reasons)) for x in reasons]
+            senders = senders and list(compress(senders, kept))
+            texts = list(compress(texts, kept))
         found = self._scanner.decide(texts, senders, proba=self._proba)
         places = np.array([self._kinds.setdefault(kind, len(self._kinds)) for kind in found.kinds], dtype=np.int32)
         note[kept] = found.doubts
