@@ -154,7 +154,8 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, line
 
 
-FIELDS = {"id": str, "text": str, "labels": list, "targets": list, "channel": str, "scenario": str}
+FIELDS = {"id": str, "text": str, "labels": list, "targets": list, "channel": str, "scenario": str, "pair": str}
+"""The fields of a message and their types. All are required except ``pair``."""
 
 
 def _parse(line: str, place: str, taxonomy: Taxonomy) -> Row:
@@ -175,12 +176,13 @@ def _fault(data: Any, taxonomy: Taxonomy) -> str | None:
     """Return what is wrong with one row, or ``None``."""
     if not isinstance(data, dict):
         return f"expected an object with the message's fields, found {type(data).__name__}"
+    data = {"pair": "", **data}
     other = "; if these are messages of your own, name the column with their labels: --label COLUMN"
-    for name, kind in {**FIELDS, "pair": str}.items():
-        if not isinstance(data.get(name, "" if name == "pair" else None), kind):
+    for name, kind in FIELDS.items():
+        if not isinstance(data.get(name), kind):
             hint = "" if data.keys() >= FIELDS.keys() else other
             return f"{name!r} must be a {kind.__name__}, found {reprlib.repr(data.get(name))}{hint}"
-    if foreign := sorted(data.keys() - FIELDS.keys() - {"pair"}):
+    if foreign := sorted(data.keys() - FIELDS.keys()):
         return f"unknown field {foreign[0]!r}"
     if not data["text"].strip():
         return "the text is empty"
