@@ -153,25 +153,25 @@ def train_custom(
     *held_out, (nodes, values, squares, biases) = fitter.fit(
         [*((settings, inside) for inside, _ in folds), (settings, np.arange(len(rows)))]
     )
-    logits = np.zeros(gold.shape)
-    for (_, outside), fitted in zip(folds, held_out, strict=True):
-        logits[outside] = fitter.logits(fitted, outside)
-    learned = np.all([gold[inside].any(axis=0) for inside, _ in folds], axis=0)  # not labels that are all in one fold
-    slopes, intercepts = _calibration(logits, gold, taxonomy.task, learned) if folds else (1.0, 0.0)
+    slopes, intercepts = np.ones(gold.shape[1]), np.zeros(gold.shape[1])
+    thresholds = EVEN
+    measured: dict[str, Any] = {}
+    if folds:
+        logits = np.zeros(gold.shape)
+        for (_, outside), fitted in zip(folds, held_out, strict=True):
+            logits[outside] = fitter.logits(fitted, outside)
+        learned = np.all([gold[inside].any(axis=0) for inside, _ in folds], axis=0)  # not labels all in one fold
+        slopes, intercepts = _calibration(logits, gold, taxonomy.task, learned)
+        thresholds, measured = _figures(rows, taxonomy, gold, logits * slopes + intercepts, conflicts)
+        measured["figures"]["unlearned"] = [taxonomy.labels[at].name for at in np.flatnonzero(~learned)]
     coefficients = np.zeros((vocabulary.size, gold.shape[1] + 1))
     coefficients[nodes] = np.column_stack([values, squares])
-    slopes = np.broadcast_to(slopes, gold.shape[1])
     vocabulary, weights, scales = compile_weights(vocabulary, coefficients)
     manifest: dict[str, Any] = {
         "corpus": {"rows": len(rows), "sha256": digest(rows)},
         "training": asdict(settings),
+        **measured,
     }
-    thresholds = EVEN
-    if folds:
-        logits = logits * slopes + intercepts
-        thresholds, measured = _figures(rows, taxonomy, gold, logits, conflicts)
-        manifest.update(measured)
-        manifest["figures"]["unlearned"] = [taxonomy.labels[at].name for at in np.flatnonzero(~learned)]
     return Scanner(
         taxonomy,
         vocabulary,
@@ -367,8 +367,8 @@ def _fit_heads(features: Any, gold: Bools, settings: Settings, multiclass: bool)
     return values, biases
 
 
-def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tuple[Any, Any]:
-    """Return the slopes and intercepts that calibrate the logits.
+def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tuple[Floats, Floats]:
+    """Return the slopes and intercepts that calibrate the heads' logits.
 
     Independent labels are calibrated one by one (Platt scaling). Classes share one slope ("temperature", Guo et al.
     2017), which leaves their order unchanged. Its targets never reach 0 or 1 either, because with classes that are
@@ -376,8 +376,9 @@ def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tupl
     has seen no such message is bound to be wrong about it. Independent labels that are not learned get the mean slope
     and intercept of the others. If fewer than two labels are learned, all logits are left as they are.
     """
+    slopes, intercepts = np.ones(learned.size), np.zeros(learned.size)
     if learned.sum() < 2:
-        return 1.0, 0.0
+        return slopes, intercepts
     used = ~gold[:, ~learned].any(axis=1)
     logits, gold = logits[used], gold[used]
     if task == "multilabel":
@@ -394,7 +395,7 @@ def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tupl
     def loss(exponent: float) -> float:
         return -float((targets * log_softmax(np.exp(exponent) * logits, axis=1)).sum(axis=1).mean())
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-3, 4), method="bounded").x)), 0.0
+    return slopes * np.exp(minimize_scalar(loss, bounds=(-3, 4), method="bounded").x), intercepts
 
 
 def _figures(
