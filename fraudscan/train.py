@@ -83,6 +83,9 @@ NO_QUOTING = -30.0
 UNREPAIRED = 4
 """One in this many disguised copies is trained on without repair, because repair does not know every disguise."""
 
+BLOCK = 256
+"""The number of texts that are matched with the vocabulary at a time."""
+
 SELECTION: dict[str, Any] = {"inputs": 16, "epochs": 3, "distilled": 0, "learning_rate": 1e-2}
 """Options of the network that selects the n-grams, where they differ from those of the final one. A larger network
 selects no better. The learning rate is high because rare n-grams must move away from their initial vectors in few
@@ -110,8 +113,6 @@ class TrainingOptions:
             fraud than any dump; a suspicious dump has more than a phone.
         min_token: the number of messages in which a run of Latin letters must occur for n-grams with it to be
             candidates. Most letters are parts of links and names that never recur.
-        disguised: the share of messages of which a disguised copy is trained on as well. With a copy of every message,
-            instead of every other one, more disguised frauds are found, and no fewer undisguised ones.
         further: the target, from 0 to 1, of a scheme's head for a lure that names the scheme after another one. A
             target below one makes the leading scheme the most probable, so that more labels are right. Calibration
             restores the probabilities of the other schemes.
@@ -123,6 +124,8 @@ class TrainingOptions:
         folds: the number of folds on which the probabilities are calibrated.
         scenarios: whether all messages of a scenario are kept in one fold as well. The figures then show how the model
             does on plots that it has never seen.
+        disguised: the share of messages of which a disguised copy is trained on as well. With a copy of every message,
+            instead of every other one, more disguised frauds are found, and no fewer undisguised ones.
         wrappings: the number of scraps per message. Texts are joined to them in training (see `fraudscan.wrappings`).
         clauses: the number of further scraps per message that are clauses of honest messages. With these, and with
             more scraps that say nothing, "see the official app" after a fraud hides 24 of 100 third-party frauds
@@ -324,8 +327,8 @@ def features_of(vocabulary: Vocabulary, texts: Sequence[str], *, by_length: bool
 
     """
     nodes, lengths = [], []
-    for start in range(0, len(texts), 256):
-        found = vocabulary.match(texts[start : start + 256])
+    for start in range(0, len(texts), BLOCK):
+        found = vocabulary.match(texts[start : start + BLOCK])
         nodes.append(found.nodes.astype(np.int32))
         lengths.append(found.lengths)
     sizes = np.concatenate(lengths)
@@ -491,8 +494,8 @@ def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tu
     See `fraudscan.windows`.
     """
     nodes, owners, sizes, lengths = [], [], [], []
-    for first in range(0, len(texts), 256):
-        found = vocabulary.match(texts[first : first + 256])
+    for first in range(0, len(texts), BLOCK):
+        found = vocabulary.match(texts[first : first + BLOCK])
         lengths.append(found.lengths)
         long = np.flatnonzero(found.lengths > RAMP_START)
         if not long.size:
@@ -562,8 +565,9 @@ def compile_weights(vocabulary: Vocabulary, coefficients: Floats) -> tuple[Vocab
         The vocabulary of these nodes, their integer weights, and the value of one unit of weight in each column.
 
     """
-    kept = [vocabulary.ngram(int(node)) for node in np.flatnonzero(coefficients.any(axis=1))]
-    own = dict(zip(kept, coefficients[coefficients.any(axis=1)], strict=True))
+    used = np.flatnonzero(coefficients.any(axis=1))
+    kept = [vocabulary.ngram(node) for node in used.tolist()]
+    own = dict(zip(kept, coefficients[used], strict=True))
     small = Vocabulary.from_ngrams(kept)  # keeps the order of the candidates, by frequency
     weights = np.zeros((small.size, coefficients.shape[1]))
     for node in np.argsort(small.orders, kind="stable")[1:]:
