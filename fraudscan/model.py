@@ -96,11 +96,11 @@ class Scanner:
         self._manifest.setdefault("thresholds", asdict(thresholds))
         self.lists: Lists | None = None
         fraud = taxonomy.task == "fraud"
-        nothing = np.full(len(self.heads), EMPTY_LOGIT)  # a text without a kept character is honest …
-        if not fraud and self._honest is None:
-            nothing = np.asarray(biases)  # … or has the logits that any text starts from
+        nothing = np.full(len(self.heads), EMPTY_LOGIT)  # a text without a kept character is honest
+        if self._honest is None:
+            nothing = np.asarray(biases)  # without an honest label it has the logits that any text starts from
         elif not fraud:
-            nothing[self._honest] = -EMPTY_LOGIT
+            nothing[self._honest] = -EMPTY_LOGIT  # among a user's own labels, the honest one has a head
         if quotes is not None and layer is None:
             raise ValueError("quotes are the weights of a head of a layer: pass the layer, too")
         quoting = Layer(layer.hidden, np.asarray(quotes)[None]) if layer and quotes is not None else None
@@ -392,7 +392,7 @@ class Scanner:
         heads[1:] *= heads[0]
         out = heads.take(self._columns, axis=0)
         columns, first = self._labels
-        out[columns] = np.maximum.reduceat(heads[: first[-1]], first[:-1], axis=0)
+        out[columns] = np.maximum.reduceat(heads[: 1 + len(self.taxonomy.schemes)], first, axis=0)
         out[self._honest] = 1 - heads[0]
         return np.ascontiguousarray(out.T)
 
@@ -405,11 +405,11 @@ class Scanner:
     def _labels(self) -> tuple[Ints, list[int]]:
         """The columns of the labels with schemes, and the indices of the heads at which each label's schemes begin.
 
-        The last index is the one at which all schemes end. A label is as probable as its likeliest scheme.
+        A label is as probable as its likeliest scheme.
         """
         labels = [label for label in self.taxonomy.labels if label.schemes]
         first = [self.heads.index(label.schemes[0].name) for label in labels]
-        return np.array([self.names.index(label.name) for label in labels]), [*first, 1 + len(self.taxonomy.schemes)]
+        return np.array([self.names.index(label.name) for label in labels]), first
 
     @cached_property
     def _honest(self) -> int | None:

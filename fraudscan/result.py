@@ -125,9 +125,12 @@ class Result:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Result):
             return NotImplemented
-        same = self.text == other.text and self._decision == other._decision
-        same = same and self._probabilities == other._probabilities
-        return same and (self._scanner is other._scanner or self._scanner.digest == other._scanner.digest)
+        return (
+            self.text == other.text
+            and self._decision == other._decision
+            and self._probabilities == other._probabilities
+            and (self._scanner is other._scanner or self._scanner.digest == other._scanner.digest)
+        )
 
     def __hash__(self) -> int:
         return hash((self.text, self._decision))
