@@ -330,15 +330,13 @@ class Decider:
 
     def _kinds(self, codes: Ints, others: dict[int, tuple[str, ...]]) -> tuple[list[Decision], Ints]:
         """Return the distinct decisions and each text's index in them; a code stands for a scheme and targets."""
+        free = int(codes.max(initial=0)) + 1  # codes from here on stand for a code and other labels
         several: dict[tuple[int, tuple[str, ...]], int] = {}
-        first = int(codes.max(initial=0)) + 1
-        special = {
-            row: several.setdefault((int(codes[row]), names), first + len(several)) for row, names in others.items()
-        }
-        codes[list(special)] = list(special.values())
+        for row, names in others.items():
+            codes[row] = several.setdefault((int(codes[row]), names), free + len(several))
         present, places = _distinct(codes)
-        rare = list(several)
-        keys = [rare[code - first] if code >= first else (code, ()) for code in present.tolist()]
+        pairs = list(several)
+        keys = [pairs[code - free] if code >= free else (code, ()) for code in present.tolist()]
         return [self._decision(code, names) for code, names in keys], places
 
     def _decision(self, code: int, others: tuple[str, ...]) -> Decision:
