@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fraudscan.decisions import DIGITS, checked_number
+from fraudscan.decisions import STEPS, checked_number
 from fraudscan.errors import FraudscanError
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class Curve:
             spread = np.rint(np.geomspace(1, max(1, values.size), POINTS))
             ranks = np.unique(np.concatenate([spread, np.floor(np.array(ROUND_SHARES) * values.size) + 1])).astype(int)
             found.update(values[-ranks[ranks <= values.size]].tolist())
-        step = 10.0**DIGITS
-        table = np.unique([0.0, *np.minimum(np.ceil(np.array(sorted(found)) * step + 1e-3), step) / step])
+        steps = np.ceil(np.array(sorted(found)) * STEPS + 1e-3)  # the next step, also for a score that lies on one
+        table = np.unique([0.0, *np.minimum(steps, STEPS) / STEPS])
 
         def share(values: Floats) -> tuple[float, ...]:
             above = values.size - np.searchsorted(values, table)

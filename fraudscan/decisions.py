@@ -21,18 +21,7 @@ if TYPE_CHECKING:
     from fraudscan.lists import Entry
     from fraudscan.taxonomy import Taxonomy
 
-__all__ = [
-    "DIGITS",
-    "STEPS",
-    "VERDICTS",
-    "Decider",
-    "Decision",
-    "Decisions",
-    "Thresholds",
-    "checked_number",
-    "cut",
-    "steps_of",
-]
+__all__ = ["STEPS", "VERDICTS", "Decider", "Decision", "Decisions", "Thresholds", "checked_number", "cut", "steps_of"]
 
 VERDICTS = ("clear", "review", "flag")
 
@@ -40,6 +29,7 @@ DIGITS = 6
 """Decimals of a probability in a file."""
 
 STEPS = 10.0**DIGITS
+"""The number of steps from 0 to 1 that such a probability can take."""
 
 
 def cut(values: Any) -> Any:
