@@ -105,8 +105,7 @@ class Result:
         """
         from fraudscan.explain import explain
 
-        doubted = not self._scanner.taxonomy.label(self.label).schemes and self.verdict != VERDICTS[0]
-        if label is None and not doubted:
+        if label is None and (self.label != self._scanner.taxonomy.honest or self.verdict == VERDICTS[0]):
             label = self.label
         return explain(self._scanner, self.text, label)
 
