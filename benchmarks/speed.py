@@ -334,7 +334,7 @@ def cold(rounds: int) -> dict[str, float]:
 def quality() -> dict[str, float]:
     """Return the held-out macro-F1 over labels of ours and of (a), on the same folds."""
     from fraudscan import Thresholds
-    from fraudscan.evaluate import label_figures
+    from fraudscan.evaluate import held_out_figures
     from fraudscan.train import TrainingOptions, folds_of
 
     rows, gold = corpus()
@@ -345,7 +345,7 @@ def quality() -> dict[str, float]:
     for inside, outside in folds_of(rows, TrainingOptions().folds):
         model = Usual(list(texts[inside]), gold[inside]).model
         held_out[outside] = model.predict_proba(list(texts[outside]))
-    usual = label_figures(rows, fraudscan.TAXONOMY, gold, held_out, Thresholds(0.5, 0.5), share)["macro_f1"]
+    usual = held_out_figures(rows, fraudscan.TAXONOMY, gold, held_out, Thresholds(0.5, 0.5), share)["macro_f1"]
     return {"ours": ours, "(a)": usual}
 
 

@@ -30,7 +30,7 @@ __all__ = [
     "evaluate",
     "f1_table",
     "figures_of",
-    "label_figures",
+    "held_out_figures",
     "script_of",
     "thresholds_for",
 ]
@@ -93,7 +93,7 @@ def f1_table(
     }
 
 
-def label_figures(  # noqa: PLR0913, PLR0917 - predictions, gold labels, and what slices them
+def held_out_figures(  # noqa: PLR0913, PLR0917 - predictions, gold labels, and what slices them
     rows: Sequence[Row],
     taxonomy: Taxonomy,
     gold: Bools,
@@ -125,21 +125,17 @@ def label_figures(  # noqa: PLR0913, PLR0917 - predictions, gold labels, and wha
         return figures_of(*some, thresholds, names, honest)
 
     weights = prior_weights(gold[:, 0], prior)
-    columns = [(x.name, [1 + schemes.index(scheme) for scheme in x.schemes]) for x in taxonomy.labels if x.schemes]
-    errors = {
-        name: reliability(probabilities[:, own].max(axis=1), np.logical_or.reduce(gold[:, own], axis=1), weights)["ece"]
-        for name, own in columns
-    }
+    errors = {}
+    for label in taxonomy.labels:
+        if own := [1 + schemes.index(scheme) for scheme in label.schemes]:
+            positive = np.logical_or.reduce(gold[:, own], axis=1)
+            errors[label.name] = reliability(probabilities[:, own].max(axis=1), positive, weights)["ece"]
     return {
         **figures(range(len(rows))),
         "slices": {
             by: {name: _short(figures(chosen)) for name, chosen in parts.items()} for by, parts in _parts(rows).items()
         },
-        "calibration": {
-            "prior": prior,
-            **reliability(scores, gold[:, 0], weights),
-            "labels": errors,
-        },
+        "calibration": {"prior": prior, **reliability(scores, gold[:, 0], weights), "labels": errors},
     }
 
 
@@ -182,7 +178,7 @@ def script_of(text: str) -> str:
     return "traditional" if balance > 0 else "simplified" if balance < 0 else "either"
 
 
-def figures_of(  # noqa: PLR0913, PLR0917 - shared by both ways of evaluating
+def figures_of(  # noqa: PLR0913, PLR0917 - gold labels, predictions, and what they are measured with
     gold: Sequence[set[str]],
     predicted: Sequence[Sequence[str]],
     scores: Floats,

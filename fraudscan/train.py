@@ -26,7 +26,7 @@ from fraudscan.corpus import CHANNELS, CorpusError, Row, digest, join, near_dupl
 from fraudscan.curve import Curve
 from fraudscan.disguise import undisguise
 from fraudscan.engine import WEIGHT_LIMIT, length_norms
-from fraudscan.evaluate import label_figures, thresholds_for
+from fraudscan.evaluate import held_out_figures, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.layer import Layer
 from fraudscan.model import Scanner
@@ -205,7 +205,7 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     manifest: dict[str, Any] = {
         "corpus": {"rows": len(rows), "sha256": digest(rows)},
         "training": {k: v for k, v in asdict(options).items() if k != "jobs"},
-        "figures": label_figures(rows, taxonomy, gold, probabilities, thresholds, options.prior),
+        "figures": held_out_figures(rows, taxonomy, gold, probabilities, thresholds, options.prior),
         "curve": Curve.from_scores(probabilities[:, 0], gold[:, 0]).to_dict(),
     }
     return Scanner(
