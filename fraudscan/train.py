@@ -189,7 +189,7 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     logits = held_out[: len(rows), :heads].astype(np.float64)
     slopes, intercepts = _scaling(logits, gold, options.prior)
     logits = logits * slopes + intercepts
-    quoting, scale = _quoting(held_out[: len(rows), heads], rows, options)
+    quoting, (slope, intercept) = _quoting(held_out[: len(rows), heads], rows, options)
     pieces, owners, lengths = _windows(texts, vocabulary, rarity)
     windows = _held_out(others, pieces, owners, folds)[:, :heads] * slopes + intercepts
     logits = _with_windows(logits, windows, owners, lengths, quoting)
@@ -216,7 +216,7 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
         network.biases,
         thresholds=thresholds,
         layer=Layer(network.hidden, output),
-        quotes=network.output[heads] * scale[0] + np.append(np.zeros(len(network.hidden)), scale[1]),
+        quotes=network.output[heads] * slope + np.append(np.zeros(len(network.hidden)), intercept),
         manifest=manifest,
     )
 
