@@ -70,6 +70,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classes_: npt.NDArray[Any]
     scanner_: Scanner
     _names: list[str]
+    _several: bool
 
     def __init__(  # noqa: PLR0913 - the settings
         self,
