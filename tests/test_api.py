@@ -203,14 +203,13 @@ def test_a_result_can_be_written_as_json(scanner):
     assert data == {name: json.loads(json.dumps(getattr(result, name))) for name in names}
 
 
-def test_a_disguised_text_is_repaired_twice_to_be_written(scanner, monkeypatch):
-    """Once to be judged and once to be explained; the window is the one that the explanation is of."""
+def test_a_disguised_text_is_repaired_once_to_be_written(scanner, monkeypatch):
     lure = "跟·着·老·师·操·作稳.赚.不.赔，加薇芯xy2000进内部裙，每·天·领·取·返·利"
     result = scanner.classify("今天天气不错，我们去公园走走。" * 12 + lure)
     repair, calls = disguise._repaired, []
     monkeypatch.setattr(disguise, "_repaired", lambda texts: calls.append(texts) or repair(texts))
     written = result.to_dict()
-    assert len(calls) == 2
+    assert len(calls) == 1
     assert written["window"] == result.window
     assert written["window"] is not None
 
