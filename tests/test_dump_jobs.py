@@ -428,6 +428,65 @@ def test_a_checkpoint_with_an_impossible_conversation_is_refused(tmp_path, scann
     assert "start over with --force" in capsys.readouterr().err
 
 
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+JSON = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(max_size=5), SCALARS, max_size=3)
+
+
+def changed(value, path, new):
+    """Return JSON with another value at the end of a path of numbers, or without the value there if ``new`` is ``...``.
+
+    A number stands for a key or an index, modulo how many there are.
+    """
+    if not path or not value or not isinstance(value, (dict, list)):
+        return new
+    keys = sorted(value) if isinstance(value, dict) else range(len(value))
+    copy, key = value.copy(), keys[path[0] % len(keys)]
+    copy[key] = changed(value[key], path[1:], new)
+    if copy[key] is ...:
+        del copy[key]
+    return copy
+
+
+CELLS = [
+    ("SELECT rowid, value FROM job", "UPDATE job SET value = ? WHERE rowid = ?"),
+    ("SELECT rowid, name FROM conversation", "UPDATE OR IGNORE conversation SET name = ? WHERE rowid = ?"),
+    ("SELECT rowid, state FROM conversation", "UPDATE conversation SET state = ? WHERE rowid = ?"),
+]
+"""How the JSON in a checkpoint is read and changed."""
+
+
+@pytest.fixture
+def interrupted(tmp_path, scanner):
+    """The files of an interrupted job with conversations, and their contents."""
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
+    interrupt(scanner, source, out, Options(by="chat", max_message=4096))
+    return {path: path.read_bytes() for path in tmp_path.glob("out.jsonl*")}
+
+
+@given(
+    where=st.tuples(st.sampled_from(CELLS), st.integers(0, 8), st.lists(st.integers(0, 12), max_size=4)),
+    new=st.just(...) | JSON,
+)
+@settings(max_examples=300)
+def test_a_checkpoint_with_any_content_is_continued_or_refused(tmp_path, scanner, interrupted, where, new):
+    (read, change), row, path = where
+    for file in tmp_path.glob("out.jsonl*"):
+        file.unlink()
+    for file, content in interrupted.items():
+        file.write_bytes(content)
+    with contextlib.closing(sqlite3.connect(tmp_path / "out.jsonl.checkpoint")) as base, base:
+        rows = base.execute(read).fetchall()
+        number, text = rows[row % len(rows)]
+        value = changed(json.loads(text), path, new)
+        base.execute(change, (b"\xff" if value is ... else json.dumps(value), number))
+    options = Options(by="chat", max_message=4096)
+    try:
+        score_dump(scanner, [tmp_path / "in.jsonl"], tmp_path / "out.jsonl", options, resume=True)
+    except DumpError as error:
+        assert "start over with --force" in str(error).lower()  # noqa: PT017 - it need not be raised
+
+
 def test_a_checkpoint_with_a_trigger_is_refused(tmp_path, scanner, monkeypatch, capsys):
     source, out = stopped_job(tmp_path, scanner, monkeypatch)
     with contextlib.closing(sqlite3.connect(tmp_path / "out.jsonl.checkpoint")) as base, base:

@@ -107,16 +107,19 @@ class Checkpoint:
 
     def read(self, name: str) -> Any:
         """Return the value of this name, ``None`` if there is none."""
-        row = self._base.execute("SELECT value FROM job WHERE name = ?", (name,)).fetchone()
         with self.understood():
+            row = self._base.execute("SELECT value FROM job WHERE name = ?", (name,)).fetchone()
             return json.loads(row[0]) if row else None
 
     @contextlib.contextmanager
     def understood(self) -> Iterator[None]:
-        """Refuse to resume if the values read are not what a job writes."""
+        """Refuse to resume if what is read, here or by the caller, is not what a job writes."""
         try:
             yield
-        except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        except (
+            *(AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError),
+            sqlite3.Error,  # a text is not UTF-8, or a column is missing
+        ) as error:
             raise NoCheckpointError(f"{self._path} is not a checkpoint ({error!r}): start over with --force") from None
 
     def commit(self, **values: Any) -> None:

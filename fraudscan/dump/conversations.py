@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import dataclass, field
-from math import sqrt
+from math import inf, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fraudscan.characters import DROPPED, code_points, normalization_table, text_of
@@ -191,6 +191,36 @@ def _read(text: str) -> str:
     return text_of(codes[normalization_table().take(codes) != DROPPED])
 
 
+def _is_state(state: Any) -> bool:
+    """Return whether a value from JSON has the attributes of a `Conversation`; may raise an error if it has not."""
+    match {**state, "strongest": state["strongest"] or None}:
+        case {
+            "messages": int(),
+            "name": str() | None,
+            "first": {"source": str(), "line": int(), "text": str()},
+            "strongest": None | {"source": str(), "line": int(), "text": str(), "score": float()},
+            "counts": {"label": dict(labels), "verdict": dict(verdicts), **others},
+            "window": list(window),
+            "fresh": int(fresh),
+            "windows": int(windows),
+            "odds": float(odds),
+            "best": [] | [str(), str() | None, list(), float(), str(), list(), list()] as best,
+            "evidence": str(),
+            "place": int(),
+            **more,
+        } if not (others or more):
+            return (
+                all(isinstance(count, int) for counts in (labels, verdicts) for count in counts.values())
+                and all(isinstance(text, str) and isinstance(one, float) and 0 <= one < inf for text, one in window)
+                and 0 <= fresh <= sum(len(text) + 1 for text, _ in window)
+                and windows >= 0
+                and 0 <= odds < inf
+                and 0 <= state["strongest"].get("score", 0) <= 1
+                and all(isinstance(name, str) for names in best if isinstance(names, list) for name in names)
+            )
+    return False
+
+
 class Conversations:
     """The conversations of a job, in the order of their first messages."""
 
@@ -216,14 +246,17 @@ class Conversations:
             key = f"{message.key}\0{scope}"  # a file name cannot contain NUL
             if (found := self._open.get(key)) is None:
                 state = self._store.conversation(key)
-                found = self._open[key] = self._read(state) if state else Conversation()
+                found = self._open[key] = Conversation(**json.loads(state)) if state else Conversation()
             windows += [(found, window) for window in found.add(source, message)]
         self._score(windows)
         return without
 
-    def _read(self, state: str) -> Conversation:
+    def check(self) -> None:
+        """Refuse to resume if the store has anything but what `save` puts there. All other methods trust it."""
         with self._store.understood():
-            return Conversation(**json.loads(state))
+            for key, state in self._store.conversations():
+                if "\0" not in key or not _is_state(json.loads(state)):
+                    raise ValueError("a conversation has impossible values")
 
     def _score(self, windows: Sequence[tuple[Conversation, Window]]) -> None:
         """Count windows in the order in which they became due, on which a sum of floats depends."""
@@ -242,7 +275,7 @@ class Conversations:
         """Yield the output, one JSON object per line; this also scores the last window of each conversation."""
         honest, limits = self._scanner.taxonomy.honest, self._scanner.thresholds
         states = self._store.conversations()
-        while group := [(key, self._read(state)) for key, state in itertools.islice(states, GROUP)]:
+        while group := [(key, Conversation(**json.loads(state))) for key, state in itertools.islice(states, GROUP)]:
             self._score([(found, window) for _, found in group for window in found.close_window()])
             for key, found in group:
                 yield dump_json(found.row(key.rpartition("\0")[0], limits, honest)) + b"\n"

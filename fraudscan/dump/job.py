@@ -145,7 +145,12 @@ class Summary:
             value = getattr(self, each.name)
             if each.default_factory is Counter:  # JSON has counters as dictionaries
                 setattr(self, each.name, Counter({**value}))
-            elif not isinstance(value, list if each.name == "damaged" else (int, float)):
+                valid = all(isinstance(count, int) for count in value.values())
+            elif each.name == "damaged":
+                valid = isinstance(value, list) and all(isinstance(source, str) for source in value)
+            else:
+                valid = isinstance(value, (int, float) if each.name == "seconds" else int) and 0 <= value < 1 << 63
+            if not valid:
                 raise TypeError(f"{each.name} is {value!r}")
 
     def add(self, scored: Scored) -> None:
@@ -293,22 +298,11 @@ class _Job:
         path = self.names.checkpoint if self.names else None
         self.checkpoint = Checkpoint.lock(path, force=force and not resume)
         stack.callback(self.checkpoint.close)
+        begun = False
         if self.names:
-            self._begin(self.names, identity, resume=resume, force=force)
-        state = self.checkpoint.read("state")
-        sizes = 0, 0
-        if state is not None:
-            with self.checkpoint.understood():
-                self.summary = Summary(**state["summary"])
-                self.source, self.finished = int(state["source"]), bool(state["finished"])
-                if not 0 <= self.source < len(self._readers):
-                    raise ValueError(f"there is no source {self.source}")
-                if state["place"]:
-                    self.place = Place(*state["place"])
-                    if not all(isinstance(number, int) and 0 <= number < 1 << 63 for number in self.place[:3]):
-                        raise ValueError(f"there is no place {self.place}")
-                sizes = int(state["out"]), int(state["rejects"])
+            begun = self._begin(self.names, identity, resume=resume, force=force)
         self.conversations = Conversations(self.scanner, self.checkpoint)
+        sizes = self._restore() if begun else (0, 0)
         if self.finished:
             return
         if self.names:
@@ -318,9 +312,30 @@ class _Job:
             self.out, self.rejects = StandardOutput(sys.stdout.buffer), StandardError(sys.stderr.buffer)
         stack.callback(self.out.close)
         stack.callback(self.rejects.close)
-        if state is None:
+        if not begun:
             self.out.write(self.writer.head())
             self.commit(identity=identity)
+
+    def _restore(self) -> tuple[int, int]:
+        """Continue from the last checkpoint; return how many bytes of the output and of the rejects it covers."""
+        with self.checkpoint.understood():
+            match self.checkpoint.read("state"):
+                case {
+                    "source": int(source),
+                    "place": None | [int(), int(), int(), str()] as place,
+                    "out": int(out),
+                    "rejects": int(rejects),
+                    "summary": dict(summary),
+                    "finished": bool(finished),
+                } if source in range(len(self._readers)):
+                    if not all(0 <= number < 1 << 63 for number in (out, rejects, *(place or ())[:3])):
+                        raise ValueError("a place or size is impossible")
+                    self.source, self.place = source, place and Place(*place)
+                    self.summary, self.finished = Summary(**summary), finished
+                case _:
+                    raise ValueError("the state has impossible values")
+        self.conversations.check()
+        return out, rejects
 
     def _refuse(self, names: Names, *, resume: bool, force: bool) -> None:
         """Refuse an output that cannot be written, or that would overwrite files without ``force``."""
@@ -335,13 +350,16 @@ class _Job:
         if there := next((path for path in names.results() if path.exists()), None):
             raise DumpError(f"{there} exists: name another output, or replace it with --force")
 
-    def _begin(self, names: Names, identity: dict[str, Any], *, resume: bool, force: bool) -> None:
-        """Continue from the checkpoint, or start over. The checkpoint is locked, so no other job can interfere."""
+    def _begin(self, names: Names, identity: dict[str, Any], *, resume: bool, force: bool) -> bool:
+        """Return whether to continue from the checkpoint; if not, clear it and delete what an unfinished job left.
+
+        The checkpoint is locked, so no other job can interfere.
+        """
         known = None if force and not resume else self.checkpoint.read("identity")
         if known is not None and resume:
             with self.checkpoint.understood():
                 _compare(known, identity, names.target)
-            return
+            return True
         if not (resume or force) and (known is not None or names.target.exists()):
             if known is None:  # the other job is done, and we made this checkpoint
                 self.checkpoint.close()
@@ -350,6 +368,7 @@ class _Job:
         self.checkpoint.clear()
         for path in names.parts():
             path.unlink(missing_ok=True)
+        return False
 
     def _identity(self) -> dict[str, Any]:
         return {
