@@ -501,8 +501,7 @@ class _Job:
         """Score from the last checkpoint on."""
         before = self.summary.seconds
         begun = saved = time.monotonic()
-        setup = Setup(self.scanner, self.writer, self.options.sender)
-        scoring = score_all(setup, self._tasks(workers), workers, self.notify)
+        scoring = score_all(Setup(self.scanner, self.writer), self._tasks(workers), workers, self.notify)
         with contextlib.closing(scoring) as results:
             for task, scored in results:
                 self._take(task, scored)

@@ -29,11 +29,10 @@ COUNTED = {"labels": "label", "schemes": "scheme", "verdicts": "verdict", "rules
 
 
 class Setup(NamedTuple):
-    """The scanner and the writer for every task; ``sender`` names the column that the scanner's lists need."""
+    """The scanner and the writer for every task."""
 
     scanner: Scanner
     writer: Writer
-    sender: str | None = None
 
 
 class Task(NamedTuple):
@@ -77,24 +76,23 @@ class Scored(NamedTuple):
 
 def score_blocks(setup: Setup, task: Task) -> Scored:
     """Read, score and encode the blocks of a task."""
-    scanner, writer, sender = setup
-    batch = task.reader.batch(task.blocks)
-    senders = values_of(task.reader, batch, sender) if sender is not None and scanner.lists else None
+    (scanner, writer), reader = setup, task.reader
+    batch = reader.batch(task.blocks)
+    senders = values_of(reader, batch, reader.sender) if reader.sender is not None and scanner.lists else None
     found = scanner.decide(batch.texts, senders, proba=bool(writer.names))
     if "evidence" in writer.ours.values():
         from fraudscan.explain import evidence
 
         found = replace(found, evidence=evidence(scanner, batch.texts, found))
     if "source" in writer.ours.values():
-        found = replace(found, origin=task.reader.source)
-    counts = counted(found)
+        found = replace(found, origin=reader.source)
     messages = []
     if batch.keys:
-        named = task.reader.naming and task.reader.by == CHAT_COLUMNS[0]
-        names = values_of(task.reader, batch, task.reader.naming) if named else itertools.repeat(None)
+        named = reader.naming and reader.by == CHAT_COLUMNS[0]
+        names = values_of(reader, batch, reader.naming) if named else itertools.repeat(None)
         messages = list(map(Message, batch.keys, batch.lines, batch.texts, rows_of(found), found.allowed, names))
-    data = writer.encode(task.reader, batch, found)
-    return Scored(data, batch.rejects, len(batch.texts), counts, messages)
+    data = writer.encode(reader, batch, found)
+    return Scored(data, batch.rejects, len(batch.texts), counted(found), messages)
 
 
 def rows_of(found: Decisions) -> Iterator[tuple[Any, ...]]:
