@@ -413,11 +413,15 @@ def _nested_rows(row: Collection[str]) -> tuple[str, dict[str, Any]]:
     Paths of errors come last. Rows with a text column precede rows without one, then arrays precede single objects,
     then the likeliest name of the text decides. Rows without a text column count only if they are in an array.
     """
+
+    def order(place: tuple[str, dict[str, Any]]) -> tuple[bool, bool, bool, int]:
+        path, inner = place
+        rank = text_rank(inner)
+        return ".err" in path, rank is None, "[]" not in path, rank or 0
+
     found = itertools.islice(_objects(row, "", 0), MOST_OBJECTS) if isinstance(row, dict) else ()
-    ranked = ((text_rank(inner), path, inner) for path, inner in found)
-    places = [(".err" in path, rank is None, "[]" not in path, rank or 0, path, inner) for rank, path, inner in ranked]
-    _, textless, single, _, path, inner = min(places, key=itemgetter(slice(4)), default=(True, True, True, 0, "", {}))
-    return ("", {}) if textless and single else (path, inner)
+    path, inner = min(found, key=order, default=("", {}))
+    return (path, inner) if "[]" in path or text_columns(inner) else ("", {})
 
 
 def _unscored(row: dict[str, Any], text: str) -> str:
