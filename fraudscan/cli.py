@@ -383,16 +383,18 @@ def _card(arguments: argparse.Namespace) -> None:
         print(path)
 
 
-def _refuse(option: str, others: Sequence[str]) -> None:
-    if others:
-        raise UsageError(f"{option} cannot be combined with {', '.join(others)}")
+def _refuse(what: str, arguments: argparse.Namespace, *names: str) -> None:
+    """Refuse the options called ``names``, with which ``what`` cannot be combined."""
+    given = [name for name in names if (value := getattr(arguments, name)) is not None and value is not False]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"{what} cannot be combined with {options}")
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    names = ("text", "label", "legitimate", "max_false_alarms", "flag", "review")
-    own = [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name) is not None]
+    own = ("text", "label", "legitimate", "max_false_alarms", "flag", "review")
     if arguments.card:
-        _refuse("--card", [*own, *["--json"] * arguments.json, *["--unseen-scenarios"] * arguments.unseen_scenarios])
+        _refuse("--card", arguments, *own, "json", "unseen_scenarios")
         _card(arguments)
         return
     from fraudscan.corpus import read_corpus
@@ -403,11 +405,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if not arguments.labelled:
         raise UsageError("name the labelled messages to measure the model on")
     if arguments.unseen_scenarios:
-        _refuse("--unseen-scenarios, which trains on the corpus,", [*own, *["--model"] * bool(arguments.model)])
+        _refuse("--unseen-scenarios, which trains on the corpus,", arguments, *own, "model")
         from fraudscan.train import TrainingOptions, train
 
         scanner = train(read_corpus(arguments.labelled), options=TrainingOptions(scenarios=True))
-        _print(scanner.manifest["figures"], as_json=arguments.json)
+        _print_figures(scanner.manifest["figures"], as_json=arguments.json)
         return
     scanner = _with_levels(load(arguments.model), arguments)
     if _is_own(arguments, arguments.labelled):
@@ -421,17 +423,13 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             )
     else:
         rows = read_corpus(arguments.labelled, scanner.taxonomy)
-    _print(evaluate(scanner, rows), as_json=arguments.json)
+    _print_figures(evaluate(scanner, rows), as_json=arguments.json)
 
 
-def _print(figures: dict[str, Any], *, as_json: bool) -> None:
+def _print_figures(figures: dict[str, Any], *, as_json: bool = False) -> None:
     if as_json:
         _print_json(figures, indent=1)
-    else:
-        _print_figures(figures)
-
-
-def _print_figures(figures: dict[str, Any]) -> None:
+        return
     print(f"{'label':16}{'precision':>10}{'recall':>8}{'f1':>8}{'n':>7}")
     for name, row in figures["labels"].items():
         print(f"{_in_line(name):16}{row['precision']:10.3f}{row['recall']:8.3f}{row['f1']:8.3f}{row['n']:7}")
@@ -584,12 +582,8 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 
-def _add_model(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("-m", "--model", type=Path, metavar="FOLDER", help="a model folder (default: the shipped one)")
-
-
 def _add_scanner(sub: argparse.ArgumentParser) -> None:
-    _add_model(sub)
+    sub.add_argument("-m", "--model", type=Path, metavar="FOLDER", help="a model folder (default: the shipped one)")
     sub.add_argument(
         "--max-false-alarms",
         type=float,
