@@ -387,9 +387,10 @@ class Reader:
 
     def _block(self, at: Place, data: bytes, problem: str = "") -> Block:
         rescanned = max(0, at.rescanned - PATIENCE * len(data))
-        return Block(at, Place(at.offset + len(data), at.line + self._lines(data), rescanned), data, problem)
+        return Block(at, Place(at.offset + len(data), at.line + self._count_lines(data), rescanned), data, problem)
 
-    def _lines(self, data: bytes) -> int:
+    def _count_lines(self, data: bytes) -> int:
+        """Return how many lines end in ``data``."""
         if self.encoding.startswith("utf-16"):
             return len(cut_lines(data, self.encoding)) - 1
         codes = np.frombuffer(data, np.uint8)  # faster than `bytes.count`; in parts, so that the mask stays small
@@ -403,7 +404,7 @@ class Reader:
 
     @property
     def in_utf8(self) -> str:
-        """The reason given for rejecting lines that `Lines.in_utf8` finds."""
+        """The reason given for rejecting lines that `Lines.have_utf8` finds."""
         return f"UTF-8 in a {self.encoding.upper()} file"
 
 
@@ -477,7 +478,7 @@ class Lines:
         texts = map(bytes.decode, self.raw[first:last], encodings, itertools.repeat("backslashreplace"))
         return Reject(self._start.line + first, self._offsets[first], reason, "\n".join(texts).strip("\r\n"))
 
-    def in_utf8(self, first: int, last: int) -> bool:
+    def have_utf8(self, first: int, last: int) -> bool:
         """Return whether one of the lines is UTF-8 in a source that is not."""
         return bool(self._utf8) and not self._utf8.isdisjoint(range(first, last))
 
@@ -537,9 +538,12 @@ class JsonLinesReader(Reader):
             if self._plain(batch, run):
                 continue
             for number, raw in enumerate(run, first):
-                utf8 = lines.in_utf8(number, number + 1)
-                if reason := self.in_utf8 if utf8 else self._row(batch, raw, block.start.line + number):
-                    batch.rejects.append(lines.reject(number, number + 1, reason))
+                if lines.have_utf8(number, number + 1):
+                    problem = self.in_utf8
+                else:
+                    problem = self._row(batch, raw, block.start.line + number)
+                if problem:
+                    batch.rejects.append(lines.reject(number, number + 1, problem))
 
     def _plain(self, batch: Batch, run: list[bytes]) -> bool:
         """Add a run of rows if none of them is unusual; return whether they were added.
@@ -905,7 +909,7 @@ class CsvReader(Reader):
                 problem = "the header again"
             if bad and any(bad[begin:end]):
                 problem = self.not_encoded
-            if lines.in_utf8(begin, end):
+            if lines.have_utf8(begin, end):
                 problem = self.in_utf8
             if problem:
                 batch.rejects.append(lines.reject(begin, end, problem))
@@ -952,7 +956,7 @@ class LinesReader(Reader):
         """Add the lines; leave out blank ones."""
         lines = Lines(block, self.encoding)
         for number, line in enumerate(lines.raw):
-            if lines.in_utf8(number, number + 1):
+            if lines.have_utf8(number, number + 1):
                 batch.rejects.append(lines.reject(number, number + 1, self.in_utf8))
                 continue
             try:

@@ -108,7 +108,7 @@ class TranscriptReader(Reader):
         size = last_line_end(held, self.encoding)
         if size and 0 in self._starts(cut_lines(held[size:] + stream.peek(4 * PREFIX), self.encoding)):
             return self._block(at, held[:size])
-        line = at.line + self._lines(held[:size])
+        line = at.line + self._count_lines(held[:size])
         size, within = len(held), True
         starts: list[int] = []
         while not starts and (data := stream.peek(1 << 16)):
@@ -118,7 +118,7 @@ class TranscriptReader(Reader):
             whole = self._size(lines[: starts[0]]) if starts else last_line_end(data, self.encoding)
             within = not whole
             passed = whole if whole or starts else len(data)
-            line += self._lines(data[:passed])
+            line += self._count_lines(data[:passed])
             stream.skip(passed)
             size += passed
         return Block(at, at._replace(offset=at.offset + size, line=line, rescanned=0), held[:SHOWN], TOO_LONG)
@@ -136,7 +136,7 @@ class TranscriptReader(Reader):
         if not starts or starts[0] > 0:
             starts.insert(0, 0)
         for begin, end in zip(starts, [*starts[1:], len(lines.raw)], strict=True):
-            if lines.in_utf8(begin, end):
+            if lines.have_utf8(begin, end):
                 batch.rejects.append(lines.reject(begin, end, self.in_utf8))
                 continue
             try:
