@@ -121,7 +121,7 @@ class Conversation:
         if not self.strongest or score > self.strongest["score"]:
             self.strongest = {**shown, "score": score}
         self._keep(message.decision, message.text[:SHOWN], 2 * self.messages)
-        text = _read(message.text)[-WINDOW:]
+        text = _without_dropped(message.text)[-WINDOW:]
         # the message would push out characters that have not been part of a window yet
         windows = self.close_window() if self.fresh + len(text) > WINDOW else []
         self.window.append((text, odds_of(score)))
@@ -185,7 +185,7 @@ def odds_of(score: float) -> float:
     return score / max(1 - score, MIN_DOUBT)
 
 
-def _read(text: str) -> str:
+def _without_dropped(text: str) -> str:
     """Return the text without the characters that the model drops, so that these do not fill a window."""
     codes = code_points(text)
     return text_of(codes[normalization_table().take(codes) != DROPPED])

@@ -18,7 +18,7 @@ from fraudscan.dump.readers import (
     BLOCK,
     DELIMITERS,
     NAMED,
-    TABLE,
+    SAMPLE,
     CsvReader,
     JsonLinesReader,
     LinesReader,
@@ -146,7 +146,7 @@ def _several_columns(text: str) -> bool:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
         sizes: list[int] = []
         with contextlib.suppress(csv.Error):
-            sizes.extend(len(row) for row in itertools.islice(filter(None, rows), 1, 1 + TABLE))
+            sizes.extend(len(row) for row in itertools.islice(filter(None, rows), 1, 1 + SAMPLE))
         if 2 * sum(size > 1 for size in sizes) >= len(sizes):
             return True
     return False

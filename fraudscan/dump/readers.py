@@ -63,8 +63,8 @@ __all__ = [
     "NAMED",
     "NULL",
     "OTHER_ENCODING",
+    "SAMPLE",
     "SHOWN",
-    "TABLE",
     "TOO_LONG",
     "CsvReader",
     "JsonLinesReader",
@@ -98,7 +98,7 @@ and because the parsed objects of all of them are in memory at once."""
 SEPARATOR = secrets.randbits(62)
 """A number put between rows that are parsed together. No input contains it: each process draws its own."""
 
-TABLE = 50
+SAMPLE = 50
 """How many lines or rows are examined to decide whether they belong to a table or a chat."""
 
 FRAMED = re.compile(r"Row: \d+ _id=|\+-{3}[-+]*\+?\s*$|\*{9,} +\d+\. row \*{9,}|-\[ RECORD \d+ \]")
@@ -500,7 +500,7 @@ class JsonLinesReader(Reader):
     def look_at(self, rows: Iterable[dict[str, Any]], path: str = "") -> None:
         """Find the columns in the rows at the start of the source, whose jq path is ``path``."""
         rows = iter(rows)
-        sample = list(itertools.islice(rows, TABLE))
+        sample = list(itertools.islice(rows, SAMPLE))
         self.find(itertools.chain(sample, rows), path, sample)
 
     def _utf8(self, line: bytes) -> bytes | None:
@@ -756,7 +756,7 @@ class CsvReader(Reader):
         """Return the first records, up to one that is malformed."""
         sample: list[list[str]] = []
         with contextlib.suppress(csv.Error):  # it is reported when the record is read
-            sample.extend(itertools.islice(self._rows(lines), TABLE))
+            sample.extend(itertools.islice(self._rows(lines), SAMPLE))
         return sample
 
     def _examine_title(self, rows: Any, below: Sequence[list[str]]) -> None:
@@ -944,7 +944,7 @@ class LinesReader(Reader):
         """Treat the lines as a column called ``text``."""
         self.header = ["text"]
         self.find([self.header])
-        lines = stream.peek(BLOCK).decode(self.encoding, "replace").splitlines()[:TABLE]
+        lines = stream.peek(BLOCK).decode(self.encoding, "replace").splitlines()[:SAMPLE]
         counts = [{line.count(sign) for line in lines} for sign in "\t|;\x01"]
         even = len(lines) > 1 and any(len(count) == 1 and 0 not in count for count in counts)
         self.tabular = even or any(map(FRAMED.match, lines))

@@ -129,7 +129,7 @@ comes later."""
 PROLOG = 4096
 """Maximum bytes of comments and style sheets before the root element of XML, and of comments and settings in SQL."""
 
-SHOWN = 9
+MOST_ENDINGS = 9
 """How many endings are reported, the most frequent first. The files of a phone have many different ones."""
 
 RESULT_ENDINGS = (".rejects.jsonl", ".conversations.jsonl", ".summary.json")
@@ -330,8 +330,8 @@ def _report_endings(folder: str, found: list[str], notify: Callable[[str], None]
         if name.name.startswith(".") or name.suffix not in FORMAT_OF_ENDING
     )
     if endings:
-        most = [f"{count:,} {ending}" for ending, count in endings.most_common(SHOWN)]
-        most += ["…"] if len(endings) > SHOWN else []
+        most = [f"{count:,} {ending}" for ending, count in endings.most_common(MOST_ENDINGS)]
+        most += ["…"] if len(endings) > MOST_ENDINGS else []
         notify(f"{folder}: files are skipped because of their names: {', '.join(most)}")
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from fraudscan.dump.chats import CHAT_COLUMNS
 from fraudscan.dump.encodings import cut_lines, last_line_end
-from fraudscan.dump.readers import BLOCK, SHOWN, TABLE, TOO_LONG, Lines, Reader
+from fraudscan.dump.readers import BLOCK, SAMPLE, SHOWN, TOO_LONG, Lines, Reader
 from fraudscan.dump.rows import Block
 from fraudscan.dump.sources import ARCHIVES
 
@@ -453,7 +453,7 @@ class LineReader(TranscriptReader):
 
 def transcript(text: str) -> str | None:
     """Return the format of the chat that begins with ``text``; ``None`` if it is not a chat."""
-    lines = [line.rstrip("\r ") for line in text.split("\n", TABLE)[:TABLE]]
+    lines = [line.rstrip("\r ") for line in text.split("\n", SAMPLE)[:SAMPLE]]
     if _whatsapp(lines):
         return WhatsAppReader.name
     if LINE_TITLE.match(lines[0]) and any(map(LINE_MESSAGE.match, lines)):
