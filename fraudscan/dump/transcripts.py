@@ -157,6 +157,11 @@ class TranscriptReader(Reader):
                 batch.rejects.append(lines.reject(begin, end, row))
 
 
+def _count(head: re.Pattern[str], lines: Sequence[str]) -> int:
+    """Return how many lines a pattern matches at their beginning."""
+    return sum(map(bool, map(head.match, lines)))
+
+
 DATE = (
     r"\[?\d{1,4}[./年-]\d{1,2}[./月-]\d{1,4}日?,?[ \u202f]*"  # the phone's language decides the order of the parts
     r"(?:[上中下正]午|[凌清]晨|早[上晨]|傍晚|晚上|[午半深]夜)?[ \u202f]?\d{1,2}[:.]\d{2}(?:[:.]\d{2})?"
@@ -200,9 +205,9 @@ class WhatsAppReader(TranscriptReader):
     def prepare(self, stream: Stream) -> Place:
         """Learn from the majority how messages begin; lines with a bare time or a rare style are within messages."""
         lines = stream.peek(BLOCK).decode(self.encoding, "replace").split("\n")
-        counts = {style: sum(map(bool, map(style.match, lines))) for style in WHATSAPP_STYLES}
+        counts = {style: _count(style, lines) for style in WHATSAPP_STYLES}
         marked, most = sum(counts.values()), max(counts, key=counts.__getitem__)
-        if 2 * marked >= sum(map(bool, map(WHATSAPP_START.match, lines))) > 0:
+        if 2 * marked >= _count(WHATSAPP_START, lines) > 0:
             self.start = most if marked - counts[most] < RARE * marked else WHATSAPP_MARKED
         return super().prepare(stream)
 
@@ -308,7 +313,7 @@ class QqReader(TranscriptReader):
     def prepare(self, stream: Stream) -> Place:
         """Learn the style of heads from the majority of them."""
         lines = stream.peek(BLOCK).decode(self.encoding, "replace").lstrip("\ufeff").splitlines()
-        self.style = max(HEAD_STYLES, key=lambda style: sum(map(bool, map(style.anyone.match, lines))))
+        self.style = max(HEAD_STYLES, key=lambda style: _count(style.anyone, lines))
         self.spaced = self.style.spaced(lines)
         names = Counter(name for line in lines if (name := self._odd_name(line)))
         self.names = frozenset(name for name, count in names.items() if count > 1)
