@@ -19,6 +19,7 @@ from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.conversations import Conversations
 from fraudscan.dump.detect import make_reader
 from fraudscan.dump.output import (
+    CALLED,
     Growing,
     Names,
     StandardError,
@@ -426,8 +427,7 @@ class _Job:
         if options.delimiter and not any(isinstance(reader, CsvReader) for reader, _ in self._readers):
             raise DumpError("--delimiter is for CSV, but no source is read as CSV: leave it out, or add --format csv")
         if (options.bom or options.safe_csv) and self.writer.name != "csv":
-            option = "--bom" if options.bom else "--safe-csv"
-            what = "JSON lines" if self.writer.name == "jsonl" else "Parquet"
+            option, what = "--bom" if options.bom else "--safe-csv", CALLED[self.writer.name]
             raise DumpError(
                 f"{option} is for CSV, but the output is {what}: leave it out, or name an output that ends with .csv"
             )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.rows import Reject
 
 __all__ = [
+    "CALLED",
     "SLICE",
     "Growing",
     "Names",
@@ -36,6 +37,9 @@ __all__ = [
 
 ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 """The output format for each file ending."""
+
+CALLED = {"jsonl": "JSON lines", "csv": "CSV", "parquet": "Parquet"}
+"""What messages call these formats."""
 
 SLICE = 1 << 20
 """Bytes written at a time: on Linux one call with several megabytes takes longer."""

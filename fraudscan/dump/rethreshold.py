@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from fraudscan.decisions import VERDICTS, Thresholds
 from fraudscan.dump.checkpoint import Checkpoint
-from fraudscan.dump.output import Names, format_of, part_of, to_standard_output, write_summary
+from fraudscan.dump.output import CALLED, Names, format_of, part_of, to_standard_output, write_summary
 from fraudscan.dump.parquet import ParquetReader, with_column
 from fraudscan.dump.readers import find_delimiter
 from fraudscan.dump.rows import DumpError
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Known", "rethreshold", "scored_with"]
 
 SCORE, VERDICT, RULE = "fraud_score", "fraud_verdict", "fraud_rule"
-
-CALLED = {"jsonl": "JSON lines", "csv": "CSV", "parquet": "Parquet"}
 
 NOT_SCORED = f"{{}} has no columns {SCORE!r} and {VERDICT!r}: is it a file that fraudscan score wrote?"
 
