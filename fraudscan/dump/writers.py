@@ -359,13 +359,13 @@ def make_writer(  # noqa: PLR0913 - the options of the command line
     kind = format_of(target) or ("csv" if reader.name == "csv" else "jsonl")
     if kind == "jsonl":
         return JsonLinesWriter(names, ours)
-    free = reader.header is None
-    columns = list(first)[:MOST_COLUMNS] if free else reader.kept_columns
-    columns += [reader.text] if free and reader.text is not None and reader.text not in columns else []
-    rest = OTHER_FIELDS
-    while rest in columns:
-        rest += "_"
-    rest = rest if free else ""
+    columns, rest = reader.kept_columns, ""
+    if reader.header is None:
+        columns, rest = list(first[:MOST_COLUMNS]), OTHER_FIELDS
+        if reader.text is not None and reader.text not in columns:
+            columns.append(reader.text)
+        while rest in columns:
+            rest += "_"
     if kind == "parquet":
         return ParquetWriter(names, ours, columns, rest)
     delimiter = "\t" if target.lower().endswith(".tsv") else getattr(reader, "delimiter", ",")
