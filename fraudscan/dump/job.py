@@ -81,11 +81,12 @@ WRITTEN = {"\\t": "\t", "\\x01": "\x01", "\\001": "\x01"}
 """Delimiters as they are written on a command line: shells pass these characters on as they are."""
 
 DIFFERENT = {
+    "fraudscan": "fraudscan has another version",
     "model": "the model, its thresholds or its lists have changed",
     "input": "the input has changed",
     "columns": "lists were added or left out",  # empty lists do not change the model's digest, but they add a column
 }
-"""Why a job cannot be resumed, by the part of its identity that differs."""
+"""Why a job cannot be resumed, by the part of its identity that differs; of ``options``, the message names them."""
 
 
 @dataclass(frozen=True)
@@ -636,8 +637,9 @@ def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:
     for name, value in now.items():
         if known[name] == json.loads(json.dumps(value)):
             continue
-        what = DIFFERENT.get(name, f"{name} has another version")
         if name == "options":
-            changed = (key for key in value if known[name].get(key) != value[key])
-            what = f"these options have changed: {', '.join(f'--{key}'.replace('_', '-') for key in changed)}"
+            changed = (f"--{key.replace('_', '-')}" for key in value if known[name].get(key) != value[key])
+            what = f"these options have changed: {', '.join(changed)}"
+        else:
+            what = DIFFERENT[name]
         raise DumpError(f"{target} cannot be resumed: {what}. Start over with --force")
