@@ -383,10 +383,7 @@ class _Job:
 
     def _prepare(self) -> None:
         """Open every source before anything is written; the first one determines the layout of the output."""
-        options, columns = self.options, self._columns()
-        ours = frozenset([*names_of(self.scanner, proba=True), *OPTIONAL])
-        named = {"text": options.text, "by": options.by, "sender": options.sender}
-        keys = {**named, "limit": options.max_message, "ours": ours}
+        columns = self._columns()
         failed: list[str] = []
         for index, source in enumerate(self.sources):
             with contextlib.ExitStack() as stack:
@@ -398,7 +395,7 @@ class _Job:
                     self._streams[index] = stream
                     self._sizes.append(0)
                 try:
-                    reader, start = self._open_reader(stream, keys)
+                    reader, start = self._open_reader(stream)
                     if not self._readers:
                         first = self._first_fields(reader, stream, start) if reader.header is None else []
                         self.writer = self._make_writer(reader, first, columns)
@@ -480,11 +477,13 @@ class _Job:
                 "if it is a table, put a header before it"
             )
 
-    def _open_reader(self, stream: Stream, keys: dict[str, Any]) -> tuple[Reader, Place]:
+    def _open_reader(self, stream: Stream) -> tuple[Reader, Place]:
         """Return the reader of a source, and where its rows begin."""
-        reader = make_reader(stream, self.options.format, self.options.encoding, **keys)
-        if self.options.delimiter and isinstance(reader, CsvReader):
-            reader.delimiter = self.options.delimiter
+        options, ours = self.options, frozenset([*names_of(self.scanner, proba=True), *OPTIONAL])
+        columns = {"text": options.text, "by": options.by, "sender": options.sender}
+        reader = make_reader(stream, options.format, options.encoding, **columns, limit=options.max_message, ours=ours)
+        if options.delimiter and isinstance(reader, CsvReader):
+            reader.delimiter = options.delimiter
         return reader, reader.prepare(stream)
 
     @staticmethod
