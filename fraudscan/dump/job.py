@@ -584,7 +584,6 @@ class _Job:
         if names is None:
             return
         if not rejected:
-            part_of(names.rejects).unlink(missing_ok=True)
             names.rejects.unlink(missing_ok=True)  # from an earlier run
         elif part_of(names.rejects).exists():
             part_of(names.rejects).replace(names.rejects)
