@@ -138,7 +138,9 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
 
     def wanted(self, stack: list[Frame], token: bytes) -> bool:
         """Return whether the value that begins with ``token``, in the innermost open container, is a row."""
-        return len(stack) == 1 and stack[0].kind == b"[" if stack else token == b"{"
+        if not stack:
+            return token == b"{"
+        return len(stack) == 1 and stack[0].kind == b"["
 
     def context(self, stack: list[Frame]) -> tuple[str, ...]:  # noqa: ARG002 - subclasses use it
         """Return what all elements of the container on top of the stack have in common."""

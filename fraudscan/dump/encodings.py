@@ -105,8 +105,8 @@ def _zeros(data: bytes) -> tuple[str, int]:
     The number is 0 if zero bytes are frequent at both even and odd offsets.
     """
     even, odd = data[::2].count(0), data[1::2].count(0)
-    most = max(even, odd)
-    return "utf-16-be" if even > odd else "utf-16-le", most if most > 10 * min(even, odd) else 0
+    name, fewer, more = ("utf-16-be", odd, even) if even > odd else ("utf-16-le", even, odd)
+    return name, more if more > 10 * fewer else 0
 
 
 def _detect_foreign(data: bytes, utf16: str) -> str:

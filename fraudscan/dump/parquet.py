@@ -20,6 +20,7 @@ import numpy as np
 from fraudscan.dump.output import written
 from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, Reader, dump_json, key_of
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
+from fraudscan.dump.sources import STDIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -65,7 +66,7 @@ class ParquetReader(Reader):
 
     def prepare(self, stream: Stream) -> Place:
         """Read the schema."""
-        if stream.packed or stream.source == "-":
+        if stream.packed or stream.source == STDIN:
             raise DumpError(f"{stream.source}: Parquet is read from a plain file only; unpack or save it first")
         schema = self.open(self.source).schema_arrow
         self.header = list(schema.names)
@@ -160,17 +161,17 @@ class ParquetReader(Reader):
         texts, keys = known[self.text or ""], known[self.by] if self.by is not None else None
         bad = []
         for i, text in enumerate(texts):
-            if not (problem := self._problem(text)):
-                batch.texts.append(text)
-                if keys is not None:
-                    batch.keys.append(key_of(_plain(keys[i])))
-                    batch.lines.append(block.start.line + i)
-            else:
+            if problem := self._problem(text):
                 bad.append(i)
                 values = (_plain(column_values(column.slice(i, 1))[0]) for column in table.columns)
                 row = dict(zip(self.columns, values, strict=True))
                 raw = dump_json(row).decode()[: SHOWN if problem == TOO_LONG else None]
                 batch.rejects.append(Reject(block.start.line + i, block.start.offset + i, problem, raw))
+                continue
+            batch.texts.append(text)
+            if keys is not None:
+                batch.keys.append(key_of(_plain(keys[i])))
+                batch.lines.append(block.start.line + i)
         table = table.select(self.kept)
         if bad:  # by slices, because `take` does not support all types
             edges = itertools.pairwise([-1, *bad, len(texts)])
@@ -193,9 +194,10 @@ class ParquetReader(Reader):
         return [_decoded(value, self.encoding) for value in column_values(column)]
 
     def _problem(self, text: Any) -> str:
+        if text is None:
+            return f"{self.text!r} is missing"
         if not isinstance(text, str):
-            problem = self.not_encoded if isinstance(text, bytes) else f"{self.text!r} is not a text"
-            return f"{self.text!r} is missing" if text is None else problem
+            return self.not_encoded if isinstance(text, bytes) else f"{self.text!r} is not a text"
         return TOO_LONG if 4 * len(text) > self.limit and len(text.encode()) > self.limit else ""
 
 
