@@ -156,8 +156,7 @@ class ParquetReader(Reader):
         pa = _pyarrow()
         with pa.ipc.open_stream(block.data) as stream:
             table = stream.read_all()
-        wanted = (name for name in (self.text, self.by, self.sender) if name is not None)
-        known = {name: self.texts(table.column(self.columns.index(name))) for name in wanted}
+        known = {name: self.texts(table.column(self.columns.index(name))) for name in self.needed}
         texts, keys = known[self.text or ""], known[self.by] if self.by is not None else None
         bad = []
         for i, text in enumerate(texts):
@@ -182,9 +181,8 @@ class ParquetReader(Reader):
         """Return the rows as lists. Bytes are Base64, except in the columns that the job reads, which hold texts."""
         if not batch.texts:
             return []
-        known = {self.text, self.by, self.sender}
         columns = [
-            [_plain(value) for value in (self.texts(column) if name in known else column_values(column))]
+            [_plain(value) for value in (self.texts(column) if name in self.needed else column_values(column))]
             for name, column in zip(batch.raws.column_names, batch.raws.columns, strict=True)
         ]
         return list(map(list, zip(*columns, strict=True)))

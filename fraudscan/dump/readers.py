@@ -225,27 +225,36 @@ class Reader:
                 self.text, *self.rivals = sorted(found, key=lambda name: self.textless(columns, name))
                 self._refuse_response(columns, path)
                 self._compare(self.text, sample, path)
-            wanted = (self.text, self.by, self.sender)
-            missing = [name for name in wanted if name is not None and name not in known]
+            missing = [name for name in self.needed if name not in known]
             if self.text is not None and not missing:
                 break
-        given = [name for name in (self.text, self.by, self.sender) if name is not None]
-        if twice := [name for name in given if self.columns.count(name) > 1]:
+        if twice := [name for name in self.needed if self.columns.count(name) > 1]:
             raise DumpError(f"{self.source} has several columns called {twice[0]!r}: rename all but one")
         self.replaced = [name for name in known if name in self.ours]
-        if columns is None or (self.text is not None and not missing):
-            return
-        shown = ", ".join(list(known)[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
+        if columns is not None and (self.text is None or missing):
+            raise self._not_found(list(known), missing, columns, path)
+
+    def _not_found(self, known: list[str], missing: list[str], row: Collection[str], path: str) -> DumpError:
+        """Return the error that no column is the text, or that columns are ``missing``, and what to do about it.
+
+        Args:
+            known: the columns of all rows that were examined.
+            missing: the columns that were named but are not among them.
+            row: the last of these rows.
+            path: the jq path of the rows.
+
+        """
+        shown = ", ".join(known[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
         there = f"{self.source} has the columns: {shown or '(none)'}"
         if self.text is None:
-            within, _ = _nested_rows(columns)
-            how = ", or add a header if the first line is a row" if self.name == CsvReader.name else ""
+            within, _ = _nested_rows(row)
+            how = ", or add a header if the first line is a row" if self.name == "csv" else ""
             how = f", or extract the rows first: jq -c {shlex.quote(path + within)}" if within else how
-            raise DumpError(f"no column looks like the text; {there}. Name it with --text COLUMN{how}")
+            return DumpError(f"no column looks like the text; {there}. Name it with --text COLUMN{how}")
         outer = missing[0].partition(".")[0]
         tool = "Spark or pandas" if self.name == "parquet" else "jq"
         how = f". Extract it from {outer!r} first, e.g. with {tool}" if outer in known and outer != missing[0] else ""
-        raise DumpError(f"no column is called {missing[0]!r}; {there}{how}")
+        return DumpError(f"no column is called {missing[0]!r}; {there}{how}")
 
     def _refuse_response(self, row: Collection[str], path: str) -> None:
         """Refuse an API response with its status in a column named like the text, and its messages in an array."""
@@ -293,6 +302,11 @@ class Reader:
     def columns(self) -> list[str]:
         """The header; empty for formats without one."""
         return self.header or []
+
+    @property
+    def needed(self) -> list[str]:
+        """The columns that the job itself reads: those of the text, the conversation and the sender."""
+        return [name for name in (self.text, self.by, self.sender) if name is not None]
 
     @property
     def kept(self) -> list[int]:
