@@ -80,20 +80,30 @@ def columns_of(scanner: Scanner) -> dict[str, str]:
     return {**COLUMNS, "fraud_rule": "rule"} if scanner.lists else dict(COLUMNS)
 
 
-def names_of(scanner: Scanner, *, proba: bool) -> list[str]:
+def names_of(scanner: Scanner, *, proba: bool, explain: bool = False) -> list[str]:
     """Return the names of the columns that are added, in order."""
-    return [*columns_of(scanner), *(f"fraud_p_{name}" for name in scanner.names if proba)]
+    probabilities = (f"fraud_p_{name}" for name in scanner.names if proba)
+    return [*columns_of(scanner), *(["fraud_evidence"] if explain else []), *probabilities]
 
 
-def check_columns(scanner: Scanner, columns: Sequence[Any], text: str, sender: str | None, *, proba: bool) -> list[str]:
+def check_columns(
+    scanner: Scanner, columns: Sequence[Any], text: str, sender: str | None, **options: bool
+) -> list[str]:
     """Check that a table has the columns for texts and senders and none of ours; return the names of ours.
+
+    Args:
+        scanner: the scanner.
+        columns: the columns of the table.
+        text: the column with the texts.
+        sender: the column with the senders, if any.
+        options: those of `names_of`.
 
     Raises:
         ColumnError: if one is missing or occurs several times, one of ours exists already, or ``sender`` is ``None``
             and entries of the lists are bound to senders.
 
     """
-    columns, ours = list(columns), names_of(scanner, proba=proba)
+    columns, ours = list(columns), names_of(scanner, **options)
     if sender is None and scanner.lists and scanner.lists.bound:
         raise ColumnError("the lists have entries for certain senders: name the sender column with sender=")
     found = f"the table has the columns: {', '.join(map(str, columns)) or '(none)'}"
@@ -113,12 +123,17 @@ class Columns:
     Args:
         scanner: the scanner.
         proba: store the probability of every name as well.
+        explain: store the strongest evidence as well, which takes more.
 
     """
 
-    def __init__(self, scanner: Scanner, *, proba: bool = False) -> None:
+    def __init__(self, scanner: Scanner, *, proba: bool = False, explain: bool = False) -> None:
         self._scanner = scanner
         self._proba = proba
+        self._explain = explain
+        self._spans: dict[str, int] = {}
+        """The evidence that occurs, and its indices."""
+        self._evidence: list[Places] = []
         self._kinds: dict[Decision, int] = {}
         self._rules = list(map(str, scanner.lists.entries)) if scanner.lists else []
         self._reasons: dict[tuple[str, ...], int] = {}
@@ -148,6 +163,12 @@ class Columns:
         self._verdict.append(_spread(found.verdicts.astype(np.int8), kept, note.size, np.int8(-1)))
         if found.rules is not None:
             self._rule.append(_spread(found.rules.astype(np.int32), kept, note.size, np.int32(len(self._rules))))
+        if self._explain:
+            from fraudscan.explain import evidence
+
+            each = (self._spans.setdefault(x, len(self._spans)) for x in evidence(self._scanner, texts, found))
+            spans = np.fromiter(each, dtype=np.int32, count=len(texts))
+            self._evidence.append(_spread(spans, kept, note.size, np.int32(-1)))
         self._score.append(_spread(found.scores, kept, note.size, np.float64("nan")))
         if self._proba:
             self._probabilities.append(_spread(found.probabilities, kept, note.size, np.float32("nan")))
@@ -167,6 +188,9 @@ class Columns:
         if self._scanner.lists:  # even without entries
             rules = np.concatenate([np.zeros(0, np.int32), *self._rule])
             columns["fraud_rule"] = Choices([*self._rules, None], rules, lists=False)
+        if self._explain:
+            spans = np.concatenate([np.zeros(0, np.int32), *self._evidence])
+            columns["fraud_evidence"] = Choices(list(self._spans), spans, lists=False)
         return columns
 
     def numbers(self) -> dict[str, npt.NDArray[Any]]:

@@ -22,9 +22,7 @@ BLOCK = 1 << 13
 """Rows read from a frame at a time."""
 
 
-def annotate(
-    scanner: Scanner, frame: Any, text: str = "text", *, sender: str | None = None, proba: bool = False
-) -> Any:
+def annotate(scanner: Scanner, frame: Any, text: str = "text", *, sender: str | None = None, **options: bool) -> Any:
     """Return a copy of ``frame`` with the decisions on its texts; see `Scanner.annotate`."""
     kinds = [f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(frame).__mro__]
     known = next((kind for kind in kinds if kind in FRAMES), None)  # a GeoPandas frame is also a pandas frame
@@ -34,9 +32,9 @@ def annotate(
         hint = "; for Spark use fraudscan.spark.annotate" if kind.startswith("pyspark.") else hint
         raise TypeError(f"annotate takes a pandas or polars DataFrame or a pyarrow Table, not {kind}{hint}")
     names, blocks, attach = FRAMES[known]
-    ours = check_columns(scanner, names(frame), text, sender, proba=proba)
+    ours = check_columns(scanner, names(frame), text, sender, **options)
     wanted = [text] if sender is None else [text, sender]
-    columns = Columns(scanner, proba=proba)
+    columns = Columns(scanner, **options)
     for block in blocks(frame, wanted):
         columns.add(*block)
     return attach(frame, columns, ours)

@@ -351,7 +351,15 @@ class Scanner:
     def _decider(self) -> Decider:
         return Decider(self.taxonomy, self.names, self.thresholds)
 
-    def annotate(self, frame: Any, text: str = "text", *, sender: str | None = None, proba: bool = False) -> Any:
+    def annotate(
+        self,
+        frame: Any,
+        text: str = "text",
+        *,
+        sender: str | None = None,
+        proba: bool = False,
+        explain: bool = False,
+    ) -> Any:
         """Return a copy of a data frame with the decisions on its texts in columns after its own.
 
         The new columns are ``fraud_label``, ``fraud_scheme``, ``fraud_labels`` (a list), ``fraud_score``,
@@ -364,6 +372,7 @@ class Scanner:
             text: the column with the texts.
             sender: the column with the sender of each text; required if entries of the lists are bound to senders.
             proba: whether to add a column ``fraud_p_`` plus the name for every label, scheme and target group.
+            explain: whether to add a column ``fraud_evidence`` with the strongest spans, as ``score --explain`` does.
 
         Raises:
             TypeError: if ``frame`` is none of these.
@@ -373,7 +382,7 @@ class Scanner:
         """
         from fraudscan.frames import annotate
 
-        return annotate(self, frame, text, sender=sender, proba=proba)
+        return annotate(self, frame, text, sender=sender, proba=proba, explain=explain)
 
     def _results(self, texts: Sequence[str], senders: Sequence[Any] | None = None) -> Iterator[Result]:
         found = self.decide(texts, senders)

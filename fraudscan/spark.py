@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["annotate"]
 
 
-def annotate(
+def annotate(  # noqa: PLR0913 - the options of `Scanner.annotate`, and the model
     frame: Any,
     text: str = "text",
     model: str | os.PathLike[str] | Scanner | None = None,
     *,
     sender: str | None = None,
     proba: bool = False,
+    explain: bool = False,
 ) -> Any:
     """Return a Spark data frame with the decisions on its texts after its own columns.
 
@@ -41,6 +42,7 @@ def annotate(
         model: a model folder on this machine, or a scanner (default: the shipped model).
         sender: the column with the sender of each text; needed if entries of the scanner's lists are bound to senders.
         proba: add a column ``fraud_p_NAME`` for every label, scheme and target group.
+        explain: add a column ``fraud_evidence`` with the strongest evidence.
 
     Raises:
         fraudscan.columns.ColumnError: a ValueError, if a named column does not exist, or one of ours already does.
@@ -52,7 +54,8 @@ def annotate(
     if not hasattr(frame, "mapInArrow"):
         kind = f"{type(frame).__module__.partition('.')[0]}.{type(frame).__name__}"
         raise TypeError(f"spark.annotate takes a pyspark DataFrame, not {kind}: use Scanner.annotate for other frames")
-    check_columns(scanner, frame.columns, text, sender, proba=proba)
+    options = {"proba": proba, "explain": explain}
+    check_columns(scanner, frame.columns, text, sender, **options)
     packed = scanner.digest, None if model is None else pickle.dumps(scanner)
 
     def run(batches: Iterable[Any]) -> Iterator[Any]:
@@ -60,10 +63,10 @@ def annotate(
 
         scanner = _scanner(*packed)
         for batch in batches:
-            table = annotate_table(scanner, pa.Table.from_batches([batch]), text, sender=sender, proba=proba)
+            table = annotate_table(scanner, pa.Table.from_batches([batch]), text, sender=sender, **options)
             yield from table.combine_chunks().to_batches()
 
-    return frame.mapInArrow(run, _schema(frame, scanner, proba=proba))
+    return frame.mapInArrow(run, _schema(frame, scanner, **options))
 
 
 @lru_cache(maxsize=4)
@@ -77,13 +80,13 @@ def _scanner(digest: str, data: bytes | None) -> Scanner:
     return load()
 
 
-def _schema(frame: Any, scanner: Scanner, *, proba: bool) -> Any:
+def _schema(frame: Any, scanner: Scanner, **options: bool) -> Any:
     from pyspark.sql import types
 
     lists = types.ArrayType(types.StringType())
     kinds = {"fraud_score": types.DoubleType(), **dict.fromkeys(LISTS, lists)}
     fields = list(frame.schema.fields)
-    for name in names_of(scanner, proba=proba):
+    for name in names_of(scanner, **options):
         default = types.FloatType() if name.startswith("fraud_p_") else types.StringType()
         fields.append(types.StructField(name, kinds.get(name, default)))
     return types.StructType(fields)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fraudscan import Scanner, Thresholds, frames
 from fraudscan.columns import COLUMNS, ColumnError, names_of
+from fraudscan.explain import evidence
 from fraudscan.features import Vocabulary
 from fraudscan.lists import Entry, Lists
 from fraudscan.taxonomy import Taxonomy
@@ -73,6 +74,18 @@ def test_probabilities_are_added_on_request(scanner, kind):
     for name, column in zip(scanner.names, wanted.T, strict=True):
         assert [row[f"fraud_p_{name}"] for row in rows if row["text"] is not None] == pytest.approx(column)
         assert rows[1][f"fraud_p_{name}"] is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_evidence_is_added_on_request(scanner, kind):
+    rows = rows_of(scanner.annotate(KINDS[kind]({"text": TEXTS}), explain=True, proba=True))
+    assert list(rows[0]) == ["text", *names_of(scanner, proba=True, explain=True)]
+    texts = [text for text in TEXTS if text is not None]
+    wanted = evidence(scanner, texts, scanner.decide(texts))
+    assert [row["fraud_evidence"] for row in rows if row["text"] is not None] == wanted
+    assert {row["fraud_evidence"] for row in rows if row["text"] is None} == {None}
+    assert any(wanted)
+    assert rows_of(scanner.annotate(KINDS[kind]({"text": TEXTS[:0]}), explain=True)) == []
 
 
 def test_pandas_index_is_kept_and_values_that_are_no_text_are_noted(scanner):

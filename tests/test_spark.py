@@ -57,6 +57,9 @@ def test_rows_schema_and_partitions_are_kept(spark, scanner):
     frame = spark.createDataFrame(spark.sparkContext.parallelize(pairs, 3), "nr int, content string")
     before = frame.rdd.glom().map(lambda rows: [row.nr for row in rows]).collect()
     out = annotate(frame, text="content")
+    explained = annotate(frame, text="content", explain=True)
+    assert explained.schema.fieldNames() == ["nr", "content", *names_of(scanner, proba=False, explain=True)]
+    assert any(row.fraud_evidence for row in explained.limit(50).collect())
     assert out.schema.fieldNames() == ["nr", "content", *names_of(scanner, proba=False)]
     assert out.schema.fields[:2] == frame.schema.fields
     assert out.rdd.glom().map(lambda rows: [row.nr for row in rows]).collect() == before
