@@ -478,7 +478,12 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("classify", _classify, "Score messages given as arguments, with their evidence.")
     sub.add_argument("text", nargs="+", metavar="TEXT", help="a message; - alone reads one from standard input")
     sub.add_argument("--json", action="store_true", help="print JSON lines")
-    sub.add_argument("--sender", metavar="NAME", help="the sender of the messages, for list entries bound to a sender")
+    sub.add_argument(
+        "--sender",
+        metavar="NAME",
+        type=_argument,
+        help="the sender of the messages, for list entries bound to a sender",
+    )
     _add_scanner(sub)
     _add_lists(sub)
 
@@ -548,15 +553,12 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
         default=[],
         help="skip files and folders with this name or pattern when searching for dumps; may be repeated",
     )
-    sub.add_argument("--text", metavar="COLUMN", help="the column with the text (default: found by its name)")
-    sub.add_argument(
-        "--sender", metavar="COLUMN", help="the column with the sender, for list entries bound to a sender"
-    )
+    column: dict[str, Any] = {"metavar": "COLUMN", "type": _argument}
+    sub.add_argument("--text", help="the column with the text (default: found by its name)", **column)
+    sub.add_argument("--sender", help="the column with the sender, for list entries bound to a sender", **column)
     sub.add_argument("--filenames", action="store_true", help="add a column with the file that each row comes from")
     sub.add_argument("--explain", action="store_true", help="add a column with the strongest evidence")
-    sub.add_argument(
-        "--by", metavar="COLUMN", help="the column that names the conversation; conversations are scored too"
-    )
+    sub.add_argument("--by", help="the column that names the conversation; conversations are scored too", **column)
     formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram"]
     formats += ["whatsapp", "qq", "wechat", "line-chat"]
     sub.add_argument("--format", choices=formats, help="the format of DUMP (default: detected)")
@@ -597,13 +599,17 @@ def _add_scanner(sub: argparse.ArgumentParser) -> None:
 
 
 def _add_lists(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--allow", metavar="FILE", help="phrases and /patterns/, one per line, that make a text clear")
-    sub.add_argument("--deny", metavar="FILE", help="the same, but they flag a text; allow wins")
+    kinds = {
+        "--allow": "phrases and /patterns/, one per line, that make a text clear; may be repeated",
+        "--deny": "the same, but they flag a text; allow wins",
+    }
+    for option, about in kinds.items():
+        sub.add_argument(option, action="append", default=[], metavar="FILE", help=about)
 
 
 def _add_own(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument(
-        "--text", metavar="COLUMN", help="own files: the column with the text (default: found by its name)"
-    )
-    sub.add_argument("--label", metavar="COLUMN", help="own files: the column with the labels; several are joined by |")
-    sub.add_argument("--legitimate", metavar="NAME", help="own files: the label of legitimate messages; '' for none")
+    column: dict[str, Any] = {"metavar": "COLUMN", "type": _argument}
+    sub.add_argument("--text", help="own files: the column with the text (default: found by its name)", **column)
+    sub.add_argument("--label", help="own files: the column with the labels; several are joined by |", **column)
+    about = "own files: the label of legitimate messages; '' for none"
+    sub.add_argument("--legitimate", metavar="NAME", type=_argument, help=about)

@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -54,7 +55,6 @@ from fraudscan.features import Vocabulary
 from fraudscan.patterns import LONGEST, PatternError, compile_pattern, needed_by
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Mapping, Sequence
 
     from fraudscan.arrays import Ints
@@ -80,11 +80,21 @@ DIGIT = re.compile("[0-9]")
 SIGNS = re.compile(r"[\W_]+")
 """Characters that may separate those of a denied phrase in a text that carries marks of disguise."""
 
+SHOWN = 60
+"""The maximum number of characters of an entry in an error message."""
+
+LARGEST = 1 << 26
+"""The maximum size of a file in bytes: millions of phrases."""
+
 BATCH = 256
 """Texts searched at a time, so that the arrays stay in the caches. Texts longer than `BLOCK` characters are searched
 that many at a time."""
 
 BLOCK = 1 << 16
+
+
+Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None
+"""The type of one or several files."""
 
 
 class ListError(FraudscanError, ValueError):
@@ -149,35 +159,41 @@ class _Phrases(Vocabulary):
     repeats = 0
 
 
-def read_lists(*, allow: str | os.PathLike[str] | None = None, deny: str | os.PathLike[str] | None = None) -> Lists:
-    """Read files of entries; a line ``[allow]`` or ``[deny]`` in either file sets the kind of the entries below it.
+def read_lists(*, allow: Files = (), deny: Files = ()) -> Lists:
+    """Read files of entries; a line ``[allow]`` or ``[deny]`` in any file sets the kind of the entries below it.
 
     Args:
-        allow: a file of allow entries.
-        deny: a file of deny entries.
+        allow: a file of allow entries, or several.
+        deny: a file of deny entries, or several.
 
     Raises:
         ListError: at the first error.
-        TypeError: if neither file is given.
+        TypeError: if no file is given.
 
     """
-    if allow is None and deny is None:
+    files = [
+        (Path(path), kind)
+        for kind, given in zip(KINDS, (allow, deny), strict=True)
+        for path in ([given] if isinstance(given, (str, os.PathLike)) else given or ())
+    ]
+    if not files:
         raise TypeError("no file is given: pass allow=, deny= or both")
-    entries: list[Entry] = []
-    for kind, path in zip(KINDS, (allow, deny), strict=True):
-        if path is not None:
-            entries += _entries(Path(path), kind)
-    return Lists(entries)
+    return Lists(itertools.chain.from_iterable(_entries(path, kind) for path, kind in files))
 
 
 def _entries(path: Path, kind: str) -> Iterator[Entry]:
     try:
-        lines = path.read_text("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        number = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise ListError(f"{path}:{number}: not UTF-8: save the list in UTF-8") from None
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
     except OSError as error:
         raise ListError(f"{path} cannot be read: {error.strerror}") from None
+    if len(data) > LARGEST:
+        raise ListError(f"{path} has more than {LARGEST:,} bytes: split the list, or pass a smaller one")
+    try:
+        lines = data.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        number = data[: error.start].count(b"\n") + 1
+        raise ListError(f"{path}:{number}: not UTF-8: save the list in UTF-8") from None
     for number, raw in enumerate(lines, 1):
         line = raw.strip()
         if line in SECTIONS:
@@ -186,7 +202,7 @@ def _entries(path: Path, kind: str) -> Iterator[Entry]:
             bound = BOUND.fullmatch(line)
             sender, pattern = map(str.strip, bound.groups()) if bound else (None, line)
             if fault := _slip(pattern):
-                raise ListError(f"{path}:{number}: {line}: {fault}")
+                raise ListError(f"{path}:{number}: {_shown(line)}: {fault}")
             yield Entry(kind, pattern, sender, str(path), number)
 
 
@@ -208,6 +224,10 @@ def _slip(pattern: str) -> str:
     if _is_pattern(pattern):
         return ""
     return next((why for slip, why in SLIPS.items() if re.fullmatch(slip, pattern)), "")
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 def _is_pattern(pattern: str) -> bool:
@@ -289,7 +309,7 @@ class Lists:
                 phrases[_phrase(entry.pattern)].append(place)
         except (ListError, PatternError, RecursionError) as error:
             where = f"{entry.source}:{entry.line}: " if entry.source else ""
-            name = str(entry.pattern).strip() or entry.kind
+            name = _shown(str(entry.pattern).strip()) or entry.kind
             reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
             raise ListError(f"{where}{name}: {reason}") from None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from fraudscan.characters import fold_keeping_digits
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST", "WAYS", "PatternError", "compile_pattern", "needed_by"]
 
 SURROGATE = re.compile("[\ud800-\udfff]")
+
+ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|N\{([^}]+)\}|.)", re.DOTALL)
+"""Finds escapes; the groups are what RE2 does not know: code points in hexadecimal digits, and names of characters."""
 
 WAYS = 500
 """The maximum number of ways to try a pattern from one position. Two repetitions of up to 20 take 441."""
@@ -58,13 +62,23 @@ def compile_pattern(pattern: str) -> Any:
     options = re2.Options()
     options.log_errors = False
     try:
-        return _Re2(re2.compile(pattern, options))
+        return _Re2(re2.compile(ESCAPE.sub(_for_re2, pattern), options))
     except UnicodeEncodeError:
         raise PatternError("half of a surrogate pair occurs in it") from None
     except re2.error as error:
         reason = error.args[0]
         reason = reason.decode() if isinstance(reason, bytes) else reason
         raise PatternError(f"RE2 does not accept it: {reason}") from None
+
+
+def _for_re2(escape: re.Match[str]) -> str:
+    """Return an escape of `re` as RE2 writes it."""
+    kind, digits, name = escape[0][1], escape[1] or escape[2], escape[3]
+    if kind == "Z":
+        return r"\z"
+    if digits or name:
+        return f"\\x{{{int(digits, 16) if digits else ord(unicodedata.lookup(name)):x}}}"
+    return escape[0]
 
 
 def needed_by(pattern: str) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 import enum
 import gc
+import json
 import pickle
 import re
 import weakref
@@ -451,6 +452,39 @@ def test_more_phrases_than_can_be_searched_together_are_refused(monkeypatch):
     phrases = [Entry("deny", "".join(map(chr, range(i, i + 3)))) for i in range(0x10000, 0x1C000)]
     with pytest.raises(ListError, match=r"49,152 phrases cannot be searched together: .* do not fit 32-bit steps"):
         Lists(phrases)
+
+
+def test_several_files_of_a_kind_are_read(tmp_path, capsys):
+    paths = {name: tmp_path / f"{name}.txt" for name in ("a", "b", "c")}
+    for name, path in paths.items():
+        path.write_text(f"暗号{name}\n", "utf-8")
+    lists_ = read_lists(deny=[paths["a"], str(paths["b"])], allow=paths["c"])
+    assert [str(entry) for entry in lists_.entries] == [
+        "allow 暗号c (c.txt:1)",
+        "deny 暗号a (a.txt:1)",
+        "deny 暗号b (b.txt:1)",
+    ]
+    deny = [argument for name in "ab" for argument in ("--deny", str(paths[name]))]
+    assert main(["classify", "暗号a", "暗号b", "暗号c", *deny, "--json"]) == 0
+    rules = [json.loads(line)["rule"] for line in capsys.readouterr().out.splitlines()]
+    assert rules == ["deny 暗号a (a.txt:1)", "deny 暗号b (b.txt:1)", None]
+    with pytest.raises(TypeError, match="no file is given"):
+        read_lists(allow=[], deny=None)
+
+
+def test_a_list_without_an_end_is_refused(monkeypatch):
+    monkeypatch.setattr(lists, "LARGEST", 1 << 20)
+    with pytest.raises(ListError, match=r"/dev/zero has more than 1,048,576 bytes: split the list"):
+        read_lists(deny="/dev/zero")
+
+
+def test_long_entries_are_cut_short_in_errors(tmp_path):
+    path = tmp_path / "deny.txt"
+    for line in ("/(" + "加" * 10**5 + "/", "好" * 10**5, "sender=" + "1" * 10**5):
+        path.write_text(line, "utf-8")
+        with pytest.raises(ListError) as caught:
+            read_lists(deny=path)
+        assert len(str(caught.value)) < len(str(path)) + 250
 
 
 def test_lists_of_the_same_entries_are_equal():
