@@ -110,6 +110,23 @@ def test_a_colon_quoted_in_a_notice_does_not_make_a_sender(tmp_path):
     assert rejects(tmp_path) == ["no sender: a notice by WhatsApp itself"] * len(notices)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "2026-01-01 00:00:{:02} INFO ",
+        "[2026-01-01 00:00:{:02}] ",
+        "2026-01-01 00:00:{:02} - ",
+        "2026-01-01 00:00:{:02} ",
+    ],
+)
+def test_a_log_with_a_colon_in_it_is_not_a_chat(tmp_path, head):
+    texts = [*["您好，您的快递到了"] * 9, "地址: 北京路1号"]
+    source, out = tmp_path / "app.log", tmp_path / "out.jsonl"
+    source.write_text("".join(f"{head.format(i)}{text}\n" for i, text in enumerate(texts)), "utf-8")
+    assert score(source, "-o", out) == 0
+    assert [row["text"].endswith(text) for row, text in zip(rows_of(out), texts, strict=True)] == [True] * 10
+
+
 @pytest.mark.parametrize(("own", "other"), [("[{}] ", "{} - "), ("{} - ", "[{}] "), ("[{}] ", "{} "), ("{} - ", "{} ")])
 def test_a_time_in_a_whatsapp_message_does_not_make_a_sender(tmp_path, own, other):
     own, other = own.format("2026/1/31 08:00"), other.format("2026/1/31 09:00")

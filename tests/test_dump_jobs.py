@@ -825,6 +825,22 @@ def test_progress_is_reported(tmp_path, scanner, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("change", ["append", "truncate", "delete"])
+def test_a_source_that_changes_while_it_is_read_is_reported(tmp_path, scanner, change):
+    source, notices = tmp_path / "in.jsonl", []
+    source.write_text(json.dumps({"text": PLAIN}) + "\n", "utf-8")
+
+    def meddle(_):
+        if change == "delete":
+            source.unlink(missing_ok=True)
+        else:
+            with source.open("a" if change == "append" else "w", encoding="utf-8") as file:
+                file.write("\n" * (change == "append"))
+
+    score_dump(scanner, [str(source)], str(tmp_path / "out.jsonl"), notify=notices.append, progress=meddle)
+    assert any(f"{source} has changed while it was read: rows may be missing" in notice for notice in notices)
+
+
 def test_progress_of_a_resumed_job_includes_the_finished_sources(tmp_path, scanner, monkeypatch):
     monkeypatch.setattr(job, "SECONDS", 0)
     sources = [tmp_path / "1.jsonl", tmp_path / "2.jsonl"]

@@ -319,6 +319,49 @@ def test_existing_columns_that_are_replaced_are_reported(tmp_path, capsys, endin
     assert "fraud_verdict already existed and will be replaced" in capsys.readouterr().err
 
 
+def test_existing_columns_that_a_job_does_not_add_are_reported(tmp_path, capsys):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text(
+        json.dumps({"text": PLAIN, "fraud_rule": "mine", "fraud_p_romance": 1, "fraud_label": ""}), "utf-8"
+    )
+    assert score(source, "-o", out) == 0
+    message = capsys.readouterr().err
+    assert "fraud_label already existed and will be replaced\n" in message
+    assert "fraud_rule, fraud_p_romance already existed and will be left out, because this job" in message
+    assert rows_of(out)[0].keys() == {"text", *COLUMNS}
+    assert score(source, "-o", out, "--proba", "--force") == 0
+    assert "fraud_p_romance, fraud_label already existed and will be replaced" in capsys.readouterr().err
+
+
+def test_a_nested_sender_is_refused(tmp_path, capsys):
+    source, allow = tmp_path / "in.jsonl", tmp_path / "allow.txt"
+    allow.write_text("sender=95588:\n", "utf-8")
+    rows = [{"text": PLAIN, "from": {"id": "95588"}}]
+    source.write_text(json.dumps(rows[0]), "utf-8")
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "in.parquet")
+    for path in (source, tmp_path / "in.parquet"):
+        assert score(path, "-o", tmp_path / "out.jsonl", "--allow", allow, "--sender", "from") == 2
+        assert "'from' is no sender, but has values inside: extract the one you need" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("other", ["sha1:5f2c9a", "your parcel has arrived"])
+def test_a_text_column_without_chinese_is_reported(tmp_path, capsys, other):
+    source = tmp_path / "in.csv"
+    source.write_text(f"content,name,note\n{other},王小明,{LURE}\n", "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl") == 0
+    assert "the text is taken from 'content'; if it is in 'note', name that" in capsys.readouterr().err
+    source.write_text(f"content,name\n{other},王小明\n", "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl", "--force") == 0
+    assert "the text is taken from" not in capsys.readouterr().err
+
+
+def test_column_names_in_a_locale_without_utf8_are_decoded(tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    source.write_text(f"编号,正文一\n1,{PLAIN}\n", "utf-8")
+    assert score(source, "-o", out, "--text", "正文一".encode().decode("ascii", "surrogateescape")) == 0
+    assert rows_of(out)[0]["正文一"] == PLAIN
+
+
 @pytest.mark.parametrize("name", ["rejects.jsonl", "conversations.jsonl", "summary.json"])
 def test_results_beside_an_output_are_not_overwritten_without_force(tmp_path, capsys, name):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"

@@ -282,6 +282,8 @@ class _Job:
     _read: int = 0
     _sizes: list[int] = field(default_factory=list)
     """The sizes of the sources in bytes; 0 where the size is unknown."""
+    _input: list[list[Any]] = field(default_factory=list)
+    """The fingerprints of the sources before they were read."""
     _readers: list[tuple[Reader, Place]] = field(default_factory=list)
     _streams: dict[int, Stream] = field(default_factory=dict)
     """The streams that can be read only once, by the number of their source."""
@@ -294,6 +296,7 @@ class _Job:
     def open(self, stack: contextlib.ExitStack, *, resume: bool, force: bool) -> None:
         """Prepare all sources, then open the output: a new one, or the one of the last checkpoint."""
         identity = self._identity()
+        self._input = identity["input"]
         if self.names:
             self._refuse(self.names, resume=resume, force=force)
         self._prepare()
@@ -444,7 +447,7 @@ class _Job:
         return columns
 
     def _remark(self, reader: Reader) -> None:
-        """Notify the user of guesses about a source, and of columns that will be replaced."""
+        """Notify the user of guesses about a source, and of columns that the output does not keep."""
         if reader.encoding != "utf-8" and not isinstance(reader, ParquetReader):  # it decodes byte columns only
             self.notify(f"{reader.source} is read as {reader.encoding.upper()}")
         if isinstance(reader, TranscriptReader) and self.options.format is None:
@@ -462,7 +465,10 @@ class _Job:
         for doubt in reader.doubts:
             self.notify(f"{reader.source} {doubt}")
         if reader.replaced:
-            self.notify(f"{reader.source}: {', '.join(reader.replaced)} already existed and will be replaced")
+            added = {*self._columns(), *(f"fraud_p_{name}" for name in self.scanner.names if self.options.proba)}
+            for written, what in ((True, "replaced"), (False, "left out, because this job does not add them")):
+                if names := [name for name in reader.replaced if (name in added) == written]:
+                    self.notify(f"{reader.source}: {', '.join(names)} already existed and will be {what}")
 
     def _remark_on_lines(self, reader: LinesReader) -> None:
         """Notify the user if lines look like a table without a header, or like a chat or a log that is not read."""
@@ -571,9 +577,9 @@ class _Job:
 
     # finishing
 
-    def finish(self) -> None:
-        """Give every file its final name, the output last. A kill does no harm, because every step can be repeated."""
-        names, rejected = self.names, self.summary.rejected
+    def _report(self) -> None:
+        """Notify the user if no row was scored, or a source has changed."""
+        rejected = self.summary.rejected
         if not self.summary.scored:
             why = "the dump has no rows"
             if rejected:
@@ -581,6 +587,16 @@ class _Job:
                 most = "" if count == rejected else f", {count:,} of them because"
                 why = f"all {rejected:,} were rejected{most}: {reason}"
             self.notify(f"no row was scored: {why}")
+        for before in self._input:
+            if _has_changed(before):
+                self.notify(
+                    f"{before[0]} has changed while it was read: rows may be missing or mixed up; score it again"
+                )
+
+    def finish(self) -> None:
+        """Give every file its final name, the output last. A kill does no harm, because every step can be repeated."""
+        self._report()
+        names, rejected = self.names, self.summary.rejected
         if names is None:
             return
         if not rejected:
@@ -609,6 +625,14 @@ class _Job:
         for path in names.parts():
             path.unlink(missing_ok=True)
         self.checkpoint.remove()
+
+
+def _has_changed(before: list[Any]) -> bool:
+    """Return whether a source is not what its `fingerprint` was."""
+    try:
+        return fingerprint(before[0]) != before
+    except DumpError:
+        return True
 
 
 def _groups(blocks: Iterable[Block], most: int, size: int) -> Iterator[list[Block]]:

@@ -79,6 +79,8 @@ class ParquetReader(Reader):
                 f"{self.source}: {self.text!r} is not a text: make a text column from it first, in Spark with "
                 f"withColumn('text', {how})"
             )
+        if self.sender is not None and types.is_nested(self.kinds[self.sender]):
+            raise self.nested_sender
         return Place(0, 1)
 
     def textless(self, row: Collection[str], column: str) -> bool:  # noqa: ARG002 - all rows have the same types

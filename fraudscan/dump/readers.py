@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from fraudscan.columns import is_missing
 from fraudscan.dump.encodings import MULTIBYTE, bom_size, cut_lines, decodes, last_line_end, line_end, utf8_lines
 from fraudscan.dump.rows import (
     Batch,
@@ -100,6 +101,9 @@ SEPARATOR = secrets.randbits(62)
 
 SAMPLE = 50
 """How many lines or rows are examined to decide whether they belong to a table or a chat."""
+
+OF_PERSON = 4
+"""How many Chinese characters the names of people have at most, with rare exceptions."""
 
 FRAMED = re.compile(r"Row: \d+ _id=|\+-{3}[-+]*\+?\s*$|\*{9,} +\d+\. row \*{9,}|-\[ RECORD \d+ \]")
 """Matches the start of a line printed by Android's ``content query``, the frame lines of tables that databases print,
@@ -208,8 +212,8 @@ class Reader:
 
         Raises:
             DumpError: if no row has one of these columns, the header has one of them twice, the text column is one of
-                ``ours``, a name in the header is longer than `LONGEST_NAME`, or the first row that has a text column
-                is an API response with the messages inside it.
+                ``ours``, a name in the header is longer than `LONGEST_NAME`, senders are nested, or the first row that
+                has a text column is an API response with the messages inside it.
 
         """
         if self.text in self.ours:
@@ -231,6 +235,8 @@ class Reader:
         if twice := [name for name in self.needed if self.columns.count(name) > 1]:
             raise DumpError(f"{self.source} has several columns called {twice[0]!r}: rename all but one")
         self.replaced = [name for name in known if name in self.ours]
+        if self.sender is not None and any(isinstance(row.get(self.sender), (dict, list)) for row in sample):
+            raise self.nested_sender
         if columns is not None and (self.text is None or missing):
             raise self._not_found(list(known), missing, columns, path)
 
@@ -256,6 +262,13 @@ class Reader:
         how = f". Extract it from {outer!r} first, e.g. with {tool}" if outer in known and outer != missing[0] else ""
         return DumpError(f"no column is called {missing[0]!r}; {there}{how}")
 
+    @property
+    def nested_sender(self) -> DumpError:
+        """The error that the values of the sender column are not single values."""
+        return DumpError(
+            f"{self.source}: {self.sender!r} is no sender, but has values inside: extract the one you need"
+        )
+
     def _refuse_response(self, row: Collection[str], path: str) -> None:
         """Refuse an API response with its status in a column named like the text, and its messages in an array."""
         if not isinstance(row, dict) or self.text is None:
@@ -272,27 +285,32 @@ class Reader:
 
     def _compare(self, text: str, sample: Sequence[dict[str, Any]], path: str) -> None:
         """Look for texts outside the column ``text``, which was found by its name: in other columns, or nested."""
-        if not self.rivals and may_be_other(text):
-            self.rivals = self._richer(sample)
+        if not self.rivals:
+            self.rivals = self._richer(sample, ambiguous=may_be_other(text))
         if within := next(filter(None, (_unscored(row, text) for row in sample)), ""):
             how = f"to score them, extract them first: jq -c {shlex.quote(path + within)}"
             self.doubts.append(f"has texts nested deeper that are not scored; {how}")
 
-    def _richer(self, sample: Sequence[dict[str, Any]]) -> list[str]:
-        """Return the column with the most Chinese if it has more than twice as much as the text column has letters.
+    def _richer(self, sample: Sequence[dict[str, Any]], *, ambiguous: bool) -> list[str]:
+        """Return the column with the most Chinese if it is more likely than the text column to hold the messages.
 
-        The text column then seems to hold a status or a count. Letters of other scripts count as text too. Equal values
-        of a column count once, because statuses recur, and so do the names of groups and senders.
+        If the name of the text column is ``ambiguous``, that is the case if it has less than half as many letters: then
+        it seems to hold a status or a count. Letters of other scripts count as text too. Otherwise it is the case if
+        the text column has no Chinese, and the values of the other one have more than names have. Equal values of a
+        column count once, because statuses recur, and so do the names of groups and senders.
         """
         values: dict[str, set[str]] = {}
         for row in sample:
             for name, value in row.items():
                 if isinstance(value, str) and name not in self.ours:
                     values.setdefault(name, set()).add(value)
-        letters = sum(map(str.isalpha, "".join(values.pop(self.text or "", ()))))
+        own = "".join(values.pop(self.text or "", ()))
         chinese = {name: len(HAN.findall("".join(different))) for name, different in values.items()}
-        most = max(chinese, key=chinese.__getitem__, default="")
-        return [most] if chinese.get(most, 0) > 2 * letters else []
+        most = max(chinese, key=chinese.__getitem__, default=None)
+        if most is None or (HAN.search(own) and not ambiguous):
+            return []
+        least = 2 * sum(map(str.isalpha, own)) if ambiguous else OF_PERSON * len(values[most])
+        return [most] if chinese[most] > least else []
 
     def textless(self, row: Collection[str], column: str) -> bool:
         """Return whether a column is known to hold something other than text in this row."""
@@ -689,9 +707,16 @@ def _finite(value: Any) -> Any:
 
 
 def key_of(value: Any) -> str | None:
-    """Return the name of a conversation: the value itself if it is a string, else its JSON; ``None`` for no value."""
-    if value is None or isinstance(value, str):
+    """Return the name of a conversation: the value itself if it is a string, else its JSON; ``None`` for no value.
+
+    NaN is no value, and whole floats lose ``.0``: gaps in a table turn integers into floats.
+    """
+    if isinstance(value, str):
         return value or None
+    if is_missing(value):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -194,6 +194,9 @@ CHAT_NAMES = (
     re.compile(r"(?:与|與|和)?(.+?)的 ?WhatsApp ?(?:聊天|對話|对话).*"),
 )
 
+SECONDS = re.compile(r":\d\d:\d\d")
+"""Finds times with seconds, which the messages of iPhones have, and those of logs."""
+
 
 @dataclass
 class WhatsAppReader(TranscriptReader):
@@ -477,10 +480,14 @@ def _said(line: str) -> bool:
 def _whatsapp(lines: list[str]) -> bool:
     """Return whether lines are a chat, which may begin with a title and notices, and not just lines with some times."""
     heads = [match[0].rstrip() for line in lines if (match := WHATSAPP_START.match(line))]
-    if not any(map(WHATSAPP_START.match, lines[:TITLE])) or not any(map(_said, lines)):
+    said = sum(map(_said, lines))
+    if not said or not any(map(WHATSAPP_START.match, lines[:TITLE])):
         return False
     if not any(head[-1] in "]-–" for head in heads):  # bare times, which anybody may write
-        return 2 * len(heads) >= sum(map(bool, lines))
+        return 2 * len(heads) >= sum(map(bool, lines)) and 2 * said >= len(heads)
+    # Android's notices name no sender, and a chat may begin with many, but its times have no seconds, as those of logs
+    if any(head[-1] == "]" or SECONDS.search(head) for head in heads) and 4 * said < len(heads):
+        return False
     return len(heads) > 1 or bool(WHATSAPP_START.match(lines[0]))
 
 
