@@ -140,8 +140,8 @@ def sections(scanner: Scanner, folder: Path, checkout: Path | None) -> list[str]
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Return a Markdown table; columns of numbers are right-aligned, and missing numbers are dashes."""
     rule = [
-        "---:" if all(isinstance(cell, (int, float, type(None))) for cell in column) else "---"
-        for column in zip(*rows, strict=True)
+        "---:" if rows and all(isinstance(row[i], (int, float, type(None))) for row in rows) else "---"
+        for i in range(len(header))
     ]
     return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in [header, rule, *rows])
 

@@ -81,6 +81,7 @@ def read_corpus(paths: Iterable[str | os.PathLike[str]], taxonomy: Taxonomy = TA
 
     """
     refuse_one(paths)
+    paths = list(paths)
     rows: list[Row] = []
     seen: dict[str, str] = {}
     for path in _files(paths):

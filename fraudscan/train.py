@@ -157,6 +157,18 @@ class TrainingOptions:
     background: float = 0.03
     jobs: int = 2
 
+    def __post_init__(self) -> None:
+        if min(self.order, self.word_length, self.min_ngram, self.min_word, self.min_token, self.size, self.jobs) < 1:
+            raise ValueError("order, word_length, min_ngram, min_word, min_token, size and jobs must be at least 1")
+        if self.folds < 2:
+            raise ValueError("folds must be at least 2")
+        if not 0 < self.prior < 1:
+            raise ValueError("prior must be a share between 0 and 1")
+        if not (0 <= self.further <= 1 and 0 <= self.disguised <= 1):
+            raise ValueError("further and disguised must be at least 0 and at most 1")
+        if min(self.twin_weight, self.wrappings, self.clauses, self.background) < 0:
+            raise ValueError("twin_weight, wrappings, clauses and background must not be negative")
+
 
 def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingOptions | None = None) -> Scanner:
     """Fit, calibrate and return a model.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import fraudscan
 from fraudscan.calibration import BINS, prior_weights, reliability
-from fraudscan.card import diagram, model_digest, read_sets, sections
+from fraudscan.card import _table, diagram, model_digest, read_sets, sections
 from fraudscan.cli import main
 from fraudscan.corpus import CorpusError, read_corpus
 from fraudscan.evaluate import auc
@@ -118,6 +118,11 @@ def test_reliability_of_known_probabilities():
     kept, right = probabilities[half], positive[half]
     assert reliability(kept, right)["ece"] > 0.05
     assert reliability(kept, right, prior_weights(right, float(positive.mean())))["ece"] < 0.012
+
+
+def test_tables_have_a_rule_even_without_rows():
+    assert _table(("a", "b"), []) == "| a | b |\n| --- | --- |\n"
+    assert _table(("a", "b"), [("x", None), ("y", 2)]) == "| a | b |\n| --- | ---: |\n| x | – |\n| y | 2 |\n"
 
 
 def test_area_under_the_curve():

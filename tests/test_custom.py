@@ -699,6 +699,8 @@ def test_invalid_taxonomies_are_refused():
         )
     with pytest.raises(ValueError, match="9 target groups, but at most 8 are allowed"):
         replace(TAXONOMY, targets=tuple(replace(TAXONOMY.targets[0], name=f"group {i}") for i in range(9)))
+    with pytest.raises(ValueError, match="only one label can be that of honest messages, not both legitimate and news"):
+        replace(TAXONOMY, labels=(*TAXONOMY.labels, replace(TAXONOMY.label(TAXONOMY.honest), name="news")))
     with pytest.raises(ValueError, match="a name must be a string, not 3"):
         replace(TAXONOMY, targets=(replace(TAXONOMY.targets[0], name=3),))
 

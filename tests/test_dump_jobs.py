@@ -233,6 +233,11 @@ def test_a_damaged_or_busy_checkpoint_is_refused(tmp_path, scanner, monkeypatch,
         assert score(source, "-o", out, *options) == 2
         assert "is not a checkpoint" in capsys.readouterr().err
     assert score(source, "-o", out, "--force") == 0
+    with contextlib.closing(sqlite3.connect(checkpoint, isolation_level=None)) as other:
+        other.execute("CREATE TABLE conversation (number INTEGER PRIMARY KEY, name TEXT)")
+    assert score(source, "-o", out, "--resume") == 2
+    assert "(the table conversation has other columns): start over with --force" in capsys.readouterr().err
+    assert score(source, "-o", out, "--force") == 0
     out.unlink()
     for name in ("summary.json", "rejects.jsonl"):
         (tmp_path / f"out.jsonl.{name}").unlink(missing_ok=True)

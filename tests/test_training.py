@@ -297,9 +297,20 @@ def test_an_error_about_custom_messages_suggests_the_label_option(tmp_path, caps
         assert ("own, name the column with their labels: --label COLUMN" in capsys.readouterr().err) == own
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"order": 0}, {"size": 0}, {"folds": 1}, {"prior": 1.0}, {"further": 1.1}, {"disguised": -0.1}, {"clauses": -0.1}],
+)
+def test_options_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}.* must"):
+        TrainingOptions(**wrong)
+
+
 def test_missing_or_invalid_corpora_are_refused(tmp_path, capsys):
     with pytest.raises(CorpusError, match="no such file"):
         read_corpus([tmp_path / "none"])
+    with pytest.raises(CorpusError, match=f"no messages in {re.escape(str(tmp_path))}"):
+        read_corpus(iter([tmp_path]))
     with pytest.raises(CorpusError, match="no messages in"):
         read_corpus([tmp_path])
     (tmp_path / "a.jsonl").write_bytes(b'{"id": "\xff"}')

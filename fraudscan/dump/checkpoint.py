@@ -53,17 +53,7 @@ class Checkpoint:
                     if path.exists() and not path.stat().st_size:
                         path.unlink()  # SQLite created it again
                     raise DumpError(f"another job was writing {path}: try again")
-                # check now: otherwise any later statement could find damage
-                (found,) = self._base.execute("PRAGMA quick_check(1)").fetchone()
-                if self._base.execute("SELECT 1 FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone():
-                    found = "it has triggers or views"
-                if found != "ok":
-                    raise sqlite3.DatabaseError(found)  # noqa: TRY301 - as sqlite3 does if it cannot read the file at all
-                self._base.execute("CREATE TABLE IF NOT EXISTS job (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
-                self._base.execute(
-                    "CREATE TABLE IF NOT EXISTS conversation "
-                    "(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL)"
-                )
+                self._prepare()
             except sqlite3.OperationalError as error:
                 if "locked" in str(error):
                     raise DumpError(f"another job is writing {path}") from None
@@ -71,6 +61,23 @@ class Checkpoint:
             except sqlite3.DatabaseError as error:
                 raise NoCheckpointError(f"{path} is not a checkpoint ({error}): start over with --force") from None
             stack.pop_all()
+
+    def _prepare(self) -> None:
+        """Check the tables, which are made if there are none. Otherwise any later statement could find damage."""
+        (found,) = self._base.execute("PRAGMA quick_check(1)").fetchone()
+        if self._base.execute("SELECT 1 FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone():
+            found = "it has triggers or views"
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)  # as sqlite3 does if it cannot read the file at all
+        self._base.execute("CREATE TABLE IF NOT EXISTS job (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+        self._base.execute(
+            "CREATE TABLE IF NOT EXISTS conversation "
+            "(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL)"
+        )
+        for table, columns in (("job", "name,value"), ("conversation", "number,name,state")):
+            listed = "SELECT group_concat(name) FROM pragma_table_info(?)"
+            if self._base.execute(listed, (table,)).fetchone() != (columns,):
+                raise sqlite3.DatabaseError(f"the table {table} has other columns")
 
     @classmethod
     def lock(cls, path: Path | None, *, force: bool) -> Checkpoint:

@@ -99,7 +99,8 @@ class Names:
 
     def parts(self) -> tuple[Path, ...]:
         """Return the temporary names of the output and of its result files."""
-        return tuple(map(part_of, self.results()))
+        assembled = part_of(part_of(self.target))  # of Parquet
+        return *map(part_of, self.results()), assembled
 
     def half_made(self) -> tuple[Path, ...]:
         """Return the files that an unfinished job may have."""
