@@ -3,14 +3,15 @@
 Every n-gram's weight is spread evenly over its characters (punctuation gets a share only if
 the n-gram has nothing else). The text is then split into words of the vocabulary, so that as
 much evidence as possible lies inside words and as little as possible is cut by their edges.
-Runs of Latin letters and digits are never cut, and punctuation is a word of its own.
-Neighbouring words of a clause that pull the same way form a span, together with the words
-between them if these hardly pull the other way.
+Runs of Latin letters and digits are never cut, nor are numbers such as 1.5; other punctuation
+is a word of its own. Neighbouring words of a clause that pull the same way form a span,
+together with the words between them if these hardly pull the other way.
 
 For a pretence the weights are those of two heads, "not legitimate" and the pretence's most
-probable scheme: the weights of all spans plus the bias equal the sum of the two logits. For
-the honest label the weights are those of "not legitimate", with opposite signs. In a model of
-a user's own labels they are those of the label's head. The heads are linear in a layer that
+probable scheme (or the scheme or target group that is asked for): the weights of all spans
+plus the bias equal the sum of the two logits. For the honest label the weights are those of
+"not legitimate", with opposite signs. In a model of a user's own labels they are those of the
+label's head. The heads are linear in a layer that
 is itself linear near each text: a weight says how far the logit moves with the span. If a
 window of a long text decided, the spans are those of the window.
 """
@@ -49,6 +50,9 @@ CHANGE = 0.25
 """The evidence (log-odds) that a change of sides must be worth. Words with less stay in the span around them. The value
 is a choice: from even odds, a quarter moves a probability of 0.5 to 0.56, which nobody would point out."""
 
+NUMERIC = frozenset(".,:")
+"""Characters that belong to a number if they stand between two digits."""
+
 BLOCK = 1 << 12
 """N-grams weighed at a time, few enough that the arrays stay in the caches."""
 
@@ -71,7 +75,7 @@ class Explanation(Sequence[Span]):
     """The spans of a text, a sequence by decreasing weight: evidence for the label comes first.
 
     Attributes:
-        label: the label that the spans are evidence for or against.
+        label: the label, scheme or target group that the spans are evidence for or against.
         bias: the part of the logit that comes from no span (log-odds): the biases, what the layer adds for any text,
             and for a long text the effects of its length, of its other windows and of speaking of frauds (see
             `fraudscan.windows`).
@@ -114,10 +118,11 @@ def explain(scanner: Scanner, text: str, label: str | None = None) -> Explanatio
     Args:
         scanner: the scanner whose decision is explained.
         text: the original text; offsets refer to it.
-        label: a label of the scanner's taxonomy (default: the most probable one that is not honest).
+        label: a label, scheme or target group of the scanner's taxonomy (default: the most probable label that is not
+            honest).
 
     Raises:
-        KeyError: if the taxonomy has no such label.
+        KeyError: if the taxonomy has nothing of this name.
 
     """
     return next(_explanations(scanner, [text], [label]))
@@ -196,8 +201,9 @@ class _Characters(NamedTuple):
         weights: float64, shape (n-grams,): how far each of them moves the logit, times the norm of the text.
         norms: float64, shape (texts,): the norms.
         edges: bool, shape (characters,): whether a word may begin at the character, and one may end before it. None
-            does inside runs of Latin letters and digits, and between characters that overlap in the original.
-        marks: bool, shape (characters,): whether the character is neither a letter nor a digit.
+            does inside runs of Latin letters and digits, in numbers, and between characters that overlap in the
+            original.
+        marks: bool, shape (characters,): whether the character is neither a letter nor a digit nor in a number.
         clauses: int64, shape (characters,): the number of the character's clause. A character that ends a clause is a
             clause by itself.
 
@@ -269,11 +275,17 @@ def _edges(vocabulary: Vocabulary, texts: Sequence[str], parts: Parts) -> tuple[
     different, place = np.unique(codes, return_inverse=True)
     characters = list(map(chr, different.tolist()))
     read = vocabulary.table()[different]
-    latin = (((read >= ord("a")) & (read <= ord("z"))) | (read == ord("0")))[place[starts]]
+    latin, digits = (kind[place[starts]] for kind in ((read >= ord("a")) & (read <= ord("z")), read == ord("0")))
+    beside = np.diff(starts) == 1
+    points = np.zeros(starts.size, dtype=np.bool_)  # signs in numbers: 1.5, 4,800, 23:40
+    inner = np.array([character in NUMERIC for character in characters], dtype=np.bool_)[place[starts]][1:-1]
+    points[1:-1] = inner & digits[:-2] & digits[2:] & beside[:-1] & beside[1:]
+    words = latin | digits | points
     edges = np.ones(starts.size, dtype=np.bool_)
-    edges[1:] = ~(latin[1:] & latin[:-1] & (np.diff(starts) == 1)) & (starts[1:] >= stops[:-1])
-    marks = np.array([not character.isalnum() for character in characters], dtype=np.bool_)[place[starts]]
+    edges[1:] = ~(words[1:] & words[:-1] & beside) & (starts[1:] >= stops[:-1])
+    marks = np.array([not character.isalnum() for character in characters], dtype=np.bool_)[place[starts]] & ~points
     closing = np.array([character in CLAUSE_ENDS for character in characters], dtype=np.bool_)[place]
+    closing[starts[points]] = False
     closed = np.append(0, closing.cumsum())
     clauses = closing[starts].cumsum()
     clauses[1:] += (closed[starts[1:]] > closed[starts[:-1]]).cumsum()
@@ -402,12 +414,19 @@ def _heads_for(scanner: Scanner, logits: Floats, labels: Sequence[str]) -> Float
     heads = np.zeros(logits.shape)
     for label in set(labels):
         texts = [i for i, other in enumerate(labels) if other == label]
-        schemes = [scanner.heads.index(scheme.name) for scheme in scanner.taxonomy.label(label).schemes]
         if scanner.taxonomy.task != "fraud":
-            heads[scanner.heads.index(label), texts] = 1
-        elif schemes:
-            heads[0, texts] = 1
-            heads[np.array(schemes)[logits[np.ix_(schemes, texts)].argmax(axis=0)], texts] = 1
-        else:
+            heads[scanner.heads.index(scanner.taxonomy.label(label).name), texts] = 1
+        elif label == scanner.taxonomy.honest:
             heads[0, texts] = -1
+        else:
+            known = np.array(_heads_of(scanner, label), dtype=np.int64)
+            heads[0, texts] = 1
+            heads[known[logits[known][:, texts].argmax(axis=0)], texts] = 1
     return heads
+
+
+def _heads_of(scanner: Scanner, name: str) -> list[int]:
+    """Return the head of a scheme or target group, or those of a pretence's schemes."""
+    if name in scanner.heads[1:]:
+        return [scanner.heads.index(name)]
+    return [scanner.heads.index(scheme.name) for scheme in scanner.taxonomy.label(name).schemes]

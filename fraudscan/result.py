@@ -96,11 +96,11 @@ class Result:
         """Return the spans of the text that speak for and against a label (see `fraudscan.explain`).
 
         Args:
-            label: the label to explain. Defaults to the result's own label, or to the likeliest pretence if that label
-                is honest but the verdict is not ``"clear"``.
+            label: the label, scheme or target group to explain. Defaults to the result's own label, or to the likeliest
+                pretence if that label is honest but the verdict is not ``"clear"``.
 
         Raises:
-            KeyError: if the model has no such label.
+            KeyError: if the model has nothing of this name.
 
         """
         from fraudscan.explain import explain

@@ -242,6 +242,32 @@ def test_runs_of_letters_and_digits_are_cut_at_blanks_only(scanner):
     assert marks.tolist() == [False, False, False, False, False, True]
 
 
+def test_numbers_are_not_cut(scanner):
+    text = "返水1.2%，3,800元，23:40前。1.，2"
+    parts = Parts(
+        np.zeros(len(text), dtype=np.int64), np.arange(len(text)), np.arange(1, len(text) + 1), np.array([len(text)])
+    )
+    edges, marks, clauses = _edges(scanner.engine.vocabulary, [text], parts)
+    words = "".join(("|" if edge else "") + character for edge, character in zip(edges, text, strict=True))
+    assert words == "|返|水|1.2|%|，|3,800|元|，|23:40|前|。|1|.|，|2"
+    assert [text[place] for place in marks.nonzero()[0]] == list("%，，。.，")
+    assert clauses[text.index("3")] == clauses[text.index("元")]
+    assert any(span.text.startswith("1.2%") or "1.2%" in span.text for span in scanner.classify(text).explain())
+
+
+def test_schemes_and_target_groups_are_explained(scanner):
+    text = "叔叔阿姨，养老项目保本高息，现在投资每月返利8%"
+    logits = dict(zip(scanner.heads, scanner.logits([text])[0], strict=True))
+    for name in ("elder_project", "elderly", "gambling"):
+        explanation = scanner.classify(text).explain(name)
+        assert explanation.logit == pytest.approx(logits["fraud"] + logits[name], abs=1e-9)
+        assert {span.label for span in explanation} == {explanation.label} == {name}
+    assert scanner.classify(text).explain("investment") == explain(scanner, text, "investment")
+    for name in ("fraud", ""):
+        with pytest.raises(KeyError):
+            scanner.classify(text).explain(name)
+
+
 def test_an_ngram_that_begins_before_the_window_counts_for_its_characters_inside():
     assert _spread([[(-2, 6.0)], [], [], [(3, 1.0)]], [False] * 4) == [6, 0, 0, 1]
 
