@@ -85,7 +85,7 @@ def sounds() -> dict[str, list[str]]:
 
 @cache
 def homophones() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Return common characters by usual syllable, and by a coarser one, which merges n/l, f/h, r/l and an/ang."""
+    """Return common characters by usual syllable, and by a coarser one, without aspiration: b/p, d/t, g/k, j/q, z/c."""
     by_sound, by_near = defaultdict(list), defaultdict(list)
     for character in common():
         by_sound[sounds()[character][0]].append(character)
@@ -94,9 +94,8 @@ def homophones() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
 
 
 def coarse(syllable: str) -> str:
-    """Return the syllable as a speaker of another dialect may hear it."""
-    syllable = syllable[0].translate(str.maketrans("nfr", "lhl")) + syllable[1:]
-    return syllable.removesuffix("g") if syllable.endswith("ang") else syllable
+    """Return the syllable as somebody hears it whose language does not tell b from p."""
+    return syllable[0].translate(str.maketrans("bdgjz", "ptkqc")) + syllable[1:]
 
 
 @cache
@@ -114,23 +113,18 @@ def compositions() -> dict[str, list[tuple[str, ...]]]:
 
 
 @cache
-def siblings() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Return for common characters those that differ in one part, and those that contain them or are their parts."""
+def siblings() -> dict[str, list[str]]:
+    """Return for common characters those that differ in one part."""
     family = defaultdict(set)
-    inside = defaultdict(set)
-    everyday = set(common())
     for character in common():
         for way in compositions().get(character, ()):
-            for i, part in enumerate(way):
+            for i in range(len(way)):
                 family[len(way), i, way[:i] + way[i + 1 :]].add(character)
-                if part in everyday:
-                    inside[part].add(character)
-                    inside[character].add(part)
     near = defaultdict(set)
     for members in family.values():
         for character in members if len(members) <= 12 else ():  # sharing only the water radical is no likeness
             near[character] |= members - {character}
-    return ({c: sorted(x) for c, x in near.items()}, {c: sorted(x) for c, x in inside.items()})
+    return {c: sorted(x) for c, x in near.items()}
 
 
 @cache
@@ -220,7 +214,7 @@ def disguise_separators(text: str, rng: random.Random, strength: float, *, known
 
 
 def disguise_homophones(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
-    """Use characters of the same syllable in any tone (known); or of nearly the same syllable (unknown)."""
+    """Use characters of the same syllable in any tone (known); or of a syllable without aspiration (unknown)."""
     by_sound, by_near = homophones()
 
     def others(character: str) -> list[str]:
@@ -233,13 +227,10 @@ def disguise_homophones(text: str, rng: random.Random, strength: float, *, known
 
 def disguise_shapes(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
     """Use characters that share a part, or the parts (known); or characters that look alike in other ways (unknown)."""
-    near, inside = siblings()
-    if known:
-        table = {
-            c: near.get(c, []) + ["".join(way) for way in compositions().get(c, ())] * 4 for c in set(text) if is_han(c)
-        }
-    else:
-        table = {c: [LOOK_ALIKES[c]] if c in LOOK_ALIKES else inside.get(c, []) for c in set(text) if is_han(c)}
+    if not known:
+        return substitute(text, LOOK_ALIKES, rng, min(1, strength * 3))  # all, because few characters have one
+    near, ways = siblings(), compositions()
+    table = {c: near.get(c, []) + ["".join(way) for way in ways.get(c, ())] * 4 for c in set(text) if is_han(c)}
     return substitute(text, table, rng, strength)
 
 

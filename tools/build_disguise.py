@@ -70,8 +70,9 @@ MAX_NAME = 3
 """An emoji whose name has at most this many characters may stand for each of them, and for their homophones. A longer
 name is a description, of which only the last character counts."""
 
-SHAPES = 5
-"""How many look-alikes may stand for a character."""
+SHAPES, WHOLES = 5, 4
+"""How many characters that differ in one part may stand for a character, and how many more that are a part of it or
+that it is a part of."""
 
 COMMON = 2500
 """Look-alikes, initials and split characters stand only for characters up to this frequency rank, because lures use
@@ -216,11 +217,16 @@ def readings() -> dict[str, list[str]]:
 
 
 def merged(syllable: str) -> str:
-    """Return the syllable without the distinctions that southern speakers do not make."""
-    for retroflex, flat in (("zh", "z"), ("ch", "c"), ("sh", "s")):
-        if syllable.startswith(retroflex):
-            syllable = flat + syllable[2:]
-    return syllable[:-1] if syllable.endswith(("ing", "eng")) else syllable
+    """Return the syllable without the distinctions that speakers of one dialect or another do not make.
+
+    >>> merged("zheng"), merged("fang"), merged("neng")
+    ('zen', 'han', 'len')
+
+    """
+    for initial, other in (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"), ("r", "l"), ("f", "h")):
+        if syllable.startswith(initial):
+            syllable = other + syllable[len(initial) :]
+    return syllable[:-1] if syllable.endswith(("ing", "eng", "ang")) else syllable
 
 
 def parts() -> dict[str, list[tuple[str, ...]]]:
@@ -233,8 +239,14 @@ def parts() -> dict[str, list[tuple[str, ...]]]:
     return found
 
 
-def look_alikes(common: dict[str, int], composition: dict[str, list[tuple[str, ...]]]) -> dict[str, list[str]]:
-    """Return for each character the common ones that differ in one part, those that share a rare part first."""
+def look_alikes(
+    known: Container[str], common: dict[str, int], composition: dict[str, list[tuple[str, ...]]]
+) -> dict[str, list[str]]:
+    """Return for each character the common ones that it may be mistaken for.
+
+    They are those that differ in one part, beginning with those that share a rare part. For a ``known`` character they
+    are also those that are a part of it or have it as a part, beginning with the most frequent ones.
+    """
     incomplete = {
         character: [(*way[:i], "", *way[i + 1 :]) for way in ways for i in range(len(way))]
         for character, ways in composition.items()
@@ -252,6 +264,16 @@ def look_alikes(common: dict[str, int], composition: dict[str, list[tuple[str, .
             if other in common and other != character
         }
         found[character] = sorted(ranked, key=lambda other: ranked[other])[:SHAPES]
+    related: dict[str, set[str]] = defaultdict(set)
+    for character, ways in composition.items():
+        for part in set().union(*ways) - {character}:
+            related[character].add(part)
+            related[part].add(character)
+    for character, others in related.items():
+        if character not in known:  # 氦 is not 气
+            continue
+        nearest = sorted(others & common.keys(), key=lambda other: common[other])[:WHOLES]
+        found[character] = list(dict.fromkeys([*found.get(character, ()), *nearest]))
     return {character: others for character, others in found.items() if others}
 
 
@@ -290,7 +312,8 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
     for character in alphabet:
         for syllable in sounds.get(character, ())[:2]:
             by_sound[syllable].append(character)
-            by_near[merged(syllable)].append(character)
+        if character in sounds:
+            by_near[merged(sounds[character][0])].append(character)
         if character in common and character in sounds:
             by_initial[sounds[character][0][0]].append(character)
     homophones = []
@@ -306,7 +329,7 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
     rare_pairs = sorted(ord(a) << 21 | ord(b) for a, b in pairs if a not in number or b not in number)
 
     composition = parts()
-    shapes = look_alikes(common, composition)
+    shapes = look_alikes(number, common, composition)
     shown = pictures(number, dict(zip(syllables, homophones, strict=True)), sounds)
     splits = {way: c for c in reversed(common) for way in composition.get(c, ())}
     splits |= {("月", "艮"): "服", ("禾", "口"): "和", ("亻", "尔"): "你", ("讠", "舌"): "话"}  # by appearance
