@@ -3,15 +3,15 @@
 
 #include "_kernel.h"
 
-/* The input and output of `spans`: the arrays of `_Characters`, the cost of a change of sides, the weight of each
-   character, and where the spans begin and end. */
+/* The input and output of `spans`: the arrays of `_Characters`, the cost of a change of sides, the largest weight that
+   counts as none, the weight of each character, and where the spans begin and end. */
 typedef struct {
     const int64_t *bounds, *first, *orders;
     const double *weights, *norms;
     const uint8_t *edges, *marks;
     const int64_t *clauses;
     int64_t texts, size, ngrams;
-    double change;
+    double change, negligible;
     double *each;
     int64_t *starts, *stops;
 } Evidence;
@@ -120,6 +120,8 @@ static int64_t join(const Evidence *at, Work *work, int64_t words, int64_t found
         double weight = 0, next[2];
         for (int64_t place = work->words[i].start; place < work->words[i].end; place++)
             weight += at->each[place];
+        if (-at->negligible <= weight && weight <= at->negligible)
+            weight = 0;
         for (int side = 0; side < 2; side++) {
             const int stays = costs[side] <= costs[1 - side] + at->change;
             const double wrong = side ? -weight : weight;
@@ -180,7 +182,8 @@ static int64_t explain(const Evidence *at, Work *work, int64_t text, int64_t fou
 }
 
 const char evidence_spans_doc[] =
-    PyDoc_STR("spans(bounds, first, orders, weights, norms, edges, marks, clauses, change, each, starts, stops)\n--\n\n"
+    PyDoc_STR("spans(bounds, first, orders, weights, norms, edges, marks, clauses, change, negligible, each, starts,\n"
+              "      stops)\n--\n\n"
               "Fill the last three arguments, as `fraudscan.explain` does; return the number of spans.");
 
 PyObject *evidence_spans(PyObject *Py_UNUSED(self), PyObject *args)
@@ -190,10 +193,10 @@ PyObject *evidence_spans(PyObject *Py_UNUSED(self), PyObject *args)
     PyObject *result = NULL;
     Py_buffer array[ARRAYS];
     Py_ssize_t size[ARRAYS];
-    double change;
+    double change, negligible;
 
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*dw*w*w*:spans", &array[0], &array[1], &array[2], &array[3], &array[4],
-                          &array[5], &array[6], &array[7], &change, &array[8], &array[9], &array[10]))
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*ddw*w*w*:spans", &array[0], &array[1], &array[2], &array[3], &array[4],
+                          &array[5], &array[6], &array[7], &change, &negligible, &array[8], &array[9], &array[10]))
         return NULL;
     for (int i = 0; i < ARRAYS; i++)
         if ((size[i] = count(&array[i], bytes[i], "an argument")) < 0)
@@ -216,6 +219,7 @@ PyObject *evidence_spans(PyObject *Py_UNUSED(self), PyObject *args)
                          .size = all,
                          .ngrams = size[ORDERS],
                          .change = change,
+                         .negligible = negligible,
                          .each = array[EACH].buf,
                          .starts = array[BEGIN].buf,
                          .stops = array[END].buf};

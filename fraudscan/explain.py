@@ -22,6 +22,7 @@ import functools
 import itertools
 import math
 import operator
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, overload
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.characters import concatenated
+from fraudscan.characters import concatenated, text_sizes
 from fraudscan.decisions import VERDICTS
 
 if TYPE_CHECKING:
@@ -53,8 +54,14 @@ is a choice: from even odds, a quarter moves a probability of 0.5 to 0.56, which
 NUMERIC = frozenset(".,:")
 """Characters that belong to a number if they stand between two digits."""
 
+BATCH = 1 << 15
+"""Characters of texts explained together, which take some 300 bytes each."""
+
 BLOCK = 1 << 12
 """N-grams weighed at a time, few enough that the arrays stay in the caches."""
+
+NEGLIGIBLE = 1e-9
+"""Weights (log-odds) up to which a word counts as having none: exact weights may cancel out, rounded ones hardly do."""
 
 CLAUSE_ENDS = frozenset('，,；;！!？?。…\n\t<>"“”「」【】[]{}|')
 """Characters that no span crosses: they end a clause, or enclose a quotation, a heading or mark-up."""
@@ -155,8 +162,14 @@ def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[s
 
 def _explanations(scanner: Scanner, texts: Sequence[str], labels: Sequence[str | None]) -> Iterator[Explanation]:
     """Yield what `explain` returns for each text and label."""
-    if not texts:
-        return
+    batches = text_sizes(texts).cumsum() // BATCH
+    bounds = [*np.diff(batches, prepend=-1).nonzero()[0].tolist(), len(texts)]
+    for begin, end in itertools.pairwise(bounds):
+        yield from _together(scanner, texts[begin:end], labels[begin:end])
+
+
+def _together(scanner: Scanner, texts: Sequence[str], labels: Sequence[str | None]) -> Iterator[Explanation]:
+    """Do the same for one or more texts at once."""
     engine = scanner.engine
     judged = engine.judge(texts)
     likeliest = _pretences(scanner, judged.logits)
@@ -272,24 +285,32 @@ def _edges(vocabulary: Vocabulary, texts: Sequence[str], parts: Parts) -> tuple[
     codes, ends = concatenated([texts[i][start:end] for i, start, end in bounds])
     shift = (np.append(0, ends + 1)[:-1] - first).repeat(lengths[some])
     starts, stops = parts.starts + shift, parts.ends + shift
-    different, place = np.unique(codes, return_inverse=True)
+    different, place = np.unique(codes[starts], return_inverse=True)
     characters = list(map(chr, different.tolist()))
     read = vocabulary.table()[different]
-    latin, digits = (kind[place[starts]] for kind in ((read >= ord("a")) & (read <= ord("z")), read == ord("0")))
+    latin, digits = (kind[place] for kind in ((read >= ord("a")) & (read <= ord("z")), read == ord("0")))
     beside = np.diff(starts) == 1
     points = np.zeros(starts.size, dtype=np.bool_)  # signs in numbers: 1.5, 4,800, 23:40
-    inner = np.array([character in NUMERIC for character in characters], dtype=np.bool_)[place[starts]][1:-1]
+    inner = np.array([character in NUMERIC for character in characters], dtype=np.bool_)[place][1:-1]
     points[1:-1] = inner & digits[:-2] & digits[2:] & beside[:-1] & beside[1:]
     words = latin | digits | points
     edges = np.ones(starts.size, dtype=np.bool_)
     edges[1:] = ~(words[1:] & words[:-1] & beside) & (starts[1:] >= stops[:-1])
-    marks = np.array([not character.isalnum() for character in characters], dtype=np.bool_)[place[starts]] & ~points
-    closing = np.array([character in CLAUSE_ENDS for character in characters], dtype=np.bool_)[place]
+    marks = np.array([not character.isalnum() for character in characters], dtype=np.bool_)[place] & ~points
+    closing = _closing()[codes]
     closing[starts[points]] = False
     closed = np.append(0, closing.cumsum())
     clauses = closing[starts].cumsum()
     clauses[1:] += (closed[starts[1:]] > closed[starts[:-1]]).cumsum()
     return edges, marks, clauses
+
+
+@functools.cache
+def _closing() -> Bools:
+    """Return for each code point whether it is one of `CLAUSE_ENDS`."""
+    table = np.zeros(sys.maxunicode + 1, dtype=np.bool_)
+    table[list(map(ord, CLAUSE_ENDS))] = True
+    return table
 
 
 def _spans(of: _Characters) -> tuple[Floats, Ints, Ints]:
@@ -298,7 +319,7 @@ def _spans(of: _Characters) -> tuple[Floats, Ints, Ints]:
     each = np.empty(size)
     if kernel.compiled:
         starts, stops = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-        found = kernel.compiled.spans(*of, CHANGE, each, starts, stops)
+        found = kernel.compiled.spans(*of, CHANGE, NEGLIGIBLE, each, starts, stops)
         return each, starts[:found], stops[:found]
     spans: list[tuple[int, int]] = []
     first = of.first.tolist()
@@ -375,10 +396,11 @@ def _join(words: list[tuple[int, int]], each: Sequence[float], clauses: Sequence
 def _join_clause(words: list[tuple[int, int]], each: Sequence[float]) -> list[tuple[int, int]]:
     """Join words into spans for and against, with the least cost.
 
-    The cost is the evidence on the wrong side, plus `CHANGE` for each change of sides. Words of weight zero are left
+    The cost is the evidence on the wrong side, plus `CHANGE` for each change of sides. Words without weight are left
     out.
     """
     weights = [_total(each[start:end]) for start, end in words]
+    weights = [weight if abs(weight) > NEGLIGIBLE else 0.0 for weight in weights]
     # the cost of the words so far if the last one is against or for; for both, the side of the word before it
     costs, previous = [0.0, 0.0], []
     for weight in weights:

@@ -33,6 +33,7 @@ What a pattern may contain is described in `fraudscan.patterns`.
 
 from __future__ import annotations
 
+import codecs
 import functools
 import itertools
 import os
@@ -171,14 +172,24 @@ def read_lists(*, allow: Files = (), deny: Files = ()) -> Lists:
         TypeError: if no file is given.
 
     """
-    files = [
-        (Path(path), kind)
-        for kind, given in zip(KINDS, (allow, deny), strict=True)
-        for path in ([given] if isinstance(given, (str, os.PathLike)) else given or ())
-    ]
+    files = [(path, kind) for kind, given in zip(KINDS, (allow, deny), strict=True) for path in _paths(kind, given)]
     if not files:
         raise TypeError("no file is given: pass allow=, deny= or both")
     return Lists(itertools.chain.from_iterable(_entries(path, kind) for path, kind in files))
+
+
+def _paths(kind: str, given: Files) -> list[Path]:
+    """Return one or several files as a list."""
+    if given is None:
+        return []
+    if isinstance(given, (str, os.PathLike)):
+        given = [given]
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{kind} must be a file or several files, not {type(given).__name__}")
+    paths = list(given)
+    if "" in paths:
+        raise ListError(f"the name of the {kind} list is empty")
+    return list(map(Path, paths))
 
 
 def _entries(path: Path, kind: str) -> Iterator[Entry]:
@@ -189,8 +200,9 @@ def _entries(path: Path, kind: str) -> Iterator[Entry]:
         raise ListError(f"{path} cannot be read: {error.strerror}") from None
     if len(data) > LARGEST:
         raise ListError(f"{path} has more than {LARGEST:,} bytes: split the list, or pass a smaller one")
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        lines = data.decode("utf-8-sig").split("\n")
+        lines = re.split(r"\r\n?|\n", data.decode())
     except UnicodeDecodeError as error:
         number = data[: error.start].count(b"\n") + 1
         raise ListError(f"{path}:{number}: not UTF-8: save the list in UTF-8") from None

@@ -27,6 +27,9 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|N\{([^}]+)\}|.)", re.DOTALL)
 """Finds escapes; the groups are what RE2 does not know: code points in hexadecimal digits, and names of characters."""
 
+SET_OR_BOUND = re.compile(r"\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|\{,(?=\d+\})|\\(?:[NU]\{[^}]*\}|.)", re.DOTALL)
+"""Finds sets, the starts of repetitions without a lower bound, and escapes, in which neither of them begins."""
+
 WAYS = 500
 """The maximum number of ways to try a pattern from one position. Two repetitions of up to 20 take 441."""
 
@@ -62,7 +65,7 @@ def compile_pattern(pattern: str) -> Any:
     options = re2.Options()
     options.log_errors = False
     try:
-        return _Re2(re2.compile(ESCAPE.sub(_for_re2, pattern), options))
+        return _Re2(re2.compile(_for_re2(pattern), options))
     except UnicodeEncodeError:
         raise PatternError("half of a surrogate pair occurs in it") from None
     except re2.error as error:
@@ -71,14 +74,22 @@ def compile_pattern(pattern: str) -> Any:
         raise PatternError(f"RE2 does not accept it: {reason}") from None
 
 
-def _for_re2(escape: re.Match[str]) -> str:
-    """Return an escape of `re` as RE2 writes it."""
+def _for_re2(pattern: str) -> str:
+    """Return a pattern of `re` as RE2 writes it."""
+    bounded = SET_OR_BOUND.sub(lambda found: "{0," if found[0] == "{," else found[0], pattern)
+    return ESCAPE.sub(_escape_for_re2, bounded)
+
+
+def _escape_for_re2(escape: re.Match[str]) -> str:
     kind, digits, name = escape[0][1], escape[1] or escape[2], escape[3]
+    if digits or name:
+        code = int(digits, 16) if digits else ord(unicodedata.lookup(name))
+        if SURROGATE.match(chr(code)):
+            raise PatternError("half of a surrogate pair occurs in it")
+        return f"\\x{{{code:x}}}"
     if kind == "Z":
         return r"\z"
-    if digits or name:
-        return f"\\x{{{int(digits, 16) if digits else ord(unicodedata.lookup(name)):x}}}"
-    return escape[0]
+    return escape[0] if kind.isascii() else kind
 
 
 def needed_by(pattern: str) -> frozenset[str]:

@@ -167,7 +167,7 @@ class TrainingOptions:
             raise ValueError("prior must be a share between 0 and 1")
         if not (0 <= self.further <= 1 and 0 <= self.disguised <= 1):
             raise ValueError("further and disguised must be at least 0 and at most 1")
-        if min(self.twin_weight, self.wrappings, self.clauses, self.background) < 0:
+        if not all(share >= 0 for share in (self.twin_weight, self.wrappings, self.clauses, self.background)):
             raise ValueError("twin_weight, wrappings, clauses and background must not be negative")
 
 

@@ -110,6 +110,15 @@ def test_a_colon_quoted_in_a_notice_does_not_make_a_sender(tmp_path):
     assert rejects(tmp_path) == ["no sender: a notice by WhatsApp itself"] * len(notices)
 
 
+@pytest.mark.parametrize("head", ["[2023/5/1 上午10:00:05] ", "[2023/5/1 10:00] ", "2023/5/1 10:00 "])
+def test_a_whatsapp_group_of_an_iphone_may_begin_with_notices(tmp_path, head):
+    notices = [f"{head}\u200e~ 李{i} 使用此群组的邀请链接加入了" for i in range(40)]
+    source, out = tmp_path / "_chat.txt", tmp_path / "out.jsonl"
+    source.write_text("\n".join([*notices, f"{head}王老师: {LURE}\n第二行"]), "utf-8")
+    assert score(source, "-o", out) == 0
+    assert [(row["sender"], row["text"]) for row in rows_of(out)] == [("王老师", f"{LURE}\n第二行")]
+
+
 @pytest.mark.parametrize(
     "head",
     [
@@ -120,7 +129,7 @@ def test_a_colon_quoted_in_a_notice_does_not_make_a_sender(tmp_path):
     ],
 )
 def test_a_log_with_a_colon_in_it_is_not_a_chat(tmp_path, head):
-    texts = [*["您好，您的快递到了"] * 9, "地址: 北京路1号"]
+    texts = [*["您好，您的快递到了"] * 6, "地址: 北京路1号", *["您好，您的快递到了"] * 3]
     source, out = tmp_path / "app.log", tmp_path / "out.jsonl"
     source.write_text("".join(f"{head.format(i)}{text}\n" for i, text in enumerate(texts)), "utf-8")
     assert score(source, "-o", out) == 0

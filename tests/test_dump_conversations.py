@@ -111,7 +111,7 @@ def test_conversations(tmp_path, scanner):
     rows = [{"chat": "a", "text": text} for text in COURTSHIP]
     for i in range(0, 18, 3):
         rows.insert(i, {"chat": "b", "text": f"今晚{i}点吃饭"})
-    rows.append({"chat": None, "text": "x"})
+    rows += [{"chat": None, "text": "x"}, {"chat": float("nan"), "text": "x"}]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     assert score(source, "-o", out, "--by", "chat") == 0
     second, first = rows_of(tmp_path / "out.jsonl.conversations.jsonl")[::-1]
@@ -125,8 +125,17 @@ def test_conversations(tmp_path, scanner):
     assert second["fraud_score"] == pytest.approx(expected / (1 + expected), abs=2e-6)
     assert sum(second["labels"].values()) == sum(second["verdicts"].values()) == 6
     summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
-    assert summary["without_conversation"] == 1
+    assert summary["without_conversation"] == 2
     assert score(source, "-o", tmp_path / "x.jsonl", "--by", "nothing") == 2
+
+
+def test_numbers_name_the_same_conversation_with_and_without_a_point(tmp_path):
+    source = tmp_path / "in.jsonl"
+    chats = ["7", "7.0", "7.5", "1e300", "true", '"7"', "[7.0]"]
+    source.write_text("".join(f'{{"chat": {chat}, "text": "{PLAIN}"}}\n' for chat in chats), "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl", "--by", "chat") == 0
+    found = {row["conversation"]: row["messages"] for row in rows_of(tmp_path / "out.jsonl.conversations.jsonl")}
+    assert found == {"7": 3, "7.5": 1, "1e+300": 1, "true": 1, "[7.0]": 1}
 
 
 def test_a_lure_among_harmless_lines_is_detected(tmp_path, scanner):

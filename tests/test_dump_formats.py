@@ -8,6 +8,7 @@ import io
 import json
 import lzma
 import os
+import pickle
 import random
 import re
 import shlex
@@ -1749,6 +1750,9 @@ NOT_DUMPS = {
     "UTF-32": f"id,text\n1,{PLAIN}\n".encode("utf-32"),
     "arrow": b"ARROW1\0\0" + b"\nnoise" * 99,
     "lz4": b"\x04\x22\x4d\x18" + b"\nnoise" * 99,
+    "pickle": pickle.dumps([PLAIN] * 99),
+    "numpy": b"\x93NUMPY\1\0" + b"\nnoise" * 99,
+    "android": b"ANDROID BACKUP\n5\n1\nnone\n" + b"\nnoise" * 99,
     "png": b"\x89PNG\r\n\x1a\n" + b"\nnoise" * 99,
 }
 

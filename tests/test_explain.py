@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from test_scoring import texts
 
 import fraudscan
+import fraudscan.explain as explain_module
 from fraudscan.cli import main
 from fraudscan.engine import Parts
 from fraudscan.explain import Explanation, Span, _edges, _explanations, _join_clause, _spread, evidence, explain
@@ -91,9 +92,26 @@ def test_evidence_of_a_batch(scanner):
     assert "跟着老师操作" in column[0]
 
 
-@given(st.lists(texts, max_size=6))
+DISGUISED = [
+    "转赔银返目n行a银薇❤①账b",  # 微信 and its mark stand for the same characters
+    "微*信*转*账*到*安*全*账*户",
+    "加薇❤信进群领返利，月艮务费全免",
+]
+
+
+@pytest.mark.parametrize("text", DISGUISED)
+def test_evidence_of_disguised_texts_adds_up(scanner, text):
+    assert fraudscan.normalize(text).repairs
+    for label in ("investment", "related_crime", "legitimate"):
+        assert_adds_up(scanner, text, label)
+    together = list(_explanations(scanner, [LURE, text, "", text], ["investment"] * 4))
+    assert together[1] == together[3] == explain(scanner, text, "investment")
+
+
+@given(st.lists(texts | st.sampled_from(DISGUISED), max_size=6), st.sampled_from([1, 20, 1 << 15]))
 @settings(max_examples=100)
-def test_evidence_is_the_same_alone_and_in_a_batch(scanner, batch):
+def test_evidence_is_the_same_alone_and_in_a_batch(scanner, monkeypatch, batch, size):
+    monkeypatch.setattr(explain_module, "BATCH", size)
     doubting = scanner.with_thresholds(flag=0.5, review=0)  # every text has evidence
     column = evidence(doubting, batch, doubting.decide(batch))
     assert column == [" | ".join(s.text for s in doubting.classify(text).explain().strongest()) for text in batch]
@@ -110,6 +128,11 @@ def test_a_review_is_explained_by_the_likeliest_pretence(scanner):
     pretence = doubted.explain().label
     assert doubted.scores[pretence] == max(doubted.scores[x.name] for x in scanner.taxonomy.labels if x.schemes)
     assert doubted.explain("legitimate").label == "legitimate"
+    assert {explain(scanner, text).label for text in (LURE, "代开发票，先验后付", "贷款秒批，无视黑白户")} == {
+        "investment",
+        "related_crime",
+        "other_fraud",
+    }
     for kind, label in (("allow", "legitimate"), ("deny", pretence)):  # evidence explains the verdict
         listed = scanner.with_thresholds(flag=1, review=0).with_lists(Lists([Entry(kind, "资料")]))
         assert listed.classify(doubted.text).explain().label == label
@@ -237,9 +260,10 @@ def test_punctuation_is_not_among_the_strongest_evidence(scanner, corpus):
 def test_runs_of_letters_and_digits_are_cut_at_blanks_only(scanner):
     starts = np.array([0, 1, 3, 4, 5, 6])
     parts = Parts(np.zeros(6, dtype=np.int64), starts, starts + 1, np.array([6]))
-    edges, marks, _ = _edges(scanner.engine.vocabulary, ["ab c1好。"], parts)
+    edges, marks, clauses = _edges(scanner.engine.vocabulary, ["ab c1好。"], parts)
     assert edges.tolist() == [True, False, True, False, True, True]
     assert marks.tolist() == [False, False, False, False, False, True]
+    assert clauses.tolist() == [0, 0, 0, 0, 0, 1]
 
 
 def test_numbers_are_not_cut(scanner):
@@ -280,3 +304,4 @@ def test_a_word_of_slightly_opposite_weight_stays_in_its_span():
     words = [(0, 2), (2, 4), (4, 6)]
     assert _join_clause(words, [0.5, 0.5, -0.05, -0.05, 0.5, 0.5]) == [(0, 6)]
     assert _join_clause(words, [0.5, 0.5, -0.5, -0.5, 0.5, 0.5]) == words
+    assert _join_clause(words, [0.5, 0.5, 1e-18, 0.0, -0.5, -0.5]) == [words[0], words[2]]

@@ -472,6 +472,28 @@ def test_several_files_of_a_kind_are_read(tmp_path, capsys):
         read_lists(allow=[], deny=None)
 
 
+def test_lines_of_lists_may_end_as_on_any_system(tmp_path):
+    path = tmp_path / "deny.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + "加微信\r稳赚\r\n日赚\n\r\n结尾".encode())
+    assert [(entry.pattern, entry.line) for entry in read_lists(deny=path).entries] == [
+        ("加微信", 1),
+        ("稳赚", 2),
+        ("日赚", 3),
+        ("结尾", 5),
+    ]
+    path.write_bytes(b"\xef\xbb\xbfok\n\n\xff\n")
+    with pytest.raises(ListError, match=r"deny\.txt:3: not UTF-8"):
+        read_lists(deny=path)
+
+
+@pytest.mark.parametrize("wrong", ["", ["", "deny.txt"]])
+def test_an_empty_name_of_a_list_is_refused(wrong):
+    with pytest.raises(ListError, match="the name of the deny list is empty"):
+        read_lists(deny=wrong)
+    with pytest.raises(TypeError, match="allow must be a file or several files, not int"):
+        read_lists(allow=5)
+
+
 def test_a_list_without_an_end_is_refused(monkeypatch):
     monkeypatch.setattr(lists, "LARGEST", 1 << 20)
     with pytest.raises(ListError, match=r"/dev/zero has more than 1,048,576 bytes: split the list"):

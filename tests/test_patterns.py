@@ -43,6 +43,13 @@ def test_re2_accepts_patterns_that_could_hang(pattern):
     assert not compile_pattern(pattern).search("a" * 100_000)
 
 
+def test_half_of_a_surrogate_pair_is_refused_by_re2():
+    pytest.importorskip("re2")
+    for pattern in (r"\ud83d微", r"[\ud83d-\udfff]微", "\ud83d微"):
+        with pytest.raises(PatternError, match="half of a surrogate pair occurs in it"):
+            compile_pattern(pattern)
+
+
 def test_the_error_message_of_re2_is_reported():
     pytest.importorskip("re2")
     with pytest.raises(PatternError, match=r"^RE2 does not accept it: invalid repetition size: \{1001\}$"):
@@ -66,6 +73,9 @@ def test_a_lone_surrogate_matches_as_a_character_of_its_own(with_re2, monkeypatc
         r"[\u4e00-\u9fff]{2}",
         r"\N{LATIN SMALL LETTER Q}{2}",
         r"\\\\|\U0000007c|群\Z",
+        "加{,2}我",
+        r"qq[{,1}]2|\{,1\}",
+        r"\微\信",
         "q{1,2}[0-9]{5,11}",
         "^您的(快递|包裹)",
         "退订回[tn]$",

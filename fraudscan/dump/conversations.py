@@ -212,7 +212,7 @@ def _is_state(state: Any) -> bool:
             return (
                 all(isinstance(count, int) for counts in (labels, verdicts) for count in counts.values())
                 and all(isinstance(text, str) and isinstance(one, float) and 0 <= one < inf for text, one in window)
-                and 0 <= fresh <= sum(len(text) + 1 for text, _ in window)
+                and 0 <= fresh <= WINDOW + 1
                 and windows >= 0
                 and 0 <= odds < inf
                 and 0 <= state["strongest"].get("score", 0) <= 1

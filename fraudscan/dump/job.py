@@ -590,7 +590,7 @@ class _Job:
         for before in self._input:
             if _has_changed(before):
                 self.notify(
-                    f"{before[0]} has changed while it was read: rows may be missing or mixed up; score it again"
+                    f"{before[0]} may have changed while it was read: rows may be missing or mixed up; score it again"
                 )
 
     def finish(self) -> None:

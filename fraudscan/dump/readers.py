@@ -295,9 +295,10 @@ class Reader:
         """Return the column with the most Chinese if it is more likely than the text column to hold the messages.
 
         If the name of the text column is ``ambiguous``, that is the case if it has less than half as many letters: then
-        it seems to hold a status or a count. Letters of other scripts count as text too. Otherwise it is the case if
-        the text column has no Chinese, and the values of the other one have more than names have. Equal values of a
-        column count once, because statuses recur, and so do the names of groups and senders.
+        it seems to hold a status or a count. Otherwise it is the case if the text column has no Chinese and fewer
+        letters, and the values of the other one differ and are longer than names. Letters of other scripts count as
+        text too. Equal values of a column count once, because statuses recur, and so do the names of groups and
+        senders.
         """
         values: dict[str, set[str]] = {}
         for row in sample:
@@ -309,8 +310,11 @@ class Reader:
         most = max(chinese, key=chinese.__getitem__, default=None)
         if most is None or (HAN.search(own) and not ambiguous):
             return []
-        least = 2 * sum(map(str.isalpha, own)) if ambiguous else OF_PERSON * len(values[most])
-        return [most] if chinese[most] > least else []
+        letters, different = sum(map(str.isalpha, own)), len(values[most])
+        if ambiguous:
+            return [most] if chinese[most] > 2 * letters else []
+        varied = different > 1 or len(sample) == 1
+        return [most] if varied and chinese[most] > max(letters, OF_PERSON * different) else []
 
     def textless(self, row: Collection[str], column: str) -> bool:
         """Return whether a column is known to hold something other than text in this row."""
@@ -715,7 +719,7 @@ def key_of(value: Any) -> str | None:
         return value or None
     if is_missing(value):
         return None
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 63:
         value = int(value)
     return json.dumps(value, ensure_ascii=False)
 

@@ -74,14 +74,12 @@ FOREIGN = {
     b"SQLite format 3\0": "an SQLite database: export the table as CSV",
     **dict.fromkeys((b"%PDF-", b"{\\rtf"), "a document (PDF, RTF): export its text"),
     **dict.fromkeys((b"\xff\xd8\xff", b"\x89PNG"), "an image: extract its text (OCR)"),
-    **dict.fromkeys(
-        (b"ARROW1\0\0", b"FEA1", b"Obj\1", b"ORC"), "an Arrow, Feather, Avro or ORC file: write it as Parquet"
-    ),
+    **dict.fromkeys((b"ARROW1\0\0", b"FEA1", b"Obj\1"), "an Arrow, Feather or Avro file: write it as Parquet"),
     **dict.fromkeys(
         (b"\x93NUMPY", b"\x80\4\x95", b"\x80\5\x95", b"\x89HDF"),
         "a file of arrays or objects (NumPy, pickle, HDF5): write the table as Parquet",
     ),
-    b"ANDROID BACKUP": "a backup of an Android device: extract it, and export the messages as CSV or JSON",
+    b"ANDROID BACKUP\n": "a backup of an Android device: extract it, and export the messages as CSV or JSON",
     **dict.fromkeys((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "text in UTF-32: convert it (iconv -t UTF-8)"),
 }
 """Files that people mistake for dumps, by their first bytes after unpacking: what each is, and what to do with it."""

@@ -194,6 +194,9 @@ CHAT_NAMES = (
     re.compile(r"(?:与|與|和)?(.+?)的 ?WhatsApp ?(?:聊天|對話|对话).*"),
 )
 
+NOTICE = "\u200e"
+"""The mark with which the notices of iPhones begin, if they name no sender."""
+
 SECONDS = re.compile(r":\d\d:\d\d")
 """Finds times with seconds, which the messages of iPhones have, and those of logs."""
 
@@ -479,13 +482,14 @@ def _said(line: str) -> bool:
 
 def _whatsapp(lines: list[str]) -> bool:
     """Return whether lines are a chat, which may begin with a title and notices, and not just lines with some times."""
-    heads = [match[0].rstrip() for line in lines if (match := WHATSAPP_START.match(line))]
-    said = sum(map(_said, lines))
-    if not said or not any(map(WHATSAPP_START.match, lines[:TITLE])):
+    found = [(match[0].rstrip(), line[match.end() :]) for line in lines if (match := WHATSAPP_START.match(line))]
+    heads = [head for head, _ in found]
+    if not any(map(_said, lines)) or not any(map(WHATSAPP_START.match, lines[:TITLE])):
         return False
+    said = sum(map(_said, lines)) + sum(rest.startswith(NOTICE) for _, rest in found)
     if not any(head[-1] in "]-–" for head in heads):  # bare times, which anybody may write
         return 2 * len(heads) >= sum(map(bool, lines)) and 2 * said >= len(heads)
-    # Android's notices name no sender, and a chat may begin with many, but its times have no seconds, as those of logs
+    # Android's notices have no mark, and a chat may begin with many, but its times have no seconds, as those of logs
     if any(head[-1] == "]" or SECONDS.search(head) for head in heads) and 4 * said < len(heads):
         return False
     return len(heads) > 1 or bool(WHATSAPP_START.match(lines[0]))
