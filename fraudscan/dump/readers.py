@@ -313,7 +313,7 @@ class Reader:
         letters, different = sum(map(str.isalpha, own)), len(values[most])
         if ambiguous:
             return [most] if chinese[most] > 2 * letters else []
-        varied = different > 1 or len(sample) == 1
+        varied = different > 1 or sum(bool(row.get(most)) for row in sample) == 1
         return [most] if varied and chinese[most] > max(letters, OF_PERSON * different) else []
 
     def textless(self, row: Collection[str], column: str) -> bool:
