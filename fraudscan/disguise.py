@@ -152,7 +152,7 @@ def repaired(texts: Sequence[str]) -> dict[int, Repaired]:
     found: dict[int, Repaired] = {}
     for first in range(0, len(texts), BATCH):
         part = _repaired(texts[first : first + BATCH])
-        found.update({first + index: read.alone() for index, read in part.items()})
+        found.update({first + index: read for index, read in part.items()})
     return found
 
 
@@ -303,36 +303,38 @@ def _folded(texts: Sequence[str]) -> _Lines:
 
 
 class Repaired(NamedTuple):
-    """A text that repair changed.
+    """A text that repair changed. It keeps all texts that were repaired with it in memory.
 
     Attributes:
         text: the repaired text, normalised.
-        starts: for each character of ``text``, the offset in the original at which the characters it stands for begin.
-        ends: for each character of ``text``, the offset in the original at which they end.
+        lines: the lines that it belongs to.
+        place: its index in them.
+        origin: the offset of its original in the joined originals.
 
     """
-
-    text: str
-    starts: Ints
-    ends: Ints
-
-
-class _Repaired(NamedTuple):
-    """A text that repair changed, the lines it belongs to, its index in them, and the offset of its original in raw."""
 
     text: str
     lines: _Lines
     place: int
     origin: int
 
-    def alone(self) -> Repaired:
-        """Return the text without the others of its lines."""
+    @property
+    def starts(self) -> Ints:
+        """For each character of ``text``, the offset in the original at which what it stands for begins."""
+        return self.lines.starts[self._part] - self.origin
+
+    @property
+    def ends(self) -> Ints:
+        """For each character of ``text``, the offset in the original at which what it stands for ends."""
+        return self.lines.ends[self._part] - self.origin
+
+    @property
+    def _part(self) -> slice:
         end = int(self.lines.bounds[self.place])
-        part = slice(end - len(self.text), end)
-        return Repaired(self.text, self.lines.starts[part] - self.origin, self.lines.ends[part] - self.origin)
+        return slice(end - len(self.text), end)
 
 
-def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
+def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
     """Repair texts until nothing changes, and return those that repair changed, by their index.
 
     A text that still changes after `MAX_ROUNDS` rounds is not repaired at all.
@@ -347,7 +349,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
     plain = dict(zip(active.tolist(), before, strict=True))
     sizes = text_sizes(texts) + 1
     origins = (sizes.cumsum() - sizes).tolist()
-    found: dict[int, _Repaired] = {}
+    found: dict[int, Repaired] = {}
     for _ in range(MAX_ROUNDS):
         done = _round(lines)
         read = done.texts()
@@ -358,7 +360,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, _Repaired]:
             again[changed] = lines.survey.marked & lines.survey.repairable
         for place, index in enumerate(active.tolist()):
             if not again[place] and read[place] != plain[index]:
-                found[index] = _Repaired(read[place], done, place, origins[index])
+                found[index] = Repaired(read[place], done, place, origins[index])
         if not again.any():
             break
         lines = lines.at(again[changed])

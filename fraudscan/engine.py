@@ -107,15 +107,17 @@ class Judgement(NamedTuple):
         notes: int64, shape (texts,): as in `fraudscan.notes`; 0 if they were not requested.
         places: int64, shape (texts, 2): begin and end of the window that decided, in kept characters; 0 and 0 if the
             whole text did.
-        readings: for each text that carries marks of disguise, by its index, how it is read repaired, or ``None`` if
-            there is nothing to repair.
+        readings: for each text that carries marks of disguise, by its index, the repaired text, or ``None`` if there
+            is nothing to repair.
+        repaired: how the texts that were scored repaired are read, by their index; empty if that was not requested.
 
     """
 
     logits: Floats
     notes: Ints
     places: Ints
-    readings: dict[int, Repaired | None]
+    readings: dict[int, str | None]
+    repaired: dict[int, Repaired]
 
 
 class Parts(NamedTuple):
@@ -227,7 +229,13 @@ class Engine:
         return Noter(self.vocabulary)
 
     def judge(
-        self, texts: Sequence[str], *, notes: bool = False, readings: bool = False, likely: bool = False
+        self,
+        texts: Sequence[str],
+        *,
+        notes: bool = False,
+        readings: bool = False,
+        likely: bool = False,
+        located: bool = False,
     ) -> Judgement:
         """Return the logits of texts, and what else is requested about them.
 
@@ -238,6 +246,7 @@ class Engine:
                 too, although it scores texts as they are.
             likely: whether to fill in the logits of all heads only where fraud is likely. Where the first head says
                 that it is unlikely, the others are left undefined.
+            located: whether to return how repaired texts are read, which `parts` needs.
 
         """
         found = self._read_once(texts, notes=notes, likely=likely)
@@ -261,11 +270,16 @@ class Engine:
             found.logits[:, part.texts[better]] = part.logits[:, better]
             places[part.texts[better]] = np.column_stack([part.starts, part.ends])[better]
         found.logits[:, found.lengths == 0] = self._nothing[:, None]
-        return Judgement(found.logits, found.notes, places, {i: read.get(place) for place, i in enumerate(marked)})
+        texts_read = {i: read[place].text if place in read else None for place, i in enumerate(marked)}
+        kept = {marked[place]: each for place, each in read.items()} if located and self.fraud else {}
+        return Judgement(found.logits, found.notes, places, texts_read, kept)
 
     def parts(self, texts: Sequence[str], judged: Judgement) -> Parts:
-        """Return the parts of one or more texts that decided, where ``judged`` is what `judge` returned for them."""
-        found = {i: reading for i, reading in judged.readings.items() if self.fraud and reading is not None}
+        """Return the parts of one or more texts that decided, where ``judged`` is what `judge` returned for them.
+
+        Its repaired texts must be ``located``.
+        """
+        found = judged.repaired
         read = [found[i].text if i in found else text for i, text in enumerate(texts)]
         starts, nodes, lengths = self.vocabulary.locate(read)
         ends = starts + 1
