@@ -27,7 +27,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|N\{([^}]+)\}|.)", re.DOTALL)
 """Finds escapes; the groups are what RE2 does not know: code points in hexadecimal digits, and names of characters."""
 
-SET_OR_BOUND = re.compile(r"\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|\{,(?=\d+\})|\\(?:[NU]\{[^}]*\}|.)", re.DOTALL)
+SET_OR_BOUND = re.compile(r"\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|\{,(?=\d+\})|\\(?:N\{[^}]*\}|.)", re.DOTALL)
 """Finds sets, the starts of repetitions without a lower bound, and escapes, in which neither of them begins."""
 
 WAYS = 500
