@@ -51,7 +51,7 @@ BATCH = 1024
 """Texts repaired per batch: enough to be worth the cost of the calls, and few enough for the arrays to stay in the
 caches."""
 
-MAX_ROUNDS = 4
+MAX_ROUNDS = 8
 """Maximum number of rounds. Repair is repeated until nothing changes; if a text needs more rounds, its repair is taken
 for a mistake and discarded."""
 
