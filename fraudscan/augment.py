@@ -1,4 +1,4 @@
-"""Disguise messages for training, so that the model sees what repair leaves behind.
+"""Disguise messages for training, so that the model sees what repair leaves behind, and links in other forms.
 
 Only disguises that the tables of `fraudscan.disguise` cover are used. Width, script and invisible marks are left out,
 because the character table undoes them completely.
@@ -6,6 +6,8 @@ because the character table undoes them completely.
 
 from __future__ import annotations
 
+import re
+import string
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal
 
@@ -27,12 +29,53 @@ SIGNS = "·.*-_/|~^#+=、,😊👍🎉✨🙏"
 STRENGTHS = (0.15, 0.4)
 """The smallest and the largest share of characters that are disguised."""
 
+LINK = re.compile(
+    r"(?:https?://)?[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}(?:/[a-z0-9?=&./#%_-]*)?", re.ASCII | re.IGNORECASE
+)
+
+RELINKED = 0.5
+"""The share of messages with links whose links are replaced, by those of other forms, instead of a disguise. In exports
+links are often masked, and the form of a link says little: honest firms shorten theirs, too."""
+
+MASKS = [
+    "[链接]",
+    "【链接】",
+    "(链接)",
+    "<链接>",
+    "链接",
+    "[网址]",
+    "【网址】",
+    "网址",
+    "[URL]",
+    "<URL>",
+    "[link]",
+    "***",
+    "xxx.com",
+    "http://xxx",
+]
+"""What exports show in place of links."""
+
+PREFIXES = ("", "", "", "www.", "m.", "http://", "http://", "https://", "http://www.")
+
+ENDINGS = ["com", "com", "cn", "cn", "net", "cc", "top", "vip", "xyz", "me", "org", "shop", "club"]
+
+LETTERS = string.ascii_lowercase + string.digits
+
 
 def disguise(text: str, rng: random.Random) -> str:
-    """Return ``text`` disguised in one of `WAYS`, chosen at random, with a random strength."""
+    """Return ``text`` disguised in one of `WAYS`, chosen at random, with a random strength, or with other links."""
+    if LINK.search(text) and rng.random() < RELINKED:
+        return LINK.sub(lambda _: _link(rng), text)
     way = rng.choice(WAYS)
     strength = rng.uniform(*STRENGTHS)
     return "".join(way(c, rng) if rng.random() < strength else c for c in text)
+
+
+def _link(rng: random.Random) -> str:
+    if rng.random() < 0.5:
+        return rng.choice(MASKS)
+    host, path = ("".join(rng.choices(LETTERS, k=rng.randint(2, most))) for most in (9, 8))
+    return f"{rng.choice(PREFIXES)}{host}.{rng.choice(ENDINGS)}" + rng.choice(["", "/", f"/{path}", f"/{path}"])
 
 
 def _separated(character: str, rng: random.Random) -> str:

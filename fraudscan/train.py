@@ -107,9 +107,8 @@ class TrainingOptions:
             influence is the sum, over the texts, of the square of what the n-gram's vector added to each text.
         network: see `NetworkOptions`.
         seed: determines the initial weights and all random choices of the fits. On the open evaluation sets two seeds
-            differ by up to .002 in AUC and .05 in recall at 1 % false alarms. The shipped model is the best of four; it
-            is older than the choice between sound and shape (`fraudscan.lattice`) and the sounds of dialects, and two
-            younger ones are no better.
+            differ by up to .002 in AUC and .05 in recall at 1 % false alarms. The default is the first that was tried
+            with the present disguises.
         prior: the share of fraud among the messages that the probabilities are meant for. The corpus has far more
             fraud than any dump; a suspicious dump has more than a phone.
         min_token: the number of messages in which a run of Latin letters must occur for n-grams with it to be
