@@ -205,7 +205,7 @@ def test_a_result_can_be_written_as_json(scanner):
 
 def test_a_disguised_text_is_repaired_once_to_be_written(scanner, monkeypatch):
     lure = "跟·着·老·师·操·作稳.赚.不.赔，加薇芯xy2000进内部裙，每·天·领·取·返·利"
-    result = scanner.classify("今天天气不错，我们去公园走走。" * 12 + lure)
+    result = scanner.classify("妈，我下班了，晚上想吃什么？孩子作业写完没有？" * 8 + lure)
     repair, calls = disguise._repaired, []
     monkeypatch.setattr(disguise, "_repaired", lambda texts: calls.append(texts) or repair(texts))
     written = result.to_dict()
