@@ -458,17 +458,11 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
         bad = survey_text(&texts, text, memory);
     PyMem_RawFree(memory);
     Py_END_ALLOW_THREADS
-    if (!bad)
+    if (!failed(bad))
         result = Py_NewRef(Py_None);
-    else if (*bad)
-        PyErr_SetString(PyExc_ValueError, bad);
-    else
-        PyErr_NoMemory();
 done:
     Py_XDECREF(constants);
-    for (int i = 0; i < ARRAYS; i++)
-        PyBuffer_Release(&array[i]);
-    return result;
+    return release_all(array, ARRAYS, result);
 }
 
 /* The steps of a path: the places where they begin, and their numbers. */
@@ -758,9 +752,8 @@ PyObject *disguise_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
                           &array[3], &array[4], &array[5], &array[6], &array[7], &array[8], &array[9], &array[10],
                           &array[11], &row, &margin, &end, &array[12], &array[13], &array[14]))
         return NULL;
-    for (int i = 0; i < ARRAYS; i++)
-        if ((size[i] = count(&array[i], bytes[i], "an argument")) < 0)
-            goto done;
+    if (count_all(array, bytes, size, ARRAYS) < 0)
+        goto done;
     if (!size[NUMBERS] || size[WRITTEN] != size[NUMBERS] || size[BEGINS] != size[NUMBERS] ||
         size[READ] != size[NUMBERS] || size[ENDS] != size[STARTS] || size[ROWS] != size[STARTS] ||
         size[SCORED] != size[STARTS] || size[BY] != size[STARTS] || !size[BOUNDS] || size[WORTH] != SCORES || row < 1 ||
@@ -819,14 +812,8 @@ PyObject *disguise_likeliest(PyObject *Py_UNUSED(self), PyObject *args)
     PyMem_RawFree(work.other.begins);
     PyMem_RawFree(work.other.numbers);
     Py_END_ALLOW_THREADS
-    if (!bad)
+    if (!failed(bad))
         result = PyLong_FromLongLong(length);
-    else if (*bad)
-        PyErr_SetString(PyExc_ValueError, bad);
-    else
-        PyErr_NoMemory();
 done:
-    for (int i = 0; i < ARRAYS; i++)
-        PyBuffer_Release(&array[i]);
-    return result;
+    return release_all(array, ARRAYS, result);
 }

@@ -198,9 +198,8 @@ PyObject *evidence_spans(PyObject *Py_UNUSED(self), PyObject *args)
     if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*ddw*w*w*:spans", &array[0], &array[1], &array[2], &array[3], &array[4],
                           &array[5], &array[6], &array[7], &change, &negligible, &array[8], &array[9], &array[10]))
         return NULL;
-    for (int i = 0; i < ARRAYS; i++)
-        if ((size[i] = count(&array[i], bytes[i], "an argument")) < 0)
-            goto done;
+    if (count_all(array, bytes, size, ARRAYS) < 0)
+        goto done;
     const Py_ssize_t all = size[EDGES];
     if (size[BOUNDS] != size[NORMS] + 1 || size[FIRST] != all + 1 || size[ORDERS] != size[WEIGHTS] ||
         size[MARKS] != all || size[CLAUSES] != all || size[EACH] != all || size[BEGIN] != all || size[END] != all) {
@@ -246,14 +245,8 @@ PyObject *evidence_spans(PyObject *Py_UNUSED(self), PyObject *args)
     PyMem_RawFree(work.before);
     PyMem_RawFree(work.joined);
     Py_END_ALLOW_THREADS
-    if (!bad)
+    if (!failed(bad))
         result = PyLong_FromLongLong(found);
-    else if (*bad)
-        PyErr_SetString(PyExc_ValueError, bad);
-    else
-        PyErr_NoMemory();
 done:
-    for (int i = 0; i < ARRAYS; i++)
-        PyBuffer_Release(&array[i]);
-    return result;
+    return release_all(array, ARRAYS, result);
 }

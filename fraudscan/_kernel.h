@@ -30,6 +30,33 @@ static inline Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const 
     return buffer->len / bytes;
 }
 
+/* Count the elements of arrays; return -1, with an exception set, if one of them has another type. */
+static inline int count_all(const Py_buffer *array, const Py_ssize_t *bytes, Py_ssize_t *size, int arrays)
+{
+    for (int i = 0; i < arrays; i++)
+        if ((size[i] = count(&array[i], bytes[i], "an argument")) < 0)
+            return -1;
+    return 0;
+}
+
+/* Release arrays, and return the result of a function. */
+static inline PyObject *release_all(Py_buffer *array, int arrays, PyObject *result)
+{
+    for (int i = 0; i < arrays; i++)
+        PyBuffer_Release(&array[i]);
+    return result;
+}
+
+/* Set the exception for an error, if there is one; return whether there is. */
+static inline int failed(const char *bad)
+{
+    if (bad && *bad)
+        PyErr_SetString(PyExc_ValueError, bad);
+    else if (bad)
+        PyErr_NoMemory();
+    return bad != NULL;
+}
+
 /* The functions of `_disguise.c`. */
 PyObject *disguise_survey(PyObject *module, PyObject *args);
 PyObject *disguise_likeliest(PyObject *module, PyObject *args);
