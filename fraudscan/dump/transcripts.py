@@ -484,9 +484,10 @@ def _whatsapp(lines: list[str]) -> bool:
     """Return whether lines are a chat, which may begin with a title and notices, and not just lines with some times."""
     found = [(match[0].rstrip(), line[match.end() :]) for line in lines if (match := WHATSAPP_START.match(line))]
     heads = [head for head, _ in found]
-    if not any(map(_said, lines)) or not any(map(WHATSAPP_START.match, lines[:TITLE])):
+    said = sum(map(_said, lines))
+    if not said or not any(map(WHATSAPP_START.match, lines[:TITLE])):
         return False
-    said = sum(map(_said, lines)) + sum(rest.startswith(NOTICE) for _, rest in found)
+    said += sum(rest.startswith(NOTICE) for _, rest in found)
     if not any(head[-1] in "]-–" for head in heads):  # bare times, which anybody may write
         return 2 * len(heads) >= sum(map(bool, lines)) and 2 * said >= len(heads)
     # Android's notices have no mark, and a chat may begin with many, but its times have no seconds, as those of logs
