@@ -1,4 +1,4 @@
-"""Disguise messages for training, so that the model sees what repair leaves behind, and links in other forms.
+"""Disguise messages for training, so that the model sees what repair leaves behind; vary links, and mask numbers.
 
 Only disguises that the tables of `fraudscan.disguise` cover are used. Width, script and invisible marks are left out,
 because the character table undoes them completely.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from fraudscan.neighbours import Tables
 
-__all__ = ["disguise"]
+__all__ = ["disguise", "vary"]
 
 SIGNS = "·.*-_/|~^#+=、,😊👍🎉✨🙏"
 """Separators, and emoji that serve as separators."""
@@ -34,10 +34,10 @@ LINK = re.compile(
 )
 
 RELINKED = 0.5
-"""The share of messages with links whose links are replaced, by those of other forms, instead of a disguise. In exports
+"""The share of messages with links whose links are replaced by those of other forms. In exports
 links are often masked, and the form of a link says little: honest firms shorten theirs, too."""
 
-MASKS = [
+LINK_MASKS = [
     "[链接]",
     "【链接】",
     "(链接)",
@@ -61,11 +61,28 @@ ENDINGS = ["com", "com", "cn", "cn", "net", "cc", "top", "vip", "xyz", "me", "or
 
 LETTERS = string.ascii_lowercase + string.digits
 
+NUMBER = re.compile("[0-9]{2,}")
 
-def disguise(text: str, rng: random.Random) -> str:
-    """Return ``text`` disguised in one of `WAYS`, chosen at random, with a random strength, or with other links."""
+MASKED = 0.15
+"""The share of the other messages with numbers whose numbers are masked. Exports that are passed on
+are often masked, and honest notices, which are full of numbers, must not look like frauds then."""
+
+NUMBER_MASKS = ["*", "*", "X", "x", "#", "[数字]", "[号码]", "[NUM]", "<NUM>", "某某"]
+"""What exports show in place of a number. A mask of one character replaces every digit."""
+
+
+def vary(text: str, rng: random.Random) -> str:
+    """Return ``text`` disguised; instead, replace its links if it has any, or mask its numbers, in some cases."""
     if LINK.search(text) and rng.random() < RELINKED:
         return LINK.sub(lambda _: _link(rng), text)
+    if NUMBER.search(text) and rng.random() < MASKED:
+        mask = rng.choice(NUMBER_MASKS)
+        return NUMBER.sub(lambda number: mask if len(mask) > 1 else mask * len(number[0]), text)
+    return disguise(text, rng)
+
+
+def disguise(text: str, rng: random.Random) -> str:
+    """Return ``text`` disguised in one of `WAYS`, chosen at random, with a random strength."""
     way = rng.choice(WAYS)
     strength = rng.uniform(*STRENGTHS)
     return "".join(way(c, rng) if rng.random() < strength else c for c in text)
@@ -73,7 +90,7 @@ def disguise(text: str, rng: random.Random) -> str:
 
 def _link(rng: random.Random) -> str:
     if rng.random() < 0.5:
-        return rng.choice(MASKS)
+        return rng.choice(LINK_MASKS)
     host, path = ("".join(rng.choices(LETTERS, k=rng.randint(2, most))) for most in (9, 8))
     return f"{rng.choice(PREFIXES)}{host}.{rng.choice(ENDINGS)}" + rng.choice(["", "/", f"/{path}", f"/{path}"])
 

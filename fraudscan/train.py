@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fraudscan.augment import disguise
+from fraudscan.augment import vary
 from fraudscan.background import background
 from fraudscan.characters import fold
 from fraudscan.corpus import CHANNELS, CorpusError, Row, digest, join, near_duplicates
@@ -426,7 +426,7 @@ def _examples(  # noqa: PLR0913, PLR0917 - all that examples are made of
     own, count = len(texts), round(options.wrappings * len(texts))
     copied = np.flatnonzero([rng.random() < options.disguised for _ in texts])
     source = np.concatenate([np.arange(own), copied, np.arange(own, len(rows))])
-    copies = [disguise(rows[i].text, rng) for i in copied.tolist()]
+    copies = [vary(rows[i].text, rng) for i in copied.tolist()]
     repaired = undisguise(copies)
     repaired[::UNREPAIRED] = copies[::UNREPAIRED]
     honest = [row.text for row in rows[:own] if not row.labels and row.pair is None and row.kind not in QUOTING]

@@ -31,6 +31,17 @@ def test_every_way_disguises_words_and_repair_restores_some(way, monkeypatch):
     assert unrepaired < disguised * 0.8
 
 
+def test_links_are_replaced_and_numbers_masked_in_some_copies():
+    text = "您尾号3306的卡支出1204元，详情见 http://a--b.com/x1"
+    copies = [augment.vary(text, random.Random(seed)) for seed in range(200)]
+    relinked = [copy for copy in copies if copy.startswith("您尾号3306的卡支出1204元，详情见 ") and copy != text]
+    masked = [copy for copy in copies if "尾号" in copy and "3306" not in copy and copy.endswith("http://a--b.com/x1")]
+    assert 60 < len(relinked) < 140
+    assert 5 < len(masked) < 40
+    assert not any("1204" in copy for copy in masked)
+    assert {"您尾号****的卡支出****元，详情见 http://a--b.com/x1", "您尾号[数字]的卡支出[数字]元，详情见 http://a--b.com/x1"} & {*masked}
+
+
 def test_text_that_cannot_be_disguised_is_unchanged():
-    assert augment.disguise("123", random.Random(0)) == "123"
+    assert augment.disguise("1", random.Random(0)) == "1"
     assert augment.disguise("", random.Random(0)) == ""
