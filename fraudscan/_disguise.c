@@ -13,7 +13,7 @@ typedef struct {
     unsigned int row, rare, digit, list, last_sign, end, nothing;
     int disguised, missing, cut_score, spelled, strong, firm;
     double odd_share, spelled_share;
-    int evidence, crowded, min_marks, most_signs, min_cuts, cutting, cutting_further, cutting_place, pictorial, name;
+    int min_marks, most_signs, min_cuts, cutting, cutting_further, cutting_place, pictorial, name;
     int keycap_mark;
 } Limits;
 
@@ -24,7 +24,7 @@ typedef struct {
     const int64_t *ends, *starts;
     const int32_t *raw;
     const uint8_t *pairs;
-    const int8_t *evidence, *cut_evidence, *cutting;
+    const int8_t *cutting;
     const uint8_t *sentence, *halves;
     const int64_t *parts;
     const uint16_t *made;
@@ -37,7 +37,7 @@ typedef struct {
     Limits limits;
     uint8_t *flags;
     uint16_t *wholes; /* in two rows: the characters made of two parts, and of three */
-    uint8_t *heavy, *spelled_out, *repairable, *marked;
+    uint8_t *heavy, *spelled_out, *repairable;
 } Texts;
 
 enum { CUTS = 1, MAY_CUT = 2, CONTACT = 4, PICTURE = 8, KEYCAP = 16, DOUBTFUL = 32, LABEL = 64 }; /* see `Mark` */
@@ -224,18 +224,16 @@ static int is_named(const Texts *t, int64_t at, int32_t row)
     return 0;
 }
 
-/* Flag the signs that may cut words, and if signs are dense, add the evidence across them to that of the text; `runs`
-   is working memory. Return an error, or NULL. */
-static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs *runs, int64_t *text_evidence)
+/* Flag the signs that may cut words; `runs` is working memory. Return an error, or NULL. */
+static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs *runs)
 {
     const Limits *limits = &t->limits;
-    int64_t size = 0, places = 0, signs = 0, across = 0, first[BUCKETS];
+    int64_t size = 0, places = 0, first[BUCKETS];
     int cutting = 0, between_words = 0;
 
     for (int64_t at = begin, next; at < end; at = next) {
         for (next = at + 1; next < end && is_sign(t, at) && is_sign(t, next);)
             next++;
-        signs += is_sign(t, at) ? next - at : 0;
         if (!is_sign(t, at) || next - at > limits->most_signs || !is_chinese(t, at - 1) || !is_chinese(t, next))
             continue;
         if (!size)
@@ -243,7 +241,6 @@ static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs 
         const int alone = !is_chinese(t, at - 2) && !is_chinese(t, next + 1);
         const int list = alone && t->numbers[at] == limits->list;
         const int evidence = list ? 0 : t->cutting[*pair(t, at - 1, next)];
-        across += t->cut_evidence[*pair(t, at - 1, next)];
         int64_t *bucket = first + t->codes[at] % BUCKETS, sign = *bucket;
         while (sign >= 0 && t->codes[runs[sign].begin] != t->codes[at])
             sign = runs[sign].other;
@@ -255,7 +252,6 @@ static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs 
         runs[size++].sign = sign;
         runs[sign].sum += evidence;
     }
-    *text_evidence += limits->crowded * signs > end - begin ? across : 0;
     for (int64_t i = 0; i < size; i++)
         cutting |= runs[i].sum >= limits->cutting;
     for (int64_t i = 0; i < size; i++) {
@@ -310,13 +306,11 @@ static const char *survey_text(const Texts *t, int64_t text, Signs *memory)
 {
     const Limits *limits = &t->limits;
     const int64_t begin = text ? t->ends[text - 1] + 1 : 0, end = t->ends[text], length = end - begin + 1;
-    int64_t odd = 0, parts = 0, spelled = 0, evidence = 0;
+    int64_t odd = 0, parts = 0, spelled = 0;
     uint8_t any = 0, *repairable = t->repairable + text;
 
     for (int64_t at = begin; at + 1 < end; at++) /* so that no look-up waits for another */
         PREFETCH(pair(t, at, at + 1));
-    for (int64_t at = begin; at <= end; at++)
-        evidence += t->evidence[t->pairs[(size_t)number(t, at - 1) * limits->row + t->numbers[at]]];
     for (int64_t at = begin; at + 1 < end; at++) {
         const int found = score(t, at, at + 1);
         odd += found == limits->missing || found == limits->cut_score;
@@ -332,8 +326,7 @@ static const char *survey_text(const Texts *t, int64_t text, Signs *memory)
             t->wholes[at] = t->wholes[t->size + at] = (uint16_t)limits->nothing;
     t->spelled_out[text] = (uint8_t)flag_spelled(t, begin, end, spelled, (int64_t *)memory);
     *repairable = t->heavy[text] | t->spelled_out[text];
-    const char *bad = flag_signs(t, begin, end, memory, &evidence);
-    t->marked[text] = evidence >= limits->evidence;
+    const char *bad = flag_signs(t, begin, end, memory);
     bad = bad ? bad : flag_pictures(t, begin, end, repairable);
     for (int64_t at = begin; at < end; at++)
         any |= t->flags[at];
@@ -363,18 +356,18 @@ static const char *check_texts(const Texts *t)
 }
 
 const char disguise_survey_doc[] =
-    PyDoc_STR("survey(codes, numbers, ends, starts, raw, pairs, evidence, cut, cutting, sentence, halves, parts,\n"
-              "       made, rare_pairs, normal, pictures, bounds, members, empty, classes, scores, shares, limits,\n"
-              "       flags, wholes, heavy, spelled_out, repairable, marked)\n--\n\n"
-              "Fill the last six arguments, as `fraudscan.survey.survey` does. At first, flags must be 0 and wholes\n"
+    PyDoc_STR("survey(codes, numbers, ends, starts, raw, pairs, cutting, sentence, halves, parts, made, rare_pairs,\n"
+              "       normal, pictures, bounds, members, empty, classes, scores, shares, limits, flags, wholes,\n"
+              "       heavy, spelled_out, repairable)\n--\n\n"
+              "Fill the last five arguments, as `fraudscan.survey.survey` does. At first, flags must be 0 and wholes\n"
               "`NOTHING`. Before them are the empty row and the constants of `Limits`.");
 
 PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    enum { CODES, NUMBERS, ENDS, STARTS, RAW, PAIRS, EVIDENCE, CUT, CUTTING, SENTENCE, HALVES, PARTS, MADE, RARE_PAIRS,
-           NORMAL, PICTURES, BOUNDS, MEMBERS, FLAGS, WHOLES, HEAVY, SPELLED_OUT, REPAIRABLE, MARKED, ARRAYS,
-           CONSTANTS = 5 }; /* between the input and the output */
-    static const Py_ssize_t bytes[] = {4, 2, 8, 8, 4, 1, 1, 1, 1, 1, 1, 8, 2, 8, 4, 4, 8, 2, 1, 2, 1, 1, 1, 1};
+    /* `CONSTANTS` arguments are between the input and the output */
+    enum { CODES, NUMBERS, ENDS, STARTS, RAW, PAIRS, CUTTING, SENTENCE, HALVES, PARTS, MADE, RARE_PAIRS, NORMAL,
+           PICTURES, BOUNDS, MEMBERS, FLAGS, WHOLES, HEAVY, SPELLED_OUT, REPAIRABLE, ARRAYS, CONSTANTS = 5 };
+    static const Py_ssize_t bytes[] = {4, 2, 8, 8, 4, 1, 1, 1, 1, 8, 2, 8, 4, 4, 8, 2, 1, 2, 1, 1, 1};
     PyObject *result = NULL, *constants = NULL;
     Py_buffer array[ARRAYS] = {{0}};
     Py_ssize_t size[ARRAYS];
@@ -393,18 +386,17 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
             goto done;
     }
     if (!(constants = PyTuple_GetSlice(args, FLAGS, FLAGS + CONSTANTS)) ||
-        !PyArg_ParseTuple(constants, "i(IIIIIII)(iiiiii)(dd)(iiiiiiiiiii):survey", &empty, &l.row, &l.rare, &l.digit,
+        !PyArg_ParseTuple(constants, "i(IIIIIII)(iiiiii)(dd)(iiiiiiiii):survey", &empty, &l.row, &l.rare, &l.digit,
                           &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised, &l.missing, &l.cut_score, &l.spelled,
-                          &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.evidence, &l.crowded, &l.min_marks,
-                          &l.most_signs, &l.min_cuts, &l.cutting, &l.cutting_further, &l.cutting_place, &l.pictorial,
-                          &l.name, &l.keycap_mark))
+                          &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.min_marks, &l.most_signs, &l.min_cuts,
+                          &l.cutting, &l.cutting_further, &l.cutting_place, &l.pictorial, &l.name, &l.keycap_mark))
         goto done;
     if (size[NUMBERS] != size[CODES] || size[STARTS] != size[CODES] || l.row > MOST_NUMBERS ||
-        size[PAIRS] != (Py_ssize_t)l.row * l.row || size[EVIDENCE] != SCORES || size[CUT] != SCORES ||
-        size[CUTTING] != SCORES || size[SENTENCE] != CODE_POINTS || size[NORMAL] != CODE_POINTS ||
-        size[PICTURES] != CODE_POINTS || size[HALVES] != HALF_KEYS || size[MADE] != size[PARTS] || !size[BOUNDS] ||
-        size[FLAGS] != size[CODES] || size[WHOLES] != 2 * size[CODES] || size[HEAVY] != size[ENDS] ||
-        size[SPELLED_OUT] != size[ENDS] || size[REPAIRABLE] != size[ENDS] || size[MARKED] != size[ENDS]) {
+        size[PAIRS] != (Py_ssize_t)l.row * l.row || size[CUTTING] != SCORES || size[SENTENCE] != CODE_POINTS ||
+        size[NORMAL] != CODE_POINTS || size[PICTURES] != CODE_POINTS || size[HALVES] != HALF_KEYS ||
+        size[MADE] != size[PARTS] || !size[BOUNDS] || size[FLAGS] != size[CODES] ||
+        size[WHOLES] != 2 * size[CODES] || size[HEAVY] != size[ENDS] || size[SPELLED_OUT] != size[ENDS] ||
+        size[REPAIRABLE] != size[ENDS]) {
         PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
         goto done;
     }
@@ -418,8 +410,6 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
                          .starts = array[STARTS].buf,
                          .raw = array[RAW].buf,
                          .pairs = array[PAIRS].buf,
-                         .evidence = array[EVIDENCE].buf,
-                         .cut_evidence = array[CUT].buf,
                          .cutting = array[CUTTING].buf,
                          .sentence = array[SENTENCE].buf,
                          .halves = array[HALVES].buf,
@@ -435,7 +425,6 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
                          .heavy = array[HEAVY].buf,
                          .spelled_out = array[SPELLED_OUT].buf,
                          .repairable = array[REPAIRABLE].buf,
-                         .marked = array[MARKED].buf,
                          .size = size[CODES],
                          .texts = size[ENDS],
                          .all_raw = size[RAW],

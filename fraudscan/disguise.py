@@ -6,7 +6,7 @@ show only in how characters go together: ``投·资·理·财``, ``人言用`` f
 marks are not changed. In the others, `fraudscan.survey` finds the places that repair works on.
 
 Repair works on the code points of many texts at once. It drops separators that cut words. It replaces disguised
-contacts by their names, followed by a private-use character that marks them. For everything else, a lattice offers
+contacts by their names, followed by a noncharacter that marks them. For everything else, a lattice offers
 other readings: of Latin syllables and initials, of the parts of a character, of a character by its sound or else by its
 shape, and of a picture by what it shows or sounds like. Repair reads the likeliest path through the lattice
 (`fraudscan.lattice`): a noisy channel (Shannon 1948).
@@ -29,9 +29,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fraudscan.characters import DROPPED, code_points, concatenated, normalization_table, text_of, text_sizes
+from fraudscan.features import Vocabulary
 from fraudscan.lattice import EVERY, SHAPE, SOUND, Arcs, likeliest
 from fraudscan.lazy import cached_property
-from fraudscan.neighbours import END, NAT, NOTHING, RARE, carry_marks, differences, ranges, runs_of, tables
+from fraudscan.neighbours import END, NAT, NOTHING, RARE, differences, ranges, runs_of, tables
 from fraudscan.survey import MIN_MARKS, Mark, is_latin, survey
 
 if TYPE_CHECKING:
@@ -86,8 +87,9 @@ MAX_INITIALS = 4
 MAX_RUN = 24
 """Maximum length of a run of letters that may spell something."""
 
-CONTACT = "\ue000"
-"""A private-use character that follows a contact that was disguised. The disguise is evidence by itself."""
+CONTACT = "\ufdd0"
+"""A noncharacter (Unicode, section 23.7), which texts do not contain, follows a contact that was disguised: the disguise
+is evidence by itself."""
 
 CONTACTS = (
     ("微信", "[薇葳徽溦崴微威v]心信|[薇葳徽溦崴][信芯心伈]|微[伈芯訫](?=[a-z0:号])|v[信心芯]"),
@@ -136,7 +138,7 @@ class Normalized:
 def undisguise(texts: Sequence[str]) -> list[str]:
     """Return the texts. Those that repair changes are returned repaired and normalised, the others as they are."""
     found = list(texts)
-    marked = _marked(texts).tolist()
+    marked = _carry_marks(texts).nonzero()[0].tolist()
     for index, read in repaired([texts[i] for i in marked]).items():
         found[marked[index]] = read.text
     return found
@@ -167,7 +169,7 @@ def normalize(text: str) -> Normalized:
     '加vx:000'
     >>> read = normalize("请联系薇芯xy2000")
     >>> read.text, read.repairs
-    ('请联系微信\ue000xy0000', (Repair(start=3, end=5, text='薇芯', read_as='微信\ue000'),))
+    ('请联系微信\ufdd0xy0000', (Repair(start=3, end=5, text='薇芯', read_as='微信\ufdd0'),))
     >>> read.starts.tolist()
     [0, 1, 2, 3, 3, 3, 5, 6, 7, 8, 9, 10]
 
@@ -178,7 +180,7 @@ def normalize(text: str) -> Normalized:
     if not isinstance(text, str):
         raise TypeError(f"normalize takes one text as str, not {type(text).__name__}")
     plain = _folded([text])
-    found = _repaired([text]).get(0) if _marked([text]).size else None
+    found = _repaired([text]).get(0) if _carry_marks([text]).any() else None
     lines = found.lines if found else plain
     return Normalized(lines.texts()[0], lines.starts[:-1], lines.ends[:-1], tuple(_changes(text, plain, lines)))
 
@@ -188,11 +190,17 @@ def numbers_of(texts: Sequence[str]) -> Numbers:
     return _folded(texts).numbers
 
 
-def _marked(texts: Sequence[str]) -> Ints:
-    """Return the indices of the texts that carry marks of disguise."""
-    texts = ["" if is_long(text) else text for text in texts]
-    lines = _folded(texts)
-    return carry_marks(lines.numbers, lines.bounds).nonzero()[0]
+def _carry_marks(texts: Sequence[str]) -> Bools:
+    """Return a mask of the texts that carry marks of disguise and are not too long to be repaired."""
+    return _reader(tables()).match(["" if is_long(text) else text for text in texts]).marked
+
+
+@cache
+def _reader(_: Tables) -> Vocabulary:
+    """Return a vocabulary without n-grams, which reads texts as every scanner does: it cuts repetitions before it looks
+    for marks.
+    """
+    return Vocabulary([], [])
 
 
 def is_long(text: str) -> bool:
@@ -357,7 +365,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
         again = changed.copy()
         if changed.any():
             lines = done.at(changed)
-            again[changed] = lines.survey.marked & lines.survey.repairable
+            again[changed] = _carry_marks(list(itertools.compress(read, changed))) & lines.survey.repairable
         for place, index in enumerate(active.tolist()):
             if not again[place] and read[place] != plain[index]:
                 found[index] = Repaired(read[place], done, place, origins[index])

@@ -142,7 +142,7 @@ def _read(text: str, repaired: str | None) -> str:
 
     Repair keeps the digits in order. If it read one of them as a numeral, none can be restored: all become U+FFFD.
 
-    >>> _read("加薇信:12", "加微信\ue000:00")
+    >>> _read("加薇信:12", "加微信\ufdd0:00")
     '加微信:12'
 
     """

@@ -13,12 +13,10 @@ import numpy as np
 from fraudscan import kernel
 from fraudscan.characters import normalization_table
 from fraudscan.neighbours import (
-    CROWDED,
     CUT,
     DIGIT,
     DISGUISED,
     END,
-    EVIDENCE,
     LIST,
     MISSING,
     MOST_SIGNS,
@@ -27,7 +25,6 @@ from fraudscan.neighbours import (
     SIGNS,
     SPELLED,
     WIDTH,
-    carry_marks,
     differences,
     half_keys,
     is_sign,
@@ -115,7 +112,6 @@ class Survey(NamedTuple):
         spelled_out: shape (texts,): mask of the texts in which Latin letters appear repeatedly where a Chinese
             character is expected.
         repairable: shape (texts,): mask of the texts that have any mark that repair can work on.
-        marked: shape (texts,): mask of the texts that carry marks of disguise (`fraudscan.neighbours.carry_marks`).
 
     """
 
@@ -124,7 +120,6 @@ class Survey(NamedTuple):
     heavy: Bools
     spelled_out: Bools
     repairable: Bools
-    marked: Bools
 
     def at(self, texts: Bools, characters: Bools) -> Survey:
         """Return the survey of the texts and the characters that the masks select."""
@@ -167,19 +162,19 @@ def survey(codes: Codes, numbers: Numbers, ends: Ints, starts: Ints, raw: Codes)
     """
     flags = np.zeros(codes.size, dtype=np.uint8)
     wholes = np.full((2, codes.size), NOTHING, dtype=np.uint16)
-    masks = np.zeros((4, ends.size), dtype=bool)
+    masks = np.zeros((3, ends.size), dtype=bool)
     found = Survey(flags, wholes, *masks)
     if not kernel.compiled:
         _survey(codes, numbers, ends, starts=starts, raw=raw, found=found)
         return found
     table = tables()
-    neighbours = table.pairs, table.evidence, table.cut, table.cutting
+    neighbours = table.pairs, table.cutting
     characters = table.sentence, table.halves, table.splits[0], table.wholes, table.rare_pairs
     pictures = normalization_table(), table.picture, *table.choices, table.empty
     classes = WIDTH, RARE, DIGIT, *SIGNS, END, NOTHING
     scores = DISGUISED, MISSING, CUT, SPELLED, STRONG, FIRM
     cuts = MOST_SIGNS, MIN_CUTS, CUTTING, CUTTING_FURTHER, CUTTING_PLACE, PICTORIAL
-    limits = classes, scores, (ODD_SHARE, SPELLED_SHARE), (EVIDENCE, CROWDED, MIN_MARKS, *cuts, NAME, KEYCAP_MARK)
+    limits = classes, scores, (ODD_SHARE, SPELLED_SHARE), (MIN_MARKS, *cuts, NAME, KEYCAP_MARK)
     known = *neighbours, *characters, *pictures, *limits
     kernel.compiled.survey(codes, numbers, ends, starts, raw, *known, *found)
     return found
@@ -189,8 +184,7 @@ def _survey(  # noqa: PLR0913 - the arguments of `survey`
     codes: Codes, numbers: Numbers, ends: Ints, *, starts: Ints, raw: Codes, found: Survey
 ) -> None:
     """Fill in ``found``, as `survey` does, without the kernel."""
-    flags, wholes, heavy, spelled_out, repairable, marked = found
-    marked[:] = carry_marks(numbers, ends)
+    flags, wholes, heavy, spelled_out, repairable = found
     lengths = differences(ends + 1)
     scores = scores_of(numbers[:-1], numbers[1:])
     flags[(scores == DISGUISED).nonzero()[0]] |= Mark.CONTACT

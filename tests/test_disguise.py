@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import random
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fraudscan
-from fraudscan import disguise
+from fraudscan import augment, disguise
 from fraudscan.characters import fold
 from fraudscan.disguise import CONTACT, MAX_REPAIRED, normalize, undisguise
 from fraudscan.neighbours import tables
@@ -149,6 +150,23 @@ def test_repair_that_does_not_converge_is_dropped(monkeypatch):
     text = "稳·赚·不·赔，加薇信"
     monkeypatch.setattr(disguise, "_round", unstable)
     assert normalize(text).text == fold(text)
+
+
+@pytest.mark.parametrize("tail", ["哈" * 20, "。" * 20, "-" * 40])
+def test_what_is_scored_is_what_normalize_returns(scanner, corpus, tail):
+    """Whether a text carries marks of disguise is decided after repetitions are cut, which count for or against it."""
+    rng = random.Random(tail)
+    texts = [augment.disguise(row.text, rng) + tail for row in rng.sample(corpus, 2000)]
+    readings = scanner.engine.judge(texts, readings=True).readings
+    assert sum(read is not None for read in readings.values()) > 500
+    for place, text in enumerate(texts):
+        assert normalize(text).text == (readings.get(place) or fold(text))
+
+
+def test_a_private_use_character_is_no_disguise(scanner):
+    """GB18030 can encode U+E000, the first of them."""
+    assert normalize("加微信\ue000").repairs == ()
+    assert scanner.classify("您好，请加微信\ue000").score == scanner.classify("您好，请加微信\ue001").score
 
 
 def test_normalized_lists_its_repairs():
