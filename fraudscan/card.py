@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from collections import defaultdict
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Sequence
 
+    from fraudscan.arrays import Bools
+    from fraudscan.decisions import Decisions
     from fraudscan.model import Scanner
 
 __all__ = ["diagram", "model_digest", "read_sets", "sections", "write_card"]
@@ -28,6 +31,9 @@ __all__ = ["diagram", "model_digest", "read_sets", "sections", "write_card"]
 FALSE_ALARM_RATES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 """The false-alarm rates whose thresholds are shown. A rate is left out if the curve has too few honest messages
 to resolve it."""
+
+SHOWN = 100
+"""Characters of a message that are shown."""
 
 USE = """\
 **Intended use**: finding messages that deserve a person's attention. This includes ranking, counting and sorting dumps
@@ -132,7 +138,7 @@ def sections(scanner: Scanner, folder: Path, checkout: Path | None) -> list[str]
         _thresholds(scanner),
         _calibration(figures["calibration"]),
         *_robustness(checkout),
-        *_failures(checkout),
+        *_cases(scanner, checkout),
         f"## Limits\n\n{LIMITS}",
     ]
 
@@ -248,21 +254,59 @@ def _robustness(checkout: Path | None) -> list[str]:
     return [f"## Robustness\n\n{head}\n\n{table}"]
 
 
-def _failures(checkout: Path | None) -> list[str]:
-    path = checkout / "tests" / "cases" / "known_failures.json" if checkout else None
-    if not path or not path.is_file():
+CASES = """\
+The messages in `tests/cases` were written for this project and are not in the corpus. Those in `lures.jsonl` and
+`honest.jsonl` grew with the model. All others were written by people who had seen neither the corpus nor the model,
+before any of them was scored, and neither may be fitted to them. Many are deliberately close to the other class.
+"""
+
+
+def _cases(scanner: Scanner, checkout: Path | None) -> list[str]:
+    """Return the figures for each file in ``tests/cases``, and the messages that ``known_failures.json`` names."""
+    folder = checkout / "tests" / "cases" if checkout else None
+    if not folder or not folder.is_dir():
         return []
-    known = json.loads(path.read_text("utf-8"))
-    rows = [
-        row
-        for file in sorted(path.parent.glob("*.jsonl"))
-        for row in map(json.loads, file.read_text("utf-8").splitlines())
-    ]
-    failing = [(row["id"], row["label"], row["text"]) for row in rows if row["id"] in known]
-    head = (
-        f"The model gets {len(failing)} of the {len(rows)} messages in `tests/cases` wrong. They are not in the corpus."
+    files = sorted(folder.glob("*.jsonl"))
+    rows = {path.name: [json.loads(line) for line in path.read_text("utf-8").splitlines()] for path in files}
+    figures = [(name, *_measured(scanner, part)) for name, part in rows.items()]
+    known = json.loads((folder / "known_failures.json").read_text("utf-8"))
+    every = list(itertools.chain(*rows.values()))
+    failing = [(row["id"], ", ".join(row["labels"]), _shortened(row["text"])) for row in every if row["id"] in known]
+    header = ("file", "frauds", "honest", "AUC", *FIGURES[3:], "right label")
+    wrong = (
+        f"The model gets {len(failing)} of the {len(every)} test messages wrong: a label that is not expected,\n"
+        "a fraud that is clear, or an honest message that is flagged."
     )
-    return [f"## Known failures\n\n{head}\n\n{_table(('case', 'expected label', 'text'), failing)}"]
+    return [
+        f"## Test messages\n\n{CASES}\n{_table(header, figures)}",
+        f"## Known failures\n\n{wrong}\n\n{_table(('case', 'expected label', 'text'), failing)}",
+    ]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _measured(scanner: Scanner, rows: Sequence[dict[str, Any]]) -> tuple[Any, ...]:
+    """Return figures of messages with ``text`` and ``labels``, as `CASES` shows them.
+
+    They are the numbers of frauds and of honest messages, the AUC, the shares of both with a score of at least one half
+    and of both that are flagged, and the share of all messages with a right label.
+    """
+    found = scanner.decide([row["text"] for row in rows])
+    honest = scanner.taxonomy.honest
+    fraud = np.array([honest not in row["labels"] for row in rows], dtype=bool)
+    right = [label in row["labels"] for row, label in zip(rows, found.label, strict=True)]
+    counts = int(fraud.sum()), int((~fraud).sum())
+    return *counts, auc(found.scores, fraud), *_shares(found, fraud), float(np.mean(right))
+
+
+def _shares(found: Decisions, fraud: Bools) -> list[float | None]:
+    """Return the shares of frauds and of honest messages that score at least one half, and that are flagged."""
+    alarms, flagged = found.scores >= 0.5, found.verdicts == len(VERDICTS) - 1
+    return [
+        float(values[part].mean()) if part.any() else None for values in (alarms, flagged) for part in (fraud, ~fraud)
+    ]
 
 
 DIFFERENCE = """\
@@ -293,10 +337,7 @@ def _external(scanner: Scanner, rows: Sequence[dict[str, Any]]) -> str:
         reliability(found.scores, fraud, weights)
         for weights in (None, prior_weights(fraud, scanner.manifest["figures"]["calibration"]["prior"]))
     )
-    shares = [
-        float(values[part].mean()) if part.any() else None for values in (alarms, flagged) for part in (fraud, ~fraud)
-    ]
-    totals = (len(rows), auc(found.scores, fraud), *shares)
+    totals = (len(rows), auc(found.scores, fraud), *_shares(found, fraud))
     return (
         "## External sets\n\n"
         "Messages that nobody in the project wrote. They are used for measuring only and are not in the repository.\n\n"

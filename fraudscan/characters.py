@@ -38,7 +38,8 @@ __all__ = [
 ]
 
 NORMALIZATION_VERSION = 4
-"""Increased whenever the table changes, or the character that marks a disguised contact. A model works only with the table that it was trained with."""
+"""Increased whenever the table changes, or the character that marks a disguised contact. A model works only with the
+table that it was trained with."""
 
 DROPPED = 0
 """The table's value for dropped code points. U+0000 itself is dropped, so no kept character has this value."""

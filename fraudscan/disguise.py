@@ -88,8 +88,8 @@ MAX_RUN = 24
 """Maximum length of a run of letters that may spell something."""
 
 CONTACT = "\ufdd0"
-"""A noncharacter (Unicode, section 23.7), which texts do not contain, follows a contact that was disguised: the disguise
-is evidence by itself."""
+"""A noncharacter (The Unicode Standard, section 23.7), which texts do not contain. It follows a contact that was
+disguised: the disguise is evidence by itself."""
 
 CONTACTS = (
     ("微信", "[薇葳徽溦崴微威v]心信|[薇葳徽溦崴][信芯心伈]|微[伈芯訫](?=[a-z0:号])|v[信心芯]"),
@@ -197,9 +197,7 @@ def _carry_marks(texts: Sequence[str]) -> Bools:
 
 @cache
 def _reader(_: Tables) -> Vocabulary:
-    """Return a vocabulary without n-grams, which reads texts as every scanner does: it cuts repetitions before it looks
-    for marks.
-    """
+    """Return a vocabulary without n-grams. Like every other, it cuts repetitions before it looks for marks."""
     return Vocabulary([], [])
 
 

@@ -39,7 +39,7 @@ def test_links_are_replaced_and_numbers_masked_in_some_copies():
     assert 60 < len(relinked) < 140
     assert 5 < len(masked) < 40
     assert not any("1204" in copy for copy in masked)
-    assert {"您尾号****的卡支出****元，详情见 http://a--b.com/x1", "您尾号[数字]的卡支出[数字]元，详情见 http://a--b.com/x1"} & {*masked}
+    assert "您尾号****的卡支出****元，详情见 http://a--b.com/x1" in masked
 
 
 def test_text_that_cannot_be_disguised_is_unchanged():

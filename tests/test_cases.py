@@ -1,7 +1,9 @@
 """Realistic messages, which were written for this project and are not part of its corpus.
 
-`cases/known_failures.json` lists the messages that the shipped model gets wrong. They are expected
-to fail, so a fix is noticed. ``make cases`` regenerates the file.
+``lures`` and ``honest`` grew with the project. The messages of all other files were written by people who had seen
+neither the corpus nor the model, before any of them was scored. They are for measuring: neither the corpus nor the
+code may be fitted to them. `cases/known_failures.json` lists the messages that the shipped model gets wrong. They are
+expected to fail, so a fix is noticed. ``make cases`` regenerates the file.
 """
 
 import json
@@ -13,21 +15,20 @@ CASES = pathlib.Path(__file__).resolve().parent / "cases"
 
 
 def read_cases():
-    """Return all cases: ``id``, ``label`` and ``text``."""
-    files = (CASES / "lures.jsonl", CASES / "honest.jsonl")
-    return [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines()]
+    """Return all cases: ``id``, ``text`` and ``labels``, any of which is right."""
+    return [json.loads(line) for file in sorted(CASES.glob("*.jsonl")) for line in file.read_text("utf-8").splitlines()]
 
 
 def fault(case, scanner):
     """Return what is wrong with the scanner's answer, or an empty string if it is right.
 
-    A lure must have its label and must not be clear. An honest message must have the honest label and must not be
-    flagged.
+    A lure must have one of its labels and must not be clear. An honest message must have the honest label and must not
+    be flagged.
     """
     result = scanner.classify(case["text"])
-    if case["label"] not in result.labels:
+    if not set(case["labels"]).intersection(result.labels):
         return f"{result.label} ({result.score:.2f})"
-    wrong = "flag" if case["label"] == scanner.taxonomy.honest else "clear"
+    wrong = "flag" if case["labels"] == [scanner.taxonomy.honest] else "clear"
     return wrong if result.verdict == wrong else ""
 
 
@@ -45,11 +46,20 @@ def test_case(case, scanner):
     assert not fault(case, scanner), case["text"]
 
 
+@pytest.mark.parametrize("path", sorted(CASES.glob("*.jsonl")), ids=lambda path: path.stem)
+def test_cases_are_numbered(path):
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        case = json.loads(line)
+        assert list(case) == ["id", "labels", "text"]
+        assert case["id"] == f"{path.stem}-{number:03}"
+
+
 def test_there_are_enough_cases_of_all_labels(scanner, corpus):
+    honest = [scanner.taxonomy.honest]
+    for path in CASES.glob("*.jsonl"):
+        cases = [case["labels"] == honest for case in read_cases() if case["id"].startswith(f"{path.stem}-")]
+        assert max(sum(cases), len(cases) - sum(cases)) >= 60
     cases = read_cases()
-    assert len({case["id"] for case in cases}) == len(cases)
-    lures = [case for case in cases if case["label"] != scanner.taxonomy.honest]
-    assert min(len(lures), len(cases) - len(lures)) >= 60
-    assert {case["label"] for case in cases} == {label.name for label in scanner.taxonomy.labels}
+    assert {label for case in cases for label in case["labels"]} == {label.name for label in scanner.taxonomy.labels}
     assert set(KNOWN) <= {case["id"] for case in cases}
     assert {case["text"] for case in cases}.isdisjoint(row.text for row in corpus)

@@ -7,7 +7,7 @@ is 1 if there are any.
 In addition to the loader's checks, this checks the size of every label and kind, the
 number of rows in pairs, the share of excerpts and of lures with several schemes, near-duplicates,
 twins without their counterpart, lures with hardly any text, and numbers, domains and
-names that could belong to somebody.
+names that could belong to somebody, also in ``tests/cases``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ from fraudscan.taxonomy import TAXONOMY
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-CORPUS = Path(__file__).resolve().parent.parent / "corpus"
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+from test_cases import read_cases  # noqa: E402 - needs the path
+
+CORPUS = ROOT / "corpus"
 DATASHEET = CORPUS / "README.md"
 BEGIN, END = "<!-- table: tools/check_corpus.py --write -->\n", "<!-- end of table -->\n"
 
@@ -195,7 +199,8 @@ def main() -> int:
     found = table(rows)
     print(found)
     faults = [*sizes(rows), *broken(rows), *duplicates(rows)]
-    faults += [f"{row.id}: {what} could belong to somebody" for row in rows for what in forbidden(row.text)]
+    texts = {row.id: row.text for row in rows} | {case["id"]: case["text"] for case in read_cases()}
+    faults += [f"{name}: {what} could belong to somebody" for name, text in texts.items() for what in forbidden(text)]
     sheet = with_table(BEGIN, found, END)
     if arguments.write:
         DATASHEET.write_text(sheet, "utf-8")

@@ -22,7 +22,7 @@ def main() -> None:
     for case in cases:
         if found := fault(case, scanner):
             known.append(case["id"])
-            print(f"{case['id']}  {case['label']}, not {found}: {case['text']}")
+            print(f"{case['id']}  {'|'.join(case['labels'])}, not {found}: {case['text']}")
     (CASES / "known_failures.json").write_text(json.dumps(known, indent=1) + "\n", "utf-8")
     print(f"{len(known)} of {len(cases)} fail")
 
