@@ -4,14 +4,17 @@ import configparser
 import json
 import re
 
+import numpy as np
 import pytest
 from conftest import ROOT
+from test_cases import read_cases
 
 from fraudscan.cli import main
 from fraudscan.columns import COLUMNS, OPTIONAL
 
 README = (ROOT / "README.md").read_text("utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+CARD = (ROOT / "models" / "default" / "MODEL_CARD.md").read_text("utf-8")
 DUMPS = (ROOT / "docs" / "dumps.md").read_text("utf-8")
 TIMES = json.loads((ROOT / "benchmarks" / "results.json").read_text("utf-8"))["speed"].values()
 ROBUSTNESS = {
@@ -40,6 +43,29 @@ def test_quoted_shares_are_those_of_the_shipped_model(scanner):
         f"keeps {review['recall']:.0%} of the fraud, and includes {review['false_alarms']:.0%} of the legitimate",
     ):
         assert in_prose(sentence.replace("%", " per cent"))
+
+
+def test_quoted_figures_of_test_messages_are_those_of_the_shipped_model(scanner):
+    cases = [case for case in read_cases() if case["id"].partition("-")[0] not in ("lures", "honest")]
+    decisions = scanner.decide([case["text"] for case in cases])
+    fraud = np.array([case["labels"] != [scanner.taxonomy.honest] for case in cases])
+    assert in_prose(f"Of {len(cases)} test messages whose authors had seen neither the corpus nor the model")
+    (found, alarms), (flagged, wrongly) = (
+        (hits[fraud].mean(), hits[~fraud].mean()) for hits in (decisions.scores >= 0.5, decisions.verdicts == 2)
+    )
+    assert in_prose(
+        f"{found:.0%} of the frauds and {alarms:.0%} of the legitimate ones score at least one half; {flagged:.0%} and "
+        f"{wrongly:.1%} are flagged".replace("%", " per cent")
+    )
+
+
+def test_quoted_figures_of_third_party_messages_are_those_of_the_card():
+    row = re.search(r"## External sets.*?\n\| [\d,]+ \| ([^\n]+) \|\n", CARD, re.DOTALL)[1]
+    _, found, alarms, *_ = map(float, row.split(" | "))
+    assert in_prose(
+        f"Third-party messages are harder: {found:.0%} of the frauds and {alarms:.0%} of the legitimate ones "
+        "score at least one half".replace("%", " per cent")
+    )
 
 
 def test_quoted_effects_of_wrappings_are_the_measured_ones():
