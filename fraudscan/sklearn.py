@@ -113,62 +113,41 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError("FraudClassifier requires y to be passed, but the target y is None")
         check_consistent_length(texts, y)
         try:
-            matrix = self._read_classes(y)
+            classes, several, matrix = _read_classes(y)
         except TypeError as error:  # None, pandas's NA, or 1 beside "a" cannot be sorted
             raise ValueError(
                 f"y has invalid classes: leave out missing values, decode bytes, and use one type for all ({error})"
             ) from error
-        self._names = [str(name) for name in self.classes_.tolist()]
-        honest = self._find_honest(matrix)
-        others = [name for name in self._names if name != honest]
-        names = [*others, honest] if honest else others  # in the order of `read_labelled`
-        labels = [tuple(name for name, yes in zip(self._names, row, strict=True) if yes) for row in matrix.tolist()]
+        names = [str(name) for name in classes.tolist()]
+        honest = self._find_honest(classes.tolist(), matrix, several=several)
+        others = [name for name in names if name != honest]
+        ordered = [*others, honest] if honest else others  # as in `read_labelled`
+        labels = [tuple(name for name, yes in zip(names, row, strict=True) if yes) for row in matrix.tolist()]
         rows = [
             Row(str(i), text, () if honest in of else of, (), "", "")
             for i, (text, of) in enumerate(zip(texts, labels, strict=True))
         ]
         fixed = {name: value for name in Settings.__dataclass_fields__ if (value := getattr(self, name)) is not None}
-        taxonomy = Taxonomy.from_names(names, honest, "multilabel" if self._several else "multiclass")
-        self.scanner_ = train_custom(rows, taxonomy, fixed=fixed, least=0 if self._several else 1, jobs=int(jobs))
+        taxonomy = Taxonomy.from_names(ordered, honest, "multilabel" if several else "multiclass")
+        scanner = train_custom(rows, taxonomy, fixed=fixed, least=0 if several else 1, jobs=int(jobs))
+        self.scanner_, self.classes_, self._names, self._several = scanner, classes, names, several
         return self
 
-    def _read_classes(self, y: Any) -> Bools:
-        """Set `classes_`, and return the mask of the classes that each text has, shape (texts, classes)."""
-        if isinstance(y, (list, tuple)) and any(map(is_missing, y)):  # NumPy would make it "nan"
-            raise TypeError("a class is missing")
-        if isinstance(y, (list, tuple)) and any(isinstance(name, str) and str(name) != str.__str__(name) for name in y):
-            raise ValueError(
-                "y has enumeration members, whose names NumPy truncates: pass their values, [one.value for one in y]"
-            )
-        kind = getattr(getattr(y, "dtype", None), "kind", "O")  # types of polars have no kind
-        if kind in "fO":
-            assert_all_finite(y, input_name="y")
-        if kind == "O" and not hasattr(y, "todense") and any(map(is_missing, np.asarray(y, dtype=object).ravel())):
-            raise TypeError("a class is missing")
-        check_classification_targets(y)
-        self._several = type_of_target(y).startswith("multilabel")
-        if self._several:
-            matrix: Bools = np.asarray(y.todense() if hasattr(y, "todense") else y).astype(bool)
-            self.classes_ = np.arange(matrix.shape[1])
-        else:
-            self.classes_, places = np.unique(column_or_1d(y, warn=True), return_inverse=True)
-            matrix = places[:, None] == np.arange(self.classes_.size)
-        return matrix
-
-    def _find_honest(self, matrix: Bools) -> str | None:
+    def _find_honest(self, classes: list[Any], matrix: Bools, *, several: bool) -> str | None:
         """Return the name of the class of honest texts, `NO_LABEL` if these are the rows without a label, or None."""
-        known = "" if self._several and self.legitimate is None else self.legitimate  # column numbers mean nothing
-        classes = zip(self._names, self.classes_.tolist(), strict=True)
-        known = next((name for name, value in classes if value == known), known)  # 0 also equals False and 0.0
-        honest = find_honest(self._names, None if known is None else str(known))
-        if self._several and honest:
-            at = self._names.index(honest)
+        known = "" if several and self.legitimate is None else self.legitimate  # column numbers mean nothing
+        names = [str(value) for value in classes]
+        pairs = zip(names, classes, strict=True)
+        known = next((name for name, value in pairs if value == known), known)  # 0 also equals False and 0.0
+        honest = find_honest(names, None if known is None else str(known))
+        if several and honest:
+            at = names.index(honest)
             others = np.delete(matrix, at, axis=1).any(axis=1)
             if (wrong := np.flatnonzero(others == matrix[:, at])).size:
                 raise ValueError(
                     f"y[{wrong[0]}] must have either the class of honest texts, {honest}, or other classes, not both"
                 )
-        elif self._several and not matrix.any(axis=1).all():
+        elif several and not matrix.any(axis=1).all():
             return NO_LABEL
         return honest
 
@@ -266,6 +245,27 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.string = True
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _read_classes(y: Any) -> tuple[npt.NDArray[Any], bool, Bools]:
+    """Return the classes, whether a text can have several, and the mask of those it has, shape (texts, classes)."""
+    if isinstance(y, (list, tuple)) and any(map(is_missing, y)):  # NumPy would make it "nan"
+        raise TypeError("a class is missing")
+    if isinstance(y, (list, tuple)) and any(isinstance(name, str) and str(name) != str.__str__(name) for name in y):
+        raise ValueError(
+            "y has enumeration members, whose names NumPy truncates: pass their values, [one.value for one in y]"
+        )
+    kind = getattr(getattr(y, "dtype", None), "kind", "O")  # types of polars have no kind
+    if kind in "fO":
+        assert_all_finite(y, input_name="y")
+    if kind == "O" and not hasattr(y, "todense") and any(map(is_missing, np.asarray(y, dtype=object).ravel())):
+        raise TypeError("a class is missing")
+    check_classification_targets(y)
+    if type_of_target(y).startswith("multilabel"):
+        matrix: Bools = np.asarray(y.todense() if hasattr(y, "todense") else y).astype(bool)
+        return np.arange(matrix.shape[1]), True, matrix
+    classes, places = np.unique(column_or_1d(y, warn=True), return_inverse=True)
+    return classes, False, places[:, None] == np.arange(classes.size)
 
 
 def _texts(X: Any) -> Sequence[str]:  # noqa: N803

@@ -138,6 +138,30 @@ def test_classes_that_are_enumeration_members_are_refused():
         FraudClassifier().fit([WORDS["loan"][0], "到楼下了"], [Kind.LOAN, Kind.HAM])
 
 
+GIVEN = {"max_n": 2, "min_df": 1, "idf_power": 0.5, "C": 1.0, "balanced": True}
+
+
+@pytest.mark.parametrize(
+    ("given", "other"),
+    [({"C": -1}, ["p", "q"]), ({}, ["p"]), ({"legitimate": "c"}, ["p", "q"]), ({"legitimate": 0}, [[1, 0], [1, 1]])],
+)
+def test_a_fit_that_fails_leaves_the_classifier_as_it_was(given, other):
+    texts, labels = made_up(20)
+    classifier = FraudClassifier(**GIVEN)
+    others = (other * len(texts))[: len(texts)]
+    with pytest.raises(ValueError, match=r"."):
+        classifier.set_params(**given).fit(texts, others)
+    with pytest.raises(NotFittedError):
+        classifier.predict(texts)
+    classifier.set_params(**{"legitimate": None, **GIVEN}).fit(texts, labels)
+    before = classifier.predict_proba(texts)
+    with pytest.raises(ValueError, match=r"."):
+        classifier.set_params(**given).fit(texts, others)
+    assert classifier.classes_.tolist() == sorted(WORDS)
+    assert classifier.predict(texts).tolist() == labels
+    assert (classifier.predict_proba(texts) == before).all()
+
+
 def test_it_works_with_tools_of_scikit_learn(fitted):
     texts, labels = made_up(60)
     pipeline = make_pipeline(
