@@ -114,7 +114,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_consistent_length(texts, y)
         try:
             classes, several, matrix = _read_classes(y)
-        except TypeError as error:  # None, pandas's NA, or 1 beside "a" cannot be sorted
+        except TypeError as error:  # classes that are missing, bytes, or of several types
             raise ValueError(
                 f"y has invalid classes: leave out missing values, decode bytes, and use one type for all ({error})"
             ) from error
@@ -258,8 +258,12 @@ def _read_classes(y: Any) -> tuple[npt.NDArray[Any], bool, Bools]:
     kind = getattr(getattr(y, "dtype", None), "kind", "O")  # types of polars have no kind
     if kind in "fO":
         assert_all_finite(y, input_name="y")
-    if kind == "O" and not hasattr(y, "todense") and any(map(is_missing, np.asarray(y, dtype=object).ravel())):
-        raise TypeError("a class is missing")
+    if kind == "O" and not hasattr(y, "todense"):
+        values = np.asarray(y, dtype=object).ravel()
+        if any(map(is_missing, values)):
+            raise TypeError("a class is missing")
+        if len({isinstance(value, str) for value in values}) > 1:  # NumPy would make strings of all items of a list
+            raise TypeError("strings and other types")
     check_classification_targets(y)
     if type_of_target(y).startswith("multilabel"):
         matrix: Bools = np.asarray(y.todense() if hasattr(y, "todense") else y).astype(bool)

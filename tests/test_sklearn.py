@@ -306,6 +306,10 @@ def test_invalid_arguments_are_refused(fitted):
         np.array([[None], ["a"]], dtype=object),
         pl.Series(["a", None]),
         np.array(["a", 1], dtype=object),
+        np.array([1.5, "a"], dtype=object),
+        pd.Series([1, "a"], dtype="object"),
+        ["a", 1],
+        (1.5, "a"),
         [b"a", b"b"],
     ):
         with pytest.raises(
