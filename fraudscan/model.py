@@ -289,11 +289,11 @@ class Scanner:
                 more or fewer senders than texts.
 
         """
-        source = _checked(iter(_items(texts)))
+        source = _checked(iter(items_of(texts)))
         self._check_bound(senders)
         if senders is None:
             return itertools.chain.from_iterable(map(self._results, _groups(source)))
-        pairs = _pairs(source, iter(_items(senders, "senders")))
+        pairs = _pairs(source, iter(items_of(senders, "senders")))
         return itertools.chain.from_iterable(self._results(*zip(*group, strict=True)) for group in _groups(pairs))
 
     def predict_proba(self, texts: Iterable[str]) -> Single:
@@ -306,7 +306,7 @@ class Scanner:
             TypeError: if ``texts`` is itself a string or a table, or one of its items is not a string.
 
         """
-        groups = _groups(_checked(_items(texts)))
+        groups = _groups(_checked(items_of(texts)))
         parts = [self._probabilities(self.engine.judge(group).logits) for group in groups]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.names)), dtype=np.float32)
 
@@ -324,9 +324,9 @@ class Scanner:
                 senders are given.
 
         """
-        texts = _listed(texts)
+        texts = listed(texts)
         self._check_bound(senders)
-        senders = None if senders is None else list(_items(senders, "senders"))
+        senders = None if senders is None else list(items_of(senders, "senders"))
         if senders is not None and len(senders) != len(texts):
             raise ValueError(f"{len(senders)} senders do not fit {len(texts)} texts: pass one for each, or None")
         quick = not proba and self.taxonomy.task == "fraud"
@@ -441,7 +441,7 @@ class Scanner:
 
     def logits(self, texts: Iterable[str]) -> Floats:
         """Return the heads' logits, float64, shape (number of texts, number of heads), for a list of texts."""
-        return np.ascontiguousarray(self.engine.judge(_listed(texts)).logits.T)
+        return np.ascontiguousarray(self.engine.judge(listed(texts)).logits.T)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the model folder completely or not at all, replacing an existing model.
@@ -527,7 +527,7 @@ def _restore(
     )
 
 
-def _items(texts: Any, what: str = "texts") -> Iterable[Any]:
+def items_of(texts: Any, what: str = "texts") -> Iterable[Any]:
     """Return the items as an iterable.
 
     Refuse a string, whose characters would be scored, tables, whose column names would be, and sets, which have no
@@ -545,9 +545,9 @@ def _items(texts: Any, what: str = "texts") -> Iterable[Any]:
     return items
 
 
-def _listed(texts: Iterable[str]) -> list[str]:
+def listed(texts: Iterable[str]) -> list[str]:
     """Return the texts as a list, because pandas columns are indexed by label, not by position; refuse other items."""
-    texts = texts if isinstance(texts, list) else list(_items(texts))
+    texts = texts if isinstance(texts, list) else list(items_of(texts))
     return texts if set(map(type, texts)) <= {str} else list(_checked(texts))
 
 

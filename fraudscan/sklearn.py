@@ -12,8 +12,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +25,11 @@ from fraudscan.columns import is_missing
 from fraudscan.corpus import Row
 from fraudscan.custom import Settings, train_custom
 from fraudscan.labelled import find_honest
-from fraudscan.model import Scanner
+from fraudscan.model import Scanner, items_of, listed
 from fraudscan.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     import numpy.typing as npt
     from typing_extensions import Self
@@ -272,18 +270,13 @@ def _read_classes(y: Any) -> tuple[npt.NDArray[Any], bool, Bools]:
     return classes, False, places[:, None] == np.arange(classes.size)
 
 
-def _texts(X: Any) -> Sequence[str]:  # noqa: N803
+def _texts(X: Any) -> list[str]:  # noqa: N803
     """Return the texts as a list; raise an error if ``X`` holds anything else."""
-    if isinstance(X, (str, bytes)):
-        raise ValueError(f"X is one {type(X).__name__}, not several texts: pass a list, [text]")  # noqa: TRY004 - as scikit-learn does
-    if isinstance(X, (Mapping, AbstractSet)):
-        raise ValueError(f"X is a {type(X).__name__}, which has no order of texts: pass a list, or one of its columns")  # noqa: TRY004
-    if (dimensions := len(getattr(X, "shape", (0,)))) != 1:
-        raise ValueError(f"X has {dimensions} dimensions; texts must have one: pass a column, frame['text']")
-    texts = list(X.to_pylist() if hasattr(X, "to_pylist") else X)  # items of Arrow are not strings
+    try:
+        items = items_of(X)
+    except TypeError as error:
+        raise ValueError(str(error)) from None  # scikit-learn's type of error for a wrong shape
+    texts = listed(items)
     if not texts:
         raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required")
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"X[{i}] is a {type(text).__name__}, not a string: leave out missing values")
     return texts

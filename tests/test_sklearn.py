@@ -288,14 +288,19 @@ def test_with_overlapping_labels_the_legitimate_one_is_decided_first(scanner, co
 
 
 def test_invalid_arguments_are_refused(fitted):
-    with pytest.raises(ValueError, match="X is one str, not several texts"):
+    with pytest.raises(ValueError, match=r"texts is one str, not several texts: pass a list, \[text\]"):
         fitted.predict("一条")
-    with pytest.raises(ValueError, match="X has 2 dimensions; texts must have one"):
+    with pytest.raises(ValueError, match=r"texts is a \w+ of 2 dimensions: pass a column, frame\['text'\]"):
         fitted.predict(np.array([["一条"]]))
-    with pytest.raises(ValueError, match="X has 2 dimensions; texts must have one"):
+    with pytest.raises(ValueError, match=r"texts is a \w+ of 2 dimensions: pass a column, frame\['text'\]"):
         fitted.predict(pa.table({"text": ["一条"]}))
     assert fitted.predict(pa.array(["一条"])).shape == (1,)
-    with pytest.raises(TypeError, match=r"X\[1\] is a NoneType, not a string"):
+    for unordered in ({"text": "一条"}, {"一条"}):
+        with pytest.raises(ValueError, match="which has no order of texts: pass"):
+            fitted.predict(unordered)
+    with pytest.raises(ValueError, match="Found array with 0 sample"):
+        fitted.predict([])
+    with pytest.raises(TypeError, match=r"texts\[1\] is None, not a string: leave out missing values"):
         fitted.predict(["一条", None])
     with pytest.raises(ValueError, match="contains NaN"):
         FraudClassifier().fit(["一条", "两条"], np.array(["a", np.nan], dtype=object))
