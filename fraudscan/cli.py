@@ -397,9 +397,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         _refuse("--card", arguments, *own, "json", "unseen_scenarios")
         _card(arguments)
         return
-    from fraudscan.corpus import read_corpus
+    from fraudscan.corpus import honest_names, read_corpus
     from fraudscan.evaluate import ANY, evaluate
-    from fraudscan.labelled import honest_names, match_names, read_labelled
+    from fraudscan.labelled import match_names, read_labelled
     from fraudscan.model import load
 
     if not arguments.labelled:

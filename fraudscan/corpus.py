@@ -29,10 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHANNELS",
+    "HONEST_NAMES",
     "CorpusError",
     "Row",
     "default_corpus",
     "digest",
+    "find_honest",
+    "honest_names",
     "join",
     "near_duplicates",
     "numbered_lines",
@@ -41,6 +44,32 @@ __all__ = [
 ]
 
 CHANNELS = ("sms", "chat", "group", "call", "post", "dialogue")
+
+HONEST_NAMES = (
+    "legitimate",
+    "legit",
+    "honest",
+    "normal",
+    "benign",
+    "ham",
+    "none",
+    "non-fraud",
+    "not_fraud",
+    "no",
+    "正常",
+    "正常短信",
+    "合法",
+    "非诈骗",
+    "非欺诈",
+    "非涉诈",
+    "无风险",
+    "否",
+    "0",
+    "0.0",
+    "false",
+)
+"""Names of labels that mean "legitimate", ignoring case. ``0.0`` is included because pandas turns 0 into it if some
+labels of the column are missing."""
 
 BLOCK = 1 << 20
 """The number of pairs of texts that are compared at a time."""
@@ -198,6 +227,47 @@ def _unknown(field: str, names: list[Any], known: Sequence[str]) -> str | None:
         if name not in known:
             return f"unknown name {reprlib.repr(name)} in {field!r}; known: {', '.join(known)}"
     return f"{field!r} contains a name twice" if len(set(names)) < len(names) else None
+
+
+def find_honest(names: Sequence[str], honest: str | None = None, known: Sequence[str] = HONEST_NAMES) -> str | None:
+    """Return the name that stands for legitimate messages: ``honest``, or the one of ``known`` that occurs.
+
+    Raises:
+        CorpusError: if ``honest`` is not in ``names``, or if it is ``None`` and several of ``names`` are in ``known``.
+
+    >>> find_honest(["Ham", "spam"])
+    'Ham'
+
+    """
+    if honest == "":
+        return None
+    if honest is not None and honest not in names:
+        raise CorpusError(f"no message has the label {honest!r}; there are: {', '.join(names)}")
+    folded = {name.casefold() for name in known}
+    found = [honest] if honest else [name for name in names if name.casefold() in folded]
+    if len(found) > 1:
+        raise CorpusError(
+            f"{found[0]!r} and {found[1]!r} could both stand for legitimate messages: give these one name, or say "
+            "which one does with --legitimate, in Python legitimate= ('' for none)"
+        )
+    return found[0] if found else None
+
+
+def honest_names(taxonomy: Taxonomy) -> tuple[str, ...]:
+    """Return the names that files are likely to use for the model's honest label, its own name first.
+
+    Names of the model's other labels are left out. The result is empty if the model has no honest label.
+
+    >>> honest_names(Taxonomy.from_names(["坏", "好人"], "好人", "multiclass"))[:2]
+    ('好人', 'legitimate')
+    >>> honest_names(Taxonomy.from_names(["ham", "spam"], None, "multiclass"))
+    ()
+
+    """
+    if taxonomy.honest is None:
+        return ()
+    others = {label.name.casefold() for label in taxonomy.labels if label.schemes}
+    return (taxonomy.honest, *(name for name in HONEST_NAMES if name not in others))
 
 
 def near_duplicates(texts: Sequence[str], threshold: float = 0.6) -> Iterator[tuple[Ints, Ints, Floats]]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from fraudscan.characters import fold
 from fraudscan.columns import is_missing
-from fraudscan.corpus import CorpusError, Row, refuse_one
+from fraudscan.corpus import HONEST_NAMES, CorpusError, Row, find_honest, refuse_one
 from fraudscan.dump.detect import make_reader
 from fraudscan.dump.readers import NULL, OTHER_ENCODING, LinesReader
 from fraudscan.dump.rows import DumpError
@@ -33,44 +33,15 @@ if TYPE_CHECKING:
     from fraudscan.taxonomy import Scheme
 
 __all__ = [
-    "HONEST_NAMES",
     "LABEL_COLUMNS",
     "Labelled",
     "add_to_corpus",
-    "find_honest",
-    "honest_names",
     "match_names",
     "read_labelled",
 ]
 
 LABEL_COLUMNS = ("label", "labels", "kind", "category", "class", "type", "标签", "类别", "类型", "分类")
 """The column names that are searched for the label, in this order, ignoring case."""
-
-HONEST_NAMES = (
-    "legitimate",
-    "legit",
-    "honest",
-    "normal",
-    "benign",
-    "ham",
-    "none",
-    "non-fraud",
-    "not_fraud",
-    "no",
-    "正常",
-    "正常短信",
-    "合法",
-    "非诈骗",
-    "非欺诈",
-    "非涉诈",
-    "无风险",
-    "否",
-    "0",
-    "0.0",
-    "false",
-)
-"""Names of labels that mean "legitimate", ignoring case. ``0.0`` is included because pandas turns 0 into it if some
-labels of the column are missing."""
 
 FRAUD_NAMES = ("fraud", "scam", "spam", "1", "1.0", "true", "yes", "是", "诈骗", "欺诈", "涉诈")
 """Label names that mean "fraud" if all messages have the same label, ignoring case."""
@@ -112,7 +83,7 @@ def read_labelled(
         label: the column with the labels (default: found by its name).
         honest: the label of legitimate messages (default: the one of ``known`` that occurs); ``""`` if there is no such
             label. In JSON an empty list of labels also marks a message as legitimate.
-        known: the names that may stand for legitimate messages (see `honest_names`).
+        known: the names that may stand for legitimate messages (see `fraudscan.corpus.honest_names`).
 
     Raises:
         CorpusError: if a file cannot be read, lacks a column or has it twice, if no row can be used, if ``honest`` does
@@ -156,47 +127,6 @@ def read_labelled(
     names.sort(key=lambda name: name == honest)
     task = "multilabel" if any(len(row.labels) > 1 for row in rows) else "multiclass"
     return Labelled(rows, Taxonomy.from_names(names, honest, task), skipped)
-
-
-def find_honest(names: Sequence[str], honest: str | None = None, known: Sequence[str] = HONEST_NAMES) -> str | None:
-    """Return the name that stands for legitimate messages: ``honest``, or the one of ``known`` that occurs.
-
-    Raises:
-        CorpusError: if ``honest`` is not in ``names``, or if it is ``None`` and several of ``names`` are in ``known``.
-
-    >>> find_honest(["Ham", "spam"])
-    'Ham'
-
-    """
-    if honest == "":
-        return None
-    if honest is not None and honest not in names:
-        raise CorpusError(f"no message has the label {honest!r}; there are: {', '.join(names)}")
-    folded = {name.casefold() for name in known}
-    found = [honest] if honest else [name for name in names if name.casefold() in folded]
-    if len(found) > 1:
-        raise CorpusError(
-            f"{found[0]!r} and {found[1]!r} could both stand for legitimate messages: give these one name, or say "
-            "which one does with --legitimate, in Python legitimate= ('' for none)"
-        )
-    return found[0] if found else None
-
-
-def honest_names(taxonomy: Taxonomy) -> tuple[str, ...]:
-    """Return the names that files are likely to use for the model's honest label, its own name first.
-
-    Names of the model's other labels are left out. The result is empty if the model has no honest label.
-
-    >>> honest_names(Taxonomy.from_names(["坏", "好人"], "好人", "multiclass"))[:2]
-    ('好人', 'legitimate')
-    >>> honest_names(Taxonomy.from_names(["ham", "spam"], None, "multiclass"))
-    ()
-
-    """
-    if taxonomy.honest is None:
-        return ()
-    others = {label.name.casefold() for label in taxonomy.labels if label.schemes}
-    return (taxonomy.honest, *(name for name in HONEST_NAMES if name not in others))
 
 
 def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:

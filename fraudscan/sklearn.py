@@ -22,9 +22,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from fraudscan.columns import is_missing
-from fraudscan.corpus import Row
+from fraudscan.corpus import Row, find_honest
 from fraudscan.custom import Settings, train_custom
-from fraudscan.labelled import find_honest
 from fraudscan.model import Scanner, items_of, listed
 from fraudscan.taxonomy import Taxonomy
 
@@ -56,7 +55,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         balanced: whether classes have the same weight, however many texts they have, as with
             ``class_weight="balanced"`` elsewhere; ``None`` leaves the choice to the fit.
         legitimate: the class of honest texts, for the scores and verdicts of `to_scanner` (default: a class with a name
-            such as "normal", "ham" or "正常", see `fraudscan.labelled.HONEST_NAMES`). ``""`` means that there is none.
+            such as "normal", "ham" or "正常", see `fraudscan.corpus.HONEST_NAMES`). ``""`` means that there is none.
         n_jobs: the number of processes that fit in parallel; ``None`` means one.
 
     Attributes:

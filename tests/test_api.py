@@ -345,6 +345,12 @@ def test_the_first_classify_imports_no_heavy_library():
     assert out.stdout.strip() == "[]"
 
 
+def test_the_estimator_imports_no_readers_of_dumps():
+    code = "import fraudscan.sklearn, sys; print([m for m in sys.modules if m.startswith('fraudscan.dump')])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "needed"),
     [("maxsize", "2**31 - 1", "a 64-bit Python"), ("byteorder", "'big'", "a little-endian processor")],

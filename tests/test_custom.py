@@ -22,11 +22,11 @@ import fraudscan
 import fraudscan.explain
 from fraudscan import TAXONOMY, Scanner, Thresholds
 from fraudscan.cli import main
-from fraudscan.corpus import CorpusError, Row, read_corpus
+from fraudscan.corpus import CorpusError, Row, find_honest, read_corpus
 from fraudscan.custom import train_custom
 from fraudscan.evaluate import evaluate
 from fraudscan.features import Vocabulary
-from fraudscan.labelled import add_to_corpus, find_honest, match_names, read_labelled
+from fraudscan.labelled import add_to_corpus, match_names, read_labelled
 from fraudscan.taxonomy import Taxonomy
 
 QUICK = {"max_n": 2, "min_df": 2, "idf_power": 0.5, "C": 3.0, "balanced": True}
