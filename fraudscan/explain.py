@@ -435,9 +435,11 @@ def _heads_for(scanner: Scanner, logits: Floats, labels: Sequence[str]) -> Float
     """Return the weight of each head in the logit of each text for its label, shape (heads, texts)."""
     heads = np.zeros(logits.shape)
     for label in set(labels):
+        if label not in scanner.names:
+            raise KeyError(f"nothing is called {label!r}; there are: {', '.join(scanner.names)}")
         texts = [i for i, other in enumerate(labels) if other == label]
         if scanner.taxonomy.task != "fraud":
-            heads[scanner.heads.index(scanner.taxonomy.label(label).name), texts] = 1
+            heads[scanner.heads.index(label), texts] = 1
         elif label == scanner.taxonomy.honest:
             heads[0, texts] = -1
         else:

@@ -287,8 +287,9 @@ def test_schemes_and_target_groups_are_explained(scanner):
         assert explanation.logit == pytest.approx(logits["fraud"] + logits[name], abs=1e-9)
         assert {span.label for span in explanation} == {explanation.label} == {name}
     assert scanner.classify(text).explain("investment") == explain(scanner, text, "investment")
+    names = ", ".join(scanner.names)
     for name in ("fraud", ""):
-        with pytest.raises(KeyError):
+        with pytest.raises(KeyError, match=f"nothing is called '{name}'; there are: {names}"):
             scanner.classify(text).explain(name)
 
 
