@@ -109,7 +109,7 @@ class Judgement(NamedTuple):
             whole text did.
         readings: for each text that carries marks of disguise, by its index, the repaired text, or ``None`` if there
             is nothing to repair.
-        repaired: how the texts that were scored repaired are read, by their index; empty if that was not requested.
+        repaired: how the texts that were scored repaired are read, by their index.
 
     """
 
@@ -229,13 +229,7 @@ class Engine:
         return Noter(self.vocabulary)
 
     def judge(
-        self,
-        texts: Sequence[str],
-        *,
-        notes: bool = False,
-        readings: bool = False,
-        likely: bool = False,
-        located: bool = False,
+        self, texts: Sequence[str], *, notes: bool = False, readings: bool = False, likely: bool = False
     ) -> Judgement:
         """Return the logits of texts, and what else is requested about them.
 
@@ -246,7 +240,6 @@ class Engine:
                 too, although it scores texts as they are.
             likely: whether to fill in the logits of all heads only where fraud is likely. Where the first head says
                 that it is unlikely, the others are left undefined.
-            located: whether to return how repaired texts are read, which `parts` needs.
 
         """
         found = self._read_once(texts, notes=notes, likely=likely)
@@ -271,14 +264,11 @@ class Engine:
             places[part.texts[better]] = np.column_stack([part.starts, part.ends])[better]
         found.logits[:, found.lengths == 0] = self._nothing[:, None]
         texts_read = {i: read[place].text if place in read else None for place, i in enumerate(marked)}
-        kept = {marked[place]: each for place, each in read.items()} if located and self.fraud else {}
+        kept = {marked[place]: each for place, each in read.items()} if self.fraud else {}
         return Judgement(found.logits, found.notes, places, texts_read, kept)
 
     def parts(self, texts: Sequence[str], judged: Judgement) -> Parts:
-        """Return the parts of one or more texts that decided, where ``judged`` is what `judge` returned for them.
-
-        Its repaired texts must be ``located``.
-        """
+        """Return the parts of one or more texts that decided, where ``judged`` is what `judge` returned for them."""
         found = judged.repaired
         read = [found[i].text if i in found else text for i, text in enumerate(texts)]
         starts, nodes, lengths = self.vocabulary.locate(read)

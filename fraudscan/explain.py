@@ -171,7 +171,7 @@ def _explanations(scanner: Scanner, texts: Sequence[str], labels: Sequence[str |
 def _together(scanner: Scanner, texts: Sequence[str], labels: Sequence[str | None]) -> Iterator[Explanation]:
     """Do the same for one or more texts at once."""
     engine = scanner.engine
-    judged = engine.judge(texts, located=True)
+    judged = engine.judge(texts)
     likeliest = _pretences(scanner, judged.logits)
     known = [other if label is None else label for label, other in zip(labels, likeliest, strict=True)]
     heads = _heads_for(scanner, judged.logits, known)

@@ -66,7 +66,7 @@ class Result:
     def window(self) -> tuple[int, int] | None:
         """Begin and end of the most suspicious window of a long text, if its windows outweigh the whole text."""
         engine = self._scanner.engine
-        judged = engine.judge([self.text], located=True)
+        judged = engine.judge([self.text])
         if not judged.places.any():
             return None
         part = engine.parts([self.text], judged)

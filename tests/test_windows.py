@@ -205,7 +205,7 @@ def test_windows_lie_in_the_text_and_evidence_in_the_windows(scanner, text):
     if result.window is not None:
         start, end = result.window
         assert 0 <= start < end <= len(text)
-        part = scanner.engine.parts([text], scanner.engine.judge([text], located=True))
+        part = scanner.engine.parts([text], scanner.engine.judge([text]))
         assert part.lengths.tolist() == [part.nodes.size]
         assert part.nodes.size <= WINDOW
         assert (part.starts[0], part.ends[-1]) == (start, end)
