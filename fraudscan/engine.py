@@ -137,6 +137,11 @@ class Parts(NamedTuple):
     ends: Ints
     lengths: Ints
 
+    def span(self, place: int) -> tuple[int, int]:
+        """Return begin and end of a text's part in the original, for the text's index; the part must not be empty."""
+        stop = int(self.lengths[: place + 1].sum())
+        return int(self.starts[stop - self.lengths[place]]), int(self.ends[stop - 1])
+
 
 class _Reading(NamedTuple):
     """The output for texts read as they stand, without repair, before their windows are taken into account.

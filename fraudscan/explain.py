@@ -177,12 +177,8 @@ def _together(scanner: Scanner, texts: Sequence[str], labels: Sequence[str | Non
     heads = _heads_for(scanner, judged.logits, known)
     parts = engine.parts(texts, judged)
     each, starts, stops = _spans(_Characters.of(engine, texts, parts, heads))
-    ends = parts.lengths.cumsum()
-    windows = {
-        i: (int(parts.starts[ends[i] - parts.lengths[i]]), int(parts.ends[ends[i] - 1]))
-        for i in judged.places[:, 1].nonzero()[0].tolist()
-    }
-    places = np.append(0, starts.searchsorted(ends)).tolist()
+    windows = {i: parts.span(i) for i in judged.places[:, 1].nonzero()[0].tolist()}
+    places = np.append(0, starts.searchsorted(parts.lengths.cumsum())).tolist()
     # where a span ends and the next one begins, which may be the same place, reduceat adds up what is left out here
     weights = np.add.reduceat(np.append(each, 0.0), np.column_stack([starts, stops]).ravel())[::2].tolist()
     froms, tos = parts.starts[starts].tolist(), parts.ends[stops - 1].tolist()

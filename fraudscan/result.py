@@ -42,6 +42,7 @@ class Result:
         rule: the entry of an allow or deny list that determined the verdict; ``None`` if the score determined it.
         scores: the probability of every label, scheme and target group, by name.
         window: begin and end of the part of a long text that determined the decision; ``None`` if the whole text did.
+            Computed anew at each access, which takes most of the time of scoring.
 
     """
 
@@ -69,8 +70,7 @@ class Result:
         judged = engine.judge([self.text])
         if not judged.places.any():
             return None
-        part = engine.parts([self.text], judged)
-        return int(part.starts[0]), int(part.ends[-1])
+        return engine.parts([self.text], judged).span(0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain data, for JSON for example.

@@ -208,7 +208,7 @@ def test_windows_lie_in_the_text_and_evidence_in_the_windows(scanner, text):
         part = scanner.engine.parts([text], scanner.engine.judge([text]))
         assert part.lengths.tolist() == [part.nodes.size]
         assert part.nodes.size <= WINDOW
-        assert (part.starts[0], part.ends[-1]) == (start, end)
+        assert (part.starts[0], part.ends[-1]) == (start, end) == result.explain().window
         assert all(start <= span.start and span.end <= end for span in result.explain())
 
 
