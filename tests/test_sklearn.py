@@ -175,6 +175,16 @@ def test_it_works_with_tools_of_scikit_learn(fitted):
     assert (restored.predict_proba(texts) == fitted.predict_proba(texts)).all()
 
 
+def test_a_model_of_own_labels_neither_repairs_disguises_nor_reads_windows(fitted):
+    scanner = fitted.to_scanner()
+    disguised, plain = "低·息·贷·款，秒·批·到·账", "低息贷款，秒批到账"
+    assert fraudscan.normalize(disguised).text == "低息贷款,秒批到账"
+    assert scanner.classify(disguised).score < scanner.classify(plain).score
+    diluted = scanner.classify("明天开会，帮我带伞。" * 40 + plain)
+    assert diluted.label == "normal"
+    assert diluted.window is None
+
+
 def test_results_of_a_custom_model_are_pickled_without_the_shipped_one(fitted, monkeypatch):
     monkeypatch.setattr(model, "_shipped", {})
     result = fitted.to_scanner().classify(f"{WORDS['loan'][0]}点链接")
