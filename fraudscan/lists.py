@@ -42,7 +42,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from numbers import Number
+from numbers import Integral, Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +121,13 @@ class Entry:
     sender: str | None = None
     source: str = ""
     line: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("kind", "pattern", "sender", "source"):
+            if isinstance(value := getattr(self, name), str):  # NumPy strings would change the scanner's digest
+                object.__setattr__(self, name, str.__str__(value))
+        if isinstance(self.line, Integral):
+            object.__setattr__(self, "line", int(self.line))
 
     def __str__(self) -> str:
         """Return the entry's name as results show it."""

@@ -524,6 +524,17 @@ def test_scanners_with_different_lists_have_different_digests(scanner):
     assert scanner.with_lists(Lists([bound])).digest == scanner.with_lists(Lists([bound])).digest
 
 
+def test_strings_and_numbers_of_other_types_are_the_same_entry(scanner):
+    plain = scanner.with_lists(Lists([Entry("deny", "快递", "95588", "deny.txt", 3)]))
+    numpy = Entry(*np.array(["deny", "快递", "95588", "deny.txt"]), np.int64(3))
+    for entry in (numpy, Entry("deny", Source.PARCEL, Source.BANK, "deny.txt", 3)):
+        own = scanner.with_lists(Lists([entry]))
+        assert own.lists == plain.lists
+        assert own.digest == plain.digest
+        assert own.classify(PLAIN, "95588") == plain.classify(PLAIN, "95588")
+        assert str(entry) == str(plain.lists.entries[0])
+
+
 def test_unreferenced_lists_are_freed_without_garbage_collection(scanner):
     own = scanner.with_lists(Lists([Entry("deny", "暗号三号")]))
     assert own.classify(DISGUISED).verdict == "flag"
