@@ -121,34 +121,37 @@ PyDoc_STRVAR(read_doc, "read(texts, ids, pairs, evidence, cut, row, end, chinese
 
 static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
 {
+    enum { IDS, PAIRS, EVIDENCE, CUT, CHARACTERS, STARTS, LENGTHS, MARKED, ARRAYS };
+    static const Py_ssize_t bytes[] = {4, 1, 1, 1, 4, 8, 8, 1};
     PyObject *texts, *items = NULL, *result = NULL;
-    Py_buffer ids, scores, evidence, cut, characters, starts, lengths, marked;
-    unsigned int row, end, chinese, first_sign, last_sign, crowded, most, repeats, digit;
-    int enough, whole;
+    Py_buffer array[ARRAYS];
+    Py_ssize_t size[ARRAYS];
+    Neighbours known;
+    unsigned int repeats, digit;
 
-    if (!PyArg_ParseTuple(args, "Oy*y*y*y*III(II)IIiIIw*w*w*w*:read", &texts, &ids, &scores, &evidence, &cut, &row,
-                          &end, &chinese, &first_sign, &last_sign, &crowded, &most, &enough, &repeats, &digit,
-                          &characters, &starts, &lengths, &marked))
+    if (!PyArg_ParseTuple(args, "Oy*y*y*y*III(II)IIiIIw*w*w*w*:read", &texts, &array[0], &array[1], &array[2],
+                          &array[3], &known.row, &known.end, &known.chinese, &known.first_sign, &known.last_sign,
+                          &known.crowded, &known.most, &known.enough, &repeats, &digit, &array[4], &array[5],
+                          &array[6], &array[7]))
         return NULL;
-    Py_ssize_t codes = count(&ids, 4, "ids"), room = count(&characters, 4, "characters");
-    Py_ssize_t begins = count(&starts, 8, "starts"), sizes = count(&lengths, 8, "lengths");
-    if (PyErr_Occurred() || !(items = PySequence_Fast(texts, "texts must be a sequence of strings")))
+    if (count_all(array, bytes, size, ARRAYS) < 0 ||
+        !(items = PySequence_Fast(texts, "texts must be a sequence of strings")))
         goto done;
-    Py_ssize_t number_of_texts = PySequence_Fast_GET_SIZE(items);
+    const Py_ssize_t number_of_texts = PySequence_Fast_GET_SIZE(items);
     if (repeats && repeats != REPEATS) {
         PyErr_Format(PyExc_ValueError, "repeats must be 0 or %d", REPEATS);
         goto done;
     }
-    if (codes != CODE_POINTS || begins != number_of_texts || sizes != number_of_texts ||
-        marked.len != number_of_texts || evidence.len != SCORES || cut.len != SCORES) {
+    if (size[IDS] != CODE_POINTS || size[STARTS] != number_of_texts || size[LENGTHS] != number_of_texts ||
+        size[MARKED] != number_of_texts || size[EVIDENCE] != SCORES || size[CUT] != SCORES) {
         PyErr_SetString(PyExc_ValueError, "ids must have an element for each code point, evidence and cut one for "
                                           "each score, and starts, lengths and marked one for each text");
         goto done;
     }
 
-    uint32_t *out = characters.buf; /* all code points at first; then the kept ones, from its start on */
-    int64_t *start = starts.buf, *length = lengths.buf;
-    Py_ssize_t size = 0, kept;
+    uint32_t *out = array[CHARACTERS].buf; /* all code points at first; then the kept ones, from its start on */
+    int64_t *start = array[STARTS].buf, *length = array[LENGTHS].buf;
+    Py_ssize_t used = 0, kept;
     for (Py_ssize_t i = 0; i < number_of_texts; i++) { /* runs no Python code, which could change the list */
         PyObject *text = PySequence_Fast_GET_ITEM(items, i);
         if (!PyUnicode_Check(text)) {
@@ -156,47 +159,30 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
             goto done;
         }
         length[i] = PyUnicode_GetLength(text);
-        if (length[i] >= room - size) {
+        if (length[i] >= size[CHARACTERS] - used) {
             PyErr_SetString(PyExc_ValueError, "characters has no room for all texts, each followed by a separator");
             goto done;
         }
-        if (length[i] < 0 || !PyUnicode_AsUCS4(text, out + size, room - size, 1))
+        if (length[i] < 0 || !PyUnicode_AsUCS4(text, out + used, size[CHARACTERS] - used, 1))
             goto done;
-        size += length[i] + 1;
+        used += length[i] + 1;
     }
 
-    const Neighbours known = {.scores = scores.buf,
-                              .evidence = evidence.buf,
-                              .cut = cut.buf,
-                              .pairs = (size_t)scores.len,
-                              .row = row,
-                              .end = end,
-                              .chinese = chinese,
-                              .first_sign = first_sign,
-                              .last_sign = last_sign,
-                              .crowded = crowded,
-                              .most = most,
-                              .enough = enough};
+    known.scores = array[PAIRS].buf;
+    known.evidence = array[EVIDENCE].buf;
+    known.cut = array[CUT].buf;
+    known.pairs = (size_t)size[PAIRS];
+    int whole;
     Py_BEGIN_ALLOW_THREADS
-    kept = keep(out, start, length, number_of_texts, ids.buf, end, digit, repeats != 0);
-    whole = mark(out, start, length, number_of_texts, kept, known, marked.buf);
+    kept = keep(out, start, length, number_of_texts, array[IDS].buf, known.end, digit, repeats != 0);
+    whole = mark(out, start, length, number_of_texts, kept, known, array[MARKED].buf);
     Py_END_ALLOW_THREADS
 
-    if (!whole)
-        PyErr_SetString(PyExc_ValueError, "a character's number is beyond the table of pairs");
-    else
+    if (!failed(whole ? NULL : "a character's number is beyond the table of pairs"))
         result = PyLong_FromSsize_t(kept);
 done:
     Py_XDECREF(items);
-    PyBuffer_Release(&ids);
-    PyBuffer_Release(&scores);
-    PyBuffer_Release(&evidence);
-    PyBuffer_Release(&cut);
-    PyBuffer_Release(&characters);
-    PyBuffer_Release(&starts);
-    PyBuffer_Release(&lengths);
-    PyBuffer_Release(&marked);
-    return result;
+    return release_all(array, ARRAYS, result);
 }
 
 /* See `Vocabulary`: a step that exists is in its slot of `steps`, and its node is in the same slot of `nodes`. */
@@ -264,42 +250,35 @@ PyDoc_STRVAR(follow_doc, "follow(characters, seeds, steps, nodes, width, bucket_
 
 static PyObject *engine_follow(PyObject *Py_UNUSED(self), PyObject *args)
 {
+    enum { CHARACTERS, SEEDS, STEPS, NODES, FOUND, ARRAYS };
+    static const Py_ssize_t bytes[] = {4, 4, 4, 4, 4};
     PyObject *result = NULL;
-    Py_buffer characters, seeds, steps, nodes, found;
-    unsigned int width, bucket_multiplier, slot_multiplier;
+    Py_buffer array[ARRAYS];
+    Py_ssize_t size[ARRAYS];
+    Trie trie;
 
-    if (!PyArg_ParseTuple(args, "y*y*y*y*IIIw*:follow", &characters, &seeds, &steps, &nodes, &width,
-                          &bucket_multiplier, &slot_multiplier, &found))
+    if (!PyArg_ParseTuple(args, "y*y*y*y*IIIw*:follow", &array[0], &array[1], &array[2], &array[3], &trie.width,
+                          &trie.bucket_multiplier, &trie.slot_multiplier, &array[4]))
         return NULL;
-    Py_ssize_t size = count(&characters, 4, "characters"), room = count(&found, 4, "found");
-    int bucket_bits = exponent(count(&seeds, 4, "seeds")), slot_bits = exponent(count(&steps, 4, "steps"));
-    Py_ssize_t slots = count(&nodes, 4, "nodes");
-    if (PyErr_Occurred())
+    if (count_all(array, bytes, size, ARRAYS) < 0)
         goto done;
-    if (bucket_bits < 0 || slot_bits < 0 || slots != (Py_ssize_t)1 << slot_bits || room != size) {
+    const int bucket_bits = exponent(size[SEEDS]), slot_bits = exponent(size[STEPS]);
+    if (bucket_bits < 0 || slot_bits < 0 || size[NODES] != size[STEPS] || size[FOUND] != size[CHARACTERS]) {
         PyErr_SetString(PyExc_ValueError, "steps and nodes must have 2**n slots, seeds must have 2**m, and found must "
                                           "have a place for each character");
         goto done;
     }
-    Trie trie = {.seeds = seeds.buf,
-                 .steps = steps.buf,
-                 .nodes = nodes.buf,
-                 .width = width,
-                 .bucket_multiplier = bucket_multiplier,
-                 .slot_multiplier = slot_multiplier,
-                 .bucket_shift = 32 - bucket_bits,
-                 .slot_shift = 32 - slot_bits};
+    trie.seeds = array[SEEDS].buf;
+    trie.steps = array[STEPS].buf;
+    trie.nodes = array[NODES].buf;
+    trie.bucket_shift = 32 - bucket_bits;
+    trie.slot_shift = 32 - slot_bits;
     Py_BEGIN_ALLOW_THREADS
-    follow(&trie, characters.buf, size, found.buf);
+    follow(&trie, array[CHARACTERS].buf, size[CHARACTERS], array[FOUND].buf);
     Py_END_ALLOW_THREADS
     result = Py_NewRef(Py_None);
 done:
-    PyBuffer_Release(&characters);
-    PyBuffer_Release(&seeds);
-    PyBuffer_Release(&steps);
-    PyBuffer_Release(&nodes);
-    PyBuffer_Release(&found);
-    return result;
+    return release_all(array, ARRAYS, result);
 }
 
 #define STRIP 32 /* columns that are added up together, in registers: all those of the shipped model */
@@ -343,42 +322,38 @@ PyDoc_STRVAR(add_up_doc, "add_up(nodes, starts, weights, width, sums)\n--\n\n"
 
 static PyObject *engine_add_up(PyObject *Py_UNUSED(self), PyObject *args)
 {
+    enum { NODES, STARTS, WEIGHTS, SUMS, ARRAYS };
+    static const Py_ssize_t bytes[] = {4, 8, 1, 8};
     PyObject *result = NULL;
-    Py_buffer nodes, starts, weights, sums;
-    Py_ssize_t width;
+    Py_buffer array[ARRAYS];
+    Py_ssize_t size[ARRAYS], width;
     int bad = 0;
 
-    if (!PyArg_ParseTuple(args, "y*y*y*nw*:add_up", &nodes, &starts, &weights, &width, &sums))
+    if (!PyArg_ParseTuple(args, "y*y*y*nw*:add_up", &array[0], &array[1], &array[2], &width, &array[3]))
         return NULL;
-    Py_ssize_t size = count(&nodes, 4, "nodes"), parts = count(&starts, 8, "starts"), room = count(&sums, 8, "sums");
-    if (PyErr_Occurred())
+    if (count_all(array, bytes, size, ARRAYS) < 0)
         goto done;
-    if (width < 1 || weights.len % width || room % width || room / width != parts) {
+    const Py_ssize_t parts = size[STARTS];
+    if (width < 1 || size[WEIGHTS] % width || size[SUMS] % width || size[SUMS] / width != parts) {
         PyErr_SetString(PyExc_ValueError, "weights and sums must have rows of the width given, and sums must have one "
                                           "for each start");
         goto done;
     }
+    const uint32_t *nodes = array[NODES].buf;
+    const int64_t *start = array[STARTS].buf;
+    int64_t *sums = array[SUMS].buf;
     Py_BEGIN_ALLOW_THREADS
-    const int64_t *start = starts.buf;
     for (Py_ssize_t i = 0; i < parts && !bad; i++) {
-        int64_t stop = i + 1 < parts ? start[i + 1] : size;
-        bad = start[i] < 0 || start[i] >= stop || stop > size ||
-              add_up((uint32_t *)nodes.buf + start[i], (Py_ssize_t)(stop - start[i]), weights.buf, weights.len / width,
-                     width, (int64_t *)sums.buf + i * width) < 0;
+        const int64_t stop = i + 1 < parts ? start[i + 1] : size[NODES];
+        bad = start[i] < 0 || start[i] >= stop || stop > size[NODES] ||
+              add_up(nodes + start[i], (Py_ssize_t)(stop - start[i]), array[WEIGHTS].buf, size[WEIGHTS] / width, width,
+                     sums + i * width) < 0;
     }
     Py_END_ALLOW_THREADS
-    if (bad) {
-        PyErr_SetString(PyExc_ValueError, "starts must ascend within the nodes, and each node must have a row of "
-                                          "weights");
-        goto done;
-    }
-    result = Py_NewRef(Py_None);
+    if (!failed(bad ? "starts must ascend within the nodes, and each node must have a row of weights" : NULL))
+        result = Py_NewRef(Py_None);
 done:
-    PyBuffer_Release(&nodes);
-    PyBuffer_Release(&starts);
-    PyBuffer_Release(&weights);
-    PyBuffer_Release(&sums);
-    return result;
+    return release_all(array, ARRAYS, result);
 }
 
 #define TILE 64 /* units whose sums stay in registers */
@@ -429,39 +404,36 @@ PyDoc_STRVAR(alarms_doc, "alarms(sums, norms, scales, biases, hidden, output, sc
 
 static PyObject *engine_alarms(PyObject *Py_UNUSED(self), PyObject *args)
 {
+    enum { SUMS, NORMS, SCALES, BIASES, HIDDEN, OUTPUT, LOGITS, ARRAYS };
+    static const Py_ssize_t bytes[] = {8, 8, 8, 8, 4, 4, 8};
     PyObject *result = NULL;
-    Py_buffer sums, norms, scales, biases, hidden, output, logits;
+    Py_buffer array[ARRAYS];
+    Py_ssize_t size[ARRAYS];
     double scale, bound, most;
 
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*dddw*:alarms", &sums, &norms, &scales, &biases, &hidden, &output, &scale,
-                          &bound, &most, &logits))
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*dddw*:alarms", &array[0], &array[1], &array[2], &array[3], &array[4],
+                          &array[5], &scale, &bound, &most, &array[6]))
         return NULL;
-    Py_ssize_t all = count(&sums, 8, "sums"), texts = count(&norms, 8, "norms"), inputs = count(&scales, 8, "scales");
-    Py_ssize_t units = count(&output, 4, "output") - 1;
-    if (PyErr_Occurred() || count(&biases, 8, "biases") < 0 || count(&hidden, 4, "hidden") < 0 ||
-        count(&logits, 8, "logits") < 0)
+    if (count_all(array, bytes, size, ARRAYS) < 0)
         goto done;
-    if (inputs < 1 || inputs > MOST_INPUTS || units < 1 || all / inputs != texts || all % inputs ||
-        biases.len != scales.len || hidden.len / 4 / units != inputs + 1 || hidden.len / 4 % units ||
-        logits.len != norms.len) {
+    const Py_ssize_t texts = size[NORMS], inputs = size[SCALES], units = size[OUTPUT] - 1;
+    if (inputs < 1 || inputs > MOST_INPUTS || units < 1 || size[SUMS] / inputs != texts || size[SUMS] % inputs ||
+        size[BIASES] != inputs || size[HIDDEN] / units != inputs + 1 || size[HIDDEN] % units ||
+        size[LOGITS] != texts) {
         PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
         goto done;
     }
+    const int64_t *sums = array[SUMS].buf;
+    const double *norms = array[NORMS].buf;
+    double *logits = array[LOGITS].buf;
     Py_BEGIN_ALLOW_THREADS
     for (Py_ssize_t i = 0; i < texts; i++)
-        ((double *)logits.buf)[i] = first_logit((int64_t *)sums.buf + i * inputs, ((double *)norms.buf)[i], scales.buf,
-                                          biases.buf, hidden.buf, output.buf, inputs, units, scale, bound, (float)most);
+        logits[i] = first_logit(sums + i * inputs, norms[i], array[SCALES].buf, array[BIASES].buf, array[HIDDEN].buf,
+                                array[OUTPUT].buf, inputs, units, scale, bound, (float)most);
     Py_END_ALLOW_THREADS
     result = Py_NewRef(Py_None);
 done:
-    PyBuffer_Release(&sums);
-    PyBuffer_Release(&norms);
-    PyBuffer_Release(&scales);
-    PyBuffer_Release(&biases);
-    PyBuffer_Release(&hidden);
-    PyBuffer_Release(&output);
-    PyBuffer_Release(&logits);
-    return result;
+    return release_all(array, ARRAYS, result);
 }
 
 PyDoc_STRVAR(tally_doc, "tally(nodes, starts, flags, counts)\n--\n\n"
@@ -470,47 +442,43 @@ PyDoc_STRVAR(tally_doc, "tally(nodes, starts, flags, counts)\n--\n\n"
 
 static PyObject *engine_tally(PyObject *Py_UNUSED(self), PyObject *args)
 {
+    enum { NODES, STARTS, FLAGS, COUNTS, ARRAYS };
+    static const Py_ssize_t bytes[] = {4, 8, 1, 8};
     PyObject *result = NULL;
-    Py_buffer nodes, starts, flags, counts;
+    Py_buffer array[ARRAYS];
+    Py_ssize_t size[ARRAYS];
     int bad = 0;
 
-    if (!PyArg_ParseTuple(args, "y*y*y*w*:tally", &nodes, &starts, &flags, &counts))
+    if (!PyArg_ParseTuple(args, "y*y*y*w*:tally", &array[0], &array[1], &array[2], &array[3]))
         return NULL;
-    Py_ssize_t size = count(&nodes, 4, "nodes"), parts = count(&starts, 8, "starts");
-    Py_ssize_t room = count(&counts, 8, "counts");
-    if (PyErr_Occurred())
+    if (count_all(array, bytes, size, ARRAYS) < 0)
         goto done;
-    if (room % 2 || room / 2 != parts) {
+    const Py_ssize_t parts = size[STARTS];
+    if (size[COUNTS] % 2 || size[COUNTS] / 2 != parts) {
         PyErr_SetString(PyExc_ValueError, "counts must have two elements for each start");
         goto done;
     }
+    const uint32_t *node = array[NODES].buf;
+    const int64_t *start = array[STARTS].buf;
+    const uint8_t *flag = array[FLAGS].buf;
+    int64_t *counts = array[COUNTS].buf;
     Py_BEGIN_ALLOW_THREADS
-    const uint32_t *node = nodes.buf;
-    const int64_t *start = starts.buf;
-    const uint8_t *flag = flags.buf;
     for (Py_ssize_t i = 0; i < parts && !bad; i++) {
-        int64_t stop = i + 1 < parts ? start[i + 1] : size, first = 0, second = 0;
-        bad = start[i] < 0 || start[i] >= stop || stop > size;
+        int64_t stop = i + 1 < parts ? start[i + 1] : size[NODES], first = 0, second = 0;
+        bad = start[i] < 0 || start[i] >= stop || stop > size[NODES];
         for (int64_t at = start[i]; at < stop && !bad; at++)
-            if (!(bad = node[at] >= (size_t)flags.len)) {
+            if (!(bad = node[at] >= (size_t)size[FLAGS])) {
                 first += flag[node[at]] & 1;
                 second += flag[node[at]] >> 1 & 1;
             }
-        ((int64_t *)counts.buf)[i] = first;
-        ((int64_t *)counts.buf)[parts + i] = second;
+        counts[i] = first;
+        counts[parts + i] = second;
     }
     Py_END_ALLOW_THREADS
-    if (bad) {
-        PyErr_SetString(PyExc_ValueError, "starts must ascend within the nodes, and each node must have its flags");
-        goto done;
-    }
-    result = Py_NewRef(Py_None);
+    if (!failed(bad ? "starts must ascend within the nodes, and each node must have its flags" : NULL))
+        result = Py_NewRef(Py_None);
 done:
-    PyBuffer_Release(&nodes);
-    PyBuffer_Release(&starts);
-    PyBuffer_Release(&flags);
-    PyBuffer_Release(&counts);
-    return result;
+    return release_all(array, ARRAYS, result);
 }
 
 #define LONGEST_SCORE 8
@@ -574,18 +542,21 @@ static int all_bytes(PyObject *tuple, Py_ssize_t *room)
 
 static PyObject *engine_splice(PyObject *Py_UNUSED(self), PyObject *args)
 {
+    enum { PLACES, NUMBERS, ARRAYS };
+    static const Py_ssize_t bytes[] = {8, 8};
     PyObject *objects, *parts, *others, *names, *rows = NULL, *more = NULL, *result = NULL;
-    Py_buffer places, numbers;
+    Py_buffer array[ARRAYS];
+    Py_ssize_t sizes[ARRAYS], room = 0, named = 0;
 
-    if (!PyArg_ParseTuple(args, "Oy*O!y*OO!:splice", &objects, &places, &PyTuple_Type, &parts, &numbers, &others,
+    if (!PyArg_ParseTuple(args, "Oy*O!y*OO!:splice", &objects, &array[0], &PyTuple_Type, &parts, &array[1], &others,
                           &PyTuple_Type, &names))
         return NULL;
-    const Py_ssize_t size = count(&places, 8, "places"), all = count(&numbers, 8, "numbers");
-    const Py_ssize_t kinds = PyTuple_GET_SIZE(parts), width = 1 + PyTuple_GET_SIZE(names);
-    const int64_t *place = places.buf, *number = numbers.buf;
-    Py_ssize_t room = 0, named = 0;
-    if (size < 0 || all < 0 || !(rows = PySequence_Tuple(objects)) || !(more = PySequence_Tuple(others)))
+    if (count_all(array, bytes, sizes, ARRAYS) < 0 || !(rows = PySequence_Tuple(objects)) ||
+        !(more = PySequence_Tuple(others)))
         goto done;
+    const Py_ssize_t size = sizes[PLACES], all = sizes[NUMBERS];
+    const Py_ssize_t kinds = PyTuple_GET_SIZE(parts), width = 1 + PyTuple_GET_SIZE(names);
+    const int64_t *place = array[PLACES].buf, *number = array[NUMBERS].buf;
     const int tells = PyTuple_GET_SIZE(more) > 0;
     if (PyTuple_GET_SIZE(rows) != size || (tells && PyTuple_GET_SIZE(more) != size) || all % width ||
         all / width != size) {
@@ -642,9 +613,7 @@ static PyObject *engine_splice(PyObject *Py_UNUSED(self), PyObject *args)
 done:
     Py_XDECREF(rows);
     Py_XDECREF(more);
-    PyBuffer_Release(&places);
-    PyBuffer_Release(&numbers);
-    return result;
+    return release_all(array, ARRAYS, result);
 }
 
 static PyMethodDef methods[] = {
