@@ -34,7 +34,7 @@ from hypothesis import strategies as st
 import fraudscan
 from fraudscan.cli import _parser, main
 from fraudscan.columns import COLUMNS
-from fraudscan.dump import DumpError, Options, chats, documents, readers, score_dump
+from fraudscan.dump import DumpError, Options, chats, documents, parquet, readers, score_dump
 from fraudscan.dump.detect import FORMATS
 from fraudscan.dump.encodings import canonical, cut_lines, detect, last_line_end, line_end, utf8_lines
 from fraudscan.dump.rows import Place
@@ -2155,9 +2155,10 @@ def test_folders_that_are_nested_too_deeply_are_refused(tmp_path, monkeypatch, c
     assert f"{tmp_path}: folders are nested too deeply" in capsys.readouterr().err
 
 
-def test_a_column_of_texts_and_numbers_has_one_type_in_all_blocks_of_a_parquet_file(tmp_path):
+def test_a_column_of_texts_and_numbers_has_one_type_in_all_blocks_of_a_parquet_file(tmp_path, monkeypatch):
     import pyarrow.parquet
 
+    monkeypatch.setattr(parquet, "GROUP", 1)
     users = [i if i < 9000 else f"u{i}" for i in range(18_000)]
     rows = [{"user": user, "text": PLAIN * 5} for user in users]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")

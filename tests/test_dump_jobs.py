@@ -20,6 +20,8 @@ import time
 import dumps
 import fuzz
 import kill
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from dumps import LURE, PLAIN, interrupt, rows_of, score
 from hypothesis import example, given, settings
@@ -368,6 +370,67 @@ def test_a_parquet_file_on_a_full_disk_is_reported(tmp_path):
         DumpError, match=r"cannot be written: .*No space left on device; fix this, then continue with --resume"
     ):
         parquet.assemble(part, pathlib.Path("/dev/full"))
+
+
+def row_groups(path):
+    """Return the number of rows of each row group."""
+    metadata = pq.ParquetFile(path).metadata
+    return [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+
+
+@given(st.lists(st.lists(st.text(max_size=30), min_size=1, max_size=5), min_size=1), st.integers(0, 1 << 12))
+@settings(max_examples=60)
+def test_blocks_of_any_size_become_row_groups_of_about_one_size(tmp_path, blocks, size):
+    part, out = tmp_path / "out.parquet.part", tmp_path / "out.parquet"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet, "GROUP", 1 << 30)
+        part.write_bytes(b"".join(parquet.arrow_stream({"text": block}) for block in blocks))
+        parquet.assemble(part, out)
+        assert row_groups(out) == [sum(map(len, blocks))]
+        patch.setattr(parquet, "GROUP", size)
+        patch.setattr(parquet, "ARRAY", 1)
+        parquet.assemble(part, out)
+    assert pq.read_table(out)["text"].to_pylist() == list(itertools.chain(*blocks))
+    bounds = [0, *itertools.accumulate(row_groups(out))]
+    table = pq.read_table(out)
+    largest = max(pa.table({"text": block}).nbytes for block in blocks)
+    held = [table.slice(a, b - a).nbytes for a, b in itertools.pairwise(bounds)]
+    assert all(least >= size - 1 - 8 * len(blocks) for least in held[:-1])  # a block has one offset more than rows
+    assert all(most <= size + largest for most in held)
+
+
+@pytest.mark.parametrize("name", ["in.jsonl", "in.parquet"])
+def test_row_groups_hold_many_blocks_and_depend_on_neither_workers_nor_interruptions(
+    tmp_path, scanner, monkeypatch, name
+):
+    source, options = tmp_path / name, Options(max_message=4096)
+    source.write_bytes(dumps.MAKERS[name](dumps.rows(random.Random(0), 2000)))
+    score_dump(scanner, [source], tmp_path / "one.parquet", options)
+    assert len(row_groups(tmp_path / "one.parquet")) == 1
+    monkeypatch.setattr(parquet, "GROUP", 1 << 17)
+    score_dump(scanner, [source], tmp_path / "whole.parquet", options)
+    assert 2 < len(row_groups(tmp_path / "whole.parquet")) < 50
+    assert pq.read_table(tmp_path / "whole.parquet").equals(pq.read_table(tmp_path / "one.parquet"))
+    score_dump(scanner, [source], tmp_path / "two.parquet", options, workers=2)
+    interrupt(scanner, source, tmp_path / "resumed.parquet", options)
+    score_dump(scanner, [source], tmp_path / "resumed.parquet", options, resume=True)
+    for other in ("two.parquet", "resumed.parquet"):
+        assert (tmp_path / other).read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
+
+def test_rethreshold_joins_small_row_groups(tmp_path, monkeypatch):
+    before = pa.table({"n": range(9000), "fraud_score": [0.5] * 9000, "fraud_verdict": ["clear"] * 9000})
+    pq.write_table(before, tmp_path / "scored.parquet", row_group_size=100)
+    command = ["rethreshold", tmp_path / "scored.parquet", "--flag", "0.4", "--review", "0.1", "-o"]
+    assert main([*map(str, command), str(tmp_path / "out.parquet")]) == 0
+    assert row_groups(tmp_path / "out.parquet") == [9000]
+    monkeypatch.setattr(parquet, "GROUP", 1 << 17)
+    assert main([*map(str, command), str(tmp_path / "small.parquet")]) == 0
+    assert len(row_groups(tmp_path / "small.parquet")) > 1
+    for name in ("out.parquet", "small.parquet"):
+        after = pq.read_table(tmp_path / name)
+        assert after.select(["n", "fraud_score"]).equals(before.select(["n", "fraud_score"]))
+        assert set(after["fraud_verdict"].to_pylist()) == {"flag"}
 
 
 def test_a_checkpoint_damaged_anywhere_is_refused(tmp_path, scanner, monkeypatch, capsys):

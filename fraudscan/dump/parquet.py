@@ -2,7 +2,7 @@
 
 A Parquet file has its schema at its end, so it cannot be written piece by piece and
 resumed after a kill. A job therefore writes the rows of each task as an Arrow stream, and
-the file is assembled from these streams when all rows are scored.
+the file is assembled from these streams, many to a row group, when all rows are scored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
 from fraudscan.dump.sources import STDIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -36,6 +36,13 @@ ROW = 256
 
 HELD = 1 << 26
 """Maximum bytes of the rows that are read together: all of them may share one long value of a dictionary."""
+
+GROUP = 1 << 26
+"""Bytes of memory for a row group of an output. Each group has an entry for each column at the end of the file, which
+is held until the file is complete: small groups make it large."""
+
+ARRAY = 1 << 10
+"""Approximate bytes that an Arrow array takes beside its values."""
 
 TEXTUAL = re.compile("(?:dictionary<values=)?(?:large_)?(?:string|binary)")
 """Matches the beginning of Arrow's names of the types that a text column may have."""
@@ -235,7 +242,7 @@ def _sizes(column: Any) -> Any:
 def with_column(
     source: str, out: BinaryIO, name: str, columns: Sequence[str], value: Callable[[dict[str, Any], int], str]
 ) -> None:
-    """Copy a Parquet file, row group by row group, with new texts in one of its columns.
+    """Copy a Parquet file with new texts in one of its columns.
 
     Args:
         source: the file to copy.
@@ -253,15 +260,36 @@ def with_column(
     schema = file.schema_arrow
     at = schema.get_field_index(name)
     numbers = itertools.count(1)
+
+    def changed(batch: Any) -> Any:
+        table = pa.Table.from_batches([batch])
+        rows = table.select([column for column in columns if column in schema.names]).to_pylist()
+        texts = pa.array(list(map(value, rows, numbers)), schema.field(at).type)
+        return table.set_column(at, schema.field(at), texts)
+
+    def batches() -> Iterator[Any]:
+        try:
+            yield from file.iter_batches(BLOCK // ROW)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise DumpError(f"{source} cannot be read any further: {error}") from None
+
     with pa.parquet.ParquetWriter(out, schema, compression="zstd") as writer:
-        for group in range(file.num_row_groups):
-            try:
-                table = file.read_row_group(group)
-            except (pa.ArrowException, OSError, ValueError) as error:
-                raise DumpError(f"{source} cannot be read any further: {error}") from None
-            rows = table.select([column for column in columns if column in schema.names]).to_pylist()
-            texts = pa.array(list(map(value, rows, numbers)), schema.field(at).type)
-            writer.write_table(table.set_column(at, schema.field(at), texts))
+        for group in _groups(map(changed, batches())):
+            writer.write_table(group)
+
+
+def _groups(tables: Iterable[Any]) -> Iterator[Any]:
+    """Yield the tables, joined until they take about `GROUP` bytes; all that they depend on is the tables."""
+    held: list[Any] = []
+    size = 0
+    for table in tables:
+        held.append(table)
+        size += table.nbytes + ARRAY * table.num_columns
+        if size >= GROUP:
+            yield _pyarrow().concat_tables(held)
+            held, size = [], 0
+    if held:
+        yield _pyarrow().concat_tables(held)
 
 
 def column_values(column: Any) -> list[Any]:
@@ -393,7 +421,7 @@ def _tables(path: Path) -> Iterator[Any]:
 
 
 def assemble(part: Path, target: Path) -> None:
-    """Write the Parquet file from the Arrow streams in ``part``, each of which becomes one row group.
+    """Write the Parquet file from the Arrow streams in ``part``.
 
     Raises:
         DumpError: if the file cannot be written.
@@ -401,17 +429,21 @@ def assemble(part: Path, target: Path) -> None:
     """
     pa = _pyarrow()
     schema = _joined_schema(part)
+
+    def converted(table: Any) -> Any:
+        arrays = [
+            _as(table.column(name), kind) if name in table.schema.names else pa.nulls(table.num_rows, kind)
+            for name, kind in zip(schema.names, schema.types, strict=True)
+        ]
+        return pa.table(arrays, schema=schema)
+
     with (
         written(target),
         pa.OSFile(os.fsencode(target), "wb") as file,  # as str, pyarrow takes only valid Unicode names
         pa.parquet.ParquetWriter(file, schema, compression="zstd") as writer,
     ):
-        for table in filter(len, _tables(part)):
-            arrays = [
-                _as(table.column(name), kind) if name in table.schema.names else pa.nulls(table.num_rows, kind)
-                for name, kind in zip(schema.names, schema.types, strict=True)
-            ]
-            writer.write_table(pa.table(arrays, schema=schema))
+        for group in _groups(map(converted, filter(len, _tables(part)))):
+            writer.write_table(group)
 
 
 def _joined_schema(part: Path) -> Any:
