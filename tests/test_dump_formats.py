@@ -865,6 +865,24 @@ def test_durations_are_written_with_their_unit(tmp_path, unit):
     assert found == [f"86400000001{unit}", f"0{unit}", f"-1{unit}", None]
 
 
+@given(st.lists(st.one_of(st.none(), st.just(0.1), st.floats(width=32)), min_size=1))
+@settings(max_examples=10)
+def test_floats_of_32_bits_are_written_with_their_own_digits(tmp_path, values):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    known = np.array([np.nan if value is None else value for value in values], np.float32)
+    table = pa.table({"text": [PLAIN] * len(values), "amount": pa.array(values, pa.float32())})
+    pq.write_table(table, tmp_path / "in.parquet")
+    shown = ["" if value is None else repr(float(str(number))) for value, number in zip(values, known, strict=True)]
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.csv", "--force") == 0
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["amount"] for row in csv.DictReader(file)] == shown
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--force") == 0
+    finite = [float(text) if text not in {"", "nan", "inf", "-inf"} else None for text in shown]
+    assert [row["amount"] for row in rows_of(tmp_path / "out.jsonl")] == finite
+    assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.parquet", "--force") == 0
+    assert pq.read_table(tmp_path / "out.parquet")["amount"].type == pa.float32()
+
+
 def test_numbers_that_json_cannot_represent_are_null(tmp_path):
     import orjson
     import pyarrow.parquet

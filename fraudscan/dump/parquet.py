@@ -301,6 +301,8 @@ def column_values(column: Any) -> list[Any]:
     kind = column.type
     if pa.types.is_duration(kind):
         return [value and f"{value}{kind.unit}" for value in column.cast(pa.string()).to_pylist()]
+    if pa.types.is_float32(kind):  # 0.1 becomes 0.1, not the double next to it, 0.10000000149011612
+        return [value and float(value) for value in column.cast(pa.string()).to_pylist()]
     if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
         try:
             column = column.cast(pa.string())
