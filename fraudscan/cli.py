@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import textwrap
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -251,8 +252,9 @@ def _rethreshold(arguments: argparse.Namespace) -> None:
 
     scanner = load(arguments.model)
     if known := scored_with(arguments.scored):
-        scanner = scanner.with_thresholds(flag=known.thresholds.flag, review=known.thresholds.review)
-        if arguments.max_false_alarms is not None and known.model not in {None, scanner.digest}:
+        original = scanner.with_thresholds(**asdict(known.original))
+        scanner = scanner.with_thresholds(**asdict(known.thresholds))
+        if arguments.max_false_alarms is not None and known.model not in {None, original.digest}:
             _warn(
                 f"{arguments.scored} was scored with lists or with another model: check that -m names the model whose "
                 "curve counts"

@@ -291,6 +291,26 @@ def test_rethreshold_starts_from_the_thresholds_that_a_dump_was_scored_with(scor
     assert f"flag from {fraudscan.load().thresholds.flag:g}, review from 0.1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("options", [[], ["--flag", "0.8"], ["--deny"]])
+def test_rethreshold_remembers_through_a_chain_what_a_dump_was_scored_with(scored, tmp_path, capsys, options):
+    dump, _ = scored
+    names = [str(tmp_path / f"{number}.jsonl") for number in range(4)]
+    if options == ["--deny"]:
+        (tmp_path / "deny.txt").write_text("老地方见\n", "utf-8")
+        options = ["--deny", str(tmp_path / "deny.txt")]
+    assert main(["score", str(dump), "-o", names[0], *options]) == 0
+    assert main(["rethreshold", names[0], "-o", names[1], "--flag", "0.99", "--review", "0.1"]) == 0
+    assert main(["rethreshold", names[1], "-o", names[2], "--flag", "0.9"]) == 0
+    capsys.readouterr()
+    assert main(["rethreshold", names[2], "-o", names[3], "--max-false-alarms", "0.02"]) == 0
+    shown = capsys.readouterr().err
+    assert ("was scored with lists or with another model" in shown) == (options[:1] == ["--deny"])
+    assert "review from 0.1" in shown  # the thresholds are those of the last file
+    (tmp_path / "1.jsonl.summary.json").unlink()
+    assert main(["rethreshold", names[1], "-o", names[2], "--flag", "0.9", "--force"]) == 0
+    assert "model" not in json.loads((tmp_path / "2.jsonl.summary.json").read_text("utf-8"))
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
@@ -315,12 +335,15 @@ def test_rethreshold_writes_a_summary_by_which_its_output_is_recognized(scored, 
     assert main(["rethreshold", str(out), "-o", str(again), "--flag", "0.7", "--review", "0.3"]) == 0
     rows = rows_in(again)
     summary = json.loads((folder / f"{again.name}.summary.json").read_text("utf-8"))
+    before = json.loads((out.parent / f"{out.name}.summary.json").read_text("utf-8"))
     assert summary == {
         "rows": len(rows),
         "verdicts": Counter(row["fraud_verdict"] for row in rows),
         "flag": 0.7,
         "review": 0.3,
         "sources": [str(out)],
+        "model": before["model"],
+        "scored_with": {"flag": before["flag"], "review": before["review"]},
         "fraudscan": fraudscan.__version__,
     }
     (folder / "new.txt").write_text("在吗\n", "utf-8")

@@ -31,6 +31,9 @@ __all__ = ["Known", "rethreshold", "scored_with"]
 
 SCORE, VERDICT, RULE = "fraud_score", "fraud_verdict", "fraud_rule"
 
+SCORED_WITH = "scored_with"
+"""The key of a summary with the thresholds of the scanner, if the verdicts have others."""
+
 NOT_SCORED = f"{{}} has no columns {SCORE!r} and {VERDICT!r}: is it a file that fraudscan score wrote?"
 
 OURS_IN_CSV = re.compile('fraud_label"?(.)"?fraud_scheme')
@@ -42,7 +45,8 @@ IN_JSON = re.compile(rf'("{VERDICT}": ?")(?:{"|".join(VERDICTS)})(")'.encode())
 def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool = False) -> Counter[str]:
     """Copy a scored dump, in its own format, with the verdicts of other thresholds; everything else stays as it is.
 
-    ``TARGET.summary.json`` is written beside it, with the number of rows by verdict, and the thresholds.
+    ``TARGET.summary.json`` is written beside it, with the number of rows by verdict, the thresholds, and what the dump
+    was scored with if that is known.
 
     Verdicts made by an entry of an allow or deny list (``fraud_rule``) are kept. All others equal those that scoring
     again would give, if the thresholds have no more decimals than scores in files (six).
@@ -81,6 +85,8 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
         counts.pop("", None)  # the header of a CSV file
         if names:
             report = {"rows": counts.total(), "verdicts": counts, **asdict(thresholds), "sources": [source]}
+            if known := scored_with(source):
+                report |= {"model": known.model, SCORED_WITH: asdict(known.original)}
             write_summary(names.summary, report)
     return counts
 
@@ -97,9 +103,17 @@ def _kind(file: BufferedReader, source: str) -> str:
 
 
 class Known(NamedTuple):
-    """What a dump was scored with: the thresholds, and the digest of the scanner if it is known."""
+    """What a dump was scored with.
+
+    Attributes:
+        thresholds: those of its verdicts.
+        original: those that the scanner had.
+        model: the digest of the scanner, which covers ``original``, if it is known.
+
+    """
 
     thresholds: Thresholds
+    original: Thresholds
     model: str | None
 
 
@@ -112,7 +126,8 @@ def scored_with(source: str) -> Known | None:
         if not path.is_file():  # reading a named pipe would block
             return None
         summary = json.loads(path.read_bytes())
-        return Known(Thresholds(flag=summary["flag"], review=summary["review"]), summary.get("model"))
+        now = {name: summary[name] for name in ("flag", "review")}
+        return Known(Thresholds(**now), Thresholds(**summary.get(SCORED_WITH, now)), summary.get("model"))
     except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
