@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import errno
+import io
 import itertools
 import json
 import os
@@ -202,6 +203,50 @@ def test_resuming_with_another_input_model_or_option_is_refused_with_the_reason(
     assert "the input has changed" in capsys.readouterr().err
     assert score(source, "-o", out, "--force") == 0
     assert len(rows_of(out)) == 295
+
+
+def test_resuming_with_another_name_of_the_same_input_says_so(tmp_path, scanner, monkeypatch, capsys):
+    source, out = stopped_job(tmp_path, scanner, monkeypatch)
+    other = f"{tmp_path}/../{tmp_path.name}/in.jsonl"
+    assert score(other, "-o", out, "--resume") == 2
+    message = f"cannot be resumed: its input was called {str(source)!r}, and now {other!r}: name it as before, or start"
+    assert message in capsys.readouterr().err
+    assert score(source, tmp_path / "in.jsonl", "-o", out, "--resume") == 0
+    assert len(rows_of(out)) == 294
+
+
+@pytest.mark.parametrize("rejected", [False, True])
+def test_resuming_a_complete_job_does_nothing(tmp_path, capsys, small_model, rejected):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.csv"
+    source.write_text("no JSON\n" if rejected else f'{{"text": "{PLAIN}"}}\n', "utf-8")
+    status = score(source, "-o", out, "--resume")
+    assert status == rejected
+    capsys.readouterr()
+    before = {path: (path.read_bytes(), path.stat().st_ino) for path in tmp_path.iterdir()}
+    assert score(source, "-o", out, "--resume", "--workers", 2) == status
+    shown = capsys.readouterr().err
+    assert f"{out} is complete: there is nothing to resume" in shown
+    assert f"{1 - rejected} rows scored, {int(rejected)} rejected" in shown
+    others = [], ["--resume", "--proba"], ["--resume", "-m", small_model], ["--resume", "--max-message", 4096]
+    for options in others:
+        assert score(source, "-o", out, *options) == 2
+        assert "exists: name another output, or replace it with --force" in capsys.readouterr().err
+    assert {path: (path.read_bytes(), path.stat().st_ino) for path in tmp_path.iterdir()} == before
+    with source.open("a", encoding="utf-8") as file:
+        file.write(f'{{"text": "{LURE}"}}\n')
+    assert score(source, "-o", out, "--resume") == 2
+    summary = tmp_path / "out.csv.summary.json"
+    for content in ("[]", "{}", "no JSON", '{"job": 1}'):
+        summary.write_text(content, "utf-8")
+        assert score(source, "-o", out, "--resume") == 2
+    assert score(source, "-o", out, "--resume", "--force") == 0
+
+
+def test_whether_a_job_is_complete_is_not_known_of_standard_input(tmp_path, monkeypatch, capsys):
+    for status in (0, 2):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(f"{PLAIN}\n".encode()))))
+        assert score("-", "-o", tmp_path / "out.csv", "--resume") == status
+    assert "exists: name another output" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("explain", [False, True])

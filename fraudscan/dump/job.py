@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shlex
@@ -219,7 +220,7 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
         exclude: names or patterns, as for `pathlib.PurePath.match`, of files and folders to leave out where ``sources``
             are folders or patterns; files that ``sources`` name directly are always read.
         workers: the number of processes that score; the output does not depend on it.
-        resume: continue a job that was interrupted.
+        resume: continue a job that was interrupted; if it is complete, its summary is returned and nothing is done.
         force: replace an existing target, complete or incomplete.
         notify: called with notices for the user.
         progress: called a few times a second.
@@ -249,6 +250,9 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
     job = _Job(scanner, expand(names, notify, exclude), frozenset(names), out, options, notify)
     with contextlib.ExitStack() as stack:
         job.open(stack, resume=resume, force=force)
+        if job.complete:
+            notify(f"{target} is complete: there is nothing to resume")
+            return job.summary
         if not job.finished:
             job.run(workers, progress)
         job.finish()
@@ -278,12 +282,17 @@ class _Job:
     place: Place | None = None
     """Where to continue in the source; ``None`` for its beginning."""
     finished: bool = False
+    """Whether all rows are scored."""
+    complete: bool = False
+    """Whether an earlier run has written all files of this job."""
     writer: Writer = field(default_factory=Writer)
     _read: int = 0
     _sizes: list[int] = field(default_factory=list)
     """The sizes of the sources in bytes; 0 where the size is unknown."""
     _input: list[list[Any]] = field(default_factory=list)
     """The fingerprints of the sources before they were read."""
+    _digest: str = ""
+    """What identifies the job in its summary."""
     _readers: list[tuple[Reader, Place]] = field(default_factory=list)
     _streams: dict[int, Stream] = field(default_factory=dict)
     """The streams that can be read only once, by the number of their source."""
@@ -297,7 +306,11 @@ class _Job:
         """Prepare all sources, then open the output: a new one, or the one of the last checkpoint."""
         identity = self._identity()
         self._input = identity["input"]
+        self._digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
         if self.names:
+            if resume and not force and self._is_complete(self.names):
+                self.complete = True
+                return
             self._refuse(self.names, resume=resume, force=force)
         self._prepare()
         path = self.names.checkpoint if self.names else None
@@ -341,6 +354,22 @@ class _Job:
                     raise ValueError("the state has impossible values")
         self.conversations.check()
         return out, rejects
+
+    def _is_complete(self, names: Names) -> bool:
+        """Return whether the output is there, whole, and of this very job; if so, its summary is restored.
+
+        Of sources that can be read only once, nobody knows whether they are the same.
+        """
+        if any(path.exists() for path in names.half_made()) or not all(map(is_file, self.sources)):
+            return False
+        if not (names.target.is_file() and names.summary.is_file()):  # reading a named pipe would block
+            return False
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+            report = json.loads(names.summary.read_bytes())
+            if report["job"] == self._digest:
+                self.summary = Summary(**{each.name: report[each.name] for each in fields(Summary)})
+                return True
+        return False
 
     def _refuse(self, names: Names, *, resume: bool, force: bool) -> None:
         """Refuse an output that cannot be written, or that would overwrite files without ``force``."""
@@ -615,6 +644,7 @@ class _Job:
                 "text": sorted({reader.text for reader, _ in self._readers if reader.text}),
                 "model": self.scanner.digest,
                 **asdict(self.scanner.thresholds),
+                "job": self._digest,
             }
             write_summary(names.summary, report)
         if (part := part_of(names.target)).exists():
@@ -662,6 +692,16 @@ def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:
         if name == "options":
             changed = (f"--{key.replace('_', '-')}" for key in value if known[name].get(key) != value[key])
             what = f"these options have changed: {', '.join(changed)}"
+        elif name == "input" and (renamed := _renamed(known[name], value)):
+            raise DumpError(f"{target} cannot be resumed: {renamed}, or start over with --force")
         else:
             what = DIFFERENT[name]
         raise DumpError(f"{target} cannot be resumed: {what}. Start over with --force")
+
+
+def _renamed(known: list[list[Any]], now: list[list[Any]]) -> str:
+    """Return what to do if only the names of the sources differ, which the output has; else an empty string."""
+    if [content for _, *content in known] != [content for _, *content in now]:
+        return ""
+    before, after = next((one[0], other[0]) for one, other in zip(known, now, strict=True) if one[0] != other[0])
+    return f"its input was called {before!r}, and now {after!r}: name it as before"
