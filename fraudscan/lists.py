@@ -293,12 +293,11 @@ class Lists:
             for name in _spellings(self.entries[place].sender or ""):
                 self._named[name].append(place)
         self._cuts = sorted({len(name) - 1 for name in self._named if name.endswith("*")})
-        self._first = np.zeros(0, dtype=np.int64)
+        self._first = self._first_denying = np.zeros(0, dtype=np.int64)
         self._also: dict[int, frozenset[int]] = {}
         self._bound_at = np.zeros(0, dtype=np.bool_)
         self._vocabulary = self._index(phrases) if phrases else None
-        # the deny entries alone; built now, because building them later would delay the answer to a message
-        self._denying = Lists(self.entries[self._allowing :]) if self._allowing else None
+        self._denying = self._without_allowing() if self._allowing else None
 
     @property
     def bound(self) -> bool:
@@ -343,17 +342,30 @@ class Lists:
         own = dict(zip(found.nodes[found.starts + found.lengths - 1].tolist(), phrases.values(), strict=True))
         bound = frozenset(self._bound)
         self._first = np.full(vocabulary.size, len(self.entries), dtype=np.int64)
+        self._first_denying = self._first.copy()
         for node in np.argsort(vocabulary.orders, kind="stable")[1:].tolist():
             suffix = int(vocabulary.suffixes[node])
             places = own.get(node, [])
             free = [place for place in places if place not in bound]
             self._first[node] = min([*free, self._first[suffix]])
+            if self._allowing:
+                denying = [place for place in free if place >= self._allowing]
+                self._first_denying[node] = min([*denying, self._first_denying[suffix]])
             also = bound.intersection(places) | self._also.get(suffix, frozenset())
             if also:
                 self._also[node] = also
         self._bound_at = np.zeros(vocabulary.size, dtype=np.bool_)
         self._bound_at[list(self._also)] = True
         return vocabulary
+
+    def _without_allowing(self) -> Lists:
+        """Return lists that match deny entries only. They share the entries, whose indices stay, and the vocabulary."""
+        least = self._allowing
+        named = {name: [place for place in places if place >= least] for name, places in self._named.items()}
+        patterns = [pattern for pattern in self._patterns if pattern[0] >= least]
+        denying = Lists.__new__(Lists)
+        vars(denying).update(vars(self), _first=self._first_denying, _named=named, _patterns=patterns)
+        return denying
 
     def find(self, texts: Sequence[str], senders: Sequence[Any] | None = None) -> Ints:
         """Return for each text the index in ``entries`` of the entry that decides, or ``len(entries)`` if none does.
@@ -411,8 +423,7 @@ class Lists:
             sent = None if senders is None else [senders[row] for row in rows]
             denying = self if self._denying is None else self._denying
             for variants in (read, [SIGNS.sub("", text) for text in read]):
-                denied = denying.find(variants, sent)
-                rules[rows] = np.minimum(rules[rows], self._allowing + denied)
+                rules[rows] = np.minimum(rules[rows], denying.find(variants, sent))
         by_list = [rules < self._allowing, rules < len(self.entries)]
         verdicts = np.select(by_list, [0, len(VERDICTS) - 1], found.verdicts)
         return replace(found, verdicts=verdicts, rules=rules, entries=self.entries)

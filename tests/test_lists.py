@@ -162,6 +162,18 @@ def test_long_texts_are_searched_in_blocks(entries, rows, size, batch):
         assert Lists(entries).find(*rows).tolist() == expected.tolist()
 
 
+@given(entries, st.lists(st.tuples(texts, senders), min_size=1, max_size=4))
+@settings(max_examples=150)
+def test_deny_entries_are_found_in_repaired_texts_as_if_they_were_alone(scanner, entries, rows):
+    read, sent = [list(column) for column in zip(*rows, strict=True)]
+    written, readings = [""] * len(rows), dict(enumerate(read))
+    patterns = [Entry(kind, "/加.?v/", sender) for kind in lists.KINDS for sender in (None, "b*")]
+    mixed = [*entries, *patterns, Entry("deny", "", "bc")]
+    alone = [entry for entry in mixed if entry.kind == "deny"]
+    found = [Lists(each).overrule(scanner.decide(written), written, sent, readings).rule for each in (mixed, alone)]
+    assert found[0] == found[1]
+
+
 def test_lists_change_the_verdict_but_not_the_score_or_label(scanner):
     own = scanner.with_lists(Lists([Entry("allow", "内部群"), Entry("deny", "快递"), Entry("deny", "稳赚不赔")]))
     lure, honest = own.classify_many([LURE, PLAIN])
