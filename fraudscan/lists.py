@@ -24,10 +24,11 @@ Phrases and patterns are matched against the text without white space, in lower 
 characters and in half width (`fold_keeping_digits`). If a text carries marks of disguise, deny entries
 are also matched against the repaired text (`fraudscan.normalize` returns that for any text), whether
 or not the model scores it repaired, and against the same without punctuation and symbols, so that
-``微信`` is found in ``微·信``.
-Allow entries are not, so that a disguise cannot gain trust. A disguised word in an otherwise plain
-text may leave no such marks: list the forms that you meet (``微.信``). All phrases are found in one
-pass, with the same kind of vocabulary as the model's.
+``微信`` is found in ``微·信``. Allow entries are not, so that a disguise cannot gain trust. A disguised
+word in an otherwise plain text may leave no such marks: list the forms that you meet (``微.信``). All
+phrases are found in one pass, with the same kind of vocabulary as the model's. It holds some hundred
+thousand phrases of all files together, fewer if they are long and begin differently. The number of
+senders is not limited.
 
 What a pattern may contain is described in `fraudscan.patterns`.
 """
@@ -86,7 +87,7 @@ SHOWN = 60
 """The maximum number of characters of an entry in an error message."""
 
 LARGEST = 1 << 26
-"""The maximum size of a file in bytes: millions of phrases."""
+"""The maximum size of a file in bytes: millions of senders, and more phrases than can be searched together."""
 
 BATCH = 256
 """Texts searched at a time, so that the arrays stay in the caches. Texts longer than `BLOCK` characters are searched
@@ -207,7 +208,7 @@ def _entries(path: Path, kind: str) -> Iterator[Entry]:
     except OSError as error:
         raise ListError(f"{path} cannot be read: {error.strerror}") from None
     if len(data) > LARGEST:
-        raise ListError(f"{path} has more than {LARGEST:,} bytes: split the list, or pass a smaller one")
+        raise ListError(f"{path} has more than {LARGEST:,} bytes: pass a shorter list, or split one of senders")
     data = data.removeprefix(codecs.BOM_UTF8)
     try:
         lines = re.split(r"\r\n?|\n", data.decode())
@@ -337,7 +338,8 @@ class Lists:
         try:
             vocabulary = _Phrases.from_ngrams(phrases)
         except ValueError as error:
-            raise ListError(f"{len(phrases):,} phrases cannot be searched together: {error}") from None
+            how = "shorten them or leave some out"
+            raise ListError(f"{len(phrases):,} phrases cannot be searched together: {error}; {how}") from None
         found = vocabulary.match(list(phrases))
         own = dict(zip(found.nodes[found.starts + found.lengths - 1].tolist(), phrases.values(), strict=True))
         bound = frozenset(self._bound)
