@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fraudscan.arrays import Bools, Floats, Ints, Rows, Single
+    from fraudscan.arrays import Bools, Floats, Ints, Single
 
 __all__ = [
     "TrainingOptions",
@@ -374,7 +374,7 @@ def closure(vocabulary: Vocabulary) -> Any:
     return sparse.csr_array((np.ones(row.size), (row, column)), shape=(vocabulary.size, vocabulary.size))
 
 
-def folds_of(rows: Sequence[Row], count: int, *, scenarios: bool = False) -> Iterator[tuple[Rows, Rows]]:
+def folds_of(rows: Sequence[Row], count: int, *, scenarios: bool = False) -> Iterator[tuple[Ints, Ints]]:
     """Yield the training rows and the held-out rows of each of ``count`` folds. No fold splits one of the `groups`."""
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -385,7 +385,7 @@ def folds_of(rows: Sequence[Row], count: int, *, scenarios: bool = False) -> Ite
     yield from splitter.split(np.zeros(len(rows)), strata, groups(rows, scenarios=scenarios))
 
 
-def groups(rows: Sequence[Row], *, scenarios: bool = False) -> Rows:
+def groups(rows: Sequence[Row], *, scenarios: bool = False) -> Ints:
     """Return the group number of each row; rows that form a pair or are near-duplicates are in the same group.
 
     If ``scenarios`` is true, so are the rows of one scenario.
@@ -407,7 +407,7 @@ def _examples(  # noqa: PLR0913, PLR0917 - all that examples are made of
     answers: Single,
     weights: Floats,
     options: TrainingOptions,
-) -> tuple[Examples, Rows, Floats]:
+) -> tuple[Examples, Ints, Floats]:
     """Return the training examples, the row of each, and the factor that each n-gram's counts were multiplied by.
 
     The examples are, in this order, the texts of the corpus, disguised copies of some of its rows, the background, and
@@ -443,17 +443,17 @@ def _examples(  # noqa: PLR0913, PLR0917 - all that examples are made of
     return Examples(features.astype(np.float32), lengths, gold, weights, learned), source, rarity
 
 
-def _fitted(examples: Examples, parts: Sequence[Rows], options: TrainingOptions) -> list[tuple[Rows, Network]]:
+def _fitted(examples: Examples, parts: Sequence[Ints], options: TrainingOptions) -> list[tuple[Ints, Network]]:
     """Return the selected nodes, and the network fitted on them, for each part of the examples."""
     from joblib import Parallel, delayed
 
-    found: list[tuple[Rows, Network]] = Parallel(n_jobs=options.jobs)(
+    found: list[tuple[Ints, Network]] = Parallel(n_jobs=options.jobs)(
         delayed(_fit)(examples.of(rows), options) for rows in parts
     )
     return found
 
 
-def _held_out(fitted: Sequence[tuple[Rows, Network]], features: Any, owners: Rows, folds: Sequence[Rows]) -> Single:
+def _held_out(fitted: Sequence[tuple[Ints, Network]], features: Any, owners: Ints, folds: Sequence[Ints]) -> Single:
     """Return the logits of examples, or of windows, from the network fitted without the fold of their owner.
 
     Args:
@@ -500,7 +500,7 @@ def _quoting(logits: Single, rows: Sequence[Row], options: TrainingOptions) -> t
     return quoting, (slope, intercept)
 
 
-def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tuple[Any, Rows, Ints]:
+def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tuple[Any, Ints, Ints]:
     """Return the features of the windows of long texts, the text number of each window, and the lengths of all texts.
 
     See `fraudscan.windows`.
@@ -527,7 +527,7 @@ def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tu
     return features.astype(np.float32), owner, np.concatenate(lengths)
 
 
-def _with_windows(logits: Floats, windows: Floats, owners: Rows, lengths: Ints, quoting: Floats) -> Floats:
+def _with_windows(logits: Floats, windows: Floats, owners: Ints, lengths: Ints, quoting: Floats) -> Floats:
     """Return the logits of texts with their windows taken into account, as `fraudscan.engine.Engine.judge` does."""
     logits = logits.copy()
     logits[:, 0] -= length_penalty(lengths)
@@ -540,7 +540,7 @@ def _with_windows(logits: Floats, windows: Floats, owners: Rows, lengths: Ints, 
     return logits
 
 
-def _fit(examples: Examples, options: TrainingOptions) -> tuple[Rows, Network]:
+def _fit(examples: Examples, options: TrainingOptions) -> tuple[Ints, Network]:
     """Return the selected nodes, and the network fitted on them."""
     nodes = np.arange(examples.features.shape[1])
     if nodes.size > options.size:
