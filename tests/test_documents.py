@@ -69,11 +69,10 @@ def test_quoted_figures_of_third_party_messages_are_those_of_the_card():
 
 
 def test_quoted_effects_of_wrappings_are_the_measured_ones():
-    assert in_prose("A contact added to a legitimate message raises a false alarm in one of eight cases")
-    assert ROBUSTNESS["with a contact"]["corpus: false alarms"] == pytest.approx(1 / 8, abs=0.01)
-    assert in_prose("an official-sounding sentence added to a lure hides one in seven")
-    hidden = 1 - ROBUSTNESS["with an official sentence"]["corpus: recall"] / ROBUSTNESS["clean"]["corpus: recall"]
-    assert hidden == pytest.approx(1 / 7, abs=0.01)
+    alarms = ROBUSTNESS["with a contact"]["corpus: false alarms"]
+    found, clean = (ROBUSTNESS[name]["corpus: recall"] for name in ("with an official sentence", "clean"))
+    assert in_prose(f"A contact added to a legitimate message raises a false alarm in {100 * alarms:.0f} of 100 cases")
+    assert in_prose(f"an official-sounding sentence added to a lure hides {100 - 100 * found / clean:.0f} of 100")
 
 
 def test_quoted_speeds_are_the_measured_ones():
