@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import NoReturn, TextIO
 
     from fraudscan.dump import Progress, Summary
+    from fraudscan.labelled import Labelled
     from fraudscan.model import Scanner
     from fraudscan.result import Result
     from fraudscan.taxonomy import Taxonomy
@@ -280,11 +281,28 @@ def _train(arguments: argparse.Namespace) -> None:
     print(f"{arguments.output}: {len(scanner.engine.vocabulary):,} n-grams, {len(scanner.heads)} heads")
 
 
-def _is_own(arguments: argparse.Namespace, files: Sequence[str]) -> bool:
-    """Return whether ``files`` are a user's own, not in the corpus's format: JSON lines, or folders of them."""
-    named = arguments.text or arguments.label or arguments.legitimate is not None
-    json_lines = {"", ".jsonl", ".ndjson", ".json"}
-    return bool(named) or any(path.suffix.lower() not in json_lines and not path.is_dir() for path in map(Path, files))
+OWN = "text", "label", "legitimate", "format", "encoding", "delimiter"
+"""The options for messages of a user's own."""
+
+
+def _is_own(arguments: argparse.Namespace, names: Sequence[str]) -> bool:
+    """Return whether files are a user's own: an option for them is given, or none is in the corpus's format."""
+    from fraudscan.corpus import is_corpus
+    from fraudscan.dump.sources import expand
+
+    named = any(getattr(arguments, option) is not None for option in OWN)
+    return named or not any(map(is_corpus, expand(names, _silent)))
+
+
+def _read_own(arguments: argparse.Namespace, names: Sequence[str], known: Sequence[str]) -> Labelled:
+    """Read a user's own messages; report the rows that were left out."""
+    from fraudscan.labelled import read_labelled
+
+    columns = arguments.text, arguments.label, arguments.legitimate
+    how = {"kind": arguments.format, "encoding": arguments.encoding, "delimiter": arguments.delimiter}
+    found = read_labelled(names, *columns, known, **how, notify=_warn)
+    _print_skipped(found.skipped)
+    return found
 
 
 def _train_corpus(arguments: argparse.Namespace) -> Scanner:
@@ -297,14 +315,13 @@ def _train_corpus(arguments: argparse.Namespace) -> Scanner:
 
 
 def _train_own(arguments: argparse.Namespace) -> Scanner:
-    from fraudscan.corpus import default_corpus, read_corpus
+    from fraudscan.corpus import HONEST_NAMES, default_corpus, read_corpus
     from fraudscan.custom import train_custom
-    from fraudscan.labelled import add_to_corpus, read_labelled
+    from fraudscan.labelled import add_to_corpus
     from fraudscan.model import load
     from fraudscan.train import train
 
-    found = read_labelled(arguments.corpus, arguments.text, arguments.label, arguments.legitimate)
-    _print_skipped(found.skipped)
+    found = _read_own(arguments, arguments.corpus, HONEST_NAMES)
     if arguments.with_default_corpus is not None:
         corpus = read_corpus([arguments.with_default_corpus or default_corpus()])
         rows, taxonomy = add_to_corpus(found, corpus, load())
@@ -394,14 +411,14 @@ def _refuse(what: str, arguments: argparse.Namespace, *names: str) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    own = ("text", "label", "legitimate", "max_false_alarms", "flag", "review")
+    own = (*OWN, "max_false_alarms", "flag", "review")
     if arguments.card:
         _refuse("--card", arguments, *own, "json", "unseen_scenarios")
         _card(arguments)
         return
     from fraudscan.corpus import honest_names, read_corpus
     from fraudscan.evaluate import ANY, evaluate
-    from fraudscan.labelled import match_names, read_labelled
+    from fraudscan.labelled import match_names
     from fraudscan.model import load
 
     if not arguments.labelled:
@@ -415,9 +432,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         return
     scanner = _with_levels(load(arguments.model), arguments)
     if _is_own(arguments, arguments.labelled):
-        known = honest_names(scanner.taxonomy)
-        found = read_labelled(arguments.labelled, arguments.text, arguments.label, arguments.legitimate, known)
-        _print_skipped(found.skipped)
+        found = _read_own(arguments, arguments.labelled, honest_names(scanner.taxonomy))
         rows = match_names(found, scanner.taxonomy)
         if scanner.taxonomy.task == "fraud" and any(ANY in row.labels for row in rows):
             _warn(
@@ -504,7 +519,10 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("train", _train, "Train a model on labelled messages, from the corpus or your own.")
     sub.add_argument(
-        "corpus", nargs="+", metavar="CORPUS", help="JSON lines in the corpus's format, or tables of your own"
+        "corpus",
+        nargs="+",
+        metavar="CORPUS",
+        help="files or folders in the corpus's format; or your own files, folders or patterns, - for standard input",
     )
     sub.add_argument("-o", "--output", required=True, metavar="MODEL", help="the model folder to write")
     sub.add_argument(
@@ -517,7 +535,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_own(sub)
 
     sub = command("evaluate", _evaluate, "Measure a model on labelled messages.")
-    sub.add_argument("labelled", nargs="*", metavar="LABELLED", help="the same kinds of files as for train")
+    sub.add_argument("labelled", nargs="*", metavar="LABELLED", help="the same as for train")
     sub.add_argument("--json", action="store_true", help="print the figures as JSON")
     sub.add_argument(
         "--unseen-scenarios",
@@ -561,15 +579,7 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--filenames", action="store_true", help="add a column with the file that each row comes from")
     sub.add_argument("--explain", action="store_true", help="add a column with the strongest evidence")
     sub.add_argument("--by", help="the column that names the conversation; conversations are scored too", **column)
-    formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram"]
-    formats += ["whatsapp", "qq", "wechat", "line-chat"]
-    sub.add_argument("--format", choices=formats, help="the format of DUMP (default: detected)")
-    sub.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: detected)")
-    sub.add_argument(
-        "--delimiter",
-        metavar="CHAR",
-        help="the delimiter of CSV input, \\t for a tab, \\x01 for Hive's (default: detected)",
-    )
+    _add_reading(sub, "DUMP")
     sub.add_argument("--proba", action="store_true", help="add the probability of each label, scheme and target group")
     sub.add_argument("--bom", action="store_true", help="begin CSV output with a byte order mark, for Excel")
     sub.add_argument(
@@ -584,6 +594,19 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--resume", action="store_true", help="continue a run that was interrupted")
     sub.add_argument("--force", action="store_true", help="replace OUT if it exists, complete or unfinished")
     sub.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def _add_reading(sub: argparse.ArgumentParser, what: str) -> None:
+    """Add the options that replace what is detected of the sources, which are called ``what``."""
+    formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram"]
+    formats += ["whatsapp", "qq", "wechat", "line-chat"]
+    sub.add_argument("--format", choices=formats, help=f"the format of {what} (default: detected)")
+    sub.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: detected)")
+    sub.add_argument(
+        "--delimiter",
+        metavar="CHAR",
+        help="the delimiter of CSV input, \\t for a tab, \\x01 for Hive's (default: detected)",
+    )
 
 
 def _add_scanner(sub: argparse.ArgumentParser) -> None:
@@ -615,3 +638,4 @@ def _add_own(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--label", help="own files: the column with the labels; several are joined by |", **column)
     about = "own files: the label of legitimate messages; '' for none"
     sub.add_argument("--legitimate", metavar="NAME", type=_argument, help=about)
+    _add_reading(sub, "own files")

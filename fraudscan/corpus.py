@@ -7,6 +7,7 @@ The fields are ``id``, ``text``, ``labels`` (scheme names, the leading one first
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -36,6 +37,7 @@ __all__ = [
     "digest",
     "find_honest",
     "honest_names",
+    "is_corpus",
     "join",
     "near_duplicates",
     "numbered_lines",
@@ -124,6 +126,19 @@ def read_corpus(paths: Iterable[str | os.PathLike[str]], taxonomy: Taxonomy = TA
     if not rows:
         raise CorpusError(f"no messages in {', '.join(map(str, paths))}: expected *.jsonl with one message per line")
     return rows
+
+
+def is_corpus(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file begins with an object that has fields which only messages of a corpus have.
+
+    Pipes and devices, which cannot be read again, do not count as corpora.
+    """
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        if Path(path).is_file():
+            with Path(path).open("rb") as file:
+                row = json.loads(file.readline(BLOCK))
+            return isinstance(row, dict) and row.keys() >= {"channel", "scenario"}
+    return False
 
 
 def refuse_one(paths: Any) -> None:

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any
 from fraudscan.characters import fold
 from fraudscan.columns import is_missing
 from fraudscan.corpus import HONEST_NAMES, CorpusError, Row, find_honest, refuse_one
-from fraudscan.dump.detect import make_reader
-from fraudscan.dump.readers import NULL, OTHER_ENCODING, LinesReader
+from fraudscan.dump.detect import delimiter_of, make_reader
+from fraudscan.dump.readers import NULL, CsvReader, LinesReader
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.sources import Stream
+from fraudscan.dump.sources import Stream, expand
 from fraudscan.dump.writers import as_dict
 from fraudscan.evaluate import ANY
 from fraudscan.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from fraudscan.model import Scanner
     from fraudscan.taxonomy import Scheme
@@ -66,24 +66,31 @@ class Labelled:
     skipped: list[str]
 
 
-def read_labelled(
+def read_labelled(  # noqa: PLR0913 - one argument for each choice
     paths: Iterable[str | os.PathLike[str]],
     text: str | None = None,
     label: str | None = None,
     honest: str | None = None,
     known: Sequence[str] = HONEST_NAMES,
+    *,
+    kind: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> Labelled:
-    """Read files of any format and encoding that can be scored, compressed or not.
-
-    The format and the encoding are detected from the content and the name of each file.
+    """Read any sources that can be scored, compressed or not.
 
     Args:
-        paths: the files.
+        paths: files, folders, patterns, or ``-`` for standard input.
         text: the column with the text (default: found by its name).
         label: the column with the labels (default: found by its name).
         honest: the label of legitimate messages (default: the one of ``known`` that occurs); ``""`` if there is no such
             label. In JSON an empty list of labels also marks a message as legitimate.
         known: the names that may stand for legitimate messages (see `fraudscan.corpus.honest_names`).
+        kind: the format, one of `detect.FORMATS` (default: detected from the content and the name of each file).
+        encoding: the encoding (default: detected from the content of each file).
+        delimiter: the delimiter of CSV, one character (default: detected from the header of each file).
+        notify: called with notices for the user, about files that are skipped.
 
     Raises:
         CorpusError: if a file cannot be read, lacks a column or has it twice, if no row can be used, if ``honest`` does
@@ -95,10 +102,10 @@ def read_labelled(
     refuse_one(paths)
     found: list[tuple[str, str, tuple[str, ...]]] = []
     skipped: list[str] = []
-    files = [Path(path) for path in paths]
+    files = _expanded([os.fspath(path) for path in paths], notify)
     for path in files:
-        for line, content, labels in _read(path, text, label):
-            place = f"{path.name}:{line}"  # it goes into the model, which must not depend on the folder
+        for line, content, labels in _read(path, text, label, (kind, encoding, delimiter)):
+            place = f"{Path(path).name}:{line}"  # it goes into the model, which must not depend on the folder
             if isinstance(labels, str):
                 skipped.append(f"{place}: {labels}")
             elif not content.strip():
@@ -107,7 +114,7 @@ def read_labelled(
                 found.append((place, content, labels))
     names = sorted({name for _, _, labels in found for name in labels})
     if not found:
-        places = ", ".join(map(str, files))
+        places = ", ".join(files)
         raise CorpusError(f"no labelled messages in {places}" + (f"; {skipped[0]}" if skipped else ""))
     if honest is None and find_honest(names, None, known) is None and not all(labels for _, _, labels in found):
         names.append(next(iter(known), HONEST_NAMES[0]))  # what an empty list means
@@ -210,14 +217,27 @@ def _meant(schemes: Mapping[str, tuple[Scheme, ...]], name: str) -> tuple[Scheme
     return schemes.get(name) or schemes.get(name.casefold(), ())
 
 
+def _expanded(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
+    try:
+        return expand(names, notify)
+    except DumpError as error:
+        raise CorpusError(str(error)) from None
+
+
 def _read(
-    path: str | os.PathLike[str], text: str | None, label: str | None
+    path: str, text: str | None, label: str | None, named: tuple[str | None, str | None, str | None]
 ) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
-    """Yield the line, the text and the labels of each row, or instead of the labels the reason why it is unusable."""
+    """Yield the line, the text and the labels of each row, or instead of the labels the reason why it is unusable.
+
+    ``named`` are the format, the encoding and the delimiter.
+    """
     column = ""
     try:
-        with Stream(os.fspath(path)) as stream:
-            reader = make_reader(stream, None, None, text=text, limit=LIMIT)
+        with Stream(path) as stream:
+            kind, encoding, delimiter = named
+            reader = make_reader(stream, kind, encoding, delimiter and delimiter_of(delimiter), text=text, limit=LIMIT)
+            if delimiter and not isinstance(reader, CsvReader):
+                raise CorpusError(f"--delimiter is for CSV, but {path} is read as {reader.name}: add --format csv")
             start = reader.prepare(stream)
             if isinstance(reader, LinesReader):
                 how = "if its first line is a header, name the text column with --text"
@@ -233,8 +253,7 @@ def _read(
                 rows = [as_dict(reader, raw) for raw in reader.rows(batch)]
                 column = column or (_label_column(path, list(dict.fromkeys(chain(*rows))), label) if rows else "")
                 found = zip(batch.lines, batch.texts, (_labels(row.get(column)) for row in rows), strict=True)
-                # the encoding is always detected here
-                bad = [(reject.line, "", reject.reason.removesuffix(OTHER_ENCODING)) for reject in batch.rejects]
+                bad = [(reject.line, "", reject.reason) for reject in batch.rejects]
                 yield from sorted([*found, *bad], key=itemgetter(0))
     except DumpError as error:
         raise CorpusError(str(error)) from None
@@ -249,7 +268,7 @@ def _labels(value: Any) -> tuple[str, ...] | str:
     return tuple(dict.fromkeys(name for name in names if name)) or (() if value == [] else "no label")
 
 
-def _label_column(path: str | os.PathLike[str], columns: Sequence[str], label: str | None) -> str:
+def _label_column(path: str, columns: Sequence[str], label: str | None) -> str:
     there = f"{path} has the columns: {', '.join(columns) or '(none)'}"
     if label is None:
         label = next((column for name in LABEL_COLUMNS for column in columns if fold(column) == name), None)

@@ -2,9 +2,12 @@
 
 import csv
 import gzip
+import io
 import json
+import os
 import random
 import re
+import threading
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from conftest import WORDS, made_up, write_corpus
+from conftest import LURE, WORDS, made_up, write_corpus
 from dumps import CELLS
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +25,7 @@ import fraudscan
 import fraudscan.explain
 from fraudscan import TAXONOMY, Scanner, Thresholds
 from fraudscan.cli import main
-from fraudscan.corpus import CorpusError, Row, find_honest, read_corpus
+from fraudscan.corpus import CorpusError, Row, find_honest, is_corpus, read_corpus
 from fraudscan.custom import train_custom
 from fraudscan.evaluate import evaluate
 from fraudscan.features import Vocabulary
@@ -459,7 +462,8 @@ def test_errors_in_labelled_files_are_reported(tmp_path):
         read_labelled([tmp_path / "a.csv"], "a", "c")
     for damaged, encoding in [(b"\xff\xff", "gb18030"), (b"\xb8\xfa", "utf-8")]:  # 跟 in GB18030 is not UTF-8
         (tmp_path / "b.csv").write_bytes("text,label\n您的包裹到了,a\n".encode(encoding) + damaged + b",b\n")
-        assert read_labelled([tmp_path / "b.csv"]).skipped == [f"b.csv:3: not {encoding.upper()}"]
+        (skipped,) = read_labelled([tmp_path / "b.csv"]).skipped
+        assert skipped.partition(";")[0] == f"b.csv:3: not {encoding.upper()}"
     for magic, what in [
         (b"PK\x03\x04", "a ZIP archive, as are .xlsx"),
         (gzip.compress(b"\x1f\x8b\x08"), "an archive that is still packed"),
@@ -503,6 +507,63 @@ def test_a_file_without_a_json_suffix_is_read_as_a_users_own(tmp_path, capsys):
     (tmp_path / "mine.xlsx").write_bytes(b"PK\x03\x04" + b"\x00\xff" * 9)
     assert main(["train", str(tmp_path / "mine.xlsx"), "-o", str(tmp_path / "model")]) == 2
     assert "is a ZIP archive, as are .xlsx files" in capsys.readouterr().err
+
+
+def test_own_messages_are_read_from_folders_patterns_and_standard_input(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "spark"
+    folder.mkdir()
+    parts = [([LURE, "到楼下了"], ["spam", "ham"]), (["晚上吃什么"], ["ham"])]
+    for number, (texts, labels) in enumerate(parts):
+        write_csv(folder / f"part-{number}.csv", texts, labels, ("nr", "text", "label"))
+    (folder / "_SUCCESS").touch()
+    (folder / "empty.csv").touch()
+    rows = [{"text": text, "label": label} for part in parts for text, label in zip(*part, strict=True)]
+    (tmp_path / "array.json").write_text(json.dumps(rows, indent=1), "utf-8")
+    (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    os.mkfifo(tmp_path / "pipe")
+    threading.Thread(target=(tmp_path / "pipe").write_text, args=(json.dumps(rows),), daemon=True).start()
+    data = io.BytesIO(gzip.compress(json.dumps(rows).encode()))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(data)))
+    found = []
+    for source in ("spark", "spark/part-*.csv", "array.json", "lines.jsonl", "-", "pipe"):
+        assert main(["evaluate", source if source == "-" else str(tmp_path / source), "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert [figures["messages"] for figures in found] == [3] * 6
+    assert all(figures == found[0] for figures in found)
+    assert main(["evaluate", str(folder), "--label", "label"]) == 0
+    assert "empty.csv is skipped: it is empty" in capsys.readouterr().err
+
+
+def test_the_format_encoding_and_delimiter_of_own_messages_may_be_named(tmp_path, capsys):
+    mine = tmp_path / "mine.txt"
+    mine.write_bytes(f"text§label\nhi§ham\n{LURE}§spam\n".encode("gb18030"))
+    options = ["--format", "csv", "--encoding", "gbk", "--delimiter", "§", "--json"]
+    assert main(["evaluate", str(mine), *options]) == 0
+    assert json.loads(capsys.readouterr().out)["messages"] == 2
+    for wrong, why in {
+        ("--encoding", "klingon"): "klingon",
+        ("--delimiter", "§§"): "--delimiter must be one character",
+        ("--delimiter", "§", "--format", "jsonl"): "--delimiter is for CSV, but ",
+    }.items():
+        assert main(["evaluate", str(mine), *wrong]) == 2
+        assert why in capsys.readouterr().err
+    for option in (["--format", "csv"], ["--encoding", "utf-8"], ["--delimiter", ","]):
+        assert main(["evaluate", str(mine), "--unseen-scenarios", *option]) == 2
+        assert f"cannot be combined with {option[0]}" in capsys.readouterr().err
+    (tmp_path / "late.csv").write_bytes(b"text,label\nhi,ham\n" + f"{LURE},spam\n".encode("gb18030"))
+    assert main(["evaluate", str(tmp_path / "late.csv"), "--encoding", "utf-8"]) == 0
+    assert "late.csv:3: not UTF-8; if the file is in another encoding, name that with" in capsys.readouterr().err
+
+
+@given(st.one_of(st.binary(max_size=40), st.recursive(st.none() | st.text(), st.lists).map(json.dumps).map(str.encode)))
+def test_whether_a_file_is_in_the_format_of_the_corpus_is_decided_by_its_content(tmp_path, data):
+    path = tmp_path / "any"
+    path.write_bytes(data)
+    assert not is_corpus(path)
+    path.write_bytes(json.dumps({"channel": "sms", "scenario": "x"}).encode() + b"\n" + data)
+    assert is_corpus(path)
+    assert not is_corpus(tmp_path)
+    assert not is_corpus(tmp_path / "none")
 
 
 def test_an_empty_list_of_labels_means_that_a_message_is_honest(tmp_path):

@@ -287,14 +287,21 @@ def test_corpus_errors_name_file_and_line(tmp_path, line, fault):
 
 
 @pytest.mark.parametrize(
-    ("row", "own"), [({"text": "x", "label": "a"}, True), ({"id": 1, "text": "x"}, True), ({**GOOD, "text": 3}, False)]
+    ("row", "own"),
+    [
+        ({"id": 1, "text": "x"}, "Name it with --label COLUMN"),
+        ({**GOOD, "text": 3}, "own.jsonl:1: 'text' must be a str"),
+    ],
 )
-def test_an_error_about_custom_messages_suggests_the_label_option(tmp_path, capsys, row, own):
+def test_messages_are_of_the_corpus_or_a_users_own_by_their_content(tmp_path, capsys, row, own):
     path = tmp_path / "own.jsonl"
     path.write_text(json.dumps(row), "utf-8")
     for command in ["train", "-o", str(tmp_path / "model")], ["evaluate"]:
         assert main([*command, str(path)]) == 2
-        assert ("own, name the column with their labels: --label COLUMN" in capsys.readouterr().err) == own
+        assert own in capsys.readouterr().err
+    path.write_text(json.dumps(GOOD) + "\n" + json.dumps({"text": "x", "label": "a"}), "utf-8")
+    assert main(["evaluate", str(path)]) == 2
+    assert "own, name the column with their labels: --label COLUMN" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -313,7 +320,7 @@ def test_missing_or_invalid_corpora_are_refused(tmp_path, capsys):
         read_corpus(iter([tmp_path]))
     with pytest.raises(CorpusError, match="no messages in"):
         read_corpus([tmp_path])
-    (tmp_path / "a.jsonl").write_bytes(b'{"id": "\xff"}')
+    (tmp_path / "a.jsonl").write_bytes(json.dumps(GOOD).encode() + b'\n{"id": "\xff"}')
     with pytest.raises(CorpusError, match="not UTF-8"):
         read_corpus([tmp_path])
     assert main(["train", str(tmp_path), "-o", str(tmp_path / "model")]) == 2

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.readers import Reader
     from fraudscan.dump.sources import Stream
 
-__all__ = ["FORMATS", "make_reader"]
+__all__ = ["FORMATS", "delimiter_of", "make_reader"]
 
 READERS: tuple[type[Reader], ...] = (
     JsonLinesReader,
@@ -62,9 +62,27 @@ TELEGRAM_MESSAGE = re.compile(r'"(?:from_id"|date_unixtime"|type"\s*:\s*"(?:mess
 EMPTY_CHAT = re.compile(r'\{\s*(?:"(?:name|type|id)": .*,\r?\n\s*)+"messages": \[\s*\]\s*\}\s*')
 """A whole export of one chat without messages."""
 
+WRITTEN = {"\\t": "\t", "\\x01": "\x01", "\\001": "\x01"}
+"""Delimiters as they are written on a command line: shells pass these characters on as they are."""
 
-def make_reader(stream: Stream, name: str | None, encoding: str | None, **options: Any) -> Reader:
-    """Return the reader for a stream, for the given format and encoding. Those that are ``None`` are detected.
+
+def delimiter_of(named: str) -> str:
+    """Return the delimiter that a user names.
+
+    Raises:
+        DumpError: if it is not one character, or one that cannot delimit.
+
+    """
+    delimiter = WRITTEN.get(named, named)
+    if len(delimiter) != 1 or delimiter in '\0\r\n"':
+        raise DumpError(f"--delimiter must be one character (\\t for a tab, \\x01 for Hive's), not {named!r}")
+    return delimiter
+
+
+def make_reader(
+    stream: Stream, name: str | None, encoding: str | None, delimiter: str | None = None, **options: Any
+) -> Reader:
+    """Return the reader for a stream, for the given format, encoding and delimiter (of CSV). ``None`` is detected.
 
     Raises:
         DumpError: if the stream has no rows that can be read, or the name of the format or encoding is unknown.
@@ -87,6 +105,8 @@ def make_reader(stream: Stream, name: str | None, encoding: str | None, **option
     reader = FORMATS[name or _format(stream.source, text, options.get("text"), whole=len(head) < BLOCK)]
     if issubclass(reader, BY_LINE) and "\n" not in text and "\r" in text.rstrip("\r"):
         raise DumpError(f"{stream.source} has old Mac line ends, \\r alone: convert it (tr '\\r' '\\n')")
+    if issubclass(reader, CsvReader):
+        options["delimiter"] = delimiter or ""
     return reader(stream.source, encoding, **options)
 
 

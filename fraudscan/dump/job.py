@@ -18,7 +18,7 @@ from fraudscan._version import __version__
 from fraudscan.columns import OPTIONAL, columns_of, names_of
 from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.conversations import Conversations
-from fraudscan.dump.detect import make_reader
+from fraudscan.dump.detect import delimiter_of, make_reader
 from fraudscan.dump.output import (
     CALLED,
     Growing,
@@ -77,9 +77,6 @@ run."""
 MOST_REASONS, OTHER_REASONS = 1000, "other reasons"
 """At most this many different reasons for rejects are counted separately, because a dump may have a different reason
 for each row. The rest are counted under `OTHER_REASONS`."""
-
-WRITTEN = {"\\t": "\t", "\\x01": "\x01", "\\001": "\x01"}
-"""Delimiters as they are written on a command line: shells pass these characters on as they are."""
 
 DIFFERENT = {
     "fraudscan": "fraudscan has another version",
@@ -244,7 +241,7 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
     if options.by is not None and out == STDIN:
         raise DumpError("--by writes conversations beside the output: name an output file instead of -")
     if options.delimiter is not None:
-        options = replace(options, delimiter=_delimiter(options.delimiter))
+        options = replace(options, delimiter=delimiter_of(options.delimiter))
     if isinstance(exclude, str):
         raise TypeError("exclude is one str, not several: pass a list, [pattern]")
     job = _Job(scanner, expand(names, notify, exclude), frozenset(names), out, options, notify)
@@ -257,13 +254,6 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
             job.run(workers, progress)
         job.finish()
     return job.summary
-
-
-def _delimiter(named: str) -> str:
-    delimiter = WRITTEN.get(named, named)
-    if len(delimiter) != 1 or delimiter in '\0\r\n"':
-        raise DumpError(f"--delimiter must be one character (\\t for a tab, \\x01 for Hive's), not {named!r}")
-    return delimiter
 
 
 @dataclass
@@ -516,9 +506,8 @@ class _Job:
         """Return the reader of a source, and where its rows begin."""
         options, ours = self.options, frozenset([*names_of(self.scanner, proba=True), *OPTIONAL])
         columns = {"text": options.text, "by": options.by, "sender": options.sender}
-        reader = make_reader(stream, options.format, options.encoding, **columns, limit=options.max_message, ours=ours)
-        if options.delimiter and isinstance(reader, CsvReader):
-            reader.delimiter = options.delimiter
+        named = options.format, options.encoding, options.delimiter
+        reader = make_reader(stream, *named, **columns, limit=options.max_message, ours=ours)
         return reader, reader.prepare(stream)
 
     @staticmethod

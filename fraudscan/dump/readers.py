@@ -63,7 +63,6 @@ __all__ = [
     "DEPTH",
     "NAMED",
     "NULL",
-    "OTHER_ENCODING",
     "SAMPLE",
     "SHOWN",
     "TOO_LONG",
