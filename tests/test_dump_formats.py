@@ -1352,6 +1352,24 @@ def test_a_later_quote_does_not_join_rows_of_a_table_without_quoting(tmp_path, d
     assert [row["text"] for row in rows_of(out)] == ["第一行\n第二行"]
 
 
+@given(
+    st.lists(st.tuples(*[st.text('ab;\t|"\n\\', max_size=6)] * 3), max_size=20),
+    st.sampled_from(";\t|"),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+)
+@example([("1", f"第一行;{PLAIN}\n第二行;{LURE}", "x")], ";", csv.QUOTE_ALL)
+@settings(max_examples=30)
+def test_lines_of_a_quoted_value_are_not_records(tmp_path, rows, delimiter, quoting):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    rows = [(PLAIN, f"{delimiter}a", '"b"'), *rows] if quoting == csv.QUOTE_MINIMAL else rows
+    with source.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=delimiter, quoting=quoting).writerows([("text", "n", "t"), *rows])
+    assert score(source, "-o", out, "--force", "--quiet", "--delimiter", delimiter) == 0
+    with out.open(encoding="utf-8", newline="") as file:
+        found = [tuple(row[:3]) for row in csv.reader(file, delimiter=delimiter)][1:]
+    assert found == [row for row in rows if row[0] != readers.NULL]
+
+
 @pytest.mark.parametrize("delimiter", ["\t", ","])
 def test_database_escapes_in_a_tab_separated_table_are_scored_as_blanks(tmp_path, delimiter):
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"

@@ -753,6 +753,8 @@ class CsvReader(Reader):
     delimiter: str = ""
     escaped: bool = False
     """Whether quotes in quoted values are escaped with a backslash, as Spark writes them; `prepare` sets this."""
+    quoted: bool = False
+    """Whether the program that wrote the table puts quotes around values that need them; `prepare` sets this as well."""
 
     def prepare(self, stream: Stream) -> Place:
         """Read the header. If no delimiter was given, find it in the first line."""
@@ -787,10 +789,12 @@ class CsvReader(Reader):
             raise DumpError(f"{error}{self._header_hint(lines)}") from None
         if not given:
             self._examine_title(rows, list(filter(None, below))[1:])
-        if '\\"' in (shown := head[:BLOCK]).decode(self.encoding, "replace"):
-            sample = cut_lines(shown, self.encoding)
+        shown = head[:BLOCK].decode(self.encoding, "replace")
+        sample = cut_lines(head[:BLOCK], self.encoding) if '"' in shown else []
+        if '\\"' in shown:
             wrong, self.escaped = self._count_wrong(sample), True
             self.escaped = self._count_wrong(sample) < wrong
+        self.quoted = self._is_quoted(lines[:end]) or self._needs_quotes(sample[end:])
         size = self._size(lines[:end])
         return Place(start.offset + min(size, len(head)), 1 + end)
 
@@ -894,10 +898,34 @@ class CsvReader(Reader):
     def _refuse_records(self, lines: Sequence[bytes]) -> None:
         """Raise ``csv.Error`` if each line of a record is a record by itself.
 
-        Tables with commas or fewer than three columns are exempt: the lines of a longer text may look like records.
+        Tables that are known to use quoting are exempt. So are those with commas or fewer than three columns: the lines
+        of a longer text may look like records.
         """
-        if len(lines) > 1 and self.delimiter != "," and len(self.columns) > 2 and self._unquoted(lines):
+        exempt = self.quoted or self.delimiter == "," or len(self.columns) < 3
+        if len(lines) > 1 and not exempt and self._unquoted(lines):
             raise csv.Error("each of its lines is a record")
+
+    def _is_quoted(self, header: Sequence[bytes]) -> bool:
+        """Return whether every name in the last line of the header is in quotes."""
+        names, _ = _next(self._rows(header[-1:], quoting=csv.QUOTE_NONE))
+        return all(len(name) > 1 and name[0] == name[-1] == '"' for name in map(str.strip, names))
+
+    def _needs_quotes(self, lines: Sequence[bytes]) -> bool:
+        """Return whether more records need quoting to be read than contain quotes that quoting would have doubled.
+
+        A record whose lines could be records by themselves is not counted.
+        """
+        self.quoted, votes = True, 0  # so that such a record is read as one
+        for begin, end, row, problem in self._records(lines, final=False):
+            texts = (line.decode(self.encoding, "replace") for line in lines[begin:end] if b'"' in line)
+            quotes = sum(text.count('"') for text in texts)
+            if quotes and not problem and len(row) == len(self.columns):
+                literal = sum(value.count('"') for value in row)
+                if literal == quotes:
+                    votes -= 1
+                elif literal or not self._unquoted(lines[begin:end]):
+                    votes += 1
+        return votes > 0
 
     def _unquoted(self, lines: Sequence[bytes]) -> bool:
         """Return whether each of these lines is a record if quotes are ordinary characters."""
