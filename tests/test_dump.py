@@ -151,7 +151,7 @@ def test_a_message_may_be_the_name_of_its_column(tmp_path):
         assert [row["内容"] for row in rows_of(out)] == ["内容"]
 
 
-def test_a_trailing_delimiter_in_rows_requires_one_in_the_header(tmp_path):
+def test_a_trailing_delimiter_in_some_rows_requires_one_in_the_header(tmp_path):
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     source.write_text(f"id|text\n1|{PLAIN}|\n2|{PLAIN}|x\n3|{PLAIN}||\n", "utf-8")
     assert score(source, "-o", out) == 1
@@ -161,6 +161,71 @@ def test_a_trailing_delimiter_in_rows_requires_one_in_the_header(tmp_path):
     source.write_text(source.read_text("utf-8").replace("text", "text|"), "utf-8")
     assert score(source, "-o", out, "--force") == 0
     assert [row["id"] for row in rows_of(out)] == ["1", "2"]
+
+
+def test_a_delimiter_at_the_end_of_rows_alone_is_ignored_and_reported(tmp_path, capsys):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    rows = "".join(f"{i},{PLAIN},\n" for i in range(50))
+    source.write_text(f"id,text\n{rows}a,b\na,b,c\na,b,,\nid,text\n", "utf-8")
+    assert score(source, "-o", out) == 0
+    assert [[*row.values()][:2] for row in rows_of(out)] == [[str(i), PLAIN] for i in range(50)]
+    assert "has a delimiter at the end of its rows, but not of its header; it is ignored" in capsys.readouterr().err
+    reasons = [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")]
+    two = "2 fields where the header has 2, and no delimiter at the end"
+    assert reasons == [two, *(f"{n} fields where the header has 2" for n in (3, 4)), "the header again"]
+
+
+def test_rows_may_end_before_empty_columns(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(readers, "BLOCK", 1000)
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    rows = [f"{i},{PLAIN}" + (",,x" if i % 3 else "") for i in range(60)]
+    source.write_text(
+        "\n".join(["id,text,a,b", *rows, f"60,{LURE}", "第二行,,x", f"61,{PLAIN}", "", "62", "63"]), "utf-8"
+    )
+    assert score(source, "-o", out) == 0
+    assert "has rows that end before the last columns, which are taken to be empty there" in capsys.readouterr().err
+    with out.open(encoding="utf-8", newline="") as file:
+        found = [row[:4] for row in csv.reader(file)][1:]
+    assert found == [[str(i), PLAIN, "", "x" if i % 3 else ""] for i in range(60)]
+    assert [row["line"] for row in rows_of(tmp_path / "out.csv.rejects.jsonl")] == [62, 63, 64, 66, 67]
+
+
+@pytest.mark.parametrize("broken", ["第二行,x", "4", f"4,{PLAIN},x,y", f"张三,{PLAIN}"])
+def test_rows_are_not_completed_if_others_may_be_broken(tmp_path, broken):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    source.write_text(f"id,text,note\n1,{PLAIN},\n2,{PLAIN}\n3,{LURE}\n{broken}\n5,{PLAIN},x\n", "utf-8")
+    assert score(source, "-o", out) == 0
+    assert [row["id"] for row in rows_of(out)] == ["1", "5"]
+    assert len(rows_of(tmp_path / "out.jsonl.rejects.jsonl")) == 3
+
+
+def test_a_table_of_one_column_may_contain_delimiters(tmp_path, capsys):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    source.write_text('content\n你好, 在吗\n"引, 号"\n他说"好",走\n在\n', "utf-8")
+    assert score(source, "-o", out) == 0
+    assert [row["content"] for row in rows_of(out)] == ["你好, 在吗", "引, 号", '他说"好",走', "在"]
+    assert "has one column; ',' in its rows is read as text" in capsys.readouterr().err
+    source.write_text(f"短信内容\n1,138,{PLAIN}\n2,139,{LURE}\n", "utf-8")  # a title above a table
+    assert score(source, "-o", out, "--force") == 1
+
+
+@pytest.mark.parametrize("rows", [f'1,{PLAIN}\n2,"{LURE}\n3,{PLAIN}\n', f'1,"{PLAIN}"\n2,{PLAIN}\n3,"{LURE}\n'])
+def test_a_lone_quote_at_the_end_of_a_table_without_quoting_is_part_of_the_message(tmp_path, rows):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    source.write_text(f"id,text\n{rows}", "utf-8")
+    assert score(source, "-o", out) == 0
+    assert [row["id"] for row in rows_of(out)] == ["1", "2", "3"]
+    assert f'"{LURE}' in [row["text"] for row in rows_of(out)]
+
+
+@pytest.mark.parametrize("rows", [f'1,"a, b"\n2,"{LURE}\n', f'1,{PLAIN}\n2,"{LURE}\n第二行\n', f'2,"{LURE}\n'])
+def test_a_lone_quote_may_begin_a_record_that_is_cut_off(tmp_path, rows):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    for header in ("id,text", '"id","text"'):
+        source.write_text(f"{header}\n{rows}", "utf-8")
+        assert score(source, "-o", out, "--force") == (rows[0] == "2")
+        reject = rows_of(tmp_path / "out.jsonl.rejects.jsonl")[0]
+        assert (reject["raw"], reject["reason"]) == (f'2,"{LURE}', "a record that begins here does not end")
 
 
 @pytest.mark.parametrize("name", ["in.jsonl", "in.csv"])

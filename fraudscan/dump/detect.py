@@ -18,11 +18,13 @@ from fraudscan.dump.readers import (
     BLOCK,
     DELIMITERS,
     NAMED,
+    NO_DELIMITER,
     SAMPLE,
     CsvReader,
     JsonLinesReader,
     LinesReader,
     find_delimiter,
+    is_even,
 )
 from fraudscan.dump.rows import DumpError, is_row, text_columns
 from fraudscan.dump.sources import FORMAT_OF_ENDING, TEXTS, foreign, plain_name
@@ -147,9 +149,11 @@ def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
 def _one_column(text: str, *, whole: bool) -> bool:
     """Return whether ``text``, which begins with a column name, is a table of one column, as far as it is examined.
 
-    It is one if no comma is outside quotes and no quote is left open at the end of the table.
+    It is one if no quote is left open at the end of the table, and no comma is outside quotes, or no delimiter occurs
+    equally often in its first lines.
     """
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    even = is_even(list(filter(str.strip, text.split("\n")[1 : 1 + SAMPLE])))
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter="," if even else NO_DELIMITER, strict=True)
     try:
         return all(len(row) < 2 for row in rows)
     except csv.Error:

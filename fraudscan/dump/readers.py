@@ -34,6 +34,7 @@ from fraudscan.dump.rows import (
     Place,
     Reject,
     is_header_below,
+    is_number,
     is_row,
     is_text_column,
     may_be_other,
@@ -62,6 +63,7 @@ __all__ = [
     "DELIMITERS",
     "DEPTH",
     "NAMED",
+    "NO_DELIMITER",
     "NULL",
     "SAMPLE",
     "SHOWN",
@@ -73,6 +75,7 @@ __all__ = [
     "Reader",
     "dump_json",
     "find_delimiter",
+    "is_even",
     "key_of",
     "no_text",
 ]
@@ -124,6 +127,9 @@ CODE_COLUMNS = frozenset({"code", "success", "ret", "retcode", "errno", "errcode
 """The status that an API response reports in a column named like the text (``message``, say), and the names of the
 columns beside it that report a status too."""
 
+MOST_LINES = 1000
+"""How many lines of a table are examined to decide whether it uses quoting."""
+
 HEADER_WITHIN = 20
 """How many lines after the first one, which may be a title, are searched for the header of a table."""
 
@@ -144,6 +150,9 @@ DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 """Finds where values end. The values of numbers do not matter for that, so they remain strings."""
 
 DELIMITERS = ",;\t|^~\x01"
+NO_DELIMITER = "\ufdd0"
+"""Stands for the delimiter of tables of one column. No text contains it, because Unicode reserves it as a
+noncharacter."""
 
 ESCAPED = re.compile(r'\\([\\"])')
 """A backslash and the quote or backslash that it escapes. An escaped backslash does not escape a quote after it."""
@@ -745,16 +754,37 @@ def find_delimiter(line: str) -> str:
     return named[1] if named else max(DELIMITERS, key=line.count)
 
 
+def is_even(lines: Sequence[str], signs: str = DELIMITERS) -> bool:
+    """Return whether one of ``signs`` occurs in all lines, and equally often, as delimiters do.
+
+    >>> is_even(["1|a", "2|b"]), is_even(["1|a", "b"])
+    (True, False)
+
+    """
+    counts = [{line.count(sign) for line in lines} for sign in signs]
+    return any(len(count) == 1 and 0 not in count for count in counts)
+
+
 @dataclass
 class CsvReader(Reader):
-    """Delimited values with a header, quoted according to RFC 4180 or not at all."""
+    """Delimited values with a header, quoted according to RFC 4180 or not at all.
+
+    `prepare` sets the fields that describe the table.
+    """
 
     name: ClassVar[str] = "csv"
     delimiter: str = ""
     escaped: bool = False
-    """Whether quotes in quoted values are escaped with a backslash, as Spark writes them; `prepare` sets this."""
+    """Whether quotes in quoted values are escaped with a backslash, as Spark writes them."""
     quoted: bool = False
-    """Whether the program that wrote the table puts quotes around values that need them; `prepare` sets this as well."""
+    """Whether the program that wrote the table puts quotes around values that need them."""
+    single: bool = False
+    """Whether the table has one column, so that delimiters are text."""
+    ends: bool = False
+    """Whether records, but not the header, have a delimiter at the end."""
+    ragged: bool = False
+    """Whether empty values at the end of records are left out, as Excel does. This is assumed only if records begin
+    with a number or a time, because the first line of a message that is broken in two looks like such a record."""
 
     def prepare(self, stream: Stream) -> Place:
         """Read the header. If no delimiter was given, find it in the first line."""
@@ -794,9 +824,38 @@ class CsvReader(Reader):
         if '\\"' in shown:
             wrong, self.escaped = self._count_wrong(sample), True
             self.escaped = self._count_wrong(sample) < wrong
-        self.quoted = self._is_quoted(lines[:end]) or self._needs_quotes(sample[end:])
+        many = self.delimiter != "," and len(self.columns) > 2
+        self.quoted = self._is_quoted(lines[:end]) or (many and self._needs_quotes(sample[end : end + MOST_LINES]))
+        self._examine_ends(list(filter(None, below)), cut_lines(head[:BLOCK], self.encoding)[end:])
         size = self._size(lines[:end])
         return Place(start.offset + min(size, len(head)), 1 + end)
+
+    def _examine_ends(self, below: Sequence[list[str]], lines: Sequence[bytes]) -> None:
+        """See whether records end with one delimiter more than the header, or early, or have delimiters as text.
+
+        Args:
+            below: the first records.
+            lines: the lines of the first block, without the header. The last one may be incomplete.
+
+        """
+        width, at = len(self.columns), self.columns.index(self.text or "")
+        longer = sum(len(row) == width + 1 and not row[-1] for row in below)
+        self.ends = longer > max(1, 0.9 * len(below))
+        if self.ends:
+            self.doubts.append("has a delimiter at the end of its rows, but not of its header; it is ignored")
+        elif width == 1:
+            texts = [line.decode(self.encoding, "replace") for line in lines[:SAMPLE] if line.strip()]
+            self.single = not is_even(texts)
+            if self.single and any(self.delimiter in text for text in texts):
+                self.doubts.append(f"has one column; {self.delimiter!r} in its rows is read as text")
+        elif 0 < at < width - 1:
+            sign = self.delimiter.encode(self.encoding)
+            if min((line.count(sign) for line in lines), default=width) < width - 1:  # else no record can be short
+                rows = [row for _, _, row, _ in self._records(lines[:-1], final=False) if row]
+                even = all(at < len(row) <= width and is_number(row[0]) for row in rows)
+                self.ragged = even and any(len(row) < width for row in rows)
+            if self.ragged:
+                self.doubts.append("has rows that end before the last columns, which are taken to be empty there")
 
     def _sample(self, lines: Iterable[bytes]) -> list[list[str]]:
         """Return the first records, up to one that is malformed."""
@@ -847,7 +906,7 @@ class CsvReader(Reader):
         texts = (line.decode(self.encoding, "replace") + "\n" for line in lines)
         if self.escaped:
             texts = (ESCAPED.sub(lambda match: '""' if match[1] == '"' else match[0], text) for text in texts)
-        return csv.reader(texts, delimiter=self.delimiter, **options)
+        return csv.reader(texts, delimiter=NO_DELIMITER if self.single else self.delimiter, **options)
 
     def _records(self, lines: Sequence[bytes], *, final: bool) -> Iterator[tuple[int, int, list[str], str]]:
         """Yield for each record its first line, the line after its last, its values, and what is wrong with it.
@@ -915,11 +974,14 @@ class CsvReader(Reader):
 
         A record whose lines could be records by themselves is not counted.
         """
-        self.quoted, votes = True, 0  # so that such a record is read as one
-        for begin, end, row, problem in self._records(lines, final=False):
+        votes = 0
+        known, self.quoted = self.quoted, True  # so that such a record is read as one
+        records = list(self._records(lines, final=False))
+        self.quoted = known
+        for begin, end, row, problem in records:
             texts = (line.decode(self.encoding, "replace") for line in lines[begin:end] if b'"' in line)
             quotes = sum(text.count('"') for text in texts)
-            if quotes and not problem and len(row) == len(self.columns):
+            if quotes and not problem and len(row) == len(self.columns) + self.ends:
                 literal = sum(value.count('"') for value in row)
                 if literal == quotes:
                     votes -= 1
@@ -930,7 +992,7 @@ class CsvReader(Reader):
     def _unquoted(self, lines: Sequence[bytes]) -> bool:
         """Return whether each of these lines is a record if quotes are ordinary characters."""
         texts = (line.decode(self.encoding, "replace").rstrip("\r") for line in lines)
-        delimiters = len(self.columns) - 1
+        delimiters = len(self.columns) + self.ends - 1
         return delimiters > 0 and all(text.count(self.delimiter) == delimiters and "\r" not in text for text in texts)
 
     def _count_wrong(self, lines: Sequence[bytes]) -> int:
@@ -942,7 +1004,11 @@ class CsvReader(Reader):
         return wrong
 
     def cut(self, held: bytes, *, final: bool) -> int:
-        """Cut after the last complete record, which ends at a line feed outside quotes."""
+        """Cut after the last complete record, which ends at a line feed outside quotes.
+
+        At the end of the source, the lines from a quote on that does not close are records if they look like records
+        without it, and those before them do not show that the table uses quoting.
+        """
         whole = held if final else held[: last_line_end(held, self.encoding)]
         if b'"' not in whole:
             return len(whole)
@@ -950,6 +1016,8 @@ class CsvReader(Reader):
         if not lines[-1]:
             lines.pop()
         end = max((end for _, end, _, _ in self._records(lines, final=False)), default=0)
+        if final and 0 < end < len(lines) and self._unquoted(lines[end:]):
+            end = end if self.quoted or self._needs_quotes(lines[:end]) else len(lines)
         return len(whole) if end == len(lines) else self._size(lines[:end])
 
     def _is_header(self, row: list[str]) -> bool:
@@ -960,6 +1028,28 @@ class CsvReader(Reader):
         first = row[0].removeprefix("\ufeff")
         return len(row) > 1 and row[1:] == self.columns[1:] and self.columns[0] in (first, first.strip('"'))
 
+    def _fit(self, row: list[str], after: Sequence[bytes]) -> str:
+        """Give a record as many values as the header has if only empty ones differ, or return what is wrong with it.
+
+        Args:
+            row: the record.
+            after: the line after it in its block, if there is one.
+
+        """
+        width = len(self.columns)
+        longer = len(row) == width + 1 and not row[-1]
+        if self.ends and (longer or self._is_header(row)):
+            del row[width:]
+            return ""
+        if self.ragged and self.columns.index(self.text or "") < len(row) < width:
+            first = [line.decode(self.encoding, "replace").partition(self.delimiter)[0] for line in after]
+            if all(is_number(value.strip('"')) for value in [row[0], *first]):
+                row += [""] * (width - len(row))
+                return ""
+        how = ": end the header with a delimiter too" if longer else ""
+        how = ", and no delimiter at the end" if self.ends and len(row) == width else how
+        return f"{len(row)} fields where the header has {width}{how}"
+
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the records; leave out empty lines."""
         lines = Lines(block, self.encoding)
@@ -967,15 +1057,14 @@ class CsvReader(Reader):
         at, width, kept = self.columns.index(self.text or ""), len(self.columns), self.kept
         last = self.columns[-1]
         key = self.columns.index(self.by) if self.by is not None else None
+        usual = -1 if self.ends else width
         for begin, end, row, wrong in self._records(lines.raw, final=True):
-            problem = wrong
-            if row and len(row) != width:
-                ends = len(row) == width + 1 and not row[-1]
-                how = ": end the header with a delimiter too" if ends else ""
-                problem = f"{len(row)} fields where the header has {width}{how}"
-            elif row and row[at] == NULL:
+            problem = self._fit(row, lines.raw[end : end + 1]) if row and len(row) != usual else wrong
+            if problem or not row:
+                pass
+            elif row[at] == NULL:
                 problem = f"{self.text!r} is missing"
-            elif row and row[-1] == last and self._is_header(row):
+            elif row[-1] == last and self._is_header(row):
                 problem = "the header again"
             if bad and any(bad[begin:end]):
                 problem = self.not_encoded
@@ -1015,8 +1104,7 @@ class LinesReader(Reader):
         self.header = ["text"]
         self.find([self.header])
         lines = stream.peek(BLOCK).decode(self.encoding, "replace").splitlines()[:SAMPLE]
-        counts = [{line.count(sign) for line in lines} for sign in "\t|;\x01"]
-        even = len(lines) > 1 and any(len(count) == 1 and 0 not in count for count in counts)
+        even = len(lines) > 1 and is_even(lines, "\t|;\x01")
         self.tabular = even or any(map(FRAMED.match, lines))
         heads = [CLOCK.search(line, 0, CLOCK_WITHIN) or NAME_LINE.fullmatch(line) for line in lines if line.strip()]
         self.headed = 4 * sum(map(bool, heads)) >= max(len(heads), 5)

@@ -20,6 +20,7 @@ __all__ = [
     "Place",
     "Reject",
     "is_header_below",
+    "is_number",
     "is_row",
     "is_text_column",
     "may_be_other",
@@ -168,7 +169,17 @@ def is_header_below(columns: Collection[str], row: Collection[str]) -> bool:
     """
     rank, below = text_rank(columns), text_rank(list(filter(is_text_column, row)))
     better = rank is not None and below is not None and below < rank
-    return better and not any(cell.isdecimal() or VALUE.fullmatch(cell) for cell in row)
+    return better and not any(map(is_number, row))
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a cell is a number or a time.
+
+    >>> is_number("7"), is_number("2026-01-02 10:11"), is_number("好")
+    (True, True, False)
+
+    """
+    return cell.isdecimal() or VALUE.fullmatch(cell) is not None
 
 
 def _core(column: str) -> str:
