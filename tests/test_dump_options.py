@@ -254,7 +254,7 @@ def test_the_likeliest_text_column_is_read_and_alternatives_are_reported(tmp_pat
     ("row", "other"),
     [
         ({"号码": "138", "短信": "1", "短信原文": LURE}, "短信原文"),
-        ({"phone": "138", "sms_text": LURE, "msg": "提交成功", "code": "0"}, "sms_text"),
+        ({"phone": "138", "sms_raw": LURE, "msg": "提交成功", "code": "0"}, "sms_raw"),
         ({"工单号": "1", "消息": "已读", "客户描述": LURE}, "客户描述"),
         ({"msg": "DELIVRD", "raw": LURE}, "raw"),
         ({"msg": "DELIVRD", "raw": LURE, "content": PLAIN}, "msg"),
@@ -490,10 +490,25 @@ def test_one_of_several_columns_without_a_name_cannot_be_chosen(tmp_path, capsys
     assert capsys.readouterr().err.endswith("has several columns called '': rename all but one\n")
 
 
-@pytest.mark.parametrize("header", ["id, Text ", "id,短信內容", "id,ＴＥＸＴ", "id,訊息內容"])
-def test_the_text_column_is_found_in_any_spelling(tmp_path, header):
-    (tmp_path / "in.csv").write_text(f"{header}\n1,{PLAIN}\n", "utf-8")
+NAMES = " Text ,短信內容,ＴＥＸＴ,訊息內容,msgContent,MessageText,sms_text,SMS_BODY,msg content,chat-content,举报内容,簡要案情"
+
+
+@pytest.mark.parametrize("name", [*NAMES.split(","), "短信下发内容", "通讯内容"])
+def test_the_text_column_is_found_in_any_spelling(tmp_path, name):
+    (tmp_path / "in.csv").write_text(f"id,{name}\n1,{PLAIN}\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv") == 0
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_the_refusal_of_a_dump_without_a_known_text_column_names_the_likeliest_one(tmp_path, capsys, ending):
+    rows = [{"id": "1", "人": "张三", "what said": LURE}, {"id": "2", "人": "李四", "what said": PLAIN}]
+    lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)] if ending == "csv" else map(json.dumps, rows)
+    (tmp_path / f"in.{ending}").write_text("\n".join(lines), "utf-8")
+    assert score(tmp_path / f"in.{ending}", "-o", tmp_path / "o.csv") == 2
+    assert "what said. Name it with --text COLUMN, perhaps --text 'what said'" in capsys.readouterr().err
+    (tmp_path / "in.csv").write_text(f"1,{LURE}\n2,{PLAIN}\n", "utf-8")
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv") == 2
+    assert "perhaps" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -246,12 +246,16 @@ class Reader:
         if self.sender is not None and any(isinstance(row.get(self.sender), (dict, list)) for row in sample):
             raise self.nested_sender
         if columns is not None and (self.text is None or missing):
-            raise self._not_found(list(known), missing, columns, path)
+            likely = [] if any(map(is_number, self.columns)) else self._richer(sample, ambiguous=False)
+            raise self._not_found(likely, list(known), missing, columns, path)
 
-    def _not_found(self, known: list[str], missing: list[str], row: Collection[str], path: str) -> DumpError:
+    def _not_found(
+        self, likely: list[str], known: list[str], missing: list[str], row: Collection[str], path: str
+    ) -> DumpError:
         """Return the error that no column is the text, or that columns are ``missing``, and what to do about it.
 
         Args:
+            likely: the column that seems to hold the text, if any.
             known: the columns of all rows that were examined.
             missing: the columns that were named but are not among them.
             row: the last of these rows.
@@ -264,6 +268,7 @@ class Reader:
             within, _ = _nested_rows(row)
             how = ", or add a header if the first line is a row" if self.name == "csv" else ""
             how = f", or extract the rows first: jq -c {shlex.quote(path + within)}" if within else how
+            how = f", perhaps --text {shlex.quote(likely[0])}{how}" if likely else how
             return DumpError(f"no column looks like the text; {there}. Name it with --text COLUMN{how}")
         outer = missing[0].partition(".")[0]
         tool = "Spark or pandas" if self.name == "parquet" else "jq"

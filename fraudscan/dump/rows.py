@@ -34,13 +34,17 @@ AMBIGUOUS = "msg", "sms", "短信", "消息", "信息", "简讯", "短讯", "讯
 TEXT_COLUMNS = (
     "text",
     *("短信内容", "短消息内容", "消息内容", "聊天内容", "信息内容", "发送内容", "短信正文", "消息正文", "聊天记录"),
-    *("简讯内容", "短讯内容", "讯息内容", "简讯内文", "讯息内文"),
-    *("strcontent", "message_content", "sms_content", "msg_content", "message", "content", "body"),
+    *("简讯内容", "短讯内容", "讯息内容", "简讯内文", "讯息内文", "短信下发内容", "通讯内容", "举报内容", "简要案情"),
+    "strcontent",
+    *(f"{what}{part}" for what in ("message", "sms", "msg", "chat") for part in ("content", "text", "body")),
+    *("message", "content", "body"),
     *("内容", "正文", "文本", "内文", "文字"),
     *AMBIGUOUS,
 )
-"""Names of the text column, in order of preference and in any case or script. Unambiguous names come before those in
-`AMBIGUOUS`. ``strcontent`` is WeChat's name for it."""
+"""Names of the text column, in order of preference, in any case or script, and with or without blanks, hyphens and
+underscores. Unambiguous names come before those in `AMBIGUOUS`. ``strcontent`` is WeChat's name for it."""
+
+JOINTS = str.maketrans("", "", "-_")
 
 NAME_AND_REMARK = re.compile(r"([^()（）]+)(?:[(（]([^()（）]*)[)）])?\s*")
 """A column name, and an optional remark in brackets."""
@@ -196,10 +200,10 @@ def _core(column: str) -> str:
 
 
 def _name(column: str) -> str:
-    """Return a column name as spelled in `TEXT_COLUMNS`, or an empty string if it is long or has inner white space."""
+    """Return a column name as spelled in `TEXT_COLUMNS`, or an empty string if it is long."""
     return _folded(column) if len(column) <= MAX_NAME else ""
 
 
 @lru_cache(1 << 12)
 def _folded(column: str) -> str:
-    return fold(column) if len(column.split()) == 1 else ""
+    return fold(column).translate(JOINTS)  # folding drops white space
