@@ -281,6 +281,15 @@ def test_a_title_above_a_header_is_reported(tmp_path, capsys, title, delimiter):
     assert "looks like the header" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("text", [[], ["--text", "短信"]])
+@pytest.mark.parametrize("row", ["1,短信,{}", "张三,短信,{}", "text,短信,{}", '张三,"短信",{}'])
+def test_a_row_with_a_cell_named_like_the_text_is_not_called_the_header(tmp_path, capsys, row, text):
+    source = tmp_path / "in.csv"
+    source.write_text("\n".join(["谁,渠道,说的话", row.format(PLAIN), row.format(LURE)]), "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl", *text) == 2
+    assert "looks like the header" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("table", "text"),
     [

@@ -862,11 +862,11 @@ class CsvReader(Reader):
             if self.ragged:
                 self.doubts.append("has rows that end before the last columns, which are taken to be empty there")
 
-    def _sample(self, lines: Iterable[bytes]) -> list[list[str]]:
+    def _sample(self, lines: Iterable[bytes], **options: Any) -> list[list[str]]:
         """Return the first records, up to one that is malformed."""
         sample: list[list[str]] = []
         with contextlib.suppress(csv.Error):  # it is reported when the record is read
-            sample.extend(itertools.islice(self._rows(lines), SAMPLE))
+            sample.extend(itertools.islice(self._rows(lines, **options), SAMPLE))
         return sample
 
     def _examine_title(self, rows: Any, below: Sequence[list[str]]) -> None:
@@ -894,16 +894,22 @@ class CsvReader(Reader):
         It is a value otherwise: the type of a message is often ``text`` or 文字. Equal values of a column count once.
         """
         at, named = self.columns.index(self.text or ""), row.index(text_columns(list(filter(is_text_column, row)))[0])
-        ours, theirs = ({cells[i] for cells in below if i < len(cells)} for i in (at, named))
-        return at == named or sum(map(str.isalpha, "".join(theirs))) > sum(map(str.isalpha, "".join(ours)))
+        return at == named or _letters(below, named) > _letters(below, at)
 
     def _header_hint(self, lines: Sequence[bytes]) -> str:
-        """Return what to do if a line after the first is the header, below a title; else an empty string."""
-        for number, line in enumerate(lines[1 : 1 + HEADER_WITHIN], 2):
-            fields = re.split(f"[{re.escape(DELIMITERS)}]", line.decode(self.encoding, "replace"))
-            names = [field.strip('" \r') for field in fields]
-            if any(names) and (self.text in names if self.text is not None else text_columns(names)):
-                return f"; line {number} looks like the header: delete the lines before it"
+        """Return what to do if a line after the first is the header, below a title; else an empty string.
+
+        The header names the column with the most text, and none of its names is a number or a time. The title may lack
+        the delimiter.
+        """
+        for number in range(1, min(len(lines), 1 + HEADER_WITHIN)):
+            delimiter = find_delimiter(lines[number].decode(self.encoding, "replace"))
+            header, *below = self._sample(lines[number : number + SAMPLE], delimiter=delimiter) or [[]]
+            names = list(map(str.strip, header))
+            found = text_columns(names) if self.text is None else [name for name in names if name == self.text]
+            letters = [_letters(below, at) for at in range(len(names))]
+            if found and not any(map(is_number, names)) and 0 < letters[names.index(found[0])] == max(letters):
+                return f"; line {number + 1} looks like the header: delete the lines before it"
         return ""
 
     def _rows(self, lines: Iterable[bytes], **options: Any) -> Any:
@@ -911,7 +917,8 @@ class CsvReader(Reader):
         texts = (line.decode(self.encoding, "replace") + "\n" for line in lines)
         if self.escaped:
             texts = (ESCAPED.sub(lambda match: '""' if match[1] == '"' else match[0], text) for text in texts)
-        return csv.reader(texts, delimiter=NO_DELIMITER if self.single else self.delimiter, **options)
+        options = {"delimiter": NO_DELIMITER if self.single else self.delimiter, **options}
+        return csv.reader(texts, **options)
 
     def _records(self, lines: Sequence[bytes], *, final: bool) -> Iterator[tuple[int, int, list[str], str]]:
         """Yield for each record its first line, the line after its last, its values, and what is wrong with it.
@@ -1083,6 +1090,11 @@ class CsvReader(Reader):
                 if key is not None:
                     batch.keys.append(row[key] if row[key] not in ("", NULL) else None)
                     batch.lines.append(block.start.line + begin)
+
+
+def _letters(rows: Iterable[list[str]], at: int) -> int:
+    """Return how many letters the different values of a column have."""
+    return sum(map(str.isalpha, "".join({row[at] for row in rows if at < len(row)})))
 
 
 def _next(rows: Any) -> tuple[list[str], str]:
