@@ -400,6 +400,24 @@ def test_json_in_a_text_file_is_read_as_json_and_other_brackets_are_not(tmp_path
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == texts
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "texts"),
+    [
+        ("in.csv", f'{{"id": 1, "text": "{LURE}"}}\n{{"id": 2, "text": "{PLAIN}"}}\n', [LURE, PLAIN]),
+        ("in.tsv", json.dumps([{"text": LURE}], indent=1), [LURE]),
+        ("in.json", f"id,text\n1,{LURE}\n2,{PLAIN}\n", [LURE, PLAIN]),
+        ("in.jsonl", f"text\n{LURE}\n", [LURE]),
+        ("in.json", f"2026/10/6 09:00 - 甲: {LURE}\n2026/10/6 09:01 - 乙: {PLAIN}\n", [LURE, PLAIN]),
+        ("in.jsonl", f'text\n{{"text": "{LURE}"}}\n', [LURE]),  # the first line is damaged
+        ("in.json", f"{LURE}\n{PLAIN}\n", []),
+    ],
+)
+def test_a_file_may_have_the_ending_of_another_format(tmp_path, name, content, texts):
+    (tmp_path / name).write_text(content, "utf-8")
+    assert score(tmp_path / name, "-o", tmp_path / "out.jsonl") == (not texts)
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == texts
+
+
 def test_chats_of_the_same_name_from_two_phones_are_kept_apart(tmp_path):
     for phone, text in (("a", LURE), ("b", PLAIN)):
         (tmp_path / phone).mkdir()
@@ -490,10 +508,10 @@ def test_one_of_several_columns_without_a_name_cannot_be_chosen(tmp_path, capsys
     assert capsys.readouterr().err.endswith("has several columns called '': rename all but one\n")
 
 
-NAMES = " Text ,短信內容,ＴＥＸＴ,訊息內容,msgContent,MessageText,sms_text,SMS_BODY,msg content,chat-content,举报内容,簡要案情"
+NAMES = " Text ,短信內容,ＴＥＸＴ,訊息內容,msgContent,MessageText,sms_text,SMS_BODY,msg content,chat-content,举报内容"
 
 
-@pytest.mark.parametrize("name", [*NAMES.split(","), "短信下发内容", "通讯内容"])
+@pytest.mark.parametrize("name", [*NAMES.split(","), "簡要案情", "短信下发内容", "通讯内容"])
 def test_the_text_column_is_found_in_any_spelling(tmp_path, name):
     (tmp_path / "in.csv").write_text(f"id,{name}\n1,{PLAIN}\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv") == 0

@@ -127,15 +127,16 @@ def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
     if re.match(r"<\?xml|<!--|<!DOCTYPE|<smses", text) and re.search(r"<smses[\s/>]|<(?:sms|mms)\s", text[:1000]):
         return "sms-xml"
     first, _, rest = text.partition("\n")
-    if named == "lines" and _is_json(first, text):  # JSON, in spite of the ending .txt
+    if named in ("lines", "csv") and _is_json(first, text):  # in spite of the ending
         named = None
     if named in (None, "json", "jsonl"):
         if text.startswith("{") and named != "jsonl":
             return _object(first, rest, text)
         if re.match(r"\[\s*(?:\{|\]|$)", text):
             return "json"
-    if named not in (None, "lines"):
-        return "jsonl" if named == "json" else named
+    other = "jsonl" if named == "json" else named or "lines"
+    if other != "lines" and (other != "jsonl" or re.search(r"^[ \t]*[{\[]", text, re.MULTILINE)):
+        return other
     if chat := transcript(text):
         return chat
     fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())  # Excel saves tables as "Unicode Text" in .txt
@@ -143,7 +144,7 @@ def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
     given = column is not None and column.casefold() in map(str.casefold, names)
     known = given or (text_columns(names) and not is_row(names))
     headed = known and (_one_column(text, whole=whole) if len(names) == 1 else given or _several_columns(text))
-    return "csv" if NAMED.fullmatch(first) or headed else "lines"
+    return "csv" if NAMED.fullmatch(first) or headed else other
 
 
 def _one_column(text: str, *, whole: bool) -> bool:
