@@ -783,6 +783,8 @@ class CsvReader(Reader):
     """Whether quotes in quoted values are escaped with a backslash, as Spark writes them."""
     quoted: bool = False
     """Whether the program that wrote the table puts quotes around values that need them."""
+    spaced: bool = False
+    """Whether blanks after delimiters are no part of values. This is assumed if the header has quotes after them."""
     single: bool = False
     """Whether the table has one column, so that delimiters are text."""
     ends: bool = False
@@ -801,9 +803,12 @@ class CsvReader(Reader):
             self.header = []
             return start
         lines = cut_lines(head, self.encoding)
+        titled = bool(NAMED.fullmatch(first))
+        names, _ = _next(self._rows([*lines[titled : titled + 1], b""], quoting=csv.QUOTE_NONE))
+        self.spaced = any(re.match(' +"', name) for name in names)
         rows = self._rows(lines)
         try:
-            if NAMED.fullmatch(first):
+            if titled:
                 next(rows)
             self.header = next(rows, [])
         except csv.Error as error:
@@ -816,6 +821,7 @@ class CsvReader(Reader):
         if self.text is None and is_row(self.header):
             how = "add a header, or name the text column with --text"
             raise DumpError(f"{self.source} seems to begin with a row, not a header: {how}")
+        self.text, self.by, self.sender = map(self._spelled, (self.text, self.by, self.sender))
         end, given = rows.line_num, self.text is not None
         below = self._sample(lines[end:])
         try:
@@ -834,6 +840,11 @@ class CsvReader(Reader):
         self._examine_ends(list(filter(None, below)), cut_lines(head[:BLOCK], self.encoding)[end:])
         size = self._size(lines[:end])
         return Place(start.offset + min(size, len(head)), 1 + end)
+
+    def _spelled(self, name: str | None) -> str | None:
+        """Return a column's name as the header spells it, with the blanks around it."""
+        found = [column for column in self.columns if name is not None and column.strip() == name.strip()]
+        return found[0] if len(found) == 1 else name
 
     def _examine_ends(self, below: Sequence[list[str]], lines: Sequence[bytes]) -> None:
         """See whether records end with one delimiter more than the header, or early, or have delimiters as text.
@@ -918,7 +929,7 @@ class CsvReader(Reader):
         if self.escaped:
             texts = (ESCAPED.sub(lambda match: '""' if match[1] == '"' else match[0], text) for text in texts)
         options = {"delimiter": NO_DELIMITER if self.single else self.delimiter, **options}
-        return csv.reader(texts, **options)
+        return csv.reader(texts, skipinitialspace=self.spaced, **options)
 
     def _records(self, lines: Sequence[bytes], *, final: bool) -> Iterator[tuple[int, int, list[str], str]]:
         """Yield for each record its first line, the line after its last, its values, and what is wrong with it.

@@ -201,10 +201,11 @@ class TableWriter(Writer):
                 "have a header, or write a .jsonl file"
             )
         columns = reader.kept_columns
-        if columns != self.columns:
+        same = sorted(columns) == sorted(self.columns) and len(set(columns)) == len(columns)
+        if columns != self.columns and not same:
             lacks = [name for name in self.columns if name not in columns]
             more = [name for name in columns if name not in self.columns]
-            what = "the columns of the first source in another order"
+            what = "the columns of the first source in another order, some with the same name"
             if lacks or more:
                 how = f"lacks {lacks[0]!r}" if lacks else f"also has {more[0]!r}"
                 what = f"other columns than the first source: it {how}"
@@ -213,6 +214,13 @@ class TableWriter(Writer):
     def all_columns(self) -> list[str]:
         """Return the columns that come before ours."""
         return [*self.columns, self.rest] if self.rest else self.columns
+
+    def rows(self, reader: Reader, batch: Batch) -> Iterable[Any]:
+        """Return the rows of a batch; the values of formats with a header are in the order of ``columns``."""
+        rows, names = reader.rows(batch), reader.kept_columns
+        if self.rest or names == self.columns:
+            return rows
+        return map(itemgetter(*map(names.index, self.columns)), rows)
 
     def row(self, reader: Reader, raw: Any) -> Sequence[Any]:
         """Return a row's values for `all_columns`."""
@@ -256,7 +264,7 @@ class CsvWriter(TableWriter):
             for name, values in ((name, getattr(found, name)) for name in self.ours.values())
         ]
         proba = cut(found.probabilities) if self.names else [[]] * len(batch.texts)
-        rows = (map(_cell, self.row(reader, raw)) for raw in reader.rows(batch))
+        rows = (map(_cell, self.row(reader, raw)) for raw in self.rows(reader, batch))
         ours = zip(*columns, strict=True)
         return self._lines([*row, *our, *tail] for row, our, tail in zip(rows, ours, proba, strict=True))
 
@@ -323,9 +331,11 @@ class ParquetWriter(TableWriter):
         if not batch.texts:
             return b""
         columns: dict[str, Sequence[Any]] = {}
-        table = batch.raws if isinstance(reader, ParquetReader) and not self.rest else None
+        table = None
+        if isinstance(reader, ParquetReader) and not self.rest:
+            table = batch.raws.select(self.columns)
         if table is None:
-            values = zip(*(self.row(reader, raw) for raw in reader.rows(batch)), strict=True)
+            values = zip(*(self.row(reader, raw) for raw in self.rows(reader, batch)), strict=True)
             columns = dict(zip(self.all_columns(), values, strict=True))
         for column, name in self.ours.items():
             columns[column] = cut(found.score) if name == "score" else getattr(found, name)
