@@ -598,7 +598,7 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
 
 def _add_reading(sub: argparse.ArgumentParser, what: str) -> None:
     """Add the options that replace what is detected of the sources, which are called ``what``."""
-    formats = ["jsonl", "json", "csv", "lines", "parquet", "sms-xml", "telegram"]
+    formats = ["jsonl", "json", "csv", "lines", "parquet", "xlsx", "sms-xml", "telegram"]
     formats += ["whatsapp", "qq", "wechat", "line-chat"]
     sub.add_argument("--format", choices=formats, help=f"the format of {what} (default: detected)")
     sub.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: detected)")

@@ -76,6 +76,28 @@ def parquet(records):
     return out.getvalue()
 
 
+def workbook(sheets):
+    """Return an Excel workbook with these sheets, by name: lists of rows."""
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def xlsx(records):
+    header = ["id", "chat", "sender", "text"]
+    rows = [[*row.values(), *["more"] * (row["id"] % 50 == 3)] for row in records]
+    half = len(rows) // 2
+    return workbook({"一": [header, *rows[:half]], "说明": [["说明"], ["导出的短信"]], "二": [header, *rows[half:]]})
+
+
 def sms_xml(records):
     items = (
         f'<sms address={quoteattr(row["chat"])} date="17907{row["id"]:08}" type="{1 + row["id"] % 2}" '
@@ -141,6 +163,7 @@ MAKERS = {
     "in.tsv": lambda records: csv_table(records, "\t", "gb18030"),
     "in.txt": lines,
     "in.parquet": parquet,
+    "in.xlsx": xlsx,
     "in.xml": sms_xml,
     "result.json": telegram,
     "WhatsApp Chat with 人.txt": whatsapp,

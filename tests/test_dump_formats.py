@@ -59,7 +59,8 @@ def test_every_format_yields_the_input_texts(tmp_path, name):
     assert {row[column].split('\n"第二行"')[0] for row in found} <= texts
     if "csv" not in name and "tsv" not in name:
         counts = sorted(row[column] for row in found)
-        kept = [row for row in rows if rejects == [] or row["id"] % 50 != (3 if "parquet" in name else 1)]
+        rejected = 3 if name in ("in.parquet", "in.xlsx") else 1
+        kept = [row for row in rows if rejects == [] or row["id"] % 50 != rejected]
         assert counts == sorted(row["text"] for row in kept)
 
 
@@ -678,7 +679,7 @@ def test_parquet_view_types_are_kept_if_a_text_is_missing(tmp_path):
     assert after.equals(pa.concat_tables([before.slice(0, 1), before.slice(2)]))
 
 
-@pytest.mark.parametrize("name", dumps.MAKERS)
+@pytest.mark.parametrize("name", [name for name in dumps.MAKERS if name != "in.xlsx"])  # its cells have a limit
 def test_a_row_may_be_as_long_as_max_message_in_any_format(tmp_path, name):
     texts = [LURE * 2400, "第二行", LURE * 4400, LURE, PLAIN]  # 180,000 and 330,000 bytes; in UTF-16, 220,000
     rows = [
@@ -1791,13 +1792,13 @@ NOT_DUMPS = {
 }
 
 
-@pytest.fixture(params=["xlsx", "db", "tar", *NOT_DUMPS])
+@pytest.fixture(params=["zip", "db", "tar", *NOT_DUMPS])
 def not_a_dump(request):
     """Return the content of a file that has no rows to read."""
     packed = io.BytesIO()
-    if request.param == "xlsx":
+    if request.param == "zip":
         with zipfile.ZipFile(packed, "w") as file:
-            file.writestr("xl/workbook.xml", "<workbook/>")
+            file.writestr("_chat.txt", PLAIN)
     elif request.param == "tar":
         with tarfile.open(fileobj=packed, mode="w") as file:
             file.add(EXPORTS / "lines.txt", "lines.txt")
@@ -1813,7 +1814,8 @@ def test_a_file_without_rows_is_refused_with_advice(tmp_path, capsys, not_a_dump
     source = tmp_path / name
     source.write_bytes(gzip.compress(not_a_dump) if name.endswith("gz") else not_a_dump)
     assert score(source, "-o", tmp_path / "out.jsonl") == 2
-    assert re.search(r"is (an? .*: (unpack|export|write|extract)|text in UTF-32: convert)", capsys.readouterr().err)
+    advice = r"is (an? .*: (unpack|export|write|extract|save)|text in UTF-32: convert)"
+    assert re.search(advice, capsys.readouterr().err)
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 

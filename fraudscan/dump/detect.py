@@ -27,8 +27,9 @@ from fraudscan.dump.readers import (
     is_even,
 )
 from fraudscan.dump.rows import DumpError, is_row, text_columns
-from fraudscan.dump.sources import FORMAT_OF_ENDING, TEXTS, foreign, plain_name
+from fraudscan.dump.sources import FORMAT_OF_ENDING, TEXTS, WORKBOOK, foreign, plain_name
 from fraudscan.dump.transcripts import LineReader, QqReader, TranscriptReader, WeChatReader, WhatsAppReader, transcript
+from fraudscan.dump.workbooks import WorkbookReader
 
 if TYPE_CHECKING:
     from fraudscan.dump.readers import Reader
@@ -42,6 +43,7 @@ READERS: tuple[type[Reader], ...] = (
     CsvReader,
     LinesReader,
     ParquetReader,
+    WorkbookReader,
     SmsXmlReader,
     TelegramReader,
     WhatsAppReader,
@@ -95,7 +97,10 @@ def make_reader(
     head = stream.peek(BLOCK)
     if stream.damage and not head:
         raise DumpError(f"{stream.source}: {stream.damage}")
-    if (what := foreign(head)) and not (what in TEXTS and name == LinesReader.name):
+    what = foreign(head)
+    if what == WORKBOOK and name in (None, WorkbookReader.name):
+        return WorkbookReader(stream.source, "utf-8", **options)
+    if what and not (what in TEXTS and name == LinesReader.name):
         how = "; --format lines reads it as it is" if what in TEXTS else ""
         raise DumpError(f"{stream.source} is {what}{how}")
     if name == "parquet" or (name is None and head.startswith(b"PAR1")):

@@ -44,7 +44,10 @@ CALLED = {"jsonl": "JSON lines", "csv": "CSV", "parquet": "Parquet"}
 SLICE = 1 << 20
 """Bytes written at a time: on Linux one call with several megabytes takes longer."""
 
-NOT_WRITTEN = (*ARCHIVES, ".zip", ".json", ".xml", ".xls", ".xlsx", ".ods", ".arrow", ".feather", ".db", ".sqlite")
+NOT_WRITTEN = (
+    *(*ARCHIVES, ".zip", ".json", ".xml", ".xls", ".xlsx", ".xlsm", ".ods"),
+    *(".arrow", ".feather", ".db", ".sqlite"),
+)
 """Endings of formats that are not written: they are refused, so that no file has an ending that does not fit it."""
 
 

@@ -65,8 +65,9 @@ class DumpError(FraudscanError):
 
 
 class Place(NamedTuple):
-    """Where a row or block begins: its byte offset in the unpacked source (its row in Parquet), and its line, from 1.
+    """Where a row or block begins: its byte offset in the unpacked source, and its line, from 1.
 
+    In Parquet and workbooks, the offset is the number of rows before it, and the line of a workbook is that of a sheet.
     In a document that is not UTF-8, it is the offset in the text converted to UTF-8: see `documents`.
 
     ``rescanned`` counts the bytes that a line-based reader has scanned in vain, less `readers.PATIENCE` times those

@@ -32,6 +32,7 @@ __all__ = [
     "RESULT_ENDINGS",
     "STDIN",
     "TEXTS",
+    "WORKBOOK",
     "Head",
     "Stream",
     "expand",
@@ -52,6 +53,8 @@ FORMAT_OF_ENDING = {
     ".txt": "lines",
     ".xml": "sms-xml",
     ".parquet": "parquet",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
 }
 """The file endings that a folder is searched for, and the format that each implies unless the content shows another."""
 
@@ -66,11 +69,11 @@ PACKED = max(map(len, (GZIP, BZIP2, XZ, *ZSTD)))
 
 FOREIGN = {
     **dict.fromkeys((GZIP, BZIP2, XZ, *ZSTD), "an archive that is still packed: unpack it first"),
-    b"PK\x03\x04": "a ZIP archive, as are .xlsx files: unpack it, or export the table as CSV",
+    b"PK\x03\x04": "a ZIP archive, as are .ods and .numbers files: unpack it, or save the table as .xlsx",
     **dict.fromkeys((b"\x04\x22\x4d\x18", b"\x1f\x9d"), "an archive of an unsupported kind (.lz4, .Z): unpack it"),
     b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it",
     b"Rar!\x1a\x07": "a RAR archive: unpack it",
-    b"\xd0\xcf\x11\xe0": "an old Office document, such as .xls: export the table as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Office document (.xls), or one with a password: save it as .xlsx without a password",
     b"SQLite format 3\0": "an SQLite database: export the table as CSV",
     **dict.fromkeys((b"%PDF-", b"{\\rtf"), "a document (PDF, RTF): export its text"),
     **dict.fromkeys((b"\xff\xd8\xff", b"\x89PNG"), "an image: extract its text (OCR)"),
@@ -83,6 +86,12 @@ FOREIGN = {
     **dict.fromkeys((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "text in UTF-32: convert it (iconv -t UTF-8)"),
 }
 """Files that people mistake for dumps, by their first bytes after unpacking: what each is, and what to do with it."""
+
+WORKBOOK = "an Excel workbook (.xlsx): export the table as CSV"
+OFFICE = re.compile(
+    rb"PK\x03\x04.{26}(?:\[Content_Types\]\.xml|(?:_rels|docProps|customXml|xl|word|ppt)[/\\])", re.DOTALL
+)
+"""How the ZIP archives begin that Office documents are, and what `foreign` calls them; `workbooks` reads them."""
 
 MARKUP = re.compile(
     rb"[\xef\xbb\xbf\xff\xfe\s]*(?:<\?xml[^>]*>\s*|<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|meta|table)\b",
@@ -123,6 +132,9 @@ DATABASE = "an SQL dump: load it into a database and export the table as CSV"
 TEXTS = WEB_PAGE, WEB_MAIL, CARDS, OTHER_XML, DATABASE
 """What `foreign` calls kinds of text, which can be read as lines if the user asks for that format."""
 
+HIDDEN = ".", "~$"
+"""How the names of hidden files begin, and those of the files by which Excel locks a workbook."""
+
 TELEGRAM_PAGE = "messages.html"
 """The first page of a default export of Telegram Desktop. It is reported by name; the other pages are only counted."""
 
@@ -160,6 +172,8 @@ def foreign(head: bytes) -> str:
     """Return what kind of file begins with ``head`` if that kind has no rows to read, else an empty string."""
     if head[MAGIC - len(TAR) : MAGIC] == TAR:
         return "a tar archive: unpack it"
+    if OFFICE.match(head):
+        return WORKBOOK
     plain = head.replace(b"\0", b"")  # in UTF-16 as well
     for text, what, size in (
         (MARKUP, WEB_PAGE, MAGIC),
@@ -330,9 +344,9 @@ def _report_endings(folder: str, found: list[str], notify: Callable[[str], None]
     """Report how many files, per ending, have names that are not those of dumps: some of them may contain chats."""
     names = (Path(plain_name(file)) for file in found)
     endings = Counter(
-        "hidden" if name.name.startswith(".") else name.suffix or "without an ending"
+        "hidden" if name.name.startswith(HIDDEN) else name.suffix or "without an ending"
         for name in names
-        if name.name.startswith(".") or name.suffix not in FORMAT_OF_ENDING
+        if name.name.startswith(HIDDEN) or name.suffix not in FORMAT_OF_ENDING
     )
     if endings:
         most = [f"{count:,} {ending}" for ending, count in endings.most_common(MOST_ENDINGS)]
@@ -355,11 +369,13 @@ def _is_empty(file: str, notify: Callable[[str], None]) -> bool:
 def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
     name = plain_name(file.name)
     named = name.endswith(tuple(FORMAT_OF_ENDING))
-    if name.startswith(".") or not (named or name == TELEGRAM_PAGE):
+    if name.startswith(HIDDEN) or not (named or name == TELEGRAM_PAGE):
         return False
     with Stream(str(file)) as stream:
         head = stream.peek(PROLOG)
         what = foreign(head) if head or stream.damage else "empty"
+    if what == WORKBOOK:
+        return named
     if what:
         notify(f"{file} is skipped: it is {what}")
     return named and not what

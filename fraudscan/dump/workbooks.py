@@ -1,0 +1,379 @@
+"""Read Excel workbooks (``.xlsx``, ``.xlsm``) with openpyxl (the ``excel`` extra).
+
+All sheets with a text column are read as one table, which has the columns of all of them. A sheet cannot be entered in
+the middle: to resume at a place, the rows before it are read and skipped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import itertools
+import re
+import warnings
+import zipfile
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from fraudscan.dump.readers import BLOCK, HEADER_WITHIN, SAMPLE, SHOWN, TOO_LONG, CsvReader, Reader, dump_json
+from fraudscan.dump.readers import key_of as conversation_of
+from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, is_text_column, text_columns
+from fraudscan.dump.sources import Head, is_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from fraudscan.dump.sources import Stream
+
+__all__ = ["WorkbookReader"]
+
+HEADED = 1 + max(SAMPLE, HEADER_WITHIN)
+"""How many rows of a sheet are examined: the header, and those below it."""
+
+ROW = 64
+"""Assumed bytes of a row besides its values, so that a block does not have too many rows."""
+
+MOST_ROWS = 1 << 20
+"""The number of rows that a sheet of Excel has; a number beyond it would have openpyxl make up the rows before."""
+
+LARGEST, TIMES_PACKED = 1 << 23, 100
+"""A workbook that unpacks to more bytes than the first is refused if they are also that many times those of the file:
+openpyxl holds a row as objects, which take many times its bytes."""
+
+LARGEST_NUMBER = 1e21
+"""Whole numbers beyond it are written with an exponent."""
+
+HOW = "open it in Excel or WPS and save it as .xlsx without a password, or export the table as CSV"
+
+BLANK = re.compile(r"\s+|[\0-\x1f]")
+"""White space and control characters, line ends among them, which become blanks in the names of columns."""
+
+OTHER_DOCUMENTS = {
+    "xl/workbook.bin": "a binary workbook (.xlsb): save it as .xlsx",
+    "word/document.xml": "a Word document: export its text",
+    "ppt/presentation.xml": "a presentation: export its text",
+}
+"""What other documents are that begin like a workbook, by their main part."""
+
+
+def _openpyxl() -> Any:
+    try:
+        import openpyxl
+        import openpyxl.utils.escape
+    except ImportError:
+        raise DumpError("Excel workbooks need openpyxl: pip install 'fraudscan[excel]'") from None
+    return openpyxl
+
+
+class _DamageError(Exception):
+    """A workbook cannot be read, or not any further."""
+
+
+class _Sheet(NamedTuple):
+    """A sheet that is read.
+
+    Attributes:
+        name: its name.
+        number: its place in the workbook, from 0.
+        names: the header, with the letter of each column that has no name.
+        places: for each of its columns, the index in the header of the whole workbook.
+        text: the index of its text column.
+
+    """
+
+    name: str
+    number: int
+    names: list[str]
+    places: list[int]
+    text: int
+
+
+class _Row(NamedTuple):
+    """A row of a sheet: its number there, its values up to the last one, its size in characters, what is wrong."""
+
+    line: int
+    values: list[Any]
+    size: int
+    problem: str
+
+
+@dataclass
+class WorkbookReader(Reader):
+    """Reads the sheets of a workbook that have a text column; the offset of a place is the number of a row."""
+
+    name: ClassVar[str] = "xlsx"
+    seeks: ClassVar[bool] = False
+    joins: ClassVar[bool] = False
+    sheets: list[_Sheet] = field(default_factory=list)
+    """The sheets to read; `prepare` finds them."""
+    origin: str = ""
+    """The column with the name of the sheet, if several sheets are read."""
+
+    def prepare(self, stream: Stream) -> Place:
+        """Read the header of each sheet, by the rules for tables; leave out sheets without a text column."""
+        if stream.packed or not is_file(stream.source):
+            raise DumpError(f"{stream.source}: workbooks are read from a plain file only; unpack or save it first")
+        tables: list[tuple[str, int, CsvReader]] = []
+        refused: list[tuple[str, DumpError]] = []
+        try:
+            with _sheets(self.source) as sheets:
+                for index, sheet in enumerate(sheets):
+                    with _reading():
+                        name, rows = sheet.title, list(itertools.islice(_rows(sheet, self.limit), HEADED))
+                    try:
+                        if rows:
+                            tables.append((name, index, self._table(name, rows)))
+                    except DumpError as error:
+                        if any(map(self._has_text_name, rows)):
+                            raise
+                        refused.append((name, error))
+        except _DamageError as error:
+            raise DumpError(f"{self.source} is no workbook that can be read: {error}; {HOW}") from None
+        if refused and not tables:
+            raise refused[0][1]
+        self.doubts += [f"has a sheet without a text column, {name!r}, which is left out" for name, _ in refused]
+        self._join(tables)
+        self.find([self.columns])
+        return Place(0, 1)
+
+    def _table(self, name: str, rows: Sequence[_Row]) -> CsvReader:
+        """Return a reader of the first rows of a sheet, written as CSV, that has found the columns."""
+        source = f"{self.source}, sheet {name!r}"
+        if rows[0].problem:
+            raise DumpError(f"{source} has a header longer than --max-message")
+        width = len(rows[0].values)
+        written = io.StringIO()
+        for row in rows:
+            padded = [*row.values, *[None] * (width - len(row.values))]
+            csv.writer(written, lineterminator="\n").writerow([BLANK.sub(" ", _text(value)) for value in padded])
+        table = CsvReader(source, "utf-8", text=self.text, limit=len(written.getvalue()) * 4, ours=self.ours)
+        table.delimiter = ","
+        table.prepare(Head(written.getvalue().encode()))
+        return table
+
+    def _has_text_name(self, row: _Row) -> bool:
+        """Return whether a row may be the header of a table with a text column."""
+        names = list(map(_text, row.values))
+        return self.text in names if self.text is not None else any(map(is_text_column, text_columns(names)))
+
+    def _join(self, tables: Sequence[tuple[str, int, CsvReader]]) -> None:
+        """Make one header from those of the sheets; columns of one name are one column."""
+        self.header = []
+        if len(tables) > 1:
+            known = {name for _, _, table in tables for name in table.columns}
+            self.origin = "sheet"
+            while self.origin in known:
+                self.origin += "_"
+            self.header.append(self.origin)
+        for name, index, table in tables:
+            text = table.columns.index(table.text or "")
+            names = [column or _letters(i) for i, column in enumerate(table.columns)]
+            places: list[int] = []
+            for column in names:
+                same = [i for i, other in enumerate(self.header) if other == column and i not in places]
+                places.append(same[0] if same else len(self.header))
+                if not same:
+                    self.header.append(column)
+            self.sheets.append(_Sheet(name, index, names, places, text))
+            self.doubts += [f"has a sheet {name!r} that {doubt}" for doubt in table.doubts]
+            if self.text is None:
+                self.text, self.rivals = table.text, table.rivals
+            elif table.text != self.text or table.rivals:
+                others = f"; if it is in {', '.join(table.rivals)}, name that with --text" if table.rivals else ""
+                self.doubts.append(f"has a sheet {name!r} whose text is taken from {table.text!r}{others}")
+
+    def blocks(self, stream: Stream, start: Place) -> Iterator[Block]:  # noqa: ARG002 - a ZIP archive has its list at its end
+        """Yield blocks of rows of one sheet each."""
+        done, line = 0, 1
+        try:
+            with _sheets(self.source) as sheets:
+                for index, sheet in enumerate(self.sheets):
+                    rows = itertools.islice(_rows(sheets[sheet.number], self.limit), 1, None)
+                    for block in _cut(rows, min(BLOCK, self.limit)):
+                        at, line = Place(done, block[0].line), block[-1].line + 1
+                        done += len(block)
+                        if at.offset >= start.offset:
+                            yield Block(at, Place(done, line), (index, block))
+        except _DamageError as error:
+            if done >= start.offset:
+                problem = f"the workbook cannot be read any further: {error}"
+                yield Block(Place(done, line), Place(done + 1, line + 1), b"", problem, fatal=True)
+
+    def fill(self, batch: Batch, block: Block) -> None:
+        """Add the rows. As in other tables, an empty cell is an empty text, and a number is the text that shows it."""
+        index, rows = block.data
+        sheet = self.sheets[index]
+        width, kept = len(self.columns), self.kept
+        key = self.columns.index(self.by) if self.by is not None else None
+        origin = {self.origin: sheet.name} if self.origin else {}
+        for number, (line, values, _, wrong) in enumerate(rows):
+            problem = wrong
+            if not problem and len(values) > len(sheet.names):
+                problem = f"a value in column {_letters(len(values) - 1)}, where the header has no name: add one"
+            elif not problem and _is_header(values, sheet.names):
+                problem = "the header again"
+            if problem:
+                names = [*sheet.names, *map(_letters, range(len(sheet.names), len(values)))]
+                raw = dump_json({**origin, **dict(zip(names, values, strict=False))}).decode()
+                raw = raw[: SHOWN if problem == TOO_LONG else None]
+                batch.rejects.append(Reject(line, block.start.offset + number, problem, raw))
+                continue
+            row = [None] * width
+            for place, value in zip(sheet.places, values, strict=False):
+                row[place] = value
+            if self.origin:
+                row[0] = sheet.name
+            batch.texts.append(_text(values[sheet.text]) if sheet.text < len(values) else "")
+            batch.raws.append(row if len(kept) == width else [row[i] for i in kept])
+            if key is not None:
+                batch.keys.append(conversation_of(row[key]))
+                batch.lines.append(line)
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Let openpyxl read: hide its warnings, which are about what is not read here, and name its errors of any kind."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except DumpError:
+            raise
+        except Exception as error:  # noqa: BLE001 - damaged files raise nearly every kind of error
+            cause = error.__cause__ or error
+            raise _DamageError(str(cause).partition("\n")[0] or type(cause).__name__) from None
+
+
+@contextlib.contextmanager
+def _sheets(source: str) -> Iterator[list[Any]]:
+    """Open a workbook; yield its sheets with cells, hidden ones too."""
+    openpyxl = _openpyxl()
+    with contextlib.ExitStack() as stack:
+        with _reading():
+            file = stack.enter_context(Path(source).open("rb"))  # by its name, openpyxl takes some endings only
+            parts = _check(source, file)
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+            stack.callback(book.close)
+            sheets = book.worksheets
+            if not sheets:
+                raise ValueError("it has no sheet, or is in the format 'Strict Open XML'")
+            if len(sheets) > parts:
+                raise ValueError("it has sheets that are the same")
+        yield sheets
+
+
+def _check(source: str, file: Any) -> int:
+    """Look at the list of a ZIP archive before openpyxl reads any of it, and return the number of its parts."""
+    with zipfile.ZipFile(file) as archive:
+        parts = archive.infolist()
+    for part in parts:
+        if what := OTHER_DOCUMENTS.get(part.filename):
+            raise DumpError(f"{source} is {what}")
+        if part.flag_bits & 1:
+            raise ValueError("it has a password")
+        if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others may take any memory
+            raise ValueError("it is compressed in a way that Excel does not use")
+    size = sum(part.file_size for part in parts)  # zipfile reads no more than that
+    if size > max(LARGEST, TIMES_PACKED * file.seek(0, io.SEEK_END)):
+        raise ValueError(f"it would unpack to {size:,} bytes, as decompression bombs do")
+    return len(parts)
+
+
+def _rows(sheet: Any, limit: int) -> Iterator[_Row]:
+    """Yield the rows of a sheet that are not empty."""
+    sheet.reset_dimensions()  # what a file says about them may be wrong
+    for line, cells in enumerate(sheet.iter_rows(values_only=True), 1):
+        if line > MOST_ROWS:
+            raise ValueError("a sheet has more rows than Excel")
+        values = list(map(_value, cells))
+        while values and values[-1] is None:
+            values.pop()
+        if values:
+            texts = list(map(_text, values))
+            size = sum(map(len, texts))
+            if 4 * size > limit and sum(len(text.encode()) for text in texts) > limit:
+                yield _Row(line, [text[:SHOWN] for text in texts[:SHOWN]], SHOWN, TOO_LONG)
+            else:
+                yield _Row(line, values, size, "")
+
+
+def _value(value: Any) -> Any:
+    """Return the value of a cell as a text or number, whole numbers without a point; ``None`` if it is empty.
+
+    >>> _value(6.22202123456789e18), _value(100.0), _value(0.1), _value(True)
+    (6222021234567890000, 100, 0.1, 'TRUE')
+    >>> _value(datetime(2026, 1, 5)), _value(datetime(2026, 1, 5, 8, 30)), _value(time(12))
+    ('2026-01-05', '2026-01-05T08:30:00', '12:00:00')
+
+    """
+    if isinstance(value, str):
+        return _unescaped(value) if "_x" in value else value or None
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, float) and value.is_integer() and abs(value) < LARGEST_NUMBER:
+        return int(Decimal(repr(value)))
+    if value is None or isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
+        return value
+    if isinstance(value, datetime) and value.time() == time.min:  # openpyxl gives a date like that
+        return value.date().isoformat()
+    return value.isoformat() if isinstance(value, (date, time)) else str(value)
+
+
+def _unescaped(text: str) -> str:
+    r"""Return a text with the characters that XML cannot hold, such as the carriage return before a line feed.
+
+    >>> _unescaped("a_x000D_"), _unescaped("_xD83D__xDE00_"), ascii(_unescaped("_xD83D_"))
+    ('a\r', '😀', "'\\ufffd'")
+
+    """
+    found: str = _openpyxl().utils.escape.unescape(text)
+    return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _cut(rows: Iterator[_Row], size: int) -> Iterator[list[_Row]]:
+    """Yield the rows in blocks of about ``size`` characters."""
+    while True:
+        block: list[_Row] = []
+        held = 0
+        with _reading():
+            for row in rows:
+                block.append(row)
+                held += row.size + ROW
+                if held >= size:
+                    break
+        if not block:
+            return
+        yield block
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else value if isinstance(value, str) else str(value)
+
+
+def _name(value: Any) -> str:
+    return BLANK.sub(" ", _text(value))
+
+
+def _is_header(values: Sequence[Any], names: Sequence[str]) -> bool:
+    """Return whether a row repeats a header of several columns, as in tables that were joined."""
+    repeats = len(values) == len(names) > 1 and _name(values[-1]) == names[-1]
+    return repeats and list(map(_name, values)) == list(names)
+
+
+def _letters(column: int) -> str:
+    """Return the letters by which Excel calls a column, which is counted from 0 here.
+
+    >>> _letters(0), _letters(27)
+    ('A', 'AB')
+
+    """
+    letters = ""
+    while column >= 0:
+        letters = chr(ord("A") + column % 26) + letters
+        column = column // 26 - 1
+    return letters

@@ -1,0 +1,306 @@
+"""Tests of Excel workbooks as input."""
+
+import csv
+import io
+import json
+import re
+import sys
+import zipfile
+from datetime import date, datetime, time, timedelta
+
+import dumps
+import pytest
+from dumps import LURE, PLAIN, rows_of, score, workbook
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fraudscan.dump import DumpError, Options, score_dump
+from fraudscan.labelled import read_labelled
+
+openpyxl = pytest.importorskip("openpyxl")
+
+BOOK = workbook({"a": [["text"], [PLAIN]]})
+
+
+@pytest.fixture
+def scored(tmp_path):
+    """Return a function that scores a workbook and returns the rows of the output."""
+
+    def run(content, *options):
+        (tmp_path / "in.xlsx").write_bytes(content)
+        assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl", "--force", *options) == 0
+        return rows_of(tmp_path / "out.jsonl")
+
+    return run
+
+
+def ours_removed(row):
+    return {name: value for name, value in row.items() if not name.startswith("fraud_")}
+
+
+def with_parts(content, changed, how=zipfile.ZIP_DEFLATED):
+    """Return a workbook with other contents of parts, by name; those that are ``None`` are left out."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old:
+        parts = {name: old.read(name) for name in old.namelist()} | changed
+    with zipfile.ZipFile(out, "w", how) as new:
+        for name, part in parts.items():
+            if part is not None:
+                new.writestr(name, part)
+    return out.getvalue()
+
+
+def with_sheet(rows, texts=()):
+    """Return a workbook with the XML of the rows of its sheet, and texts to which they refer by number."""
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    shared = "".join(f"<si><t>{text}</t></si>" for text in texts)
+    with zipfile.ZipFile(io.BytesIO(BOOK)) as file:
+        types = file.read("[Content_Types].xml").decode()
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+    override = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'
+    parts = {
+        "[Content_Types].xml": types if kind in types else types.replace("</Types>", override),
+        "xl/sharedStrings.xml": f'<sst xmlns="{main}">{shared}</sst>',
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><dimension ref="A1:B2"/>'
+        f"<sheetData>{rows}</sheetData></worksheet>",
+    }
+    return with_parts(BOOK, parts)
+
+
+def inline(text):
+    """Return the XML of a row with one text."""
+    return f'<row><c t="inlineStr"><is><t>{text}</t></is></c></row>'
+
+
+def test_cells_keep_their_values(scored):
+    values = {
+        "card": (6222021234567890, 6222021234567890),
+        "rounded": (6.22202123456789e18, 6222021234567890000),
+        "typed": ("0622 0212", "0622 0212"),
+        "whole": (100.0, 100),
+        "part": (0.1, 0.1),
+        "day": (date(2026, 1, 5), "2026-01-05"),
+        "time": (datetime(2026, 1, 5, 8, 30), "2026-01-05T08:30:00"),  # noqa: DTZ001
+        "clock": (time(12), "12:00:00"),
+        "lasted": (timedelta(minutes=90), "1:30:00"),
+        "error": ("#N/A", "#N/A"),
+        "yes": (True, "TRUE"),
+        "empty": (None, None),
+        "lines": ("一_x000D_\n二", "一\r\n二"),
+        "half": ("_xD83D_", "\ufffd"),
+        "text": (PLAIN, PLAIN),
+    }
+    (found,) = scored(workbook({"a": [list(values), [value for value, _ in values.values()]]}))
+    assert ours_removed(found) == {name: value for name, (_, value) in values.items()}
+
+
+def test_dates_of_old_macs_begin_in_1904(scored):
+    book = openpyxl.Workbook()
+    book.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904
+    for row in (["text", "day"], [PLAIN, datetime(2026, 1, 5)]):  # noqa: DTZ001
+        book.active.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    assert scored(out.getvalue())[0]["day"] == "2026-01-05"
+
+
+def test_workbooks_of_other_programs_are_read(scored):
+    """They have no shared texts, no places of cells, the values of formulas, and dimensions that are wrong."""
+    runs = "<is><r><t>重</t></r><rPh sb='0' eb='1'><t>chong</t></rPh><r><t>阳</t></r></is>"
+    cells = f"<c t='inlineStr'>{runs}</c><c t='d'><v>2026-01-05</v></c><c t='str'><f>A1&amp;B1</f><v>{LURE}</v></c>"
+    header = "".join(f"<c t='inlineStr'><is><t>{name}</t></is></c>" for name in ("runs", "day", "text"))
+    (row,) = scored(with_sheet(f"<row>{header}</row><row>{cells}</row>"))
+    assert ours_removed(row) == {"runs": "重阳", "day": "2026-01-05", "text": LURE}
+
+
+def test_cells_may_refer_to_texts(scored):
+    header, body = ("".join(f"<c t='s'><v>{i}</v></c>" for i in order) for order in ((0, 1), (3, 2)))
+    (row,) = scored(with_sheet(f"<row>{header}</row><row>{body}</row>", ["n", "text", PLAIN, "一_x000D_\n二"]))
+    assert ours_removed(row) == {"n": "一\r\n二", "text": PLAIN}
+
+
+def test_cells_and_rows_that_are_left_out_are_empty(scored, tmp_path):
+    rows = [[], [], [None, "n", None, "text"], [], [], [], [None, None, None, LURE], [], [None, 123456]]
+    first, second = map(ours_removed, scored(workbook({"a": rows})))
+    assert first == {"A": None, "n": None, "C": None, "text": LURE}
+    assert second == {"A": None, "n": 123456, "C": None, "text": None}
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.csv") == 0
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["text"] for row in csv.DictReader(file)] == [LURE, ""]
+
+
+def test_a_number_is_scored_as_its_text(scored):
+    (row,) = scored(workbook({"a": [["text", "n"], [123456, 1]]}))
+    assert (row["text"], row["fraud_label"]) == (123456, "legitimate")
+
+
+def test_without_openpyxl_the_error_names_the_extra(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    (tmp_path / "in.xlsx").write_bytes(BOOK)
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 2
+    assert "need openpyxl: pip install 'fraudscan[excel]'" in capsys.readouterr().err
+
+
+def test_all_sheets_with_a_text_column_become_one_table(scored, capsys):
+    sheets = {
+        "短信": [["号码", "短信内容"], ["10690", LURE]],
+        "说明": [["导出说明"], ["手机一"]],
+        "空": [],
+        "微信": [["消息内容", "群", "号码"], [PLAIN, "家人", "11000000021"]],
+    }
+    first, second = map(ours_removed, scored(workbook(sheets)))
+    assert first == {"sheet": "短信", "号码": "10690", "短信内容": LURE, "消息内容": None, "群": None}
+    assert second == {"sheet": "微信", "号码": "11000000021", "短信内容": None, "消息内容": PLAIN, "群": "家人"}
+    notices = capsys.readouterr().err
+    assert "has a sheet without a text column, '说明', which is left out" in notices
+    assert "has a sheet '微信' whose text is taken from '消息内容'" in notices
+    (only,) = scored(workbook(sheets), "--text", "消息内容")
+    assert ours_removed(only) == {"消息内容": PLAIN, "群": "家人", "号码": "11000000021"}
+
+
+def test_conversations_and_rejects_name_the_rows_of_a_sheet(scored, tmp_path):
+    sheets = {
+        "a": [["chat", "text"], [7, LURE], ["chat", "text"], ["x", PLAIN, "more"]],
+        "sheet": [["chat", "text", "sheet"], [7, PLAIN]],
+    }
+    assert [row["sheet_"] for row in scored(workbook(sheets), "--by", "chat")] == ["a", "sheet"]
+    (chat,) = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+    assert (chat["conversation"], chat["messages"]) == ("7", 2)
+    rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    reasons = ["the header again", "a value in column C, where the header has no name: add one"]
+    assert [(row["line"], row["reason"]) for row in rejects] == list(zip([3, 4], reasons, strict=True))
+    assert json.loads(rejects[1]["raw"]) == {"sheet_": "a", "chat": "x", "text": PLAIN, "C": "more"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "error"),
+    [
+        ([["a", "b"], [1, 2]], "no column looks like the text; .*, sheet '甲' has the columns: a, b"),
+        ([["2026年短信"], ["号码", "短信内容"], ["1", PLAIN]], "line 2 looks like the header: delete"),
+        ([["text", "text"], [PLAIN, PLAIN]], "several columns called 'text'"),
+    ],
+)
+def test_the_header_follows_the_rules_for_tables(tmp_path, capsys, rows, error):
+    (tmp_path / "in.xlsx").write_bytes(workbook({"甲": rows}))
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 2
+    assert re.search(error, capsys.readouterr().err)
+
+
+def test_a_sheet_with_a_title_is_not_left_out(tmp_path, capsys):
+    sheets = {"一": [["text"], [PLAIN]], "二": [["二月"], ["号码", "短信内容"], ["1", LURE]]}
+    (tmp_path / "in.xlsx").write_bytes(workbook(sheets))
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 2
+    assert "sheet '二' has the columns: 二月" in capsys.readouterr().err
+
+
+def test_a_folder_is_searched_for_workbooks_but_not_for_the_lock_files_of_excel(tmp_path, capsys):
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    (folder / "短信.XLSX").write_bytes(workbook({"a": [["text"], [PLAIN]]}))
+    (folder / "~$短信.XLSX").write_bytes(b"\4user" + bytes(160))
+    assert score(folder, "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN]
+    assert "files are skipped because of their names: 1 hidden" in capsys.readouterr().err
+
+
+def test_labelled_messages_may_be_in_a_workbook(tmp_path):
+    (tmp_path / "mine.xlsx").write_bytes(workbook({"a": [["text", "label"], [LURE, 1], [PLAIN, 0]]}))
+    found = read_labelled([tmp_path / "mine.xlsx"])
+    assert [(row.id, row.text, row.labels) for row in found.rows] == [
+        ("mine.xlsx:2", LURE, ("1",)),
+        ("mine.xlsx:3", PLAIN, ()),
+    ]
+
+
+def with_password(content):
+    """Return a ZIP archive that says that all of its members are encrypted."""
+    return re.sub(rb"(PK\x01\x02.{4}).", lambda match: match[1] + b"\1", content, flags=re.DOTALL)
+
+
+with zipfile.ZipFile(io.BytesIO(BOOK)) as archive:
+    MANY_TIMES = re.sub(rb"<sheet [^>]*/>", lambda match: 99 * match[0], archive.read("xl/workbook.xml"))
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (BOOK[:-30], "is no workbook that can be read: .*; open it in Excel or WPS and save it as .xlsx without"),
+        (with_password(BOOK), "it has a password; open it in Excel or WPS"),
+        (b"text\nx", "is no workbook that can be read"),
+        (b"\xd0\xcf\x11\xe0" + bytes(500), r"\(\.xls\), or one with a password: save it as \.xlsx without a password"),
+        (with_parts(BOOK, {"xl/workbook.xml": None}), "is no workbook that can be read: .*xl/workbook.xml"),
+        (with_sheet("<row><c t='s'><v>3</v></c></row>"), "is no workbook that can be read: list index"),
+        (with_parts(BOOK, {"xl/styles.xml": "<a"}), "is no workbook that can be read: unclosed token"),
+        (with_parts(BOOK, {}, zipfile.ZIP_LZMA), "it is compressed in a way that Excel does not use"),
+        (BOOK.replace(b"xl/workbook.xml", b"xl/workbook.bin"), r"a binary workbook \(.xlsb\): save it as .xlsx"),
+        (with_sheet(inline("a" * 9_000_000)), "it would unpack to 9,0.* bytes, as decompression bombs do"),
+        (with_sheet("<row r='9999999999'><c><v>1</v></c></row>"), "a sheet has more rows than Excel"),
+        (with_sheet("<row><c><v>a</v></c></row>"), "is no workbook that can be read: invalid literal"),
+        (with_parts(BOOK, {"xl/workbook.xml": MANY_TIMES}), "it has sheets that are the same"),
+        (with_parts(BOOK, {"word/document.xml": ""}), "is a Word document: export its text"),
+    ],
+)
+def test_workbooks_that_cannot_be_read_are_refused_with_advice(tmp_path, capsys, content, error):
+    (tmp_path / "in.xlsx").write_bytes(content)
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl", "--format", "xlsx") == 2
+    assert re.search(error, capsys.readouterr().err)
+
+
+def test_strict_open_xml_is_refused_with_advice(tmp_path, capsys):
+    with zipfile.ZipFile(io.BytesIO(BOOK)) as file:
+        parts = {name: file.read(name).decode() for name in file.namelist() if name.startswith("xl/")}
+    for name, part in parts.items():
+        parts[name] = re.sub(r"http://schemas.openxmlformats.org/(\w+)/2006/", r"http://purl.oclc.org/ooxml/\1/", part)
+    (tmp_path / "in.xlsx").write_bytes(with_parts(BOOK, parts))
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 2
+    assert "Strict Open XML" in capsys.readouterr().err
+
+
+def test_workbooks_are_read_from_plain_files_only(tmp_path, capsys):
+    (tmp_path / "in.xlsx.gz").write_bytes(dumps.gzip.compress(BOOK))
+    assert score(tmp_path / "in.xlsx.gz", "-o", tmp_path / "out.jsonl") == 2
+    assert "workbooks are read from a plain file only; unpack or save it first" in capsys.readouterr().err
+
+
+def test_a_damaged_sheet_is_scored_up_to_the_damage(tmp_path, capsys):
+    (tmp_path / "in.xlsx").write_bytes(with_sheet(inline("text") + inline(PLAIN) * 20_000 + "</broken>"))
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 1
+    assert "cannot be read to its end: the workbook cannot be read any further" in capsys.readouterr().err
+    assert len(rows_of(tmp_path / "out.jsonl")) > 10_000
+
+
+def test_rows_longer_than_the_limit_are_rejected(tmp_path, scanner):
+    (tmp_path / "in.xlsx").write_bytes(workbook({"a": [["text"], [PLAIN], ["长" * 30_000], [LURE]]}))
+    options = Options(max_message=1 << 16)
+    summary = score_dump(scanner, [tmp_path / "in.xlsx"], tmp_path / "out.jsonl", options)
+    assert (summary.scored, summary.rejected) == (2, 1)
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert reject["reason"] == "longer than a row may be: raise --max-message"
+    assert len(reject["raw"]) <= 1000
+
+
+XML_TEXT = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="\ufffe\uffff"), max_size=30
+).filter(lambda text: "_x" not in text and text[:1] != "=")
+
+
+@given(st.lists(st.tuples(XML_TEXT, XML_TEXT | st.integers(-(10**15), 10**15)), max_size=20))
+def test_any_text_is_kept(tmp_path, records):
+    source, out = tmp_path / "in.xlsx", tmp_path / "out.jsonl"
+    source.write_bytes(workbook({"a": [["text", "n"], *([f"a{text}", n] for text, n in records)]}))
+    assert score(source, "-o", out, "--force", "--quiet") == 0
+    assert [(row["text"], row["n"] or "") for row in rows_of(out)] == [(f"a{text}", n or "") for text, n in records]
+
+
+@given(st.binary(max_size=200), st.integers(0, 10_000), st.integers(0, 50))
+def test_damaged_workbooks_are_refused_or_read_in_part(tmp_path, scanner, noise, at, cut):
+    content = bytearray(BOOK)
+    at %= len(content)
+    content[at : at + cut] = noise
+    (tmp_path / "in.xlsx").write_bytes(content)
+    options = Options(format="xlsx") if zipfile.is_zipfile(tmp_path / "in.xlsx") else Options()
+    try:
+        summary = score_dump(scanner, [tmp_path / "in.xlsx"], tmp_path / "out.jsonl", options, force=True)
+    except DumpError:
+        return
+    assert summary.scored + summary.rejected < 100
