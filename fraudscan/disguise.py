@@ -363,7 +363,8 @@ def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
         again = changed.copy()
         if changed.any():
             lines = done.at(changed)
-            again[changed] = _carry_marks(list(itertools.compress(read, changed))) & lines.survey.repairable
+            again[changed] = lines.survey.repairable
+            again[again] = _carry_marks(list(itertools.compress(read, again)))
         for place, index in enumerate(active.tolist()):
             if not again[place] and read[place] != plain[index]:
                 found[index] = Repaired(read[place], done, place, origins[index])
