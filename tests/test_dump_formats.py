@@ -731,6 +731,120 @@ def test_json_elements_that_are_too_long_are_rejected(tmp_path, texts, step, cha
         assert data[: reject["offset"]].count(b"\n") + 1 == reject["line"]
 
 
+LAYOUTS = {
+    "lines": (None, "[\n", ",\n", "\n]\n"),
+    "lines of PostgreSQL": (None, "[", ", \n ", "]"),
+    "commas first": (None, "[", "\n,", "\n]"),
+    "indented": (2, "[\n", ",\n", "\n]"),
+    "brackets together": (2, "[", ", ", "]"),
+    "one line": (None, "[", ", ", "]"),
+}
+"""Maps a layout of JSON arrays to the indentation of the elements, and what is before, between and after them."""
+
+
+def laid_out(rows, layout):
+    indent, *parts = LAYOUTS[layout]
+    elements = [json.dumps(row, ensure_ascii=False, indent=indent) for row in rows]
+    if layout == "indented":
+        elements = ["  " + element.replace("\n", "\n  ") for element in elements]
+    return elements, parts
+
+
+def array_rows(data, step, limit=1 << 20):
+    """Return the texts and rejects of a JSON array that is read ``step`` bytes at a time."""
+    documents.STEP, whole = step, documents.STEP
+    try:
+        reader = FORMATS["json"]("x", "utf-8", text="text", limit=limit)
+        blocks = list(reader.blocks(Head(data), Place(0, 1)))
+        for number, block in enumerate(blocks):
+            assert list(reader.blocks(Head(data), block.end)) == blocks[number + 1 :]
+    finally:
+        documents.STEP = whole
+    batches = [reader.batch([block]) for block in blocks]
+    assert not any(block.fatal for block in blocks)
+    return [text for batch in batches for text in batch.texts], [x for batch in batches for x in batch.rejects]
+
+
+FAULTS = ['15" 的', '"', '"好"', '" "', '":', '"{', '"[', '"]', "\n", "\\", '",\n"', '", "', '"a": "']
+
+
+@given(
+    st.sampled_from(sorted(LAYOUTS)),
+    st.sets(st.integers(0, 19), min_size=1, max_size=5),
+    st.sampled_from(FAULTS),
+    st.sampled_from(["text", "tag"]),
+    st.integers(1, 3000),
+)
+@settings(max_examples=300)
+def test_a_stray_quote_costs_one_element_of_an_array(layout, faulty, fault, where, step):
+    rows = [
+        {"id": i, "text": f"{PLAIN}{i}", "tags": [f"tag{i}", {"name": "[}"}], "user": {"n": [1]}} for i in range(20)
+    ]
+    elements, (before, between, after) = laid_out(rows, layout)
+    for i in faulty:
+        elements[i] = re.sub(f'({PLAIN if where == "text" else "tag"}{i})"', lambda m: f'{m[1]}{fault}"', elements[i])
+    data = (before + between.join(elements) + after).encode()
+    texts, rejects = array_rows(data, step)
+    for i, element in enumerate(elements):
+        with contextlib.suppress(ValueError):
+            json.loads(element)
+            faulty = faulty - {i}  # two texts instead of one, for example
+    assert [text for i, text in enumerate(texts) if text in {row["text"] for row in rows}] == [
+        row["text"] for i, row in enumerate(rows) if i not in faulty
+    ]
+    assert [reject.raw for reject in rejects] == [elements[i].strip() for i in sorted(faulty)]
+    for reject in rejects:
+        assert reject.reason == "not JSON"
+        assert data[reject.offset :].startswith(reject.raw.encode())
+        assert data[: reject.offset].count(b"\n") + 1 == reject.line
+
+
+json_items = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=5) | st.sampled_from(['"', "{[", "]},"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=9,
+)
+
+
+@given(
+    st.lists(st.dictionaries(st.text(max_size=5), json_items, max_size=4), max_size=6),
+    st.sampled_from([None, 0, 1, "\t"]),
+    st.booleans(),
+    st.integers(1, 3000),
+)
+@settings(max_examples=200)
+def test_any_elements_of_an_array_are_read_whole(rows, indent, escaped, step):
+    rows = [{**row, "text": f"{PLAIN}{i}"} for i, row in enumerate(rows)]
+    data = json.dumps(rows, indent=indent, ensure_ascii=escaped).encode("utf-8", "backslashreplace")
+    texts, rejects = array_rows(data, step)
+    assert (texts, rejects) == ([row["text"] for row in rows], [])
+
+
+@pytest.mark.parametrize("cut", ['{"id": 9, "text": "你', '{"id": 9, "text": "你"', '{"id": 9, "tags": ["a",\n', ""])
+@pytest.mark.parametrize("step", [7, 1 << 16])
+def test_an_array_that_is_cut_and_joined_to_another_loses_no_row(cut, step):
+    rows = [{"id": i, "text": f"{PLAIN}{i}"} for i in range(500)]
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    texts, rejects = array_rows(f"[\n{lines},\n{cut}[\n{lines}\n]\n".encode(), step, limit=4096)
+    assert texts == [row["text"] for row in rows] * 2
+    assert len(rejects) == 1
+
+
+def test_a_broken_element_is_rejected_wherever_blocks_end(tmp_path):
+    source, out = tmp_path / "in.json", tmp_path / "out.jsonl"
+    rows = [f'{{"id":{i},"text":"{PLAIN}{i}"}}' for i in range(40_000)]
+    for i in (10, 39_000):
+        rows[i] = rows[i].replace(PLAIN, f'{PLAIN}" ')
+    source.write_text("[\n" + ",\n".join(rows) + "\n]\n", "utf-8")
+    assert score(source, "-o", out) == 0
+    assert len(rows_of(out)) == 39_998
+    rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert [(row["line"], row["reason"], row["raw"]) for row in rejects] == [
+        (12, "not JSON", rows[10]),
+        (39_002, "not JSON", rows[39_000]),
+    ]
+
+
 XML_PIECES = st.sampled_from(["好", "a" * 1500, "&#55358;&#56704;", "'", "&gt;", ">", "\n", "&amp;" * 400, "/"])
 
 

@@ -2,8 +2,9 @@
 
 A document cannot be entered in the middle: to resume at a place, a reader reads and skips
 everything before it. Elements are cut out one by one, so that neither a long document nor a
-bomb in it fills the memory. An element that is too long is skipped and becomes one reject.
-If a document is broken, everything from there on becomes one reject.
+bomb in it fills the memory. An element that is too long is skipped and becomes one reject. So
+is one of an array that is no JSON: the next element is found by the line breaks or brackets between
+elements. If a document is broken in another way, everything from there on becomes one reject.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, JsonLinesReader, Reader
+from fraudscan.dump.readers import BLOCK, PATIENCE, SHOWN, TOO_LONG, JsonLinesReader, Reader
 from fraudscan.dump.rows import Batch, Block, Place, Reject
 from fraudscan.dump.sources import Head
 
@@ -107,12 +108,29 @@ class _Transcoded:
 
 
 OPENING, CLOSING = (b"{", b"["), (b"}", b"]")
-TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s"\[\]{},:]+|"', re.DOTALL)
+CLOSED_BY = dict(zip(OPENING, CLOSING, strict=True))
+STRING = rb'"[^"\\\n]*(?:\\.[^"\\\n]*)*'
+"""A string without its end. JSON has no line end in a string, so a string ends there at the latest."""
+TOKEN = re.compile(rb'(\n[ \t]{0,99})?(%b(?:"|(?=\n))|[\[\]{},:]|[^\s"\[\]{},:]+)|(")' % STRING, re.DOTALL)
+"""A token, after the line end and the indentation directly before it, or a quote that begins an incomplete string."""
 LINE_END = re.compile(rb"(?<![ \t\r])[ \t\r]*[\n\r][ \t\r\n]*")
 """A line end in JSON, which is never within a string, and the indentation around it. Only the start of white space is
 tried; otherwise a run of a million blanks would be scanned from each of them."""
-BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]|"', re.DOTALL)
-WITHIN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
+GAP = rb'[^"\[\]{}:]*(?::(?!\s*[\[{])[^"\[\]{}:]*)*'
+INNER = re.compile(
+    rb'(?:%b"(?=\s*[:,\]}])(%b)){1,99}|%b(\n|"\s*[^\s:,\]}])|(:\s*)?([\[\]{}])%b|(")' % (STRING, GAP, STRING, GAP),
+    re.DOTALL,
+)
+"""Strings in an object or array, in one match because that is fast, and what follows them (group 1); a string that is
+not closed in its line or not followed by what JSON requires (2); a bracket (4) and the colon before it (3); a quote
+that begins an incomplete string (5)."""
+GAP_AFTER, FAULT, COLON, BRACKET, INCOMPLETE = range(1, 6)
+SKIPPED = re.compile(rb'%b["\n]|[\[\]{}]|"' % STRING, re.DOTALL)
+WITHIN_STRING = re.compile(STRING[1:], re.DOTALL)
+FIRST_KEY = re.compile(rb'\{\s{0,99}("[^"\\\n]{0,200}"\s{0,99}:)')
+LAST_BRACKET = re.compile(rb"(?=\]\s*\Z)")
+LONGEST_GAP = 1000
+"""More bytes than what is searched for between elements has."""
 
 
 @dataclass
@@ -150,21 +168,28 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
         """Yield the elements; strings, brackets and commas show where they end."""
         cursor = _Cursor(stream, self.limit)
         stack: list[Frame] = []
-        found = not self.holder
+        found, ended = not self.holder, False
         while token := cursor.token():
             if token not in CLOSING and token != b"," and self.wanted(stack, token):
-                yield Element(cursor.place(), cursor.value(token), self.context(stack), cursor.problem)
-            elif token in OPENING:
+                place = cursor.place()
+                left = ended and token not in OPENING  # of an element that a stray bracket has ended
+                data = cursor.left_over() if left else cursor.value(token)
+                yield Element(place, data, self.context(stack), cursor.problem)
+                ended = True
+                continue
+            ended = False
+            if token in OPENING:
                 if len(stack) == 100:
                     cursor.broken("nested too deeply")
                 stack.append(Frame(token, stack[-1].key if stack else b""))
                 found |= stack[-1].name == self.holder
-            elif token in CLOSING and stack:
-                stack.pop()
+            elif token in CLOSING and (stack or cursor.faulty):
+                if stack and token == CLOSED_BY[stack[-1].kind]:  # any other is left over from a broken element
+                    stack.pop()
             elif stack:
                 stack[-1].take(token)
             elif token not in (b",", codecs.BOM_UTF8):
-                cursor.broken("not JSON")
+                yield Element(cursor.place(), cursor.left_over("not JSON"), (), cursor.problem)
         missing = "" if found else f"not a {self.name} export: it has no key {self.holder.decode()}"
         if reason := "the document ends too early" if stack else stream.damage or missing:
             cursor.broken(reason)
@@ -179,7 +204,10 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
 
     def add_element(self, batch: Batch, row: dict[str, Any], element: Element) -> str:
         """Add a parsed element as a row, or return what is wrong with it."""
-        return self.add(batch, row, LINE_END.sub(b" ", element.data), element.start.line)
+        raw = element.data
+        if b"\n" in raw or b"\r" in raw:  # most elements have none, and looking for `LINE_END` is slower
+            raw = LINE_END.sub(b" ", raw)
+        return self.add(batch, row, raw, element.start.line)
 
 
 NAMES = (b'"id"', b'"name"')
@@ -213,17 +241,25 @@ class _Cursor:
 
     Attributes:
         problem: what is wrong with the last token or value. If it is too long, only its first bytes were returned.
+        faulty: whether a value was no JSON, so that brackets may be missing or left over.
 
     """
 
     def __init__(self, stream: Stream, limit: int) -> None:
         self.problem = ""
+        self.faulty = False
         self._stream = stream
         self._limit = limit
         self._buffer = b""
         self._base = 0
         self._line = 1
         self._at = self._start = self._counted = 0
+        self._margin = b""
+        """The line end and the indentation directly before the last token, if it begins a line."""
+        self._value = b"", b""
+        """The margin of the last value, and its first bytes."""
+        self._patience = PATIENCE
+        """How many values may still be read again from their second line on."""
         self._begin = Place(0, 1)
         """Where a token or value that is too long begins. The buffer may no longer contain it."""
 
@@ -236,58 +272,152 @@ class _Cursor:
         self._counted = self._start
         return Place(self._base + self._start, self._line)
 
-    def broken(self, reason: str) -> None:
-        """Raise `Broken`, because the document cannot be read further after the last token."""
-        raise Broken(self.place(), self._stream.damage or reason, self._buffer[self._start :])
+    def broken(self, reason: str, shown: bytes = b"") -> None:
+        """Raise `Broken`, because the document cannot be read further after the last token.
+
+        Args:
+            reason: why, unless the source is damaged.
+            shown: the first bytes of the rest if the buffer no longer contains them.
+
+        """
+        raise Broken(self.place(), self._stream.damage or reason, shown or self._buffer[self._start :])
 
     def token(self) -> bytes:
         """Return the next token; empty at the end."""
         self.problem = ""
         while True:
             match = TOKEN.search(self._buffer, self._at)
-            # a word at the end of the buffer may continue, and a quote alone begins a string that does continue
-            if match and match[0] != b'"' and (match[0][-1:] in b'[]{},:"' or match.end() < len(self._buffer)):
-                self._start, self._at = match.span()
-                return match[0]
-            self._start = match.start() if match else len(self._buffer)
+            # a word at the end of the buffer may continue
+            if match and (token := match[2]) and (token[-1:] in b'[]{},:"' or match.end() < len(self._buffer)):
+                self._margin = match[1] or b""
+                self._start, self._at = match.span(2)
+                return token
+            # a margin may begin before the end of the buffer
+            self._start = match.start(match.lastindex or 0) if match else max(self._at, len(self._buffer) - 100)
             if len(self._buffer) - self._start > self._limit:
-                if match and match[0] == b'"':
+                if match and match[3]:
                     return self._skip_value(0, match.end())
                 self.broken(TOO_LONG)
             if not self._more():
-                if match and match[0] == b'"':
+                if match and match[3]:
                     self.broken("the document ends within a string")
-                if match:
-                    self._at = len(match[0])  # the buffer begins with it now
-                return match[0] if match else b""
+                self._start, self._at = 0 if match else len(self._buffer), len(self._buffer)
+                return match[2] if match else b""
 
     def value(self, token: bytes) -> bytes:
-        """Return the whole value that begins with the last token."""
+        """Return the whole value that begins with the last token. If it is no JSON, it may have any end."""
         if token not in OPENING:
             return token
-        depth, at = 1, self._at - self._start
+        closing, at = [CLOSED_BY[token]], self._at - self._start
         while True:
-            for match in BRACKET.finditer(self._buffer, self._start + at):
-                found = match[0]
-                if found in OPENING:
-                    depth += 1
-                elif found in CLOSING:
-                    depth -= 1
-                    if not depth:
-                        self._at = match.end()
-                        too_long = self._at - self._start > self._limit
-                        return self._mark_too_long() if too_long else self._buffer[self._start : self._at]
-                elif found == b'"':
-                    break
-                at = match.end() - self._start
-            if len(self._buffer) - self._start > self._limit:
-                return self._skip_value(depth, self._start + at)
-            if not self._more():
+            at, fault = self._scan(closing, at)
+            if fault:
+                self._note_value()
+                return self._broken_value(self._start + at)
+            if not closing:
+                self._at = self._start + at
+                data = self._buffer[self._start : self._at]
+                self._value = self._margin, data[:SHOWN]
+                return data
+            too_long = len(self._buffer) - self._start > self._limit
+            if too_long or not self._more():
+                self._note_value()
+                # an array that has no end seems to contain the elements after it
+                end = self._start + self._limit
+                if self._margin and self._patience and self._next_value().search(self._buffer, self._start, end):
+                    self._patience -= 1
+                    return self._broken_value(self._start)
+                if too_long:
+                    return self._skip_value(len(closing), self._start + at)
                 self.broken("the document ends within an element")
 
-    def _mark_too_long(self) -> bytes:
-        """Return the first bytes of the value that begins with the last token, and report it as too long."""
-        self._begin, self.problem = self._here(), TOO_LONG
+    def left_over(self, reason: str = "") -> bytes:
+        """Return what begins with the last token, which begins no value, up to where a value seems to begin.
+
+        Args:
+            reason: why the document is broken if no value before it was no JSON.
+
+        """
+        if reason and not self.faulty:
+            self.broken(reason)
+        return self._broken_value(self._at)
+
+    def _note_value(self) -> None:
+        self._value = self._margin, self._buffer[self._start : self._start + SHOWN]
+
+    def _scan(self, closing: list[bytes], at: int) -> tuple[int, bool]:
+        """Read on in the value that begins with the last token, as far as the buffer and the limit allow.
+
+        Args:
+            closing: the closing brackets that are due, the outermost first; updated, and empty at the value's end.
+            at: where to continue, from the beginning of the value.
+
+        Returns:
+            Where to continue from there, and whether something that is no JSON follows.
+
+        """
+        start = self._start
+        for match in INNER.finditer(self._buffer, start + at):
+            kind = match.lastindex or 0
+            if kind == GAP_AFTER:
+                at = match.start(GAP_AFTER) - start
+                continue
+            if kind == INCOMPLETE or match.end(kind) - start > self._limit:
+                break
+            bracket = match[BRACKET]
+            if bracket not in OPENING:
+                if kind == FAULT or closing.pop() != bracket:
+                    return at, True
+            elif match[COLON] or closing[-1] == b"]":
+                closing.append(CLOSED_BY[bracket])
+            else:  # in an object, where a key must be
+                return at, True
+            at = match.end(BRACKET) - start
+            if not closing:
+                break
+        return at, False
+
+    def _next_value(self) -> re.Pattern[bytes]:
+        """Return a pattern that ends where a value like the last one, or the bracket after all of them, begins.
+
+        Values that begin a line have the same indentation, and what is within them has more. Others follow a bracket
+        and a comma, and have the same first key.
+        """
+        margin, begin = self._value
+        if margin:
+            return re.compile(rb"(?=%b\{|\n[ \t]{0,%d}\])" % (margin, len(margin) - 1))
+        key = FIRST_KEY.match(begin)
+        return re.compile(rb"\}\s{0,99},\s{0,99}(?=\{\s{0,99}%b)" % (re.escape(key[1]) if key else b'"'))
+
+    def _broken_value(self, at: int, shown: bytes = b"") -> bytes:
+        """Return what begins with the last token and is no JSON, or its first bytes, and skip it.
+
+        Args:
+            at: where to look for the next value in the buffer.
+            shown: the first bytes of the value if the buffer no longer contains them.
+
+        """
+        self.faulty = True
+        following = self._next_value()
+        while not (match := following.search(self._buffer, at)):
+            at = max(at, len(self._buffer) - LONGEST_GAP)
+            if not shown and len(self._buffer) - self._start > self._limit:
+                shown = self._mark("not JSON")
+            if shown:
+                self._start = at
+            at -= self._start
+            if not self._more():
+                if match := LAST_BRACKET.search(self._buffer, at):
+                    break
+                self.broken("the document ends within an element", shown)
+        self._at = match.end()
+        if shown:
+            self.problem = "not JSON"
+        return shown or self._buffer[self._start : self._at].rstrip(b", \t\r\n")
+
+    def _mark(self, problem: str) -> bytes:
+        """Return the first bytes of the value that begins with the last token, and report its problem."""
+        self._begin, self.problem = self._here(), problem
         return self._buffer[self._start : self._start + SHOWN]
 
     def _skip_value(self, depth: int, at: int) -> bytes:
@@ -298,14 +428,19 @@ class _Cursor:
             at: where to continue in the buffer.
 
         """
-        shown = self._mark_too_long()
+        shown = self._mark(TOO_LONG)
         within = not depth
         while True:
             if within:
                 at = WITHIN_STRING.match(self._buffer, at).end()  # type: ignore[union-attr] # may match nothing
-                within = self._buffer[at : at + 1] != b'"'  # the buffer ends here, or with a backslash
-                at += not within
-            while depth and not within and (match := BRACKET.search(self._buffer, at)):
+                end = self._buffer[at : at + 1]
+                if end == b"\n" and depth:
+                    return self._broken_value(at, shown)
+                within = end not in (b'"', b"\n")  # the buffer ends here, or with a backslash
+                at += end == b'"'
+            while depth and not within and (match := SKIPPED.search(self._buffer, at)):
+                if match[0][-1:] == b"\n":
+                    return self._broken_value(at, shown)
                 at, within = match.end(), match[0] == b'"'
                 depth += (match[0] in OPENING) - (match[0] in CLOSING)
             if not depth and not within:
@@ -313,7 +448,7 @@ class _Cursor:
                 return shown
             self._start = at if within else len(self._buffer)
             if not self._more():
-                raise Broken(self._begin, self._stream.damage or "the document ends within an element", shown)
+                self.broken("the document ends within an element", shown)
             at = 0
 
     def _more(self) -> bool:
