@@ -83,6 +83,24 @@ def test_json_lines_to_csv_loses_no_field(tmp_path):
     assert (found[41]["n"], json.loads(found[41]["x"]), found[41][OTHER_FIELDS]) == ("41", {"y": None}, "")
 
 
+NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=5))
+@settings(max_examples=50)
+def test_numbers_of_json_are_written_to_csv_as_they_are(tmp_path, numbers):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.csv"
+    row = '{{"text": "{}", "n": {}, "x": {{"y": [{}, "1.10\\n", true, null]}}'.format(
+        PLAIN, numbers[0], ", ".join(numbers)
+    )
+    source.write_text(f'{row}, "b": true, "none": null}}\n' * 60 + f'{row}, "late": {numbers[0]}}}\n', "utf-8")
+    assert score(source, "-o", out, "--force", "--quiet", "--safe-csv", "--max-message", 4096) == 0
+    first, *_, last = csv.DictReader(io.StringIO(out.read_text("utf-8")))
+    assert (first["n"], first["b"], first["none"]) == (numbers[0], "true", "")
+    assert first["x"] == '{{"y": [{}, "1.10\\n", true, null]}}'.format(", ".join(numbers))
+    assert last[OTHER_FIELDS] == f'{{"late": {numbers[0]}}}'
+
+
 def test_proba_adds_a_column_for_each_name(tmp_path, scanner):
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
     source.write_text(LURE, "utf-8")

@@ -72,12 +72,15 @@ __all__ = [
     "JsonLinesReader",
     "Lines",
     "LinesReader",
+    "Number",
     "Reader",
     "dump_json",
+    "dump_written",
     "find_delimiter",
     "is_even",
     "key_of",
     "no_text",
+    "parse_written",
 ]
 
 BLOCK = 1 << 20
@@ -697,6 +700,39 @@ def without(raw: bytes, names: Collection[str]) -> bytes:
             kept.append(text[begin:end])
         at = _token(text, end)
     return f"{{{', '.join(kept)}}}".encode()
+
+
+class Number(str):
+    """A number as it is written in JSON."""
+
+    __slots__ = ()
+
+
+WRITTEN = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=Number)
+CONSTANTS = {None: "null", True: "true", False: "false"}
+
+
+def parse_written(raw: bytes) -> dict[str, Any]:
+    """Parse a JSON object in UTF-8 whose numbers stay as they are written, each as a `Number`."""
+    row: dict[str, Any] = WRITTEN.decode(raw.decode())
+    return row
+
+
+def dump_written(value: Any) -> str:
+    """Return a value that `parse_written` returned as JSON in one line.
+
+    >>> dump_written(parse_written(b'{"a": [1.10, 1E400, "x", null]}'))
+    '{"a": [1.10, 1E400, "x", null]}'
+
+    """
+    if isinstance(value, Number):
+        return value
+    if isinstance(value, str):
+        return json.encoder.encode_basestring(value)
+    if isinstance(value, dict):
+        fields = (f"{json.encoder.encode_basestring(name)}: {dump_written(item)}" for name, item in value.items())
+        return f"{{{', '.join(fields)}}}"
+    return f"[{', '.join(map(dump_written, value))}]" if isinstance(value, list) else CONSTANTS[value]
 
 
 def _token(text: str, at: int) -> int:

@@ -25,7 +25,7 @@ from fraudscan.columns import COLUMNS, LISTS
 from fraudscan.decisions import STEPS, cut, steps_of
 from fraudscan.dump.output import format_of
 from fraudscan.dump.parquet import ParquetReader, arrow_stream, empty_stream
-from fraudscan.dump.readers import dump_json
+from fraudscan.dump.readers import Number, dump_json, dump_written, parse_written
 from fraudscan.dump.rows import DumpError
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ class TableWriter(Writer):
 
 
 def _safe(row: Iterable[Any]) -> list[Any]:
-    return [FORMULA.sub(r"\g<0>'", x) if isinstance(x, str) else x for x in row]
+    return [FORMULA.sub(r"\g<0>'", x) if type(x) is str else x for x in row]
 
 
 @dataclass
@@ -264,9 +264,17 @@ class CsvWriter(TableWriter):
             for name, values in ((name, getattr(found, name)) for name in self.ours.values())
         ]
         proba = cut(found.probabilities) if self.names else [[]] * len(batch.texts)
-        rows = (map(_cell, self.row(reader, raw)) for raw in self.rows(reader, batch))
+        row = self._written if reader.header is None else self.row
+        rows = (map(_cell, row(reader, raw)) for raw in self.rows(reader, batch))
         ours = zip(*columns, strict=True)
         return self._lines([*row, *our, *tail] for row, our, tail in zip(rows, ours, proba, strict=True))
+
+    def _written(self, _: Reader, raw: bytes) -> list[Any]:
+        """Return a JSON row's values for `all_columns`, with numbers as they are written."""
+        fields = parse_written(raw)
+        values = [fields.pop(name, None) for name in self.columns]
+        values = [dump_written(x) if type(x) in (bool, dict, list) else x for x in values]
+        return [*values, dump_written(fields) if fields else None]
 
     def _lines(self, rows: Iterable[Sequence[Any]]) -> bytes:
         text = io.StringIO(newline="")
@@ -297,7 +305,7 @@ def values_of(reader: Reader, batch: Batch, column: str) -> list[Any]:
 
 def _cell(value: Any) -> Any:
     """Return a value that CSV can hold: anything that is neither text, a number nor ``None`` becomes JSON."""
-    return value if value is None or type(value) in (str, int, float) else dump_json(value).decode()
+    return value if value is None or type(value) in (str, Number, int, float) else dump_json(value).decode()
 
 
 @dataclass
