@@ -333,6 +333,17 @@ def test_existing_columns_that_a_job_does_not_add_are_reported(tmp_path, capsys)
     assert "fraud_p_romance, fraud_label already existed and will be replaced" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["in.jsonl", "in.json"])
+def test_existing_columns_that_the_first_row_lacks_are_reported(tmp_path, capsys, name):
+    rows = [{"text": PLAIN}, {"text": LURE, "fraud_label": "人工确认", "fraud_rule": "R7"}]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    (tmp_path / name).write_text("\n".join(lines) if name == "in.jsonl" else f"[{','.join(lines)}]", "utf-8")
+    assert score(tmp_path / name, "-o", tmp_path / "out.jsonl") == 0
+    message = capsys.readouterr().err
+    assert "fraud_label already existed and will be replaced" in message
+    assert "fraud_rule already existed and will be left out" in message
+
+
 def test_a_nested_sender_is_refused(tmp_path, capsys):
     source, allow = tmp_path / "in.jsonl", tmp_path / "allow.txt"
     allow.write_text("sender=95588:\n", "utf-8")

@@ -245,7 +245,7 @@ class Reader:
                 break
         if twice := [name for name in self.needed if self.columns.count(name) > 1]:
             raise DumpError(f"{self.source} has several columns called {twice[0]!r}: rename all but one")
-        self.replaced = [name for name in known if name in self.ours]
+        self.replaced = [name for name in dict.fromkeys(itertools.chain(known, *sample)) if name in self.ours]
         if self.sender is not None and any(isinstance(row.get(self.sender), (dict, list)) for row in sample):
             raise self.nested_sender
         if columns is not None and (self.text is None or missing):
