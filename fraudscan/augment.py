@@ -34,8 +34,8 @@ LINK = re.compile(
 )
 
 RELINKED = 0.5
-"""The share of messages with links whose links are replaced by those of other forms. In exports
-links are often masked, and the form of a link says little: honest firms shorten theirs, too."""
+"""The share of messages with links whose links are replaced by those of other forms. In exports links are often masked,
+and the form of a link says little: honest firms shorten theirs, too."""
 
 LINK_MASKS = [
     "[链接]",
@@ -64,8 +64,8 @@ LETTERS = string.ascii_lowercase + string.digits
 NUMBER = re.compile("[0-9]{2,}")
 
 MASKED = 0.15
-"""The share of the other messages with numbers whose numbers are masked. Exports that are passed on
-are often masked, and honest notices, which are full of numbers, must not look like frauds then."""
+"""The share of the other messages with numbers whose numbers are masked. Exports that are passed on are often masked,
+and honest notices, which are full of numbers, must not look like frauds then."""
 
 NUMBER_MASKS = ["*", "*", "X", "x", "#", "[数字]", "[号码]", "[NUM]", "<NUM>", "某某"]
 """What exports show in place of a number. A mask of one character replaces every digit."""

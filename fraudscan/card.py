@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import re
 from collections import defaultdict
@@ -256,26 +255,31 @@ def _robustness(checkout: Path | None) -> list[str]:
 
 CASES = """\
 The messages in `tests/cases` were written for this project and are not in the corpus. Those in `lures.jsonl` and
-`honest.jsonl` grew with the model. All others were written by people who had seen neither the corpus nor the model,
+`honest.jsonl` grew with the model. All others were written by authors who had seen neither the corpus nor the model,
 before any of them was scored, and neither may be fitted to them. Many are deliberately close to the other class.
 """
 
 
 def _cases(scanner: Scanner, checkout: Path | None) -> list[str]:
-    """Return the figures for each file in ``tests/cases``, and the messages that ``known_failures.json`` names."""
+    """Return the figures for each file in ``tests/cases``, and the messages that the model gets wrong."""
     folder = checkout / "tests" / "cases" if checkout else None
     if not folder or not folder.is_dir():
         return []
     files = sorted(folder.glob("*.jsonl"))
     rows = {path.name: [json.loads(line) for line in path.read_text("utf-8").splitlines()] for path in files}
-    figures = [(name, *_measured(scanner, part)) for name, part in rows.items()]
-    known = json.loads((folder / "known_failures.json").read_text("utf-8"))
-    every = list(itertools.chain(*rows.values()))
-    failing = [(row["id"], ", ".join(row["labels"]), _shortened(row["text"])) for row in every if row["id"] in known]
+    found = {name: scanner.decide([row["text"] for row in part]) for name, part in rows.items()}
+    figures = [(name, *_measured(found[name], part, scanner.taxonomy.honest)) for name, part in rows.items()]
+    failing = [
+        (row["id"], ", ".join(row["labels"]), _shortened(row["text"]))
+        for name, part in rows.items()
+        for row, labels, verdict in zip(part, found[name].labels, found[name].verdict, strict=True)
+        if _is_wrong(row["labels"], labels, verdict, scanner.taxonomy.honest)
+    ]
+    count = sum(map(len, rows.values()))
     header = ("file", "frauds", "honest", "AUC", *FIGURES[3:], "right label")
     wrong = (
-        f"The model gets {len(failing)} of the {len(every)} test messages wrong: a label that is not expected,\n"
-        "a fraud that is clear, or an honest message that is flagged."
+        f"The model gets {len(failing)} of the {count:,} test messages wrong: a label that is not expected, a fraud\n"
+        "that is clear, or an honest message that is flagged."
     )
     return [
         f"## Test messages\n\n{CASES}\n{_table(header, figures)}",
@@ -283,18 +287,20 @@ def _cases(scanner: Scanner, checkout: Path | None) -> list[str]:
     ]
 
 
+def _is_wrong(expected: list[str], labels: Sequence[str], verdict: str, honest: str | None) -> bool:
+    return not set(expected).intersection(labels) or verdict == VERDICTS[-1 if expected == [honest] else 0]
+
+
 def _shortened(text: str) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
-def _measured(scanner: Scanner, rows: Sequence[dict[str, Any]]) -> tuple[Any, ...]:
-    """Return figures of messages with ``text`` and ``labels``, as `CASES` shows them.
+def _measured(found: Decisions, rows: Sequence[dict[str, Any]], honest: str | None) -> tuple[Any, ...]:
+    """Return figures of messages with ``labels``, as `CASES` shows them.
 
     They are the numbers of frauds and of honest messages, the AUC, the shares of both with a score of at least one half
     and of both that are flagged, and the share of all messages with a right label.
     """
-    found = scanner.decide([row["text"] for row in rows])
-    honest = scanner.taxonomy.honest
     fraud = np.array([honest not in row["labels"] for row in rows], dtype=bool)
     right = [label in row["labels"] for row, label in zip(rows, found.label, strict=True)]
     counts = int(fraud.sum()), int((~fraud).sum())

@@ -73,6 +73,9 @@ HONEST_NAMES = (
 """Names of labels that mean "legitimate", ignoring case. ``0.0`` is included because pandas turns 0 into it if some
 labels of the column are missing."""
 
+EXAMINED = 20
+"""Lines of a file that are examined to see whether it is a corpus. Some may be empty or damaged."""
+
 BLOCK = 1 << 20
 """The number of pairs of texts that are compared at a time."""
 
@@ -129,15 +132,18 @@ def read_corpus(paths: Iterable[str | os.PathLike[str]], taxonomy: Taxonomy = TA
 
 
 def is_corpus(path: str | os.PathLike[str]) -> bool:
-    """Return whether a file begins with an object that has fields which only messages of a corpus have.
+    """Return whether one of a file's first lines is an object with fields that only messages of a corpus have.
 
     Pipes and devices, which cannot be read again, do not count as corpora.
     """
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        if Path(path).is_file():
-            with Path(path).open("rb") as file:
-                row = json.loads(file.readline(BLOCK))
-            return isinstance(row, dict) and row.keys() >= {"channel", "scenario"}
+    if not Path(path).is_file():
+        return False
+    with contextlib.suppress(OSError), Path(path).open("rb") as file:
+        for line in itertools.islice(iter(lambda: file.readline(BLOCK), b""), EXAMINED):
+            with contextlib.suppress(ValueError, RecursionError):
+                row = json.loads(line)
+                if isinstance(row, dict) and {"channel", "scenario"}.intersection(row) and "labels" in row:
+                    return True
     return False
 
 

@@ -88,8 +88,8 @@ MAX_RUN = 24
 """Maximum length of a run of letters that may spell something."""
 
 CONTACT = "\ufdd0"
-"""A noncharacter (The Unicode Standard, section 23.7), which texts do not contain. It follows a contact that was
-disguised: the disguise is evidence by itself."""
+"""A noncharacter (The Unicode Standard, section 23.7), which texts hardly ever contain. It follows a contact that
+was disguised: the disguise is evidence by itself."""
 
 CONTACTS = (
     ("微信", "[薇葳徽溦崴微威v]心信|[薇葳徽溦崴][信芯心伈]|微[伈芯訫](?=[a-z0:号])|v[信心芯]"),

@@ -235,8 +235,9 @@ def _read(
     try:
         with Stream(path) as stream:
             kind, encoding, delimiter = named
-            reader = make_reader(stream, kind, encoding, delimiter and delimiter_of(delimiter), text=text, limit=LIMIT)
-            if delimiter and not isinstance(reader, CsvReader):
+            sign = None if delimiter is None else delimiter_of(delimiter)
+            reader = make_reader(stream, kind, encoding, sign, text=text, limit=LIMIT)
+            if sign and not isinstance(reader, CsvReader):
                 raise CorpusError(f"--delimiter is for CSV, but {path} is read as {reader.name}: add --format csv")
             start = reader.prepare(stream)
             if isinstance(reader, LinesReader):

@@ -26,9 +26,9 @@ are also matched against the repaired text (`fraudscan.normalize` returns that f
 or not the model scores it repaired, and against the same without punctuation and symbols, so that
 ``微信`` is found in ``微·信``. Allow entries are not, so that a disguise cannot gain trust. A disguised
 word in an otherwise plain text may leave no such marks: list the forms that you meet (``微.信``). All
-phrases are found in one pass, with the same kind of vocabulary as the model's. It holds some hundred
-thousand phrases of all files together, fewer if they are long and begin differently. The number of
-senders is not limited.
+phrases are found in one pass, with the same kind of vocabulary as the model's. It holds a few hundred
+thousand phrases of all files together, fewer if they are long or use many different characters. The
+number of senders is not limited.
 
 What a pattern may contain is described in `fraudscan.patterns`.
 """
@@ -208,7 +208,7 @@ def _entries(path: Path, kind: str) -> Iterator[Entry]:
     except OSError as error:
         raise ListError(f"{path} cannot be read: {error.strerror}") from None
     if len(data) > LARGEST:
-        raise ListError(f"{path} has more than {LARGEST:,} bytes: pass a shorter list, or split one of senders")
+        raise ListError(f"{path} has more than {LARGEST:,} bytes: pass a shorter list; a list of senders can be split")
     data = data.removeprefix(codecs.BOM_UTF8)
     try:
         lines = re.split(r"\r\n?|\n", data.decode())

@@ -536,7 +536,7 @@ def items_of(texts: Any, what: str = "texts") -> Iterable[Any]:
     if isinstance(texts, (str, bytes, bytearray)) or not (hasattr(texts, "__iter__") or hasattr(texts, "__getitem__")):
         raise TypeError(f"{what} is one {type(texts).__name__}, not several {what}: pass a list, [{what[:-1]}]")
     if isinstance(texts, (Mapping, AbstractSet)):
-        how = f"one of its columns, {what}['{what[:-1]}']" if isinstance(texts, Mapping) else f"a list, sorted({what})"
+        how = f"one of its columns, {what}['{what[:-1]}']" if isinstance(texts, Mapping) else "a list"
         raise TypeError(f"{what} is a {type(texts).__name__}, which has no order of {what}: pass {how}")
     if (dimensions := len(getattr(texts, "shape", (0,)))) != 1:
         kind = type(texts).__name__

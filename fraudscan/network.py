@@ -57,8 +57,8 @@ class NetworkOptions:
             to a half more of the long third-party conversations are taken for fraud. With one and a half times this
             share, up to three times as many texts that contain several advertisements are taken for fraud.
         most_joined: the highest number of honest texts to join to one text.
-        wrapped: the share of texts shown joined to wrappings. Times, names and tags hide 1.7 % of the third-party
-            frauds, and 4 % if no wrappings are shown in training.
+        wrapped: the share of texts shown joined to wrappings. Times, names and tags hide more than twice as many
+            third-party frauds if no wrappings are shown in training.
         most_wrapped: the highest number of wrappings to join to one text.
         repeated: the share of texts shown joined to themselves. With a third of this share, more texts that say
             something twice are taken for fraud, and so are more long conversations.

@@ -42,8 +42,8 @@ class Result:
         rule: the entry of an allow or deny list that determined the verdict; ``None`` if the score determined it.
         scores: the probability of every label, scheme and target group, by name.
         window: begin and end of the part of a long text that determined the decision; ``None`` if the whole text did,
-            as always in a model of a user's own labels. Computed anew at each access, which takes most of the time of
-            scoring.
+            and always for a model of a user's own labels that was trained without this project's corpus. Computed anew
+            at each access, which takes nearly as long as scoring the text.
 
     """
 

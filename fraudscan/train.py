@@ -124,8 +124,9 @@ class TrainingOptions:
         folds: the number of folds on which the probabilities are calibrated.
         scenarios: whether all messages of a scenario are kept in one fold as well. The figures then show how the model
             does on plots that it has never seen.
-        disguised: the share of messages of which a disguised copy is trained on as well. With a copy of every message,
-            instead of every other one, more disguised frauds are found, and no fewer undisguised ones.
+        disguised: the share of messages of which a copy is trained on as well, disguised or with other links or masked
+            numbers (`fraudscan.augment.vary`). With a copy of every message, instead of every other one, more disguised
+            frauds are found, and no fewer undisguised ones.
         wrappings: the number of scraps per message. Texts are joined to them in training (see `fraudscan.wrappings`).
         clauses: the number of further scraps per message that are clauses of honest messages. With these, and with
             more scraps that say nothing, "see the official app" after a fraud hides 24 of 100 third-party frauds
@@ -410,8 +411,8 @@ def _examples(  # noqa: PLR0913, PLR0917 - all that examples are made of
 ) -> tuple[Examples, Ints, Floats]:
     """Return the training examples, the row of each, and the factor that each n-gram's counts were multiplied by.
 
-    The examples are, in this order, the texts of the corpus, disguised copies of some of its rows, the background, and
-    the wrappings. Wrappings belong to no row; their row number is ``len(rows)``.
+    The examples are, in this order, the texts of the corpus, copies of some of its rows (`fraudscan.augment.vary`), the
+    background, and the wrappings. Wrappings belong to no row; their row number is ``len(rows)``.
 
     Args:
         rows: the rows of the corpus, then those of the background.

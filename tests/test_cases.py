@@ -1,6 +1,6 @@
 """Realistic messages, which were written for this project and are not part of its corpus.
 
-``lures`` and ``honest`` grew with the project. The messages of all other files were written by people who had seen
+``lures`` and ``honest`` grew with the project. The messages of all other files were written by authors who had seen
 neither the corpus nor the model, before any of them was scored. They are for measuring: neither the corpus nor the
 code may be fitted to them. `cases/known_failures.json` lists the messages that the shipped model gets wrong. They are
 expected to fail, so a fix is noticed. ``make cases`` regenerates the file.
@@ -10,6 +10,8 @@ import json
 import pathlib
 
 import pytest
+
+from fraudscan.characters import fold
 
 CASES = pathlib.Path(__file__).resolve().parent / "cases"
 
@@ -55,11 +57,8 @@ def test_cases_are_numbered(path):
 
 
 def test_there_are_enough_cases_of_all_labels(scanner, corpus):
-    honest = [scanner.taxonomy.honest]
-    for path in CASES.glob("*.jsonl"):
-        cases = [case["labels"] == honest for case in read_cases() if case["id"].startswith(f"{path.stem}-")]
-        assert max(sum(cases), len(cases) - sum(cases)) >= 60
+    assert all(len(path.read_text("utf-8").splitlines()) >= 60 for path in CASES.glob("*.jsonl"))
     cases = read_cases()
     assert {label for case in cases for label in case["labels"]} == {label.name for label in scanner.taxonomy.labels}
     assert set(KNOWN) <= {case["id"] for case in cases}
-    assert {case["text"] for case in cases}.isdisjoint(row.text for row in corpus)
+    assert {fold(case["text"]) for case in cases}.isdisjoint(fold(row.text) for row in corpus)

@@ -543,6 +543,7 @@ def test_the_format_encoding_and_delimiter_of_own_messages_may_be_named(tmp_path
     for wrong, why in {
         ("--encoding", "klingon"): "klingon",
         ("--delimiter", "§§"): "--delimiter must be one character",
+        ("--delimiter", ""): "--delimiter must be one character",
         ("--delimiter", "§", "--format", "jsonl"): "--delimiter is for CSV, but ",
     }.items():
         assert main(["evaluate", str(mine), *wrong]) == 2
@@ -560,8 +561,10 @@ def test_whether_a_file_is_in_the_format_of_the_corpus_is_decided_by_its_content
     path = tmp_path / "any"
     path.write_bytes(data)
     assert not is_corpus(path)
-    path.write_bytes(json.dumps({"channel": "sms", "scenario": "x"}).encode() + b"\n" + data)
-    assert is_corpus(path)
+    row = json.dumps({"labels": [], "channel": "sms"}).encode()
+    for first, then in ((b"", data), (b"\n", data), (data, b"")):  # a damaged row is reported later
+        path.write_bytes(first + b"\n" + row + b"\n" + then)
+        assert is_corpus(path)
     assert not is_corpus(tmp_path)
     assert not is_corpus(tmp_path / "none")
 

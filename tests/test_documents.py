@@ -60,8 +60,10 @@ def test_quoted_figures_of_test_messages_are_those_of_the_shipped_model(scanner)
 
 
 def test_quoted_figures_of_third_party_messages_are_those_of_the_card():
-    row = re.search(r"## External sets.*?\n\| [\d,]+ \| ([^\n]+) \|\n", CARD, re.DOTALL)[1]
-    _, found, alarms, *_ = map(float, row.split(" | "))
+    row = re.search(r"## External sets.*?\n\| [\d,]+ \| ([^\n]+) \|\n", CARD, re.DOTALL)
+    if row is None:
+        pytest.skip("the card was made without the external sets")
+    _, found, alarms, *_ = map(float, row[1].split(" | "))
     assert in_prose(
         f"Third-party messages are harder: {found:.0%} of the frauds and {alarms:.0%} of the legitimate ones "
         "score at least one half".replace("%", " per cent")
