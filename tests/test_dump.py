@@ -193,28 +193,11 @@ def test_a_delimiter_at_the_end_of_rows_alone_is_ignored_and_reported(tmp_path, 
     assert reasons == [two, *(f"{n} fields where the header has 2" for n in (3, 4)), "the header again"]
 
 
-def test_rows_may_end_before_empty_columns(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(readers, "BLOCK", 1000)
-    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
-    rows = [f"{i},{PLAIN}" + (",,x" if i % 3 else "") for i in range(60)]
-    source.write_text(
-        "\n".join(["id,text,a,b", *rows, f"60,{LURE}", "第二行,,x", f"61,{PLAIN}", "", "62", "63"]), "utf-8"
-    )
-    assert score(source, "-o", out) == 0
-    assert "has rows that end before the last columns, which are taken to be empty there" in capsys.readouterr().err
-    with out.open(encoding="utf-8", newline="") as file:
-        found = [row[:4] for row in csv.reader(file)][1:]
-    assert found == [[str(i), PLAIN, "", "x" if i % 3 else ""] for i in range(60)]
-    assert [row["line"] for row in rows_of(tmp_path / "out.csv.rejects.jsonl")] == [62, 63, 64, 66, 67]
-
-
-@pytest.mark.parametrize("broken", ["第二行,x", "4", f"4,{PLAIN},x,y", f"张三,{PLAIN}"])
-def test_rows_are_not_completed_if_others_may_be_broken(tmp_path, broken):
+def test_the_text_of_a_table_whose_first_column_has_no_name_is_not_its_row_number(tmp_path):
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
-    source.write_text(f"id,text,note\n1,{PLAIN},\n2,{PLAIN}\n3,{LURE}\n{broken}\n5,{PLAIN},x\n", "utf-8")
-    assert score(source, "-o", out) == 0
-    assert [row["id"] for row in rows_of(out)] == ["1", "5"]
-    assert len(rows_of(tmp_path / "out.jsonl.rejects.jsonl")) == 3
+    source.write_text("text,label\n" + "".join(f'"{i}","{PLAIN}{i}",\n' for i in range(9)), "utf-8")
+    assert score(source, "-o", out) == 1
+    assert len(rows_of(tmp_path / "out.jsonl.rejects.jsonl")) == 9
 
 
 def test_a_table_of_one_column_may_contain_delimiters(tmp_path, capsys):

@@ -735,6 +735,8 @@ LAYOUTS = {
     "lines": (None, "[\n", ",\n", "\n]\n"),
     "lines of PostgreSQL": (None, "[", ", \n ", "]"),
     "commas first": (None, "[", "\n,", "\n]"),
+    "commas first, below the bracket": (None, "[\n", "\n,", "\n]"),
+    "commas alone": (None, "[\n", "\n,\n", "\n]"),
     "indented": (2, "[\n", ",\n", "\n]"),
     "brackets together": (2, "[", ", ", "]"),
     "one line": (None, "[", ", ", "]"),

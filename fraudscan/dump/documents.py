@@ -380,14 +380,16 @@ class _Cursor:
     def _next_value(self) -> re.Pattern[bytes]:
         """Return a pattern that ends where a value like the last one, or the bracket after all of them, begins.
 
-        Values that begin a line have the same indentation, and what is within them has more. Others follow a bracket
-        and a comma, and have the same first key.
+        Values that begin a line have the same indentation, perhaps after a comma, and what is within them has more.
+        Others follow a bracket, and a comma in an array, and have the same first key.
         """
         margin, begin = self._value
         if margin:
-            return re.compile(rb"(?=%b\{|\n[ \t]{0,%d}\])" % (margin, len(margin) - 1))
+            most = len(margin) - 1  # blanks and tabs
+            comma = rb"\n[ \t]{0,%d},[ \t]{0,99}(?=\{)" % most
+            return re.compile(rb"(?=%b\{|\n[ \t]{0,%d}\])|%b" % (margin, most, comma))
         key = FIRST_KEY.match(begin)
-        return re.compile(rb"\}\s{0,99},\s{0,99}(?=\{\s{0,99}%b)" % (re.escape(key[1]) if key else b'"'))
+        return re.compile(rb"\}\s{0,99},?\s{0,99}(?=\{\s{0,99}%b)" % (re.escape(key[1]) if key else b'"'))
 
     def _broken_value(self, at: int, shown: bytes = b"") -> bytes:
         """Return what begins with the last token and is no JSON, or its first bytes, and skip it.

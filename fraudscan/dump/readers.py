@@ -825,9 +825,6 @@ class CsvReader(Reader):
     """Whether the table has one column, so that delimiters are text."""
     ends: bool = False
     """Whether records, but not the header, have a delimiter at the end."""
-    ragged: bool = False
-    """Whether empty values at the end of records are left out, as Excel does. This is assumed only if records begin
-    with a number or a time, because the first line of a message that is broken in two looks like such a record."""
 
     def prepare(self, stream: Stream) -> Place:
         """Read the header. If no delimiter was given, find it in the first line."""
@@ -883,7 +880,7 @@ class CsvReader(Reader):
         return found[0] if len(found) == 1 else name
 
     def _examine_ends(self, below: Sequence[list[str]], lines: Sequence[bytes]) -> None:
-        """See whether records end with one delimiter more than the header, or early, or have delimiters as text.
+        """See whether records end with one delimiter more than the header, or have delimiters as text.
 
         Args:
             below: the first records.
@@ -892,7 +889,8 @@ class CsvReader(Reader):
         """
         width, at = len(self.columns), self.columns.index(self.text or "")
         longer = sum(len(row) == width + 1 and not row[-1] for row in below)
-        self.ends = longer > max(1, 0.9 * len(below))
+        shifted = _letters(below, at + 1) > _letters(below, at)  # it is the first column that has no name
+        self.ends = longer > max(1, 0.9 * len(below)) and not shifted
         if self.ends:
             self.doubts.append("has a delimiter at the end of its rows, but not of its header; it is ignored")
         elif width == 1:
@@ -900,14 +898,6 @@ class CsvReader(Reader):
             self.single = not is_even(texts)
             if self.single and any(self.delimiter in text for text in texts):
                 self.doubts.append(f"has one column; {self.delimiter!r} in its rows is read as text")
-        elif 0 < at < width - 1:
-            sign = self.delimiter.encode(self.encoding)
-            if min((line.count(sign) for line in lines), default=width) < width - 1:  # else no record can be short
-                rows = [row for _, _, row, _ in self._records(lines[:-1], final=False) if row]
-                even = all(at < len(row) <= width and is_number(row[0]) for row in rows)
-                self.ragged = even and any(len(row) < width for row in rows)
-            if self.ragged:
-                self.doubts.append("has rows that end before the last columns, which are taken to be empty there")
 
     def _sample(self, lines: Iterable[bytes], **options: Any) -> list[list[str]]:
         """Return the first records, up to one that is malformed."""
@@ -1087,24 +1077,13 @@ class CsvReader(Reader):
         first = row[0].removeprefix("\ufeff")
         return len(row) > 1 and row[1:] == self.columns[1:] and self.columns[0] in (first, first.strip('"'))
 
-    def _fit(self, row: list[str], after: Sequence[bytes]) -> str:
-        """Give a record as many values as the header has if only empty ones differ, or return what is wrong with it.
-
-        Args:
-            row: the record.
-            after: the line after it in its block, if there is one.
-
-        """
+    def _fit(self, row: list[str]) -> str:
+        """Remove the empty value after the last delimiter if `ends` is set, or return what is wrong with a record."""
         width = len(self.columns)
         longer = len(row) == width + 1 and not row[-1]
         if self.ends and (longer or self._is_header(row)):
             del row[width:]
             return ""
-        if self.ragged and self.columns.index(self.text or "") < len(row) < width:
-            first = [line.decode(self.encoding, "replace").partition(self.delimiter)[0] for line in after]
-            if all(is_number(value.strip('"')) for value in [row[0], *first]):
-                row += [""] * (width - len(row))
-                return ""
         how = ": end the header with a delimiter too" if longer else ""
         how = ", and no delimiter at the end" if self.ends and len(row) == width else how
         return f"{len(row)} fields where the header has {width}{how}"
@@ -1118,7 +1097,7 @@ class CsvReader(Reader):
         key = self.columns.index(self.by) if self.by is not None else None
         usual = -1 if self.ends else width
         for begin, end, row, wrong in self._records(lines.raw, final=True):
-            problem = self._fit(row, lines.raw[end : end + 1]) if row and len(row) != usual else wrong
+            problem = self._fit(row) if row and len(row) != usual else wrong
             if problem or not row:
                 pass
             elif row[at] == NULL:
