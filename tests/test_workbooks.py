@@ -14,6 +14,7 @@ from dumps import LURE, PLAIN, rows_of, score, workbook
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fraudscan.cli import main
 from fraudscan.dump import DumpError, Options, score_dump
 from fraudscan.labelled import read_labelled
 
@@ -191,6 +192,15 @@ def test_a_sheet_with_a_title_is_not_left_out(tmp_path, capsys):
     (tmp_path / "in.xlsx").write_bytes(workbook(sheets))
     assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 2
     assert "sheet '二' has the columns: 二月" in capsys.readouterr().err
+
+
+def test_where_no_workbook_is_read_the_advice_says_what_is(tmp_path, capsys):
+    (tmp_path / "in.xlsx").write_bytes(BOOK)
+    source, out = tmp_path / "in.xlsx", tmp_path / "out.csv"
+    assert score(source, "-o", out, "--format", "csv") == 2
+    assert "is an Excel workbook (.xlsx): leave --format out to read it" in capsys.readouterr().err
+    assert main(["rethreshold", str(source), "-o", str(out), "--flag", "0.9"]) == 2
+    assert "rethreshold needs the file that score wrote" in capsys.readouterr().err
 
 
 def test_a_folder_is_searched_for_workbooks_but_not_for_the_lock_files_of_excel(tmp_path, capsys):
