@@ -194,6 +194,35 @@ def test_a_sheet_with_a_title_is_not_left_out(tmp_path, capsys):
     assert "sheet '二' has the columns: 二月" in capsys.readouterr().err
 
 
+def test_blanks_around_the_names_of_columns_are_dropped(scored, tmp_path):
+    sheets = {"一": [["会话", " 内容 ", "人\u3000"], ["c", LURE, "甲"]], "二": [["会话 ", "内容"], ["c", PLAIN]]}
+    first, second = map(ours_removed, scored(workbook(sheets)))
+    assert (first, second) == (
+        {"sheet": "一", "会话": "c", "内容": LURE, "人": "甲"},
+        {"sheet": "二", "会话": "c", "内容": PLAIN, "人": None},
+    )
+    (tmp_path / "deny.txt").write_text(f"sender=甲: {LURE[:4]}\n", "utf-8")
+    for spelled in ("{}", " {}", "{} "):
+        named = {
+            option: spelled.format(name) for option, name in (("--text", "内容"), ("--by", "会话"), ("--sender", "人"))
+        }
+        options = [part for option in named.items() for part in option]
+        first, second = scored(workbook(sheets), "--deny", tmp_path / "deny.txt", *options)
+        assert first["fraud_rule"].startswith("deny sender=甲")
+        assert second["fraud_rule"] is None
+        (chat,) = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+        assert (chat["conversation"], chat["messages"]) == ("c", 2)
+
+
+def test_columns_that_differ_by_blanks_alone_have_one_name(tmp_path, capsys):
+    (tmp_path / "in.xlsx").write_bytes(workbook({"a": [["text", "备注", "备注 "], [PLAIN, "x", "y"]]}))
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 2
+    assert "has two columns called '备注', which only CSV can hold" in capsys.readouterr().err
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.csv") == 0
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        assert [row[:3] for row in csv.reader(file)] == [["text", "备注", "备注"], [PLAIN, "x", "y"]]
+
+
 def test_where_no_workbook_is_read_the_advice_says_what_is(tmp_path, capsys):
     (tmp_path / "in.xlsx").write_bytes(BOOK)
     source, out = tmp_path / "in.xlsx", tmp_path / "out.csv"

@@ -51,7 +51,7 @@ LARGEST_NUMBER = 1e21
 HOW = "open it in Excel or WPS and save it as .xlsx without a password, or export the table as CSV"
 
 BLANK = re.compile(r"\s+|[\0-\x1f]")
-"""White space and control characters, line ends among them, which become blanks in the names of columns."""
+"""White space and control characters, line ends among them, which become blanks within the names of columns."""
 
 OTHER_DOCUMENTS = {
     "xl/workbook.bin": "a binary workbook (.xlsb): save it as .xlsx",
@@ -118,6 +118,7 @@ class WorkbookReader(Reader):
         """Read the header of each sheet, by the rules for tables; leave out sheets without a text column."""
         if stream.packed or not is_file(stream.source):
             raise DumpError(f"{stream.source}: workbooks are read from a plain file only; unpack or save it first")
+        self.text, self.by, self.sender = (name and _name(name) for name in (self.text, self.by, self.sender))
         tables: list[tuple[str, int, CsvReader]] = []
         refused: list[tuple[str, DumpError]] = []
         try:
@@ -150,7 +151,7 @@ class WorkbookReader(Reader):
         written = io.StringIO()
         for row in rows:
             padded = [*row.values, *[None] * (width - len(row.values))]
-            csv.writer(written, lineterminator="\n").writerow([BLANK.sub(" ", _text(value)) for value in padded])
+            csv.writer(written, lineterminator="\n").writerow(map(_name, padded))
         table = CsvReader(source, "utf-8", text=self.text, limit=len(written.getvalue()) * 4, ours=self.ours)
         table.delimiter = ","
         table.prepare(Head(written.getvalue().encode()))
@@ -356,7 +357,7 @@ def _text(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    return BLANK.sub(" ", _text(value))
+    return BLANK.sub(" ", _text(value)).strip()
 
 
 def _is_header(values: Sequence[Any], names: Sequence[str]) -> bool:
