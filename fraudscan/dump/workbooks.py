@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from fraudscan.dump.readers import BLOCK, HEADER_WITHIN, SAMPLE, SHOWN, TOO_LONG, CsvReader, Reader, dump_json
 from fraudscan.dump.readers import key_of as conversation_of
-from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, is_text_column, text_columns
+from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, may_be_other
 from fraudscan.dump.sources import Head, is_file
 
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ HOW = "open it in Excel or WPS and save it as .xlsx without a password, or expor
 
 BLANK = re.compile(r"\s+|[\0-\x1f]")
 """White space and control characters, line ends among them, which become blanks within the names of columns."""
+
+HINT = re.compile(r"; (?:line|row) ([1-9]\d?) looks like the header: delete the (?:line|row)s before it")
+"""What `CsvReader` says about the header below a title."""
 
 OTHER_DOCUMENTS = {
     "xl/workbook.bin": "a binary workbook (.xlsb): save it as .xlsx",
@@ -115,12 +118,13 @@ class WorkbookReader(Reader):
     """The column with the name of the sheet, if several sheets are read."""
 
     def prepare(self, stream: Stream) -> Place:
-        """Read the header of each sheet, by the rules for tables; leave out sheets without a text column."""
+        """Read the header of each sheet, by the rules for tables; leave out sheets that are none."""
         if stream.packed or not is_file(stream.source):
             raise DumpError(f"{stream.source}: workbooks are read from a plain file only; unpack or save it first")
         self.text, self.by, self.sender = (name and _name(name) for name in (self.text, self.by, self.sender))
         tables: list[tuple[str, int, CsvReader]] = []
         refused: list[tuple[str, DumpError]] = []
+        counts: list[int] = []
         try:
             with _sheets(self.source) as sheets:
                 for index, sheet in enumerate(sheets):
@@ -128,23 +132,33 @@ class WorkbookReader(Reader):
                         name, rows = sheet.title, list(itertools.islice(_rows(sheet, self.limit), HEADED))
                     try:
                         if rows:
-                            tables.append((name, index, self._table(name, rows)))
+                            tables.append((name, index, table := self._table(name, rows)))
+                            if self.text is None and _is_count(table, rows):
+                                counts.append(index)
                     except DumpError as error:
-                        if any(map(self._has_text_name, rows)):
-                            raise
                         refused.append((name, error))
         except _DamageError as error:
             raise DumpError(f"{self.source} is no workbook that can be read: {error}; {HOW}") from None
         if refused and not tables:
-            raise refused[0][1]
-        self.doubts += [f"has a sheet without a text column, {name!r}, which is left out" for name, _ in refused]
+            raise next((error for name, error in refused if self._defect(name, error)), refused[0][1])
+        self.doubts += [
+            f"has a sheet {name!r} that is left out: {self._defect(name, error) or 'it has no text column'}"
+            for name, error in refused
+        ]
+        if not all(may_be_other(table.text or "") for _, _, table in tables):
+            self.doubts += [
+                f"has a sheet {name!r} that is left out: its column {table.text!r} has no letters"
+                for name, index, table in tables
+                if index in counts
+            ]
+            tables = [table for table in tables if table[1] not in counts]
         self._join(tables)
         self.find([self.columns])
         return Place(0, 1)
 
     def _table(self, name: str, rows: Sequence[_Row]) -> CsvReader:
         """Return a reader of the first rows of a sheet, written as CSV, that has found the columns."""
-        source = f"{self.source}, sheet {name!r}"
+        source = self._called(name)
         if rows[0].problem:
             raise DumpError(f"{source} has a header longer than --max-message")
         width = len(rows[0].values)
@@ -154,13 +168,23 @@ class WorkbookReader(Reader):
             csv.writer(written, lineterminator="\n").writerow(map(_name, padded))
         table = CsvReader(source, "utf-8", text=self.text, limit=len(written.getvalue()) * 4, ours=self.ours)
         table.delimiter = ","
-        table.prepare(Head(written.getvalue().encode()))
+        try:
+            table.prepare(Head(written.getvalue().encode()))
+        except DumpError as error:
+            raise DumpError(_in_rows(str(error), rows)) from None
+        table.doubts = [_in_rows(doubt, rows) for doubt in table.doubts]
         return table
 
-    def _has_text_name(self, row: _Row) -> bool:
-        """Return whether a row may be the header of a table with a text column."""
-        names = list(map(_text, row.values))
-        return self.text in names if self.text is not None else any(map(is_text_column, text_columns(names)))
+    def _called(self, name: str) -> str:
+        return f"{self.source}, sheet {name!r}"
+
+    def _defect(self, name: str, error: DumpError) -> str:
+        """Return what may keep a sheet with texts from being read; empty if the sheet just has no text column."""
+        problem, source = str(error), self._called(name)
+        if problem.startswith(source):
+            return f"it{problem.removeprefix(source)}"
+        hint = HINT.search(problem)
+        return f"it has no text column{hint[0]}" if hint else ""
 
     def _join(self, tables: Sequence[tuple[str, int, CsvReader]]) -> None:
         """Make one header from those of the sheets; columns of one name are one column."""
@@ -350,6 +374,22 @@ def _cut(rows: Iterator[_Row], size: int) -> Iterator[list[_Row]]:
         if not block:
             return
         yield block
+
+
+def _in_rows(problem: str, rows: Sequence[_Row]) -> str:
+    """Return what is wrong with the first rows of a sheet, as lines of CSV, with the numbers that Excel shows."""
+
+    def hint(match: re.Match[str]) -> str:
+        return f"; row {rows[: int(match[1])][-1].line} looks like the header: delete the rows before it"
+
+    return HINT.sub(hint, problem).replace("if the first line is a row", "if the sheet has none")
+
+
+def _is_count(table: CsvReader, rows: Sequence[_Row]) -> bool:
+    """Return whether the text column of a sheet seems to hold counts: its name is ambiguous, and it has no letters."""
+    at = table.columns.index(table.text or "")
+    values = (_text(row.values[at]) for row in rows[1:] if at < len(row.values))
+    return may_be_other(table.columns[at]) and not any(map(str.isalpha, "".join(values)))
 
 
 def _text(value: Any) -> str:
