@@ -271,6 +271,11 @@ def test_where_no_workbook_is_read_the_advice_says_what_is(tmp_path, capsys):
     assert "rethreshold needs the file that score wrote" in capsys.readouterr().err
 
 
+def test_an_encoding_does_not_apply_to_a_workbook(scored, capsys):
+    assert [row["text"] for row in scored(BOOK, "--encoding", "gbk")] == [PLAIN]
+    assert "is a workbook: --encoding gb18030 does not apply to it" in capsys.readouterr().err
+
+
 def test_a_folder_is_searched_for_workbooks_but_not_for_the_lock_files_of_excel(tmp_path, capsys):
     folder = tmp_path / "phone"
     folder.mkdir()

@@ -99,7 +99,8 @@ def make_reader(
         raise DumpError(f"{stream.source}: {stream.damage}")
     what = foreign(head)
     if what == WORKBOOK and name in (None, WorkbookReader.name):
-        return WorkbookReader(stream.source, "utf-8", **options)
+        doubts = [f"is a workbook: --encoding {canonical(encoding)} does not apply to it"] if encoding else []
+        return WorkbookReader(stream.source, "utf-8", doubts=doubts, **options)
     if what and not (what in TEXTS and name == LinesReader.name):
         how = "; --format lines reads it as it is" if what in TEXTS else ""
         raise DumpError(f"{stream.source} is {what}{how}")
