@@ -53,9 +53,6 @@ HOW = "open it in Excel or WPS and save it as .xlsx without a password, or expor
 BLANK = re.compile(r"\s+|[\0-\x1f]")
 """White space and control characters, line ends among them, which become blanks within the names of columns."""
 
-HINT = re.compile(r"; (?:line|row) ([1-9]\d?) looks like the header: delete the (?:line|row)s before it")
-"""What `CsvReader` says about the header below a title."""
-
 OTHER_DOCUMENTS = {
     "xl/workbook.bin": "a binary workbook (.xlsb): save it as .xlsx",
     "word/document.xml": "a Word document: export its text",
@@ -140,11 +137,8 @@ class WorkbookReader(Reader):
         except _DamageError as error:
             raise DumpError(f"{self.source} is no workbook that can be read: {error}; {HOW}") from None
         if refused and not tables:
-            raise next((error for name, error in refused if self._defect(name, error)), refused[0][1])
-        self.doubts += [
-            f"has a sheet {name!r} that is left out: {self._defect(name, error) or 'it has no text column'}"
-            for name, error in refused
-        ]
+            raise refused[0][1]
+        self.doubts += [f"has a sheet {name!r} that is left out: {error}" for name, error in refused]
         if not all(may_be_other(table.text or "") for _, _, table in tables):
             self.doubts += [
                 f"has a sheet {name!r} that is left out: its column {table.text!r} has no letters"
@@ -158,7 +152,7 @@ class WorkbookReader(Reader):
 
     def _table(self, name: str, rows: Sequence[_Row]) -> CsvReader:
         """Return a reader of the first rows of a sheet, written as CSV, that has found the columns."""
-        source = self._called(name)
+        source = f"{self.source}, sheet {name!r}"
         if rows[0].problem:
             raise DumpError(f"{source} has a header longer than --max-message")
         width = len(rows[0].values)
@@ -168,23 +162,8 @@ class WorkbookReader(Reader):
             csv.writer(written, lineterminator="\n").writerow(map(_name, padded))
         table = CsvReader(source, "utf-8", text=self.text, limit=len(written.getvalue()) * 4, ours=self.ours)
         table.delimiter = ","
-        try:
-            table.prepare(Head(written.getvalue().encode()))
-        except DumpError as error:
-            raise DumpError(_in_rows(str(error), rows)) from None
-        table.doubts = [_in_rows(doubt, rows) for doubt in table.doubts]
+        table.prepare(Head(written.getvalue().encode()))
         return table
-
-    def _called(self, name: str) -> str:
-        return f"{self.source}, sheet {name!r}"
-
-    def _defect(self, name: str, error: DumpError) -> str:
-        """Return what may keep a sheet with texts from being read; empty if the sheet just has no text column."""
-        problem, source = str(error), self._called(name)
-        if problem.startswith(source):
-            return f"it{problem.removeprefix(source)}"
-        hint = HINT.search(problem)
-        return f"it has no text column{hint[0]}" if hint else ""
 
     def _join(self, tables: Sequence[tuple[str, int, CsvReader]]) -> None:
         """Make one header from those of the sheets; columns of one name are one column."""
@@ -374,15 +353,6 @@ def _cut(rows: Iterator[_Row], size: int) -> Iterator[list[_Row]]:
         if not block:
             return
         yield block
-
-
-def _in_rows(problem: str, rows: Sequence[_Row]) -> str:
-    """Return what is wrong with the first rows of a sheet, as lines of CSV, with the numbers that Excel shows."""
-
-    def hint(match: re.Match[str]) -> str:
-        return f"; row {rows[: int(match[1])][-1].line} looks like the header: delete the rows before it"
-
-    return HINT.sub(hint, problem).replace("if the first line is a row", "if the sheet has none")
 
 
 def _is_count(table: CsvReader, rows: Sequence[_Row]) -> bool:
