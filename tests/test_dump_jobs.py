@@ -242,6 +242,24 @@ def test_resuming_a_complete_job_does_nothing(tmp_path, capsys, small_model, rej
     assert score(source, "-o", out, "--resume", "--force") == 0
 
 
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv", "out.parquet"])
+def test_a_job_is_not_complete_if_a_file_of_it_is_gone_or_has_another_size(tmp_path, scanner, name):
+    source, out = tmp_path / "in.jsonl", tmp_path / name
+    source.write_text(f'{{"text": "{PLAIN}", "chat": "a"}}\nno JSON\n', "utf-8")
+    whole = score_dump(scanner, [source], out, Options(by="chat"))
+    sizes = json.loads((tmp_path / f"{name}.summary.json").read_text("utf-8"))["bytes"]
+    files = [out, *(tmp_path / f"{name}.{other}.jsonl" for other in ("rejects", "conversations"))]
+    assert list(sizes.values()) == [path.stat().st_size for path in files]
+    for path in files:
+        content = path.read_bytes()
+        for other in (b"", content[:-1], content + b"\n", None):
+            path.unlink() if other is None else path.write_bytes(other)
+            with pytest.raises(DumpError, match=r"exists: name another output, or replace it with --force"):
+                score_dump(scanner, [source], out, Options(by="chat"), resume=True)
+        path.write_bytes(content)
+        assert score_dump(scanner, [source], out, Options(by="chat"), resume=True).reasons == whole.reasons
+
+
 def test_whether_a_job_is_complete_is_not_known_of_standard_input(tmp_path, monkeypatch, capsys):
     for status in (0, 2):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(f"{PLAIN}\n".encode()))))

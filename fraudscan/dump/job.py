@@ -356,7 +356,7 @@ class _Job:
             return False
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
             report = json.loads(names.summary.read_bytes())
-            if report["job"] == self._digest:
+            if report["job"] == self._digest and report["bytes"] == _bytes_of(names, names.target):
                 self.summary = Summary(**{each.name: report[each.name] for each in fields(Summary)})
                 return True
         return False
@@ -626,6 +626,10 @@ class _Job:
                 write_whole(names.conversations, self.conversations.rows())
         else:
             names.conversations.unlink(missing_ok=True)
+        part = whole = part_of(names.target)
+        if part.exists() and self.writer.name == "parquet":
+            whole = part_of(part)
+            assemble(part, whole)
         with written(names.summary):
             report = {
                 **self.summary.report(),
@@ -634,16 +638,20 @@ class _Job:
                 "model": self.scanner.digest,
                 **asdict(self.scanner.thresholds),
                 "job": self._digest,
+                "bytes": _bytes_of(names, whole if whole.exists() else names.target),
             }
             write_summary(names.summary, report)
-        if (part := part_of(names.target)).exists():
-            if self.writer.name == "parquet":
-                blocks, part = part, part_of(part)
-                assemble(blocks, part)
-            part.replace(names.target)
+        if whole.exists():
+            whole.replace(names.target)
         for path in names.parts():
             path.unlink(missing_ok=True)
         self.checkpoint.remove()
+
+
+def _bytes_of(names: Names, output: Path) -> dict[str, int]:
+    """Return the sizes of a job's files that exist, by which `_Job._is_complete` knows that they are still whole."""
+    files = {"output": output, "rejects": names.rejects, "conversations": names.conversations}
+    return {name: path.stat().st_size for name, path in files.items() if path.exists()}
 
 
 def _has_changed(before: list[Any]) -> bool:
