@@ -19,6 +19,7 @@ from fraudscan.characters import fold
 from fraudscan.columns import is_missing
 from fraudscan.corpus import HONEST_NAMES, CorpusError, Row, find_honest, refuse_one
 from fraudscan.dump.detect import delimiter_of, make_reader
+from fraudscan.dump.job import guesses
 from fraudscan.dump.readers import NULL, CsvReader, LinesReader
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import Stream, expand
@@ -90,7 +91,7 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
         kind: the format, one of `detect.FORMATS` (default: detected from the content and the name of each file).
         encoding: the encoding (default: detected from the content of each file).
         delimiter: the delimiter of CSV, one character (default: detected from the header of each file).
-        notify: called with notices for the user, about files that are skipped.
+        notify: called with notices for the user, about files that are skipped and guesses about the others.
 
     Raises:
         CorpusError: if a file cannot be read, lacks a column or has it twice, if no row can be used, if ``honest`` does
@@ -104,7 +105,7 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
     skipped: list[str] = []
     files = _expanded([os.fspath(path) for path in paths], notify)
     for path in files:
-        for line, content, labels in _read(path, text, label, (kind, encoding, delimiter)):
+        for line, content, labels in _read(path, text, label, (kind, encoding, delimiter), notify):
             place = f"{Path(path).name}:{line}"  # it goes into the model, which must not depend on the folder
             if isinstance(labels, str):
                 skipped.append(f"{place}: {labels}")
@@ -225,7 +226,11 @@ def _expanded(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
 
 
 def _read(
-    path: str, text: str | None, label: str | None, named: tuple[str | None, str | None, str | None]
+    path: str,
+    text: str | None,
+    label: str | None,
+    named: tuple[str | None, str | None, str | None],
+    notify: Callable[[str], None],
 ) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
     """Yield the line, the text and the labels of each row, or instead of the labels the reason why it is unusable.
 
@@ -243,6 +248,9 @@ def _read(
             if isinstance(reader, LinesReader):
                 how = "if its first line is a header, name the text column with --text"
                 raise CorpusError(f"{path} is not a table but plain lines: {how}")
+            reader.rivals = [name for name in reader.rivals if name != label]  # that one is no text, the user says
+            for guess in guesses(reader, named=text is not None):
+                notify(guess)
             if reader.columns:
                 column = reader.sender = _label_column(path, reader.columns, label)  # binary senders are read as text
             reader.by = reader.text or "text"  # readers number rows only if they group them into conversations

@@ -27,6 +27,7 @@ from fraudscan import TAXONOMY, Scanner, Thresholds
 from fraudscan.cli import main
 from fraudscan.corpus import CorpusError, Row, find_honest, is_corpus, read_corpus
 from fraudscan.custom import train_custom
+from fraudscan.dump import score_dump
 from fraudscan.evaluate import evaluate
 from fraudscan.features import Vocabulary
 from fraudscan.labelled import add_to_corpus, match_names, read_labelled
@@ -400,6 +401,38 @@ def test_labelled_messages_are_read_from_the_same_formats_as_dumps(tmp_path):
     (tmp_path / "lines.gz").write_bytes((tmp_path / "lines.gz").read_bytes()[:-9])
     with pytest.raises(CorpusError, match=r"lines\.gz:\d: the archive is cut short"):
         read_labelled([tmp_path / "lines.gz"])
+
+
+def test_guesses_about_labelled_messages_are_reported_as_score_does(scanner, tmp_path):
+    body = "".join(f"{LURE},{number},今天开会\n" for number in range(4))
+    contents = {
+        "encoding.csv": (f"text,label\n{LURE},a\n".encode("gb18030"), "is read as GB18030"),
+        "rivals.csv": (f"content,text,label\n{body}".encode(), "if it is in '"),
+        "ends.csv": (f"text,label\n{LURE},a,\n{LURE},b,\n".encode(), "at the end of its rows"),
+        "nested.jsonl": (
+            json.dumps({"text": "今天开会", "label": "a", "replies": [{"text": LURE}]}).encode() + b"\n",
+            "has texts nested deeper",
+        ),
+        "sure.csv": (f"text,label\n{LURE},a\n".encode(), ""),
+    }
+    for name, (content, expected) in contents.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        scored: list[str] = []
+        read: list[str] = []
+        score_dump(scanner, [path], tmp_path / f"{name}.out.jsonl", notify=scored.append)
+        read_labelled([path], notify=read.append)
+        assert read == scored
+        assert expected in "".join(read)
+        assert len(read) == bool(expected)
+
+
+def test_a_named_label_column_is_not_reported_as_the_text(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("text,message\nhi,加微信领返利\nyo,周末一起吃饭\n", "utf-8")
+    notices: list[str] = []
+    assert len(read_labelled([path], label="message", notify=notices.append).rows) == 2
+    assert notices == []
 
 
 def test_columns_of_json_lines_are_collected_from_several_rows(tmp_path):

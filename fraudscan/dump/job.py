@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.scoring import Scored
     from fraudscan.model import Scanner
 
-__all__ = ["DumpError", "Options", "Progress", "Summary", "ranked", "score_dump"]
+__all__ = ["DumpError", "Options", "Progress", "Summary", "guesses", "ranked", "score_dump"]
 
 SECONDS = 0.25
 """Time between two checkpoints: about this much work is lost by a kill. One takes some hundred microseconds."""
@@ -467,22 +467,14 @@ class _Job:
 
     def _remark(self, reader: Reader) -> None:
         """Notify the user of guesses about a source, and of columns that the output does not keep."""
-        if reader.encoding != "utf-8" and not isinstance(reader, ParquetReader):  # it decodes byte columns only
-            self.notify(f"{reader.source} is read as {reader.encoding.upper()}")
+        for guess in guesses(reader, named=self.options.text is not None):
+            self.notify(guess)
         if isinstance(reader, TranscriptReader) and self.options.format is None:
             self.notify(
                 f"{reader.source} is read as a chat ({reader.name}); if each line is a message, add --format lines"
             )
         if isinstance(reader, LinesReader) and self.options.format is None:
             self._remark_on_lines(reader)
-        guessed = self.options.text is None and reader.text is not None and not is_text_column(reader.text)
-        if reader.rivals or guessed:
-            others = ", ".join(map(repr, reader.rivals)) or "another column"
-            self.notify(
-                f"{reader.source}: the text is taken from {reader.text!r}; if it is in {others}, name that with --text"
-            )
-        for doubt in reader.doubts:
-            self.notify(f"{reader.source} {doubt}")
         if reader.replaced:
             added = {*self._columns(), *(f"fraud_p_{name}" for name in self.scanner.names if self.options.proba)}
             for written, what in ((True, "replaced"), (False, "left out, because this job does not add them")):
@@ -646,6 +638,23 @@ class _Job:
         for path in names.parts():
             path.unlink(missing_ok=True)
         self.checkpoint.remove()
+
+
+def guesses(reader: Reader, *, named: bool) -> Iterator[str]:
+    """Yield what a prepared reader guessed about its source, as notices for the user.
+
+    Args:
+        reader: the reader, after its ``prepare``.
+        named: whether the user named the text column.
+
+    """
+    if reader.encoding != "utf-8" and not isinstance(reader, ParquetReader):  # it decodes byte columns only
+        yield f"{reader.source} is read as {reader.encoding.upper()}"
+    if reader.rivals or not (named or reader.text is None or is_text_column(reader.text)):
+        others = ", ".join(map(repr, reader.rivals)) or "another column"
+        yield f"{reader.source}: the text is taken from {reader.text!r}; if it is in {others}, name that with --text"
+    for doubt in reader.doubts:
+        yield f"{reader.source} {doubt}"
 
 
 def _bytes_of(names: Names, output: Path) -> dict[str, int]:
