@@ -256,7 +256,8 @@ def _robustness(checkout: Path | None) -> list[str]:
 CASES = """\
 The messages in `tests/cases` were written for this project and are not in the corpus. Those in `lures.jsonl` and
 `honest.jsonl` grew with the model. All others were written by authors who had seen neither the corpus nor the model,
-before any of them was scored, and neither may be fitted to them. Many are deliberately close to the other class.
+before any of them was scored, and neither may be fitted to them. Many are deliberately close to the other class. Like
+the corpus, they were drafted with the help of language models; third-party messages are harder.
 """
 
 
