@@ -154,7 +154,7 @@ DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 
 DELIMITERS = ",;\t|^~\x01"
 NO_DELIMITER = "\ufdd0"
-"""Stands for the delimiter of tables of one column. No text contains it, because Unicode reserves it as a
+"""Stands for the delimiter of tables of one column. Texts hardly ever contain it, because Unicode reserves it as a
 noncharacter."""
 
 ESCAPED = re.compile(r'\\([\\"])')
@@ -709,6 +709,8 @@ class Number(str):
 
 
 WRITTEN = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=Number)
+"""Parses numbers as they are written."""
+
 CONSTANTS = {None: "null", True: "true", False: "false"}
 
 
@@ -870,7 +872,7 @@ class CsvReader(Reader):
             self.escaped = self._count_wrong(sample) < wrong
         many = self.delimiter != "," and len(self.columns) > 2
         self.quoted = self._is_quoted(lines[:end]) or (many and self._needs_quotes(sample[end : end + MOST_LINES]))
-        self._examine_ends(list(filter(None, below)), cut_lines(head[:BLOCK], self.encoding)[end:])
+        self._examine_ends(list(filter(None, below)), lines[end : end + SAMPLE])
         size = self._size(lines[:end])
         return Place(start.offset + min(size, len(head)), 1 + end)
 
@@ -884,7 +886,7 @@ class CsvReader(Reader):
 
         Args:
             below: the first records.
-            lines: the lines of the first block, without the header. The last one may be incomplete.
+            lines: the first lines after the header.
 
         """
         width, at = len(self.columns), self.columns.index(self.text or "")
@@ -894,7 +896,7 @@ class CsvReader(Reader):
         if self.ends:
             self.doubts.append("has a delimiter at the end of its rows, but not of its header; it is ignored")
         elif width == 1:
-            texts = [line.decode(self.encoding, "replace") for line in lines[:SAMPLE] if line.strip()]
+            texts = [line.decode(self.encoding, "replace") for line in lines if line.strip()]
             self.single = not is_even(texts)
             if self.single and any(self.delimiter in text for text in texts):
                 self.doubts.append(f"has one column; {self.delimiter!r} in its rows is read as text")
