@@ -15,27 +15,72 @@
 #endif
 
 #define DROPPED UINT32_MAX /* the id of a character that is dropped */
+#define OPENS 0x80000000u  /* the bit of ids of characters that are dropped or may begin mark-up */
+#define MOST_MARKUP 16     /* no mark-up is longer */
 #define NODE_BITS 16       /* an id has the character's node in its low bits, its number (see neighbours.py) above */
 #define NODE_MASK 0xFFFFu
 #define REPEATS 4          /* see `features.REPEATS` */
 #define SOON 64            /* number of characters ahead for which scores are prefetched */
 
-/* Remove the characters that are dropped, and repetitions. `out` holds the code points of the texts, each followed by
+/* The normalised character of each code point, and mark-up: strings, each followed by a 0 (see `without_markup`). */
+typedef struct {
+    const int32_t *normal;
+    const char *strings;
+    Py_ssize_t size;
+} Markup;
+
+/* Return whether a text that ends at `stop` has mark-up at `code`. Point `behind` to the kept character after it, or
+   after as much of it as there is. */
+static int is_markup(const Markup *markup, const uint32_t *code, const uint32_t *stop, const uint32_t **behind)
+{
+    const uint32_t *place[MOST_MARKUP + 1];
+    int32_t character[MOST_MARKUP];
+    Py_ssize_t kept = 0, most = 0;
+    int whole = 0;
+    for (; code < stop && kept < MOST_MARKUP; code++)
+        if ((character[kept] = markup->normal[*code]) != 0)
+            place[kept++] = code;
+    place[kept] = code;
+    for (Py_ssize_t first = 0, size; first < markup->size; first += size + 1) {
+        const char *string = markup->strings + first;
+        Py_ssize_t same = 0;
+        size = (Py_ssize_t)strlen(string);
+        while (same < kept && same < size && character[same] == string[same])
+            same++;
+        most = same > most ? same : most;
+        whole |= same && same == size;
+    }
+    *behind = place[most];
+    return whole;
+}
+
+/* Remove the characters that are dropped, mark-up, and repetitions. `out` holds the code points of the texts, each followed by
    a separator, whose value is ignored. They are replaced in place by the ids (numbers and nodes) of the characters that
    are kept, with an end after each text. Return the number of elements written. No code point is overwritten before it
    is read. */
 static Py_ssize_t keep(uint32_t *out, int64_t *start, int64_t *length, Py_ssize_t texts, const uint32_t *ids,
-                       uint32_t end, uint32_t digit, int no_repeats)
+                       const Markup *markup, uint32_t end, uint32_t digit, int no_repeats)
 {
     Py_ssize_t kept = 0;
     const uint32_t *code = out;
     for (Py_ssize_t i = 0; i < texts; i++) {
         start[i] = kept;
         uint32_t last[REPEATS] = {CODE_POINTS, CODE_POINTS, CODE_POINTS, CODE_POINTS}, same[REPEATS] = {0};
+        const uint32_t *barred = NULL; /* mark-up does not begin right after the beginning of other mark-up */
         for (const uint32_t *stop = code + length[i]; code < stop; code++) {
-            const uint32_t read = *code, found = ids[read]; /* the number stays until `mark` has used it */
-            if (found == DROPPED)
-                continue;
+            const uint32_t read = *code;
+            uint32_t found = ids[read]; /* the number stays until `mark` has used it */
+            if (found & OPENS) {
+                if (found == DROPPED)
+                    continue;
+                const uint32_t *behind;
+                if (is_markup(markup, code, stop, &behind) && code != barred) {
+                    code = behind - 1;
+                    continue;
+                }
+                barred = behind;
+                found &= ~OPENS;
+            }
             uint32_t again = 0;
             const uint32_t mine = found >> NODE_BITS == digit ? CODE_POINTS : read; /* no digit is a repetition */
             for (uint32_t period = REPEATS; period > 0; period--) {
@@ -113,7 +158,7 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
     return 1;
 }
 
-PyDoc_STRVAR(read_doc, "read(texts, ids, pairs, evidence, cut, row, end, chinese, signs, crowded, most, enough,\n"
+PyDoc_STRVAR(read_doc, "read(texts, ids, normal, markup, pairs, evidence, cut, row, end, chinese, signs, crowded, most, enough,\n"
                        "     repeats, digit, characters, starts, lengths, marked)\n--\n\n"
                        "Fill the last four arguments, as `Vocabulary._read` does; return the number of characters.\n"
                        "Chinese numbers go up to `chinese`; `signs` are the first and last number of signs, and at\n"
@@ -121,18 +166,18 @@ PyDoc_STRVAR(read_doc, "read(texts, ids, pairs, evidence, cut, row, end, chinese
 
 static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    enum { IDS, PAIRS, EVIDENCE, CUT, CHARACTERS, STARTS, LENGTHS, MARKED, ARRAYS };
-    static const Py_ssize_t bytes[] = {4, 1, 1, 1, 4, 8, 8, 1};
+    enum { IDS, NORMAL, MARKUP, PAIRS, EVIDENCE, CUT, CHARACTERS, STARTS, LENGTHS, MARKED, ARRAYS };
+    static const Py_ssize_t bytes[] = {4, 4, 1, 1, 1, 1, 4, 8, 8, 1};
     PyObject *texts, *items = NULL, *result = NULL;
     Py_buffer array[ARRAYS];
     Py_ssize_t size[ARRAYS];
     Neighbours known;
     unsigned int repeats, digit;
 
-    if (!PyArg_ParseTuple(args, "Oy*y*y*y*III(II)IIiIIw*w*w*w*:read", &texts, &array[0], &array[1], &array[2],
-                          &array[3], &known.row, &known.end, &known.chinese, &known.first_sign, &known.last_sign,
-                          &known.crowded, &known.most, &known.enough, &repeats, &digit, &array[4], &array[5],
-                          &array[6], &array[7]))
+    if (!PyArg_ParseTuple(args, "Oy*y*y*y*y*y*III(II)IIiIIw*w*w*w*:read", &texts, &array[0], &array[1],
+                          &array[2], &array[3], &array[4], &array[5], &known.row, &known.end, &known.chinese,
+                          &known.first_sign, &known.last_sign, &known.crowded, &known.most, &known.enough, &repeats,
+                          &digit, &array[6], &array[7], &array[8], &array[9]))
         return NULL;
     if (count_all(array, bytes, size, ARRAYS) < 0 ||
         !(items = PySequence_Fast(texts, "texts must be a sequence of strings")))
@@ -142,10 +187,16 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
         PyErr_Format(PyExc_ValueError, "repeats must be 0 or %d", REPEATS);
         goto done;
     }
-    if (size[IDS] != CODE_POINTS || size[STARTS] != number_of_texts || size[LENGTHS] != number_of_texts ||
-        size[MARKED] != number_of_texts || size[EVIDENCE] != SCORES || size[CUT] != SCORES) {
-        PyErr_SetString(PyExc_ValueError, "ids must have an element for each code point, evidence and cut one for "
-                                          "each score, and starts, lengths and marked one for each text");
+    if (size[IDS] != CODE_POINTS || size[NORMAL] != CODE_POINTS || size[STARTS] != number_of_texts ||
+        size[LENGTHS] != number_of_texts || size[MARKED] != number_of_texts || size[EVIDENCE] != SCORES ||
+        size[CUT] != SCORES) {
+        PyErr_SetString(PyExc_ValueError, "ids and normal must have an element for each code point, evidence and cut "
+                                          "one for each score, and starts, lengths and marked one for each text");
+        goto done;
+    }
+    const Markup markup = {array[NORMAL].buf, array[MARKUP].buf, size[MARKUP]};
+    if (markup.size && markup.strings[markup.size - 1]) {
+        PyErr_SetString(PyExc_ValueError, "markup must end with a 0");
         goto done;
     }
 
@@ -174,7 +225,8 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
     known.pairs = (size_t)size[PAIRS];
     int whole;
     Py_BEGIN_ALLOW_THREADS
-    kept = keep(out, start, length, number_of_texts, array[IDS].buf, known.end, digit, repeats != 0);
+    kept = keep(out, start, length, number_of_texts, array[IDS].buf, &markup, known.end, digit,
+                repeats != 0);
     whole = mark(out, start, length, number_of_texts, kept, known, array[MARKED].buf);
     Py_END_ALLOW_THREADS
 

@@ -1,16 +1,21 @@
-"""The character table: what each Unicode code point is read as.
+r"""The character table: what each Unicode code point is read as.
 
 The table unifies width and case, traditional and simplified characters, and
 circled and other compatibility forms (NFKC). It reads every digit as ``0`` and
 drops white space, control and format characters, and combining marks. It is built
 by ``tools/build_normalization.py`` from the data of Unicode and OpenCC.
 
+White space that databases and web pages write as an escape or as mark-up is dropped, too (`MARKUP`).
+
 >>> fold("加 ＶＸ：①⑧⑧， 投\u200b資理財")
 '加vx:000,投资理财'
+>>> fold(r"您好，\r\n请加微信<br />")
+'您好,请加微信'
 """
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 from functools import cache
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DROPPED",
+    "MARKUP",
+    "MARKUP_OPENERS",
     "NORMALIZATION_VERSION",
     "code_points",
     "concatenated",
@@ -35,14 +42,47 @@ __all__ = [
     "table_with_digits",
     "text_of",
     "text_sizes",
+    "without_markup",
 ]
 
 NORMALIZATION_VERSION = 4
-"""Increased whenever the table changes, or the character that marks a disguised contact. A model works only with the
-table that it was trained with."""
+"""Increased whenever the table changes, `MARKUP`, or the character that marks a disguised contact. A model works only
+with the table that it was trained with."""
 
 DROPPED = 0
 """The table's value for dropped code points. U+0000 itself is dropped, so no kept character has this value."""
+
+MARKUP_OPENERS = "<&\\"
+"""The characters that `MARKUP` begins with. No string of it has another one further on."""
+
+MARKUP = frozenset(
+    {
+        r"\n",
+        r"\r",
+        r"\t",
+        "&nbsp;",
+        "&ensp;",
+        "&emsp;",
+        "&amp;nbsp;",
+        "&quot;",
+        "&lt;br&gt;",
+        "&lt;br/&gt;",
+        "<br>",
+        "<br/>",
+        "</br>",
+        *(f"<{end}{tag}>" for tag in ("p", "div", "span", "b", "strong") for end in ("", "/")),
+    }
+)
+"""Line breaks, white space, and other mark-up that says nothing, as databases, programs and web pages write it, in
+normalised characters. No string is the beginning of another one."""
+
+OPENER = re.compile(f"[{re.escape(MARKUP_OPENERS)}]")
+
+BEGINNINGS = frozenset(markup[:size] for markup in MARKUP for size in range(1, len(markup) + 1))
+"""What mark-up begins with, `MARKUP` itself included."""
+
+PART = re.compile(r".{1,65536}[^\u4e00-\u9fff]*", re.DOTALL)
+"""A part of a text: mark-up does not extend across its end, which is before a Chinese character."""
 
 
 @cache
@@ -67,9 +107,15 @@ def text_sizes(texts: Sequence[str]) -> Ints:
 
 
 def concatenated(texts: Sequence[str]) -> tuple[Codes, Ints]:
-    """Return the code points of ``texts``, each followed by a 0 as a separator, and the offsets of the separators."""
+    """Return the code points of ``texts``, each followed by a 0 as a separator, and the offsets of the separators.
+
+    Mark-up is overwritten (see `without_markup`).
+    """
     ends = text_sizes(texts).cumsum() + np.arange(len(texts))
-    return code_points("\0".join([*texts, ""])), ends
+    joined = "\0".join([*texts, ""])
+    if _may_have_markup(joined):
+        joined = "\0".join([*map(without_markup, texts), ""])
+    return code_points(joined), ends
 
 
 def text_of(codes: Codes) -> str:
@@ -105,5 +151,48 @@ def fold_keeping_digits(text: str) -> str:
 
 
 def _fold(text: str, table: Codes) -> str:
-    codes = table[code_points(text)]
+    codes = table[code_points(without_markup(text))]
     return text_of(codes[codes != DROPPED])
+
+
+def without_markup(text: str) -> str:
+    r"""Return ``text`` with each `MARKUP` overwritten by U+0000, which is dropped. Offsets stay the same.
+
+    Mark-up may be written in any form, like everything else (``＜BR />``). It is not read as such right after the
+    beginning of other mark-up, so that dropping it does not create new mark-up.
+
+    >>> without_markup("投资<br>理财")
+    '投资\x00\x00\x00\x00理财'
+    >>> without_markup("<<br>br>")
+    '<<br>br>'
+
+    """
+    return "".join(map(_overwritten, PART.findall(text))) if _may_have_markup(text) else text
+
+
+def _may_have_markup(text: str) -> bool:
+    return any(map(text.__contains__, _openers()))
+
+
+@cache
+def _openers() -> str:
+    """Return all characters that are read as one of `MARKUP_OPENERS`."""
+    openers = np.isin(normalization_table(), [ord(opener) for opener in MARKUP_OPENERS])
+    return text_of(openers.nonzero()[0].astype(np.int32))
+
+
+def _overwritten(text: str) -> str:
+    codes = code_points(text).copy()
+    read = normalization_table().take(codes)
+    kept = (read != DROPPED).nonzero()[0]
+    characters = text_of(read[kept])
+    barred = -1
+    for opener in OPENER.finditer(characters):
+        begin, end = opener.span()
+        while end < len(characters) and characters[begin : end + 1] in BEGINNINGS:
+            end += 1
+        if characters[begin:end] in MARKUP and begin != barred:
+            codes[kept[begin:end]] = DROPPED
+        else:
+            barred = end
+    return text_of(codes)

@@ -28,7 +28,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fraudscan.characters import DROPPED, code_points, concatenated, normalization_table, text_of, text_sizes
+from fraudscan.characters import (
+    DROPPED,
+    code_points,
+    concatenated,
+    normalization_table,
+    text_of,
+    text_sizes,
+    without_markup,
+)
 from fraudscan.features import Vocabulary
 from fraudscan.lattice import EVERY, SHAPE, SOUND, Arcs, likeliest
 from fraudscan.lazy import cached_property
@@ -206,6 +214,7 @@ def is_long(text: str) -> bool:
     if len(text) <= MAX_REPAIRED:
         return False
     kept = 0
+    text = without_markup(text)
     for first in range(0, len(text), 1 << 16):
         kept += int(np.count_nonzero(normalization_table()[code_points(text[first : first + (1 << 16)])]))
         if kept > MAX_REPAIRED:

@@ -23,7 +23,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.characters import DROPPED, code_points, concatenated, normalization_table, text_sizes
+from fraudscan.characters import (
+    DROPPED,
+    MARKUP,
+    MARKUP_OPENERS,
+    code_points,
+    concatenated,
+    normalization_table,
+    text_sizes,
+    without_markup,
+)
 from fraudscan.lazy import cached_property
 from fraudscan.neighbours import CROWDED, DIGIT, END, EVIDENCE, MOST_SIGNS, RARE, SIGNS, WIDTH, carry_marks, tables
 
@@ -48,8 +57,14 @@ NODE_BITS = np.uint32(16)
 
 NODE_MASK = np.uint32(0xFFFF)
 
-DROPPED_ID = np.uint32(0xFFFFFFFF)
-"""The id of dropped code points."""
+OPENS = np.uint32(1 << 31)
+"""The bit of an id that says that the code point may begin mark-up or is dropped: the kernel looks at both closely."""
+
+DROPPED_ID = np.uint32(~OPENS)
+"""The id of dropped code points, without `OPENS`: all other bits."""
+
+MARKUP_STRINGS = "".join(markup + "\0" for markup in sorted(MARKUP)).encode()
+"""`MARKUP` as the kernel takes it."""
 
 MAX_NGRAM = 200
 """Maximum length of an n-gram, and so of a phrase of a list. The work on a vocabulary grows with its longest n-gram."""
@@ -232,7 +247,8 @@ class Vocabulary:
             characters = _buffer("ids", int(sizes.sum()) + sizes.size)
             found = np.empty_like(sizes), np.empty_like(sizes), np.empty(sizes.size, dtype=bool)
             known = tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS, CROWDED, MOST_SIGNS
-            kept = kernel.compiled.read(texts, self._ids, *known, EVIDENCE, self.repeats, DIGIT, characters, *found)
+            table = self._ids, normalization_table(), MARKUP_STRINGS
+            kept = kernel.compiled.read(texts, *table, *known, EVIDENCE, self.repeats, DIGIT, characters, *found)
             return characters[:kept], *found
         if not texts:
             return np.zeros(0, dtype=np.uint32), sizes, sizes, np.zeros(0, dtype=bool)
@@ -264,6 +280,7 @@ class Vocabulary:
 
         """
         before, read = np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.int32)
+        text = without_markup(text)
         for start in range(0, len(text), size):
             codes = np.concatenate([read, code_points(text[start : start + size])])
             ids = self._lookup(codes)
@@ -290,8 +307,9 @@ class Vocabulary:
         return np.delete(offsets, ends) - begins.repeat(lengths), nodes, lengths
 
     def _lookup(self, codes: Codes) -> Words:
-        """Return the id (see `_ids`) of each code point, in a buffer; for other values the id is arbitrary."""
-        return self._ids.take(codes, out=_buffer("ids", codes.size), mode="clip")
+        """Return the id (see `_ids`) of each code point, without `OPENS`, in a buffer; arbitrary for other values."""
+        ids = self._ids.take(codes, out=_buffer("ids", codes.size), mode="clip")
+        return np.bitwise_and(ids, DROPPED_ID, out=ids)
 
     def _kept(self, ids: Words, codes: Codes) -> Ints:
         """Return the offsets of the characters that are read: all but dropped ones and excess repetitions."""
@@ -365,6 +383,7 @@ class Vocabulary:
         ids = ids[table]
         ids |= tables().numbers.astype(np.uint32) << NODE_BITS
         ids[table == DROPPED] = DROPPED_ID
+        ids[np.isin(table, [DROPPED, *map(ord, MARKUP_OPENERS)])] |= OPENS
         return ids
 
     def _find_seeds(self) -> Words:

@@ -77,6 +77,7 @@ PIECES = [
     " ",
     "\ud800",
     *("A：", "b：", "B.", "A", "b", "L码", "m码"),
+    *("<br>", "<", "&nbsp;", "\\"),
 ]
 texts = st.one_of(
     st.text(st.characters(), max_size=40),

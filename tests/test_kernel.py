@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_features import SMALL, ngrams
+from test_normalize import marked_up
 from test_scoring import texts as short_texts
 from test_windows import long_texts
 
 import fraudscan
 from fraudscan import Scanner, Thresholds, kernel
+from fraudscan.characters import normalization_table
 from fraudscan.disguise import _folded
 from fraudscan.engine import FIELD_SIZE
 from fraudscan.explain import _Characters, _spans
-from fraudscan.features import REPEATS, Vocabulary
+from fraudscan.features import MARKUP_STRINGS, REPEATS, Vocabulary
 from fraudscan.layer import Layer
 from fraudscan.neighbours import (
     CROWDED,
@@ -36,7 +38,7 @@ from fraudscan.taxonomy import Taxonomy
 pytestmark = pytest.mark.usefixtures("compiled")
 
 ODD = ["", "\0", "\ud800\udfff", "\U0010ffff", "\U0002a6d6", "é", "a" * 600, "\u200b" * 70, "投·资·理·财，加薇信"]
-texts = st.one_of(short_texts, st.sampled_from(ODD), long_texts(150, 1500))
+texts = st.one_of(short_texts, st.sampled_from(ODD), long_texts(150, 1500), marked_up)
 batches = st.lists(texts, min_size=1, max_size=20)
 
 
@@ -201,7 +203,9 @@ def read_arguments():
     known = (tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS, CROWDED, MOST_SIGNS, EVIDENCE)
     repeats = (REPEATS, DIGIT)
     characters = np.zeros(sum(map(len, batch)) + len(batch), np.uint32)
-    return [batch, fraudscan.load().engine.vocabulary._ids, *known, *repeats, characters, *each]
+    markup = np.frombuffer(MARKUP_STRINGS, np.uint8)
+    reading = fraudscan.load().engine.vocabulary._ids, normalization_table(), markup
+    return [batch, *reading, *known, *repeats, characters, *each]
 
 
 def follow_arguments():
@@ -340,7 +344,7 @@ CALLS = {
 }
 PLACES = {
     "likeliest": (*range(12), 15, 16),
-    "read": (1, 2, 3, 4, 14, 15, 16, 17),
+    "read": (*range(1, 7), *range(16, 20)),
     "follow": (0, 1, 2, 3, 7),
     "add_up": (0, 1, 2, 4),
     "alarms": (0, 1, 2, 3, 4, 5, 9),
@@ -372,20 +376,22 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("read", 1, np.zeros(0x10FFFF, np.uint32), "for each code point"),
         ("read", 1, np.zeros(4 * 0x110000 + 1, np.uint8), "not an array of elements of 4 bytes"),
         ("read", 1, np.full(0x110000, 0xFFFF << 16, np.uint32), "beyond the table"),
-        ("read", 2, np.zeros(0, np.int8), "beyond the table"),
-        ("read", 2, np.zeros(WIDTH * END, np.int8), "beyond the table"),
-        ("read", 5, 2**32 - 1, "beyond the table"),
-        ("read", 6, 2**32 - 1, "beyond the table"),
-        ("read", 14, np.zeros(11, np.uint32), "no room"),
-        ("read", 14, np.zeros(0, np.uint32), "no room"),
-        ("read", 15, np.zeros(4, np.int64), "for each text"),
-        ("read", 16, np.zeros(2, np.int64), "for each text"),
-        ("read", 16, np.frombuffer(bytearray(25), np.uint8)[1:], "not an array of elements of 8 bytes"),
-        ("read", 17, np.zeros(2, bool), "for each text"),
-        ("read", 3, np.zeros(255, np.int8), "for each score"),
-        ("read", 4, np.zeros(255, np.int8), "for each score"),
-        ("read", 8, (0,), "length 2"),
-        ("read", 12, 3, "must be 0 or 4"),
+        ("read", 2, np.zeros(0x10FFFF, np.int32), "for each code point"),
+        ("read", 3, b"<br>", "must end with a 0"),
+        ("read", 4, np.zeros(0, np.int8), "beyond the table"),
+        ("read", 4, np.zeros(WIDTH * END, np.int8), "beyond the table"),
+        ("read", 7, 2**32 - 1, "beyond the table"),
+        ("read", 8, 2**32 - 1, "beyond the table"),
+        ("read", 16, np.zeros(11, np.uint32), "no room"),
+        ("read", 16, np.zeros(0, np.uint32), "no room"),
+        ("read", 17, np.zeros(4, np.int64), "for each text"),
+        ("read", 18, np.zeros(2, np.int64), "for each text"),
+        ("read", 18, np.frombuffer(bytearray(25), np.uint8)[1:], "not an array of elements of 8 bytes"),
+        ("read", 19, np.zeros(2, bool), "for each text"),
+        ("read", 5, np.zeros(255, np.int8), "for each score"),
+        ("read", 6, np.zeros(255, np.int8), "for each score"),
+        ("read", 10, (0,), "length 2"),
+        ("read", 14, 3, "must be 0 or 4"),
         ("follow", 0, np.zeros(6, np.uint32), "a place for each"),
         ("follow", 0, np.zeros(5, np.uint8), "not an array of elements"),
         ("follow", 1, np.zeros(0, np.uint32), r"2\*\*m"),
@@ -534,11 +540,11 @@ def test_the_table_must_contain_the_last_pair_of_the_text(compiled, text):
     last = WIDTH * END + int(tables().numbers[ord(text)] if text else END)
     arguments = read_arguments()
     arguments[0] = [text]
-    arguments[15:] = [array[:1] for array in arguments[15:]]
-    arguments[2] = np.zeros(last, np.int8)
+    arguments[17:] = [array[:1] for array in arguments[17:]]
+    arguments[4] = np.zeros(last, np.int8)
     with pytest.raises(ValueError, match="beyond the table"):
         compiled.read(*arguments)
-    arguments[2] = np.zeros(last + 1, np.int8)
+    arguments[4] = np.zeros(last + 1, np.int8)
     assert compiled.read(*arguments) == len(text) + 1
 
 

@@ -1,10 +1,13 @@
 """Normalization: which characters it merges, which it drops, and that it is idempotent."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fraudscan.characters import fold, normalization_table
+from fraudscan.characters import MARKUP, fold, normalization_table, without_markup
+
+PIECES = [*sorted(MARKUP), *"<>&;/\\abrnpst", "＜", "ＢＲ", "\u200b", " ", "投", "资"]
+marked_up = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +43,44 @@ def test_characters_are_merged_or_dropped(text, expected):
     assert fold(text) == expected
 
 
-@given(st.text(st.characters()))
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r"您好，\r\n请加微信\t", "您好,请加微信"),
+        (r"\\n", r"\\n"),
+        ("投<BR />资<br><br>", "投资"),
+        ("<p>投&nbsp;资</p>", "投资"),
+        ("&lt;br/&gt;投&amp;nbsp;资&quot;", "投资"),
+        ("＜b\u200br＞", ""),
+        ("<b>投</b>资", "投资"),
+        ("a<b，c>d", "a<b,c>d"),
+        ("<链接>", "<链接>"),
+        ("https://a.cn/?a=1&b=2", "https://a.cn/?a=0&b=0"),
+        (r"C:\文件", "c:\\文件"),
+        ("<<br>br>", "<<br>br>"),
+        ("<b<br>投<br>", "<b<br>投"),
+        ("&nb\\nsp;", "&nb\\nsp;"),
+    ],
+)
+def test_white_space_as_mark_up_is_dropped(text, expected):
+    assert fold(text) == expected
+
+
+@given(marked_up)
+def test_mark_up_is_overwritten_once_in_its_place(text):
+    found = without_markup(text)
+    assert len(found) == len(text)
+    assert all(after in (before, "\0") for before, after in zip(text, found, strict=True))
+    assert without_markup(fold(text)) == fold(text)
+
+
+@pytest.mark.parametrize("filler", ["投", "a", "&nbsp;"])
+def test_mark_up_is_found_wherever_it_is_in_a_long_text(filler):
+    fillers = filler * 30_000
+    assert fold(f"{fillers}<br>{fillers}") == fold(fillers) * 2
+
+
+@given(st.text(st.characters()) | marked_up)
 def test_normalizing_is_idempotent_and_never_lengthens(text):
     once = fold(text)
     assert fold(once) == once
@@ -49,6 +89,7 @@ def test_normalizing_is_idempotent_and_never_lengthens(text):
 
 @given(st.text(st.characters()), st.text(st.characters()))
 def test_each_character_is_normalized_on_its_own(a, b):
+    assume(without_markup(a + b) == a + b)
     assert fold(a + b) == fold(a) + fold(b)
 
 

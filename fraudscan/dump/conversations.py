@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from math import inf, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fraudscan.characters import DROPPED, code_points, normalization_table, text_of
+from fraudscan.characters import DROPPED, code_points, normalization_table, text_of, without_markup
 from fraudscan.columns import COLUMNS
 from fraudscan.decisions import VERDICTS, cut
 from fraudscan.dump.readers import dump_json
@@ -187,7 +187,7 @@ def odds_of(score: float) -> float:
 
 def _without_dropped(text: str) -> str:
     """Return the text without the characters that the model drops, so that these do not fill a window."""
-    codes = code_points(text)
+    codes = code_points(without_markup(text))
     return text_of(codes[normalization_table().take(codes) != DROPPED])
 
 
