@@ -7,6 +7,7 @@ import io
 import json
 import lzma
 import sys
+import zipfile
 from xml.sax.saxutils import quoteattr
 
 import pytest
@@ -156,6 +157,15 @@ def zst(data):
     return zstandard.compress(data)
 
 
+def zipped(files, how=zipfile.ZIP_DEFLATED):
+    """Return a ZIP archive of these files, by name."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", how) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
 MAKERS = {
     "in.jsonl": jsonl,
     "in.json": json_array,
@@ -174,6 +184,7 @@ MAKERS = {
     "in.csv.bz2": lambda records: bz2.compress(csv_table(records)),
     "in.xml.xz": lambda records: lzma.compress(sms_xml(records)),
     "in.jsonl.zst": lambda records: zst(jsonl(records)),
+    "in.zip": lambda records: zipped({"picture.jpg": b"", "in.jsonl": jsonl(records)}),
     "excel.csv": lambda records: b"\xef\xbb\xbfsep=;\r\n" + csv_table(records, ";"),
 }
 """Maps each file name to the function that builds the content of such a file from rows."""

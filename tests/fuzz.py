@@ -71,7 +71,7 @@ def attempt(scanner, folder, name, data, rng):
     """Score hostile bytes; return the number of rows, or None if the dump was refused."""
     source, out = folder / name, folder / f"out.{rng.choice(['jsonl', 'jsonl', 'csv', 'parquet'])}"
     source.write_bytes(data)
-    plain = name == "in.jsonl" and not data.startswith((b"\x1f\x8b", b"BZh", b"\xfd7z", b"\x28\xb5"))
+    plain = name == "in.jsonl" and not data.startswith((b"\x1f\x8b", b"BZh", b"\xfd7z", b"\x28\xb5", b"PK"))
     named = {"format": "jsonl", "encoding": "utf-8"} if plain else {}
     column = rng.choice([None, None, *dumps.by(name)[1:]])
     options = Options(by=column, max_message=rng.choice([4096, 1 << 20]), safe_csv=out.suffix == ".csv", **named)

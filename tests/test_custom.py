@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from conftest import LURE, WORDS, made_up, write_corpus
-from dumps import CELLS
+from dumps import CELLS, zipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -388,6 +388,7 @@ def test_labelled_messages_are_read_from_the_same_formats_as_dumps(tmp_path):
     pa.parquet.write_table(pa.Table.from_pylist(hive), tmp_path / "hive.parquet")
     (tmp_path / "array.json").write_text(json.dumps(rows, indent=1), "utf-8")
     (tmp_path / "lines.gz").write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    (tmp_path / "lines.zip").write_bytes(zipped({"lines.jsonl": "\n".join(map(json.dumps, rows)), "a.jpg": b""}))
     (tmp_path / "spark.csv").write_text('text,label\n你好,ham\n中奖,a|b\n"他说\\"好\\"",a\n', "utf-8")
     for path in tmp_path.iterdir():
         found = read_labelled([path])
@@ -498,7 +499,7 @@ def test_errors_in_labelled_files_are_reported(tmp_path):
         (skipped,) = read_labelled([tmp_path / "b.csv"]).skipped
         assert skipped.partition(";")[0] == f"b.csv:3: not {encoding.upper()}"
     for magic, what in [
-        (b"PK\x03\x04", "a ZIP archive, as are .ods"),
+        (zipped({"a.csv": b"", "b.csv": b""}), "a ZIP archive, as are .ods"),
         (gzip.compress(b"\x1f\x8b\x08"), "an archive that is still packed"),
         (b"PAR1", "not a Parquet file that can be read"),
     ]:
@@ -537,7 +538,7 @@ def test_a_file_without_a_json_suffix_is_read_as_a_users_own(tmp_path, capsys):
     mine.write_text("text\tlabel\n" + "".join(map("{}\t{}\n".format, *made_up(60))), "utf-8")
     assert main(["train", str(mine), "-o", str(tmp_path / "model")]) == 0
     assert main(["evaluate", str(mine), "-m", str(tmp_path / "model")]) == 0
-    (tmp_path / "mine.xlsx").write_bytes(b"PK\x03\x04" + b"\x00\xff" * 9)
+    (tmp_path / "mine.xlsx").write_bytes(zipped({}))
     assert main(["train", str(tmp_path / "mine.xlsx"), "-o", str(tmp_path / "model")]) == 2
     assert "is a ZIP archive, as are .ods" in capsys.readouterr().err
 

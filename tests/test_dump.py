@@ -544,7 +544,7 @@ def test_an_empty_list_of_dumps_is_refused_before_anything_is_written(tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["z.csv.gz", "z.JSON", "z.xlsx", "z.jsonl.zst", "z.xml"])
+@pytest.mark.parametrize("name", ["z.csv.gz", "z.JSON", "z.xlsx", "z.jsonl.zst", "z.csv.zip", "z.xml"])
 def test_a_target_with_an_unsupported_extension_is_refused(tmp_path, capsys, name):
     source = tmp_path / "in.csv"
     source.write_text(f"text,fraud_score,fraud_verdict\n{PLAIN},0,clear\n", "utf-8")

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from dumps import LURE, PLAIN, rows_of, score
+from dumps import LURE, PLAIN, rows_of, score, zipped
 
 
 def messages(path, *options):
@@ -95,6 +95,13 @@ def test_an_iphone_chat_is_named_after_its_folder_in_any_working_directory(tmp_p
     monkeypatch.chdir(path.parent)
     assert score("_chat.txt", "-o", "out.jsonl") == 0
     assert {row["conversation"] for row in rows_of(path.parent / "out.jsonl")} == {"陈阿姨"}
+
+
+def test_an_iphone_chat_in_a_zip_archive_is_named_after_the_archive(tmp_path):
+    chat = f"[2026/10/6 下午9:05:11] 妈: {PLAIN}\n[2026/10/6 下午9:06:11] 我: {LURE}\n"
+    path = tmp_path / "WhatsApp Chat - 陈阿姨.zip"
+    path.write_bytes(zipped({"00000001-PHOTO-2026-10-06.jpg": b"", "_chat.txt": chat}))
+    assert messages(path) == [("陈阿姨", "妈", PLAIN), ("陈阿姨", "我", LURE)]
 
 
 def test_a_colon_quoted_in_a_notice_does_not_make_a_sender(tmp_path):

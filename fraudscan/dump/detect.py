@@ -110,7 +110,7 @@ def make_reader(
     if encoding == "utf-16-le" and head.startswith(b"\xfe\xff"):
         encoding = "utf-16-be"
     text = head.decode(encoding, "replace").lstrip("\ufeff")
-    reader = FORMATS[name or _format(stream.source, text, options.get("text"), whole=len(head) < BLOCK)]
+    reader = FORMATS[name or _format(stream.name, text, options.get("text"), whole=len(head) < BLOCK)]
     if issubclass(reader, BY_LINE) and "\n" not in text and "\r" in text.rstrip("\r"):
         raise DumpError(f"{stream.source} has old Mac line ends, \\r alone: convert it (tr '\\r' '\\n')")
     if issubclass(reader, CsvReader):
@@ -118,17 +118,17 @@ def make_reader(
     return reader(stream.source, encoding, **options)
 
 
-def _format(source: str, text: str, column: str | None, *, whole: bool) -> str:
+def _format(name: str, text: str, column: str | None, *, whole: bool) -> str:
     """Return the format of a source that begins with ``text``.
 
     Args:
-        source: the name of the source.
+        name: the name of the source, or of the file in it if that is a ZIP archive.
         text: the start of its text.
         column: the text column that the user named, if any.
         whole: whether ``text`` is the whole source.
 
     """
-    named = next((name for ending, name in FORMAT_OF_ENDING.items() if plain_name(source).endswith(ending)), None)
+    named = next((kind for ending, kind in FORMAT_OF_ENDING.items() if plain_name(name).endswith(ending)), None)
     text = text.lstrip()
     if re.match(r"<\?xml|<!--|<!DOCTYPE|<smses", text) and re.search(r"<smses[\s/>]|<(?:sms|mms)\s", text[:1000]):
         return "sms-xml"

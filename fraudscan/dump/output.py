@@ -45,7 +45,7 @@ SLICE = 1 << 20
 """Bytes written at a time: on Linux one call with several megabytes takes longer."""
 
 NOT_WRITTEN = (
-    *(*ARCHIVES, ".zip", ".json", ".xml", ".xls", ".xlsx", ".xlsm", ".ods"),
+    *(*ARCHIVES, ".json", ".xml", ".xls", ".xlsx", ".xlsm", ".ods"),
     *(".arrow", ".feather", ".db", ".sqlite"),
 )
 """Endings of formats that are not written: they are refused, so that no file has an ending that does not fit it."""

@@ -12,6 +12,7 @@ import lzma
 import os
 import re
 import sys
+import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path, PurePath
@@ -58,7 +59,7 @@ FORMAT_OF_ENDING = {
 }
 """The file endings that a folder is searched for, and the format that each implies unless the content shows another."""
 
-ARCHIVES = (".gz", ".bz2", ".xz", ".zst")
+ARCHIVES = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
 ZSTD = (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + i]) + b"\x2a\x4d\x18" for i in range(16)))
@@ -67,9 +68,17 @@ ZSTD = (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + i]) + b"\x2a\x4d\x18" for i in rang
 PACKED = max(map(len, (GZIP, BZIP2, XZ, *ZSTD)))
 """How many bytes identify such an archive."""
 
+ZIP, EMPTY_ZIP = b"PK\x03\x04", b"PK\x05\x06"
+WHATSAPP = "_chat.txt"
+"""What WhatsApp calls the chat in the ZIP archive that an iPhone exports; other dumps in it were sent in the chat."""
+
 FOREIGN = {
     **dict.fromkeys((GZIP, BZIP2, XZ, *ZSTD), "an archive that is still packed: unpack it first"),
-    b"PK\x03\x04": "a ZIP archive, as are .ods and .numbers files: unpack it, or save the table as .xlsx",
+    **dict.fromkeys(
+        (ZIP, EMPTY_ZIP),
+        "a ZIP archive, as are .ods and .numbers files; score reads a file that holds exactly one dump: unpack it, or "
+        "save the table as .xlsx",
+    ),
     **dict.fromkeys((b"\x04\x22\x4d\x18", b"\x1f\x9d"), "an archive of an unsupported kind (.lz4, .Z): unpack it"),
     b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it",
     b"Rar!\x1a\x07": "a RAR archive: unpack it",
@@ -342,11 +351,9 @@ def _files(folder: Path, notify: Callable[[str], None]) -> Iterator[Path]:
 
 def _report_endings(folder: str, found: list[str], notify: Callable[[str], None]) -> None:
     """Report how many files, per ending, have names that are not those of dumps: some of them may contain chats."""
-    names = (Path(plain_name(file)) for file in found)
+    names = (Path(plain_name(file)) for file in found if not _may_be_dump(Path(file)))
     endings = Counter(
-        "hidden" if name.name.startswith(HIDDEN) else name.suffix or "without an ending"
-        for name in names
-        if name.name.startswith(HIDDEN) or name.suffix not in FORMAT_OF_ENDING
+        "hidden" if name.name.startswith(HIDDEN) else name.suffix or "without an ending" for name in names
     )
     if endings:
         most = [f"{count:,} {ending}" for ending, count in endings.most_common(MOST_ENDINGS)]
@@ -366,14 +373,24 @@ def _is_empty(file: str, notify: Callable[[str], None]) -> bool:
     return empty
 
 
+def _may_be_dump(path: PurePath) -> bool:
+    """Return whether a file in a folder or ZIP archive has the name of a dump, or of a ZIP archive, which may hold one.
+
+    What macOS adds to ZIP archives (``__MACOSX/._dump.csv``) is hidden.
+    """
+    name = path.name.lower()
+    return not name.startswith(HIDDEN) and (plain_name(name).endswith(tuple(FORMAT_OF_ENDING)) or name.endswith(".zip"))
+
+
 def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
-    name = plain_name(file.name)
-    named = name.endswith(tuple(FORMAT_OF_ENDING))
-    if name.startswith(HIDDEN) or not (named or name == TELEGRAM_PAGE):
+    named = _may_be_dump(file)
+    if not named and plain_name(file.name) != TELEGRAM_PAGE:
         return False
     with Stream(str(file)) as stream:
         head = stream.peek(PROLOG)
         what = foreign(head) if head or stream.damage else "empty"
+        if not what and file.suffix.lower() == ".zip" and not stream.packed:
+            what = "no ZIP archive, in spite of its name"
     if what == WORKBOOK:
         return named
     if what:
@@ -403,11 +420,12 @@ def fingerprint(source: str) -> list[Any]:
 class Stream:
     """The unpacked bytes of a source, read from front to back.
 
-    A damaged archive ends where the damage begins; ``damage`` is then the reason.
+    A damaged archive ends where the damage begins; ``damage`` is then the reason. ``name`` is the one that may imply a
+    format: that of the source, or of the file in a ZIP archive.
     """
 
     def __init__(self, source: str) -> None:
-        self.source = source
+        self.source = self.name = source
         self.damage = ""
         try:
             self._opened: Any = sys.stdin.buffer if source == STDIN else Path(source).open("rb")  # noqa: SIM115 - `close`
@@ -415,6 +433,11 @@ class Stream:
             self._file: Any = _unpacked(self._raw, source)
         except OSError as error:
             raise DumpError(f"{source} cannot be read: {error.strerror or error}") from None
+        except zipfile.BadZipFile as error:
+            self._file = None
+            self.damage = f"the ZIP archive cannot be opened: {error}"
+        if isinstance(self._file, _Member):
+            self.name = self._file.name
         self._ahead = memoryview(b"")
 
     def __enter__(self) -> Self:
@@ -478,7 +501,7 @@ class Head(Stream):
     """A stream of bytes in memory: the first ones of another stream."""
 
     def __init__(self, data: bytes) -> None:  # nothing is opened
-        self.source, self.damage = "", ""
+        self.source = self.name = self.damage = ""
         self._ahead = memoryview(b"")
         self._opened = self._raw = self._file = io.BufferedReader(io.BytesIO(data))
 
@@ -509,7 +532,10 @@ class _Rest(io.RawIOBase):
 
 def _unpacked(raw: Any, source: str) -> Any:
     """Return a file of the unpacked bytes; the first bytes show whether it is an archive."""
-    magic = raw.peek(PACKED)[:PACKED]
+    head = raw.peek(MAGIC)
+    magic = head[:PACKED]
+    if magic.startswith(ZIP) and raw.seekable() and not OFFICE.match(head):
+        return _from_zip(raw)
     if magic.startswith(GZIP):
         return gzip.GzipFile(fileobj=raw)
     make: Callable[[], Any]
@@ -526,6 +552,51 @@ def _unpacked(raw: Any, source: str) -> Any:
     else:
         return raw
     return _Unpacked(raw, make)
+
+
+def _from_zip(raw: Any) -> Any:
+    """Return a file of the dump in a ZIP archive, or the archive itself if it holds none or several.
+
+    Raises:
+        zipfile.BadZipFile: if the archive, or the dump in it, cannot be opened, for whatever reason.
+
+    """
+    if not zipfile.is_zipfile(raw):
+        raise zipfile.BadZipFile("it is cut short: copy it again")
+    try:
+        archive = zipfile.ZipFile(raw)
+        found = [member for member in archive.infolist() if _may_be_dump(PurePath(member.filename))]
+        found = [member for member in found if PurePath(member.filename).name == WHATSAPP] or found
+        if len(found) == 1:
+            return _Member(archive, found[0])
+    except Exception as error:  # noqa: BLE001 - damaged archives raise nearly every kind of error
+        raise zipfile.BadZipFile(str(error)) from None
+    raw.seek(0)
+    return raw
+
+
+class _Member:
+    """A file in a ZIP archive. Its checksum is compared after its last bytes were read, so that these are not lost."""
+
+    STEP = 1 << 13
+    """Bytes unpacked at a time. Where an archive is damaged, up to that many before the damage are lost."""
+
+    def __init__(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+        if member.flag_bits & 1:
+            raise ValueError("it has a password: unpack it")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others may take any memory
+            raise ValueError("it is not compressed by DEFLATE: unpack it")
+        self.name = member.filename
+        self._expected, self._found = member.CRC, 0
+        del member.CRC  # with it, zipfile compares them before it returns the last bytes
+        self._file: Any = archive.open(member)
+
+    def read1(self, size: int) -> bytes:
+        data: bytes = self._file.read1(min(size, self.STEP))
+        self._found = zlib.crc32(data, self._found)
+        if not data and self._found != self._expected:
+            raise ValueError("its checksum is wrong")
+        return data
 
 
 class _Unpacked:
