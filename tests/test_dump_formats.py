@@ -1616,13 +1616,13 @@ def test_lines_of_a_quoted_value_are_not_records(tmp_path, rows, delimiter, quot
 
 
 @pytest.mark.parametrize("delimiter", ["\t", ","])
-def test_database_escapes_in_a_tab_separated_table_are_scored_as_blanks(tmp_path, delimiter):
+def test_escapes_that_databases_write_are_scored_as_white_space(tmp_path, delimiter):
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     texts = [f"加微信\\r\\n{PLAIN}\\t{LURE}", f"加微信  {PLAIN} {LURE}"]
     source.write_text(f"id{delimiter}text\n" + "".join(f"1{delimiter}{text}\n" for text in texts), "utf-8")
     assert score(source, "-o", out) == 0
     assert [row["text"] for row in rows_of(out)] == texts
-    assert (len({row["fraud_score"] for row in rows_of(out)}) == 1) == (delimiter == "\t")
+    assert len({row["fraud_score"] for row in rows_of(out)}) == 1
 
 
 @pytest.mark.parametrize("delimiter", ["\t", ",", "\x01"])

@@ -163,9 +163,6 @@ ESCAPED = re.compile(r'\\([\\"])')
 NULL = r"\N"
 """What databases write for a missing value."""
 
-BREAK = re.compile(r"\\[nrt]")
-"""How databases write a line end or a tab within a value of a tab-separated table."""
-
 NAMED = re.compile(r'"?sep=([^"\0\r\n])"?\s*', re.IGNORECASE)
 """The line before the header that tells Excel the delimiter."""
 
@@ -1113,7 +1110,7 @@ class CsvReader(Reader):
             if problem:
                 batch.rejects.append(lines.reject(begin, end, problem))
             elif row:
-                batch.texts.append(BREAK.sub(" ", row[at]) if self.delimiter == "\t" else row[at])
+                batch.texts.append(row[at])
                 batch.raws.append(row if len(kept) == width else [row[i] for i in kept])
                 if key is not None:
                     batch.keys.append(row[key] if row[key] not in ("", NULL) else None)
