@@ -54,10 +54,10 @@ static int is_markup(const Markup *markup, const uint32_t *code, const uint32_t 
     return whole;
 }
 
-/* Remove the characters that are dropped, mark-up, and repetitions. `out` holds the code points of the texts, each followed by
-   a separator, whose value is ignored. They are replaced in place by the ids (numbers and nodes) of the characters that
-   are kept, with an end after each text. Return the number of elements written. No code point is overwritten before it
-   is read. */
+/* Remove the characters that are dropped, mark-up, and repetitions. `out` holds the code points of the texts, each
+   followed by a separator, whose value is ignored. They are replaced in place by the ids (numbers and nodes) of the
+   characters that are kept, with an end after each text. Return the number of elements written. No code point is
+   overwritten before it is read. */
 static Py_ssize_t keep(uint32_t *out, int64_t *start, int64_t *length, Py_ssize_t texts, const uint32_t *ids,
                        const Markup *markup, uint32_t end, uint32_t digit, int no_repeats)
 {
@@ -66,20 +66,22 @@ static Py_ssize_t keep(uint32_t *out, int64_t *start, int64_t *length, Py_ssize_
     for (Py_ssize_t i = 0; i < texts; i++) {
         start[i] = kept;
         uint32_t last[REPEATS] = {CODE_POINTS, CODE_POINTS, CODE_POINTS, CODE_POINTS}, same[REPEATS] = {0};
-        const uint32_t *barred = NULL; /* mark-up does not begin right after the beginning of other mark-up */
+        const uint32_t *barred = NULL; /* no mark-up begins up to here: the end of the beginning of other mark-up */
         for (const uint32_t *stop = code + length[i]; code < stop; code++) {
             const uint32_t read = *code;
             uint32_t found = ids[read]; /* the number stays until `mark` has used it */
             if (found & OPENS) {
                 if (found == DROPPED)
                     continue;
-                const uint32_t *behind;
-                if (is_markup(markup, code, stop, &behind) && code != barred) {
-                    code = behind - 1;
-                    continue;
-                }
-                barred = behind;
                 found &= ~OPENS;
+                if (!barred || code >= barred) {
+                    const uint32_t *behind;
+                    if (is_markup(markup, code, stop, &behind) && code != barred) {
+                        code = behind - 1;
+                        continue;
+                    }
+                    barred = behind;
+                }
             }
             uint32_t again = 0;
             const uint32_t mine = found >> NODE_BITS == digit ? CODE_POINTS : read; /* no digit is a repetition */
@@ -158,8 +160,8 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
     return 1;
 }
 
-PyDoc_STRVAR(read_doc, "read(texts, ids, normal, markup, pairs, evidence, cut, row, end, chinese, signs, crowded, most, enough,\n"
-                       "     repeats, digit, characters, starts, lengths, marked)\n--\n\n"
+PyDoc_STRVAR(read_doc, "read(texts, ids, normal, markup, pairs, evidence, cut, row, end, chinese, signs, crowded,\n"
+                       "     most, enough, repeats, digit, characters, starts, lengths, marked)\n--\n\n"
                        "Fill the last four arguments, as `Vocabulary._read` does; return the number of characters.\n"
                        "Chinese numbers go up to `chinese`; `signs` are the first and last number of signs, and at\n"
                        "most `most` signs cut a word.");
@@ -225,8 +227,7 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
     known.pairs = (size_t)size[PAIRS];
     int whole;
     Py_BEGIN_ALLOW_THREADS
-    kept = keep(out, start, length, number_of_texts, array[IDS].buf, &markup, known.end, digit,
-                repeats != 0);
+    kept = keep(out, start, length, number_of_texts, array[IDS].buf, &markup, known.end, digit, repeats != 0);
     whole = mark(out, start, length, number_of_texts, kept, known, array[MARKED].buf);
     Py_END_ALLOW_THREADS
 

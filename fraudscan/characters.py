@@ -53,7 +53,7 @@ DROPPED = 0
 """The table's value for dropped code points. U+0000 itself is dropped, so no kept character has this value."""
 
 MARKUP_OPENERS = "<&\\"
-"""The characters that `MARKUP` begins with. No string of it has another one further on."""
+"""The characters that `MARKUP` begins with."""
 
 MARKUP = frozenset(
     {
@@ -158,8 +158,8 @@ def _fold(text: str, table: Codes) -> str:
 def without_markup(text: str) -> str:
     r"""Return ``text`` with each `MARKUP` overwritten by U+0000, which is dropped. Offsets stay the same.
 
-    Mark-up may be written in any form, like everything else (``＜BR />``). It is not read as such right after the
-    beginning of other mark-up, so that dropping it does not create new mark-up.
+    Mark-up may be written in any form, like everything else (``＜BR />``). It is not read as such inside or right after
+    the beginning of other mark-up, so that dropping it does not create new mark-up.
 
     >>> without_markup("投资<br>理财")
     '投资\x00\x00\x00\x00理财'
@@ -186,8 +186,8 @@ def _overwritten(text: str) -> str:
     read = normalization_table().take(codes)
     kept = (read != DROPPED).nonzero()[0]
     characters = text_of(read[kept])
-    barred = -1
-    for opener in OPENER.finditer(characters):
+    end, barred = 0, -1
+    while opener := OPENER.search(characters, end):
         begin, end = opener.span()
         while end < len(characters) and characters[begin : end + 1] in BEGINNINGS:
             end += 1

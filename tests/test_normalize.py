@@ -1,5 +1,7 @@
 """Normalization: which characters it merges, which it drops, and that it is idempotent."""
 
+import itertools
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -60,6 +62,8 @@ def test_characters_are_merged_or_dropped(text, expected):
         ("<<br>br>", "<<br>br>"),
         ("<b<br>投<br>", "<b<br>投"),
         ("&nb\\nsp;", "&nb\\nsp;"),
+        ("&lt;br&nbsp;&gt;", "&lt;br&nbsp;&gt;"),
+        ("&lt;br&gt<p>;", "&lt;br&gt<p>;"),
     ],
 )
 def test_white_space_as_mark_up_is_dropped(text, expected):
@@ -72,6 +76,13 @@ def test_mark_up_is_overwritten_once_in_its_place(text):
     assert len(found) == len(text)
     assert all(after in (before, "\0") for before, after in zip(text, found, strict=True))
     assert without_markup(fold(text)) == fold(text)
+
+
+def test_dropping_mark_up_creates_no_mark_up():
+    for outer, inner in itertools.product(sorted(MARKUP), repeat=2):
+        for place in range(len(outer) + 1):
+            once = fold(outer[:place] + inner + outer[place:])
+            assert fold(once) == once
 
 
 @pytest.mark.parametrize("filler", ["投", "a", "&nbsp;"])
