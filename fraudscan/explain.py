@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.characters import concatenated, text_sizes
+from fraudscan.characters import code_points, text_sizes
 from fraudscan.decisions import VERDICTS
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ BLOCK = 1 << 12
 NEGLIGIBLE = 1e-9
 """Weights (log-odds) up to which a word counts as having none: exact weights may cancel out, rounded ones hardly do."""
 
-CLAUSE_ENDS = frozenset('，,；;！!？?。…\n\t<>"“”「」【】[]{}|')
-"""Characters that no span crosses: they end a clause, or enclose a quotation, a heading or mark-up."""
+CLAUSE_ENDS = frozenset('，,；;！!？?。…\n\t<>\\"“”「」【】[]{}|')
+"""Characters that no span crosses: they end a clause, enclose a quotation, a heading or mark-up, or begin an escape."""
 
 
 class Span(NamedTuple):
@@ -278,8 +278,9 @@ def _edges(vocabulary: Vocabulary, texts: Sequence[str], parts: Parts) -> tuple[
     begins = (lengths.cumsum() - lengths)[some]
     first, last = parts.starts[begins], parts.ends[begins + lengths[some] - 1]
     bounds = zip(some.tolist(), first.tolist(), last.tolist(), strict=True)
-    codes, ends = concatenated([texts[i][start:end] for i, start, end in bounds])
-    shift = (np.append(0, ends + 1)[:-1] - first).repeat(lengths[some])
+    codes = code_points("\0".join(texts[i][start:end] for i, start, end in bounds))  # mark-up may end a clause
+    sizes = last - first + 1
+    shift = (sizes.cumsum() - sizes - first).repeat(lengths[some])
     starts, stops = parts.starts + shift, parts.ends + shift
     different, place = np.unique(codes[starts], return_inverse=True)
     characters = list(map(chr, different.tolist()))

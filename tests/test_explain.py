@@ -60,6 +60,13 @@ def test_spans_are_whole_words(scanner, corpus):
     assert any(span.text.startswith("跟着老师操作") for span in scanner.classify(LURE).explain())
 
 
+@pytest.mark.parametrize("end", ["\n", "<br>", "<BR />", "</p><p>", r"\n", r"\r\n", "&lt;br&gt;"])
+def test_no_span_crosses_a_line_break_in_any_form(scanner, end):
+    spans = scanner.classify(f"跟着老师操作稳赚不赔{end}加微信进内部群").explain()
+    expected = scanner.classify("跟着老师操作稳赚不赔\n加微信进内部群").explain()
+    assert [(span.text, span.weight) for span in spans] == [(span.text, span.weight) for span in expected]
+
+
 def test_characters_read_from_the_same_place_are_one_word(scanner):
     text = "群❤薇薇不老信加👍V信"
     read = fraudscan.normalize(text)  # 微 is read from all of 👍V信, 信 from the end of it
