@@ -20,15 +20,15 @@ network vouches for it. Allow wins over deny. If several entries of one kind mat
 reported. A line that is unlikely to be meant as a phrase, such as ``[Deny]``, ``sender=106`` or
 ``/加微信/i``, is refused.
 
-Phrases and patterns are matched against the text without white space, in lower case, in simplified
-characters and in half width (`fold_keeping_digits`). If a text carries marks of disguise, deny entries
-are also matched against the repaired text (`fraudscan.normalize` returns that for any text), whether
-or not the model scores it repaired, and against the same without punctuation and symbols, so that
-``微信`` is found in ``微·信``. Allow entries are not, so that a disguise cannot gain trust. A disguised
-word in an otherwise plain text may leave no such marks: list the forms that you meet (``微.信``). All
-phrases are found in one pass, with the same kind of vocabulary as the model's. It holds a few hundred
-thousand phrases of all files together, fewer if they are long or use many different characters. The
-number of senders is not limited.
+Phrases and patterns are matched against the text without white space and mark-up, in lower case, in
+simplified characters and in half width (`fold_keeping_digits`). If a text carries marks of disguise,
+deny entries are also matched against the repaired text (`fraudscan.normalize` returns that for any
+text), whether or not the model scores it repaired, and against the same without punctuation and
+symbols, so that ``微信`` is found in ``微·信``. Allow entries are not, so that a disguise cannot gain
+trust. A disguised word in an otherwise plain text may leave no such marks: list the forms that you
+meet (``微.信``). All phrases are found in one pass, with the same kind of vocabulary as the model's. It
+holds a few hundred thousand phrases of all files together, fewer if they are long or use many
+different characters. The number of senders is not limited.
 
 What a pattern may contain is described in `fraudscan.patterns`.
 """

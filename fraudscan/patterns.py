@@ -13,7 +13,7 @@ import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
-from fraudscan.characters import fold_keeping_digits
+from fraudscan.characters import fold_keeping_digits, without_markup
 from fraudscan.errors import FraudscanError
 from fraudscan.features import MAX_NGRAM
 
@@ -142,6 +142,9 @@ def _bounds(items: Any, *, bounded: bool) -> tuple[int, int, int]:
     Ways multiply along a sequence and add up over alternatives and repetitions. So not only nested and adjacent
     repetitions count, but all that could be tried one after the other.
     """
+    written = "".join(chr(value) if str(operation) == "LITERAL" else "\ufffd" for operation, value in items)
+    if without_markup(written) != written:
+        raise PatternError("lists match texts without mark-up such as <br> and \\n: leave it out")
     ways, longest, shortest = 1, 0, 0
     for operation, value in items:
         more, long, short = _item(str(operation), value, bounded=bounded)

@@ -379,6 +379,8 @@ def test_lists_are_read_from_files(tmp_path):
         ("/[A-Z]{3}/", "'A' never occurs in a text as lists match it: write a"),
         ("/加 微/", "' ' never occurs in a text as lists match it: leave it out"),
         ("/轉账/", "write 转"),
+        ("/加(&nbsp;微)?信/", "lists match texts without mark-up such as <br> and \\n: leave it out"),
+        (r"/点击\\n/", "without mark-up"),
         (r"/(a)\1/", "a back reference is not supported"),
         ("/(?=a)b/", "a look-around is not supported"),
         ("/(?i:a)b/", "this construct is not supported"),
