@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from fraudscan.arrays import Codes, Ints
 
@@ -34,6 +34,7 @@ __all__ = [
     "MARKUP",
     "MARKUP_OPENERS",
     "NORMALIZATION_VERSION",
+    "blocks_without_markup",
     "code_points",
     "concatenated",
     "fold",
@@ -81,8 +82,11 @@ OPENER = re.compile(f"[{re.escape(MARKUP_OPENERS)}]")
 BEGINNINGS = frozenset(markup[:size] for markup in MARKUP for size in range(1, len(markup) + 1))
 """What mark-up begins with, `MARKUP` itself included."""
 
-PART = re.compile(r".{1,65536}[^\u4e00-\u9fff]*", re.DOTALL)
-"""A part of a text: mark-up does not extend across its end, which is before a Chinese character."""
+OUTSIDE = re.compile("[0-9,.\u4e00-\u9fff]")
+"""A frequent character that mark-up does not contain in any form."""
+
+BLOCK = 1 << 16
+"""Characters in which mark-up is looked for at a time."""
 
 
 @cache
@@ -167,7 +171,19 @@ def without_markup(text: str) -> str:
     '<<br>br>'
 
     """
-    return "".join(map(_overwritten, PART.findall(text))) if _may_have_markup(text) else text
+    return "".join(blocks_without_markup(text, BLOCK)) if _may_have_markup(text) else text
+
+
+def blocks_without_markup(text: str, size: int) -> Iterator[str]:
+    """Yield what `without_markup` returns, in blocks of ``size`` characters, or more if mark-up may cross their end."""
+    begin = 0
+    while begin < len(text):
+        block = text[begin : begin + size]
+        if _may_have_markup(block):
+            outside = OUTSIDE.search(text, begin + size)
+            block = _overwritten(text[begin : outside.start() if outside else len(text)])
+        yield block
+        begin += len(block)
 
 
 def _may_have_markup(text: str) -> bool:

@@ -30,12 +30,12 @@ import numpy as np
 
 from fraudscan.characters import (
     DROPPED,
+    blocks_without_markup,
     code_points,
     concatenated,
     normalization_table,
     text_of,
     text_sizes,
-    without_markup,
 )
 from fraudscan.features import Vocabulary
 from fraudscan.lattice import EVERY, SHAPE, SOUND, Arcs, likeliest
@@ -214,9 +214,8 @@ def is_long(text: str) -> bool:
     if len(text) <= MAX_REPAIRED:
         return False
     kept = 0
-    text = without_markup(text)
-    for first in range(0, len(text), 1 << 16):
-        kept += int(np.count_nonzero(normalization_table()[code_points(text[first : first + (1 << 16)])]))
+    for block in blocks_without_markup(text, 1 << 16):
+        kept += int(np.count_nonzero(normalization_table()[code_points(block)]))
         if kept > MAX_REPAIRED:
             return True
     return False

@@ -27,11 +27,11 @@ from fraudscan.characters import (
     DROPPED,
     MARKUP,
     MARKUP_OPENERS,
+    blocks_without_markup,
     code_points,
     concatenated,
     normalization_table,
     text_sizes,
-    without_markup,
 )
 from fraudscan.lazy import cached_property
 from fraudscan.neighbours import CROWDED, DIGIT, END, EVIDENCE, MOST_SIGNS, RARE, SIGNS, WIDTH, carry_marks, tables
@@ -275,14 +275,13 @@ class Vocabulary:
         """Match one long text block by block, like `match`, in memory that does not grow with the text.
 
         Yields:
-            The nodes of the kept characters of each block of ``size`` characters of ``text``, in order and without
-            separators. They are views of a buffer of this thread, as in `Matches`.
+            The nodes of the kept characters of each block of ``text`` (see `blocks_without_markup`), in order and
+            without separators. They are views of a buffer of this thread, as in `Matches`.
 
         """
         before, read = np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.int32)
-        text = without_markup(text)
-        for start in range(0, len(text), size):
-            codes = np.concatenate([read, code_points(text[start : start + size])])
+        for block in blocks_without_markup(text, size):
+            codes = np.concatenate([read, code_points(block)])
             ids = self._lookup(codes)
             kept = self._kept(ids, codes)
             kept, codes = kept[kept >= read.size], codes[ids != DROPPED_ID]

@@ -1,6 +1,7 @@
 """The vocabulary: matches are exact for any n-grams and texts."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -90,6 +91,17 @@ def test_blocks_match_like_the_whole_text(grams, text, size):
     whole = vocabulary.match([text]).nodes[:-1].tolist()
     blocks = [nodes.tolist() for nodes in vocabulary.match_blocks(text, size)]
     assert [node for block in blocks for node in block] == whole
+
+
+def test_memory_of_blocks_does_not_grow_with_the_text():
+    vocabulary, peaks = Vocabulary.from_ngrams(["天气"]), []
+    for lines in (1, 1 << 10, 1 << 13):  # the first one fills the caches
+        text = ("今天天气不错，" * 20 + "<br>") * lines
+        tracemalloc.start()
+        assert sum(nodes.size for nodes in vocabulary.match_blocks(text, 1 << 14)) == 140 * lines
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < 1.5 * peaks[1]
 
 
 @given(ngrams)

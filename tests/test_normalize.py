@@ -6,7 +6,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fraudscan.characters import MARKUP, fold, normalization_table, without_markup
+from fraudscan.characters import (
+    MARKUP,
+    OUTSIDE,
+    blocks_without_markup,
+    fold,
+    normalization_table,
+    text_of,
+    without_markup,
+)
 
 PIECES = [*sorted(MARKUP), *"<>&;/\\abrnpst", "＜", "ＢＲ", "\u200b", " ", "投", "资"]
 marked_up = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
@@ -76,6 +84,17 @@ def test_mark_up_is_overwritten_once_in_its_place(text):
     assert len(found) == len(text)
     assert all(after in (before, "\0") for before, after in zip(text, found, strict=True))
     assert without_markup(fold(text)) == fold(text)
+
+
+@given(st.lists(st.sampled_from([*PIECES, "<b", "&lt", ",", "1"]), max_size=30).map("".join), st.integers(1, 9))
+def test_mark_up_is_found_across_the_ends_of_blocks(text, size):
+    assert "".join(blocks_without_markup(text, size)) == without_markup(text)
+
+
+def test_characters_outside_of_mark_up_are_read_as_none_of_its_characters():
+    codes = range(len(normalization_table()))
+    read = normalization_table()[[code for code in codes if OUTSIDE.match(chr(code))]]
+    assert not set(text_of(read)) & {"\0", *"".join(MARKUP)}
 
 
 def test_dropping_mark_up_creates_no_mark_up():
