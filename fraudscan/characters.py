@@ -5,7 +5,7 @@ circled and other compatibility forms (NFKC). It reads every digit as ``0`` and
 drops white space, control and format characters, and combining marks. It is built
 by ``tools/build_normalization.py`` from the data of Unicode and OpenCC.
 
-White space that databases and web pages write as an escape or as mark-up is dropped, too (`MARKUP`).
+White space and formatting that databases and web pages write as escapes or mark-up are dropped, too (`MARKUP`).
 
 >>> fold("加 ＶＸ：①⑧⑧， 投\u200b資理財")
 '加vx:000,投资理财'
