@@ -91,8 +91,13 @@ class Thresholds:
         >>> Thresholds(flag=0.9, review=0.1).verdict(0.9)
         'flag'
 
+        Raises:
+            ValueError: unless ``0 <= score <= 1``; NaN is no score, and a missing score is not clear.
+
         """
-        return VERDICTS[(score >= self.review) + (score >= self.flag)]
+        if not 0 <= score <= 1:
+            raise ValueError(f"a score must lie between 0 and 1, not at {score}")
+        return VERDICTS[int(score >= self.review) + int(score >= self.flag)]  # a sum of NumPy's bools is a bool
 
 
 class Decision(NamedTuple):

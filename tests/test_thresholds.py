@@ -10,7 +10,7 @@ from collections import Counter
 import dumps
 import numpy as np
 import pytest
-from conftest import LURE, made_up
+from conftest import LURE, PLAIN, made_up
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,6 +51,17 @@ def test_thresholds_may_be_numpy_numbers():
     plain, from_numpy = Thresholds(flag=0.5, review=0.25), Thresholds(flag=np.float32(0.5), review=np.float64(0.25))
     assert from_numpy.verdict(0.3) == plain.verdict(0.3) == "review"
     assert repr(from_numpy) == repr(plain)
+
+
+def test_scores_may_be_numpy_numbers(scanner):
+    found = scanner.decide([LURE, PLAIN])
+    assert [scanner.thresholds.verdict(score) for score in found.scores] == found.verdict == ["flag", "clear"]
+
+
+@pytest.mark.parametrize("score", [float("nan"), -0.1, 1.1, np.float32("nan")])
+def test_what_is_no_score_has_no_verdict(score):
+    with pytest.raises(ValueError, match="a score must lie between 0 and 1"):
+        Thresholds(flag=0.5, review=0.25).verdict(score)
 
 
 @given(scores, scores, st.floats(0.001, 1))
@@ -424,6 +435,7 @@ def test_rethreshold_distinguishes_line_breaks_in_cells_from_line_ends(tmp_path)
     [
         ('{"text": "x"}\n', r"scored:1: 'fraud_score' is None: is this a file that fraudscan score wrote\?"),
         ('{"fraud_score": 0.5}\n{"fraud_score": 2}\n', "scored:2: 'fraud_score' is 2"),
+        (f'{{"fraud_score": {10**400}}}\n', "scored:1: 'fraud_score' is 1000"),
         ('{"fraud_score": 0.5}\n{\n', "scored:2: not JSON"),
         ('{"fraud_score": 0.5}\n[]\n', "scored:2: not a JSON object"),
         ("a,b\n1,2\n", "no columns 'fraud_score' and 'fraud_verdict'"),

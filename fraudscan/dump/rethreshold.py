@@ -11,7 +11,6 @@ import re
 import sys
 from collections import Counter
 from dataclasses import asdict
-from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
@@ -183,12 +182,10 @@ def _target(names: Names | None, source: str, *, force: bool) -> Iterator[Binary
 
 def _verdict(score: Any, place: str, thresholds: Thresholds) -> str:
     try:
-        value = float(score)
-    except (TypeError, ValueError):
-        value = nan
-    if not 0 <= value <= 1:
-        raise DumpError(f"{place}: {SCORE!r} is {score!r}: is this a file that fraudscan score wrote?")
-    return thresholds.verdict(value)
+        return thresholds.verdict(float(score))
+    except (TypeError, ValueError, OverflowError):
+        what = f"{SCORE!r} is {score!r}"
+        raise DumpError(f"{place}: {what}: is this a file that fraudscan score wrote?") from None
 
 
 def _check_parquet(source: str) -> None:
