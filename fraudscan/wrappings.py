@@ -129,10 +129,8 @@ TAGS = "p div span br td tr li b a em strong font table img title item body text
 
 ATTRIBUTES = ('class="text"', 'style="color:red"', 'id="content"', 'align="left"', 'width="100%"', 'lang="zh"')
 
-ESCAPES = (
-    *("\\n", "\\r\\n", "\\t", "\\u3000", "&nbsp;", "&amp;", "&lt;", "&gt;", "&quot;", "&#39;", "%20", "<br/>"),
-    *('\\"', "NULL", "null", "None", "nan"),
-)
+ESCAPES = ("\\u3000", "&amp;", "&lt;", "&gt;", "&#39;", "%20", '\\"', "NULL", "null", "None", "nan")
+"""Escapes that normalising does not drop, and values that are missing."""
 
 NOTES = (
     "发自我的iPhone|发自我的小米手机|发自我的华为手机|发自HUAWEI Mate|来自vivo手机|Sent from my iPhone|"
