@@ -135,7 +135,6 @@ class Columns:
         """The evidence that occurs, and its indices."""
         self._evidence: list[Places] = []
         self._kinds: dict[Decision, int] = {}
-        self._rules = list(map(str, scanner.lists.entries)) if scanner.lists else []
         self._reasons: dict[tuple[str, ...], int] = {}
         """The notes of rows without a decision, and their indices, which follow those of `NOTED`."""
         self._kind: list[Places] = []
@@ -162,7 +161,7 @@ class Columns:
         self._kind.append(_spread(places[found.kind], kept, note.size, np.int32(-1)))
         self._verdict.append(_spread(found.verdicts.astype(np.int8), kept, note.size, np.int8(-1)))
         if found.rules is not None:
-            self._rule.append(_spread(found.rules.astype(np.int32), kept, note.size, np.int32(len(self._rules))))
+            self._rule.append(_spread(found.rules.astype(np.int32), kept, note.size, np.int32(len(found.entries))))
         if self._explain:
             from fraudscan.explain import evidence
 
@@ -187,7 +186,11 @@ class Columns:
         columns["fraud_notes"] = Choices([*NOTED, *self._reasons], notes, lists=True)
         if self._scanner.lists:  # even without entries
             rules = np.concatenate([np.zeros(0, np.int32), *self._rule])
-            columns["fraud_rule"] = Choices([*self._rules, None], rules, lists=False)
+            entries = [*self._scanner.lists.entries, None]
+            used = np.zeros(len(entries), dtype=np.bool_)
+            used[rules] = True
+            named = [entry and str(entry) for entry in compress(entries, used)]  # to name all of a long list is slow
+            columns["fraud_rule"] = Choices(named, (used.cumsum(dtype=np.int32) - 1)[rules], lists=False)
         if self._explain:
             spans = np.concatenate([np.zeros(0, np.int32), *self._evidence])
             columns["fraud_evidence"] = Choices(list(self._spans), spans, lists=False)

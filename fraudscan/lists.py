@@ -100,6 +100,10 @@ Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None
 """The type of one or several files."""
 
 
+Pattern = tuple[int, Any, frozenset[str]]
+"""The index of an entry, its compiled pattern, and characters that a text must have to match."""
+
+
 class ListError(FraudscanError, ValueError):
     """A list cannot be used; the message names the file, the line and the error."""
 
@@ -284,7 +288,8 @@ class Lists:
         self.entries = tuple(sorted(entries, key=lambda entry: KINDS.index(entry.kind)))
         self._allowing = sum(entry.kind == "allow" for entry in entries)
         phrases: dict[str, list[int]] = defaultdict(list)
-        self._patterns: list[tuple[int, Any, frozenset[str]]] = []
+        self._patterns: list[Pattern] = []  # those for all senders
+        self._bound_patterns: dict[int, Pattern] = {}
         self._senders: set[int] = set()  # entries that match all messages from a sender
         for place, entry in enumerate(self.entries):
             self._add(place, entry, phrases)
@@ -324,7 +329,11 @@ class Lists:
                 self._senders.add(place)
             elif _is_pattern(entry.pattern):
                 pattern = entry.pattern[1:-1]
-                self._patterns.append((place, compile_pattern(pattern), needed_by(pattern)))
+                found = place, compile_pattern(pattern), needed_by(pattern)
+                if entry.sender is None:
+                    self._patterns.append(found)
+                else:
+                    self._bound_patterns[place] = found
             else:
                 phrases[_phrase(entry.pattern)].append(place)
         except (ListError, PatternError, RecursionError) as error:
@@ -385,11 +394,12 @@ class Lists:
             raise ValueError(f"{len(senders)} senders do not fit {len(texts)} texts")
         best = np.full(len(texts), len(self.entries), dtype=np.int64)
         sent = self._sent(senders) if senders is not None and self._bound else [frozenset[int]()] * len(texts)
+        patterns = {own: self._patterns_of(own) for own in set(sent)}
         for start in range(0, len(texts), BATCH):
             batch = slice(start, start + BATCH)
             self._find_phrases(texts[batch], best[batch], sent[batch])
-            for row, text in enumerate(_fold_all(texts[batch]) if self._patterns else (), start):
-                self._find_patterns(text, row, best, sent)
+            for row, text in enumerate(_fold_all(texts[batch]) if any(patterns.values()) else (), start):
+                self._find_patterns(text, row, best, patterns[sent[row]])
         if self._senders:
             for row, own in enumerate(sent):
                 best[row] = min([best[row], *(own & self._senders)])
@@ -464,13 +474,17 @@ class Lists:
             row = int(starts.searchsorted(at, side="right")) - 1
             best[row] = min([best[row], *(sent[row] & self._also[int(nodes[at])])])
 
-    def _find_patterns(self, text: str, row: int, best: Ints, sent: Sequence[frozenset[int]]) -> None:
+    def _patterns_of(self, own: frozenset[int]) -> list[Pattern]:
+        """Return the patterns that apply to a sender, whose bound entries are ``own``; thousands may be for others."""
+        bound = own & self._bound_patterns.keys()
+        return sorted([*self._patterns, *map(self._bound_patterns.__getitem__, bound)]) if bound else self._patterns
+
+    def _find_patterns(self, text: str, row: int, best: Ints, patterns: Sequence[Pattern]) -> None:
         first, characters = int(best[row]), set(text)
-        for place, pattern, needed in self._patterns:
+        for place, pattern, needed in patterns:
             if place >= first:
                 return
-            applies = needed <= characters and (self.entries[place].sender is None or place in sent[row])
-            if applies and pattern.search(text):
+            if needed <= characters and pattern.search(text):
                 best[row] = place
                 return
 

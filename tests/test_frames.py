@@ -214,3 +214,18 @@ def test_a_missing_text_does_not_shift_the_senders(scanner, kind):
     frame = KINDS[kind]({"text": [None, "到楼下了", "下来拿快递"], "from": ["95588", "106", "妈妈"]})
     rows = rows_of(own.annotate(frame, sender="from"))
     assert [row["fraud_rule"] for row in rows] == [None, "deny sender=106:", None]
+
+
+def test_only_entries_that_matched_are_named(scanner, monkeypatch):
+    named = []
+
+    def name(entry):
+        named.append(entry.pattern)
+        return entry.pattern
+
+    monkeypatch.setattr(Entry, "__str__", name)
+    lists = Lists([Entry("deny", phrase) for phrase in ("快递", "暗号", "老地方", "晚上")])
+    texts = ["晚上吃什么", "快递到了", "在吗", "晚上见"]
+    scored = scanner.with_lists(lists).annotate(pd.DataFrame({"text": texts}))
+    assert [rule or None for rule in scored["fraud_rule"]] == ["晚上", "快递", None, "晚上"]
+    assert named == ["快递", "晚上"]

@@ -121,8 +121,9 @@ def test_phrases_contained_in_other_phrases_match():
 
 texts = st.text("加微vVＶ1①財财 \0\u200b", max_size=40)
 phrases = st.text("加微v1財", min_size=1, max_size=3)
+written = phrases | st.text("加微v1", min_size=1, max_size=3).map("/{}/".format)
 entries = st.lists(
-    st.builds(Entry, st.sampled_from(["allow", "deny"]), phrases, st.sampled_from([None, "a", "b*"])), max_size=12
+    st.builds(Entry, st.sampled_from(["allow", "deny"]), written, st.sampled_from([None, "a", "b*"])), max_size=12
 )
 senders = st.sampled_from([None, "a", "b", "bc", "ab"])
 
@@ -139,7 +140,7 @@ def test_the_first_allow_wins_else_the_first_deny(entries, rows, with_senders):
             and sender is not None
             and (sender == entry.sender or (entry.sender == "b*" and sender[0] == "b"))
         )
-        return of_sender and fold_keeping_digits(entry.pattern) in fold_keeping_digits(text)
+        return of_sender and fold_keeping_digits(entry.pattern.strip("/")) in fold_keeping_digits(text)
 
     expected = []
     for text, sender in rows:
@@ -459,6 +460,21 @@ def test_patterns_are_not_tried_where_their_characters_are_missing(monkeypatch):
         ("加(微信|q){1,2}", "加群"),
         *((pattern, text) for text in ("加群", "晚上吃什么") for pattern in ("[0-9]{5}", "(?i)加")),
     ]
+
+
+def test_patterns_for_other_senders_are_not_looked_at(monkeypatch):
+    examined = []
+
+    class Characters(frozenset):
+        def __le__(self, other):
+            examined.append("".join(self))
+            return super().__le__(other)
+
+    monkeypatch.setattr(lists, "needed_by", lambda pattern: Characters(pattern[0]))
+    lists_ = Lists([Entry("deny", "/加群?/", sender) for sender in ("a", "b*", "c", "d")] + [Entry("deny", "/微信?/")])
+    rules = [lists_.entries[place].sender for place in lists_.find(["加微信"] * 3, ["a", "bc", "e"])]
+    assert rules == ["a", "b*", None]
+    assert examined == ["加", "加", "微"]
 
 
 def test_more_phrases_than_can_be_searched_together_are_refused(monkeypatch):
