@@ -95,7 +95,13 @@ def _scanner(arguments: argparse.Namespace) -> Scanner:
 
     scanner = load(arguments.model)
     if arguments.allow or arguments.deny:
-        scanner = scanner.with_lists(read_lists(allow=arguments.allow, deny=arguments.deny))
+        lists = read_lists(allow=arguments.allow, deny=arguments.deny)
+        scanner = scanner.with_lists(lists)
+        if arguments.sender is not None and not lists.bound and not getattr(arguments, "quiet", False):
+            _warn(
+                "--sender has no effect, because no list entry is bound to a sender: a line 95588 is a phrase that "
+                "texts are searched for; sender=95588: means all messages from 95588"
+            )
     elif arguments.sender is not None:
         raise UsageError("--sender only applies to list entries: pass a list with --allow or --deny, or omit --sender")
     return _with_levels(scanner, arguments)

@@ -141,6 +141,20 @@ def test_entries_for_senders_require_the_sender_column(dump, files, capsys):
     assert not out.exists()
 
 
+def test_a_sender_column_that_no_entry_needs_is_reported(dump, tmp_path, capsys):
+    """A list of bare numbers was hardly meant as one of phrases, but a number in a text may be denied."""
+    source, out = dump
+    (tmp_path / "allow.txt").write_text("95588\n10690\n", "utf-8")
+    options = ["-o", out, "--force", "--allow", tmp_path / "allow.txt", "--sender", "sender"]
+    assert score(source, *options) == 0
+    assert "fraudscan: --sender has no effect, because no list entry is bound to a sender: " in capsys.readouterr().err
+    assert score(source, *options, "--quiet") == 0
+    assert not capsys.readouterr().err
+    (tmp_path / "allow.txt").write_text("sender=95588:\n", "utf-8")
+    assert score(source, *options) == 0
+    assert "--sender" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
 @pytest.mark.parametrize("ending", FORMATS)
 def test_a_sender_may_be_binary_in_parquet(tmp_path, ending, encoding):
