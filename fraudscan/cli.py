@@ -192,6 +192,7 @@ def _score(arguments: argparse.Namespace) -> int:
     from fraudscan.dump import Options, score_dump
 
     options = Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})
+    unsaid: list[str] = []
     try:
         summary = score_dump(
             _scanner(arguments),
@@ -202,7 +203,7 @@ def _score(arguments: argparse.Namespace) -> int:
             workers=arguments.workers,
             resume=arguments.resume,
             force=arguments.force,
-            notify=_silent if arguments.quiet else _warn,
+            notify=unsaid.append if arguments.quiet else _warn,
             progress=_silent if arguments.quiet or not sys.stderr.isatty() else _show_progress,
         )
     except KeyboardInterrupt:
@@ -212,7 +213,11 @@ def _score(arguments: argparse.Namespace) -> int:
         return 130
     if not arguments.quiet:
         _print_summary(summary)
-    return 1 if summary.damaged or (summary.rejected and not summary.scored) else 0
+    if not (summary.damaged or (summary.rejected and not summary.scored)):
+        return 0
+    for notice in unsaid:  # the log of a nightly job should say why it failed
+        _warn(notice)
+    return 1
 
 
 def _silent(_: object) -> None:
@@ -599,7 +604,7 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--workers", type=int, default=1, metavar="N", help="number of scoring processes (default: 1)")
     sub.add_argument("--resume", action="store_true", help="continue a run that was interrupted")
     sub.add_argument("--force", action="store_true", help="replace OUT if it exists, complete or unfinished")
-    sub.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    sub.add_argument("--quiet", action="store_true", help="print nothing unless the exit status is not 0")
 
 
 def _add_reading(sub: argparse.ArgumentParser, what: str) -> None:

@@ -1,6 +1,7 @@
 """Options of ``fraudscan score`` for decisions and explanations in every format: thresholds, lists, evidence, notes."""
 
 import csv
+import gzip
 import io
 import json
 import os
@@ -139,6 +140,17 @@ def test_entries_for_senders_require_the_sender_column(dump, files, capsys):
     assert score(source, "-o", out, *files, "--sender", "nosuch") == 2
     assert "no column is called 'nosuch'" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_quiet_job_that_fails_says_why(tmp_path, capsys):
+    source, out = tmp_path / "in.jsonl.gz", tmp_path / "out.jsonl"
+    data = gzip.compress(json.dumps({"text": PLAIN}).encode() * 1000)
+    source.write_bytes(data)
+    assert score(source, "-o", out, "--quiet") == 1
+    assert capsys.readouterr().err.startswith("fraudscan: no row was scored: all ")
+    source.write_bytes(gzip.compress(b"".join(json.dumps(row).encode() + b"\n" for row in ROWS))[:-1])
+    assert score(source, "-o", out, "--force", "--quiet") == 1
+    assert capsys.readouterr().err == f"fraudscan: {source} cannot be read to its end: the archive is cut short\n"
 
 
 def test_a_sender_column_that_no_entry_needs_is_reported(dump, tmp_path, capsys):
