@@ -178,6 +178,11 @@ def test_conversations_and_rejects_name_the_rows_of_a_sheet(scored, tmp_path):
     [
         ([["a", "b"], [1, 2]], "no column looks like the text; .*, sheet '甲' has the columns: a, b"),
         ([["2026年短信"], ["号码", "短信内容"], ["1", PLAIN]], "line 2 looks like the header: delete the lines before"),
+        ([[], ["报告"], [], ["号码", "短信内容"], ["1", PLAIN]], "line 4 looks like the header: delete"),
+        (
+            [[], ["短信", None, "二月"], [], ["号码", "短信内容", "时间"], ["1", PLAIN, "8:30"]],
+            "seems to begin with a title; line 4 looks like the header: delete the lines before it",
+        ),
         ([["text", "text"], [PLAIN, PLAIN]], "several columns called 'text'"),
     ],
 )

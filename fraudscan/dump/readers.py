@@ -824,6 +824,8 @@ class CsvReader(Reader):
     """Whether the table has one column, so that delimiters are text."""
     ends: bool = False
     """Whether records, but not the header, have a delimiter at the end."""
+    numbers: Sequence[int] = ()
+    """The numbers of the first lines for the user, if the table was taken from a sheet with empty rows."""
 
     def prepare(self, stream: Stream) -> Place:
         """Read the header. If no delimiter was given, find it in the first line."""
@@ -918,7 +920,8 @@ class CsvReader(Reader):
         second, _ = _next(itertools.chain(filter(None, rows), [[]]))
         if not is_header_below(self.columns, second) or not self._is_above_text(second, below):
             return
-        doubt = f"seems to begin with a title; line {rows.line_num} looks like the header: delete the lines before it"
+        line = self._number(rows.line_num)
+        doubt = f"seems to begin with a title; line {line} looks like the header: delete the lines before it"
         if "" in self.columns and all(second):
             how = f"or score it as it is: --text {shlex.quote(self.text or '')}"
             raise DumpError(f"{self.source} {doubt}, {how}")
@@ -945,8 +948,11 @@ class CsvReader(Reader):
             found = text_columns(names) if self.text is None else [name for name in names if name == self.text]
             letters = [_letters(below, at) for at in range(len(names))]
             if found and not any(map(is_number, names)) and 0 < letters[names.index(found[0])] == max(letters):
-                return f"; line {number + 1} looks like the header: delete the lines before it"
+                return f"; line {self._number(number + 1)} looks like the header: delete the lines before it"
         return ""
+
+    def _number(self, line: int) -> int:
+        return self.numbers[line - 1] if self.numbers else line
 
     def _rows(self, lines: Iterable[bytes], **options: Any) -> Any:
         csv.field_size_limit(max(self.limit, csv.field_size_limit()))

@@ -161,7 +161,7 @@ class WorkbookReader(Reader):
             padded = [*row.values, *[None] * (width - len(row.values))]
             csv.writer(written, lineterminator="\n").writerow(map(_name, padded))
         table = CsvReader(source, "utf-8", text=self.text, limit=len(written.getvalue()) * 4, ours=self.ours)
-        table.delimiter = ","
+        table.delimiter, table.numbers = ",", [row.line for row in rows]
         table.prepare(Head(written.getvalue().encode()))
         return table
 
