@@ -83,19 +83,22 @@ class Curve:
         max_false_alarms = checked_number(max_false_alarms, "the share of false alarms")
         if not 0 < max_false_alarms <= 1:
             raise CurveError(
-                f"the share of false alarms among honest messages must be above 0 and at most 1, not {max_false_alarms}"
+                "the share of false alarms among legitimate messages must be above 0 and at most 1, "
+                f"not {max_false_alarms}"
             )
         if max_false_alarms * self.honest < LEAST_COUNT:
             least = Context(2, ROUND_UP).create_decimal(repr(LEAST_COUNT / max(1, self.honest)))
             how = f"ask for {float(least):g} or more, or " if least <= 1 else ""
             raise CurveError(
-                f"the model was measured on {self.honest:,} honest messages, too few for a share of "
+                f"the model was measured on {self.honest:,} legitimate messages, too few for a share of "
                 f"{max_false_alarms:g}: {how}set the threshold directly"
             )
         for score, share in zip(self.scores, self.false_alarms, strict=True):
             if share <= max_false_alarms:
                 return score
-        raise CurveError(f"{self.false_alarms[-1]:.2%} of the honest messages have a score of 1: no threshold helps")
+        raise CurveError(
+            f"{self.false_alarms[-1]:.2%} of the legitimate messages have a score of 1: no threshold helps"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the curve as plain data, which `from_dict` reads."""

@@ -215,7 +215,7 @@ class Scanner:
         """
         if "curve" not in self._manifest:
             if self.taxonomy.honest is None:
-                raise CurveError("none of the model's labels stands for honest messages: there are no false alarms")
+                raise CurveError("none of the model's labels stands for legitimate messages: there are no false alarms")
             raise CurveError("the model has no curve of false alarms: train it again, or set the threshold directly")
         try:
             return Curve.from_dict(self._manifest["curve"])

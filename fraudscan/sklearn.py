@@ -142,7 +142,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             others = np.delete(matrix, at, axis=1).any(axis=1)
             if (wrong := np.flatnonzero(others == matrix[:, at])).size:
                 raise ValueError(
-                    f"y[{wrong[0]}] must have either the class of honest texts, {honest}, or other classes, not both"
+                    f"y[{wrong[0]}] must have either the class of legitimate texts, {honest}, or other classes, not "
+                    "both"
                 )
         elif several and not matrix.any(axis=1).all():
             return NO_LABEL
@@ -204,7 +205,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if self.scanner_.taxonomy.honest is None and self.legitimate is None:
             warnings.warn(
-                "no class stands for honest texts, so every text scores 1: name one with legitimate=", stacklevel=2
+                "no class stands for legitimate texts, so every text scores 1: name one with legitimate=", stacklevel=2
             )
         return self.scanner_
 

@@ -94,9 +94,9 @@ class Taxonomy:
         if self.task not in TASKS:
             raise ValueError(f"no task is called {self.task!r}; there are: {', '.join(TASKS)}")
         if self.task == "fraud" and self.honest is None:
-            raise ValueError("one label must have no schemes: that of honest messages")
+            raise ValueError("one label must have no schemes: that of legitimate messages")
         if len(others := [label.name for label in self.labels if not label.schemes]) > 1:
-            raise ValueError(f"only one label can be that of honest messages, not both {' and '.join(others[:2])}")
+            raise ValueError(f"only one label can be that of legitimate messages, not both {' and '.join(others[:2])}")
         if self.task != "fraud" and any(x.schemes and [s.name for s in x.schemes] != [x.name] for x in self.labels):
             raise ValueError(f"for {self.task!r} a label has one scheme of its own name, or none if it is honest")
         if len(self.targets) > MOST_TARGETS:

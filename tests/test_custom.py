@@ -308,7 +308,7 @@ def test_a_model_may_have_no_honest_label(mine, tmp_path, capsys):
     assert main(["train", str(mine), *NAMED, "--legitimate", "", "-o", str(tmp_path / "m")]) == 0
     assert "every message will score 1; name one with --legitimate" in capsys.readouterr().err
     scanner = fraudscan.load(tmp_path / "m")
-    with pytest.raises(fraudscan.FraudscanError, match="none of the model's labels stands for honest messages"):
+    with pytest.raises(fraudscan.FraudscanError, match="none of the model's labels stands for legitimate messages"):
         scanner.with_false_alarms(0.01)
     texts, labels = made_up(30, seed=1)
     decided = scanner.decide([*texts, ""])
@@ -797,7 +797,9 @@ def test_invalid_taxonomies_are_refused():
         )
     with pytest.raises(ValueError, match="9 target groups, but at most 8 are allowed"):
         replace(TAXONOMY, targets=tuple(replace(TAXONOMY.targets[0], name=f"group {i}") for i in range(9)))
-    with pytest.raises(ValueError, match="only one label can be that of honest messages, not both legitimate and news"):
+    with pytest.raises(
+        ValueError, match="only one label can be that of legitimate messages, not both legitimate and news"
+    ):
         replace(TAXONOMY, labels=(*TAXONOMY.labels, replace(TAXONOMY.label(TAXONOMY.honest), name="news")))
     with pytest.raises(ValueError, match="a name must be a string, not 3"):
         replace(TAXONOMY, targets=(replace(TAXONOMY.targets[0], name=3),))

@@ -241,7 +241,7 @@ def test_the_legitimate_class_of_a_matrix_excludes_other_classes(row):
     classifier = FraudClassifier(max_n=2, min_df=2, idf_power=0.5, C=3.0, balanced=True, legitimate=0).fit(texts, y)
     assert (classifier.predict(texts) == y)[1:].all()
     y[7] = row
-    with pytest.raises(ValueError, match=r"y\[7\] must have either the class of honest texts, 0, or other classes"):
+    with pytest.raises(ValueError, match=r"y\[7\] must have either the class of legitimate texts, 0, or other classes"):
         classifier.fit(texts, y)
 
 
@@ -337,7 +337,7 @@ def test_invalid_arguments_are_refused(fitted):
     assert FraudClassifier().fit(["一条", "两条", "好的", "晚安"], unnamed).classes_.tolist() == [0, 1]
     array = estimator_checks._NotAnArray(np.array(["a", "b", "a", "b"]))
     assert FraudClassifier().fit(["一条", "两条", "好的", "晚安"], array).classes_.tolist() == ["a", "b"]
-    with pytest.warns(UserWarning, match="no class stands for honest texts"):
+    with pytest.warns(UserWarning, match="no class stands for legitimate texts"):
         FraudClassifier().fit(["一条", "两条", "好的", "晚安"], ["a", "b", "a", "b"]).to_scanner()
     with pytest.raises(ValueError, match="no message has the label 'c'; there are: a, b"):
         FraudClassifier(legitimate="c").fit(["一条", "两条"], ["a", "b"])

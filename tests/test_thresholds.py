@@ -114,19 +114,19 @@ def test_a_curve_is_tight():
 
 @pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])
 def test_an_invalid_share_is_refused(share):
-    with pytest.raises(CurveError, match="the share of false alarms among honest messages must be"):
+    with pytest.raises(CurveError, match="the share of false alarms among legitimate messages must be"):
         Curve((0.0, 1.0), (1.0, 0.0), (1.0, 0.0), 1000).threshold(share)
 
 
 def test_a_share_too_small_for_the_curve_is_refused():
-    with pytest.raises(CurveError, match=r"measured on 1,000 honest messages.*ask for 0\.005 or more"):
+    with pytest.raises(CurveError, match=r"measured on 1,000 legitimate messages.*ask for 0\.005 or more"):
         Curve((0.0, 1.0), (1.0, 0.0), (1.0, 0.0), 1000).threshold(0.001)
     for honest in (51_425, 999, 6, 1234):  # the share that the error advises is accepted
         curve = Curve((0.0, 1.0), (1.0, 0.0), (1.0, 0.0), honest)
         with pytest.raises(CurveError) as caught:
             curve.threshold(1e-9)
         assert curve.threshold(float(re.search(r"ask for (\S+) or more", str(caught.value))[1])) == 1.0
-    with pytest.raises(CurveError, match=r"2\.00% of the honest messages have a score of 1"):
+    with pytest.raises(CurveError, match=r"2\.00% of the legitimate messages have a score of 1"):
         Curve((0.0, 1.0), (1.0, 0.02), (1.0, 0.5), 1000).threshold(0.01)
 
 
