@@ -195,7 +195,7 @@ def test_windows_cover_every_message_and_stay_small(sizes):
     texts = [f"<{line}>{'a' * size}." for line, size in enumerate(sizes)]
     for line, text in enumerate(texts):
         windows += to_score(conversation, conversation.add("source", Message("k", line, text, decision(0.25))))
-        assert sum(len(text) + 1 for text, _ in conversation.window) - 1 <= WINDOW
+        assert sum(len(text) + 1 for text, *_ in conversation.window) - 1 <= WINDOW
     windows += to_score(conversation, conversation.close_window())
     assert all(len(window) <= WINDOW for window in windows)
     assert conversation.messages == len(texts)
@@ -267,6 +267,20 @@ def test_ignored_characters_do_not_fill_a_window():
     for line in range(3):
         windows = conversation.add("source", Message("k", line, "好" * 30 + "\u200b \n\ufe0f" * 60, decision(0.5)))
     assert to_score(conversation, windows) == ["\n".join(["好" * 30] * 3)]
+
+
+@given(st.lists(st.text("好a\u200b \n") | st.text() | st.just("稳赚 不赔，" * 30), max_size=20))
+@example(["点 http://a.example 领取", "OK, see you at nine"] * 9)
+def test_messages_are_quoted_as_they_are_written(texts):
+    conversation, windows = Conversation(), []
+    for line, text in enumerate(texts):
+        windows += conversation.add("source", Message("k", line, text, decision(0.5)))
+    windows += conversation.close_window()
+    for window in windows:
+        conversation.take_window(window, decision(0.75))
+        assert window.shown in "\n".join(texts)
+    evidence = conversation.row("k", LIMITS, "legitimate")["evidence"]
+    assert evidence in [*(window.shown for window in windows), *texts, ""]
 
 
 def test_the_first_of_messages_with_equal_scores_is_shown():

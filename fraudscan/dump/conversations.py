@@ -64,12 +64,14 @@ class Window(NamedTuple):
         message: the number of messages when it became due.
         text: its text, to be scored.
         odds: its odds, if it is a single message, which has been scored.
+        shown: its messages as they are written, so that they can be found in the dump.
 
     """
 
     message: int
     text: str
     odds: float | None = None
+    shown: str = ""
 
 
 @dataclass
@@ -82,7 +84,7 @@ class Conversation:
         first: source, line and text of the first message.
         strongest: source, line, score and text of the message with the highest score that no allow list clears.
         counts: the number of messages by label, and by verdict.
-        window: the last messages, and the odds of each.
+        window: the last messages as they count, the odds of each, and its text as it is written, if that differs.
         fresh: the number of characters in ``window``, message ends included, that have not been part of a window yet.
         windows: the number of windows counted.
         odds: the sum of the odds of those windows.
@@ -98,7 +100,7 @@ class Conversation:
     first: dict[str, Any] = field(default_factory=dict)
     strongest: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=lambda: {"label": {}, "verdict": {}})
-    window: list[tuple[str, float]] = field(default_factory=list)
+    window: list[tuple[str, float, str]] = field(default_factory=list)
     fresh: int = 0
     windows: int = 0
     odds: float = 0.0
@@ -121,12 +123,15 @@ class Conversation:
         if not self.strongest or score > self.strongest["score"]:
             self.strongest = {**shown, "score": score}
         self._keep(message.decision, message.text[:SHOWN], 2 * self.messages)
-        text = _without_dropped(message.text)[-WINDOW:]
+        counted = _without_dropped(message.text)
+        text = counted[-WINDOW:]
+        written = message.text[:SHOWN] if text == counted else message.text[-WINDOW:]
+        written = "" if written == text else written
         # the message would push out characters that have not been part of a window yet
         windows = self.close_window() if self.fresh + len(text) > WINDOW else []
-        self.window.append((text, odds_of(score)))
+        self.window.append((text, odds_of(score), written))
         self.fresh += len(text) + 1
-        size = sum(len(text) + 1 for text, _ in self.window) - 1
+        size = sum(len(text) + 1 for text, *_ in self.window) - 1
         while size > WINDOW:
             size -= len(self.window.pop(0)[0]) + 1
         return windows + (self.close_window() if self.fresh >= STRIDE else [])
@@ -136,14 +141,15 @@ class Conversation:
         fresh, self.fresh = self.fresh, 0
         if not fresh:
             return []
-        text, odds = "\n".join(text for text, _ in self.window), self.window[0][1]
-        return [Window(self.messages, text, odds if len(self.window) == 1 else None)]
+        text = "\n".join(text for text, *_ in self.window)
+        shown = "\n".join(written or text for text, _, written in self.window)
+        return [Window(self.messages, text, self.window[0][1] if len(self.window) == 1 else None, shown)]
 
     def take_window(self, window: Window, decision: Sequence[Any] = ()) -> None:
         """Count a window; ``decision`` is the decision on its text, which a single message does not need."""
         odds = window.odds
         if odds is None:
-            self._keep(decision, window.text, 2 * window.message + 1)
+            self._keep(decision, window.shown, 2 * window.message + 1)
             odds = odds_of(decision[SCORE])
         self.windows += 1
         self.odds += odds
@@ -211,7 +217,10 @@ def _is_state(state: Any) -> bool:
         } if not (others or more):
             return (
                 all(isinstance(count, int) for counts in (labels, verdicts) for count in counts.values())
-                and all(isinstance(text, str) and isinstance(one, float) and 0 <= one < inf for text, one in window)
+                and all(
+                    isinstance(text, str) and isinstance(one, float) and 0 <= one < inf and isinstance(written, str)
+                    for text, one, written in window
+                )
                 and 0 <= fresh <= WINDOW + 1
                 and windows >= 0
                 and 0 <= odds < inf
