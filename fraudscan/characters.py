@@ -46,7 +46,7 @@ __all__ = [
     "without_markup",
 ]
 
-NORMALIZATION_VERSION = 4
+NORMALIZATION_VERSION = 5
 """Increased whenever the table changes, `MARKUP`, or the character that marks a disguised contact. A model works only
 with the table that it was trained with."""
 
