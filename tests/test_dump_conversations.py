@@ -73,7 +73,7 @@ def test_identical_lines_are_one_conversation_if_grouped_by_text(tmp_path):
     (tmp_path / "in.txt").write_text(f"{PLAIN}\n\n{LURE}\n{PLAIN}\n", "utf-8")
     rows = conversations(tmp_path / "in.txt", by="text")
     found = [(row["conversation"], row["messages"], row["first"]["line"]) for row in rows]
-    assert found == [(PLAIN, 2, 1), (LURE, 1, 3)]
+    assert found == [(LURE, 1, 3), (PLAIN, 2, 1)]
 
 
 def test_a_conversation_is_named_by_its_first_message(tmp_path):
@@ -114,7 +114,7 @@ def test_conversations(tmp_path, scanner):
     rows += [{"chat": None, "text": "x"}, {"chat": float("nan"), "text": "x"}]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     assert score(source, "-o", out, "--by", "chat") == 0
-    second, first = rows_of(tmp_path / "out.jsonl.conversations.jsonl")[::-1]
+    second, first = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
     assert (first["conversation"], second["conversation"]) == ("b", "a")
     assert (first["messages"], second["messages"]) == (6, 6)
     assert second["first"] == {"source": str(source), "line": 2, "text": COURTSHIP[0]}
@@ -127,6 +127,19 @@ def test_conversations(tmp_path, scanner):
     summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
     assert summary["without_conversation"] == 2
     assert score(source, "-o", tmp_path / "x.jsonl", "--by", "nothing") == 2
+
+
+def test_the_most_suspicious_conversations_come_first(tmp_path):
+    texts = [PLAIN, COURTSHIP[3], "暗号三号", LURE, COURTSHIP[0], LURE]
+    rows = [{"chat": i, "text": texts[i % len(texts)]} for i in range(1500)]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    (tmp_path / "deny.txt").write_text("暗号三号", "utf-8")
+    found = conversations(tmp_path / "in.jsonl", "--deny", tmp_path / "deny.txt")
+    order = [(row["fraud_verdict"] != "flag", -row["fraud_score"], row["first"]["line"]) for row in found]
+    assert order == sorted(order)
+    flagged = [row for row in found if row["fraud_verdict"] == "flag"]
+    assert flagged[-1]["fraud_score"] < found[len(flagged)]["fraud_score"]  # a list flags it
+    assert len(found) == 1500
 
 
 def test_numbers_name_the_same_conversation_with_and_without_a_point(tmp_path):
