@@ -589,7 +589,8 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--sender", help="the column with the sender, for list entries bound to a sender", **column)
     sub.add_argument("--filenames", action="store_true", help="add a column with the file that each row comes from")
     sub.add_argument("--explain", action="store_true", help="add a column with the strongest evidence")
-    sub.add_argument("--by", help="the column that names the conversation; conversations are scored too", **column)
+    about = "the column that names the conversation; conversations are scored too; may be repeated for its other names"
+    sub.add_argument("--by", action="append", help=about, **column)
     _add_reading(sub, "DUMP")
     sub.add_argument("--proba", action="store_true", help="add the probability of each label, scheme and target group")
     sub.add_argument("--bom", action="store_true", help="begin CSV output with a byte order mark, for Excel")

@@ -7,12 +7,12 @@ import random
 import dumps
 import numpy as np
 import pytest
-from dumps import LURE, PLAIN, interrupt, rows_of, score
+from dumps import LURE, PLAIN, interrupt, rows_of, score, workbook
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fraudscan.decisions import Thresholds
-from fraudscan.dump import Options, score_dump
+from fraudscan.dump import DumpError, Options, score_dump
 from fraudscan.dump.conversations import WINDOW, Conversation, Window
 from fraudscan.dump.scoring import Message
 
@@ -73,7 +73,7 @@ def test_identical_lines_are_one_conversation_if_grouped_by_text(tmp_path):
     (tmp_path / "in.txt").write_text(f"{PLAIN}\n\n{LURE}\n{PLAIN}\n", "utf-8")
     rows = conversations(tmp_path / "in.txt", by="text")
     found = [(row["conversation"], row["messages"], row["first"]["line"]) for row in rows]
-    assert found == [(PLAIN, 2, 1), (LURE, 1, 3)]
+    assert found == [(LURE, 1, 3), (PLAIN, 2, 1)]
 
 
 def test_a_conversation_is_named_by_its_first_message(tmp_path):
@@ -114,7 +114,7 @@ def test_conversations(tmp_path, scanner):
     rows += [{"chat": None, "text": "x"}, {"chat": float("nan"), "text": "x"}]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     assert score(source, "-o", out, "--by", "chat") == 0
-    second, first = rows_of(tmp_path / "out.jsonl.conversations.jsonl")[::-1]
+    second, first = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
     assert (first["conversation"], second["conversation"]) == ("b", "a")
     assert (first["messages"], second["messages"]) == (6, 6)
     assert second["first"] == {"source": str(source), "line": 2, "text": COURTSHIP[0]}
@@ -127,6 +127,19 @@ def test_conversations(tmp_path, scanner):
     summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
     assert summary["without_conversation"] == 2
     assert score(source, "-o", tmp_path / "x.jsonl", "--by", "nothing") == 2
+
+
+def test_the_most_suspicious_conversations_come_first(tmp_path):
+    texts = [PLAIN, COURTSHIP[3], "暗号三号", LURE, COURTSHIP[0], LURE]
+    rows = [{"chat": i, "text": texts[i % len(texts)]} for i in range(1500)]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    (tmp_path / "deny.txt").write_text("暗号三号", "utf-8")
+    found = conversations(tmp_path / "in.jsonl", "--deny", tmp_path / "deny.txt")
+    order = [(row["fraud_verdict"] != "flag", -row["fraud_score"], row["first"]["line"]) for row in found]
+    assert order == sorted(order)
+    flagged = [row for row in found if row["fraud_verdict"] == "flag"]
+    assert flagged[-1]["fraud_score"] < found[len(flagged)]["fraud_score"]  # a list flags it
+    assert len(found) == 1500
 
 
 def test_numbers_name_the_same_conversation_with_and_without_a_point(tmp_path):
@@ -295,3 +308,106 @@ def test_conversations_require_an_output_file(tmp_path, capsys):
     (tmp_path / "in.jsonl").write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 9)))
     assert score(tmp_path / "in.jsonl", "-o", "-", "--by", "chat") == 2
     assert "--by writes conversations beside the output" in capsys.readouterr().err
+
+
+NAMES = "conversation", "会话", "Remark"
+
+
+@pytest.fixture
+def seized(tmp_path):
+    """A folder of dumps that name the conversation by different columns, or by none."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    folder = tmp_path / "seized"
+    folder.mkdir()
+    sheets = {
+        "微信": [["会话", "text"], ["群一", LURE]],
+        "QQ": [["Remark", "text"], ["小王", PLAIN], ["小李", PLAIN]],
+        "短信": [["号码", "text"], ["106", PLAIN]],
+    }
+    contents = {
+        "a.csv": f"Remark, 会话,text\n小王,群一,{LURE}\n小王,,{PLAIN}\n",
+        "b.jsonl": f'{{"text": "{PLAIN}"}}\n{{"Remark": "小王", "text": "{LURE}"}}\n',
+        "c.txt": f"{PLAIN}\n{LURE}\n{PLAIN}\n",
+        "e.xml": f'<smses><sms address="106" date="1" type="1" body="{LURE}" contact_name="银行"/></smses>',
+        "WhatsApp Chat with 妈妈.txt": f"2026/10/6 09:01 - 妈妈: {PLAIN}\n2026/10/6 09:02 - 妈妈: {PLAIN}\n",
+    }
+    for name, content in contents.items():
+        (folder / name).write_text(content, "utf-8")
+    (folder / "d.xlsx").write_bytes(workbook(sheets))
+    pa.parquet.write_table(pa.table({"text": [PLAIN], "会话": [b"\xe7\xbe\xa4\xe4\xb8\x80"]}), folder / "f.parquet")
+    return folder
+
+
+def options_of(names):
+    return [part for name in names for part in ("--by", name)]
+
+
+@pytest.mark.parametrize("more", [[], ["--workers", "3", "--max-message", "4096"]])
+def test_each_dump_of_a_folder_may_name_conversations_by_another_column(tmp_path, seized, capsys, more):
+    out = tmp_path / "out.jsonl"
+    assert score(seized, "-o", out, *options_of(NAMES), *more) == 0
+    rows = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+    found = {row["conversation"]: (row.get("name"), row["messages"]) for row in rows}
+    assert found == {
+        "妈妈": (None, 2),
+        "106": ("银行", 1),
+        "群一": (None, 3),  # of the table, the workbook and Parquet
+        "小王": (None, 2),  # not those of the table, which has a better column
+        "小李": (None, 1),
+    }
+    summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
+    assert (summary["scored"], summary["without_conversation"]) == (15, 6)
+    notices = [line for line in capsys.readouterr().err.splitlines() if "--by" in line]
+    expected = "c.txt has no column that --by names (it has text): its messages are in no conversation"
+    assert [line.endswith(expected) for line in notices] == [True]
+
+
+def test_a_single_name_of_the_conversation_has_to_be_in_each_dump(tmp_path, seized, capsys):
+    assert score(seized / "a.csv", seized / "b.jsonl", "-o", tmp_path / "out.jsonl", "--by", "会话") == 2
+    assert f"no column is called '会话'; {seized / 'b.jsonl'} has the columns: text, Remark" in capsys.readouterr().err
+    assert score(seized / "b.jsonl", "-o", tmp_path / "out.jsonl", *options_of(["Remark", "Remark"])) == 0
+    assert score(seized / "c.txt", "-o", tmp_path / "c.jsonl", *options_of(["会话", "会话"])) == 2
+
+
+def test_several_names_of_the_conversation_that_no_dump_has_are_refused(tmp_path, seized, capsys):
+    assert score(seized / "b.jsonl", seized / "c.txt", "-o", tmp_path / "out.jsonl", *options_of(["群", "会话"])) == 2
+    assert "no source has a column called '群' or '会话': name the one" in capsys.readouterr().err
+    assert not list(tmp_path.glob("out.jsonl*"))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "b.jsonl", "c.txt"])
+def test_dumps_without_rows_lack_no_name_of_the_conversation(tmp_path, name):
+    (tmp_path / name).write_text("\n", "utf-8")
+    assert score(tmp_path / name, "-o", tmp_path / "1.jsonl", "--by", "text") == (
+        score(tmp_path / name, "-o", tmp_path / "2.jsonl", *options_of(["text", "chat"]))
+    )
+
+
+@given(
+    columns=st.lists(st.sampled_from(["a", "b", " c", "名", ""]), unique=True),
+    names=st.lists(st.sampled_from(["a", "b", "c", "d", "名", ""]), min_size=2, unique=True),
+    kind=st.sampled_from(["csv", "jsonl"]),
+)
+@example([" c", "a"], ["c", "a"], "csv")
+def test_of_several_names_the_first_that_a_dump_has_counts(tmp_path, scanner, columns, names, kind):
+    table = [{**{column: f"{column}{i % 2}" for column in columns}, "text": LURE} for i in range(3)]
+    lines = [[*columns, "text"], *(row.values() for row in table)]
+    data = "".join(",".join(line) + "\n" for line in lines) if kind == "csv" else dumps.jsonl(table).decode()
+    source = tmp_path / f"in.{kind}"
+    source.write_text(data, "utf-8")
+    known = [column.strip() if kind == "csv" else column for column in columns]
+    first = next((name for name in names if name in known), None)
+
+    def run(by):
+        target = tmp_path / "out.jsonl"
+        summary = score_dump(scanner, [source], target, Options(by=by), force=True)
+        path = tmp_path / "out.jsonl.conversations.jsonl"
+        return target.read_bytes(), path.read_bytes() if path.exists() else b"", summary.without_conversation
+
+    if first is not None:
+        assert run(names) == run(first)
+    else:
+        with pytest.raises(DumpError, match="no source has a column"):
+            run(names)

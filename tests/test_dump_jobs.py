@@ -187,6 +187,20 @@ def stopped_job(tmp_path, scanner, monkeypatch, options=None):
     return source, out
 
 
+def test_the_names_of_the_conversation_and_their_order_belong_to_a_job(tmp_path, scanner, monkeypatch, capsys):
+    source, out = stopped_job(tmp_path, scanner, monkeypatch, Options(by=["chat", "会话"]))
+    for names in (["chat"], ["会话", "chat"]):
+        by = [part for name in names for part in ("--by", name)]
+        assert score(source, "-o", out, "--resume", "--explain", *by) == 2
+        assert "these options have changed: --by, --explain." in capsys.readouterr().err
+    assert score(source, "-o", out, "--resume", "--by", "chat", "--by", "会话", "--explain") == 2
+    assert "these options have changed: --explain." in capsys.readouterr().err
+    assert score(source, "-o", out, "--resume", "--by", "chat", "--by", "会话") == 0
+    score_dump(scanner, [source], out, Options(by="chat"), force=True)
+    assert score(source, "-o", out, "--resume", "--by", "chat", "--by", "chat") == 0
+    assert "is complete: there is nothing to resume" in capsys.readouterr().err
+
+
 def test_resuming_with_another_input_model_or_option_is_refused_with_the_reason(
     tmp_path, scanner, monkeypatch, capsys, small_model
 ):

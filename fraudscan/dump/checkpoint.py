@@ -163,6 +163,17 @@ class Checkpoint:
         for name, state in self._base.execute("SELECT name, state FROM conversation ORDER BY number"):
             yield json.loads(name), state
 
+    def ranked(self, rows: Iterable[tuple[bool, float, bytes]]) -> Iterator[bytes]:
+        """Yield rows in descending order of the numbers before them; equal ones stay in their order.
+
+        They are sorted in temporary files of SQLite, so that memory does not grow with their number.
+        """
+        with self._write_errors():
+            self._base.execute("CREATE TEMP TABLE ranked (number INTEGER PRIMARY KEY, flagged, score, row)")
+            self._base.executemany("INSERT INTO ranked (flagged, score, row) VALUES (?, ?, ?)", rows)
+            ordered = self._base.execute("SELECT row FROM ranked ORDER BY flagged DESC, score DESC, number")
+            yield from (row for (row,) in ordered)
+
     @contextlib.contextmanager
     def _write_errors(self) -> Iterator[None]:
         try:

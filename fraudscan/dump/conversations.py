@@ -5,7 +5,8 @@ Each message is scored by itself. So are windows that slide along each conversat
 and the mean odds of all windows, because a lure may be in any of them. The highest odds alone would raise more false
 alarms the longer people talk, and few lures fit into one message. A flagged message flags its conversation. Messages
 that an allow list clears are left out. The states of conversations are kept in the job's checkpoint, so memory does not
-grow with their number, and messages of different conversations may be interleaved.
+grow with their number, and messages of different conversations may be interleaved. In the output, flagged
+conversations come first, because a list may flag one with a low score; otherwise the higher scores do.
 """
 
 from __future__ import annotations
@@ -231,7 +232,7 @@ def _is_state(state: Any) -> bool:
 
 
 class Conversations:
-    """The conversations of a job, in the order of their first messages."""
+    """The conversations of a job."""
 
     def __init__(self, scanner: Scanner, store: Checkpoint) -> None:
         self._scanner = scanner
@@ -281,10 +282,18 @@ class Conversations:
         self._open.clear()
 
     def rows(self) -> Iterator[bytes]:
-        """Yield the output, one JSON object per line; this also scores the last window of each conversation."""
+        """Yield the output, one JSON object per line: flagged conversations first, then those with higher scores.
+
+        This also scores the last window of each conversation.
+        """
+        return self._store.ranked(self._rows())
+
+    def _rows(self) -> Iterator[tuple[bool, float, bytes]]:
+        """Yield for each conversation whether it is flagged, its score, and its row."""
         honest, limits = self._scanner.taxonomy.honest, self._scanner.thresholds
         states = self._store.conversations()
         while group := [(key, Conversation(**json.loads(state))) for key, state in itertools.islice(states, GROUP)]:
             self._score([(found, window) for _, found in group for window in found.close_window()])
             for key, found in group:
-                yield dump_json(found.row(key.rpartition("\0")[0], limits, honest)) + b"\n"
+                row = found.row(key.rpartition("\0")[0], limits, honest)
+                yield row["fraud_verdict"] == VERDICTS[-1], row["fraud_score"], dump_json(row) + b"\n"

@@ -97,7 +97,8 @@ class Options:
         encoding: the encoding of the sources; by default it is detected from their content.
         delimiter: the delimiter of CSV sources, one character; by default it is detected from the header.
         proba: add one column per label, scheme and target group with its probability.
-        by: the column that identifies a row's conversation; if it is given, conversations are scored too.
+        by: the column that identifies a row's conversation; if it is given, conversations are scored too. Of several
+            names, the first that a source has counts; rows of a source that has none of them are in no conversation.
         sender: the column with the sender of a message, for list entries that are bound to a sender.
         filenames: add a column with the name of the source.
         explain: add a column with the strongest evidence.
@@ -114,7 +115,7 @@ class Options:
     encoding: str | None = None
     delimiter: str | None = None
     proba: bool = False
-    by: str | None = None
+    by: str | Sequence[str] | None = None
     sender: str | None = None
     filenames: bool = False
     explain: bool = False
@@ -223,8 +224,9 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
         progress: called a few times a second.
 
     Raises:
-        DumpError: if a source cannot be read or has no text column, if the target exists or is one of the sources,
-            or if a job cannot continue. What was written so far is kept, and the job can be resumed.
+        DumpError: if a source cannot be read or lacks a column, if no source has any of several columns that
+            ``options.by`` names, if the target exists or is one of the sources, or if a job cannot continue. What was
+            written so far is kept, and the job can be resumed.
         TypeError: if ``sources`` or ``exclude`` is a single name instead of a list of names.
 
     """
@@ -232,6 +234,7 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
         raise TypeError(f"sources is one {type(sources).__name__}, not several: pass a list, [source]")
     names, out = [os.fspath(source) for source in sources], os.fspath(target)
     options = options or Options()
+    options = replace(options, by=_one_or_several(options.by))
     if not names:
         raise DumpError("no dump is named: sources is empty")
     if not SMALLEST_LIMIT <= options.max_message <= LARGEST_LIMIT:
@@ -442,8 +445,11 @@ class _Job:
         return make_writer(target, reader, first, names=names, ours=columns, bom=options.bom, safe=options.safe_csv)
 
     def _refuse_options(self) -> None:
-        """Refuse options for formats that are neither read nor written."""
+        """Refuse options for formats that are neither read nor written, and for columns that no source has."""
         options = self.options
+        if options.by is not None and all(reader.by is None for reader, _ in self._readers):
+            columns = " or ".join(map(repr, options.by))
+            raise DumpError(f"no source has a column called {columns}: name the one that the conversations have")
         if options.delimiter and not any(isinstance(reader, CsvReader) for reader, _ in self._readers):
             raise DumpError("--delimiter is for CSV, but no source is read as CSV: leave it out, or add --format csv")
         if (options.bom or options.safe_csv) and self.writer.name != "csv":
@@ -497,7 +503,8 @@ class _Job:
     def _open_reader(self, stream: Stream) -> tuple[Reader, Place]:
         """Return the reader of a source, and where its rows begin."""
         options, ours = self.options, frozenset([*names_of(self.scanner, proba=True), *OPTIONAL])
-        columns = {"text": options.text, "by": options.by, "sender": options.sender}
+        by, *others = options.by if isinstance(options.by, tuple) else [options.by]
+        columns: dict[str, Any] = {"text": options.text, "by": by, "alternatives": others, "sender": options.sender}
         named = options.format, options.encoding, options.delimiter
         reader = make_reader(stream, *named, **columns, limit=options.max_message, ours=ours)
         return reader, reader.prepare(stream)
@@ -564,7 +571,8 @@ class _Job:
         self.summary.add(scored)
         if self.options.by is not None:
             scope = source if task.reader.whole else ""
-            self.summary.without_conversation += self.conversations.add(source, scored.messages, scope)
+            without = scored.scored - len(scored.messages)  # the source has no column with the conversation
+            self.summary.without_conversation += without + self.conversations.add(source, scored.messages, scope)
         if last.fatal:
             self.summary.damaged.append(source)
             self.notify(f"{source} cannot be read to its end: {last.problem}")
@@ -657,6 +665,14 @@ def guesses(reader: Reader, *, named: bool) -> Iterator[str]:
         yield f"{reader.source} {doubt}"
 
 
+def _one_or_several(names: str | Sequence[str] | None) -> str | tuple[str, ...] | None:
+    """Return several different names as a tuple, and a single one alone, however it was given."""
+    if names is None or isinstance(names, str):
+        return names
+    different = tuple(dict.fromkeys(names))
+    return different if len(different) > 1 else next(iter(different), None)
+
+
 def _bytes_of(names: Names, output: Path) -> dict[str, int]:
     """Return the sizes of a job's files that exist, by which `_Job._is_complete` knows that they are still whole."""
     files = {"output": output, "rejects": names.rejects, "conversations": names.conversations}
@@ -692,8 +708,8 @@ def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:
         DumpError: if it differs; the message says in what.
 
     """
-    for name, value in now.items():
-        if known[name] == json.loads(json.dumps(value)):
+    for name, value in json.loads(json.dumps(now)).items():
+        if known[name] == value:
             continue
         if name == "options":
             changed = (f"--{key.replace('_', '-')}" for key in value if known[name].get(key) != value[key])

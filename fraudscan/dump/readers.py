@@ -176,6 +176,8 @@ class Reader:
         encoding: its encoding, as named by `encodings.detect`.
         text: the column that holds the text. If ``None``, `find` looks for it by name.
         by: the column that names a row's conversation, if the job asks for conversations.
+        alternatives: other names of that column, in order of preference. If there are any, `find` sets ``by`` to the
+            first that the source has, or to ``None`` if it has none.
         sender: the column that names the sender of a message, if the job's lists ask for it.
         limit: maximum bytes of a row.
         ours: the columns that the job adds. Columns of these names, from an earlier run, are replaced.
@@ -200,6 +202,7 @@ class Reader:
     encoding: str
     text: str | None = None
     by: str | None = None
+    alternatives: Sequence[str] = ()
     sender: str | None = None
     limit: int = 1 << 20
     ours: frozenset[str] = frozenset()
@@ -219,9 +222,10 @@ class Reader:
             sample: the first rows with their values, to see whether a text column found by name holds the text.
 
         Raises:
-            DumpError: if no row has one of these columns, the header has one of them twice, the text column is one of
-                ``ours``, a name in the header is longer than `LONGEST_NAME`, senders are nested, or the first row that
-                has a text column is an API response with the messages inside it.
+            DumpError: if no row has one of these columns (that of conversations may be missing if it has
+                ``alternatives``), the header has one of them twice, the text column is one of ``ours``, a name in the
+                header is longer than `LONGEST_NAME`, senders are nested, or the first row that has a text column is an
+                API response with the messages inside it.
 
         """
         if self.text in self.ours:
@@ -240,6 +244,9 @@ class Reader:
             missing = [name for name in self.needed if name not in known]
             if self.text is not None and not missing:
                 break
+        if self.alternatives and self.by in missing:
+            self._take_alternative(list(known))
+            missing = [name for name in self.needed if name not in known]
         if twice := [name for name in self.needed if self.columns.count(name) > 1]:
             raise DumpError(f"{self.source} has several columns called {twice[0]!r}: rename all but one")
         self.replaced = [name for name in dict.fromkeys(itertools.chain(known, *sample)) if name in self.ours]
@@ -248,6 +255,13 @@ class Reader:
         if columns is not None and (self.text is None or missing):
             likely = [] if any(map(is_number, self.columns)) else self._richer(sample, ambiguous=False)
             raise self._not_found(likely, list(known), missing, columns, path)
+
+    def _take_alternative(self, known: Sequence[str]) -> None:
+        """Group by the first of the ``alternatives`` that is among the columns, if any."""
+        self.by = next((name for name in self.alternatives if name in known), None)
+        if self.by is None:
+            there = f"(it has {_listed(known)})"
+            self.doubts.append(f"has no column that --by names {there}: its messages are in no conversation")
 
     def _not_found(
         self, likely: list[str], known: list[str], missing: list[str], row: Collection[str], path: str
@@ -262,8 +276,7 @@ class Reader:
             path: the jq path of the rows.
 
         """
-        shown = ", ".join(known[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
-        there = f"{self.source} has the columns: {shown or '(none)'}"
+        there = f"{self.source} has the columns: {_listed(known) or '(none)'}"
         if self.text is None:
             within, _ = _nested_rows(row)
             how = ", or add a header if the first line is a row" if self.name == "csv" else ""
@@ -455,6 +468,10 @@ class Reader:
     def in_utf8(self) -> str:
         """The reason given for rejecting lines that `Lines.have_utf8` finds."""
         return f"UTF-8 in a {self.encoding.upper()} file"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:30]) + (f" and {len(names) - 30} more" if len(names) > 30 else "")
 
 
 def _nested_rows(row: Collection[str]) -> tuple[str, dict[str, Any]]:
@@ -855,7 +872,9 @@ class CsvReader(Reader):
         if self.text is None and is_row(self.header):
             how = "add a header, or name the text column with --text"
             raise DumpError(f"{self.source} seems to begin with a row, not a header: {how}")
-        self.text, self.by, self.sender = map(self._spelled, (self.text, self.by, self.sender))
+        named = self.text, self.by, self.sender
+        self.text, self.by, self.sender = (name if name is None else self._spelled(name) for name in named)
+        self.alternatives = list(map(self._spelled, self.alternatives))
         end, given = rows.line_num, self.text is not None
         below = self._sample(lines[end:])
         try:
@@ -875,9 +894,9 @@ class CsvReader(Reader):
         size = self._size(lines[:end])
         return Place(start.offset + min(size, len(head)), 1 + end)
 
-    def _spelled(self, name: str | None) -> str | None:
+    def _spelled(self, name: str) -> str:
         """Return a column's name as the header spells it, with the blanks around it."""
-        found = [column for column in self.columns if name is not None and column.strip() == name.strip()]
+        found = [column for column in self.columns if column.strip() == name.strip()]
         return found[0] if len(found) == 1 else name
 
     def _examine_ends(self, below: Sequence[list[str]], lines: Sequence[bytes]) -> None:

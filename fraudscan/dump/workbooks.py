@@ -119,6 +119,7 @@ class WorkbookReader(Reader):
         if stream.packed or not is_file(stream.source):
             raise DumpError(f"{stream.source}: workbooks are read from a plain file only; unpack or save it first")
         self.text, self.by, self.sender = (name and _name(name) for name in (self.text, self.by, self.sender))
+        self.alternatives = list(map(_name, self.alternatives))
         tables: list[tuple[str, int, CsvReader]] = []
         refused: list[tuple[str, DumpError]] = []
         counts: list[int] = []
@@ -213,8 +214,10 @@ class WorkbookReader(Reader):
         index, rows = block.data
         sheet = self.sheets[index]
         width, kept = len(self.columns), self.kept
-        key = self.columns.index(self.by) if self.by is not None else None
         origin = {self.origin: sheet.name} if self.origin else {}
+        named = (name for name in (self.by, *self.alternatives) if name in (*origin, *sheet.names))
+        by = next(named, self.by)  # each sheet may name the conversation by another column
+        key = self.columns.index(by) if by is not None else None
         for number, (line, values, _, wrong) in enumerate(rows):
             problem = wrong
             if not problem and len(values) > len(sheet.names):
