@@ -5,7 +5,7 @@ Run it by hand when a source or a rule changes (``make tables``), with the ``tab
 * Unicode's data in the running Python: NFKC, case folding, categories, decimal values;
 * OpenCC's ``TSCharacters`` (Apache-2.0, see NOTICE): the first choice of a simplified character for a traditional one;
   for characters that it lacks, OpenCC's Japanese, Hong Kong and Taiwan variants;
-* the look-alikes, financial numerals and emoji below, which are our own.
+* the look-alikes, financial numerals, regional characters and emoji below, which are our own.
 
 The table is shipped because Unicode's data differs between versions of Python, and scores must not.
 """
@@ -44,6 +44,17 @@ LOOK_ALIKES = {
 
 NUMERALS = dict(zip("壹贰貳叁柒捌玖佰仟", "一二二三七八九百千", strict=True))
 """Numerals used on cheques. Those that also occur in ordinary words, above all 陆 and 拾, are not replaced."""
+
+REGIONAL = {
+    character: entry[0]
+    for entry in (
+        "的嘅㗎 在喺 了咗 不唔 他佢 没冇 给畀俾 来嚟 些啲 看睇 们哋 那嗰 拿攞 找搵 睡瞓 叫嗌 累攰 想諗惗 对啱 按撳 "
+        "这咁噉 事嘢 什乜 说噏 扔掟 菜餸 费嘥 开揸 哦喎 你妳 它牠祂"
+    ).split()
+    for character in entry[1:]
+}
+"""Characters that mainland Mandarin hardly uses: Cantonese ones that are read as the Mandarin word that they stand for,
+and Taiwanese pronouns. Most of what is known about frauds was learned from Mandarin."""
 
 EMOJI = {
     picture: entry[0]
@@ -99,7 +110,7 @@ def normal_form(character: str, to_simplified: dict[str, str]) -> str | None:
     kept = [c for c in folded if c.isalnum()] or [c for c in folded if unicodedata.category(c) not in DROPPED]
     if not kept:
         return None
-    first = NUMERALS.get(kept[0]) or to_simplified.get(kept[0], kept[0])
+    first = NUMERALS.get(kept[0]) or REGIONAL.get(kept[0]) or to_simplified.get(kept[0], kept[0])
     first = LOOK_ALIKES.get(first) or EMOJI.get(character) or first
     base = unicodedata.normalize("NFD", first)[0]  # ā is read as a: pinyin is written with and without tones
     first = base if "a" <= base <= "z" else first
