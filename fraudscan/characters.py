@@ -1,9 +1,10 @@
 r"""The character table: what each Unicode code point is read as.
 
-The table unifies width and case, traditional and simplified characters, and
-circled and other compatibility forms (NFKC). It reads every digit as ``0`` and
-drops white space, control and format characters, and combining marks. It is built
-by ``tools/build_normalization.py`` from the data of Unicode and OpenCC.
+The table unifies width and case, traditional and simplified characters, and circled and
+other compatibility forms (NFKC). It reads Cantonese characters as the Mandarin ones that
+they stand for, and every digit as ``0``. It drops white space, control and format
+characters, and combining marks. It is built by ``tools/build_normalization.py`` from the
+data of Unicode and OpenCC.
 
 White space and formatting that databases and web pages write as escapes or mark-up are dropped, too (`MARKUP`).
 
