@@ -292,7 +292,7 @@ def _train(arguments: argparse.Namespace) -> None:
     print(f"{arguments.output}: {len(scanner.engine.vocabulary):,} n-grams, {len(scanner.heads)} heads")
 
 
-OWN = "text", "label", "legitimate", "format", "encoding", "delimiter"
+OWN = "text", "label", "legitimate", "format", "encoding", "delimiter", "header_line"
 """The options for messages of a user's own."""
 
 
@@ -310,8 +310,8 @@ def _read_own(arguments: argparse.Namespace, names: Sequence[str], known: Sequen
     from fraudscan.labelled import read_labelled
 
     columns = arguments.text, arguments.label, arguments.legitimate
-    how = {"kind": arguments.format, "encoding": arguments.encoding, "delimiter": arguments.delimiter}
-    found = read_labelled(names, *columns, known, **how, notify=_warn)
+    how = {name: getattr(arguments, name) for name in ("encoding", "delimiter", "header_line")}
+    found = read_labelled(names, *columns, known, kind=arguments.format, **how, notify=_warn)
     _print_skipped(found.skipped)
     return found
 
@@ -618,6 +618,13 @@ def _add_reading(sub: argparse.ArgumentParser, what: str) -> None:
         "--delimiter",
         metavar="CHAR",
         help="the delimiter of CSV input, \\t for a tab, \\x01 for Hive's (default: detected)",
+    )
+    sub.add_argument(
+        "--header-line",
+        type=int,
+        metavar="N",
+        help="the line of the header of CSV input and workbooks, below a title; 0: none, columns are called 1, 2, 3 "
+        "(default: the first line)",
     )
 
 

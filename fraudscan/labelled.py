@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from fraudscan.characters import fold
 from fraudscan.columns import is_missing
 from fraudscan.corpus import HONEST_NAMES, CorpusError, Row, find_honest, refuse_one
-from fraudscan.dump.detect import delimiter_of, make_reader
+from fraudscan.dump.detect import check_header_line, delimiter_of, make_reader
 from fraudscan.dump.job import guesses
 from fraudscan.dump.readers import NULL, CsvReader, LinesReader
 from fraudscan.dump.rows import DumpError
@@ -30,6 +30,7 @@ from fraudscan.taxonomy import Taxonomy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from fraudscan.dump.readers import Reader
     from fraudscan.model import Scanner
     from fraudscan.taxonomy import Scheme
 
@@ -77,6 +78,7 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
     kind: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    header_line: int | None = None,
     notify: Callable[[str], None] = lambda _: None,
 ) -> Labelled:
     """Read any sources that can be scored, compressed or not.
@@ -91,6 +93,7 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
         kind: the format, one of `detect.FORMATS` (default: detected from the content and the name of each file).
         encoding: the encoding (default: detected from the content of each file).
         delimiter: the delimiter of CSV, one character (default: detected from the header of each file).
+        header_line: the line of the header in CSV and workbooks; 0 for none (default: the first line).
         notify: called with notices for the user, about files that are skipped and guesses about the others.
 
     Raises:
@@ -104,8 +107,10 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
     found: list[tuple[str, str, tuple[str, ...]]] = []
     skipped: list[str] = []
     files = _expanded([os.fspath(path) for path in paths], notify)
+    named = {"name": kind, "encoding": encoding, "delimiter": delimiter, "text": text, "header_line": header_line}
+    readers: list[Reader] = []
     for path in files:
-        for line, content, labels in _read(path, text, label, (kind, encoding, delimiter), notify):
+        for line, content, labels in _read(path, label, named, notify, readers):
             place = f"{Path(path).name}:{line}"  # it goes into the model, which must not depend on the folder
             if isinstance(labels, str):
                 skipped.append(f"{place}: {labels}")
@@ -113,6 +118,7 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
                 skipped.append(f"{place}: no text")
             else:
                 found.append((place, content, labels))
+    _check_header_line(header_line, readers)
     names = sorted({name for _, _, labels in found for name in labels})
     if not found:
         places = ", ".join(files)
@@ -225,23 +231,31 @@ def _expanded(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
         raise CorpusError(str(error)) from None
 
 
+def _check_header_line(line: int | None, readers: Sequence[Reader]) -> None:
+    try:
+        check_header_line(line, readers)
+    except DumpError as error:
+        raise CorpusError(str(error)) from None
+
+
 def _read(
     path: str,
-    text: str | None,
     label: str | None,
-    named: tuple[str | None, str | None, str | None],
+    named: dict[str, Any],
     notify: Callable[[str], None],
+    readers: list[Reader],
 ) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
     """Yield the line, the text and the labels of each row, or instead of the labels the reason why it is unusable.
 
-    ``named`` are the format, the encoding and the delimiter.
+    ``named`` are the arguments of `make_reader` that the user named. The reader is added to ``readers``.
     """
     column = ""
     try:
         with Stream(path) as stream:
-            kind, encoding, delimiter = named
+            delimiter = named["delimiter"]
             sign = None if delimiter is None else delimiter_of(delimiter)
-            reader = make_reader(stream, kind, encoding, sign, text=text, limit=LIMIT)
+            reader = make_reader(stream, **{**named, "delimiter": sign}, limit=LIMIT)
+            readers.append(reader)
             if sign and not isinstance(reader, CsvReader):
                 raise CorpusError(f"--delimiter is for CSV, but {path} is read as {reader.name}: add --format csv")
             start = reader.prepare(stream)
@@ -249,7 +263,7 @@ def _read(
                 how = "if its first line is a header, name the text column with --text"
                 raise CorpusError(f"{path} is not a table but plain lines: {how}")
             reader.rivals = [name for name in reader.rivals if name != label]  # that one is no text, the user says
-            for guess in guesses(reader, named=text is not None):
+            for guess in guesses(reader, named=named["text"] is not None):
                 notify(guess)
             if reader.columns:
                 column = reader.sender = _label_column(path, reader.columns, label)  # binary senders are read as text

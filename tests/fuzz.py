@@ -74,6 +74,10 @@ def attempt(scanner, folder, name, data, rng):
     plain = name == "in.jsonl" and not data.startswith((b"\x1f\x8b", b"BZh", b"\xfd7z", b"\x28\xb5", b"PK"))
     named = {"format": "jsonl", "encoding": "utf-8"} if plain else {}
     column = rng.choice([None, None, *dumps.by(name)[1:]])
+    if name.endswith((".csv", ".tsv", ".xlsx")):
+        line = named["header_line"] = rng.choice([None, None, 0, 1, 2, 5])
+        named |= {"text": "4"} if line == 0 else {}
+        column = rng.choice([None, "2"]) if line == 0 else column
     options = Options(by=column, max_message=rng.choice([4096, 1 << 20]), safe_csv=out.suffix == ".csv", **named)
     try:
         summary = score_dump(scanner, [str(source)], str(out), options, force=True)

@@ -568,6 +568,27 @@ def test_own_messages_are_read_from_folders_patterns_and_standard_input(tmp_path
     assert "empty.csv is skipped: it is empty" in capsys.readouterr().err
 
 
+def test_the_header_line_of_own_messages_may_be_named(tmp_path, capsys):
+    table = f"text,label\nhi,ham\n{LURE},spam\n"
+    (tmp_path / "titled.csv").write_text("二月,\n\n" + table, "utf-8")
+    (tmp_path / "bare.csv").write_text(table.partition("\n")[2], "utf-8")
+    (tmp_path / "mine.jsonl").write_text(json.dumps({"text": "hi", "label": "ham"}) + "\n", "utf-8")
+    figures = []
+    for name, options in {"titled.csv": ["3"], "bare.csv": ["0", "--text", "1", "--label", "2"]}.items():
+        assert main(["evaluate", str(tmp_path / name), "--json", "--header-line", *options]) == 0
+        printed = capsys.readouterr()
+        figures.append(json.loads(printed.out))
+        assert ("1 rows were left out: titled.csv:1: above the header\n" in printed.err) == (name == "titled.csv")
+    assert figures[0] == figures[1]
+    assert figures[0]["messages"] == 2
+    found = read_labelled([tmp_path / "titled.csv", tmp_path / "mine.jsonl"], header_line=3)
+    assert [row.id for row in found.rows] == ["titled.csv:4", "titled.csv:5", "mine.jsonl:1"]
+    with pytest.raises(CorpusError, match="line 9, given by --header-line, is not in it"):
+        read_labelled([tmp_path / "titled.csv"], header_line=9)
+    with pytest.raises(CorpusError, match="--header-line is for CSV and workbooks, but no source is read as one"):
+        read_labelled([tmp_path / "mine.jsonl"], header_line=3)
+
+
 def test_the_format_encoding_and_delimiter_of_own_messages_may_be_named(tmp_path, capsys):
     mine = tmp_path / "mine.txt"
     mine.write_bytes(f"text§label\nhi§ham\n{LURE}§spam\n".encode("gb18030"))
@@ -582,7 +603,7 @@ def test_the_format_encoding_and_delimiter_of_own_messages_may_be_named(tmp_path
     }.items():
         assert main(["evaluate", str(mine), *wrong]) == 2
         assert why in capsys.readouterr().err
-    for option in (["--format", "csv"], ["--encoding", "utf-8"], ["--delimiter", ","]):
+    for option in (["--format", "csv"], ["--encoding", "utf-8"], ["--delimiter", ","], ["--header-line", "0"]):
         assert main(["evaluate", str(mine), "--unseen-scenarios", *option]) == 2
         assert f"cannot be combined with {option[0]}" in capsys.readouterr().err
     (tmp_path / "late.csv").write_bytes(b"text,label\nhi,ham\n" + f"{LURE},spam\n".encode("gb18030"))

@@ -11,13 +11,13 @@ from unittest import mock
 
 import pytest
 from dumps import CELLS, LURE, PLAIN, rows_of, score
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fraudscan import FraudscanError, kernel
 from fraudscan.cli import main
 from fraudscan.columns import COLUMNS
-from fraudscan.dump import readers, score_dump
+from fraudscan.dump import Options, readers, score_dump
 from fraudscan.dump.writers import OTHER_FIELDS
 
 
@@ -244,7 +244,9 @@ def test_a_table_that_may_lack_a_header_is_reported(tmp_path, capsys):
     source = tmp_path / "in.csv"
     source.write_text(f"1,{LURE}\n2,{PLAIN}\n", "utf-8")
     assert score(source, "-o", tmp_path / "out.jsonl") == 2
-    assert "Name it with --text COLUMN, or add a header if the first line is a row" in capsys.readouterr().err
+    assert "Name it with --text COLUMN, and add --header-line 0 if the first line is a row" in capsys.readouterr().err
+    assert score(source, "-o", tmp_path / "out.jsonl", "--header-line", 0) == 2
+    assert "has the columns: 1, 2. Name it with --text COLUMN, perhaps --text 2\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -262,7 +264,7 @@ def test_a_row_with_a_cell_named_like_the_text_column_is_not_a_header(tmp_path, 
     for name, options, refused in (("in.csv", [], row), ("in.csv", ["--text", "短信"], False), ("in.txt", [], False)):
         (tmp_path / name).write_text(f"{first},{LURE}\n{first},{PLAIN}\n", "utf-8")
         assert score(tmp_path / name, "-o", out, "--force", *options) == 2 * refused
-        error = "in.csv seems to begin with a row, not a header: add a header, or name the text column with --text\n"
+        error = "in.csv seems to begin with a row, not a header: add --header-line 0, or, if it is a header, name the"
         assert (error in capsys.readouterr().err) == refused
     assert len(rows_of(out)) == 1 + row  # each line is a message
 
@@ -275,11 +277,150 @@ def test_a_title_above_a_header_is_reported(tmp_path, capsys, title, delimiter):
         source.write_text(
             title + delimiter.join(["id", header, "时间"]) + f"\n1{delimiter}{PLAIN}{delimiter}2\n", "utf-8"
         )
-        assert score(source, "-o", tmp_path / "out.jsonl", *options) == 2
+        assert score(source, "-o", tmp_path / "out.jsonl", "--force", *options) == 2
         line = title.count("\n") + 1
-        assert f"; line {line} looks like the header: delete the lines before it\n" in capsys.readouterr().err
-    assert score(source, "-o", tmp_path / "out.jsonl") == 2
+        advice = f"--header-line {line}"
+        assert f"; line {line} looks like the header: add {advice}\n" in capsys.readouterr().err
+        assert score(source, "-o", tmp_path / "out.jsonl", "--force", *options, *advice.split()) == 0
+        (row,) = rows_of(tmp_path / "out.jsonl")
+        assert (row["id"], row[header], row["时间"]) == ("1", PLAIN, "2")
+    assert score(source, "-o", tmp_path / "new.jsonl") == 2
     assert "looks like the header" not in capsys.readouterr().err
+
+
+def test_a_header_below_a_title_is_named_by_its_first_line(tmp_path, capsys):
+    source = tmp_path / "in.csv"
+    for title, options in (("短信,,", []), ("表", []), ('"短\n信",,', [])):
+        source.write_text(f'{title}\n\n"编\n号",短信内容,时间\n1,{PLAIN},2\n', "utf-8")
+        assert score(source, "-o", tmp_path / "out.jsonl", *options) == 2
+        line = 3 + title.count("\n")
+        assert f"line {line} looks like the header: add --header-line {line}" in capsys.readouterr().err
+
+
+ABOVE_HEADER = st.lists(
+    CELLS | st.sampled_from(["", "短信明细表,,", '"两行的\n标题",', "id;text;", '一"', '\\"']), max_size=5
+)
+
+
+@settings(max_examples=100)
+@given(
+    above=ABOVE_HEADER,
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "gb18030"]),
+    signs=st.tuples(st.sampled_from(",;\t"), st.sampled_from(["\n", "\r\n"])),
+)
+@example(['"b\\"b",c,d'] * 5, "utf-8", (",", "\n"))  # these lines are escaped with backslashes
+def test_lines_above_a_header_are_rejected_and_change_nothing_else(tmp_path, scanner, above, encoding, signs):
+    delimiter, end = signs
+    rows = ["编号,text,话", f'1,"{PLAIN}\n二",a', f"2,{LURE},b", "编号,text,话", "3,x", ""]
+    rows += ['1,"他说""好"",",c', '4,"C:\\",d']
+    table = end.join(row.replace(",", delimiter) for row in rows)
+    title = "".join(f"{line}{end}" for line in ["明细", *above])
+    line = 1 + title.count("\n")
+    found = []
+    for name, content, header in (("plain", table, None), ("titled", title + table, line)):
+        (tmp_path / f"{name}.csv").write_bytes(content.encode(encoding))
+        out = tmp_path / f"{name}.jsonl"
+        named = {"delimiter": delimiter, "encoding": encoding, "by": "编号", "header_line": header}
+        summary = score_dump(scanner, [tmp_path / f"{name}.csv"], out, Options(**named), force=True)
+        rejects, chats = (rows_of(tmp_path / f"{name}.jsonl.{what}.jsonl") for what in ("rejects", "conversations"))
+        shift = line - 1 if header else 0
+        lines = [(row["line"] - shift, row["reason"], row["raw"]) for row in rejects]
+        firsts = [(chat["conversation"], chat["first"]["line"] - shift) for chat in chats]
+        found.append((rows_of(out), lines, firsts))
+        assert summary.rejected == len(rejects)
+    (plain, rejected, first), (titled, also_rejected, also_first) = found
+    assert (titled, also_first) == (plain, first)
+    assert len(plain) == 4
+    assert also_rejected[-2:] == rejected
+    written = [(at - shift, "above the header", each.strip("\r")) for at, each in enumerate(title.split("\n"), 1)]
+    assert also_rejected[:-2] == [reject for reject in written if reject[-1]]
+
+
+def test_offsets_of_lines_above_a_header_lead_to_them(tmp_path):
+    content = "明细\r\n\r\n今天,\r\ntext,a\r\n,b,c\r\n".encode("utf-16")
+    (tmp_path / "in.csv").write_bytes(content)
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.jsonl", "--header-line", 4) == 1
+    for reject in rows_of(tmp_path / "out.jsonl.rejects.jsonl"):
+        assert content[reject["offset"] :].decode("utf-16-le").startswith(reject["raw"])
+
+
+@pytest.mark.parametrize("title", ["", "明细\n"])
+@pytest.mark.parametrize("first", ["", "sep=#\n"])
+def test_a_delimiter_named_in_the_first_line_is_that_of_a_header_below(tmp_path, title, first):
+    (tmp_path / "in.csv").write_text(f"{first}{title}号#text,a#b,c\n1#{PLAIN}#2\n", "utf-8-sig")
+    line = str(1 + (first + title).count("\n"))
+    options = ["--text", "text,a", *([] if first else ["--delimiter", "#"])]
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.jsonl", "--header-line", line, *options) == 0
+    (row,) = rows_of(tmp_path / "out.jsonl")
+    assert (row["号"], row["text,a"], row["b,c"]) == ("1", PLAIN, "2")
+
+
+def test_a_line_that_is_no_header_is_refused(tmp_path, capsys):
+    source = tmp_path / "in.csv"
+    source.write_text(f"表\n\nid,text\n1,{PLAIN}\n", "utf-8")
+    for line, error in {
+        -1: "in.csv has no header: line -1, given by --header-line, is not in it\n",
+        5: "in.csv has no header: line 5, given by --header-line, is not in it\n",
+        10**30: "is not in it\n",
+        1: "has the columns: 表. Name it with --text COLUMN; line 3 looks like the header: add --header-line 3\n",
+        2: "line 2 must be the names of its columns, but is empty; line 3 looks like the header: add --header-line 3\n",
+        4: "no column looks like the text",
+    }.items():
+        assert score(source, "-o", tmp_path / "out.jsonl", "--header-line", line) == 2
+        assert error in capsys.readouterr().err
+    source.write_text("表\n" * 5000 + "id,text\n", "utf-8")
+    options = ["--header-line", 5001, "--max-message"]
+    assert score(source, "-o", tmp_path / "out.jsonl", *options, 4096) == 2
+    assert "line 5001, given by --header-line, is beyond --max-message\n" in capsys.readouterr().err
+    assert score(source, "-o", tmp_path / "out.jsonl", *options, 1 << 20) == 1
+    assert "all 5,000 were rejected: above the header\n" in capsys.readouterr().err
+
+
+def test_a_named_header_is_not_doubted(tmp_path, capsys):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    for table, column in (
+        (f"共2条,信息,\n姓名,号码,短信内容\n张三,1,{LURE}\n", "信息"),
+        (f"1234567,短信\n1,{PLAIN}\n", "短信"),
+    ):
+        source.write_text(table, "utf-8")
+        assert score(source, "-o", out, "--force") == 2
+        assert "seems to begin with" in capsys.readouterr().err
+        assert score(source, "-o", out, "--force", "--header-line", 1) == 0
+        assert "seems to begin" not in capsys.readouterr().err
+        assert column in rows_of(out)[0]
+
+
+def test_a_header_line_applies_to_all_tables_and_to_nothing_else(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text(f"表\ntext,n\n{PLAIN},1\n", "utf-8")
+    (tmp_path / "b.txt").write_text(f"明细\ntext\tn\n{PLAIN}\t2\n", "utf-16")  # Excel calls it "Unicode Text"
+    (tmp_path / "c.jsonl").write_text(json.dumps({"text": PLAIN, "n": "3"}) + "\n", "utf-8")
+    (tmp_path / "d.txt").write_text("\n", "utf-8")
+    sources = [tmp_path / name for name in ("a.csv", "b.txt", "c.jsonl", "d.txt")]
+    assert score(*sources, "-o", tmp_path / "out.jsonl", "--header-line", 2) == 0
+    assert [row["n"] for row in rows_of(tmp_path / "out.jsonl")] == ["1", "2", "3"]
+    rejects = [(row["line"], row["raw"]) for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")]
+    assert rejects == [(1, "表"), (1, "明细")]
+    for line in (0, 2):
+        assert score(*sources[2:], "-o", tmp_path / "new.jsonl", "--header-line", line) == 2
+        assert "--header-line is for CSV and workbooks, but no source is read as one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("first", ["", "sep=;\n", "\n\n"])
+@pytest.mark.parametrize("quoted", [False, True])
+@pytest.mark.parametrize("name", ["in.csv", "in.txt"])
+def test_a_table_without_a_header_has_numbered_columns(tmp_path, first, quoted, name):
+    source, out = tmp_path / name, tmp_path / "out.csv"
+    table = [["a", PLAIN, "甲"], ["b", LURE, "1"], ["1", "2", "3"], ["b", "x"], ["b", "二", "三"]]
+    written = [[f'"{cell}"' for cell in row] if quoted else row for row in table]
+    source.write_text(first + "".join(";".join(row) + "\n" for row in written), "utf-8-sig")
+    options = ["--format", "csv", "--header-line", 0, "--text", 2, "--by", 1]
+    assert score(source, "-o", out, *options) == 0
+    rows = list(csv.reader(io.StringIO(out.read_text("utf-8"), newline=""), delimiter=";"))
+    assert [row[:3] for row in rows] == [["1", "2", "3"], *(row for row in table if len(row) == 3)]
+    (reject,) = rows_of(tmp_path / "out.csv.rejects.jsonl")
+    assert (reject["line"], reject["reason"]) == (4 + first.count("\n"), "2 fields where the first row has 3")
+    chats = {row["conversation"]: row["first"]["line"] for row in rows_of(tmp_path / "out.csv.conversations.jsonl")}
+    assert chats == {key: line + first.count("\n") for key, line in {"a": 1, "b": 2, "1": 3}.items()}
 
 
 @pytest.mark.parametrize("text", [[], ["--text", "短信"]])
@@ -306,7 +447,7 @@ def test_a_title_with_a_cell_named_like_the_text_column_is_reported(tmp_path, ca
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text(table, "utf-8")
     line = 3 if "\n\n" in table else 2
-    problem = f"{source} seems to begin with a title; line {line} looks like the header: delete the lines before it"
+    problem = f"{source} seems to begin with a title; line {line} looks like the header: add --header-line {line}"
     assert score(source, "-o", out) == 2 * (text is not None)
     how = f", or score it as it is: --text {text!r}" if text else ""
     assert f"{problem}{how}\n" in capsys.readouterr().err

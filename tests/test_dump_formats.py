@@ -1886,7 +1886,7 @@ def test_files_and_folders_can_be_excluded_from_a_search(tmp_path, monkeypatch, 
     assert score("phone", "-o", "out.jsonl") == 2
     error = capsys.readouterr().err
     assert error.endswith(
-        "Name it with --text COLUMN, or add a header if the first line is a row; or leave it "
+        "Name it with --text COLUMN, and add --header-line 0 if the first line is a row; or leave it "
         "out: --exclude contacts.csv\n"
     )
     contacts = ["--exclude", "contacts*"]

@@ -600,6 +600,22 @@ CELLS = [
 """How the JSON in a checkpoint is read and changed."""
 
 
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_a_job_with_lines_above_the_header_is_resumed(tmp_path, scanner, ending):
+    source, whole, out = (tmp_path / name for name in ("in.csv", f"whole.{ending}", f"out.{ending}"))
+    title = "明细\nid,chat,sender,text\n\n今天,\n".encode()
+    source.write_bytes(title + dumps.csv_table(dumps.rows(random.Random(0), 300)))
+    options = Options(by="chat", max_message=4096, header_line=5)
+    score_dump(scanner, [source], whole, options)
+    interrupt(scanner, source, out, options)
+    with pytest.raises(DumpError, match="these options have changed: --header-line"):
+        score_dump(scanner, [source], out, Options(by="chat", max_message=4096, header_line=2), resume=True)
+    score_dump(scanner, [source], out, options, workers=2, resume=True)
+    for end in ("", ".rejects.jsonl", ".conversations.jsonl"):
+        assert out.with_name(out.name + end).read_bytes() == whole.with_name(whole.name + end).read_bytes()
+    assert [row["line"] for row in rows_of(out.with_name(f"{out.name}.rejects.jsonl"))][:3] == [1, 2, 4]
+
+
 @pytest.fixture
 def interrupted(tmp_path, scanner):
     """The files of an interrupted job with conversations, and their contents."""

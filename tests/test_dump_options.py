@@ -683,7 +683,7 @@ def test_lines_that_look_like_a_table_are_reported(tmp_path, capsys, delimiter):
     rows = [delimiter.join(["1061", "138", PLAIN]) for _ in range(9)]
     (tmp_path / "in.txt").write_text("\n".join(rows), "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "o.jsonl") == 0
-    assert "is read as lines; if it is a table, put a header before it" in capsys.readouterr().err
+    assert "is read as lines; if it is a table, add --format csv, and --header-line " in capsys.readouterr().err
     (tmp_path / "in.txt").write_text("\n".join([*rows, PLAIN]), "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "o.jsonl", "--force") == 0
     assert "if it is a table" not in capsys.readouterr().err
@@ -704,7 +704,7 @@ def test_lines_that_look_like_a_table_are_reported(tmp_path, capsys, delimiter):
 def test_lines_printed_by_databases_and_phones_are_reported(tmp_path, capsys, lines):
     (tmp_path / "in.txt").write_text("\n".join(lines), "utf-8")
     assert score(tmp_path / "in.txt", "-o", tmp_path / "o.jsonl") == 0
-    assert "is read as lines; if it is a table, put a header before it" in capsys.readouterr().err
+    assert "is read as lines; if it is a table, add --format csv, and --header-line " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -723,8 +723,8 @@ def test_lines_printed_by_databases_and_phones_are_reported(tmp_path, capsys, li
 def test_lines_of_an_unknown_chat_format_a_log_or_a_table_are_reported(tmp_path, capsys, line):
     notice = (
         "is read as lines, many of which have a time near their start or are only a name; each line is scored as a "
-        "message. If it is a chat or a log, export its messages as CSV or JSON; if it is a table, put a header "
-        "before it"
+        "message. If it is a chat or a log, export its messages as CSV or JSON; if it is a table, add "
+        "--format csv, and --header-line with the line of its header, or 0 if it has none"
     )
     lines = [each for i in range(9) for each in (line.format(i, i, "你好"), PLAIN, PLAIN)]
     two_line_message = ["您的快递已到，取件码：", PLAIN, PLAIN]  # one message of two lines

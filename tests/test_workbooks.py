@@ -177,11 +177,11 @@ def test_conversations_and_rejects_name_the_rows_of_a_sheet(scored, tmp_path):
     ("rows", "error"),
     [
         ([["a", "b"], [1, 2]], "no column looks like the text; .*, sheet '甲' has the columns: a, b"),
-        ([["2026年短信"], ["号码", "短信内容"], ["1", PLAIN]], "line 2 looks like the header: delete the lines before"),
-        ([[], ["报告"], [], ["号码", "短信内容"], ["1", PLAIN]], "line 4 looks like the header: delete"),
+        ([["2026年短信"], ["号码", "短信内容"], ["1", PLAIN]], "line 2 looks like the header: add --header-line 2"),
+        ([[], ["报告"], [], ["号码", "短信内容"], ["1", PLAIN]], "line 4 looks like the header: add --header-line 4"),
         (
             [[], ["短信", None, "二月"], [], ["号码", "短信内容", "时间"], ["1", PLAIN, "8:30"]],
-            "seems to begin with a title; line 4 looks like the header: delete the lines before it",
+            "seems to begin with a title; line 4 looks like the header: add --header-line 4",
         ),
         ([["text", "text"], [PLAIN, PLAIN]], "several columns called 'text'"),
     ],
@@ -200,11 +200,11 @@ def test_the_header_follows_the_rules_for_tables(tmp_path, capsys, rows, error):
         ([["月份", "短信"], ["一月", 3]], "its column '短信' has no letters\n"),
         (
             [["二月"], [], ["号码", "短信内容"], ["1", LURE]],
-            "looks like the header: delete the lines",
+            "line 3 looks like the header: add --header-line 3",
         ),
         (
             [["二月短信", None], ["号码", "短信内容"], ["1", LURE]],
-            "line 2 looks like the header: delete the lines before it",
+            "line 2 looks like the header: add --header-line 2",
         ),
         ([["text", "text"], [LURE, LURE]], "has several columns called 'text': rename all but one\n"),
     ],
@@ -223,6 +223,66 @@ def test_a_sheet_with_an_ambiguous_name_of_the_text_is_read_if_it_has_words_or_n
     assert [row["短信"] for row in scored(workbook({"一": counts, "二": [["短信"], [PLAIN]]}))] == [3, PLAIN]
     (english, clear) = scored(workbook({"一": [["短信"], ["See you at six"]], "二": [["text"], [PLAIN]]}))
     assert (english["短信"], clear["text"]) == ("See you at six", PLAIN)
+
+
+def test_rows_above_a_header_are_rejected(scored, tmp_path, capsys):
+    sheets = {
+        "一": [["二月短信"], [], ["号码", "短信内容"], [1, PLAIN], ["号码", "短信内容"]],
+        "空": [],
+        "说明": [["字段"], ["号码"], [None], ["短信内容"]],
+        "短": [["短信内容"]],
+        "二": [[], [2, "条", "多"], ["短信内容", "号码"], [LURE, 2]],
+    }
+    found = list(map(ours_removed, scored(workbook(sheets), "--header-line", 3, "--by", "号码")))
+    assert found == [
+        {"sheet": "一", "号码": 1, "短信内容": PLAIN},
+        {"sheet": "二", "号码": 2, "短信内容": LURE},
+    ]
+    rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert [(row["line"], row["reason"]) for row in rejects] == [
+        (1, "above the header"),
+        (5, "the header again"),
+        (2, "above the header"),
+    ]
+    assert json.loads(rejects[0]["raw"]) == {"sheet": "一", "A": "二月短信"}
+    assert json.loads(rejects[2]["raw"]) == {"sheet": "二", "A": 2, "B": "条", "C": "多"}
+    assert [row["first"]["line"] for row in rows_of(tmp_path / "out.jsonl.conversations.jsonl")] == [4, 4]
+    notices = capsys.readouterr().err
+    assert "'空'" not in notices
+    for name in ("说明", "短"):
+        assert f"sheet {name!r} has no header: row 3 is empty or not there\n" in notices
+    for line in (-1, 9):
+        assert score(tmp_path / "in.xlsx", "-o", tmp_path / "new.jsonl", "--header-line", line) == 2
+        assert f"has no header: row {line} is empty or not there\n" in capsys.readouterr().err
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "new.jsonl", "--header-line", 1, "--text", "号码") == 2
+
+
+def test_a_named_header_far_below_is_followed_by_rows_that_are_examined(scored):
+    rows = [[f"第{i}行"] for i in range(200)] + [["a", "b"], *[["x", PLAIN]] * 3]
+    with_text = scored(workbook({"一": rows}), "--header-line", 201, "--text", "b")
+    assert [row["b"] for row in with_text] == [PLAIN] * 3
+
+
+def test_the_columns_of_sheets_without_a_header_are_numbered(scored, tmp_path, capsys):
+    sheets = {"一": [[], [7, PLAIN], ["x", LURE, "more"], [1, 2, 3]], "二": [["y", PLAIN]] * 60 + [["y", PLAIN, "z"]]}
+    found = [list(ours_removed(row).values()) for row in scored(workbook(sheets), "--header-line", 0, "--text", 2)]
+    assert found[:3] == [["一", 7, PLAIN, None], ["一", "x", LURE, "more"], ["一", 1, 2, 3]]
+    assert found[3:] == [["二", "y", PLAIN, None]] * 60
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["line"], reject["reason"]) == (61, "a value in column C, where the first rows have none")
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "new.jsonl", "--header-line", 0) == 2
+    assert "has the columns: 1, 2, 3. Name it with --text COLUMN, perhaps --text 2\n" in capsys.readouterr().err
+
+
+@given(st.lists(st.lists(st.none() | st.integers(0, 9) | st.text("短text 一1;\n", max_size=8), max_size=4), max_size=9))
+def test_rows_of_any_kind_above_a_header_change_nothing_else(tmp_path, rows):
+    source, out = tmp_path / "in.xlsx", tmp_path / "out.jsonl"
+    source.write_bytes(workbook({"甲": [*rows, ["n", "text"], [77, PLAIN]]}))
+    assert score(source, "-o", out, "--force", "--quiet", "--header-line", len(rows) + 1) == 0
+    assert list(map(ours_removed, rows_of(out))) == [{"n": 77, "text": PLAIN}]
+    rejects = tmp_path / "out.jsonl.rejects.jsonl"
+    lines = [row["line"] for row in rows_of(rejects)] if rejects.exists() else []
+    assert lines == [at for at, row in enumerate(rows, 1) if any(cell not in (None, "") for cell in row)]
 
 
 @given(

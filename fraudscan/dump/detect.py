@@ -32,10 +32,12 @@ from fraudscan.dump.transcripts import LineReader, QqReader, TranscriptReader, W
 from fraudscan.dump.workbooks import WorkbookReader
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fraudscan.dump.readers import Reader
     from fraudscan.dump.sources import Stream
 
-__all__ = ["FORMATS", "delimiter_of", "make_reader"]
+__all__ = ["FORMATS", "check_header_line", "delimiter_of", "make_reader"]
 
 READERS: tuple[type[Reader], ...] = (
     JsonLinesReader,
@@ -83,6 +85,19 @@ def delimiter_of(named: str) -> str:
     return delimiter
 
 
+def check_header_line(line: int | None, readers: Iterable[Reader]) -> None:
+    """Refuse the line of a header that a user names for sources without any, by their readers.
+
+    Raises:
+        DumpError: if a line is named, and no source is CSV or a workbook.
+
+    """
+    if line is not None and not any(isinstance(reader, (CsvReader, WorkbookReader)) for reader in readers):
+        raise DumpError(
+            "--header-line is for CSV and workbooks, but no source is read as one: leave it out, or add --format csv"
+        )
+
+
 def make_reader(
     stream: Stream, name: str | None, encoding: str | None, delimiter: str | None = None, **options: Any
 ) -> Reader:
@@ -110,7 +125,8 @@ def make_reader(
     if encoding == "utf-16-le" and head.startswith(b"\xfe\xff"):
         encoding = "utf-16-be"
     text = head.decode(encoding, "replace").lstrip("\ufeff")
-    reader = FORMATS[name or _format(stream.name, text, options.get("text"), whole=len(head) < BLOCK)]
+    known = options.get("text"), options.get("header_line")
+    reader = FORMATS[name or _format(stream.name, text, *known, whole=len(head) < BLOCK)]
     if issubclass(reader, BY_LINE) and "\n" not in text and "\r" in text.rstrip("\r"):
         raise DumpError(f"{stream.source} has old Mac line ends, \\r alone: convert it (tr '\\r' '\\n')")
     if issubclass(reader, CsvReader):
@@ -118,17 +134,19 @@ def make_reader(
     return reader(stream.source, encoding, **options)
 
 
-def _format(name: str, text: str, column: str | None, *, whole: bool) -> str:
+def _format(name: str, text: str, column: str | None, header_line: int | None, *, whole: bool) -> str:
     """Return the format of a source that begins with ``text``.
 
     Args:
         name: the name of the source, or of the file in it if that is a ZIP archive.
         text: the start of its text.
         column: the text column that the user named, if any.
+        header_line: the line of the header that the user named, if any.
         whole: whether ``text`` is the whole source.
 
     """
     named = next((kind for ending, kind in FORMAT_OF_ENDING.items() if plain_name(name).endswith(ending)), None)
+    table = text.split("\n", min(max(0, (header_line or 1) - 1), len(text)))[-1].lstrip()
     text = text.lstrip()
     if re.match(r"<\?xml|<!--|<!DOCTYPE|<smses", text) and re.search(r"<smses[\s/>]|<(?:sms|mms)\s", text[:1000]):
         return "sms-xml"
@@ -145,11 +163,12 @@ def _format(name: str, text: str, column: str | None, *, whole: bool) -> str:
         return other
     if chat := transcript(text):
         return chat
-    fields = re.split(f"[{re.escape(DELIMITERS)}]", first.strip())  # Excel saves tables as "Unicode Text" in .txt
+    header = table.partition("\n")[0].strip()  # Excel saves tables as "Unicode Text" in .txt
+    fields = re.split(f"[{re.escape(DELIMITERS)}]", header)
     names = [field.strip('" ') for field in fields]
     given = column is not None and column.casefold() in map(str.casefold, names)
     known = given or (text_columns(names) and not is_row(names))
-    headed = known and (_one_column(text, whole=whole) if len(names) == 1 else given or _several_columns(text))
+    headed = known and (_one_column(table, whole=whole) if len(names) == 1 else given or _several_columns(table))
     return "csv" if NAMED.fullmatch(first) or headed else other
 
 

@@ -18,7 +18,7 @@ from fraudscan._version import __version__
 from fraudscan.columns import OPTIONAL, columns_of, names_of
 from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.conversations import Conversations
-from fraudscan.dump.detect import delimiter_of, make_reader
+from fraudscan.dump.detect import check_header_line, delimiter_of, make_reader
 from fraudscan.dump.output import (
     CALLED,
     Growing,
@@ -78,6 +78,8 @@ MOST_REASONS, OTHER_REASONS = 1000, "other reasons"
 """At most this many different reasons for rejects are counted separately, because a dump may have a different reason
 for each row. The rest are counted under `OTHER_REASONS`."""
 
+AS_TABLE = "add --format csv, and --header-line with the line of its header, or 0 if it has none"
+
 DIFFERENT = {
     "fraudscan": "fraudscan has another version",
     "model": "the model, its thresholds or its lists have changed",
@@ -96,6 +98,9 @@ class Options:
         format: one of `detect.FORMATS`; by default it is detected from the content and name of the source.
         encoding: the encoding of the sources; by default it is detected from their content.
         delimiter: the delimiter of CSV sources, one character; by default it is detected from the header.
+        header_line: the line of the header in CSV sources and in the sheets of workbooks, from 1; the lines above it
+            are rejected. 0 if they have no header; their columns are then called 1, 2, 3. By default it is the first
+            line, or the second if that names the delimiter; in a sheet, the first row that is not empty.
         proba: add one column per label, scheme and target group with its probability.
         by: the column that identifies a row's conversation; if it is given, conversations are scored too. Of several
             names, the first that a source has counts; rows of a source that has none of them are in no conversation.
@@ -114,6 +119,7 @@ class Options:
     format: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
+    header_line: int | None = None
     proba: bool = False
     by: str | Sequence[str] | None = None
     sender: str | None = None
@@ -452,6 +458,7 @@ class _Job:
             raise DumpError(f"no source has a column called {columns}: name the one that the conversations have")
         if options.delimiter and not any(isinstance(reader, CsvReader) for reader, _ in self._readers):
             raise DumpError("--delimiter is for CSV, but no source is read as CSV: leave it out, or add --format csv")
+        check_header_line(options.header_line, [reader for reader, _ in self._readers])
         if (options.bom or options.safe_csv) and self.writer.name != "csv":
             option, what = "--bom" if options.bom else "--safe-csv", CALLED[self.writer.name]
             raise DumpError(
@@ -490,14 +497,12 @@ class _Job:
     def _remark_on_lines(self, reader: LinesReader) -> None:
         """Notify the user if lines look like a table without a header, or like a chat or a log that is not read."""
         if reader.tabular:
-            self.notify(
-                f"{reader.source} is read as lines; if it is a table, put a header before it, or export it as CSV"
-            )
+            self.notify(f"{reader.source} is read as lines; if it is a table, {AS_TABLE}, or export it as CSV")
         elif reader.headed:
             self.notify(
                 f"{reader.source} is read as lines, many of which have a time near their start or are only a name; "
                 "each line is scored as a message. If it is a chat or a log, export its messages as CSV or JSON; "
-                "if it is a table, put a header before it"
+                f"if it is a table, {AS_TABLE}"
             )
 
     def _open_reader(self, stream: Stream) -> tuple[Reader, Place]:
@@ -506,7 +511,8 @@ class _Job:
         by, *others = options.by if isinstance(options.by, tuple) else [options.by]
         columns: dict[str, Any] = {"text": options.text, "by": by, "alternatives": others, "sender": options.sender}
         named = options.format, options.encoding, options.delimiter
-        reader = make_reader(stream, *named, **columns, limit=options.max_message, ours=ours)
+        line, limit = options.header_line, options.max_message
+        reader = make_reader(stream, *named, **columns, header_line=line, limit=limit, ours=ours)
         return reader, reader.prepare(stream)
 
     @staticmethod

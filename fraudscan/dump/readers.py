@@ -59,6 +59,7 @@ except ImportError:
 
 
 __all__ = [
+    "ABOVE",
     "BLOCK",
     "DELIMITERS",
     "DEPTH",
@@ -92,6 +93,7 @@ SHOWN = 1000
 """Bytes kept of a row that exceeds the maximum length."""
 
 TOO_LONG = "longer than a row may be: raise --max-message"
+ABOVE = "above the header"
 OTHER_ENCODING = "; if the file is in another encoding, name that with --encoding"
 
 PATIENCE = 32
@@ -185,6 +187,7 @@ class Reader:
         rivals: other columns that may hold the text, if no text column was given; `find` finds them.
         replaced: the columns of the source that are in ``ours``; `find` finds them as well.
         doubts: what is doubtful about the source, for notices; `prepare` finds it.
+        header_line: the line of the header, in tables and workbooks: 0 if they have none, ``None`` for the first one.
 
     """
 
@@ -210,6 +213,7 @@ class Reader:
     rivals: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
+    header_line: int | None = None
 
     def find(self, rows: Iterable[Collection[str]], path: str = "", sample: Sequence[dict[str, Any]] = ()) -> None:
         """Find the text, conversation and sender columns, each in the first row that has it.
@@ -253,7 +257,8 @@ class Reader:
         if self.sender is not None and any(isinstance(row.get(self.sender), (dict, list)) for row in sample):
             raise self.nested_sender
         if columns is not None and (self.text is None or missing):
-            likely = [] if any(map(is_number, self.columns)) else self._richer(sample, ambiguous=False)
+            rowlike = self.header_line != 0 and any(map(is_number, self.columns))
+            likely = [] if rowlike else self._richer(sample, ambiguous=False)
             raise self._not_found(likely, list(known), missing, columns, path)
 
     def _take_alternative(self, known: Sequence[str]) -> None:
@@ -279,7 +284,8 @@ class Reader:
         there = f"{self.source} has the columns: {_listed(known) or '(none)'}"
         if self.text is None:
             within, _ = _nested_rows(row)
-            how = ", or add a header if the first line is a row" if self.name == "csv" else ""
+            guessed = self.name == "csv" and self.header_line is None
+            how = ", and add --header-line 0 if the first line is a row" if guessed else ""
             how = f", or extract the rows first: jq -c {shlex.quote(path + within)}" if within else how
             how = f", perhaps --text {shlex.quote(likely[0])}{how}" if likely else how
             return DumpError(f"no column looks like the text; {there}. Name it with --text COLUMN{how}")
@@ -843,56 +849,93 @@ class CsvReader(Reader):
     """Whether records, but not the header, have a delimiter at the end."""
     numbers: Sequence[int] = ()
     """The numbers of the first lines for the user, if the table was taken from a sheet with empty rows."""
+    body: Place = field(default=Place(0, 1))
+    """Where the rows below the header begin."""
 
     def prepare(self, stream: Stream) -> Place:
-        """Read the header. If no delimiter was given, find it in the first line."""
-        start = super().prepare(stream)
+        """Read the header and examine the first rows.
+
+        The lines above the header that a user names are read too, to be rejected.
+        """
+        start = self.body = super().prepare(stream)
         head = stream.peek(start.offset + self.limit)[start.offset :]
-        first = head[: line_end(head, self.encoding) or len(head)].decode(self.encoding, "replace")
-        self.delimiter = self.delimiter or find_delimiter(first)
         if not head:
-            self.header = []
+            self.delimiter, self.header = self.delimiter or DELIMITERS[0], []
             return start
-        lines = cut_lines(head, self.encoding)
-        titled = bool(NAMED.fullmatch(first))
-        names, _ = _next(self._rows([*lines[titled : titled + 1], b""], quoting=csv.QUOTE_NONE))
-        self.spaced = any(re.match(' +"', name) for name in names)
-        rows = self._rows(lines)
-        try:
-            if titled:
-                next(rows)
-            self.header = next(rows, [])
-        except csv.Error as error:
-            raise DumpError(f"{self.source} has no readable header: {error}") from None
-        if not self.header:
-            how = self._header_hint(lines)
-            raise DumpError(f"{self.source} has no header: the first line of CSV must be the names of its columns{how}")
-        if len(head) == self.limit and rows.line_num == len(lines):
-            raise DumpError(f"{self.source} has a header longer than --max-message")
-        if self.text is None and is_row(self.header):
-            how = "add a header, or name the text column with --text"
-            raise DumpError(f"{self.source} seems to begin with a row, not a header: {how}")
-        named = self.text, self.by, self.sender
-        self.text, self.by, self.sender = (name if name is None else self._spelled(name) for name in named)
-        self.alternatives = list(map(self._spelled, self.alternatives))
-        end, given = rows.line_num, self.text is not None
+        lines, whole = cut_lines(head, self.encoding), len(head) < self.limit
+        at = self._header_at(lines, whole=whole)
+        end = self._read_header(lines, at, whole=whole)
         below = self._sample(lines[end:])
+        guessed = self.text is None and self.header_line is None
         try:
-            self.find([self.header], sample=[dict(zip(self.columns, row, strict=False)) for row in below])
+            self.find([self.columns], sample=[dict(zip(self.columns, row, strict=False)) for row in below])
         except DumpError as error:
-            raise DumpError(f"{error}{self._header_hint(lines)}") from None
-        if not given:
-            self._examine_title(rows, list(filter(None, below))[1:])
+            raise DumpError(f"{error}{self._header_hint(lines, at)}") from None
+        if guessed:
+            self._examine_title(lines, end, list(filter(None, below))[1:])
         shown = head[:BLOCK].decode(self.encoding, "replace")
         sample = cut_lines(head[:BLOCK], self.encoding) if '"' in shown else []
         if '\\"' in shown:
-            wrong, self.escaped = self._count_wrong(sample), True
-            self.escaped = self._count_wrong(sample) < wrong
+            wrong, self.escaped = self._count_wrong(sample[at:]), True
+            self.escaped = self._count_wrong(sample[at:]) < wrong
         many = self.delimiter != "," and len(self.columns) > 2
-        self.quoted = self._is_quoted(lines[:end]) or (many and self._needs_quotes(sample[end : end + MOST_LINES]))
+        self.quoted = self.quoted or (many and self._needs_quotes(sample[end : end + MOST_LINES]))
         self._examine_ends(list(filter(None, below)), lines[end : end + SAMPLE])
-        size = self._size(lines[:end])
-        return Place(start.offset + min(size, len(head)), 1 + end)
+        self.body = Place(start.offset + min(self._size(lines[:end]), len(head)), 1 + end)
+        return start if (self.header_line or 0) > 1 else self.body
+
+    def _header_at(self, lines: Sequence[bytes], *, whole: bool) -> int:
+        """Return the index of the line at which the header begins, or the first row if there is no header.
+
+        If no delimiter was given, find it in that line, or in the first line if that names it.
+
+        Args:
+            lines: the first lines.
+            whole: whether they are all there are.
+
+        """
+        at = (self.header_line or 1) - 1
+        if self.header_line == 0:
+            at = next((index for index, line in enumerate(lines) if line.strip(b"\0\r")), 0)
+        if at and (at < 0 or not any(lines[at:])):
+            why = "is not in it" if whole else "is beyond --max-message"
+            raise DumpError(f"{self.source} has no header: line {self.header_line}, given by --header-line, {why}")
+        first, own = (lines[index].decode(self.encoding, "replace") for index in (0, at))
+        self.delimiter = self.delimiter or find_delimiter(first if NAMED.fullmatch(first) else own)
+        return at + bool(NAMED.fullmatch(own))
+
+    def _read_header(self, lines: Sequence[bytes], at: int, *, whole: bool) -> int:
+        """Read the header, which begins at the line with the index ``at``; return that of the line below it."""
+        names, _ = _next(self._rows([*lines[at : at + 1], b""], quoting=csv.QUOTE_NONE))
+        self.spaced = any(re.match(' +"', name) for name in names)
+        rows = self._rows(itertools.islice(lines, at, None))
+        try:
+            header: list[str] = next(rows if self.header_line != 0 else filter(None, rows), [])
+        except csv.Error as error:
+            raise DumpError(f"{self.source} has no readable header: {error}") from None
+        if not header:
+            how = f"line {at + 1} must be the names of its columns, but is empty{self._header_hint(lines, at)}"
+            raise DumpError(f"{self.source} has no header: {how}")
+        end = at + int(rows.line_num)
+        if not whole and end == len(lines):
+            raise DumpError(f"{self.source} has a header longer than --max-message")
+        if self.text is None and self.header_line is None and is_row(header):
+            how = "add --header-line 0, or, if it is a header, name the text column with --text"
+            raise DumpError(f"{self.source} seems to begin with a row, not a header: {how}")
+        self.quoted = self._is_quoted(lines[:end])
+        if self.header_line == 0:
+            header, end = [str(number) for number in range(1, len(header) + 1)], at
+        self.header = header
+        named = self.text, self.by, self.sender
+        self.text, self.by, self.sender = (name if name is None else self._spelled(name) for name in named)
+        self.alternatives = list(map(self._spelled, self.alternatives))
+        return end
+
+    def blocks(self, stream: Stream, start: Place) -> Iterator[Block]:
+        """Yield the lines above the header, with the header, as the first block."""
+        if start.offset < self.body.offset:
+            yield Block(start, self.body, stream.read(self.body.offset - start.offset))
+        yield from super().blocks(stream, max(start, self.body))
 
     def _spelled(self, name: str) -> str:
         """Return a column's name as the header spells it, with the blanks around it."""
@@ -926,21 +969,26 @@ class CsvReader(Reader):
             sample.extend(itertools.islice(self._rows(lines, **options), SAMPLE))
         return sample
 
-    def _examine_title(self, rows: Any, below: Sequence[list[str]]) -> None:
+    def _examine_title(self, lines: Sequence[bytes], end: int, below: Sequence[list[str]]) -> None:
         """Refuse a header that seems to be a title above the header; if it names every column, only record a doubt.
 
         The cells of a title are often merged; all of a merged cell but the first is written as empty cells.
 
         Args:
-            rows: yields the records below the apparent header.
-            below: the records below the first of them.
+            lines: the first lines.
+            end: the index of the line below the apparent header.
+            below: the records below the first one there.
 
         """
-        second, _ = _next(itertools.chain(filter(None, rows), [[]]))
+        rows = self._rows(itertools.islice(lines, end, None))
+        second: list[str] = []
+        line = end + 1
+        with contextlib.suppress(csv.Error, StopIteration):
+            while not (second := next(rows)):
+                line = end + 1 + rows.line_num
         if not is_header_below(self.columns, second) or not self._is_above_text(second, below):
             return
-        line = self._number(rows.line_num)
-        doubt = f"seems to begin with a title; line {line} looks like the header: delete the lines before it"
+        doubt = f"seems to begin with a title; {self._looks_like_header(line)}"
         if "" in self.columns and all(second):
             how = f"or score it as it is: --text {shlex.quote(self.text or '')}"
             raise DumpError(f"{self.source} {doubt}, {how}")
@@ -954,24 +1002,27 @@ class CsvReader(Reader):
         at, named = self.columns.index(self.text or ""), row.index(text_columns(list(filter(is_text_column, row)))[0])
         return at == named or _letters(below, named) > _letters(below, at)
 
-    def _header_hint(self, lines: Sequence[bytes]) -> str:
-        """Return what to do if a line after the first is the header, below a title; else an empty string.
+    def _header_hint(self, lines: Sequence[bytes], at: int) -> str:
+        """Return what to do if another line than the one at the index ``at`` is the header; else an empty string.
 
         The header names the column with the most text, and none of its names is a number or a time. The title may lack
         the delimiter.
         """
-        for number in range(1, min(len(lines), 1 + HEADER_WITHIN)):
+        for number in range(min(len(lines), 1 + HEADER_WITHIN)):
+            if number == at:
+                continue
             delimiter = find_delimiter(lines[number].decode(self.encoding, "replace"))
             header, *below = self._sample(lines[number : number + SAMPLE], delimiter=delimiter) or [[]]
             names = list(map(str.strip, header))
             found = text_columns(names) if self.text is None else [name for name in names if name == self.text]
-            letters = [_letters(below, at) for at in range(len(names))]
+            letters = [_letters(below, column) for column in range(len(names))]
             if found and not any(map(is_number, names)) and 0 < letters[names.index(found[0])] == max(letters):
-                return f"; line {self._number(number + 1)} looks like the header: delete the lines before it"
+                return f"; {self._looks_like_header(number + 1)}"
         return ""
 
-    def _number(self, line: int) -> int:
-        return self.numbers[line - 1] if self.numbers else line
+    def _looks_like_header(self, line: int) -> str:
+        number = self.numbers[line - 1] if self.numbers else line
+        return f"line {number} looks like the header: add --header-line {number}"
 
     def _rows(self, lines: Iterable[bytes], **options: Any) -> Any:
         csv.field_size_limit(max(self.limit, csv.field_size_limit()))
@@ -1098,6 +1149,8 @@ class CsvReader(Reader):
 
         A byte order mark may precede it; quotes after the mark are then part of the first value.
         """
+        if self.header_line == 0:
+            return False
         first = row[0].removeprefix("\ufeff")
         return len(row) > 1 and row[1:] == self.columns[1:] and self.columns[0] in (first, first.strip('"'))
 
@@ -1110,11 +1163,18 @@ class CsvReader(Reader):
             return ""
         how = ": end the header with a delimiter too" if longer else ""
         how = ", and no delimiter at the end" if self.ends and len(row) == width else how
-        return f"{len(row)} fields where the header has {width}{how}"
+        return f"{len(row)} fields where the {'first row' if self.header_line == 0 else 'header'} has {width}{how}"
 
     def fill(self, batch: Batch, block: Block) -> None:
-        """Add the records; leave out empty lines."""
+        """Add the records, or reject the lines above the header; leave out empty lines."""
         lines = Lines(block, self.encoding)
+        if block.start.line < (self.header_line or 0):
+            above = (lines.reject(at, at + 1, ABOVE) for at in range((self.header_line or 0) - block.start.line))
+            batch.rejects += [reject for reject in above if reject.raw]
+        else:
+            self._fill(batch, block, lines)
+
+    def _fill(self, batch: Batch, block: Block, lines: Lines) -> None:
         bad = [] if decodes(block.data, self.encoding) else [not decodes(line, self.encoding) for line in lines.raw]
         at, width, kept = self.columns.index(self.text or ""), len(self.columns), self.kept
         last = self.columns[-1]

@@ -20,7 +20,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from fraudscan.dump.readers import BLOCK, HEADER_WITHIN, SAMPLE, SHOWN, TOO_LONG, CsvReader, Reader, dump_json
+from fraudscan.dump.readers import ABOVE, BLOCK, HEADER_WITHIN, SAMPLE, SHOWN, TOO_LONG, CsvReader, Reader, dump_json
 from fraudscan.dump.readers import key_of as conversation_of
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, may_be_other
 from fraudscan.dump.sources import Head, is_file
@@ -83,6 +83,7 @@ class _Sheet(NamedTuple):
         names: the header, with the letter of each column that has no name.
         places: for each of its columns, the index in the header of the whole workbook.
         text: the index of its text column.
+        header: the row of its header; 0 if it has none.
 
     """
 
@@ -91,6 +92,7 @@ class _Sheet(NamedTuple):
     names: list[str]
     places: list[int]
     text: int
+    header: int
 
 
 class _Row(NamedTuple):
@@ -127,11 +129,13 @@ class WorkbookReader(Reader):
             with _sheets(self.source) as sheets:
                 for index, sheet in enumerate(sheets):
                     with _reading():
-                        name, rows = sheet.title, list(itertools.islice(_rows(sheet, self.limit), HEADED))
+                        most = HEADED + min(max(0, self.header_line or 0), MOST_ROWS)
+                        name, rows = sheet.title, list(itertools.islice(_rows(sheet, self.limit), most))
                     try:
                         if rows:
                             tables.append((name, index, table := self._table(name, rows)))
-                            if self.text is None and _is_count(table, rows):
+                            below = [row for row in rows if row.line > self._header_of(table)]
+                            if self.text is None and _is_count(table, below):
                                 counts.append(index)
                     except DumpError as error:
                         refused.append((name, error))
@@ -153,18 +157,25 @@ class WorkbookReader(Reader):
 
     def _table(self, name: str, rows: Sequence[_Row]) -> CsvReader:
         """Return a reader of the first rows of a sheet, written as CSV, that has found the columns."""
-        source = f"{self.source}, sheet {name!r}"
-        if rows[0].problem:
+        source, numbers = f"{self.source}, sheet {name!r}", [row.line for row in rows]
+        if self.header_line and self.header_line not in numbers:
+            raise DumpError(f"{source} has no header: row {self.header_line} is empty or not there")
+        at = numbers.index(self.header_line) if self.header_line else 0
+        if rows[at].problem:
             raise DumpError(f"{source} has a header longer than --max-message")
-        width = len(rows[0].values)
+        width = max(len(row.values) for row in (rows if self.header_line == 0 else [rows[at]]))
         written = io.StringIO()
         for row in rows:
             padded = [*row.values, *[None] * (width - len(row.values))]
             csv.writer(written, lineterminator="\n").writerow(map(_name, padded))
         table = CsvReader(source, "utf-8", text=self.text, limit=len(written.getvalue()) * 4, ours=self.ours)
-        table.delimiter, table.numbers = ",", [row.line for row in rows]
+        table.delimiter, table.numbers = ",", numbers
+        table.header_line = self.header_line and 1 + at
         table.prepare(Head(written.getvalue().encode()))
         return table
+
+    def _header_of(self, table: CsvReader) -> int:
+        return table.numbers[0] if self.header_line is None else self.header_line
 
     def _join(self, tables: Sequence[tuple[str, int, CsvReader]]) -> None:
         """Make one header from those of the sheets; columns of one name are one column."""
@@ -184,7 +195,7 @@ class WorkbookReader(Reader):
                 places.append(same[0] if same else len(self.header))
                 if not same:
                     self.header.append(column)
-            self.sheets.append(_Sheet(name, index, names, places, text))
+            self.sheets.append(_Sheet(name, index, names, places, text, self._header_of(table)))
             self.doubts += [f"has a sheet {name!r} that {doubt}" for doubt in table.doubts]
             if self.text is None:
                 self.text, self.rivals = table.text, table.rivals
@@ -198,8 +209,9 @@ class WorkbookReader(Reader):
         try:
             with _sheets(self.source) as sheets:
                 for index, sheet in enumerate(self.sheets):
-                    rows = itertools.islice(_rows(sheets[sheet.number], self.limit), 1, None)
-                    for block in _cut(rows, min(BLOCK, self.limit)):
+                    rows = _rows(sheets[sheet.number], self.limit)
+                    below = (row for row in rows if row.line != sheet.header)
+                    for block in _cut(below, min(BLOCK, self.limit)):
                         at, line = Place(done, block[0].line), block[-1].line + 1
                         done += len(block)
                         if at.offset >= start.offset:
@@ -219,13 +231,15 @@ class WorkbookReader(Reader):
         by = next(named, self.by)  # each sheet may name the conversation by another column
         key = self.columns.index(by) if by is not None else None
         for number, (line, values, _, wrong) in enumerate(rows):
-            problem = wrong
-            if not problem and len(values) > len(sheet.names):
-                problem = f"a value in column {_letters(len(values) - 1)}, where the header has no name: add one"
-            elif not problem and _is_header(values, sheet.names):
+            names = sheet.names if line > sheet.header else []
+            problem = wrong or ("" if line > sheet.header else ABOVE)
+            if not problem and len(values) > len(names):
+                why = "header has no name: add one" if sheet.header else "first rows have none"
+                problem = f"a value in column {_letters(len(values) - 1)}, where the {why}"
+            elif not problem and sheet.header and _is_header(values, names):
                 problem = "the header again"
             if problem:
-                names = [*sheet.names, *map(_letters, range(len(sheet.names), len(values)))]
+                names = [*names, *map(_letters, range(len(names), len(values)))]
                 raw = dump_json({**origin, **dict(zip(names, values, strict=False))}).decode()
                 raw = raw[: SHOWN if problem == TOO_LONG else None]
                 batch.rejects.append(Reject(line, block.start.offset + number, problem, raw))
@@ -359,9 +373,12 @@ def _cut(rows: Iterator[_Row], size: int) -> Iterator[list[_Row]]:
 
 
 def _is_count(table: CsvReader, rows: Sequence[_Row]) -> bool:
-    """Return whether the text column of a sheet seems to hold counts: its name is ambiguous, and it has no letters."""
+    """Return whether the text column of a sheet, which has ``rows`` below its header, seems to hold counts.
+
+    Its name is ambiguous then, and it has no letters.
+    """
     at = table.columns.index(table.text or "")
-    values = (_text(row.values[at]) for row in rows[1:] if at < len(row.values))
+    values = (_text(row.values[at]) for row in rows if at < len(row.values))
     return may_be_other(table.columns[at]) and not any(map(str.isalpha, "".join(values)))
 
 
