@@ -136,18 +136,19 @@ class _Re2:
         return self._pattern.search(SURROGATE.sub("\ufffd", text))
 
 
-def _bounds(items: Any, *, bounded: bool) -> tuple[int, int, int]:
+def _bounds(items: Any, *, bounded: bool, before: str = "") -> tuple[int, int, int]:
     """Return the number of ways to try a sequence from one position, and the lengths of its longest and shortest match.
 
     Ways multiply along a sequence and add up over alternatives and repetitions. So not only nested and adjacent
-    repetitions count, but all that could be tried one after the other.
+    repetitions count, but all that could be tried one after the other. ``before`` is what is known of the text before
+    the sequence; mark-up is refused.
     """
-    written = "".join(chr(value) if str(operation) == "LITERAL" else "\ufffd" for operation, value in items)
-    if without_markup(written) != written:
-        raise PatternError("lists match texts without mark-up such as <br> and \\n: leave it out")
-    ways, longest, shortest = 1, 0, 0
+    ways, longest, shortest, written = 1, 0, 0, before
     for operation, value in items:
-        more, long, short = _item(str(operation), value, bounded=bounded)
+        more, long, short = _item(str(operation), value, bounded=bounded, before=written)
+        written += _shortest(str(operation), value)
+        if without_markup(written) != written:
+            raise PatternError("lists match texts without mark-up such as <br> and \\n: leave it out")
         ways, longest, shortest = ways * more, longest + long, shortest + short
         if bounded and longest > LONGEST:
             raise PatternError(f"a match could be longer than {LONGEST:,} characters")
@@ -155,16 +156,26 @@ def _bounds(items: Any, *, bounded: bool) -> tuple[int, int, int]:
     return ways, longest, shortest
 
 
-def _item(operation: str, value: Any, *, bounded: bool) -> tuple[int, int, int]:
+def _shortest(operation: str, value: Any) -> str:
+    """Return the shortest text that an item matches, with U+FFFD for what is not known."""
+    if operation == "LITERAL":
+        return chr(value)
+    if operation in {"MAX_REPEAT", "MIN_REPEAT"}:
+        low, _, items = value
+        return "".join(_shortest(str(inner), each) for inner, each in items) if low else ""
+    return "\ufffd"
+
+
+def _item(operation: str, value: Any, *, bounded: bool, before: str) -> tuple[int, int, int]:
     if operation in {"LITERAL", "NOT_LITERAL", "IN", "ANY"}:
         _check_set(value if operation == "IN" else [(operation, value)])
         return 1, 1, 1
     if operation == "AT":
         return 1, 0, 0
     if operation == "SUBPATTERN" and not value[1] and not value[2]:
-        return _bounds(value[3], bounded=bounded)
+        return _bounds(value[3], bounded=bounded, before=before)
     if operation == "BRANCH":
-        each = [_bounds(branch, bounded=bounded) for branch in value[1]]
+        each = [_bounds(branch, bounded=bounded, before=before) for branch in value[1]]
         ways, longest, shortest = zip(*each, strict=True)
         return sum(ways), max(longest), min(shortest)
     if operation in {"MAX_REPEAT", "MIN_REPEAT"}:
