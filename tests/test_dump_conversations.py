@@ -11,9 +11,10 @@ from dumps import LURE, PLAIN, interrupt, rows_of, score, workbook
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fraudscan.characters import fold
 from fraudscan.decisions import Thresholds
 from fraudscan.dump import DumpError, Options, score_dump
-from fraudscan.dump.conversations import WINDOW, Conversation, Window
+from fraudscan.dump.conversations import SHOWN, WINDOW, Conversation, Window
 from fraudscan.dump.scoring import Message
 
 
@@ -130,7 +131,7 @@ def test_conversations(tmp_path, scanner):
 
 
 def test_the_most_suspicious_conversations_come_first(tmp_path):
-    texts = [PLAIN, COURTSHIP[3], "暗号三号", LURE, COURTSHIP[0], LURE]
+    texts = [PLAIN, LURE[:10], "暗号三号", LURE, COURTSHIP[0], LURE]
     rows = [{"chat": i, "text": texts[i % len(texts)]} for i in range(1500)]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     (tmp_path / "deny.txt").write_text("暗号三号", "utf-8")
@@ -284,6 +285,8 @@ def test_ignored_characters_do_not_fill_a_window():
 
 @given(st.lists(st.text("好a\u200b \n") | st.text() | st.just("稳赚 不赔，" * 30), max_size=20))
 @example(["点 http://a.example 领取", "OK, see you at nine"] * 9)
+@example(["稳 赚 不 赔 " * 16 + "明 天 见 呀 " * 28])
+@example(["a" + "\u200b" * 499] * 64)
 def test_messages_are_quoted_as_they_are_written(texts):
     conversation, windows = Conversation(), []
     for line, text in enumerate(texts):
@@ -292,6 +295,7 @@ def test_messages_are_quoted_as_they_are_written(texts):
     for window in windows:
         conversation.take_window(window, decision(0.75))
         assert window.shown in "\n".join(texts)
+        assert fold(window.shown) == fold(window.text) or len(window.shown) == SHOWN
     evidence = conversation.row("k", LIMITS, "legitimate")["evidence"]
     assert evidence in [*(window.shown for window in windows), *texts, ""]
 

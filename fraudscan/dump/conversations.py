@@ -124,9 +124,8 @@ class Conversation:
         if not self.strongest or score > self.strongest["score"]:
             self.strongest = {**shown, "score": score}
         self._keep(message.decision, message.text[:SHOWN], 2 * self.messages)
-        counted = _without_dropped(message.text)
-        text = counted[-WINDOW:]
-        written = message.text[:SHOWN] if text == counted else message.text[-WINDOW:]
+        text, begin = _last_kept(message.text)
+        written = message.text[begin : begin + SHOWN]
         written = "" if written == text else written
         # the message would push out characters that have not been part of a window yet
         windows = self.close_window() if self.fresh + len(text) > WINDOW else []
@@ -144,7 +143,7 @@ class Conversation:
             return []
         text = "\n".join(text for text, *_ in self.window)
         shown = "\n".join(written or text for text, _, written in self.window)
-        return [Window(self.messages, text, self.window[0][1] if len(self.window) == 1 else None, shown)]
+        return [Window(self.messages, text, self.window[0][1] if len(self.window) == 1 else None, shown[-SHOWN:])]
 
     def take_window(self, window: Window, decision: Sequence[Any] = ()) -> None:
         """Count a window; ``decision`` is the decision on its text, which a single message does not need."""
@@ -192,10 +191,15 @@ def odds_of(score: float) -> float:
     return score / max(1 - score, MIN_DOUBT)
 
 
-def _without_dropped(text: str) -> str:
-    """Return the text without the characters that the model drops, so that these do not fill a window."""
+def _last_kept(text: str) -> tuple[str, int]:
+    """Return the last `WINDOW` characters that the model does not drop, and the offset in ``text`` at which they begin.
+
+    The characters that it drops do not fill a window. If none before the last ones is kept, the offset is 0.
+    """
     codes = code_points(without_markup(text))
-    return text_of(codes[normalization_table().take(codes) != DROPPED])
+    kept = (normalization_table().take(codes) != DROPPED).nonzero()[0]
+    begin = int(kept[-WINDOW]) if kept.size > WINDOW else 0
+    return text_of(codes[kept[-WINDOW:]]), begin
 
 
 def _is_state(state: Any) -> bool:
