@@ -290,9 +290,9 @@ def test_a_title_above_a_header_is_reported(tmp_path, capsys, title, delimiter):
 
 def test_a_header_below_a_title_is_named_by_its_first_line(tmp_path, capsys):
     source = tmp_path / "in.csv"
-    for title, options in (("短信,,", []), ("表", []), ('"短\n信",,', [])):
+    for title in ("短信,,", "表", '"短\n信",,'):
         source.write_text(f'{title}\n\n"编\n号",短信内容,时间\n1,{PLAIN},2\n', "utf-8")
-        assert score(source, "-o", tmp_path / "out.jsonl", *options) == 2
+        assert score(source, "-o", tmp_path / "out.jsonl") == 2
         line = 3 + title.count("\n")
         assert f"line {line} looks like the header: add --header-line {line}" in capsys.readouterr().err
 
@@ -359,7 +359,7 @@ def test_a_line_that_is_no_header_is_refused(tmp_path, capsys):
     source = tmp_path / "in.csv"
     source.write_text(f"表\n\nid,text\n1,{PLAIN}\n", "utf-8")
     for line, error in {
-        -1: "in.csv has no header: line -1, given by --header-line, is not in it\n",
+        -1: "--header-line must be the number of a line, or 0 for a table without a header\n",
         5: "in.csv has no header: line 5, given by --header-line, is not in it\n",
         10**30: "is not in it\n",
         1: "has the columns: 表. Name it with --text COLUMN; line 3 looks like the header: add --header-line 3\n",
@@ -403,6 +403,15 @@ def test_a_header_line_applies_to_all_tables_and_to_nothing_else(tmp_path, capsy
     for line in (0, 2):
         assert score(*sources[2:], "-o", tmp_path / "new.jsonl", "--header-line", line) == 2
         assert "--header-line is for CSV and workbooks, but no source is read as one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_the_delimiter_of_rows_without_a_header_is_not_that_of_clauses(tmp_path, quote):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    texts = ["你好, 明天, 见, ok", "晚上一起吃饭吧", "恭喜您中奖,请加微信", "收到"]
+    source.write_text("".join(f"138\t{quote}{text}{quote}\n" for text in texts), "utf-8")
+    assert score(source, "-o", out, "--header-line", 0, "--text", 2) == 0
+    assert [row["2"] for row in rows_of(out)] == texts
 
 
 @pytest.mark.parametrize("first", ["", "sep=;\n", "\n\n"])

@@ -126,6 +126,8 @@ def make_reader(
         encoding = "utf-16-be"
     text = head.decode(encoding, "replace").lstrip("\ufeff")
     known = options.get("text"), options.get("header_line")
+    if (known[1] or 0) < 0:
+        raise DumpError("--header-line must be the number of a line, or 0 for a table without a header")
     reader = FORMATS[name or _format(stream.name, text, *known, whole=len(head) < BLOCK)]
     if issubclass(reader, BY_LINE) and "\n" not in text and "\r" in text.rstrip("\r"):
         raise DumpError(f"{stream.source} has old Mac line ends, \\r alone: convert it (tr '\\r' '\\n')")

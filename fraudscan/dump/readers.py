@@ -18,6 +18,7 @@ import json
 import re
 import secrets
 import shlex
+from collections import Counter
 from dataclasses import dataclass, field
 from math import isfinite
 from operator import itemgetter
@@ -817,6 +818,26 @@ def find_delimiter(line: str) -> str:
     return named[1] if named else max(DELIMITERS, key=line.count)
 
 
+def delimiter_of_rows(lines: Sequence[str]) -> str:
+    r"""Return the delimiter that most rows have equally often; messages in them may have other signs.
+
+    If no sign is in half of the rows equally often, it is one that messages do not have.
+
+    >>> delimiter_of_rows(["1;Hi, at 6, ok", "2;b"]), delimiter_of_rows(["你好, 在吗", "在"])
+    (';', '\x01')
+
+    """
+    bare = [re.sub('"[^"]*"', "", line) for line in lines]
+
+    def rows(sign: str) -> int:
+        counts = Counter(line.count(sign) for line in bare)
+        del counts[0]
+        return max(counts.values(), default=0)
+
+    found = max(DELIMITERS, key=rows)
+    return found if 2 * rows(found) > len(lines) else DELIMITERS[-1]
+
+
 def is_even(lines: Sequence[str], signs: str = DELIMITERS) -> bool:
     """Return whether one of ``signs`` occurs in all lines, and equally often, as delimiters do.
 
@@ -897,10 +918,13 @@ class CsvReader(Reader):
         at = (self.header_line or 1) - 1
         if self.header_line == 0:
             at = next((index for index, line in enumerate(lines) if line.strip(b"\0\r")), 0)
-        if at and (at < 0 or not any(lines[at:])):
+        if at and not any(lines[at:]):
             why = "is not in it" if whole else "is beyond --max-message"
             raise DumpError(f"{self.source} has no header: line {self.header_line}, given by --header-line, {why}")
         first, own = (lines[index].decode(self.encoding, "replace") for index in (0, at))
+        if self.header_line == 0 and not NAMED.fullmatch(own):
+            rows = [line.decode(self.encoding, "replace") for line in lines[at : at + SAMPLE]]
+            self.delimiter = self.delimiter or delimiter_of_rows(list(filter(str.strip, rows)))
         self.delimiter = self.delimiter or find_delimiter(first if NAMED.fullmatch(first) else own)
         return at + bool(NAMED.fullmatch(own))
 
@@ -913,6 +937,8 @@ class CsvReader(Reader):
             header: list[str] = next(rows if self.header_line != 0 else filter(None, rows), [])
         except csv.Error as error:
             raise DumpError(f"{self.source} has no readable header: {error}") from None
+        if not header and self.header_line == 0:
+            raise DumpError(f"{self.source} has no rows: all of its lines are empty")
         if not header:
             how = f"line {at + 1} must be the names of its columns, but is empty{self._header_hint(lines, at)}"
             raise DumpError(f"{self.source} has no header: {how}")

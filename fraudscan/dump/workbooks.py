@@ -161,7 +161,7 @@ class WorkbookReader(Reader):
         if self.header_line and self.header_line not in numbers:
             raise DumpError(f"{source} has no header: row {self.header_line} is empty or not there")
         at = numbers.index(self.header_line) if self.header_line else 0
-        if rows[at].problem:
+        if rows[at].problem and self.header_line != 0:
             raise DumpError(f"{source} has a header longer than --max-message")
         width = max(len(row.values) for row in (rows if self.header_line == 0 else [rows[at]]))
         written = io.StringIO()
@@ -228,7 +228,7 @@ class WorkbookReader(Reader):
         width, kept = len(self.columns), self.kept
         origin = {self.origin: sheet.name} if self.origin else {}
         named = (name for name in (self.by, *self.alternatives) if name in (*origin, *sheet.names))
-        by = next(named, self.by)  # each sheet may name the conversation by another column
+        by = next(named, self.by)  # sheets may have different columns for it
         key = self.columns.index(by) if by is not None else None
         for number, (line, values, _, wrong) in enumerate(rows):
             names = sheet.names if line > sheet.header else []
