@@ -1374,7 +1374,7 @@ TABLE = f"text,n\n{PLAIN},1\n".encode()
 @pytest.mark.parametrize(
     "files",
     [
-        {"dump.csv": TABLE, "photos/": b"", "photos/a.jpg": b"\xff\xd8\xff", "LICENSE": b"none"},
+        {"dump.csv": TABLE, "2026.json/": b"", "photos/": b"", "photos/a.jpg": b"\xff\xd8\xff", "LICENSE": b"none"},
         {"__MACOSX/sub/._DUMP.CSV": b"\0\5\x16\7", "sub/DUMP.CSV": TABLE},
         {"dump.csv.zip": TABLE},  # as older versions of pandas name it
         {"00000012-table.xlsx": b"PK", "00000013-notes.txt": PLAIN.encode(), "_chat.txt": TABLE},

@@ -69,6 +69,8 @@ PACKED = max(map(len, (GZIP, BZIP2, XZ, *ZSTD)))
 """How many bytes identify such an archive."""
 
 ZIP, EMPTY_ZIP = b"PK\x03\x04", b"PK\x05\x06"
+"""The first bytes of a ZIP archive, and of one without files."""
+
 WHATSAPP = "_chat.txt"
 """What WhatsApp calls the chat in the ZIP archive that an iPhone exports; other dumps in it were sent in the chat."""
 
@@ -565,7 +567,8 @@ def _from_zip(raw: Any) -> Any:
         raise zipfile.BadZipFile("it is cut short: copy it again")
     try:
         archive = zipfile.ZipFile(raw)
-        found = [member for member in archive.infolist() if _may_be_dump(PurePath(member.filename))]
+        files = (member for member in archive.infolist() if not member.is_dir())
+        found = [member for member in files if _may_be_dump(PurePath(member.filename))]
         found = [member for member in found if PurePath(member.filename).name == WHATSAPP] or found
         if len(found) == 1:
             return _Member(archive, found[0])
