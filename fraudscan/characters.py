@@ -87,7 +87,7 @@ OUTSIDE = re.compile("[0-9,.\u4e00-\u9fff]")
 """A frequent character that mark-up does not contain in any form."""
 
 BLOCK = 1 << 16
-"""Characters in which mark-up is looked for at a time."""
+"""How many characters are searched for mark-up at a time."""
 
 
 @cache

@@ -161,6 +161,7 @@ def _scripts() -> npt.NDArray[np.int8]:
     table = normalization_table()
     codes = np.arange(0x4E00, 0xA000)
     changed = codes[(table[codes] != codes) & (table[codes] >= 0x4E00)]
+    changed = changed[[not chr(code).encode("big5", "ignore") for code in table[changed].tolist()]]  # 嘅 is read as 的
     scripts = np.zeros(table.size, dtype=np.int8)
     scripts[table[changed]] = -1
     scripts[changed] = 1
@@ -170,7 +171,7 @@ def _scripts() -> npt.NDArray[np.int8]:
 def script_of(text: str) -> str:
     """Return the script of a text, judged by the characters that occur in one script only.
 
-    >>> script_of("轉帳給老師"), script_of("转账给老师"), script_of("天下")
+    >>> script_of("轉帳給老師"), script_of("转账给老师"), script_of("我的不在")
     ('traditional', 'simplified', 'either')
 
     """

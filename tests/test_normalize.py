@@ -44,6 +44,7 @@ marked_up = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
         ("ᴠx", "vx"),
         ("贰叁陆续收拾", "二三陆续收拾"),
         ("佢哋話唔使搵嘢畀我睇，妳諗下", "他们话不使找事给我看,你想下"),
+        ("揾𠮶张单谂下揿制", "找那张单想下按制"),
         ("➕V❤", "加v心"),
         ("1️⃣", "0"),
         ("👍", "👍"),
@@ -75,7 +76,7 @@ def test_characters_are_merged_or_dropped(text, expected):
         ("&lt;br&gt<p>;", "&lt;br&gt<p>;"),
     ],
 )
-def test_white_space_as_mark_up_is_dropped(text, expected):
+def test_mark_up_is_dropped(text, expected):
     assert fold(text) == expected
 
 
