@@ -99,8 +99,8 @@ def _scanner(arguments: argparse.Namespace) -> Scanner:
         scanner = scanner.with_lists(lists)
         if arguments.sender is not None and not lists.bound and not getattr(arguments, "quiet", False):
             _warn(
-                "--sender has no effect, because no list entry is bound to a sender: a line 95588 is a phrase that "
-                "texts are searched for; sender=95588: means all messages from 95588"
+                "--sender has no effect, because no list entry is bound to a sender: the line 95588 is a phrase to "
+                "look for in texts; to match all messages from 95588, write sender=95588:"
             )
     elif arguments.sender is not None:
         raise UsageError("--sender only applies to list entries: pass a list with --allow or --deny, or omit --sender")

@@ -98,7 +98,9 @@ class Taxonomy:
         if len(others := [label.name for label in self.labels if not label.schemes]) > 1:
             raise ValueError(f"only one label can be that of legitimate messages, not both {' and '.join(others[:2])}")
         if self.task != "fraud" and any(x.schemes and [s.name for s in x.schemes] != [x.name] for x in self.labels):
-            raise ValueError(f"for {self.task!r} a label has one scheme of its own name, or none if it is honest")
+            raise ValueError(
+                f"for {self.task!r} a label has one scheme of its own name, or none if it is the legitimate one"
+            )
         if len(self.targets) > MOST_TARGETS:
             raise ValueError(f"{len(self.targets)} target groups, but at most {MOST_TARGETS} are allowed")
         names = [label.name for label in self.labels] + [target.name for target in self.targets]
