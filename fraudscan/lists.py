@@ -99,7 +99,6 @@ BLOCK = 1 << 16
 Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None
 """The type of one or several files."""
 
-
 Pattern = tuple[int, Any, frozenset[str]]
 """The index of an entry, its compiled pattern, and characters that a text must have to match."""
 

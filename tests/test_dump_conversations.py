@@ -383,7 +383,7 @@ def test_several_names_of_the_conversation_that_no_dump_has_are_refused(tmp_path
 
 @pytest.mark.parametrize("name", ["a.csv", "b.jsonl", "c.txt"])
 def test_dumps_without_rows_lack_no_name_of_the_conversation(tmp_path, name):
-    (tmp_path / name).write_text("\n", "utf-8")
+    (tmp_path / name).write_text("text\n" if name == "a.csv" else "\n", "utf-8")
     assert score(tmp_path / name, "-o", tmp_path / "1.jsonl", "--by", "text") == (
         score(tmp_path / name, "-o", tmp_path / "2.jsonl", *options_of(["text", "chat"]))
     )
