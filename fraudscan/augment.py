@@ -1,4 +1,4 @@
-"""Disguise messages for training, so that the model sees what repair leaves behind; vary links, and mask numbers.
+"""Disguise messages for training, so that the model sees what repair leaves behind; vary links, mask what exports mask.
 
 Only disguises that the tables of `fraudscan.disguise` cover are used. Width, script and invisible marks are left out,
 because the character table undoes them completely.
@@ -64,20 +64,28 @@ LETTERS = string.ascii_lowercase + string.digits
 NUMBER = re.compile("[0-9]{2,}")
 
 MASKED = 0.15
-"""The share of the other messages with numbers whose numbers are masked. Exports that are passed on are often masked,
-and honest notices, which are full of numbers, must not look like frauds then."""
+"""The share of the other messages with numbers whose numbers are masked, and of the rest with a signature whose
+signature is. Exports that are passed on are often masked, and honest notices, which are full of numbers and signed,
+must not look like frauds then."""
 
 NUMBER_MASKS = ["*", "*", "X", "x", "#", "[数字]", "[号码]", "[NUM]", "<NUM>", "某某"]
 """What exports show in place of a number. A mask of one character replaces every digit."""
 
+SIGNATURE = re.compile("【[^】]{1,20}】")
+
+SIGNATURE_MASKS = ["【XX】", "【XX】", "【**】", "【***】", "【某公司】", "【签名】", "【公司名称】", ""]
+"""What exports show in place of the name that a message is signed with."""
+
 
 def vary(text: str, rng: random.Random) -> str:
-    """Return ``text`` disguised; instead, replace its links if it has any, or mask its numbers, in some cases."""
+    """Return ``text`` disguised; instead, in some cases, replace its links, mask its numbers or mask its signature."""
     if LINK.search(text) and rng.random() < RELINKED:
         return LINK.sub(lambda _: _link(rng), text)
     if NUMBER.search(text) and rng.random() < MASKED:
         mask = rng.choice(NUMBER_MASKS)
         return NUMBER.sub(lambda number: mask if len(mask) > 1 else mask * len(number[0]), text)
+    if SIGNATURE.search(text) and rng.random() < MASKED:
+        return SIGNATURE.sub(rng.choice(SIGNATURE_MASKS), text)
     return disguise(text, rng)
 
 

@@ -1,10 +1,11 @@
 """Wrappings: scraps of text as they surround messages.
 
-They are times, names, tags, ruled lines, signatures, known sites, courtesies and contacts. Most messages of the corpus
-have nothing around them. A model that is fitted on them as they are takes such scraps for evidence: a time in front of
-frauds hid every tenth of them, and a QQ number behind honest messages made frauds of two in five. In training, frauds
-and honest texts alike are therefore shown joined to such scraps, which takes away most of the scraps' weight, and to
-clauses of honest messages. Scraps are not shown alone, because a message that consists of contacts only may be a fraud.
+They are times, names, tags, ruled lines, signatures, the heads and the small print of mails, known sites, courtesies
+and contacts. Most messages of the corpus have nothing around them. A model that is fitted on them as they are takes
+such scraps for evidence: a time in front of frauds hid every tenth of them, and a QQ number behind honest messages
+made frauds of two in five. In training, frauds and honest texts alike are therefore shown joined to such scraps,
+which takes away most of the scraps' weight, and to clauses of honest messages. Scraps are not shown alone, because a
+message that consists of contacts only may be a fraud.
 
 Used in training only.
 """
@@ -110,6 +111,9 @@ FIRMS = (
 ).split()
 """The names that messages are signed with, truly or not: frauds use the same names."""
 
+MASKED_FIRMS = "XX XX XXX ** *** ○○ 某公司 某银行 XX银行 某某局 公司名称 签名 机构".split()
+"""What exports show in place of such a name."""
+
 SIGNED = "【{}】|【{}】|【{}】|[{}]|〖{}〗|［{}］|（{}）|——{}|{}：|{}提醒您：".split("|")
 
 REFUSALS = (
@@ -167,6 +171,35 @@ CONTACTS = (
     "戳我头像|详询客服|欢迎来电咨询|联系管理员|有事微信说|加个好友"
 ).split("|")
 """Ways to get in touch, in honest messages and frauds alike."""
+
+FOOTERS = (
+    "本邮件及附件含有保密信息，仅限收件人使用，禁止任何其他人以任何形式使用。|如您误收本邮件，请立即通知发件人并删除，谢谢！|"
+    "此邮件由系统自动发送，无人值守，请不要直接回复。|您收到这封邮件是因为您订阅了我们的资讯，如需退订请点击此处。|"
+    "如果您不想再收到此类邮件，请点击退订|邮件无法正常显示？请在浏览器中查看|将本地址加入通讯录可以避免漏收邮件|"
+    "版权所有，未经许可不得转载|保护环境，请考虑是否需要打印此邮件|本邮件不构成任何要约或承诺，一切以书面合同为准。|"
+    "本公司对邮件传输中产生的错误、病毒和延误不承担责任。|转载请注明出处，侵权请联系删除|部分图片来自网络，版权归原作者|"
+    "以上内容不代表本平台立场|文中人物均为化名|广告|推广|本文内容由用户发布|This message may contain confidential "
+    "information. If you are not the intended recipient, please delete it.|Unsubscribe|View in browser|"
+    "All rights reserved.|Disclaimer: the views expressed are those of the author."
+).split("|")
+"""What mail programs, firms and sites put under texts of all kinds."""
+
+HEADERS = (
+    "发件人：{} <{}@example.com>",
+    "收件人：{} <{}@example.com>",
+    "From: {} <{}@example.com>",
+    "To: {} <{}@example.com>",
+)
+
+SUBJECTS = (
+    "通知 关于付款 会议安排 订单 发票 账户 您好 (无主题) 回复 重要 Re: Fwd: 自动回复 资料 合作 账单 面试 报价单".split()
+)
+
+TOPICS = (
+    "日常 生活 职场 校园 打卡 好物分享 美食 健身 读书 旅行 宝妈 考研 手游 闲置 租房 同城 搞笑 热点 知识分享 干货 "
+    "正能量 今日份快乐"
+).split()
+"""Topics that posts of all kinds are tagged with."""
 
 QUOTES = ("> ", ">> ", "“”", "「」", '""', "『』", "''", "《》", "（）", "- ", "* ", "1. ", "1、", "①", "# ", "**", "`")
 
@@ -285,7 +318,7 @@ def _identifier(rng: random.Random) -> str:
 
 
 def _firm(rng: random.Random) -> str:
-    return rng.choice(SIGNED).format(rng.choice(FIRMS))
+    return rng.choice(SIGNED).format(rng.choice(rng.choice((FIRMS, FIRMS, FIRMS, MASKED_FIRMS))))
 
 
 def _record(rng: random.Random) -> str:
@@ -314,6 +347,19 @@ def _kind(rng: random.Random) -> str:
     return rng.choice(("[{}]", "【{}】", "<{}>", "({})")).format(rng.choice(KINDS))
 
 
+def _mail(rng: random.Random) -> str:
+    """Return the head of a mail."""
+    lines = [rng.choice(HEADERS).format(_name(rng), _several(LETTERS, 3, 10, rng)) for _ in range(rng.randint(1, 2))]
+    if rng.random() < 0.7:
+        lines.append(rng.choice(("主题：", "主题: ", "Subject: ", "标题：")) + rng.choice(SUBJECTS))
+    return "\n".join(lines)
+
+
+def _topics(rng: random.Random) -> str:
+    form = rng.choice(("#{}", "#{}#", "#{}[话题]#"))
+    return " ".join(form.format(rng.choice(TOPICS)) for _ in range(rng.randint(1, 4)))
+
+
 def _contact(rng: random.Random) -> str:
     characters = rng.choice((string.digits, string.digits, string.digits + string.ascii_lowercase))
     return rng.choice(CONTACTS).format(_several(characters, 5, 11, rng))
@@ -322,6 +368,7 @@ def _contact(rng: random.Random) -> str:
 PARTS: tuple[Callable[[random.Random], str], ...] = (
     *(_time, _time, _time, _firm, _firm, _firm, _one_of(REFUSALS), _sender, _sender, _record, _record),
     *(_field, _field, _tag, _tag, _escape, _rule, _rule, _marks, _digits, _identifier),
+    *(_one_of(FOOTERS), _one_of(FOOTERS), _one_of(FOOTERS), _mail, _mail, _topics),
     *(_link, _link, _faces, _faces, _kind, _one_of(NOTES), _one_of(NOTES), _one_of(QUOTES)),
     *(_one_of(REMARKS),) * 8,
     *(_contact,) * 5,

@@ -31,6 +31,14 @@ def test_every_way_disguises_words_and_repair_restores_some(way, monkeypatch):
     assert unrepaired < disguised * 0.8
 
 
+def test_signatures_are_masked_in_some_copies():
+    rng = random.Random(0)
+    copies = [augment.vary("【招商银行】您的账单已出", rng) for _ in range(300)]
+    masked = [copy for copy in copies if copy.endswith("您的账单已出") and "招商" not in copy]
+    assert 15 < len(masked) < 90
+    assert {"【XX】您的账单已出", "您的账单已出"} <= set(masked)
+
+
 def test_links_are_replaced_and_numbers_masked_in_some_copies():
     text = "您尾号3306的卡支出1204元，详情见 http://a--b.com/x1"
     copies = [augment.vary(text, random.Random(seed)) for seed in range(200)]

@@ -56,7 +56,7 @@ def test_clauses_are_parts_of_the_texts(texts, count, seed):
 def test_wrappings_are_of_many_kinds():
     scraps = wrappings(5000, random.Random(0))
     assert len(set(scraps)) > 4500
-    for part in ("20", "：", "<", "http", "[", "---", "iPhone", "。。。"):
+    for part in ("20", "：", "<", "http", "[", "---", "iPhone", "。。。", "XX", "@example.com>", "保密", "#生活"):
         assert 5 < sum(part in text for text in scraps) < 3750
 
 
