@@ -316,6 +316,15 @@ WRAPPINGS: dict[str, Callable[[str, random.Random], str]] = {
     "who signs it": lambda text, rng: (
         f"【{rng.choice(['盒马', '联想', '广州地铁', '长江证券', '渤海银行', '吉祥航空'])}】{text}"
     ),
+    "a masked name": lambda text, rng: f"{rng.choice(['【××】', '【##】', '【某某平台】', '〔机构名〕'])}{text}",
+    "the head of a mail": lambda text, rng: (
+        f"寄件者: {rng.choice(['行政', 'Lucy', '吳小姐'])} <{rng.getrandbits(32):x}@mail.example.org>\n"
+        f"主旨: {rng.choice(['事宜', '附件', 'FYI', '更新'])}\n\n{text}"
+    ),
+    "small print": lambda text, rng: (
+        f"{text}\n\n{rng.choice(['此电子邮件可能包含商业机密，请勿披露、复制或散发。', '系统自动生成，勿需答复。'])}"
+    ),
+    "topics": lambda text, rng: f"{text} {rng.choice(['#周末去哪儿', '#育儿# #亲子#', '#手账 #文具'])}",
     "how to refuse it": lambda text, rng: text + rng.choice(["退订回QXD", " 回复TDKD不再接收", "（拒收回复N1）"]),
     "an official sentence": lambda text, rng: (
         f"{text}，{rng.choice(['请登录官方APP查询', '请携带身份证原件', '有效期30天', '不收任何费用'])}"
