@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import codecs
 import functools
+import hashlib
 import itertools
 import os
 import re
@@ -45,7 +46,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from numbers import Integral, Number
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     from fraudscan.arrays import Ints
     from fraudscan.decisions import Decisions
 
-__all__ = ["COUNTRY_CODE", "KINDS", "Entry", "ListError", "Lists", "check_sender", "read_lists"]
+__all__ = ["COUNTRY_CODE", "KINDS", "Entry", "ListError", "ListFile", "Lists", "check_sender", "read_lists"]
 
 KINDS = ("allow", "deny")
 """The kinds of entries, in order of precedence."""
@@ -141,6 +142,21 @@ class Entry:
         return name.encode("utf-8", "backslashreplace").decode()  # a file name need not be Unicode; our output must
 
 
+class ListFile(NamedTuple):
+    """A file that entries were read from, for the record.
+
+    Attributes:
+        name: the file, as it was named.
+        kind: the kind of the entries above its first section.
+        sha256: the digest of its content.
+
+    """
+
+    name: str
+    kind: str
+    sha256: str
+
+
 def _fold_all(texts: Sequence[str]) -> list[str]:
     """Fold texts in one pass, separated by line breaks, which folded texts do not contain."""
     raw, ends = concatenated(texts)
@@ -187,7 +203,13 @@ def read_lists(*, allow: Files = (), deny: Files = ()) -> Lists:
     files = [(path, kind) for kind, given in zip(KINDS, (allow, deny), strict=True) for path in _paths(kind, given)]
     if not files:
         raise TypeError("no file is given: pass allow=, deny= or both")
-    return Lists(itertools.chain.from_iterable(_entries(path, kind) for path, kind in files))
+    entries: list[Entry] = []
+    known: list[ListFile] = []
+    for path, kind in files:
+        data = _content(path)
+        known.append(ListFile(str(path), kind, hashlib.sha256(data).hexdigest()))
+        entries += _entries(path, kind, data)
+    return Lists(entries, known)
 
 
 def _paths(kind: str, given: Files) -> list[Path]:
@@ -204,7 +226,7 @@ def _paths(kind: str, given: Files) -> list[Path]:
     return list(map(Path, paths))
 
 
-def _entries(path: Path, kind: str) -> Iterator[Entry]:
+def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
@@ -212,6 +234,10 @@ def _entries(path: Path, kind: str) -> Iterator[Entry]:
         raise ListError(f"{path} cannot be read: {error.strerror}") from None
     if len(data) > LARGEST:
         raise ListError(f"{path} has more than {LARGEST:,} bytes: pass a shorter list; a list of senders can be split")
+    return data
+
+
+def _entries(path: Path, kind: str, data: bytes) -> Iterator[Entry]:
     data = data.removeprefix(codecs.BOM_UTF8)
     try:
         lines = re.split(r"\r\n?|\n", data.decode())
@@ -263,6 +289,7 @@ class Lists:
 
     Args:
         entries: the entries, in any order.
+        files: the files that they were read from.
 
     Raises:
         TypeError: if ``entries`` is not an iterable of `Entry` objects.
@@ -275,7 +302,7 @@ class Lists:
 
     """
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[Entry], files: Iterable[ListFile] = ()) -> None:
         if not isinstance(entries, Iterable):
             kind = type(entries).__name__
             raise TypeError(f"Lists takes an iterable of Entry objects, not one {kind}: pass a list, [entry]")
@@ -285,6 +312,7 @@ class Lists:
         if foreign := [entry.kind for entry in entries if entry.kind not in KINDS]:
             raise ListError(f"an entry's kind must be {' or '.join(KINDS)}, not {foreign[0]!r}")
         self.entries = tuple(sorted(entries, key=lambda entry: KINDS.index(entry.kind)))
+        self.files = tuple(files)
         self._allowing = sum(entry.kind == "allow" for entry in entries)
         phrases: dict[str, list[int]] = defaultdict(list)
         self._patterns: list[Pattern] = []  # those for all senders
@@ -310,7 +338,7 @@ class Lists:
         return bool(self._bound)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Lists, (self.entries,)
+        return Lists, (self.entries, self.files)
 
     def __eq__(self, other: object) -> bool:
         return self.entries == other.entries if isinstance(other, Lists) else NotImplemented

@@ -72,6 +72,7 @@ class Scanner:
         manifest: a copy of the metadata.
         engine: computes logits from texts; it has the vocabulary, the weights and the layer.
         lists: the allow and deny lists that overrule verdicts, if there are any (see `with_lists`).
+        folder: the name of the folder that the model was read from; empty if it was not read from any.
 
     """
 
@@ -95,6 +96,7 @@ class Scanner:
         self._manifest = dict(manifest or {})
         self._manifest.setdefault("thresholds", asdict(thresholds))
         self.lists: Lists | None = None
+        self.folder = ""
         fraud = taxonomy.task == "fraud"
         nothing = np.full(len(self.heads), EMPTY_LOGIT)  # a text without a kept character is honest
         if self._honest is None:
@@ -472,7 +474,7 @@ class Scanner:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        state = {"lists": self.lists}
+        state = {"lists": self.lists, "folder": self.folder}
         return _restore, (VERSIONS, self.taxonomy, self._arrays(), self.thresholds, self._manifest), state
 
 
@@ -637,7 +639,9 @@ def is_shipped(scanner: Scanner) -> bool:
 
 
 def _read(folder: Path) -> Scanner:
-    return read_folder(folder, ARRAYS, _from_manifest)
+    scanner = read_folder(folder, ARRAYS, _from_manifest)
+    vars(scanner)["folder"] = folder.resolve().name  # it has no other user yet
+    return scanner
 
 
 def _from_manifest(arrays: Sequence[npt.NDArray[Any]], manifest: dict[str, Any]) -> Scanner:

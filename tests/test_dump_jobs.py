@@ -2,7 +2,10 @@
 
 import concurrent.futures
 import contextlib
+import dataclasses
+import datetime as dt
 import errno
+import hashlib
 import io
 import itertools
 import json
@@ -10,6 +13,7 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -32,6 +36,7 @@ from fraudscan.cli import main
 from fraudscan.dump import DumpError, Options, job, parquet, readers, score_dump, workers
 from fraudscan.dump.rows import Block, Place
 from fraudscan.lists import read_lists
+from fraudscan.model import default_folder, load
 
 
 @pytest.mark.parametrize("name", dumps.MAKERS)
@@ -115,7 +120,7 @@ def test_blocks_give_the_same_results_alone_and_together(tmp_path, scanner, monk
         out = tmp_path / f"{together}.{ending}"
         score_dump(scanner, [str(source)], str(out), options)
         summary = out.with_name(out.name + ".summary.json").read_text("utf-8")
-        found.append([kill.results(out), re.sub(r'"(?:seconds|rows_per_second)": .*', "", summary)])
+        found.append([kill.results(out), re.sub(r'"(?:seconds|rows_per_second|began|ended)": .*', "", summary)])
     assert found[:2] == found[2:]
 
 
@@ -552,6 +557,7 @@ def test_a_checkpoint_with_invalid_content_is_refused(tmp_path, scanner, monkeyp
         {"source": -1},
         {"summary": {"labels": [1]}},
         {"summary": {"seconds": None}},
+        {"began": 0},
     ],
 )
 def test_a_checkpoint_with_an_impossible_state_is_refused(tmp_path, scanner, monkeypatch, capsys, change):
@@ -746,6 +752,33 @@ def test_the_summary_counts_everything(tmp_path, scanner, capsys):
     assert "2 rows scored, 2 rejected" in capsys.readouterr().err
     assert score(source, "-o", out, "--force", "--quiet") == 0
     assert capsys.readouterr().err == ""
+
+
+def test_the_summary_records_how_a_result_came_about(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(default_folder(), "mine")
+    contents = {"in.jsonl": b'{"text": "1", "chat": "c"}\n' * 5000, "friends.txt": b"[deny]\r\nx\r\n", "empty.txt": b""}
+    for name, content in contents.items():
+        pathlib.Path(name).write_bytes(content)
+    before = dt.datetime.now(dt.timezone.utc).replace(microsecond=0)
+    lists = "--allow", "friends.txt", "--deny", "empty.txt"
+    how = "--max-message", 1 << 20, "--workers", 2, "--by", "chat", "--delimiter", "\\t"
+    pathlib.Path("more.tsv").write_text(f"text\tchat\n{LURE}\td\n", "utf-8")
+    assert score("in.jsonl", "more.tsv", "-o", "out.jsonl", "-m", "mine", "--flag", 0.7, *lists, *how) == 0
+    summary = json.loads(pathlib.Path("out.jsonl.summary.json").read_text("utf-8"))
+    own = load("mine").with_thresholds(flag=0.7).with_lists(read_lists(allow="friends.txt", deny="empty.txt"))
+    assert (summary["model_name"], summary["model"]) == ("mine", own.digest)
+    assert {"flag": summary["flag"], "review": summary["review"]} == dataclasses.asdict(own.thresholds)
+    assert summary["options"] == {"by": "chat", "delimiter": "\t"}
+    assert summary["lists"] == [
+        {"name": name, "kind": kind, "sha256": hashlib.sha256(contents[name]).hexdigest()}
+        for kind, name in (("allow", "friends.txt"), ("deny", "empty.txt"))
+    ]
+    digest = hashlib.sha256(contents["in.jsonl"][: 1 << 16]).hexdigest()
+    size = len(contents["in.jsonl"])
+    assert summary["sources"][0] == {"name": "in.jsonl", "bytes": size, "sha256_of_first_64_kib": digest}
+    began, ended = (dt.datetime.fromisoformat(summary[name]) for name in ("began", "ended"))
+    assert before <= began <= ended <= dt.datetime.now(dt.timezone.utc)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -949,8 +982,11 @@ def test_the_time_before_an_interruption_is_counted(tmp_path, scanner):
     with contextlib.closing(sqlite3.connect(tmp_path / "out.jsonl.checkpoint")) as base, base:
         state = json.loads(base.execute("SELECT value FROM job WHERE name = 'state'").fetchone()[0])
         state["summary"]["seconds"] = 1e6
+        state["began"] = "2026-01-05T08:30:00+00:00"
         base.execute("UPDATE job SET value = ? WHERE name = 'state'", (json.dumps(state),))
     assert score_dump(scanner, [source], out, resume=True).seconds > 1e6
+    summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
+    assert summary["began"] == state["began"]
 
 
 def test_a_job_that_reads_standard_input_cannot_be_resumed(tmp_path, scanner, monkeypatch, capsys):

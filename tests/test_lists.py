@@ -2,6 +2,7 @@
 
 import enum
 import gc
+import hashlib
 import json
 import pickle
 import re
@@ -357,6 +358,9 @@ def test_lists_are_read_from_files(tmp_path):
     (tmp_path / "allow.txt").write_text("微信\n", "utf-8")
     both = read_lists(allow=tmp_path / "allow.txt", deny=path)
     assert rules_for(both, ["加我的微信"]) == ["allow 微信 (allow.txt:1)"]
+    named = {("allow", tmp_path / "allow.txt"), ("deny", path)}
+    digests = {(str(file), kind, hashlib.sha256(file.read_bytes()).hexdigest()) for kind, file in named}
+    assert set(pickle.loads(pickle.dumps(both)).files) == digests  # noqa: S301 - our own
 
 
 @pytest.mark.parametrize(

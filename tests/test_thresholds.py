@@ -1,6 +1,7 @@
 """Thresholds: changing them without scoring again, for a scanner and for a scored dump."""
 
 import csv
+import hashlib
 import io
 import itertools
 import json
@@ -347,13 +348,20 @@ def test_rethreshold_writes_a_summary_by_which_its_output_is_recognized(scored, 
     rows = rows_in(again)
     summary = json.loads((folder / f"{again.name}.summary.json").read_text("utf-8"))
     before = json.loads((out.parent / f"{out.name}.summary.json").read_text("utf-8"))
+    assert before["began"] <= before["ended"] <= summary.pop("began") <= summary.pop("ended")
     assert summary == {
         "rows": len(rows),
         "verdicts": Counter(row["fraud_verdict"] for row in rows),
         "flag": 0.7,
         "review": 0.3,
-        "sources": [str(out)],
-        "model": before["model"],
+        "sources": [
+            {
+                "name": str(out),
+                "bytes": out.stat().st_size,
+                "sha256_of_first_64_kib": hashlib.sha256(out.read_bytes()[: 1 << 16]).hexdigest(),
+            }
+        ],
+        **{name: before[name] for name in ("options", "model_name", "model", "lists")},
         "scored_with": {"flag": before["flag"], "review": before["review"]},
         "fraudscan": fraudscan.__version__,
     }

@@ -25,7 +25,9 @@ from fraudscan.dump.output import (
     Names,
     StandardError,
     StandardOutput,
+    described,
     encode_reject,
+    now,
     part_of,
     write_summary,
     write_whole,
@@ -277,6 +279,7 @@ class _Job:
     options: Options
     notify: Callable[[str], None]
     summary: Summary = field(default_factory=Summary)
+    began: str = field(default_factory=now)
     source: int = 0
     place: Place | None = None
     """Where to continue in the source; ``None`` for its beginning."""
@@ -344,11 +347,12 @@ class _Job:
                     "rejects": int(rejects),
                     "summary": dict(summary),
                     "finished": bool(finished),
+                    "began": str(began),
                 } if source in range(len(self._readers)):
                     if not all(0 <= number < 1 << 63 for number in (out, rejects, *(place or ())[:3])):
                         raise ValueError("a place or size is impossible")
                     self.source, self.place = source, place and Place(*place)
-                    self.summary, self.finished = Summary(**summary), finished
+                    self.summary, self.finished, self.began = Summary(**summary), finished, began
                 case _:
                     raise ValueError("the state has impossible values")
         self.conversations.check()
@@ -596,6 +600,7 @@ class _Job:
             "rejects": self.rejects.size,
             "summary": vars(self.summary),
             "finished": self.finished,
+            "began": self.began,
         }
         self.checkpoint.commit(state=state, **values)
 
@@ -639,14 +644,17 @@ class _Job:
         with written(names.summary):
             report = {
                 **self.summary.report(),
-                "sources": self.sources,
+                "sources": described(self._input),
                 "text": sorted({reader.text for reader, _ in self._readers if reader.text}),
+                "options": _changed(self.options),
+                "model_name": self.scanner.folder,
                 "model": self.scanner.digest,
                 **asdict(self.scanner.thresholds),
+                "lists": [each._asdict() for each in self.scanner.lists.files] if self.scanner.lists else [],
                 "job": self._digest,
                 "bytes": _bytes_of(names, whole if whole.exists() else names.target),
             }
-            write_summary(names.summary, report)
+            write_summary(names.summary, report, self.began)
         if whole.exists():
             whole.replace(names.target)
         for path in names.parts():
@@ -677,6 +685,11 @@ def _one_or_several(names: str | Sequence[str] | None) -> str | tuple[str, ...] 
         return names
     different = tuple(dict.fromkeys(names))
     return different if len(different) > 1 else next(iter(different), None)
+
+
+def _changed(options: Options) -> dict[str, Any]:
+    """Return the options that are not the default ones."""
+    return {name: value for name, value in asdict(options).items() if value != getattr(Options, name)}
 
 
 def _bytes_of(names: Names, output: Path) -> dict[str, int]:

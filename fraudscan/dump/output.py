@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -26,8 +27,10 @@ __all__ = [
     "Names",
     "StandardError",
     "StandardOutput",
+    "described",
     "encode_reject",
     "format_of",
+    "now",
     "part_of",
     "to_standard_output",
     "write_summary",
@@ -147,9 +150,24 @@ def write_whole(path: Path, parts: Iterable[bytes]) -> None:
         part.unlink(missing_ok=True)
 
 
-def write_summary(path: Path, report: Mapping[str, Any]) -> None:
+def now() -> str:
+    """Return the time as summaries have it: UTC in ISO 8601, in whole seconds."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def described(fingerprints: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return the sources as summaries have them: of those that can be read only once, the names.
+
+    The digest is the one that tells whether a source has changed. One of all bytes would take another pass.
+    """
+    keys = "name", "bytes", "sha256_of_first_64_kib"
+    return [dict(zip(keys, (*found[:2], *found[3:]), strict=False)) for found in fingerprints]
+
+
+def write_summary(path: Path, report: Mapping[str, Any], began: str) -> None:
     """Write a summary, by which later runs also recognize the output beside it; the number of rows comes first."""
-    text = json.dumps({**report, "fraudscan": __version__}, ensure_ascii=False, indent=1) + "\n"
+    report = {**report, "began": began, "ended": now(), "fraudscan": __version__}
+    text = json.dumps(report, ensure_ascii=False, indent=1) + "\n"
     write_whole(path, [text.encode("utf-8", "backslashreplace")])
 
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from fraudscan.decisions import VERDICTS, Thresholds
 from fraudscan.dump.checkpoint import Checkpoint
-from fraudscan.dump.output import CALLED, Names, format_of, part_of, to_standard_output, write_summary
+from fraudscan.dump.output import CALLED, Names, described, format_of, now, part_of, to_standard_output, write_summary
 from fraudscan.dump.parquet import ParquetReader, with_column
 from fraudscan.dump.readers import find_delimiter
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.sources import MAGIC, STDIN, foreign
+from fraudscan.dump.sources import MAGIC, STDIN, fingerprint, foreign
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -32,6 +32,9 @@ SCORE, VERDICT, RULE = "fraud_score", "fraud_verdict", "fraud_rule"
 
 SCORED_WITH = "scored_with"
 """The key of a summary with the thresholds of the scanner, if the verdicts have others."""
+
+KEPT = "options", "model_name", "model", "lists"
+"""The keys of a summary that tell how a dump was scored, besides the thresholds."""
 
 NOT_SCORED = f"{{}} has no columns {SCORE!r} and {VERDICT!r}: is it a file that fraudscan score wrote?"
 
@@ -65,6 +68,7 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
 
     """
     counts: Counter[str] = Counter()
+    began, sources = now(), described([fingerprint(source)])
     with _source(source) as file, contextlib.ExitStack() as stack:
         names = _names(target, source, force=force)
         kind = _kind(file, source)
@@ -83,10 +87,10 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
                 out.write(line)
         counts.pop("", None)  # the header of a CSV file
         if names:
-            report = {"rows": counts.total(), "verdicts": counts, **asdict(thresholds), "sources": [source]}
+            report = {"rows": counts.total(), "verdicts": counts, **asdict(thresholds), "sources": sources}
             if known := scored_with(source):
-                report |= {"model": known.model, SCORED_WITH: asdict(known.original)}
-            write_summary(names.summary, report)
+                report |= {**known.how, SCORED_WITH: asdict(known.original)}
+            write_summary(names.summary, report, began)
     return counts
 
 
@@ -107,13 +111,13 @@ class Known(NamedTuple):
     Attributes:
         thresholds: those of its verdicts.
         original: those that the scanner had.
-        model: the digest of the scanner, which covers ``original``, if it is known.
+        how: `KEPT` and their values, as far as they are known. The digest of the model covers ``original``.
 
     """
 
     thresholds: Thresholds
     original: Thresholds
-    model: str | None
+    how: dict[str, Any]
 
 
 def scored_with(source: str) -> Known | None:
@@ -125,8 +129,9 @@ def scored_with(source: str) -> Known | None:
         if not path.is_file():  # reading a named pipe would block
             return None
         summary = json.loads(path.read_bytes())
-        now = {name: summary[name] for name in ("flag", "review")}
-        return Known(Thresholds(**now), Thresholds(**summary.get(SCORED_WITH, now)), summary.get("model"))
+        current = {name: summary[name] for name in ("flag", "review")}
+        how = {name: summary[name] for name in KEPT if name in summary}
+        return Known(Thresholds(**current), Thresholds(**summary.get(SCORED_WITH, current)), how)
     except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
