@@ -1378,6 +1378,8 @@ TABLE = f"text,n\n{PLAIN},1\n".encode()
         {"__MACOSX/sub/._DUMP.CSV": b"\0\5\x16\7", "sub/DUMP.CSV": TABLE},
         {"dump.csv.zip": TABLE},  # as older versions of pandas name it
         {"00000012-table.xlsx": b"PK", "00000013-notes.txt": PLAIN.encode(), "_chat.txt": TABLE},
+        {"word/list.csv": TABLE, "word/photo.jpg": b"\xff\xd8\xff"},
+        {"xl/photo.jpg": b"\xff\xd8\xff", "old/[Content_Types].xml.bak": b"", "xl/list.csv": TABLE},
         {"chat/_chat.txt": TABLE, "chat/notes.txt": PLAIN.encode(), "__MACOSX/chat/.__chat.txt": b"\0"},
     ],
 )
@@ -1389,6 +1391,12 @@ def test_the_only_dump_in_a_zip_archive_is_read(tmp_path, files, how):
     for source in (folder, folder / "any name.ZIP"):
         assert score(source, "-o", out, "--force") == 0
         assert [(row["text"], row["n"]) for row in rows_of(out)] == [(PLAIN, "1")]
+
+
+def test_a_zip_archive_of_several_dumps_in_a_folder_of_an_office_document_is_refused_as_an_archive(tmp_path, capsys):
+    (tmp_path / "in.zip").write_bytes(dumps.zipped({"word/a.csv": TABLE, "word/b.csv": TABLE}))
+    assert score(tmp_path / "in.zip", "-o", tmp_path / "out.jsonl") == 2
+    assert "is a ZIP archive, as are .ods and .numbers files" in capsys.readouterr().err
 
 
 def test_the_name_in_a_zip_archive_implies_the_format(tmp_path, capsys):

@@ -368,6 +368,14 @@ with zipfile.ZipFile(io.BytesIO(BOOK)) as archive:
     MANY_TIMES = re.sub(rb"<sheet [^>]*/>", lambda match: 99 * match[0], archive.read("xl/workbook.xml"))
 
 
+@pytest.mark.parametrize("first", ["media/image1.png", "list.csv"])
+def test_workbooks_are_recognized_whatever_part_comes_first(tmp_path, first):
+    with zipfile.ZipFile(io.BytesIO(BOOK)) as archive:
+        parts = {first: b"", **{name: archive.read(name) for name in reversed(archive.namelist())}}
+    (tmp_path / "in.xlsx").write_bytes(dumps.zipped(parts))
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 0
+
+
 @pytest.mark.parametrize(
     ("content", "error"),
     [

@@ -112,7 +112,7 @@ def make_reader(
     head = stream.peek(BLOCK)
     if stream.damage and not head:
         raise DumpError(f"{stream.source}: {stream.damage}")
-    what = foreign(head)
+    what = foreign(head, office=stream.office)
     if what == WORKBOOK and name in (None, WorkbookReader.name):
         doubts = [f"is a workbook: --encoding {canonical(encoding)} does not apply to it"] if encoding else []
         return WorkbookReader(stream.source, "utf-8", doubts=doubts, **options)

@@ -104,6 +104,9 @@ OFFICE = re.compile(
 )
 """How the ZIP archives begin that Office documents are, and what `foreign` calls them; `workbooks` reads them."""
 
+OFFICE_TYPES = "[Content_Types].xml"
+"""The file by which such an archive is told from others, if its list of files can be read."""
+
 MARKUP = re.compile(
     rb"[\xef\xbb\xbf\xff\xfe\s]*(?:<\?xml[^>]*>\s*|<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|meta|table)\b",
     re.IGNORECASE | re.DOTALL,
@@ -179,11 +182,14 @@ def plain_name(source: str) -> str:
     return next((name.removesuffix(ending) for ending in ARCHIVES if name.endswith(ending)), name)
 
 
-def foreign(head: bytes) -> str:
-    """Return what kind of file begins with ``head`` if that kind has no rows to read, else an empty string."""
+def foreign(head: bytes, *, office: bool | None = None) -> str:
+    """Return what kind of file begins with ``head`` if that kind has no rows to read, else an empty string.
+
+    ``office`` is whether it is an Office document; ``None`` if only its first bytes tell.
+    """
     if head[MAGIC - len(TAR) : MAGIC] == TAR:
         return "a tar archive: unpack it"
-    if OFFICE.match(head):
+    if OFFICE.match(head) if office is None else office:
         return WORKBOOK
     plain = head.replace(b"\0", b"")  # in UTF-16 as well
     for text, what, size in (
@@ -390,7 +396,7 @@ def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
         return False
     with Stream(str(file)) as stream:
         head = stream.peek(PROLOG)
-        what = foreign(head) if head or stream.damage else "empty"
+        what = foreign(head, office=stream.office) if head or stream.damage else "empty"
         if not what and file.suffix.lower() == ".zip" and not stream.packed:
             what = "no ZIP archive, in spite of its name"
     if what == WORKBOOK:
@@ -423,7 +429,8 @@ class Stream:
     """The unpacked bytes of a source, read from front to back.
 
     A damaged archive ends where the damage begins; ``damage`` is then the reason. ``name`` is the one that may imply a
-    format: that of the source, or of the file in a ZIP archive.
+    format: that of the source, or of the file in a ZIP archive. ``office`` is whether it is an Office document;
+    ``None`` if it is packed, so that only its first bytes tell.
     """
 
     def __init__(self, source: str) -> None:
@@ -432,12 +439,14 @@ class Stream:
         try:
             self._opened: Any = sys.stdin.buffer if source == STDIN else Path(source).open("rb")  # noqa: SIM115 - `close`
             self._raw = _from_start(self._opened)
-            self._file: Any = _unpacked(self._raw, source)
+            office = _is_office(self._raw)
+            self._file: Any = self._raw if office else _unpacked(self._raw, source)
         except OSError as error:
             raise DumpError(f"{source} cannot be read: {error.strerror or error}") from None
         except zipfile.BadZipFile as error:
             self._file = None
             self.damage = f"the ZIP archive cannot be opened: {error}"
+        self.office = None if self.packed else office
         if isinstance(self._file, _Member):
             self.name = self._file.name
         self._ahead = memoryview(b"")
@@ -506,6 +515,7 @@ class Head(Stream):
         self.source = self.name = self.damage = ""
         self._ahead = memoryview(b"")
         self._opened = self._raw = self._file = io.BufferedReader(io.BytesIO(data))
+        self.office = None
 
 
 def _from_start(file: Any) -> Any:
@@ -532,11 +542,23 @@ class _Rest(io.RawIOBase):
         return len(data)
 
 
+def _is_office(raw: Any) -> bool:
+    """Return whether a file is an Office document: by its list of files, or by the first one if it is cut short."""
+    head = raw.peek(MAGIC)
+    if head.startswith(ZIP) and raw.seekable():
+        try:
+            return OFFICE_TYPES in zipfile.ZipFile(raw).namelist()
+        except Exception:  # noqa: BLE001, S110 - damaged archives raise nearly every kind of error
+            pass
+        finally:
+            raw.seek(0)
+    return OFFICE.match(head) is not None
+
+
 def _unpacked(raw: Any, source: str) -> Any:
     """Return a file of the unpacked bytes; the first bytes show whether it is an archive."""
-    head = raw.peek(MAGIC)
-    magic = head[:PACKED]
-    if magic.startswith(ZIP) and raw.seekable() and not OFFICE.match(head):
+    magic = raw.peek(PACKED)[:PACKED]
+    if magic.startswith(ZIP) and raw.seekable():
         return _from_zip(raw)
     if magic.startswith(GZIP):
         return gzip.GzipFile(fileobj=raw)
