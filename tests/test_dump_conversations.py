@@ -375,8 +375,11 @@ def test_a_single_name_of_the_conversation_has_to_be_in_each_dump(tmp_path, seiz
     assert score(seized / "c.txt", "-o", tmp_path / "c.jsonl", *options_of(["会话", "会话"])) == 2
 
 
-def test_several_names_of_the_conversation_that_no_dump_has_are_refused(tmp_path, seized, capsys):
-    assert score(seized / "b.jsonl", seized / "c.txt", "-o", tmp_path / "out.jsonl", *options_of(["群", "会话"])) == 2
+@pytest.mark.parametrize("rowless", ["[]", "\n", " "])
+def test_several_names_of_the_conversation_that_no_dump_has_are_refused(tmp_path, seized, capsys, rowless):
+    (tmp_path / "d.json").write_text(rowless, "utf-8")  # its rows might have had it, if it had any
+    sources = tmp_path / "d.json", seized / "b.jsonl", seized / "c.txt"
+    assert score(*sources, "-o", tmp_path / "out.jsonl", *options_of(["群", "会话"])) == 2
     assert "no source has a column called '群' or '会话': name the one" in capsys.readouterr().err
     assert not list(tmp_path.glob("out.jsonl*"))
 
@@ -387,6 +390,9 @@ def test_dumps_without_rows_lack_no_name_of_the_conversation(tmp_path, name):
     assert score(tmp_path / name, "-o", tmp_path / "1.jsonl", "--by", "text") == (
         score(tmp_path / name, "-o", tmp_path / "2.jsonl", *options_of(["text", "chat"]))
     )
+    (tmp_path / "d.jsonl").write_text('{"text": "在吗", "chat": "a"}', "utf-8")
+    sources = tmp_path / "d.jsonl", tmp_path / name
+    assert score(*sources, "-o", tmp_path / "3.jsonl", *options_of(["group", "chat"])) == 0
 
 
 @given(

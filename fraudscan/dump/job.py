@@ -457,7 +457,8 @@ class _Job:
     def _refuse_options(self) -> None:
         """Refuse options for formats that are neither read nor written, and for columns that no source has."""
         options = self.options
-        if options.by is not None and all(reader.by is None for reader, _ in self._readers):
+        lacking = [reader.by is None for reader, _ in self._readers if not reader.rowless]
+        if options.by is not None and lacking and all(lacking):
             columns = " or ".join(map(repr, options.by))
             raise DumpError(f"no source has a column called {columns}: name the one that the conversations have")
         if options.delimiter and not any(isinstance(reader, CsvReader) for reader, _ in self._readers):

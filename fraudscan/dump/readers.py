@@ -188,6 +188,7 @@ class Reader:
         rivals: other columns that may hold the text, if no text column was given; `find` finds them.
         replaced: the columns of the source that are in ``ours``; `find` finds them as well.
         doubts: what is doubtful about the source, for notices; `prepare` finds it.
+        rowless: whether there is neither a header nor a row at its start, so that its columns are unknown.
         header_line: the line of the header, in tables and workbooks: 0 if they have none, ``None`` for the first one.
 
     """
@@ -214,6 +215,7 @@ class Reader:
     rivals: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
+    rowless: bool = False
     header_line: int | None = None
 
     def find(self, rows: Iterable[Collection[str]], path: str = "", sample: Sequence[dict[str, Any]] = ()) -> None:
@@ -249,6 +251,7 @@ class Reader:
             missing = [name for name in self.needed if name not in known]
             if self.text is not None and not missing:
                 break
+        self.rowless = columns is None
         if self.alternatives and self.by in missing:
             self._take_alternative(list(known))
             missing = [name for name in self.needed if name not in known]
