@@ -115,7 +115,7 @@ class Curve:
         """
         scores, false_alarms, recall = (_checked_shares(data[name], name) for name in COLUMNS)
         honest = data["honest"]
-        if isinstance(honest, bool) or not isinstance(honest, int) or honest < 0:
+        if isinstance(honest, bool) or not isinstance(honest, int) or not 0 <= honest < 1 << 63:
             raise ValueError(f"honest must be a number of messages, not {honest!r}")
         if not scores or not len(scores) == len(false_alarms) == len(recall):
             raise ValueError("its columns are empty, or of different lengths")

@@ -10,6 +10,7 @@ are always in the same fold. The same rows give the same model on the same machi
 from __future__ import annotations
 
 import itertools
+import sys
 import warnings
 from dataclasses import asdict, dataclass, replace
 from numbers import Integral, Real
@@ -85,7 +86,7 @@ class Settings:
             raise ValueError(f"max_n must be at most {MAX_NGRAM}, not {self.max_n!r}")
         if not (_is(self.idf_power, Real) and 0 <= self.idf_power <= 10):  # the square of the factor must not overflow
             raise ValueError(f"idf_power must be a number from 0 to 10, not {self.idf_power!r}")
-        if not (_is(self.C, Real) and 0 < self.C < np.inf):
+        if not (_is(self.C, Real) and 0 < self.C <= sys.float_info.max):
             raise ValueError(f"C must be a finite number above 0, not {self.C!r}")
         if self.balanced not in (True, False):
             raise ValueError(f"balanced must be True or False, not {self.balanced!r}")

@@ -6,7 +6,8 @@ Many texts share few distinct decisions, so each decision is built once and the 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from numbers import Real
+from math import inf
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,18 @@ if TYPE_CHECKING:
     from fraudscan.lists import Entry
     from fraudscan.taxonomy import Taxonomy
 
-__all__ = ["STEPS", "VERDICTS", "Decider", "Decision", "Decisions", "Thresholds", "checked_number", "cut", "steps_of"]
+__all__ = [
+    "STEPS",
+    "VERDICTS",
+    "Decider",
+    "Decision",
+    "Decisions",
+    "Thresholds",
+    "checked_integer",
+    "checked_number",
+    "cut",
+    "steps_of",
+]
 
 VERDICTS = ("clear", "review", "flag")
 
@@ -54,7 +66,7 @@ def steps_of(values: Any) -> Any:
 
 
 def checked_number(value: Any, name: str) -> float:
-    """Return ``value`` as a float.
+    """Return ``value`` as a float, which is infinite if the value is beyond the range of floats.
 
     Raises:
         TypeError: if it is not a number (a string such as ``"0.5"`` is not).
@@ -62,7 +74,22 @@ def checked_number(value: Any, name: str) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, not {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return -inf if value < 0 else inf
+
+
+def checked_integer(value: Any, name: str) -> int:
+    """Return ``value`` as an integer.
+
+    Raises:
+        TypeError: if it is not an integer (a whole float such as ``2.0`` is not).
+
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    return int(value)
 
 
 @dataclass(frozen=True)
@@ -96,7 +123,7 @@ class Thresholds:
 
         """
         if not 0 <= score <= 1:
-            raise ValueError(f"a score must lie between 0 and 1, not at {score}")
+            raise ValueError(f"a score must lie between 0 and 1, not at {checked_number(score, 'a score')}")
         return VERDICTS[int(score >= self.review) + int(score >= self.flag)]  # a sum of NumPy's bools is a bool
 
 

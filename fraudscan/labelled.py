@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from fraudscan.characters import fold
 from fraudscan.columns import is_missing
 from fraudscan.corpus import HONEST_NAMES, CorpusError, Row, find_honest, refuse_one
+from fraudscan.decisions import checked_integer
 from fraudscan.dump.detect import check_header_line, delimiter_of, make_reader
 from fraudscan.dump.job import guesses
 from fraudscan.dump.readers import NULL, CsvReader, LinesReader
@@ -100,10 +101,11 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
         CorpusError: if a file cannot be read, lacks a column or has it twice, if no row can be used, if ``honest`` does
             not occur, or is not given and several of ``known`` occur, or if a message is honest and has another label
             as well.
-        TypeError: if ``paths`` is a single path and not an iterable of paths.
+        TypeError: if ``paths`` is a single path and not an iterable of paths, or ``header_line`` is not an integer.
 
     """
     refuse_one(paths)
+    header_line = header_line if header_line is None else checked_integer(header_line, "header_line")
     found: list[tuple[str, str, tuple[str, ...]]] = []
     skipped: list[str] = []
     files = _expanded([os.fspath(path) for path in paths], notify)

@@ -103,8 +103,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         """
         jobs = 1 if self.n_jobs is None else self.n_jobs
-        if not isinstance(jobs, Integral) or isinstance(jobs, bool) or jobs == 0:
-            raise ValueError(f"n_jobs must be a whole number other than 0, not {self.n_jobs!r}")
+        if not isinstance(jobs, Integral) or isinstance(jobs, bool) or not 0 < abs(jobs) < 1 << 31:
+            raise ValueError(f"n_jobs must be a whole number of 32 bits other than 0, not {self.n_jobs!r}")
         texts = _texts(X)
         if y is None:
             raise ValueError("FraudClassifier requires y to be passed, but the target y is None")

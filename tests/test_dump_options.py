@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,8 +19,9 @@ from hypothesis import strategies as st
 from fraudscan import model
 from fraudscan.cli import main
 from fraudscan.columns import COLUMNS, LISTS
-from fraudscan.dump import DumpError, score_dump
+from fraudscan.dump import DumpError, Options, score_dump
 from fraudscan.explain import evidence
+from fraudscan.labelled import read_labelled
 from fraudscan.lists import read_lists
 
 ROWS = [
@@ -273,6 +275,28 @@ def test_the_likeliest_text_column_is_read_and_alternatives_are_reported(tmp_pat
     summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
     assert summary["text"] == [chosen]
     assert 0 < summary["review"] < summary["flag"] < 1
+
+
+@pytest.mark.parametrize("value", [True, "2", 2.0, float("nan"), b"2", np.bool_(True)])
+def test_numbers_that_are_no_integers_are_refused(tmp_path, scanner, value):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    source.write_text(f"text\n{PLAIN}\n", "utf-8")
+    for name in ("max_message", "header_line"):
+        with pytest.raises(TypeError, match=f"{name} must be a whole number, not"):
+            score_dump(scanner, [source], out, Options(**{name: value}))
+    with pytest.raises(TypeError, match="workers must be a whole number, not"):
+        score_dump(scanner, [source], out, workers=value)
+    with pytest.raises(TypeError, match="header_line must be a whole number, not"):
+        read_labelled([source], header_line=value)
+    with pytest.raises(DumpError, match=r"has no header: line 10{400}, given by --header-line, is not in it"):
+        score_dump(scanner, [source], out, Options(header_line=10**400))
+
+
+def test_numbers_may_be_those_of_numpy(tmp_path, scanner):
+    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    source.write_text(f"text\n{PLAIN}\n", "utf-8")
+    options = Options(max_message=np.int64(5000), header_line=np.int32(1))
+    assert score_dump(scanner, [source], out, options, workers=np.int64(1)).scored == 1
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "json"])

@@ -380,6 +380,8 @@ def test_numeric_classes_have_an_honest_one(kind):
         ("n_jobs", 0),
         ("n_jobs", 1.5),
         ("n_jobs", True),
+        ("n_jobs", 10**400),
+        ("C", 10**400),
     ],
 )
 def test_invalid_settings_are_refused(name, value):

@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from collections import Counter
+from fractions import Fraction
 
 import dumps
 import numpy as np
@@ -54,12 +55,27 @@ def test_thresholds_may_be_numpy_numbers():
     assert repr(from_numpy) == repr(plain)
 
 
+HUGE = [10**400, -(10**400), 10**5000, Fraction(10**400), np.longdouble("1e400"), float("inf"), float("nan")]
+"""Numbers that are no thresholds, most of them beyond the range of floats."""
+
+
+@pytest.mark.parametrize("value", HUGE, ids=range(len(HUGE)))
+def test_numbers_that_are_no_thresholds_are_refused(scanner, value):
+    for change in ({"flag": value}, {"review": value}):
+        with pytest.raises(ValueError, match="thresholds need 0 <= review <= flag <= 1, not"):
+            scanner.with_thresholds(**change)
+        with pytest.raises(ValueError, match="thresholds need 0 <= review <= flag <= 1, not"):
+            Thresholds(**{"flag": 0.5, "review": 0.1, **change})
+    with pytest.raises(CurveError, match="must be above 0 and at most 1, not"):
+        scanner.with_false_alarms(value)
+
+
 def test_scores_may_be_numpy_numbers(scanner):
     found = scanner.decide([LURE, PLAIN])
     assert [scanner.thresholds.verdict(score) for score in found.scores] == found.verdict == ["flag", "clear"]
 
 
-@pytest.mark.parametrize("score", [float("nan"), -0.1, 1.1, np.float32("nan")])
+@pytest.mark.parametrize("score", [float("nan"), -0.1, 1.1, np.float32("nan"), 10**400])
 def test_what_is_no_score_has_no_verdict(score):
     with pytest.raises(ValueError, match="a score must lie between 0 and 1"):
         Thresholds(flag=0.5, review=0.25).verdict(score)
@@ -228,6 +244,7 @@ CURVE = {"scores": [0.0, 0.5, 1.0], "false_alarms": [1.0, 0.1, 0.0], "recall": [
         {"honest": "1000"},
         {"honest": float("inf")},
         {"honest": -1},
+        {"honest": 10**400},
         {"honest": True},
     ],
 )

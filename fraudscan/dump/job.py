@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from fraudscan._version import __version__
 from fraudscan.columns import OPTIONAL, columns_of, names_of
+from fraudscan.decisions import checked_integer
 from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.conversations import Conversations
 from fraudscan.dump.detect import check_header_line, delimiter_of, make_reader
@@ -235,14 +236,21 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
         DumpError: if a source cannot be read or lacks a column, if no source has any of several columns that
             ``options.by`` names, if the target exists or is one of the sources, or if a job cannot continue. What was
             written so far is kept, and the job can be resumed.
-        TypeError: if ``sources`` or ``exclude`` is a single name instead of a list of names.
+        TypeError: if ``sources`` or ``exclude`` is a single name instead of a list of names, or a number is no integer.
 
     """
     if isinstance(sources, (str, os.PathLike)):
         raise TypeError(f"sources is one {type(sources).__name__}, not several: pass a list, [source]")
     names, out = [os.fspath(source) for source in sources], os.fspath(target)
     options = options or Options()
-    options = replace(options, by=_one_or_several(options.by))
+    line = options.header_line
+    options = replace(
+        options,
+        by=_one_or_several(options.by),
+        max_message=checked_integer(options.max_message, "max_message"),
+        header_line=line if line is None else checked_integer(line, "header_line"),
+    )
+    workers = checked_integer(workers, "workers")
     if not names:
         raise DumpError("no dump is named: sources is empty")
     if not SMALLEST_LIMIT <= options.max_message <= LARGEST_LIMIT:
