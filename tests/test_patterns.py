@@ -4,8 +4,11 @@ import importlib.util
 import re
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from fraudscan import patterns
+from fraudscan.characters import MARKUP, without_markup
 from fraudscan.patterns import PatternError, compile_pattern
 
 HANGING = [
@@ -88,3 +91,28 @@ def test_bounded_patterns_match_the_same_with_and_without_re2(pattern, monkeypat
     assert [bool(compile_pattern(pattern).search(text)) for text in texts] == expected
     monkeypatch.setattr(patterns, "_re2", lambda: None)
     assert [bool(compile_pattern(pattern).search(text)) for text in texts] == expected
+
+
+PIECES = [*sorted(MARKUP), *"<>/&;\\nbr微.,a1"]
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map("".join))
+@example("<<br>")
+@example("<b微r>")
+@example("<br" + "<p>")
+def test_patterns_are_refused_for_mark_up_exactly_if_the_text_that_they_match_has_it(text):
+    try:
+        refused = not compile_pattern(re.escape(text)).search(text)
+    except PatternError as error:
+        refused = "without mark-up" in str(error)
+    assert refused == (without_markup(text) != text)
+
+
+@pytest.mark.parametrize("begin", ["", "<"])
+def test_a_long_pattern_is_not_searched_for_mark_up_from_its_start_for_each_character(monkeypatch, begin):
+    pytest.importorskip("re2")
+    searched = []
+    monkeypatch.setattr(patterns, "without_markup", lambda text: searched.append(len(text)) or without_markup(text))
+    pattern = begin + "快递" * 1000
+    assert compile_pattern(pattern).search(pattern)
+    assert sum(searched) <= 2 * len(pattern)
