@@ -106,25 +106,12 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
     """
     refuse_one(paths)
     header_line = header_line if header_line is None else checked_integer(header_line, "header_line")
-    found: list[tuple[str, str, tuple[str, ...]]] = []
-    skipped: list[str] = []
-    files = _expanded([os.fspath(path) for path in paths], notify)
     named = {"name": kind, "encoding": encoding, "delimiter": delimiter, "text": text, "header_line": header_line}
-    readers: list[Reader] = []
-    for path in files:
-        for line, content, labels in _read(path, label, named, notify, readers):
-            place = f"{Path(path).name}:{line}"  # it goes into the model, which must not depend on the folder
-            if isinstance(labels, str):
-                skipped.append(f"{place}: {labels}")
-            elif not content.strip():
-                skipped.append(f"{place}: no text")
-            else:
-                found.append((place, content, labels))
-    _check_header_line(header_line, readers)
+    try:
+        found, skipped = _read_all([os.fspath(path) for path in paths], label, named, notify)
+    except DumpError as error:
+        raise CorpusError(str(error)) from None
     names = sorted({name for _, _, labels in found for name in labels})
-    if not found:
-        places = ", ".join(files)
-        raise CorpusError(f"no labelled messages in {places}" + (f"; {skipped[0]}" if skipped else ""))
     if honest is None and find_honest(names, None, known) is None and not all(labels for _, _, labels in found):
         names.append(next(iter(known), HONEST_NAMES[0]))  # what an empty list means
     honest = find_honest(names, honest, known)
@@ -226,18 +213,29 @@ def _meant(schemes: Mapping[str, tuple[Scheme, ...]], name: str) -> tuple[Scheme
     return schemes.get(name) or schemes.get(name.casefold(), ())
 
 
-def _expanded(names: Sequence[str], notify: Callable[[str], None]) -> list[str]:
-    try:
-        return expand(names, notify)
-    except DumpError as error:
-        raise CorpusError(str(error)) from None
+def _read_all(
+    names: Sequence[str], label: str | None, named: dict[str, Any], notify: Callable[[str], None]
+) -> tuple[list[tuple[str, str, tuple[str, ...]]], list[str]]:
+    """Return the place, the text and the labels of each row, and what `Labelled.skipped` holds.
 
-
-def _check_header_line(line: int | None, readers: Sequence[Reader]) -> None:
-    try:
-        check_header_line(line, readers)
-    except DumpError as error:
-        raise CorpusError(str(error)) from None
+    ``named`` are the arguments of `make_reader` that the user named.
+    """
+    found, skipped = [], []
+    files = expand(names, notify)
+    readers: list[Reader] = []
+    for path in files:
+        for line, content, labels in _read(path, label, named, notify, readers):
+            place = f"{Path(path).name}:{line}"  # it goes into the model, which must not depend on the folder
+            if isinstance(labels, str):
+                skipped.append(f"{place}: {labels}")
+            elif not content.strip():
+                skipped.append(f"{place}: no text")
+            else:
+                found.append((place, content, labels))
+    check_header_line(named["header_line"], readers)
+    if not found:
+        raise CorpusError(f"no labelled messages in {', '.join(files)}" + (f"; {skipped[0]}" if skipped else ""))
+    return found, skipped
 
 
 def _read(
@@ -249,39 +247,36 @@ def _read(
 ) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
     """Yield the line, the text and the labels of each row, or instead of the labels the reason why it is unusable.
 
-    ``named`` are the arguments of `make_reader` that the user named. The reader is added to ``readers``.
+    The reader is added to ``readers``.
     """
     column = ""
-    try:
-        with Stream(path) as stream:
-            delimiter = named["delimiter"]
-            sign = None if delimiter is None else delimiter_of(delimiter)
-            reader = make_reader(stream, **{**named, "delimiter": sign}, limit=LIMIT)
-            readers.append(reader)
-            if sign and not isinstance(reader, CsvReader):
-                raise CorpusError(f"--delimiter is for CSV, but {path} is read as {reader.name}: add --format csv")
-            start = reader.prepare(stream)
-            if isinstance(reader, LinesReader):
-                how = "if its first line is a header, name the text column with --text"
-                raise CorpusError(f"{path} is not a table but plain lines: {how}")
-            reader.rivals = [name for name in reader.rivals if name != label]  # that one is no text, the user says
-            for guess in guesses(reader, named=named["text"] is not None):
-                notify(guess)
-            if reader.columns:
-                column = reader.sender = _label_column(path, reader.columns, label)  # binary senders are read as text
-            reader.by = reader.text or "text"  # readers number rows only if they group them into conversations
-            stream.skip(start.offset if reader.seeks else 0)
-            for block in reader.blocks(stream, start):
-                if block.fatal:
-                    raise CorpusError(f"{path}:{block.start.line}: {block.problem}")
-                batch = reader.batch([block])
-                rows = [as_dict(reader, raw) for raw in reader.rows(batch)]
-                column = column or (_label_column(path, list(dict.fromkeys(chain(*rows))), label) if rows else "")
-                found = zip(batch.lines, batch.texts, (_labels(row.get(column)) for row in rows), strict=True)
-                bad = [(reject.line, "", reject.reason) for reject in batch.rejects]
-                yield from sorted([*found, *bad], key=itemgetter(0))
-    except DumpError as error:
-        raise CorpusError(str(error)) from None
+    with Stream(path) as stream:
+        delimiter = named["delimiter"]
+        sign = None if delimiter is None else delimiter_of(delimiter)
+        reader = make_reader(stream, **{**named, "delimiter": sign}, limit=LIMIT)
+        readers.append(reader)
+        if sign and not isinstance(reader, CsvReader):
+            raise CorpusError(f"--delimiter is for CSV, but {path} is read as {reader.name}: add --format csv")
+        start = reader.prepare(stream)
+        if isinstance(reader, LinesReader):
+            how = "if its first line is a header, name the text column with --text"
+            raise CorpusError(f"{path} is not a table but plain lines: {how}")
+        reader.rivals = [name for name in reader.rivals if name != label]  # that one is no text, the user says
+        for guess in guesses(reader, named=named["text"] is not None):
+            notify(guess)
+        if reader.columns:
+            column = reader.sender = _label_column(path, reader.columns, label)  # binary senders are read as text
+        reader.by = reader.text or "text"  # readers number rows only if they group them into conversations
+        stream.skip(start.offset if reader.seeks else 0)
+        for block in reader.blocks(stream, start):
+            if block.fatal:
+                raise CorpusError(f"{path}:{block.start.line}: {block.problem}")
+            batch = reader.batch([block])
+            rows = [as_dict(reader, raw) for raw in reader.rows(batch)]
+            column = column or (_label_column(path, list(dict.fromkeys(chain(*rows))), label) if rows else "")
+            found = zip(batch.lines, batch.texts, (_labels(row.get(column)) for row in rows), strict=True)
+            bad = [(reject.line, "", reject.reason) for reject in batch.rejects]
+            yield from sorted([*found, *bad], key=itemgetter(0))
 
 
 def _labels(value: Any) -> tuple[str, ...] | str:
