@@ -364,32 +364,26 @@ const char disguise_survey_doc[] =
 
 PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    /* `CONSTANTS` arguments are between the input and the output */
     enum { CODES, NUMBERS, ENDS, STARTS, RAW, PAIRS, CUTTING, SENTENCE, HALVES, PARTS, MADE, RARE_PAIRS, NORMAL,
-           PICTURES, BOUNDS, MEMBERS, FLAGS, WHOLES, HEAVY, SPELLED_OUT, REPAIRABLE, ARRAYS, CONSTANTS = 5 };
+           PICTURES, BOUNDS, MEMBERS, FLAGS, WHOLES, HEAVY, SPELLED_OUT, REPAIRABLE, ARRAYS };
     static const Py_ssize_t bytes[] = {4, 2, 8, 8, 4, 1, 1, 1, 1, 8, 2, 8, 4, 4, 8, 2, 1, 2, 1, 1, 1};
-    PyObject *result = NULL, *constants = NULL;
-    Py_buffer array[ARRAYS] = {{0}};
+    PyObject *result = NULL;
+    Py_buffer array[ARRAYS];
     Py_ssize_t size[ARRAYS];
     Limits l;
     int empty;
     const char *bad;
 
-    if (PyTuple_GET_SIZE(args) != ARRAYS + CONSTANTS) {
-        PyErr_Format(PyExc_TypeError, "survey takes %d arguments", ARRAYS + CONSTANTS);
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*i(IIIIIII)(iiiiii)(dd)(iiiiiiiii)w*w*w*w*w*:survey",
+                          &array[0], &array[1], &array[2], &array[3], &array[4], &array[5], &array[6], &array[7],
+                          &array[8], &array[9], &array[10], &array[11], &array[12], &array[13], &array[14], &array[15],
+                          &empty, &l.row, &l.rare, &l.digit, &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised,
+                          &l.missing, &l.cut_score, &l.spelled, &l.strong, &l.firm, &l.odd_share, &l.spelled_share,
+                          &l.min_marks, &l.most_signs, &l.min_cuts, &l.cutting, &l.cutting_further, &l.cutting_place,
+                          &l.pictorial, &l.name, &l.keycap_mark, &array[16], &array[17], &array[18], &array[19],
+                          &array[20]))
         return NULL;
-    }
-    for (int i = 0; i < ARRAYS; i++) {
-        PyObject *argument = PyTuple_GET_ITEM(args, i < FLAGS ? i : i + CONSTANTS);
-        if (PyObject_GetBuffer(argument, &array[i], i < FLAGS ? PyBUF_SIMPLE : PyBUF_WRITABLE) < 0 ||
-            (size[i] = count(&array[i], bytes[i], "an argument")) < 0)
-            goto done;
-    }
-    if (!(constants = PyTuple_GetSlice(args, FLAGS, FLAGS + CONSTANTS)) ||
-        !PyArg_ParseTuple(constants, "i(IIIIIII)(iiiiii)(dd)(iiiiiiiii):survey", &empty, &l.row, &l.rare, &l.digit,
-                          &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised, &l.missing, &l.cut_score, &l.spelled,
-                          &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.min_marks, &l.most_signs, &l.min_cuts,
-                          &l.cutting, &l.cutting_further, &l.cutting_place, &l.pictorial, &l.name, &l.keycap_mark))
+    if (count_all(array, bytes, size, ARRAYS) < 0)
         goto done;
     if (size[NUMBERS] != size[CODES] || size[STARTS] != size[CODES] || l.row > MOST_NUMBERS ||
         size[PAIRS] != (Py_ssize_t)l.row * l.row || size[CUTTING] != SCORES || size[SENTENCE] != CODE_POINTS ||
@@ -450,7 +444,6 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
     if (!failed(bad))
         result = Py_NewRef(Py_None);
 done:
-    Py_XDECREF(constants);
     return release_all(array, ARRAYS, result);
 }
 

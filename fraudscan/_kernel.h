@@ -20,22 +20,16 @@
 #define NO_MEMORY "" /* the error if memory is lacking and nothing is wrong with the arguments */
 #define SCORES 256 /* different scores of pairs of neighbours: a score is a byte */
 
-/* Return the number of elements of `bytes` bytes in a buffer; -1, with an exception set, if it is not such an array. */
-static inline Py_ssize_t count(const Py_buffer *buffer, Py_ssize_t bytes, const char *name)
-{
-    if (buffer->len % bytes || (uintptr_t)buffer->buf % (uintptr_t)bytes) {
-        PyErr_Format(PyExc_ValueError, "%s is not an array of elements of %zd bytes", name, bytes);
-        return -1;
-    }
-    return buffer->len / bytes;
-}
-
-/* Count the elements of arrays; return -1, with an exception set, if one of them has another type. */
+/* Count the elements of arrays, of `bytes` bytes each; return -1, with an exception set, if one is no such array. */
 static inline int count_all(const Py_buffer *array, const Py_ssize_t *bytes, Py_ssize_t *size, int arrays)
 {
-    for (int i = 0; i < arrays; i++)
-        if ((size[i] = count(&array[i], bytes[i], "an argument")) < 0)
+    for (int i = 0; i < arrays; i++) {
+        if (array[i].len % bytes[i] || (uintptr_t)array[i].buf % (uintptr_t)bytes[i]) {
+            PyErr_Format(PyExc_ValueError, "an argument is not an array of elements of %zd bytes", bytes[i]);
             return -1;
+        }
+        size[i] = array[i].len / bytes[i];
+    }
     return 0;
 }
 
