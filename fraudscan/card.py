@@ -14,7 +14,7 @@ import numpy as np
 from fraudscan.calibration import prior_weights, reliability
 from fraudscan.corpus import CorpusError, numbered_lines
 from fraudscan.decisions import VERDICTS
-from fraudscan.evaluate import ANY, auc
+from fraudscan.evaluate import ANY, detection
 from fraudscan.folder import CARD, DIAGRAM
 
 if TYPE_CHECKING:
@@ -181,8 +181,13 @@ REVIEWED = ("reviewed lures", "reviewed honest")
 
 
 def _figure_row(name: str, found: dict[str, Any]) -> tuple[Any, ...]:
-    shares = (found["recall"], found["false_alarms"], found["flag"]["recall"], found["flag"]["false_alarms"])
-    return (name, found["messages"], found["macro_f1"], found["auc"], *shares)
+    return (name, found["messages"], found["macro_f1"], *_detected(found))
+
+
+def _detected(found: dict[str, Any]) -> tuple[float | None, ...]:
+    """Return the `FIGURES` from the AUC on."""
+    flag = found["flag"]
+    return found["auc"], found["recall"], found["false_alarms"], flag["recall"], flag["false_alarms"]
 
 
 HELD_OUT = """\
@@ -269,7 +274,7 @@ def _cases(scanner: Scanner, checkout: Path | None) -> list[str]:
     files = sorted(folder.glob("*.jsonl"))
     rows = {path.name: [json.loads(line) for line in path.read_text("utf-8").splitlines()] for path in files}
     found = {name: scanner.decide([row["text"] for row in part]) for name, part in rows.items()}
-    figures = [(name, *_measured(found[name], part, scanner.taxonomy.honest)) for name, part in rows.items()]
+    figures = [(name, *_measured(scanner, found[name], part)) for name, part in rows.items()]
     failing = [
         (row["id"], ", ".join(row["labels"]), _shortened(row["text"]))
         for name, part in rows.items()
@@ -277,7 +282,7 @@ def _cases(scanner: Scanner, checkout: Path | None) -> list[str]:
         if _is_wrong(row["labels"], labels, verdict, scanner.taxonomy.honest)
     ]
     count = sum(map(len, rows.values()))
-    header = ("file", "frauds", "honest", "AUC", *FIGURES[3:], "right label")
+    header = ("file", "frauds", "honest", *FIGURES[2:], "right label")
     wrong = (
         f"The model gets {len(failing)} of the {count:,} test messages wrong: a label that is not expected, a fraud\n"
         "that is clear, or an honest message that is flagged."
@@ -296,24 +301,16 @@ def _shortened(text: str) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
-def _measured(found: Decisions, rows: Sequence[dict[str, Any]], honest: str | None) -> tuple[Any, ...]:
-    """Return figures of messages with ``labels``, as `CASES` shows them.
-
-    They are the numbers of frauds and of honest messages, the AUC, the shares of both with a score of at least one half
-    and of both that are flagged, and the share of all messages with a right label.
-    """
-    fraud = np.array([honest not in row["labels"] for row in rows], dtype=bool)
+def _measured(scanner: Scanner, found: Decisions, rows: Sequence[dict[str, Any]]) -> tuple[Any, ...]:
+    """Return the figures of messages with ``labels``, as `_cases` shows them."""
+    fraud = _is_fraud(scanner, rows)
     right = [label in row["labels"] for row, label in zip(rows, found.label, strict=True)]
     counts = int(fraud.sum()), int((~fraud).sum())
-    return *counts, auc(found.scores, fraud), *_shares(found, fraud), float(np.mean(right))
+    return *counts, *_detected(detection(found.scores, fraud, scanner.thresholds)), float(np.mean(right))
 
 
-def _shares(found: Decisions, fraud: Bools) -> list[float | None]:
-    """Return the shares of frauds and of honest messages that score at least one half, and that are flagged."""
-    alarms, flagged = found.scores >= 0.5, found.verdicts == len(VERDICTS) - 1
-    return [
-        float(values[part].mean()) if part.any() else None for values in (alarms, flagged) for part in (fraud, ~fraud)
-    ]
+def _is_fraud(scanner: Scanner, rows: Sequence[dict[str, Any]]) -> Bools:
+    return np.array([scanner.taxonomy.honest not in row["labels"] for row in rows], dtype=bool)
 
 
 DIFFERENCE = """\
@@ -326,7 +323,7 @@ No rescaling of the scores corrects all sets at once.
 def _external(scanner: Scanner, rows: Sequence[dict[str, Any]]) -> str:
     found = scanner.decide([row["text"] for row in rows])
     honest = scanner.taxonomy.honest or ""
-    fraud = np.array([honest not in row["labels"] for row in rows], dtype=bool)
+    fraud = _is_fraud(scanner, rows)
     right = [
         guess in row["labels"] or (ANY in row["labels"] and guess != honest)
         for row, guess in zip(rows, found.label, strict=True)
@@ -344,11 +341,11 @@ def _external(scanner: Scanner, rows: Sequence[dict[str, Any]]) -> str:
         reliability(found.scores, fraud, weights)
         for weights in (None, prior_weights(fraud, scanner.manifest["figures"]["calibration"]["prior"]))
     )
-    totals = (len(rows), auc(found.scores, fraud), *_shares(found, fraud))
+    totals = (len(rows), *_detected(detection(found.scores, fraud, scanner.thresholds)))
     return (
         "## External sets\n\n"
         "Messages that nobody in the project wrote. They are used for measuring only and are not in the repository.\n\n"
-        + _table(("messages", "AUC", *FIGURES[3:]), [totals])
+        + _table(("messages", *FIGURES[2:]), [totals])
         + f"\nThe expected calibration error is {plain['ece']:.4f} on these messages ({fraud.mean():.0%} fraud), and "
         f"{shifted['ece']:.4f} if they are\n"
         f"weighted to the share of fraud for which scores are calibrated.\n{DIFFERENCE}\n"

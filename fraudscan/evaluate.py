@@ -27,6 +27,7 @@ __all__ = [
     "ANY",
     "LENGTHS",
     "auc",
+    "detection",
     "evaluate",
     "f1_table",
     "figures_of",
@@ -212,21 +213,37 @@ def figures_of(  # noqa: PLR0913, PLR0917 - gold labels, predictions, and what t
         ]
     table = f1_table(gold, predicted, names)
     present = [row["f1"] for row in table.values() if row["n"]]
-    area = auc(scores, fraud) if honest is not None else None
-    flagged, reviewed = scores >= thresholds.flag, scores >= thresholds.review
-
-    def share(chosen: Bools, among: Bools) -> float | None:
-        return round(float(chosen[among].mean()), 4) if honest is not None and among.any() else None
-
+    measurable = slice(0 if honest is None else None)  # false alarms need legitimate messages, and recall others
     return {
         "messages": len(gold),
         "macro_f1": round(float(np.mean(present)), 4) if present else None,
-        "auc": None if area is None else round(area, 4),
-        "recall": share(scores >= 0.5, fraud),
-        "false_alarms": share(scores >= 0.5, ~fraud),
-        "flag": {"recall": share(flagged, fraud), "false_alarms": share(flagged, ~fraud)},
-        "review": {"recall": share(reviewed, fraud), "false_alarms": share(reviewed, ~fraud)},
+        **detection(scores[measurable], fraud[measurable], thresholds),
         "labels": {name: {k: round(v, 4) for k, v in row.items()} for name, row in table.items()},
+    }
+
+
+def detection(scores: Floats, fraud: Bools, thresholds: Thresholds) -> dict[str, Any]:
+    """Return the rounded AUC, and recall and false alarms at one half and at the thresholds.
+
+    A figure is ``None`` if the messages that it is measured on are missing.
+
+    Args:
+        scores: shape (messages,): the probability that each message is not legitimate.
+        fraud: shape (messages,): the mask of those that are not.
+        thresholds: the thresholds for flag and review.
+
+    """
+
+    def shares(threshold: float) -> dict[str, float | None]:
+        found = {"recall": scores[fraud] >= threshold, "false_alarms": scores[~fraud] >= threshold}
+        return {name: round(float(hits.mean()), 4) if hits.size else None for name, hits in found.items()}
+
+    area = auc(scores, fraud)
+    return {
+        "auc": None if area is None else round(area, 4),
+        **shares(0.5),
+        "flag": shares(thresholds.flag),
+        "review": shares(thresholds.review),
     }
 
 
