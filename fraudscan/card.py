@@ -105,8 +105,8 @@ def read_sets(paths: Iterable[str | os.PathLike[str]]) -> list[dict[str, Any]]:
 def _set_row(line: str, place: str) -> dict[str, Any]:
     try:
         row: dict[str, Any] = json.loads(line)
-        valid = isinstance(row["text"], str) and isinstance(row["labels"], list) and bool(row["labels"])
-        valid = valid and isinstance(row["set"], str) and isinstance(row["source"], str)
+        names = isinstance(row["labels"], list) and row["labels"]
+        valid = names and all(isinstance(value, str) for value in (row["text"], row["set"], row["source"], *names))
     except (ValueError, KeyError, TypeError, RecursionError):
         valid = False
     if not valid:

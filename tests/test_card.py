@@ -62,7 +62,14 @@ def test_card_of_another_model(small_model, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "line",
-    ["{", "[]", '{"text": "x", "labels": [], "set": "s", "source": "s"}', '{"text": "x"}', '{"text":' + "[" * 100_000],
+    [
+        "{",
+        "[]",
+        '{"text": "x", "labels": [], "set": "s", "source": "s"}',
+        '{"text": "x", "labels": [["fraud"]], "set": "s", "source": "s"}',
+        '{"text": "x"}',
+        '{"text":' + "[" * 100_000,
+    ],
 )
 def test_invalid_or_missing_sets_are_refused(tmp_path, line, capsys):
     (tmp_path / "sets.jsonl").write_text(f"\n{line}\n", "utf-8")
