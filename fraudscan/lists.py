@@ -79,6 +79,8 @@ PROTECTED = re.compile(r'="(.*)"')
 
 BOUND = re.compile(r"sender=([^:：]*)[:：](.*)")
 
+LINE_BREAK = re.compile(r"\r\n?|\n")
+
 DIGIT = re.compile("[0-9]")
 
 SIGNS = re.compile(r"[\W_]+")
@@ -240,9 +242,9 @@ def _content(path: Path) -> bytes:
 def _entries(path: Path, kind: str, data: bytes) -> Iterator[Entry]:
     data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        lines = re.split(r"\r\n?|\n", data.decode())
+        lines = LINE_BREAK.split(data.decode())
     except UnicodeDecodeError as error:
-        number = data[: error.start].count(b"\n") + 1
+        number = len(LINE_BREAK.split(data[: error.start].decode()))
         raise ListError(f"{path}:{number}: not UTF-8: save the list in UTF-8") from None
     for number, raw in enumerate(lines, 1):
         line = raw.strip()

@@ -518,9 +518,10 @@ def test_lines_of_lists_may_end_as_on_any_system(tmp_path):
         ("日赚", 3),
         ("结尾", 5),
     ]
-    path.write_bytes(b"\xef\xbb\xbfok\n\n\xff\n")
-    with pytest.raises(ListError, match=r"deny\.txt:3: not UTF-8"):
-        read_lists(deny=path)
+    for end in b"\n", b"\r\n", b"\r":
+        path.write_bytes(b"\xef\xbb\xbf" + end.join([b"ok", b"", b"\xff", b""]))
+        with pytest.raises(ListError, match=r"deny\.txt:3: not UTF-8"):
+            read_lists(deny=path)
 
 
 @pytest.mark.parametrize("wrong", ["", ["", "deny.txt"]])
