@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
 import io
 import itertools
@@ -161,7 +162,7 @@ def _print_json(data: dict[str, Any], indent: int | None = None) -> None:
     """Print data as JSON. If the output is not UTF-8, all characters beyond ASCII are escaped."""
     from fraudscan.show import to_json
 
-    utf8 = (sys.stdout.encoding or "utf-8").lower() == "utf-8"
+    utf8 = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"  # utf8 is another name for it
     print(to_json(data, indent=indent) if utf8 else json.dumps(data, indent=indent))
 
 

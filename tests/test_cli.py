@@ -94,7 +94,7 @@ def test_classify_reads_any_bytes(monkeypatch, data):
     assert main(["classify", "-"]) == 0
 
 
-@pytest.mark.parametrize("encoding", ["gbk", "ascii", "utf-8"])
+@pytest.mark.parametrize("encoding", ["gbk", "ascii", "utf-8", "utf8"])
 def test_output_is_written_in_any_encoding(monkeypatch, encoding):
     text = f"{LURE}😊\udcff"
     for arguments in (["classify", text], ["labels"], ["classify", text, "--json"], ["labels", "--json"]):
@@ -105,6 +105,7 @@ def test_output_is_written_in_any_encoding(monkeypatch, encoding):
         printed = out.getvalue().decode(encoding)
         if arguments[-1] == "--json":
             assert json.loads(printed).get("text", text) == text
+            assert printed.isascii() != encoding.startswith("utf")
         else:
             assert "investment" in printed
 
