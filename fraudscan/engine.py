@@ -107,17 +107,15 @@ class Judgement(NamedTuple):
         notes: int64, shape (texts,): as in `fraudscan.notes`; 0 if they were not requested.
         places: int64, shape (texts, 2): begin and end of the window that decided, in kept characters; 0 and 0 if the
             whole text did.
-        readings: for each text that carries marks of disguise, by its index, the repaired text, or ``None`` if there
-            is nothing to repair.
-        repaired: how the texts that were scored repaired are read, by their index.
+        readings: for each text that carries marks of disguise, by its index, how it is read, or ``None`` if there is
+            nothing to repair.
 
     """
 
     logits: Floats
     notes: Ints
     places: Ints
-    readings: dict[int, str | None]
-    repaired: dict[int, Repaired]
+    readings: dict[int, Repaired | None]
 
 
 class Parts(NamedTuple):
@@ -268,13 +266,11 @@ class Engine:
             found.logits[:, part.texts[better]] = part.logits[:, better]
             places[part.texts[better]] = np.column_stack([part.starts, part.ends])[better]
         found.logits[:, found.lengths == 0] = self._nothing[:, None]
-        texts_read = {i: read[place].text if place in read else None for place, i in enumerate(marked)}
-        kept = {marked[place]: each for place, each in read.items()} if self.fraud else {}
-        return Judgement(found.logits, found.notes, places, texts_read, kept)
+        return Judgement(found.logits, found.notes, places, {i: read.get(place) for place, i in enumerate(marked)})
 
     def parts(self, texts: Sequence[str], judged: Judgement) -> Parts:
         """Return the parts of one or more texts that decided, where ``judged`` is what `judge` returned for them."""
-        found = judged.repaired
+        found = {i: each for i, each in judged.readings.items() if each} if self.fraud else {}
         read = [found[i].text if i in found else text for i, text in enumerate(texts)]
         starts, nodes, lengths = self.vocabulary.locate(read)
         ends = starts + 1
