@@ -232,19 +232,15 @@ class Tables:
         return self._rows_of(pictures, self._row("pictures") + np.arange(pictures.size))
 
     @cached_property
-    def initials(self) -> dict[str, int]:
-        """For each Latin letter, the row of the common characters whose sound begins with it."""
-        return {letter: self._row("initials") + i for i, letter in enumerate(self._arrays["letters"].tolist())}
-
-    @cached_property
     def syllables(self) -> dict[str, int]:
         """For each Latin syllable, the row of the characters that sound like it."""
         return {syllable: self._row("homophones") + i for i, syllable in enumerate(self._arrays["syllables"].tolist())}
 
     @cached_property
     def spellings(self) -> dict[str, int]:
-        """The rows of `syllables`, and those of `initials` for letters that are no syllables."""
-        return self.initials | self.syllables
+        """The rows of `syllables`; for other Latin letters, those of the common characters whose sound begins so."""
+        letters = self._arrays["letters"].tolist()
+        return {letter: self._row("initials") + i for i, letter in enumerate(letters)} | self.syllables
 
     @cached_property
     def pinyin(self) -> re.Pattern[str]:
