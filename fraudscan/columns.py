@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fraudscan.arrays import Codes as Places
-    from fraudscan.arrays import Floats, Single
     from fraudscan.model import Scanner
 
 __all__ = [
@@ -131,18 +130,16 @@ class Columns:
         self._scanner = scanner
         self._proba = proba
         self._explain = explain
-        self._spans: dict[str, int] = {}
-        """The evidence that occurs, and its indices."""
-        self._evidence: list[Places] = []
         self._kinds: dict[Decision, int] = {}
         self._reasons: dict[tuple[str, ...], int] = {}
         """The notes of rows without a decision, and their indices, which follow those of `NOTED`."""
-        self._kind: list[Places] = []
-        self._note: list[Places] = []
-        self._rule: list[Places] = []
-        self._verdict: list[npt.NDArray[np.int8]] = []
-        self._score: list[Floats] = []
-        self._probabilities: list[Single] = []
+        self._spans: dict[str, int] = {}
+        """The evidence that occurs, and its indices."""
+        # for each block, what its rows have; the first block has none
+        self._kind, self._note, self._rule, self._evidence = ([np.zeros(0, np.int32)] for _ in range(4))
+        self._verdict = [np.zeros(0, np.int8)]
+        self._score = [np.zeros(0)]
+        self._probabilities = [np.zeros((0, len(scanner.names)), np.float32)]
 
     def add(self, texts: list[Any], senders: list[Any] | None = None) -> None:
         """Score the next block of texts, with their senders. Values that are not strings get a note, not a decision."""
@@ -174,34 +171,30 @@ class Columns:
 
     def choices(self) -> dict[str, Choices]:
         """Return the columns that hold names."""
-        kinds = np.concatenate([np.zeros(0, np.int32), *self._kind])
-        verdicts = np.concatenate([np.zeros(0, np.int8), *self._verdict]).astype(np.int32)
-        notes = np.concatenate([np.zeros(0, np.int32), *self._note])
+        kinds = np.concatenate(self._kind)
         columns = {
             column: Choices([getattr(kind, name) for kind in self._kinds], kinds, column in LISTS)
             for column, name in COLUMNS.items()
             if name in Decision._fields
         }
-        columns["fraud_verdict"] = Choices(VERDICTS, verdicts, lists=False)
-        columns["fraud_notes"] = Choices([*NOTED, *self._reasons], notes, lists=True)
+        columns["fraud_verdict"] = Choices(VERDICTS, np.concatenate(self._verdict).astype(np.int32), lists=False)
+        columns["fraud_notes"] = Choices([*NOTED, *self._reasons], np.concatenate(self._note), lists=True)
         if self._scanner.lists:  # even without entries
-            rules = np.concatenate([np.zeros(0, np.int32), *self._rule])
+            rules = np.concatenate(self._rule)
             entries = [*self._scanner.lists.entries, None]
             used = np.zeros(len(entries), dtype=np.bool_)
             used[rules] = True
             named = [entry and str(entry) for entry in compress(entries, used)]  # to name all of a long list is slow
             columns["fraud_rule"] = Choices(named, (used.cumsum(dtype=np.int32) - 1)[rules], lists=False)
         if self._explain:
-            spans = np.concatenate([np.zeros(0, np.int32), *self._evidence])
-            columns["fraud_evidence"] = Choices(list(self._spans), spans, lists=False)
+            columns["fraud_evidence"] = Choices(list(self._spans), np.concatenate(self._evidence), lists=False)
         return columns
 
     def numbers(self) -> dict[str, npt.NDArray[Any]]:
         """Return the columns that hold numbers, NaN where there is no decision."""
-        columns: dict[str, npt.NDArray[Any]] = {"fraud_score": np.concatenate([np.zeros(0), *self._score])}
+        columns: dict[str, npt.NDArray[Any]] = {"fraud_score": np.concatenate(self._score)}
         if self._proba:
-            width = len(self._scanner.names)
-            probabilities = np.concatenate([np.zeros((0, width), np.float32), *self._probabilities])
+            probabilities = np.concatenate(self._probabilities)
             columns.update((f"fraud_p_{name}", probabilities[:, i]) for i, name in enumerate(self._scanner.names))
         return columns
 
