@@ -294,9 +294,29 @@ class _Fitter:
         """Fit the heads for each task: settings, and the rows to fit on."""
         from joblib import Parallel, delayed
 
-        shared = self.features, self.orders, self.gold, self.multiclass
-        done: list[Fitted] = Parallel(n_jobs=self.jobs)(delayed(_fit)(*shared, *task) for task in tasks)
+        done: list[Fitted] = Parallel(n_jobs=self.jobs)(delayed(self._fit)(*task) for task in tasks)
         return done
+
+    def _fit(self, settings: Settings, rows: Ints) -> Fitted:
+        """Fit the heads on ``rows``.
+
+        A text's vector holds counts times rarities. It is divided by the square root of the sum of counts times squared
+        rarities. That is its Euclidean norm unless an n-gram occurs in it twice, and it can be added up n-gram by
+        n-gram.
+        """
+        from scipy import sparse
+
+        chosen = self.features[rows]
+        found = np.bincount(chosen.indices, minlength=self.orders.size)
+        used = (self.orders > 0) & (self.orders <= settings.max_n) & (found >= settings.min_df)
+        nodes = np.flatnonzero(used)
+        factors = np.log((1 + rows.size) / found[nodes]) ** settings.idf_power
+        chosen = sparse.csr_matrix(chosen[:, nodes])
+        chosen.data *= factors[chosen.indices] / np.repeat(_roots(chosen, factors**2), np.diff(chosen.indptr))
+        norm = np.sqrt((chosen.data**2).sum() / rows.size) or 1.0
+        chosen.data /= norm
+        values, biases = _fit_heads(chosen, self.gold[rows], settings, self.multiclass)
+        return nodes, values * (factors / norm)[:, None], factors**2, biases
 
     def guess(self, tasks: Sequence[tuple[Settings, Ints, Ints]]) -> list[Bools]:
         """Fit the heads for each task, and predict the labels of other rows.
@@ -314,28 +334,6 @@ class _Fitter:
 
     def _labels(self, logits: Floats) -> Bools:
         return np.eye(logits.shape[1], dtype=bool)[logits.argmax(axis=1)] if self.multiclass else logits > 0
-
-
-def _fit(  # noqa: PLR0913, PLR0917 - shared arrays, and one task on them
-    features: Any, orders: Ints, gold: Bools, multiclass: bool, settings: Settings, rows: Ints
-) -> Fitted:
-    """Fit the heads on ``rows``.
-
-    A text's vector holds counts times rarities. It is divided by the square root of the sum of counts times squared
-    rarities. That is its Euclidean norm unless an n-gram occurs in it twice, and it can be added up n-gram by n-gram.
-    """
-    from scipy import sparse
-
-    chosen = features[rows]
-    found = np.bincount(chosen.indices, minlength=features.shape[1])
-    nodes = np.flatnonzero((orders > 0) & (orders <= settings.max_n) & (found >= settings.min_df))
-    factors = np.log((1 + rows.size) / found[nodes]) ** settings.idf_power
-    chosen = sparse.csr_matrix(chosen[:, nodes])
-    chosen.data *= factors[chosen.indices] / np.repeat(_roots(chosen, factors**2), np.diff(chosen.indptr))
-    norm = np.sqrt((chosen.data**2).sum() / rows.size) or 1.0
-    chosen.data /= norm
-    values, biases = _fit_heads(chosen, gold[rows], settings, multiclass)
-    return nodes, values * (factors / norm)[:, None], factors**2, biases
 
 
 def _roots(counts: Any, squares: Floats) -> Floats:
