@@ -62,7 +62,8 @@ class Settings:
         max_n: the length of the longest n-grams; all shorter n-grams are used as well.
         min_df: the number of messages in which an n-gram must occur.
         idf_power: counts are multiplied by this power of the inverse document frequency (the logarithm of a quotient:
-            the number of rows divided by the number of rows with the n-gram); with 0 they are left as they are.
+            the number of rows plus one, divided by the number of rows with the n-gram); with 0 they are left as they
+            are.
         C: liblinear's ``C``, the inverse of the penalty, for rows whose mean squared norm is 1.
         balanced: whether all labels have the same weight, however many messages they have.
 
