@@ -67,7 +67,6 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classes_: npt.NDArray[Any]
     scanner_: Scanner
     _names: list[str]
-    _several: bool
 
     def __init__(  # noqa: PLR0913 - the settings
         self,
@@ -127,7 +126,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         fixed = {name: value for name in Settings.__dataclass_fields__ if (value := getattr(self, name)) is not None}
         taxonomy = Taxonomy.from_names(ordered, honest, "multilabel" if several else "multiclass")
         scanner = train_custom(rows, taxonomy, fixed=fixed, least=0 if several else 1, jobs=int(jobs))
-        self.scanner_, self.classes_, self._names, self._several = scanner, classes, names, several
+        self.scanner_, self.classes_, self._names = scanner, classes, names
         return self
 
     def _find_honest(self, classes: list[Any], matrix: Bools, *, several: bool) -> str | None:
@@ -148,6 +147,10 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         elif several and not matrix.any(axis=1).all():
             return NO_LABEL
         return honest
+
+    @property
+    def _several(self) -> bool:
+        return self.scanner_.taxonomy.task == "multilabel"
 
     def predict(self, X: Iterable[str]) -> npt.NDArray[Any]:  # noqa: N803
         """Return the class of each text, or a label indicator matrix if one was fitted.
@@ -231,7 +234,6 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise TypeError(f"from_scanner takes a Scanner, not {kind}: fraudscan.load reads model folders")
         classifier = cls()
         classifier.scanner_ = scanner
-        classifier._several = scanner.taxonomy.task == "multilabel"
         classifier._names = sorted(label.name for label in scanner.taxonomy.labels)
         classifier.classes_ = np.array(classifier._names)
         return classifier
