@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 from xml.parsers import expat
 
-from fraudscan.dump.documents import NAMES, STEP, Broken, DocumentReader, Element, JsonArrayReader
+from fraudscan.dump.documents import STEP, Broken, DocumentReader, Element, JsonArrayReader
 from fraudscan.dump.readers import DEPTH, SHOWN, TOO_LONG, JsonLinesReader, dump_json, no_text
 from fraudscan.dump.rows import Batch, Block, Place, Reject
 from fraudscan.lists import COUNTRY_CODE
@@ -21,7 +21,6 @@ from fraudscan.lists import COUNTRY_CODE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fraudscan.dump.documents import Frame
     from fraudscan.dump.sources import Stream
 
 __all__ = ["CHAT_COLUMNS", "SmsXmlReader", "TelegramReader"]
@@ -52,15 +51,6 @@ class TelegramReader(JsonArrayReader):
         self.find([[*CHAT_COLUMNS, "conversation_name", "id", "type", "from_id"]])
         return Place(0, 1)
 
-    def wanted(self, stack: list[Frame], token: bytes) -> bool:  # noqa: ARG002
-        """Return whether a value is a row: an element of an array called ``messages``."""
-        return bool(stack) and stack[-1].kind == b"[" and stack[-1].name == self.holder
-
-    def context(self, stack: list[Frame]) -> tuple[str, ...]:
-        """Return the number and name of the chat, which come before its messages."""
-        fields = stack[-2].fields if len(stack) > 1 else {}
-        return tuple(_json_text(fields.get(key, b'""')) for key in NAMES)
-
     def add_element(self, batch: Batch, row: dict[str, Any], element: Element) -> str:
         """Add a message; its text may be a list of plain and formatted parts."""
         if (kind := row.get("type", "message")) != "message":
@@ -68,7 +58,7 @@ class TelegramReader(JsonArrayReader):
         if (text := _joined(row.get("text"))) is None:
             return f"{no_text(row, 'text')}; if this is not an export of Telegram, add --format json"
         text = text or _poll(row.get("poll"))
-        chat, name = element.context
+        chat, name = map(_json_text, element.fields)  # they come before the messages
         ours = {"conversation": chat or name, "sender": row.get("from"), "time": row.get("date"), "text": text}
         row = {**ours, "conversation_name": name, **{key: value for key, value in row.items() if key not in ours}}
         return self.add(batch, row, dump_json(row), element.start.line)
@@ -319,5 +309,5 @@ class _XmlMessages:
             if self._parts:
                 self._open[2]["body"] = "\n".join(filter(None, self._parts))
             problem = TOO_LONG if self._size > self._limit else ""
-            self._found.append(Element(self._open[1], self._open[2], problem=problem))
+            self._found.append(Element(self._open[1], self._open[2], problem))
             self._open = None

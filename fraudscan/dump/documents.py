@@ -23,19 +23,22 @@ if TYPE_CHECKING:
 
     from fraudscan.dump.sources import Stream
 
-__all__ = ["NAMES", "STEP", "Broken", "DocumentReader", "Element", "Frame", "JsonArrayReader"]
+__all__ = ["STEP", "Broken", "DocumentReader", "Element", "JsonArrayReader"]
 
 STEP = 1 << 16
 """Bytes of a document read at a time."""
 
 
 class Element(NamedTuple):
-    """One element of a document. If it has a ``problem``, ``data`` is the available part of it."""
+    """One element of a document. If it has a ``problem``, ``data`` is the available part of it.
+
+    In exports, ``fields`` are those in `NAMES` of the object that holds its array, as JSON.
+    """
 
     start: Place
     data: Any
-    context: tuple[str, ...] = ()
     problem: str = ""
+    fields: tuple[bytes, ...] = ()
 
 
 class Broken(Exception):  # noqa: N818 - says what the document is
@@ -154,15 +157,11 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
         except Broken:
             return
 
-    def wanted(self, stack: list[Frame], token: bytes) -> bool:
+    def _is_row(self, stack: list[Frame], token: bytes) -> bool:
         """Return whether the value that begins with ``token``, in the innermost open container, is a row."""
         if not stack:
-            return token == b"{"
-        return len(stack) == 1 and stack[0].kind == b"["
-
-    def context(self, stack: list[Frame]) -> tuple[str, ...]:  # noqa: ARG002 - subclasses use it
-        """Return what all elements of the container on top of the stack have in common."""
-        return ()
+            return token == b"{" and not self.holder
+        return stack[-1].kind == b"[" and (stack[-1].name == self.holder if self.holder else len(stack) == 1)
 
     def elements(self, stream: Stream) -> Iterator[Element]:
         """Yield the elements; strings, brackets and commas show where they end."""
@@ -170,11 +169,11 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
         stack: list[Frame] = []
         found, ended = not self.holder, False
         while token := cursor.token():
-            if token not in CLOSING and token != b"," and self.wanted(stack, token):
+            if token not in CLOSING and token != b"," and self._is_row(stack, token):
                 place = cursor.place()
                 left = ended and token not in OPENING  # of an element that a stray bracket has ended
                 data = cursor.left_over() if left else cursor.value(token)
-                yield Element(place, data, self.context(stack), cursor.problem)
+                yield Element(place, data, cursor.problem, tuple(stack[-2].fields.values()) if self.holder else ())
                 ended = True
                 continue
             ended = False
@@ -189,7 +188,7 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
             elif stack:
                 stack[-1].take(token)
             elif token not in (b",", codecs.BOM_UTF8):
-                yield Element(cursor.place(), cursor.left_over("not JSON"), (), cursor.problem)
+                yield Element(cursor.place(), cursor.left_over("not JSON"), cursor.problem)
         missing = "" if found else f"not a {self.name} export: it has no key {self.holder.decode()}"
         if reason := "the document ends too early" if stack else stream.damage or missing:
             cursor.broken(reason)
@@ -220,7 +219,7 @@ class Frame:
 
     kind: bytes
     name: bytes
-    fields: dict[bytes, bytes] = field(default_factory=dict)
+    fields: dict[bytes, bytes] = field(default_factory=lambda: dict.fromkeys(NAMES, b'""'))
     key: bytes = b""
     _last: bytes = b""
 
