@@ -129,7 +129,7 @@ def test_no_task_is_much_larger_than_its_blocks(tmp_path, scanner, monkeypatch, 
     """Few blocks with many lines are scored together, and none of pipes, whose size is not known."""
     tasks = []
     score_all = job.score_all
-    monkeypatch.setattr(job, "score_all", lambda setup, given, *rest: score_all(setup, map(noted, given), *rest))
+    monkeypatch.setattr(job, "score_all", lambda score, given, *rest: score_all(score, map(noted, given), *rest))
 
     def noted(task):
         if task.reader.source == str(path):
@@ -186,7 +186,7 @@ def stopped_job(tmp_path, scanner, monkeypatch, options=None):
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
     with monkeypatch.context() as patch:
         patch.setattr(job, "SECONDS", 0)
-        patch.setattr(workers, "score_blocks", lambda *_: (_ for _ in ()).throw(Stop))
+        patch.setattr(job, "score_blocks", lambda *_: (_ for _ in ()).throw(Stop))
         with pytest.raises(Stop):
             score_dump(scanner, [str(source)], str(out), options or Options())
     return source, out

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ from fraudscan.dump.output import (
 from fraudscan.dump.parquet import ParquetReader, assemble
 from fraudscan.dump.readers import BLOCK, CsvReader, LinesReader
 from fraudscan.dump.rows import DumpError, Place, is_text_column
-from fraudscan.dump.scoring import Setup, Task
+from fraudscan.dump.scoring import Task, score_blocks
 from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
 from fraudscan.dump.transcripts import TranscriptReader
 from fraudscan.dump.workers import score_all
@@ -543,7 +544,8 @@ class _Job:
         """Score from the last checkpoint on."""
         before = self.summary.seconds
         begun = saved = time.monotonic()
-        scoring = score_all(Setup(self.scanner, self.writer), self._tasks(workers), workers, self.notify)
+        score = partial(score_blocks, self.scanner, self.writer)
+        scoring = score_all(score, self._tasks(workers), workers, self.notify)
         with contextlib.closing(scoring) as results:
             for task, scored in results:
                 self._take(task, scored)

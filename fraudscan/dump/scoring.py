@@ -22,17 +22,10 @@ if TYPE_CHECKING:
     from fraudscan.dump.writers import Writer
     from fraudscan.model import Scanner
 
-__all__ = ["Message", "Scored", "Setup", "Task", "rows_of", "score_blocks"]
+__all__ = ["Message", "Scored", "Task", "rows_of", "score_blocks"]
 
 COUNTED = {"labels": "label", "schemes": "scheme", "verdicts": "verdict", "rules": "rule"}
 """The counts of a summary, and the column of `Decisions` that holds what each of them counts."""
-
-
-class Setup(NamedTuple):
-    """The scanner and the writer for every task."""
-
-    scanner: Scanner
-    writer: Writer
 
 
 class Task(NamedTuple):
@@ -74,9 +67,9 @@ class Scored(NamedTuple):
     messages: list[Message]
 
 
-def score_blocks(setup: Setup, task: Task) -> Scored:
+def score_blocks(scanner: Scanner, writer: Writer, task: Task) -> Scored:
     """Read, score and encode the blocks of a task."""
-    (scanner, writer), reader = setup, task.reader
+    reader = task.reader
     batch = reader.batch(task.blocks)
     senders = values_of(reader, batch, reader.sender) if reader.sender is not None and scanner.lists else None
     found = scanner.decide(batch.texts, senders, proba=bool(writer.names))

@@ -1,6 +1,6 @@
 """Scores the tasks of a job in their order: in this process and in worker processes.
 
-A worker is a fresh interpreter. Tasks, and what `score_blocks` returns for them, go through
+A worker is a fresh interpreter. Tasks, and the results of scoring them, go through
 temporary files, which are unlinked when the worker has opened them, if the system allows it.
 The pipes carry only one byte per task, so neither side ever waits for the other to read. A
 worker ends when its input ends, so none outlives the job, however that ends.
@@ -27,12 +27,13 @@ from typing import TYPE_CHECKING, Any
 
 from fraudscan.dump.output import SLICE
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.scoring import score_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from fraudscan.dump.scoring import Scored, Setup, Task
+    from fraudscan.dump.scoring import Scored, Task
+
+    Score = Callable[[Task], Scored]
 
 __all__ = ["score_all"]
 
@@ -41,9 +42,9 @@ AHEAD = 2
 
 
 def score_all(
-    setup: Setup, tasks: Iterable[Task], workers: int, notify: Callable[[str], None]
+    score: Score, tasks: Iterable[Task], workers: int, notify: Callable[[str], None]
 ) -> Generator[tuple[Task, Scored], None, None]:
-    """Score tasks, and yield them in their order, whichever process scored them.
+    """Score tasks with ``score``, and yield them in their order, whichever process scored them.
 
     This process is the first worker: it scores tasks while all other workers are busy.
 
@@ -53,7 +54,7 @@ def score_all(
 
     """
     with contextlib.ExitStack() as stack:
-        pickled = pickle.dumps(setup, pickle.HIGHEST_PROTOCOL) if workers > 1 else b""
+        pickled = pickle.dumps(score, pickle.HIGHEST_PROTOCOL) if workers > 1 else b""
         others: list[_Worker] = []
         waiting: deque[_Turn] = deque()
         for task in tasks:
@@ -69,17 +70,17 @@ def score_all(
             if free and len(free.held) < AHEAD:
                 free.give(turn)
             else:
-                turn.answer = _answer(setup, task)
+                turn.answer = _answer(score, task)
             while waiting and (waiting[0].answer or len(waiting) > 2 * AHEAD * len(others)):
                 yield waiting.popleft().done()
         while waiting:
             yield waiting.popleft().done()
 
 
-def _answer(setup: Setup, task: Task) -> Scored | DumpError:
+def _answer(score: Score, task: Task) -> Scored | DumpError:
     """Return the results of a task, or the error to raise when its turn comes."""
     try:
-        return score_blocks(setup, task)
+        return score(task)
     except DumpError as error:
         return error
 
@@ -105,9 +106,9 @@ class _Turn:
 class _Worker:
     """A process that scores tasks; ``held`` are those given to it, beginning with the one it is working on."""
 
-    def __init__(self, setup: bytes, notify: Callable[[str], None]) -> None:
+    def __init__(self, score: bytes, notify: Callable[[str], None]) -> None:
         self.held: deque[_Turn] = deque()
-        self._setup = setup
+        self._score = score
         self._notify = notify
         self._failed: _Turn | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -122,7 +123,7 @@ class _Worker:
                 self._paths.append(path)
                 self._files.append(FileIO(handle, "r+"))
             with self._files.pop(0) as first:
-                _write(first, self._setup)
+                _write(first, self._score)
             code = f"import sys; sys.path[:] = {_path()!a}; from fraudscan.dump.workers import serve; serve()"
             command = [sys.executable, "-I", "-c", code, *self._paths]  # -I: no current folder at the start of the path
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
@@ -252,12 +253,12 @@ def serve() -> None:
     sys.stdout = sys.stderr
     first, *files = (FileIO(path, "r+") for path in paths)
     with first:
-        setup: Setup = _get(first)
+        score: Score = _get(first)
     _remove(paths)  # now, so that no file is left behind, however the job ends
     for file in itertools.cycle(files):
         if not given.read(1):  # the job has ended
             break
-        answer = _answer(setup, _get(file))
+        answer = _answer(score, _get(file))
         try:
             with _os_errors_as("a worker's answer cannot be written"):
                 _put(file, answer)
