@@ -460,8 +460,8 @@ class _Job:
     def _make_writer(self, reader: Reader, first: list[str], columns: dict[str, str]) -> Writer:
         """Return the writer of the output, given the reader of the first source and the fields of its first rows."""
         options, target = self.options, self.names.ending if self.names else self.target
-        names = tuple(self.scanner.names) if options.proba else ()
-        return make_writer(target, reader, first, names=names, ours=columns, bom=options.bom, safe=options.safe_csv)
+        proba = tuple(f"fraud_p_{name}" for name in self.scanner.names if options.proba)
+        return make_writer(target, reader, first, proba=proba, ours=columns, bom=options.bom, safe=options.safe_csv)
 
     def _refuse_options(self) -> None:
         """Refuse options for formats that are neither read nor written, and for columns that no source has."""
@@ -503,7 +503,7 @@ class _Job:
         if isinstance(reader, LinesReader) and self.options.format is None:
             self._remark_on_lines(reader)
         if reader.replaced:
-            added = {*self._columns(), *(f"fraud_p_{name}" for name in self.scanner.names if self.options.proba)}
+            added = {*self.writer.ours, *self.writer.proba}
             for written, what in ((True, "replaced"), (False, "left out, because this job does not add them")):
                 if names := [name for name in reader.replaced if (name in added) == written]:
                     self.notify(f"{reader.source}: {', '.join(names)} already existed and will be {what}")

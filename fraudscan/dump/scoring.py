@@ -72,7 +72,7 @@ def score_blocks(scanner: Scanner, writer: Writer, task: Task) -> Scored:
     reader = task.reader
     batch = reader.batch(task.blocks)
     senders = values_of(reader, batch, reader.sender) if reader.sender is not None and scanner.lists else None
-    found = scanner.decide(batch.texts, senders, proba=bool(writer.names))
+    found = scanner.decide(batch.texts, senders, proba=bool(writer.proba))
     if "evidence" in writer.ours.values():
         from fraudscan.explain import evidence
 

@@ -72,15 +72,15 @@ class Writer:
     """Encodes batches as output.
 
     Args:
-        names: the names with a ``--proba`` column, in the scanner's order; empty without that option.
-        ours: our columns, and the field of `Decisions` that each of them holds.
+        proba: the columns of ``--proba``, in the order of the scanner's names; empty without that option.
+        ours: our other columns, and the field of `Decisions` that each of them holds.
 
     """
 
     name: ClassVar[str]
     joins: ClassVar[bool] = True
     """Whether the output is the same however blocks are grouped."""
-    names: tuple[str, ...] = ()
+    proba: tuple[str, ...] = ()
     ours: dict[str, str] = field(default_factory=lambda: dict(COLUMNS))
 
     def head(self) -> bytes:
@@ -121,7 +121,7 @@ class JsonLinesWriter(Writer):
         columns = tuple(self.ours.items())
         parts = tuple(_parts(columns, outcome) for outcome in zip(*shared, strict=True))
         evidence = [_field("fraud_evidence", spans) for spans in found.evidence]
-        names = tuple(_field(f"fraud_p_{name}") for name in self.names)
+        names = tuple(map(_field, self.proba))
         steps = steps_of(found.scores)[:, None]
         if names:
             steps = np.hstack([steps, steps_of(found.probabilities)])
@@ -253,8 +253,7 @@ class CsvWriter(TableWriter):
 
     def head(self) -> bytes:
         """Return the header."""
-        proba = [f"fraud_p_{name}" for name in self.names]
-        header = [*self.all_columns(), *self.ours, *proba]
+        header = [*self.all_columns(), *self.ours, *self.proba]
         return (b"\xef\xbb\xbf" if self.bom else b"") + self._lines([header])
 
     def encode(self, reader: Reader, batch: Batch, found: Decisions) -> bytes:
@@ -263,7 +262,7 @@ class CsvWriter(TableWriter):
             cut(values) if name == "score" else ["|".join(v) if isinstance(v, tuple) else v for v in values]
             for name, values in ((name, getattr(found, name)) for name in self.ours.values())
         ]
-        proba = cut(found.probabilities) if self.names else [[]] * len(batch.texts)
+        proba = cut(found.probabilities) if self.proba else [[]] * len(batch.texts)
         row = self._written if reader.header is None else self.row
         rows = (map(_cell, row(reader, raw)) for raw in self.rows(reader, batch))
         ours = zip(*columns, strict=True)
@@ -325,7 +324,7 @@ class ParquetWriter(TableWriter):
         """Return a block without rows."""
         columns: dict[str, type | None] = dict.fromkeys(self.all_columns())
         columns |= {name: list if name in LISTS else float if name == "fraud_score" else str for name in self.ours}
-        return empty_stream(self.kinds, columns | {f"fraud_p_{name}": float for name in self.names})
+        return empty_stream(self.kinds, columns | dict.fromkeys(self.proba, float))
 
     def check(self, reader: Reader) -> None:
         """Refuse two columns with the same name; note the types of a Parquet source."""
@@ -347,8 +346,8 @@ class ParquetWriter(TableWriter):
             columns = dict(zip(self.all_columns(), values, strict=True))
         for column, name in self.ours.items():
             columns[column] = cut(found.score) if name == "score" else getattr(found, name)
-        for name, values in zip(self.names, found.probabilities.T, strict=bool(self.names)):
-            columns[f"fraud_p_{name}"] = cut(values)
+        for column, values in zip(self.proba, found.probabilities.T, strict=bool(self.proba)):
+            columns[column] = cut(values)
         return arrow_stream(columns, table)
 
 
@@ -357,7 +356,7 @@ def make_writer(  # noqa: PLR0913 - the options of the command line
     reader: Reader,
     first: Sequence[str],
     *,
-    names: tuple[str, ...],
+    proba: tuple[str, ...],
     ours: dict[str, str],
     bom: bool,
     safe: bool,
@@ -368,7 +367,7 @@ def make_writer(  # noqa: PLR0913 - the options of the command line
         target: the file to write.
         reader: the reader of the first source.
         first: the fields of the first rows of that source, if it has no header.
-        names: as in `Writer`.
+        proba: as in `Writer`.
         ours: as in `Writer`.
         bom: as in `CsvWriter`; other formats ignore it.
         safe: as in `CsvWriter`; other formats ignore it.
@@ -376,7 +375,7 @@ def make_writer(  # noqa: PLR0913 - the options of the command line
     """
     kind = format_of(target) or ("csv" if reader.name == "csv" else "jsonl")
     if kind == "jsonl":
-        return JsonLinesWriter(names, ours)
+        return JsonLinesWriter(proba, ours)
     columns, rest = reader.kept_columns, ""
     if reader.header is None:
         columns, rest = list(first[:MOST_COLUMNS]), OTHER_FIELDS
@@ -385,6 +384,6 @@ def make_writer(  # noqa: PLR0913 - the options of the command line
         while rest in columns:
             rest += "_"
     if kind == "parquet":
-        return ParquetWriter(names, ours, columns, rest)
+        return ParquetWriter(proba, ours, columns, rest)
     delimiter = "\t" if target.lower().endswith(".tsv") else getattr(reader, "delimiter", ",")
-    return CsvWriter(names, ours, columns, rest, delimiter, bom, safe)
+    return CsvWriter(proba, ours, columns, rest, delimiter, bom, safe)
