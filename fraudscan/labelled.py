@@ -267,7 +267,7 @@ def _read(
         if reader.columns:
             column = reader.sender = _label_column(path, reader.columns, label)  # binary senders are read as text
         reader.by = reader.text or "text"  # readers number rows only if they group them into conversations
-        stream.skip(start.offset if reader.seeks else 0)
+        stream.skip(start.offset if reader.by_line else 0)
         for block in reader.blocks(stream, start):
             if block.fatal:
                 raise CorpusError(f"{path}:{block.start.line}: {block.problem}")

@@ -49,8 +49,7 @@ class Broken(Exception):  # noqa: N818 - says what the document is
 class DocumentReader(Reader):
     """Reads one document with many elements."""
 
-    seeks: ClassVar[bool] = False
-    joins: ClassVar[bool] = False  # a line may have any number of elements
+    by_line: ClassVar[bool] = False
 
     def elements(self, stream: Stream) -> Iterator[Element]:
         """Yield the elements in order; raise `Broken` at the end of what can be read."""

@@ -532,7 +532,7 @@ class _Job:
     @staticmethod
     def _first_fields(reader: Reader, stream: Stream, start: Place) -> list[str]:
         """Return the fields of the rows at the start of a source, for writers that need a header."""
-        head = Head(stream.peek(start.offset + reader.limit)[start.offset if reader.seeks else 0 :])
+        head = Head(stream.peek(start.offset + reader.limit)[start.offset if reader.by_line else 0 :])
         for block in reader.blocks(head, start):
             if raws := reader.batch([block]).raws:
                 return list(dict.fromkeys(name for raw in raws for name in as_dict(reader, raw)))
@@ -574,10 +574,10 @@ class _Job:
         for index, (reader, start) in enumerate(self._readers[first:], first):
             with self._streams.get(index) or Stream(self.sources[index]) as stream:
                 at = place if place and index == first else start
-                if reader.seeks:
+                if reader.by_line:
                     stream.skip(at.offset)
                 finished = self._read
-                together = most if reader.joins and self._sizes[index] else 1
+                together = most if reader.by_line and self._sizes[index] else 1
                 for blocks in _groups(reader.blocks(stream, at), together, size):
                     yield Task(index, reader, blocks)
                     self._read = finished + stream.done()

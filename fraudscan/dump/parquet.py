@@ -66,8 +66,7 @@ class ParquetReader(Reader):
     """Reads the rows of a Parquet file, row group by row group; the offset of a place is the number of a row."""
 
     name: ClassVar[str] = "parquet"
-    seeks: ClassVar[bool] = False
-    joins: ClassVar[bool] = False  # the rows of a batch are one table
+    by_line: ClassVar[bool] = False
     kinds: dict[str, Any] = field(default_factory=dict)
     """The Arrow types of the columns, by name."""
 

@@ -194,12 +194,11 @@ class Reader:
     """
 
     name: ClassVar[str]
-    seeks: ClassVar[bool] = True
-    """Whether `blocks` expects the stream to be positioned at ``start`` rather than at its beginning."""
+    by_line: ClassVar[bool] = True
+    """Whether rows are whole lines: `blocks` then expects the stream at ``start`` rather than at its beginning, and one
+    batch may have the rows of several blocks."""
     naming: ClassVar[str] = ""
     """The column with the name of a conversation, for formats that identify conversations by number."""
-    joins: ClassVar[bool] = True
-    """Whether one batch may have the rows of several blocks."""
     whole: ClassVar[bool] = False
     """Whether a conversation ends with its source, because two phones may hold chats with the same name."""
 
@@ -439,7 +438,7 @@ class Reader:
         return len(held) if final else last_line_end(held, self.encoding)
 
     def batch(self, blocks: Sequence[Block]) -> Batch:
-        """Return the rows of consecutive blocks; of one block if the reader does not join them (`joins`)."""
+        """Return the rows of consecutive blocks; of one block if the reader is not `by_line`."""
         batch = Batch()
         for block in blocks:
             if block.problem:

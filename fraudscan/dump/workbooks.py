@@ -109,8 +109,7 @@ class WorkbookReader(Reader):
     """Reads the sheets of a workbook that have a text column; the offset of a place is the number of a row."""
 
     name: ClassVar[str] = "xlsx"
-    seeks: ClassVar[bool] = False
-    joins: ClassVar[bool] = False
+    by_line: ClassVar[bool] = False
     sheets: list[_Sheet] = field(default_factory=list)
     """The sheets to read; `prepare` finds them."""
     origin: str = ""
