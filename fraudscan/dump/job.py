@@ -36,11 +36,10 @@ from fraudscan.dump.output import (
     written,
 )
 from fraudscan.dump.parquet import ParquetReader, assemble
-from fraudscan.dump.readers import BLOCK, CsvReader, LinesReader
+from fraudscan.dump.readers import BLOCK, CsvReader
 from fraudscan.dump.rows import DumpError, Place, is_text_column
 from fraudscan.dump.scoring import Task, score_blocks
 from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
-from fraudscan.dump.transcripts import TranscriptReader
 from fraudscan.dump.workers import score_all
 from fraudscan.dump.writers import Writer, as_dict, make_writer
 
@@ -81,8 +80,6 @@ run."""
 MOST_REASONS, OTHER_REASONS = 1000, "other reasons"
 """At most this many different reasons for rejects are counted separately, because a dump may have a different reason
 for each row. The rest are counted under `OTHER_REASONS`."""
-
-AS_TABLE = "add --format csv, and --header-line with the line of its header, or 0 if it has none"
 
 DIFFERENT = {
     "fraudscan": "fraudscan has another version",
@@ -496,28 +493,11 @@ class _Job:
         """Notify the user of guesses about a source, and of columns that the output does not keep."""
         for guess in guesses(reader, named=self.options.text is not None):
             self.notify(guess)
-        if isinstance(reader, TranscriptReader) and self.options.format is None:
-            self.notify(
-                f"{reader.source} is read as a chat ({reader.name}); if each line is a message, add --format lines"
-            )
-        if isinstance(reader, LinesReader) and self.options.format is None:
-            self._remark_on_lines(reader)
         if reader.replaced:
             added = {*self.writer.ours, *self.writer.proba}
             for written, what in ((True, "replaced"), (False, "left out, because this job does not add them")):
                 if names := [name for name in reader.replaced if (name in added) == written]:
                     self.notify(f"{reader.source}: {', '.join(names)} already existed and will be {what}")
-
-    def _remark_on_lines(self, reader: LinesReader) -> None:
-        """Notify the user if lines look like a table without a header, or like a chat or a log that is not read."""
-        if reader.tabular:
-            self.notify(f"{reader.source} is read as lines; if it is a table, {AS_TABLE}, or export it as CSV")
-        elif reader.headed:
-            self.notify(
-                f"{reader.source} is read as lines, many of which have a time near their start or are only a name; "
-                "each line is scored as a message. If it is a chat or a log, export its messages as CSV or JSON; "
-                f"if it is a table, {AS_TABLE}"
-            )
 
     def _open_reader(self, stream: Stream) -> tuple[Reader, Place]:
         """Return the reader of a source, and where its rows begin."""
@@ -525,8 +505,8 @@ class _Job:
         by, *others = options.by if isinstance(options.by, tuple) else [options.by]
         columns: dict[str, Any] = {"text": options.text, "by": by, "alternatives": others, "sender": options.sender}
         named = options.format, options.encoding, options.delimiter
-        line, limit = options.header_line, options.max_message
-        reader = make_reader(stream, *named, **columns, header_line=line, limit=limit, ours=ours)
+        line, limit, detected = options.header_line, options.max_message, options.format is None
+        reader = make_reader(stream, *named, **columns, header_line=line, limit=limit, ours=ours, detected=detected)
         return reader, reader.prepare(stream)
 
     @staticmethod

@@ -128,6 +128,8 @@ precedes it."""
 NAME_LINE = re.compile(r"\s*\S.{0,30}[:：]\s*")
 """A line that holds only the sender's name for the lines that follow, as in text copied from WeChat's windows."""
 
+AS_TABLE = "add --format csv, and --header-line with the line of its header, or 0 if it has none"
+
 STATUS = re.compile(r"|ok|true|done|\d{1,3}|.{0,40}\bsucce(?:ss|ed).{0,20}|.{0,12}成功.?", re.IGNORECASE)
 CODE_COLUMNS = frozenset({"code", "success", "ret", "retcode", "errno", "errcode", "error_code"})
 """The status that an API response reports in a column named like the text (``message``, say), and the names of the
@@ -190,6 +192,7 @@ class Reader:
         doubts: what is doubtful about the source, for notices; `prepare` finds it.
         rowless: whether there is neither a header nor a row at its start, so that its columns are unknown.
         header_line: the line of the header, in tables and workbooks: 0 if they have none, ``None`` for the first one.
+        detected: whether the format was detected, so that `prepare` has doubts about it.
 
     """
 
@@ -216,6 +219,7 @@ class Reader:
     doubts: list[str] = field(default_factory=list)
     rowless: bool = False
     header_line: int | None = None
+    detected: bool = False
 
     def find(self, rows: Iterable[Collection[str]], path: str = "", sample: Sequence[dict[str, Any]] = ()) -> None:
         """Find the text, conversation and sender columns, each in the first row that has it.
@@ -1248,22 +1252,31 @@ class LinesReader(Reader):
     """One message per line."""
 
     name: ClassVar[str] = "lines"
-    tabular: bool = False
-    """Whether the lines look like the rows of a table without a header; `prepare` sets this."""
-    headed: bool = False
-    """Whether at least a quarter of the lines have a time near their start or are only a name, as in chats and logs;
-    `prepare` sets this as well."""
 
     def prepare(self, stream: Stream) -> Place:
         """Treat the lines as a column called ``text``."""
         self.header = ["text"]
         self.find([self.header])
+        if self.detected:
+            self._doubt_format(stream)
+        return super().prepare(stream)
+
+    def _doubt_format(self, stream: Stream) -> None:
+        """Record a doubt about lines that look like a table without a header, or like a chat or a log.
+
+        Of a chat or a log, at least a quarter of the lines have a time near their start or are only a name.
+        """
         lines = stream.peek(BLOCK).decode(self.encoding, "replace").splitlines()[:SAMPLE]
         even = len(lines) > 1 and is_even(lines, "\t|;\x01")
-        self.tabular = even or any(map(FRAMED.match, lines))
         heads = [CLOCK.search(line, 0, CLOCK_WITHIN) or NAME_LINE.fullmatch(line) for line in lines if line.strip()]
-        self.headed = 4 * sum(map(bool, heads)) >= max(len(heads), 5)
-        return super().prepare(stream)
+        if even or any(map(FRAMED.match, lines)):
+            self.doubts.append(f"is read as lines; if it is a table, {AS_TABLE}, or export it as CSV")
+        elif 4 * sum(map(bool, heads)) >= max(len(heads), 5):
+            self.doubts.append(
+                "is read as lines, many of which have a time near their start or are only a name; "
+                "each line is scored as a message. If it is a chat or a log, export its messages as CSV or JSON; "
+                f"if it is a table, {AS_TABLE}"
+            )
 
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the lines; leave out blank ones."""

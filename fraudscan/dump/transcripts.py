@@ -59,6 +59,8 @@ class TranscriptReader(Reader):
         self.chat = self.chat or self.conversation
         self.header = CHAT_COLUMNS
         self.find([self.header])
+        if self.detected:
+            self.doubts.append(f"is read as a chat ({self.name}); if each line is a message, add --format lines")
         return super().prepare(stream)
 
     @property
