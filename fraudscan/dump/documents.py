@@ -10,6 +10,7 @@ elements. If a document is broken in another way, everything from there on becom
 from __future__ import annotations
 
 import codecs
+import contextlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -57,30 +58,26 @@ class DocumentReader(Reader):
 
     def blocks(self, stream: Stream, start: Place) -> Iterator[Block]:
         """Yield the blocks that begin at ``start`` or later. The stream must be at its beginning."""
-        elements = self.elements(self.utf8(stream))
-        block: list[Element] = []
+        return (block for block in self._blocks(self.utf8(stream)) if block.start >= start)
+
+    def _blocks(self, stream: Stream) -> Iterator[Block]:
+        elements: list[Element] = []
+        rest: list[Block] = []
         end = Place(0, 1)
-        while True:
-            problem: tuple[Any, ...] = ()
-            try:
-                element = next(elements, None)
-            except Broken as broken:
-                element, problem = None, broken.args
-            if element:
-                block.append(element)
+        try:
+            for element in self.elements(stream):
+                elements.append(element)
                 end = Place(element.start.offset + 1, element.start.line)
-                if end.offset - block[0].start.offset < min(BLOCK, self.limit):
-                    continue
-            if block and block[0].start >= start:
-                yield Block(block[0].start, end, block)
-            block = []
-            if problem:
-                at, reason, rest = problem
-                at = max(at, end)
-                if at >= start:
-                    yield Block(at, Place(at.offset + 1, at.line), rest[:BLOCK], reason, fatal=True)
-            if element is None:
-                return
+                if end.offset - elements[0].start.offset >= min(BLOCK, self.limit):
+                    yield Block(elements[0].start, end, elements)
+                    elements = []
+        except Broken as broken:
+            at, reason, data = broken.args
+            at = max(at, end)
+            rest.append(Block(at, Place(at.offset + 1, at.line), data[:BLOCK], reason, fatal=True))
+        if elements:
+            yield Block(elements[0].start, end, elements)
+        yield from rest
 
     def utf8(self, stream: Any) -> Any:
         """Return the stream converted to UTF-8, because the syntax of documents is matched in its bytes."""
@@ -151,10 +148,8 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
         return Place(0, 1)
 
     def _peek(self, stream: Stream) -> Iterator[Element]:
-        try:
+        with contextlib.suppress(Broken):
             yield from self.elements(self.utf8(Head(stream.peek(BLOCK))))
-        except Broken:
-            return
 
     def _is_row(self, stack: list[Frame], token: bytes) -> bool:
         """Return whether the value that begins with ``token``, in the innermost open container, is a row."""
