@@ -15,6 +15,7 @@ import sys
 import zipfile
 import zlib
 from collections import Counter
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -562,20 +563,17 @@ def _unpacked(raw: Any, source: str) -> Any:
         return _from_zip(raw)
     if magic.startswith(GZIP):
         return gzip.GzipFile(fileobj=raw)
-    make: Callable[[], Any]
     if magic.startswith(BZIP2):
-        make = bz2.BZ2Decompressor
-    elif magic.startswith(XZ):
-        make = lambda: lzma.LZMADecompressor(memlimit=XZ_MEMORY)  # noqa: E731 - named by the branches
-    elif magic.startswith(ZSTD):
+        return _Unpacked(raw, bz2.BZ2Decompressor)
+    if magic.startswith(XZ):
+        return _Unpacked(raw, partial(lzma.LZMADecompressor, memlimit=XZ_MEMORY))
+    if magic.startswith(ZSTD):
         try:
             import zstandard
         except ImportError:
             raise DumpError(f"{source} is a .zst archive: pip install 'fraudscan[zstd]'") from None
-        make = lambda: _Zstd(zstandard)  # noqa: E731
-    else:
-        return raw
-    return _Unpacked(raw, make)
+        return _Unpacked(raw, partial(_Zstd, zstandard))
+    return raw
 
 
 def _from_zip(raw: Any) -> Any:
