@@ -226,43 +226,31 @@ def expand(names: Sequence[str], notify: Callable[[str], None], exclude: Sequenc
     """
     if not all(exclude):
         raise DumpError("--exclude needs the name of a file or folder, or a pattern such as '*.log'")
-    excluded = _Excluded(exclude)
-    files = _expand_all(names, notify, excluded)
+    used = dict.fromkeys(exclude, False)
+    files = _expand_all(names, notify, used)
     if len(files) > 1:
         first, *others = files
         others = [file for file in others if not _is_empty(file, notify)]
         files = others if others and _is_empty(first, notify) else [first, *others]
-    for pattern in excluded.idle:
-        notify(f"--exclude {pattern} leaves nothing out: no file or folder that is found has that name")
+    for pattern, left_out in used.items():
+        if not left_out:
+            notify(f"--exclude {pattern} leaves nothing out: no file or folder that is found has that name")
     return files
 
 
-class _Excluded:
-    """Decides which of the paths found are left out.
-
-    Attributes:
-        idle: the patterns that have not left out anything yet.
-
-    """
-
-    def __init__(self, patterns: Sequence[str]) -> None:
-        self._patterns = patterns
-        self.idle = dict.fromkeys(patterns)
-
-    def __call__(self, path: PurePath) -> bool:
-        """Return whether a pattern matches a file, or a folder that contains it."""
-        places = [place for place in (path, *path.parents) if place.name]
-        matching = [pattern for pattern in self._patterns if any(place.match(pattern) for place in places)]
-        for pattern in matching:
-            self.idle.pop(pattern, None)
-        return bool(matching)
+def _is_excluded(path: PurePath, used: dict[str, bool]) -> bool:
+    """Return whether a pattern matches a file, or a folder that contains it; note the patterns that do as used."""
+    places = [place for place in (path, *path.parents) if place.name]
+    matching = [pattern for pattern in used if any(place.match(pattern) for place in places)]
+    used.update(dict.fromkeys(matching, True))
+    return bool(matching)
 
 
-def _expand_all(names: Sequence[str], notify: Callable[[str], None], excluded: _Excluded) -> list[str]:
-    """Return the files, each once, in the order in which they are named or found."""
+def _expand_all(names: Sequence[str], notify: Callable[[str], None], used: dict[str, bool]) -> list[str]:
+    """Return the files, each once, in the order in which they are named or found; ``used`` are the exclude patterns."""
     found: dict[str, str] = {}
     try:
-        for file in (file for name in names for file in _expand(name, notify, excluded)):
+        for file in (file for name in names for file in _expand(name, notify, used)):
             found.setdefault(file if file == STDIN else os.path.realpath(file), file)
     except OSError as error:
         raise DumpError(f"{error.filename} cannot be read: {error.strerror}") from None
@@ -271,10 +259,10 @@ def _expand_all(names: Sequence[str], notify: Callable[[str], None], excluded: _
     return list(found.values())
 
 
-def _expand(name: str, notify: Callable[[str], None], excluded: _Excluded) -> list[str]:
+def _expand(name: str, notify: Callable[[str], None], used: dict[str, bool]) -> list[str]:
     path = Path(name)
     if name not in {STDIN, ""} and path.is_dir():  # an empty name is an unset shell variable, not this folder
-        wanted = (file for file in _files(path, notify) if not excluded(file.relative_to(path)))
+        wanted = (file for file in _files(path, notify) if not _is_excluded(file.relative_to(path), used))
         found = _without_results(sorted(map(str, wanted)), notify)
         _report_endings(name, found, notify)
         files = [file for file in found if _is_dump(Path(file), notify)]
@@ -285,13 +273,13 @@ def _expand(name: str, notify: Callable[[str], None], excluded: _Excluded) -> li
     if name == STDIN or os.path.lexists(name):  # a file, a pipe, a device, or a broken link
         return [name]
     if matches := sorted(_matching(name)):
-        kept = [match for match in matches if not excluded(PurePath(match))]
+        kept = [match for match in matches if not _is_excluded(PurePath(match), used)]
         if not (files := _without_results(kept, notify)):
             left = " or --exclude leaves out" if len(kept) < len(matches) else ""
             raise DumpError(f"{name} matches only files that earlier runs wrote{left}: name the files to read them")
         if not (full := [file for file in files if not _is_empty(file, notify)]):
             raise DumpError(f"{name} matches only empty files")
-        return _expand_all(full, notify, excluded)
+        return _expand_all(full, notify, used)
     raise DumpError(f"{name or 'an empty name'} cannot be read: No such file or folder")
 
 
