@@ -24,7 +24,6 @@ from fraudscan.dump.job import guesses
 from fraudscan.dump.readers import NULL, CsvReader, LinesReader
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import Stream, expand
-from fraudscan.dump.writers import as_dict
 from fraudscan.evaluate import ANY
 from fraudscan.taxonomy import Taxonomy
 
@@ -272,7 +271,7 @@ def _read(
             if block.fatal:
                 raise CorpusError(f"{path}:{block.start.line}: {block.problem}")
             batch = reader.batch([block])
-            rows = [as_dict(reader, raw) for raw in reader.rows(batch)]
+            rows = [reader.as_dict(raw) for raw in reader.rows(batch)]
             column = column or (_label_column(path, list(dict.fromkeys(chain(*rows))), label) if rows else "")
             found = zip(batch.lines, batch.texts, (_labels(row.get(column)) for row in rows), strict=True)
             bad = [(reject.line, "", reject.reason) for reject in batch.rejects]

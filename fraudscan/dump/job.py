@@ -41,7 +41,7 @@ from fraudscan.dump.rows import DumpError, Place, is_text_column
 from fraudscan.dump.scoring import Task, score_blocks
 from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
 from fraudscan.dump.workers import score_all
-from fraudscan.dump.writers import Writer, as_dict, make_writer
+from fraudscan.dump.writers import Writer, make_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -515,7 +515,7 @@ class _Job:
         head = Head(stream.peek(start.offset + reader.limit)[start.offset if reader.by_line else 0 :])
         for block in reader.blocks(head, start):
             if raws := reader.batch([block]).raws:
-                return list(dict.fromkeys(name for raw in raws for name in as_dict(reader, raw)))
+                return list(dict.fromkeys(name for raw in raws for name in reader.as_dict(raw)))
         return []
 
     # running

@@ -195,6 +195,11 @@ class ParquetReader(Reader):
         ]
         return list(map(list, zip(*columns, strict=True)))
 
+    def values(self, batch: Batch, column: str) -> list[Any]:
+        """Return the values of one column, with bytes as text; ``None`` in each row if there is no such column."""
+        known = batch.texts and column in self.kept_columns
+        return self.texts(batch.raws.column(column)) if known else [None] * len(batch.texts)
+
     def texts(self, column: Any) -> list[Any]:
         """Return the values of a text column, decoded if they are bytes: Hive and Impala do not mark theirs as text."""
         return [_decoded(value, self.encoding) for value in column_values(column)]

@@ -460,6 +460,21 @@ class Reader:
         """Return the rows of a batch: JSON objects or, for formats with a header, lists of values."""
         return batch.raws  # type: ignore[no-any-return]
 
+    def as_dict(self, raw: Any) -> dict[str, Any]:
+        """Return one of these rows as a dictionary."""
+        if self.header is None:
+            row: dict[str, Any] = json.loads(raw)
+            return row
+        return dict(zip(self.kept_columns, raw, strict=True))
+
+    def values(self, batch: Batch, column: str) -> list[Any]:
+        """Return the values of one column of a batch; ``None`` where a row lacks it."""
+        if self.header is None:
+            return [json.loads(raw).get(column) for raw in batch.raws]
+        if column not in self.kept_columns:
+            return [None] * len(batch.texts)
+        return list(map(itemgetter(self.kept_columns.index(column)), batch.raws))
+
     def _block(self, at: Place, data: bytes, problem: str = "") -> Block:
         rescanned = max(0, at.rescanned - PATIENCE * len(data))
         return Block(at, Place(at.offset + len(data), at.line + self._count_lines(data), rescanned), data, problem)

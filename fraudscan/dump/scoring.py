@@ -11,7 +11,6 @@ import numpy as np
 
 from fraudscan.columns import COLUMNS
 from fraudscan.dump.chats import CHAT_COLUMNS
-from fraudscan.dump.writers import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +70,7 @@ def score_blocks(scanner: Scanner, writer: Writer, task: Task) -> Scored:
     """Read, score and encode the blocks of a task."""
     reader = task.reader
     batch = reader.batch(task.blocks)
-    senders = values_of(reader, batch, reader.sender) if reader.sender is not None and scanner.lists else None
+    senders = reader.values(batch, reader.sender) if reader.sender is not None and scanner.lists else None
     found = scanner.decide(batch.texts, senders, proba=bool(writer.proba))
     if "evidence" in writer.ours.values():
         from fraudscan.explain import evidence
@@ -82,7 +81,7 @@ def score_blocks(scanner: Scanner, writer: Writer, task: Task) -> Scored:
     messages = []
     if batch.keys:
         named = reader.naming and reader.by == CHAT_COLUMNS[0]
-        names = values_of(reader, batch, reader.naming) if named else itertools.repeat(None)
+        names = reader.values(batch, reader.naming) if named else itertools.repeat(None)
         messages = list(map(Message, batch.keys, batch.lines, batch.texts, rows_of(found), found.allowed, names))
     data = writer.encode(reader, batch, found)
     return Scored(data, batch.rejects, len(batch.texts), counted(found), messages)

@@ -38,9 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "OTHER_FIELDS",
     "Writer",
-    "as_dict",
     "make_writer",
-    "values_of",
 ]
 
 PER_ROW = ("score", "evidence")
@@ -226,7 +224,7 @@ class TableWriter(Writer):
         """Return a row's values for `all_columns`."""
         if not self.rest:
             return raw  # type: ignore[no-any-return]
-        fields = as_dict(reader, raw)
+        fields = reader.as_dict(raw)
         values = [fields.pop(name, None) for name in self.columns]
         return [*values, dump_json(fields).decode() if fields else None]
 
@@ -280,26 +278,6 @@ class CsvWriter(TableWriter):
         writer = csv.writer(text, delimiter=self.delimiter, escapechar=ESCAPE)
         writer.writerows(map(_safe, rows) if self.safe else rows)
         return text.getvalue().encode("utf-8", "backslashreplace")
-
-
-def as_dict(reader: Reader, raw: Any) -> dict[str, Any]:
-    """Return a row as a dictionary."""
-    if reader.header is None:
-        row: dict[str, Any] = json.loads(raw)
-        return row
-    return dict(zip(reader.kept_columns, raw, strict=True))
-
-
-def values_of(reader: Reader, batch: Batch, column: str) -> list[Any]:
-    """Return the values of one input column, with Parquet's bytes as text; ``None`` where a row lacks the column."""
-    if reader.header is None:
-        return [json.loads(raw).get(column) for raw in batch.raws]
-    names = reader.kept_columns
-    if column not in names or not batch.texts:
-        return [None] * len(batch.texts)
-    if isinstance(reader, ParquetReader):
-        return reader.texts(batch.raws.column(column))
-    return list(map(itemgetter(names.index(column)), batch.raws))
 
 
 def _cell(value: Any) -> Any:
