@@ -592,6 +592,24 @@ def test_texts_nested_in_a_row_that_has_a_text_are_reported(tmp_path, capsys, en
         assert "nested" not in error
 
 
+@pytest.mark.parametrize(
+    ("escape", "reported"),
+    [
+        ("{0:c}".format, False),
+        ("\\\\u{:04x}".format, True),
+        ("&#{};".format, True),
+        ("&#X{:X};".format, True),
+    ],
+    ids=["none", "program", "decimal", "hexadecimal"],
+)
+def test_chinese_that_is_written_as_escapes_is_reported(tmp_path, capsys, escape, reported):
+    source = tmp_path / "in.jsonl"
+    text = "".join(escape(ord(character)) for character in LURE)
+    source.write_text(f'{{"text": "ok"}}\n{{"text": "{text}"}}\n', "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl") == 0
+    assert ("has Chinese written as" in capsys.readouterr().err) == reported
+
+
 def test_the_text_column_is_looked_up_in_the_first_readable_row(tmp_path, capsys):
     source = tmp_path / "in.jsonl"
     source.write_text('\n{\n{"id": 1, "words": "x"}\n', "utf-8")

@@ -128,6 +128,9 @@ precedes it."""
 NAME_LINE = re.compile(r"\s*\S.{0,30}[:：]\s*")
 """A line that holds only the sender's name for the lines that follow, as in text copied from WeChat's windows."""
 
+ESCAPED_CHINESE = re.compile(r"(?:\\u[4-9][0-9a-f]{3}|&#(?:x[4-9][0-9a-f]{3}|[2-4][0-9]{4});){2}", re.IGNORECASE)
+"""Two Chinese characters written as escapes of programs or of HTML."""
+
 AS_TABLE = "add --format csv, and --header-line with the line of its header, or 0 if it has none"
 
 STATUS = re.compile(r"|ok|true|done|\d{1,3}|.{0,40}\bsucce(?:ss|ed).{0,20}|.{0,12}成功.?", re.IGNORECASE)
@@ -261,12 +264,18 @@ class Reader:
         if twice := [name for name in self.needed if self.columns.count(name) > 1]:
             raise DumpError(f"{self.source} has several columns called {twice[0]!r}: rename all but one")
         self.replaced = [name for name in dict.fromkeys(itertools.chain(known, *sample)) if name in self.ours]
-        if self.sender is not None and any(isinstance(row.get(self.sender), (dict, list)) for row in sample):
-            raise self.nested_sender
+        self._look_at(sample)
         if columns is not None and (self.text is None or missing):
             rowlike = self.header_line != 0 and any(map(is_number, self.columns))
             likely = [] if rowlike else self._richer(sample, ambiguous=False)
             raise self._not_found(likely, list(known), missing, columns, path)
+
+    def _look_at(self, sample: Sequence[dict[str, Any]]) -> None:
+        """Refuse nested senders in the first rows, and doubt texts that are escaped."""
+        if self.sender is not None and any(isinstance(row.get(self.sender), (dict, list)) for row in sample):
+            raise self.nested_sender
+        if any(ESCAPED_CHINESE.search(str(row.get(self.text or ""))) for row in sample):
+            self.doubts.append("has Chinese written as \\u4f60 or &#20320; in its texts: unescape it to have it read")
 
     def _take_alternative(self, known: Sequence[str]) -> None:
         """Group by the first of the ``alternatives`` that is among the columns, if any."""
