@@ -21,9 +21,9 @@ from fraudscan.corpus import HONEST_NAMES, CorpusError, Row, find_honest, refuse
 from fraudscan.decisions import checked_integer
 from fraudscan.dump.detect import check_header_line, delimiter_of, make_reader
 from fraudscan.dump.job import guesses
-from fraudscan.dump.readers import NULL, CsvReader, LinesReader
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import Stream, expand
+from fraudscan.dump.tables import NULL, CsvReader, LinesReader
 from fraudscan.evaluate import ANY
 from fraudscan.taxonomy import Taxonomy
 

@@ -34,7 +34,7 @@ from hypothesis import strategies as st
 import fraudscan
 from fraudscan.cli import _parser, main
 from fraudscan.columns import COLUMNS
-from fraudscan.dump import DumpError, Options, chats, documents, parquet, readers, score_dump
+from fraudscan.dump import DumpError, Options, chats, documents, parquet, readers, score_dump, tables
 from fraudscan.dump.detect import FORMATS
 from fraudscan.dump.encodings import canonical, cut_lines, detect, last_line_end, line_end, utf8_lines
 from fraudscan.dump.rows import Place
@@ -1620,7 +1620,7 @@ def test_lines_of_a_quoted_value_are_not_records(tmp_path, rows, delimiter, quot
     assert score(source, "-o", out, "--force", "--quiet", "--delimiter", delimiter) == 0
     with out.open(encoding="utf-8", newline="") as file:
         found = [tuple(row[:3]) for row in csv.reader(file, delimiter=delimiter)][1:]
-    assert found == [row for row in rows if row[0] != readers.NULL]
+    assert found == [row for row in rows if row[0] != tables.NULL]
 
 
 @pytest.mark.parametrize("delimiter", ["\t", ","])
@@ -2337,12 +2337,12 @@ def test_unclosed_quotes_are_not_rescanned_repeatedly(tmp_path, monkeypatch):
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     source.write_text("text,a\n" + 'x","y\n' * lines + 'z"w\n"on, and on",1\n' * 9, "utf-8")
     read = []
-    rows_of_lines = readers.CsvReader._rows
+    rows_of_lines = tables.CsvReader._rows
 
     def counted(self, some, **options):
         return rows_of_lines(self, (read.append(1) or line for line in some), **options)
 
-    monkeypatch.setattr(readers.CsvReader, "_rows", counted)
+    monkeypatch.setattr(tables.CsvReader, "_rows", counted)
     assert score(source, "-o", out) == 0
     assert [row["text"] for row in rows_of(out)] == ['x"'] * lines + ["on, and on"] * 9
     assert len(read) < 5 * readers.PATIENCE * lines

@@ -21,8 +21,8 @@ from fraudscan import Thresholds
 from fraudscan.cli import main
 from fraudscan.curve import Curve, CurveError
 from fraudscan.dump import DumpError, job, score_dump
-from fraudscan.dump.readers import DELIMITERS
 from fraudscan.dump.rethreshold import rethreshold
+from fraudscan.dump.tables import DELIMITERS
 from fraudscan.evaluate import FALSE_ALARMS, RECALL, thresholds_for
 from fraudscan.sklearn import FraudClassifier
 

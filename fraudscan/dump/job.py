@@ -36,10 +36,11 @@ from fraudscan.dump.output import (
     written,
 )
 from fraudscan.dump.parquet import ParquetReader, assemble
-from fraudscan.dump.readers import BLOCK, CsvReader
+from fraudscan.dump.readers import BLOCK
 from fraudscan.dump.rows import DumpError, Place, is_text_column
 from fraudscan.dump.scoring import Task, score_blocks
 from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
+from fraudscan.dump.tables import CsvReader
 from fraudscan.dump.workers import score_all
 from fraudscan.dump.writers import Writer, make_writer
 

@@ -18,9 +18,9 @@ from fraudscan.decisions import VERDICTS, Thresholds
 from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.output import CALLED, Names, described, format_of, now, part_of, to_standard_output, write_summary
 from fraudscan.dump.parquet import ParquetReader, with_column
-from fraudscan.dump.readers import find_delimiter
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import MAGIC, STDIN, fingerprint, foreign
+from fraudscan.dump.tables import find_delimiter
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

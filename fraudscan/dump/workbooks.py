@@ -20,10 +20,11 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from fraudscan.dump.readers import ABOVE, BLOCK, HEADER_WITHIN, SAMPLE, SHOWN, TOO_LONG, CsvReader, Reader, dump_json
+from fraudscan.dump.readers import BLOCK, SAMPLE, SHOWN, TOO_LONG, Reader, dump_json
 from fraudscan.dump.readers import key_of as conversation_of
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, may_be_other
 from fraudscan.dump.sources import Head, is_file
+from fraudscan.dump.tables import ABOVE, HEADER_WITHIN, CsvReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
