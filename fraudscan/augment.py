@@ -64,14 +64,15 @@ LETTERS = string.ascii_lowercase + string.digits
 NUMBER = re.compile("[0-9]{2,}")
 
 MASKED = 0.15
-"""The share of the other messages with numbers whose numbers are masked, and of the rest with a signature whose
-signature is. Exports that are passed on are often masked, and honest notices, which are full of numbers and signed,
-must not look like frauds then."""
+"""The share of the other messages with numbers whose numbers are masked, and then of the remaining signed ones whose
+signature is masked. Exports that are passed on are often masked, and honest notices, which are full of numbers and
+signed, must not look like frauds then."""
 
 NUMBER_MASKS = ["*", "*", "X", "x", "#", "[数字]", "[号码]", "[NUM]", "<NUM>", "某某"]
 """What exports show in place of a number. A mask of one character replaces every digit."""
 
 SIGNATURE = re.compile("【[^】]{1,20}】")
+"""A signature, or the name of a speaker in a transcript."""
 
 SIGNATURE_MASKS = ["【XX】", "【XX】", "【**】", "【***】", "【某公司】", "【签名】", "【公司名称】", ""]
 """What exports show in place of the name that a message is signed with."""

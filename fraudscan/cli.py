@@ -267,7 +267,7 @@ def _rethreshold(arguments: argparse.Namespace) -> None:
     if known := scored_with(arguments.scored):
         original = scanner.with_thresholds(**asdict(known.original))
         scanner = scanner.with_thresholds(**asdict(known.thresholds))
-        if arguments.max_false_alarms is not None and known.how.get("model", original.digest) != original.digest:
+        if arguments.max_false_alarms is not None and known.how.get("model") not in {None, original.digest}:
             _warn(
                 f"{arguments.scored} was scored with lists or with another model: check that -m names the model whose "
                 "curve counts"

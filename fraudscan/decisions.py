@@ -123,7 +123,7 @@ class Thresholds:
 
         """
         if not 0 <= score <= 1:
-            raise ValueError(f"a score must lie between 0 and 1, not at {checked_number(score, 'a score')}")
+            raise ValueError(f"a score must lie between 0 and 1, not at {score}")
         return VERDICTS[int(score >= self.review) + int(score >= self.flag)]  # a sum of NumPy's bools is a bool
 
 

@@ -213,11 +213,12 @@ def figures_of(  # noqa: PLR0913, PLR0917 - gold labels, predictions, and what t
         ]
     table = f1_table(gold, predicted, names)
     present = [row["f1"] for row in table.values() if row["n"]]
-    measurable = slice(0 if honest is None else None)  # false alarms need legitimate messages, and recall others
+    if honest is None:  # false alarms need legitimate messages, and recall others
+        scores, fraud = scores[:0], fraud[:0]
     return {
         "messages": len(gold),
         "macro_f1": round(float(np.mean(present)), 4) if present else None,
-        **detection(scores[measurable], fraud[measurable], thresholds),
+        **detection(scores, fraud, thresholds),
         "labels": {name: {k: round(v, 4) for k, v in row.items()} for name, row in table.items()},
     }
 

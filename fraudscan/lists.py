@@ -148,7 +148,7 @@ class ListFile(NamedTuple):
     """A file that entries were read from, for the record.
 
     Attributes:
-        name: the file, as it was named.
+        name: its path, relative or absolute as it was given.
         kind: the kind of the entries above its first section.
         sha256: the digest of its content.
 

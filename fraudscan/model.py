@@ -72,7 +72,7 @@ class Scanner:
         manifest: a copy of the metadata.
         engine: computes logits from texts; it has the vocabulary, the weights and the layer.
         lists: the allow and deny lists that overrule verdicts, if there are any (see `with_lists`).
-        folder: the name of the folder that the model was read from; empty if it was not read from any.
+        folder_name: that of the folder that the model was read from; empty if it was not read from any.
 
     """
 
@@ -96,7 +96,7 @@ class Scanner:
         self._manifest = dict(manifest or {})
         self._manifest.setdefault("thresholds", asdict(thresholds))
         self.lists: Lists | None = None
-        self.folder = ""
+        self.folder_name = ""
         fraud = taxonomy.task == "fraud"
         nothing = np.full(len(self.heads), EMPTY_LOGIT)  # a text without a kept character is honest
         if self._honest is None:
@@ -475,7 +475,7 @@ class Scanner:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        state = {"lists": self.lists, "folder": self.folder}
+        state = {"lists": self.lists, "folder_name": self.folder_name}
         return _restore, (VERSIONS, self.taxonomy, self._arrays(), self.thresholds, self._manifest), state
 
 
@@ -641,7 +641,7 @@ def is_shipped(scanner: Scanner) -> bool:
 
 def _read(folder: Path) -> Scanner:
     scanner = read_folder(folder, ARRAYS, _from_manifest)
-    vars(scanner)["folder"] = folder.resolve().name  # it has no other user yet
+    vars(scanner)["folder_name"] = folder.resolve().name  # it has no other user yet
     return scanner
 
 

@@ -13,7 +13,7 @@ import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
-from fraudscan.characters import MARKUP, MARKUP_OPENERS, fold_keeping_digits, without_markup
+from fraudscan.characters import MARKUP, fold_keeping_digits, without_markup
 from fraudscan.errors import FraudscanError
 from fraudscan.features import MAX_NGRAM
 
@@ -30,8 +30,8 @@ ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|N\{([^}]+)\}|.)",
 SET_OR_BOUND = re.compile(r"\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|\{,(?=\d+\})|\\(?:N\{[^}]*\}|.)", re.DOTALL)
 """Finds sets, the starts of repetitions without a lower bound, and escapes, in which neither of them begins."""
 
-UNFINISHED = re.compile(f"[{re.escape(MARKUP_OPENERS)}][{re.escape(''.join(MARKUP))}]*\\Z")
-"""Finds the end of a folded text from which on mark-up may continue in what follows."""
+KNOWN = 4 * max(map(len, MARKUP))
+"""How many characters before an item show whether it completes mark-up, also after beginnings of other mark-up."""
 
 WAYS = 500
 """The maximum number of ways to try a pattern from one position. Two repetitions of up to 20 take 441."""
@@ -149,11 +149,10 @@ def _bounds(items: Any, *, bounded: bool, before: str = "") -> tuple[int, int, i
     ways, longest, shortest, written = 1, 0, 0, before
     for operation, value in items:
         more, long, short = _item(str(operation), value, bounded=bounded, before=written)
-        written += _shortest(str(operation), value)
-        if without_markup(written) != written:
+        known, new = written[-KNOWN:], _shortest(str(operation), value)
+        written = known + new
+        if without_markup(written)[len(known) :] != new:
             raise PatternError("lists match texts without mark-up such as <br> and \\n: leave it out")
-        unfinished = UNFINISHED.search(written)
-        written = unfinished[0] if unfinished else ""  # all of it would be searched again for each item
         ways, longest, shortest = ways * more, longest + long, shortest + short
         if bounded and longest > LONGEST:
             raise PatternError(f"a match could be longer than {LONGEST:,} characters")

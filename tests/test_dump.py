@@ -596,16 +596,18 @@ def test_texts_nested_in_a_row_that_has_a_text_are_reported(tmp_path, capsys, en
     ("escape", "reported"),
     [
         ("{0:c}".format, False),
-        ("\\\\u{:04x}".format, True),
+        ("\\u{:04x}".format, True),
         ("&#{};".format, True),
         ("&#X{:X};".format, True),
     ],
     ids=["none", "program", "decimal", "hexadecimal"],
 )
-def test_chinese_that_is_written_as_escapes_is_reported(tmp_path, capsys, escape, reported):
-    source = tmp_path / "in.jsonl"
-    text = "".join(escape(ord(character)) for character in LURE)
-    source.write_text(f'{{"text": "ok"}}\n{{"text": "{text}"}}\n', "utf-8")
+@pytest.mark.parametrize("form", ["jsonl", "csv", "txt"])
+def test_chinese_that_is_written_as_escapes_is_reported(tmp_path, capsys, form, escape, reported):
+    source = tmp_path / f"in.{form}"
+    text = "".join(escape(ord(character)) for character in LURE if character.isalpha())
+    rows = {"jsonl": json.dumps({"text": text}), "csv": f"text\nok\n{text}\n", "txt": f"ok\n{text}\n"}
+    source.write_text(rows[form], "utf-8")
     assert score(source, "-o", tmp_path / "out.jsonl") == 0
     assert ("has Chinese written as" in capsys.readouterr().err) == reported
 

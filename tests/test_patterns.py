@@ -108,11 +108,11 @@ def test_patterns_are_refused_for_mark_up_exactly_if_the_text_that_they_match_ha
     assert refused == (without_markup(text) != text)
 
 
-@pytest.mark.parametrize("begin", ["", "<"])
+@pytest.mark.parametrize("begin", ["", "<", "<" * 1000])
 def test_a_long_pattern_is_not_searched_for_mark_up_from_its_start_for_each_character(monkeypatch, begin):
     pytest.importorskip("re2")
     searched = []
     monkeypatch.setattr(patterns, "without_markup", lambda text: searched.append(len(text)) or without_markup(text))
     pattern = begin + "快递" * 1000
     assert compile_pattern(pattern).search(pattern)
-    assert sum(searched) <= 2 * len(pattern)
+    assert max(searched) <= patterns.KNOWN + 1

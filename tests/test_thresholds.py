@@ -55,7 +55,7 @@ def test_thresholds_may_be_numpy_numbers():
     assert repr(from_numpy) == repr(plain)
 
 
-HUGE = [10**400, -(10**400), 10**5000, Fraction(10**400), np.longdouble("1e400"), float("inf"), float("nan")]
+HUGE = [10**400, -(10**400), 10**5000, Fraction(10**400), np.finfo(np.longdouble).max, float("inf"), float("nan")]
 """Numbers that are no thresholds, most of them beyond the range of floats."""
 
 

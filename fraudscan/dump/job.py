@@ -530,9 +530,9 @@ class _Job:
         with contextlib.closing(scoring) as results:
             for task, scored in results:
                 self._take(task, scored)
-                now = time.monotonic()
-                self.summary.seconds = before + now - begun
-                if now - saved >= SECONDS:
+                reached = time.monotonic()
+                self.summary.seconds = before + reached - begun
+                if reached - saved >= SECONDS:
                     self.commit()
                     progress(self._progress())
                     saved = time.monotonic()
@@ -639,7 +639,7 @@ class _Job:
                 "sources": described(self._input),
                 "text": sorted({reader.text for reader, _ in self._readers if reader.text}),
                 "options": _changed(self.options),
-                "model_name": self.scanner.folder,
+                "model_name": self.scanner.folder_name,
                 "model": self.scanner.digest,
                 **asdict(self.scanner.thresholds),
                 "lists": [each._asdict() for each in self.scanner.lists.files] if self.scanner.lists else [],
@@ -712,14 +712,14 @@ def _groups(blocks: Iterable[Block], most: int, size: int) -> Iterator[list[Bloc
         yield group
 
 
-def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:
+def _compare(known: dict[str, Any], current: dict[str, Any], target: Path) -> None:
     """Refuse to resume a job whose identity differs.
 
     Raises:
         DumpError: if it differs; the message says in what.
 
     """
-    for name, value in json.loads(json.dumps(now)).items():
+    for name, value in json.loads(json.dumps(current)).items():
         if known[name] == value:
             continue
         if name == "options":
@@ -732,9 +732,9 @@ def _compare(known: dict[str, Any], now: dict[str, Any], target: Path) -> None:
         raise DumpError(f"{target} cannot be resumed: {what}. Start over with --force")
 
 
-def _renamed(known: list[list[Any]], now: list[list[Any]]) -> str:
+def _renamed(known: list[list[Any]], current: list[list[Any]]) -> str:
     """Return what to do if only the names of the sources differ, which the output has; else an empty string."""
-    if [content for _, *content in known] != [content for _, *content in now]:
+    if [content for _, *content in known] != [content for _, *content in current]:
         return ""
-    before, after = next((one[0], other[0]) for one, other in zip(known, now, strict=True) if one[0] != other[0])
+    before, after = next((one[0], other[0]) for one, other in zip(known, current, strict=True) if one[0] != other[0])
     return f"its input was called {before!r}, and now {after!r}: name it as before"

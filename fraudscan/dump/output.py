@@ -158,7 +158,7 @@ def now() -> str:
 def described(fingerprints: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
     """Return the sources as summaries have them: of those that can be read only once, the names.
 
-    The digest is the one that tells whether a source has changed. One of all bytes would take another pass.
+    The digest is the one that tells whether a source has changed. A digest of all bytes would take another pass.
     """
     keys = "name", "bytes", "sha256_of_first_64_kib"
     return [dict(zip(keys, (*found[:2], *found[3:]), strict=False)) for found in fingerprints]

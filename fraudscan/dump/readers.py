@@ -545,9 +545,11 @@ class JsonLinesReader(Reader):
     def prepare(self, stream: Stream) -> Place:
         """Find the columns in those rows of the first block that can be read."""
         start = super().prepare(stream)
-        lines = cut_lines(stream.peek(min(BLOCK, self.limit))[start.offset :], self.encoding)
-        rows = (self.parse(self._utf8(line) or b"")[0] for line in lines)
+        size = min(BLOCK, self.limit)
+        head = stream.peek(size)
+        rows = (self.parse(self._utf8(line) or b"")[0] for line in cut_lines(head[start.offset :], self.encoding))
         self.look_at(row for row in rows if row is not None)
+        self.rowless &= len(head) < size  # rows may follow
         return start
 
     def look_at(self, rows: Iterable[dict[str, Any]], path: str = "") -> None:

@@ -155,7 +155,7 @@ class CsvReader(Reader):
         start = self.body = super().prepare(stream)
         head = stream.peek(start.offset + self.limit)[start.offset :]
         if not head:
-            self.delimiter, self.header = self.delimiter or DELIMITERS[0], []
+            self.delimiter, self.header, self.rowless = self.delimiter or DELIMITERS[0], [], True
             return start
         lines, whole = cut_lines(head, self.encoding), len(head) < self.limit
         at = self._header_at(lines, whole=whole)
@@ -524,17 +524,17 @@ class LinesReader(Reader):
     def prepare(self, stream: Stream) -> Place:
         """Treat the lines as a column called ``text``."""
         self.header = ["text"]
-        self.find([self.header])
+        lines = stream.peek(BLOCK).decode(self.encoding, "replace").splitlines()[:SAMPLE]
+        self.find([self.header], sample=[{"text": line} for line in lines])
         if self.detected:
-            self._doubt_format(stream)
+            self._doubt_format(lines)
         return super().prepare(stream)
 
-    def _doubt_format(self, stream: Stream) -> None:
+    def _doubt_format(self, lines: Sequence[str]) -> None:
         """Record a doubt about lines that look like a table without a header, or like a chat or a log.
 
         Of a chat or a log, at least a quarter of the lines have a time near their start or are only a name.
         """
-        lines = stream.peek(BLOCK).decode(self.encoding, "replace").splitlines()[:SAMPLE]
         even = len(lines) > 1 and is_even(lines, "\t|;\x01")
         heads = [CLOCK.search(line, 0, CLOCK_WITHIN) or NAME_LINE.fullmatch(line) for line in lines if line.strip()]
         if even or any(map(FRAMED.match, lines)):
