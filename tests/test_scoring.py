@@ -119,7 +119,7 @@ def test_pickled_scanner_scores_the_same(scanner, corpus):
 def test_a_pickle_of_another_version_is_refused(scanner):
     restore, (versions, *rest), state = scanner.__reduce__()
     assert restore(versions, *rest).digest == scanner.digest
-    assert state == {"lists": None}
+    assert state == {"lists": None, "folder_name": "default"}
     for name in versions:
         with pytest.raises(ModelError, match=f"the pickled scanner .*version {versions[name] - 1}"):
             restore({**versions, name: versions[name] - 1}, *rest)
