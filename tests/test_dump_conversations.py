@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fraudscan.characters import fold
 from fraudscan.decisions import Thresholds
-from fraudscan.dump import DumpError, Options, score_dump
+from fraudscan.dump import DumpError, Options, documents, readers, score_dump
 from fraudscan.dump.conversations import SHOWN, WINDOW, Conversation, Window
 from fraudscan.dump.scoring import Message
 
@@ -382,6 +382,17 @@ def test_several_names_of_the_conversation_that_no_dump_has_are_refused(tmp_path
     assert score(*sources, "-o", tmp_path / "out.jsonl", *options_of(["群", "会话"])) == 2
     assert "no source has a column called '群' or '会话': name the one" in capsys.readouterr().err
     assert not list(tmp_path.glob("out.jsonl*"))
+
+
+@pytest.mark.parametrize("form", ["jsonl", "json"])
+def test_dumps_that_begin_with_broken_rows_may_have_a_name_of_the_conversation(tmp_path, seized, monkeypatch, form):
+    for module in (readers, documents):
+        monkeypatch.setattr(module, "BLOCK", 1000)
+    broken, row = "{broken}", json.dumps({"text": PLAIN, "会话": "a"})
+    rows = [broken] * 200 + [row]
+    (tmp_path / f"d.{form}").write_text("\n".join(rows) if form == "jsonl" else f"[{','.join(rows)}]", "utf-8")
+    sources = tmp_path / f"d.{form}", seized / "c.txt"
+    assert score(*sources, "-o", tmp_path / "out.jsonl", *options_of(["会话", "群"])) == 0
 
 
 @pytest.mark.parametrize("name", ["a.csv", "b.jsonl", "c.txt"])

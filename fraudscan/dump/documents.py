@@ -142,14 +142,16 @@ class JsonArrayReader(DocumentReader, JsonLinesReader):
 
     def prepare(self, stream: Stream) -> Place:
         """Find the columns in those elements of the first block that can be read."""
-        rows = (self.parse(element.data)[0] for element in self._peek(stream))
-        array = stream.peek(BLOCK).decode(self.encoding, "replace").lstrip("\ufeff \t\r\n").startswith("[")
+        head = stream.peek(BLOCK)
+        rows = (self.parse(element.data)[0] for element in self._peek(head))
+        array = head.decode(self.encoding, "replace").lstrip("\ufeff \t\r\n").startswith("[")
         self.look_at((row for row in rows if row is not None), ".[]" if array else "")
+        self.rowless &= len(head) < BLOCK  # rows may follow
         return Place(0, 1)
 
-    def _peek(self, stream: Stream) -> Iterator[Element]:
+    def _peek(self, head: bytes) -> Iterator[Element]:
         with contextlib.suppress(Broken):
-            yield from self.elements(self.utf8(Head(stream.peek(BLOCK))))
+            yield from self.elements(self.utf8(Head(head)))
 
     def _is_row(self, stack: list[Frame], token: bytes) -> bool:
         """Return whether the value that begins with ``token``, in the innermost open container, is a row."""
