@@ -214,14 +214,14 @@ class Reader:
         if twice := [name for name in self.needed if self.columns.count(name) > 1]:
             raise DumpError(f"{self.source} has several columns called {twice[0]!r}: rename all but one")
         self.replaced = [name for name in dict.fromkeys(itertools.chain(known, *sample)) if name in self.ours]
-        self._look_at(sample)
+        self._check_values(sample)
         if columns is not None and (self.text is None or missing):
             rowlike = self.header_line != 0 and any(map(is_number, self.columns))
             likely = [] if rowlike else self._richer(sample, ambiguous=False)
             raise self._not_found(likely, list(known), missing, columns, path)
 
-    def _look_at(self, sample: Sequence[dict[str, Any]]) -> None:
-        """Refuse nested senders in the first rows, and doubt texts that are escaped."""
+    def _check_values(self, sample: Sequence[dict[str, Any]]) -> None:
+        """Refuse senders that are nested in the first rows, and record a doubt about texts that are escaped."""
         if self.sender is not None and any(isinstance(row.get(self.sender), (dict, list)) for row in sample):
             raise self.nested_sender
         if any(ESCAPED_CHINESE.search(str(row.get(self.text or ""))) for row in sample):
