@@ -367,18 +367,16 @@ def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
     for _ in range(MAX_ROUNDS):
         done = _round(lines)
         read = done.texts()
-        changed = np.array([one != other for one, other in zip(read, before, strict=True)])
-        again = changed.copy()
-        if changed.any():
-            lines = done.at(changed)
-            again[changed] = lines.survey.repairable
-            again[again] = _carry_marks(list(itertools.compress(read, again)))
+        again = np.array([one != other for one, other in zip(read, before, strict=True)])
+        again[again] = _carry_marks(list(itertools.compress(read, again)))  # which hardly any do
+        lines = done.at(again)
+        again[again] = repairable = lines.survey.repairable
         for place, index in enumerate(active.tolist()):
             if not again[place] and read[place] != plain[index]:
                 found[index] = Repaired(read[place], done, place, origins[index])
         if not again.any():
             break
-        lines = lines.at(again[changed])
+        lines = lines.at(repairable)
         active = active[again]
         before = list(itertools.compress(read, again))
     return dict(sorted(found.items()))
