@@ -217,11 +217,8 @@ def _object(first: str, rest: str, text: str) -> str:
 
     The text has one object per line, one object that holds chats, or objects over several lines each.
     """
-    try:
+    with contextlib.suppress(ValueError, RecursionError):  # the object may continue on the next line
         row = json.loads(first)
-    except (ValueError, RecursionError):
-        row = None
-    if isinstance(row, dict):
         chats = isinstance(row.get("chats"), dict) or _telegram_messages(row.get("messages"))
         return "telegram" if chats and not rest.strip() else "jsonl"
     if (
