@@ -121,9 +121,6 @@ MOST_OBJECTS = 1000
 DEPTH = 200
 """Maximum nesting depth of JSON. It is well below the limit of Python's stack, which would otherwise decide."""
 
-DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
-"""Finds where values end. The values of numbers do not matter for that, so they remain strings."""
-
 
 @dataclass
 class Reader:
@@ -697,8 +694,8 @@ def without(raw: bytes, names: Collection[str]) -> bytes:
     at = _token(text, 1)
     while text[at] != "}":
         begin = at
-        name, end = DECODER.raw_decode(text, at)
-        _, end = DECODER.raw_decode(text, _token(text, end))
+        name, end = WRITTEN.raw_decode(text, at)
+        _, end = WRITTEN.raw_decode(text, _token(text, end))
         if name not in names:
             kept.append(text[begin:end])
         at = _token(text, end)
