@@ -10,7 +10,6 @@ import csv
 import functools
 import io
 import itertools
-import json
 import re
 import sys
 from collections import Counter
@@ -154,8 +153,7 @@ def _parts(columns: tuple[tuple[str, str], ...], outcome: tuple[Any, ...]) -> tu
 
 def _field(column: str, *value: Any) -> bytes:
     """Return the JSON of a field, which follows others; without a value, up to where its value begins."""
-    text = f", {json.dumps(column, ensure_ascii=False)}: " + "".join(json.dumps(x, ensure_ascii=False) for x in value)
-    return text.encode("utf-8", "backslashreplace")  # half of a surrogate pair becomes its JSON escape
+    return b", %b: %b" % (dump_json(column), b"".join(map(dump_json, value)))
 
 
 def refuse_twins(reader: Reader) -> None:
