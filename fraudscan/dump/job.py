@@ -325,9 +325,7 @@ class _Job:
         path = self.names.checkpoint if self.names else None
         self.checkpoint = Checkpoint.lock(path, force=force and not resume)
         stack.callback(self.checkpoint.close)
-        begun = False
-        if self.names:
-            begun = self._begin(self.names, identity, resume=resume, force=force)
+        begun = self.names is not None and self._begin(self.names, identity, resume=resume, force=force)
         self.conversations = Conversations(self.scanner, self.checkpoint)
         sizes = self._restore() if begun else (0, 0)
         if self.finished:
