@@ -22,6 +22,7 @@ import tracemalloc
 import zipfile
 from encodings.aliases import aliases
 from pathlib import Path
+from unittest import mock
 
 import dumps
 import numpy as np
@@ -112,11 +113,8 @@ def test_emoji_in_a_backup_are_repaired_wherever_chunks_end(tmp_path, parts, ste
     body = "".join("&#55358;&#56704;" if part == "🦀" else "&amp;" if part == "&" else part for part in parts)
     source, out = tmp_path / "in.xml", tmp_path / "out.jsonl"
     source.write_text(f'<smses><sms body="{body}" /></smses>', "utf-8")
-    chats.STEP, whole = step, chats.STEP
-    try:
+    with mock.patch.object(chats, "STEP", step):
         assert score(source, "-o", out, "--force", "--quiet") == 0
-    finally:
-        chats.STEP = whole
     assert rows_of(out)[0]["text"] == "".join(parts).replace("&#55357;", "\ufffd").replace("&#55203;", "힣")
 
 
@@ -697,6 +695,14 @@ def test_a_row_may_be_as_long_as_max_message_in_any_format(tmp_path, name):
     assert len(rows_of(out)) + len(rejects) == len(rows)
 
 
+def blocks_from_anywhere(reader, data):
+    """Return the blocks of a document; they are the same wherever reading begins."""
+    blocks = list(reader.blocks(Head(data), Place(0, 1)))
+    for number, block in enumerate(blocks):
+        assert list(reader.blocks(Head(data), block.end)) == blocks[number + 1 :]
+    return blocks
+
+
 JSON_PIECES = st.sampled_from(["好", "a" * 1500, '"', "\\", "\n", "[{", "}]", ",", "🦀", "\ud800"])
 
 
@@ -710,17 +716,11 @@ def test_json_elements_that_are_too_long_are_rejected(tmp_path, texts, step, cha
     begin, end = (b'{"picture": ' + json.dumps('\\"' * 3000).encode() + b', "messages": ', b"}") if chat else (b"", b"")
     data = begin + b"[\n" + b",\n".join(elements) + b"]" + end
     source.write_bytes(data)
-    documents.STEP, whole = step, documents.STEP
     named = ["--format", "telegram" if chat else "json", "--encoding", "utf-8", "--max-message", 4096]
-    try:
+    with mock.patch.object(documents, "STEP", step):
         status = score(source, "-o", out, "--force", "--quiet", *named)
         assert status == (not rows_of(out))
-        reader = FORMATS[named[1]]("x", "utf-8", text="text", limit=4096)
-        blocks = list(reader.blocks(Head(data), Place(0, 1)))
-        for number, block in enumerate(blocks):
-            assert list(reader.blocks(Head(data), block.end)) == blocks[number + 1 :]
-    finally:
-        documents.STEP = whole
+        blocks_from_anywhere(FORMATS[named[1]]("x", "utf-8", text="text", limit=4096), data)
     short = [json.loads(element) for element in elements if len(element) <= 4096]
     assert [row["text"] for row in rows_of(out)] == [row["text"] for row in short if isinstance(row, dict)]
     rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
@@ -754,14 +754,9 @@ def laid_out(rows, layout):
 
 def array_rows(data, step, limit=1 << 20):
     """Return the texts and rejects of a JSON array that is read ``step`` bytes at a time."""
-    documents.STEP, whole = step, documents.STEP
-    try:
-        reader = FORMATS["json"]("x", "utf-8", text="text", limit=limit)
-        blocks = list(reader.blocks(Head(data), Place(0, 1)))
-        for number, block in enumerate(blocks):
-            assert list(reader.blocks(Head(data), block.end)) == blocks[number + 1 :]
-    finally:
-        documents.STEP = whole
+    reader = FORMATS["json"]("x", "utf-8", text="text", limit=limit)
+    with mock.patch.object(documents, "STEP", step):
+        blocks = blocks_from_anywhere(reader, data)
     batches = [reader.batch([block]) for block in blocks]
     assert not any(block.fatal for block in blocks)
     return [text for batch in batches for text in batch.texts], [x for batch in batches for x in batch.rejects]
@@ -860,15 +855,9 @@ def test_pictures_in_a_backup_do_not_count_and_messages_that_are_too_long_are_re
         items += [f'<sms address="1" body="{body}" />', f"<mms msg_box='1'><parts>{parts}</parts></mms>"]
         texts += [body, "\n".join(filter(None, re.findall(r'(?<=plain" text=")[^"]*', parts)))]
     source.write_text("<smses>" + "\n".join(items) + "\n</smses>", "utf-8", newline="")
-    chats.STEP, whole = step, chats.STEP
-    try:
+    with mock.patch.object(chats, "STEP", step):
         assert score(source, "-o", out, "--force", "--quiet", "--max-message", 4096) == 0
-        reader = FORMATS["sms-xml"]("x", "utf-8", text="text", limit=4096)
-        blocks = list(reader.blocks(Head(source.read_bytes()), Place(0, 1)))
-        for number, block in enumerate(blocks):
-            assert list(reader.blocks(Head(source.read_bytes()), block.end)) == blocks[number + 1 :]
-    finally:
-        chats.STEP = whole
+        blocks_from_anywhere(FORMATS["sms-xml"]("x", "utf-8", text="text", limit=4096), source.read_bytes())
     found = [row["text"] for row in rows_of(out)]
     rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl") if len(found) < len(items) else []
     assert len(found) + len(rejects) == len(items)
@@ -1685,11 +1674,8 @@ def test_csv_blocks_end_only_between_records(tmp_path, rows, seed):
     table = io.StringIO(newline="")
     csv.writer(table, quoting=rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])).writerows([["k", "text"], *rows])
     source.write_text(table.getvalue(), "utf-8", newline="")
-    size, readers.BLOCK = readers.BLOCK, rng.randrange(16, 400)
-    try:
+    with mock.patch.object(readers, "BLOCK", rng.randrange(16, 400)):
         assert score(source, "-o", out, "--force", "--quiet", "--delimiter", ",") == 0
-    finally:
-        readers.BLOCK = size
     with out.open(encoding="utf-8", newline="") as file:
         assert [row[:2] for row in csv.reader(file)][1:] == rows
 
