@@ -1,10 +1,12 @@
 """Fixtures and data that the tests share, among them a small trained model and the shipped one."""
 
+import contextlib
 import json
 import os
 import pathlib
 import random
 import shutil
+import tracemalloc
 
 import pytest
 
@@ -98,6 +100,16 @@ def java() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail("CI needs Java 17 for Spark")
         pytest.skip("Spark needs Java 17, and there is no java on the PATH and no JAVA_HOME")
+
+
+@contextlib.contextmanager
+def traced():
+    """Trace allocations; yield a function that returns the bytes held since then: now, and at most at one time."""
+    tracemalloc.start()
+    try:
+        yield tracemalloc.get_traced_memory
+    finally:
+        tracemalloc.stop()
 
 
 def write_corpus(path, rows):

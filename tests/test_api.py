@@ -7,7 +7,6 @@ import json
 import pickle
 import subprocess
 import sys
-import tracemalloc
 import weakref
 
 import numpy as np
@@ -15,7 +14,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from conftest import LURE
+from conftest import LURE, traced
 
 import fraudscan
 from fraudscan import disguise, model
@@ -122,11 +121,9 @@ def test_a_kept_result_keeps_no_other_result_in_memory(scanner):
         return next(scanner.classify_many([LURE] * GROUP))
 
     first_of_many()  # create the objects that are created only once
-    tracemalloc.start()
-    kept = [first_of_many() for _ in range(4)]
-    size, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert size < 4 * GROUP  # the probabilities of one group take thirty times this limit
+    with traced() as memory:
+        kept = [first_of_many() for _ in range(4)]
+        assert memory()[0] < 4 * GROUP  # the probabilities of one group take thirty times this limit
     assert kept[0].scores == scanner.classify(LURE).scores
 
 

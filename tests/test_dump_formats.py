@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import tracemalloc
 import zipfile
 from encodings.aliases import aliases
 from pathlib import Path
@@ -27,7 +26,7 @@ from unittest import mock
 import dumps
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, traced
 from dumps import LURE, PLAIN, rows_of, score
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -885,12 +884,9 @@ def test_memory_does_not_grow_with_the_size_of_an_element(tmp_path, scanner, nam
     begin, between, end = parts
     scanner.classify(PLAIN)  # loads what it needs
     source.write_text(f"{begin}{PLAIN}{between}{'a' * size}{between}{PLAIN}{end}", "utf-8")
-    tracemalloc.start()
-    try:
+    with traced() as memory:
         summary = score_dump(scanner, [source], tmp_path / "out.jsonl", Options(max_message=1 << 16))
-        assert tracemalloc.get_traced_memory()[1] < size // 2
-    finally:
-        tracemalloc.stop()
+        assert memory()[1] < size // 2
     assert (summary.scored, summary.rejected) == (2, 1)
 
 
@@ -900,12 +896,9 @@ def test_memory_does_not_grow_with_the_fields_before_the_rows(tmp_path, scanner)
     message = json.dumps({"id": 1, "type": "message", "text": PLAIN})
     source.write_text(f'{{"id": 7, {fields}"name": "人", "messages": [{message}]}}', "utf-8")
     scanner.classify(PLAIN)  # loads what it needs
-    tracemalloc.start()
-    try:
+    with traced() as memory:
         score_dump(scanner, [source], tmp_path / "out.jsonl", Options(format="telegram"))
-        assert tracemalloc.get_traced_memory()[1] < source.stat().st_size
-    finally:
-        tracemalloc.stop()
+        assert memory()[1] < source.stat().st_size
     (row,) = rows_of(tmp_path / "out.jsonl")
     assert (row["conversation"], row["conversation_name"]) == ("7", "人")
 
@@ -1486,14 +1479,11 @@ def test_a_damaged_zip_archive_is_never_taken_for_an_intact_one(data, piece, tim
 
 def test_a_zip_archive_is_unpacked_only_as_far_as_it_is_read(tmp_path):
     (tmp_path / "in.zip").write_bytes(dumps.zipped({"in.csv": bytes(1 << 26)}))
-    tracemalloc.start()
-    try:
+    with traced() as memory:
         with Stream(str(tmp_path / "in.zip")) as stream:
             stream.skip(1 << 30)
         assert not stream.damage
-        assert tracemalloc.get_traced_memory()[1] < 1 << 23
-    finally:
-        tracemalloc.stop()
+        assert memory()[1] < 1 << 23
 
 
 @pytest.mark.parametrize("size", [1 << 16, 1 << 20])
@@ -2342,12 +2332,10 @@ def test_a_value_shared_by_all_rows_of_a_parquet_file_is_not_held_for_each_row(t
     few = pa.DictionaryArray.from_arrays(pa.array([i % 5 for i in range(rows - 1)] + [None], pa.int8()), ["甲"] * 128)
     table = pa.table({"text": [PLAIN] * rows, "blob": shared, "few": few})
     pq.write_table(table, tmp_path / "in.parquet", compression="zstd")
-    tracemalloc.start()
-    assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl") == 0
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    with traced() as memory:
+        assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl") == 0
+        assert memory()[1] < 16 * size
     assert (tmp_path / "out.jsonl").stat().st_size > rows * size
-    assert peak < 16 * size
 
 
 @pytest.mark.parametrize("kind", ["string", "large_binary", "list", "struct", "fixed", "late"])
@@ -2384,12 +2372,9 @@ def test_long_field_names_are_not_kept_in_memory(tmp_path, scanner):
         file.write(f'{{"text": "{PLAIN}"}}\n')
         file.writelines(f'{{"{"n" * size}{i}": 1}}\n' for i in range(lines))
     scanner.classify(PLAIN)  # loads what it needs
-    tracemalloc.start()
-    try:
+    with traced() as memory:
         summary = score_dump(scanner, [source], tmp_path / "out.jsonl")
-        assert tracemalloc.get_traced_memory()[0] < lines * size // 4
-    finally:
-        tracemalloc.stop()
+        assert memory()[0] < lines * size // 4
     assert summary.rejected == lines
 
 

@@ -1,10 +1,10 @@
 """The vocabulary: matches are exact for any n-grams and texts."""
 
 import itertools
-import tracemalloc
 
 import numpy as np
 import pytest
+from conftest import traced
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import read
@@ -97,10 +97,9 @@ def test_memory_of_blocks_does_not_grow_with_the_text():
     vocabulary, peaks = Vocabulary.from_ngrams(["天气"]), []
     for lines in (1, 1 << 10, 1 << 13):  # the first one fills the caches
         text = ("今天天气不错，" * 20 + "<br>") * lines
-        tracemalloc.start()
-        assert sum(nodes.size for nodes in vocabulary.match_blocks(text, 1 << 14)) == 140 * lines
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        with traced() as memory:
+            assert sum(nodes.size for nodes in vocabulary.match_blocks(text, 1 << 14)) == 140 * lines
+            peaks.append(memory()[1])
     assert peaks[2] < 1.5 * peaks[1]
 
 

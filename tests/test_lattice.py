@@ -1,9 +1,8 @@
 """The lattice: its best path is that of an exhaustive search, with the kernel and without it."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
+from conftest import traced
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -143,10 +142,9 @@ def test_memory_without_the_kernel_does_not_grow_with_the_number_of_texts(monkey
     undisguise(texts[:1])  # fill the caches, which do not count
     peaks = []
     for count in (2, 8):
-        tracemalloc.start()
-        undisguise(texts[:count])
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        with traced() as memory:
+            undisguise(texts[:count])
+            peaks.append(memory()[1])
     assert peaks[1] < 2 * peaks[0]
 
 

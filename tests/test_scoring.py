@@ -9,6 +9,7 @@ import threading
 
 import numpy as np
 import pytest
+from conftest import traced
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import Reference
@@ -197,18 +198,11 @@ def test_scores_of_a_long_text_equal_the_definition(scanner, reference, corpus):
 
 
 def test_ten_million_characters_are_scored_in_bounded_memory(scanner):
-    import tracemalloc
-
     text = "跟着老师操作稳赚不赔，加微信进内部群，" * 600_000
     scanner.classify(text[:100])  # fill the caches, which do not count
-    tracemalloc.start()
-    try:
-        result = scanner.classify(text)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert result.verdict == "flag"
-    assert peak < 20e6
+    with traced() as memory:
+        assert scanner.classify(text).verdict == "flag"
+        assert memory()[1] < 20e6
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t　", "\0", "\u200b\ufe0f"])

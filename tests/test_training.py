@@ -8,12 +8,11 @@ import os
 import random
 import re
 import shutil
-import tracemalloc
 from dataclasses import asdict
 
 import numpy as np
 import pytest
-from conftest import write_corpus
+from conftest import traced, write_corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -245,11 +244,9 @@ def test_memory_is_not_quadratic_in_messages_from_one_template():
     names = ["".join(rng.choices("赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨", k=4)) for _ in range(3000)]
     texts = [f"尊敬的{name}用户，您本月的电费账单已经生成，请在月底之前通过营业厅缴纳" for name in names]
     rows = [Row(str(i), text, (), (), "sms", "s") for i, text in enumerate(texts)]
-    tracemalloc.start()
-    assert not groups(rows).any()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 250e6  # all pairs as tuples would take 600 MB
+    with traced() as memory:
+        assert not groups(rows).any()
+        assert memory()[1] < 250e6  # all pairs as tuples would take 600 MB
 
 
 GOOD = {"id": "a", "text": "x", "labels": [], "targets": [], "channel": "sms", "scenario": "s"}
