@@ -13,7 +13,8 @@ import pytest
 import fraudscan
 from fraudscan import kernel
 from fraudscan.corpus import Row, read_corpus
-from fraudscan.train import train
+from fraudscan.network import NetworkOptions
+from fraudscan.train import TrainingOptions, train
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -75,10 +76,14 @@ def small_corpus(corpus) -> list[Row]:
     return corpus[::20]
 
 
+QUICK = TrainingOptions(folds=2, network=NetworkOptions(epochs=1, min_steps=1))
+"""Options for tests of models whose decisions do not matter."""
+
+
 @pytest.fixture(scope="session")
 def small_model(small_corpus, tmp_path_factory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("small") / "model"
-    train(small_corpus).save(folder)
+    train(small_corpus, options=QUICK).save(folder)
     return folder
 
 

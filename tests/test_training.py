@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from conftest import traced, write_corpus
+from conftest import QUICK, traced, write_corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,7 +33,7 @@ def folder_bytes(folder):
 
 
 def test_same_corpus_gives_the_same_bytes(small_corpus, small_model, tmp_path):
-    train(small_corpus).save(tmp_path / "again")
+    train(small_corpus, options=QUICK).save(tmp_path / "again")
     assert folder_bytes(tmp_path / "again") == folder_bytes(small_model)
 
 
