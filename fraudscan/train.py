@@ -424,24 +424,22 @@ def _examples(  # noqa: PLR0913, PLR0917 - all that examples are made of
 
     """
     rng = random.Random(0)  # noqa: S311 - a fixed choice, not a secret
-    own, count = len(texts), round(options.wrappings * len(texts))
+    own = len(texts)
     copied = np.flatnonzero([rng.random() < options.disguised for _ in texts])
-    source = np.concatenate([np.arange(own), copied, np.arange(own, len(rows))])
     copies = [vary(rows[i].text, rng) for i in copied.tolist()]
     repaired = undisguise(copies)
     repaired[::UNREPAIRED] = copies[::UNREPAIRED]
     honest = [row.text for row in rows[:own] if not row.labels and row.pair is None and row.kind not in QUOTING]
-    scraps = wrappings(count, rng) + clauses(honest, round(options.clauses * own), rng)
+    scraps = wrappings(round(options.wrappings * own), rng) + clauses(honest, round(options.clauses * own), rng)
+    source = np.concatenate([np.arange(own), copied, np.arange(own, len(rows)), np.full(len(scraps), len(rows))])
     texts = texts + repaired + undisguise([row.text for row in rows[own:]] + scraps)
-    learned = np.arange(len(texts)) < source.size
     features, lengths = features_of(vocabulary, texts)
     features @= closure(vocabulary)
     rarity = np.log(len(texts) / np.maximum(np.bincount(features.indices, minlength=features.shape[1]), 1))
     features.data *= rarity[features.indices]
-    source = np.append(source, np.full(len(scraps), len(rows)))  # wrappings belong to no row
     zeros = np.zeros((1, answers.shape[1]), np.float32)
     gold, weights = np.concatenate([answers, zeros])[source], np.concatenate([weights, zeros])[source]
-    return Examples(features.astype(np.float32), lengths, gold, weights, learned), source, rarity
+    return Examples(features.astype(np.float32), lengths, gold, weights, source < len(rows)), source, rarity
 
 
 def _fitted(examples: Examples, parts: Sequence[Ints], options: TrainingOptions) -> list[tuple[Ints, Network]]:
