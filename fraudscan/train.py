@@ -504,7 +504,8 @@ def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tu
 
     See `fraudscan.windows`.
     """
-    nodes, owners, sizes, lengths = [], [], [], []
+    nodes = [np.zeros(0, dtype=np.uint32)]
+    owners, sizes, lengths = ([np.zeros(0, dtype=np.int64)] for _ in range(3))
     for first in range(0, len(texts), BLOCK):
         found = vocabulary.match(texts[first : first + BLOCK])
         lengths.append(found.lengths)
@@ -518,12 +519,11 @@ def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tu
         nodes.append(found.nodes_of(long)[places])
         owners.append(first + long[pieces[begins]])
         sizes.append(size)
-    counts = np.concatenate([np.zeros(0, dtype=np.int64), *sizes])
-    owner = np.concatenate([np.zeros(0, dtype=np.intp), *owners])
-    indices = np.concatenate([np.zeros(0, dtype=np.int32), *nodes]).astype(np.int32)
-    features = _counts(indices, counts, 1 / length_norms(counts), vocabulary) @ closure(vocabulary)
+    counts = np.concatenate(sizes)
+    features = _counts(np.concatenate(nodes).astype(np.int32), counts, 1 / length_norms(counts), vocabulary)
+    features @= closure(vocabulary)
     features.data *= rarity[features.indices]
-    return features.astype(np.float32), owner, np.concatenate(lengths)
+    return features.astype(np.float32), np.concatenate(owners), np.concatenate(lengths)
 
 
 def _with_windows(logits: Floats, windows: Floats, owners: Ints, lengths: Ints, quoting: Floats) -> Floats:
