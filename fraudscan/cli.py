@@ -464,12 +464,8 @@ def _print_figures(figures: dict[str, Any], *, as_json: bool = False) -> None:
         print(f"{_in_line(name):16}{row['precision']:10.3f}{row['recall']:8.3f}{row['f1']:8.3f}{row['n']:7}")
     names = ("messages", "macro_f1", "auc")
     print(", ".join(f"{name} {figures[name]}" for name in names if figures[name] is not None))
-    for level, found in {
-        "above one half": figures,
-        "flag": figures.get("flag"),
-        "review": figures.get("review"),
-    }.items():
-        shares = [f"{name} {found[name]}" for name in ("recall", "false_alarms") if found and found[name] is not None]
+    for level, found in {"above one half": figures, "flag": figures["flag"], "review": figures["review"]}.items():
+        shares = [f"{name} {found[name]}" for name in ("recall", "false_alarms") if found[name] is not None]
         if shares:
             print(f"{level}: {', '.join(shares)}")
 
