@@ -73,11 +73,7 @@ EMOJI = {
 
 def is_simplified(character: str) -> bool:
     """Return whether ``character`` is in GB 2312: then it is no variant, even if it is one in Japanese."""
-    try:
-        character.encode("gb2312")
-    except UnicodeEncodeError:
-        return False
-    return True
+    return bool(character.encode("gb2312", "ignore"))
 
 
 def simplified() -> dict[str, str]:
