@@ -94,10 +94,7 @@ def free_domain(domain: str) -> bool:
 def forbidden(text: str) -> Iterator[str]:
     """Yield the numbers, domains and names in ``text`` that could belong to somebody."""
     yield from (f"phone number {m.group()}" for m in MOBILE.finditer(text))
-    for match in CARD.finditer(text):
-        digits = re.sub(r"\D", "", match.group())
-        if luhn(digits):
-            yield f"card number {match.group()}"
+    yield from (f"card number {m.group()}" for m in CARD.finditer(text) if luhn(re.sub(r"\D", "", m.group())))
     yield from (f"domain {m.group(1)}" for m in DOMAIN.finditer(text) if not free_domain(m.group(1)))
     names = (m.group(1) for pattern in (TELEGRAM, WECHAT) for m in pattern.finditer(text))
     yield from (f"name {name}" for name in names if name.lower() not in NOT_PERSONAL)
