@@ -123,7 +123,7 @@ def measure(
     rng = random.Random(seed)  # noqa: S311 - a fixed choice, not a secret
     found = scanner.decide([change(message.text, rng) for message in messages])
     lure = np.array([HONEST not in message.labels for message in messages])
-    fraud = np.array(found.score) >= 0.5
+    fraud = found.scores >= 0.5
     right = [
         label in message.labels or ("fraud" in message.labels and label != HONEST)
         for label, message in zip(found.label, messages, strict=True)
@@ -196,7 +196,7 @@ def _lures_in(scanner: Scanner, stretches: Sequence[list[str]], lures: Sequence[
 
     chats = [chat() for _ in range(CHATS)]
     honest = scanner.decide(["\n".join(chat) for chat in chats])
-    limits = [*np.quantile(honest.score, [0.99, 0.9]), 0.5, scanner.thresholds.flag]
+    limits = [*np.quantile(honest.scores, [0.99, 0.9]), 0.5, scanner.thresholds.flag]
     table = {"honest chats": [_above(honest, limit) for limit in limits]}
     for name, between in (("the lure is a message of its own", True), ("the lure is at a random place", False)):
         texts, places = [], []
@@ -208,10 +208,9 @@ def _lures_in(scanner: Scanner, stretches: Sequence[list[str]], lures: Sequence[
             places.append((at, at + len(lure)))
         found = scanner.decide(texts)
         hits = [
-            window is not None and window[0] < end and begin < window[1]
-            for text, (begin, end), score in zip(texts, places, found.score, strict=True)
+            (window := scanner.classify(text).window) is not None and window[0] < end and begin < window[1]
+            for text, (begin, end), score in zip(texts, places, found.scores, strict=True)
             if score > limits[1]
-            for window in [scanner.classify(text).window]
         ]
         table[name] = [*(_above(found, limit) for limit in limits), 100 * float(np.mean(hits))]
     return table
@@ -228,7 +227,9 @@ def conversations(scanner: Scanner, rows: list[Row]) -> dict[str, list[float]]:
         at = rng.randrange(MESSAGES)
         told, rest = chat[:at], chat[at:]
         for message in rng.choice(lures):
-            told += [message, *(rest.pop(0) for _ in range(bool(rest) and rng.random() < BETWEEN))]
+            told.append(message)
+            if rest and rng.random() < BETWEEN:
+                told.append(rest.pop(0))
         with_lures.append(told + rest)
     honest, found = (reading.scored_as_conversations(scanner, some) for some in (chats, with_lures))
     limits = [*np.quantile([row["fraud_score"] for row in honest], [0.99, 0.95]), 0.5]
@@ -258,7 +259,7 @@ def honest_lines(rows: list[Row]) -> list[str]:
 
 
 def _above(found: Decisions, limit: float) -> float:
-    return 100 * float((np.array(found.score) > limit).mean())
+    return 100 * float((found.scores > limit).mean())
 
 
 def main() -> None:
