@@ -260,7 +260,7 @@ def _choose(
     for choice in CHOICES:
         names = [name for name in choice if name not in fixed]
         values = itertools.product(*(choice[name] for name in names))
-        trials = {best: None} | {replace(best, **dict(zip(names, value, strict=True))): None for value in values}
+        trials = dict.fromkeys([best, *(replace(best, **dict(zip(names, value, strict=True))) for value in values)])
         new = [trial for trial in trials if trial not in scores]
         guesses = fitter.guess([(trial, inside, outside) for trial in new for inside, outside in parts])
         for trial, at in zip(new, range(0, len(guesses), len(parts)), strict=True):
