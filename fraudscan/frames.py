@@ -66,9 +66,8 @@ def _pandas_attach(frame: Any, columns: Columns, ours: list[str]) -> Any:
 
 
 def _polars_blocks(frame: Any, wanted: list[str]) -> Iterator[list[list[Any]]]:
-    series = [frame[name] for name in wanted]
-    for start in range(0, len(frame), BLOCK):
-        yield [column.slice(start, BLOCK).to_list() for column in series]
+    for block in frame.iter_slices(BLOCK):
+        yield [block[name].to_list() for name in wanted]
 
 
 def _polars_attach(frame: Any, columns: Columns, ours: list[str]) -> Any:
