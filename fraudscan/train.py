@@ -239,8 +239,7 @@ def _auxiliary(rows: Sequence[Row], taxonomy: Taxonomy) -> Bools:
 
     The first answers whether a text speaks of frauds (see `QUOTING`). The others are fitted, but the model does not use
     them: one for each label, for each kind of honest messages, and for the lures and the honest messages of each
-    channel. Each answers whether a text is one of these. The kind of an honest row is the beginning of its id. Kinds
-    with few rows are left out, and so are ids that name no kind.
+    channel. Each answers whether a text is one of these. Kinds with few rows are left out.
     """
     kinds = [row.kind for row in rows]
     frequent = sorted(kind for kind, count in Counter(kinds).items() if kind and count >= KIND_SIZE)
