@@ -1,6 +1,7 @@
 """Fixtures and data that the tests share, among them a small trained model and the shipped one."""
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -85,6 +86,12 @@ def small_model(small_corpus, tmp_path_factory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("small") / "model"
     train(small_corpus, options=QUICK).save(folder)
     return folder
+
+
+@pytest.fixture
+def few_folds(monkeypatch):
+    """Have commands train with two folds, which takes half the time; the model itself is fitted to all rows."""
+    monkeypatch.setattr("fraudscan.train.TrainingOptions", functools.partial(TrainingOptions, folds=2))
 
 
 @pytest.fixture(scope="session")

@@ -742,6 +742,7 @@ def test_a_users_label_may_be_named_fraud(tmp_path, capsys):
     assert not err
 
 
+@pytest.mark.usefixtures("few_folds")
 def test_a_model_may_be_trained_with_the_default_corpus(scanner, small_corpus, tmp_path, capsys):
     corpus = tmp_path / "corpus.jsonl"
     write_corpus(corpus, small_corpus)

@@ -145,6 +145,7 @@ def test_whole_scenarios_can_be_held_out(small_corpus):
         assert not {small_corpus[i].scenario for i in inside} & {small_corpus[i].scenario for i in outside}
 
 
+@pytest.mark.usefixtures("few_folds")
 def test_unseen_scenarios_are_measured(small_corpus, tmp_path, capsys):
     path = tmp_path / "rows.jsonl"
     write_corpus(path, small_corpus)
@@ -190,6 +191,7 @@ def test_labels_with_too_few_messages_are_named(corpus):
         train(rows)
 
 
+@pytest.mark.usefixtures("few_folds")
 def test_train_and_evaluate_commands(small_corpus, tmp_path, capsys):
     path = tmp_path / "rows.jsonl"
     write_corpus(path, small_corpus)
