@@ -317,7 +317,7 @@ class ParquetWriter(TableWriter):
         table = None
         if isinstance(reader, ParquetReader) and not self.rest:
             table = batch.raws.select(self.columns)
-        if table is None:
+        else:
             values = zip(*(self.row(reader, raw) for raw in self.rows(reader, batch)), strict=True)
             columns = dict(zip(self.all_columns(), values, strict=True))
         for column, name in self.ours.items():
