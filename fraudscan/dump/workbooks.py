@@ -20,8 +20,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from fraudscan.dump.readers import BLOCK, SAMPLE, SHOWN, TOO_LONG, Reader, dump_json
-from fraudscan.dump.readers import key_of as conversation_of
+from fraudscan.dump.readers import BLOCK, SAMPLE, SHOWN, TOO_LONG, Reader, dump_json, key_of
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, may_be_other
 from fraudscan.dump.sources import Head, is_file
 from fraudscan.dump.tables import ABOVE, HEADER_WITHIN, CsvReader
@@ -252,7 +251,7 @@ class WorkbookReader(Reader):
             batch.texts.append(_text(values[sheet.text]) if sheet.text < len(values) else "")
             batch.raws.append(row if len(kept) == width else [row[i] for i in kept])
             if key is not None:
-                batch.keys.append(conversation_of(row[key]))
+                batch.keys.append(key_of(row[key]))
                 batch.lines.append(line)
 
 
