@@ -1,9 +1,14 @@
 """Tests of chat exports: the columns of each message, and the parts that are not messages."""
 
 import json
+from unittest import mock
 
 import pytest
 from dumps import LURE, PLAIN, rows_of, score, zipped
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fraudscan.dump import Options, chats, score_dump
 
 
 def messages(path, *options):
@@ -360,6 +365,51 @@ def test_a_backup_comment_longer_than_max_message_ends_reading(tmp_path):
     assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == [
         "longer than a row may be: raise --max-message"
     ]
+
+
+def broken(scanner, path, data):
+    """Score a backup that cannot be read to its end; return the texts before that, and the last reject."""
+    path.write_bytes(data)
+    out = path.parent / "out.jsonl"
+    options = Options(encoding="utf-8", max_message=4096)
+    assert score_dump(scanner, [path], out, options, force=True).damaged == [str(path)]
+    return [row["text"] for row in rows_of(out)], rows_of(path.parent / "out.jsonl.rejects.jsonl")[-1]
+
+
+XML_TEXT = st.text(st.sampled_from("好a >\n/'=!-"), max_size=20)
+FAULTS = st.sampled_from(["R&D", "1 < 2", "&nbsp;", "\udcff", '"x" ', '" a="" a="', "<b>"])
+
+
+@given(st.lists(XML_TEXT, min_size=1, max_size=5), FAULTS, st.tuples(st.booleans(), st.integers(1, 200)))
+def test_a_broken_message_in_a_backup_is_rejected_from_its_beginning(tmp_path, scanner, texts, fault, how):
+    (mms, step), (*texts, begin) = how, texts
+    head = "<smses>" + "\n".join(f'<sms type="1"\nbody="{text}"/>' for text in texts)
+    picture = f"<part ct='image/png' data='{'x' * 300}'/>"
+    whole = f'<mms msg_box="1"><parts>{picture}<part ct="text/plain" text="{begin}' if mms else f'<sms body="{begin}'
+    tail = f'{fault}"/>{"</parts></mms>" if mms else ""}\n<sms body="{LURE}"/></smses>'
+    with mock.patch.object(chats, "STEP", step):
+        data = f"{head}{whole}{tail}".encode("utf-8", "surrogateescape")
+        found, reject = broken(scanner, tmp_path / "in.xml", data)
+    assert found == [text.replace("\n", " ") for text in texts]
+    assert (reject["line"], reject["offset"]) == (1 + head.count("\n"), len(head.encode()))
+    assert reject["raw"].startswith(whole)
+
+
+@pytest.mark.parametrize("tail", ["</sms></smses>", "& <sms/></smses>", "</smses><smses/>", "<?xml ?></smses>"])
+def test_a_backup_that_is_broken_between_messages_repeats_none_of_them(tmp_path, scanner, tail):
+    head = f'<smses>\n<sms body="{PLAIN}"></sms>\n'
+    found, reject = broken(scanner, tmp_path / "in.xml", f"{head}{tail}".encode())
+    at = tail.index("<smses/>") if "<smses/>" in tail else 0
+    assert (found, reject["line"], reject["raw"]) == ([PLAIN], 3, tail[at:])
+    assert reject["offset"] == len(f"{head}{tail[:at]}".encode())
+
+
+def test_a_broken_message_after_one_that_is_too_long_has_its_place(tmp_path, scanner):
+    head = f'<smses><sms body="\n{"长" * 100_000}\n"/>\n'
+    data = f'{head}<sms\nbody="R&D"/></smses>'.encode()
+    _, reject = broken(scanner, tmp_path / "in.xml", data)
+    assert (reject["line"], reject["offset"]) == (4, len(head.encode()))
+    assert data[reject["offset"] :] == reject["raw"].encode()
 
 
 def test_a_chat_name_that_is_too_long_is_dropped(tmp_path):

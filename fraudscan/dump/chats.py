@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from xml.parsers import expat
 
 from fraudscan.dump.documents import STEP, Broken, DocumentReader, Element, JsonArrayReader
-from fraudscan.dump.readers import DEPTH, SHOWN, TOO_LONG, JsonLinesReader, dump_json, no_text
+from fraudscan.dump.readers import BLOCK, DEPTH, SHOWN, TOO_LONG, JsonLinesReader, dump_json, no_text
 from fraudscan.dump.rows import Batch, Block, Place, Reject
 from fraudscan.lists import COUNTRY_CODE
 
@@ -142,17 +142,19 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
                 parser.feed(_mend(held[:cut]), final=not data)
             except (expat.ExpatError, ValueError) as error:
                 yield from parser.take()
-                rest = held[max(0, parser.index() - fed) :]
-                raise Broken(parser.place(), stream.damage or f"not XML: {error}", rest) from None
+                place, rest = parser.rest(held, fed)
+                raise Broken(place, stream.damage or f"not XML: {error}", rest) from None
             yield from parser.take()
             if not data:
                 break
+            parser.keep(held[:cut], fed)
             fed += cut
             held = held[cut:]
             if len(held) > self.limit:
                 held = parser.shorten(held)
-            if max(fed - parser.last, len(held)) > self.limit + STEP:
-                raise Broken(parser.place(), TOO_LONG, held)
+            if max(fed - parser.next, len(held)) > self.limit + STEP:
+                place, rest = parser.rest(held, fed)
+                raise Broken(place, TOO_LONG, rest)
         if stream.damage:
             raise Broken(parser.place(), stream.damage, b"")
 
@@ -215,6 +217,8 @@ def _number(address: str | None) -> str | None:
 
 
 VALUE = re.compile(rb"\"[^\"]*\"?|'[^']*'?")
+TAG = re.compile(b"<(?!/)")
+"""Where the tag of an element begins, or a comment."""
 LAST = re.compile(rb"(?:[\"']|[\xc0-\xff][\x80-\xbf]*)?\Z")
 """The quote that ends a value, or the first bytes of a character at the end of incomplete data."""
 
@@ -248,8 +252,12 @@ class _XmlMessages:
         self._depth = 0
         self._left_out = self._shortened = Place(0, 0)
         """Bytes and lines that were cut out and not fed: before the next tag, and within it."""
-        self.last = 0
-        """Byte offset in the fed data at which the last element began or ended."""
+        self.next = 0
+        """Byte offset in the fed data at which, or after which, the tag of the next element begins."""
+        self._begin = 0
+        """Byte offset in the fed data of the open message."""
+        self._kept, self._kept_from = b"", 0
+        """The first bytes of the open message, or else those from the last tag on, and their offset in the fed data."""
 
     def feed(self, data: bytes, *, final: bool) -> None:
         self._parser.Parse(data, final)
@@ -258,11 +266,37 @@ class _XmlMessages:
         found, self._found = self._found, []
         return found
 
-    def index(self) -> int:
-        return max(self._parser.CurrentByteIndex, 0)
-
     def place(self) -> Place:
-        return Place(self.index() + self._left_out.offset, self._parser.CurrentLineNumber + self._left_out.line)
+        index = max(self._parser.CurrentByteIndex, 0)
+        return Place(index + self._left_out.offset, self._parser.CurrentLineNumber + self._left_out.line)
+
+    def keep(self, data: bytes, before: int) -> None:
+        """Keep what `rest` needs of ``data``, which was fed last, after ``before`` bytes."""
+        begin = self._begin if self._open else self.next
+        self._kept = self._kept[begin - self._kept_from :]
+        if len(self._kept) < BLOCK:
+            self._kept += data[max(begin - before, 0) :]
+        self._kept_from = begin
+
+    def rest(self, data: bytes, before: int) -> tuple[Place, bytes]:
+        """Return where that begins which breaks the document, and the available bytes from there on.
+
+        That is the open message if there is one, else a tag, or what else follows the last one.
+
+        Args:
+            data: what follows in the document, whether it was fed or not.
+            before: how many bytes were fed before that.
+
+        """
+        self.keep(data, before)
+        if self._open:
+            return self._open[1], self._kept
+        end = max(self._parser.CurrentByteIndex - self._kept_from, 0)  # it may be anywhere in a tag
+        tag = TAG.search(self._kept, 0, end)
+        begin = tag.start() if tag else self._kept.rfind(b">", 0, end) + 1
+        begin = end - len(self._kept[begin:end].lstrip())
+        offset, line, *_ = self.place()
+        return Place(offset - (end - begin), line - self._kept.count(b"\n", begin, end)), self._kept[begin:]
 
     def shorten(self, tag: bytes) -> bytes:
         """Return the beginning of the next tag, with each value cut to its first bytes."""
@@ -277,7 +311,6 @@ class _XmlMessages:
         raise ValueError("it declares a document type or entities, which no export does")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        self.last = self._parser.CurrentByteIndex
         place, shortened = self.place(), self._shortened
         size = 0
         if shortened.offset:
@@ -292,6 +325,7 @@ class _XmlMessages:
             raise ValueError("nested too deeply")
         if name in ("sms", "mms"):
             self._open, self._parts = (name, place, {"kind": name, **attributes}), []
+            self._begin = self._parser.CurrentByteIndex
             self._size = size + len("".join(attributes.values()).encode())
         elif name == "addr" and self._open and attributes.get("type") == "137":  # the sender in a group (3GPP: From)
             self._open[2]["from"] = attributes.get("address", "")
@@ -301,9 +335,10 @@ class _XmlMessages:
             self._size += size + len(text.encode()) + 1  # a line feed
             if self._size <= self._limit:
                 self._parts.append(text)
+        self.next = self._parser.CurrentByteIndex + 1
 
     def _end(self, name: str) -> None:
-        self.last = self._parser.CurrentByteIndex
+        self.next = self._parser.CurrentByteIndex
         self._depth -= 1
         if self._open and name == self._open[0]:
             if self._parts:
