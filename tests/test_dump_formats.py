@@ -2278,6 +2278,17 @@ def test_other_fields_of_a_scored_dump_are_unchanged(tmp_path, rows):
     assert once.read_text("utf-8").count(extra) == len(rows)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
+@pytest.mark.parametrize(
+    ("name", "whole", "cut"),
+    [("in.json", f'[{{"text": "{PLAIN}"}}, ', f'{{"text": "{LURE}'), ("in.xml", "<smses>", f'<sms body="{LURE}')],
+)
+def test_the_reject_of_a_document_that_is_cut_off_is_readable(tmp_path, name, whole, cut, encoding):
+    (tmp_path / name).write_bytes(f"{whole}{cut}".encode(encoding))
+    assert score(tmp_path / name, "-o", tmp_path / "out.jsonl") == 1
+    assert [row["raw"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == [cut]
+
+
 def test_xml_that_is_not_a_valid_backup_is_one_reject(tmp_path):
     entities = '<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">'
     hostile = [

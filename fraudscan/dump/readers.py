@@ -402,7 +402,8 @@ class Reader:
         batch = Batch()
         for block in blocks:
             if block.problem:
-                raw = block.data.decode(self.encoding, "backslashreplace").rstrip("\r\n")
+                encoding = self.encoding if self.by_line else "utf-8"  # documents are converted
+                raw = block.data.decode(encoding, "backslashreplace").rstrip("\r\n")
                 batch.rejects.append(Reject(block.start.line, block.start.offset, block.problem, raw))
             else:
                 self.fill(batch, block)
