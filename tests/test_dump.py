@@ -568,6 +568,8 @@ def test_a_message_with_nested_objects_is_scored(tmp_path, row):
         ({"content": "咨询投诉问题", "replies": [{"user": "a", "content": LURE}]}, ".replies[]?"),
         ({"message": "转人工", "chat": [{"role": "user", "content": LURE}]}, ".chat[]?"),
         ({"text": "会话0", "messages": [{"content": LURE}]}, ".messages[]?"),
+        ({"text": "会话0", "messages": [{"content": LURE, "reply_to": {"content": LURE}}]}, ".messages[]?"),
+        ({"text": "好", "quote": {"text": LURE}, "msg": {"text": LURE}}, ".msg"),
         ({"message": "submit", "mdc": {"content": LURE}}, ".mdc"),
         ({"text": f"{LURE} 详情", "entities": [{"type": "link", "text": LURE}]}, None),
         ({"text": PLAIN, "status": {"text": "delivered"}}, None),
@@ -590,6 +592,26 @@ def test_texts_nested_in_a_row_that_has_a_text_are_reported(tmp_path, capsys, en
         assert f"{notice}{shlex.quote(whole)}\n" in error
     else:
         assert "nested" not in error
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "json"])
+def test_all_paths_of_texts_nested_in_the_first_rows_are_reported(tmp_path, capsys, ending):
+    source = tmp_path / f"in.{ending}"
+    rows = [
+        *({"text": PLAIN}, {"id": 2, "msg": {"text": LURE}}, {"text": "转发", "forward": [{"text": LURE}]}),
+        *({"text": "好", "msg": {"text": LURE}, "sub": {"more": {"text": LURE}}}, {"text": PLAIN, "a": {"text": "x"}}),
+    ]
+    source.write_text(json.dumps(rows) if ending == "json" else "\n".join(map(json.dumps, rows)), "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl") == 0
+    paths = [".[]" * (ending == "json") + path for path in (".msg", ".forward[]?", ".sub.more")]
+    assert f"extract them first: jq -c '{', '.join(paths)} | objects'\n" in capsys.readouterr().err
+
+
+def test_a_notice_names_few_paths_of_nested_texts(tmp_path, capsys):
+    row = {"text": PLAIN, **{f"m{number}": {"text": LURE} for number in range(1000)}}
+    (tmp_path / "in.jsonl").write_text(json.dumps(row), "utf-8")
+    assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl") == 0
+    assert capsys.readouterr().err.count(".m") == 10
 
 
 @pytest.mark.parametrize(

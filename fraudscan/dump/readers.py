@@ -118,6 +118,9 @@ questions can be this long."""
 MOST_OBJECTS = 1000
 """Maximum number of nested objects examined in one object."""
 
+MOST_PATHS = 10
+"""Maximum number of jq paths in a notice: the names of fields may be numbers of messages."""
+
 DEPTH = 200
 """Maximum nesting depth of JSON. It is well below the limit of Python's stack, which would otherwise decide."""
 
@@ -282,8 +285,10 @@ class Reader:
         """Look for texts outside the column ``text``, which was found by its name: in other columns, or nested."""
         if not self.rivals:
             self.rivals = self._richer(sample, ambiguous=may_be_other(text))
-        if within := next(filter(None, (_unscored(row, text) for row in sample)), ""):
-            how = f"to score them, extract them first: jq -c {shlex.quote(path + within)}"
+        found = dict.fromkeys(path + within for row in sample for within in _unscored(row, text))
+        if paths := list(itertools.islice(found, MOST_PATHS)):
+            within = ", ".join(paths) + " | objects" * (len(paths) > 1)  # not all rows have all of them
+            how = f"to score them, extract them first: jq -c {shlex.quote(within)}"
             self.doubts.append(f"has texts nested deeper that are not scored; {how}")
 
     def _richer(self, sample: Sequence[dict[str, Any]], *, ambiguous: bool) -> list[str]:
@@ -476,16 +481,19 @@ def _nested_rows(row: Collection[str]) -> tuple[str, dict[str, Any]]:
     return (path, inner) if "[]" in path or text_columns(inner) else ("", {})
 
 
-def _unscored(row: dict[str, Any], text: str) -> str:
-    """Return the jq path of texts nested in a row whose text is in the column ``text``; empty if there are none.
+def _unscored(row: dict[str, Any], text: str) -> list[str]:
+    """Return the jq paths of the texts nested in a row whose text is in the column ``text``, the outermost ones only.
 
     Texts in other languages, errors, a message that the row's own text quotes or answers, which is a row of its own,
     and parts of the row's own text, such as its links, do not count.
     """
-    path, inner = _nested_rows(row)
-    nested = next((value for name in text_columns(inner) if isinstance(value := inner[name], str)), "")
-    unscored = HAN.search(nested) and not COPIED.search(path) and nested.strip() not in str(row.get(text))
-    return path if unscored else ""
+    paths: list[str] = []
+    for path, inner in itertools.islice(_objects(row, "", 0), MOST_OBJECTS):
+        nested = next((value for name in text_columns(inner) if isinstance(value := inner[name], str)), "")
+        unscored = HAN.search(nested) and not COPIED.search(path) and nested.strip() not in str(row.get(text))
+        if unscored and not any(path.startswith(f"{outer}.") for outer in paths):
+            paths.append(path)
+    return paths
 
 
 def _objects(row: dict[str, Any], path: str, depth: int) -> Iterator[tuple[str, dict[str, Any]]]:
