@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fraudscan.cli import main
-from fraudscan.dump import DumpError, Options, score_dump
+from fraudscan.dump import DumpError, Options, score_dump, workbooks
 from fraudscan.labelled import read_labelled
 
 openpyxl = pytest.importorskip("openpyxl")
@@ -445,6 +445,39 @@ def test_any_text_is_kept(tmp_path, records):
     source.write_bytes(workbook({"a": [["text", "n"], *([f"a{text}", n] for text, n in records)]}))
     assert score(source, "-o", out, "--force", "--quiet") == 0
     assert [(row["text"], row["n"] or "") for row in rows_of(out)] == [(f"a{text}", n or "") for text, n in records]
+
+
+NOT_CALCULATED = "formulas without a value, which are read as empty cells: open it in Excel or WPS and save it\n"
+
+
+@pytest.mark.parametrize("step", [100, 1 << 20])
+def test_formulas_that_nothing_has_calculated_are_reported(scored, capsys, monkeypatch, step):
+    monkeypatch.setattr(workbooks, "STEP", step)
+    formula = f'="{LURE}"'
+    rows = scored(workbook({"a": [["id", "text"], [1, formula], [2, PLAIN], [3, formula]], "b": [["x"], [formula]]}))
+    assert [row["text"] for row in rows] == [None, PLAIN, None]
+    assert f"in.xlsx has 3 {NOT_CALCULATED}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("cell", "count"),
+    [
+        ("<c><f>A1</f></c>", 1),
+        ('<c r="A3" s="1">\n<f ca="1">A1</f>\n<v></v>\n</c>', 1),
+        ("<x:c><x:f>A1</x:f><x:v/></x:c>", 1),
+        ('<c t="str"><f>IF(A1="","",A1)</f><v></v></c>', 0),
+        ("<c><f>A1</f><v>7</v></c>", 0),
+        ("<c/><c><v/></c>", 0),
+        (f'<c t="inlineStr"><is><t>{LURE}&lt;c>&lt;f>&lt;/f>&lt;/c></t></is></c>', 0),
+    ],
+)
+def test_formulas_without_a_value_are_told_from_others(scored, capsys, cell, count):
+    cells = f'<row><c t="inlineStr"><is><t>text</t></is></c></row><row>{cell}</row>{inline(PLAIN)}'
+    book = with_sheet(
+        cells.replace("<x:c>", '<x:c xmlns:x="http://schemas.openxmlformats.org/spreadsheetml/2006/main">')
+    )
+    assert scored(book)[-1]["text"] == PLAIN
+    assert (f"has {count} {NOT_CALCULATED}" in capsys.readouterr().err) == bool(count)
 
 
 @given(st.binary(max_size=200), st.integers(0, 10_000), st.integers(0, 50))

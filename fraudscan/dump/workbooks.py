@@ -53,6 +53,19 @@ HOW = "open it in Excel or WPS and save it as .xlsx without a password, or expor
 BLANK = re.compile(r"\s+|[\0-\x1f]")
 """White space and control characters, line ends among them, which become blanks within the names of columns."""
 
+UNCALCULATED = re.compile(
+    rb"<((?:\w+:)?)c(?=[ >])(?![^<>]* t=[\"']str)[^<>]*>\s{0,99}<\1f\b[^<>]*>[^<]*</\1f>\s{0,99}"
+    rb"(?:<\1v\s*/>|<\1v></\1v>)?\s{0,99}</\1c>"
+)
+"""A cell with a formula and no value, as programs write it that calculate nothing. The value of one of type ``str`` is
+an empty text."""
+
+STEP = 1 << 20
+"""Bytes of a sheet that are searched for such cells at a time."""
+
+LONGEST_CELL = 1 << 16
+"""More bytes than such a cell has: a formula has up to 8,192 characters."""
+
 OTHER_DOCUMENTS = {
     "xl/workbook.bin": "a binary workbook (.xlsb): save it as .xlsx",
     "word/document.xml": "a Word document: export its text",
@@ -143,6 +156,9 @@ class WorkbookReader(Reader):
         if refused and not tables:
             raise refused[0][1]
         self.doubts += [f"has a sheet {name!r} that is left out: {error}" for name, error in refused]
+        if count := _uncalculated(self.source):
+            how = "open it in Excel or WPS and save it"
+            self.doubts.append(f"has {count:,} formulas without a value, which are read as empty cells: {how}")
         if not all(may_be_other(table.text or "") for _, _, table in tables):
             self.doubts += [
                 f"has a sheet {name!r} that is left out: its column {table.text!r} has no letters"
@@ -302,6 +318,23 @@ def _check(source: str, file: Any) -> int:
     if size > max(LARGEST, TIMES_PACKED * file.seek(0, io.SEEK_END)):
         raise ValueError(f"it would unpack to {size:,} bytes, as decompression bombs do")
     return len(parts)
+
+
+def _uncalculated(source: str) -> int:
+    """Return how many cells of a workbook have a formula but no value, as far as it can be read."""
+    count = 0
+    with contextlib.suppress(Exception), zipfile.ZipFile(source) as archive:  # damage is reported when rows are read
+        for name in archive.namelist():
+            if "worksheets/" not in name:
+                continue
+            with archive.open(name) as part:
+                before = b""
+                while data := part.read(STEP):
+                    held = before + data
+                    if b"f>" in held:  # looking for cells is slower
+                        count += sum(cell.end() > len(before) for cell in UNCALCULATED.finditer(held))
+                    before = held[-LONGEST_CELL:]
+    return count
 
 
 def _rows(sheet: Any, limit: int) -> Iterator[_Row]:
