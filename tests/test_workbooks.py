@@ -161,12 +161,14 @@ def test_all_sheets_with_a_text_column_become_one_table(scored, capsys):
 
 def test_conversations_and_rejects_name_the_rows_of_a_sheet(scored, tmp_path):
     sheets = {
-        "a": [["chat", "text"], [7, LURE], ["chat", "text"], ["x", PLAIN, "more"]],
         "sheet": [["chat", "text", "sheet"], [7, PLAIN]],
+        "a": [["chat", "text"], [7, LURE], ["chat", "text"], ["x", PLAIN, "more"]],
     }
-    assert [row["sheet_"] for row in scored(workbook(sheets), "--by", "chat")] == ["a", "sheet"]
+    assert [row["sheet_"] for row in scored(workbook(sheets), "--by", "chat")] == ["sheet", "a"]
     (chat,) = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
     assert (chat["conversation"], chat["messages"]) == ("7", 2)
+    places = [[chat[which][name] for name in ("sheet", "line", "text")] for which in ("first", "strongest")]
+    assert places == [["sheet", 2, PLAIN], ["a", 2, LURE]]
     rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
     reasons = ["the header again", "a value in column C, where the header has no name: add one"]
     assert [(row["line"], row["reason"]) for row in rejects] == list(zip([3, 4], reasons, strict=True))

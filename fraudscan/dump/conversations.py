@@ -82,8 +82,8 @@ class Conversation:
     Attributes:
         messages: the number of messages.
         name: the name of the conversation, if its key is a number.
-        first: source, line and text of the first message.
-        strongest: source, line, score and text of the message with the highest score that no allow list clears.
+        first: source, line and text of the first message, and its sheet if several of a workbook are read.
+        strongest: the same and the score of the message with the highest score that no allow list clears.
         counts: the number of messages by label, and by verdict.
         window: the last messages as they count, the odds of each, and its text as it is written, if that differs.
         fresh: the number of characters in ``window``, message ends included, that have not been part of a window yet.
@@ -111,7 +111,8 @@ class Conversation:
 
     def add(self, source: str, message: Message) -> list[Window]:
         """Add a message; return the windows that are due to be counted."""
-        shown = {"source": source, "line": message.line, "text": message.text[:SHOWN]}
+        sheet = {} if message.sheet is None else {"sheet": message.sheet}
+        shown = {"source": source, **sheet, "line": message.line, "text": message.text[:SHOWN]}
         self.first = self.first or shown
         self.name = self.name or message.name
         self.messages += 1

@@ -143,6 +143,7 @@ class Reader:
         rivals: other columns that may hold the text, if no text column was given; `find` finds them.
         replaced: the columns of the source that are in ``ours``; `find` finds them as well.
         doubts: what is doubtful about the source, for notices; `prepare` finds it.
+        origin: the column with the name of the sheet, if several sheets of a workbook are read.
         rowless: whether there is neither a header nor a row at its start, so that its columns are unknown.
         header_line: the line of the header, in tables and workbooks: 0 if they have none, ``None`` for the first one.
         detected: whether the format was detected, so that `prepare` has doubts about it.
@@ -170,6 +171,7 @@ class Reader:
     rivals: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
+    origin: str = ""
     rowless: bool = False
     header_line: int | None = None
     detected: bool = False

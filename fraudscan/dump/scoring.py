@@ -45,6 +45,7 @@ class Message(NamedTuple):
         decision: its values of `COLUMNS`.
         allowed: whether an allow list determined the verdict.
         name: the name of its conversation, if the key is a number.
+        sheet: the name of its sheet, if several sheets of a workbook are read.
 
     """
 
@@ -54,6 +55,7 @@ class Message(NamedTuple):
     decision: tuple[Any, ...]
     allowed: bool = False
     name: str | None = None
+    sheet: str | None = None
 
 
 class Scored(NamedTuple):
@@ -82,7 +84,9 @@ def score_blocks(scanner: Scanner, writer: Writer, task: Task) -> Scored:
     if batch.keys:
         named = reader.naming and reader.by == CHAT_COLUMNS[0]
         names = reader.values(batch, reader.naming) if named else itertools.repeat(None)
-        messages = list(map(Message, batch.keys, batch.lines, batch.texts, rows_of(found), found.allowed, names))
+        sheets = reader.values(batch, reader.origin) if reader.origin else itertools.repeat(None)
+        decided = rows_of(found), found.allowed
+        messages = list(map(Message, batch.keys, batch.lines, batch.texts, *decided, names, sheets))
     data = writer.encode(reader, batch, found)
     return Scored(data, batch.rejects, len(batch.texts), counted(found), messages)
 

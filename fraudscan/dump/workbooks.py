@@ -125,8 +125,6 @@ class WorkbookReader(Reader):
     by_line: ClassVar[bool] = False
     sheets: list[_Sheet] = field(default_factory=list)
     """The sheets to read; `prepare` finds them."""
-    origin: str = ""
-    """The column with the name of the sheet, if several sheets are read."""
 
     def prepare(self, stream: Stream) -> Place:
         """Read the header of each sheet, by the rules for tables; leave out sheets that are none."""
