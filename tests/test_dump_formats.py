@@ -2067,6 +2067,45 @@ def test_a_file_without_rows_does_not_stop_a_folder(tmp_path, capsys, not_a_dump
     assert [row["text"] for row in rows_of(out)] == [PLAIN]
 
 
+def test_a_header_that_is_no_csv_is_refused_in_plain_words(tmp_path, capsys):
+    (tmp_path / "in.csv").write_bytes(f"id,te\rxt\n1,{LURE}\n".encode())
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.jsonl") == 2
+    error = capsys.readouterr().err
+    assert "in.csv has a header that is not CSV: a carriage return outside quotes; remove it, or add --format" in error
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.xlsx", "a.jsonl"])
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (dumps.zipped({"[Content_Types].xml": "", "word/document.xml": ""}), "a Word document: export its text"),
+        (dumps.zipped({"[Content_Types].xml": "", "xl/workbook.bin": ""}), "a binary workbook (.xlsb): save it as"),
+        (random.Random(0).randbytes(5000), "no dump, in spite of its name: it has too many control characters"),
+        (random.Random(1).randbytes(300), "no dump, in spite of its name: it has too many control characters"),
+    ],
+    ids=["docx", "xlsb", "random", "short"],
+)
+def test_a_file_of_another_kind_does_not_stop_a_folder(tmp_path, capsys, name, content, what):
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "phone" / name).write_bytes(content)
+    (tmp_path / "phone" / "b.txt").write_text(PLAIN, "utf-8")
+    assert score(tmp_path / "phone", "-o", tmp_path / "out.jsonl") == 0
+    assert f"{tmp_path / 'phone' / name} is skipped: it is {what}" in capsys.readouterr().err
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN]
+
+
+@given(st.text(st.characters(codec="gb18030", exclude_categories=["Cc"]), min_size=1, max_size=99))
+@example("\x01\x02\x03" * 30)
+@example(f"{PLAIN}\0\x1b[0m\x1e\x7f\b")
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gb18030"])
+def test_texts_of_any_kind_in_a_folder_are_read(tmp_path, scanner, encoding, text):
+    (tmp_path / "phone").mkdir(exist_ok=True)
+    (tmp_path / "phone" / "a.txt").write_bytes(f"{text}\n".encode(encoding))
+    options = Options(encoding=encoding, format="lines")
+    summary = score_dump(scanner, [tmp_path / "phone"], tmp_path / "out.jsonl", options, force=True)
+    assert summary.scored + summary.rejected == 1 or not text.strip()
+
+
 TELEGRAM_PAGE = f"""<!DOCTYPE html>
 <html>
 

@@ -108,6 +108,17 @@ OFFICE = re.compile(
 OFFICE_TYPES = "[Content_Types].xml"
 """The file by which such an archive is told from others, if its list of files can be read."""
 
+OTHER_OFFICE = {
+    "xl/workbook.bin": "a binary workbook (.xlsb): save it as .xlsx",
+    "word/document.xml": "a Word document: export its text",
+    "ppt/presentation.xml": "a presentation: export its text",
+}
+"""What `foreign` calls such an archive if it is no workbook that can be read, by its main file."""
+
+BINARY = re.compile(rb"[\x04-\x08\x0e-\x1a\x7f]")
+"""Control characters that are no white space and delimit nothing. Texts have next to none of them, and except in UTF-16
+they are no part of other characters. Of random bytes, more than seven per cent are such characters."""
+
 MARKUP = re.compile(
     rb"[\xef\xbb\xbf\xff\xfe\s]*(?:<\?xml[^>]*>\s*|<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|meta|table)\b",
     re.IGNORECASE | re.DOTALL,
@@ -183,15 +194,17 @@ def plain_name(source: str) -> str:
     return next((name.removesuffix(ending) for ending in ARCHIVES if name.endswith(ending)), name)
 
 
-def foreign(head: bytes, *, office: bool | None = None) -> str:
+def foreign(head: bytes, *, office: str | None = None) -> str:
     """Return what kind of file begins with ``head`` if that kind has no rows to read, else an empty string.
 
-    ``office`` is whether it is an Office document; ``None`` if only its first bytes tell.
+    ``office`` is what kind of Office document it is, if any; ``None`` if only its first bytes tell.
     """
     if head[MAGIC - len(TAR) : MAGIC] == TAR:
         return "a tar archive: unpack it"
-    if OFFICE.match(head) if office is None else office:
+    if office is None and OFFICE.match(head):
         return WORKBOOK
+    if office:
+        return office
     plain = head.replace(b"\0", b"")  # in UTF-16 as well
     for text, what, size in (
         (MARKUP, WEB_PAGE, MAGIC),
@@ -388,11 +401,20 @@ def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
         what = foreign(head, office=stream.office) if head or stream.damage else "empty"
         if not what and file.suffix.lower() == ".zip" and not stream.packed:
             what = "no ZIP archive, in spite of its name"
+        if not what and _is_binary(head):
+            what = "no dump, in spite of its name: it has too many control characters for text"
     if what == WORKBOOK:
         return named
     if what:
         notify(f"{file} is skipped: it is {what}")
     return named and not what
+
+
+def _is_binary(head: bytes) -> bool:
+    """Return whether a file that begins with ``head`` is neither text nor Parquet."""
+    if len(BINARY.findall(head)) <= 2 + len(head) // 50:
+        return False
+    return not head.startswith(b"PAR1") and not detect(head).startswith("utf-16")
 
 
 def is_file(source: str) -> bool:
@@ -418,8 +440,8 @@ class Stream:
     """The unpacked bytes of a source, read from front to back.
 
     A damaged archive ends where the damage begins; ``damage`` is then the reason. ``name`` is the one that may imply a
-    format: that of the source, or of the file in a ZIP archive. ``office`` is whether it is an Office document;
-    ``None`` if it is packed, so that only its first bytes tell.
+    format: that of the source, or of the file in a ZIP archive. ``office`` is what `foreign` calls the source if it is
+    an Office document, else empty; ``None`` if it is packed, so that only its first bytes tell.
     """
 
     def __init__(self, source: str) -> None:
@@ -428,7 +450,7 @@ class Stream:
         try:
             self._opened: Any = sys.stdin.buffer if source == STDIN else Path(source).open("rb")  # noqa: SIM115 - `close`
             self._raw = _from_start(self._opened)
-            office = _is_office(self._raw)
+            office = _office(self._raw)
             self._file: Any = self._raw if office else _unpacked(self._raw, source)
         except OSError as error:
             raise DumpError(f"{source} cannot be read: {error.strerror or error}") from None
@@ -531,17 +553,23 @@ class _Rest(io.RawIOBase):
         return len(data)
 
 
-def _is_office(raw: Any) -> bool:
-    """Return whether a file is an Office document: by its list of files, or by the first one if it is cut short."""
+def _office(raw: Any) -> str:
+    """Return what kind of Office document a file is; empty if it is none.
+
+    Its list of files tells; if that cannot be read, as in an archive that is cut short, the first file does.
+    """
     head = raw.peek(MAGIC)
     if head.startswith(ZIP) and raw.seekable():
         try:
-            return OFFICE_TYPES in zipfile.ZipFile(raw).namelist()
-        except Exception:  # noqa: BLE001, S110 - damaged archives raise nearly every kind of error
-            pass
+            files = zipfile.ZipFile(raw).namelist()
+        except Exception:  # noqa: BLE001 - damaged archives raise nearly every kind of error
+            files = []
         finally:
             raw.seek(0)
-    return OFFICE.match(head) is not None
+        if files:
+            kind = next((what for file, what in OTHER_OFFICE.items() if file in files), WORKBOOK)
+            return kind if OFFICE_TYPES in files else ""
+    return WORKBOOK if OFFICE.match(head) else ""
 
 
 def _unpacked(raw: Any, source: str) -> Any:

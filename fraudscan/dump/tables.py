@@ -210,7 +210,8 @@ class CsvReader(Reader):
         try:
             header: list[str] = next(rows if self.header_line != 0 else filter(None, rows), [])
         except csv.Error as error:
-            raise DumpError(f"{self.source} has no readable header: {error}") from None
+            how = "remove it, or add --format lines if this is no table"
+            raise DumpError(f"{self.source} has a header that is {_fault(error)}; {how}") from None
         if not header and self.header_line == 0:
             raise DumpError(f"{self.source} has no rows: all of its lines are empty")
         if not header:
@@ -511,8 +512,13 @@ def _next(rows: Any) -> tuple[list[str], str]:
     """Return the next record of a reader and an empty string, or no values and what is wrong with it."""
     try:
         return next(rows), ""
-    except csv.Error as error:  # its message blames how the file was opened
-        return [], "not CSV: a carriage return outside quotes" if "new-line" in str(error) else f"not CSV: {error}"
+    except csv.Error as error:
+        return [], _fault(error)
+
+
+def _fault(error: csv.Error) -> str:
+    """Return why something is no CSV; Python's message about a carriage return blames how the file was opened."""
+    return "not CSV: a carriage return outside quotes" if "new-line" in str(error) else f"not CSV: {error}"
 
 
 @dataclass

@@ -66,13 +66,6 @@ STEP = 1 << 20
 LONGEST_CELL = 1 << 16
 """More bytes than such a cell has: a formula has up to 8,192 characters."""
 
-OTHER_DOCUMENTS = {
-    "xl/workbook.bin": "a binary workbook (.xlsb): save it as .xlsx",
-    "word/document.xml": "a Word document: export its text",
-    "ppt/presentation.xml": "a presentation: export its text",
-}
-"""What other documents are that begin like a workbook, by their main part."""
-
 
 def _openpyxl() -> Any:
     try:
@@ -290,7 +283,7 @@ def _sheets(source: str) -> Iterator[list[Any]]:
     with contextlib.ExitStack() as stack:
         with _reading():
             file = stack.enter_context(Path(source).open("rb"))  # by its name, openpyxl takes some endings only
-            parts = _check(source, file)
+            parts = _check(file)
             book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
             stack.callback(book.close)
             sheets = book.worksheets
@@ -301,13 +294,11 @@ def _sheets(source: str) -> Iterator[list[Any]]:
         yield sheets
 
 
-def _check(source: str, file: Any) -> int:
+def _check(file: Any) -> int:
     """Look at the list of a ZIP archive before openpyxl reads any of it, and return the number of its parts."""
     with zipfile.ZipFile(file) as archive:
         parts = archive.infolist()
     for part in parts:
-        if what := OTHER_DOCUMENTS.get(part.filename):
-            raise DumpError(f"{source} is {what}")
         if part.flag_bits & 1:
             raise ValueError("it has a password")
         if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others may take any memory
