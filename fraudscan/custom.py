@@ -4,13 +4,17 @@ Candidates for the vocabulary are the character n-grams; a linear support vector
 (L2 penalty, squared hinge loss) weights them for each label. The greatest length and the least
 frequency of n-grams, the influence of their rarity, the strength of the penalty, and whether small
 labels count as much as large ones, are chosen on held-out folds. Messages that resemble each other
-are always in the same fold. The same rows give the same model on the same machine with the same library versions.
+are always in the same fold. The same rows give the same model on the same machine with the same library versions, also
+while other threads train.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import sys
+import threading
 import warnings
 from dataclasses import asdict, dataclass, replace
 from numbers import Integral, Real
@@ -28,7 +32,7 @@ from fraudscan.model import Scanner
 from fraudscan.train import calibrate, closure, compile_weights, features_of, frequent_ngrams
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from fraudscan.arrays import Bools, Floats, Ints
     from fraudscan.corpus import Row
@@ -52,6 +56,9 @@ CANDIDATES = 400_000
 
 EVEN = Thresholds(0.5, 0.5)
 """The thresholds of a model for which none were measured."""
+
+_locks: dict[int, threading.Lock] = {}
+"""The lock of `_alone`, by process: one that was forked must not wait for a thread of its parent."""
 
 
 @dataclass(frozen=True)
@@ -231,8 +238,7 @@ def _folds(gold: Bools, groups: Ints, count: int) -> list[tuple[Ints, Ints]]:
     if not groups.any():
         raise CorpusError("all messages resemble each other, so none can be held out: add different ones")
     splitter = StratifiedGroupKFold(min(count, int(groups.max()) + 1), shuffle=True, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a label whose messages all resemble each other is in one fold
+    with _alone(UserWarning):  # a label whose messages all resemble each other is in one fold
         return list(splitter.split(gold, gold.argmax(axis=1), groups))
 
 
@@ -353,8 +359,7 @@ def _fit_heads(features: Any, gold: Bools, settings: Settings, multiclass: bool)
     targets: list[tuple[Ints, Any]] = [(np.flatnonzero(gold.any(axis=0)), gold.argmax(axis=1))]
     if not multiclass:
         targets = [(np.array([head]), gold[:, head]) for head in range(gold.shape[1])]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # slow with a weak penalty, but no label changes
+    with _alone(ConvergenceWarning):  # slow with a weak penalty, but no label changes
         for heads, target in targets:
             if features.shape[1] and (target != target[0]).any():
                 model = LinearSVC(C=settings.C, class_weight=weights, dual=True, tol=1e-2, random_state=0)
@@ -365,6 +370,18 @@ def _fit_heads(features: Any, gold: Bools, settings: Settings, multiclass: bool)
                     intercepts = np.concatenate([-intercepts, intercepts])
                 values[:, heads], biases[heads] = coefficients.T, intercepts
     return values, biases
+
+
+@contextlib.contextmanager
+def _alone(ignored: type[Warning]) -> Iterator[None]:
+    """Let one thread at a time fit, and ignore its warnings of one category.
+
+    The filters of warnings and liblinear's generator of random numbers belong to the whole process. Threads that change
+    them at the same time would leave filters behind, and get another model each time.
+    """
+    with _locks.setdefault(os.getpid(), threading.Lock()), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ignored)
+        yield
 
 
 def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tuple[Floats, Floats]:

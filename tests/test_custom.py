@@ -4,13 +4,17 @@ import csv
 import gzip
 import io
 import json
+import multiprocessing
 import os
 import random
 import re
 import threading
+import warnings
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +24,7 @@ from conftest import LURE, WORDS, made_up, write_corpus
 from dumps import CELLS, zipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.svm import LinearSVC
 
 import fraudscan
 import fraudscan.explain
@@ -148,6 +153,45 @@ def test_training_on_the_same_rows_gives_the_same_bytes(model, mine, tmp_path):
     train_custom(found.rows, found.taxonomy, jobs=1).save(tmp_path / "again")
     for path in model.iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
+
+
+def _digests(count):
+    """Return the digests of models that as many threads train at the same time on the same rows."""
+    rows = labelled_rows(*made_up(120), "normal")
+    taxonomy = Taxonomy.from_names(["loan", "prize", "normal"], "normal", "multiclass")
+    with ThreadPoolExecutor(count) as pool:
+        return {m.digest for m in pool.map(lambda _: train_custom(rows, taxonomy, jobs=1), range(count))}
+
+
+def test_threads_that_train_at_the_same_time_get_the_same_model_and_leave_no_filters_of_warnings():
+    before = list(warnings.filters)
+    assert _digests(1) == _digests(4)
+    assert list(warnings.filters) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_process_forked_while_a_thread_trains_can_train():
+    parent, fit = os.getpid(), LinearSVC.fit
+    fitting, forked = threading.Event(), threading.Event()
+
+    def wait_and_fit(*args):
+        if os.getpid() == parent:
+            fitting.set()
+            forked.wait(120)
+        return fit(*args)
+
+    with mock.patch.object(LinearSVC, "fit", wait_and_fit), ThreadPoolExecutor(1) as pool:
+        here = pool.submit(_digests, 1)
+        fitting.wait(120)
+        fork = multiprocessing.get_context("fork")
+        child = fork.Process(target=_digests, args=(1,))
+        child.start()
+        child.join(60)
+        child.kill()
+        forked.set()
+        assert child.exitcode == 0
+        assert here.result() == _digests(1)
 
 
 def test_train_prints_figures_and_notices(tmp_path, capsys):
