@@ -651,7 +651,8 @@ def _add_lists(sub: argparse.ArgumentParser) -> None:
 def _add_own(sub: argparse.ArgumentParser) -> None:
     column: dict[str, Any] = {"metavar": "COLUMN", "type": _argument}
     sub.add_argument("--text", help="own files: the column with the text (default: found by its name)", **column)
-    sub.add_argument("--label", help="own files: the column with the labels; several are joined by |", **column)
+    labels = "own files: the column with the labels; several are joined by | or in a list; an empty list is legitimate"
+    sub.add_argument("--label", help=labels, **column)
     about = "own files: the label of legitimate messages; '' for none"
     sub.add_argument("--legitimate", metavar="NAME", type=_argument, help=about)
     _add_reading(sub, "own files")

@@ -88,13 +88,15 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
         text: the column with the text (default: found by its name).
         label: the column with the labels (default: found by its name).
         honest: the label of legitimate messages (default: the one of ``known`` that occurs); ``""`` if there is no such
-            label. In JSON an empty list of labels also marks a message as legitimate.
+            label. An empty list of labels, in JSON or Parquet, also marks a message as legitimate: none of the labels
+            applies. Any other cell without a label does not say so, and its row is skipped.
         known: the names that may stand for legitimate messages (see `fraudscan.corpus.honest_names`).
         kind: the format, one of `detect.FORMATS` (default: detected from the content and the name of each file).
         encoding: the encoding (default: detected from the content of each file).
         delimiter: the delimiter of CSV, one character (default: detected from the header of each file).
         header_line: the line of the header in CSV and workbooks; 0 for none (default: the first line).
-        notify: called with notices for the user, about files that are skipped and guesses about the others.
+        notify: called with notices for the user, about files that are skipped, guesses about the others, and empty
+            lists of labels.
 
     Raises:
         CorpusError: if a file cannot be read, lacks a column or has it twice, if no row can be used, if ``honest`` does
@@ -126,6 +128,11 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
                 f"{place}: the label {honest!r} stands for legitimate messages and cannot be combined with other labels"
             )
         rows.append(Row(place, content, () if honest in labels else labels, (), "", ""))
+    if empty := sum(not labels for _, _, labels in found):
+        notify(
+            f"the list of labels is empty in {empty:,} of {len(found):,} messages, which is taken to mean {honest!r}: "
+            "leave out those whose labels are not known"
+        )
     names.sort(key=lambda name: name == honest)
     task = "multilabel" if any(len(row.labels) > 1 for row in rows) else "multiclass"
     return Labelled(rows, Taxonomy.from_names(names, honest, task), skipped)

@@ -672,9 +672,12 @@ def test_an_empty_list_of_labels_means_that_a_message_is_honest(tmp_path):
     path = tmp_path / "mine.jsonl"
     rows = [{"text": "加微信返利", "label": ["spam"]}, {"text": "到楼下了", "label": []}, {"text": "谁", "label": None}]
     path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
-    found = read_labelled([path])
+    notices = []
+    found = read_labelled([path], notify=notices.append)
     assert [row.labels for row in found.rows] == [("spam",), ()]
     assert (found.taxonomy.honest, found.skipped) == ("legitimate", ["mine.jsonl:3: no label"])
+    (notice,) = notices
+    assert notice.startswith("the list of labels is empty in 1 of 2 messages, which is taken to mean 'legitimate'")
     assert read_labelled([path], known=("好人",)).taxonomy.honest == "好人"
     with pytest.raises(CorpusError, match=r"mine\.jsonl:2: an empty list of labels means that the message is"):
         read_labelled([path], honest="")
