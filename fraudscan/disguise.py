@@ -117,7 +117,10 @@ REACH = 12
 
 
 class Repair(NamedTuple):
-    """A span of the original text that is not read as the character table alone reads it, and what it is read as."""
+    """A span of the original text that is not read as the character table alone reads it, and what it is read as.
+
+    ``start`` and ``end`` count code points, as Python does, not UTF-16 units.
+    """
 
     start: int
     end: int

@@ -68,7 +68,10 @@ CLAUSE_ENDS = frozenset('，,；;！!？?。…\n\t<>\\"“”「」【】[]{}|'
 
 
 class Span(NamedTuple):
-    """A part of the original text, and how far it moved the decision towards ``label`` (log-odds; negative: away)."""
+    """A part of the original text, and how far it moved the decision towards ``label`` (log-odds; negative: away).
+
+    ``start`` and ``end`` count code points, as Python does, not UTF-16 units.
+    """
 
     start: int
     end: int
@@ -87,7 +90,8 @@ class Explanation(Sequence[Span]):
             and for a long text the effects of its length, of its other windows and of speaking of frauds (see
             `fraudscan.windows`).
         spans: the spans; no two of them overlap.
-        window: begin and end of the part of a long text that the spans lie in; ``None`` if it is the whole text.
+        window: begin and end, in code points, of the part of a long text that the spans lie in; ``None`` if it is the
+            whole text.
 
     """
 

@@ -41,9 +41,9 @@ class Result:
         notes: reasons to doubt the decision: ``"no Chinese"``, ``"unknown words"``, ``"too short to judge"``.
         rule: the entry of an allow or deny list that determined the verdict; ``None`` if the score determined it.
         scores: the probability of every label, scheme and target group, by name.
-        window: begin and end of the part of a long text that determined the decision; ``None`` if the whole text did,
-            and always for a model of a user's own labels that was trained without this project's corpus. Computed anew
-            at each access, which takes nearly as long as scoring the text.
+        window: begin and end, in code points, of the part of a long text that determined the decision; ``None`` if the
+            whole text did, and always for a model of a user's own labels that was trained without this project's
+            corpus. Computed anew at each access, which takes nearly as long as scoring the text.
 
     """
 
@@ -66,7 +66,10 @@ class Result:
 
     @property
     def window(self) -> tuple[int, int] | None:
-        """Begin and end of the most suspicious window of a long text, if its windows outweigh the whole text."""
+        """Begin and end of the most suspicious window of a long text, if its windows outweigh the whole text.
+
+        They count code points, as Python does, not UTF-16 units.
+        """
         engine = self._scanner.engine
         judged = engine.judge([self.text])
         if not judged.places.any():
