@@ -249,6 +249,9 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 def _read_classes(y: Any) -> tuple[npt.NDArray[Any], bool, Bools]:
     """Return the classes, whether a text can have several, and the mask of those it has, shape (texts, classes)."""
+    dtype: Any = getattr(y, "dtype", None)
+    if hasattr(dtype, "numpy_dtype") and dtype.kind in "biu":  # nullable in pandas; scikit-learn would make them floats
+        y = y.tolist()
     if isinstance(y, (list, tuple)) and any(map(is_missing, y)):  # NumPy would make it "nan"
         raise TypeError("a class is missing")
     if isinstance(y, (list, tuple)) and any(isinstance(name, str) and str(name) != str.__str__(name) for name in y):

@@ -318,6 +318,7 @@ def test_invalid_arguments_are_refused(fitted):
         ["a", None],
         pd.Series(["a", None], dtype="string"),
         pd.Series([None, "a"], dtype="object"),
+        pd.Series([None, 1], dtype="Int64"),
         np.array([[None], ["a"]], dtype=object),
         pl.Series(["a", None]),
         np.array(["a", 1], dtype=object),
@@ -358,6 +359,20 @@ def test_numeric_classes_have_an_honest_one(kind):
         scanner = fitted.fit(texts, [kind(label != "normal") for label in labels]).to_scanner()
         assert scanner.classify("晚上吃饭，明天开会吧").verdict == "clear"
         assert scanner.classify("低息贷款，秒批到账吧").verdict == "flag"
+
+
+@pytest.mark.parametrize("wrap", [pd.Series, pd.Index, pd.array])
+@pytest.mark.parametrize(
+    ("dtype", "classes"),
+    [("Int64", [0, 1]), ("uint8[pyarrow]", [0, 1]), ("boolean", [False, True]), ("bool[pyarrow]", [False, True])],
+)
+def test_nullable_classes_of_pandas_keep_their_type(wrap, dtype, classes):
+    texts, labels = made_up(40)
+    y = wrap([label != "normal" for label in labels], dtype=dtype)
+    fitted = FraudClassifier(**GIVEN).fit(texts, y)
+    assert list(map(repr, fitted.classes_.tolist())) == list(map(repr, classes))
+    assert fitted.to_scanner().taxonomy.honest == str(classes[0])
+    assert fitted.predict(texts).tolist() == y.tolist()
 
 
 @pytest.mark.parametrize(
