@@ -31,7 +31,7 @@ import numpy as np
 
 from fraudscan import kernel
 from fraudscan.characters import code_points, text_sizes
-from fraudscan.decisions import VERDICTS
+from fraudscan.decisions import VERDICTS, checked_integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -106,7 +106,15 @@ class Explanation(Sequence[Span]):
         return math.fsum([self.bias, *(span.weight for span in self.spans)])
 
     def strongest(self, count: int = SHOWN) -> list[Span]:
-        """Return up to ``count`` of the strongest spans for the label, leaving out punctuation."""
+        """Return up to ``count`` of the strongest spans for the label, leaving out punctuation.
+
+        Raises:
+            TypeError: if ``count`` is not an integer.
+            ValueError: if it is negative.
+
+        """
+        if checked_integer(count, "count") < 0:
+            raise ValueError(f"count must be at least 0, not {count}")
         supporting = (span for span in self.spans if span.weight > 0 and not CLAUSE_ENDS.issuperset(span.text))
         return list(itertools.islice(supporting, count))
 

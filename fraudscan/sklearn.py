@@ -92,7 +92,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Args:
             X: texts, shape (texts,).
-            y: classes of any type, shape (texts,), or a label indicator matrix, shape (texts, classes).
+            y: classes of any type, shape (texts,), or a label indicator matrix, shape (texts, classes), which
+                `sklearn.preprocessing.MultiLabelBinarizer` makes of lists.
 
         Raises:
             ValueError: if there is only one class, ``X`` and ``y`` differ in length, or a parameter is invalid; if a
@@ -259,10 +260,15 @@ def _read_classes(y: Any) -> tuple[npt.NDArray[Any], bool, Bools]:
             "y has enumeration members, whose names NumPy truncates: pass their values, [one.value for one in y]"
         )
     kind = getattr(getattr(y, "dtype", None), "kind", "O")  # types of polars have no kind
+    values = np.asarray(y if kind == "O" and not hasattr(y, "todense") else [], dtype=object).ravel()
+    if any(np.iterable(value) and not isinstance(value, (str, bytes)) for value in values):
+        raise ValueError(
+            "y has lists of classes: if a text can have several, pass the matrix that "
+            "sklearn.preprocessing.MultiLabelBinarizer makes of them, otherwise one class for each text"
+        )
     if kind in "fO":
         assert_all_finite(y, input_name="y")
-    if kind == "O" and not hasattr(y, "todense"):
-        values = np.asarray(y, dtype=object).ravel()
+    if values.size:
         if any(map(is_missing, values)):
             raise TypeError("a class is missing")
         if len({isinstance(value, str) for value in values}) > 1:  # NumPy would make strings of all items of a list

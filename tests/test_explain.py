@@ -86,6 +86,12 @@ def test_an_explanation_is_a_sequence(scanner):
     assert len(explanation.strongest(1)) == 1
     longer = scanner.classify(f"{LURE}，名额有限速来，本金随时可以提现").explain()
     assert longer.strongest() == list(longer.spans[:3]) != longer.strongest(4)
+    assert longer.strongest(0) == []
+    for count in (1.5, "3", True, None):
+        with pytest.raises(TypeError, match=f"count must be a whole number, not {count!r}"):
+            longer.strongest(count)
+    with pytest.raises(ValueError, match="count must be at least 0, not -1"):
+        longer.strongest(-1)
 
 
 def test_a_long_text_is_explained(scanner, corpus):

@@ -332,6 +332,9 @@ def test_invalid_arguments_are_refused(fitted):
             ValueError, match="y has invalid classes: leave out missing values, decode bytes, and use one"
         ):
             FraudClassifier().fit(["一条", "两条"], classes)
+    for lists in ([["a"], ["a", "b"]], [[], ("a",)], ["a", {"b"}], pd.Series([["a"], []]), pl.Series([["a"], ["b"]])):
+        with pytest.raises(ValueError, match=r"y has lists of classes: .* sklearn\.preprocessing\.MultiLabelBinarizer"):
+            FraudClassifier().fit(["一条", "两条"], lists)
     with pytest.raises(CorpusError, match="all messages are of one class, 'a'"):
         FraudClassifier().fit(["一条", "两条"], ["a", "a"])
     unnamed = pd.DataFrame([[1, 0], [0, 1], [1, 0], [0, 1]], columns=[None, "b"])
