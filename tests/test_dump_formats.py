@@ -1710,6 +1710,22 @@ def test_any_delimiter_is_detected_or_accepted_as_an_option(tmp_path):
         assert rows_of(out)[0]["id"] == "1"
 
 
+@pytest.mark.parametrize("name", ["in.csv", "in.txt"])
+@given(
+    rows=st.lists(st.tuples(*[st.text("今晚吃火锅去不去x1")] * 2), min_size=1, max_size=3),
+    width=st.integers(2, 4),
+    quoting=st.sampled_from([csv.QUOTE_NONE, csv.QUOTE_ALL]),
+)
+def test_tabs_that_pad_values_before_commas_are_no_delimiters(tmp_path, name, rows, width, quoting):
+    source, out = tmp_path / name, tmp_path / "out.jsonl"
+    names = ["短信内容\t", "会话\t", "时间\t", "备注\t"][:width]
+    padded = ([f"{value}\t" for value in (*row, "", "")[:width]] for row in rows)
+    with source.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, quoting=quoting).writerows([names, *padded])
+    assert score(source, "-o", out, "--text", "短信内容", "--by", "会话", "--force", "--quiet") == 0
+    assert [tuple(row[name].removesuffix("\t") for name in names[:2]) for row in rows_of(out)] == rows
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
 @pytest.mark.parametrize("name", ["in.csv", "in.txt", "in"])
 @pytest.mark.parametrize("line", ["sep=;", "SEP=\t", '"sep=#"'])

@@ -77,19 +77,24 @@ ESCAPED = re.compile(r'\\([\\"])')
 NULL = r"\N"
 """What databases write for a missing value."""
 
+PADDED = re.compile('\t"?,')
+"""A tab that pads the value before a comma."""
+
 NAMED = re.compile(r'"?sep=([^"\0\r\n])"?\s*', re.IGNORECASE)
 """The line before the header that tells Excel the delimiter."""
 
 
 def find_delimiter(line: str) -> str:
-    """Return the delimiter that the first line of a table names, else the most frequent of `DELIMITERS` in it.
+    r"""Return the delimiter that the first line of a table names, else the most frequent of `DELIMITERS` in it.
 
-    >>> find_delimiter("sep=#"), find_delimiter("id;text;a,b")
-    ('#', ';')
+    Tabs before commas do not count: banks put one at the end of each value, so that Excel shows all digits of numbers.
+
+    >>> find_delimiter("sep=#"), find_delimiter("id;text;a,b"), find_delimiter("时间\t,内容\t,备注\t")
+    ('#', ';', ',')
 
     """
     named = NAMED.fullmatch(line)
-    return named[1] if named else max(DELIMITERS, key=line.count)
+    return named[1] if named else max(DELIMITERS, key=PADDED.sub(",", line).count)
 
 
 def delimiter_of_rows(lines: Sequence[str]) -> str:
