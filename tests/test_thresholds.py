@@ -12,7 +12,7 @@ from fractions import Fraction
 import dumps
 import numpy as np
 import pytest
-from conftest import LURE, PLAIN, made_up
+from conftest import LURE, PLAIN, ROOT, made_up
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -463,7 +463,10 @@ def test_rethreshold_distinguishes_line_breaks_in_cells_from_line_ends(tmp_path)
         (f'{{"fraud_score": {10**400}}}\n', "scored:1: 'fraud_score' is 1000"),
         ('{"fraud_score": 0.5}\n{\n', "scored:2: not JSON"),
         ('{"fraud_score": 0.5}\n[]\n', "scored:2: not a JSON object"),
-        ("a,b\n1,2\n", "no columns 'fraud_score' and 'fraud_verdict'"),
+        ("a,b\n1,2\n", r"scored has no columns 'fraud_score' and 'fraud_verdict': is it a file that fraudscan score"),
+        ("a,fraud_score\n1,0.5\n", "scored has no column 'fraud_verdict': is it"),
+        ("a,fraud_verdict\n1,flag\n", "scored has no column 'fraud_score': is it"),
+        ("fraud_score,fraud_verdict,fraud_score\n0,flag,1\n", "scored has several columns called 'fraud_score': is it"),
         ("fraud_score,fraud_verdict\n0.5,flag\nx,flag\n", "scored:3: 'fraud_score' is 'x'"),
         ("fraud_score,fraud_verdict\n0.5\n", "scored:2: 1 fields where the header has 2"),
         ("PAR1", "scored is not a Parquet file that can be read"),
@@ -475,6 +478,23 @@ def test_rethreshold_refuses_files_that_were_not_scored_and_writes_nothing(tmp_p
     assert main(["rethreshold", str(tmp_path / "scored"), "-o", str(tmp_path / "out"), "--flag", "0.9"]) == 2
     assert re.search(fault, capsys.readouterr().err)
     assert [path.name for path in tmp_path.iterdir()] == ["scored"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("scored", ["jsonl", "csv"], indirect=True)
+def test_rethreshold_refuses_a_scored_dump_that_was_converted_to_utf16(scored, tmp_path, encoding, capsys):
+    source = tmp_path / "converted"
+    source.write_bytes(scored[1].read_text("utf-8").encode(encoding))
+    assert main(["rethreshold", str(source), "-o", str(tmp_path / "out")]) == 2
+    assert f"{source} is in UTF-16: convert it to UTF-8, as score wrote it (iconv" in capsys.readouterr().err
+
+
+def test_rethreshold_refuses_a_workbook_without_naming_options_that_it_lacks(tmp_path, capsys):
+    source = ROOT / "examples" / "exports" / "messages.xlsx"
+    assert main(["rethreshold", str(source), "-o", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == (
+        f"fraudscan: {source} is an Excel workbook (.xlsx); rethreshold needs the file that score wrote\n"
+    )
 
 
 def test_rethreshold_overwrites_nothing_without_force(tmp_path, capsys):
@@ -509,14 +529,14 @@ def test_rethreshold_refuses_unscored_damaged_and_piped_parquet(tmp_path, capsys
     source, command = tmp_path / "scored.parquet", ["rethreshold", "-o", str(tmp_path / "out.parquet"), "--flag", "0.9"]
     pq.write_table(pa.table({"fraud_score": [0.5]}), source)
     assert main([*command, str(source)]) == 2
-    assert "has no columns 'fraud_score' and 'fraud_verdict'" in capsys.readouterr().err
+    assert "has no column 'fraud_verdict': is it" in capsys.readouterr().err
     pq.write_table(pa.table({"fraud_score": [0.5, None], "fraud_verdict": ["clear", "clear"]}), source)
     assert main([*command, str(source)]) == 2
     assert "scored.parquet, row 2: 'fraud_score' is None" in capsys.readouterr().err
     twice = pa.table([[0.5], ["clear"], ["clear"]], names=["fraud_score", "fraud_verdict", "fraud_verdict"])
     pq.write_table(twice, source)
     assert main([*command, str(source)]) == 2
-    assert "has no columns 'fraud_score' and 'fraud_verdict'" in capsys.readouterr().err
+    assert "has several columns called 'fraud_verdict': is it" in capsys.readouterr().err
     texts = [f"{i} verdicts" for i in range(3000)]
     pq.write_table(pa.table({"fraud_score": [0.5] * 3000, "fraud_verdict": texts}), source, use_dictionary=False)
     data = bytearray(source.read_bytes())

@@ -108,6 +108,7 @@ def make_reader(
         return WorkbookReader(stream.source, "utf-8", doubts=doubts, **options)
     if what and not (what in TEXTS and name == LinesReader.name):
         how = "; --format lines reads it as it is" if what in TEXTS else ""
+        how = ": leave --format out to read it" if what == WORKBOOK else how
         raise DumpError(f"{stream.source} is {what}{how}")
     if name == "parquet" or (name is None and head.startswith(b"PAR1")):
         return ParquetReader(stream.source, canonical(encoding or "utf-8"), **options)

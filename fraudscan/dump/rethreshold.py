@@ -19,11 +19,11 @@ from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.output import CALLED, Names, described, format_of, now, part_of, to_standard_output, write_summary
 from fraudscan.dump.parquet import ParquetReader, with_column
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.sources import MAGIC, STDIN, fingerprint, foreign
+from fraudscan.dump.sources import MAGIC, STDIN, WORKBOOK, fingerprint, foreign
 from fraudscan.dump.tables import find_delimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
     from io import BufferedReader
 
 __all__ = ["Known", "rethreshold", "scored_with"]
@@ -36,7 +36,8 @@ SCORED_WITH = "scored_with"
 KEPT = "options", "model_name", "model", "lists"
 """The keys of a summary that tell how a dump was scored, besides the thresholds."""
 
-NOT_SCORED = f"{{}} has no columns {SCORE!r} and {VERDICT!r}: is it a file that fraudscan score wrote?"
+UTF16 = SCORE.encode("utf-16-le")[:-1]
+"""Found in a scored dump that was converted to UTF-16, with either byte order."""
 
 OURS_IN_CSV = re.compile('fraud_label"?(.)"?fraud_scheme')
 """Matches two of our columns in a header, whatever the others are called; its group is the delimiter between them."""
@@ -100,7 +101,10 @@ def _kind(file: BufferedReader, source: str) -> str:
     if head.startswith(b"PAR1"):
         return "parquet"
     if what := foreign(head):
-        raise DumpError(f"{source} is {what}")
+        how = "; rethreshold needs the file that score wrote" if what == WORKBOOK else ""
+        raise DumpError(f"{source} is {what}{how}")
+    if UTF16 in head:
+        raise DumpError(f"{source} is in UTF-16: convert it to UTF-8, as score wrote it (iconv -f UTF-16 -t UTF-8)")
     # an empty file is JSON lines, because CSV has a header
     return "jsonl" if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or not head else "csv"
 
@@ -193,12 +197,19 @@ def _verdict(score: Any, place: str, thresholds: Thresholds) -> str:
         raise DumpError(f"{place}: {what}: is this a file that fraudscan score wrote?") from None
 
 
+def _check_columns(source: str, names: Sequence[str]) -> None:
+    """Refuse a table that lacks one of our columns or has it several times."""
+    if lacking := [repr(name) for name in (SCORE, VERDICT) if name not in names]:
+        what = f"no column{'s' * (len(lacking) > 1)} {' and '.join(lacking)}"
+        raise DumpError(f"{source} has {what}: is it a file that fraudscan score wrote?")
+    if twice := [name for name in (SCORE, VERDICT, RULE) if names.count(name) > 1]:
+        raise DumpError(f"{source} has several columns called {twice[0]!r}: is it a file that fraudscan score wrote?")
+
+
 def _check_parquet(source: str) -> None:
     if source == STDIN:
         raise DumpError("Parquet is read from a plain file only: save it first")
-    names = ParquetReader.open(source).schema_arrow.names
-    if names.count(SCORE) != 1 or names.count(VERDICT) != 1 or names.count(RULE) > 1:
-        raise DumpError(NOT_SCORED.format(source))
+    _check_columns(source, ParquetReader.open(source).schema_arrow.names)
 
 
 def _copy_parquet(source: str, out: BinaryIO, thresholds: Thresholds, counts: Counter[str]) -> None:
@@ -248,8 +259,7 @@ def _csv_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Generator[
         names = next(rows, [])
         header = mark + "".join(itertools.islice(copy, rows.line_num))  # unchanged, with line breaks in names
         del copy  # otherwise `tee` would keep all lines for it
-        if SCORE not in names or VERDICT not in names:
-            raise DumpError(NOT_SCORED.format(source))
+        _check_columns(source, names)
         ending = "\r\n" if header.endswith("\r\n") else "\n"
         score, verdict_at = names.index(SCORE), names.index(VERDICT)
         rule = names.index(RULE) if RULE in names else None

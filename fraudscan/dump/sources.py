@@ -99,7 +99,7 @@ FOREIGN = {
 }
 """Files that people mistake for dumps, by their first bytes after unpacking: what each is, and what to do with it."""
 
-WORKBOOK = "an Excel workbook (.xlsx): leave --format out to read it; rethreshold needs the file that score wrote"
+WORKBOOK = "an Excel workbook (.xlsx)"
 OFFICE = re.compile(
     rb"PK\x03\x04.{26}(?:\[Content_Types\]\.xml|(?:_rels|docProps|customXml|xl|word|ppt)[/\\])", re.DOTALL
 )
