@@ -365,9 +365,9 @@ def _remark(line: str, end: str = "\n") -> None:
 
 def _in_line(text: str) -> str:
     """Return untrusted text, such as the name of a label or a list entry, in a form that prints on one line."""
-    from fraudscan.show import printable
+    from fraudscan.show import printable, shown_name
 
-    return printable(text).replace("\n", "\\n")
+    return printable(shown_name(text)).replace("\n", "\\n")
 
 
 def _print_skipped(skipped: Sequence[str]) -> None:

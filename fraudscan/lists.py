@@ -57,6 +57,7 @@ from fraudscan.disguise import CONTACT
 from fraudscan.errors import FraudscanError
 from fraudscan.features import Vocabulary
 from fraudscan.patterns import LONGEST, PatternError, compile_pattern, needed_by
+from fraudscan.show import shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -139,9 +140,9 @@ class Entry:
     def __str__(self) -> str:
         """Return the entry's name as results show it."""
         bound = f"sender={_name(self.sender)}: " if self.sender is not None else ""
-        place = f" ({Path(self.source).name}:{self.line})" if self.source else ""
+        place = f" ({shown_name(Path(self.source).name)}:{self.line})" if self.source else ""
         name = f"{self.kind} {bound}{_name(self.pattern)}".rstrip() + place
-        return name.encode("utf-8", "backslashreplace").decode()  # a file name need not be Unicode; our output must
+        return name.encode("utf-8", "backslashreplace").decode()  # an entry need not be Unicode; our output must
 
 
 class ListFile(NamedTuple):

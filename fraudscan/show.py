@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fraudscan.explain import Span
     from fraudscan.result import Result
 
-__all__ = ["coloured", "printable", "to_ansi", "to_html", "to_json"]
+__all__ = ["coloured", "printable", "shown_name", "to_ansi", "to_html", "to_json"]
 
 FOR, AGAINST = ("#ffd9a0", "#cfe3ff")
 """Background colours of evidence for and against: orange and blue, which colour-blind readers can distinguish. Black
@@ -31,6 +31,10 @@ ANSI = {True: "\x1b[30;43m", False: "\x1b[30;46m"}
 
 UNSEEN = re.compile("[\\x7f-\\x9f\\xad\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ud800-\\udfff]")
 """Control and format characters that a terminal obeys and JSON does not escape, and halves of surrogate pairs."""
+
+UNDECODED = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
+"""The lone surrogates by which Python represents bytes of file names that it cannot decode, and what is shown for them.
+Strict readers of JSON refuse surrogates."""
 
 WEAKEST = 0.25
 """Spans that move the log-odds by less are not coloured."""
@@ -70,6 +74,16 @@ def printable(text: str) -> str:
         else character.encode("unicode_escape", "surrogatepass").decode()
         for character in text
     )
+
+
+def shown_name(name: str) -> str:
+    r"""Return the name of a file with its undecodable bytes as ``\xNN``.
+
+    >>> shown_name(b"\xba\xda.txt".decode(errors="surrogateescape"))
+    '\\xba\\xda.txt'
+
+    """
+    return name.translate(UNDECODED)
 
 
 def to_json(data: Any, **options: Any) -> str:

@@ -40,6 +40,7 @@ from fraudscan.dump.encodings import canonical, cut_lines, detect, last_line_end
 from fraudscan.dump.rows import Place
 from fraudscan.dump.sources import Head, Stream
 from fraudscan.dump.writers import OTHER_FIELDS
+from fraudscan.show import shown_name
 
 EXPORTS = ROOT / "examples" / "exports"
 DUMPS = (ROOT / "docs" / "dumps.md").read_text("utf-8")
@@ -941,6 +942,48 @@ def test_parquet_in_a_folder_whose_name_is_not_unicode(tmp_path):
     assert score(folder / "messages.parquet", "-o", folder / "out.parquet") == 0
     assert score(folder / "out.parquet", "-o", folder / "out.jsonl") == 0
     assert len(rows_of(folder / "out.jsonl")) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_undecodable_bytes_in_names_of_files_are_shown_alike_in_all_outputs(tmp_path, ending, capsys):
+    pq = pytest.importorskip("pyarrow.parquet")
+    folder, out = tmp_path / os.fsdecode("案件".encode("gbk")), tmp_path / f"out.{ending}"
+    names = [f"{tmp_path}/\\xb0\\xb8\\xbc\\xfe/{name}" for name in ("a.jsonl", "b.jsonl.gz")]
+    folder.mkdir()
+    (folder / "a.jsonl").write_text(f'{{"text": "{LURE}"}}\n{{\n', "utf-8")
+    (folder / "b.jsonl.gz").write_bytes(gzip.compress(f'{{"text": "{PLAIN}"}}\n'.encode())[:-4])
+    (folder / "deny.txt").write_text("加微信\n", "utf-8")
+    options = "--filenames", "--deny", folder / "deny.txt", "--exclude", "deny.txt"
+    assert score(folder, "-o", out, *options, "--by", os.fsdecode(b"\xff"), "--by", "text") == 1  # one is damaged
+    assert f"{names[1]} cannot be read to its end" in capsys.readouterr().err
+    if ending == "parquet":
+        rows = pq.read_table(out).to_pylist()
+    else:
+        with out.open(encoding="utf-8", newline="") as file:
+            rows = list(map(json.loads, file) if ending == "jsonl" else csv.DictReader(file))
+    assert [row["fraud_source"] for row in rows] == names
+    conversations, rejects = (rows_of(tmp_path / f"{out.name}.{kind}.jsonl") for kind in ("conversations", "rejects"))
+    assert sorted(row["first"]["source"] for row in conversations) == names
+    assert [row["source"] for row in rejects] == names
+    summary = json.loads((tmp_path / f"{out.name}.summary.json").read_text("utf-8"))
+    assert [source["name"] for source in summary["sources"]] == names
+    assert summary["damaged"] == names[1:]
+    assert summary["lists"][0]["name"] == f"{tmp_path}/\\xb0\\xb8\\xbc\\xfe/deny.txt"
+    assert summary["options"]["by"] == [r"\xff", "text"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
+def test_undecodable_bytes_in_the_name_of_a_chat_are_shown(tmp_path):
+    source = tmp_path / os.fsdecode("WhatsApp Chat with 案件.txt".encode("gbk"))
+    source.write_text("2026/1/1 10:00 - 老师: 在吗\n2026/1/1 10:01 - 我: 在\n", "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl") == 0
+    assert {row["conversation"] for row in rows_of(tmp_path / "out.jsonl")} == {r"\xb0\xb8\xbc\xfe"}
+
+
+@given(st.binary())
+def test_the_shown_name_of_a_file_has_its_bytes(data):
+    assert shown_name(data.decode("utf-8", "surrogateescape")) == data.decode("utf-8", "backslashreplace")
 
 
 def test_timestamps_in_an_unknown_time_zone_are_in_utc(tmp_path):

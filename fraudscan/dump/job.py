@@ -43,6 +43,7 @@ from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_
 from fraudscan.dump.tables import CsvReader
 from fraudscan.dump.workers import score_all
 from fraudscan.dump.writers import Writer, make_writer
+from fraudscan.show import shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -564,13 +565,13 @@ class _Job:
 
     def _take(self, task: Task, scored: Scored) -> None:
         """Write the results of a task."""
-        source, last = self.sources[task.source], task.blocks[-1]
+        source, last = shown_name(task.reader.source), task.blocks[-1]
         self.out.write(scored.data)
         for reject in scored.rejects:
             self.rejects.write(encode_reject(source, reject))
         self.summary.add(scored)
         if self.options.by is not None:
-            scope = source if task.reader.whole else ""
+            scope = task.reader.source if task.reader.whole else ""
             without = scored.scored - len(scored.messages)  # the source has no column with the conversation
             self.summary.without_conversation += without + self.conversations.add(source, scored.messages, scope)
         if last.fatal:

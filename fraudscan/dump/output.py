@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -13,7 +14,7 @@ from fraudscan._version import __version__
 from fraudscan.dump.checkpoint import journal_of
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import ARCHIVES, RESULT_ENDINGS, STDIN
-from fraudscan.show import to_json
+from fraudscan.show import shown_name, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -165,9 +166,13 @@ def described(fingerprints: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
 
 
 def write_summary(path: Path, report: Mapping[str, Any], began: str) -> None:
-    """Write a summary, by which later runs also recognize the output beside it; the number of rows comes first."""
+    """Write a summary, by which later runs also recognize the output beside it; the number of rows comes first.
+
+    Names of files and options in it may have undecodable bytes, which are written as `shown_name` shows them.
+    """
     report = {**report, "began": began, "ended": now(), "fraudscan": __version__}
     text = json.dumps(report, ensure_ascii=False, indent=1) + "\n"
+    text = re.sub("[\udc80-\udcff]", lambda found: json.dumps(shown_name(found[0]))[1:-1], text)
     write_whole(path, [text.encode("utf-8", "backslashreplace")])
 
 

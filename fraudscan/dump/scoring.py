@@ -11,6 +11,7 @@ import numpy as np
 
 from fraudscan.columns import COLUMNS
 from fraudscan.dump.chats import CHAT_COLUMNS
+from fraudscan.show import shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +80,7 @@ def score_blocks(scanner: Scanner, writer: Writer, task: Task) -> Scored:
 
         found = replace(found, evidence=evidence(scanner, batch.texts, found))
     if "source" in writer.ours.values():
-        found = replace(found, origin=reader.source)
+        found = replace(found, origin=shown_name(reader.source))
     messages = []
     if batch.keys:
         named = reader.naming and reader.by == CHAT_COLUMNS[0]

@@ -17,6 +17,7 @@ from fraudscan.dump.encodings import cut_lines, last_line_end
 from fraudscan.dump.readers import BLOCK, SAMPLE, SHOWN, TOO_LONG, Lines, Reader
 from fraudscan.dump.rows import Block
 from fraudscan.dump.sources import ARCHIVES
+from fraudscan.show import shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,7 @@ class TranscriptReader(Reader):
 
     def prepare(self, stream: Stream) -> Place:
         """Set the columns and the name of the chat, and return where the rows begin."""
-        self.chat = self.chat or self.conversation
+        self.chat = self.chat or shown_name(self.conversation)
         self.header = CHAT_COLUMNS
         self.find([self.header])
         if self.detected:
