@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from unittest import mock
 
 import dumps
 import fuzz
@@ -228,7 +229,7 @@ def test_resuming_with_another_name_of_the_same_input_says_so(tmp_path, scanner,
     source, out = stopped_job(tmp_path, scanner, monkeypatch)
     other = f"{tmp_path}/../{tmp_path.name}/in.jsonl"
     assert score(other, "-o", out, "--resume") == 2
-    message = f"cannot be resumed: its input was called {str(source)!r}, and now {other!r}: name it as before, or start"
+    message = f"cannot be resumed: its input was called {str(source)!r}, and now {other!r}. Change that back, or start"
     assert message in capsys.readouterr().err
     assert score(source, tmp_path / "in.jsonl", "-o", out, "--resume") == 0
     assert len(rows_of(out)) == 294
@@ -246,19 +247,56 @@ def test_resuming_a_complete_job_does_nothing(tmp_path, capsys, small_model, rej
     shown = capsys.readouterr().err
     assert f"{out} is complete: there is nothing to resume" in shown
     assert f"{1 - rejected} rows scored, {int(rejected)} rejected" in shown
-    others = [], ["--resume", "--proba"], ["--resume", "-m", small_model], ["--resume", "--max-message", 4096]
-    for options in others:
+    another = "exists, but from another job: {}. Change that back, name another output, or replace it with --force"
+    for options, why in (
+        ([], "exists: name another output, or replace it with --force"),
+        (["--resume", "--proba"], another.format("these options have changed: --proba")),
+        (["--resume", "--max-message", 4096], another.format("these options have changed: --max-message")),
+        (["--resume", "-m", small_model], another.format("the model, its thresholds or its lists have changed")),
+    ):
         assert score(source, "-o", out, *options) == 2
-        assert "exists: name another output, or replace it with --force" in capsys.readouterr().err
+        assert why in capsys.readouterr().err
     assert {path: (path.read_bytes(), path.stat().st_ino) for path in tmp_path.iterdir()} == before
     with source.open("a", encoding="utf-8") as file:
         file.write(f'{{"text": "{LURE}"}}\n')
     assert score(source, "-o", out, "--resume") == 2
+    assert another.format("the input has changed") in capsys.readouterr().err
     summary = tmp_path / "out.csv.summary.json"
-    for content in ("[]", "{}", "no JSON", '{"job": 1}'):
+    report = json.loads(summary.read_text("utf-8"))
+    odd = [
+        {**report, "options": []},
+        {**report, "sources": {}},
+        {**report, "sources": [1]},
+        {**report, "sources": [{}]},
+    ]
+    for content in ("[]", "{}", "no JSON", '{"job": 1}', *map(json.dumps, odd)):
         summary.write_text(content, "utf-8")
         assert score(source, "-o", out, "--resume") == 2
     assert score(source, "-o", out, "--resume", "--force") == 0
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_resuming_with_another_modification_time_of_the_input_says_so(tmp_path, capsys, stopped):
+    sources, out = [tmp_path / f"{name}.jsonl" for name in "ab"], tmp_path / "out.jsonl"
+    for source in sources:
+        source.write_text(f'{{"text": "{PLAIN}"}}\n', "utf-8")
+        os.utime(source, ns=(0, 1_700_000_000_000_000_001))
+    was, now = "2023-11-14T22:13:20.000000001Z", "2023-11-14T22:13:20.000000002Z"
+    options = "-o", out, "--resume"
+    if stopped:
+        with mock.patch.object(job, "write_summary", side_effect=KeyboardInterrupt):
+            assert score(*sources, *options) == 130
+    else:
+        assert score(*sources, *options) == 0
+    os.utime(sources[1], ns=(0, 1_700_000_000_000_000_002))
+    assert score(*sources, *options) == 2
+    start = "cannot be resumed" if stopped else "exists, but from another job"
+    why = f"{str(sources[1])!r} was last modified at {was}, and now at {now} (if it is the same file: touch -d {was})"
+    assert f"{out} {start}: {why}. Change that back, " in capsys.readouterr().err
+    os.utime(sources[1], ns=(0, 1_700_000_000_000_000_001))
+    assert score(*sources, *options) == 0
+    summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
+    assert [source["modified"] for source in summary["sources"]] == [was, was]
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.csv", "out.parquet"])
@@ -295,7 +333,9 @@ def test_a_job_is_not_resumed_if_even_an_empty_list_is_added_or_left_out(tmp_pat
     for before, now in (scanner, ["--deny", deny]), (listed, []):
         interrupt(before, source, out, Options(explain=explain))
         assert score(source, "-o", out, "--resume", *options, *now) == 2
-        assert "out.csv cannot be resumed: lists were added or left out. Start over" in capsys.readouterr().err
+        assert (
+            "out.csv cannot be resumed: lists were added or left out. Change that back, or" in capsys.readouterr().err
+        )
         assert score(source, "-o", out, "--force", *options, *now) == 0
         for path in tmp_path.glob("out.csv*"):
             path.unlink()
@@ -760,6 +800,7 @@ def test_the_summary_records_how_a_result_came_about(tmp_path, monkeypatch):
     contents = {"in.jsonl": b'{"text": "1", "chat": "c"}\n' * 5000, "friends.txt": b"[deny]\r\nx\r\n", "empty.txt": b""}
     for name, content in contents.items():
         pathlib.Path(name).write_bytes(content)
+    os.utime("in.jsonl", (1, 1))
     before = dt.datetime.now(dt.timezone.utc).replace(microsecond=0)
     lists = "--allow", "friends.txt", "--deny", "empty.txt"
     how = "--max-message", 1 << 20, "--workers", 2, "--by", "chat", "--delimiter", "\\t"
@@ -775,8 +816,13 @@ def test_the_summary_records_how_a_result_came_about(tmp_path, monkeypatch):
         for kind, name in (("allow", "friends.txt"), ("deny", "empty.txt"))
     ]
     digest = hashlib.sha256(contents["in.jsonl"][: 1 << 16]).hexdigest()
-    size = len(contents["in.jsonl"])
-    assert summary["sources"][0] == {"name": "in.jsonl", "bytes": size, "sha256_of_first_64_kib": digest}
+    size, time = len(contents["in.jsonl"]), "1970-01-01T00:00:01.000000000Z"
+    assert summary["sources"][0] == {
+        "name": "in.jsonl",
+        "bytes": size,
+        "modified": time,
+        "sha256_of_first_64_kib": digest,
+    }
     began, ended = (dt.datetime.fromisoformat(summary[name]) for name in ("began", "ended"))
     assert before <= began <= ended <= dt.datetime.now(dt.timezone.utc)
 

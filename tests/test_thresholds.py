@@ -5,6 +5,7 @@ import hashlib
 import io
 import itertools
 import json
+import os
 import re
 from collections import Counter
 from fractions import Fraction
@@ -361,6 +362,7 @@ def test_rethreshold_writes_a_summary_by_which_its_output_is_recognized(scored, 
     folder = tmp_path / "folder"
     folder.mkdir()
     again = folder / f"again{out.suffix}"
+    os.utime(out, (1, 1))
     assert main(["rethreshold", str(out), "-o", str(again), "--flag", "0.7", "--review", "0.3"]) == 0
     rows = rows_in(again)
     summary = json.loads((folder / f"{again.name}.summary.json").read_text("utf-8"))
@@ -375,6 +377,7 @@ def test_rethreshold_writes_a_summary_by_which_its_output_is_recognized(scored, 
             {
                 "name": str(out),
                 "bytes": out.stat().st_size,
+                "modified": "1970-01-01T00:00:01.000000000Z",
                 "sha256_of_first_64_kib": hashlib.sha256(out.read_bytes()[: 1 << 16]).hexdigest(),
             }
         ],

@@ -27,7 +27,6 @@ from fraudscan.dump.output import (
     Names,
     StandardError,
     StandardOutput,
-    described,
     encode_reject,
     now,
     part_of,
@@ -299,7 +298,7 @@ class _Job:
     _read: int = 0
     _sizes: list[int] = field(default_factory=list)
     """The sizes of the sources in bytes; 0 where the size is unknown."""
-    _input: list[list[Any]] = field(default_factory=list)
+    _input: list[dict[str, Any]] = field(default_factory=list)
     """The fingerprints of the sources before they were read."""
     _digest: str = ""
     """What identifies the job in its summary."""
@@ -318,7 +317,7 @@ class _Job:
         self._input = identity["input"]
         self._digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
         if self.names:
-            if resume and not force and self._is_complete(self.names):
+            if resume and not force and self._is_complete(self.names, identity):
                 self.complete = True
                 return
             self._refuse(self.names, resume=resume, force=force)
@@ -364,20 +363,32 @@ class _Job:
         self.conversations.check()
         return out, rejects
 
-    def _is_complete(self, names: Names) -> bool:
+    def _is_complete(self, names: Names, identity: dict[str, Any]) -> bool:
         """Return whether the output is there, whole, and of this very job; if so, its summary is restored.
 
         Of sources that can be read only once, nobody knows whether they are the same.
+
+        Raises:
+            DumpError: if the output is of another job; the message says in what that differs.
+
         """
         if any(path.exists() for path in names.half_made()) or not all(map(is_file, self.sources)):
             return False
         if not (names.target.is_file() and names.summary.is_file()):  # reading a named pipe would block
             return False
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+        why = ""
+        with contextlib.suppress(AttributeError, OSError, ValueError, TypeError, KeyError, RecursionError):
             report = json.loads(names.summary.read_bytes())
             if report["job"] == self._digest and report["bytes"] == _bytes_of(names, names.target):
                 self.summary = Summary(**{each.name: report[each.name] for each in fields(Summary)})
                 return True
+            known = {**identity, "options": {**asdict(Options()), **report["options"]}, "input": report["sources"]}
+            why = _difference(known | {name: report[name] for name in ("fraudscan", "model")}, identity)
+        if why:
+            raise DumpError(
+                f"{names.target} exists, but from another job: {why}. Change that back, name another output, or "
+                "replace it with --force"
+            )
         return False
 
     def _refuse(self, names: Names, *, resume: bool, force: bool) -> None:
@@ -401,7 +412,11 @@ class _Job:
         known = None if force and not resume else self.checkpoint.read("identity")
         if known is not None and resume:
             with self.checkpoint.understood():
-                _compare(known, identity, names.target)
+                why = _difference(known, identity)
+            if why:
+                raise DumpError(
+                    f"{names.target} cannot be resumed: {why}. Change that back, or start over with --force"
+                )
             return True
         if not (resume or force) and (known is not None or names.target.exists()):
             if known is None:  # the other job is done, and we made this checkpoint
@@ -607,10 +622,10 @@ class _Job:
                 most = "" if count == rejected else f", {count:,} of them because"
                 why = f"all {rejected:,} were rejected{most}: {reason}"
             self.notify(f"no row was scored: {why}")
-        for before in self._input:
-            if _has_changed(before):
+        for source, before in zip(self.sources, self._input, strict=True):
+            if _has_changed(source, before):
                 self.notify(
-                    f"{before[0]} may have changed while it was read: rows may be missing or mixed up; score it again"
+                    f"{source} may have changed while it was read: rows may be missing or mixed up; score it again"
                 )
 
     def finish(self) -> None:
@@ -635,7 +650,7 @@ class _Job:
         with written(names.summary):
             report = {
                 **self.summary.report(),
-                "sources": described(self._input),
+                "sources": self._input,
                 "text": sorted({reader.text for reader, _ in self._readers if reader.text}),
                 "options": _changed(self.options),
                 "model_name": self.scanner.folder_name,
@@ -689,10 +704,10 @@ def _bytes_of(names: Names, output: Path) -> dict[str, int]:
     return {name: path.stat().st_size for name, path in files.items() if path.exists()}
 
 
-def _has_changed(before: list[Any]) -> bool:
+def _has_changed(source: str, before: dict[str, Any]) -> bool:
     """Return whether a source is not what its `fingerprint` was."""
     try:
-        return fingerprint(before[0]) != before
+        return fingerprint(source) != before
     except DumpError:
         return True
 
@@ -711,29 +726,28 @@ def _groups(blocks: Iterable[Block], most: int, size: int) -> Iterator[list[Bloc
         yield group
 
 
-def _compare(known: dict[str, Any], current: dict[str, Any], target: Path) -> None:
-    """Refuse to resume a job whose identity differs.
-
-    Raises:
-        DumpError: if it differs; the message says in what.
-
-    """
+def _difference(known: dict[str, Any], current: dict[str, Any]) -> str:
+    """Return in what the identities of two jobs differ; an empty string if they are equal."""
     for name, value in json.loads(json.dumps(current)).items():
         if known[name] == value:
             continue
         if name == "options":
             changed = (f"--{key.replace('_', '-')}" for key in value if known[name].get(key) != value[key])
-            what = f"these options have changed: {', '.join(changed)}"
-        elif name == "input" and (renamed := _renamed(known[name], value)):
-            raise DumpError(f"{target} cannot be resumed: {renamed}, or start over with --force")
-        else:
-            what = DIFFERENT[name]
-        raise DumpError(f"{target} cannot be resumed: {what}. Start over with --force")
+            return f"these options have changed: {', '.join(changed)}"
+        return _changed_input(known[name], value) if name == "input" else DIFFERENT[name]
+    return ""
 
 
-def _renamed(known: list[list[Any]], current: list[list[Any]]) -> str:
-    """Return what to do if only the names of the sources differ, which the output has; else an empty string."""
-    if [content for _, *content in known] != [content for _, *content in current]:
-        return ""
-    before, after = next((one[0], other[0]) for one, other in zip(known, current, strict=True) if one[0] != other[0])
-    return f"its input was called {before!r}, and now {after!r}: name it as before"
+def _changed_input(known: list[dict[str, Any]], current: list[dict[str, Any]]) -> str:
+    """Return in what the sources of two jobs differ, by their `fingerprint`."""
+
+    def differ_only_in(key: str) -> bool:
+        return [{**each, key: ""} for each in known] == [{**each, key: ""} for each in current]
+
+    before, after = next((pair for pair in zip(known, current, strict=False) if pair[0] != pair[1]), ({}, {}))
+    if differ_only_in("name"):
+        return f"its input was called {before['name']!r}, and now {after['name']!r}"
+    if differ_only_in("modified"):
+        was, how = before["modified"], f"if it is the same file: touch -d {before['modified']}"
+        return f"{after['name']!r} was last modified at {was}, and now at {after['modified']} ({how})"
+    return DIFFERENT["input"]

@@ -28,7 +28,6 @@ __all__ = [
     "Names",
     "StandardError",
     "StandardOutput",
-    "described",
     "encode_reject",
     "format_of",
     "now",
@@ -154,15 +153,6 @@ def write_whole(path: Path, parts: Iterable[bytes]) -> None:
 def now() -> str:
     """Return the time as summaries have it: UTC in ISO 8601, in whole seconds."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def described(fingerprints: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
-    """Return the sources as summaries have them: of those that can be read only once, the names.
-
-    The digest is the one that tells whether a source has changed. A digest of all bytes would take another pass.
-    """
-    keys = "name", "bytes", "sha256_of_first_64_kib"
-    return [dict(zip(keys, (*found[:2], *found[3:]), strict=False)) for found in fingerprints]
 
 
 def write_summary(path: Path, report: Mapping[str, Any], began: str) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from fraudscan.decisions import VERDICTS, Thresholds
 from fraudscan.dump.checkpoint import Checkpoint
-from fraudscan.dump.output import CALLED, Names, described, format_of, now, part_of, to_standard_output, write_summary
+from fraudscan.dump.output import CALLED, Names, format_of, now, part_of, to_standard_output, write_summary
 from fraudscan.dump.parquet import ParquetReader, with_column
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import MAGIC, STDIN, WORKBOOK, fingerprint, foreign
@@ -69,7 +69,7 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
 
     """
     counts: Counter[str] = Counter()
-    began, sources = now(), described([fingerprint(source)])
+    began, sources = now(), [fingerprint(source)]
     with _source(source) as file, contextlib.ExitStack() as stack:
         names = _names(target, source, force=force)
         kind = _kind(file, source)

@@ -19,8 +19,11 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
+
 from fraudscan.dump.encodings import bom_size, detect
 from fraudscan.dump.rows import DumpError
+from fraudscan.show import shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -422,10 +425,14 @@ def is_file(source: str) -> bool:
     return source != STDIN and Path(source).is_file()
 
 
-def fingerprint(source: str) -> list[Any]:
-    """Return what shows whether a file has changed: its name, size, modification time and digest of the first bytes."""
+def fingerprint(source: str) -> dict[str, Any]:
+    """Return what shows whether a source has changed, as summaries have it; only the name if it is read only once.
+
+    The digest is one of the first bytes, and the modification time stands for the rest: a digest of all bytes would
+    take another pass.
+    """
     if not is_file(source):
-        return [source]
+        return {"name": shown_name(source)}
     path = Path(source)
     try:
         status = path.stat()
@@ -433,7 +440,10 @@ def fingerprint(source: str) -> list[Any]:
             digest = hashlib.sha256(file.read(1 << 16)).hexdigest()
     except OSError as error:
         raise DumpError(f"{source} cannot be read: {error.strerror}") from None
-    return [source, status.st_size, status.st_mtime_ns, digest]
+    seconds, rest = divmod(status.st_mtime_ns, 10**9)
+    modified = f"{np.datetime64(seconds, 's')}.{rest:09}Z"  # of any year, unlike with datetime
+    found = {"name": shown_name(source), "bytes": status.st_size, "modified": modified}
+    return {**found, "sha256_of_first_64_kib": digest}
 
 
 class Stream:
