@@ -412,6 +412,13 @@ def test_rethreshold_keeps_verdicts_of_lists_and_all_other_bytes(tmp_path):
     assert (tmp_path / "out").read_text("utf-8") == "fraud_rule;fraud_verdict;fraud_score\nallow x;clear;1\n;flag;1\n"
 
 
+def test_rethreshold_keeps_the_values_of_rows_whose_verdict_is_not_ours(tmp_path):
+    row = r'{"text": "\ud83e", "sum": 1.10, "big": 1e999, "fraud_score": 0.7, "fraud_verdict": "open"}'
+    (tmp_path / "scored.jsonl").write_text(row + "\n", "utf-8")
+    rethreshold(str(tmp_path / "scored.jsonl"), str(tmp_path / "out.jsonl"), Thresholds(0.6, 0.1))
+    assert (tmp_path / "out.jsonl").read_text("utf-8") == row.replace("open", "flag") + "\n"
+
+
 @given(st.integers(0, 99), st.integers(-25, 25), st.sampled_from([6, 17]))
 @settings(max_examples=60)
 def test_scoring_and_rethreshold_agree_on_scores_next_to_a_threshold(tmp_path, scanner, place, steps, decimals):

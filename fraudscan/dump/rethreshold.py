@@ -18,6 +18,7 @@ from fraudscan.decisions import VERDICTS, Thresholds
 from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.output import CALLED, Names, format_of, now, part_of, to_standard_output, write_summary
 from fraudscan.dump.parquet import ParquetReader, with_column
+from fraudscan.dump.readers import WRITTEN, dump_written
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import MAGIC, STDIN, WORKBOOK, fingerprint, foreign
 from fraudscan.dump.tables import find_delimiter
@@ -227,7 +228,8 @@ def _json_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Generator
             continue
         place = f"{source}:{number}"
         try:
-            row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            row = json.loads(text)
         except (ValueError, RecursionError):
             raise DumpError(f"{place}: not JSON: is this a file that fraudscan score wrote?") from None
         if not isinstance(row, dict):
@@ -242,7 +244,8 @@ def _json_rows(file: BinaryIO, source: str, thresholds: Thresholds) -> Generator
         elif len(IN_JSON.findall(line)) == 1 and row.get(VERDICT) in VERDICTS:
             line = IN_JSON.sub(rb"\g<1>" + verdict.encode() + rb"\g<2>", line)  # noqa: PLW2901 - all else stays as it is
         else:
-            line = json.dumps({**row, VERDICT: verdict}, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"  # noqa: PLW2901
+            written = dump_written({**WRITTEN.decode(text), VERDICT: verdict}) + "\n"
+            line = written.encode("utf-8", "backslashreplace")  # noqa: PLW2901 - as `dump_json` has lone surrogates
         yield line, verdict
 
 
