@@ -1,10 +1,15 @@
-r"""The character table: what each Unicode code point is read as.
+r"""The character tables: what the model and the lists read each Unicode code point as.
 
-The table unifies width and case, traditional and simplified characters, and circled and
+The model's table unifies width and case, traditional and simplified characters, and circled and
 other compatibility forms (NFKC). It reads Cantonese characters as the Mandarin ones that
 they stand for, and every digit as ``0``. It drops white space, control and format
-characters, and combining marks. It is built by ``tools/build_normalization.py`` from the
-data of Unicode and OpenCC.
+characters, and combining marks.
+
+The table for lists goes less far, because an entry must not match what it does not say: what only stands for other
+characters stays as it is (emoji, Cantonese characters, cheque numerals, and characters like ``⑩`` and ``㎏``, which
+expand to several), and digits keep their value.
+
+Both are built by ``tools/build_normalization.py`` from the data of Unicode and OpenCC.
 
 White space and formatting that databases and web pages write as escapes or mark-up are dropped, too (`MARKUP`).
 
@@ -18,7 +23,6 @@ from __future__ import annotations
 
 import re
 import sys
-import unicodedata
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -39,8 +43,9 @@ __all__ = [
     "code_points",
     "concatenated",
     "fold",
-    "fold_keeping_digits",
+    "fold_for_lists",
     "normalization_table",
+    "table_for_lists",
     "table_with_digits",
     "text_of",
     "text_sizes",
@@ -92,11 +97,29 @@ BLOCK = 1 << 16
 
 @cache
 def normalization_table() -> Codes:
-    """Return the table as a read-only array: the normalised code point of each of the 0x110000 code points."""
+    """Return the model's table as a read-only array: the normalised code point of each of the 0x110000 code points."""
+    return _shipped("target")
+
+
+@cache
+def table_for_lists() -> Codes:
+    """Return the table for lists as a read-only array. It drops the same code points as the model's."""
+    return _shipped("target_in_lists")
+
+
+@cache
+def table_with_digits() -> Codes:
+    """Return the model's table, but with digits as lists read them, as a read-only array."""
+    table = np.where(normalization_table() == ord("0"), table_for_lists(), normalization_table())
+    table.setflags(write=False)
+    return table
+
+
+def _shipped(target: str) -> Codes:
     table = np.arange(sys.maxunicode + 1, dtype=np.int32)
     path = resources.files("fraudscan.data").joinpath("normalization.npz")
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        table[arrays["source"]] = arrays["target"]
+        table[arrays["source"]] = arrays[target]
     table.setflags(write=False)
     return table
 
@@ -128,31 +151,19 @@ def text_of(codes: Codes) -> str:
     return codes.tobytes().decode("utf-32-le", "surrogatepass")
 
 
-@cache
-def table_with_digits() -> Codes:
-    """Return a copy of the table in which digits keep their value, as a read-only array."""
-    table = normalization_table().copy()
-    for code in np.flatnonzero(table == ord("0")).tolist():
-        values = (unicodedata.digit(each, None) for each in unicodedata.normalize("NFKC", chr(code)))
-        first = next((value for value in values if value is not None), 0)  # only the first digit of ⑩ and ½ is read
-        table[code] = ord("0") + first
-    table.setflags(write=False)
-    return table
-
-
 def fold(text: str) -> str:
-    """Return ``text`` as the table reads it. The result is never longer; folding it again changes nothing."""
+    """Return ``text`` as the model's table reads it. The result is never longer; folding it again changes nothing."""
     return _fold(text, normalization_table())
 
 
-def fold_keeping_digits(text: str) -> str:
-    """Return ``text`` as the table reads it, except that digits keep their value.
+def fold_for_lists(text: str) -> str:
+    """Return ``text`` as lists read it. The result is never longer; folding it again changes nothing.
 
-    >>> fold_keeping_digits("加 ＶＸ：①３８ 投資")
-    '加vx:138投资'
+    >>> fold_for_lists("加 ＶＸ：①３８ 投資❤⑩㎏")
+    '加vx:138投资❤⑩㎏'
 
     """
-    return _fold(text, table_with_digits())
+    return _fold(text, table_for_lists())
 
 
 def _fold(text: str, table: Codes) -> str:

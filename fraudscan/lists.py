@@ -20,15 +20,18 @@ network vouches for it. Allow wins over deny. If several entries of one kind mat
 reported. A line that is unlikely to be meant as a phrase, such as ``[Deny]``, ``sender=106`` or
 ``/加微信/i``, is refused.
 
-Phrases and patterns are matched against the text without white space and mark-up, in lower case, in
-simplified characters and in half width (`fold_keeping_digits`). If a text carries marks of disguise,
+Phrases and patterns are matched against the text without white space, accents and mark-up, in lower
+case, in simplified characters and in half width, with Latin letters for those of other alphabets
+that look like them (`fold_for_lists`). Emoji, Cantonese characters, cheque numerals, and characters
+that stand for several (``⑩``, ``㎏``) match only themselves. If a text carries marks of disguise,
 deny entries are also matched against the repaired text (`fraudscan.normalize` returns that for any
-text), whether or not the model scores it repaired, and against the same without punctuation and
-symbols, so that ``微信`` is found in ``微·信``. Allow entries are not, so that a disguise cannot gain
-trust. A disguised word in an otherwise plain text may leave no such marks: list the forms that you
-meet (``微.信``). All phrases are found in one pass, with the same kind of vocabulary as the model's. It
-holds a few hundred thousand phrases of all files together, fewer if they are long or use many
-different characters. The number of senders is not limited.
+text), whether or not the model scores it repaired, and against the written and the repaired text
+without punctuation and symbols, so that ``微信`` is found in ``微·信``. Allow entries are not, so
+that a disguise cannot gain trust. A disguised word in an otherwise plain text may leave no such
+marks: list the forms that you meet (``微.信``, ``➕微信``). All phrases are found in one pass, with
+the same kind of vocabulary as the model's. It holds a few hundred thousand phrases of all files
+together, fewer if they are long or use many different characters. The number of senders is not
+limited.
 
 What a pattern may contain is described in `fraudscan.patterns`.
 """
@@ -50,7 +53,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fraudscan.characters import DROPPED, concatenated, fold_keeping_digits, table_with_digits, text_of
+from fraudscan.characters import (
+    DROPPED,
+    code_points,
+    concatenated,
+    fold_for_lists,
+    normalization_table,
+    table_for_lists,
+    table_with_digits,
+    text_of,
+)
 from fraudscan.columns import FLOATS, is_missing
 from fraudscan.decisions import VERDICTS
 from fraudscan.disguise import CONTACT
@@ -62,7 +74,7 @@ from fraudscan.show import shown_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from fraudscan.arrays import Ints
+    from fraudscan.arrays import Codes, Ints
     from fraudscan.decisions import Decisions
 
 __all__ = ["COUNTRY_CODE", "KINDS", "Entry", "ListError", "ListFile", "Lists", "check_sender", "read_lists"]
@@ -81,8 +93,6 @@ PROTECTED = re.compile(r'="(.*)"')
 BOUND = re.compile(r"sender=([^:：]*)[:：](.*)")
 
 LINE_BREAK = re.compile(r"\r\n?|\n")
-
-DIGIT = re.compile("[0-9]")
 
 SIGNS = re.compile(r"[\W_]+")
 """Characters that may separate those of a denied phrase in a text that carries marks of disguise."""
@@ -160,18 +170,22 @@ class ListFile(NamedTuple):
     sha256: str
 
 
-def _fold_all(texts: Sequence[str]) -> list[str]:
-    """Fold texts in one pass, separated by line breaks, which folded texts do not contain."""
+def _fold_all(texts: Sequence[str], table: Codes) -> list[str]:
+    """Fold texts by a table in one pass, separated by line breaks, which folded texts do not contain."""
     raw, ends = concatenated(texts)
-    codes = table_with_digits()[raw]
+    codes = table[raw]
     codes[ends] = ord("\n")
     return text_of(codes[codes != DROPPED]).split("\n")[:-1]
 
 
 def _read(text: str, repaired: str | None) -> str:
-    """Return the reading of a folded text that entries are matched against: without contact marks, with its digits.
+    """Return the reading of a text that deny entries are matched against: without contact marks, with its digits.
 
     Repair keeps the digits in order. If it read one of them as a numeral, none can be restored: all become U+FFFD.
+
+    Args:
+        text: the text, folded by `table_with_digits`.
+        repaired: its repaired reading, or ``None`` if there is nothing to repair.
 
     >>> _read("加薇信:12", "加微信\ufdd0:00")
     '加微信:12'
@@ -179,15 +193,16 @@ def _read(text: str, repaired: str | None) -> str:
     """
     if repaired is None:
         return text
-    digits = DIGIT.findall(text)
+    codes = code_points(text)
+    digits = text_of(codes[normalization_table()[codes] == ord("0")])
     values = iter(digits if len(digits) == repaired.count("0") else itertools.repeat("\ufffd"))
     return re.sub("0", lambda _: next(values), repaired.replace(CONTACT, ""))
 
 
 class _Phrases(Vocabulary):
-    """A vocabulary that distinguishes digits and does not skip repetitions."""
+    """A vocabulary that reads texts as lists do and does not skip repetitions."""
 
-    table = staticmethod(table_with_digits)
+    table = staticmethod(table_for_lists)
     repeats = 0
 
 
@@ -428,7 +443,8 @@ class Lists:
         for start in range(0, len(texts), BATCH):
             batch = slice(start, start + BATCH)
             self._find_phrases(texts[batch], best[batch], sent[batch])
-            for row, text in enumerate(_fold_all(texts[batch]) if any(patterns.values()) else (), start):
+            folded = _fold_all(texts[batch], table_for_lists()) if any(patterns.values()) else ()
+            for row, text in enumerate(folded, start):
                 self._find_patterns(text, row, best, patterns[sent[row]])
         if self._senders:
             for row, own in enumerate(sent):
@@ -460,11 +476,13 @@ class Lists:
         rules = self.find(texts, senders)
         if readings:
             rows = list(readings)
-            plain = _fold_all([texts[row] for row in rows])
+            marked = [texts[row] for row in rows]
+            plain = _fold_all(marked, table_with_digits())
             read = [_read(*text) for text in zip(plain, readings.values(), strict=True)]
             sent = None if senders is None else [senders[row] for row in rows]
             denying = self if self._denying is None else self._denying
-            for variants in (read, [SIGNS.sub("", text) for text in read]):
+            written = _fold_all(marked, table_for_lists())
+            for variants in (read, *([SIGNS.sub("", text) for text in each] for each in (read, written))):
                 rules[rows] = np.minimum(rules[rows], denying.find(variants, sent))
         by_list = [rules < self._allowing, rules < len(self.entries)]
         verdicts = np.select(by_list, [0, len(VERDICTS) - 1], found.verdicts)
@@ -524,7 +542,7 @@ def _check(entry: Entry) -> None:
         raise ListError(f"a pattern must be a string, not {type(entry.pattern).__name__}")
     if not isinstance(entry.sender, (str, type(None))):
         raise ListError(f"a sender must be a string, not {type(entry.sender).__name__}")
-    if entry.sender is not None and not fold_keeping_digits(entry.sender).strip("*"):
+    if entry.sender is not None and not fold_for_lists(entry.sender).strip("*"):
         raise ListError("the name of the sender is missing")
 
 
@@ -563,14 +581,14 @@ def _spellings(sender: str) -> set[str]:
     (['+8695588', '95588'], ['0086106*', '106*'], {'+8525588'})
 
     """
-    name = fold_keeping_digits(sender)
+    name = fold_for_lists(sender)
     if protected := PROTECTED.fullmatch(name):
         name = protected[1]
     return {name, COUNTRY_CODE.sub("", name) if re.fullmatch(r"\+?\d+\*?", name) else name}
 
 
 def _phrase(pattern: str) -> str:
-    phrase = fold_keeping_digits(pattern)
+    phrase = fold_for_lists(pattern)
     if not 0 < len(phrase) <= LONGEST:
         raise ListError(f"a phrase must have 1 to {LONGEST} characters that count; this one has {len(phrase)}")
     return phrase

@@ -13,7 +13,7 @@ import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
-from fraudscan.characters import MARKUP, fold_keeping_digits, without_markup
+from fraudscan.characters import MARKUP, fold_for_lists, without_markup
 from fraudscan.errors import FraudscanError
 from fraudscan.features import MAX_NGRAM
 
@@ -219,7 +219,7 @@ def _is_space(members: Any) -> bool:
 
 def _check_characters(first: int, last: int) -> None:
     """Refuse a range of characters, none of which can occur in a folded text."""
-    if any(fold_keeping_digits(chr(code)) == chr(code) for code in range(first, last + 1)):
+    if any(fold_for_lists(chr(code)) == chr(code) for code in range(first, last + 1)):
         return
-    advice = f"write {fold_keeping_digits(chr(first))}" if fold_keeping_digits(chr(first)) else "leave it out"
+    advice = f"write {fold_for_lists(chr(first))}" if fold_for_lists(chr(first)) else "leave it out"
     raise PatternError(f"{chr(first)!r} never occurs in a text as lists match it: {advice}")

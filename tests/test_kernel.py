@@ -14,12 +14,13 @@ from test_windows import long_texts
 
 import fraudscan
 from fraudscan import Scanner, Thresholds, kernel
-from fraudscan.characters import normalization_table
+from fraudscan.characters import fold_for_lists, normalization_table
 from fraudscan.disguise import _folded
 from fraudscan.engine import FIELD_SIZE
 from fraudscan.explain import _Characters, _spans
 from fraudscan.features import MARKUP_STRINGS, REPEATS, Vocabulary
 from fraudscan.layer import Layer
+from fraudscan.lists import Entry, Lists
 from fraudscan.neighbours import (
     CROWDED,
     DIGIT,
@@ -115,6 +116,17 @@ def test_marks_are_the_same_wherever_a_disguised_text_is_cut(scanner, corpus):
 @settings(max_examples=200)
 def test_matches_of_small_vocabularies_are_the_same(grams, batch):
     assert_same_matches(Vocabulary.from_ngrams(grams), batch)
+
+
+@given(st.lists(st.text(st.characters()), min_size=1), st.lists(texts | disguised, max_size=8), st.randoms())
+@settings(max_examples=200)
+def test_entries_of_lists_are_found_in_the_same_texts(phrases, batch, random):
+    for place, text in enumerate(batch):
+        at = random.randint(0, len(text))
+        batch[place] = text[:at] + random.choice(phrases) + text[at:]
+    entries = [Entry("deny", phrase) for phrase in phrases if 0 < len(fold_for_lists(phrase)) <= 200]
+    with_kernel, without = both(lambda: Lists(entries).find(batch).tolist())
+    assert with_kernel == without
 
 
 @given(texts, st.integers(1, 700))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import fraudscan
 from fraudscan import lists, patterns
-from fraudscan.characters import fold_keeping_digits
+from fraudscan.characters import fold_for_lists
 from fraudscan.cli import main
 from fraudscan.corpus import Row
 from fraudscan.dump import score_dump
@@ -77,6 +77,13 @@ def test_phrases_match_across_inserted_symbols_if_there_are_marks_of_disguise(sc
     assert scanner.with_lists(Lists([entry])).classify("对暗号，三号的").rule is None
 
 
+def test_phrases_of_cantonese_match_across_separators_although_the_model_reads_mandarin(scanner):
+    text = "投·资·理·财，唔·使·抵·押"
+    assert fraudscan.normalize(text).text == "投资理财,不使抵押"
+    assert scanner.with_lists(Lists([Entry("deny", "唔使抵押")])).classify(text).rule == "deny 唔使抵押"
+    assert scanner.with_lists(Lists([Entry("deny", "不使抵押")])).classify(text).rule == "deny 不使抵押"
+
+
 def test_allow_entries_do_not_match_the_repaired_text(scanner):
     own = scanner.with_lists(
         Lists([Entry("allow", "暗号三号"), Entry("deny", "别处"), Entry("deny", "老地方见"), Entry("allow", "恭喜")])
@@ -88,11 +95,12 @@ def test_allow_entries_do_not_match_the_repaired_text(scanner):
 
 
 def test_digits_are_not_restored_if_one_is_read_as_a_numeral(scanner):
-    text = "1️⃣次投资，投·资·理·财，稳·赚·不·赔，电·话95588"
+    text = "1️⃣次投资，投·资·理·财，稳·赚·不·赔，薇信95588"
     assert fraudscan.normalize(text).text.startswith("一次投资")
-    own = scanner.with_lists(Lists([Entry("deny", f"电话{digits}") for digits in ("95588", "00000", "19558")]))
+    own = scanner.with_lists(Lists([Entry("deny", f"微信{digits}") for digits in ("95588", "00000", "19558")]))
     assert own.classify(text).rule is None
-    assert own.classify(text.removeprefix("1️⃣")).rule == "deny 电话95588"
+    assert own.classify(text.removeprefix("1️⃣")).rule == "deny 微信95588"
+    assert own.classify(text.replace("1️⃣", "⑩")).rule == "deny 微信95588"
 
 
 def test_deny_entries_match_the_repaired_text_with_a_custom_model():
@@ -120,9 +128,9 @@ def test_phrases_contained_in_other_phrases_match():
     assert rules_for(lists_, ["加微信"] * 3, ["a", "b", None]) == ["deny sender=a: 微信", "deny 加微信", "deny 加微信"]
 
 
-texts = st.text("加微vVＶ1①財财 \0\u200b", max_size=40)
-phrases = st.text("加微v1財", min_size=1, max_size=3)
-written = phrases | st.text("加微v1", min_size=1, max_size=3).map("/{}/".format)
+texts = st.text("加微vVＶ1①⑩財财➕❤ \0\u200b", max_size=40)
+phrases = st.text("加微v1⑩➕財", min_size=1, max_size=3)
+written = phrases | st.text("加微v1➕", min_size=1, max_size=3).map("/{}/".format)
 entries = st.lists(
     st.builds(Entry, st.sampled_from(["allow", "deny"]), written, st.sampled_from([None, "a", "b*"])), max_size=12
 )
@@ -141,7 +149,7 @@ def test_the_first_allow_wins_else_the_first_deny(entries, rows, with_senders):
             and sender is not None
             and (sender == entry.sender or (entry.sender == "b*" and sender[0] == "b"))
         )
-        return of_sender and fold_keeping_digits(entry.pattern.strip("/")) in fold_keeping_digits(text)
+        return of_sender and fold_for_lists(entry.pattern.strip("/")) in fold_for_lists(text)
 
     expected = []
     for text, sender in rows:
@@ -290,7 +298,7 @@ def test_a_sender_or_phrase_may_be_an_enum_member(scanner):
 @given(st.sampled_from([b"106", " １06".encode()]) | st.binary(max_size=8))
 def test_any_bytes_are_accepted_as_a_sender(scanner, name):
     own = scanner.with_lists(Lists([Entry("deny", "", "106")]))
-    matches = fold_keeping_digits(name.decode("utf-8", "replace")) == "106"
+    matches = fold_for_lists(name.decode("utf-8", "replace")) == "106"
     assert (own.classify(PLAIN, name).rule is not None) == matches
 
 
@@ -444,7 +452,7 @@ def test_patterns_are_skipped_only_where_they_do_not_match(with_re2, pattern, te
         if not with_re2:
             patch.setattr(patterns, "_re2", lambda: None)
         try:
-            match = compile_pattern(pattern).search(fold_keeping_digits(text))
+            match = compile_pattern(pattern).search(fold_for_lists(text))
         except PatternError:
             assume(False)
         assert rules_for(Lists([Entry("deny", f"/{pattern}/")]), [text]) == [f"deny /{pattern}/" if match else None]
@@ -485,7 +493,7 @@ def test_patterns_for_other_senders_are_not_looked_at(monkeypatch):
 
 
 def test_more_phrases_than_can_be_searched_together_are_refused(monkeypatch):
-    monkeypatch.setattr(lists, "fold_keeping_digits", str)
+    monkeypatch.setattr(lists, "fold_for_lists", str)
     phrases = [Entry("deny", "".join(map(chr, range(i, i + 3)))) for i in range(0x10000, 0x1C000)]
     with pytest.raises(ListError, match=r"49,152 phrases cannot be .* do not fit 32-bit steps; shorten them or leave"):
         Lists(phrases)
@@ -668,10 +676,24 @@ def test_patterns_with_optional_white_space_are_accepted(pattern):
     assert Lists([Entry("deny", pattern)]).find(["加 微信", "加V"]).tolist() == [0, 1]
 
 
-def test_circled_digits_have_the_value_that_the_model_reads():
-    indices = Lists([Entry("deny", "满⑩元")]).find(["满0元", "满⑩元", "满⑳元", "满1元"])
-    assert indices.tolist() == [1, 0, 1, 0]  # the model reads only the first digit of ⑩
-    assert fold_keeping_digits("①⑩⑳½㊿٣⑴⑼") == "11215319"
+@pytest.mark.parametrize(
+    ("character", "other"),
+    [*map(tuple, ["❤心", "➕加", "👆上", "🇺u", "⑩1", "½1", "㎏k", "℃c", "ßs", "佢他", "谂想", "贰二"]), ("ﬁ", "fi")],
+)
+def test_what_only_stands_for_other_characters_matches_itself_alone(character, other):
+    for bare, text in ((character, other), (other, character)):
+        texts = [f"前{text}后", f"前{bare}后"]
+        for entry in (Entry("deny", bare), Entry("allow", bare), Entry("deny", f"/前{re.escape(bare)}后/")):
+            assert Lists([entry]).find(texts).tolist() == [1, 0]
+        assert Lists([Entry("deny", "", bare)]).find([PLAIN] * 2, [text, bare]).tolist() == [1, 0]
+        assert Lists([Entry("deny", "", f"{bare}*")]).find([PLAIN] * 2, texts).tolist() == [1, 1]
+        assert Lists([Entry("deny", "", f"前{bare}*")]).find([PLAIN] * 2, texts).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(("entry", "text"), [("138", "⑴③⒏"), ("vx", "🆅Ⓧ"), ("諗", "谂"), ("ｔе́l", "TÉL"), ("㈱", "株")])
+def test_other_forms_of_the_same_character_match(entry, text):
+    for one, other in ((entry, text), (text, entry)):
+        assert Lists([Entry("deny", one)]).find([other]).tolist() == [0]
 
 
 def test_character_sets_may_contain_characters_that_no_folded_text_has():

