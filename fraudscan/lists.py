@@ -17,8 +17,8 @@ number matches with and without the country code (``+86`` or ``0086``; before a 
 ``86``), and as Excel protects it (``="95588"``). So ``106*`` also matches ``+8610 6...``, a
 landline in Beijing; ``1069*`` does not. Sender names can be forged: allow a sender only if your
 network vouches for it. Allow wins over deny. If several entries of one kind match, the first one is
-reported. A line that is unlikely to be meant as a phrase, such as ``[Deny]``, ``sender=106`` or
-``/加微信/i``, is refused.
+reported. A line that is unlikely to be meant as a phrase, such as ``[Deny]``, ``sender=106``,
+``/加微信/i`` or ``/加.{0,3}微信``, is refused.
 
 Phrases and patterns are matched against the text without white space, accents and mark-up, in lower
 case, in simplified characters and in half width, with Latin letters for those of other alphabets
@@ -280,7 +280,10 @@ SLIPS = {
     "as a pattern",
     r"(?i:sender\s*=.*)": "an entry for a sender is written sender=NAME: PHRASE, or sender=NAME: alone",
     rf"(?i:({KIND})\s*[:：].*)": f"an entry has no such prefix: a line {' or '.join(SECTIONS)} above it sets its kind",
+    "//?": "a pattern has something between its slashes",
     r"/[^/]+/[aimsux]{1,3}": "a pattern takes no flags after its last slash; it matches letters of either case",
+    r"/(?:\^|.*(?:\\|\[|\{[\d,]|\.[*+?]|\([^(|]*\|)).*": "a pattern ends with a slash, too; if the "
+    "slash is part of a phrase, write it as a pattern",
     r"[^\W\d_]{2,}\*": "a phrase is found anywhere in a text, without *; if the * is part of it, write it as a pattern",
     r"[^#]*\s#[^#]*": "a comment needs a line of its own; if the # is part of the phrase, write it as a pattern",
 }
@@ -311,8 +314,9 @@ class Lists:
 
     Raises:
         TypeError: if ``entries`` is not an iterable of `Entry` objects.
-        ListError: if a kind is not one of `KINDS`, a pattern or sender is not a string, a sender is empty, a phrase has
-            no character that counts or more than `LONGEST`, or a pattern is not one that `fraudscan.patterns` allows.
+        ListError: if a kind is not one of `KINDS`, a pattern or sender is not a string, a sender is empty or has a
+            ``*`` before its end, a phrase has no character that counts or more than `LONGEST`, or a pattern is not one
+            that `fraudscan.patterns` allows.
 
     >>> lists = Lists([Entry("deny", "稳赚不赔"), Entry("allow", "/退订回[tn]/")])
     >>> [str(lists.entries[place]) for place in lists.find(["穩賺 不賠", "稳赚不赔，退订回T"])]
@@ -544,6 +548,8 @@ def _check(entry: Entry) -> None:
         raise ListError(f"a sender must be a string, not {type(entry.sender).__name__}")
     if entry.sender is not None and not fold_for_lists(entry.sender).strip("*"):
         raise ListError("the name of the sender is missing")
+    if entry.sender is not None and any("*" in name[:-1] for name in _spellings(entry.sender)):
+        raise ListError(f"sender={_shown(entry.sender)}: only one * may be in a sender, at its end")
 
 
 def check_sender(sender: Any, what: str) -> None:

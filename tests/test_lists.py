@@ -377,9 +377,12 @@ def test_lists_are_read_from_files(tmp_path):
         ("\u200b。" + "长" * 200, "1 to 200 characters that count; this one has 201"),
         ("sender=: 提现", "the name of the sender is missing"),
         ("sender=*:", "the name of the sender is missing"),
+        ("sender=955*8: 提现", "sender=955*8: only one * may be in a sender, at its end"),
+        ("sender=955＊*:", "only one * may be in a sender"),
         ("sender=95588", "is written sender=NAME: PHRASE"),
-        # a regex that could split the blanks in many ways would hang on this line
+        # regexes that could split the blanks or brackets in many ways would hang on these lines
         (f"sender={' ' * 20_000}x", "is written sender=NAME: PHRASE"),
+        (f"/{'(' * 100_000}", "1 to 200 characters that count"),
         ("Sender = 95588: 提现", "is written sender=NAME: PHRASE"),
         ("[Deny]", "the only sections are [allow] and [deny]"),
         ("[deny] # ours", "the only sections are [allow] and [deny]"),
@@ -645,7 +648,13 @@ def test_the_classify_command_applies_lists(tmp_path, capsys):
     assert "by list: deny sender=106*: 快递 (deny.txt:1)" in out
 
 
-@pytest.mark.parametrize("line", ["/稳赚/i", "allow:稳赚", "Deny：稳赚", "稳赚*", "稳赚 # 注", "sender=106: 稳赚*"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *["/稳赚/i", "allow:稳赚", "Deny：稳赚", "稳赚*", "稳赚 # 注", "sender=1: 稳赚*", "/", "//", "sender=1: //"],
+        *["/加.{0,5}微信", "/加.{0,", "/加[微v]", r"/\d{5}", "/加.?微信", "/^加", "/(加|十)微", "sender=1: /加.*微"],
+    ],
+)
 def test_a_line_that_was_probably_not_meant_as_a_phrase_is_refused(tmp_path, line):
     (tmp_path / "deny.txt").write_text(f"好\n{line}\n", "utf-8")
     with pytest.raises(ListError, match=re.escape(f"deny.txt:2: {line}: ")):
@@ -653,7 +662,8 @@ def test_a_line_that_was_probably_not_meant_as_a_phrase_is_refused(tmp_path, lin
 
 
 @pytest.mark.parametrize(
-    "phrase", ["尾号***", "满5*", "/pay/vip", "/wap/login", "//t.cn/abc", "/TD/r", "加群 #兼职#", "V*"]
+    "phrase",
+    ["尾号***", "满5*", "/pay/vip", "/wap/login?id={id}", "//t.cn/abc", "/TD/r", "/微笑(*^_^*)", "加群 #兼职#", "V*"],
 )
 def test_phrases_may_contain_symbols(tmp_path, phrase):
     (tmp_path / "deny.txt").write_text(f"{phrase}\n", "utf-8")
