@@ -397,12 +397,27 @@ def test_existing_columns_that_the_first_row_lacks_are_reported(tmp_path, capsys
 def test_a_nested_sender_is_refused(tmp_path, capsys):
     source, allow = tmp_path / "in.jsonl", tmp_path / "allow.txt"
     allow.write_text("sender=95588:\n", "utf-8")
-    rows = [{"text": PLAIN, "from": {"id": "95588"}}]
-    source.write_text(json.dumps(rows[0]), "utf-8")
+    rows = [{"text": PLAIN, "from": None}, {"text": PLAIN, "from": {"id": "95588"}}]
+    source.write_text("\n".join(map(json.dumps, rows)), "utf-8")
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "in.parquet")
     for path in (source, tmp_path / "in.parquet"):
         assert score(path, "-o", tmp_path / "out.jsonl", "--allow", allow, "--sender", "from") == 2
         assert "'from' is no sender, but has values inside: extract the one you need" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("nested", [{"id": "95588"}, ["95588"], {}])
+@pytest.mark.parametrize("place", [0, 9, 2500])
+def test_a_row_with_a_nested_sender_has_none_wherever_it_is(tmp_path, capsys, nested, place):
+    source, deny, out = tmp_path / "in.jsonl", tmp_path / "deny.txt", tmp_path / "out.jsonl"
+    deny.write_text("sender=95588:\n", "utf-8")
+    rows = [{"text": PLAIN, "from": None}] * 3 + [{"text": PLAIN, "from": "95588"}] * 2500
+    rows.insert(place, {"text": PLAIN, "from": nested})
+    source.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    assert score(source, "-o", out, "--deny", deny, "--sender", "from") == 0
+    assert [bool(row["fraud_rule"]) for row in rows_of(out)] == [row["from"] == "95588" for row in rows]
+    assert ("has rows in which 'from' has values inside: their sender is unknown" in capsys.readouterr().err) == (
+        place < 10
+    )
 
 
 @pytest.mark.parametrize("other", ["sha1:5f2c9a", "your parcel has arrived"])

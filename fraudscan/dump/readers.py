@@ -189,8 +189,8 @@ class Reader:
         Raises:
             DumpError: if no row has one of these columns (that of conversations may be missing if it has
                 ``alternatives``), the header has one of them twice, the text column is one of ``ours``, a name in the
-                header is longer than `LONGEST_NAME`, senders are nested, or the first row that has a text column is an
-                API response with the messages inside it.
+                header is longer than `LONGEST_NAME`, all senders of the sample are nested, or the first row that has a
+                text column is an API response with the messages inside it.
 
         """
         if self.text in self.ours:
@@ -223,9 +223,12 @@ class Reader:
             raise self._not_found(likely, list(known), missing, columns, path)
 
     def _check_values(self, sample: Sequence[dict[str, Any]]) -> None:
-        """Refuse senders that are nested in the first rows, and record a doubt about texts that are escaped."""
-        if self.sender is not None and any(isinstance(row.get(self.sender), (dict, list)) for row in sample):
-            raise self.nested_sender
+        """Look at the first rows: refuse senders if all are nested, else record a doubt, as about escaped texts."""
+        senders = [row.get(self.sender) for row in sample] if self.sender is not None else []
+        if any(isinstance(sender, (dict, list)) for sender in senders):
+            if not any(sender and not isinstance(sender, (dict, list)) for sender in senders):
+                raise self.nested_sender
+            self.doubts.append(f"has rows in which {self.sender!r} has values inside: their sender is unknown")
         if any(ESCAPED_CHINESE.search(str(row.get(self.text or ""))) for row in sample):
             self.doubts.append("has Chinese written as \\u4f60 or &#20320; in its texts: unescape it to have it read")
 
