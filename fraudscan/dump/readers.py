@@ -487,7 +487,7 @@ def _nested_rows(row: Collection[str]) -> tuple[str, dict[str, Any]]:
 
 
 def _unscored(row: dict[str, Any], text: str) -> list[str]:
-    """Return the jq paths of the texts nested in a row whose text is in the column ``text``, the outermost ones only.
+    """Return up to `MOST_PATHS` jq paths of texts nested in a row whose text is in the column ``text``, outermost ones.
 
     Texts in other languages, errors, a message that the row's own text quotes or answers, which is a row of its own,
     and parts of the row's own text, such as its links, do not count.
@@ -498,6 +498,8 @@ def _unscored(row: dict[str, Any], text: str) -> list[str]:
         unscored = HAN.search(nested) and not COPIED.search(path) and nested.strip() not in str(row.get(text))
         if unscored and not any(path.startswith(f"{outer}.") for outer in paths):
             paths.append(path)
+            if len(paths) == MOST_PATHS:  # each is compared with those found before it
+                break
     return paths
 
 
