@@ -15,10 +15,10 @@ entry to messages from that sender (with ``*`` at the end of the name, from all 
 begin with it). With nothing after the colon the entry matches all messages from that sender. A
 number matches with and without the country code (``+86`` or ``0086``; before a mobile number also
 ``86``), and as Excel protects it (``="95588"``). So ``106*`` also matches ``+8610 6...``, a
-landline in Beijing; ``1069*`` does not. Sender names can be forged: allow a sender only if your
-network vouches for it. Allow wins over deny. If several entries of one kind match, the first one is
-reported. A line that is unlikely to be meant as a phrase, such as ``[Deny]``, ``sender=106``,
-``/加微信/i`` or ``/加.{0,3}微信``, is refused.
+landline in Beijing; ``1069*`` does not. A masked number (``138****8000``) matches only itself.
+Sender names can be forged: allow a sender only if your network vouches for it. Allow wins over
+deny. If several entries of one kind match, the first one is reported. A line that is unlikely to be
+meant as a phrase, such as ``[Deny]``, ``sender=106``, ``/加微信/i`` or ``/加.{0,3}微信``, is refused.
 
 Phrases and patterns are matched against the text without white space, accents and mark-up, in lower
 case, in simplified characters and in half width, with Latin letters for those of other alphabets
@@ -91,6 +91,9 @@ PROTECTED = re.compile(r'="(.*)"')
 """How Excel exports a number that is to remain text."""
 
 BOUND = re.compile(r"sender=([^:：]*)[:：](.*)")
+
+MISPLACED = re.compile(r"(?<!\*)\*(?!\*|\Z)|\*\*\Z")
+"""A ``*`` in a sender that neither ends it nor is one of several that mask digits."""
 
 LINE_BREAK = re.compile(r"\r\n?|\n")
 
@@ -315,8 +318,8 @@ class Lists:
     Raises:
         TypeError: if ``entries`` is not an iterable of `Entry` objects.
         ListError: if a kind is not one of `KINDS`, a pattern or sender is not a string, a sender is empty or has a
-            ``*`` before its end, a phrase has no character that counts or more than `LONGEST`, or a pattern is not one
-            that `fraudscan.patterns` allows.
+            single ``*`` before its end or several at its end, a phrase has no character that counts or more than
+            `LONGEST`, or a pattern is not one that `fraudscan.patterns` allows.
 
     >>> lists = Lists([Entry("deny", "稳赚不赔"), Entry("allow", "/退订回[tn]/")])
     >>> [str(lists.entries[place]) for place in lists.find(["穩賺 不賠", "稳赚不赔，退订回T"])]
@@ -548,8 +551,9 @@ def _check(entry: Entry) -> None:
         raise ListError(f"a sender must be a string, not {type(entry.sender).__name__}")
     if entry.sender is not None and not fold_for_lists(entry.sender).strip("*"):
         raise ListError("the name of the sender is missing")
-    if entry.sender is not None and any("*" in name[:-1] for name in _spellings(entry.sender)):
-        raise ListError(f"sender={_shown(entry.sender)}: only one * may be in a sender, at its end")
+    if entry.sender is not None and any(map(MISPLACED.search, _spellings(entry.sender))):
+        what = "only one * may be in a sender, at its end, besides several that mask digits (138****8000)"
+        raise ListError(f"sender={_shown(entry.sender)}: {what}")
 
 
 def check_sender(sender: Any, what: str) -> None:

@@ -226,6 +226,12 @@ def test_entries_for_senders_match_their_senders(scanner):
             list(results)
 
 
+def test_a_masked_number_is_a_sender():
+    lists_ = Lists([Entry("deny", "", "138****8000"), Entry("deny", "", "9****8*")])
+    senders = ["138****8000", "138＊＊＊＊8000", "13812348000", "138****80001", "9****88", "912348"]
+    assert lists_.find([PLAIN] * 6, senders).tolist() == [0, 0, 2, 2, 1, 2]
+
+
 def test_a_sender_may_be_bytes_or_a_number(scanner):
     own = scanner.with_lists(Lists([Entry("deny", "", "106*"), Entry("deny", "", "妈妈"), Entry("allow", "", "9.5")]))
     names = [
@@ -379,6 +385,7 @@ def test_lists_are_read_from_files(tmp_path):
         ("sender=*:", "the name of the sender is missing"),
         ("sender=955*8: 提现", "sender=955*8: only one * may be in a sender, at its end"),
         ("sender=955＊*:", "only one * may be in a sender"),
+        ("sender=138****80*1:", "only one * may be in a sender"),
         ("sender=95588", "is written sender=NAME: PHRASE"),
         # regexes that could split the blanks or brackets in many ways would hang on these lines
         (f"sender={' ' * 20_000}x", "is written sender=NAME: PHRASE"),
