@@ -499,6 +499,13 @@ def test_rethreshold_refuses_a_scored_dump_that_was_converted_to_utf16(scored, t
     assert f"{source} is in UTF-16: convert it to UTF-8, as score wrote it (iconv" in capsys.readouterr().err
 
 
+def test_rethreshold_recognizes_utf16_although_a_long_text_comes_first(tmp_path):
+    source, row = tmp_path / "converted", {"text": "好" * 200_000, "fraud_score": 0.9, "fraud_verdict": "flag"}
+    source.write_text(json.dumps(row, ensure_ascii=False), "utf-16")
+    with pytest.raises(DumpError, match="is in UTF-16: convert it to UTF-8"):
+        rethreshold(str(source), str(tmp_path / "out.jsonl"), Thresholds(0.6, 0.1))
+
+
 def test_rethreshold_refuses_a_workbook_without_naming_options_that_it_lacks(tmp_path, capsys):
     source = ROOT / "examples" / "exports" / "messages.xlsx"
     assert main(["rethreshold", str(source), "-o", str(tmp_path / "out")]) == 2

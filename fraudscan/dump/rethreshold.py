@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import io
@@ -38,7 +39,7 @@ KEPT = "options", "model_name", "model", "lists"
 """The keys of a summary that tell how a dump was scored, besides the thresholds."""
 
 UTF16 = SCORE.encode("utf-16-le")[:-1]
-"""Found in a scored dump that was converted to UTF-16, with either byte order."""
+"""Found in a scored dump that was converted to UTF-16, with either byte order, unless a long text comes first."""
 
 OURS_IN_CSV = re.compile('fraud_label"?(.)"?fraud_scheme')
 """Matches two of our columns in a header, whatever the others are called; its group is the delimiter between them."""
@@ -104,7 +105,7 @@ def _kind(file: BufferedReader, source: str) -> str:
     if what := foreign(head):
         how = "; rethreshold needs the file that score wrote" if what == WORKBOOK else ""
         raise DumpError(f"{source} is {what}{how}")
-    if UTF16 in head:
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or UTF16 in head:
         raise DumpError(f"{source} is in UTF-16: convert it to UTF-8, as score wrote it (iconv -f UTF-16 -t UTF-8)")
     # an empty file is JSON lines, because CSV has a header
     return "jsonl" if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or not head else "csv"
