@@ -2165,6 +2165,13 @@ def test_texts_of_any_kind_in_a_folder_are_read(tmp_path, scanner, encoding, tex
     assert summary.scored + summary.rejected == 1 or not text.strip()
 
 
+def test_a_table_in_a_folder_may_be_delimited_by_any_control_character(tmp_path):
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "phone" / "a.csv").write_text("id\atext\n" + f"1\a{PLAIN}\n" * 9, "utf-8")
+    assert score(tmp_path / "phone", "-o", tmp_path / "out.jsonl", "--delimiter", "\a") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN] * 9
+
+
 TELEGRAM_PAGE = f"""<!DOCTYPE html>
 <html>
 

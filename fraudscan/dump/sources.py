@@ -119,8 +119,8 @@ OTHER_OFFICE = {
 """What `foreign` calls such an archive if it is no workbook that can be read, by its main file."""
 
 BINARY = re.compile(rb"[\x04-\x08\x0e-\x1a\x7f]")
-"""Control characters that are no white space and delimit nothing. Texts have next to none of them, and except in UTF-16
-they are no part of other characters. Of random bytes, more than seven per cent are such characters."""
+"""Control characters that are no white space and hardly ever delimit anything. Texts have next to none of them, and
+except in UTF-16 they are no part of other characters. Of random bytes, more than seven per cent are such characters."""
 
 MARKUP = re.compile(
     rb"[\xef\xbb\xbf\xff\xfe\s]*(?:<\?xml[^>]*>\s*|<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|meta|table)\b",
@@ -414,10 +414,13 @@ def _is_dump(file: Path, notify: Callable[[str], None]) -> bool:
 
 
 def _is_binary(head: bytes) -> bool:
-    """Return whether a file that begins with ``head`` is neither text nor Parquet."""
+    """Return whether a file that begins with ``head`` is neither text nor Parquet.
+
+    What is UTF-8 is text, whatever delimits its values. UTF-16 has such bytes in its characters.
+    """
     if len(BINARY.findall(head)) <= 2 + len(head) // 50:
         return False
-    return not head.startswith(b"PAR1") and not detect(head).startswith("utf-16")
+    return not head.startswith(b"PAR1") and not detect(head).startswith("utf-")
 
 
 def is_file(source: str) -> bool:
