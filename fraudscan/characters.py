@@ -32,7 +32,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from fraudscan.arrays import Codes, Ints
+    from fraudscan.arrays import Bools, Codes, Ints
 
 __all__ = [
     "DROPPED",
@@ -44,6 +44,7 @@ __all__ = [
     "concatenated",
     "fold",
     "fold_for_lists",
+    "is_han",
     "normalization_table",
     "table_for_lists",
     "table_with_digits",
@@ -144,6 +145,11 @@ def concatenated(texts: Sequence[str]) -> tuple[Codes, Ints]:
     if _may_have_markup(joined):
         joined = "\0".join([*map(without_markup, texts), ""])
     return code_points(joined), ends
+
+
+def is_han(codes: Codes) -> Bools:
+    """Return a mask of the Chinese characters in Unicode's main block."""
+    return (codes >= 0x4E00) & (codes <= 0x9FFF)
 
 
 def text_of(codes: Codes) -> str:

@@ -33,6 +33,7 @@ from fraudscan.characters import (
     blocks_without_markup,
     code_points,
     concatenated,
+    is_han,
     normalization_table,
     text_of,
     text_sizes,
@@ -525,7 +526,7 @@ def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
         return
     letters = (is_latin(codes) & spelled_out.repeat(lines.lengths)).nonzero()[0]
     begin, end = runs_of(letters)
-    beside = (_is_han(codes[begin - 1]) | _is_han(codes[end])) & (end - begin <= MAX_RUN)
+    beside = (is_han(codes[begin - 1]) | is_han(codes[end])) & (end - begin <= MAX_RUN)
     beside &= lines.survey.flags[begin] & Mark.LABEL == 0
     begin, end = begin[beside], end[beside]
     if not begin.size:
@@ -547,11 +548,6 @@ def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
     starts = starts + begin.repeat(counts[kind])
     for at, keeping in ((sizes == 1, KEPT_INITIAL), (sizes > 1, KEPT_SYLLABLE)):
         yield _Arcs(starts[at], sizes[at], rows[at], keeping=keeping)
-
-
-def _is_han(codes: Codes) -> Bools:
-    """Return a mask of the Chinese characters in Unicode's main block."""
-    return (codes >= 0x4E00) & (codes <= 0x9FFF)
 
 
 @lru_cache(maxsize=1 << 15)

@@ -23,12 +23,14 @@ meant as a phrase, such as ``[Deny]``, ``sender=106``, ``/加微信/i`` or ``/�
 Phrases and patterns are matched against the text without white space, accents and mark-up, in lower
 case, in simplified characters and in half width, with Latin letters for those of other alphabets
 that look like them (`fold_for_lists`). Emoji, Cantonese characters, cheque numerals, and characters
-that stand for several (``⑩``, ``㎏``) match only themselves. If a text carries marks of disguise,
-deny entries are also matched against the repaired text (`fraudscan.normalize` returns that for any
-text), whether or not the model scores it repaired, and against the written and the repaired text
-without punctuation and symbols, so that ``微信`` is found in ``微·信``. Allow entries are not, so
-that a disguise cannot gain trust. A disguised word in an otherwise plain text may leave no such
-marks: list the forms that you meet (``微.信``, ``➕微信``). All phrases are found in one pass, with
+that stand for several (``⑩``, ``㎏``) match only themselves. Deny entries are also matched against
+the text with emoji read as the Chinese characters that they stand for, so that ``加微信`` is found
+in ``➕微信``. If a text carries marks of disguise, they are also matched against the repaired text
+(`fraudscan.normalize` returns that for any text), whether or not the model scores it repaired, and
+against the written and the repaired text without punctuation and symbols, so that ``微信`` is found
+in ``微·信``. Texts of more than 4,096 characters are matched as they are written. Allow entries
+always are, so that a disguise cannot gain trust. A disguised word in an otherwise plain text may
+leave no such marks: list the forms that you meet (``微.信``). All phrases are found in one pass, with
 the same kind of vocabulary as the model's. It holds a few hundred thousand phrases of all files
 together, fewer if they are long or use many different characters. The number of senders is not
 limited.
@@ -58,6 +60,7 @@ from fraudscan.characters import (
     code_points,
     concatenated,
     fold_for_lists,
+    is_han,
     normalization_table,
     table_for_lists,
     table_with_digits,
@@ -65,7 +68,7 @@ from fraudscan.characters import (
 )
 from fraudscan.columns import FLOATS, is_missing
 from fraudscan.decisions import VERDICTS
-from fraudscan.disguise import CONTACT
+from fraudscan.disguise import CONTACT, MAX_REPAIRED
 from fraudscan.errors import FraudscanError
 from fraudscan.features import Vocabulary
 from fraudscan.patterns import LONGEST, PatternError, compile_pattern, needed_by
@@ -179,6 +182,30 @@ def _fold_all(texts: Sequence[str], table: Codes) -> list[str]:
     codes = table[raw]
     codes[ends] = ord("\n")
     return text_of(codes[codes != DROPPED]).split("\n")[:-1]
+
+
+@functools.cache
+def _table_with_pictures() -> Codes:
+    """Return the table for lists, but with emoji as the Chinese characters that they stand for: ➕ as 加."""
+    read, listed = normalization_table(), table_for_lists()
+    return np.where(is_han(read) & ~is_han(listed), read, listed)
+
+
+def _read_otherwise(texts: Sequence[str], repaired: Mapping[int, str | None]) -> Iterator[tuple[list[int], list[str]]]:
+    """Yield the other readings that deny entries are matched against: the indices of some texts, and their readings."""
+    raw, ends = concatenated([text if len(text) <= MAX_REPAIRED else "" for text in texts])
+    pictured = (_table_with_pictures()[raw] != table_for_lists()[raw]).nonzero()[0]
+    if pictured.size:
+        rows = np.unique(ends.searchsorted(pictured)).tolist()
+        yield rows, _fold_all([texts[row] for row in rows], _table_with_pictures())
+    if repaired:
+        rows = list(repaired)
+        marked = [texts[row] for row in rows]
+        plain = _fold_all(marked, table_with_digits())
+        read = [_read(*text) for text in zip(plain, repaired.values(), strict=True)]
+        yield rows, read
+        for each in (read, _fold_all(marked, table_for_lists())):
+            yield rows, [SIGNS.sub("", text) for text in each]
 
 
 def _read(text: str, repaired: str | None) -> str:
@@ -477,20 +504,15 @@ class Lists:
             texts: the texts.
             senders: the sender of each text, as for `find`.
             readings: the repaired reading of each text that carries marks of disguise, by its index; ``None`` if there
-                is nothing to repair.
+                is nothing to repair. It is needed if any entry denies.
 
         """
         rules = self.find(texts, senders)
-        if readings:
-            rows = list(readings)
-            marked = [texts[row] for row in rows]
-            plain = _fold_all(marked, table_with_digits())
-            read = [_read(*text) for text in zip(plain, readings.values(), strict=True)]
-            sent = None if senders is None else [senders[row] for row in rows]
+        if readings is not None:
             denying = self if self._denying is None else self._denying
-            written = _fold_all(marked, table_for_lists())
-            for variants in (read, *([SIGNS.sub("", text) for text in each] for each in (read, written))):
-                rules[rows] = np.minimum(rules[rows], denying.find(variants, sent))
+            for rows, read in _read_otherwise(texts, readings):
+                sent = None if senders is None else [senders[row] for row in rows]
+                rules[rows] = np.minimum(rules[rows], denying.find(read, sent))
         by_list = [rules < self._allowing, rules < len(self.entries)]
         verdicts = np.select(by_list, [0, len(VERDICTS) - 1], found.verdicts)
         return replace(found, verdicts=verdicts, rules=rules, entries=self.entries)

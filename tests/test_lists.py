@@ -84,6 +84,24 @@ def test_phrases_of_cantonese_match_across_separators_although_the_model_reads_m
     assert scanner.with_lists(Lists([Entry("deny", "不使抵押")])).classify(text).rule == "deny 不使抵押"
 
 
+@pytest.mark.parametrize(
+    ("entry", "text", "matches"),
+    [
+        (Entry("deny", "加微信"), "➕微信，老师带你", True),
+        (Entry("deny", "/加.?微信/"), "请➕微信 领福利", True),
+        (Entry("allow", "加微信"), "➕微信，老师带你", False),
+        (Entry("deny", "➕微信"), "加微信，老师带你", False),
+        (Entry("deny", "他来了"), "佢来了", False),
+        (Entry("deny", "1元"), "⑩元起", False),
+        (Entry("deny", "加微信", "106*"), "➕微信，老师带你", False),
+        (Entry("deny", "加微信", "955*"), "➕微信，老师带你", True),
+    ],
+)
+def test_deny_entries_match_what_an_emoji_stands_for(scanner, entry, text, matches):
+    found = scanner.with_lists(Lists([entry])).decide(["在吗", text, "在吗"], senders=[None, "95588", None])
+    assert found.rule == [None, str(entry) if matches else None, None]
+
+
 def test_allow_entries_do_not_match_the_repaired_text(scanner):
     own = scanner.with_lists(
         Lists([Entry("allow", "暗号三号"), Entry("deny", "别处"), Entry("deny", "老地方见"), Entry("allow", "恭喜")])
