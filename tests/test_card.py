@@ -56,8 +56,31 @@ def test_card_of_another_model(small_model, tmp_path, capsys):
     assert "| ours\\|a | here | investment | 1 |" in card
     assert "| ours_c | there | fraud | 1 |" in card
     assert "下来拿快递" not in card  # the card does not contain third-party texts
+    for claim in (
+        "all written for this project",
+        "shipped",
+        "## Robustness",
+        "One project wrote",
+        "nobody in the project",
+    ):
+        assert claim not in card
     assert main(["evaluate", "--card", "-m", str(folder)]) == 0
     assert "## External sets" not in (folder / CARD).read_text("utf-8")
+
+
+def test_the_card_names_the_slice_of_messages_without_a_channel(small_model, tmp_path):
+    scanner = fraudscan.load(small_model)
+    slices = scanner.manifest["figures"]["slices"]
+    channels = {"": slices["channel"]["sms"]}  # as for a user's own messages
+    figures = {**scanner.manifest["figures"], "slices": {**slices, "channel": channels}}
+    scanner._with(_manifest={**scanner.manifest, "figures": figures}).save(tmp_path / "model")
+    card = "".join(sections(fraudscan.load(tmp_path / "model"), tmp_path / "model", None))
+    assert "| none | " in card.partition("| channel |")[2]
+
+
+def test_a_copy_of_the_shipped_model_has_its_card(scanner, tmp_path):
+    scanner.save(tmp_path / "copy")
+    assert sections(scanner, tmp_path / "copy", None) == sections(scanner, default_folder(), None)
 
 
 @pytest.mark.parametrize(
