@@ -328,7 +328,7 @@ def _train_corpus(arguments: argparse.Namespace) -> Scanner:
 
 def _train_own(arguments: argparse.Namespace) -> Scanner:
     from fraudscan.corpus import HONEST_NAMES, default_corpus, read_corpus
-    from fraudscan.custom import train_custom
+    from fraudscan.custom import doubts_of, train_custom
     from fraudscan.labelled import add_to_corpus
     from fraudscan.model import load
     from fraudscan.train import train
@@ -340,6 +340,9 @@ def _train_own(arguments: argparse.Namespace) -> Scanner:
         known = {label.name for label in TAXONOMY.labels}
         if new := [label.name for label in taxonomy.labels if label.name not in known]:
             _warn(f"new labels: {', '.join(new)}; all others are merged with labels of the corpus")
+        doubts = doubts_of(found.rows, found.taxonomy)
+        unlearned = [name for name in doubts["unlearned"] if name in new]  # the others have messages in the corpus
+        _print_doubts({**doubts, "unlearned": unlearned, "confused": []})
         return train(rows, taxonomy)
     if found.taxonomy.honest is None:
         _warn("no label stands for legitimate messages, so every message will score 1; name one with --legitimate")

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from fraudscan.corpus import Row
     from fraudscan.taxonomy import Taxonomy
 
-__all__ = ["Settings", "train_custom"]
+__all__ = ["Settings", "doubts_of", "train_custom"]
 
 FOLDS = 5
 """The number of folds for the figures and the calibration, and the default for the number of messages that each label
@@ -195,8 +195,7 @@ def train_custom(
 def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> Bools:
     """Return the labels of each row as a mask, shape (rows, labels)."""
     names = [label.name for label in taxonomy.labels]
-    honest = () if taxonomy.honest is None else (taxonomy.honest,)
-    gold = np.array([[name in (row.labels or honest) for name in names] for row in rows], dtype=bool)
+    gold = _mask(rows, taxonomy)
     if len(names) < 2:
         raise CorpusError(
             f"all messages are of one class, {names[0]!r}: a model needs at least two labels to distinguish"
@@ -207,6 +206,41 @@ def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> Bools:
                 f"the label {name!r} has {count} messages and needs at least {least}: label more, or leave it out"
             )
     return gold
+
+
+def _mask(rows: Sequence[Row], taxonomy: Taxonomy) -> Bools:
+    """Return the labels of each row as `_gold` does, however few there are."""
+    honest = () if taxonomy.honest is None else (taxonomy.honest,)
+    return np.array([[label.name in (row.labels or honest) for label in taxonomy.labels] for row in rows], dtype=bool)
+
+
+def doubts_of(rows: Sequence[Row], taxonomy: Taxonomy) -> dict[str, Any]:
+    """Return what looks wrong with a user's labels without training on them, for users who train on a corpus as well.
+
+    Args:
+        rows: the messages, as `fraudscan.labelled.read_labelled` returns them.
+        taxonomy: the taxonomy of their labels.
+
+    Returns:
+        As in the figures of `train_custom`: ``resembling`` (the number of pairs of messages that resemble each other
+        but have different labels, and examples) and ``unlearned`` (the labels whose messages all resemble each other).
+
+    """
+    gold = _mask(rows, taxonomy)
+    groups, conflicts = _resembling([fold(row.text) for row in rows], gold)
+    alone = [label.name for label, own in zip(taxonomy.labels, gold.T, strict=True) if np.unique(groups[own]).size == 1]
+    return {"resembling": _conflicts(rows, taxonomy, conflicts), "unlearned": alone}
+
+
+def _conflicts(rows: Sequence[Row], taxonomy: Taxonomy, conflicts: tuple[int, list[tuple[int, int]]]) -> dict[str, Any]:
+    """Return what `_resembling` found about conflicting labels as an entry of the manifest."""
+    pairs, examples = conflicts
+    honest = taxonomy.honest or ""
+
+    def described(row: Row) -> dict[str, str]:
+        return {"row": row.id, "label": "|".join(sorted(set(row.labels) or {honest}))}
+
+    return {"pairs": pairs, "examples": [[described(rows[i]) for i in pair] for pair in examples]}
 
 
 def _resembling(texts: Sequence[str], gold: Bools) -> tuple[Ints, tuple[int, list[tuple[int, int]]]]:
@@ -437,11 +471,7 @@ def _figures(
     several = taxonomy.task == "multilabel"
     figures = figures_of(right, guessed.labels, scores, thresholds, names, honest, several=several)
     figures["confused"] = _confused(names, gold, np.array([names.index(label) for label in guessed.label]))
-    pairs, examples = conflicts
-    figures["resembling"] = {
-        "pairs": pairs,
-        "examples": [[{"row": rows[i].id, "label": "|".join(sorted(right[i]))} for i in pair] for pair in examples],
-    }
+    figures["resembling"] = _conflicts(rows, taxonomy, conflicts)
     return thresholds, {"figures": figures, **curve}
 
 

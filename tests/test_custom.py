@@ -814,6 +814,21 @@ def test_a_model_may_be_trained_with_the_default_corpus(scanner, small_corpus, t
     assert "needs messages of your own" in capsys.readouterr().err
 
 
+def test_doubts_about_own_labels_are_reported_before_training_with_the_default_corpus(tmp_path, monkeypatch, capsys):
+    write_corpus(tmp_path / "corpus.jsonl", [Row("a", LURE, ("investment",), (), "sms", "")])
+    monkeypatch.setattr("fraudscan.train.train", mock.Mock(side_effect=CorpusError("training begins")))
+    rental = "房东说押金已经退回来了，下周搬家"
+    texts = [*BILLS, rental, "晚上一起爬山去吗", rental, "您购买的商品质量问题可退款，加客服理赔"]
+    mine = write_csv(tmp_path / "mine.csv", texts, [*["bill"] * len(BILLS), "rent", "rent", "romance", "shopping"])
+    arguments = ["train", str(mine), *NAMED, "--with-default-corpus", str(tmp_path / "corpus.jsonl")]
+    assert main([*arguments, "-o", str(tmp_path / "model")]) == 2
+    notices = capsys.readouterr().err.splitlines()
+    assert "1 pairs of messages resemble" in notices[1]
+    assert "such as mine.csv:8 (rent) and mine.csv:10 (romance)" in notices[1]
+    assert "the messages of 'bill' could only be held out all at once" in notices[2]
+    assert "training begins" in notices[3]
+
+
 def test_labels_that_differ_only_in_case_are_kept_apart(scanner, tmp_path):
     mine = write_csv(tmp_path / "mine.csv", ["甲", "乙", "丙", "丁"], ["Spam", "spam", "SPAM", "ham"])
     found = read_labelled([mine], "content", "kind")
