@@ -101,7 +101,7 @@ def is_shipped(folder: Path) -> bool:
 def read_sets(paths: Iterable[str | os.PathLike[str]]) -> list[dict[str, Any]]:
     """Read external sets: JSON lines with ``text``, ``labels``, ``set`` and ``source``.
 
-    ``labels`` is a list of label names; ``"fraud"`` stands for any label except the honest one.
+    ``labels`` is a list of label names, with at least one; ``"fraud"`` stands for any label except the honest one.
 
     Raises:
         CorpusError: at the first missing file or invalid line.
@@ -125,7 +125,10 @@ def _set_row(line: str, place: str) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError):
         valid = False
     if not valid:
-        raise CorpusError(f"{place}: expected an object with text, labels, set and source")
+        raise CorpusError(
+            f"{place}: expected an object with text, labels, set and source: strings, and labels a list "
+            "with at least one name, also for legitimate messages"
+        )
     return row
 
 

@@ -146,7 +146,8 @@ def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
     taxonomy that are not honest. So does one of `FRAUD_NAMES` if all messages have it.
 
     Raises:
-        CorpusError: if the taxonomy lacks a name, or if some messages are honest and it has no honest label.
+        CorpusError: if the taxonomy lacks a name, if some messages are honest and it has no honest label, or if its
+            honest label is not the one of the rows.
 
     """
     if labelled.taxonomy.honest is not None and taxonomy.honest is None:
@@ -156,11 +157,17 @@ def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
     either = len(lures) == 1 and (labelled.taxonomy.honest is not None or lures[0].casefold() in FRAUD_NAMES)
     if taxonomy.task == "fraud" and either and not _meant(schemes, lures[0]):
         return [replace(row, labels=(ANY,) * len(row.labels)) for row in labelled.rows]
+    if taxonomy.honest in lures:
+        raise CorpusError(
+            f"the label {taxonomy.honest!r} stands for legitimate messages in the model: name it with --legitimate, or "
+            "leave that option out"
+        )
     if foreign := [s.name for s in labelled.taxonomy.schemes if not _meant(schemes, s.name)]:
         known = ", ".join(label.name for label in taxonomy.labels)
         if taxonomy.task == "fraud":
             known += ", and their schemes (fraudscan labels); to measure fraud of any kind, give all frauds one label"
-        how = ". Name the label of legitimate messages with --legitimate" if labelled.taxonomy.honest is None else ""
+        unnamed = labelled.taxonomy.honest is None and taxonomy.honest is not None
+        how = ". Name the label of legitimate messages with --legitimate" if unnamed else ""
         raise CorpusError(f"the label {foreign[0]!r} is unknown; there are: {known}{how}")
     return [replace(row, labels=tuple(_meant(schemes, name)[0].name for name in row.labels)) for row in labelled.rows]
 

@@ -829,6 +829,18 @@ def test_doubts_about_own_labels_are_reported_before_training_with_the_default_c
     assert "training begins" in notices[3]
 
 
+def test_labels_that_do_not_fit_the_model_are_refused_with_what_helps(tmp_path):
+    model = Taxonomy.from_names(["贷款", "正常"], "正常", "multiclass")
+    mine = write_csv(tmp_path / "mine.csv", ["甲", "乙"], ["贷款", "正常"])
+    with pytest.raises(CorpusError, match=r"'正常' stands for legitimate .*: name it with --legitimate, or leave that"):
+        match_names(read_labelled([mine], "content", "kind", ""), model)
+    other = read_labelled([write_csv(tmp_path / "other.csv", ["甲", "乙"], ["贷款", "好"])], "content", "kind")
+    with pytest.raises(CorpusError, match=r"'好' is unknown; .*Name the label of legitimate messages"):
+        match_names(other, model)
+    with pytest.raises(CorpusError, match=r"'好' is unknown; there are: 贷款, 赌博$"):  # --legitimate would be refused
+        match_names(other, Taxonomy.from_names(["贷款", "赌博"], None, "multiclass"))
+
+
 def test_labels_that_differ_only_in_case_are_kept_apart(scanner, tmp_path):
     mine = write_csv(tmp_path / "mine.csv", ["甲", "乙", "丙", "丁"], ["Spam", "spam", "SPAM", "ham"])
     found = read_labelled([mine], "content", "kind")
