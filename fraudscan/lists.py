@@ -77,7 +77,7 @@ from fraudscan.show import shown_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from fraudscan.arrays import Codes, Ints
+    from fraudscan.arrays import Bools, Codes, Ints
     from fraudscan.decisions import Decisions
 
 __all__ = ["COUNTRY_CODE", "KINDS", "Entry", "ListError", "ListFile", "Lists", "check_sender", "read_lists"]
@@ -185,18 +185,30 @@ def _fold_all(texts: Sequence[str], table: Codes) -> list[str]:
 
 
 @functools.cache
+def _pictures() -> Bools:
+    """Return a mask of the code points that are emoji and stand for a Chinese character, such as ➕ for 加."""
+    return is_han(normalization_table()) & ~is_han(table_for_lists())
+
+
+@functools.cache
 def _table_with_pictures() -> Codes:
-    """Return the table for lists, but with emoji as the Chinese characters that they stand for: ➕ as 加."""
-    read, listed = normalization_table(), table_for_lists()
-    return np.where(is_han(read) & ~is_han(listed), read, listed)
+    """Return the table for lists, but with such emoji as the characters that they stand for."""
+    return np.where(_pictures(), normalization_table(), table_for_lists())
+
+
+def _pictured(texts: Sequence[str]) -> list[int]:
+    """Return the indices of the texts with such emoji, except texts that are too long to be repaired."""
+    rows: list[int] = []
+    for start in range(0, len(texts), BATCH):
+        part = [text if len(text) <= MAX_REPAIRED else "" for text in texts[start : start + BATCH]]
+        raw, ends = concatenated(part)
+        rows += (start + np.unique(ends.searchsorted(_pictures()[raw].nonzero()[0]))).tolist()
+    return rows
 
 
 def _read_otherwise(texts: Sequence[str], repaired: Mapping[int, str | None]) -> Iterator[tuple[list[int], list[str]]]:
     """Yield the other readings that deny entries are matched against: the indices of some texts, and their readings."""
-    raw, ends = concatenated([text if len(text) <= MAX_REPAIRED else "" for text in texts])
-    pictured = (_table_with_pictures()[raw] != table_for_lists()[raw]).nonzero()[0]
-    if pictured.size:
-        rows = np.unique(ends.searchsorted(pictured)).tolist()
+    if rows := _pictured(texts):
         yield rows, _fold_all([texts[row] for row in rows], _table_with_pictures())
     if repaired:
         rows = list(repaired)

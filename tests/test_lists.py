@@ -12,7 +12,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import LURE, PLAIN, made_up
+from conftest import LURE, PLAIN, made_up, traced
 from dumps import rows_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -100,6 +100,15 @@ def test_phrases_of_cantonese_match_across_separators_although_the_model_reads_m
 def test_deny_entries_match_what_an_emoji_stands_for(scanner, entry, text, matches):
     found = scanner.with_lists(Lists([entry])).decide(["在吗", text, "在吗"], senders=[None, "95588", None])
     assert found.rule == [None, str(entry) if matches else None, None]
+
+
+def test_memory_of_deny_lists_grows_with_the_texts_by_little(scanner):
+    texts = ["今天天气不错，我们明天再说吧" * 5] * 20_000
+    found, own = scanner.decide(texts), Lists([Entry("deny", "加微信")])
+    own.overrule(scanner.decide(["➕微信"]), ["➕微信"], None, {})  # fills the caches, which do not count
+    with traced() as memory:
+        own.overrule(found, texts, None, {})
+        assert memory()[1] < 4e6  # the code points of all texts take 6 MB
 
 
 def test_allow_entries_do_not_match_the_repaired_text(scanner):
