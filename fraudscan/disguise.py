@@ -531,39 +531,45 @@ def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
     begin, end = begin[beside], end[beside]
     if not begin.size:
         return
-    joined = lines.joined
-    runs = [joined[first:last] for first, last in zip(begin.tolist(), end.tolist(), strict=True)]
-    kinds: dict[str, int] = {}  # most runs occur many times in a batch
-    kind = np.array([kinds.setdefault(run, len(kinds)) for run in runs])
+    places, sizes = ranges(begin, end + 1)
+    letters = codes[places]
+    letters[sizes.cumsum() - 1] = ord(" ")  # in place of what follows each run
+    runs = text_of(letters).split(" ")[:-1]
+    kinds = {run: kind for kind, run in enumerate(dict.fromkeys(runs))}  # most runs occur many times in a batch
+    kind = np.array([kinds[run] for run in runs])
     table = tables()
     found = [_spelled(run, table) for run in kinds]
     counts = np.array([len(pieces) for pieces in found])
     text = bounds.searchsorted(begin)
     reads = np.bincount(text, counts[kind] > 0)
-    read = ((reads >= MIN_MARKS) & (3 * reads >= np.bincount(text)))[text]
+    read = ((reads >= MIN_MARKS) & (3 * reads >= np.bincount(text)))[text] & (counts[kind] > 0)
     begin, kind = begin[read], kind[read]
     last = counts.cumsum()[kind]
-    pieces, _ = ranges(last - counts[kind], last)
-    starts, sizes, rows = np.array(list(itertools.chain(*found)), dtype=np.int64).reshape(-1, 3)[pieces].T
-    starts = starts + begin.repeat(counts[kind])
+    pieces, counts = ranges(last - counts[kind], last)
+    spelled = list(itertools.chain.from_iterable(found))
+    sizes = np.array([len(piece) for piece in spelled], dtype=np.int64)[pieces]
+    rows = np.array([table.spellings[piece] for piece in spelled], dtype=np.int64)[pieces]
+    starts = sizes.cumsum() - sizes  # as if one run followed the other
+    starts += (begin - starts[counts.cumsum() - counts]).repeat(counts)
     for at, keeping in ((sizes == 1, KEPT_INITIAL), (sizes > 1, KEPT_SYLLABLE)):
         yield _Arcs(starts[at], sizes[at], rows[at], keeping=keeping)
 
 
 @lru_cache(maxsize=1 << 15)
-def _spelled(run: str, table: Tables) -> list[tuple[int, int, int]]:
-    """Return the offsets, sizes and rows of ``table.choices`` of the syllables and initials in a run of Latin letters.
+def _spelled(run: str, table: Tables) -> tuple[str, ...]:
+    """Return the syllables and initials that make up a run of Latin letters.
 
     There are none in runs that are words, in runs that syllables and initials do not cover, nor in runs of more than
     `MAX_INITIALS` letters that consist mainly of initials.
     """
     if len(run) > 1 and run in table.latin:
-        return []
-    found = [(match.start(), match.group()) for match in table.pinyin.finditer(run)]
-    initials = sum(piece not in table.syllables for _, piece in found)
-    if sum(len(piece) for _, piece in found) < len(run) or (len(run) > MAX_INITIALS and 2 * initials > len(found)):
-        return []
-    return [(start, len(piece), table.spellings[piece]) for start, piece in found]
+        return ()
+    found = table.pinyin.findall(run)
+    if sum(map(len, found)) < len(run):
+        return ()
+    if len(run) > MAX_INITIALS and 2 * sum(map(table.syllables.__contains__, found)) < len(found):
+        return ()
+    return tuple(found)
 
 
 def _shown(lines: _Lines) -> Iterator[_Arcs]:

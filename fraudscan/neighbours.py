@@ -244,8 +244,11 @@ class Tables:
 
     @cached_property
     def pinyin(self) -> re.Pattern[str]:
-        """Pattern that matches `spellings`, the longest first."""
-        return re.compile("|".join(sorted(self.spellings, key=lambda s: (-len(s), s))))
+        """Pattern that matches `spellings`, the longest first. It tries only those with the right first letter."""
+        rests: dict[str, list[str]] = {}
+        for spelling in sorted(self.spellings, key=lambda s: (-len(s), s)):
+            rests.setdefault(spelling[0], []).append(spelling[1:])
+        return re.compile("|".join(f"{first}(?:{'|'.join(rest)})" for first, rest in rests.items()))
 
     @cached_property
     def latin(self) -> frozenset[str]:
