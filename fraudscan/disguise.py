@@ -425,8 +425,11 @@ def _name_contacts(lines: _Lines) -> _Lines:
 
 def _named_contacts(text: str, places: Iterable[int]) -> Iterator[tuple[int, int, str]]:
     """Yield the begins and ends of the disguised contacts next to ``places``, in order, and what is read there."""
+    known = frozenset(_contacts().pattern)
     done = 0
     for place in places:
+        if not known.issuperset(text[place : place + 2]):
+            continue  # another pair of rare characters: they share a number
         tried = (_contacts().match(text, start, place + REACH) for start in range(max(done, place - 1), place + 2))
         match = next(filter(None, tried), None)
         if match and match.lastindex:
