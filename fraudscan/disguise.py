@@ -107,11 +107,12 @@ CONTACTS = (
     ("加微信", "十[薇葳溦崴徽威](?![信芯心风海廉尔])"),
     ("加微信", "加(?:[威维卫][信心]|卫星|绿泡泡|小绿|绿色软件|心(?=[:号]?[a-z0]{5}))"),
     ("qq", "[扣抠蔻][扣抠蔻]|球球(?=[:号]?0{5})|企鹅(?=[:号]?0{5})"),
-    ("支付宝", "[支之知芝][付富傅][宝葆饱](?<!支付宝)|zfb"),
+    ("支付宝", "[支之知芝][付富傅][宝葆饱](?<!支付宝)"),
     ("抖音", "[抖斗][音阴因](?<!抖音)(?=[:号]?[a-z0]{5})"),
     ("群", "(?<=[进加入])裙|君羊"),
 )
-"""Contacts, which a lure needs most, and how they are disguised: names, and patterns of normalised text."""
+"""Contacts, which a lure needs most, and how they are disguised: names, and patterns of normalised text. They are tried
+where the table of neighbours has a pair that reveals a disguised contact (``tools/build_disguise.py``)."""
 
 REACH = 12
 """How many characters a pattern may look at, from a mark on: more than any of `CONTACTS` needs."""

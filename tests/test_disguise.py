@@ -3,7 +3,8 @@
 import dataclasses
 import pathlib
 import random
-from itertools import pairwise
+import re
+from itertools import combinations, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 import fraudscan
 from fraudscan import augment, disguise
 from fraudscan.characters import fold
-from fraudscan.disguise import CONTACT, MAX_REPAIRED, normalize, undisguise
+from fraudscan.disguise import CONTACT, CONTACTS, MAX_REPAIRED, normalize, undisguise
 from fraudscan.neighbours import tables
 
 CASES = pathlib.Path(__file__).parent / "cases"
@@ -56,6 +57,23 @@ def test_disguised_text_is_repaired(text, expected):
 )
 def test_a_disguised_contact_is_named_and_marked_once(text, read):
     assert normalize(text).text.replace(CONTACT, "@") == read
+
+
+def spellings(pattern):
+    """Yield texts that contain what a pattern of contacts matches, which is some of its characters in order."""
+    characters = [c for c in pattern if c.isalpha()]
+    found = dict.fromkeys("".join(chosen) for size in (1, 2, 3, 4, 5) for chosen in combinations(characters, size))
+    for spelling in found:
+        for before, after in (("", "聊"), ("加", "聊"), ("进", "聊"), ("", "ab0000"), ("加", "ab0000")):
+            if re.compile(f"(?:{pattern})(?={after}$)").match(before + spelling + after, len(before)):
+                yield before + spelling + after
+
+
+@pytest.mark.parametrize(("name", "pattern"), CONTACTS)
+def test_every_spelling_of_a_contact_is_read(name, pattern):
+    texts = list(spellings(pattern))
+    assert texts
+    assert [text for text in texts if name + CONTACT not in normalize(f"请{text}").text] == []
 
 
 def test_a_character_has_its_own_sound_and_not_that_of_a_variant():

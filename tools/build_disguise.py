@@ -104,12 +104,14 @@ DISGUISED_PAIRS = (
     *(a + b for a in "薇葳徽溦崴" for b in "信芯心伈"),
     *(a + b for a in "微" for b in "伈芯訫心"),
     *(a + b for a in "威维卫" for b in "信心"),
-    *(a + b for a in "加十" for b in "薇葳溦崴徽威维卫绿"),
-    *("加心", "v信", "v心", "v芯", "扣扣", "抠抠", "蔻蔻", "扣抠", "球球", "企鹅", "君羊", "进裙", "加裙", "入裙"),
+    *(a + b for a in "加十" for b in "薇葳溦崴徽威"),
+    *(a + b for a in "扣抠蔻" for b in "扣抠蔻"),
+    *("加维", "加卫", "加绿", "小绿", "加心", "v信", "v心", "v芯", "球球", "企鹅", "君羊", "进裙", "加裙", "入裙"),
     *(a + b for a in "之知芝" for b in "付富傅"),
-    *("支富", "支傅", "斗音", "斗阴", "抖阴", "斗因", "抖因"),
+    *("支富", "支傅", "付葆", "付饱", "斗音", "斗阴", "抖阴", "斗因", "抖因"),
 )
-"""Pairs that reveal a disguised contact. The patterns of `fraudscan.disguise.CONTACTS` are tried where they occur."""
+"""Pairs that reveal a disguised contact. The patterns of `fraudscan.disguise.CONTACTS` are tried only at such a pair and
+one place before and after it, so every spelling needs one."""
 
 
 def is_han(character: str) -> bool:
