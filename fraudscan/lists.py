@@ -22,7 +22,9 @@ meant as a phrase, such as ``[Deny]``, ``sender=106``, ``/加微信/i`` or ``/�
 
 Phrases and patterns are matched against the text without white space, accents and mark-up, in lower
 case, in simplified characters and in half width, with Latin letters for those of other alphabets
-that look like them (`fold_for_lists`). Emoji, Cantonese characters, cheque numerals, and characters
+that look like them (`fold_for_lists`), and may be written in any of these forms. What Taiwan and
+the mainland write with different characters matches as well: ``帳戶`` and ``账户``, ``回覆`` and
+``回复``, ``瞭解``, ``妳``. Emoji, Cantonese characters, cheque numerals, and characters
 that stand for several (``⑩``, ``㎏``) match only themselves. Deny entries are also matched against
 the text with emoji read as the Chinese characters that they stand for, so that ``加微信`` is found
 in ``➕微信``. If a text carries marks of disguise, they are also matched against the repaired text

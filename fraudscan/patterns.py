@@ -3,6 +3,7 @@ r"""Patterns of allow and deny lists: regular expressions that cannot hang, howe
 A pattern may use characters, sets, groups, alternatives, anchors and bounded repetitions. It may be
 tried in at most `WAYS` ways from each position, and a match may be at most `LONGEST` characters
 long. If google-re2 is installed, repetitions need no bounds. ``\d`` and ``\w`` match ASCII only.
+Characters may be written in any script, width and case, as in phrases: ``/加LINE|加賴/``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|N\{([^}]+)\}|.)",
 SET_OR_BOUND = re.compile(r"\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|\{,(?=\d+\})|\\(?:N\{[^}]*\}|.)", re.DOTALL)
 """Finds sets, the starts of repetitions without a lower bound, and escapes, in which neither of them begins."""
 
+TOKEN = re.compile(r"\\(?:N\{[^}]*\}|.)|\(\?(?:P?<\w*>?|[\w-]*[:)]?)|\[:\w+:\]|([^\[])-([^\]])|.", re.DOTALL)
+"""Finds escapes, the heads of groups, classes of characters, ranges (the groups are their ends) and characters."""
+
 KNOWN = 4 * max(map(len, MARKUP))
 """How many characters before an item show whether it completes mark-up, also after beginnings of other mark-up."""
 
@@ -53,6 +57,7 @@ def compile_pattern(pattern: str) -> Any:
             every text, or has characters that no folded text has.
 
     """
+    pattern = _folded(pattern)
     try:
         parsed = _parser().parse(pattern, re.ASCII)
     except (re.error, ValueError, OverflowError, RecursionError) as error:  # ValueError: flags that exclude each other
@@ -75,6 +80,30 @@ def compile_pattern(pattern: str) -> Any:
         reason = error.args[0]
         reason = reason.decode() if isinstance(reason, bytes) else reason
         raise PatternError(f"RE2 does not accept it: {reason}") from None
+
+
+def _folded(pattern: str) -> str:
+    """Return a pattern with its characters as lists read them."""
+    return TOKEN.sub(_fold_token, pattern)
+
+
+def _fold_token(token: re.Match[str]) -> str:
+    written, first, last = token.group(0, 1, 2)
+    if first is None:
+        return _fold_character(written) if len(written) == 1 else written
+    if ord(_folded_form(last)) - ord(_folded_form(first)) != ord(last) - ord(first):
+        return written  # what lies between the folded ends is something else
+    return f"{_fold_character(first)}-{_fold_character(last)}"
+
+
+def _fold_character(character: str) -> str:
+    """Return the folded form of a character, as a pattern writes it: ``（`` is a character, and ``(`` is not."""
+    form = _folded_form(character)
+    return character if form == character else re.escape(form)
+
+
+def _folded_form(character: str) -> str:
+    return fold_for_lists(character) or character  # what is dropped is refused
 
 
 def _for_re2(pattern: str) -> str:
@@ -102,7 +131,7 @@ def needed_by(pattern: str) -> frozenset[str]:
     ['加', '微']
 
     """
-    parsed = _parser().parse(pattern, re.ASCII)
+    parsed = _parser().parse(_folded(pattern), re.ASCII)
     if parsed.state.flags & re.IGNORECASE or "[:" in pattern:  # `re` parses RE2's [[:alpha:]] as a set and a bracket
         return frozenset()
     return frozenset(_needed(parsed)) - {"\ufffd"}  # for RE2 it also replaces surrogates

@@ -36,6 +36,14 @@ def rules_for(lists_, texts, senders=None):
     ]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [("帳戶被凍結", "账户被冻结"), ("請回覆TD", "请回复td"), ("瞭解妳的包裹", "了解你的包裹")]
+)
+def test_phrases_match_what_taiwan_and_the_mainland_write_in_different_ways(one, other):
+    for phrase, text in ((one, other), (other, one)):
+        assert Lists([Entry("allow", phrase)]).find([f"您好，{text}。"]).tolist() == [0]
+
+
 def test_phrases_match_other_scripts_widths_and_cases():
     lists_ = Lists([Entry("deny", "加VX投资")])
     assert rules_for(lists_, ["快加 ｖＸ\u200b 投資", "加vx 投", "加v投资"]) == ["deny 加VX投资", None, None]
@@ -426,9 +434,9 @@ def test_lists_are_read_from_files(tmp_path):
         ("/(?L)a/", "not a regular expression"),
         ("/a?/", "matches every text"),
         ("/()|加/", "matches every text"),
-        ("/[A-Z]{3}/", "'A' never occurs in a text as lists match it: write a"),
+        (r"/\x41{3}/", "'A' never occurs in a text as lists match it: write a"),
         ("/加 微/", "' ' never occurs in a text as lists match it: leave it out"),
-        ("/轉账/", "write 转"),
+        (r"/\u8f49账/", "write 转"),
         ("/加(&nbsp;微)?信/", "lists match texts without mark-up such as <br> and \\n: leave it out"),
         (r"/点击\\n/", "without mark-up"),
         ("/<br>|<p>/", "without mark-up"),

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fraudscan import patterns
-from fraudscan.characters import MARKUP, without_markup
+from fraudscan.characters import MARKUP, fold_for_lists, without_markup
 from fraudscan.patterns import PatternError, compile_pattern
 
 HANGING = [
@@ -91,6 +91,35 @@ def test_bounded_patterns_match_the_same_with_and_without_re2(pattern, monkeypat
     assert [bool(compile_pattern(pattern).search(text)) for text in texts] == expected
     monkeypatch.setattr(patterns, "_re2", lambda: None)
     assert [bool(compile_pattern(pattern).search(text)) for text in texts] == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("加.{0,3}賴", "加我的赖"),
+        ("匯[款錢]", "汇钱"),
+        ("加LINE|[Ａ-Ｃ]{3}", "cab"),
+        (r"ＡＰＰ（下载）？\W\D", "app(下载)?!!"),  # what was full width is no operator, and escapes stay as they are
+        (r"[^A\]B-C]①", "d1"),
+        ("(?P<Name>賬)號", "账号"),
+        (r"\N{LATIN SMALL LETTER A}B", "ab"),
+    ],
+)
+def test_patterns_may_be_written_in_any_script_width_and_case(pattern, text, monkeypatch):
+    for _ in range(2):
+        assert compile_pattern(pattern).search(text)
+        assert patterns.needed_by(pattern) <= set(text)
+        monkeypatch.setattr(patterns, "_re2", lambda: None)
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=20))
+def test_a_text_written_as_a_pattern_matches_itself_folded(text):
+    folded = fold_for_lists(text)
+    if len(folded) < len(text):  # it has characters that lists do not see
+        with pytest.raises(PatternError):
+            compile_pattern(re.escape(text))
+    else:
+        assert compile_pattern(re.escape(text)).search(folded)
 
 
 PIECES = [*sorted(MARKUP), *"<>/&;\\nbr微.,a1"]

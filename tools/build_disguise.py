@@ -110,8 +110,8 @@ DISGUISED_PAIRS = (
     *(a + b for a in "之知芝" for b in "付富傅"),
     *("支富", "支傅", "付葆", "付饱", "斗音", "斗阴", "抖阴", "斗因", "抖因"),
 )
-"""Pairs that reveal a disguised contact. The patterns of `fraudscan.disguise.CONTACTS` are tried only at such a pair and
-one place before and after it, so every spelling needs one."""
+"""Pairs that reveal a disguised contact. Every spelling of `fraudscan.disguise.CONTACTS` needs one, because its
+patterns are tried only at such a pair, and one place before and after it."""
 
 
 def is_han(character: str) -> bool:

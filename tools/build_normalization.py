@@ -61,6 +61,10 @@ REGIONAL = {
 """Characters that mainland Mandarin hardly uses: Cantonese ones that are read as the Mandarin word that they stand for,
 and Taiwanese pronouns. Most of what is known about frauds was learned from Mandarin."""
 
+VARIANTS = {variant: entry[0] for entry in "账帐 你妳 它牠祂 复覆 了瞭".split() for variant in entry[1:]}
+"""Characters that Taiwan writes where the mainland writes others, without being their traditional forms. In lists they
+match each other: 帳戶 and 账户, 回覆 and 回复."""
+
 EMOJI = {
     picture: entry[0]
     for entry in (
@@ -129,7 +133,8 @@ def form_in_lists(character: str, to_simplified: dict[str, str]) -> str | None:
     if len(form) != 1:
         return character if form else None
     digit = unicodedata.digit(form, None)
-    return unified(form, to_simplified) if digit is None else str(digit)
+    simple = unified(form, to_simplified) if digit is None else str(digit)
+    return VARIANTS.get(simple, simple)
 
 
 def normal_form(character: str, to_simplified: dict[str, str]) -> str | None:
@@ -158,7 +163,8 @@ def table_of(form: Callable[[str, dict[str, str]], str | None]) -> npt.NDArray[n
 def main() -> None:
     """Build the tables and write the code points that change."""
     table, in_lists = table_of(normal_form), table_of(form_in_lists)
-    changed = np.flatnonzero(table != np.arange(CODE_POINTS)).astype(np.int32)
+    own = np.arange(CODE_POINTS)
+    changed = np.flatnonzero((table != own) | (in_lists != own)).astype(np.int32)
     np.savez_compressed(OUT, source=changed, target=table[changed], target_in_lists=in_lists[changed])
     print(f"{OUT.name}: {len(changed)} code points change, {int((table[changed] == 0).sum())} of them are dropped")
 
