@@ -535,10 +535,7 @@ def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
     begin, end = begin[beside], end[beside]
     if not begin.size:
         return
-    places, sizes = ranges(begin, end + 1)
-    letters = codes[places]
-    letters[sizes.cumsum() - 1] = ord(" ")  # in place of what follows each run
-    runs = text_of(letters).split(" ")[:-1]
+    runs = _cut_out(codes, begin, end)
     kinds = {run: kind for kind, run in enumerate(dict.fromkeys(runs))}  # most runs occur many times in a batch
     kind = np.array([kinds[run] for run in runs])
     table = tables()
@@ -557,6 +554,14 @@ def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
     starts += (begin - starts[counts.cumsum() - counts]).repeat(counts)
     for at, keeping in ((sizes == 1, KEPT_INITIAL), (sizes > 1, KEPT_SYLLABLE)):
         yield _Arcs(starts[at], sizes[at], rows[at], keeping=keeping)
+
+
+def _cut_out(codes: Codes, begin: Ints, end: Ints) -> list[str]:
+    """Return the runs of letters from each begin to its end."""
+    places, sizes = ranges(begin, end + 1)
+    letters = codes.take(places)
+    letters[sizes.cumsum() - 1] = ord(" ")  # in place of what follows each run
+    return text_of(letters).split(" ")[:-1]
 
 
 @lru_cache(maxsize=1 << 15)
