@@ -1,4 +1,4 @@
-"""Type aliases for arrays, named after what the arrays contain, and the alignment of arrays for the kernel."""
+"""Type aliases for arrays, named after what the arrays contain, and functions for arrays of any content."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Bools", "Codes", "Floats", "Ints", "Numbers", "Single", "Words", "aligned"]
+__all__ = [
+    "Bools",
+    "Codes",
+    "Floats",
+    "Ints",
+    "Numbers",
+    "Single",
+    "Words",
+    "aligned",
+    "differences",
+    "ranges",
+    "runs_of",
+]
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Codes: TypeAlias = npt.NDArray[np.int32]
@@ -35,3 +47,25 @@ def aligned(values: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     array = memory[start : start + source.nbytes].view(source.dtype).reshape(source.shape)
     array[...] = source
     return array
+
+
+def runs_of(places: Ints) -> tuple[Ints, Ints]:
+    """Return the begins and ends of the runs of consecutive numbers in ``places``, which is sorted."""
+    breaks = places[1:] - places[:-1] > 1
+    first = np.ones(places.size, dtype=bool)
+    last = first.copy()
+    first[1:] = last[:-1] = breaks
+    return places[first], places[last] + 1
+
+
+def ranges(begins: Ints, ends: Ints) -> tuple[Ints, Ints]:
+    """Return the concatenated ranges of integers from each begin to its end (excluded), and the size of each range."""
+    sizes = ends - begins
+    return np.arange(sizes.sum()) + (begins - sizes.cumsum() + sizes).repeat(sizes), sizes
+
+
+def differences(values: Ints) -> Ints:
+    """Return the differences of consecutive values, preceded by the first value; np.diff is slower for few values."""
+    found = values.copy()
+    found[1:] -= values[:-1]
+    return found

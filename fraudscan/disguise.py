@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fraudscan.arrays import differences, ranges, runs_of
 from fraudscan.characters import (
     DROPPED,
     blocks_without_markup,
@@ -41,7 +42,7 @@ from fraudscan.characters import (
 from fraudscan.features import Vocabulary
 from fraudscan.lattice import EVERY, SHAPE, SOUND, Arcs, likeliest
 from fraudscan.lazy import cached_property
-from fraudscan.neighbours import END, NAT, NOTHING, RARE, differences, ranges, runs_of, tables
+from fraudscan.neighbours import END, NAT, NOTHING, RARE, tables
 from fraudscan.survey import MIN_MARKS, Mark, is_latin, survey
 
 if TYPE_CHECKING:

@@ -26,12 +26,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.arrays import aligned
+from fraudscan.arrays import aligned, ranges
 from fraudscan.characters import text_sizes
 from fraudscan.disguise import MAX_REPAIRED, is_long, repaired
 from fraudscan.layer import Layer
 from fraudscan.lazy import cached_property
-from fraudscan.neighbours import ranges
 from fraudscan.notes import Noter
 from fraudscan.windows import (
     RAMP_START,
@@ -158,6 +157,47 @@ class _Reading(NamedTuple):
     notes: Ints
     marked: Bools
     windows: list[Windows]
+
+
+class _Worst:
+    """The most suspicious window of a text that is read part by part, with the odds of all windows.
+
+    Attributes:
+        sums: the sums of the window's weights, shape (sums, 1).
+        begins: the index of its first kept character, shape (1,).
+        ends: the index after that of its last kept character, shape (1,).
+
+    """
+
+    def __init__(self, size: int) -> None:
+        self.sums = np.zeros((size, 1), dtype=np.int64)
+        self.begins = self.ends = np.zeros(1, dtype=np.int64)
+        self._highest = self._odds = -np.inf
+        self._count = 0
+
+    def add(self, alarms: Floats, sums: Ints, sizes: Ints, begin: int) -> None:
+        """Add the windows of the next part.
+
+        Args:
+            alarms: shape (windows,): the logits of the first head.
+            sums: shape (sums, windows): the sums of their weights.
+            sizes: shape (windows,): their numbers of kept characters.
+            begin: the index of the first window's first kept character.
+
+        """
+        self._odds = np.logaddexp.reduce(alarms, initial=self._odds)
+        self._count += alarms.size
+        chosen = int(alarms.argmax())
+        if alarms[chosen] > self._highest:
+            self._highest = alarms[chosen]
+            self.sums = sums[:, [chosen]]
+            self.begins = np.array([begin + STRIDE * chosen])
+            self.ends = self.begins + sizes[chosen]
+
+    @property
+    def logit(self) -> float:
+        """The logit of the mean of the odds of all windows."""
+        return float(self._odds - np.log(self._count))
 
 
 class Engine:
@@ -365,7 +405,7 @@ class Engine:
         """
         total, length, counts = np.zeros(self._width, dtype=np.int64), 0, np.zeros((2, 1), dtype=np.int64)
         rest = np.zeros(0, dtype=np.uint32)  # nodes from the start of the next window on
-        highest, odds, number, best, window = -np.inf, -np.inf, 0, total, (0, 0)
+        worst = _Worst(total.size)
         for nodes in itertools.chain(self.vocabulary.match_blocks(text, CHUNK), [None]):
             if nodes is not None and nodes.size:
                 counts += self._noter.count(nodes, np.zeros(1, dtype=np.int64))
@@ -377,23 +417,16 @@ class Engine:
             sums, begins = self._added_up(rest[:read], starts), windows_of(owners)
             if self.fraud and begins.size:
                 each, sizes = window_sums(sums, begins), window_sums(np.diff(starts, append=read), begins)
-                alarms = self._alarms(each, sizes)
-                odds, number = np.logaddexp.reduce(alarms, initial=odds), number + alarms.size
-                chosen = int(alarms.argmax())
-                if alarms[chosen] > highest:
-                    start = length + STRIDE * chosen
-                    highest, best, window = alarms[chosen], each[:, chosen], (start, start + int(sizes[chosen]))
+                worst.add(self._alarms(each, sizes), each, sizes, length)
             done = starts.size if nodes is None else begins.size
             total += sums[:, :done].sum(axis=1)
             rest = rest[done * STRIDE :]
             length += min(done * STRIDE, read)
-        sums, windows = total[:, None], []
+        sums, lengths, windows = total[:, None], np.array([length]), []
         if self.fraud and length > RAMP_START:
-            begins, ends = np.array(window).reshape(2, 1)
-            logits = self.heads_of(self.scaled(best[:, None], ends - begins))
-            lengths = np.array([length])
-            logits[0] = odds - np.log(number) - window_penalty(lengths, self._quoting(sums, lengths))
-            windows.append(Windows(np.array([place]), logits, begins, ends))
+            logits = self.heads_of(self.scaled(worst.sums, worst.ends - worst.begins))
+            logits[0] = worst.logit - window_penalty(lengths, self._quoting(sums, lengths))
+            windows.append(Windows(np.array([place]), logits, worst.begins, worst.ends))
         return sums, length, counts, windows
 
     def _quoting(self, sums: Ints, lengths: Ints) -> Floats:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.neighbours import END, NAT, WIDTH, ranges, scores_of, tables
+from fraudscan.arrays import ranges
+from fraudscan.neighbours import END, NAT, WIDTH, scores_of, tables
 
 if TYPE_CHECKING:
     from fraudscan.arrays import Ints, Numbers

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fraudscan.arrays import runs_of
 from fraudscan.characters import DROPPED, normalization_table
 from fraudscan.lazy import cached_property
 
@@ -34,12 +35,9 @@ __all__ = [
     "Choices",
     "Tables",
     "carry_marks",
-    "differences",
     "half_keys",
     "is_sign",
     "other_tables",
-    "ranges",
-    "runs_of",
     "scores_of",
     "split_keys",
     "tables",
@@ -343,28 +341,6 @@ def scores_of(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[np
     """Return the score of each number of ``left`` with its neighbour in ``right``; see `Tables.pairs`."""
     scores: npt.NDArray[np.int8] = tables().pairs.take(left.astype(np.int32) * WIDTH + right)
     return scores
-
-
-def runs_of(places: Ints) -> tuple[Ints, Ints]:
-    """Return the begins and ends of the runs of consecutive numbers in ``places``, which is sorted."""
-    breaks = places[1:] - places[:-1] > 1
-    first = np.ones(places.size, dtype=bool)
-    last = first.copy()
-    first[1:] = last[:-1] = breaks
-    return places[first], places[last] + 1
-
-
-def ranges(begins: Ints, ends: Ints) -> tuple[Ints, Ints]:
-    """Return the concatenated ranges of integers from each begin to its end (excluded), and the size of each range."""
-    sizes = ends - begins
-    return np.arange(sizes.sum()) + (begins - sizes.cumsum() + sizes).repeat(sizes), sizes
-
-
-def differences(values: Ints) -> Ints:
-    """Return the differences of consecutive values, preceded by the first value; np.diff is slower for few values."""
-    found = values.copy()
-    found[1:] -= values[:-1]
-    return found
 
 
 def half_keys(first: Codes, second: Codes) -> Codes:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fraudscan import kernel
+from fraudscan.arrays import differences, ranges, runs_of
 from fraudscan.characters import normalization_table
 from fraudscan.neighbours import (
     CUT,
@@ -25,11 +26,8 @@ from fraudscan.neighbours import (
     SIGNS,
     SPELLED,
     WIDTH,
-    differences,
     half_keys,
     is_sign,
-    ranges,
-    runs_of,
     scores_of,
     split_keys,
     tables,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraudscan.arrays import ranges
 from fraudscan.augment import vary
 from fraudscan.background import background
 from fraudscan.characters import fold
@@ -30,7 +31,6 @@ from fraudscan.evaluate import held_out_figures, thresholds_for
 from fraudscan.features import Vocabulary
 from fraudscan.layer import Layer
 from fraudscan.model import Scanner
-from fraudscan.neighbours import ranges
 from fraudscan.network import Examples, Network, NetworkOptions, fit, sigmoid
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 from fraudscan.tokenize import words
