@@ -232,15 +232,16 @@ static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs 
     int cutting = 0, between_words = 0;
 
     for (int64_t at = begin, next; at < end; at = next) {
-        for (next = at + 1; next < end && is_sign(t, at) && is_sign(t, next);)
-            next++;
-        if (!is_sign(t, at) || next - at > limits->most_signs || !is_chinese(t, at - 1) || !is_chinese(t, next))
+        int signs = 1; /* not counting repetitions */
+        for (next = at + 1; next < end && is_sign(t, at) && is_sign(t, next); next++)
+            signs += t->codes[next] != t->codes[next - 1];
+        if (!is_sign(t, at) || !is_chinese(t, at - 1) || !is_chinese(t, next))
             continue;
         if (!size)
             memset(first, -1, sizeof first);
         const int alone = !is_chinese(t, at - 2) && !is_chinese(t, next + 1);
         const int list = alone && t->numbers[at] == limits->list;
-        const int evidence = list ? 0 : t->cutting[*pair(t, at - 1, next)];
+        const int evidence = list || signs > limits->most_signs ? 0 : t->cutting[*pair(t, at - 1, next)];
         int64_t *bucket = first + t->codes[at] % BUCKETS, sign = *bucket;
         while (sign >= 0 && t->codes[runs[sign].begin] != t->codes[at])
             sign = runs[sign].other;

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "Bools",
@@ -16,6 +19,7 @@ __all__ = [
     "Single",
     "Words",
     "aligned",
+    "cuts",
     "differences",
     "ranges",
     "runs_of",
@@ -69,3 +73,19 @@ def differences(values: Ints) -> Ints:
     found = values.copy()
     found[1:] -= values[:-1]
     return found
+
+
+def cuts(sizes: Ints, limit: int) -> Iterator[int]:
+    """Yield the ends of runs of texts that have at most ``limit`` characters in total, or of one text that has more.
+
+    Each text counts for one character more than its size.
+    """
+    if sizes.size and int(sizes.sum()) + sizes.size <= limit:
+        yield sizes.size
+        return
+    total = (sizes + 1).cumsum()
+    begin = done = 0
+    while begin < sizes.size:
+        begin = max(begin + 1, int(total.searchsorted(done + limit, side="right")))
+        done = total[begin - 1]
+        yield begin

@@ -53,7 +53,7 @@ __all__ = [
     "without_markup",
 ]
 
-NORMALIZATION_VERSION = 5
+NORMALIZATION_VERSION = 6
 """Increased whenever the table changes, `MARKUP`, or the character that marks a disguised contact. A model works only
 with the table that it was trained with."""
 
@@ -104,7 +104,7 @@ def normalization_table() -> Codes:
 
 @cache
 def table_for_lists() -> Codes:
-    """Return the table for lists as a read-only array. It drops the same code points as the model's."""
+    """Return the table for lists as a read-only array. It also drops the mark of disguised contacts."""
     return _shipped("target_in_lists")
 
 
@@ -116,8 +116,19 @@ def table_with_digits() -> Codes:
     return table
 
 
-def _shipped(target: str) -> Codes:
+def unlisted() -> Codes:
+    """Return what is read for the code points that the files do not list: the code points themselves.
+
+    Dropped are halves of surrogate pairs (from U+D800), private use (to U+F8FF), and planes 4 to 16, which have no
+    characters that anybody would see.
+    """
     table = np.arange(sys.maxunicode + 1, dtype=np.int32)
+    table[0xD800:0xF900] = table[0x40000:] = DROPPED
+    return table
+
+
+def _shipped(target: str) -> Codes:
+    table = unlisted()
     path = resources.files("fraudscan.data").joinpath("normalization.npz")
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         table[arrays["source"]] = arrays[target]

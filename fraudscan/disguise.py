@@ -28,10 +28,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fraudscan.arrays import differences, ranges, runs_of
+from fraudscan.arrays import cuts, differences, ranges, runs_of
 from fraudscan.characters import (
     DROPPED,
-    blocks_without_markup,
     code_points,
     concatenated,
     is_han,
@@ -52,15 +51,18 @@ if TYPE_CHECKING:
     from fraudscan.neighbours import Tables
     from fraudscan.survey import Survey
 
-__all__ = ["MAX_REPAIRED", "Normalized", "Repair", "Repaired", "normalize", "repaired", "undisguise"]
+__all__ = ["MAX_REPAIRED", "Normalized", "Repair", "Repaired", "normalize", "repaired", "undisguise", "unmarked"]
 
 MAX_REPAIRED = 4096
-"""Maximum length of a text that is repaired, not counting dropped characters: people who hide words write messages,
-not books."""
+"""Maximum length of a text that is repaired, as the model reads it, without dropped characters and long repetitions:
+people who hide words write messages, not books."""
 
-BATCH = 1024
-"""Texts repaired per batch: enough to be worth the cost of the calls, and few enough for the arrays to stay in the
-caches."""
+MAX_WRITTEN = 64 * MAX_REPAIRED
+"""Maximum length of such a text as it is written."""
+
+BATCH = 1 << 16
+"""About how many characters are repaired at a time: enough to be worth the cost of the calls, and few enough for the
+arrays to stay in the caches."""
 
 MAX_ROUNDS = 8
 """Maximum number of rounds. Repair is repeated until nothing changes; if a text needs more rounds, its repair is taken
@@ -98,8 +100,8 @@ MAX_RUN = 24
 """Maximum length of a run of letters that may spell something."""
 
 CONTACT = "\ufdd0"
-"""A noncharacter (The Unicode Standard, section 23.7), which texts hardly ever contain. It follows a contact that
-was disguised: the disguise is evidence by itself."""
+"""A noncharacter (The Unicode Standard, section 23.7). It follows a contact that was disguised: the disguise is
+evidence by itself. Only repair may write it (see `unmarked`)."""
 
 CONTACTS = (
     ("微信", "[薇葳徽溦崴微威v]心信|[薇葳徽溦崴][信芯心伈]|微[伈芯訫](?=[a-z0:号])|v[信心芯]"),
@@ -158,6 +160,13 @@ def undisguise(texts: Sequence[str]) -> list[str]:
     return found
 
 
+def unmarked(texts: Sequence[str]) -> Sequence[str]:
+    """Return texts as they may come from anybody: with a dropped character in place of each `CONTACT`."""
+    if not any(CONTACT in text for text in texts):
+        return texts
+    return [text.replace(CONTACT, "\0") for text in texts]
+
+
 def repaired(texts: Sequence[str]) -> dict[int, Repaired]:
     """Return the texts that repair changes, repaired and normalised, by their index.
 
@@ -166,18 +175,20 @@ def repaired(texts: Sequence[str]) -> dict[int, Repaired]:
 
     """
     found: dict[int, Repaired] = {}
-    for first in range(0, len(texts), BATCH):
-        part = _repaired(texts[first : first + BATCH])
+    first = 0
+    for end in cuts(text_sizes(texts), BATCH):
+        part = _repaired(texts[first:end])
         found.update({first + index: read for index, read in part.items()})
+        first = end
     return found
 
 
 def normalize(text: str) -> Normalized:
     """Return ``text`` as the model reads it, and the disguises that were repaired.
 
-    Normalising the result again changes nothing. Texts of more than `MAX_REPAIRED` characters, not counting dropped
-    ones, are read by the character table alone. The model reads only the first four of many repetitions in a row, but
-    this function returns all of them.
+    Normalising the result again only drops the marks after disguised contacts. Texts of more than `MAX_REPAIRED`
+    characters, not counting dropped ones and long repetitions, are read by the character table alone. The model reads
+    only the first four of many repetitions in a row, but this function returns all of them.
 
     >>> normalize("加 ＶＸ：①⑧⑧").text
     '加vx:000'
@@ -193,8 +204,9 @@ def normalize(text: str) -> Normalized:
     """
     if not isinstance(text, str):
         raise TypeError(f"normalize takes one text as str, not {type(text).__name__}")
-    plain = _folded([text])
-    found = _repaired([text]).get(0) if _carry_marks([text]).any() else None
+    texts = unmarked([text])
+    plain = _folded(texts)
+    found = _repaired(texts).get(0) if _carry_marks(texts).any() else None
     lines = found.lines if found else plain
     return Normalized(lines.texts()[0], lines.starts[:-1], lines.ends[:-1], tuple(_changes(text, plain, lines)))
 
@@ -216,15 +228,10 @@ def _reader(_: Tables) -> Vocabulary:
 
 
 def is_long(text: str) -> bool:
-    """Return whether ``text`` has more than `MAX_REPAIRED` kept characters. If so, it is not repaired."""
-    if len(text) <= MAX_REPAIRED:
-        return False
-    kept = 0
-    for block in blocks_without_markup(text, 1 << 16):
-        kept += int(np.count_nonzero(normalization_table()[code_points(block)]))
-        if kept > MAX_REPAIRED:
-            return True
-    return False
+    """Return whether ``text`` is too long to be repaired (`MAX_REPAIRED`, `MAX_WRITTEN`)."""
+    if not MAX_REPAIRED < len(text) <= MAX_WRITTEN:
+        return len(text) > MAX_WRITTEN
+    return bool(_reader(tables()).match([text]).lengths[0] > MAX_REPAIRED)
 
 
 @dataclass(frozen=True)

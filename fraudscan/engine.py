@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.arrays import aligned, ranges
+from fraudscan.arrays import aligned, cuts, ranges
 from fraudscan.characters import text_sizes
-from fraudscan.disguise import MAX_REPAIRED, is_long, repaired
+from fraudscan.disguise import MAX_REPAIRED, is_long, repaired, unmarked
 from fraudscan.layer import Layer
 from fraudscan.lazy import cached_property
 from fraudscan.notes import Noter
@@ -48,7 +48,7 @@ from fraudscan.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -285,6 +285,7 @@ class Engine:
                 that it is unlikely, the others are left undefined.
 
         """
+        texts = unmarked(texts)
         found = self._read_once(texts, notes=notes, likely=likely)
         marked = found.marked.nonzero()[0].tolist() if self.fraud or readings else []
         marked = [i for i in marked if not is_long(texts[i])]
@@ -311,7 +312,7 @@ class Engine:
     def parts(self, texts: Sequence[str], judged: Judgement) -> Parts:
         """Return the parts of one or more texts that decided, where ``judged`` is what `judge` returned for them."""
         found = {i: each for i, each in judged.readings.items() if each} if self.fraud else {}
-        read = [found[i].text if i in found else text for i, text in enumerate(texts)]
+        read = [found[i].text if i in found else text for i, text in enumerate(unmarked(texts))]
         starts, nodes, lengths = self.vocabulary.locate(read)
         ends = starts + 1
         begins = lengths.cumsum() - lengths
@@ -357,7 +358,7 @@ class Engine:
         )
         sizes = text_sizes(texts)
         begin = 0
-        for end in _cuts(sizes):
+        for end in cuts(sizes, CHUNK):
             part = slice(begin, end)
             if end - begin == 1 and sizes[begin] > CHUNK:
                 sums, found.lengths[begin], counts, windows = self._long(texts[begin], begin)
@@ -524,16 +525,3 @@ def _frozen(values: npt.ArrayLike, dtype: type) -> npt.NDArray[Any]:
     array = aligned(values, dtype)
     array.setflags(write=False)
     return array
-
-
-def _cuts(sizes: Ints) -> Iterator[int]:
-    """Yield the ends of runs of texts with at most `CHUNK` characters in total (or of one text that has more)."""
-    if sizes.size and int(sizes.sum()) + sizes.size <= CHUNK:
-        yield sizes.size
-        return
-    total = (sizes + 1).cumsum()
-    begin = done = 0
-    while begin < sizes.size:
-        begin = max(begin + 1, int(total.searchsorted(done + CHUNK, side="right")))
-        done = total[begin - 1]
-        yield begin

