@@ -12,8 +12,8 @@
 typedef struct {
     unsigned int row, rare, digit, list, last_sign, end, nothing;
     int disguised, missing, cut_score, spelled, strong, firm;
-    double odd_share, spelled_share;
-    int min_marks, most_signs, min_cuts, cutting, cutting_further, cutting_place, pictorial, name;
+    double odd_share, spelled_share, filler_share, filled_share;
+    int min_filled, most_fillers, min_marks, most_signs, min_cuts, cutting, cutting_further, cutting_place, pictorial, name;
     int keycap_mark;
 } Limits;
 
@@ -279,6 +279,94 @@ static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs 
     return NULL;
 }
 
+#define FILLERS 5 /* how many characters may make up a fifth of a text each */
+
+/* Return what counts as one character when fillers are looked for: a character, or any letter. */
+static int32_t kind_of(const Texts *t, int64_t at)
+{
+    return is_letter(t, at) ? 'a' : t->codes[at];
+}
+
+/* Find the characters that are a large share of a text (Misra and Gries 1982); return how many there are. */
+static int find_fillers(const Texts *t, int64_t begin, int64_t end, int32_t *fillers)
+{
+    const double share = t->limits.filler_share * (double)(end - begin), few = t->limits.min_filled;
+    int32_t code[FILLERS];
+    int64_t left[FILLERS] = {0}, count[FILLERS] = {0};
+    int list[FILLERS] = {0}, size = 0;
+    for (int64_t at = begin; at < end; at++) {
+        const int32_t kind = kind_of(t, at);
+        int i = 0, empty = -1;
+        for (; i < FILLERS && !(left[i] && code[i] == kind); i++)
+            empty = left[i] ? empty : i;
+        if (i < FILLERS) {
+            left[i]++;
+        } else if (empty >= 0) {
+            code[empty] = kind;
+            left[empty] = 1;
+        } else {
+            for (i = 0; i < FILLERS; i++)
+                left[i]--;
+        }
+    }
+    for (int64_t at = begin; at < end; at++)
+        for (int i = 0; i < FILLERS; i++)
+            if (left[i] && code[i] == kind_of(t, at)) {
+                count[i]++;
+                list[i] = t->numbers[at] == t->limits.list;
+            }
+    for (int i = 0; i < FILLERS; i++)
+        if (count[i] && (double)count[i] >= share && (double)count[i] >= few && !list[i])
+            fillers[size++] = code[i];
+    return size;
+}
+
+static int is_filler(const Texts *t, int64_t at, const int32_t *fillers, int size)
+{
+    for (int i = 0; i < size; i++)
+        if (fillers[i] == kind_of(t, at))
+            return 1;
+    return 0;
+}
+
+/* Flag what stands between most Chinese characters that go together as neighbours do, whatever it is. */
+static void flag_fillers(const Texts *t, int64_t begin, int64_t end)
+{
+    const Limits *limits = &t->limits;
+    int32_t fillers[FILLERS];
+    const int size = find_fillers(t, begin, end, fillers);
+    int64_t word = -1, gaps = 0, filled = 0, evidence = 0, shortest = limits->most_fillers;
+    int since = 0; /* whether a filler comes after the word */
+    if (!size)
+        return;
+    for (int64_t at = begin; at < end; at++) {
+        const int filler = is_filler(t, at, fillers, size);
+        since |= filler;
+        if (filler || !is_chinese(t, at))
+            continue;
+        gaps += word >= 0;
+        if (word >= 0 && since) {
+            filled++;
+            shortest = at - word - 1 < shortest ? at - word - 1 : shortest;
+            evidence += t->cutting[*pair(t, word, at)];
+        }
+        word = at;
+        since = 0;
+    }
+    if (filled < limits->min_filled || (double)filled < limits->filled_share * (double)gaps ||
+        evidence < limits->cutting)
+        return;
+    for (int64_t at = begin, next; at < end; at = next) {
+        for (next = at; next < end && is_filler(t, next, fillers, size);)
+            next++;
+        /* longer ones of letters or digits may be addresses or telephone numbers */
+        const int alphanumeric = limits->rare < number(t, at) && number(t, at) < limits->list;
+        for (int64_t i = at; i < next && next - at <= (alphanumeric ? shortest : limits->most_fillers); i++)
+            t->flags[i] |= CUTS;
+        next += next == at;
+    }
+}
+
 /* Flag the pictures and keycaps that may stand for a character; return an error, or NULL. */
 static const char *flag_pictures(const Texts *t, int64_t begin, int64_t end, uint8_t *repairable)
 {
@@ -328,6 +416,7 @@ static const char *survey_text(const Texts *t, int64_t text, Signs *memory)
     t->spelled_out[text] = (uint8_t)flag_spelled(t, begin, end, spelled, (int64_t *)memory);
     *repairable = t->heavy[text] | t->spelled_out[text];
     const char *bad = flag_signs(t, begin, end, memory);
+    flag_fillers(t, begin, end);
     bad = bad ? bad : flag_pictures(t, begin, end, repairable);
     for (int64_t at = begin; at < end; at++)
         any |= t->flags[at];
@@ -375,11 +464,11 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
     int empty;
     const char *bad;
 
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*i(IIIIIII)(iiiiii)(dd)(iiiiiiiii)w*w*w*w*w*:survey",
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*i(IIIIIII)(iiiiii)(dd)(ddii)(iiiiiiiii)w*w*w*w*w*:survey",
                           &array[0], &array[1], &array[2], &array[3], &array[4], &array[5], &array[6], &array[7],
                           &array[8], &array[9], &array[10], &array[11], &array[12], &array[13], &array[14], &array[15],
                           &empty, &l.row, &l.rare, &l.digit, &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised,
-                          &l.missing, &l.cut_score, &l.spelled, &l.strong, &l.firm, &l.odd_share, &l.spelled_share,
+                          &l.missing, &l.cut_score, &l.spelled, &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.filler_share, &l.filled_share, &l.min_filled, &l.most_fillers,
                           &l.min_marks, &l.most_signs, &l.min_cuts, &l.cutting, &l.cutting_further, &l.cutting_place,
                           &l.pictorial, &l.name, &l.keycap_mark, &array[16], &array[17], &array[18], &array[19],
                           &array[20]))

@@ -102,14 +102,16 @@ static Py_ssize_t keep(uint32_t *out, int64_t *start, int64_t *length, Py_ssize_
 
 /* The evidence of pairs of neighbours: `scores` has a score for each pair of numbers, in rows; `evidence` and `cut`
    have the weight of each score, between adjacent characters and across signs that are left out. The others say which
-   numbers are Chinese and which are signs, when signs are looked at (`crowded`, `most`), and from which sum on a text
-   is marked (`enough`). */
+   numbers are Chinese and which are signs, when signs are looked at (`crowded`, `most`), from which sum on a text is
+   marked (`enough`), and how many gaps between Chinese characters, and which share of them, are filled in a text that
+   is marked because of that. */
 typedef struct {
     const uint8_t *scores;
     const int8_t *evidence, *cut;
     size_t pairs;
-    uint32_t row, end, chinese, first_sign, last_sign, crowded, most;
+    uint32_t row, end, chinese, first_sign, last_sign, crowded, most, min_filled;
     int enough;
+    double filled_share;
 } Neighbours;
 
 /* Add up the evidence of the pairs of each text, and remove the numbers from its elements, which leaves the nodes. All
@@ -119,7 +121,7 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
 {
     size_t before = known.end, soon = known.end, pair;
     for (Py_ssize_t i = 0; i < texts; i++) {
-        uint32_t *own = out + start[i], signs = 0;
+        uint32_t *own = out + start[i], signs = 0, chinese = 0, filled = 0;
         const Py_ssize_t size = length[i];
         int32_t sum = 0;
         for (Py_ssize_t at = 0; at <= size; at++) {
@@ -129,11 +131,14 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
                 if ((pair += soon) < known.pairs)
                     PREFETCH(known.scores + pair);
             }
+            const uint32_t was_chinese = before <= known.chinese;
             pair = before * known.row;
             before = own[at] >> NODE_BITS;
             if ((pair += before) >= known.pairs)
                 return 0;
             sum += known.evidence[known.scores[pair]];
+            chinese += before <= known.chinese;
+            filled += was_chinese & (before > known.chinese);
             signs += before - known.first_sign <= known.last_sign - known.first_sign;
         }
         if ((size_t)known.crowded * signs > (size_t)size)
@@ -155,13 +160,15 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
         for (Py_ssize_t at = 0; at < size; at++)
             own[at] &= NODE_MASK;
         own[size] = 0;
-        marked[i] = sum >= known.enough;
+        marked[i] = sum >= known.enough ||
+                    (filled > known.min_filled && (double)filled >= known.filled_share * (double)chinese);
     }
     return 1;
 }
 
 PyDoc_STRVAR(read_doc, "read(texts, ids, normal, markup, pairs, evidence, cut, row, end, chinese, signs, crowded,\n"
-                       "     most, enough, repeats, digit, characters, starts, lengths, marked)\n--\n\n"
+                       "     most, min_filled, filled_share, enough, repeats, digit, characters, starts, lengths,\n"
+                       "     marked)\n--\n\n"
                        "Fill the last four arguments, as `Vocabulary._read` does; return the number of characters.\n"
                        "Chinese numbers go up to `chinese`; `signs` are the first and last number of signs, and at\n"
                        "most `most` signs cut a word.");
@@ -176,10 +183,10 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
     Neighbours known;
     unsigned int repeats, digit;
 
-    if (!PyArg_ParseTuple(args, "Oy*y*y*y*y*y*III(II)IIiIIw*w*w*w*:read", &texts, &array[0], &array[1],
+    if (!PyArg_ParseTuple(args, "Oy*y*y*y*y*y*III(II)IIIdiIIw*w*w*w*:read", &texts, &array[0], &array[1],
                           &array[2], &array[3], &array[4], &array[5], &known.row, &known.end, &known.chinese,
-                          &known.first_sign, &known.last_sign, &known.crowded, &known.most, &known.enough, &repeats,
-                          &digit, &array[6], &array[7], &array[8], &array[9]))
+                          &known.first_sign, &known.last_sign, &known.crowded, &known.most, &known.min_filled,
+                          &known.filled_share, &known.enough, &repeats, &digit, &array[6], &array[7], &array[8], &array[9]))
         return NULL;
     if (count_all(array, bytes, size, ARRAYS) < 0 ||
         !(items = PySequence_Fast(texts, "texts must be a sequence of strings")))

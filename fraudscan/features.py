@@ -34,7 +34,20 @@ from fraudscan.characters import (
     text_sizes,
 )
 from fraudscan.lazy import cached_property
-from fraudscan.neighbours import CROWDED, DIGIT, END, EVIDENCE, MOST_SIGNS, RARE, SIGNS, WIDTH, carry_marks, tables
+from fraudscan.neighbours import (
+    CROWDED,
+    DIGIT,
+    END,
+    EVIDENCE,
+    FILLED_SHARE,
+    MIN_FILLED,
+    MOST_SIGNS,
+    RARE,
+    SIGNS,
+    WIDTH,
+    carry_marks,
+    tables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -246,9 +259,10 @@ class Vocabulary:
         if kernel.compiled:
             characters = _buffer("ids", int(sizes.sum()) + sizes.size)
             found = np.empty_like(sizes), np.empty_like(sizes), np.empty(sizes.size, dtype=bool)
-            known = tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS, CROWDED, MOST_SIGNS
+            known = tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS
+            limits = CROWDED, MOST_SIGNS, MIN_FILLED, FILLED_SHARE, EVIDENCE, self.repeats, DIGIT
             table = self._ids, normalization_table(), MARKUP_STRINGS
-            kept = kernel.compiled.read(texts, *table, *known, EVIDENCE, self.repeats, DIGIT, characters, *found)
+            kept = kernel.compiled.read(texts, *table, *known, *limits, characters, *found)
             return characters[:kept], *found
         if not texts:
             return np.zeros(0, dtype=np.uint32), sizes, sizes, np.zeros(0, dtype=bool)

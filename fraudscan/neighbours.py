@@ -81,6 +81,10 @@ where marks are looked for (`fraudscan.features.REPEATS`), and counts once where
 CROWDED = 6
 """Whether signs cut words is checked in texts with more than one sign per this many characters: clauses are longer."""
 
+MIN_FILLED, FILLED_SHARE = 10, 0.8
+"""Minimum number of the gaps between Chinese characters that are filled, and minimum share of all such gaps, in texts
+whose words are cut in every place, by whatever it may be: 投1资1理1财."""
+
 AGAINST = -4
 """The most that a sign between two words counts against a disguise, in eighths of a nat: the words themselves may be
 disguised in another way."""
@@ -329,8 +333,18 @@ def carry_marks(numbers: npt.NDArray[Any], ends: Ints) -> Bools:
     inside = crowded[text] & (end - begin <= MOST_SIGNS) & (numbers[begin - 1] <= RARE) & (numbers[end] <= RARE)
     scores = scores_of(numbers[begin[inside] - 1], numbers[end[inside]])
     total = total + np.bincount(text[inside], tables().cut.take(scores.view(np.uint8)), minlength=ends.size)
-    marked: Bools = total >= EVIDENCE
+    marked: Bools = (total >= EVIDENCE) | _are_filled(numbers, ends)
     return marked
+
+
+def _are_filled(numbers: npt.NDArray[Any], ends: Ints) -> Bools:
+    """Return a mask of the texts in which something that is not Chinese follows most of the Chinese characters."""
+    chinese = numbers <= RARE
+    filled = chinese[:-1] & (numbers[1:] > RARE)
+    begins = np.append(0, ends[:-1] + 1)
+    counts = np.add.reduceat(np.append(filled, False), begins, dtype=np.int64)
+    found: Bools = (counts > MIN_FILLED) & (counts >= FILLED_SHARE * np.add.reduceat(chinese, begins, dtype=np.int64))
+    return found
 
 
 def is_sign(numbers: npt.NDArray[Any]) -> Bools:

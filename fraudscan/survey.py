@@ -18,7 +18,9 @@ from fraudscan.neighbours import (
     DIGIT,
     DISGUISED,
     END,
+    FILLED_SHARE,
     LIST,
+    MIN_FILLED,
     MISSING,
     MOST_SIGNS,
     NOTHING,
@@ -61,6 +63,13 @@ CUTTING_PLACE = 8
 PICTORIAL = 0x2190
 """The first code point of pictorial signs, the only signs that are weighed place by place. The signs before it are on
 every keyboard and are also used between words."""
+
+FILLER_SHARE = 0.2
+"""Minimum share of a text's characters that are a filler: one that is repeated in most places between the others. All
+digits are the same character, and so are all letters. Of 64,400 honest texts one is taken for such a text."""
+
+MOST_FILLERS = 2 * MOST_SIGNS
+"""Maximum number of fillers in a row that are dropped; of letters and digits, no more than in the shortest gap."""
 
 MIN_CUTS = 2
 """Minimum number of places where signs cut what may be a word, before any sign of the text is dropped. The minimum is
@@ -172,7 +181,8 @@ def survey(codes: Codes, numbers: Numbers, ends: Ints, starts: Ints, raw: Codes)
     classes = WIDTH, RARE, DIGIT, *SIGNS, END, NOTHING
     scores = DISGUISED, MISSING, CUT, SPELLED, STRONG, FIRM
     cuts = MOST_SIGNS, MIN_CUTS, CUTTING, CUTTING_FURTHER, CUTTING_PLACE, PICTORIAL
-    limits = classes, scores, (ODD_SHARE, SPELLED_SHARE), (MIN_MARKS, *cuts, NAME, KEYCAP_MARK)
+    fillers = FILLER_SHARE, FILLED_SHARE, MIN_FILLED, MOST_FILLERS
+    limits = classes, scores, (ODD_SHARE, SPELLED_SHARE), fillers, (MIN_MARKS, *cuts, NAME, KEYCAP_MARK)
     known = *neighbours, *characters, *pictures, *limits
     kernel.compiled.survey(codes, numbers, ends, starts, raw, *known, *found)
     return found
@@ -207,6 +217,7 @@ def _survey(  # noqa: PLR0913 - the arguments of `survey`
         flags[labels[spelled_out[ends.searchsorted(labels)]]] |= Mark.LABEL
 
     _flag_signs(flags, codes, numbers, ends)
+    _flag_fillers(flags, codes, numbers, ends)
     written = raw.take(starts)
     rows = tables().picture.take(written)
     rows[codes != normalization_table().take(written)] = tables().empty  # repair replaced them
@@ -316,6 +327,41 @@ def _flag_signs(flags: Any, codes: Codes, numbers: Numbers, ends: Ints) -> None:
     single &= (codes[begin] >= PICTORIAL) & (numbers[end] < RARE)
     passed = begin[single]
     flags[passed[~_named(numbers, passed, tables().picture[codes[passed]])]] |= Mark.MAY_CUT
+
+
+def _flag_fillers(flags: Any, codes: Codes, numbers: Numbers, ends: Ints) -> None:
+    """Flag what stands between most Chinese characters that go together as neighbours do, whatever it is."""
+    lengths = differences(ends + 1)
+    owner = np.arange(ends.size).repeat(lengths)
+    kinds = np.where(is_latin(codes), ord("a"), codes)
+    _, kind, counts = np.unique(owner << 21 | kinds, return_inverse=True, return_counts=True)
+    filler = (
+        (counts[kind] >= np.maximum(MIN_FILLED, FILLER_SHARE * (lengths - 1))[owner])
+        & (numbers != END)
+        & (numbers != LIST)
+    )
+    if not filler.any():
+        return
+    words = ((numbers <= RARE) & ~filler).nonzero()[0]
+    first, last = words[:-1], words[1:]
+    inside = owner[first] == owner[last]
+    first, last = first[inside], last[inside]
+    text = owner[first]
+    fillers = np.append(0, filler.cumsum())
+    filled = fillers[last] > fillers[first + 1]
+    counts = np.bincount(text[filled], minlength=ends.size)
+    gaps = np.bincount(text, minlength=ends.size)
+    evidence = tables().cutting.take(scores_of(numbers[first[filled]], numbers[last[filled]]).view(np.uint8))
+    sums = np.bincount(text[filled], evidence, minlength=ends.size)
+    cut = (counts >= MIN_FILLED) & (counts >= FILLED_SHARE * gaps) & (sums >= CUTTING)
+    begin, end = runs_of(filler.nonzero()[0])
+    alphanumeric = (numbers[begin] > RARE) & (
+        numbers[begin] < LIST
+    )  # longer ones may be addresses or telephone numbers
+    shortest = np.full(ends.size, MOST_FILLERS)
+    np.minimum.at(shortest, text[filled], (last - first - 1)[filled])
+    dropped = cut[owner[begin]] & (end - begin <= np.where(alphanumeric, shortest[owner[begin]], MOST_FILLERS))
+    flags[ranges(begin[dropped], end[dropped])[0]] |= Mark.CUTS
 
 
 def _named(numbers: Numbers, places: Ints, rows: Codes) -> Bools:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import fraudscan
 from fraudscan import augment, disguise
 from fraudscan.characters import fold
-from fraudscan.disguise import CONTACT, CONTACTS, MAX_REPAIRED, normalize, undisguise
+from fraudscan.disguise import CONTACT, CONTACTS, MAX_REPAIRED, MAX_WRITTEN, normalize, undisguise
 from fraudscan.neighbours import tables
 
 CASES = pathlib.Path(__file__).parent / "cases"
@@ -57,6 +57,73 @@ def test_disguised_text_is_repaired(text, expected):
 )
 def test_a_disguised_contact_is_named_and_marked_once(text, read):
     assert normalize(text).text.replace(CONTACT, "@") == read
+
+
+FILLED = "跟着老师操作稳赚不赔，加微信进内部群每天领取返利"
+
+
+@pytest.mark.parametrize(
+    "filler",
+    [
+        *".*-=@❤①ⓐx1口龘〇𠀀あдㅋ",
+        "....",
+        ".........",
+        "——",
+        "“”",
+        "》《",
+        "*-*-",
+        "[1]",
+        "(a)",
+        " ab ",
+        "<i class=x>",
+        "🇨",
+    ],
+)
+def test_whatever_stands_between_all_characters_is_dropped(filler):
+    read = normalize(filler.join(FILLED)).text
+    assert re.sub("[^\u4e00-\u9fff]", "", read) == re.sub("[^\u4e00-\u9fff]", "", FILLED)
+    assert len(read) <= len(FILLED) + 3 * len(filler)  # around the comma some of it may be left
+
+
+@pytest.mark.parametrize("fillers", ["0123456789", "abcdefghijklmnopqrstuvwxyz"])
+def test_fillers_may_differ(fillers):
+    rng, text = random.Random(1), "跟着老师操作稳赚不赔加微信"
+    assert normalize("".join(c + rng.choice(fillers) for c in text)).text == text
+
+
+def test_addresses_and_numbers_among_fillers_stay():
+    text = "x".join("百家乐老虎机足球一号通") + "https://m.dmnp-58.cn退回"
+    assert "https" in normalize(text).text
+    text = "1".join("跟着老师操作稳赚不赔加微信") + "13800138000详聊"
+    assert normalize(text).text == "跟着老师操作稳赚不赔加微信00000000000详聊"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024年5月6日8时30分，2024年5月7日9时15分",
+        "甲1乙2丙3丁4戊5己6庚7辛8壬9癸10",
+        "周一3节周二4节周三2节周四5节周五1节周六0节",
+        "鼠、牛、虎、兔、龙、蛇、马、羊、猴、鸡、狗、猪、鼠、牛、虎。",
+        "哈哈哈哈哈哈哈哈哈哈哈哈哈哈",
+        "鸡2斤鱼3条肉1块蛋9个米5斗油2桶盐1包糖4袋",
+    ],
+)
+def test_ordinary_text_in_which_something_recurs_is_left_alone(text):
+    assert normalize(text).text == fold(text)
+
+
+@pytest.mark.parametrize("padding", ["。" * 4200, "a" * 5000, "\u200b" * 10_000, "\ue000" * 5000])
+def test_padding_does_not_prevent_repair(padding):
+    assert normalize("投·资·理·财，稳·赚·不·赔" + padding).text.startswith("投资理财,稳赚不赔")
+    assert normalize("投·资·理·财，稳·赚·不·赔" + "。" * MAX_WRITTEN).repairs == ()
+
+
+@pytest.mark.parametrize("text", ["您的快递已到菜鸟驿站，请凭取件码领取", "加微信进群", "\ufdd0"])
+def test_the_mark_of_repair_cannot_come_from_outside(text):
+    marked = CONTACT.join(text)
+    assert normalize(marked).text == fold(text).replace(CONTACT, "")
+    assert fraudscan.classify(marked).score == fraudscan.classify(text.replace(CONTACT, "")).score
 
 
 def spellings(pattern):
@@ -110,7 +177,7 @@ texts = st.one_of(
 @settings(max_examples=1000)
 def test_normalizing_is_idempotent_and_bounded(text):
     read = normalize(text)
-    assert normalize(read.text).text == read.text
+    assert normalize(read.text).text == read.text.replace(CONTACT, "")
     assert len(read.text) <= 4 * len(text)
     assert fold(read.text) == read.text
 
@@ -155,7 +222,7 @@ def test_long_texts_are_not_repaired():
 
 def test_the_longest_text_that_is_repaired():
     text = "稳·赚·不·赔，加薇信。" * 50
-    whole = text + "好" * (MAX_REPAIRED - len(text))
+    whole = (text + "今天天气不错" * MAX_REPAIRED)[:MAX_REPAIRED]
     assert normalize(whole + "\u200b").repairs
     assert normalize(whole + "好").repairs == ()
 

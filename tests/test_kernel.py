@@ -26,6 +26,8 @@ from fraudscan.neighbours import (
     DIGIT,
     END,
     EVIDENCE,
+    FILLED_SHARE,
+    MIN_FILLED,
     MOST_SIGNS,
     RARE,
     SIGNS,
@@ -48,6 +50,7 @@ PARTS = [
 ]
 THREE_PARTS = [parts for parts in PARTS if len(parts) == 3]
 WORDS = "投资理财", "稳赚不赔", "微信", "服务", "我们", "正规项目"
+LONG_WORDS = "跟着老师操作稳赚不赔", "跟着老师操作稳赚不赔，加微信xy2000进内部群13800138000"
 CHARACTERS = "卝箌薇芯伈", "·、，.❤★✈", "❤🐧🉑🍚🥛牛奶", "abtz", "0㊀", "嬲犇骉", "的加"
 """What disguises consist of, besides parts of characters and words that signs cut."""
 
@@ -55,6 +58,7 @@ disguised = st.lists(
     st.one_of(
         *map(st.sampled_from, [*CHARACTERS, PARTS, THREE_PARTS, ["tou", "zi", "A:", "B:", "1️⃣户", "2⃣"]]),
         st.builds(str.join, st.sampled_from("·❤、.★✈"), st.sampled_from(WORDS)),
+        st.builds(str.join, st.sampled_from([*"1a口=", "....", "“”", "*-*-", "[1]"]), st.sampled_from(LONG_WORDS)),
     ),
     max_size=40,
 ).map("".join)
@@ -212,12 +216,12 @@ def test_the_first_logits_of_any_layer_are_the_same(seed, inputs, units, reach):
 def read_arguments():
     batch = ["加微信", "稳·赚 不·赔", ""]
     each = [np.zeros(len(batch), dtype) for dtype in (np.int64, np.int64, bool)]
-    known = (tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS, CROWDED, MOST_SIGNS, EVIDENCE)
-    repeats = (REPEATS, DIGIT)
+    known = (tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS)
+    limits = (CROWDED, MOST_SIGNS, MIN_FILLED, FILLED_SHARE, EVIDENCE, REPEATS, DIGIT)
     characters = np.zeros(sum(map(len, batch)) + len(batch), np.uint32)
     markup = np.frombuffer(MARKUP_STRINGS, np.uint8)
     reading = fraudscan.load().engine.vocabulary._ids, normalization_table(), markup
-    return [batch, *reading, *known, *repeats, characters, *each]
+    return [batch, *reading, *known, *limits, characters, *each]
 
 
 def follow_arguments():
@@ -356,14 +360,14 @@ CALLS = {
 }
 PLACES = {
     "likeliest": (*range(12), 15, 16),
-    "read": (*range(1, 7), *range(16, 20)),
+    "read": (*range(1, 7), *range(18, 22)),
     "follow": (0, 1, 2, 3, 7),
     "add_up": (0, 1, 2, 4),
     "alarms": (0, 1, 2, 3, 4, 5, 9),
     "tally": (0, 1, 2, 3),
     "splice": (1, 3),
     "spans": (*range(8), *range(10, 13)),
-    "survey": (*range(16), *range(21, 26)),
+    "survey": (*range(16), *range(22, 27)),
 }
 ARRAYS = [(name, place) for name, places in PLACES.items() for place in places]
 
@@ -394,16 +398,16 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("read", 4, np.zeros(WIDTH * END, np.int8), "beyond the table"),
         ("read", 7, 2**32 - 1, "beyond the table"),
         ("read", 8, 2**32 - 1, "beyond the table"),
-        ("read", 16, np.zeros(11, np.uint32), "no room"),
-        ("read", 16, np.zeros(0, np.uint32), "no room"),
-        ("read", 17, np.zeros(4, np.int64), "for each text"),
-        ("read", 18, np.zeros(2, np.int64), "for each text"),
-        ("read", 18, np.frombuffer(bytearray(25), np.uint8)[1:], "not an array of elements of 8 bytes"),
-        ("read", 19, np.zeros(2, bool), "for each text"),
+        ("read", 18, np.zeros(11, np.uint32), "no room"),
+        ("read", 18, np.zeros(0, np.uint32), "no room"),
+        ("read", 19, np.zeros(4, np.int64), "for each text"),
+        ("read", 20, np.zeros(2, np.int64), "for each text"),
+        ("read", 20, np.frombuffer(bytearray(25), np.uint8)[1:], "not an array of elements of 8 bytes"),
+        ("read", 21, np.zeros(2, bool), "for each text"),
         ("read", 5, np.zeros(255, np.int8), "for each score"),
         ("read", 6, np.zeros(255, np.int8), "for each score"),
         ("read", 10, (0,), "length 2"),
-        ("read", 14, 3, "must be 0 or 4"),
+        ("read", 16, 3, "must be 0 or 4"),
         ("follow", 0, np.zeros(6, np.uint32), "a place for each"),
         ("follow", 0, np.zeros(5, np.uint8), "not an array of elements"),
         ("follow", 1, np.zeros(0, np.uint32), r"2\*\*m"),
@@ -508,9 +512,10 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("survey", 17, (WIDTH, RARE, DIGIT, SIGNS[1], SIGNS[0], RARE, END), "numbers between"),
         ("survey", 17, (WIDTH, RARE, DIGIT, *SIGNS, RARE, END), "numbers between"),
         ("survey", 17, (2**32 - 1, RARE, DIGIT, *SIGNS, END, END), "do not fit"),
-        ("survey", 20, (1, 2), "length 9"),
-        *(("survey", place, np.zeros(3, np.uint8), "do not fit") for place in (21, 23, 24, 25)),
-        ("survey", 22, np.zeros(3, np.uint16), "do not fit"),
+        ("survey", 20, (1, 2), "length 4"),
+        ("survey", 21, (1, 2), "length 9"),
+        *(("survey", place, np.zeros(3, np.uint8), "do not fit") for place in (22, 24, 25, 26)),
+        ("survey", 23, np.zeros(3, np.uint16), "do not fit"),
         ("spans", 0, np.array([0, 4, 3, 6]), "do not fit"),
         ("spans", 0, np.array([1, 3, 6]), "must begin with 0"),
         ("spans", 0, np.array([0, 3, 5]), "must begin with 0"),
@@ -552,7 +557,7 @@ def test_the_table_must_contain_the_last_pair_of_the_text(compiled, text):
     last = WIDTH * END + int(tables().numbers[ord(text)] if text else END)
     arguments = read_arguments()
     arguments[0] = [text]
-    arguments[17:] = [array[:1] for array in arguments[17:]]
+    arguments[19:] = [array[:1] for array in arguments[19:]]
     arguments[4] = np.zeros(last, np.int8)
     with pytest.raises(ValueError, match="beyond the table"):
         compiled.read(*arguments)

@@ -19,6 +19,7 @@ from fraudscan.characters import (
     text_of,
     without_markup,
 )
+from fraudscan.disguise import CONTACT
 
 PIECES = [*sorted(MARKUP), *"<>&;/\\abrnpst", "＜", "ＢＲ", "\u200b", " ", "投", "资"]
 marked_up = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
@@ -126,8 +127,18 @@ def test_normalizing_is_idempotent_and_never_lengthens(folded, text):
 
 def test_lists_drop_the_same_characters_and_read_the_same_mark_up():
     for character in ("\0", *MARKUP_OPENERS):
-        same = [table == ord(character) for table in (normalization_table(), table_for_lists())]
-        assert (same[0] == same[1]).all()
+        one, other = (table == ord(character) for table in (normalization_table(), table_for_lists()))
+        assert (one != other).nonzero()[0].tolist() == ([ord(CONTACT)] if character == "\0" else [])
+
+
+@pytest.mark.parametrize("code", [0xD800, 0xDFFF, 0xE000, 0xF8FF, 0xFDD1, 0xFFFE, 0x378, 0x40000, 0xE0FFF, 0x10FFFF])
+def test_code_points_that_are_no_characters_are_dropped(code):
+    assert fold(f"加{chr(code)}微") == fold_for_lists(f"加{chr(code)}微") == "加微"
+
+
+@pytest.mark.parametrize("code", [0x1FA77, 0x1FABF, 0x323B0, 0xFAFF])
+def test_code_points_that_later_versions_of_unicode_may_use_are_kept(code):
+    assert fold(chr(code)) == fold_for_lists(chr(code)) == chr(code)
 
 
 @given(st.text(st.characters()), st.text(st.characters()))
