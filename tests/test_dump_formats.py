@@ -1,6 +1,7 @@
 """Tests of formats, encodings and archives: the texts of the input are the texts of the output in each of them."""
 
 import bz2
+import codecs
 import contextlib
 import csv
 import gzip
@@ -1254,11 +1255,11 @@ def test_utf8_is_detected_despite_a_line_in_another_encoding(odd, text):
 
 @given(st.sampled_from(dumps.TEXTS), st.integers(1, 3))
 def test_big5_and_gb18030_are_detected_despite_lines_in_utf8(odd, count):
-    for encoding, text in [("big5hkscs", "您的包裹在路上，請到站點來取，多謝"), ("gb18030", LURE)]:
+    for encoding, text in [("big5", "您的包裹在路上，請到站點來取，多謝"), ("gb18030", LURE)]:
         lines = [text.encode(encoding)] * 9
         lines[3 : 3 + count] = [odd[:12].encode()] * count
         if utf8_lines(odd[:12].encode()):
-            assert detect(b"\n".join(lines)) == encoding
+            assert detect(b"\n".join(lines)) == canonical(encoding)
 
 
 @given(
@@ -1329,7 +1330,7 @@ def test_an_encoding_that_is_not_seen_at_the_start_can_be_named(tmp_path, capsys
     assert rows_of(tmp_path / "named.jsonl")[-1]["text"] == PLAIN
 
 
-@pytest.mark.parametrize("encoding", ["gb18030", "big5hkscs"])
+@pytest.mark.parametrize("encoding", ["gb18030", "big5", "big5hkscs"])
 @pytest.mark.parametrize(
     ("name", "row", "last"),
     [
@@ -1354,7 +1355,7 @@ def test_utf8_lines_in_a_file_in_another_encoding_are_rejected(tmp_path, name, r
     assert len(found) == 5
     assert all(text in found[at] for at, text in enumerate([*texts[:2], *texts[4:], "ok"]))
     rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
-    assert {row["reason"] for row in rejects} == {f"UTF-8 in a {encoding.upper()} file"}
+    assert {row["reason"] for row in rejects} == {f"UTF-8 in a {canonical(encoding).upper()} file"}
     assert [row["raw"] for row in rejects] == [row.decode().strip() for row in rows[2:4]]
     assert [row["offset"] for row in rejects] == [len(head) + sum(map(len, rows[:at])) for at in (2, 3)]
 
@@ -1362,6 +1363,91 @@ def test_utf8_lines_in_a_file_in_another_encoding_are_rejected(tmp_path, name, r
 @given(st.lists(st.sampled_from(dumps.TEXTS), min_size=1), st.sampled_from(["gb18030", "big5hkscs"]))
 def test_lines_in_their_own_encoding_are_not_taken_for_utf8(texts, encoding):
     assert utf8_lines("\n".join(texts).encode(encoding, "replace")) == set()
+
+
+def decoded(data, encoding):
+    """Return the text, or an empty string if the bytes are not valid."""
+    with contextlib.suppress(UnicodeDecodeError):
+        return data.decode(encoding)
+    return ""
+
+
+def windows(code):
+    """Return the character of code page 950; Python's cp950 has some at codes that Windows leaves to its users."""
+    return "" if b"\xc6\xa1" <= code <= b"\xc8\xfe" else decoded(code, "cp950")
+
+
+CODES = [bytes([lead, trail]) for lead in range(0x81, 0xFF) for trail in range(0x40, 0xFF)]
+BIG5 = {code: windows(code) or decoded(code, "big5hkscs") for code in CODES}
+ENCODABLE = {
+    "utf-8": st.characters(codec="utf-8", exclude_categories=["Cc"]),
+    "utf-16": st.characters(codec="utf-16", exclude_categories=["Cc"]),
+    "gb18030": st.characters(codec="gb18030", exclude_categories=["Cc"]),
+    "cp950": st.sampled_from([*"～‧￥€∕﹨aA~", *filter(None, map(windows, CODES))]),
+    "big5-hkscs": st.sampled_from([char for code in CODES if len(char := decoded(code, "big5hkscs")) == 1]),
+}
+
+
+def test_big5_has_the_characters_of_windows_and_those_of_hkscs_at_other_codes():
+    assert {code: decoded(code, canonical("cp950")) for code in CODES} == BIG5
+    assert [BIG5[char.encode("cp950")] for char in "～‧￥€∕"] == list("～‧￥€∕")
+    assert [BIG5[char.encode("big5hkscs")] for char in "喺の①"] == list("喺の①")
+
+
+@given(
+    st.lists(st.sampled_from([char.encode("cp950") for char in "～‧￥€∕AE"]) | st.sampled_from(CODES) | st.binary()),
+    st.integers(1, 9),
+)
+def test_big5_is_decoded_alike_whole_and_in_pieces(parts, size):
+    data, encoding = b"".join(parts), canonical("big5")
+    pieces = [data[at : at + size] for at in range(0, len(data), size)]
+    assert "".join(codecs.iterdecode(pieces, encoding, "replace")) == data.decode(encoding, "replace")
+    known = {**BIG5, b"A": "A", b"E": "E"}
+    if all(map(known.get, parts)):
+        assert data.decode(encoding) == "".join(map(known.__getitem__, parts))
+
+
+@pytest.mark.parametrize("encoding", ENCODABLE)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_texts_are_read_as_they_were_written(tmp_path, scanner, encoding, data):
+    texts = data.draw(st.lists(st.text(ENCODABLE[encoding], max_size=20), min_size=1))
+    rows = [{"id": str(at), "text": f"{text}。"} for at, text in enumerate(texts)]
+    table = io.StringIO()
+    csv.writer(table, quoting=csv.QUOTE_ALL).writerows([("id", "text"), *map(dict.values, rows)])
+    made = {
+        "in.csv": table.getvalue(),
+        "in.jsonl": "\n".join(json.dumps(row, ensure_ascii=False) for row in rows),
+        "in.json": json.dumps(rows, ensure_ascii=False),
+    }
+    for name, content in made.items():
+        (tmp_path / name).write_bytes(content.encode(encoding))
+        score_dump(scanner, [tmp_path / name], tmp_path / "out.jsonl", Options(encoding=encoding), force=True)
+        assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [row["text"] for row in rows]
+
+
+@pytest.mark.parametrize("named", [(), ("--encoding", "cp950"), ("--encoding", "big5")])
+def test_big5_from_windows_is_read_as_windows_means_it(tmp_path, capsys, named):
+    lines = ["寄件人,簡訊內容～說明", "史蒂夫‧賈,福利社～特價￥50", "2,請到站點來取，多謝", "3,票價€50請儘速繳費"]
+    rows = [line.encode("cp950") for line in lines]
+    rows[2:3] = [rows[2] + b"\xff", "4,我喺呢度等你".encode("big5hkscs")]
+    (tmp_path / "in.csv").write_bytes(b"\r\n".join(rows))
+    (tmp_path / "deny.txt").write_text("福利社～特價", "utf-8")
+    options = "--deny", tmp_path / "deny.txt", "--text", "簡訊內容～說明", *named
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.jsonl", *options) == 0
+    assert "is read as CP950-HKSCS" in capsys.readouterr().err
+    first, *others = rows_of(tmp_path / "out.jsonl")
+    assert (first["寄件人"], first["fraud_verdict"]) == ("史蒂夫‧賈", "flag")
+    assert [row["簡訊內容～說明"] for row in others] == ["我喺呢度等你", "票價€50請儘速繳費"]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["line"], reject["offset"]) == (3, len(b"\r\n".join(rows[:2])) + 2)
+    assert reject["raw"] == "2,請到站點來取，多謝\\xff"
+
+
+def test_the_standard_of_hong_kong_can_be_named(tmp_path):
+    (tmp_path / "in.txt").write_bytes("我喺呢度∼•¥".encode("big5hkscs"))
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--encoding", "big5-hkscs") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == ["我喺呢度∼•¥"]
 
 
 @pytest.mark.parametrize("name", ["in.jsonl.gz", "in.csv.bz2", "in.xml.xz", "in.jsonl.zst"])

@@ -5,8 +5,12 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from fraudscan.dump.rows import DumpError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = [
     "MULTIBYTE",
@@ -22,7 +26,18 @@ __all__ = [
 
 BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
-MULTIBYTE, UTF16 = ("gb18030", "big5hkscs"), ("utf-16-le", "utf-16-be")
+BIG5 = "cp950-hkscs"
+"""The codec for what is called Big5: code page 950 of Windows, and Big5-HKSCS at the codes that it leaves free."""
+
+OF_WINDOWS = bytes.fromhex("A145 A14E A1C2 A1E3 A1F2 A1F3 A241 A242 A244 A246 A247 A3E1 F9FE")
+WINDOWS = {code: code.decode("cp950") for code in re.findall(b"..", OF_WINDOWS)}
+"""The characters of Windows that Big5-HKSCS lacks (€) or has others for (∼ for ～), by their codes. From C6A1 to C8FE
+Windows has only characters that users define, whatever Python's cp950 has there."""
+
+WINDOWS_CODE = re.compile(b"|".join(map(re.escape, WINDOWS)))
+HKSCS = codecs.lookup("big5hkscs")
+
+MULTIBYTE, UTF16 = ("gb18030", BIG5), ("utf-16-le", "utf-16-be")
 """Candidates for bytes that have no byte order mark and are not UTF-8, the likelier first."""
 
 UTF8_HAN = re.compile(rb"[\xe4-\xe9][\x80-\xbf]{2} ?[\xe2-\xef][\x80-\xbf]{2}")
@@ -42,6 +57,34 @@ FREQUENT = frozenset(
 """Some of the most frequent characters of both scripts. Decoding with a wrong encoding gives other characters."""
 
 
+def _decode_big5(data: Buffer, errors: str = "strict", final: bool = True) -> tuple[str, int]:
+    """Decode `BIG5`: as Big5-HKSCS, from one code of Windows to the next. Return the text and the size of its bytes."""
+    if final and not WINDOWS_CODE.search(data):
+        return HKSCS.decode(data, errors)
+    data, hkscs = bytes(data), codecs.getincrementaldecoder("big5hkscs")(errors)
+    parts, at = [], 0
+    for found in WINDOWS_CODE.finditer(data):
+        parts.append(hkscs.decode(data[at : found.start() + 1]))
+        at = found.start() + 1
+        if hkscs.getstate()[0]:  # else that byte is the second one of another character
+            hkscs.reset()
+            parts.append(WINDOWS[found[0]])
+            at = found.end()
+    parts.append(hkscs.decode(data[at:], final))
+    return "".join(parts), len(data) - len(hkscs.getstate()[0])
+
+
+class _Big5Decoder(codecs.BufferedIncrementalDecoder):
+    def _buffer_decode(self, data: Buffer, errors: str, final: bool) -> tuple[str, int]:
+        return _decode_big5(data, errors, final)
+
+
+CODEC = codecs.CodecInfo(codecs.ascii_encode, _decode_big5, incrementaldecoder=_Big5Decoder, name=BIG5)
+"""It encodes ASCII only: the line feeds that the readers look for."""
+
+codecs.register({BIG5.replace("-", "_"): CODEC}.get)
+
+
 def canonical(name: str) -> str:
     """Return the name that the readers use for an encoding that a user named.
 
@@ -49,10 +92,10 @@ def canonical(name: str) -> str:
         DumpError: if Python has no text encoding of this name, or it does not encode line feeds as the readers expect.
 
     >>> canonical("GBK"), canonical("UTF16"), canonical("big5")
-    ('gb18030', 'utf-16-le', 'big5hkscs')
+    ('gb18030', 'utf-16-le', 'cp950-hkscs')
 
     """
-    wider = {"gbk": "gb18030", "gb2312": "gb18030", "big5": "big5hkscs", "cp950": "big5hkscs"}
+    wider = {"gbk": "gb18030", "gb2312": "gb18030", "big5": BIG5, "cp950": BIG5}
     plain = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le"}
     try:
         found = codecs.lookup(name).name
@@ -83,7 +126,7 @@ def detect(data: bytes) -> str:
     >>> detect("到楼下了，下来拿快递".encode("gb18030"))
     'gb18030'
     >>> detect("您的包裹已經到了，請來取".encode("big5"))
-    'big5hkscs'
+    'cp950-hkscs'
     >>> detect("一起吃饭吗\n明天一早走".encode("utf-16-be"))
     'utf-16-be'
 

@@ -531,7 +531,7 @@ class Lines:
         self.raw = cut_lines(block.data, encoding)
         if not self.raw[-1]:
             self.raw.pop()
-        self._utf8 = utf8_lines(block.data) if encoding in MULTIBYTE else set()
+        self._utf8 = utf8_lines(block.data) if encoding in (*MULTIBYTE, "big5hkscs") else set()
 
     @cached_property
     def _offsets(self) -> list[int]:
