@@ -35,6 +35,24 @@ def rows_of(path):
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
+def slow_pipe(data):
+    """Return a standard input that yields one byte first, and all others then."""
+
+    class Slow(io.RawIOBase):
+        left = data
+
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            size = 1 if self.left is data else len(buffer)
+            got, self.left = self.left[:size], self.left[size:]
+            buffer[: len(got)] = got
+            return len(got)
+
+    return io.TextIOWrapper(io.BufferedReader(Slow()))
+
+
 def rows(rng, count):
     """Return messages of a few conversations, interleaved."""
     return [

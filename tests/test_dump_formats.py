@@ -1626,21 +1626,7 @@ def test_a_skippable_zstd_frame_may_be_long_and_is_not_text(tmp_path, size):
 @pytest.mark.parametrize("name", ["in.txt", "in.txt.gz", "in.txt.bz2", "in.txt.xz", "in.txt.zst"])
 def test_a_pipe_that_yields_one_byte_first_is_read_normally(tmp_path, monkeypatch, name):
     pack = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": dumps.zst}
-    data = pack[name.removeprefix("in.txt")](PLAIN.encode())
-
-    class Slow(io.RawIOBase):
-        left = data
-
-        def readable(self):
-            return True
-
-        def readinto(self, buffer):
-            size = 1 if self.left is data else len(buffer)
-            got, self.left = self.left[:size], self.left[size:]
-            buffer[: len(got)] = got
-            return len(got)
-
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Slow())))
+    monkeypatch.setattr(sys, "stdin", dumps.slow_pipe(pack[name.removeprefix("in.txt")](PLAIN.encode())))
     assert score("-", "-o", tmp_path / "out.jsonl", "--format", "lines") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN]
     assert not sys.stdin.buffer.closed

@@ -1,12 +1,15 @@
 """Thresholds: changing them without scoring again, for a scanner and for a scored dump."""
 
+import codecs
 import csv
+import gzip
 import hashlib
 import io
 import itertools
 import json
 import os
 import re
+import sys
 from collections import Counter
 from fractions import Fraction
 
@@ -504,6 +507,27 @@ def test_rethreshold_recognizes_utf16_although_a_long_text_comes_first(tmp_path)
     source.write_text(json.dumps(row, ensure_ascii=False), "utf-16")
     with pytest.raises(DumpError, match="is in UTF-16: convert it to UTF-8"):
         rethreshold(str(source), str(tmp_path / "out.jsonl"), Thresholds(0.6, 0.1))
+
+
+@pytest.mark.parametrize("scored", ["jsonl", "csv"], indirect=True)
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+def test_rethreshold_reads_a_pipe_that_yields_one_byte_first(scored, tmp_path, monkeypatch, mark):
+    source = tmp_path / f"marked{scored[1].suffix}"
+    source.write_bytes(mark + scored[1].read_bytes())
+    for name, stdin in ((str(source), b""), ("-", source.read_bytes())):
+        monkeypatch.setattr("sys.stdin", dumps.slow_pipe(stdin))
+        out = tmp_path / f"from {len(stdin)}{source.suffix}"
+        assert main(["rethreshold", name, "-o", str(out), "--flag", "0.9", "--review", "0.2"]) == 0
+        assert not sys.stdin.buffer.closed
+    assert out.read_bytes() == (tmp_path / f"from 0{source.suffix}").read_bytes()
+
+
+@pytest.mark.parametrize(("change", "what"), [(gzip.compress, "is an archive"), (bytes, "is in UTF-16")])
+def test_rethreshold_says_what_a_pipe_yields_that_yields_one_byte_first(tmp_path, monkeypatch, capsys, change, what):
+    text = '{"fraud_score": 0.9, "fraud_verdict": "clear"}\n'
+    monkeypatch.setattr("sys.stdin", dumps.slow_pipe(change(text.encode("utf-16"))))
+    assert main(["rethreshold", "-", "-o", str(tmp_path / "out.csv"), "--flag", "0.9"]) == 2
+    assert f"- {what}" in capsys.readouterr().err
 
 
 def test_rethreshold_refuses_a_workbook_without_naming_options_that_it_lacks(tmp_path, capsys):

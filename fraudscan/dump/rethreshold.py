@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from fraudscan.decisions import VERDICTS, Thresholds
 from fraudscan.dump.checkpoint import Checkpoint
@@ -21,7 +21,7 @@ from fraudscan.dump.output import CALLED, Names, format_of, now, part_of, to_sta
 from fraudscan.dump.parquet import ParquetReader, with_column
 from fraudscan.dump.readers import WRITTEN, dump_written
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.sources import MAGIC, STDIN, WORKBOOK, fingerprint, foreign
+from fraudscan.dump.sources import MAGIC, STDIN, WORKBOOK, fingerprint, foreign, from_start
 from fraudscan.dump.tables import find_delimiter
 
 if TYPE_CHECKING:
@@ -145,14 +145,14 @@ def scored_with(source: str) -> Known | None:
 @contextlib.contextmanager
 def _source(source: str) -> Iterator[BufferedReader]:
     if source == STDIN:
-        yield cast("BufferedReader", sys.stdin.buffer)
+        yield from_start(sys.stdin.buffer, io.DEFAULT_BUFFER_SIZE)
         return
     try:
         file = Path(source).open("rb")  # noqa: SIM115 - closed below; only errors of opening are caught
     except OSError as error:
         raise DumpError(f"{source} cannot be read: {error.strerror}") from None
     with file:
-        yield file
+        yield from_start(file, io.DEFAULT_BUFFER_SIZE)
 
 
 def _names(target: str, source: str, *, force: bool) -> Names | None:

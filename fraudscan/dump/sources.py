@@ -43,6 +43,7 @@ __all__ = [
     "expand",
     "fingerprint",
     "foreign",
+    "from_start",
     "is_file",
     "plain_name",
 ]
@@ -462,7 +463,7 @@ class Stream:
         self.damage = ""
         try:
             self._opened: Any = sys.stdin.buffer if source == STDIN else Path(source).open("rb")  # noqa: SIM115 - `close`
-            self._raw = _from_start(self._opened)
+            self._raw = from_start(self._opened, PACKED)
             office = _office(self._raw)
             self._file: Any = self._raw if office else _unpacked(self._raw, source)
         except OSError as error:
@@ -542,11 +543,11 @@ class Head(Stream):
         self.office = None
 
 
-def _from_start(file: Any) -> Any:
+def from_start(file: Any, size: int) -> Any:
     """Return the file, or a wrapper for it, whose first bytes can be peeked at: a slow pipe may give only one byte."""
-    if file.seekable() or len(file.peek(PACKED)) >= PACKED:
+    if file.seekable() or len(file.peek(size)) >= size:
         return file
-    return io.BufferedReader(_Rest(file.read(PACKED), file))
+    return io.BufferedReader(_Rest(file.read(size), file))
 
 
 class _Rest(io.RawIOBase):
