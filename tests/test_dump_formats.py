@@ -1632,6 +1632,16 @@ def test_a_pipe_that_yields_one_byte_first_is_read_normally(tmp_path, monkeypatc
     assert not sys.stdin.buffer.closed
 
 
+def test_a_file_that_cannot_be_unpacked_is_closed(tmp_path, monkeypatch):
+    (tmp_path / "in.zst").write_bytes(b"\x28\xb5\x2f\xfd")
+    opened, kept = Path.open, []
+    monkeypatch.setattr(Path, "open", lambda *arguments: kept.append(opened(*arguments)) or kept[-1])
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(DumpError, match=r"is a \.zst archive: pip install"):
+        Stream(str(tmp_path / "in.zst"))
+    assert [file.closed for file in kept] == [True]
+
+
 @pytest.mark.parametrize("name", ["in.txt.xz", "in.txt.zst"])
 def test_an_archive_that_requires_too_much_memory_is_refused(tmp_path, capsys, name):
     import zstandard

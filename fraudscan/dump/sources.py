@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import codecs
+import contextlib
 import glob
 import gzip
 import hashlib
@@ -461,16 +462,19 @@ class Stream:
     def __init__(self, source: str) -> None:
         self.source = self.name = source
         self.damage = ""
-        try:
-            self._opened: Any = sys.stdin.buffer if source == STDIN else Path(source).open("rb")  # noqa: SIM115 - `close`
-            self._raw = from_start(self._opened, PACKED)
-            office = _office(self._raw)
-            self._file: Any = self._raw if office else _unpacked(self._raw, source)
-        except OSError as error:
-            raise DumpError(f"{source} cannot be read: {error.strerror or error}") from None
-        except zipfile.BadZipFile as error:
-            self._file = None
-            self.damage = f"the ZIP archive cannot be opened: {error}"
+        with contextlib.ExitStack() as failed:  # closes the file
+            try:
+                self._opened: Any = sys.stdin.buffer if source == STDIN else Path(source).open("rb")  # noqa: SIM115
+                failed.callback(self.close)
+                self._raw = from_start(self._opened, PACKED)
+                office = _office(self._raw)
+                self._file: Any = self._raw if office else _unpacked(self._raw, source)
+            except OSError as error:
+                raise DumpError(f"{source} cannot be read: {error.strerror or error}") from None
+            except zipfile.BadZipFile as error:
+                self._file = None
+                self.damage = f"the ZIP archive cannot be opened: {error}"
+            failed.pop_all()
         self.office = None if self.packed else office
         if isinstance(self._file, _Member):
             self.name = self._file.name
