@@ -131,7 +131,7 @@ def _with_levels(scanner: Scanner, arguments: argparse.Namespace) -> Scanner:
 
 def _classify(arguments: argparse.Namespace) -> None:
     scanner = _scanner(arguments)
-    texts = [_decoded(sys.stdin.buffer.read())] if arguments.text == ["-"] else map(_argument, arguments.text)
+    texts = [_message(sys.stdin.buffer.read())] if arguments.text == ["-"] else map(_argument, arguments.text)
     if scanner.lists and scanner.lists.bound and arguments.sender is None:
         _warn("list entries that are bound to a sender are ignored: name the sender of the messages with --sender")
     for result in (scanner.classify(text, arguments.sender) for text in texts):
@@ -139,6 +139,17 @@ def _classify(arguments: argparse.Namespace) -> None:
             _print_json(result.to_dict())
         else:
             _print_result(result, scanner.taxonomy)
+
+
+def _message(data: bytes) -> str:
+    """Return a message from standard input as text, with a warning if some of it is lost."""
+    text = _decoded(data)
+    if "\ufffd" in text:
+        _warn(
+            "the message has \ufffd where bytes could not be decoded: convert it to UTF-8 "
+            "(iconv -f GB18030 -t UTF-8, say)"
+        )
+    return text
 
 
 def _argument(text: str) -> str:

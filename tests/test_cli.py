@@ -87,6 +87,14 @@ def test_classify_reads_a_message_in_any_encoding(monkeypatch, capsys, encoding)
     assert json.loads(capsys.readouterr().out)["text"] == text
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_classify_says_if_bytes_of_a_message_are_lost(monkeypatch, capsys, options):
+    for data, lost in ((LURE.encode(), False), (LURE.encode("gb18030"), False), (b"\xff" + LURE.encode(), True)):
+        set_stdin(monkeypatch, data)
+        assert main(["classify", "-", *options]) == 0
+        assert ("could not be decoded" in capsys.readouterr().err) == lost
+
+
 @given(data=st.binary(max_size=60))
 @settings(max_examples=50)
 def test_classify_reads_any_bytes(monkeypatch, data):

@@ -1253,6 +1253,23 @@ def test_utf8_is_detected_despite_a_line_in_another_encoding(odd, text):
         assert detect(f"{text}\n{text}\n{text}\n".encode() + odd[:20].encode("gb18030") + b"\n") == "utf-8"
 
 
+@pytest.mark.parametrize(
+    "text", ["涉案资金冻结倒计时3小时", "对方说谢谢", "bi业证 xue位证 现货秒发", "停水 停水 停水 今晚"]
+)
+def test_short_messages_in_gb18030_are_not_taken_for_utf8(text):
+    assert detect(text.encode("gb18030")) == "gb18030"
+
+
+@given(
+    st.sampled_from([*dumps.TEXTS, "Ваш код подтверждения 0638", "Prête dès ce soir à l'entrée du marché"]), st.data()
+)
+def test_utf8_is_detected_despite_a_damaged_byte(text, data):
+    damaged = bytearray(text.encode())
+    damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0x80, 0xFF))
+    if sum(char > "\x7f" for char in text) > 5:
+        assert detect(bytes(damaged)) == "utf-8"
+
+
 @given(st.sampled_from(dumps.TEXTS), st.integers(1, 3))
 def test_big5_and_gb18030_are_detected_despite_lines_in_utf8(odd, count):
     for encoding, text in [("big5", "您的包裹在路上，請到站點來取，多謝"), ("gb18030", LURE)]:
