@@ -886,6 +886,37 @@ def test_an_invalid_number_of_workers_is_refused(tmp_path, monkeypatch, capsys, 
     assert "--workers must be 1 to 256" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("how", ["frozen", "embedded", "run as a worker"])
+def test_a_program_that_would_run_itself_as_a_worker_is_refused_workers(tmp_path, monkeypatch, capsys, how):
+    if how == "frozen":
+        monkeypatch.setattr(sys, "frozen", True, raising=False)
+    elif how == "embedded":
+        monkeypatch.setattr(sys, "executable", "")
+    else:
+        monkeypatch.setenv(workers.MARK, "1")
+    (tmp_path / "in.jsonl").write_text(json.dumps({"text": PLAIN}))
+    options = [tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", "--workers"]
+    assert score(*options, 2) == 2
+    assert "--workers needs a Python interpreter" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+    assert score(*options, 1) == 0
+
+
+@pytest.mark.usefixtures("temporary")
+def test_a_program_that_is_taken_for_the_interpreter_is_named(tmp_path, monkeypatch, capsys):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
+    host = tmp_path / "host"
+    host.write_text(f"#!/bin/sh\necho $FRAUDSCAN_WORKER >> {tmp_path}/runs\nexit 3\n")
+    host.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(host))
+    assert score(source, "-o", out, "--max-message", 4096, "--workers", 2) == 2
+    message = capsys.readouterr().err
+    assert f"(status 3): can {host} run Python code, and import fraudscan? If not, use 1 worker." in message
+    assert "memory" not in message
+    assert (tmp_path / "runs").read_text() == "1\n1\n"  # by which the host refuses workers
+
+
 def test_workers_are_started_only_when_there_are_blocks_for_them(tmp_path, monkeypatch):
     started = []
     start = workers._Worker.start

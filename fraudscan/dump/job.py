@@ -40,7 +40,7 @@ from fraudscan.dump.rows import DumpError, Place, is_text_column
 from fraudscan.dump.scoring import Task, score_blocks
 from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
 from fraudscan.dump.tables import CsvReader
-from fraudscan.dump.workers import score_all
+from fraudscan.dump.workers import check_number, score_all
 from fraudscan.dump.writers import Writer, make_writer
 from fraudscan.show import shown_name
 
@@ -70,9 +70,6 @@ MOST_LINES = 20_000
 
 SMALLEST_LIMIT, LARGEST_LIMIT = 1 << 12, 1 << 30
 """Bounds of ``max_message``: memory holds several copies of a row, and the csv module accepts at most 2 GiB."""
-
-MOST_WORKERS = 256
-"""Each takes some hundred megabytes: a mistyped, larger number would exhaust the machine's memory."""
 
 MOST_ERRORS = 10
 """At most this many unreadable files of a folder are listed. They are reported together, so that each need not cost a
@@ -225,7 +222,7 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
         options: the options that determine the output.
         exclude: names or patterns, as for `pathlib.PurePath.match`, of files and folders to leave out where ``sources``
             are folders or patterns; files that ``sources`` name directly are always read.
-        workers: the number of processes that score; the output does not depend on it.
+        workers: the number of processes that score; the output does not depend on it. Frozen programs have only one.
         resume: continue a job that was interrupted; if it is complete, its summary is returned and nothing is done.
         force: replace an existing target, complete or incomplete.
         notify: called with notices for the user.
@@ -254,8 +251,7 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
         raise DumpError("no dump is named: sources is empty")
     if not SMALLEST_LIMIT <= options.max_message <= LARGEST_LIMIT:
         raise DumpError(f"--max-message must be {SMALLEST_LIMIT:,} to {LARGEST_LIMIT:,} bytes")
-    if not 1 <= workers <= MOST_WORKERS:
-        raise DumpError(f"--workers must be 1 to {MOST_WORKERS}; more workers than processors gain nothing")
+    check_number(workers)
     if options.by is not None and out == STDIN:
         raise DumpError("--by writes conversations beside the output: name an output file instead of -")
     if options.delimiter is not None:

@@ -2,8 +2,9 @@
 
 A worker is a fresh interpreter. Tasks, and the results of scoring them, go through
 temporary files, which are unlinked when the worker has opened them, if the system allows it.
-The pipes carry only one byte per task, so neither side ever waits for the other to read. A
-worker ends when its input ends, so none outlives the job, however that ends.
+The pipes carry only one byte per task, and one when a worker is ready, so neither side ever
+waits for the other to read. A worker ends when its input ends, so none outlives the job,
+however that ends.
 """
 
 from __future__ import annotations
@@ -35,10 +36,33 @@ if TYPE_CHECKING:
 
     Score = Callable[[Task], Scored]
 
-__all__ = ["score_all"]
+__all__ = ["check_number", "score_all"]
 
 AHEAD = 2
 """Tasks that a worker holds at a time: it must not run out of them while this process scores one itself."""
+
+MOST_WORKERS = 256
+"""Each takes some hundred megabytes: a mistyped, larger number would exhaust the machine's memory."""
+
+MARK = "FRAUDSCAN_WORKER"
+"""The variable in a worker's environment by which a program that is mistaken for an interpreter recognizes that."""
+
+
+def check_number(workers: int) -> None:
+    """Refuse a number of workers out of range, and any but 1 where a worker would be this program itself once more.
+
+    Raises:
+        DumpError: if the number is out of range, or if it is more than 1 and this program is frozen, does not know its
+            interpreter, or was itself run as a worker.
+
+    """
+    if not 1 <= workers <= MOST_WORKERS:
+        raise DumpError(f"--workers must be 1 to {MOST_WORKERS}; more workers than processors gain nothing")
+    if workers > 1 and (getattr(sys, "frozen", False) or not sys.executable or MARK in os.environ):
+        raise DumpError(
+            f"--workers needs a Python interpreter, but this program has none (sys.executable is {sys.executable!r}): "
+            "use 1 worker"
+        )
 
 
 def score_all(
@@ -131,9 +155,10 @@ class _Worker:
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # idle threads spin on the cores of other workers
+                env={**os.environ, MARK: "1", "OPENBLAS_NUM_THREADS": "1"},  # idle threads spin on others' cores
                 start_new_session=True,  # only the job handles Ctrl-C
             )
+        self._ready = False
         self._given = self._taken = 0
         self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
         threading.Thread(target=_listen, args=(self._process.stdout, self._answers), daemon=True).start()
@@ -157,11 +182,13 @@ class _Worker:
         """
         while self.held and (wait or not self._answers.empty()):
             wait = False
-            if self._answers.get():
+            if not self._answers.get():
+                self._replace()
+            elif not self._ready:
+                self._ready = True
+            else:
                 self.held.popleft().answer = _get(self._files[self._taken % AHEAD])
                 self._taken += 1
-            else:
-                self._replace()
 
     def _replace(self) -> None:
         """Replace a process that has ended with a new one, and give it the same tasks."""
@@ -173,9 +200,11 @@ class _Worker:
         first, last = turn.task.blocks[0], turn.task.blocks[-1]
         held = f"bytes {first.start.offset:,} to {last.end.offset:,} of {turn.task.reader.source}"
         if self._failed is turn:
+            doubt = "is there enough memory?"
+            if not self._ready and status >= 0:  # neither killed nor at work
+                doubt = f"can {sys.executable} run Python code, and import fraudscan? If not, use 1 worker."
             raise DumpError(
-                f"two workers ended on {held} (status {status}): is there enough memory? "
-                "What is scored is kept; continue with --resume"
+                f"two workers ended on {held} (status {status}): {doubt} What is scored is kept; continue with --resume"
             )
         self._notify(f"a worker ended (status {status}) while it held {held}; a new worker takes them over")
         self._failed = turn
@@ -207,7 +236,7 @@ def _path() -> list[str]:
 
 
 def _listen(pipe: Any, answers: queue.SimpleQueue[bool]) -> None:
-    """Queue `True` for each answer of a worker, and `False` when the worker has ended."""
+    """Queue `True` when a worker is ready and for each of its answers, and `False` when it has ended."""
     with pipe:
         while pipe.read(1):
             answers.put(True)
@@ -252,9 +281,11 @@ def serve() -> None:
     given, taken = FileIO(sys.stdin.fileno(), closefd=False), FileIO(sys.stdout.fileno(), "w", closefd=False)
     sys.stdout = sys.stderr
     first, *files = (FileIO(path, "r+") for path in paths)
+    _remove(paths)  # now, so that no file is left behind, however the job ends
+    with contextlib.suppress(OSError):  # the job has ended
+        taken.write(b"\n")  # ready
     with first:
         score: Score = _get(first)
-    _remove(paths)  # now, so that no file is left behind, however the job ends
     for file in itertools.cycle(files):
         if not given.read(1):  # the job has ended
             break
