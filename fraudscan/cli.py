@@ -423,6 +423,8 @@ def _card(arguments: argparse.Namespace) -> None:
     try:
         checkout = default_corpus().parent
     except CorpusError:
+        if arguments.model is None:
+            raise UsageError("an installed package has the card of its model: name another model with -m") from None
         checkout = None  # an installed package has neither test cases nor benchmarks to quote
     for path in write_card(load(arguments.model), folder, read_sets(arguments.labelled), checkout):
         print(path)

@@ -1,6 +1,7 @@
 """The model card matches its model, and its figures are correct."""
 
 import json
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -66,6 +67,17 @@ def test_card_of_another_model(small_model, tmp_path, capsys):
         assert claim not in card
     assert main(["evaluate", "--card", "-m", str(folder)]) == 0
     assert "## External sets" not in (folder / CARD).read_text("utf-8")
+
+
+def test_the_card_of_an_installed_package_is_not_replaced(scanner, tmp_path, monkeypatch, capsys):
+    """Without a checkout, it would lose the figures that are quoted from there."""
+    scanner.save(tmp_path / "default")
+    monkeypatch.setattr("fraudscan.model.default_folder", lambda: tmp_path / "default")
+    monkeypatch.setattr("fraudscan.corpus.default_corpus", Mock(side_effect=CorpusError))
+    before = sorted((tmp_path / "default").iterdir())
+    assert main(["evaluate", "--card"]) == 2
+    assert "name another model with -m" in capsys.readouterr().err
+    assert sorted((tmp_path / "default").iterdir()) == before
 
 
 def test_the_card_names_the_slice_of_messages_without_a_channel(small_model, tmp_path):
