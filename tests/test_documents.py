@@ -104,7 +104,8 @@ def test_options_in_the_documents_exist(capsys):
             main([command, "--help"])
     known, named = (set(OPTION.findall(text)) for text in (capsys.readouterr().out, README + DUMPS))
     assert "--max-false-alarms" in named
-    assert named - known == {"--master", "--archives"}  # options of spark-submit
+    others = {"--master", "--archives", "--no-index", "--find-links"}  # of spark-submit and pip
+    assert named - known == others
 
 
 def test_every_module_has_its_place_in_the_table_of_files():

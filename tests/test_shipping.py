@@ -75,9 +75,13 @@ def test_wheel_can_be_built_without_a_compiler(sdist, tmp_path):
 
 
 def test_wheel_works_in_an_empty_environment(wheel, tmp_path):
+    """It is installed without network, as the README describes it."""
     venv.create(tmp_path / "env", with_pip=True)
     python = tmp_path / "env" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", wheel], check=True)
+    wheels = tmp_path / "wheels"
+    run([sys.executable, "-m", "pip", "wheel", "--quiet", "-w", wheels, wheel])
+    offline = ["--no-index", "--find-links", wheels]
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *offline, "fraudscan"], check=True)
     code = (
         "import fraudscan; print(fraudscan.classify('老师带单，每天三只涨停股，进群免费领').label, fraudscan.__file__)"
     )
