@@ -619,7 +619,7 @@ def load(folder: str | os.PathLike[str] | None = None) -> Scanner:
     """
     if folder is not None:
         return _read(Path(folder))
-    return _shipped.get("default") or _shipped.setdefault("default", _read(default_folder()))
+    return _shipped.get("default") or _shipped.setdefault("default", _read_shipped())
 
 
 _shipped: dict[str, Scanner] = {}
@@ -643,6 +643,19 @@ def _read(folder: Path) -> Scanner:
     scanner = read_folder(folder, ARRAYS, _from_manifest)
     vars(scanner)["folder_name"] = folder.resolve().name  # it has no other user yet
     return scanner
+
+
+def _read_shipped() -> Scanner:
+    folder = default_folder()
+    try:
+        return _read(folder)
+    except ModelError:
+        if folder.is_dir():
+            raise
+        raise ModelError(
+            f"the shipped model is missing from {Path(__file__).parent}: install fraudscan again, as files (it cannot "
+            "be read inside an archive on the module search path)"
+        ) from None
 
 
 def _from_manifest(arrays: Sequence[npt.NDArray[Any]], manifest: dict[str, Any]) -> Scanner:

@@ -8,13 +8,14 @@ import pickle
 import subprocess
 import sys
 import weakref
+import zipfile
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from conftest import LURE, traced
+from conftest import LURE, ROOT, traced
 
 import fraudscan
 from fraudscan import disguise, model
@@ -25,6 +26,18 @@ from fraudscan.model import GROUP
 def test_public_names_are_few():
     assert len(fraudscan.__all__) <= 10
     assert all(hasattr(fraudscan, name) for name in fraudscan.__all__)
+
+
+def test_a_package_in_an_archive_says_what_it_misses(tmp_path):
+    package = tmp_path / "package.zip"
+    with zipfile.ZipFile(package, "w") as archive:
+        for path in [*ROOT.glob("fraudscan/**/*.*"), *ROOT.glob("models/default/*")]:
+            name = path.relative_to(ROOT)
+            archive.write(path, "fraudscan" / name if name.parts[0] == "models" else name)  # as in the wheel
+    code = f"import sys; sys.path.insert(0, {str(package)!r}); import fraudscan; fraudscan.classify('')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ModelError: the shipped model is missing from " in done.stderr
+    assert "install fraudscan again, as files" in done.stderr
 
 
 def test_result_has_the_documented_fields(scanner):
