@@ -104,7 +104,7 @@ def test_options_in_the_documents_exist(capsys):
             main([command, "--help"])
     known, named = (set(OPTION.findall(text)) for text in (capsys.readouterr().out, README + DUMPS))
     assert "--max-false-alarms" in named
-    others = {"--master", "--archives", "--no-index", "--find-links"}  # of spark-submit and pip
+    others = {"--master", "--archives", "--no-index", "--find-links", "--collect-all"}  # of other programs
     assert named - known == others
 
 
