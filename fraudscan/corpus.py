@@ -163,8 +163,8 @@ def default_corpus() -> Path:
     folder = Path(__file__).resolve().parent.parent / "corpus"
     if not (folder / "README.md").is_file():
         raise CorpusError(
-            "the installed package has no corpus: get the folder corpus/ from the source code of this version and "
-            "name it: --with-default-corpus FOLDER"
+            "the installed package has no corpus: get the folder corpus/ of this version from the repository "
+            "(source distributions have none), and name it: --with-default-corpus FOLDER"
         )
     return folder
 

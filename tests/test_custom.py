@@ -878,7 +878,8 @@ def test_an_installed_package_has_no_corpus(mine, tmp_path, monkeypatch, capsys)
     monkeypatch.setattr("fraudscan.corpus.__file__", str(tmp_path / "site-packages" / "fraudscan" / "corpus.py"))
     arguments = ["train", str(mine), *NAMED, "--with-default-corpus"]
     assert main([*arguments, "-o", str(tmp_path / "x")]) == 2
-    assert "the installed package has no corpus: get the folder corpus/" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "the installed package has no corpus: get the folder corpus/ of this version from the repository" in message
 
 
 def test_invalid_taxonomies_are_refused():
