@@ -42,14 +42,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _open_streams()
     try:
-        status = _run(_parser().parse_args(argv))
-        error = _flushed(sys.stdout)
-        if error and not status and not isinstance(error, BrokenPipeError):  # closing a pipe early is no error
-            _warn(f"standard output cannot be written: {error.strerror}")
-            return 2
-        return status
+        return _finished(_run(_parser().parse_args(argv)))
     finally:
         _flushed(sys.stderr)
+
+
+def _finished(status: int) -> int:
+    """Flush standard output and return the exit status, which is no longer 0 if that fails."""
+    error = _flushed(sys.stdout)
+    if error and not status and not isinstance(error, BrokenPipeError):  # closing a pipe early is no error
+        _warn(f"standard output cannot be written: {error.strerror}")
+        return 2
+    return status
 
 
 def _flushed(stream: TextIO) -> OSError | None:
@@ -499,10 +503,13 @@ def _labels(arguments: argparse.Namespace) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose error messages fit on one line, whatever the arguments contain."""
+    """A parser whose error messages fit on one line, whatever the arguments contain, and which ends as commands do."""
 
     def error(self, message: str) -> NoReturn:
         super().error(_in_line(message))
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        super().exit(_finished(status), message)
 
 
 def _parser() -> argparse.ArgumentParser:
