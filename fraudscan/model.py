@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
@@ -91,12 +91,12 @@ class Scanner:
     ) -> None:
         if not taxonomy.schemes:
             raise ValueError("no label has a scheme: a model needs at least one label with a scheme to predict")
-        self.taxonomy = taxonomy
-        self.thresholds = thresholds
-        self._manifest = dict(manifest or {})
+        self.taxonomy: Final = taxonomy
+        self.thresholds: Final = thresholds
+        self._manifest: Final = dict(manifest or {})
         self._manifest.setdefault("thresholds", asdict(thresholds))
-        self.lists: Lists | None = None
-        self.folder_name = ""
+        self.lists: Final[Lists | None] = None
+        self.folder_name: Final[str] = ""
         fraud = taxonomy.task == "fraud"
         nothing = np.full(len(self.heads), EMPTY_LOGIT)  # a text without a kept character is honest
         if self._honest is None:
@@ -106,7 +106,7 @@ class Scanner:
         if quotes is not None and layer is None:
             raise ValueError("quotes are the weights of a head of a layer: pass the layer, too")
         quoting = Layer(layer.hidden, np.asarray(quotes)[None]) if layer and quotes is not None else None
-        self.engine = Engine(
+        self.engine: Final = Engine(
             vocabulary, weights, scales, biases, layer=layer, nothing=nothing, fraud=fraud, quotes=quoting
         )
 

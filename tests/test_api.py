@@ -5,6 +5,7 @@ import enum
 import gc
 import json
 import pickle
+import re
 import subprocess
 import sys
 import weakref
@@ -38,6 +39,16 @@ def test_a_package_in_an_archive_says_what_it_misses(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "ModelError: the shipped model is missing from " in done.stderr
     assert "install fraudscan again, as files" in done.stderr
+
+
+def test_type_checkers_refuse_to_set_what_a_scanner_refuses_to_set(tmp_path):
+    names = ["taxonomy", "thresholds", "lists", "folder_name", "engine"]
+    program = tmp_path / "program.py"
+    lines = ["import fraudscan", "s = fraudscan.load()", *(f"s.{name} = s.{name}" for name in names)]
+    program.write_text("\n".join(lines), "utf-8")
+    command = [sys.executable, "-m", "mypy", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert re.findall(r'Cannot assign to final attribute "(\w+)"', done.stdout) == names, done
 
 
 def test_result_has_the_documented_fields(scanner):
