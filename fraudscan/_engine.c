@@ -114,6 +114,18 @@ typedef struct {
     double filled_share;
 } Neighbours;
 
+/* Return whether something else follows most of the Chinese characters of a text. */
+static int is_filled(const uint32_t *own, Py_ssize_t size, Py_ssize_t chinese, const Neighbours *known)
+{
+    Py_ssize_t filled = 0;
+    const double least = known->filled_share * (double)chinese;
+    if (size - chinese + 1 < (Py_ssize_t)known->min_filled || (double)(size - chinese + 1) < least)
+        return 0; /* at the end of the text, its end follows */
+    for (Py_ssize_t at = 0; at < size; at++)
+        filled += (own[at] >> NODE_BITS) <= known->chinese && (own[at + 1] >> NODE_BITS) > known->chinese;
+    return filled > (Py_ssize_t)known->min_filled && (double)filled >= least;
+}
+
 /* Add up the evidence of the pairs of each text, and remove the numbers from its elements, which leaves the nodes. All
    texts together have `kept` elements. Return whether all pairs are in the table. */
 static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_ssize_t texts, Py_ssize_t kept,
@@ -121,7 +133,7 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
 {
     size_t before = known.end, soon = known.end, pair;
     for (Py_ssize_t i = 0; i < texts; i++) {
-        uint32_t *own = out + start[i], signs = 0, chinese = 0, filled = 0;
+        uint32_t *own = out + start[i], signs = 0, chinese = 0;
         const Py_ssize_t size = length[i];
         int32_t sum = 0;
         for (Py_ssize_t at = 0; at <= size; at++) {
@@ -131,14 +143,12 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
                 if ((pair += soon) < known.pairs)
                     PREFETCH(known.scores + pair);
             }
-            const uint32_t was_chinese = before <= known.chinese;
             pair = before * known.row;
             before = own[at] >> NODE_BITS;
             if ((pair += before) >= known.pairs)
                 return 0;
             sum += known.evidence[known.scores[pair]];
             chinese += before <= known.chinese;
-            filled += was_chinese & (before > known.chinese);
             signs += before - known.first_sign <= known.last_sign - known.first_sign;
         }
         if ((size_t)known.crowded * signs > (size_t)size)
@@ -157,11 +167,10 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
                     return 0;
                 sum += known.cut[known.scores[pair]];
             }
+        marked[i] = sum >= known.enough || is_filled(own, size, chinese, &known);
         for (Py_ssize_t at = 0; at < size; at++)
             own[at] &= NODE_MASK;
         own[size] = 0;
-        marked[i] = sum >= known.enough ||
-                    (filled > known.min_filled && (double)filled >= known.filled_share * (double)chinese);
     }
     return 1;
 }
