@@ -89,10 +89,20 @@ class TranscriptReader(Reader):
         return self.heading.findall(self._decode([data])) if self.heading else []
 
     def _decode(self, lines: Sequence[bytes], errors: str = "replace") -> str:
-        return "\n".join(line.decode(self.encoding, errors) for line in lines).replace("\r\n", "\n")
+        return "\n".encode(self.encoding).join(lines).decode(self.encoding, errors).replace("\r\n", "\n")
+
+    def _heads(self, lines: list[bytes]) -> list[str]:
+        """Return the first `PREFIX` characters of each line."""
+        try:
+            texts = self._decode(lines, "strict").split("\n")
+        except UnicodeDecodeError:
+            texts = []
+        if len(texts) != len(lines):  # decoding lines one by one is slower, but damage in one leaves the others alone
+            texts = [line[: 4 * PREFIX].decode(self.encoding, "replace") for line in lines]
+        return [text[:PREFIX].rstrip("\r") for text in texts]
 
     def _starts(self, lines: list[bytes]) -> list[int]:
-        heads = [line[: 4 * PREFIX].decode(self.encoding, "replace")[:PREFIX].rstrip("\r") for line in lines]
+        heads = self._heads(lines)
         return [at for at, head in enumerate(heads) if self.start.match(head) and self.begins(heads, at)]
 
     def cut(self, held: bytes, *, final: bool) -> int:
