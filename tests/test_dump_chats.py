@@ -1,6 +1,8 @@
 """Tests of chat exports: the columns of each message, and the parts that are not messages."""
 
+import itertools
 import json
+import re
 from unittest import mock
 
 import pytest
@@ -9,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fraudscan.dump import Options, chats, score_dump
+from fraudscan.dump.detect import FORMATS
+from fraudscan.dump.sources import Head
 
 
 def messages(path, *options):
@@ -311,6 +315,127 @@ def test_line_chats_are_read_in_several_languages(tmp_path, title, day, time):
     date = day.split("（")[0].split("(")[0].split(" 星")[0]
     assert {row["time"] for row in rows_of(tmp_path / "out.jsonl")} == {f"{date} {time}"}
     assert rejects(tmp_path) == ["a notice by LINE itself"]
+
+
+def line_chat(path, *messages):
+    """Write an export of LINE, with two messages before these, each given as it is there, and one the day after."""
+    lines = [
+        "[LINE] 與小美的聊天記錄",
+        "",
+        "2026/01/30（五）",
+        f"10:11\t小美\t{PLAIN}",
+        f"10:12\t我\t{PLAIN}",
+        *messages,
+    ]
+    path.write_text("\n".join([*lines, "", "2026/01/31（六）", "9:00\t我\t早"]), "utf-8")
+    return path
+
+
+FORGED = [
+    ["老師公告", "", "113.1.13", LURE],
+    ["老師公告", "", "2026/01/31（六）", LURE],
+    ["老師公告", "", "113.1.13", f"10:20\t{LURE}"],
+    ["流程表", "09:00\t報到\t一樓大廳", f"10:30\t{LURE}", "11:00\t散場\t門口"],
+    ["", '09:00\t報到\t"一樓"大廳', '10:30\t開幕\t"二樓"', f"10:30\t{LURE}"],
+    ['他說"好"', "", "113.1.13", f"10:20\t{LURE}"],
+]
+
+
+@pytest.mark.parametrize("text", FORGED)
+@pytest.mark.parametrize("quote", ['"', '""'])
+def test_days_and_messages_within_quotes_are_part_of_a_line_message(tmp_path, text, quote):
+    text = "\n".join(text)
+    path = line_chat(tmp_path / "in.txt", f'10:13\t小美\t"{text.replace(chr(34), quote)}"', "10:14\t我\t好")
+    assert messages(path)[2:] == [("小美", "小美", text), ("小美", "我", "好"), ("小美", "我", "早")]
+    times = [row["time"] for row in rows_of(tmp_path / "out.jsonl")]
+    assert times[2:] == ["2026/01/30 10:13", "2026/01/30 10:14", "2026/01/31 9:00"]
+    assert not (tmp_path / "out.jsonl.rejects.jsonl").exists()
+
+
+@pytest.mark.parametrize("text", ['x"\n\n113.1.13\n', "x\n\n113.1.13\n"])
+def test_text_below_a_date_is_part_of_a_line_message_whatever_its_quotes(tmp_path, text):
+    path = line_chat(tmp_path / "in.txt", f"10:13\t小美\t{text}{LURE}", "10:14\t我\t好")
+    assert messages(path)[2:] == [("小美", "小美", f"{text}{LURE}"), ("小美", "我", "好"), ("小美", "我", "早")]
+    assert rows_of(tmp_path / "out.jsonl")[3]["time"] == "2026/01/30 10:14"
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ('"老師說', "好", '明天匯款"'),
+        ('"飆股"群組', "好", '他說"好"'),
+        ('"', "好", '"'),
+        ('"甲"和"乙', '"好"', '說"'),
+    ],
+)
+def test_a_line_message_that_begins_with_a_quote_contains_no_other_message(tmp_path, texts):
+    said = [f"10:1{i}\t{'我小'[i % 2]}\t{text}" for i, text in enumerate(texts, 3)]
+    path = line_chat(tmp_path / "in.txt", *(each.replace("小", "小美") for each in said))
+    assert [text for *_, text in messages(path)[2:]] == [*texts, "早"]
+    assert rows_of(tmp_path / "out.jsonl")[-1]["time"] == "2026/01/31 9:00"
+
+
+def test_a_quote_of_an_unknown_sender_is_not_looked_for_beyond_the_length_of_a_line_message(tmp_path):
+    said = [f"10:13\t甲{i}\t{PLAIN}" for i in range(2000)]
+    path = line_chat(
+        tmp_path / "in.txt", *[f"10:13\t小美\t{PLAIN}"] * 20_000, '10:14\t小美\t"x', *said, '10:15\t乙\ty"'
+    )
+    assert [sender for _, sender, _ in messages(path)[-2002:]] == [*(f"甲{i}" for i in range(2000)), "乙", "我"]
+
+
+NUMBERED = re.compile(r"第\d+句")
+FORGED_LINES = st.sampled_from(
+    ["{}", '"{}', '{}"', '{}"x"', '"{}"', "", "113.1.13", "2026/1/31（六）", "9:00\t報到{}\t大廳", "9:00\t{}"]
+)
+"""Lines of messages; {} is replaced by something that is unique."""
+
+
+def exported(said, quote, end):
+    """Return an export of LINE with messages of so many lines that it has several blocks of 4096 bytes."""
+    numbers = itertools.count()
+    lines, expected, day = ["[LINE] 與小美的聊天記錄"], [], ""
+    for at, (who, texts) in enumerate([*said, ("甲", ["{}"]), ("乙", ["{}" + "好" * 50])] * 9):
+        if at % 5 == 0:
+            day = f"2026/01/{1 + at % 31:02}"
+            lines += ["", f"{day}（五）"]
+        text = "\n".join(line.format(f"第{next(numbers)}句") for line in texts)
+        lines.append(f"10:13\t{who}\t" + (f'"{text.replace(chr(34), quote)}"' if len(texts) > 1 else text))
+        expected.append((who, f"{day} 10:13", text))
+    return "\n".join([*lines, ""]).replace("\n", end), expected
+
+
+def line_rows(data, encoding):
+    """Return the sender, time and text of each message, and the rejects; reading may resume after any block."""
+    reader = FORMATS["line-chat"]("in.txt", encoding, limit=4096)
+    start = reader.prepare(Head(data))
+    blocks = list(reader.blocks(Head(data[start.offset :]), start))
+    for number, block in enumerate(blocks):
+        assert list(reader.blocks(Head(data[block.end.offset :]), block.end)) == blocks[number + 1 :]
+    batch = reader.batch(blocks)
+    return [(sender, time, text) for _, sender, time, text in batch.raws], batch.rejects
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["甲", "乙", ""]), st.lists(FORGED_LINES, min_size=1, max_size=9)), min_size=1),
+    st.sampled_from(['"', '""']),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from(["utf-8", "utf-16-le"]),
+)
+def test_every_line_of_a_line_chat_is_in_one_message_or_reject(said, quote, end, encoding):
+    text, _ = exported(said, quote, end)
+    rows, rejects = line_rows(text.encode(encoding), encoding)
+    found = "\n".join([*map("\t".join, rows), *(reject.raw for reject in rejects)])
+    assert sorted(NUMBERED.findall(found)) == sorted(NUMBERED.findall(text))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["甲", "乙", ""]), st.lists(FORGED_LINES, min_size=2, max_size=9)), min_size=1),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from(["utf-8", "utf-16-le"]),
+)
+def test_line_messages_are_read_as_they_were_written_whatever_is_in_them(said, end, encoding):
+    text, expected = exported(said, '""', end)
+    assert line_rows(text.encode(encoding), encoding) == (expected, [])
 
 
 def test_an_unclosed_quote_does_not_slow_reading(tmp_path):

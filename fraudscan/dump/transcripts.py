@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise, takewhile
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -55,6 +55,11 @@ class TranscriptReader(Reader):
     heading: ClassVar[re.Pattern[str] | None] = None
     """Matches a heading; its group is the part that the messages below it share: the chat's name, or the day."""
 
+    @property
+    def reach(self) -> int:
+        """How many bytes below a line may show that it is part of a message."""
+        return 0
+
     def prepare(self, stream: Stream) -> Place:
         """Set the columns and the name of the chat, and return where the rows begin."""
         self.chat = self.chat or shown_name(self.conversation)
@@ -85,8 +90,14 @@ class TranscriptReader(Reader):
         return True
 
     def headings(self, data: bytes) -> list[str]:
-        """Return the group of each heading in a block."""
+        """Return the group of each heading in a block, or at least that of the last one."""
         return self.heading.findall(self._decode([data])) if self.heading else []
+
+    def _headings_at_starts(self, data: bytes) -> list[str]:
+        """Return the group of each heading in a block that is not part of a message."""
+        lines = cut_lines(data, self.encoding)
+        pieces = (self._decode(lines[at : at + HEADING]).rstrip("\r") for at in self._starts(lines))
+        return [match[1] for piece in pieces if self.heading and (match := self.heading.match(piece))]
 
     def _decode(self, lines: Sequence[bytes], errors: str = "replace") -> str:
         return "\n".encode(self.encoding).join(lines).decode(self.encoding, errors).replace("\r\n", "\n")
@@ -106,15 +117,24 @@ class TranscriptReader(Reader):
         return [at for at, head in enumerate(heads) if self.start.match(head) and self.begins(heads, at)]
 
     def cut(self, held: bytes, *, final: bool) -> int:
-        """Cut before the last message, which may continue; even a heading below it may turn out to be part of it."""
+        """Cut before the last message, which may continue; even a heading below it may turn out to be part of it.
+
+        A start with less than `reach` bytes below may turn out to be part of a message, too. If there is no other, cut
+        below the first message when no more can be read.
+        """
         if final:
             return len(held)
         lines = cut_lines(held, self.encoding)
         starts = self._starts(lines[:-1])  # the last line is incomplete: it may or may not be a start
         if self.heading and starts[1:] and self.heading.match(self._decode(lines[starts[-1] :])):
             starts.pop()
-        last = max(starts, default=len(lines) - 1 if len(held) >= self.limit else 0)
-        return self._size(lines[:last])
+        if not starts:
+            return self._size(lines[:-1]) if len(held) >= self.limit else 0
+        sizes = accumulate(self._size([line]) for line in reversed(lines))
+        sure = len(lines) - 1 - sum(1 for _ in takewhile(self.reach.__gt__, sizes))
+        later = [at for at in starts if at]
+        known = [at for at in later if at <= sure] or (later[:1] if len(held) >= self.limit else [])
+        return self._size(lines[: known[-1]]) if known else 0
 
     def _cut_off(self, stream: Stream, at: Place, held: bytes, *, final: bool) -> Block:  # noqa: ARG002 - never true here
         """Return the first message of ``held`` as a block. It is too long, unless the next one begins in ``held``."""
@@ -381,11 +401,7 @@ class QqReader(TranscriptReader):
 
     def headings(self, data: bytes) -> list[str]:
         """Return the chat's name from each heading that is not part of a message."""
-        if not super().headings(data):
-            return []
-        lines = cut_lines(data, self.encoding)
-        pieces = (self._decode(lines[at : at + HEADING]).rstrip("\r") for at in self._starts(lines))
-        return [match[1] for piece in pieces if (match := QQ_HEADING.match(piece))]
+        return self._headings_at_starts(data) if super().headings(data) else []
 
     def _odd_name(self, line: str) -> str:
         """Return the name in a head if it has sentence punctuation, else an empty string."""
@@ -442,6 +458,12 @@ LINE_DAY = re.compile(
 )
 LINE_TIME = r"((?:[上下]午|午[前後])? ?\d{1,2}:\d{2}(?: ?[AP]M)?)\t"
 LINE_MESSAGE = re.compile(rf"{LINE_TIME}([^\t\n]*)\t(.*)", re.DOTALL)
+LINE_SAID = re.compile(rf"(?:[^\t\n]+\n)?{LINE_TIME}([^\t\n]+)\t")
+"""A message with a sender, or a day and the first message below it."""
+LINE_QUOTED = re.compile(rf'{LINE_TIME}[^\t\n]*\t"')
+"""The beginning of a text of several lines, which LINE puts in quotes, or of one that happens to begin with a quote."""
+LINE_LONGEST = 1 << 15
+"""Maximum bytes of a text in quotes: LINE allows 10,000 characters."""
 LINE_TITLE = re.compile(r"\[LINE\] *(?:[與与和]?(.+?)(?:的聊天|とのトーク)|Chat history (?:with|in) (.+)|(.+))")
 
 
@@ -452,16 +474,86 @@ class LineReader(TranscriptReader):
     name: ClassVar[str] = "line-chat"
     start: re.Pattern[str] = re.compile(f"{LINE_DAY.pattern}|{LINE_TIME}", re.MULTILINE)
     heading: ClassVar[re.Pattern[str] | None] = LINE_DAY
+    names: frozenset[str] = frozenset()
+    """The senders at the beginning of the chat."""
 
     def prepare(self, stream: Stream) -> Place:
-        """Find the name of the chat."""
+        """Find the name of the chat, and its senders."""
         title = LINE_TITLE.match(stream.peek(4096).decode(self.encoding, "replace").lstrip("\ufeff"))
         self.chat = next(filter(None, title.groups()))[:NAME].rstrip("\r") if title else ""
+        lines = cut_lines(stream.peek(BLOCK), self.encoding)
+        self.names = frozenset(name for at in self._starts(lines) if (name := self._sender(lines, at)))
         return super().prepare(stream)
 
+    @property
+    def reach(self) -> int:
+        """How many bytes below its first line a text in quotes may end."""
+        return min(LINE_LONGEST, self.limit // 2)
+
     def begins(self, heads: Sequence[str], at: int) -> bool:
-        """Return whether a line begins a message or a day; a date without an empty line before it is in a message."""
-        return not at or not heads[at - 1].strip() or LINE_DAY.match(heads[at]) is None
+        """Return whether a line begins a message or a day, as far as one can tell without looking for quotes.
+
+        Anybody may write a date in a message, and text below a day is not scored. A day therefore has an empty line
+        before it and a message below it (unless nothing comes before or after it).
+        """
+        if not LINE_DAY.match(heads[at]):
+            return True
+        below = next((i for i in range(at + 1, len(heads)) if heads[i].strip()), None)
+        return not (at and heads[at - 1].strip()) and (below is None or re.match(LINE_TIME, heads[below]) is not None)
+
+    def headings(self, data: bytes) -> list[str]:
+        """Return the last day that is not part of a message; one above a known sender's message never is."""
+        text = self._decode([data])
+        days = list(LINE_DAY.finditer(text))
+        if days and (said := LINE_SAID.match(text, days[-1].start())) and said[2] in self.names:
+            return [days[-1][1]]
+        return self._headings_at_starts(data) if days else []
+
+    def _starts(self, lines: list[bytes]) -> list[int]:
+        """Return the lines that begin messages or days.
+
+        Within quotes, only the messages of known senders count, and days above them: a quote that one message opens
+        may happen to be closed by another.
+        """
+        starts, end = [], 0
+        quoted = self._quoted(lines)
+        for at in super()._starts(lines):
+            if at >= end or self._sender(lines, at) in self.names:
+                starts.append(at)
+                if at in quoted:
+                    end = max(end, quoted[at])
+        return starts
+
+    def _sender(self, lines: list[bytes], at: int) -> str:
+        """Return who sent the message that a line begins, or the first one of the day that it begins, if known."""
+        match = LINE_SAID.match(self._decode(lines[at : at + 2]))
+        return match[2] if match else ""
+
+    def _quoted(self, lines: list[bytes]) -> dict[int, int]:
+        """Return of each line that seems to begin a text in quotes the number of the line below that text.
+
+        Quotes within such a text are doubled or, in some versions of LINE, left alone. Usually their number is even, so
+        the text ends with the first line at whose end there is a quote and an even number of quotes since its
+        beginning. If there is none within `reach`, the text just begins with a quote.
+        """
+        quote, feed = (char.encode(self.encoding) for char in '"\n')
+        found: list[tuple[int, str, int, int]] = []
+        total = 0
+        for at in [at for at, line in enumerate(lines) if quote in line]:
+            text, before = lines[at].decode(self.encoding, "replace").rstrip("\r"), total
+            total += text.count('"')
+            found.append((at, text, before % 2, total % 2))
+        sizes = list(accumulate(map(len, lines))) if found else []
+        ends: dict[int, int] = {}
+        last: dict[int, int] = {}
+        for at, text, before, after in reversed(found):
+            if before != after and before in last and LINE_QUOTED.match(text):
+                end = last[before]
+                if sizes[end] - sizes[at] + (end - at) * len(feed) <= self.reach:
+                    ends[at] = end + 1
+            if text.endswith('"'):
+                last[after] = at
+        return ends
 
     def row(self, message: str, heading: str) -> list[str] | str:
         """Return the columns of a message, or the reason why it is none; a text of several lines is in quotes."""
