@@ -317,6 +317,27 @@ def test_line_chats_are_read_in_several_languages(tmp_path, title, day, time):
     assert rejects(tmp_path) == ["a notice by LINE itself"]
 
 
+TIMES = [
+    *(f"{part}5:04" for part in ("上午", "下午", "中午", "凌晨", "清晨", "早上", "傍晚", "晚上", "深夜", "午後")),
+    *("5:04 AM", "5:04 pm"),
+]
+"""Times of day in the languages of phones."""
+
+
+@pytest.mark.parametrize("time", [*TIMES, "5:04AM", "5:04pm", "5:04 a.m.", "5:04\u202fPM"])
+def test_line_times_are_read_in_many_formats(tmp_path, time):
+    assert messages(line_chat(tmp_path / "in.txt", f"{time}\t小美\t{LURE}"))[2] == ("小美", "小美", LURE)
+    assert rows_of(tmp_path / "out.jsonl")[2]["time"] == f"2026/01/30 {time}"
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_times_above_messages_are_read_in_many_formats(tmp_path, time):
+    path = tmp_path / "in.txt"
+    path.write_text(f"2026/1/5 上午5:03 小美\n{PLAIN}\n2026/1/5 {time} 我\n{LURE}\n", "utf-8")
+    assert messages(path) == [("in", "小美", PLAIN), ("in", "我", LURE)]
+    assert rows_of(tmp_path / "out.jsonl")[1]["time"] == f"2026/1/5 {time}"
+
+
 def line_chat(path, *messages):
     """Write an export of LINE, with two messages before these, each given as it is there, and one the day after."""
     lines = [

@@ -195,9 +195,11 @@ def _count(head: re.Pattern[str], lines: Sequence[str]) -> int:
     return sum(map(bool, map(head.match, lines)))
 
 
+PERIOD = "(?:[上中下正]午|午[前後]|[凌清]晨|早[上晨]|傍晚|晚上|[午半深]夜)"
+"""A part of the day, before a time."""
 DATE = (
     r"\[?\d{1,4}[./年-]\d{1,2}[./月-]\d{1,4}日?,?[ \u202f]*"  # the phone's language decides the order of the parts
-    r"(?:[上中下正]午|[凌清]晨|早[上晨]|傍晚|晚上|[午半深]夜)?[ \u202f]?\d{1,2}[:.]\d{2}(?:[:.]\d{2})?"
+    rf"{PERIOD}?[ \u202f]?\d{{1,2}}[:.]\d{{2}}(?:[:.]\d{{2}})?"
     r"(?:[ \u202f\xa0]?[^\W\d_](?:[. \u202f\xa0]{0,2}[^\W\d_]){0,3}\.?(?=\]| [-–] ))?\]?"  # PM, p. m., 下午
 )
 MARKS = r"[\u200e\u200f\ufeff]*"
@@ -277,8 +279,8 @@ def _within_quotes(before: str, behind: str) -> bool:
     return any(closing in behind and before.rfind(opening) > before.rfind(closing) for opening, closing in QUOTES)
 
 
-MOMENT = r"\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}} +(?:[上下]午 ?)?\d{{1,2}}:\d{{2}}{seconds}(?: [AP]M)?"
-"""A time, with or without seconds."""
+MOMENT = rf"\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}} +(?:{PERIOD} ?)?\d{{1,2}}:\d{{2}}%s(?: [AaPp][Mm])?"
+"""A time; %s stands for its seconds."""
 WHO = r"\S.{0,60}[(<][^()<>\n]{3,60}[)>]|[^\s，。！？][^，。！？\n]{0,60}"
 """A name, which in groups is followed by the number or address. A bare name has no sentence punctuation, so that a line
 of a message is not taken for a name."""
@@ -307,7 +309,7 @@ class HeadStyle(NamedTuple):
     @classmethod
     def of(cls, seconds: str, who: str) -> HeadStyle:
         """Return the style whose times end with the pattern ``seconds`` and whose names match ``who``."""
-        moment = MOMENT.format(seconds=seconds)
+        moment = MOMENT % seconds
         names = (who, f"(?:{who})?", rf"(?:{who}|{ANYBODY})?" if seconds else f"(?:{who})?")
         message, nameless, anyone = (
             re.compile(rf"(?:({moment}) +({name})|({who}) +({moment})) *(?:\n|$)") for name in names
@@ -456,7 +458,7 @@ LINE_DAY = re.compile(
     r"((?:[A-Z][a-z]{2}, )?\d{1,4}[/.]\d{1,2}[/.]\d{1,4})(?: ?[（(][^（）()\n]{1,4}[）)]| (?:星期|[週周]).)? *$",
     re.MULTILINE,
 )
-LINE_TIME = r"((?:[上下]午|午[前後])? ?\d{1,2}:\d{2}(?: ?[AP]M)?)\t"
+LINE_TIME = rf"({PERIOD}? ?\d{{1,2}}:\d{{2}}(?:[ \u202f]?[AaPp]\.?[Mm]\.?)?)\t"
 LINE_MESSAGE = re.compile(rf"{LINE_TIME}([^\t\n]*)\t(.*)", re.DOTALL)
 LINE_SAID = re.compile(rf"(?:[^\t\n]+\n)?{LINE_TIME}([^\t\n]+)\t")
 """A message with a sender, or a day and the first message below it."""
