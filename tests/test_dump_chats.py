@@ -407,6 +407,26 @@ def test_a_quote_of_an_unknown_sender_is_not_looked_for_beyond_the_length_of_a_l
     assert [sender for _, sender, _ in messages(path)[-2002:]] == [*(f"甲{i}" for i in range(2000)), "乙", "我"]
 
 
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        *((f"[LINE] 與小美{end}", "小美") for end in ("的聊天", "的聊天記錄", "的聊天紀錄")),
+        ("[LINE] 和美鎮團購群的聊天記錄", "和美鎮團購群"),
+        ("[LINE] 與大家的聊天小站的聊天記錄", "大家的聊天小站"),
+        ("[LINE] 大家的聊天小站", "大家的聊天小站"),
+        ("[LINE] 小美とのトーク履歴", "小美"),
+        ("[LINE] のトーク好きのトーク履歴", "のトーク好き"),
+        ("[LINE] Chat history in 小美", "小美"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_title_gives_the_conversation(tmp_path, title, name, end):
+    path = tmp_path / "in.txt"
+    path.write_bytes(end.join([title, "", "2026/1/1（六）", f"10:12\t小美\t{PLAIN}"]).encode())
+    assert messages(path) == [(name, "小美", PLAIN)]
+    assert not (tmp_path / "out.jsonl.rejects.jsonl").exists()
+
+
 NUMBERED = re.compile(r"第\d+句")
 FORGED_LINES = st.sampled_from(
     ["{}", '"{}', '{}"', '{}"x"', '"{}"', "", "113.1.13", "2026/1/31（六）", "9:00\t報到{}\t大廳", "9:00\t{}"]

@@ -467,7 +467,12 @@ LINE_QUOTED = re.compile(rf'{LINE_TIME}[^\t\n]*\t"')
 """The beginning of a text of several lines, which LINE puts in quotes, or of one that happens to begin with a quote."""
 LINE_LONGEST = 1 << 15
 """Maximum bytes of a text in quotes: LINE allows 10,000 characters."""
-LINE_TITLE = re.compile(r"\[LINE\] *(?:[與与和]?(.+?)(?:的聊天|とのトーク)|Chat history (?:with|in) (.+)|(.+))")
+LINE_TITLE = re.compile(
+    r"\[LINE\] *(?:[與与]?(.+?)的聊天(?:[記记紀纪][錄录])?\s*$|(.+?)と?のトーク(?:履歴)?\s*$"
+    r"|Chat history (?:with|in) (.+)|(.+))",
+    re.MULTILINE,
+)
+"""The first line: of a chat with one person, with 與 or と; of a group's, without."""
 
 
 @dataclass
