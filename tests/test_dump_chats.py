@@ -427,6 +427,23 @@ def test_a_line_title_gives_the_conversation(tmp_path, title, name, end):
     assert not (tmp_path / "out.jsonl.rejects.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("微信群“投資群”的聊天记录如下:", "投資群"),
+        ("微信群組「投資群」的聊天記錄如下:", "投資群"),
+        ("投資群 WeChat群組的聊天記錄如下，請查收。", "投資群"),
+        ("小美 和 我 在微信上的聊天记录如下，请查收。", "小美 和 我"),
+        ("小美 和 我 在 WeChat 上的聊天記錄如下，請查收。", "小美 和 我"),
+    ],
+)
+def test_a_wechat_title_gives_the_conversation(tmp_path, title, name):
+    path = tmp_path / "in.txt"
+    path.write_text(f"{title}\n\n—————  2026-01-05  —————\n\n小美  9:02\n\n{PLAIN}\n", "utf-8")
+    assert messages(path) == [(name, "小美", PLAIN)]
+    assert not (tmp_path / "out.jsonl.rejects.jsonl").exists()
+
+
 NUMBERED = re.compile(r"第\d+句")
 FORGED_LINES = st.sampled_from(
     ["{}", '"{}', '{}"', '{}"x"', '"{}"', "", "113.1.13", "2026/1/31（六）", "9:00\t報到{}\t大廳", "9:00\t{}"]
