@@ -259,6 +259,22 @@ def test_rows_above_a_header_are_rejected(scored, tmp_path, capsys):
     assert score(tmp_path / "in.xlsx", "-o", tmp_path / "new.jsonl", "--header-line", 1, "--text", "号码") == 2
 
 
+def test_a_sheet_without_the_title_of_the_others_is_read_from_its_first_row(scored, capsys):
+    named = ["号码", "短信内容"]
+    sheets = {
+        "二月": [named, [2, PLAIN], [3, PLAIN]],
+        "一月": [["165 通报"], named, [1, LURE]],
+        "总数": [["月份", "短信"], ["一月", 1], ["二月", 2]],
+    }
+    found = list(map(ours_removed, scored(workbook(sheets), "--header-line", 2)))
+    assert [(row["sheet"], row["号码"], row["短信内容"]) for row in found] == [
+        *(("二月", 2, PLAIN), ("二月", 3, PLAIN), ("一月", 1, LURE))
+    ]
+    notices = capsys.readouterr().err
+    assert "has a sheet '二月' whose first row is read as the header: row 2 seems to be none\n" in notices
+    assert "has a sheet '总数' that is left out: " in notices
+
+
 def test_a_named_header_far_below_is_followed_by_rows_that_are_examined(scored):
     rows = [[f"第{i}行"] for i in range(200)] + [["a", "b"], *[["x", PLAIN]] * 3]
     with_text = scored(workbook({"一": rows}), "--header-line", 201, "--text", "b")

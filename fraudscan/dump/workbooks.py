@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 from math import isfinite
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -126,7 +127,7 @@ class WorkbookReader(Reader):
         self.text, self.by, self.sender = (name and _name(name) for name in (self.text, self.by, self.sender))
         self.alternatives = list(map(_name, self.alternatives))
         tables: list[tuple[str, int, CsvReader]] = []
-        refused: list[tuple[str, DumpError]] = []
+        refused: list[tuple[str, int, list[_Row], DumpError]] = []
         counts: list[int] = []
         try:
             with _sheets(self.source) as sheets:
@@ -136,17 +137,17 @@ class WorkbookReader(Reader):
                         name, rows = sheet.title, list(itertools.islice(_rows(sheet, self.limit), most))
                     try:
                         if rows:
-                            tables.append((name, index, table := self._table(name, rows)))
-                            below = [row for row in rows if row.line > self._header_of(table)]
+                            tables.append((name, index, table := self._table(name, rows, self.header_line)))
+                            below = [row for row in rows if row.line > _header_of(table)]
                             if self.text is None and _is_count(table, below):
                                 counts.append(index)
                     except DumpError as error:
-                        refused.append((name, error))
+                        refused.append((name, index, rows[:HEADED], error))
         except _DamageError as error:
             raise DumpError(f"{self.source} is no workbook that can be read: {error}; {HOW}") from None
         if refused and not tables:
-            raise refused[0][1]
-        self.doubts += [f"has a sheet {name!r} that is left out: {error}" for name, error in refused]
+            raise refused[0][-1]
+        tables = sorted([*tables, *self._headed_otherwise(refused)], key=itemgetter(1))
         if count := _uncalculated(self.source):
             how = "open it in Excel or WPS and save it"
             self.doubts.append(f"has {count:,} formulas without a value, which are read as empty cells: {how}")
@@ -161,27 +162,44 @@ class WorkbookReader(Reader):
         self.find([self.columns])
         return Place(0, 1)
 
-    def _table(self, name: str, rows: Sequence[_Row]) -> CsvReader:
+    def _headed_otherwise(
+        self, refused: Sequence[tuple[str, int, list[_Row], DumpError]]
+    ) -> list[tuple[str, int, CsvReader]]:
+        """Return readers of those sheets whose first row is the header, because they lack the title of the others.
+
+        Record a doubt about each of the sheets, which were ``refused`` with the row that `header_line` names.
+        """
+        found: list[tuple[str, int, CsvReader]] = []
+        for name, index, rows, problem in refused:
+            table = None
+            with contextlib.suppress(DumpError):
+                table = self._table(name, rows, None) if self.header_line and rows[1:] else None
+            if table is None or (self.text is None and _is_count(table, rows[1:])):
+                self.doubts.append(f"has a sheet {name!r} that is left out: {problem}")
+            else:
+                found.append((name, index, table))
+                why = f"row {self.header_line} seems to be none"
+                self.doubts.append(f"has a sheet {name!r} whose first row is read as the header: {why}")
+        return found
+
+    def _table(self, name: str, rows: Sequence[_Row], header_line: int | None) -> CsvReader:
         """Return a reader of the first rows of a sheet, written as CSV, that has found the columns."""
         source, numbers = f"{self.source}, sheet {name!r}", [row.line for row in rows]
-        if self.header_line and self.header_line not in numbers:
-            raise DumpError(f"{source} has no header: row {self.header_line} is empty or not there")
-        at = numbers.index(self.header_line) if self.header_line else 0
-        if rows[at].problem and self.header_line != 0:
+        if header_line and header_line not in numbers:
+            raise DumpError(f"{source} has no header: row {header_line} is empty or not there")
+        at = numbers.index(header_line) if header_line else 0
+        if rows[at].problem and header_line != 0:
             raise DumpError(f"{source} has a header longer than --max-message")
-        width = max(len(row.values) for row in (rows if self.header_line == 0 else [rows[at]]))
+        width = max(len(row.values) for row in (rows if header_line == 0 else [rows[at]]))
         written = io.StringIO()
         for row in rows:
             padded = [*row.values, *[None] * (width - len(row.values))]
             csv.writer(written, lineterminator="\n").writerow(map(_name, padded))
         table = CsvReader(source, "utf-8", text=self.text, limit=len(written.getvalue()) * 4, ours=self.ours)
         table.delimiter, table.numbers = ",", numbers
-        table.header_line = self.header_line and 1 + at
+        table.header_line = header_line and 1 + at
         table.prepare(Head(written.getvalue().encode()))
         return table
-
-    def _header_of(self, table: CsvReader) -> int:
-        return table.numbers[0] if self.header_line is None else self.header_line
 
     def _join(self, tables: Sequence[tuple[str, int, CsvReader]]) -> None:
         """Make one header from those of the sheets; columns of one name are one column."""
@@ -201,7 +219,7 @@ class WorkbookReader(Reader):
                 places.append(same[0] if same else len(self.header))
                 if not same:
                     self.header.append(column)
-            self.sheets.append(_Sheet(name, index, names, places, text, self._header_of(table)))
+            self.sheets.append(_Sheet(name, index, names, places, text, _header_of(table)))
             self.doubts += [f"has a sheet {name!r} that {doubt}" for doubt in table.doubts]
             if self.text is None:
                 self.text, self.rivals = table.text, table.rivals
@@ -391,6 +409,11 @@ def _cut(rows: Iterator[_Row], size: int) -> Iterator[list[_Row]]:
         if not block:
             return
         yield block
+
+
+def _header_of(table: CsvReader) -> int:
+    """Return the row of a sheet's header; 0 if it has none."""
+    return 0 if table.header_line == 0 else table.numbers[(table.header_line or 1) - 1]
 
 
 def _is_count(table: CsvReader, rows: Sequence[_Row]) -> bool:
