@@ -587,7 +587,10 @@ def test_one_of_several_columns_without_a_name_cannot_be_chosen(tmp_path, capsys
 NAMES = " Text ,短信內容,ＴＥＸＴ,訊息內容,msgContent,MessageText,sms_text,SMS_BODY,msg content,chat-content,举报内容"
 
 
-@pytest.mark.parametrize("name", [*NAMES.split(","), "簡要案情", "短信下发内容", "通讯内容"])
+TAIWANESE = "檢舉內容,通報內容,對話內容,對話紀錄,對話記錄,聊天紀錄,留言內容,貼文,簡訊原文,傳送內容"
+
+
+@pytest.mark.parametrize("name", [*NAMES.split(","), *TAIWANESE.split(","), "簡要案情", "短信下发内容", "通讯内容"])
 def test_the_text_column_is_found_in_any_spelling(tmp_path, name):
     (tmp_path / "in.csv").write_text(f"id,{name}\n1,{PLAIN}\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv") == 0
