@@ -278,8 +278,8 @@ def _read(
         for guess in guesses(reader, named=named["text"] is not None):
             notify(guess)
         if reader.columns:
-            column = reader.sender = _label_column(path, reader.columns, label)  # binary senders are read as text
-        reader.by = reader.text or "text"  # readers number rows only if they group them into conversations
+            column = _label_column(path, reader.columns, label)
+            reader.also = (column,)
         stream.skip(start.offset if reader.by_line else 0)
         for block in reader.blocks(stream, start):
             if block.fatal:

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from conftest import LURE, WORDS, made_up, write_corpus
-from dumps import CELLS, zipped
+from dumps import CELLS, workbook, zipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.svm import LinearSVC
@@ -423,6 +423,28 @@ def test_labelled_json_lines_are_read(tmp_path):
         "9: a label is a name, not ['a']",
         "10: not JSON",
     ]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet", "xlsx"])
+def test_labelled_messages_are_identified_by_their_lines(tmp_path, ending):
+    source = tmp_path / f"in.{ending}"
+    rows = [{"text": f"第{i}句", "label": "a" if i % 400 else ""} for i in range(1, 1001)]
+    if ending == "jsonl":
+        lines = list(map(json.dumps, rows))
+        source.write_text("\n".join(["", *lines[:600], "broken", *lines[601:]]), "utf-8")
+    elif ending == "csv":
+        source.write_text("\n".join(["text,label", *(",".join(row.values()) for row in rows)]), "utf-8")
+    elif ending == "parquet":
+        pa.parquet.write_table(pa.Table.from_pylist(rows), source)
+    else:
+        source.write_bytes(workbook({"甲": [list(rows[0]), *(list(row.values()) for row in rows)]}))
+    first = 1 if ending == "parquet" else 2  # below an empty line, or a header
+    unlabelled = [400, 601, 800] if ending == "jsonl" else [400, 800]
+    found = read_labelled([source])
+    texts = [row for at, row in enumerate(rows, 1) if at not in unlabelled]
+    assert [row.text for row in found.rows] == [row["text"] for row in texts]
+    assert [int(row.id.rpartition(":")[2]) - int(row.text[1:-1]) for row in found.rows] == [first - 1] * len(texts)
+    assert [line.partition(" ")[0] for line in found.skipped] == [f"{source.name}:{n + first - 1}:" for n in unlabelled]
 
 
 def test_labelled_messages_are_read_from_the_same_formats_as_dumps(tmp_path):

@@ -176,9 +176,9 @@ class ParquetReader(Reader):
                 batch.rejects.append(Reject(block.start.line + i, block.start.offset + i, problem, raw))
                 continue
             batch.texts.append(text)
+            batch.lines.append(block.start.line + i)
             if keys is not None:
                 batch.keys.append(key_of(_plain(keys[i])))
-                batch.lines.append(block.start.line + i)
         table = table.select(self.kept)
         if bad:  # by slices, because `take` does not support all types
             edges = itertools.pairwise([-1, *bad, len(texts)])

@@ -137,6 +137,7 @@ class Reader:
         alternatives: other names of that column, in order of preference. If there are any, `find` sets ``by`` to the
             first that the source has, or to ``None`` if it has none.
         sender: the column that names the sender of a message, if the job's lists ask for it.
+        also: other columns that are read as texts.
         limit: maximum bytes of a row.
         ours: the columns that the job adds. Columns of these names, from an earlier run, are replaced.
         header: the columns, for formats with the same columns in every row; `prepare` finds them.
@@ -165,6 +166,7 @@ class Reader:
     by: str | None = None
     alternatives: Sequence[str] = ()
     sender: str | None = None
+    also: Sequence[str] = ()
     limit: int = 1 << 20
     ours: frozenset[str] = frozenset()
     header: list[str] | None = None
@@ -332,8 +334,8 @@ class Reader:
 
     @property
     def needed(self) -> list[str]:
-        """The columns that the job itself reads: those of the text, the conversation and the sender."""
-        return [name for name in (self.text, self.by, self.sender) if name is not None]
+        """The columns that the job itself reads: those of the text, the conversation and the sender, and others."""
+        return [name for name in (self.text, self.by, self.sender, *self.also) if name is not None]
 
     @property
     def kept(self) -> list[int]:
@@ -603,7 +605,7 @@ class JsonLinesReader(Reader):
         lines = Lines(block, self.encoding)
         for first in range(0, len(lines.raw), RUN):
             run = lines.raw[first : first + RUN]
-            if self._plain(batch, run):
+            if self._plain(batch, run, block.start.line + first):
                 continue
             for number, raw in enumerate(run, first):
                 if lines.have_utf8(number, number + 1):
@@ -613,8 +615,8 @@ class JsonLinesReader(Reader):
                 if problem:
                     batch.rejects.append(lines.reject(number, number + 1, problem))
 
-    def _plain(self, batch: Batch, run: list[bytes]) -> bool:
-        """Add a run of rows if none of them is unusual; return whether they were added.
+    def _plain(self, batch: Batch, run: list[bytes], number: int) -> bool:
+        """Add a run of rows, from a line on, if none of them is unusual; return whether they were added.
 
         Each check covers all rows at once, without a loop. All rows are parsed as one array. `SEPARATOR` is every
         other element of it only if each line is exactly one value.
@@ -637,6 +639,7 @@ class JsonLinesReader(Reader):
         )
         if plain:
             batch.texts += texts
+            batch.lines += range(number, number + len(run))
             batch.raws += run
         return plain
 
@@ -665,10 +668,10 @@ class JsonLinesReader(Reader):
             if key is not None and not isinstance(key, str):
                 key = json.loads(raw)[self.by]  # orjson turns large integers into floats
             batch.keys.append(key_of(key))
-            batch.lines.append(number)
         if not self.ours.isdisjoint(row):
             raw = without(raw, self.ours)
         batch.texts.append(text)
+        batch.lines.append(number)
         batch.raws.append(raw)
         return ""
 

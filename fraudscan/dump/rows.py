@@ -111,19 +111,19 @@ class Batch:
 
     Attributes:
         texts: the texts to score.
+        lines: the line of each text.
         raws: for each text, what the writer needs to reproduce its row: a JSON object in one line of UTF-8 or, for
             formats with a header, the list of the row's values. Of Parquet it is one Arrow table (see `Reader.rows`).
         rejects: the other rows.
         keys: the conversation of each text, or ``None`` if it is in none; filled if the job asks for conversations.
-        lines: the line of each text; filled if the job asks for conversations.
 
     """
 
     texts: list[str] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
     raws: Any = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
 
 
 def text_columns(columns: Collection[str]) -> list[str]:

@@ -502,10 +502,10 @@ class CsvReader(Reader):
                 batch.rejects.append(lines.reject(begin, end, problem))
             elif row:
                 batch.texts.append(row[at])
+                batch.lines.append(block.start.line + begin)
                 batch.raws.append(row if len(kept) == width else [row[i] for i in kept])
                 if key is not None:
                     batch.keys.append(row[key] if row[key] not in ("", NULL) else None)
-                    batch.lines.append(block.start.line + begin)
 
 
 def _letters(rows: Iterable[list[str]], at: int) -> int:
@@ -571,7 +571,7 @@ class LinesReader(Reader):
                 continue
             if text.strip():
                 batch.texts.append(text)
+                batch.lines.append(block.start.line + number)
                 batch.raws.append([text])
                 if self.by is not None:  # the text itself: there is no other column
                     batch.keys.append(text)
-                    batch.lines.append(block.start.line + number)

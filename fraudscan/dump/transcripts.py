@@ -182,10 +182,10 @@ class TranscriptReader(Reader):
             row = self.row(message, heading)
             if isinstance(row, list):
                 batch.texts.append(row[CHAT_COLUMNS.index(self.text or "text")])
+                batch.lines.append(block.start.line + begin)
                 batch.raws.append(row)
                 if self.by is not None:
                     batch.keys.append(row[CHAT_COLUMNS.index(self.by)] or None)
-                    batch.lines.append(block.start.line + begin)
             elif row and message.strip():
                 batch.rejects.append(lines.reject(begin, end, row))
 

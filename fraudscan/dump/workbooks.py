@@ -274,10 +274,10 @@ class WorkbookReader(Reader):
             if self.origin:
                 row[0] = sheet.name
             batch.texts.append(_text(values[sheet.text]) if sheet.text < len(values) else "")
+            batch.lines.append(line)
             batch.raws.append(row if len(kept) == width else [row[i] for i in kept])
             if key is not None:
                 batch.keys.append(key_of(row[key]))
-                batch.lines.append(line)
 
 
 @contextlib.contextmanager
