@@ -18,7 +18,14 @@ from fraudscan.dump.readers import BLOCK, SAMPLE, JsonLinesReader
 from fraudscan.dump.rows import DumpError, is_row, text_columns
 from fraudscan.dump.sources import FORMAT_OF_ENDING, TEXTS, WORKBOOK, foreign, plain_name
 from fraudscan.dump.tables import DELIMITERS, NAMED, NO_DELIMITER, CsvReader, LinesReader, find_delimiter, is_even
-from fraudscan.dump.transcripts import LineReader, QqReader, TranscriptReader, WeChatReader, WhatsAppReader, transcript
+from fraudscan.dump.transcripts import (
+    LineChatReader,
+    QqReader,
+    TranscriptReader,
+    WeChatReader,
+    WhatsAppReader,
+    transcript,
+)
 from fraudscan.dump.workbooks import WorkbookReader
 
 if TYPE_CHECKING:
@@ -41,7 +48,7 @@ READERS: tuple[type[Reader], ...] = (
     WhatsAppReader,
     QqReader,
     WeChatReader,
-    LineReader,
+    LineChatReader,
 )
 FORMATS: dict[str, type[Reader]] = {reader.name: reader for reader in READERS}
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.sources import Stream
 
 __all__ = [
-    "LineReader",
+    "LineChatReader",
     "QqReader",
     "TranscriptReader",
     "WeChatReader",
@@ -478,7 +478,7 @@ LINE_TITLE = re.compile(
 
 
 @dataclass
-class LineReader(TranscriptReader):
+class LineChatReader(TranscriptReader):
     """Reads LINE's export: time, name and text of a message are separated by tabs, the date is above each day."""
 
     name: ClassVar[str] = "line-chat"
@@ -583,7 +583,7 @@ def transcript(text: str) -> str | None:
     if _whatsapp(lines):
         return WhatsAppReader.name
     if LINE_TITLE.match(lines[0]) and any(map(LINE_MESSAGE.match, lines)):
-        return LineReader.name
+        return LineChatReader.name
     if WECHAT_DAY.search("\n".join(lines)) and any(map(WECHAT_MESSAGE.match, lines)):
         return WeChatReader.name
     chat = QQ_TITLE.match(text) or any(_headed(lines, style) for style in HEAD_STYLES)
