@@ -343,5 +343,7 @@ WRAPPINGS: dict[str, Callable[[str, random.Random], str]] = {
     ),
     "faces": lambda text, rng: text + rng.choice(["🤗🙃", "😅", "[旺柴][苦涩]", "[Doge]", "😎🎈"]),
     "the same again": lambda text, _: f"{text}\n{text}",
+    "something in every gap": lambda text, rng: rng.choice([*"=7xㅎ㐀", "：：：：", "】【", "<u id=1>"]).join(text),
 }
-"""What may surround a message and says nothing about it. Training uses other ones (`fraudscan.wrappings`)."""
+"""What may surround a message, or stand between its characters, and says nothing about it. Training uses other ones
+(`fraudscan.wrappings`)."""
