@@ -3,7 +3,7 @@ r"""The character tables: what the model and the lists read each Unicode code po
 The model's table unifies width and case, traditional and simplified characters, and circled and
 other compatibility forms (NFKC). It reads Cantonese characters as the Mandarin ones that
 they stand for, and every digit as ``0``. It drops white space, control and format
-characters, and combining marks.
+characters, combining marks, and code points that are no characters.
 
 The table for lists goes less far, because an entry must not match what it does not say: what only stands for other
 characters stays as it is (emoji, Cantonese characters, cheque numerals, and characters like ``⑩`` and ``㎏``, which

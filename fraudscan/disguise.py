@@ -2,14 +2,15 @@
 
 The character table (`fraudscan.characters`) reads ``ＶＸ``, ``①⑧⑧``, ``投資`` and zero-width marks. Other disguises
 show only in how characters go together: ``投·资·理·财``, ``人言用`` for ``信用``, ``返荔`` for ``返利``, ``touzi``,
-``薇信``. All of them leave pairs that ordinary Chinese does not have (`fraudscan.neighbours`). Texts without such
-marks are not changed. In the others, `fraudscan.survey` finds the places that repair works on.
+``薇信``. All of them leave pairs that ordinary Chinese does not have (`fraudscan.neighbours`), except what stands
+between all characters: ``投1资1理1财``. Texts without such marks are not changed. In the others, `fraudscan.survey`
+finds the places that repair works on.
 
-Repair works on the code points of many texts at once. It drops separators that cut words. It replaces disguised
-contacts by their names, followed by a noncharacter that marks them. For everything else, a lattice offers
-other readings: of Latin syllables and initials, of the parts of a character, of a character by its sound or else by its
-shape, and of a picture by what it shows or sounds like. Repair reads the likeliest path through the lattice
-(`fraudscan.lattice`): a noisy channel (Shannon 1948).
+Repair works on the code points of many texts at once. It drops what cuts words. It replaces disguised contacts by their
+names, followed by a noncharacter that marks them. For everything else, a lattice offers other readings: of Latin
+syllables and initials, of the parts of a character, of a character by its sound or else by its shape, and of a picture
+by what it shows or sounds like. Repair reads the likeliest path through the lattice (`fraudscan.lattice`): a noisy
+channel (Shannon 1948).
 
 >>> normalize("投·资·理·财，稳·赚·不·赔").text
 '投资理财,稳赚不赔'
