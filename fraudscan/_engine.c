@@ -580,10 +580,10 @@ static int is_space(char byte)
 }
 
 PyDoc_STRVAR(splice_doc, "splice(rows, places, parts, numbers, more, names)\n--\n\n"
-                         "Return the JSON objects with further fields, as `JsonLinesWriter.encode` does: the first of\n"
-                         "the pair of parts at the row's place, the score, the second of the pair, the row's item of\n"
-                         "`more` unless that is empty, and each name followed by its number. The score is the first of\n"
-                         "a row's numbers, which are given in millionths.");
+                         "Return the JSON objects with further fields, as `JsonLinesWriter.encode` does: the parts at\n"
+                         "the row's place with a number after each but the last, the row's item of `more` unless that\n"
+                         "is empty, and each name followed by its number. All places have equally many parts. Numbers\n"
+                         "are given in millionths.");
 
 /* Copy bytes; return a pointer to the end of the copy. */
 static char *copy(char *to, const char *from, Py_ssize_t size)
@@ -624,21 +624,14 @@ static PyObject *engine_splice(PyObject *Py_UNUSED(self), PyObject *args)
         !(more = PySequence_Tuple(others)))
         goto done;
     const Py_ssize_t size = sizes[PLACES], all = sizes[NUMBERS];
-    const Py_ssize_t kinds = PyTuple_GET_SIZE(parts), width = 1 + PyTuple_GET_SIZE(names);
+    const Py_ssize_t kinds = PyTuple_GET_SIZE(parts), tail = PyTuple_GET_SIZE(names);
     const int64_t *place = array[PLACES].buf, *number = array[NUMBERS].buf;
     const int tells = PyTuple_GET_SIZE(more) > 0;
-    if (PyTuple_GET_SIZE(rows) != size || (tells && PyTuple_GET_SIZE(more) != size) || all % width ||
-        all / width != size) {
+    const Py_ssize_t width = size ? all / size : tail, between = width - tail; /* numbers of a row, and in its parts */
+    if (PyTuple_GET_SIZE(rows) != size || (tells && PyTuple_GET_SIZE(more) != size) || all != width * size ||
+        between < 0) {
         PyErr_SetString(PyExc_ValueError, "there must be one element for each row, and a number for each name, too");
         goto done;
-    }
-    for (Py_ssize_t i = 0; i < kinds; i++) {
-        PyObject *pair = PyTuple_GET_ITEM(parts, i);
-        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2 || !PyBytes_Check(PyTuple_GET_ITEM(pair, 0)) ||
-            !PyBytes_Check(PyTuple_GET_ITEM(pair, 1))) {
-            PyErr_SetString(PyExc_TypeError, "parts must be pairs of bytes");
-            goto done;
-        }
     }
     if (!all_bytes(rows, &room) || !all_bytes(more, &room) || !all_bytes(names, &named)) {
         PyErr_SetString(PyExc_TypeError, "rows, more and names must be bytes");
@@ -654,25 +647,30 @@ static PyObject *engine_splice(PyObject *Py_UNUSED(self), PyObject *args)
             PyErr_SetString(PyExc_ValueError, "rows must not be empty, and places must be indices of parts");
             goto done;
         }
-        PyObject *pair = PyTuple_GET_ITEM(parts, place[i]);
-        room += PyBytes_GET_SIZE(PyTuple_GET_ITEM(pair, 0)) + PyBytes_GET_SIZE(PyTuple_GET_ITEM(pair, 1)) + named +
-                width * LONGEST_SCORE + 2;
+        PyObject *part = PyTuple_GET_ITEM(parts, place[i]);
+        if (!PyTuple_Check(part) || PyTuple_GET_SIZE(part) != between + 1 || !all_bytes(part, &room)) {
+            PyErr_SetString(PyExc_TypeError, "parts must be tuples of bytes, one more than there are numbers in them");
+            goto done;
+        }
+        room += named + width * LONGEST_SCORE + 2;
     }
     if (!(result = PyBytes_FromStringAndSize(NULL, room)))
         goto done;
     char *out = PyBytes_AS_STRING(result);
     for (Py_ssize_t i = 0; i < size; i++) {
-        PyObject *row = PyTuple_GET_ITEM(rows, i), *pair = PyTuple_GET_ITEM(parts, place[i]);
+        PyObject *row = PyTuple_GET_ITEM(rows, i), *part = PyTuple_GET_ITEM(parts, place[i]);
         Py_ssize_t length = PyBytes_GET_SIZE(row) - 1;
         while (length && is_space(PyBytes_AS_STRING(row)[length - 1]))
             length--;
         out = copy(out, PyBytes_AS_STRING(row), length);
-        out = copy_bytes(out, PyTuple_GET_ITEM(pair, 0));
-        out = write_score(out, *number++);
-        out = copy_bytes(out, PyTuple_GET_ITEM(pair, 1));
+        for (Py_ssize_t j = 0; j < between; j++) {
+            out = copy_bytes(out, PyTuple_GET_ITEM(part, j));
+            out = write_score(out, *number++);
+        }
+        out = copy_bytes(out, PyTuple_GET_ITEM(part, between));
         if (tells)
             out = copy_bytes(out, PyTuple_GET_ITEM(more, i));
-        for (Py_ssize_t j = 0; j < width - 1; j++) {
+        for (Py_ssize_t j = 0; j < tail; j++) {
             out = copy_bytes(out, PyTuple_GET_ITEM(names, j));
             out = write_score(out, *number++);
         }

@@ -1,7 +1,8 @@
-"""The columns of a scored table: their names, and how those of data frames and Spark are filled, block by block.
+"""The columns of a scored table: their names and kinds, and how those of data frames and Spark are filled.
 
-Rows share few different decisions, so a column is a short list of values and an index into it
-for each row. Each library turns these into its own columns without a loop over rows.
+Tables are scored in blocks. Rows share few different outcomes, so a column is a short list of
+values and an index into it for each row. Each library turns these into its own columns without
+a loop over rows.
 """
 
 from __future__ import annotations
@@ -12,24 +13,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fraudscan.decisions import VERDICTS, Decision
 from fraudscan.errors import FraudscanError
-from fraudscan.notes import NOTES, notes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
-    from fraudscan.arrays import Codes as Places
+    from fraudscan.arrays import Ints
     from fraudscan.model import Scanner
 
 __all__ = [
     "COLUMNS",
     "FLOATS",
-    "LISTS",
     "OPTIONAL",
     "Choices",
+    "Column",
     "ColumnError",
     "Columns",
     "check_columns",
@@ -38,25 +37,36 @@ __all__ = [
     "names_of",
 ]
 
+
+class Column(NamedTuple):
+    """A column: the attribute of `Decisions` that fills it, and what its values are.
+
+    The kind is ``str``, ``list`` for tuples of strings, or ``float`` for an array of probabilities, which files
+    truncate. Probabilities differ from row to row. All else is part of the outcome that many rows share, except the
+    evidence.
+    """
+
+    attribute: str
+    kind: type
+
+
 COLUMNS = {
-    "fraud_label": "label",
-    "fraud_scheme": "scheme",
-    "fraud_labels": "labels",
-    "fraud_score": "score",
-    "fraud_verdict": "verdict",
-    "fraud_targets": "targets",
-    "fraud_notes": "notes",
+    "fraud_label": Column("label", str),
+    "fraud_scheme": Column("scheme", str),
+    "fraud_labels": Column("labels", list),
+    "fraud_score": Column("scores", float),
+    "fraud_verdict": Column("verdict", str),
+    "fraud_targets": Column("targets", list),
+    "fraud_notes": Column("notes", list),
 }
-"""The columns of every scored table, and the attribute of `Decisions` that each one holds."""
+"""The columns of every scored table."""
 
-LISTS = ("fraud_labels", "fraud_targets", "fraud_notes")
-"""The columns that hold several values per row."""
-
-OPTIONAL = ("fraud_rule", "fraud_source", "fraud_evidence")
+OPTIONAL = {
+    "fraud_rule": Column("rule", str),
+    "fraud_source": Column("source", str),
+    "fraud_evidence": Column("evidence", str),
+}
 """The columns that lists, ``--filenames`` and ``--explain`` add."""
-
-NOTED = [notes_of(doubts) for doubts in range(1 << len(NOTES))]
-"""The notes that a decision can have, indexed by ``Decisions.doubts``."""
 
 FLOATS = (float, np.floating)
 """Types of floating-point cells; NaN means a missing value. Of NumPy's types only float64 is a subclass of float."""
@@ -67,22 +77,23 @@ class ColumnError(FraudscanError, ValueError):
 
 
 class Choices(NamedTuple):
-    """One column: the values that occur, the index of each row's value (-1: null), and whether the values are lists."""
+    """One column: the values to choose from, the index of each row's value, and whether the values are lists."""
 
     values: Sequence[Any]
-    places: Places
+    places: Ints
     lists: bool
 
 
-def columns_of(scanner: Scanner) -> dict[str, str]:
-    """Return `COLUMNS`, and for a scanner with lists also the column that names the entry behind the verdict."""
-    return {**COLUMNS, "fraud_rule": "rule"} if scanner.lists else dict(COLUMNS)
+def columns_of(scanner: Scanner, *, filenames: bool = False, explain: bool = False) -> dict[str, Column]:
+    """Return `COLUMNS` and those of `OPTIONAL` that the scanner and the options add, in order."""
+    added = {"fraud_rule": scanner.lists, "fraud_source": filenames, "fraud_evidence": explain}
+    return COLUMNS | {name: column for name, column in OPTIONAL.items() if added[name]}
 
 
 def names_of(scanner: Scanner, *, proba: bool, explain: bool = False) -> list[str]:
     """Return the names of the columns that are added, in order."""
     probabilities = (f"fraud_p_{name}" for name in scanner.names if proba)
-    return [*columns_of(scanner), *(["fraud_evidence"] if explain else []), *probabilities]
+    return [*columns_of(scanner, explain=explain), *probabilities]
 
 
 def check_columns(
@@ -117,7 +128,7 @@ def check_columns(
 
 
 class Columns:
-    """Scores blocks of texts and stores the data of the columns, some twenty bytes per row.
+    """Scores blocks of texts and stores the data of the columns, some sixteen bytes per row.
 
     Args:
         scanner: the scanner.
@@ -130,69 +141,60 @@ class Columns:
         self._scanner = scanner
         self._proba = proba
         self._explain = explain
-        self._kinds: dict[Decision, int] = {}
-        self._reasons: dict[tuple[str, ...], int] = {}
-        """The notes of rows without a decision, and their indices, which follow those of `NOTED`."""
-        self._spans: dict[str, int] = {}
+        columns = columns_of(scanner)
+        self._shared = {name: column for name, column in columns.items() if column.kind is not float}
+        self._outcomes: dict[tuple[Any, ...], int] = {}
+        """The values of the shared columns that occur together, and their indices."""
+        self._spans: dict[str | None, int] = {}
         """The evidence that occurs, and its indices."""
         # for each block, what its rows have; the first block has none
-        self._kind, self._note, self._rule, self._evidence = ([np.zeros(0, np.int32)] for _ in range(4))
-        self._verdict = [np.zeros(0, np.int8)]
-        self._score = [np.zeros(0)]
+        self._outcome, self._evidence = ([np.zeros(0, np.int64)] for _ in range(2))
+        self._numbers = {name: [np.zeros(0)] for name in columns if name not in self._shared}
         self._probabilities = [np.zeros((0, len(scanner.names)), np.float32)]
 
     def add(self, texts: list[Any], senders: list[Any] | None = None) -> None:
         """Score the next block of texts, with their senders. Values that are not strings get a note, not a decision."""
-        note = np.zeros(len(texts), dtype=np.int32)
+        outcome = np.zeros(len(texts), dtype=np.int64)
         kept: Any = slice(None)
         if not set(map(type, texts)) <= {str}:
             kept = np.array([isinstance(text, str) for text in texts])
-            reasons = ((_reason(text),) for text in compress(texts, ~kept))
-            note[~kept] = [self._reasons.setdefault(x, len(NOTED) + len(self._reasons)) for x in reasons]
+            reasons = ({"fraud_notes": (_reason(text),)} for text in compress(texts, ~kept))
+            outcome[~kept] = self._places(tuple(map(reason.get, self._shared)) for reason in reasons)
             senders = senders and list(compress(senders, kept))
             texts = list(compress(texts, kept))
         found = self._scanner.decide(texts, senders, proba=self._proba)
-        places = np.array([self._kinds.setdefault(kind, len(self._kinds)) for kind in found.kinds], dtype=np.int32)
-        note[kept] = found.doubts
-        self._note.append(note)
-        self._kind.append(_spread(places[found.kind], kept, note.size, np.int32(-1)))
-        self._verdict.append(_spread(found.verdicts.astype(np.int8), kept, note.size, np.int8(-1)))
-        if found.rules is not None:
-            self._rule.append(_spread(found.rules.astype(np.int32), kept, note.size, np.int32(len(found.entries))))
+        different, places = found.outcomes
+        values = (getattr(different, column.attribute) for column in self._shared.values())
+        outcome[kept] = np.array(self._places(zip(*values, strict=True)), dtype=np.int64)[places]
+        self._outcome.append(outcome)
+        for name, numbers in self._numbers.items():
+            numbers.append(_spread(getattr(found, COLUMNS[name].attribute), kept, outcome.size))
+        if self._proba:
+            self._probabilities.append(_spread(found.probabilities, kept, outcome.size))
         if self._explain:
             from fraudscan.explain import evidence
 
-            each = (self._spans.setdefault(x, len(self._spans)) for x in evidence(self._scanner, texts, found))
-            spans = np.fromiter(each, dtype=np.int32, count=len(texts))
-            self._evidence.append(_spread(spans, kept, note.size, np.int32(-1)))
-        self._score.append(_spread(found.scores, kept, note.size, np.float64("nan")))
-        if self._proba:
-            self._probabilities.append(_spread(found.probabilities, kept, note.size, np.float32("nan")))
+            spans = np.full(outcome.size, self._spans.setdefault(None, len(self._spans)))
+            spans[kept] = [self._spans.setdefault(x, len(self._spans)) for x in evidence(self._scanner, texts, found)]
+            self._evidence.append(spans)
+
+    def _places(self, outcomes: Iterable[tuple[Any, ...]]) -> list[int]:
+        return [self._outcomes.setdefault(outcome, len(self._outcomes)) for outcome in outcomes]
 
     def choices(self) -> dict[str, Choices]:
-        """Return the columns that hold names."""
-        kinds = np.concatenate(self._kind)
+        """Return the columns that hold names; ``None`` where there are none."""
+        places = np.concatenate(self._outcome)
         columns = {
-            column: Choices([getattr(kind, name) for kind in self._kinds], kinds, column in LISTS)
-            for column, name in COLUMNS.items()
-            if name in Decision._fields
+            name: Choices([outcome[place] for outcome in self._outcomes], places, column.kind is list)
+            for place, (name, column) in enumerate(self._shared.items())
         }
-        columns["fraud_verdict"] = Choices(VERDICTS, np.concatenate(self._verdict).astype(np.int32), lists=False)
-        columns["fraud_notes"] = Choices([*NOTED, *self._reasons], np.concatenate(self._note), lists=True)
-        if self._scanner.lists:  # even without entries
-            rules = np.concatenate(self._rule)
-            entries = [*self._scanner.lists.entries, None]
-            used = np.zeros(len(entries), dtype=np.bool_)
-            used[rules] = True
-            named = [entry and str(entry) for entry in compress(entries, used)]  # to name all of a long list is slow
-            columns["fraud_rule"] = Choices(named, (used.cumsum(dtype=np.int32) - 1)[rules], lists=False)
         if self._explain:
             columns["fraud_evidence"] = Choices(list(self._spans), np.concatenate(self._evidence), lists=False)
         return columns
 
     def numbers(self) -> dict[str, npt.NDArray[Any]]:
         """Return the columns that hold numbers, NaN where there is no decision."""
-        columns: dict[str, npt.NDArray[Any]] = {"fraud_score": np.concatenate(self._score)}
+        columns: dict[str, npt.NDArray[Any]] = {name: np.concatenate(each) for name, each in self._numbers.items()}
         if self._proba:
             probabilities = np.concatenate(self._probabilities)
             columns.update((f"fraud_p_{name}", probabilities[:, i]) for i, name in enumerate(self._scanner.names))
@@ -210,10 +212,10 @@ def _reason(value: Any) -> str:
     return "no text" if is_missing(value) else f"not a text: {type(value).__name__}"
 
 
-def _spread(values: npt.NDArray[Any], kept: Any, size: int, null: Any) -> npt.NDArray[Any]:
-    """Return ``values`` at the ``kept`` rows, and ``null`` at all other rows."""
+def _spread(values: npt.NDArray[Any], kept: Any, size: int) -> npt.NDArray[Any]:
+    """Return floats at the ``kept`` rows, and NaN at all other rows."""
     if isinstance(kept, slice):
         return values
-    out = np.full((size, *values.shape[1:]), null)
+    out = np.full((size, *values.shape[1:]), np.nan, values.dtype)
     out[kept] = values
     return out

@@ -54,11 +54,11 @@ def _pandas_attach(frame: Any, columns: Columns, ours: list[str]) -> Any:
     new: dict[str, Any] = dict(columns.numbers())
     for name, (values, places, lists) in columns.choices().items():
         if lists:
-            table = np.empty(len(values) + 1, dtype=object)  # its last entry, at -1, is the null
-            table[:-1] = values
+            table = np.empty(len(values), dtype=object)
+            table[:] = values
             new[name] = table[places]
         else:
-            new[name] = pd.Series([*values, None], dtype=text).array.take(places)
+            new[name] = pd.Series(values, dtype=text).array.take(places)
     added = pd.DataFrame({name: new[name] for name in ours}, index=frame.index)
     out = pd.concat([frame, added], axis=1)  # at once: pandas warns if a frame grows by a hundred columns
     out.columns = reduce(lambda names, name: names.insert(len(names), name), ours, frame.columns)  # same index type
@@ -75,9 +75,7 @@ def _polars_attach(frame: Any, columns: Columns, ours: list[str]) -> Any:
 
     new = {name: pl.Series(name, values).fill_nan(None) for name, values in columns.numbers().items()}
     for name, (values, places, lists) in columns.choices().items():
-        kind = pl.List(pl.String) if lists else pl.String
-        table = pl.Series(name, [*map(list, values), None] if lists else [*values, None], kind)
-        new[name] = table.gather(places % len(table))
+        new[name] = pl.Series(name, values, pl.List(pl.String) if lists else pl.String).gather(places)
     return frame.with_columns([new[name] for name in ours])
 
 
@@ -108,7 +106,7 @@ def _arrow_attach(table: Any, columns: Columns, ours: list[str]) -> Any:
     new = {name: pa.array(values, from_pandas=True) for name, values in columns.numbers().items()}
     for name, (values, places, lists) in columns.choices().items():
         kind = pa.list_(pa.string()) if lists else pa.string()
-        new[name] = pa.array(values, kind).take(pa.array(places, mask=places < 0))
+        new[name] = pa.array(values, kind).take(pa.array(places))
     for name in ours:
         table = table.append_column(name, new[name])
     return table

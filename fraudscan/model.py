@@ -364,10 +364,9 @@ class Scanner:
     ) -> Any:
         """Return a copy of a data frame with the decisions on its texts in columns after its own.
 
-        The new columns are ``fraud_label``, ``fraud_scheme``, ``fraud_labels`` (a list), ``fraud_score``,
-        ``fraud_verdict``, ``fraud_targets`` (a list) and ``fraud_notes``, a list of the reasons to doubt a decision, as
-        in `Result.notes`, or of the reason why there is no decision: ``"no text"``, ``"not a text: int"``. In pandas
-        the lists are tuples. A scanner with lists adds ``fraud_rule``. Order, index and all other columns are kept.
+        The new columns are `fraudscan.columns.COLUMNS`, which ``README.md`` describes. ``fraud_notes`` also says why a
+        row has no decision: ``"no text"``, ``"not a text: int"``. In pandas the lists are tuples. A scanner with lists
+        adds ``fraud_rule``. Order, index and all other columns are kept.
 
         Args:
             frame: a pandas or polars DataFrame, or a pyarrow Table.

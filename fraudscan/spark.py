@@ -10,7 +10,7 @@ import pickle
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from fraudscan.columns import LISTS, check_columns, names_of
+from fraudscan.columns import COLUMNS, OPTIONAL, check_columns, names_of
 from fraudscan.frames import annotate as annotate_table
 from fraudscan.model import ModelError, Scanner, load
 
@@ -83,10 +83,9 @@ def _scanner(digest: str, data: bytes | None) -> Scanner:
 def _schema(frame: Any, scanner: Scanner, **options: bool) -> Any:
     from pyspark.sql import types
 
-    lists = types.ArrayType(types.StringType())
-    kinds = {"fraud_score": types.DoubleType(), **dict.fromkeys(LISTS, lists)}
+    kinds = {str: types.StringType(), list: types.ArrayType(types.StringType()), float: types.DoubleType()}
     fields = list(frame.schema.fields)
     for name in names_of(scanner, **options):
-        default = types.FloatType() if name.startswith("fraud_p_") else types.StringType()
-        fields.append(types.StructField(name, kinds.get(name, default)))
+        column = (COLUMNS | OPTIONAL).get(name)  # the others hold probabilities, as float32
+        fields.append(types.StructField(name, kinds[column.kind] if column else types.FloatType()))
     return types.StructType(fields)

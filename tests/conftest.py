@@ -13,7 +13,9 @@ import pytest
 
 import fraudscan
 from fraudscan import kernel
+from fraudscan.columns import COLUMNS, Column
 from fraudscan.corpus import Row, read_corpus
+from fraudscan.decisions import Decisions
 from fraudscan.network import NetworkOptions
 from fraudscan.train import TrainingOptions, train
 
@@ -64,6 +66,20 @@ def engine(request):
         else:
             patch.setattr(kernel, "compiled", None)
         yield
+
+
+@pytest.fixture
+def more_columns(monkeypatch):
+    """Further columns, one of each kind; return what they hold in a row with this verdict and score."""
+    values = {
+        "loud": (str, lambda found: [verdict.upper() for verdict in found.verdict]),
+        "half": (float, lambda found: found.scores / 2),
+        "twice": (list, lambda found: [(verdict, verdict) for verdict in found.verdict]),
+    }
+    for name, (kind, value) in values.items():
+        monkeypatch.setattr(Decisions, name, property(value), raising=False)
+        monkeypatch.setitem(COLUMNS, f"fraud_{name}", Column(name, kind))
+    return lambda verdict, score: (verdict.upper(), pytest.approx(score / 2, abs=1e-6), [verdict, verdict])
 
 
 @pytest.fixture(scope="session")

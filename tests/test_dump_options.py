@@ -16,9 +16,9 @@ from dumps import LURE, PLAIN, interrupt, score
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraudscan import model
+from fraudscan import kernel, model
 from fraudscan.cli import main
-from fraudscan.columns import COLUMNS, LISTS
+from fraudscan.columns import COLUMNS, names_of
 from fraudscan.dump import DumpError, Options, score_dump
 from fraudscan.explain import evidence
 from fraudscan.labelled import read_labelled
@@ -65,8 +65,9 @@ def rows_of(path):
         return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
+    lists = [name for name, column in COLUMNS.items() if column.kind is list]
     for row in rows:
-        row.update({name: row[name].split("|") if row[name] else [] for name in LISTS})
+        row.update({name: row[name].split("|") if row[name] else [] for name in lists})
         row.update({name: row[name] or None for name in ("fraud_scheme", "fraud_rule") if name in row})
     return rows
 
@@ -200,6 +201,24 @@ def test_the_evidence_column_follows_all_others_except_probabilities(dump, scann
     assert [row["fraud_evidence"] for row in rows] == evidence(scanner, texts, scanner.decide(texts))
     assert rows[0]["fraud_evidence"]
     assert rows[4]["fraud_evidence"] == ""
+
+
+@pytest.mark.parametrize("numpy", [False, True])
+def test_a_column_needs_nothing_but_its_definition(dump, scanner, more_columns, monkeypatch, numpy):
+    if numpy:
+        monkeypatch.setattr(kernel, "compiled", None)
+    source, out = dump
+    options = Options(by="sender", explain=True, proba=True)
+    interrupt(scanner, source, out, options)
+    score_dump(scanner, [source], out, options, resume=True)
+    rows = rows_of(out)
+    assert list(rows[0]) == ["sender", "text", *names_of(scanner, proba=True, explain=True)]
+    found = [(row["fraud_loud"], float(row["fraud_half"]), row["fraud_twice"]) for row in rows]
+    assert found == [more_columns(row["fraud_verdict"], float(row["fraud_score"])) for row in rows]
+    flagged, *_, harmless = rows_of(out.with_name(f"{out.name}.conversations.jsonl"))
+    assert flagged["evidence"] == LURE
+    assert (flagged["fraud_loud"], flagged["fraud_half"], flagged["fraud_twice"]) == found[0]
+    assert (harmless["fraud_loud"], harmless["fraud_half"], harmless["fraud_twice"]) == (None, 0, [])
 
 
 def test_columns_of_an_earlier_run_are_replaced(dump, files):

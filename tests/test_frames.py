@@ -77,6 +77,15 @@ def test_probabilities_are_added_on_request(scanner, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_column_needs_nothing_but_its_definition(scanner, more_columns, kind):
+    rows = rows_of(scanner.annotate(KINDS[kind]({"text": TEXTS}), explain=True))
+    for row, text in zip(rows, TEXTS, strict=True):
+        found = row["fraud_loud"], row["fraud_half"], row["fraud_twice"]
+        expected = (None, None, None) if text is None else more_columns(row["fraud_verdict"], row["fraud_score"])
+        assert found == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_evidence_is_added_on_request(scanner, kind):
     rows = rows_of(scanner.annotate(KINDS[kind]({"text": TEXTS}), explain=True, proba=True))
     assert list(rows[0]) == ["text", *names_of(scanner, proba=True, explain=True)]

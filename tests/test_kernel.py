@@ -533,9 +533,11 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("splice", 1, np.array([0, 2]), "places must be indices of parts"),
         ("splice", 1, np.array([-1, 0]), "places must be indices of parts"),
         ("splice", 2, [(b"", b"")], "tuple"),
-        ("splice", 2, ((b"", b""), (b"",)), "pairs of bytes"),
-        ("splice", 2, ((b"", b""), (b"", "")), "pairs of bytes"),
-        *(("splice", 3, np.zeros(size, np.int64), "a number for each name") for size in (0, 2, 3, 5, 6)),
+        ("splice", 2, ((b"", b""), (b"",)), "tuples of bytes, one more than there are numbers"),
+        ("splice", 2, ((b"", b""), (b"", "")), "tuples of bytes"),
+        ("splice", 2, ((b"", b""), [b"", b""]), "tuples of bytes"),
+        *(("splice", 3, np.zeros(size, np.int64), "a number for each name") for size in (0, 3, 5)),
+        *(("splice", 3, np.zeros(size, np.int64), "one more than there are numbers") for size in (2, 6)),
         ("splice", 3, np.array([0, 0, 0, 10**6 + 1]), "in millionths"),
         ("splice", 3, np.array([-1, 0, 0, 0]), "in millionths"),
         ("splice", 4, 5, "not iterable"),
@@ -611,6 +613,9 @@ def test_scores_are_formatted_as_in_python(compiled):
 
 def test_rows_get_their_numbers_under_their_names(compiled):
     assert compiled.splice(*splice_arguments()) == b'{"a": 10.0zvn5e-06}\n{x1.0ywn1e-05}\n'
+    parts, numbers = ((b"x", b"y", b"z"),), np.array([0, 5, 10**6])
+    assert compiled.splice([b"{}"], np.zeros(1, np.int64), parts, numbers, (), (b"n",)) == b"{x0.0y5e-06zn1.0}\n"
+    assert compiled.splice([], np.zeros(0, np.int64), parts, numbers[:0], (), (b"n",)) == b""
 
 
 def test_arcs_may_be_given_in_any_order(compiled):

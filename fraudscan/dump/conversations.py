@@ -26,6 +26,7 @@ from fraudscan.dump.scoring import rows_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from fraudscan.columns import Column
     from fraudscan.decisions import Thresholds
     from fraudscan.dump.checkpoint import Checkpoint
     from fraudscan.dump.scoring import Message
@@ -51,8 +52,11 @@ SHOWN = 500
 MIN_DOUBT = 1e-7
 """The least value of ``1 - score`` that odds are computed with, so that no odds are infinite."""
 
-PLACES = {name: place for place, name in enumerate(COLUMNS.values())}
-SCORE = PLACES["score"]
+PLACES = {name: place for place, name in enumerate(COLUMNS)}
+SCORE, VERDICT = PLACES["fraud_score"], PLACES["fraud_verdict"]
+
+EMPTY: dict[type, Any] = {str: None, list: [], float: 0.0}
+"""For each kind of column, its value for a conversation without a decision."""
 
 GROUP = 1024
 """Conversations whose last windows are scored together."""
@@ -117,7 +121,7 @@ class Conversation:
         self.name = self.name or message.name
         self.messages += 1
         for name, count in self.counts.items():
-            value = message.decision[PLACES[name]]
+            value = message.decision[PLACES[f"fraud_{name}"]]
             count[value] = count.get(value, 0) + 1
         if message.allowed:
             return []
@@ -162,14 +166,15 @@ class Conversation:
 
     def row(self, key: str, limits: Thresholds, honest: str | None) -> dict[str, Any]:
         """Return the output row of the conversation; ``honest`` is the name of the honest label, if there is one."""
-        labels = [] if honest is None else [honest]
-        nothing = dict(zip(COLUMNS, (honest, None, labels, 0.0, VERDICTS[0], [], []), strict=True))
         highest = odds_of(self.strongest["score"]) if self.strongest else 0.0
         odds = sqrt(highest * (self.odds / self.windows)) if self.windows else highest
         score = odds / (1 + odds)
         verdict = VERDICTS[-1] if VERDICTS[-1] in self.counts["verdict"] else limits.verdict(score)
         likely = self.best and (score >= 0.5 or verdict == VERDICTS[-1])
-        ours = dict(zip(COLUMNS, self.best, strict=True)) if likely else nothing
+        best = self.best if likely else [EMPTY[column.kind] for column in COLUMNS.values()]
+        ours = {name: cut(x) if isinstance(x, float) else x for name, x in zip(COLUMNS, best, strict=True)}
+        if not likely and honest is not None:
+            ours |= {"fraud_label": honest, "fraud_labels": [honest]}
         ours |= {"fraud_score": cut(score), "fraud_verdict": verdict}
         strongest = self.strongest and {**self.strongest, "score": cut(self.strongest["score"])}
         counts = {f"{name}s": count for name, count in self.counts.items()}
@@ -179,7 +184,7 @@ class Conversation:
 
 
 def _rank(decision: Sequence[Any]) -> tuple[bool, float]:
-    return decision[PLACES["verdict"]] == VERDICTS[-1], decision[SCORE]
+    return decision[VERDICT] == VERDICTS[-1], decision[SCORE]
 
 
 def odds_of(score: float) -> float:
@@ -216,7 +221,7 @@ def _is_state(state: Any) -> bool:
             "fresh": int(fresh),
             "windows": int(windows),
             "odds": float(odds),
-            "best": [] | [str(), str() | None, list(), float(), str(), list(), list()] as best,
+            "best": list(best),
             "evidence": str(),
             "place": int(),
             **more,
@@ -231,9 +236,17 @@ def _is_state(state: Any) -> bool:
                 and windows >= 0
                 and 0 <= odds < inf
                 and 0 <= state["strongest"].get("score", 0) <= 1
-                and all(isinstance(name, str) for names in best if isinstance(names, list) for name in names)
+                and len(best) in (0, len(COLUMNS))
+                and all(map(_is_value, best, COLUMNS.values()))
             )
     return False
+
+
+def _is_value(value: Any, column: Column) -> bool:
+    """Return whether a value from JSON is one of a column; any text may be missing, as the scheme is."""
+    if column.kind is list:
+        return isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return isinstance(value, column.kind) or (column.kind is str and value is None)
 
 
 class Conversations:

@@ -435,7 +435,7 @@ class _Job:
 
     def _prepare(self) -> None:
         """Open every source before anything is written; the first one determines the layout of the output."""
-        columns = self._columns()
+        self._check_sender()
         failed: list[str] = []
         for index, source in enumerate(self.sources):
             with contextlib.ExitStack() as stack:
@@ -450,7 +450,7 @@ class _Job:
                     reader, start = self._open_reader(stream)
                     if not self._readers:
                         first = self._first_fields(reader, stream, start) if reader.header is None else []
-                        self.writer = self._make_writer(reader, first, columns)
+                        self.writer = self._make_writer(reader, first)
                     self.writer.check(reader)
                 except DumpError as error:
                     if source in self.named:
@@ -465,11 +465,19 @@ class _Job:
             raise DumpError(". ".join(failed[:MOST_ERRORS] + more))
         self._refuse_options()
 
-    def _make_writer(self, reader: Reader, first: list[str], columns: dict[str, str]) -> Writer:
+    def _check_sender(self) -> None:
+        """Refuse list entries for certain senders if no column with the sender is named."""
+        if self.options.sender is None and self.scanner.lists and self.scanner.lists.bound:
+            raise DumpError(
+                "the lists have entries for certain senders: name the column with the sender, --sender COLUMN"
+            )
+
+    def _make_writer(self, reader: Reader, first: list[str]) -> Writer:
         """Return the writer of the output, given the reader of the first source and the fields of its first rows."""
         options, target = self.options, self.names.ending if self.names else self.target
         proba = tuple(f"fraud_p_{name}" for name in self.scanner.names if options.proba)
-        return make_writer(target, reader, first, proba=proba, ours=columns, bom=options.bom, safe=options.safe_csv)
+        ours = columns_of(self.scanner, filenames=options.filenames, explain=options.explain)
+        return make_writer(target, reader, first, proba=proba, ours=ours, bom=options.bom, safe=options.safe_csv)
 
     def _refuse_options(self) -> None:
         """Refuse options for formats that are neither read nor written, and for columns that no source has."""
@@ -486,19 +494,6 @@ class _Job:
             raise DumpError(
                 f"{option} is for CSV, but the output is {what}: leave it out, or name an output that ends with .csv"
             )
-
-    def _columns(self) -> dict[str, str]:
-        """Return the added columns except those of ``proba``, each with the attribute of `Decisions` that fills it."""
-        columns = columns_of(self.scanner)
-        if self.options.sender is None and self.scanner.lists and self.scanner.lists.bound:
-            raise DumpError(
-                "the lists have entries for certain senders: name the column with the sender, --sender COLUMN"
-            )
-        if self.options.filenames:
-            columns["fraud_source"] = "source"
-        if self.options.explain:
-            columns["fraud_evidence"] = "evidence"
-        return columns
 
     def _remark(self, reader: Reader) -> None:
         """Notify the user of guesses about a source, and of columns that the output does not keep."""

@@ -75,11 +75,11 @@ def score_blocks(scanner: Scanner, writer: Writer, task: Task) -> Scored:
     batch = reader.batch(task.blocks)
     senders = reader.values(batch, reader.sender) if reader.sender is not None and scanner.lists else None
     found = scanner.decide(batch.texts, senders, proba=bool(writer.proba))
-    if "evidence" in writer.ours.values():
+    if "fraud_evidence" in writer.ours:
         from fraudscan.explain import evidence
 
         found = replace(found, evidence=evidence(scanner, batch.texts, found))
-    if "source" in writer.ours.values():
+    if "fraud_source" in writer.ours:
         found = replace(found, origin=shown_name(reader.source))
     messages = []
     if batch.keys:
@@ -94,7 +94,8 @@ def score_blocks(scanner: Scanner, writer: Writer, task: Task) -> Scored:
 
 def rows_of(found: Decisions) -> Iterator[tuple[Any, ...]]:
     """Yield the values of `COLUMNS` for each text."""
-    return zip(*(getattr(found, name) for name in COLUMNS.values()), strict=True)
+    columns = ((getattr(found, column.attribute), column.kind) for column in COLUMNS.values())
+    return zip(*(values.tolist() if kind is float else values for values, kind in columns), strict=True)
 
 
 def counted(found: Decisions) -> dict[str, Counter[str]]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.columns import COLUMNS, LISTS
+from fraudscan.columns import COLUMNS
 from fraudscan.decisions import STEPS, cut, steps_of
 from fraudscan.dump.output import format_of
 from fraudscan.dump.parquet import ParquetReader, arrow_stream, empty_stream
@@ -30,6 +30,7 @@ from fraudscan.dump.rows import DumpError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from fraudscan.columns import Column
     from fraudscan.decisions import Decisions
     from fraudscan.dump.readers import Reader
     from fraudscan.dump.rows import Batch
@@ -39,9 +40,6 @@ __all__ = [
     "Writer",
     "make_writer",
 ]
-
-PER_ROW = ("score", "evidence")
-"""The fields of `Decisions` that differ from row to row; the others are one of few outcomes."""
 
 OTHER_FIELDS = "other_fields"
 """The column of tables that holds, as JSON, fields that were not known when the columns were chosen. Underscores are
@@ -70,7 +68,7 @@ class Writer:
 
     Args:
         proba: the columns of ``--proba``, in the order of the scanner's names; empty without that option.
-        ours: our other columns, and the field of `Decisions` that each of them holds.
+        ours: our other columns.
 
     """
 
@@ -78,7 +76,7 @@ class Writer:
     joins: ClassVar[bool] = True
     """Whether the output is the same however blocks are grouped."""
     proba: tuple[str, ...] = ()
-    ours: dict[str, str] = field(default_factory=lambda: dict(COLUMNS))
+    ours: dict[str, Column] = field(default_factory=lambda: dict(COLUMNS))
 
     def head(self) -> bytes:
         """Return the bytes before the first row."""
@@ -114,14 +112,13 @@ class JsonLinesWriter(Writer):
             header = reader.kept_columns
             raws = [dump_json(dict(zip(header, raw, strict=True))) for raw in raws]
         different, places = found.outcomes
-        shared = (getattr(different, name) for name in self.ours.values() if name not in PER_ROW)
-        columns = tuple(self.ours.items())
+        columns = tuple((name, column) for name, column in self.ours.items() if name != "fraud_evidence")
+        shared = (getattr(different, column.attribute) for _, column in columns if column.kind is not float)
         parts = tuple(_parts(columns, outcome) for outcome in zip(*shared, strict=True))
         evidence = [_field("fraud_evidence", spans) for spans in found.evidence]
         names = tuple(map(_field, self.proba))
-        steps = steps_of(found.scores)[:, None]
-        if names:
-            steps = np.hstack([steps, steps_of(found.probabilities)])
+        scores = [getattr(found, column.attribute) for _, column in columns if column.kind is float]
+        steps = steps_of(np.column_stack([*scores, found.probabilities[:, : len(names)]]))
         if kernel.compiled:
             millionths = steps.astype(np.int64)
             data: bytes = kernel.compiled.splice(raws, places, parts, millionths, evidence, names)
@@ -130,8 +127,11 @@ class JsonLinesWriter(Writer):
         numbers = iter(repr((steps / STEPS).ravel().tolist())[1:-1].encode().split(b", "))
         lines: list[bytes] = []
         for raw, place, spans in zip(raws, places.tolist(), evidence or itertools.repeat(b""), strict=False):
-            before, after = parts[place]
-            lines += (raw[:-1].rstrip(), before, next(numbers), after, spans)
+            *befores, last = parts[place]
+            lines.append(raw[:-1].rstrip())
+            for before in befores:
+                lines += (before, next(numbers))
+            lines += (last, spans)
             for name in names:
                 lines += (name, next(numbers))
             lines.append(b"}\n")
@@ -139,16 +139,16 @@ class JsonLinesWriter(Writer):
 
 
 @functools.lru_cache(1 << 12)  # most outcomes of a batch also occur in the previous one
-def _parts(columns: tuple[tuple[str, str], ...], outcome: tuple[Any, ...]) -> tuple[bytes, bytes]:
-    """Return the JSON of our columns before and after the score."""
-    values = iter(outcome)
-    before = text = b""
-    for column, name in columns:
-        if name == "score":
-            before, text = text + _field(column), b""
-        elif name != "evidence":
-            text += _field(column, next(values))
-    return before, text
+def _parts(columns: tuple[tuple[str, Column], ...], outcome: tuple[Any, ...]) -> tuple[bytes, ...]:
+    """Return the JSON of our columns: the part before each number, and the rest."""
+    values, parts = iter(outcome), [b""]
+    for name, column in columns:
+        if column.kind is float:
+            parts[-1] += _field(name)
+            parts.append(b"")
+        else:
+            parts[-1] += _field(name, next(values))
+    return tuple(parts)
 
 
 def _field(column: str, *value: Any) -> bytes:
@@ -226,6 +226,12 @@ class TableWriter(Writer):
         values = [fields.pop(name, None) for name in self.columns]
         return [*values, dump_json(fields).decode() if fields else None]
 
+    def added(self, found: Decisions) -> dict[str, Sequence[Any]]:
+        """Return our columns; probabilities are truncated."""
+        columns = {name: getattr(found, column.attribute) for name, column in self.ours.items()}
+        columns |= zip(self.proba, found.probabilities.T, strict=bool(self.proba))
+        return {name: cut(values) if isinstance(values, np.ndarray) else values for name, values in columns.items()}
+
 
 def _safe(row: Iterable[Any]) -> list[Any]:
     return [FORMULA.sub(r"\g<0>'", x) if type(x) is str else x for x in row]
@@ -254,15 +260,11 @@ class CsvWriter(TableWriter):
 
     def encode(self, reader: Reader, batch: Batch, found: Decisions) -> bytes:
         """Return the rows."""
-        columns = [
-            cut(values) if name == "score" else ["|".join(v) if isinstance(v, tuple) else v for v in values]
-            for name, values in ((name, getattr(found, name)) for name in self.ours.values())
-        ]
-        proba = cut(found.probabilities) if self.proba else [[]] * len(batch.texts)
+        ours = self.added(found)
+        ours |= {name: list(map("|".join, ours[name])) for name, column in self.ours.items() if column.kind is list}
         row = self._written if reader.header is None else self.row
         rows = (map(_cell, row(reader, raw)) for raw in self.rows(reader, batch))
-        ours = zip(*columns, strict=True)
-        return self._lines([*row, *our, *tail] for row, our, tail in zip(rows, ours, proba, strict=True))
+        return self._lines([*row, *tail] for row, tail in zip(rows, zip(*ours.values(), strict=True), strict=True))
 
     def _written(self, _: Reader, raw: bytes) -> list[Any]:
         """Return a JSON row's values for `all_columns`, with numbers as they are written."""
@@ -299,7 +301,7 @@ class ParquetWriter(TableWriter):
     def head(self) -> bytes:
         """Return a block without rows."""
         columns: dict[str, type | None] = dict.fromkeys(self.all_columns())
-        columns |= {name: list if name in LISTS else float if name == "fraud_score" else str for name in self.ours}
+        columns |= {name: column.kind for name, column in self.ours.items()}
         return empty_stream(self.kinds, columns | dict.fromkeys(self.proba, float))
 
     def check(self, reader: Reader) -> None:
@@ -320,11 +322,7 @@ class ParquetWriter(TableWriter):
         else:
             values = zip(*(self.row(reader, raw) for raw in self.rows(reader, batch)), strict=True)
             columns = dict(zip(self.all_columns(), values, strict=True))
-        for column, name in self.ours.items():
-            columns[column] = cut(found.score) if name == "score" else getattr(found, name)
-        for column, values in zip(self.proba, found.probabilities.T, strict=bool(self.proba)):
-            columns[column] = cut(values)
-        return arrow_stream(columns, table)
+        return arrow_stream(columns | self.added(found), table)
 
 
 def make_writer(  # noqa: PLR0913 - the options of the command line
@@ -333,7 +331,7 @@ def make_writer(  # noqa: PLR0913 - the options of the command line
     first: Sequence[str],
     *,
     proba: tuple[str, ...],
-    ours: dict[str, str],
+    ours: dict[str, Column],
     bom: bool,
     safe: bool,
 ) -> Writer:
