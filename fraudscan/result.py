@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -55,9 +56,7 @@ class Result:
         self._scanner = scanner
         self._probabilities = probabilities  # float32, in the order of `Scanner.names`
 
-    @property
-    def _decision(self) -> Decided:
-        return self.label, self.scheme, self.labels, self.score, self.verdict, self.targets, self.notes, self.rule
+    _decision = property(attrgetter(*DECIDED))
 
     @property
     def scores(self) -> dict[str, float]:
