@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fraudscan.characters import fold
+from fraudscan.columns import COLUMNS
 from fraudscan.decisions import Thresholds
 from fraudscan.dump import DumpError, Options, documents, readers, score_dump
 from fraudscan.dump.conversations import SHOWN, WINDOW, Conversation, Window
@@ -191,7 +192,9 @@ LIMITS = Thresholds(flag=0.8, review=0.05)
 def decision(score, verdict=None):
     """Return the decision on a message or a window, in the form that `Conversation` takes."""
     label, scheme = ("romance", "romance") if score >= 0.5 else ("legitimate", None)
-    return label, scheme, [label], score, verdict or LIMITS.verdict(score), [], []
+    known = {"label": label, "scheme": scheme, "labels": [label], "score": score, "targets": [], "notes": []}
+    known["verdict"] = verdict or LIMITS.verdict(score)
+    return [known.get(name.removeprefix("fraud_")) for name in COLUMNS]
 
 
 def to_score(conversation, windows):
