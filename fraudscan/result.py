@@ -39,7 +39,7 @@ class Result:
         score: the calibrated probability that the text is not legitimate; 1 if no label of the model is legitimate.
         verdict: ``"flag"``, ``"review"`` or ``"clear"``, by the scanner's thresholds.
         targets: the groups of people at whom the text is aimed.
-        notes: reasons to doubt the decision: ``"no Chinese"``, ``"unknown words"``, ``"too short to judge"``.
+        notes: reasons to doubt the decision: those of `fraudscan.notes.NOTES` that apply.
         rule: the entry of an allow or deny list that determined the verdict; ``None`` if the score determined it.
         scores: the probability of every label, scheme and target group, by name.
         window: begin and end, in code points, of the part of a long text that determined the decision; ``None`` if the

@@ -11,6 +11,7 @@ from test_cases import read_cases
 
 from fraudscan.cli import main
 from fraudscan.columns import COLUMNS, OPTIONAL
+from fraudscan.notes import NOTES
 
 README = (ROOT / "README.md").read_text("utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
@@ -88,7 +89,7 @@ def test_quoted_speeds_are_the_measured_ones():
 
 def test_the_readme_describes_every_column():
     assert rows_of("column") == list(COLUMNS)
-    assert all(f"`{name}`" in README for name in OPTIONAL)
+    assert all(f"`{name}`" in README for name in (*OPTIONAL, *NOTES))
 
 
 def test_the_readme_describes_every_extra_for_users():
