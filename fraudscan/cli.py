@@ -630,6 +630,7 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
 
 def _add_reading(sub: argparse.ArgumentParser, what: str) -> None:
     """Add the options that replace what is detected of the sources, which are called ``what``."""
+    # spelled out, so that --help need not import the readers, which takes as long as all else that it does
     formats = ["jsonl", "json", "csv", "lines", "parquet", "xlsx", "sms-xml", "telegram"]
     formats += ["whatsapp", "qq", "wechat", "line-chat"]
     sub.add_argument("--format", choices=formats, help=f"the format of {what} (default: detected)")
