@@ -22,7 +22,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from fraudscan.columns import is_missing
-from fraudscan.corpus import Row, find_honest
+from fraudscan.corpus import HONEST_NAMES, Row, find_honest
 from fraudscan.custom import Settings, train_custom
 from fraudscan.model import Scanner, items_of, listed
 from fraudscan.taxonomy import Taxonomy
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FraudClassifier"]
 
-NO_LABEL = "legitimate"
+NO_LABEL = HONEST_NAMES[0]
 """The class of rows of a label indicator matrix that have no label."""
 
 

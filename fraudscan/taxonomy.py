@@ -77,7 +77,7 @@ class Taxonomy:
     Names are unique, except that a label's only scheme may share its name. ``"fraud"`` is the name of all pretences.
 
     Attributes:
-        version: raised with every change of the names.
+        version: raised by hand with every change of the names. Model folders hold it, and scoring does not use it.
         labels: the labels that a message can have.
         targets: the groups that a message can be aimed at.
         task: ``"fraud"``: a message is honest, or a fraud of one or more schemes. ``"multiclass"``: it has exactly one
