@@ -41,7 +41,17 @@ if TYPE_CHECKING:
     from fraudscan.arrays import Floats, Ints, Single
     from fraudscan.lists import Lists
 
-__all__ = ["Decisions", "ModelError", "Scanner", "Thresholds", "load"]
+__all__ = [
+    "Decisions",
+    "ModelError",
+    "Scanner",
+    "Thresholds",
+    "default_folder",
+    "is_shipped",
+    "items_of",
+    "listed",
+    "load",
+]
 
 Item = TypeVar("Item")
 
