@@ -6,7 +6,7 @@ n-grams, each reached from its prefix by one more character. A step is the integ
 ``prefix * (alphabet.size + 1) + character``. All steps of a batch are looked up at once
 in a perfect hash table ("hash and displace", Pagh 1999, with a seed for each bucket), with
 one probe each. The next character is looked up only where a prefix was found. There is
-no loop over messages or characters, except inside `fraudscan.kernel` if it was built.
+no loop over characters, except inside `fraudscan.kernel` if it was built.
 The steps themselves are compared, not only their hashes, so every match is exact.
 
 A node stands for all the n-grams that end where it ends (its suffixes), because the

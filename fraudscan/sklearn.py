@@ -223,8 +223,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         If the labels of a model overlap, as those of the shipped model do, its pretences share the probability that the
         text is not legitimate. `predict` first decides at one half whether the text is legitimate, and if it is not,
         returns the pretence with the largest share. So if several pretences share a little more than one half, the
-        legitimate class has the highest probability, but `predict` returns a pretence. This is the case for one text in
-        seventy of this project's corpus.
+        legitimate class has the highest probability, but `predict` returns a pretence. This is the case for one or two
+        texts in a hundred of this project's corpus.
 
         Raises:
             TypeError: if ``scanner`` is not a `Scanner`, but the name of a folder, for example.

@@ -1,6 +1,7 @@
 """Chinese words from jieba: candidates for the vocabulary, and the words from which `fraudscan.background` draws.
 
-Used in training only, because jieba's dictionary takes longer to load than a million messages take to score.
+Used in training only, because jieba's dictionary takes as long to load as hundreds of thousands of messages take to
+score.
 """
 
 from __future__ import annotations
