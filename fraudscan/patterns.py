@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LONGEST", "WAYS", "PatternError", "compile_pattern", "needed_by"]
 
-SURROGATE = re.compile("[\ud800-\udfff]")
-
 ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|N\{([^}]+)\}|.)", re.DOTALL)
 """Finds escapes; the groups are what RE2 does not know: code points in hexadecimal digits, and names of characters."""
 
@@ -73,7 +71,7 @@ def compile_pattern(pattern: str) -> Any:
     options = re2.Options()
     options.log_errors = False
     try:
-        return _Re2(re2.compile(_for_re2(pattern), options))
+        return re2.compile(_for_re2(pattern), options)
     except UnicodeEncodeError:
         raise PatternError("half of a surrogate pair occurs in it") from None
     except re2.error as error:
@@ -115,10 +113,7 @@ def _for_re2(pattern: str) -> str:
 def _escape_for_re2(escape: re.Match[str]) -> str:
     kind, digits, name = escape[0][1], escape[1] or escape[2], escape[3]
     if digits or name:
-        code = int(digits, 16) if digits else ord(unicodedata.lookup(name))
-        if SURROGATE.match(chr(code)):
-            raise PatternError("half of a surrogate pair occurs in it")
-        return f"\\x{{{code:x}}}"
+        return f"\\x{{{int(digits, 16) if digits else ord(unicodedata.lookup(name)):x}}}"
     if kind == "Z":
         return r"\z"
     return escape[0] if kind.isascii() else kind
@@ -134,7 +129,7 @@ def needed_by(pattern: str) -> frozenset[str]:
     parsed = _parser().parse(_folded(pattern), re.ASCII)
     if parsed.state.flags & re.IGNORECASE or "[:" in pattern:  # `re` parses RE2's [[:alpha:]] as a set and a bracket
         return frozenset()
-    return frozenset(_needed(parsed)) - {"\ufffd"}  # for RE2 it also replaces surrogates
+    return frozenset(_needed(parsed))
 
 
 def _needed(items: Any) -> Iterator[str]:
@@ -156,16 +151,6 @@ def _re2() -> Any:
         return importlib.import_module("re2")
     except ImportError:
         return None
-
-
-class _Re2:
-    """A pattern of RE2, which reads UTF-8. UTF-8 has no lone surrogates, so the replacement character replaces them."""
-
-    def __init__(self, pattern: Any) -> None:
-        self._pattern = pattern
-
-    def search(self, text: str) -> Any:
-        return self._pattern.search(SURROGATE.sub("\ufffd", text))
 
 
 def _bounds(items: Any, *, bounded: bool, before: str = "") -> tuple[int, int, int]:
