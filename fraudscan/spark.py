@@ -10,7 +10,7 @@ import pickle
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from fraudscan.columns import COLUMNS, OPTIONAL, check_columns, names_of
+from fraudscan.columns import COLUMNS, OPTIONAL, ColumnError, check_columns, names_of
 from fraudscan.frames import annotate as annotate_table
 from fraudscan.model import ModelError, Scanner, load
 
@@ -45,7 +45,8 @@ def annotate(  # noqa: PLR0913 - the options of `Scanner.annotate`, and the mode
         explain: add a column ``fraud_evidence`` with the strongest evidence.
 
     Raises:
-        fraudscan.columns.ColumnError: a ValueError, if a named column does not exist, or one of ours already does.
+        fraudscan.columns.ColumnError: a ValueError, if a named column does not exist, or one of ours already does, in
+            capitals or not.
         fraudscan.ModelError: if the model cannot be read.
         TypeError: if ``frame`` is not such a frame.
 
@@ -55,7 +56,10 @@ def annotate(  # noqa: PLR0913 - the options of `Scanner.annotate`, and the mode
         kind = f"{type(frame).__module__.partition('.')[0]}.{type(frame).__name__}"
         raise TypeError(f"spark.annotate takes a pyspark DataFrame, not {kind}: use Scanner.annotate for other frames")
     options = {"proba": proba, "explain": explain}
-    check_columns(scanner, frame.columns, text, sender, **options)
+    names = frame.columns
+    ours = {name.lower() for name in check_columns(scanner, names, text, sender, **options)}
+    if alike := [name for name in names if name.lower() in ours]:
+        raise ColumnError(f"Spark takes the column {alike[0]!r} for {alike[0].lower()!r}: drop or rename it first")
     packed = scanner.digest, None if model is None else pickle.dumps(scanner)
 
     def run(batches: Iterable[Any]) -> Iterator[Any]:
@@ -63,10 +67,12 @@ def annotate(  # noqa: PLR0913 - the options of `Scanner.annotate`, and the mode
 
         scanner = _scanner(*packed)
         for batch in batches:
-            table = annotate_table(scanner, pa.Table.from_batches([batch]), text, sender=sender, **options)
+            table = pa.Table.from_batches([batch]).rename_columns(names)
+            table = annotate_table(scanner, table, text, sender=sender, **options)
             yield from table.combine_chunks().to_batches()
 
-    return frame.mapInArrow(run, _schema(frame, scanner, **options))
+    numbered = frame.toDF(*map(str, range(len(names))))  # dots in names would be read as paths to nested fields
+    return numbered.mapInArrow(run, _schema(frame, scanner, **options))
 
 
 @lru_cache(maxsize=4)

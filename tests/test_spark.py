@@ -69,8 +69,10 @@ def test_rows_schema_and_partitions_are_kept(spark, scanner):
 def test_other_columns_are_unchanged(spark):
     nested = "map('a', 1) AS m, named_struct('x', 1.5D) AS s, array(1, null) AS a"
     times = "date'2024-02-29' AS d, timestamp'2024-02-29 12:00:00' AS t"
-    frame = spark.sql(f"SELECT '你好' AS text, {nested}, {times}, 1.10BD AS n, X'00FF' AS b")
-    (before,), (after,) = frame.collect(), annotate(frame).collect()
+    named = "'甲' AS `user.id`, 2 AS `a b`, 3 AS `反引号``号`"
+    frame = spark.sql(f"SELECT '你好' AS `msg.text`, {nested}, {times}, 1.10BD AS n, X'00FF' AS b, {named}")
+    (before,), (after,) = frame.collect(), annotate(frame, text="msg.text").collect()
+    assert after.asDict().keys() - before.asDict().keys() == set(names_of(fraudscan.load(), proba=False))
     assert tuple(after)[: len(before)] == tuple(before)
     assert after.fraud_label == "legitimate"
 
@@ -115,6 +117,8 @@ def test_invalid_arguments_are_refused(spark):
         annotate(frame)
     with pytest.raises(ColumnError, match="a column 'fraud_label' already"):
         annotate(annotate(frame, text="content"), text="content")
+    with pytest.raises(ColumnError, match="Spark takes the column 'Fraud_Label' for 'fraud_label'"):
+        annotate(frame.selectExpr("content", "content AS Fraud_Label"), text="content")
     with pytest.raises(fraudscan.ModelError, match="nowhere is not a model"):
         annotate(frame, text="content", model="nowhere")
 
