@@ -217,6 +217,11 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
         PyErr_SetString(PyExc_ValueError, "markup must end with a 0");
         goto done;
     }
+    for (Py_ssize_t first = 0; first < markup.size; first += (Py_ssize_t)strlen(markup.strings + first) + 1)
+        if (strlen(markup.strings + first) > MOST_MARKUP) {
+            PyErr_Format(PyExc_ValueError, "%s is longer than %d characters", markup.strings + first, MOST_MARKUP);
+            goto done;
+        }
 
     uint32_t *out = array[CHARACTERS].buf; /* all code points at first; then the kept ones, from its start on */
     int64_t *start = array[STARTS].buf, *length = array[LENGTHS].buf;

@@ -394,6 +394,7 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("read", 1, np.full(0x110000, 0xFFFF << 16, np.uint32), "beyond the table"),
         ("read", 2, np.zeros(0x10FFFF, np.int32), "for each code point"),
         ("read", 3, b"<br>", "must end with a 0"),
+        ("read", 3, b"<br>\0" + b"x" * 17 + b"\0", "x is longer than 16 characters"),
         ("read", 4, np.zeros(0, np.int8), "beyond the table"),
         ("read", 4, np.zeros(WIDTH * END, np.int8), "beyond the table"),
         ("read", 7, 2**32 - 1, "beyond the table"),
