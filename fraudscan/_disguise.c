@@ -13,7 +13,7 @@ typedef struct {
     unsigned int row, rare, digit, list, last_sign, end, nothing;
     int disguised, missing, cut_score, spelled, strong, firm;
     double odd_share, spelled_share, filler_share, filled_share;
-    int min_filled, most_fillers, min_marks, most_signs, min_cuts, cutting, cutting_further, cutting_place, pictorial, name;
+    int min_filled, filled_evidence, most_fillers, min_marks, most_signs, min_cuts, cutting, cutting_further, cutting_place, pictorial, name;
     int keycap_mark;
 } Limits;
 
@@ -279,7 +279,7 @@ static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs 
     return NULL;
 }
 
-#define FILLERS 5 /* how many characters may make up a fifth of a text each */
+#define FILLERS 6 /* how many characters may be fillers of one text: each is at least a seventh of it */
 
 /* Return what counts as one character when fillers are looked for: a character, or any letter. */
 static int32_t kind_of(const Texts *t, int64_t at)
@@ -329,7 +329,7 @@ static int is_filler(const Texts *t, int64_t at, const int32_t *fillers, int siz
     return 0;
 }
 
-/* Flag what stands between most Chinese characters that go together as neighbours do, whatever it is. */
+/* Flag what cuts many words, whatever it is: what often stands between characters that go together. */
 static void flag_fillers(const Texts *t, int64_t begin, int64_t end)
 {
     const Limits *limits = &t->limits;
@@ -354,7 +354,7 @@ static void flag_fillers(const Texts *t, int64_t begin, int64_t end)
         since = 0;
     }
     if (filled < limits->min_filled || (double)filled < limits->filled_share * (double)gaps ||
-        evidence < limits->cutting)
+        evidence < limits->filled_evidence)
         return;
     for (int64_t at = begin, next; at < end; at = next) {
         for (next = at; next < end && is_filler(t, next, fillers, size);)
@@ -464,11 +464,11 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
     int empty;
     const char *bad;
 
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*i(IIIIIII)(iiiiii)(dd)(ddii)(iiiiiiiii)w*w*w*w*w*:survey",
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*i(IIIIIII)(iiiiii)(dd)(ddiii)(iiiiiiiii)w*w*w*w*w*:survey",
                           &array[0], &array[1], &array[2], &array[3], &array[4], &array[5], &array[6], &array[7],
                           &array[8], &array[9], &array[10], &array[11], &array[12], &array[13], &array[14], &array[15],
                           &empty, &l.row, &l.rare, &l.digit, &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised,
-                          &l.missing, &l.cut_score, &l.spelled, &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.filler_share, &l.filled_share, &l.min_filled, &l.most_fillers,
+                          &l.missing, &l.cut_score, &l.spelled, &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.filler_share, &l.filled_share, &l.min_filled, &l.filled_evidence, &l.most_fillers,
                           &l.min_marks, &l.most_signs, &l.min_cuts, &l.cutting, &l.cutting_further, &l.cutting_place,
                           &l.pictorial, &l.name, &l.keycap_mark, &array[16], &array[17], &array[18], &array[19],
                           &array[20]))

@@ -104,26 +104,37 @@ static Py_ssize_t keep(uint32_t *out, int64_t *start, int64_t *length, Py_ssize_
    have the weight of each score, between adjacent characters and across signs that are left out. The others say which
    numbers are Chinese and which are signs, when signs are looked at (`crowded`, `most`), from which sum on a text is
    marked (`enough`), and how many gaps between Chinese characters, and which share of them, are filled in a text that
-   is marked because of that. */
+   is marked because of that, with which sum. */
 typedef struct {
     const uint8_t *scores;
     const int8_t *evidence, *cut;
     size_t pairs;
     uint32_t row, end, chinese, first_sign, last_sign, crowded, most, min_filled;
-    int enough;
+    int enough, filled_enough;
     double filled_share;
 } Neighbours;
 
-/* Return whether something else follows most of the Chinese characters of a text. */
+/* Return whether something cuts many words of a text, whatever it is; -1 if a pair is not in the table. */
 static int is_filled(const uint32_t *own, Py_ssize_t size, Py_ssize_t chinese, const Neighbours *known)
 {
-    Py_ssize_t filled = 0;
     const double least = known->filled_share * (double)chinese;
-    if (size - chinese + 1 < (Py_ssize_t)known->min_filled || (double)(size - chinese + 1) < least)
-        return 0; /* at the end of the text, its end follows */
-    for (Py_ssize_t at = 0; at < size; at++)
-        filled += (own[at] >> NODE_BITS) <= known->chinese && (own[at + 1] >> NODE_BITS) > known->chinese;
-    return filled > (Py_ssize_t)known->min_filled && (double)filled >= least;
+    Py_ssize_t filled = 0, last = -1;
+    int32_t sum = 0;
+    if (size - chinese < (Py_ssize_t)known->min_filled || (double)(size - chinese) < least)
+        return 0; /* there is not enough of it */
+    for (Py_ssize_t at = 0; at < size; at++) {
+        if ((own[at] >> NODE_BITS) > known->chinese)
+            continue;
+        if (last >= 0 && at > last + 1) {
+            const size_t pair = (size_t)(own[last] >> NODE_BITS) * known->row + (own[at] >> NODE_BITS);
+            if (pair >= known->pairs)
+                return -1;
+            sum += known->cut[known->scores[pair]];
+            filled++;
+        }
+        last = at;
+    }
+    return filled >= (Py_ssize_t)known->min_filled && (double)filled >= least && sum >= known->filled_enough;
 }
 
 /* Add up the evidence of the pairs of each text, and remove the numbers from its elements, which leaves the nodes. All
@@ -167,7 +178,10 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
                     return 0;
                 sum += known.cut[known.scores[pair]];
             }
-        marked[i] = sum >= known.enough || is_filled(own, size, chinese, &known);
+        const int filled = is_filled(own, size, chinese, &known);
+        if (filled < 0)
+            return 0;
+        marked[i] = filled || sum >= known.enough;
         for (Py_ssize_t at = 0; at < size; at++)
             own[at] &= NODE_MASK;
         own[size] = 0;
@@ -176,7 +190,7 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
 }
 
 PyDoc_STRVAR(read_doc, "read(texts, ids, normal, markup, pairs, evidence, cut, row, end, chinese, signs, crowded,\n"
-                       "     most, min_filled, filled_share, enough, repeats, digit, characters, starts, lengths,\n"
+                       "     most, min_filled, filled_share, filled_enough, enough, repeats, digit, characters, starts, lengths,\n"
                        "     marked)\n--\n\n"
                        "Fill the last four arguments, as `Vocabulary._read` does; return the number of characters.\n"
                        "Chinese numbers go up to `chinese`; `signs` are the first and last number of signs, and at\n"
@@ -192,10 +206,10 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
     Neighbours known;
     unsigned int repeats, digit;
 
-    if (!PyArg_ParseTuple(args, "Oy*y*y*y*y*y*III(II)IIIdiIIw*w*w*w*:read", &texts, &array[0], &array[1],
+    if (!PyArg_ParseTuple(args, "Oy*y*y*y*y*y*III(II)IIIdiiIIw*w*w*w*:read", &texts, &array[0], &array[1],
                           &array[2], &array[3], &array[4], &array[5], &known.row, &known.end, &known.chinese,
                           &known.first_sign, &known.last_sign, &known.crowded, &known.most, &known.min_filled,
-                          &known.filled_share, &known.enough, &repeats, &digit, &array[6], &array[7], &array[8], &array[9]))
+                          &known.filled_share, &known.filled_enough, &known.enough, &repeats, &digit, &array[6], &array[7], &array[8], &array[9]))
         return NULL;
     if (count_all(array, bytes, size, ARRAYS) < 0 ||
         !(items = PySequence_Fast(texts, "texts must be a sequence of strings")))

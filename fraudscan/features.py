@@ -39,6 +39,7 @@ from fraudscan.neighbours import (
     DIGIT,
     END,
     EVIDENCE,
+    FILLED_EVIDENCE,
     FILLED_SHARE,
     MIN_FILLED,
     MOST_SIGNS,
@@ -260,7 +261,7 @@ class Vocabulary:
             characters = _buffer("ids", int(sizes.sum()) + sizes.size)
             found = np.empty_like(sizes), np.empty_like(sizes), np.empty(sizes.size, dtype=bool)
             known = tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS
-            limits = CROWDED, MOST_SIGNS, MIN_FILLED, FILLED_SHARE, EVIDENCE, self.repeats, DIGIT
+            limits = CROWDED, MOST_SIGNS, MIN_FILLED, FILLED_SHARE, FILLED_EVIDENCE, EVIDENCE, self.repeats, DIGIT
             table = self._ids, normalization_table(), MARKUP_STRINGS
             kept = kernel.compiled.read(texts, *table, *known, *limits, characters, *found)
             return characters[:kept], *found

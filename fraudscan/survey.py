@@ -18,6 +18,7 @@ from fraudscan.neighbours import (
     DIGIT,
     DISGUISED,
     END,
+    FILLED_EVIDENCE,
     FILLED_SHARE,
     LIST,
     MIN_FILLED,
@@ -64,9 +65,9 @@ PICTORIAL = 0x2190
 """The first code point of pictorial signs, the only signs that are weighed place by place. The signs before it are on
 every keyboard and are also used between words."""
 
-FILLER_SHARE = 0.2
-"""Minimum share of a text's characters that are a filler: one that is repeated in most places between the others. All
-digits are the same character, and so are all letters. Of 64,400 honest texts one is taken for such a text."""
+FILLER_SHARE = 0.15
+"""Minimum share of a text's characters that a filler makes up: a character that stands in many places between others.
+All digits are the same character, and so are all letters."""
 
 MOST_FILLERS = 2 * MOST_SIGNS
 """Maximum number of fillers in a row that are dropped; of letters and digits, no more than in the shortest gap."""
@@ -181,7 +182,7 @@ def survey(codes: Codes, numbers: Numbers, ends: Ints, starts: Ints, raw: Codes)
     classes = WIDTH, RARE, DIGIT, *SIGNS, END, NOTHING
     scores = DISGUISED, MISSING, CUT, SPELLED, STRONG, FIRM
     cuts = MOST_SIGNS, MIN_CUTS, CUTTING, CUTTING_FURTHER, CUTTING_PLACE, PICTORIAL
-    fillers = FILLER_SHARE, FILLED_SHARE, MIN_FILLED, MOST_FILLERS
+    fillers = FILLER_SHARE, FILLED_SHARE, MIN_FILLED, FILLED_EVIDENCE, MOST_FILLERS
     limits = classes, scores, (ODD_SHARE, SPELLED_SHARE), fillers, (MIN_MARKS, *cuts, NAME, KEYCAP_MARK)
     known = *neighbours, *characters, *pictures, *limits
     kernel.compiled.survey(codes, numbers, ends, starts, raw, *known, *found)
@@ -330,16 +331,13 @@ def _flag_signs(flags: Any, codes: Codes, numbers: Numbers, ends: Ints) -> None:
 
 
 def _flag_fillers(flags: Any, codes: Codes, numbers: Numbers, ends: Ints) -> None:
-    """Flag what stands between most Chinese characters that go together as neighbours do, whatever it is."""
+    """Flag what cuts many words, whatever it is: what often stands between characters that go together."""
     lengths = differences(ends + 1)
     owner = np.arange(ends.size).repeat(lengths)
     kinds = np.where(is_latin(codes), ord("a"), codes)
     _, kind, counts = np.unique(owner << 21 | kinds, return_inverse=True, return_counts=True)
-    filler = (
-        (counts[kind] >= np.maximum(MIN_FILLED, FILLER_SHARE * (lengths - 1))[owner])
-        & (numbers != END)
-        & (numbers != LIST)
-    )
+    filler = counts[kind] >= np.maximum(MIN_FILLED, FILLER_SHARE * (lengths - 1))[owner]
+    filler &= (numbers != END) & (numbers != LIST)  # lists of single characters look alike: 鼠、牛、虎
     if not filler.any():
         return
     words = ((numbers <= RARE) & ~filler).nonzero()[0]
@@ -353,11 +351,10 @@ def _flag_fillers(flags: Any, codes: Codes, numbers: Numbers, ends: Ints) -> Non
     gaps = np.bincount(text, minlength=ends.size)
     evidence = tables().cutting.take(scores_of(numbers[first[filled]], numbers[last[filled]]).view(np.uint8))
     sums = np.bincount(text[filled], evidence, minlength=ends.size)
-    cut = (counts >= MIN_FILLED) & (counts >= FILLED_SHARE * gaps) & (sums >= CUTTING)
+    cut = (counts >= MIN_FILLED) & (counts >= FILLED_SHARE * gaps) & (sums >= FILLED_EVIDENCE)
     begin, end = runs_of(filler.nonzero()[0])
-    alphanumeric = (numbers[begin] > RARE) & (
-        numbers[begin] < LIST
-    )  # longer ones may be addresses or telephone numbers
+    # longer ones of letters or digits may be addresses or telephone numbers
+    alphanumeric = (numbers[begin] > RARE) & (numbers[begin] < LIST)
     shortest = np.full(ends.size, MOST_FILLERS)
     np.minimum.at(shortest, text[filled], (last - first - 1)[filled])
     dropped = cut[owner[begin]] & (end - begin <= np.where(alphanumeric, shortest[owner[begin]], MOST_FILLERS))

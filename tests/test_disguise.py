@@ -85,6 +85,14 @@ def test_whatever_stands_between_all_characters_is_dropped(filler):
     assert len(read) <= len(FILLED) + 3 * len(filler)  # around the comma some of it may be left
 
 
+@pytest.mark.parametrize("filler", [*".1x"])
+@pytest.mark.parametrize("every", [2, 3])
+def test_not_all_gaps_need_be_filled(filler, every):
+    text = "跟着老师操作稳赚不赔加微信进内部群每天领取返利" * 2
+    filled = "".join(c + filler * (place % every == 0) for place, c in enumerate(text))
+    assert normalize(filled).text == text
+
+
 @pytest.mark.parametrize("fillers", ["0123456789", "abcdefghijklmnopqrstuvwxyz"])
 def test_fillers_may_differ(fillers):
     rng, text = random.Random(1), "跟着老师操作稳赚不赔加微信"

@@ -26,6 +26,7 @@ from fraudscan.neighbours import (
     DIGIT,
     END,
     EVIDENCE,
+    FILLED_EVIDENCE,
     FILLED_SHARE,
     MIN_FILLED,
     MOST_SIGNS,
@@ -217,7 +218,7 @@ def read_arguments():
     batch = ["加微信", "稳·赚 不·赔", ""]
     each = [np.zeros(len(batch), dtype) for dtype in (np.int64, np.int64, bool)]
     known = (tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS)
-    limits = (CROWDED, MOST_SIGNS, MIN_FILLED, FILLED_SHARE, EVIDENCE, REPEATS, DIGIT)
+    limits = (CROWDED, MOST_SIGNS, MIN_FILLED, FILLED_SHARE, FILLED_EVIDENCE, EVIDENCE, REPEATS, DIGIT)
     characters = np.zeros(sum(map(len, batch)) + len(batch), np.uint32)
     markup = np.frombuffer(MARKUP_STRINGS, np.uint8)
     reading = fraudscan.load().engine.vocabulary._ids, normalization_table(), markup
@@ -360,7 +361,7 @@ CALLS = {
 }
 PLACES = {
     "likeliest": (*range(12), 15, 16),
-    "read": (*range(1, 7), *range(18, 22)),
+    "read": (*range(1, 7), *range(19, 23)),
     "follow": (0, 1, 2, 3, 7),
     "add_up": (0, 1, 2, 4),
     "alarms": (0, 1, 2, 3, 4, 5, 9),
@@ -399,16 +400,16 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("read", 4, np.zeros(WIDTH * END, np.int8), "beyond the table"),
         ("read", 7, 2**32 - 1, "beyond the table"),
         ("read", 8, 2**32 - 1, "beyond the table"),
-        ("read", 18, np.zeros(11, np.uint32), "no room"),
-        ("read", 18, np.zeros(0, np.uint32), "no room"),
-        ("read", 19, np.zeros(4, np.int64), "for each text"),
-        ("read", 20, np.zeros(2, np.int64), "for each text"),
-        ("read", 20, np.frombuffer(bytearray(25), np.uint8)[1:], "not an array of elements of 8 bytes"),
-        ("read", 21, np.zeros(2, bool), "for each text"),
+        ("read", 19, np.zeros(11, np.uint32), "no room"),
+        ("read", 19, np.zeros(0, np.uint32), "no room"),
+        ("read", 20, np.zeros(4, np.int64), "for each text"),
+        ("read", 21, np.zeros(2, np.int64), "for each text"),
+        ("read", 21, np.frombuffer(bytearray(25), np.uint8)[1:], "not an array of elements of 8 bytes"),
+        ("read", 22, np.zeros(2, bool), "for each text"),
         ("read", 5, np.zeros(255, np.int8), "for each score"),
         ("read", 6, np.zeros(255, np.int8), "for each score"),
         ("read", 10, (0,), "length 2"),
-        ("read", 16, 3, "must be 0 or 4"),
+        ("read", 17, 3, "must be 0 or 4"),
         ("follow", 0, np.zeros(6, np.uint32), "a place for each"),
         ("follow", 0, np.zeros(5, np.uint8), "not an array of elements"),
         ("follow", 1, np.zeros(0, np.uint32), r"2\*\*m"),
@@ -513,7 +514,7 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("survey", 17, (WIDTH, RARE, DIGIT, SIGNS[1], SIGNS[0], RARE, END), "numbers between"),
         ("survey", 17, (WIDTH, RARE, DIGIT, *SIGNS, RARE, END), "numbers between"),
         ("survey", 17, (2**32 - 1, RARE, DIGIT, *SIGNS, END, END), "do not fit"),
-        ("survey", 20, (1, 2), "length 4"),
+        ("survey", 20, (1, 2), "length 5"),
         ("survey", 21, (1, 2), "length 9"),
         *(("survey", place, np.zeros(3, np.uint8), "do not fit") for place in (22, 24, 25, 26)),
         ("survey", 23, np.zeros(3, np.uint16), "do not fit"),
@@ -560,7 +561,7 @@ def test_the_table_must_contain_the_last_pair_of_the_text(compiled, text):
     last = WIDTH * END + int(tables().numbers[ord(text)] if text else END)
     arguments = read_arguments()
     arguments[0] = [text]
-    arguments[19:] = [array[:1] for array in arguments[19:]]
+    arguments[20:] = [array[:1] for array in arguments[20:]]
     arguments[4] = np.zeros(last, np.int8)
     with pytest.raises(ValueError, match="beyond the table"):
         compiled.read(*arguments)
