@@ -13,8 +13,8 @@ typedef struct {
     unsigned int row, rare, digit, list, last_sign, end, nothing;
     int disguised, missing, cut_score, spelled, strong, firm;
     double odd_share, spelled_share, filler_share, filled_share;
-    int min_filled, filled_evidence, most_fillers, min_marks, most_signs, min_cuts, cutting, cutting_further, cutting_place, pictorial, name;
-    int keycap_mark;
+    int min_filled, filled_evidence, most_fillers;
+    int min_marks, most_signs, min_cuts, cutting, cutting_further, cutting_place, pictorial, name, keycap_mark;
 } Limits;
 
 /* The input and output of `survey`. Texts and tables are those of survey.py. */
@@ -464,14 +464,15 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
     int empty;
     const char *bad;
 
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*i(IIIIIII)(iiiiii)(dd)(ddiii)(iiiiiiiii)w*w*w*w*w*:survey",
-                          &array[0], &array[1], &array[2], &array[3], &array[4], &array[5], &array[6], &array[7],
-                          &array[8], &array[9], &array[10], &array[11], &array[12], &array[13], &array[14], &array[15],
-                          &empty, &l.row, &l.rare, &l.digit, &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised,
-                          &l.missing, &l.cut_score, &l.spelled, &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.filler_share, &l.filled_share, &l.min_filled, &l.filled_evidence, &l.most_fillers,
-                          &l.min_marks, &l.most_signs, &l.min_cuts, &l.cutting, &l.cutting_further, &l.cutting_place,
-                          &l.pictorial, &l.name, &l.keycap_mark, &array[16], &array[17], &array[18], &array[19],
-                          &array[20]))
+    if (!PyArg_ParseTuple(
+            args, "y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*i(IIIIIII)(iiiiii)(dd)(ddiii)(iiiiiiiii)w*w*w*w*w*:survey",
+            &array[0], &array[1], &array[2], &array[3], &array[4], &array[5], &array[6], &array[7], &array[8],
+            &array[9], &array[10], &array[11], &array[12], &array[13], &array[14], &array[15], &empty, &l.row, &l.rare,
+            &l.digit, &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised, &l.missing, &l.cut_score, &l.spelled,
+            &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.filler_share, &l.filled_share, &l.min_filled,
+            &l.filled_evidence, &l.most_fillers, &l.min_marks, &l.most_signs, &l.min_cuts, &l.cutting,
+            &l.cutting_further, &l.cutting_place, &l.pictorial, &l.name, &l.keycap_mark, &array[16], &array[17],
+            &array[18], &array[19], &array[20]))
         return NULL;
     if (count_all(array, bytes, size, ARRAYS) < 0)
         goto done;

@@ -190,8 +190,8 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
 }
 
 PyDoc_STRVAR(read_doc, "read(texts, ids, normal, markup, pairs, evidence, cut, row, end, chinese, signs, crowded,\n"
-                       "     most, min_filled, filled_share, filled_enough, enough, repeats, digit, characters, starts, lengths,\n"
-                       "     marked)\n--\n\n"
+                       "     most, min_filled, filled_share, filled_enough, enough, repeats, digit, characters,\n"
+                       "     starts, lengths, marked)\n--\n\n"
                        "Fill the last four arguments, as `Vocabulary._read` does; return the number of characters.\n"
                        "Chinese numbers go up to `chinese`; `signs` are the first and last number of signs, and at\n"
                        "most `most` signs cut a word.");
@@ -209,7 +209,8 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
     if (!PyArg_ParseTuple(args, "Oy*y*y*y*y*y*III(II)IIIdiiIIw*w*w*w*:read", &texts, &array[0], &array[1],
                           &array[2], &array[3], &array[4], &array[5], &known.row, &known.end, &known.chinese,
                           &known.first_sign, &known.last_sign, &known.crowded, &known.most, &known.min_filled,
-                          &known.filled_share, &known.filled_enough, &known.enough, &repeats, &digit, &array[6], &array[7], &array[8], &array[9]))
+                          &known.filled_share, &known.filled_enough, &known.enough, &repeats, &digit, &array[6],
+                          &array[7], &array[8], &array[9]))
         return NULL;
     if (count_all(array, bytes, size, ARRAYS) < 0 ||
         !(items = PySequence_Fast(texts, "texts must be a sequence of strings")))
