@@ -291,9 +291,16 @@ static int32_t kind_of(const Texts *t, int64_t at)
 static int find_fillers(const Texts *t, int64_t begin, int64_t end, int32_t *fillers)
 {
     const double share = t->limits.filler_share * (double)(end - begin), few = t->limits.min_filled;
+    const double least = share > few ? share : few;
+    int64_t most = 0, bucket[BUCKETS] = {0}, left[FILLERS] = {0}, count[FILLERS] = {0};
     int32_t code[FILLERS];
-    int64_t left[FILLERS] = {0}, count[FILLERS] = {0};
     int list[FILLERS] = {0}, size = 0;
+    for (int64_t at = begin; at < end; at++) {
+        const int64_t found = ++bucket[kind_of(t, at) % BUCKETS];
+        most = found > most ? found : most;
+    }
+    if ((double)most < least) /* as in most texts */
+        return 0;
     for (int64_t at = begin; at < end; at++) {
         const int32_t kind = kind_of(t, at);
         int i = 0, empty = -1;
@@ -316,7 +323,7 @@ static int find_fillers(const Texts *t, int64_t begin, int64_t end, int32_t *fil
                 list[i] = t->numbers[at] == t->limits.list;
             }
     for (int i = 0; i < FILLERS; i++)
-        if (count[i] && (double)count[i] >= share && (double)count[i] >= few && !list[i])
+        if (count[i] && (double)count[i] >= least && !list[i])
             fillers[size++] = code[i];
     return size;
 }
