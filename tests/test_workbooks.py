@@ -452,6 +452,31 @@ def test_rows_longer_than_the_limit_are_rejected(tmp_path, scanner):
     assert len(reject["raw"]) <= 1000
 
 
+def placed(place, text):
+    """Return the XML of a cell at a place."""
+    return f'<c r="{place}" t="inlineStr"><is><t>{text}</t></is></c>'
+
+
+@pytest.mark.parametrize(("columns", "code"), [(("B", "A"), 0), (("XFD", "A"), 1), (("B", "XFD"), 2)])
+def test_a_sheet_with_too_many_empty_cells_for_its_bytes_is_a_bomb(tmp_path, capsys, monkeypatch, columns, code):
+    monkeypatch.setattr(workbooks, "LARGEST", 1 << 14)
+    monkeypatch.setattr(workbooks, "TIMES_PACKED", 10)
+    name, text = columns
+    header = f"<row r='1'>{placed('A1', 'text')}{placed(f'{name}1', 'z')}</row>"
+    rows = "".join(f"<row r='{i}'>{placed(f'{text}{i}', PLAIN)}</row>" for i in range(2, 90))
+    (tmp_path / "in.xlsx").write_bytes(with_sheet(header + rows))
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == code
+    assert ("cells, most of them empty, as decompression bombs do" in capsys.readouterr().err) == bool(code)
+
+
+def test_rejects_do_not_list_empty_cells(tmp_path):
+    rows = [["text", "n"], [PLAIN, 0], [None, 7, *[None] * 9, "x"]]
+    (tmp_path / "in.xlsx").write_bytes(workbook({"a": rows}))
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 0
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert json.loads(reject["raw"]) == {"n": 7, "L": "x"}
+
+
 XML_TEXT = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="\ufffe\uffff"), max_size=30
 ).filter(lambda text: "_x" not in text and text[:1] != "=")

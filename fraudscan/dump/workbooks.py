@@ -43,8 +43,9 @@ MOST_ROWS = 1 << 20
 """The number of rows that a sheet of Excel has; a number beyond it would have openpyxl make up the rows before."""
 
 LARGEST, TIMES_PACKED = 1 << 23, 100
-"""A workbook that unpacks to more bytes than the first is refused if they are also that many times those of the file:
-openpyxl holds a row as objects, which take many times its bytes."""
+"""A workbook that unpacks to more bytes, or more cells, than the first is refused if they are also that many times the
+bytes of the file: openpyxl holds a row as objects, which take many times its bytes. Empty cells count up to the last
+one of a row, and up to the width of the table: a row with one value in the last column has 16,384 of them."""
 
 LARGEST_NUMBER = 1e21
 """Whole numbers beyond it are written with an exponent."""
@@ -112,6 +113,19 @@ class _Row(NamedTuple):
 
 
 @dataclass
+class _Cells:
+    """Counts the cells of a workbook that are read, empty ones too, and refuses more than ``most``."""
+
+    most: int
+    count: int = 0
+
+    def add(self, number: int) -> None:
+        self.count += number
+        if self.count > self.most:
+            raise ValueError(f"it has more than {self.most:,} cells, most of them empty, as decompression bombs do")
+
+
+@dataclass
 class WorkbookReader(Reader):
     """Reads the sheets of a workbook that have a text column; the offset of a place is the number of a row."""
 
@@ -130,11 +144,11 @@ class WorkbookReader(Reader):
         refused: list[tuple[str, int, list[_Row], DumpError]] = []
         counts: list[int] = []
         try:
-            with _sheets(self.source) as sheets:
+            with _sheets(self.source) as (sheets, cells):
                 for index, sheet in enumerate(sheets):
                     with _reading():
                         most = HEADED + min(max(0, self.header_line or 0), MOST_ROWS)
-                        name, rows = sheet.title, list(itertools.islice(_rows(sheet, self.limit), most))
+                        name, rows = sheet.title, list(itertools.islice(_rows(sheet, self.limit, cells), most))
                     try:
                         if rows:
                             tables.append((name, index, table := self._table(name, rows, self.header_line)))
@@ -231,11 +245,11 @@ class WorkbookReader(Reader):
         """Yield blocks of rows of one sheet each."""
         done, line = 0, 1
         try:
-            with _sheets(self.source) as sheets:
+            with _sheets(self.source) as (sheets, cells):
                 for index, sheet in enumerate(self.sheets):
-                    rows = _rows(sheets[sheet.number], self.limit)
+                    rows = _rows(sheets[sheet.number], self.limit, cells, len(self.columns))
                     below = (row for row in rows if row.line != sheet.header)
-                    for block in _cut(below, min(BLOCK, self.limit)):
+                    for block in _cut(below, min(BLOCK, self.limit), len(self.columns)):
                         at, line = Place(done, block[0].line), block[-1].line + 1
                         done += len(block)
                         if at.offset >= start.offset:
@@ -263,8 +277,9 @@ class WorkbookReader(Reader):
             elif not problem and sheet.header and _is_header(values, names):
                 problem = "the header again"
             if problem:
-                names = [*names, *map(_letters, range(len(names), len(values)))]
-                raw = dump_json({**origin, **dict(zip(names, values, strict=False))}).decode()
+                filled = [i for i, value in enumerate(values) if _text(value)]
+                cells = {names[i] if i < len(names) else _letters(i): values[i] for i in filled}
+                raw = dump_json({**origin, **cells}).decode()
                 raw = raw[: SHOWN if problem == TOO_LONG else None]
                 batch.rejects.append(Reject(line, block.start.offset + number, problem, raw))
                 continue
@@ -295,13 +310,14 @@ def _reading() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _sheets(source: str) -> Iterator[list[Any]]:
-    """Open a workbook; yield its sheets with cells, hidden ones too."""
+def _sheets(source: str) -> Iterator[tuple[list[Any], _Cells]]:
+    """Open a workbook; yield its sheets with cells, hidden ones too, and a count of the cells that are read."""
     openpyxl = _openpyxl()
     with contextlib.ExitStack() as stack:
         with _reading():
             file = stack.enter_context(Path(source).open("rb"))  # by its name, openpyxl takes some endings only
             parts = _check(file)
+            cells = _Cells(max(LARGEST, TIMES_PACKED * file.seek(0, io.SEEK_END)))
             book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
             stack.callback(book.close)
             sheets = book.worksheets
@@ -309,7 +325,7 @@ def _sheets(source: str) -> Iterator[list[Any]]:
                 raise ValueError("it has no sheet, or is in the format 'Strict Open XML'")
             if len(sheets) > parts:
                 raise ValueError("it has sheets that are the same")
-        yield sheets
+        yield sheets, cells
 
 
 def _check(file: Any) -> int:
@@ -344,15 +360,16 @@ def _uncalculated(source: str) -> int:
     return count
 
 
-def _rows(sheet: Any, limit: int) -> Iterator[_Row]:
-    """Yield the rows of a sheet that are not empty."""
+def _rows(sheet: Any, limit: int, cells: _Cells, width: int = 0) -> Iterator[_Row]:
+    """Yield the rows of a sheet that are not empty; ``width`` is that of the table, as far as it is known."""
     sheet.reset_dimensions()  # what a file says about them may be wrong
-    for line, cells in enumerate(sheet.iter_rows(values_only=True), 1):
+    for line, row in enumerate(sheet.iter_rows(values_only=True), 1):
         if line > MOST_ROWS:
             raise ValueError("a sheet has more rows than Excel")
-        values = list(map(_value, cells))
+        values = list(map(_value, row))
         while values and values[-1] is None:
             values.pop()
+        cells.add(max(len(row), width if values else 0))
         if values:
             texts = list(map(_text, values))
             size = sum(map(len, texts))
@@ -395,15 +412,15 @@ def _unescaped(text: str) -> str:
     return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _cut(rows: Iterator[_Row], size: int) -> Iterator[list[_Row]]:
-    """Yield the rows in blocks of about ``size`` characters."""
+def _cut(rows: Iterator[_Row], size: int, width: int) -> Iterator[list[_Row]]:
+    """Yield the rows of a table of ``width`` columns in blocks of about ``size`` characters; a cell counts as one."""
     while True:
         block: list[_Row] = []
         held = 0
         with _reading():
             for row in rows:
                 block.append(row)
-                held += row.size + ROW
+                held += row.size + max(len(row.values), width) + ROW
                 if held >= size:
                     break
         if not block:
