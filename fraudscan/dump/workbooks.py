@@ -227,11 +227,15 @@ class WorkbookReader(Reader):
         for name, index, table in tables:
             text = table.columns.index(table.text or "")
             names = [column or _letters(i) for i, column in enumerate(table.columns)]
+            free: dict[str, list[int]] = {}
+            for at in reversed(range(len(self.header))):
+                free.setdefault(self.header[at], []).append(at)
             places: list[int] = []
             for column in names:
-                same = [i for i, other in enumerate(self.header) if other == column and i not in places]
-                places.append(same[0] if same else len(self.header))
-                if not same:
+                if same := free.get(column):
+                    places.append(same.pop())
+                else:
+                    places.append(len(self.header))
                     self.header.append(column)
             self.sheets.append(_Sheet(name, index, names, places, text, _header_of(table)))
             self.doubts += [f"has a sheet {name!r} that {doubt}" for doubt in table.doubts]
