@@ -57,9 +57,9 @@ full-width signs that matter in Chinese input. It looks within cells too: a spre
 ends a cell there, and at a line end, because it does not see the quotes then. U+FEFF at the start of a file is taken
 for a byte order mark."""
 
-ESCAPE = None if sys.version_info >= (3, 11) else "\ufdd0"
-"""The escape character of CSV. Without one, Python 3.10 uses NUL as the escape character and refuses to write a NUL. No
-text contains this code point, because Unicode reserves it as a noncharacter."""
+ESCAPE = None if sys.version_info >= (3, 11) else '"'
+"""The escape character of CSV. Without one, Python 3.10 uses NUL as the escape character and refuses to write a NUL.
+With the quote as the escape character, each quote is doubled, as it is without one."""
 
 
 @dataclass
