@@ -30,12 +30,12 @@ the text with emoji read as the Chinese characters that they stand for, so that 
 in ``➕微信``. If a text carries marks of disguise, they are also matched against the repaired text
 (`fraudscan.normalize` returns that for any text), whether or not the model scores it repaired, and
 against the written and the repaired text without punctuation and symbols, so that ``微信`` is found
-in ``微·信``. Texts of more than 4,096 characters are matched as they are written. Allow entries
-always are, so that a disguise cannot gain trust. A disguised word in an otherwise plain text may
-leave no such marks: list the forms that you meet (``微.信``). All phrases are found in one pass, with
-the same kind of vocabulary as the model's. It holds a few hundred thousand phrases of all files
-together, fewer if they are long or use many different characters. The number of senders is not
-limited.
+in ``微·信``. Texts of more than 4,096 characters, not counting dropped ones, are matched as they are
+written. Allow entries always are, so that a disguise cannot gain trust. A disguised word in an
+otherwise plain text may leave no such marks: list the forms that you meet (``微.信``). All phrases
+are found in one pass, with the same kind of vocabulary as the model's. It holds a few hundred
+thousand phrases of all files together, fewer if they are long or use many different characters. The
+number of senders is not limited.
 
 What a pattern may contain is described in `fraudscan.patterns`.
 """
@@ -70,7 +70,7 @@ from fraudscan.characters import (
 )
 from fraudscan.columns import FLOATS, is_missing
 from fraudscan.decisions import VERDICTS
-from fraudscan.disguise import CONTACT, MAX_REPAIRED
+from fraudscan.disguise import CONTACT, is_long
 from fraudscan.errors import FraudscanError
 from fraudscan.features import Vocabulary
 from fraudscan.patterns import LONGEST, PatternError, compile_pattern, needed_by
@@ -202,7 +202,7 @@ def _pictured(texts: Sequence[str]) -> list[int]:
     """Return the indices of the texts with such emoji, except texts that are too long to be repaired."""
     rows: list[int] = []
     for start in range(0, len(texts), BATCH):
-        part = [text if len(text) <= MAX_REPAIRED else "" for text in texts[start : start + BATCH]]
+        part = ["" if is_long(text) else text for text in texts[start : start + BATCH]]
         raw, ends = concatenated(part)
         rows += (start + np.unique(ends.searchsorted(_pictures()[raw].nonzero()[0]))).tolist()
     return rows
