@@ -16,6 +16,7 @@ character.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -87,6 +88,9 @@ REPEATS = 4
 """A group of up to this many characters is read at most this many times in a row; further repetitions are skipped. A
 ruled line means no more when it is longer, and a line of dashes or of full stops must not outweigh a message. Digits,
 which are all read as 0, do not count as repetitions of one another."""
+
+TRIED = 1 << 13
+"""About how many slots are tried at a time in the search for seeds."""
 
 MAX_BUFFER = 1 << 20
 """Maximum number of elements of a buffer that is kept for the next call."""
@@ -407,24 +411,43 @@ class Vocabulary:
         one slot, so the two kinds are tried in turn.
         """
         seeds = np.zeros(1 << self._bits - 2, dtype=np.uint32)
-        members: dict[int, list[int]] = {}
-        for bucket, step in zip(
-            (self.steps * BUCKET_MULTIPLIER >> self._bucket_shift).tolist(), self.steps.tolist(), strict=True
-        ):
-            members.setdefault(bucket, []).append(step)
-        multiplier, shift = int(SLOT_MULTIPLIER), int(self._slot_shift)
-        taken = bytearray(1 << self._bits)
-        for bucket in sorted(members, key=lambda b: (-len(members[b]), b)):
-            for seed in (seed for i in range(1 << 19) for seed in (i, i * multiplier & 0xFFFFFFFF)):
-                slots = {((step ^ seed) * multiplier & 0xFFFFFFFF) >> shift for step in members[bucket]}
-                if len(slots) == len(members[bucket]) and not any(taken[slot] for slot in slots):
-                    break
-            else:
-                raise ValueError("no perfect hash was found for these n-grams: leave some of them out")
-            seeds[bucket] = seed
-            for slot in slots:
-                taken[slot] = 1
+        buckets = self.steps * BUCKET_MULTIPLIER >> self._bucket_shift
+        steps = self.steps[np.argsort(buckets, kind="stable")]
+        sizes = np.bincount(buckets, minlength=seeds.size)
+        begins = sizes.cumsum() - sizes
+        taken = np.zeros(1 << self._bits, dtype=bool)
+        together = 1 << self._bits // 2  # so many that about one of them wants a slot that an earlier one takes
+        for size in range(int(sizes.max()), 0, -1):
+            pending = np.flatnonzero(sizes == size)
+            while pending.size:
+                members = steps[begins[pending[:together], None] + np.arange(size)]
+                found, slots = self._free_slots(members, taken)
+                again = np.ones(slots.size, dtype=bool)
+                again[np.unique(slots, return_index=True)[1]] = False
+                settled = int(again.argmax()) // size if again.any() else len(members)  # those before such a bucket
+                seeds[pending[:settled]] = found[:settled]
+                taken[slots[:settled]] = True
+                pending = pending[settled:]
         return seeds
+
+    def _free_slots(self, members: Words, taken: Bools) -> tuple[Words, Words]:
+        """Return the first seed for each row of steps that gives them different free slots, and these slots."""
+        seeds, slots = np.zeros(len(members), dtype=np.uint32), np.zeros_like(members)
+        pending, tried = np.arange(len(members)), 0
+        while pending.size:
+            if tried >= 1 << 20:
+                raise ValueError("no perfect hash was found for these n-grams: leave some of them out")
+            numbers = np.arange(tried, tried + max(2, TRIED // (pending.size * members.shape[1])), dtype=np.uint32)
+            tried += numbers.size
+            tries = np.where(numbers % 2, (numbers >> 1) * SLOT_MULTIPLIER, numbers >> 1)
+            at = (members[pending, None] ^ tries[:, None]) * SLOT_MULTIPLIER >> self._slot_shift
+            free = ~taken[at].any(axis=2) & (np.diff(np.sort(at, axis=2), axis=2) != 0).all(axis=2)
+            known = free.any(axis=1)
+            first = free[known].argmax(axis=1)
+            seeds[pending[known]] = tries[first]
+            slots[pending[known]] = at[known, first]
+            pending = pending[~known]
+        return seeds, slots
 
     def _check(self) -> None:
         characters = self.last_characters[self._width :]
@@ -446,13 +469,12 @@ class Vocabulary:
         used together should be close together in memory.
         """
         wanted = dict.fromkeys(ngrams)
-        alphabet = dict.fromkeys(c for ngram in wanted for c in ngram)
-        node_of = {c: i for i, c in enumerate(alphabet, 1)}
+        alphabet = dict.fromkeys(itertools.chain.from_iterable(wanted))
+        characters = {c: i for i, c in enumerate(alphabet, 1)}
         width = len(alphabet) + 1
-        steps: list[int] = []
+        nodes: dict[int, int] = {}  # by their steps
         for ngram in wanted:
-            for end in range(2, len(ngram) + 1):
-                if ngram[:end] not in node_of:
-                    node_of[ngram[:end]] = width + len(steps)
-                    steps.append(node_of[ngram[: end - 1]] * width + node_of[ngram[end - 1]])
-        return cls([ord(c) for c in alphabet], steps)
+            node = 0
+            for character in map(characters.__getitem__, ngram):
+                node = nodes.setdefault(node * width + character, width + len(nodes)) if node else character
+        return cls(list(map(ord, alphabet)), list(nodes))

@@ -123,6 +123,12 @@ def test_thousands_of_ngrams_are_distinguished(firsts):
     assert actual == [gram if i % 5 else gram[1] for i, gram in enumerate(grams)]
 
 
+def test_the_seeds_of_the_shipped_model_are_found_again(scanner):
+    """Training a model again gives the same files."""
+    known = scanner.engine.vocabulary
+    assert np.array_equal(Vocabulary(known.alphabet, known.steps).seeds, known.seeds)
+
+
 def test_seeds_of_another_vocabulary_are_refused():
     one, other = (Vocabulary.from_ngrams([a + b for a in letters for b in letters]) for letters in (SMALL, "uvwxyz"))
     rebuilt = Vocabulary(one.alphabet, one.steps, one.seeds)
