@@ -89,7 +89,7 @@ KINDS = ("allow", "deny")
 
 SECTIONS = {f"[{kind}]": kind for kind in KINDS}
 
-COUNTRY_CODE = re.compile(r"^(?:(?:\+|00)86(?=\d{5}|\d+\*$)|86(?=1\d{10}$))")
+COUNTRY_CODE = re.compile(r"^(?:(?:\+|00)86(?=(?:\d{5,}\*?|\d+\*)$)|86(?=1\d{10}$))")
 """The country code of China, which a number may have or lack. A ``*`` ends the start of a number in a list."""
 
 PROTECTED = re.compile(r'="(.*)"')
@@ -124,6 +124,9 @@ Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None
 Pattern = tuple[int, Any, frozenset[str]]
 """The index of an entry, its compiled pattern, and characters that a text must have to match."""
 
+BUILT_IN = {str, int, type(None)}
+"""The types of the values of most entries, of which there may be millions."""
+
 
 class ListError(FraudscanError, ValueError):
     """A list cannot be used; the message names the file, the line and the error."""
@@ -149,6 +152,8 @@ class Entry:
     line: int = 0
 
     def __post_init__(self) -> None:
+        if {type(self.kind), type(self.pattern), type(self.sender), type(self.source), type(self.line)} <= BUILT_IN:
+            return
         for name in ("kind", "pattern", "sender", "source"):
             if isinstance(value := getattr(self, name), str):  # NumPy strings would change the scanner's digest
                 object.__setattr__(self, name, str.__str__(value))
@@ -306,6 +311,7 @@ def _entries(path: Path, kind: str, data: bytes) -> Iterator[Entry]:
     except UnicodeDecodeError as error:
         number = len(LINE_BREAK.split(data[: error.start].decode()))
         raise ListError(f"{path}:{number}: not UTF-8: save the list in UTF-8") from None
+    source = str(path)
     for number, raw in enumerate(lines, 1):
         line = raw.strip()
         if line in SECTIONS:
@@ -314,8 +320,8 @@ def _entries(path: Path, kind: str, data: bytes) -> Iterator[Entry]:
             bound = BOUND.fullmatch(line)
             sender, pattern = map(str.strip, bound.groups()) if bound else (None, line)
             if fault := _slip(pattern):
-                raise ListError(f"{path}:{number}: {_shown(line)}: {fault}")
-            yield Entry(kind, pattern, sender, str(path), number)
+                raise ListError(f"{source}:{number}: {_shown(line)}: {fault}")
+            yield Entry(kind, pattern, sender, source, number)
 
 
 KIND = "|".join(KINDS)
@@ -333,10 +339,12 @@ SLIPS = {
 }
 """Regular expressions of lines that are unlikely to be meant as phrases, and the error messages for them."""
 
+ANY_SLIP = re.compile("|".join(f"(?:{slip})" for slip in SLIPS))
+
 
 def _slip(pattern: str) -> str:
     """Return the error in an entry; an empty string if it is a pattern, or may have been meant as a phrase."""
-    if _is_pattern(pattern):
+    if _is_pattern(pattern) or not ANY_SLIP.fullmatch(pattern):
         return ""
     return next((why for slip, why in SLIPS.items() if re.fullmatch(slip, pattern)), "")
 
@@ -377,20 +385,21 @@ class Lists:
             raise TypeError(f"Lists takes Entry objects, not {strange[0]}: use read_lists for files")
         if foreign := [entry.kind for entry in entries if entry.kind not in KINDS]:
             raise ListError(f"an entry's kind must be {' or '.join(KINDS)}, not {foreign[0]!r}")
-        self.entries = tuple(sorted(entries, key=lambda entry: KINDS.index(entry.kind)))
+        self.entries = tuple(entry for kind in KINDS for entry in entries if entry.kind == kind)
         self.files = tuple(files)
         self._allowing = sum(entry.kind == "allow" for entry in entries)
         phrases: dict[str, list[int]] = defaultdict(list)
         self._patterns: list[Pattern] = []  # those for all senders
         self._bound_patterns: dict[int, Pattern] = {}
         self._senders: set[int] = set()  # entries that match all messages from a sender
-        for place, entry in enumerate(self.entries):
-            self._add(place, entry, phrases)
-        self._bound = [place for place, entry in enumerate(self.entries) if entry.sender is not None]
-        self._named: dict[str, list[int]] = defaultdict(list)
-        for place in self._bound:
-            for name in _spellings(self.entries[place].sender or ""):
-                self._named[name].append(place)
+        self._bound: list[int] = []
+        self._named: dict[str, int] = {}  # the first entry of each sender, and the others; most of millions have one
+        self._named_again: dict[str, list[int]] = defaultdict(list)
+        patterns = _folded(entry.pattern for entry in self.entries)
+        senders = _folded(entry.sender for entry in self.entries)
+        for place, (pattern, sender) in enumerate(zip(patterns, senders, strict=True)):
+            self._add(place, pattern, sender, phrases)
+        self._least = 0  # entries before it are ignored
         self._cuts = sorted({len(name) - 1 for name in self._named if name.endswith("*")})
         self._first = self._first_denying = np.zeros(0, dtype=np.int64)
         self._also: dict[int, frozenset[int]] = {}
@@ -415,9 +424,16 @@ class Lists:
     def __repr__(self) -> str:
         return f"Lists({self._allowing} that allow, {len(self.entries) - self._allowing} that deny)"
 
-    def _add(self, place: int, entry: Entry, phrases: dict[str, list[int]]) -> None:
+    def _add(self, place: int, phrase: str, sender: str, phrases: dict[str, list[int]]) -> None:
+        """Add an entry, with its pattern and its sender as lists read them."""
+        entry = self.entries[place]
         try:
-            _check(entry)
+            _check_types(entry)
+            if entry.sender is not None:
+                self._bound.append(place)
+                for name in _names(entry.sender, sender):
+                    if self._named.setdefault(name, place) != place:
+                        self._named_again[name].append(place)
             if not entry.pattern and entry.sender is not None:
                 self._senders.add(place)
             elif _is_pattern(entry.pattern):
@@ -428,7 +444,8 @@ class Lists:
                 else:
                     self._bound_patterns[place] = found
             else:
-                phrases[_phrase(entry.pattern)].append(place)
+                _check_length(phrase)
+                phrases[phrase].append(place)
         except (ListError, PatternError, RecursionError) as error:
             where = f"{entry.source}:{entry.line}: " if entry.source else ""
             name = _shown(str(entry.pattern).strip()) or entry.kind
@@ -443,32 +460,35 @@ class Lists:
             how = "shorten them or leave some out"
             raise ListError(f"{len(phrases):,} phrases cannot be searched together: {error}; {how}") from None
         found = vocabulary.match(list(phrases))
-        own = dict(zip(found.nodes[found.starts + found.lengths - 1].tolist(), phrases.values(), strict=True))
-        bound = frozenset(self._bound)
+        nodes = found.nodes[found.starts + found.lengths - 1].astype(np.int64)
+        places = np.array(list(itertools.chain.from_iterable(phrases.values())))
+        nodes = nodes.repeat(list(map(len, phrases.values())))
+        bound = np.isin(places, self._bound)
         self._first = np.full(vocabulary.size, len(self.entries), dtype=np.int64)
         self._first_denying = self._first.copy()
-        for node in np.argsort(vocabulary.orders, kind="stable")[1:].tolist():
-            suffix = int(vocabulary.suffixes[node])
-            places = own.get(node, [])
-            free = [place for place in places if place not in bound]
-            self._first[node] = min([*free, self._first[suffix]])
-            if self._allowing:
-                denying = [place for place in free if place >= self._allowing]
-                self._first_denying[node] = min([*denying, self._first_denying[suffix]])
-            also = bound.intersection(places) | self._also.get(suffix, frozenset())
-            if also:
-                self._also[node] = also
+        for first, wanted in (self._first, ~bound), (self._first_denying, ~bound & (places >= self._allowing)):
+            np.minimum.at(first, nodes[wanted], places[wanted])
         self._bound_at = np.zeros(vocabulary.size, dtype=np.bool_)
-        self._bound_at[list(self._also)] = True
+        self._bound_at[nodes[bound]] = True
+        own: dict[int, list[int]] = defaultdict(list)
+        for node, place in zip(nodes[bound].tolist(), places[bound].tolist(), strict=True):
+            own[node].append(place)
+        for order in range(1, int(vocabulary.orders.max()) + 1):  # a node has what its suffix has, which is shorter
+            longer = np.flatnonzero(vocabulary.orders == order)
+            suffixes = vocabulary.suffixes[longer]
+            for first in self._first, self._first_denying:
+                first[longer] = np.minimum(first[longer], first[suffixes])
+            self._bound_at[longer] |= self._bound_at[suffixes]
+            for node in longer[self._bound_at[longer]].tolist():
+                self._also[node] = self._also.get(int(vocabulary.suffixes[node]), frozenset()).union(own.get(node, ()))
         return vocabulary
 
     def _without_allowing(self) -> Lists:
         """Return lists that match deny entries only. They share the entries, whose indices stay, and the vocabulary."""
         least = self._allowing
-        named = {name: [place for place in places if place >= least] for name, places in self._named.items()}
         patterns = [pattern for pattern in self._patterns if pattern[0] >= least]
         denying = Lists.__new__(Lists)
-        vars(denying).update(vars(self), _first=self._first_denying, _named=named, _patterns=patterns)
+        vars(denying).update(vars(self), _first=self._first_denying, _least=least, _patterns=patterns)
         return denying
 
     def find(self, texts: Sequence[str], senders: Sequence[Any] | None = None) -> Ints:
@@ -536,9 +556,11 @@ class Lists:
 
         @functools.lru_cache(maxsize=1 << 12)
         def entries(sender: str) -> frozenset[int]:
-            names = _spellings(sender)
+            names = _spellings(fold_for_lists(sender))
             wanted = [*names, *(f"{name[:cut]}*" for name in names for cut in self._cuts if cut <= len(name))]
-            return frozenset(place for known in wanted for place in self._named.get(known, ()))
+            known = [name for name in wanted if name in self._named]
+            again = (place for name in known for place in self._named_again.get(name, ()))
+            return frozenset(place for place in (*map(self._named.__getitem__, known), *again) if place >= self._least)
 
         return [entries(_name(sender)) if _is_named(sender) else frozenset() for sender in senders]
 
@@ -580,16 +602,32 @@ class Lists:
                 return
 
 
-def _check(entry: Entry) -> None:
+def _folded(values: Iterable[Any]) -> list[str]:
+    """Fold values as lists read them; those that are no strings become empty."""
+    return _fold_all([value if isinstance(value, str) else "" for value in values], table_for_lists())
+
+
+def _check_types(entry: Entry) -> None:
     if not isinstance(entry.pattern, str):  # a number from a table, for example
         raise ListError(f"a pattern must be a string, not {type(entry.pattern).__name__}")
-    if not isinstance(entry.sender, (str, type(None))):
+    if entry.sender is not None and not isinstance(entry.sender, str):
         raise ListError(f"a sender must be a string, not {type(entry.sender).__name__}")
-    if entry.sender is not None and not fold_for_lists(entry.sender).strip("*"):
+
+
+def _names(sender: str, folded: str) -> set[str]:
+    """Return the spellings of an entry's sender, or refuse it."""
+    if not folded.strip("*"):
         raise ListError("the name of the sender is missing")
-    if entry.sender is not None and any(map(MISPLACED.search, _spellings(entry.sender))):
+    names = _spellings(folded)
+    if "*" in folded and any(map(MISPLACED.search, names)):
         what = "only one * may be in a sender, at its end, besides several that mask digits (138****8000)"
-        raise ListError(f"sender={_shown(entry.sender)}: {what}")
+        raise ListError(f"sender={_shown(sender)}: {what}")
+    return names
+
+
+def _check_length(phrase: str) -> None:
+    if not 0 < len(phrase) <= LONGEST:
+        raise ListError(f"a phrase must have 1 to {LONGEST} characters that count; this one has {len(phrase)}")
 
 
 def check_sender(sender: Any, what: str) -> None:
@@ -621,20 +659,12 @@ def _name(sender: Any) -> str:
 
 
 def _spellings(sender: str) -> set[str]:
-    """Return a sender's name in the form that is compared, and if it is a number, also without the country code.
+    """Return a folded sender in the form that is compared, and if it is a number, also without the country code.
 
-    >>> sorted(_spellings('="+86 95588"')), sorted(_spellings("0086106*")), _spellings("+852 5588")
+    >>> sorted(_spellings('="+8695588"')), sorted(_spellings("0086106*")), _spellings("+8525588")
     (['+8695588', '95588'], ['0086106*', '106*'], {'+8525588'})
 
     """
-    name = fold_for_lists(sender)
-    if protected := PROTECTED.fullmatch(name):
-        name = protected[1]
-    return {name, COUNTRY_CODE.sub("", name) if re.fullmatch(r"\+?\d+\*?", name) else name}
-
-
-def _phrase(pattern: str) -> str:
-    phrase = fold_for_lists(pattern)
-    if not 0 < len(phrase) <= LONGEST:
-        raise ListError(f"a phrase must have 1 to {LONGEST} characters that count; this one has {len(phrase)}")
-    return phrase
+    protected = PROTECTED.fullmatch(sender)
+    name = protected[1] if protected else sender
+    return {name, COUNTRY_CODE.sub("", name)}

@@ -442,10 +442,9 @@ class Scanner:
 
         Together with ``fraudscan.__version__`` it identifies everything that decisions depend on.
         """
-        entries = [
-            (entry.kind, entry.pattern, entry.sender, Path(entry.source).name, entry.line)  # the folder does not matter
-            for entry in (self.lists.entries if self.lists else ())
-        ]
+        listed = self.lists.entries if self.lists else ()
+        names = {source: Path(source).name for source in {entry.source for entry in listed}}  # without the folder
+        entries = [(entry.kind, entry.pattern, entry.sender, names[entry.source], entry.line) for entry in listed]
         digest = hashlib.sha256(repr((self.taxonomy, self.thresholds, entries)).encode())
         for array in self._arrays():
             digest.update(np.ascontiguousarray(array).data)
