@@ -24,13 +24,14 @@ BLOCK = 1 << 13
 
 def annotate(scanner: Scanner, frame: Any, text: str = "text", *, sender: str | None = None, **options: bool) -> Any:
     """Return a copy of ``frame`` with the decisions on its texts; see `Scanner.annotate`."""
-    kinds = [f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(frame).__mro__]
+    if as_table := TABLES.get(_kinds(frame)[0]):
+        frame = as_table(frame)
+    kinds = _kinds(frame)
     known = next((kind for kind in kinds if kind in FRAMES), None)  # a GeoPandas frame is also a pandas frame
     if known is None:
-        kind = kinds[0]
-        hint = "; call collect() first" if kind == "polars.LazyFrame" else ""
-        hint = "; for Spark use fraudscan.spark.annotate" if kind.startswith("pyspark.") else hint
-        raise TypeError(f"annotate takes a pandas or polars DataFrame or a pyarrow Table, not {kind}{hint}")
+        package, _, name = kinds[0].partition(".")
+        hint = HINTS.get(package) or HINTS.get(name, "")
+        raise TypeError(f"annotate takes a pandas or polars DataFrame or a pyarrow Table, not {kinds[0]}{hint}")
     names, blocks, attach = FRAMES[known]
     ours = check_columns(scanner, names(frame), text, sender, **options)
     wanted = [text] if sender is None else [text, sender]
@@ -38,6 +39,17 @@ def annotate(scanner: Scanner, frame: Any, text: str = "text", *, sender: str | 
     for block in blocks(frame, wanted):
         columns.add(*block)
     return attach(frame, columns, ours)
+
+
+def _kinds(frame: Any) -> list[str]:
+    """Return the package and name of the type of a frame, and of the types that it inherits from."""
+    return [f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(frame).__mro__]
+
+
+def _table_of_batch(batch: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.Table.from_batches([batch])
 
 
 def _pandas_blocks(frame: Any, wanted: list[str]) -> Iterator[list[list[Any]]]:
@@ -119,3 +131,18 @@ FRAMES: dict[str, tuple[Callable[..., Any], Callable[..., Any], Callable[..., An
 }
 """For each type of frame, functions that return its column names, yield some of its columns in blocks, and append our
 columns."""
+
+TABLES: dict[str, Callable[[Any], Any]] = {
+    "pyarrow.RecordBatch": _table_of_batch,
+    "pyarrow.RecordBatchReader": lambda reader: reader.read_all(),
+}
+"""For types that are read as a pyarrow Table, functions that return it. DuckDB returns such readers."""
+
+HINTS = {
+    "LazyFrame": "; call collect() first, or stay lazy with frame.map_batches(scanner.annotate, "
+    "schema=scanner.annotate(frame.head(0).collect()).schema)",
+    "Series": "; call to_frame() first",
+    "DuckDBPyRelation": "; call df(), pl() or arrow() first",
+    "pyspark": "; for Spark use fraudscan.spark.annotate",
+}
+"""What to do with other types, by their package or name."""

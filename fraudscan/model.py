@@ -379,7 +379,8 @@ class Scanner:
         adds ``fraud_rule``. Order, index and all other columns are kept.
 
         Args:
-            frame: a pandas or polars DataFrame, or a pyarrow Table.
+            frame: a pandas or polars DataFrame, or a pyarrow Table, RecordBatch or RecordBatchReader. For the latter
+                two, a Table is returned, and a reader is read to its end.
             text: the column with the texts.
             sender: the column with the sender of each text; required if entries of the lists are bound to senders.
             proba: whether to add a column ``fraud_p_`` plus the name for every label, scheme and target group.

@@ -165,6 +165,19 @@ def test_invalid_utf8_in_arrow_strings_does_not_stop_the_other_rows(scanner, kin
     assert out["fraud_notes"].to_pylist()[1:] == [["not a text: bytes"], ["no text"]]
 
 
+def test_batches_and_readers_of_arrow_are_annotated_as_tables(scanner):
+    table = pa.table({"text": TEXTS})
+    wanted = scanner.annotate(table)
+    assert scanner.annotate(table.to_reader(max_chunksize=2)).equals(wanted)
+    assert scanner.annotate(table.to_batches()[0]).equals(wanted)
+
+
+def test_a_lazy_frame_stays_lazy_in_the_way_that_the_error_names(scanner):
+    frame = pl.LazyFrame({"text": TEXTS})
+    lazy = frame.map_batches(scanner.annotate, schema=scanner.annotate(frame.head(0).collect()).schema)
+    assert lazy.select("fraud_score").collect().equals(scanner.annotate(frame.collect()).select("fraud_score"))
+
+
 def test_invalid_tables_are_refused(scanner):
     with pytest.raises(
         ColumnError, match=r"no column is called 'text'; the table has the columns: a\. Name the column .* with text="
@@ -179,8 +192,15 @@ def test_invalid_tables_are_refused(scanner):
     twice = pd.DataFrame(np.array([["x", "y"]]), columns=["text", "text"])
     with pytest.raises(ColumnError, match="several columns are called 'text'"):
         scanner.annotate(twice)
-    with pytest.raises(TypeError, match=r"not polars.*LazyFrame; call collect\(\) first"):
+    with pytest.raises(
+        TypeError, match=r"not polars.*LazyFrame; call collect\(\) first, or stay lazy with frame\.map_"
+    ):
         scanner.annotate(pl.LazyFrame({"text": ["x"]}))
+    with pytest.raises(TypeError, match=r"not pandas\.Series; call to_frame\(\) first"):
+        scanner.annotate(pd.Series(["x"], name="text"))
+    relation = type("DuckDBPyRelation", (), {"__module__": "_duckdb"})
+    with pytest.raises(TypeError, match=r"not _duckdb\.DuckDBPyRelation; call df\(\), pl\(\) or arrow\(\) first"):
+        scanner.annotate(relation())
     with pytest.raises(TypeError, match=r"takes a pandas or polars DataFrame or a pyarrow Table, not builtins\.list"):
         scanner.annotate(["x"])
 
