@@ -702,11 +702,12 @@ def test_a_checkpoint_with_a_trigger_is_refused(tmp_path, scanner, monkeypatch, 
     assert "it has triggers or views" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["out.jsonl.checkpoint", "out.jsonl.checkpoint-journal"])
 @pytest.mark.parametrize("force", [[], ["--force"]])
-def test_a_link_in_place_of_the_checkpoint_is_refused(tmp_path, capsys, force):
-    (tmp_path / "out.jsonl.checkpoint").symlink_to(tmp_path / "elsewhere")
+def test_a_link_in_place_of_the_checkpoint_is_refused(tmp_path, capsys, name, force):
+    (tmp_path / name).symlink_to(tmp_path / "elsewhere")
     assert score(dumps.ROOT / "examples" / "messages.jsonl", "-o", tmp_path / "out.jsonl", *force) == 2
-    assert "is a link: remove it, or name another output" in capsys.readouterr().err
+    assert f"{name} is a link: remove it, or name another output" in capsys.readouterr().err
     assert not (tmp_path / "elsewhere").exists()
 
 

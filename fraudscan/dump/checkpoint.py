@@ -82,8 +82,9 @@ class Checkpoint:
     @classmethod
     def lock(cls, path: Path | None, *, force: bool) -> Checkpoint:
         """Open the checkpoint, which locks out other jobs; with ``force``, replace a file that is not a checkpoint."""
-        if path and path.is_symlink():  # messages would be written wherever it leads
-            raise DumpError(f"{path} is a link: remove it, or name another output")
+        for known in (path, journal_of(path)) if path else ():
+            if known.is_symlink():  # messages would be written wherever it leads
+                raise DumpError(f"{known} is a link: remove it, or name another output")
         try:
             return cls(path)
         except NoCheckpointError:
