@@ -84,7 +84,7 @@ MARKUP = frozenset(
 """Line breaks, white space, and other mark-up that says nothing, as databases, programs and web pages write it, in
 normalised characters. No string is the beginning of another one, nor longer than 16 characters (``_engine.c``)."""
 
-OPENER = re.compile(f"[{re.escape(MARKUP_OPENERS)}]")
+OPENERS = re.compile(f"[{re.escape(MARKUP_OPENERS)}]+")
 
 BEGINNINGS = frozenset(markup[:size] for markup in MARKUP for size in range(1, len(markup) + 1))
 """What mark-up begins with, `MARKUP` itself included."""
@@ -232,8 +232,11 @@ def _overwritten(text: str) -> str:
     kept = (read != DROPPED).nonzero()[0]
     characters = text_of(read[kept])
     end, barred = 0, -1
-    while opener := OPENER.search(characters, end):
-        begin, end = opener.span()
+    while openers := OPENERS.search(characters, end):
+        end = openers.end()
+        begin = end - 1
+        if openers.start() < begin:  # it is right after another one
+            barred = begin
         while end < len(characters) and characters[begin : end + 1] in BEGINNINGS:
             end += 1
         if characters[begin:end] in MARKUP and begin != barred:
