@@ -561,6 +561,8 @@ class LinesReader(Reader):
         """Add the lines; leave out blank ones."""
         lines = Lines(block, self.encoding)
         for number, line in enumerate(lines.raw):
+            if not line:  # at once: a file may have millions
+                continue
             if lines.have_utf8(number, number + 1):
                 batch.rejects.append(lines.reject(number, number + 1, self.in_utf8))
                 continue
