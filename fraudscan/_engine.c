@@ -115,13 +115,19 @@ typedef struct {
 } Neighbours;
 
 /* Return whether something cuts many words of a text, whatever it is; -1 if a pair is not in the table. */
-static int is_filled(const uint32_t *own, Py_ssize_t size, Py_ssize_t chinese, const Neighbours *known)
+static int is_filled(const uint32_t *own, Py_ssize_t size, const Neighbours *known)
 {
-    const double least = known->filled_share * (double)chinese;
+    const uint32_t limit = (known->chinese + 1) << NODE_BITS; /* ids of Chinese characters are below it */
     Py_ssize_t filled = 0, last = -1;
+    uint32_t chinese = 0, begins = 0;
     int32_t sum = 0;
-    if (size - chinese < (Py_ssize_t)known->min_filled || (double)(size - chinese) < least)
-        return 0; /* there is not enough of it */
+    for (Py_ssize_t at = 0; at < size; at++) { /* several at a time, as no step depends on another one */
+        chinese += own[at] < limit;
+        begins += (own[at] < limit) & (own[at + 1] >= limit);
+    }
+    const double least = known->filled_share * (double)chinese;
+    if (begins < known->min_filled || (double)begins < least)
+        return 0;
     for (Py_ssize_t at = 0; at < size; at++) {
         if ((own[at] >> NODE_BITS) > known->chinese)
             continue;
@@ -144,7 +150,7 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
 {
     size_t before = known.end, soon = known.end, pair;
     for (Py_ssize_t i = 0; i < texts; i++) {
-        uint32_t *own = out + start[i], signs = 0, chinese = 0;
+        uint32_t *own = out + start[i], signs = 0;
         const Py_ssize_t size = length[i];
         int32_t sum = 0;
         for (Py_ssize_t at = 0; at <= size; at++) {
@@ -159,7 +165,6 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
             if ((pair += before) >= known.pairs)
                 return 0;
             sum += known.evidence[known.scores[pair]];
-            chinese += before <= known.chinese;
             signs += before - known.first_sign <= known.last_sign - known.first_sign;
         }
         if ((size_t)known.crowded * signs > (size_t)size)
@@ -178,7 +183,7 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
                     return 0;
                 sum += known.cut[known.scores[pair]];
             }
-        const int filled = is_filled(own, size, chinese, &known);
+        const int filled = is_filled(own, size, &known);
         if (filled < 0)
             return 0;
         marked[i] = filled || sum >= known.enough;
