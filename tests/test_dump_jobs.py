@@ -152,6 +152,45 @@ def test_no_task_is_much_larger_than_its_blocks(tmp_path, scanner, monkeypatch, 
     assert max(map(sum, tasks)) <= 5000 + max(map(max, tasks))
 
 
+JSON = json.dumps({"text": LURE}, ensure_ascii=False) + "\n"
+LIVE = {
+    "jsonl": ([], [JSON[:5], JSON[5:] + JSON[:20], JSON[20:] + JSON], [0, 1, 3]),
+    "objects without a text first": ([], ['{"kind": 1}\n', JSON], [0, 1]),
+    "two workers": (["--workers", "2"], [JSON, JSON + JSON, JSON], [1, 3, 4]),
+    "csv": ([], [f"id,text\n1,{PLAIN}", f'\n2,"{LURE}\n', f'第二行"\n3,{PLAIN}\n4'], [0, 2, 4]),
+    "lines": ([], [f"{PLAIN}\n", f"{LURE}\n{PLAIN}", f"\n{LURE}\n"], [0, 2, 4]),
+    "lines by name": (["--format", "lines"], [f"{PLAIN}\n", f"{LURE}\n"], [1, 2]),
+    "array": ([], ["[\n" + JSON, "," + JSON + "]\n"], [0, 0]),
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only sockets can be waited for there")
+@pytest.mark.parametrize("name", LIVE)
+def test_rows_of_a_live_source_are_written_as_they_come(tmp_path, name):
+    """A table's header counts as a line of its output. What is sent last, without a line end, comes at the end."""
+    options, sent, expected = LIVE[name]
+    command = [sys.executable, "-m", "fraudscan", "score", "-", "-o", "-", "--quiet", *options]
+    found, late = [], False
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as ran:
+        listening = threading.Thread(target=lambda: found.extend(ran.stdout), daemon=True)
+        listening.start()
+        for part, lines in zip(sent, expected, strict=True):
+            ran.stdin.write(part.encode())
+            ran.stdin.flush()
+            until = time.monotonic() + (0 if late else 60)
+            while len(found) < lines and time.monotonic() < until:
+                time.sleep(0.01)
+            late |= len(found) < lines
+        ran.stdin.close()
+        listening.join()
+    assert not late
+    source = tmp_path / "in"
+    source.write_text("".join(sent), "utf-8")
+    whole = tmp_path / ("out.csv" if name == "csv" else "out.jsonl")
+    assert score(source, "-o", whole, *options) == 0
+    assert b"".join(found) == whole.read_bytes()
+
+
 @pytest.mark.parametrize("step", ["replace", "unlink"])
 @pytest.mark.parametrize("out", ["out.jsonl", "out.parquet"])
 def test_a_job_stopped_while_its_files_are_renamed_or_deleted_resumes(tmp_path, scanner, monkeypatch, step, out):

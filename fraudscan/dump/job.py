@@ -445,6 +445,7 @@ class _Job:
                     self._sizes.append(Path(source).stat().st_size)
                 else:
                     self._streams[index] = stream
+                    stream.live = self.names is None  # whoever reads the output waits for it
                     self._sizes.append(0)
                 try:
                     reader, start = self._open_reader(stream)
@@ -550,7 +551,8 @@ class _Job:
         rows = self.summary.scored + self.summary.rejected
         return Progress(rows, self._read, sum(self._sizes), self.summary.seconds)
 
-    def _tasks(self, workers: int) -> Iterator[Task]:
+    def _tasks(self, workers: int) -> Iterator[Task | None]:
+        """Yield the tasks, and ``None`` where the next one may be long in coming."""
         first, place = self.source, self.place
         size = min(BLOCK, self.options.max_message)
         most = max(1, min(TOGETHER, sum(self._sizes) // (TASKS * workers * size)))
@@ -567,6 +569,8 @@ class _Job:
                 for blocks in _groups(reader.blocks(stream, at), together, size):
                     yield Task(index, reader, blocks)
                     self._read = finished + stream.done()
+                    if stream.paused:
+                        yield None
                 self._read = finished + (self._sizes[index] or stream.done())
 
     def _take(self, task: Task, scored: Scored) -> None:

@@ -237,14 +237,13 @@ class StandardOutput:
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        """Write bytes; raise `DumpError` if that fails."""
+        """Write bytes at once, for whoever reads them; raise `DumpError` if that fails."""
         with to_standard_output():
             self._file.write(data)
+            self._file.flush()
 
     def flush(self) -> None:
-        """Hand what was written to the operating system; raise `DumpError` if that fails."""
-        with to_standard_output():
-            self._file.flush()
+        """Do nothing: `write` does."""
 
     def close(self) -> None:
         """Do nothing: standard output stays open."""
@@ -266,9 +265,6 @@ class StandardError(StandardOutput):
         except OSError as error:
             why = f"standard error cannot be written: {error.strerror}"
             raise DumpError(f"{why}; rejects go there: name an output file to get them in a file") from None
-
-    def flush(self) -> None:
-        """Do nothing: `write` does."""
 
 
 def encode_reject(source: str, reject: Reject) -> bytes:

@@ -146,6 +146,7 @@ class Reader:
         doubts: what is doubtful about the source, for notices; `prepare` finds it.
         origin: the column with the name of the sheet, if several sheets of a workbook are read.
         rowless: whether there is neither a header nor a row at its start, so that its columns are unknown.
+        early: whether not all rows have come whose fields `prepare` would look at, so that others may have the columns.
         header_line: the line of the header, in tables and workbooks: 0 if they have none, ``None`` for the first one.
         detected: whether the format was detected, so that `prepare` has doubts about it.
 
@@ -175,6 +176,7 @@ class Reader:
     doubts: list[str] = field(default_factory=list)
     origin: str = ""
     rowless: bool = False
+    early: bool = False
     header_line: int | None = None
     detected: bool = False
 
@@ -219,7 +221,7 @@ class Reader:
             raise DumpError(f"{self.source} has several columns called {twice[0]!r}: rename all but one")
         self.replaced = [name for name in dict.fromkeys(itertools.chain(known, *sample)) if name in self.ours]
         self._check_values(sample)
-        if columns is not None and (self.text is None or missing):
+        if columns is not None and (self.text is None or missing) and not self.early:
             rowlike = self.header_line != 0 and any(map(is_number, self.columns))
             likely = [] if rowlike else self._richer(sample, ambiguous=False)
             raise self._not_found(likely, list(known), missing, columns, path)
@@ -366,9 +368,11 @@ class Reader:
         held, at = b"", start
         while True:
             held += stream.read(size - len(held))
-            final = len(held) < size
+            final = len(held) < size and not stream.paused
             if end := self.cut(held, final=final and not stream.damage):
                 block = self._block(at, held[:end])
+            elif stream.paused:
+                continue  # until a row is whole
             elif not final and size < self.limit:
                 size = self.limit  # the first row is longer than a block
                 continue
@@ -563,8 +567,9 @@ class JsonLinesReader(Reader):
         size = min(BLOCK, self.limit)
         head = stream.peek(size)
         rows = (self.parse(self._utf8(line) or b"")[0] for line in cut_lines(head[start.offset :], self.encoding))
+        self.early = stream.paused
         self.look_at(row for row in rows if row is not None)
-        self.rowless &= len(head) < size  # rows may follow
+        self.rowless &= len(head) < size and not self.early  # rows may follow
         return start
 
     def look_at(self, rows: Iterable[dict[str, Any]], path: str = "") -> None:

@@ -12,7 +12,9 @@ import io
 import lzma
 import os
 import re
+import select
 import sys
+import time
 import zipfile
 import zlib
 from collections import Counter
@@ -191,6 +193,9 @@ XZ_MEMORY = 1 << 28
 
 ZSTD_WINDOW = 1 << 27
 """Maximum window of a .zst file in bytes: the one that `zstd --long` uses."""
+
+WAIT = 0.2
+"""Seconds after which what has come from a live source is returned. Fast ones fill a block in less time."""
 
 
 def plain_name(source: str) -> str:
@@ -456,12 +461,15 @@ class Stream:
 
     A damaged archive ends where the damage begins; ``damage`` is then the reason. ``name`` is the one that may imply a
     format: that of the source, or of the file in a ZIP archive. ``office`` is what `foreign` calls the source if it is
-    an Office document, else empty; ``None`` if it is packed, so that only its first bytes tell.
+    an Office document, else empty; ``None`` if it is packed, so that only its first bytes tell. If ``live`` is set and
+    the source is a pipe or a terminal, bytes are returned `WAIT` seconds after the first of them has come; ``paused``
+    is whether the last call returned fewer than it was asked for because of that, and not because the source has ended.
     """
 
     def __init__(self, source: str) -> None:
         self.source = self.name = source
         self.damage = ""
+        self.live = self.paused = self._ended = False
         with contextlib.ExitStack() as failed:  # closes the file
             try:
                 self._opened: Any = sys.stdin.buffer if source == STDIN else Path(source).open("rb")  # noqa: SIM115
@@ -504,17 +512,18 @@ class Stream:
             return 0
 
     def peek(self, size: int) -> bytes:
-        """Return the next ``size`` bytes, fewer at the end, without consuming them."""
+        """Return the next ``size`` bytes, fewer at the end or if `paused`, without consuming them."""
         if size > len(self._ahead):
-            self._ahead = memoryview(bytes(self._ahead) + self._fill(size - len(self._ahead)))
+            ahead = bytes(self._ahead)
+            self._ahead = memoryview(ahead + self._fill(size - len(ahead), begun=bool(ahead)))
         return bytes(self._ahead[:size])
 
     def read(self, size: int) -> bytes:
-        """Return the next ``size`` bytes, fewer only at the end."""
+        """Return the next ``size`` bytes, fewer only at the end or if `paused`, but at least one before the end."""
         if not self._ahead:
             return self._fill(size)
         data, self._ahead = self._ahead[:size], self._ahead[size:]
-        return bytes(data) + self._fill(size - len(data))
+        return bytes(data) + self._fill(size - len(data), begun=True)
 
     def skip(self, size: int) -> None:
         """Skip ``size`` bytes; in an archive or a pipe, by reading them."""
@@ -524,17 +533,36 @@ class Stream:
         while size > 0 and (data := self.read(min(size, 1 << 20))):
             size -= len(data)
 
-    def _fill(self, size: int) -> bytes:
+    def _fill(self, size: int, *, begun: bool = False) -> bytes:
+        """Read ``size`` bytes; of a live source, those that come in time. If it has ``begun``, that counts from now."""
         parts: list[bytes] = []
+        self.paused = False
+        due = time.monotonic() + WAIT if begun else None
         try:
-            while size > 0 and not self.damage and (data := self._file.read1(size)):
+            while size > 0 and not (self.damage or self._ended):
+                if self.live and due and not self._comes(due - time.monotonic()):
+                    self.paused = True
+                    break
+                if not (data := self._file.read1(size)):
+                    self._ended = self.live  # a terminal might go on
+                    break
                 parts.append(data)
                 size -= len(data)
+                due = due or time.monotonic() + WAIT
         except EOFError:
             self.damage = "the archive is cut short"
         except (OSError, zlib.error, lzma.LZMAError, ValueError, MemoryError) as error:
             self.damage = f"the {'archive' if self.packed else 'file'} cannot be read any further: {error}"
         return b"".join(parts)
+
+    def _comes(self, seconds: float) -> bool:
+        """Return whether a live source has bytes, or ends, within so many seconds; true where this cannot be known."""
+        if self.packed or self._raw.seekable():
+            return True
+        try:
+            return seconds > 0 and bool(select.select([self._opened], [], [], seconds)[0])
+        except (OSError, ValueError):  # it is no file of the system, or no socket on Windows
+            return True
 
 
 class Head(Stream):
@@ -542,6 +570,7 @@ class Head(Stream):
 
     def __init__(self, data: bytes) -> None:  # nothing is opened
         self.source = self.name = self.damage = ""
+        self.live = self.paused = self._ended = False
         self._ahead = memoryview(b"")
         self._opened = self._raw = self._file = io.BufferedReader(io.BytesIO(data))
         self.office = None

@@ -162,7 +162,10 @@ class CsvReader(Reader):
         if not head:
             self.delimiter, self.header, self.rowless = self.delimiter or DELIMITERS[0], [], True
             return start
-        lines, whole = cut_lines(head, self.encoding), len(head) < self.limit
+        whole = len(head) < self.limit
+        if whole and stream.paused:  # in the middle of a line, perhaps
+            head, whole = head[: last_line_end(head, self.encoding)], False
+        lines = cut_lines(head, self.encoding)
         at = self._header_at(lines, whole=whole)
         end = self._read_header(lines, at, whole=whole)
         below = self._sample(lines[end:])

@@ -66,11 +66,12 @@ def check_number(workers: int) -> None:
 
 
 def score_all(
-    score: Score, tasks: Iterable[Task], workers: int, notify: Callable[[str], None]
+    score: Score, tasks: Iterable[Task | None], workers: int, notify: Callable[[str], None]
 ) -> Generator[tuple[Task, Scored], None, None]:
     """Score tasks with ``score``, and yield them in their order, whichever process scored them.
 
-    This process is the first worker: it scores tasks while all other workers are busy.
+    This process is the first worker: it scores tasks while all other workers are busy. In place of a task, ``None``
+    means that the results of those before it are wanted now.
 
     Raises:
         DumpError: if two workers end on the same task, if a worker cannot be started, or if there is no room for its
@@ -82,6 +83,10 @@ def score_all(
         others: list[_Worker] = []
         waiting: deque[_Turn] = deque()
         for task in tasks:
+            if task is None:
+                while waiting:
+                    yield waiting.popleft().done()
+                continue
             if len(others) < workers - 1:  # start one per task until all are running: a small dump needs few
                 others.append(_Worker(pickled, notify))
                 stack.callback(others[-1].close)
