@@ -191,6 +191,45 @@ def test_rows_of_a_live_source_are_written_as_they_come(tmp_path, name):
     assert b"".join(found) == whole.read_bytes()
 
 
+def test_small_row_groups_are_scored_together(tmp_path, scanner, monkeypatch):
+    """The results, the places of rejects and the bytes after a stop at any block are those of any other file."""
+    rng = random.Random(0)
+    records = [{**row, "text": row["text"] if row["id"] % 9 else None} for row in dumps.rows(rng, 600)]
+    table = pa.Table.from_pylist(records)
+    source, plain = tmp_path / "in.parquet", tmp_path / "plain.parquet"
+    pq.write_table(table, plain)
+    with pq.ParquetWriter(source, table.schema) as writer:
+        begin = 0
+        while begin < 600:
+            size = rng.choice([0, 1, 1, 1, 2, 40])
+            writer.write_table(table[begin : begin + size])
+            begin += size
+    sizes = []
+    score_blocks = job.score_blocks
+    monkeypatch.setattr(job, "score_blocks", lambda *given: sizes.append(len(given[2].blocks)) or score_blocks(*given))
+    monkeypatch.setattr(job, "SECONDS", 0)
+    options = Options(by="chat", max_message=1 << 14)  # 64 rows
+
+    def stop(_):
+        raise Stop
+
+    groups = pq.ParquetFile(source).num_row_groups
+    for ending in ("jsonl", "parquet"):
+        one, whole, stopped = (tmp_path / f"{name}.{ending}" for name in ("one", "whole", "stopped"))
+        score_dump(scanner, [plain], one, options)
+        sizes.clear()
+        score_dump(scanner, [source], whole, options)
+        assert 600 / 64 <= len(sizes) < 20 < groups
+        interrupt(scanner, source, stopped, options)
+        while not stopped.exists():
+            with contextlib.suppress(Stop):
+                score_dump(scanner, [source], stopped, options, resume=True, progress=stop)
+        assert kill.results(stopped) == kill.results(whole)
+        for name in ("", ".rejects.jsonl", ".conversations.jsonl"):
+            ours, theirs = (pathlib.Path(f"{out}{name}").read_bytes() for out in (whole, one))
+            assert ours.replace(b"in.parquet", b"plain.parquet") == theirs
+
+
 @pytest.mark.parametrize("step", ["replace", "unlink"])
 @pytest.mark.parametrize("out", ["out.jsonl", "out.parquet"])
 def test_a_job_stopped_while_its_files_are_renamed_or_deleted_resumes(tmp_path, scanner, monkeypatch, step, out):

@@ -63,7 +63,10 @@ def _pyarrow() -> Any:
 
 @dataclass
 class ParquetReader(Reader):
-    """Reads the rows of a Parquet file, row group by row group; the offset of a place is the number of a row."""
+    """Reads the rows of a Parquet file, row group by row group; the offset of a place is the number of a row.
+
+    A block may have the rows of many small row groups, which some programs write one per message.
+    """
 
     name: ClassVar[str] = "parquet"
     by_line: ClassVar[bool] = False
@@ -111,28 +114,41 @@ class ParquetReader(Reader):
     def blocks(self, stream: Stream, start: Place) -> Iterator[Block]:  # noqa: ARG002 - Parquet is read from its end
         """Yield blocks of a limited number of rows; row groups that lie before ``start`` are skipped."""
         pa = _pyarrow()
+        rows_of_block = min(BLOCK, self.limit) // ROW
         file = self.open(self.source)
-        done, rows_of_block = 0, min(BLOCK, self.limit) // ROW
+        held: list[Any] = []
+        begin = end = start.offset
+        size, problem = 0, ""
         try:
-            for group in range(file.num_row_groups):
-                rows = file.metadata.row_group(group).num_rows
-                if done + rows <= start.offset:
-                    done += rows
-                    continue
-                # raises an error if the metadata of a column are damaged; asking for them would end the process
-                next(file.iter_batches(1, row_groups=[group], use_threads=False), None)
-                batch_size = min(rows_of_block, self._rows_held(file, group, rows_of_block))
-                batches = file.iter_batches(batch_size, row_groups=[group], use_threads=False)
-                for part in itertools.chain.from_iterable(map(_small, batches)):
-                    at, done = done, done + part.num_rows
-                    if at >= start.offset:
-                        sink = pa.BufferOutputStream()
-                        with pa.ipc.new_stream(sink, part.schema) as writer:
-                            writer.write_batch(part)
-                        yield Block(Place(at, at + 1), Place(done, done + 1), sink.getvalue().to_pybytes())
+            for part in self._parts(file, rows_of_block, start.offset):
+                if held and (end + part.num_rows - begin > rows_of_block or size + part.nbytes > BLOCK):
+                    yield _block(held, begin)
+                    held, begin, size = [], end, 0
+                held.append(part)
+                end, size = end + part.num_rows, size + part.nbytes
         except (pa.ArrowException, OSError, ValueError) as error:
             problem = f"the file cannot be read any further: {error}"
-            yield Block(Place(done, done + 1), Place(done + 1, done + 2), b"", problem, fatal=True)
+        if held:
+            yield _block(held, begin)
+        if problem:
+            yield Block(Place(end, end + 1), Place(end + 1, end + 2), b"", problem, fatal=True)
+
+    def _parts(self, file: Any, rows_of_block: int, start: int) -> Iterator[Any]:
+        """Yield the rows from ``start`` on in parts, each of one row group; one of them begins at ``start``."""
+        done = 0
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            if done + rows <= start:
+                done += rows
+                continue
+            # raises an error if the metadata of a column are damaged; asking for them would end the process
+            next(file.iter_batches(1, row_groups=[group], use_threads=False), None)
+            batch_size = min(rows_of_block, self._rows_held(file, group, rows_of_block))
+            batches = file.iter_batches(batch_size, row_groups=[group], use_threads=False)
+            for part in itertools.chain.from_iterable(map(_small, batches)):
+                if done >= start:
+                    yield part
+                done += part.num_rows
 
     def _rows_held(self, file: Any, group: int, most: int) -> int:
         """Return how many rows of a row group fit into `HELD` bytes, at least one; the caller takes at most ``most``.
@@ -210,6 +226,17 @@ class ParquetReader(Reader):
         if not isinstance(text, str):
             return self.not_encoded if isinstance(text, bytes) else f"{self.text!r} is not a text"
         return TOO_LONG if 4 * len(text) > self.limit and len(text.encode()) > self.limit else ""
+
+
+def _block(parts: Sequence[Any], begin: int) -> Block:
+    """Return consecutive parts of a file as a block; ``begin`` is the number of rows before them."""
+    pa = _pyarrow()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, parts[0].schema) as writer:
+        for part in parts:
+            writer.write_batch(part)
+    end = begin + sum(part.num_rows for part in parts)
+    return Block(Place(begin, begin + 1), Place(end, end + 1), sink.getvalue().to_pybytes())
 
 
 def _small(part: Any) -> Iterator[Any]:
