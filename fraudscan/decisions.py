@@ -54,6 +54,9 @@ def cut(values: Any) -> Any:
     ([0.723768, 0.723769, 1.0], 1e-06)
 
     """
+    if isinstance(values, float):  # without arrays, because there may be one for each of a million conversations
+        steps = round(values * STEPS)
+        return (steps - (steps / STEPS > values)) / STEPS
     return (steps_of(values) / STEPS).tolist()
 
 

@@ -435,3 +435,29 @@ def test_of_several_names_the_first_that_a_dump_has_counts(tmp_path, scanner, co
     else:
         with pytest.raises(DumpError, match="no source has a column"):
             run(names)
+
+
+def test_conversations_do_not_depend_on_how_their_rows_are_parsed(tmp_path, scanner, monkeypatch):
+    """Rows are parsed together or one by one, and states are written with or without orjson: it has other limits."""
+    keys = ["1", 1, 2**63, 2**64, 10**30, 1.0, -0.0, 0.5, True, None, "", [1], {"a": 2**70}, "半\ud800", "群"]
+    texts = [LURE, PLAIN, "", "见\ud83d", "a<br>b\u200b", "　空 格　", PLAIN * 30]
+    rows = [{"chat": key, "text": text} for text in texts for key in keys] + [{"text": PLAIN}]
+    together = [row for row in rows if type(row.get("chat")) in (str, int) and "\ud800" not in str(row)] * 3
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(f"{json.dumps(row)}\n" for row in together + rows + together), "utf-8")
+    found = []
+    for run, changed in (
+        (1, {}),
+        (50, {}),
+        (50, {"dumps": lambda state: json.dumps(state).encode(), "loads": json.loads}),
+    ):
+        monkeypatch.setattr(readers, "RUN", run)
+        for name, function in changed.items():
+            monkeypatch.setattr(f"fraudscan.dump.conversations.{name}", function)
+        out = tmp_path / f"{len(found)}.jsonl"
+        score_dump(scanner, [source], out, Options(by="chat"))
+        found.append((out.read_bytes(), out.with_name(f"{out.name}.conversations.jsonl").read_bytes()))
+    assert found[0] == found[1] == found[2]
+    named = [json.loads(line)["conversation"] for line in found[0][1].decode().splitlines()]
+    assert {"1", "9223372036854775808", "18446744073709551616", "0", "0.5", "true", "群"} <= set(named)
+    assert len(set(named)) == len(named) == 11

@@ -192,4 +192,4 @@ def journal_of(path: Path) -> Path:
 
 def _name(key: str) -> str:
     """Return a key as ASCII, because SQLite cannot store lone surrogates."""
-    return json.dumps(key)
+    return json.encoder.encode_basestring_ascii(key)

@@ -14,13 +14,16 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import dataclass, field
+from functools import cache
 from math import inf, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from fraudscan.characters import DROPPED, code_points, normalization_table, text_of, without_markup
 from fraudscan.columns import COLUMNS
 from fraudscan.decisions import VERDICTS, cut
-from fraudscan.dump.readers import dump_json
+from fraudscan.dump.readers import dump_json, dumps, loads
 from fraudscan.dump.scoring import rows_of
 
 if TYPE_CHECKING:
@@ -136,7 +139,7 @@ class Conversation:
         windows = self.close_window() if self.fresh + len(text) > WINDOW else []
         self.window.append((text, odds_of(score), written))
         self.fresh += len(text) + 1
-        size = sum(len(text) + 1 for text, *_ in self.window) - 1
+        size = sum([len(kept[0]) for kept in self.window]) + len(self.window) - 1
         while size > WINDOW:
             size -= len(self.window.pop(0)[0]) + 1
         return windows + (self.close_window() if self.fresh >= STRIDE else [])
@@ -202,10 +205,33 @@ def _last_kept(text: str) -> tuple[str, int]:
 
     The characters that it drops do not fill a window. If none before the last ones is kept, the offset is 0.
     """
-    codes = code_points(without_markup(text))
+    plain = without_markup(text)
+    if len(text) <= WINDOW and _dropped().isdisjoint(plain):  # as most messages are
+        return text, 0
+    codes = code_points(plain)
     kept = (normalization_table().take(codes) != DROPPED).nonzero()[0]
     begin = int(kept[-WINDOW]) if kept.size > WINDOW else 0
     return text_of(codes[kept[-WINDOW:]]), begin
+
+
+@cache
+def _dropped() -> frozenset[str]:
+    """Return the characters that the model drops."""
+    return frozenset(text_of((normalization_table() == DROPPED).nonzero()[0].astype(np.int32)))
+
+
+def _dump_state(found: Conversation) -> str:
+    try:
+        return dumps(vars(found)).decode()
+    except TypeError:  # a text has half of a surrogate pair, which orjson refuses, in escapes as well
+        return json.dumps(vars(found))
+
+
+def _load_state(state: str) -> Any:
+    try:
+        return loads(state.encode())
+    except ValueError:
+        return json.loads(state)
 
 
 def _is_state(state: Any) -> bool:
@@ -274,7 +300,7 @@ class Conversations:
             key = f"{message.key}\0{scope}"  # a file name cannot contain NUL
             if (found := self._open.get(key)) is None:
                 state = self._store.conversation(key)
-                found = self._open[key] = Conversation(**json.loads(state)) if state else Conversation()
+                found = self._open[key] = Conversation(**_load_state(state)) if state else Conversation()
             windows += [(found, window) for window in found.add(source, message)]
         self._score(windows)
         return without
@@ -295,8 +321,7 @@ class Conversations:
 
     def save(self) -> None:
         """Put the states into the store; the next checkpoint makes them durable."""
-        states = ((key, json.dumps(vars(found))) for key, found in self._open.items())
-        self._store.keep(states)
+        self._store.keep((key, _dump_state(found)) for key, found in self._open.items())
         self._open.clear()
 
     def rows(self) -> Iterator[bytes]:
@@ -310,7 +335,7 @@ class Conversations:
         """Yield for each conversation whether it is flagged, its score, and its row."""
         honest, limits = self._scanner.taxonomy.honest, self._scanner.thresholds
         states = self._store.conversations()
-        while group := [(key, Conversation(**json.loads(state))) for key, state in itertools.islice(states, GROUP)]:
+        while group := [(key, Conversation(**_load_state(state))) for key, state in itertools.islice(states, GROUP)]:
             self._score([(found, window) for _, found in group for window in found.close_window()])
             for key, found in group:
                 row = found.row(key.rpartition("\0")[0], limits, honest)

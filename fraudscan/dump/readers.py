@@ -19,6 +19,7 @@ import shlex
 from dataclasses import dataclass, field
 from math import isfinite
 from operator import itemgetter
+from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -45,8 +46,12 @@ if TYPE_CHECKING:
     from fraudscan.dump.sources import Stream
 
 try:
-    from orjson import loads
+    from orjson import dumps, loads
 except ImportError:
+
+    def dumps(value: Any) -> bytes:  # type: ignore[misc]
+        """Return a value as JSON."""
+        return json.dumps(value).encode()
 
     def loads(raw: bytes) -> Any:  # type: ignore[misc]
         """Parse JSON as strictly as orjson: UTF-8 alone."""
@@ -65,7 +70,9 @@ __all__ = [
     "Reader",
     "dump_json",
     "dump_written",
+    "dumps",
     "key_of",
+    "loads",
     "no_text",
     "parse_written",
 ]
@@ -621,24 +628,26 @@ class JsonLinesReader(Reader):
                     batch.rejects.append(lines.reject(number, number + 1, problem))
 
     def _plain(self, batch: Batch, run: list[bytes], number: int) -> bool:
-        """Add a run of rows, from a line on, if none of them is unusual; return whether they were added.
+        """Add a run of rows, which begins at line ``number``, if none is unusual; return whether they were added.
 
         Each check covers all rows at once, without a loop. All rows are parsed as one array. `SEPARATOR` is every
         other element of it only if each line is exactly one value.
         """
-        if self.encoding != "utf-8" or self.by is not None:
+        if self.encoding != "utf-8":
             return False
         run = list(map(bytes.strip, run))
         try:
             values = loads(b"[%b]" % (b",%d," % SEPARATOR).join(run))
             rows = values[::2]
             texts = list(map(itemgetter(self.text), rows))
+            keys = [row.get(self.by) for row in rows] if self.by is not None else []
         except (ValueError, TypeError, KeyError, RecursionError):
             return False
         plain = (
             len(values) == 2 * len(run) - 1
             and values[1::2].count(SEPARATOR) == len(run) - 1
             and set(map(type, texts)) == {str}
+            and {str, int, NoneType}.issuperset(map(type, keys))
             and self.ours.isdisjoint(set().union(*rows))
             and (max(map(len, run)) < 2 * DEPTH or not any(map(too_deep, run, rows)))
         )
@@ -646,6 +655,7 @@ class JsonLinesReader(Reader):
             batch.texts += texts
             batch.lines += range(number, number + len(run))
             batch.raws += run
+            batch.keys += map(key_of, keys)
         return plain
 
     def _row(self, batch: Batch, line: bytes, number: int) -> str:
@@ -670,7 +680,7 @@ class JsonLinesReader(Reader):
             return no_text(row, column)
         if self.by is not None:
             key = row.get(self.by)
-            if key is not None and not isinstance(key, str):
+            if not isinstance(key, (str, int, NoneType)):
                 key = json.loads(raw)[self.by]  # orjson turns large integers into floats
             batch.keys.append(key_of(key))
         if not self.ours.isdisjoint(row):
@@ -796,6 +806,8 @@ def key_of(value: Any) -> str | None:
         return None
     if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 63:
         value = int(value)
+    if type(value) is int:
+        return str(value)
     return json.dumps(value, ensure_ascii=False)
 
 
