@@ -58,6 +58,9 @@ MIN_DOUBT = 1e-7
 PLACES = {name: place for place, name in enumerate(COLUMNS)}
 SCORE, VERDICT = PLACES["fraud_score"], PLACES["fraud_verdict"]
 
+BEYOND = "\U00010000"
+"""The first character beyond those in common use. A set of all characters that the model drops would be large."""
+
 EMPTY: dict[type, Any] = {str: None, list: [], float: 0.0}
 """For each kind of column, its value for a conversation without a decision."""
 
@@ -206,7 +209,7 @@ def _last_kept(text: str) -> tuple[str, int]:
     The characters that it drops do not fill a window. If none before the last ones is kept, the offset is 0.
     """
     plain = without_markup(text)
-    if len(text) <= WINDOW and _dropped().isdisjoint(plain):  # as most messages are
+    if len(text) <= WINDOW and max(plain, default="") < BEYOND and _dropped().isdisjoint(plain):  # as most messages are
         return text, 0
     codes = code_points(plain)
     kept = (normalization_table().take(codes) != DROPPED).nonzero()[0]
@@ -216,8 +219,8 @@ def _last_kept(text: str) -> tuple[str, int]:
 
 @cache
 def _dropped() -> frozenset[str]:
-    """Return the characters that the model drops."""
-    return frozenset(text_of((normalization_table() == DROPPED).nonzero()[0].astype(np.int32)))
+    """Return the characters before `BEYOND` that the model drops."""
+    return frozenset(text_of((normalization_table()[: ord(BEYOND)] == DROPPED).nonzero()[0].astype(np.int32)))
 
 
 def _dump_state(found: Conversation) -> str:
