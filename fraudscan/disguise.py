@@ -32,12 +32,14 @@ import numpy as np
 from fraudscan.arrays import cuts, differences, ranges, runs_of
 from fraudscan.characters import (
     DROPPED,
+    MARKUP_OPENERS,
     code_points,
     concatenated,
     is_han,
     normalization_table,
     text_of,
     text_sizes,
+    without_markup,
 )
 from fraudscan.features import Vocabulary
 from fraudscan.lattice import EVERY, SHAPE, SOUND, Arcs, likeliest
@@ -162,10 +164,18 @@ def undisguise(texts: Sequence[str]) -> list[str]:
 
 
 def unmarked(texts: Sequence[str]) -> Sequence[str]:
-    """Return texts as they may come from anybody: with a dropped character in place of each `CONTACT`."""
+    """Return texts in which a dropped character is in place of each `CONTACT` that does not follow a contact's name.
+
+    Anybody could write it to make a message suspicious. After a name it is one, and normalised texts have it there.
+    """
     if not any(CONTACT in text for text in texts):
         return texts
-    return [text.replace(CONTACT, "\0") for text in texts]
+    return [_forged().sub("\0", text) for text in texts]
+
+
+@cache
+def _forged() -> re.Pattern[str]:
+    return re.compile("".join(f"(?<!{name})" for name, _ in CONTACTS) + CONTACT)
 
 
 def repaired(texts: Sequence[str]) -> dict[int, Repaired]:
@@ -187,9 +197,9 @@ def repaired(texts: Sequence[str]) -> dict[int, Repaired]:
 def normalize(text: str) -> Normalized:
     """Return ``text`` as the model reads it, and the disguises that were repaired.
 
-    Normalising the result again only drops the marks after disguised contacts. Texts of more than `MAX_REPAIRED`
-    characters, not counting dropped ones and long repetitions, are read by the character table alone. The model reads
-    only the first four of many repetitions in a row, but this function returns all of them.
+    Normalising the result again changes nothing. Texts of more than `MAX_REPAIRED` characters, not counting dropped
+    ones and long repetitions, are read by the character table alone. The model reads only the first four of many
+    repetitions in a row, but this function returns all of them.
 
     >>> normalize("加 ＶＸ：①⑧⑧").text
     '加vx:000'
@@ -405,8 +415,18 @@ def _drop_separators(lines: _Lines) -> _Lines:
     if not cutting.any():
         return lines
     kept = cutting == 0
+    kept[kept] = ~_markup(lines.keep(kept))
     found = lines.keep(kept)
     return found.resurveyed(lines, kept.nonzero()[0], found.lengths < lines.lengths)
+
+
+def _markup(lines: _Lines) -> Bools:
+    """Return a mask of the characters that are mark-up, because what stood between them is gone."""
+    if set(MARKUP_OPENERS).isdisjoint(lines.joined):
+        return np.zeros(lines.codes.size, dtype=bool)
+    read = code_points("".join(f"{without_markup(text)}\0" for text in lines.texts()))
+    found: Bools = (read == 0) & (lines.codes != 0)
+    return found
 
 
 def _name_contacts(lines: _Lines) -> _Lines:
