@@ -98,7 +98,7 @@ def test_phrases_of_cantonese_match_across_separators_although_the_model_reads_m
         (Entry("deny", "加微信"), "➕微信，老师带你", True),
         (Entry("deny", "/加.?微信/"), "请➕微信 领福利", True),
         (Entry("deny", "加微信"), "➕微信" + " " * 5000, True),
-        (Entry("deny", "加微信"), "➕微信" + "好的" * 3000, False),
+        (Entry("deny", "加微信"), "➕微信" + "今天天气不错" * 1000, False),
         (Entry("allow", "加微信"), "➕微信，老师带你", False),
         (Entry("deny", "➕微信"), "加微信，老师带你", False),
         (Entry("deny", "他来了"), "佢来了", False),
