@@ -13,9 +13,15 @@ RAMP_START, RAMP_END, WHOLE, WINDOW = 128, 192, 768, 40
 DATA = pathlib.Path(__file__).resolve().parent.parent / "fraudscan" / "data"
 
 
+def nothing(code):
+    """Return whether a code point that the file does not list is dropped."""
+    return 0xD800 <= code <= 0xF8FF or code >= 0x40000
+
+
 def read(text, table):
     """Return the characters of a text that are read, by definition; ``table`` maps code points to normalized ones."""
-    kept = [(c, table.get(ord(c), ord(c))) for c in text if table.get(ord(c), ord(c))]
+    codes = ((c, table.get(ord(c), 0 if nothing(ord(c)) else ord(c))) for c in text)
+    kept = [(c, code) for c, code in codes if code]
 
     def continues(place, period):
         """Return whether the character at ``place`` continues a repetition of four whole periods before it."""
@@ -54,7 +60,8 @@ class Reference:
     def normalize(self, text):
         """Return the characters that are read. Repairs come from `fraudscan.normalize`; all the rest is done here."""
         normalized = fraudscan.normalize(text)
-        return read(normalized.text if normalized.repairs else text, self.table)
+        marked = "\ufdd0" in text  # by whoever wrote it
+        return read(normalized.text if normalized.repairs or marked else text, self.table)
 
     def inputs(self, text, start, end):
         """Return the inputs of a part of a normalised text: the scaled sums over the n-grams that end in the part."""
