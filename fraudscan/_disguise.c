@@ -492,6 +492,10 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
         PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
         goto done;
     }
+    if (!(l.filler_share * (FILLERS + 1) > 1)) {
+        PyErr_Format(PyExc_ValueError, "fillers must make up more than a %dth of a text each", FILLERS + 1);
+        goto done;
+    }
     if (l.rare >= l.list || l.list > l.last_sign || l.last_sign >= l.end) {
         PyErr_SetString(PyExc_ValueError, "signs must have numbers between those of Chinese characters and of ends");
         goto done;

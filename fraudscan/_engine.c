@@ -103,8 +103,8 @@ static Py_ssize_t keep(uint32_t *out, int64_t *start, int64_t *length, Py_ssize_
 /* The evidence of pairs of neighbours: `scores` has a score for each pair of numbers, in rows; `evidence` and `cut`
    have the weight of each score, between adjacent characters and across signs that are left out. The others say which
    numbers are Chinese and which are signs, when signs are looked at (`crowded`, `most`), from which sum on a text is
-   marked (`enough`), and how many gaps between Chinese characters, and which share of them, are filled in a text that
-   is marked because of that, with which sum. */
+   marked (`enough`), and how many gaps between Chinese characters are filled in a text that is marked because of that,
+   what share of these characters they are, and with which sum. */
 typedef struct {
     const uint8_t *scores;
     const int8_t *evidence, *cut;

@@ -148,7 +148,7 @@ def _classify(arguments: argparse.Namespace) -> None:
 def _message(data: bytes) -> str:
     """Return a message from standard input as text, with a warning if some of it is lost."""
     text = _decoded(data)
-    if "\ufffd" in text:
+    if "\ufffd" in text and "\ufffd".encode() not in data:
         _warn(
             "the message has \ufffd where bytes could not be decoded: convert it to UTF-8 "
             "(iconv -f GB18030 -t UTF-8, say)"

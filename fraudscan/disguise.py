@@ -3,7 +3,7 @@
 The character table (`fraudscan.characters`) reads ``ＶＸ``, ``①⑧⑧``, ``投資`` and zero-width marks. Other disguises
 show only in how characters go together: ``投·资·理·财``, ``人言用`` for ``信用``, ``返荔`` for ``返利``, ``touzi``,
 ``薇信``. All of them leave pairs that ordinary Chinese does not have (`fraudscan.neighbours`), except what stands
-between all characters: ``投1资1理1财``. Texts without such marks are not changed. In the others, `fraudscan.survey`
+between many characters: ``投1资1理1财``. Texts without such marks are not changed. In the others, `fraudscan.survey`
 finds the places that repair works on.
 
 Repair works on the code points of many texts at once. It drops what cuts words. It replaces disguised contacts by their
@@ -164,17 +164,18 @@ def undisguise(texts: Sequence[str]) -> list[str]:
 
 
 def unmarked(texts: Sequence[str]) -> Sequence[str]:
-    """Return texts in which a dropped character is in place of each `CONTACT` that does not follow a contact's name.
+    """Return original texts with a dropped character in place of each `CONTACT`.
 
-    Anybody could write it to make a message suspicious. After a name it is one, and normalised texts have it there.
+    Anybody could write it, to make a message suspicious.
     """
     if not any(CONTACT in text for text in texts):
         return texts
-    return [_forged().sub("\0", text) for text in texts]
+    return [text.replace(CONTACT, "\0") for text in texts]
 
 
 @cache
-def _forged() -> re.Pattern[str]:
+def _misplaced() -> re.Pattern[str]:
+    """Return a pattern of each `CONTACT` that does not follow a contact's name, where repair would have put it."""
     return re.compile("".join(f"(?<!{name})" for name, _ in CONTACTS) + CONTACT)
 
 
@@ -197,9 +198,10 @@ def repaired(texts: Sequence[str]) -> dict[int, Repaired]:
 def normalize(text: str) -> Normalized:
     """Return ``text`` as the model reads it, and the disguises that were repaired.
 
-    Normalising the result again changes nothing. Texts of more than `MAX_REPAIRED` characters, not counting dropped
-    ones and long repetitions, are read by the character table alone. The model reads only the first four of many
-    repetitions in a row, but this function returns all of them.
+    Normalising the result again changes nothing: a mark after a contact's name is kept, although scanners drop those
+    that texts bring along. Texts of more than `MAX_REPAIRED` characters, not counting dropped ones and long
+    repetitions, or of more than `MAX_WRITTEN` in all, are read by the character table alone. The model reads only the
+    first four of many repetitions in a row, but this function returns all of them.
 
     >>> normalize("加 ＶＸ：①⑧⑧").text
     '加vx:000'
@@ -215,7 +217,7 @@ def normalize(text: str) -> Normalized:
     """
     if not isinstance(text, str):
         raise TypeError(f"normalize takes one text as str, not {type(text).__name__}")
-    texts = unmarked([text])
+    texts = [_misplaced().sub("\0", text)]
     plain = _folded(texts)
     found = _repaired(texts).get(0) if _carry_marks(texts).any() else None
     lines = found.lines if found else plain

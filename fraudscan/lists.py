@@ -81,6 +81,7 @@ if TYPE_CHECKING:
 
     from fraudscan.arrays import Bools, Codes, Ints
     from fraudscan.decisions import Decisions
+    from fraudscan.disguise import Repaired
 
 __all__ = ["COUNTRY_CODE", "KINDS", "Entry", "ListError", "ListFile", "Lists", "check_sender", "read_lists"]
 
@@ -213,7 +214,9 @@ def _pictured(texts: Sequence[str]) -> list[int]:
     return rows
 
 
-def _read_otherwise(texts: Sequence[str], repaired: Mapping[int, str | None]) -> Iterator[tuple[list[int], list[str]]]:
+def _read_otherwise(
+    texts: Sequence[str], repaired: Mapping[int, Repaired | None]
+) -> Iterator[tuple[list[int], list[str]]]:
     """Yield the other readings that deny entries are matched against: the indices of some texts, and their readings."""
     if rows := _pictured(texts):
         yield rows, _fold_all([texts[row] for row in rows], _table_with_pictures())
@@ -221,31 +224,19 @@ def _read_otherwise(texts: Sequence[str], repaired: Mapping[int, str | None]) ->
         rows = list(repaired)
         marked = [texts[row] for row in rows]
         plain = _fold_all(marked, table_with_digits())
-        read = [_read(*text) for text in zip(plain, repaired.values(), strict=True)]
+        both = zip(marked, repaired.values(), plain, strict=True)
+        read = [_read(text, found) if found else folded for text, found, folded in both]
         yield rows, read
         for each in (read, _fold_all(marked, table_for_lists())):
             yield rows, [SIGNS.sub("", text) for text in each]
 
 
-def _read(text: str, repaired: str | None) -> str:
-    """Return the reading of a text that deny entries are matched against: without contact marks, with its digits.
-
-    Repair keeps the digits in order. If it read one of them as a numeral, none can be restored: all become U+FFFD.
-
-    Args:
-        text: the text, folded by `table_with_digits`.
-        repaired: its repaired reading, or ``None`` if there is nothing to repair.
-
-    >>> _read("加薇信:12", "加微信\ufdd0:00")
-    '加微信:12'
-
-    """
-    if repaired is None:
-        return text
-    codes = code_points(text)
-    digits = text_of(codes[normalization_table()[codes] == ord("0")])
-    values = iter(digits if len(digits) == repaired.count("0") else itertools.repeat("\ufffd"))
-    return re.sub("0", lambda _: next(values), repaired.replace(CONTACT, ""))
+def _read(text: str, repaired: Repaired) -> str:
+    """Return the repaired reading of a text, without contact marks and with the digits that the text has there."""
+    codes = code_points(repaired.text).copy()
+    digits = (codes == ord("0")).nonzero()[0]
+    codes[digits] = table_for_lists()[code_points(text)[repaired.starts[digits]]]
+    return text_of(codes).replace(CONTACT, "")
 
 
 class _Phrases(Vocabulary):
@@ -529,7 +520,7 @@ class Lists:
         found: Decisions,
         texts: Sequence[str],
         senders: Sequence[Any] | None,
-        readings: Mapping[int, str | None] | None = None,
+        readings: Mapping[int, Repaired | None] | None = None,
     ) -> Decisions:
         """Return the decisions with the verdicts of the entries that matched; labels and scores stay the model's.
 

@@ -352,8 +352,7 @@ class Scanner:
             found = self._decider(self._probabilities(judged.logits), judged.notes)
         if self.lists is None:
             return found
-        readings = {i: read and read.text for i, read in judged.readings.items()} if denies else None
-        return self.lists.overrule(found, texts, senders, readings)
+        return self.lists.overrule(found, texts, senders, judged.readings if denies else None)
 
     def _check_bound(self, senders: Iterable[Any] | None) -> None:
         if senders is None and self.lists and self.lists.bound:

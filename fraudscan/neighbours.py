@@ -83,8 +83,8 @@ CROWDED = 6
 
 MIN_FILLED, FILLED_SHARE, FILLED_EVIDENCE = 10, 0.3, 80
 """What a text has, at least, whose words something cuts, whatever it is (投1资1理1财): how many gaps between Chinese
-characters are filled, which share of all gaps, and evidence that they cut words, in eighths of a nat. One in 64,400
-honest texts has all of it, and is disguised."""
+characters are filled, what share of these characters that is, and evidence that it cuts words, in eighths of a nat.
+One in 64,400 honest texts has all of it, and is disguised."""
 
 AGAINST = -4
 """The most that a sign between two words counts against a disguise, in eighths of a nat: the words themselves may be

@@ -29,8 +29,13 @@ ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|N\{([^}]+)\}|.)",
 SET_OR_BOUND = re.compile(r"\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|\{,(?=\d+\})|\\(?:N\{[^}]*\}|.)", re.DOTALL)
 """Finds sets, the starts of repetitions without a lower bound, and escapes, in which neither of them begins."""
 
-TOKEN = re.compile(r"\\(?:N\{[^}]*\}|.)|\(\?(?:P?<\w*>?|[\w-]*[:)]?)|\[:\w+:\]|([^\[])-([^\]])|.", re.DOTALL)
-"""Finds escapes, the heads of groups, classes of characters, ranges (the groups are their ends) and characters."""
+TOKEN = re.compile(
+    r"\\(?:N\{[^}]*\}|.)|(\[\^?\]?)((?:\\.|\[:\w+:\]|[^\]\\])*)\]|\(\?(?:P?<\w*>?|[\w-]*[:)]?)|.", re.DOTALL
+)
+"""Finds escapes, sets (the groups are the beginning and the members), the heads of groups, and characters."""
+
+MEMBER = re.compile(r"\\(?:N\{[^}]*\}|.)|\[:\w+:\]|([^\\])-([^\\])|.", re.DOTALL)
+"""Finds the escapes, classes, ranges (the groups are their ends) and characters of a set."""
 
 KNOWN = 4 * max(map(len, MARKUP))
 """How many characters before an item show whether it completes mark-up, also after beginnings of other mark-up."""
@@ -86,7 +91,14 @@ def _folded(pattern: str) -> str:
 
 
 def _fold_token(token: re.Match[str]) -> str:
-    written, first, last = token.group(0, 1, 2)
+    written, beginning, members = token.group(0, 1, 2)
+    if beginning:
+        return f"{beginning}{MEMBER.sub(_fold_member, members)}]"
+    return _fold_character(written) if len(written) == 1 else written
+
+
+def _fold_member(member: re.Match[str]) -> str:
+    written, first, last = member.group(0, 1, 2)
     if first is None:
         return _fold_character(written) if len(written) == 1 else written
     if ord(_folded_form(last)) - ord(_folded_form(first)) != ord(last) - ord(first):
@@ -95,7 +107,7 @@ def _fold_token(token: re.Match[str]) -> str:
 
 
 def _fold_character(character: str) -> str:
-    """Return the folded form of a character, as a pattern writes it: ``（`` is a character, and ``(`` is not."""
+    """Return the folded form of a character, as a pattern writes it: a bracket in full width is no operator."""
     form = _folded_form(character)
     return character if form == character else re.escape(form)
 

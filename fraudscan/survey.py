@@ -67,7 +67,7 @@ every keyboard and are also used between words."""
 
 FILLER_SHARE = 0.15
 """Minimum share of a text's characters that a filler makes up: a character that stands in many places between others.
-All digits are the same character, and so are all letters."""
+All digits are the same character, and so are all letters. The kernel needs more than a seventh (``_disguise.c``)."""
 
 MOST_FILLERS = 2 * MOST_SIGNS
 """Maximum number of fillers in a row that are dropped; of letters and digits, no more than in the shortest gap."""
@@ -94,7 +94,7 @@ class Mark:
     """Flags of the places of a text.
 
     Attributes:
-        CUTS: a sign that cuts words.
+        CUTS: what cuts words: a sign or a filler.
         MAY_CUT: a single sign that may cut words, in one place of its text.
         CONTACT: the first of two characters that occur in a known disguise of a contact.
         PICTURE: a picture that may stand for characters.

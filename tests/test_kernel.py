@@ -515,6 +515,7 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("survey", 17, (WIDTH, RARE, DIGIT, *SIGNS, RARE, END), "numbers between"),
         ("survey", 17, (2**32 - 1, RARE, DIGIT, *SIGNS, END, END), "do not fit"),
         ("survey", 20, (1, 2), "length 5"),
+        ("survey", 20, (0.1, 0.3, 10, 80, 8), "more than a 7th"),
         ("survey", 21, (1, 2), "length 9"),
         *(("survey", place, np.zeros(3, np.uint8), "do not fit") for place in (22, 24, 25, 26)),
         ("survey", 23, np.zeros(3, np.uint16), "do not fit"),

@@ -131,11 +131,11 @@ def test_allow_entries_do_not_match_the_repaired_text(scanner):
     assert trusting.classify(DISGUISED).rule is None
 
 
-def test_digits_are_not_restored_if_one_is_read_as_a_numeral(scanner):
+def test_digits_are_restored_even_if_one_is_read_as_a_numeral(scanner):
     text = "1️⃣次投资，投·资·理·财，稳·赚·不·赔，薇信95588"
     assert fraudscan.normalize(text).text.startswith("一次投资")
     own = scanner.with_lists(Lists([Entry("deny", f"微信{digits}") for digits in ("95588", "00000", "19558")]))
-    assert own.classify(text).rule is None
+    assert own.classify(text).rule == "deny 微信95588"
     assert own.classify(text.removeprefix("1️⃣")).rule == "deny 微信95588"
     assert own.classify(text.replace("1️⃣", "⑩")).rule == "deny 微信95588"
 
@@ -209,11 +209,20 @@ def test_long_texts_are_searched_in_blocks(entries, rows, size, batch):
         assert Lists(entries).find(*rows).tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("filler", ["x", "1", "①", "·"])
+def test_deny_entries_with_digits_match_repaired_texts(scanner, filler):
+    text = filler.join("跟着老师操作稳赚不赔加微信") + "13800138000详聊"
+    denying = scanner.with_lists(Lists([Entry("deny", "加微信13800138000")]))
+    assert denying.classify(text).rule == "deny 加微信13800138000"
+    assert denying.classify(text.replace("138", "139")).rule is None
+
+
 @given(entries, st.lists(st.tuples(texts, senders), min_size=1, max_size=4))
 @settings(max_examples=150)
 def test_deny_entries_are_found_in_repaired_texts_as_if_they_were_alone(scanner, entries, rows):
     read, sent = [list(column) for column in zip(*rows, strict=True)]
-    written, readings = [""] * len(rows), dict(enumerate(read))
+    written = ["\u200b" * len(text) for text in read]
+    readings = {place: fraudscan.normalize(text) for place, text in enumerate(read)}
     patterns = [Entry(kind, "/加.?v/", sender) for kind in lists.KINDS for sender in (None, "b*")]
     mixed = [*entries, *patterns, Entry("deny", "", "bc")]
     alone = [entry for entry in mixed if entry.kind == "deny"]

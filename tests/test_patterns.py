@@ -98,6 +98,12 @@ def test_bounded_patterns_match_the_same_with_and_without_re2(pattern, monkeypat
         (r"ＡＰＰ（下载）？\W\D", "app(下载)?!!"),  # what was full width is no operator, and escapes stay as they are
         (r"[^A\]B-C]①", "d1"),
         ("(?P<Name>賬)號", "账号"),
+        (r"客服-\D{2}", "客服-小王"),
+        (r"尾号-\S{4}", "尾号-1234"),
+        ("[\\u4e00-\\U0002A6DF]币", "虚币"),
+        ("APP-下載|T-恤", "app-下载"),
+        ("[^-A]B", "cb"),
+        ("[賬Ａ-Ｃ\\-]{2}", "账b"),
         (r"\N{LATIN SMALL LETTER A}B", "ab"),
     ],
 )
