@@ -469,6 +469,18 @@ def test_a_sheet_with_too_many_empty_cells_for_its_bytes_is_a_bomb(tmp_path, cap
     assert ("cells, most of them empty, as decompression bombs do" in capsys.readouterr().err) == bool(code)
 
 
+def test_rows_before_a_bomb_are_scored(tmp_path, monkeypatch):
+    monkeypatch.setattr(workbooks, "LARGEST", 1 << 14)
+    monkeypatch.setattr(workbooks, "TIMES_PACKED", 10)
+    good = "".join(f"<row r='{i}'>{placed(f'A{i}', PLAIN)}</row>" for i in range(2, 52))
+    wide = "".join(f"<row r='{i}'>{placed(f'XFD{i}', PLAIN)}</row>" for i in range(52, 90))
+    (tmp_path / "in.xlsx").write_bytes(with_sheet(f"<row r='1'>{placed('A1', 'text')}</row>{good}{wide}"))
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 1
+    assert len(rows_of(tmp_path / "out.jsonl")) >= 50
+    (*_, last) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert "cannot be read any further" in last["reason"]
+
+
 def test_rejects_do_not_list_empty_cells(tmp_path):
     rows = [["text", "n"], [PLAIN, 0], [None, 7, *[None] * 9, "x"]]
     (tmp_path / "in.xlsx").write_bytes(workbook({"a": rows}))

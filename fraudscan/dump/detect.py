@@ -52,8 +52,8 @@ READERS: tuple[type[Reader], ...] = (
 )
 FORMATS: dict[str, type[Reader]] = {reader.name: reader for reader in READERS}
 
-LIVE = (JsonLinesReader, CsvReader, LinesReader)
-"""Readers that can do with the first lines of a source; those of chats and documents need more to know what it is."""
+LIVE = (JsonLinesReader, LinesReader)
+"""Readers that can do with the first lines of a source. Those of tables, chats and documents examine more of it."""
 
 BY_LINE = (CsvReader, LinesReader, TranscriptReader)
 """Readers of the formats that may be detected for a file with old Mac line ends."""
@@ -109,7 +109,7 @@ def make_reader(
     """
     if name is not None and name not in FORMATS:
         raise DumpError(f"no format is called {name!r}; there are: {', '.join(FORMATS)}")
-    head = _head(stream, name, encoding, options.get("header_line"))
+    head = _head(stream, name, encoding)
     if stream.damage and not head:
         raise DumpError(f"{stream.source}: {stream.damage}")
     what = foreign(head, office=stream.office)
@@ -138,29 +138,29 @@ def make_reader(
     return reader(stream.source, encoding, **options)
 
 
-def _head(stream: Stream, name: str | None, encoding: str | None, header_line: int | None) -> bytes:
+def _head(stream: Stream, name: str | None, encoding: str | None) -> bytes:
     """Return the first block of a stream; if it is live, what has come of that, as soon as it shows what it is."""
     stream.live &= name is None or issubclass(FORMATS[name], LIVE)
     head = stream.peek(BLOCK)
-    while stream.paused and not _is_begun(head, name, encoding, header_line):
+    while stream.paused and not _is_begun(head, name, encoding):
         head = stream.peek(BLOCK)
     return head
 
 
-def _is_begun(head: bytes, name: str | None, encoding: str | None, header_line: int | None) -> bool:
-    """Return whether the first bytes of a live source show what it is.
+def _is_begun(head: bytes, name: str | None, encoding: str | None) -> bool:
+    """Return whether the first bytes of a live source show what it is: by a line that is a JSON object, if not named.
 
-    They do if they have a line that is a JSON object, or two lines (of a table, the header and a row), or one line if
-    that is known to be a row. What else begins with a bracket may be a document.
+    What else it may be depends on more rows, and must not depend on when they come.
     """
     text = head.decode(canonical(encoding) if encoding else detect(head), "replace").lstrip("\ufeff")
     lines = text.split("\n")[:-1]
-    if name in (JsonLinesReader.name, LinesReader.name) or not lines:
-        return bool(lines)
+    return bool(lines) if name is not None else any(map(_is_object, lines))
+
+
+def _is_object(line: str) -> bool:
     with contextlib.suppress(ValueError, RecursionError):
-        if name is None and isinstance(json.loads(lines[0]), dict):
-            return True
-    return len(lines) > max(1, header_line or 1) and (name is not None or not re.match(r"\s*[{\[<]", text))
+        return line.lstrip().startswith("{") and isinstance(json.loads(line), dict)
+    return False
 
 
 def _format(name: str, text: str, column: str | None, header_line: int | None, *, whole: bool) -> str:

@@ -122,8 +122,9 @@ class ParquetReader(Reader):
         try:
             for part in self._parts(file, rows_of_block, start.offset):
                 if held and (end + part.num_rows - begin > rows_of_block or size + part.nbytes > BLOCK):
-                    yield _block(held, begin)
-                    held, begin, size = [], end, 0
+                    whole, held = held, []
+                    yield _block(whole, begin)
+                    begin, size = end, 0
                 held.append(part)
                 end, size = end + part.num_rows, size + part.nbytes
         except (pa.ArrowException, OSError, ValueError) as error:

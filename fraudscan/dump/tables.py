@@ -162,10 +162,7 @@ class CsvReader(Reader):
         if not head:
             self.delimiter, self.header, self.rowless = self.delimiter or DELIMITERS[0], [], True
             return start
-        whole = len(head) < self.limit
-        if whole and stream.paused:  # in the middle of a line, perhaps
-            head, whole = head[: last_line_end(head, self.encoding)], False
-        lines = cut_lines(head, self.encoding)
+        lines, whole = cut_lines(head, self.encoding), len(head) < self.limit
         at = self._header_at(lines, whole=whole)
         end = self._read_header(lines, at, whole=whole)
         below = self._sample(lines[end:])

@@ -254,10 +254,10 @@ class WorkbookReader(Reader):
                     rows = _rows(sheets[sheet.number], self.limit, cells, len(self.columns))
                     below = (row for row in rows if row.line != sheet.header)
                     for block in _cut(below, min(BLOCK, self.limit), len(self.columns)):
-                        at, line = Place(done, block[0].line), block[-1].line + 1
-                        done += len(block)
-                        if at.offset >= start.offset:
-                            yield Block(at, Place(done, line), (index, block))
+                        left = block[max(start.offset - done, 0) :]
+                        done, line = done + len(block), block[-1].line + 1
+                        if left:
+                            yield Block(Place(done - len(left), left[0].line), Place(done, line), (index, left))
         except _DamageError as error:
             if done >= start.offset:
                 problem = f"the workbook cannot be read any further: {error}"
@@ -417,19 +417,30 @@ def _unescaped(text: str) -> str:
 
 
 def _cut(rows: Iterator[_Row], size: int, width: int) -> Iterator[list[_Row]]:
-    """Yield the rows of a table of ``width`` columns in blocks of about ``size`` characters; a cell counts as one."""
+    """Yield the rows of a table of ``width`` columns in blocks of about ``size`` characters; a cell counts as one.
+
+    Raises:
+        _DamageError: if the table cannot be read any further, after the rows before that.
+
+    """
     while True:
         block: list[_Row] = []
-        held = 0
-        with _reading():
-            for row in rows:
-                block.append(row)
-                held += row.size + max(len(row.values), width) + ROW
-                if held >= size:
-                    break
+        held, damage = 0, None
+        try:
+            with _reading():
+                for row in rows:
+                    block.append(row)
+                    held += row.size + max(len(row.values), width) + ROW
+                    if held >= size:
+                        break
+        except _DamageError as error:
+            damage = error
+        if block:
+            yield block
+        if damage:
+            raise damage
         if not block:
             return
-        yield block
 
 
 def _header_of(table: CsvReader) -> int:

@@ -60,8 +60,7 @@ def check_number(workers: int) -> None:
         raise DumpError(f"--workers must be 1 to {MOST_WORKERS}; more workers than processors gain nothing")
     if workers > 1 and (getattr(sys, "frozen", False) or not sys.executable or MARK in os.environ):
         raise DumpError(
-            f"--workers needs a Python interpreter, but this program has none (sys.executable is {sys.executable!r}): "
-            "use 1 worker"
+            f"--workers needs a Python interpreter, which {sys.executable or 'this program'!r} is not: use 1 worker"
         )
 
 
