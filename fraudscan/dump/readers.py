@@ -3,7 +3,8 @@
 A reader has two halves. `blocks` cuts a stream into blocks of whole rows, in the process
 that reads; `batch` turns blocks into rows, in whichever process does the scoring. A reader
 holds no open file and can be pickled. Where blocks end depends only on where the first one
-begins, so a job that resumes at the end of any block gets the same ones.
+begins, so a job that resumes at the end of any block gets the same ones. (Jobs with live
+sources cannot resume.)
 
 JSON lines are kept as the bytes that were read, so that everything a row holds besides its
 text is written unchanged.
