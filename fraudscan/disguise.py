@@ -104,7 +104,7 @@ MAX_RUN = 24
 
 CONTACT = "\ufdd0"
 """A noncharacter (The Unicode Standard, section 23.7). It follows a contact that was disguised: the disguise is
-evidence by itself. Only repair may write it (see `unmarked`)."""
+evidence by itself. It counts nowhere else (see `unmarked`)."""
 
 CONTACTS = (
     ("微信", "[薇葳徽溦崴微威v]心信|[薇葳徽溦崴][信芯心伈]|微[伈芯訫](?=[a-z0:号])|v[信心芯]"),
@@ -164,13 +164,13 @@ def undisguise(texts: Sequence[str]) -> list[str]:
 
 
 def unmarked(texts: Sequence[str]) -> Sequence[str]:
-    """Return original texts with a dropped character in place of each `CONTACT`.
+    """Return texts with a dropped character in place of each `CONTACT` that does not follow a contact's name.
 
-    Anybody could write it, to make a message suspicious.
+    Anybody could write it, to make a message suspicious. After a name it stays, as repaired texts have it there.
     """
     if not any(CONTACT in text for text in texts):
         return texts
-    return [text.replace(CONTACT, "\0") for text in texts]
+    return [_misplaced().sub("\0", text) for text in texts]
 
 
 @cache
@@ -198,10 +198,9 @@ def repaired(texts: Sequence[str]) -> dict[int, Repaired]:
 def normalize(text: str) -> Normalized:
     """Return ``text`` as the model reads it, and the disguises that were repaired.
 
-    Normalising the result again changes nothing: a mark after a contact's name is kept, although scanners drop those
-    that texts bring along. Texts of more than `MAX_REPAIRED` characters, not counting dropped ones and long
-    repetitions, or of more than `MAX_WRITTEN` in all, are read by the character table alone. The model reads only the
-    first four of many repetitions in a row, but this function returns all of them.
+    Normalising the result again changes nothing. Texts of more than `MAX_REPAIRED` characters, not counting dropped
+    ones and long repetitions, or of more than `MAX_WRITTEN` in all, are read by the character table alone. The model
+    reads only the first four of many repetitions in a row, but this function returns all of them.
 
     >>> normalize("加 ＶＸ：①⑧⑧").text
     '加vx:000'
@@ -217,7 +216,7 @@ def normalize(text: str) -> Normalized:
     """
     if not isinstance(text, str):
         raise TypeError(f"normalize takes one text as str, not {type(text).__name__}")
-    texts = [_misplaced().sub("\0", text)]
+    texts = unmarked([text])
     plain = _folded(texts)
     found = _repaired(texts).get(0) if _carry_marks(texts).any() else None
     lines = found.lines if found else plain

@@ -132,7 +132,6 @@ def test_the_mark_of_repair_cannot_come_from_outside(text):
     marked = CONTACT.join(text)
     assert normalize(marked).text == fold(text).replace(CONTACT, "")
     assert fraudscan.classify(marked).score == fraudscan.classify(text.replace(CONTACT, "")).score
-    assert fraudscan.classify(f"加我微信{CONTACT}，明天见").score == fraudscan.classify("加我微信，明天见").score
 
 
 def spellings(pattern):
