@@ -156,7 +156,7 @@ class Normalized:
 
 def undisguise(texts: Sequence[str]) -> list[str]:
     """Return the texts. Those that repair changes are returned repaired and normalised, the others as they are."""
-    found = list(texts)
+    found, texts = list(texts), unmarked(texts)
     marked = _carry_marks(texts).nonzero()[0].tolist()
     for index, read in repaired([texts[i] for i in marked]).items():
         found[marked[index]] = read.text
