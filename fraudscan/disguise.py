@@ -416,15 +416,15 @@ def _drop_separators(lines: _Lines) -> _Lines:
     if not cutting.any():
         return lines
     kept = cutting == 0
-    kept[kept] = ~_markup(lines.keep(kept))
     found = lines.keep(kept)
+    if any(opener in found.joined for opener in MARKUP_OPENERS):
+        kept[kept] = ~_markup(found)
+        found = lines.keep(kept)
     return found.resurveyed(lines, kept.nonzero()[0], found.lengths < lines.lengths)
 
 
 def _markup(lines: _Lines) -> Bools:
     """Return a mask of the characters that are mark-up, because what stood between them is gone."""
-    if set(MARKUP_OPENERS).isdisjoint(lines.joined):
-        return np.zeros(lines.codes.size, dtype=bool)
     read = code_points("".join(f"{without_markup(text)}\0" for text in lines.texts()))
     found: Bools = (read == 0) & (lines.codes != 0)
     return found
