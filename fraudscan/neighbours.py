@@ -6,7 +6,7 @@ P(second | first) / P(second), or a code for why there is none. The evidence of 
 messages disguised as in training, and on the same messages undisguised (``tools/build_disguise.py``). Its sum over a
 text is the logarithm of a likelihood ratio, and ordinary text costs only one look-up per character. Where signs are
 dense, the characters on both sides of each sign are looked up as well: if they form one word, the sign was probably put
-between them.
+between them. So they are on both sides of whatever is between Chinese characters, where there is much of it.
 """
 
 from __future__ import annotations

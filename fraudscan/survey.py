@@ -1,7 +1,8 @@
 """Where texts carry marks of disguise that repair can work on, place by place.
 
-Each text of a batch is surveyed by itself. Signs that cut words are told from signs that separate them, pictures in
-the place of a character from pictures beside their name, and letters that spell Chinese words from words of their own.
+Each text of a batch is surveyed by itself. Signs that cut words are told from signs that separate them, fillers, which
+cut words whatever they are, from what ordinary texts repeat, pictures in the place of a character from pictures beside
+their name, and letters that spell Chinese words from words of their own.
 """
 
 from __future__ import annotations

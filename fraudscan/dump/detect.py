@@ -55,6 +55,9 @@ FORMATS: dict[str, type[Reader]] = {reader.name: reader for reader in READERS}
 LIVE = (JsonLinesReader, LinesReader)
 """Readers that can do with the first lines of a source. Those of tables, chats and documents examine more of it."""
 
+BEGINNING = 1 << 16
+"""How many bytes of a live source may come before it is read like any other, because they do not show what it is."""
+
 BY_LINE = (CsvReader, LinesReader, TranscriptReader)
 """Readers of the formats that may be detected for a file with old Mac line ends."""
 
@@ -143,6 +146,7 @@ def _head(stream: Stream, name: str | None, encoding: str | None) -> bytes:
     stream.live &= name is None or issubclass(FORMATS[name], LIVE)
     head = stream.peek(BLOCK)
     while stream.paused and not _is_begun(head, name, encoding):
+        stream.live = len(head) < BEGINNING
         head = stream.peek(BLOCK)
     return head
 

@@ -120,6 +120,7 @@ class _Cells:
     count: int = 0
 
     def add(self, number: int) -> None:
+        """Count more cells; raise an error for a damaged file if there are too many."""
         self.count += number
         if self.count > self.most:
             raise ValueError(f"it has more than {self.most:,} cells, most of them empty, as decompression bombs do")
