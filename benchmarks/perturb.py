@@ -234,7 +234,7 @@ def disguise_shapes(text: str, rng: random.Random, strength: float, *, known: bo
 
 
 def disguise_pinyin(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
-    """Use Latin syllables, a third as initials only (known); or Bopomofo, or separated capitals (unknown)."""
+    """Use Latin syllables, a third as initials only (known); or with numbers for tones, or separated capitals (unknown)."""
     places = choose(text, lambda c: is_han(c) and c in sounds(), rng, strength)
     out = []
     for i, c in enumerate(text):
@@ -245,9 +245,7 @@ def disguise_pinyin(text: str, rng: random.Random, strength: float, *, known: bo
         if known:
             out.append(syllable[0] if rng.random() < 1 / 3 else syllable)
         elif rng.random() < 0.5:
-            from pypinyin import Style, pinyin
-
-            out.append(pinyin(c, style=Style.BOPOMOFO)[0][0])
+            out.append(f"{syllable}{rng.randint(1, 4)}")
         else:
             out.append(f" {syllable.upper()}-")
     return "".join(out)

@@ -7,10 +7,10 @@ between many characters: ``投1资1理1财``. Texts without such marks are not c
 finds the places that repair works on.
 
 Repair works on the code points of many texts at once. It drops what cuts words. It replaces disguised contacts by their
-names, followed by a noncharacter that marks them. For everything else, a lattice offers other readings: of Latin
-syllables and initials, of the parts of a character, of a character by its sound or else by its shape, and of a picture
-by what it shows or sounds like. Repair reads the likeliest path through the lattice (`fraudscan.lattice`): a noisy
-channel (Shannon 1948).
+names, followed by a noncharacter that marks them. For everything else, a lattice offers other readings: of syllables
+and initials in Latin or Bopomofo, of the parts of a character, of a character by its sound or else by its shape, and of
+a picture by what it shows or sounds like. Repair reads the likeliest path through the lattice (`fraudscan.lattice`): a
+noisy channel (Shannon 1948).
 
 >>> normalize("投·资·理·财，稳·赚·不·赔").text
 '投资理财,稳赚不赔'
@@ -44,7 +44,7 @@ from fraudscan.characters import (
 from fraudscan.features import Vocabulary
 from fraudscan.lattice import EVERY, SHAPE, SOUND, Arcs, likeliest
 from fraudscan.lazy import cached_property
-from fraudscan.neighbours import END, NAT, NOTHING, RARE, tables
+from fraudscan.neighbours import END, NAT, NOTHING, RARE, TONES, tables
 from fraudscan.survey import MIN_MARKS, Mark, is_latin, survey
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ PASSED = -NAT
 """Log-score of skipping a sign, as if the characters before and after it were neighbours."""
 
 KEPT_SYLLABLE, KEPT_INITIAL, KEPT_PICTURE, KEPT_DIGIT = -16 * NAT, -11 * NAT, -8 * NAT, -16 * NAT
-"""Log-scores of leaving as they are: Latin letters that may be a syllable, a letter that may be an initial, a picture
+"""Log-scores of leaving as they are: letters that may be a syllable, a letter that may be an initial, a picture
 that may stand for a character, and the digit of a keycap."""
 
 NUMERALS = "零一二三四五六七八九"
@@ -558,7 +558,7 @@ def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
     spelled_out = lines.survey.spelled_out
     if not spelled_out.any():
         return
-    letters = (is_latin(codes) & spelled_out.repeat(lines.lengths)).nonzero()[0]
+    letters = (_may_spell(codes) & spelled_out.repeat(lines.lengths)).nonzero()[0]
     begin, end = runs_of(letters)
     beside = (is_han(codes[begin - 1]) | is_han(codes[end])) & (end - begin <= MAX_RUN)
     beside &= lines.survey.flags[begin] & Mark.LABEL == 0
@@ -578,12 +578,19 @@ def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
     last = counts.cumsum()[kind]
     pieces, counts = ranges(last - counts[kind], last)
     spelled = list(itertools.chain.from_iterable(found))
-    sizes = np.array([len(piece) for piece in spelled], dtype=np.int64)[pieces]
-    rows = np.array([table.spellings[piece] for piece in spelled], dtype=np.int64)[pieces]
+    sizes, rows = np.array(spelled, dtype=np.int64).reshape(-1, 2)[pieces].T
     starts = sizes.cumsum() - sizes  # as if one run followed the other
     starts += (begin - starts[counts.cumsum() - counts]).repeat(counts)
     for at, keeping in ((sizes == 1, KEPT_INITIAL), (sizes > 1, KEPT_SYLLABLE)):
         yield _Arcs(starts[at], sizes[at], rows[at], keeping=keeping)
+
+
+def _may_spell(codes: Codes) -> Bools:
+    """Return a mask of the letters that spell Chinese, and of the tones after them."""
+    found: Bools = is_latin(codes) | (codes >= ord("ㄅ")) & (codes <= ord("ㄩ"))
+    for tone in TONES:
+        found |= codes == ord(tone)
+    return found
 
 
 def _cut_out(codes: Codes, begin: Ints, end: Ints) -> list[str]:
@@ -595,8 +602,8 @@ def _cut_out(codes: Codes, begin: Ints, end: Ints) -> list[str]:
 
 
 @lru_cache(maxsize=1 << 15)
-def _spelled(run: str, table: Tables) -> tuple[str, ...]:
-    """Return the syllables and initials that make up a run of Latin letters.
+def _spelled(run: str, table: Tables) -> tuple[tuple[int, int], ...]:
+    """Return the sizes and the rows of the syllables and initials that make up a run of letters.
 
     There are none in runs that are words, in runs that syllables and initials do not cover, nor in runs of more than
     `MAX_INITIALS` letters that consist mainly of initials.
@@ -606,9 +613,11 @@ def _spelled(run: str, table: Tables) -> tuple[str, ...]:
     found = table.pinyin.findall(run)
     if sum(map(len, found)) < len(run):
         return ()
-    if len(run) > MAX_INITIALS and 2 * sum(map(table.syllables.__contains__, found)) < len(found):
+    spellings = [piece.rstrip(TONES) for piece in found]
+    syllables = sum(spelling in table.syllables or spelling in table.bopomofo for spelling in spellings)
+    if len(run) > MAX_INITIALS and 2 * syllables < len(found):
         return ()
-    return tuple(found)
+    return tuple((len(piece), table.spellings[spelling]) for piece, spelling in zip(found, spellings, strict=True))
 
 
 def _shown(lines: _Lines) -> Iterator[_Arcs]:

@@ -46,9 +46,10 @@ __all__ = [
 CHARACTERS = 4000
 """Number of characters with rows of their own: the most frequent ones, which make up 99.9 % of ordinary text."""
 
-RARE, LATIN, DIGIT, LIST, PUNCTUATION, SYMBOL, OTHER, END, NOTHING = range(CHARACTERS, CHARACTERS + 9)
-"""The classes of all other characters: Chinese, Latin letters, digits, the list separator (、), the punctuation between
-words, all other signs, anything else, the end of a text, and dropped characters. Numbers up to `RARE` are Chinese."""
+RARE, LETTER, DIGIT, LIST, PUNCTUATION, SYMBOL, OTHER, END, NOTHING = range(CHARACTERS, CHARACTERS + 9)
+"""The classes of all other characters: Chinese, letters of Latin and Bopomofo, digits, the list separator (、), the
+punctuation between words, all other signs, anything else, the end of a text, and dropped characters. Numbers up to
+`RARE` are Chinese."""
 
 SIGNS = LIST, SYMBOL
 """The first and the last class of signs that may cut words."""
@@ -58,7 +59,7 @@ WIDTH = 4016
 
 DISGUISED, SEPARATED, MISSING, SPELLED, CUT, APART = -128, -127, -126, -125, -124, -123
 """Codes in place of a score: a pair in a known disguise of a contact; Chinese beside a sign that does not belong there;
-Chinese characters that were never seen side by side; a Latin letter after Chinese; punctuation after a character that
+Chinese characters that were never seen side by side; a letter after Chinese; punctuation after a character that
 never ends a clause; punctuation where it may be."""
 
 UNKNOWN = -2.5
@@ -92,6 +93,9 @@ disguised in another way."""
 
 RARE_LOG = -12.5
 """The logarithm of the frequency of a rare character. Ordinary text has rare characters, too, in names."""
+
+TONES = "ˊˇˋ"
+"""The tones that are written after a syllable in Bopomofo, except the one that normalising drops."""
 
 HALF_KEYS = 1 << 16
 """Number of possible `half_keys`. One in twenty is the key of the first two parts of a character."""
@@ -153,7 +157,7 @@ class Tables:
         table = np.zeros((WIDTH, WIDTH), dtype=np.int8)
         chinese = slice(0, RARE + 1)
         table[chinese, chinese] = MISSING
-        table[chinese, LATIN] = SPELLED
+        table[chinese, LETTER] = SPELLED
         table[chinese, PUNCTUATION] = CUT
         table[PUNCTUATION, chinese] = SEPARATED
         table[chinese, SYMBOL] = table[SYMBOL, chinese] = SEPARATED
@@ -241,18 +245,28 @@ class Tables:
         return {syllable: self._row("homophones") + i for i, syllable in enumerate(self._arrays["syllables"].tolist())}
 
     @cached_property
+    def bopomofo(self) -> dict[str, int]:
+        """The same for each syllable in Bopomofo, except those of a single consonant, which are taken for initials."""
+        sounds = zip(self._arrays["bopomofo"].tolist(), self._arrays["bopomofo_sounds"].tolist(), strict=True)
+        return {syllable: self._row("homophones") + sound for syllable, sound in sounds}
+
+    @cached_property
     def spellings(self) -> dict[str, int]:
-        """The rows of `syllables`; for other Latin letters, those of the common characters whose sound begins so."""
+        """The rows of syllables; for other letters, those of the common characters whose sound begins so."""
         letters = self._arrays["letters"].tolist()
-        return {letter: self._row("initials") + i for i, letter in enumerate(letters)} | self.syllables
+        initials = {letter: self._row("initials") + i for i, letter in enumerate(letters)}
+        return initials | self.syllables | self.bopomofo
 
     @cached_property
     def pinyin(self) -> re.Pattern[str]:
-        """Pattern that matches `spellings`, the longest first. It tries only those with the right first letter."""
+        """Pattern that matches `spellings`, the longest first, and their tones.
+
+        It tries only those with the right first letter.
+        """
         rests: dict[str, list[str]] = {}
         for spelling in sorted(self.spellings, key=lambda s: (-len(s), s)):
             rests.setdefault(spelling[0], []).append(spelling[1:])
-        return re.compile("|".join(f"{first}(?:{'|'.join(rest)})" for first, rest in rests.items()))
+        return re.compile("|".join(f"{first}(?:{'|'.join(rest)})[{TONES}]?" for first, rest in rests.items()))
 
     @cached_property
     def latin(self) -> frozenset[str]:

