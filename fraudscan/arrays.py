@@ -75,17 +75,17 @@ def differences(values: Ints) -> Ints:
     return found
 
 
-def cuts(sizes: Ints, limit: int) -> Iterator[int]:
-    """Yield the ends of runs of texts that have at most ``limit`` characters in total, or of one text that has more.
+def cuts(sizes: Ints, limit: int) -> Iterator[slice]:
+    """Yield the runs of texts that have at most ``limit`` characters in total, or of one text that has more.
 
     Each text counts for one character more than its size.
     """
     if sizes.size and int(sizes.sum()) + sizes.size <= limit:
-        yield sizes.size
+        yield slice(0, sizes.size)
         return
     total = (sizes + 1).cumsum()
     begin = done = 0
     while begin < sizes.size:
-        begin = max(begin + 1, int(total.searchsorted(done + limit, side="right")))
-        done = total[begin - 1]
-        yield begin
+        end = max(begin + 1, int(total.searchsorted(done + limit, side="right")))
+        yield slice(begin, end)
+        begin, done = end, total[end - 1]

@@ -187,11 +187,8 @@ def repaired(texts: Sequence[str]) -> dict[int, Repaired]:
 
     """
     found: dict[int, Repaired] = {}
-    first = 0
-    for end in cuts(text_sizes(texts), BATCH):
-        part = _repaired(texts[first:end])
-        found.update({first + index: read for index, read in part.items()})
-        first = end
+    for part in cuts(text_sizes(texts), BATCH):
+        found.update({part.start + index: read for index, read in _repaired(texts[part]).items()})
     return found
 
 

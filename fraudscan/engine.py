@@ -357,10 +357,9 @@ class Engine:
             windows=[],
         )
         sizes = text_sizes(texts)
-        begin = 0
-        for end in cuts(sizes, CHUNK):
-            part = slice(begin, end)
-            if end - begin == 1 and sizes[begin] > CHUNK:
+        for part in cuts(sizes, CHUNK):
+            begin = part.start
+            if sizes[begin] > CHUNK:  # it is alone
                 sums, found.lengths[begin], counts, windows = self._long(texts[begin], begin)
                 found.windows.extend(windows)
                 if notes:
@@ -378,7 +377,6 @@ class Engine:
                 if self.fraud and matches.lengths.max() > RAMP_START:
                     found.windows.append(self._windows(matches, sums, begin))
             self._fill(found.logits[:, part], sums, found.lengths[part], likely=likely)
-            begin = end
         return found
 
     def scaled(self, sums: Ints, lengths: Ints) -> Floats:

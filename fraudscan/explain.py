@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 import numpy as np
 
 from fraudscan import kernel
+from fraudscan.arrays import cuts
 from fraudscan.characters import code_points, text_sizes
 from fraudscan.decisions import VERDICTS, checked_integer
 
@@ -174,10 +175,8 @@ def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[s
 
 def _explanations(scanner: Scanner, texts: Sequence[str], labels: Sequence[str | None]) -> Iterator[Explanation]:
     """Yield what `explain` returns for each text and label."""
-    batches = text_sizes(texts).cumsum() // BATCH
-    bounds = [*np.diff(batches, prepend=-1).nonzero()[0].tolist(), len(texts)]
-    for begin, end in itertools.pairwise(bounds):
-        yield from _together(scanner, texts[begin:end], labels[begin:end])
+    for part in cuts(text_sizes(texts), BATCH):
+        yield from _together(scanner, texts[part], labels[part])
 
 
 def _together(scanner: Scanner, texts: Sequence[str], labels: Sequence[str | None]) -> Iterator[Explanation]:

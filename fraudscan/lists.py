@@ -57,6 +57,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fraudscan.arrays import cuts
 from fraudscan.characters import (
     DROPPED,
     code_points,
@@ -67,6 +68,7 @@ from fraudscan.characters import (
     table_for_lists,
     table_with_digits,
     text_of,
+    text_sizes,
 )
 from fraudscan.columns import FLOATS, is_missing
 from fraudscan.decisions import VERDICTS
@@ -112,12 +114,8 @@ SHOWN = 60
 LARGEST = 1 << 26
 """The maximum size of a file in bytes: millions of senders, and more phrases than can be searched together."""
 
-BATCH = 256
-"""Texts searched at a time, so that the arrays stay in the caches. Texts longer than `BLOCK` characters are searched
-that many at a time."""
-
 BLOCK = 1 << 16
-
+"""Characters searched at a time, so that the arrays stay in the caches."""
 
 Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None
 """The type of one or several files."""
@@ -207,10 +205,9 @@ def _table_with_pictures() -> Codes:
 def _pictured(texts: Sequence[str]) -> list[int]:
     """Return the indices of the texts with such emoji, except texts that are too long to be repaired."""
     rows: list[int] = []
-    for start in range(0, len(texts), BATCH):
-        part = ["" if is_long(text) else text for text in texts[start : start + BATCH]]
-        raw, ends = concatenated(part)
-        rows += (start + np.unique(ends.searchsorted(_pictures()[raw].nonzero()[0]))).tolist()
+    for part in cuts(text_sizes(texts), BLOCK):
+        raw, ends = concatenated(["" if is_long(text) else text for text in texts[part]])
+        rows += (part.start + np.unique(ends.searchsorted(_pictures()[raw].nonzero()[0]))).tolist()
     return rows
 
 
@@ -499,11 +496,10 @@ class Lists:
         best = np.full(len(texts), len(self.entries), dtype=np.int64)
         sent = self._sent(senders) if senders is not None and self._bound else [frozenset[int]()] * len(texts)
         patterns = {own: self._patterns_of(own) for own in set(sent)}
-        for start in range(0, len(texts), BATCH):
-            batch = slice(start, start + BATCH)
-            self._find_phrases(texts[batch], best[batch], sent[batch])
-            folded = _fold_all(texts[batch], table_for_lists()) if any(patterns.values()) else ()
-            for row, text in enumerate(folded, start):
+        for part in cuts(text_sizes(texts), BLOCK):
+            self._find_phrases(texts[part], best[part], sent[part])
+            folded = _fold_all(texts[part], table_for_lists()) if any(patterns.values()) else ()
+            for row, text in enumerate(folded, part.start):
                 self._find_patterns(text, row, best, patterns[sent[row]])
         if self._senders:
             for row, own in enumerate(sent):
@@ -558,11 +554,7 @@ class Lists:
     def _find_phrases(self, texts: Sequence[str], best: Ints, sent: Sequence[frozenset[int]]) -> None:
         if self._vocabulary is None:
             return
-        if len(texts) > 1 and sum(map(len, texts)) > BLOCK:
-            for row in range(len(texts)):
-                self._find_phrases(texts[row : row + 1], best[row : row + 1], sent[row : row + 1])
-            return
-        if len(texts[0]) > BLOCK:
+        if len(texts[0]) > BLOCK:  # it is alone
             for nodes in self._vocabulary.match_blocks(texts[0], BLOCK):
                 if nodes.size:
                     self._take(nodes, np.zeros(1, dtype=np.int64), best, sent)

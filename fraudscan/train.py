@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fraudscan.arrays import ranges
+from fraudscan.arrays import cuts, ranges
 from fraudscan.augment import vary
 from fraudscan.background import background
-from fraudscan.characters import fold
+from fraudscan.characters import fold, text_sizes
 from fraudscan.corpus import CHANNELS, CorpusError, Row, digest, join, near_duplicates
 from fraudscan.curve import Curve
 from fraudscan.disguise import undisguise
@@ -83,8 +83,8 @@ NO_QUOTING = -30.0
 UNREPAIRED = 4
 """One in this many disguised copies is trained on without repair, because repair does not know every disguise."""
 
-BLOCK = 256
-"""The number of texts that are matched with the vocabulary at a time."""
+BLOCK = 1 << 16
+"""Characters that are matched with the vocabulary at a time."""
 
 SELECTION: dict[str, Any] = {"inputs": 16, "epochs": 3, "distilled": 0, "learning_rate": 1e-2}
 """Options of the network that selects the n-grams, where they differ from those of the final one. A larger network
@@ -339,8 +339,8 @@ def features_of(vocabulary: Vocabulary, texts: Sequence[str], *, by_length: bool
 
     """
     nodes, lengths = [], []
-    for start in range(0, len(texts), BLOCK):
-        found = vocabulary.match(texts[start : start + BLOCK])
+    for part in cuts(text_sizes(texts), BLOCK):
+        found = vocabulary.match(texts[part])
         nodes.append(found.nodes.astype(np.int32))
         lengths.append(found.lengths)
     sizes = np.concatenate(lengths)
@@ -505,8 +505,8 @@ def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tu
     """
     nodes = [np.zeros(0, dtype=np.uint32)]
     owners, sizes, lengths = ([np.zeros(0, dtype=np.int64)] for _ in range(3))
-    for first in range(0, len(texts), BLOCK):
-        found = vocabulary.match(texts[first : first + BLOCK])
+    for part in cuts(text_sizes(texts), BLOCK):
+        found = vocabulary.match(texts[part])
         lengths.append(found.lengths)
         long = np.flatnonzero(found.lengths > RAMP_START)
         if not long.size:
@@ -516,7 +516,7 @@ def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tu
         ends = np.minimum(starts[begins] + WINDOW, found.lengths[long].cumsum()[pieces[begins]])
         places, size = ranges(starts[begins], ends)
         nodes.append(found.nodes_of(long)[places])
-        owners.append(first + long[pieces[begins]])
+        owners.append(part.start + long[pieces[begins]])
         sizes.append(size)
     counts = np.concatenate(sizes)
     features = _counts(np.concatenate(nodes).astype(np.int32), counts, 1 / length_norms(counts), vocabulary)

@@ -196,17 +196,23 @@ def test_the_first_allow_wins_else_the_first_deny(entries, rows, with_senders):
     assert [lists_.entries[index] if index < len(lists_.entries) else None for index in found.tolist()] == expected
 
 
-@given(
-    entries, st.lists(st.tuples(texts, senders), min_size=1, max_size=4), st.integers(1, 9), st.sampled_from([1, 256])
-)
+@given(entries, st.lists(st.tuples(texts, senders), min_size=1, max_size=4), st.integers(1, 9))
 @settings(max_examples=150)
-def test_long_texts_are_searched_in_blocks(entries, rows, size, batch):
+def test_texts_are_searched_in_blocks(entries, rows, size):
     rows = [list(column) for column in zip(*rows, strict=True)]
     expected = Lists(entries).find(*rows)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lists, "BLOCK", size)
-        patch.setattr(lists, "BATCH", batch)
         assert Lists(entries).find(*rows).tolist() == expected.tolist()
+
+
+def test_memory_for_patterns_does_not_grow_with_the_number_of_texts():
+    denying, peaks = Lists([Entry("deny", "/加微信/"), Entry("deny", "稳赚不赔")]), []
+    for count in (1, 16):
+        with traced() as memory:
+            denying.find(["天气" * 50_000] * count)
+            peaks.append(memory()[1])
+    assert peaks[1] < 2 * peaks[0]
 
 
 @pytest.mark.parametrize("filler", ["x", "1", "①", "·"])
