@@ -45,6 +45,7 @@ __all__ = [
     "fold",
     "fold_for_lists",
     "is_han",
+    "is_latin",
     "normalization_table",
     "table_for_lists",
     "table_with_digits",
@@ -161,6 +162,11 @@ def concatenated(texts: Sequence[str]) -> tuple[Codes, Ints]:
 def is_han(codes: Codes) -> Bools:
     """Return a mask of the Chinese characters in Unicode's main block."""
     return (codes >= 0x4E00) & (codes <= 0x9FFF)
+
+
+def is_latin(codes: Codes) -> Bools:
+    """Return a mask of the Latin letters; after normalising, only lower-case ones are left."""
+    return (codes >= ord("a")) & (codes <= ord("z"))
 
 
 def text_of(codes: Codes) -> str:

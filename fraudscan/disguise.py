@@ -36,6 +36,7 @@ from fraudscan.characters import (
     code_points,
     concatenated,
     is_han,
+    is_latin,
     normalization_table,
     text_of,
     text_sizes,
@@ -45,7 +46,7 @@ from fraudscan.features import Vocabulary
 from fraudscan.lattice import EVERY, SHAPE, SOUND, Arcs, likeliest
 from fraudscan.lazy import cached_property
 from fraudscan.neighbours import END, NAT, NOTHING, RARE, TONES, tables
-from fraudscan.survey import MIN_MARKS, Mark, is_latin, survey
+from fraudscan.survey import MIN_MARKS, Mark, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

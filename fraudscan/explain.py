@@ -31,7 +31,7 @@ import numpy as np
 
 from fraudscan import kernel
 from fraudscan.arrays import cuts
-from fraudscan.characters import code_points, text_sizes
+from fraudscan.characters import code_points, is_latin, text_sizes
 from fraudscan.decisions import VERDICTS, checked_integer
 
 if TYPE_CHECKING:
@@ -296,7 +296,7 @@ def _edges(vocabulary: Vocabulary, texts: Sequence[str], parts: Parts) -> tuple[
     different, place = np.unique(codes[starts], return_inverse=True)
     characters = list(map(chr, different.tolist()))
     read = vocabulary.table()[different]
-    latin, digits = (kind[place] for kind in ((read >= ord("a")) & (read <= ord("z")), read == ord("0")))
+    latin, digits = is_latin(read)[place], (read == ord("0"))[place]
     beside = np.diff(starts) == 1
     points = np.zeros(starts.size, dtype=np.bool_)  # signs in numbers: 1.5, 4,800, 23:40
     inner = np.array([character in NUMERIC for character in characters], dtype=np.bool_)[place][1:-1]

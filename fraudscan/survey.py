@@ -13,7 +13,7 @@ import numpy as np
 
 from fraudscan import kernel
 from fraudscan.arrays import differences, ranges, runs_of
-from fraudscan.characters import normalization_table
+from fraudscan.characters import is_latin, normalization_table
 from fraudscan.neighbours import (
     CUT,
     DIGIT,
@@ -40,7 +40,7 @@ from fraudscan.neighbours import (
 if TYPE_CHECKING:
     from fraudscan.arrays import Bools, Codes, Ints, Numbers
 
-__all__ = ["MIN_MARKS", "Mark", "Survey", "is_latin", "survey"]
+__all__ = ["MIN_MARKS", "Mark", "Survey", "survey"]
 
 MIN_MARKS = 3
 """Minimum number of marks of one kind, whatever the length of the text."""
@@ -288,11 +288,6 @@ def _labels(codes: Codes, ends: Ints) -> Ints:
     sets, counts = np.unique(np.unique(behind << 7 | letters) >> 7, return_counts=True)
     labels: Ints = places[counts[sets.searchsorted(behind)] > 1]
     return labels
-
-
-def is_latin(codes: Codes) -> Bools:
-    """Return a mask of the Latin letters; after normalising, only lower-case ones are left."""
-    return (codes >= ord("a")) & (codes <= ord("z"))
 
 
 def _flag_signs(flags: Any, codes: Codes, numbers: Numbers, ends: Ints) -> None:
