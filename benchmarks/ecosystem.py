@@ -156,7 +156,7 @@ def own_labels() -> Iterator[str]:
         seconds = []
         for seed in range(SPLITS):
             inside, outside = train_test_split(np.arange(len(y)), test_size=0.2, random_state=seed, stratify=y)
-            rows = [Row(str(i), texts[i], (y[i],), (), "", "") for i in inside]
+            rows = [Row(str(i), texts[i], (y[i],)) for i in inside]
             start = time.perf_counter()
             scanner = train_custom(rows, taxonomy)
             seconds.append(time.perf_counter() - start)

@@ -86,14 +86,14 @@ class CorpusError(FraudscanError, ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """One labelled message."""
+    """One labelled message; a user's own has no more than an id, a text and labels."""
 
     id: str
     text: str
     labels: tuple[str, ...]
-    targets: tuple[str, ...]
-    channel: str
-    scenario: str
+    targets: tuple[str, ...] = ()
+    channel: str = ""
+    scenario: str = ""
     pair: str | None = None
 
     @property

@@ -127,7 +127,7 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
             raise CorpusError(
                 f"{place}: the label {honest!r} stands for legitimate messages and cannot be combined with other labels"
             )
-        rows.append(Row(place, content, () if honest in labels else labels, (), "", ""))
+        rows.append(Row(place, content, () if honest in labels else labels))
     if empty := sum(not labels for _, _, labels in found):
         notify(
             f"the list of labels is empty in {empty:,} of {len(found):,} messages, which is taken to mean {honest!r}: "

@@ -120,10 +120,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         others = [name for name in names if name != honest]
         ordered = [*others, honest] if honest else others  # as in `read_labelled`
         labels = [tuple(name for name, yes in zip(names, row, strict=True) if yes) for row in matrix.tolist()]
-        rows = [
-            Row(str(i), text, () if honest in of else of, (), "", "")
-            for i, (text, of) in enumerate(zip(texts, labels, strict=True))
-        ]
+        pairs = enumerate(zip(texts, labels, strict=True))
+        rows = [Row(str(i), text, () if honest in of else of) for i, (text, of) in pairs]
         fixed = {name: value for name in Settings.__dataclass_fields__ if (value := getattr(self, name)) is not None}
         taxonomy = Taxonomy.from_names(ordered, honest, "multilabel" if several else "multiclass")
         scanner = train_custom(rows, taxonomy, fixed=fixed, least=0 if several else 1, jobs=int(jobs))

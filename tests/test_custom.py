@@ -52,10 +52,7 @@ def write_csv(path, texts, labels, header=("nr", "content", "kind"), encoding="u
 
 
 def labelled_rows(texts, labels, honest):
-    return [
-        Row(str(i), t, () if x == honest else (x,), (), "", "")
-        for i, (t, x) in enumerate(zip(texts, labels, strict=True))
-    ]
+    return [Row(str(i), t, () if x == honest else (x,)) for i, (t, x) in enumerate(zip(texts, labels, strict=True))]
 
 
 @pytest.mark.parametrize("label", ["investment", "legitimate"])
