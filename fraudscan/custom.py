@@ -171,7 +171,8 @@ def train_custom(
             logits[outside] = fitter.logits(fitted, outside)
         learned = np.all([gold[inside].any(axis=0) for inside, _ in folds], axis=0)  # not labels all in one fold
         slopes, intercepts = _calibration(logits, gold, taxonomy.task, learned)
-        thresholds, measured = _figures(rows, taxonomy, gold, logits * slopes + intercepts, conflicts)
+        thresholds, measured = _figures(rows, taxonomy, gold, logits * slopes + intercepts)
+        measured["figures"]["resembling"] = _conflicts(rows, taxonomy, conflicts)
         measured["figures"]["unlearned"] = [taxonomy.labels[at].name for at in np.flatnonzero(~learned)]
     coefficients = np.zeros((vocabulary.size, gold.shape[1] + 1))
     coefficients[nodes] = np.column_stack([values, squares])
@@ -449,9 +450,7 @@ def _calibration(logits: Floats, gold: Bools, task: str, learned: Bools) -> tupl
     return slopes * np.exp(minimize_scalar(loss, bounds=(-3, 4), method="bounded").x), intercepts
 
 
-def _figures(
-    rows: Sequence[Row], taxonomy: Taxonomy, gold: Bools, logits: Floats, conflicts: tuple[int, list[tuple[int, int]]]
-) -> tuple[Thresholds, dict[str, Any]]:
+def _figures(rows: Sequence[Row], taxonomy: Taxonomy, gold: Bools, logits: Floats) -> tuple[Thresholds, dict[str, Any]]:
     """Return thresholds and manifest entries from held-out logits: figures, and a curve if several texts are honest."""
     from scipy.special import expit, softmax
 
@@ -471,7 +470,6 @@ def _figures(
     several = taxonomy.task == "multilabel"
     figures = figures_of(right, guessed.labels, scores, thresholds, names, honest, several=several)
     figures["confused"] = _confused(names, gold, np.array([names.index(label) for label in guessed.label]))
-    figures["resembling"] = _conflicts(rows, taxonomy, conflicts)
     return thresholds, {"figures": figures, **curve}
 
 

@@ -197,12 +197,11 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     folds = [np.flatnonzero(np.isin(source, outside)) for _, outside in parts]  # the background is in none
     everything = np.arange(source.size)
     *others, (nodes, network) = _fitted(examples, [*(np.setdiff1d(everything, f) for f in folds), everything], options)
-    held_out = _held_out(others, examples.features, everything, folds)
+    held_out = _held_out(others, examples.features, everything, folds)[: len(rows)].astype(np.float64)
     network = network.standardized(examples.features[:, nodes])
-    logits = held_out[: len(rows), :heads].astype(np.float64)
-    slopes, intercepts = _scaling(logits, gold, options.prior)
-    logits = logits * slopes + intercepts
-    quoting, (slope, intercept) = _quoting(held_out[: len(rows), heads], rows, options)
+    slopes, intercepts = _scaling(held_out[:, :heads], gold, options.prior)
+    logits = held_out[:, :heads] * slopes + intercepts
+    quoting, (slope, intercept) = _quoting(held_out[:, heads], rows, options)
     pieces, owners, lengths = _windows(texts, vocabulary, rarity)
     windows = _held_out(others, pieces, owners, folds)[:, :heads] * slopes + intercepts
     logits = _with_windows(logits, windows, owners, lengths, quoting)
@@ -487,15 +486,14 @@ def _shift(gold: Bools, prior: float) -> float:
     return float(np.log(prior / (1 - prior)) - np.log(share / (1 - share)))
 
 
-def _quoting(logits: Single, rows: Sequence[Row], options: TrainingOptions) -> tuple[Floats, tuple[float, float]]:
+def _quoting(logits: Floats, rows: Sequence[Row], options: TrainingOptions) -> tuple[Floats, tuple[float, float]]:
     """Return the calibrated logits that rows speak of frauds, shape (rows,), and the slope and intercept used."""
     gold = np.array([row.kind in QUOTING for row in rows])
     if not gold.any() or gold.all():
         return np.full(len(rows), NO_QUOTING), (0.0, NO_QUOTING)  # nothing to calibrate on: assume that none does
-    slope, intercept = calibrate(logits.astype(np.float64), gold)
+    slope, intercept = calibrate(logits, gold)
     intercept += _shift(gold, options.prior)
-    quoting: Floats = logits.astype(np.float64) * slope + intercept
-    return quoting, (slope, intercept)
+    return logits * slope + intercept, (slope, intercept)
 
 
 def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tuple[Any, Ints, Ints]:
