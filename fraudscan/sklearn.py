@@ -251,8 +251,6 @@ def _read_classes(y: Any) -> tuple[npt.NDArray[Any], bool, Bools]:
     dtype: Any = getattr(y, "dtype", None)
     if hasattr(dtype, "numpy_dtype") and dtype.kind in "biu":  # nullable in pandas; scikit-learn would make them floats
         y = y.tolist()
-    if isinstance(y, (list, tuple)) and any(map(is_missing, y)):  # NumPy would make it "nan"
-        raise TypeError("a class is missing")
     if isinstance(y, (list, tuple)) and any(isinstance(name, str) and str(name) != str.__str__(name) for name in y):
         raise ValueError(
             "y has enumeration members, whose names NumPy truncates: pass their values, [one.value for one in y]"
@@ -264,13 +262,12 @@ def _read_classes(y: Any) -> tuple[npt.NDArray[Any], bool, Bools]:
             "y has lists of classes: if a text can have several, pass the matrix that "
             "sklearn.preprocessing.MultiLabelBinarizer makes of them, otherwise one class for each text"
         )
+    if any(map(is_missing, values)):  # NumPy would make it "nan" in a list with strings
+        raise TypeError("a class is missing")
     if kind in "fO":
         assert_all_finite(y, input_name="y")
-    if values.size:
-        if any(map(is_missing, values)):
-            raise TypeError("a class is missing")
-        if len({isinstance(value, str) for value in values}) > 1:  # NumPy would make strings of all items of a list
-            raise TypeError("strings and other types")
+    if len({isinstance(value, str) for value in values}) > 1:  # NumPy would make strings of all items of a list
+        raise TypeError("strings and other types")
     check_classification_targets(y)
     if type_of_target(y).startswith("multilabel"):
         matrix: Bools = np.asarray(y.todense() if hasattr(y, "todense") else y).astype(bool)
