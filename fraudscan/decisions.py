@@ -18,6 +18,8 @@ from fraudscan.notes import NOTES, notes_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
+
     from fraudscan.arrays import Floats, Ints, Single
     from fraudscan.lists import Entry
     from fraudscan.taxonomy import Taxonomy
@@ -60,11 +62,11 @@ def cut(values: Any) -> Any:
     return (steps_of(values) / STEPS).tolist()
 
 
-def steps_of(values: Any) -> Any:
+def steps_of(values: npt.ArrayLike) -> Floats:
     """Return each probability in steps of ``10**-DIGITS``, rounded down."""
-    values = np.asarray(values, dtype=np.float64)
-    steps = np.rint(values * STEPS)
-    steps -= steps / STEPS > values
+    array = np.asarray(values, dtype=np.float64)
+    steps: Floats = np.rint(array * STEPS)
+    steps -= steps / STEPS > array
     return steps
 
 

@@ -81,7 +81,7 @@ from fraudscan.show import shown_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from fraudscan.arrays import Bools, Codes, Ints
+    from fraudscan.arrays import Bools, Codes, Ints, Words
     from fraudscan.decisions import Decisions
     from fraudscan.disguise import Repaired
 
@@ -562,7 +562,7 @@ class Lists:
         found = self._vocabulary.match(texts)
         self._take(found.nodes, found.starts, best, sent)
 
-    def _take(self, nodes: Any, starts: Ints, best: Ints, sent: Sequence[frozenset[int]]) -> None:
+    def _take(self, nodes: Words, starts: Ints, best: Ints, sent: Sequence[frozenset[int]]) -> None:
         np.minimum(best, np.minimum.reduceat(self._first.take(nodes), starts), out=best)
         if not self._also:
             return

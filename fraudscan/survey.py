@@ -7,7 +7,7 @@ their name, and letters that spell Chinese words from words of their own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -38,6 +38,8 @@ from fraudscan.neighbours import (
 )
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from fraudscan.arrays import Bools, Codes, Ints, Numbers
 
 __all__ = ["MIN_MARKS", "Mark", "Survey", "survey"]
@@ -124,7 +126,7 @@ class Survey(NamedTuple):
 
     """
 
-    flags: Any
+    flags: npt.NDArray[np.uint8]
     wholes: Numbers
     heavy: Bools
     spelled_out: Bools
@@ -253,7 +255,7 @@ def _find_wholes(wholes: Numbers, codes: Codes) -> None:
         wholes[row, places[found]] = table.wholes[at[found]]
 
 
-def _doubtful(codes: Codes, numbers: Numbers, scores: Any) -> Bools:
+def _doubtful(codes: Codes, numbers: Numbers, scores: npt.NDArray[np.int8]) -> Bools:
     """Return a mask of the characters that are doubtful in texts with many odd pairs (see `Mark`)."""
     table = tables()
     strong = scores > STRONG  # whether each character belongs to the next one
@@ -290,7 +292,7 @@ def _labels(codes: Codes, ends: Ints) -> Ints:
     return labels
 
 
-def _flag_signs(flags: Any, codes: Codes, numbers: Numbers, ends: Ints) -> None:
+def _flag_signs(flags: npt.NDArray[np.uint8], codes: Codes, numbers: Numbers, ends: Ints) -> None:
     """Flag the signs that may cut words.
 
     The characters before and after a sign that cuts words go together as neighbours do, in place after place. A
@@ -326,7 +328,7 @@ def _flag_signs(flags: Any, codes: Codes, numbers: Numbers, ends: Ints) -> None:
     flags[passed[~_named(numbers, passed, tables().picture[codes[passed]])]] |= Mark.MAY_CUT
 
 
-def _flag_fillers(flags: Any, codes: Codes, numbers: Numbers, ends: Ints) -> None:
+def _flag_fillers(flags: npt.NDArray[np.uint8], codes: Codes, numbers: Numbers, ends: Ints) -> None:
     """Flag what cuts many words, whatever it is: what often stands between characters that go together."""
     lengths = differences(ends + 1)
     owner = np.arange(ends.size).repeat(lengths)
