@@ -107,8 +107,9 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
     """
     refuse_one(paths)
     header_line = header_line if header_line is None else checked_integer(header_line, "header_line")
-    named = {"name": kind, "encoding": encoding, "delimiter": delimiter, "text": text, "header_line": header_line}
+    named = {"name": kind, "encoding": encoding, "text": text, "header_line": header_line}
     try:
+        named["delimiter"] = None if delimiter is None else delimiter_of(delimiter)
         found, skipped = _read_all([os.fspath(path) for path in paths], label, named, notify)
     except DumpError as error:
         raise CorpusError(str(error)) from None
@@ -264,11 +265,9 @@ def _read(
     """
     column = ""
     with Stream(path) as stream:
-        delimiter = named["delimiter"]
-        sign = None if delimiter is None else delimiter_of(delimiter)
-        reader = make_reader(stream, **{**named, "delimiter": sign}, limit=LIMIT)
+        reader = make_reader(stream, **named, limit=LIMIT)
         readers.append(reader)
-        if sign and not isinstance(reader, CsvReader):
+        if named["delimiter"] and not isinstance(reader, CsvReader):
             raise CorpusError(f"--delimiter is for CSV, but {path} is read as {reader.name}: add --format csv")
         start = reader.prepare(stream)
         if isinstance(reader, LinesReader):
