@@ -218,7 +218,8 @@ def normalize(text: str) -> Normalized:
     plain = _folded(texts)
     found = _repaired(texts).get(0) if _carry_marks(texts).any() else None
     lines = found.lines if found else plain
-    return Normalized(lines.texts()[0], lines.starts[:-1], lines.ends[:-1], tuple(_changes(text, plain, lines)))
+    repairs = tuple(_changes(text, plain, lines)) if found else ()
+    return Normalized(lines.texts()[0], lines.starts[:-1], lines.ends[:-1], repairs)
 
 
 def numbers_of(texts: Sequence[str]) -> Numbers:
