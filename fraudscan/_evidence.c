@@ -83,12 +83,13 @@ static double inside(const Evidence *at, int64_t start, int64_t end)
 /* Split a text into words with the most evidence inside them. `best` and `back` are indexed from the text's begin. */
 static void split(const Evidence *at, Work *work, int64_t begin, int64_t end)
 {
-    int64_t before = begin, clear = begin; /* the previous edge; where the last punctuation ends or begins */
+    int64_t before = begin, clear = begin; /* the previous edge; the first place at which a word may begin */
     work->best[0] = 0;
     for (int64_t edge = begin + 1; edge <= end; edge++) {
         if (edge < end && !at->edges[edge])
             continue;
-        if (at->marks[before] || (before > begin && at->marks[before - 1]))
+        const int64_t last = before > begin ? before - 1 : before;
+        if (at->marks[before] || at->marks[last] || at->clauses[last] != at->clauses[before])
             clear = before;
         int64_t from = before;
         double top = work->best[before - begin] + inside(at, before, edge);

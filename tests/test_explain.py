@@ -56,7 +56,7 @@ def test_spans_are_whole_words(scanner, corpus):
         assert edges.isdisjoint(range(match.start() + 1, match.end()))
     for row in corpus[::211]:
         for span in scanner.classify(row.text).explain():
-            assert not re.search("[，；！？。].", span.text)  # no span crosses the end of a clause
+            assert not re.search("[，；！？。].|..\n|\n..", span.text)  # no span crosses the end of a clause
     assert any(span.text.startswith("跟着老师操作") for span in scanner.classify(LURE).explain())
 
 
@@ -65,6 +65,37 @@ def test_no_span_crosses_a_line_break_in_any_form(scanner, end):
     spans = scanner.classify(f"跟着老师操作稳赚不赔{end}加微信进内部群").explain()
     expected = scanner.classify("跟着老师操作稳赚不赔\n加微信进内部群").explain()
     assert [(span.text, span.weight) for span in spans] == [(span.text, span.weight) for span in expected]
+
+
+def test_blanks_between_clauses_end_spans(scanner):
+    text = "会员股 交3000成股东 买菜全免单 每天进账12 股份可继承 满三百天回本"
+    found = strongest(scanner, text)
+    assert not any(re.search("\\w{3} [买每满]", span) for span in found)
+    assert any("12 股份" in span for span in found)  # a blank beside a digit or letter may be mere typography
+
+
+def test_blanks_in_words_end_no_spans(scanner):
+    text = "投 资 理 财 稳 赚 不 赔 加 薇 信"
+    assert strongest(scanner, text) == {text}
+    assert strongest(scanner, "老师 带您 操作 保本 保息") == {"老师 带您 操作 保本 保息"}
+
+
+@pytest.mark.parametrize("filler", ["|", "\n", "<b>"])
+def test_fillers_end_no_spans(scanner, filler):
+    text = filler.join("稳赚不赔加微信进群")
+    assert fraudscan.normalize(text).text == "稳赚不赔加微信进群"
+    assert {span.text for span in scanner.classify(text).explain("investment").strongest()} == {text}
+
+
+def test_brackets_end_spans(scanner):
+    text = "理财产品（保本保息）今日起（限老用户）认购，《收益说明》20：30公布"
+    texts = {span.text for span in scanner.classify(text).explain("investment")}
+    assert not any(re.search("[（）《》].|.[（）《》]", text) for text in texts)
+    assert any("20：30" in text for text in texts)
+
+
+def strongest(scanner, text):
+    return {span.text for span in scanner.classify(text).explain().strongest(9)}
 
 
 def test_characters_read_from_the_same_place_are_one_word(scanner):
