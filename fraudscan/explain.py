@@ -121,6 +121,8 @@ class Explanation(Sequence[Span]):
     def strongest(self, count: int = SHOWN) -> list[Span]:
         """Return up to ``count`` of the strongest spans for the label, leaving out punctuation.
 
+        Spans with less weight than `CHANGE` are left out, too, unless there are no others.
+
         Raises:
             TypeError: if ``count`` is not an integer.
             ValueError: if it is negative.
@@ -128,8 +130,9 @@ class Explanation(Sequence[Span]):
         """
         if checked_integer(count, "count") < 0:
             raise ValueError(f"count must be at least 0, not {count}")
-        supporting = (span for span in self.spans if span.weight > 0 and not CLAUSE_ENDS.issuperset(span.text))
-        return list(itertools.islice(supporting, count))
+        supporting = [span for span in self.spans if span.weight > 0 and not CLAUSE_ENDS.issuperset(span.text)]
+        telling = [span for span in supporting if span.weight >= CHANGE]
+        return (telling or supporting[:1])[:count]
 
     @overload
     def __getitem__(self, index: int) -> Span: ...

@@ -187,6 +187,12 @@ def test_a_review_is_explained_by_the_likeliest_pretence(scanner):
         doubted.explain("nonsense")
 
 
+def test_spans_that_hardly_matter_are_no_evidence_beside_others():
+    first, second, third = (Span(k, k + 1, "字", "x", weight) for k, weight in enumerate((2.0, 0.25, 0.24)))
+    assert Explanation("x", 0.0, (first, second, third)).strongest() == [first, second]
+    assert Explanation("x", 0.0, (third,)).strongest() == [third]
+
+
 class Text(html.parser.HTMLParser):
     """Collects the text of the fragment's paragraph, and refuses tags that `to_html` does not write."""
 
