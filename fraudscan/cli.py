@@ -196,7 +196,7 @@ def _print_result(result: Result, taxonomy: Taxonomy) -> None:
     if result.rule:
         print(f"       by list: {_in_line(result.rule)}")
     spans = result.explain()
-    if spans.label != result.label:
+    if spans.label != result.label and spans.strongest():
         print(f"       looks like: {_in_line(spans.label)}")
     if coloured(sys.stdout):
         print(textwrap.indent(to_ansi(result.text, spans), " " * 7, lambda _: True))  # so that no line looks like ours

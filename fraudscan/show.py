@@ -48,9 +48,11 @@ def to_html(result: Result) -> str:
         style = f"background:{colour};color:#000;text-decoration:{line};padding:0 1px"
         return f'<mark style="{style}" title="{span.weight:+.2f}">{_escaped(span.text)}</mark>'
 
-    facts = [result.label, *filter(None, [result.scheme, f"{result.score:.3f}", *result.notes, result.rule])]
+    spans = result.explain()
+    looks = f"looks like {spans.label}" if spans.label != result.label and spans.strongest() else None
+    facts = [result.label, *filter(None, [result.scheme, f"{result.score:.3f}", *result.notes, result.rule, looks])]
     head = " · ".join(map(_escaped, facts))
-    body = _highlighted(result.text, result.explain(), mark, _escaped)
+    body = _highlighted(result.text, spans, mark, _escaped)
     return f"<div><strong>{_escaped(result.verdict)}</strong> {head}<p>{body}</p></div>"
 
 

@@ -60,6 +60,8 @@ def test_classify_shows_which_label_an_honest_message_under_review_looks_like(sc
     printed = capsys.readouterr().out
     assert printed.startswith("review")
     assert f"       looks like: {pretence}\n" in printed
+    assert main(["classify", "", "--review", "0"]) == 0
+    assert "looks like" not in capsys.readouterr().out  # nothing in the text does
 
 
 def test_classify_prints_label_and_evidence(capsys):

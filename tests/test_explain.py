@@ -286,6 +286,14 @@ def test_notebooks_show_notes_and_the_entry_of_a_list(scanner):
     assert " · too short to judge · deny 在吗<p>" in shown
 
 
+def test_notebooks_show_which_label_an_honest_message_under_review_looks_like(scanner):
+    doubting = scanner.with_thresholds(flag=1, review=0)
+    doubted = doubting.classify("老师说群里发了资料，加微信领")
+    assert doubted.label == "legitimate"
+    assert f" · looks like {doubted.explain().label}<p>" in doubted._repr_html_()
+    assert "looks like" not in doubting.classify(LURE)._repr_html_() + doubting.classify("")._repr_html_()
+
+
 def test_quotes_in_html_are_escaped(scanner):
     assert '"x"' not in scanner.classify('加微信"x"稳赚不赔')._repr_html_()
 
