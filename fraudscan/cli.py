@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn, TextIO
 
+    from fraudscan.decisions import Thresholds
     from fraudscan.dump import Progress, Summary
     from fraudscan.labelled import Labelled
     from fraudscan.model import Scanner
@@ -209,9 +210,10 @@ def _score(arguments: argparse.Namespace) -> int:
 
     options = Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})
     unsaid: list[str] = []
+    scanner = _scanner(arguments)
     try:
         summary = score_dump(
-            _scanner(arguments),
+            scanner,
             arguments.dump,
             arguments.output,
             options,
@@ -228,7 +230,7 @@ def _score(arguments: argparse.Namespace) -> int:
         _remark(f"\nfraudscan: stopped; {how}")
         return 130
     if not arguments.quiet:
-        _print_summary(summary)
+        _print_summary(summary, scanner.thresholds)
     if not (summary.damaged or (summary.rejected and not summary.scored)):
         return 0
     for notice in unsaid:  # the log of a nightly job should say why it failed
@@ -250,7 +252,7 @@ def _show_progress(progress: Progress) -> None:
     _remark(f"\r{line}\x1b[K", end="")
 
 
-def _print_summary(summary: Summary) -> None:
+def _print_summary(summary: Summary, thresholds: Thresholds) -> None:
     from fraudscan.dump.job import ranked
 
     if sys.stderr.isatty():
@@ -268,6 +270,7 @@ def _print_summary(summary: Summary) -> None:
             _remark(f"{what:9}{count:12,}  {_in_line(name)}")
     if summary.without_conversation:
         _remark(f"{summary.without_conversation:21,}  in no conversation")
+    _print_thresholds(thresholds)
     rows = summary.scored + summary.rejected
     rate = f", {rows / summary.seconds:,.0f} rows a second" if summary.seconds else ""
     _remark(f"{summary.scored:,} rows scored, {summary.rejected:,} rejected{rate}")
@@ -295,6 +298,10 @@ def _rethreshold(arguments: argparse.Namespace) -> None:
         _warn(
             f"{conversations} keeps the verdicts of the old thresholds: to update them, score the dump again with --by"
         )
+    _print_thresholds(thresholds)
+
+
+def _print_thresholds(thresholds: Thresholds) -> None:
     _remark(f"flag from {thresholds.flag:g}, review from {thresholds.review:g}")
 
 

@@ -869,7 +869,9 @@ def test_the_summary_counts_everything(tmp_path, scanner, capsys):
     assert summary["reasons"] == {"not JSON": 1, "not a JSON object": 1}
     assert summary["model"] == scanner.digest
     assert summary["rows_per_second"] > 0
-    assert "2 rows scored, 2 rejected" in capsys.readouterr().err
+    levels = scanner.thresholds
+    shown = f"flag from {levels.flag:g}, review from {levels.review:g}\n2 rows scored, 2 rejected"
+    assert shown in capsys.readouterr().err
     assert score(source, "-o", out, "--force", "--quiet") == 0
     assert capsys.readouterr().err == ""
 
