@@ -3,8 +3,8 @@
 Every n-gram's weight is spread evenly over its characters (punctuation gets a share only if
 the n-gram has nothing else). The text is then split into words of the vocabulary, so that as
 much evidence as possible lies inside words and as little as possible is cut by their edges.
-Runs of Latin letters and digits are never cut, nor are numbers such as 1.5; other punctuation
-is a word of its own. Neighbouring words of a clause that pull the same way form a span,
+Runs of Latin letters and digits are never cut, nor are links, and numbers such as 1.5; other
+punctuation is a word of its own. Neighbouring words of a clause that pull the same way form a span,
 together with the words between them if these hardly pull the other way.
 
 For a pretence the weights are those of two heads, "not legitimate" and the pretence's most
@@ -22,6 +22,7 @@ import functools
 import itertools
 import math
 import operator
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,10 @@ is a choice: from even odds, a quarter moves a probability of 0.5 to 0.56, which
 
 NUMERIC = frozenset(".,:：")
 """Characters that belong to a number if they stand between two digits."""
+
+SOLID = re.compile(r"[\w./?=&%#:@~+-]+", re.ASCII)
+LINK = re.compile(r"://|\w\.[a-z]{2}", re.ASCII | re.IGNORECASE)
+"""What a link is made of, and what it has in it. (One pattern for both would take long for long runs of letters.)"""
 
 BATCH = 1 << 15
 """Characters of texts explained together, which take some 300 bytes each."""
@@ -236,8 +241,8 @@ class _Characters(NamedTuple):
         weights: float64, shape (n-grams,): how far each of them moves the logit, times the norm of the text.
         norms: float64, shape (texts,): the norms.
         edges: bool, shape (characters,): whether a word may begin at the character, and one may end before it. None
-            does inside runs of Latin letters and digits, in numbers, and between characters that overlap in the
-            original.
+            does inside runs of Latin letters and digits, in numbers and links, and between characters that overlap in
+            the original.
         marks: bool, shape (characters,): whether the character is neither a letter nor a digit nor in a number.
         clauses: int64, shape (characters,): the number of the character's clause. A character that ends a clause is a
             clause by itself.
@@ -304,7 +309,8 @@ def _edges(vocabulary: Vocabulary, texts: Sequence[str], parts: Parts) -> tuple[
     begins = (lengths.cumsum() - lengths)[some]
     first, last = parts.starts[begins], parts.ends[begins + lengths[some] - 1]
     bounds = zip(some.tolist(), first.tolist(), last.tolist(), strict=True)
-    codes = code_points("\0".join(texts[i][start:end] for i, start, end in bounds))  # mark-up may end a clause
+    joined = "\0".join(texts[i][start:end] for i, start, end in bounds)
+    codes, links = code_points(joined), _links(joined)  # mark-up may end a clause
     sizes = last - first + 1
     shift = (sizes.cumsum() - sizes - first).repeat(lengths[some])
     starts, stops = parts.starts + shift, parts.ends + shift
@@ -318,10 +324,12 @@ def _edges(vocabulary: Vocabulary, texts: Sequence[str], parts: Parts) -> tuple[
     points[1:-1] = inner & digits[:-2] & digits[2:] & beside[:-1] & beside[1:]
     words = latin | digits | points
     edges = np.ones(starts.size, dtype=np.bool_)
-    edges[1:] = ~(words[1:] & words[:-1] & beside) & (starts[1:] >= stops[:-1])
+    link = links[starts]
+    cut = ~(words[1:] & words[:-1] & beside) & ((link[1:] == 0) | (link[1:] != link[:-1]))
+    edges[1:] = cut & (starts[1:] >= stops[:-1])
     marks = np.array([not character.isalnum() for character in characters], dtype=np.bool_)[place] & ~points
     kinds = _kinds()[codes]
-    kinds[starts[points]] = 0
+    kinds[starts[points | (link > 0)]] = 0
     ends = kinds[starts] == END  # those that are read
     ends[1:] |= ends[:-1].copy()
     ends[begins] = True
@@ -334,6 +342,15 @@ def _edges(vocabulary: Vocabulary, texts: Sequence[str], parts: Parts) -> tuple[
     blank[1:] &= plain[1:] & plain[:-1]
     ends |= blank & (np.minimum(*_sizes(ends | blank)) >= CLAUSE)
     return edges, marks, ends.cumsum() - 1
+
+
+def _links(text: str) -> Ints:
+    """Return for each character the number of the link that it is in, from 1 on, or 0."""
+    links = np.zeros(len(text), dtype=np.int64)
+    for number, found in enumerate(SOLID.finditer(text), 1):
+        if LINK.search(found[0]):
+            links[found.start() : found.start() + len(found[0].rstrip(".?:"))] = number
+    return links
 
 
 def _sizes(ends: Bools) -> tuple[Ints, Ints]:

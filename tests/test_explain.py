@@ -67,6 +67,15 @@ def test_no_span_crosses_a_line_break_in_any_form(scanner, end):
     assert [(span.text, span.weight) for span in spans] == [(span.text, span.weight) for span in expected]
 
 
+def test_links_are_not_cut(scanner):
+    text = "补发一万七，点 https://wap.dh--yscc.cc/x?id=148&t=81c 登记；或到yz.sy--hf.cn?换发，24小时失效"
+    covered = {(span.start, span.end) for span in scanner.classify(text).explain("phishing")}
+    for link in ("https://wap.dh--yscc.cc/x?id=148&t=81c", "yz.sy--hf.cn"):
+        start, end = text.index(link), text.index(link) + len(link)
+        assert any(first <= start and end <= last for first, last in covered)
+    assert not any("cn?" in text[first:last] for first, last in covered)  # here it ends a clause
+
+
 def test_blanks_between_clauses_end_spans(scanner):
     text = "会员股 交3000成股东 买菜全免单 每天进账12 股份可继承 满三百天回本"
     found = strongest(scanner, text)
