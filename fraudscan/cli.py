@@ -6,7 +6,6 @@ import argparse
 import codecs
 import contextlib
 import io
-import itertools
 import json
 import os
 import sys
@@ -252,6 +251,10 @@ def _show_progress(progress: Progress) -> None:
     _remark(f"\r{line}\x1b[K", end="")
 
 
+MOST = 30
+"""The number of labels, rules or the like that a summary shows one by one."""
+
+
 def _print_summary(summary: Summary, thresholds: Thresholds) -> None:
     from fraudscan.dump.job import ranked
 
@@ -266,8 +269,11 @@ def _print_summary(summary: Summary, thresholds: Thresholds) -> None:
         "rejected": summary.reasons,
     }
     for what, counts in tables.items():
-        for name, count in itertools.islice(ranked(counts).items(), 30):
+        ordered = list(ranked(counts).items())
+        for name, count in ordered[:MOST]:
             _remark(f"{what:9}{count:12,}  {_in_line(name)}")
+        if others := ordered[MOST:]:
+            _remark(f"{what:9}{sum(count for _, count in others):12,}  ({len(others):,} others)")
     if summary.without_conversation:
         _remark(f"{summary.without_conversation:21,}  in no conversation")
     _print_thresholds(thresholds)

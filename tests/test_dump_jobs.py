@@ -857,6 +857,18 @@ def test_a_single_path_and_an_unknown_format_are_refused(tmp_path, scanner):
     assert score_dump(scanner, [source], out).scored == len(rows_of(out)) == 1
 
 
+def test_the_printed_summary_counts_what_it_does_not_list(tmp_path, capsys):
+    source, deny = tmp_path / "in.jsonl", tmp_path / "deny.txt"
+    words = [f"暗号{a}{b}" for a in "甲乙丙丁戊己庚辛" for b in "子丑寅卯"]
+    source.write_text("".join(json.dumps({"text": word}) + "\n" for word in words), "utf-8")
+    deny.write_text("\n".join(words), "utf-8")
+    assert score(source, "-o", tmp_path / "out.jsonl", "--deny", deny) == 0
+    lines = capsys.readouterr().err.splitlines()
+    rules = [line.split(maxsplit=2)[1:] for line in lines if line.startswith("rule ")]
+    assert len(rules) == 31
+    assert rules[-1] == ["2", "(2 others)"]
+
+
 def test_the_summary_counts_everything(tmp_path, scanner, capsys):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text("\n".join([json.dumps({"text": LURE}), json.dumps({"text": PLAIN}), "{", "3"]), "utf-8")
