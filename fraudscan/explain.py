@@ -124,7 +124,7 @@ class Explanation(Sequence[Span]):
         return math.fsum([self.bias, *(span.weight for span in self.spans)])
 
     def strongest(self, count: int = SHOWN) -> list[Span]:
-        """Return up to ``count`` of the strongest spans for the label, leaving out punctuation.
+        """Return up to ``count`` of the strongest spans for the label, leaving out punctuation and repetitions.
 
         Spans with less weight than `CHANGE` are left out, too, unless there are no others.
 
@@ -135,9 +135,12 @@ class Explanation(Sequence[Span]):
         """
         if checked_integer(count, "count") < 0:
             raise ValueError(f"count must be at least 0, not {count}")
-        supporting = [span for span in self.spans if span.weight > 0 and not CLAUSE_ENDS.issuperset(span.text)]
-        telling = [span for span in supporting if span.weight >= CHANGE]
-        return (telling or supporting[:1])[:count]
+        supporting: dict[str, Span] = {}
+        for span in self.spans:
+            if span.weight > 0 and not CLAUSE_ENDS.issuperset(span.text):
+                supporting.setdefault(span.text, span)
+        telling = [span for span in supporting.values() if span.weight >= CHANGE]
+        return (telling or list(supporting.values())[:1])[:count]
 
     @overload
     def __getitem__(self, index: int) -> Span: ...

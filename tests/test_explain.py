@@ -197,9 +197,14 @@ def test_a_review_is_explained_by_the_likeliest_pretence(scanner):
 
 
 def test_spans_that_hardly_matter_are_no_evidence_beside_others():
-    first, second, third = (Span(k, k + 1, "字", "x", weight) for k, weight in enumerate((2.0, 0.25, 0.24)))
+    first, second, third = (Span(k, k + 1, "一二三"[k], "x", weight) for k, weight in enumerate((2.0, 0.25, 0.24)))
     assert Explanation("x", 0.0, (first, second, third)).strongest() == [first, second]
     assert Explanation("x", 0.0, (third,)).strongest() == [third]
+
+
+def test_repetitions_are_no_further_evidence():
+    spans = tuple(Span(k, k + 1, text, "x", 3.0 - k) for k, text in enumerate("加加微"))
+    assert Explanation("x", 0.0, spans).strongest(2) == [spans[0], spans[2]]
 
 
 class Text(html.parser.HTMLParser):
