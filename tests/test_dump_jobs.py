@@ -231,6 +231,27 @@ def test_small_row_groups_are_scored_together(tmp_path, scanner, monkeypatch):
             assert ours.replace(b"in.parquet", b"plain.parquet") == theirs
 
 
+def test_a_dictionary_is_not_written_with_each_block(tmp_path, scanner, monkeypatch):
+    """The categories that pandas and polars write as dictionaries may be as many as the rows."""
+    texts = pa.array([f"{PLAIN}{i}" if i % 9 else None for i in range(4000)])
+    kinds = [f"kind {i % 3000}" for i in range(4000)]
+    columns = {"text": texts.dictionary_encode(), "kind": pa.array(kinds).dictionary_encode()}
+    plain = pa.table({"text": texts, "kind": kinds})
+    options = Options(max_message=1 << 14)  # 64 rows
+    monkeypatch.setattr(parquet, "GROUP", 1 << 18)
+    monkeypatch.setattr(parquet, "BLOCK", 1 << 14)
+    for name, table in ("plain", plain), ("coded", pa.table(columns)):
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+        score_dump(scanner, [tmp_path / f"{name}.parquet"], tmp_path / f"{name}.out.parquet", options)
+        command = ["rethreshold", tmp_path / f"{name}.out.parquet", "-o", tmp_path / f"{name}.new.parquet"]
+        assert main([*map(str, command), "--flag", "0.9", "--review", "0.1"]) == 0
+    for step in ("out", "new"):
+        ours, theirs = (tmp_path / f"{name}.{step}.parquet" for name in ("coded", "plain"))
+        assert len(row_groups(ours)) <= len(row_groups(theirs))
+        assert pq.read_schema(ours).field("kind").type == columns["kind"].type
+        assert pq.read_table(ours).to_pylist() == pq.read_table(theirs).to_pylist()
+
+
 @pytest.mark.parametrize("step", ["replace", "unlink"])
 @pytest.mark.parametrize("out", ["out.jsonl", "out.parquet"])
 def test_a_job_stopped_while_its_files_are_renamed_or_deleted_resumes(tmp_path, scanner, monkeypatch, step, out):

@@ -245,8 +245,24 @@ def _small(part: Any) -> Iterator[Any]:
     sizes = sum(map(_sizes, part.columns), np.zeros(part.num_rows, dtype=np.int64))
     begin = 0
     for end in np.flatnonzero(np.diff(sizes.cumsum() // BLOCK)).tolist() + [part.num_rows - 1] * (part.num_rows > 0):
-        yield part.slice(begin, end + 1 - begin)
+        yield _compact(part.slice(begin, end + 1 - begin))
         begin = end + 1
+
+
+def _compact(part: Any) -> Any:
+    """Return a batch without the values of dictionaries that none of its rows has, if there are more than rows.
+
+    The batches of a row group share one dictionary, with which each block and each task's output would be written.
+    """
+    pa = _pyarrow()
+    columns = list(part.columns)
+    for i, column in enumerate(columns):
+        if pa.types.is_dictionary(column.type) and len(column.dictionary) > len(column):
+            used = column.indices.unique().drop_null()
+            places = pa.compute.index_in(column.indices, used).cast(column.type.index_type)
+            values = column.dictionary.take(used)
+            columns[i] = pa.DictionaryArray.from_arrays(places, values, ordered=column.type.ordered)
+    return pa.RecordBatch.from_arrays(columns, schema=part.schema)
 
 
 def _longest(column: Any) -> int:
@@ -294,7 +310,7 @@ def with_column(
     numbers = itertools.count(1)
 
     def changed(batch: Any) -> Any:
-        table = pa.Table.from_batches([batch])
+        table = pa.Table.from_batches([_compact(batch)])
         rows = table.select([column for column in columns if column in schema.names]).to_pylist()
         texts = pa.array(list(map(value, rows, numbers)), schema.field(at).type)
         return table.set_column(at, schema.field(at), texts)
@@ -342,6 +358,8 @@ def column_values(column: Any) -> list[Any]:
             moments = column.cast(pa.timestamp(kind.unit)).cast(pa.string())
             return [moment and f"{moment}Z" for moment in moments.to_pylist()]
     try:
+        if pa.types.is_dictionary(kind):
+            column = column.cast(kind.value_type)  # Arrow takes five times as long to return the values of a dictionary
         return list(column.to_pylist())
     except (ValueError, OverflowError, pa.ArrowException):  # strings that are not UTF-8, times that Python lacks
         return list(map(_value, column))
