@@ -92,11 +92,17 @@ def _polars_attach(frame: Any, columns: Columns, ours: list[str]) -> Any:
 
 
 def _arrow_blocks(table: Any, wanted: list[str]) -> Iterator[list[list[Any]]]:
-    for batch in table.select(wanted).to_batches(max_chunksize=BLOCK):
-        yield [_arrow_values(column) for column in batch.columns]
+    table = table.select(wanted)
+    for start in range(0, len(table), BLOCK):  # across chunks, which may be of a few rows
+        yield [_arrow_values(column) for column in table.slice(start, BLOCK).columns]
 
 
 def _arrow_values(column: Any) -> list[Any]:
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_dictionary(kind) and kind.value_type in (pa.string(), pa.large_string()):
+        column = column.cast(kind.value_type)  # Arrow takes five times as long to return the values of a dictionary
     try:
         values: list[Any] = column.to_pylist()
     except UnicodeDecodeError:  # Arrow and Spark do not validate strings

@@ -117,6 +117,15 @@ def test_arrow_chunks_and_other_string_types(scanner):
     out = scanner.annotate(pa.table({"text": pa.array([1, None])}))
     assert out["fraud_notes"].to_pylist() == [["not a text: int"], ["no text"]]
 
+def test_small_chunks_of_arrow_are_scored_together(scanner, monkeypatch):
+    table = pa.table({"text": pa.chunked_array([[text] for text in TEXTS * 3], pa.string())})
+    sizes, decide = [], Scanner.decide
+    monkeypatch.setattr(Scanner, "decide", lambda *given, **kw: sizes.append(len(given[1])) or decide(*given, **kw))
+    out = scanner.annotate(table)
+    assert sizes == [3 * sum(text is not None for text in TEXTS)]
+    assert out.equals(scanner.annotate(table.combine_chunks()))
+
+
 
 def test_pandas_attributes_and_axis_names_are_kept(scanner):
     frame = pd.DataFrame({"text": TEXTS}).rename_axis("fields", axis=1)
@@ -157,7 +166,9 @@ def test_a_subclass_of_a_pandas_frame_is_kept(scanner):
     assert list(out) == ["text", *COLUMNS]
 
 
-@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
+)
 def test_invalid_utf8_in_arrow_strings_does_not_stop_the_other_rows(scanner, kind):
     raw = pa.array([TEXTS[0].encode(), b"\xff\xfe", None]).view(pa.string())
     out = scanner.annotate(pa.table({"text": raw.cast(kind)}))
