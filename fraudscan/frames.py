@@ -146,7 +146,7 @@ TABLES: dict[str, Callable[[Any], Any]] = {
 
 HINTS = {
     "LazyFrame": "; call collect() first, or stay lazy with frame.map_batches(scanner.annotate, "
-    "schema=scanner.annotate(frame.head(0).collect()).schema)",
+    "schema=scanner.annotate(frame.head(0).collect()).schema, projection_pushdown=False, streamable=True)",
     "Series": "; call to_frame() first",
     "DuckDBPyRelation": "; call df(), pl() or arrow() first",
     "pyspark": "; for Spark use fraudscan.spark.annotate",
