@@ -7,6 +7,7 @@ a loop over rows.
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import compress
 from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -118,9 +119,14 @@ def check_columns(
         raise ColumnError("the lists have entries for certain senders: name the sender column with sender=")
     found = f"the table has the columns: {', '.join(map(str, columns)) or '(none)'}"
     wanted = [(text, "messages with text="), *([(sender, "senders with sender=")] if sender is not None else [])]
+    counts = Counter(columns)
     for name, what in wanted:
-        if columns.count(name) != 1:
-            several = "several columns are" if name in columns else "no column is"
+        try:
+            count = counts[name]
+        except TypeError:  # a column itself, whose comparison raises an error
+            raise ColumnError(f"a {type(name).__name__} is no name; {found}. Name the column of the {what}") from None
+        if count != 1:
+            several = "several columns are" if count else "no column is"
             raise ColumnError(f"{several} called {name!r}; {found}. Name the column of the {what}")
     if clash := [name for name in ours if name in columns]:
         raise ColumnError(f"the table has a column {clash[0]!r} already: drop or rename it first; {found}")

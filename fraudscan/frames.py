@@ -30,7 +30,7 @@ def annotate(scanner: Scanner, frame: Any, text: str = "text", *, sender: str | 
     known = next((kind for kind in kinds if kind in FRAMES), None)  # a GeoPandas frame is also a pandas frame
     if known is None:
         package, _, name = kinds[0].partition(".")
-        hint = HINTS.get(package) or HINTS.get(name, "")
+        hint = HINTS.get(package.strip("_")) or HINTS.get(name, "")
         raise TypeError(f"annotate takes a pandas or polars DataFrame or a pyarrow Table, not {kinds[0]}{hint}")
     names, blocks, attach = FRAMES[known]
     ours = check_columns(scanner, names(frame), text, sender, **options)
@@ -148,7 +148,7 @@ HINTS = {
     "LazyFrame": "; call collect() first, or stay lazy with frame.map_batches(scanner.annotate, "
     "schema=scanner.annotate(frame.head(0).collect()).schema, projection_pushdown=False, streamable=True)",
     "Series": "; call to_frame() first",
-    "DuckDBPyRelation": "; call df(), pl() or arrow() first",
+    "duckdb": "; call df(), pl() or arrow() first",
     "pyspark": "; for Spark use fraudscan.spark.annotate",
 }
 """What to do with other types, by their package or name."""

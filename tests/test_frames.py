@@ -1,6 +1,5 @@
 """Data frames: rows, columns and index are returned unchanged, followed by the columns of `fraudscan`."""
 
-import re
 import warnings
 
 import numpy as np
@@ -117,6 +116,7 @@ def test_arrow_chunks_and_other_string_types(scanner):
     out = scanner.annotate(pa.table({"text": pa.array([1, None])}))
     assert out["fraud_notes"].to_pylist() == [["not a text: int"], ["no text"]]
 
+
 def test_small_chunks_of_arrow_are_scored_together(scanner, monkeypatch):
     table = pa.table({"text": pa.chunked_array([[text] for text in TEXTS * 3], pa.string())})
     sizes, decide = [], Scanner.decide
@@ -124,7 +124,6 @@ def test_small_chunks_of_arrow_are_scored_together(scanner, monkeypatch):
     out = scanner.annotate(table)
     assert sizes == [3 * sum(text is not None for text in TEXTS)]
     assert out.equals(scanner.annotate(table.combine_chunks()))
-
 
 
 def test_pandas_attributes_and_axis_names_are_kept(scanner):
@@ -200,9 +199,12 @@ def test_invalid_tables_are_refused(scanner):
         ColumnError, match=r"no column is called 'text'; the table has the columns: a\. Name the column .* with text="
     ):
         scanner.annotate(pd.DataFrame({"a": ["x"]}))
-    for name in (None, ["text"]):
-        with pytest.raises(ColumnError, match=f"no column is called {re.escape(str(name))}; the table has the columns"):
-            scanner.annotate(pd.DataFrame({"text": ["x"]}), text=name)
+    with pytest.raises(ColumnError, match="no column is called None; the table has the columns"):
+        scanner.annotate(pd.DataFrame({"text": ["x"]}), text=None)
+    for column in (["text"], pd.Series(["x"]), pl.Series(["x"]), pl.col("text"), pa.array(["x"]), np.array(["x", "y"])):
+        for name in ("text", "sender"):
+            with pytest.raises(ColumnError, match=f"a {type(column).__name__} is no name; .* Name .* with {name}="):
+                scanner.annotate(pd.DataFrame({"text": ["x"]}), **{name: column})
     once = scanner.annotate(pl.DataFrame({"text": ["你好"]}))
     with pytest.raises(ColumnError, match="a column 'fraud_label' already: drop or rename it first"):
         scanner.annotate(once)
@@ -215,9 +217,11 @@ def test_invalid_tables_are_refused(scanner):
         scanner.annotate(pl.LazyFrame({"text": ["x"]}))
     with pytest.raises(TypeError, match=r"not pandas\.Series; call to_frame\(\) first"):
         scanner.annotate(pd.Series(["x"], name="text"))
-    relation = type("DuckDBPyRelation", (), {"__module__": "_duckdb"})
-    with pytest.raises(TypeError, match=r"not _duckdb\.DuckDBPyRelation; call df\(\), pl\(\) or arrow\(\) first"):
-        scanner.annotate(relation())
+    for name in ("DuckDBPyRelation", "DuckDBPyConnection"):
+        for package in ("duckdb", "_duckdb"):
+            result = type(name, (), {"__module__": package})
+            with pytest.raises(TypeError, match=rf"not {package}\.{name}; call df\(\), pl\(\) or arrow\(\) first"):
+                scanner.annotate(result())
     with pytest.raises(TypeError, match=r"takes a pandas or polars DataFrame or a pyarrow Table, not builtins\.list"):
         scanner.annotate(["x"])
 
