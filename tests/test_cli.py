@@ -199,9 +199,10 @@ def test_rethreshold_reports_that_standard_output_cannot_be_written(tmp_path, ro
     assert (full.returncode, full.stderr) == (2, message)
 
 
-def test_an_output_file_that_cannot_be_completed_is_named(tmp_path):
+@pytest.mark.parametrize("rows", [40, 100])
+def test_an_output_file_that_cannot_be_completed_is_named_and_left_without_a_summary(tmp_path, rows):
     source, out = tmp_path / "scored.jsonl", tmp_path / "out.jsonl"
-    source.write_text('{"fraud_score": 0.9, "fraud_verdict": "clear"}\n' * 100, "utf-8")
+    source.write_text('{"fraud_score": 0.9, "fraud_verdict": "clear"}\n' * rows, "utf-8")
     done = run(f"ulimit -f 1; FRAUDSCAN rethreshold {source} -o {out}")  # one block of 1,024 bytes
     assert (done.returncode, done.stderr) == (2, f"fraudscan: {out} cannot be made from {source}: File too large\n")
     assert list(tmp_path.iterdir()) == [source]

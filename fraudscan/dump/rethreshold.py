@@ -79,7 +79,8 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
             raise DumpError(f"{target}: {source} is {CALLED[kind]}, and the output must have the same format")
         if kind == "parquet":
             _check_parquet(source)
-            _copy_parquet(source, stack.enter_context(_target(names, source, force=force)), thresholds, counts)
+            out = stack.enter_context(_target(names, source, force=force))
+            _copy_parquet(source, out, thresholds, counts)
         else:
             read = _json_rows if kind == "jsonl" else _csv_rows
             rows = stack.enter_context(contextlib.closing(read(file, source, thresholds)))  # closed before the file
@@ -88,6 +89,7 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
             for line, verdict in itertools.chain(first, rows):
                 counts[verdict] += 1
                 out.write(line)
+        out.flush()  # no summary may describe an output that cannot be written
         counts.pop("", None)  # the header of a CSV file
         if names:
             report = {"rows": counts.total(), "verdicts": counts, **asdict(thresholds), "sources": sources}
