@@ -208,6 +208,14 @@ def test_an_output_file_that_cannot_be_completed_is_named_and_left_without_a_sum
     assert list(tmp_path.iterdir()) == [source]
 
 
+def test_parquet_from_a_named_pipe_is_refused(tmp_path):
+    pipe, out = tmp_path / "pipe", tmp_path / "out.parquet"
+    os.mkfifo(pipe)
+    for command in ("score", "rethreshold"):
+        done = run(f"cat examples/exports/messages.parquet > {pipe} & timeout 60 FRAUDSCAN {command} {pipe} -o {out}")
+        assert (done.returncode, "is read from a plain file only" in done.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
 def test_rethreshold_ends_quietly_if_its_output_is_closed_early(tmp_path, name):
     out = tmp_path / name

@@ -20,7 +20,7 @@ import numpy as np
 from fraudscan.dump.output import written
 from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, Reader, dump_json, key_of
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
-from fraudscan.dump.sources import STDIN
+from fraudscan.dump.sources import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -75,7 +75,7 @@ class ParquetReader(Reader):
 
     def prepare(self, stream: Stream) -> Place:
         """Read the schema."""
-        if stream.packed or stream.source == STDIN:
+        if stream.packed or not is_file(stream.source):  # a named pipe would block
             raise DumpError(f"{stream.source}: Parquet is read from a plain file only; unpack or save it first")
         schema = self.open(self.source).schema_arrow
         self.header = list(schema.names)

@@ -21,7 +21,7 @@ from fraudscan.dump.output import CALLED, Names, format_of, now, part_of, to_sta
 from fraudscan.dump.parquet import ParquetReader, with_column
 from fraudscan.dump.readers import WRITTEN, dump_written
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.sources import MAGIC, STDIN, WORKBOOK, fingerprint, foreign, from_start
+from fraudscan.dump.sources import MAGIC, STDIN, WORKBOOK, fingerprint, foreign, from_start, is_file
 from fraudscan.dump.tables import find_delimiter
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _check_columns(source: str, names: Sequence[str]) -> None:
 
 
 def _check_parquet(source: str) -> None:
-    if source == STDIN:
+    if not is_file(source):
         raise DumpError("Parquet is read from a plain file only: save it first")
     _check_columns(source, ParquetReader.open(source).schema_arrow.names)
 
