@@ -19,11 +19,11 @@ from fraudscan.characters import fold
 from fraudscan.columns import is_missing
 from fraudscan.corpus import HONEST_NAMES, CorpusError, Row, find_honest, refuse_one
 from fraudscan.decisions import checked_integer
-from fraudscan.dump.detect import check_header_line, delimiter_of, make_reader
+from fraudscan.dump.detect import check_table_options, delimiter_of, make_reader
 from fraudscan.dump.job import guesses
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import Stream, expand
-from fraudscan.dump.tables import NULL, CsvReader, LinesReader
+from fraudscan.dump.tables import NULL, LinesReader
 from fraudscan.evaluate import ANY
 from fraudscan.taxonomy import Taxonomy
 
@@ -107,9 +107,9 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
     """
     refuse_one(paths)
     header_line = header_line if header_line is None else checked_integer(header_line, "header_line")
-    named = {"name": kind, "encoding": encoding, "text": text, "header_line": header_line}
     try:
-        named["delimiter"] = None if delimiter is None else delimiter_of(delimiter)
+        delimiter = delimiter if delimiter is None else delimiter_of(delimiter)
+        named = {"name": kind, "encoding": encoding, "delimiter": delimiter, "text": text, "header_line": header_line}
         found, skipped = _read_all([os.fspath(path) for path in paths], label, named, notify)
     except DumpError as error:
         raise CorpusError(str(error)) from None
@@ -246,7 +246,7 @@ def _read_all(
                 skipped.append(f"{place}: no text")
             else:
                 found.append((place, content, labels))
-    check_header_line(named["header_line"], readers)
+    check_table_options(named["delimiter"], named["header_line"], readers)
     if not found:
         raise CorpusError(f"no labelled messages in {', '.join(files)}" + (f"; {skipped[0]}" if skipped else ""))
     return found, skipped
@@ -267,8 +267,6 @@ def _read(
     with Stream(path) as stream:
         reader = make_reader(stream, **named, limit=LIMIT)
         readers.append(reader)
-        if named["delimiter"] and not isinstance(reader, CsvReader):
-            raise CorpusError(f"--delimiter is for CSV, but {path} is read as {reader.name}: add --format csv")
         start = reader.prepare(stream)
         if isinstance(reader, LinesReader):
             how = "if its first line is a header, name the text column with --text"

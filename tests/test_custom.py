@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from conftest import LURE, WORDS, made_up, write_corpus
-from dumps import CELLS, workbook, zipped
+from dumps import CELLS, whatsapp, workbook, zipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.svm import LinearSVC
@@ -652,6 +652,13 @@ def test_the_header_line_of_own_messages_may_be_named(tmp_path, capsys):
         read_labelled([tmp_path / "mine.jsonl"], header_line=3)
 
 
+def test_a_text_file_of_own_messages_that_is_read_as_a_chat_is_reported(tmp_path):
+    (tmp_path / "chat.txt").write_bytes(whatsapp([{"id": i, "sender": f"人{i}", "text": "好"} for i in range(3)]))
+    notices = []
+    assert len(read_labelled([tmp_path / "chat.txt"], label="sender", notify=notices.append).rows) == 3
+    assert any("chat.txt is read as a chat (whatsapp)" in notice for notice in notices)
+
+
 def test_the_format_encoding_and_delimiter_of_own_messages_may_be_named(tmp_path, capsys):
     mine = tmp_path / "mine.txt"
     mine.write_bytes(f"text§label\nhi§ham\n{LURE}§spam\n".encode("gb18030"))
@@ -666,6 +673,9 @@ def test_the_format_encoding_and_delimiter_of_own_messages_may_be_named(tmp_path
     }.items():
         assert main(["evaluate", str(mine), *wrong]) == 2
         assert why in capsys.readouterr().err
+    (tmp_path / "other.jsonl").write_text(json.dumps({"text": "hi", "label": "ham"}), "utf-8")
+    found = read_labelled([mine.rename(tmp_path / "mine.csv"), tmp_path / "other.jsonl"], delimiter="§")
+    assert [row.id for row in found.rows] == ["mine.csv:2", "mine.csv:3", "other.jsonl:1"]
     for option in (["--format", "csv"], ["--encoding", "utf-8"], ["--delimiter", ","], ["--header-line", "0"]):
         assert main(["evaluate", str(mine), "--unseen-scenarios", *option]) == 2
         assert f"cannot be combined with {option[0]}" in capsys.readouterr().err

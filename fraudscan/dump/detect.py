@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.readers import Reader
     from fraudscan.dump.sources import Stream
 
-__all__ = ["FORMATS", "check_header_line", "delimiter_of", "make_reader"]
+__all__ = ["FORMATS", "check_table_options", "delimiter_of", "make_reader"]
 
 READERS: tuple[type[Reader], ...] = (
     JsonLinesReader,
@@ -88,14 +88,17 @@ def delimiter_of(named: str) -> str:
     return delimiter
 
 
-def check_header_line(line: int | None, readers: Iterable[Reader]) -> None:
-    """Refuse the line of a header that a user names for sources without any, by their readers.
+def check_table_options(delimiter: str | None, header_line: int | None, readers: Iterable[Reader]) -> None:
+    """Refuse options for tables if no source is one, by the readers of all sources.
 
     Raises:
-        DumpError: if a line is named, and no source is CSV or a workbook.
+        DumpError: if a delimiter is named and no source is CSV, or a header line and none is CSV or a workbook.
 
     """
-    if line is not None and not any(isinstance(reader, (CsvReader, WorkbookReader)) for reader in readers):
+    kinds = {reader.name for reader in readers}
+    if delimiter is not None and CsvReader.name not in kinds:
+        raise DumpError("--delimiter is for CSV, but no source is read as CSV: leave it out, or add --format csv")
+    if header_line is not None and kinds.isdisjoint((CsvReader.name, WorkbookReader.name)):
         raise DumpError(
             "--header-line is for CSV and workbooks, but no source is read as one: leave it out, or add --format csv"
         )
@@ -107,11 +110,16 @@ def make_reader(
     """Return the reader for a stream, for the given format, encoding and delimiter (of CSV). ``None`` is detected.
 
     Raises:
-        DumpError: if the stream has no rows that can be read, or the name of the format or encoding is unknown.
+        DumpError: if the stream has no rows that can be read, the name of the format or encoding is unknown, or the
+            number of the header line is negative.
 
     """
     if name is not None and name not in FORMATS:
         raise DumpError(f"no format is called {name!r}; there are: {', '.join(FORMATS)}")
+    header_line = options.get("header_line")
+    if header_line is not None and header_line < 0:
+        raise DumpError("--header-line must be the number of a line, or 0 for a table without a header")
+    options["detected"] = name is None
     head = _head(stream, name, encoding)
     if stream.damage and not head:
         raise DumpError(f"{stream.source}: {stream.damage}")
@@ -129,10 +137,8 @@ def make_reader(
     if encoding == "utf-16-le" and head.startswith(b"\xfe\xff"):
         encoding = "utf-16-be"
     text = head.decode(encoding, "replace").lstrip("\ufeff")
-    known = options.get("text"), options.get("header_line")
-    if (known[1] or 0) < 0:
-        raise DumpError("--header-line must be the number of a line, or 0 for a table without a header")
-    reader = FORMATS[name or _format(stream.name, text, *known, whole=len(head) < BLOCK and not stream.paused)]
+    whole = len(head) < BLOCK and not stream.paused
+    reader = FORMATS[name or _format(stream.name, text, options.get("text"), header_line, whole=whole)]
     stream.live &= issubclass(reader, LIVE)
     if issubclass(reader, BY_LINE) and "\n" not in text and "\r" in text.rstrip("\r"):
         raise DumpError(f"{stream.source} has old Mac line ends, \\r alone: convert it (tr '\\r' '\\n')")

@@ -20,7 +20,7 @@ from fraudscan.columns import OPTIONAL, columns_of, names_of
 from fraudscan.decisions import checked_integer
 from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.conversations import Conversations
-from fraudscan.dump.detect import check_header_line, delimiter_of, make_reader
+from fraudscan.dump.detect import check_table_options, delimiter_of, make_reader
 from fraudscan.dump.output import (
     CALLED,
     Growing,
@@ -39,7 +39,6 @@ from fraudscan.dump.readers import BLOCK
 from fraudscan.dump.rows import DumpError, Place, is_text_column
 from fraudscan.dump.scoring import Task, score_blocks
 from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
-from fraudscan.dump.tables import CsvReader
 from fraudscan.dump.workers import check_number, score_all
 from fraudscan.dump.writers import Writer, make_writer
 from fraudscan.show import shown_name
@@ -487,9 +486,7 @@ class _Job:
         if options.by is not None and lacking and all(lacking):
             columns = " or ".join(map(repr, options.by))
             raise DumpError(f"no source has a column called {columns}: name the one that the conversations have")
-        if options.delimiter and not any(isinstance(reader, CsvReader) for reader, _ in self._readers):
-            raise DumpError("--delimiter is for CSV, but no source is read as CSV: leave it out, or add --format csv")
-        check_header_line(options.header_line, [reader for reader, _ in self._readers])
+        check_table_options(options.delimiter, options.header_line, [reader for reader, _ in self._readers])
         if (options.bom or options.safe_csv) and self.writer.name != "csv":
             option, what = "--bom" if options.bom else "--safe-csv", CALLED[self.writer.name]
             raise DumpError(
@@ -512,8 +509,8 @@ class _Job:
         by, *others = options.by if isinstance(options.by, tuple) else [options.by]
         columns: dict[str, Any] = {"text": options.text, "by": by, "alternatives": others, "sender": options.sender}
         named = options.format, options.encoding, options.delimiter
-        line, limit, detected = options.header_line, options.max_message, options.format is None
-        reader = make_reader(stream, *named, **columns, header_line=line, limit=limit, ours=ours, detected=detected)
+        line, limit = options.header_line, options.max_message
+        reader = make_reader(stream, *named, **columns, header_line=line, limit=limit, ours=ours)
         return reader, reader.prepare(stream)
 
     @staticmethod
