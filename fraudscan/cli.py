@@ -221,7 +221,7 @@ def _score(arguments: argparse.Namespace) -> int:
             resume=arguments.resume,
             force=arguments.force,
             notify=unsaid.append if arguments.quiet else _warn,
-            progress=_silent if arguments.quiet or not sys.stderr.isatty() else _show_progress,
+            progress=_show_progress if _on_terminal() and not arguments.quiet else _silent,
         )
     except KeyboardInterrupt:
         resumable = arguments.output != "-" and "-" not in arguments.dump
@@ -248,7 +248,7 @@ def _show_progress(progress: Progress) -> None:
     if 0 < share <= 1:
         left = int(progress.seconds * (1 - share) / share)
         line += f", {share:.0%} done, {left // 3600}:{left // 60 % 60:02}:{left % 60:02} left"
-    _remark(f"\r{line}\x1b[K", end="")
+    _remark(line, end="")
 
 
 MOST = 30
@@ -258,8 +258,6 @@ MOST = 30
 def _print_summary(summary: Summary, thresholds: Thresholds) -> None:
     from fraudscan.dump.job import ranked
 
-    if sys.stderr.isatty():
-        _remark("\r\x1b[K", end="")
     tables = {
         "label": summary.labels,
         "scheme": summary.schemes,
@@ -389,9 +387,17 @@ def _warn(sentence: str) -> None:
 
 
 def _remark(line: str, end: str = "\n") -> None:
-    """Print a line on standard error. Errors are ignored: the work goes on when nobody reads it any more."""
+    """Print a line on standard error, on a terminal in place of the progress.
+
+    Errors are ignored: the work goes on when nobody reads it any more.
+    """
     with contextlib.suppress(OSError):
-        print(line, end=end, file=sys.stderr, flush=True)
+        print("\r\x1b[K" * _on_terminal() + line, end=end, file=sys.stderr, flush=True)
+
+
+def _on_terminal() -> bool:
+    """Return whether standard error is a terminal on which a line can be erased."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _in_line(text: str) -> str:

@@ -251,6 +251,19 @@ def test_an_unwritable_standard_error_does_not_change_the_result(tmp_path, nowhe
     assert len(out.read_text("utf-8").splitlines()) == 9
 
 
+@pytest.mark.parametrize(("terminal", "erase"), [("xterm", "\r\x1b[K"), ("dumb", "")])
+def test_what_is_said_on_a_terminal_takes_the_place_of_the_progress(tmp_path, terminal, erase):
+    (tmp_path / "in.jsonl").write_text("broken\n", "utf-8")
+    command = [sys.executable, "-m", "fraudscan", "score", tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl"]
+    shown, stderr = os.openpty()
+    subprocess.run(command, stderr=stderr, env={**os.environ, "TERM": terminal}, check=False)
+    said = os.read(shown, 1 << 16).decode()
+    os.close(stderr)
+    os.close(shown)
+    assert ("100% done" in said) == bool(erase)
+    assert said.rpartition(" left")[2].startswith(f"{erase}fraudscan: no row was scored: all 1 were rejected")
+
+
 def test_rejects_that_cannot_be_written_to_standard_error_fail_the_command(tmp_path):
     (tmp_path / "in.jsonl").write_text('{"text": "好"}\nbroken\n', "utf-8")
     for nowhere in ("2> /dev/full", "2> >(true)"):
