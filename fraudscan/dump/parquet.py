@@ -181,8 +181,7 @@ class ParquetReader(Reader):
         pa = _pyarrow()
         with pa.ipc.open_stream(block.data) as stream:
             table = stream.read_all()
-        known = {name: self.texts(table.column(self.columns.index(name))) for name in self.needed}
-        texts, keys = known[self.text or ""], known[self.by] if self.by is not None else None
+        texts, keys = (self.texts(table.column(name)) if name is not None else [] for name in (self.text, self.by))
         bad = []
         for i, text in enumerate(texts):
             if problem := self._problem(text):
@@ -194,7 +193,7 @@ class ParquetReader(Reader):
                 continue
             batch.texts.append(text)
             batch.lines.append(block.start.line + i)
-            if keys is not None:
+            if self.by is not None:
                 batch.keys.append(key_of(_plain(keys[i])))
         table = table.select(self.kept)
         if bad:  # by slices, because `take` does not support all types
@@ -231,13 +230,9 @@ class ParquetReader(Reader):
 
 def _block(parts: Sequence[Any], begin: int) -> Block:
     """Return consecutive parts of a file as a block; ``begin`` is the number of rows before them."""
-    pa = _pyarrow()
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, parts[0].schema) as writer:
-        for part in parts:
-            writer.write_batch(part)
-    end = begin + sum(part.num_rows for part in parts)
-    return Block(Place(begin, begin + 1), Place(end, end + 1), sink.getvalue().to_pybytes())
+    table = _pyarrow().Table.from_batches(parts)
+    end = begin + table.num_rows
+    return Block(Place(begin, begin + 1), Place(end, end + 1), _stream_of(table))
 
 
 def _small(part: Any) -> Iterator[Any]:
@@ -443,12 +438,18 @@ def empty_stream(known: dict[str, Any], columns: dict[str, type | None]) -> byte
 
 
 def _framed(table: Any) -> bytes:
+    data = _stream_of(table)
+    return len(data).to_bytes(8, "little") + data
+
+
+def _stream_of(table: Any) -> bytes:
+    """Return a table as an Arrow stream."""
     pa = _pyarrow()
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     data: bytes = sink.getvalue().to_pybytes()
-    return len(data).to_bytes(8, "little") + data
+    return data
 
 
 def _as_text(value: Any) -> str | None:

@@ -466,10 +466,12 @@ class Stream:
     is whether the last call returned fewer than it was asked for because of that, and not because the source has ended.
     """
 
+    damage = ""
+    live = paused = _ended = False
+    _ahead = memoryview(b"")
+
     def __init__(self, source: str) -> None:
         self.source = self.name = source
-        self.damage = ""
-        self.live = self.paused = self._ended = False
         with contextlib.ExitStack() as failed:  # closes the file
             try:
                 self._opened: Any = sys.stdin.buffer if source == STDIN else Path(source).open("rb")  # noqa: SIM115
@@ -486,7 +488,6 @@ class Stream:
         self.office = None if self.packed else office
         if isinstance(self._file, _Member):
             self.name = self._file.name
-        self._ahead = memoryview(b"")
 
     def __enter__(self) -> Self:
         return self
@@ -569,9 +570,7 @@ class Head(Stream):
     """A stream of bytes in memory: the first ones of another stream."""
 
     def __init__(self, data: bytes) -> None:  # nothing is opened
-        self.source = self.name = self.damage = ""
-        self.live = self.paused = self._ended = False
-        self._ahead = memoryview(b"")
+        self.source = self.name = ""
         self._opened = self._raw = self._file = io.BufferedReader(io.BytesIO(data))
         self.office = None
 
