@@ -226,7 +226,7 @@ def _score(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         resumable = arguments.output != "-" and "-" not in arguments.dump
         how = "continue with the same command and --resume" if resumable else "it has to start from the beginning"
-        _remark(f"\nfraudscan: stopped; {how}")
+        _warn(f"stopped; {how}")
         return 130
     if not arguments.quiet:
         _print_summary(summary, scanner.thresholds)
