@@ -234,7 +234,7 @@ def disguise_shapes(text: str, rng: random.Random, strength: float, *, known: bo
 
 
 def disguise_pinyin(text: str, rng: random.Random, strength: float, *, known: bool) -> str:
-    """Use Latin syllables, a third as initials only (known); or with numbers for tones, or separated capitals (unknown)."""
+    """Use Latin syllables, a third as initials only (known); or with numbers for tones, or in capitals (unknown)."""
     places = choose(text, lambda c: is_han(c) and c in sounds(), rng, strength)
     out = []
     for i, c in enumerate(text):
