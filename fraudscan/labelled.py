@@ -24,6 +24,7 @@ from fraudscan.dump.job import guesses
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import Stream, expand
 from fraudscan.dump.tables import NULL, LinesReader
+from fraudscan.dump.workbooks import WorkbookReader
 from fraudscan.evaluate import ANY
 from fraudscan.taxonomy import Taxonomy
 
@@ -238,8 +239,8 @@ def _read_all(
     files = expand(names, notify)
     readers: list[Reader] = []
     for path in files:
-        for line, content, labels in _read(path, label, named, notify, readers):
-            place = f"{Path(path).name}:{line}"  # it goes into the model, which must not depend on the folder
+        for row, content, labels in _read(path, label, named, notify, readers):
+            place = f"{Path(path).name}:{row}"  # it goes into the model, which must not depend on the folder
             if isinstance(labels, str):
                 skipped.append(f"{place}: {labels}")
             elif not content.strip():
@@ -258,10 +259,11 @@ def _read(
     named: dict[str, Any],
     notify: Callable[[str], None],
     readers: list[Reader],
-) -> Iterator[tuple[int, str, tuple[str, ...] | str]]:
+) -> Iterator[tuple[str, str, tuple[str, ...] | str]]:
     """Yield the line, the text and the labels of each row, or instead of the labels the reason why it is unusable.
 
-    The reader is added to ``readers``.
+    If several sheets of a workbook are read, the name of the sheet and a colon precede the line. The reader is added to
+    ``readers``.
     """
     column = ""
     with Stream(path) as stream:
@@ -286,7 +288,9 @@ def _read(
             column = column or (_label_column(path, list(dict.fromkeys(chain(*rows))), label) if rows else "")
             found = zip(batch.lines, batch.texts, (_labels(row.get(column)) for row in rows), strict=True)
             bad = [(reject.line, "", reject.reason) for reject in batch.rejects]
-            yield from sorted([*found, *bad], key=itemgetter(0))
+            sheet = f"{reader.sheet_of(block)}:" if isinstance(reader, WorkbookReader) and reader.origin else ""
+            for line, content, labels in sorted([*found, *bad], key=itemgetter(0)):
+                yield f"{sheet}{line}", content, labels
 
 
 def _labels(value: Any) -> tuple[str, ...] | str:

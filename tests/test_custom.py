@@ -444,6 +444,14 @@ def test_labelled_messages_are_identified_by_their_lines(tmp_path, ending):
     assert [line.partition(" ")[0] for line in found.skipped] == [f"{source.name}:{n + first - 1}:" for n in unlabelled]
 
 
+def test_rows_of_several_sheets_are_identified_by_their_sheet(tmp_path):
+    header, row = ["text", "label"], [LURE, "a"]
+    (tmp_path / "b.xlsx").write_bytes(workbook({"甲": [header, row], "乙": [header, [LURE, "b"], ["你好", None]]}))
+    found = read_labelled([tmp_path / "b.xlsx"])
+    assert [row.id for row in found.rows] == ["b.xlsx:甲:2", "b.xlsx:乙:2"]
+    assert found.skipped == ["b.xlsx:乙:3: no label"]
+
+
 def test_labelled_messages_are_read_from_the_same_formats_as_dumps(tmp_path):
     rows = [{"text": "你好", "label": []}, {"text": "中奖", "label": ["a", "b"]}, {"text": '他说"好"', "label": ["a"]}]
     pa.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "mine.parquet")

@@ -264,6 +264,11 @@ class WorkbookReader(Reader):
                 problem = f"the workbook cannot be read any further: {error}"
                 yield Block(Place(done, line), Place(done + 1, line + 1), b"", problem, fatal=True)
 
+    def sheet_of(self, block: Block) -> str:
+        """Return the name of the sheet that the rows of a block come from."""
+        sheet: _Sheet = self.sheets[block.data[0]]
+        return sheet.name
+
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the rows. As in other tables, an empty cell is an empty text, and a number is the text that shows it."""
         index, rows = block.data
