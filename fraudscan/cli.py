@@ -467,7 +467,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         _refuse("--card", arguments, *own, "json", "unseen_scenarios")
         _card(arguments)
         return
-    from fraudscan.corpus import honest_names, read_corpus
+    from fraudscan.corpus import digest, honest_names, read_corpus
     from fraudscan.evaluate import ANY, evaluate
     from fraudscan.labelled import match_names
     from fraudscan.model import load
@@ -491,6 +491,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             )
     else:
         rows = read_corpus(arguments.labelled, scanner.taxonomy)
+    if scanner.manifest.get("corpus") == {"rows": len(rows), "sha256": digest(rows)}:
+        _warn(
+            "the model was trained on these very messages, so it knows the answers: measure it on others (the figures "
+            "that train prints are of messages held out)"
+        )
     _print_figures(evaluate(scanner, rows), as_json=arguments.json)
 
 

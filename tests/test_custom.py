@@ -100,6 +100,13 @@ def test_a_custom_model_works_in_the_library_and_every_command(model, mine, tmp_
     assert json.loads(capsys.readouterr().out)["macro_f1"] == 1
 
 
+def test_measuring_a_model_on_its_own_training_messages_is_reported(model, mine, tmp_path, capsys):
+    other = write_csv(tmp_path / mine.name, *made_up(30, seed=1))
+    for path, known in ((mine, True), (other, False)):
+        assert main(["evaluate", str(path), *NAMED, "-m", str(model)]) == 0
+        assert ("the model was trained on these very messages" in capsys.readouterr().err) == known
+
+
 def test_label_names_with_special_characters_are_written_correctly(tmp_path):
     texts, labels = made_up(60)
     named = {"loan": '冒充"公检法"', "prize": "=1+1", "normal": "normal"}
@@ -823,7 +830,7 @@ def test_a_users_label_may_be_named_fraud(tmp_path, capsys):
     assert main([*arguments, "--json"]) == 0
     out, err = capsys.readouterr()
     assert list(json.loads(out)["labels"]) == ["fraud", "prize", "normal"]
-    assert not err
+    assert "is not a label of the model" not in err
 
 
 @pytest.mark.usefixtures("few_folds")
