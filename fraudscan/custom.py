@@ -201,11 +201,13 @@ def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> Bools:
         raise CorpusError(
             f"all messages are of one class, {names[0]!r}: a model needs at least two labels to distinguish"
         )
-    for name, count in zip(names, gold.sum(axis=0), strict=True):
-        if count < least:
-            raise CorpusError(
-                f"the label {name!r} has {count} messages and needs at least {least}: label more, or leave it out"
-            )
+    few = [f"{name!r} ({n})" for name, n in zip(names, gold.sum(axis=0), strict=True) if n < least]
+    if few:
+        more = f" and {len(few) - 10:,} more" if len(few) > 10 else ""
+        raise CorpusError(
+            f"labels with too few messages: {', '.join(few[:10])}{more}; label at least {least} of each, or leave them "
+            "out"
+        )
     return gold
 
 

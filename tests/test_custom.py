@@ -372,10 +372,11 @@ def test_a_model_may_have_no_honest_label(mine, tmp_path, capsys):
 
 def test_too_few_messages_or_a_single_class_are_refused(tmp_path, capsys):
     texts, labels = made_up(40)
-    path = write_csv(tmp_path / "mine.csv", [*texts, "一条"], [*labels, "rare"])
+    path = write_csv(tmp_path / "mine.csv", [*texts, "一条", "二", "三"], [*labels, "rare", "few", "few"])
     assert main(["train", str(path), *NAMED, "-o", str(tmp_path / "m")]) == 2
     assert (
-        "the label 'rare' has 1 messages and needs at least 5: label more, or leave it out" in capsys.readouterr().err
+        "labels with too few messages: 'few' (2), 'rare' (1); label at least 5 of each, or leave them out"
+        in capsys.readouterr().err
     )
     path = write_csv(tmp_path / "mine.csv", texts, ["x"] * 40)
     assert main(["train", str(path), *NAMED, "-o", str(tmp_path / "m")]) == 2
