@@ -8,6 +8,7 @@ skipped and reported and does not end the job.
 from __future__ import annotations
 
 import os
+import re
 import reprlib
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -15,7 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fraudscan.characters import fold
+from fraudscan.characters import fold, fold_for_lists
 from fraudscan.columns import is_missing
 from fraudscan.corpus import HONEST_NAMES, CorpusError, Row, find_honest, refuse_one
 from fraudscan.decisions import checked_integer
@@ -48,6 +49,9 @@ LABEL_COLUMNS = ("label", "labels", "kind", "category", "class", "type", "标签
 
 FRAUD_NAMES = ("fraud", "scam", "spam", "1", "1.0", "true", "yes", "是", "诈骗", "欺诈", "涉诈")
 """Label names that mean "fraud" if all messages have the same label, ignoring case."""
+
+SEPARATORS = re.compile(r"[、，,;；/／｜\s]+")
+"""What people write between several labels instead of ``|``."""
 
 LIMIT = 1 << 24
 """The greatest size of a row, in bytes."""
@@ -96,8 +100,8 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
         encoding: the encoding (default: detected from the content of each file).
         delimiter: the delimiter of CSV, one character (default: detected from the header of each file).
         header_line: the line of the header in CSV and workbooks; 0 for none (default: the first line).
-        notify: called with notices for the user, about files that are skipped, guesses about the others, and empty
-            lists of labels.
+        notify: called with notices for the user, about files that are skipped, guesses about the others, empty lists of
+            labels, and names that differ only in script, width, case or blanks or look like several labels.
 
     Raises:
         CorpusError: if a file cannot be read, lacks a column or has it twice, if no row can be used, if ``honest`` does
@@ -115,6 +119,8 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
     except DumpError as error:
         raise CorpusError(str(error)) from None
     names = sorted({name for _, _, labels in found for name in labels})
+    for doubt in _doubts(names):
+        notify(doubt)
     if honest is None and find_honest(names, None, known) is None and not all(labels for _, _, labels in found):
         names.append(next(iter(known), HONEST_NAMES[0]))  # what an empty list means
     honest = find_honest(names, honest, known)
@@ -300,6 +306,25 @@ def _labels(value: Any) -> tuple[str, ...] | str:
         return f"a label is a name, not {reprlib.repr(nested[0])}"
     names = (str(one).strip() for one in values if not is_missing(one) and one != NULL)
     return tuple(dict.fromkeys(name for name in names if name)) or (() if value == [] else "no label")
+
+
+def _doubts(names: Sequence[str]) -> Iterator[str]:
+    """Yield what is doubtful about the names of labels: that some seem to be one label, or one seems to be several."""
+    known = set(names)
+    joined = [name for name in names if len(parts := SEPARATORS.split(name)) > 1 and known.issuperset(parts)]
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        if name not in joined:
+            alike.setdefault(fold_for_lists(name), []).append(name)
+    if same := [" and ".join(map(repr, some)) for some in alike.values() if len(some) > 1]:
+        yield f"different labels are written alike, {_shown(same)}: did you mean one?"
+    if joined:
+        how = "|".join(SEPARATORS.split(joined[0]))
+        yield f"labels look like several in one, {_shown(list(map(repr, joined)))}: to give several, write {how}"
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
 
 
 def _label_column(path: str, columns: Sequence[str], label: str | None) -> str:

@@ -886,6 +886,18 @@ def test_labels_that_do_not_fit_the_model_are_refused_with_what_helps(tmp_path):
         match_names(other, Taxonomy.from_names(["贷款", "赌博"], None, "multiclass"))
 
 
+def test_labels_that_look_like_one_or_like_several_are_reported(tmp_path):
+    labels = ["刷单", "刷單", "刷单、贷款", "贷款 / 刷单", "贷款", "刷单|贷款", "投资/理财", "类1", "类2", "正常"]
+    mine = write_csv(tmp_path / "mine.csv", list(map(str, range(len(labels)))), labels)
+    notices: list[str] = []
+    found = read_labelled([mine], "content", "kind", notify=notices.append)
+    assert found.rows[2].labels == ("刷单、贷款",)
+    assert notices == [
+        "different labels are written alike, '刷单' and '刷單': did you mean one?",
+        "labels look like several in one, '刷单、贷款', '贷款 / 刷单': to give several, write 刷单|贷款",
+    ]
+
+
 def test_labels_that_differ_only_in_case_are_kept_apart(scanner, tmp_path):
     mine = write_csv(tmp_path / "mine.csv", ["甲", "乙", "丙", "丁"], ["Spam", "spam", "SPAM", "ham"])
     found = read_labelled([mine], "content", "kind")
