@@ -503,9 +503,9 @@ def _print_figures(figures: dict[str, Any], *, as_json: bool = False) -> None:
     if as_json:
         _print_json(figures, indent=1)
         return
-    print(f"{'label':16}{'precision':>10}{'recall':>8}{'f1':>8}{'n':>7}")
+    print("precision  recall      f1       n  label")  # names last, because Chinese ones have another width
     for name, row in figures["labels"].items():
-        print(f"{_in_line(name):16}{row['precision']:10.3f}{row['recall']:8.3f}{row['f1']:8.3f}{row['n']:7}")
+        print(f"{row['precision']:9.3f}{row['recall']:8.3f}{row['f1']:8.3f}{row['n']:8,}  {_in_line(name)}")
     names = ("messages", "macro_f1", "auc")
     print(", ".join(f"{name} {figures[name]}" for name in names if figures[name] is not None))
     for level, found in {"above one half": figures, "flag": figures["flag"], "review": figures["review"]}.items():

@@ -205,7 +205,8 @@ def test_train_prints_figures_and_notices(tmp_path, capsys):
     path = write_csv(tmp_path / "mine.csv", [*texts, " ", "晚上"], [*labels, "loan", ""])
     assert main(["train", str(path), *NAMED, "-o", str(tmp_path / "model")]) == 0
     out, err = capsys.readouterr()
-    assert [line.split()[0] for line in out.splitlines()[1:4]] == ["loan", "prize", "normal"]
+    assert [line.split()[-1] for line in out.splitlines()[:4]] == ["label", "loan", "prize", "normal"]
+    assert len({line.rindex(line.split()[-1]) for line in out.splitlines()[:4]}) == 1
     assert "2 rows were left out" in err
     assert "mine.csv:90: no text" in err
     assert "mine.csv:91: no label" in err
