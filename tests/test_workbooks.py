@@ -159,6 +159,12 @@ def test_all_sheets_with_a_text_column_become_one_table(scored, capsys):
     assert ours_removed(only) == {"消息内容": PLAIN, "群": "家人", "号码": "11000000021"}
 
 
+def test_delimiters_in_a_sheet_of_one_column_are_not_reported(scored, capsys):
+    texts = ["你好, 在吗", '"引, 号"', "在"]
+    assert [row["短信内容"] for row in scored(workbook({"甲": [["短信内容"], *([text] for text in texts)]}))] == texts
+    assert "one column" not in capsys.readouterr().err
+
+
 def test_conversations_and_rejects_name_the_rows_of_a_sheet(scored, tmp_path):
     sheets = {
         "sheet": [["chat", "text", "sheet"], [7, PLAIN]],

@@ -262,7 +262,7 @@ class CsvReader(Reader):
         self.ends = longer > max(1, 0.9 * len(below)) and not shifted
         if self.ends:
             self.doubts.append("has a delimiter at the end of its rows, but not of its header; it is ignored")
-        elif width == 1:
+        elif width == 1 and not self.numbers:  # cells of a sheet need no delimiters
             texts = [line.decode(self.encoding, "replace") for line in lines if line.strip()]
             self.single = not is_even(texts)
             if self.single and any(self.delimiter in text for text in texts):
