@@ -285,6 +285,7 @@ def _read(
         if reader.columns:
             column = _label_column(path, reader.columns, label)
             reader.also = (column,)
+        others = {} if label else _labels_of_sheets(reader, column, notify)
         stream.skip(start.offset if reader.by_line else 0)
         for block in reader.blocks(stream, start):
             if block.fatal:
@@ -292,11 +293,22 @@ def _read(
             batch = reader.batch([block])
             rows = [reader.as_dict(raw) for raw in reader.rows(batch)]
             column = column or (_label_column(path, list(dict.fromkeys(chain(*rows))), label) if rows else "")
-            found = zip(batch.lines, batch.texts, (_labels(row.get(column)) for row in rows), strict=True)
+            origin = reader.sheet_of(block) if isinstance(reader, WorkbookReader) and reader.origin else ""
+            own = others.get(origin, column)
+            found = zip(batch.lines, batch.texts, (_labels(row.get(own)) for row in rows), strict=True)
             bad = [(reject.line, "", reject.reason) for reject in batch.rejects]
-            sheet = f"{reader.sheet_of(block)}:" if isinstance(reader, WorkbookReader) and reader.origin else ""
             for line, content, labels in sorted([*found, *bad], key=itemgetter(0)):
-                yield f"{sheet}{line}", content, labels
+                yield f"{origin}:{line}" if origin else f"{line}", content, labels
+
+
+def _labels_of_sheets(reader: Reader, column: str, notify: Callable[[str], None]) -> dict[str, str]:
+    """Return the label columns of the sheets that lack ``column``, by the name of the sheet, and report them."""
+    others = {}
+    for sheet in reader.sheets if isinstance(reader, WorkbookReader) else ():
+        if column not in sheet.names and (other := _usual(sheet.names)):
+            others[sheet.name] = other
+            notify(f"{reader.source} has a sheet {sheet.name!r} whose labels are taken from {other!r}")
+    return others
 
 
 def _labels(value: Any) -> tuple[str, ...] | str:
@@ -306,6 +318,11 @@ def _labels(value: Any) -> tuple[str, ...] | str:
         return f"a label is a name, not {reprlib.repr(nested[0])}"
     names = (str(one).strip() for one in values if not is_missing(one) and one != NULL)
     return tuple(dict.fromkeys(name for name in names if name)) or (() if value == [] else "no label")
+
+
+def _usual(columns: Sequence[str]) -> str | None:
+    """Return the column that is the label by its name, if there is one."""
+    return next((column for name in LABEL_COLUMNS for column in columns if fold(column) == name), None)
 
 
 def _doubts(names: Sequence[str]) -> Iterator[str]:
@@ -330,7 +347,7 @@ def _shown(names: Sequence[str]) -> str:
 def _label_column(path: str, columns: Sequence[str], label: str | None) -> str:
     there = f"{path} has the columns: {', '.join(columns) or '(none)'}"
     if label is None:
-        label = next((column for name in LABEL_COLUMNS for column in columns if fold(column) == name), None)
+        label = _usual(columns)
         if label is None:
             raise CorpusError(f"no column looks like the label; {there}. Name it with --label COLUMN")
     if label not in columns:

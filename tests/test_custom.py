@@ -461,6 +461,21 @@ def test_rows_of_several_sheets_are_identified_by_their_sheet(tmp_path):
     assert found.skipped == ["b.xlsx:乙:3: no label"]
 
 
+def test_sheets_may_call_their_labels_differently(tmp_path):
+    sheets = {
+        "甲": [["短信内容", "标签"], [LURE, "a"]],
+        "乙": [["类别", "短信内容"], ["b", LURE]],
+        "丙": [["短信内容"], ["好"]],
+    }
+    (tmp_path / "b.xlsx").write_bytes(workbook(sheets))
+    notices: list[str] = []
+    found = read_labelled([tmp_path / "b.xlsx"], notify=notices.append)
+    assert [row.labels for row in found.rows] == [("a",), ("b",)]
+    assert found.skipped == ["b.xlsx:丙:2: no label"]
+    assert notices == [f"{tmp_path / 'b.xlsx'} has a sheet '乙' whose labels are taken from '类别'"]
+    assert len(read_labelled([tmp_path / "b.xlsx"], label="标签").rows) == 1
+
+
 def test_labelled_messages_are_read_from_the_same_formats_as_dumps(tmp_path):
     rows = [{"text": "你好", "label": []}, {"text": "中奖", "label": ["a", "b"]}, {"text": '他说"好"', "label": ["a"]}]
     pa.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "mine.parquet")
