@@ -86,7 +86,8 @@ def _run(arguments: argparse.Namespace) -> int:
         _warn(str(error))
         return 2
     except MemoryError:
-        _warn("there is not enough memory; a smaller --max-message or fewer --workers need less of it")
+        fewer = "a smaller --max-message or fewer --workers" if hasattr(arguments, "workers") else "fewer messages"
+        _warn(f"there is not enough memory; {fewer} need less of it")
         return 2
     except KeyboardInterrupt:
         _warn("stopped")
@@ -310,10 +311,15 @@ def _print_thresholds(thresholds: Thresholds) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
+    from concurrent.futures.process import BrokenProcessPool
+
     from fraudscan.folder import check_target
 
     check_target(Path(arguments.output))  # now, not after minutes of training
-    scanner = _train_own(arguments) if _is_own(arguments, arguments.corpus) else _train_corpus(arguments)
+    try:
+        scanner = _train_own(arguments) if _is_own(arguments, arguments.corpus) else _train_corpus(arguments)
+    except BrokenProcessPool as error:  # the system kills processes when memory runs out
+        raise MemoryError from error
     scanner.save(arguments.output)
     _print_figures(scanner.manifest["figures"])
     print(f"{arguments.output}: {len(scanner.engine.vocabulary):,} n-grams, {len(scanner.heads)} heads")

@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -220,6 +221,13 @@ def test_training_is_refused_if_no_message_can_be_held_out(tmp_path, capsys):
     path = write_csv(tmp_path / "mine.csv", texts, ["loan", "normal"] * 10)
     assert main(["train", str(path), *NAMED, "-o", str(tmp_path / "model")]) == 2
     assert "all messages resemble each other, so none can be held out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [MemoryError, BrokenProcessPool])
+def test_training_that_runs_out_of_memory_says_what_helps(mine, tmp_path, monkeypatch, capsys, error):
+    monkeypatch.setattr("fraudscan.custom.train_custom", mock.Mock(side_effect=error))
+    assert main(["train", str(mine), *NAMED, "-o", str(tmp_path / "model")]) == 2
+    assert "there is not enough memory; fewer messages need less of it\n" in capsys.readouterr().err
 
 
 def test_settings_are_chosen_on_held_out_messages():
