@@ -72,6 +72,7 @@ def _open_streams() -> None:
     for name, mode, flags in (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY)):
         if getattr(sys, name) is None:  # closed: the next file opened would get its descriptor
             file = open(os.open(os.devnull, flags), mode, encoding="utf-8")  # noqa: PTH123, SIM115 - for the whole run
+            os.set_inheritable(file.fileno(), True)  # processes that train fail without it
             setattr(sys, name, file)  # writing results fails, remarks are discarded
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # standard error does so by default

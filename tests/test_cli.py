@@ -11,7 +11,7 @@ import textwrap
 from unittest.mock import Mock
 
 import pytest
-from conftest import LURE, ROOT
+from conftest import LURE, ROOT, made_up
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -232,6 +232,14 @@ def test_a_command_runs_with_its_streams_closed(tmp_path):
     assert run(f"FRAUDSCAN score examples/exports/lines.txt -o {out} --workers 2 2>&- >&- <&-").returncode == 0
     assert (tmp_path / "out.jsonl").read_text("utf-8").startswith('{"text": ')
     assert run("FRAUDSCAN classify - <&-").stdout.startswith("clear")
+
+
+def test_training_runs_with_its_standard_error_closed(tmp_path):
+    rows = "".join(f"{text},{label}\n" for text, label in zip(*made_up(40), strict=True))
+    (tmp_path / "mine.csv").write_text(f"text,label\n{rows}", "utf-8")
+    mine, model = (shlex.quote(str(tmp_path / name)) for name in ("mine.csv", "model"))
+    done = run(f"FRAUDSCAN train {mine} -o {model} 2>&-")
+    assert (done.returncode, done.stdout.splitlines()[0].split()[-1]) == (0, "label")
 
 
 @pytest.mark.parametrize("nowhere", ["2> /dev/full", "2> >(true)", "2>&-"])
