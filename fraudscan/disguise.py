@@ -36,7 +36,6 @@ from fraudscan.characters import (
     code_points,
     concatenated,
     is_han,
-    is_latin,
     normalization_table,
     text_of,
     text_sizes,
@@ -45,7 +44,7 @@ from fraudscan.characters import (
 from fraudscan.features import Vocabulary
 from fraudscan.lattice import EVERY, SHAPE, SOUND, Arcs, likeliest
 from fraudscan.lazy import cached_property
-from fraudscan.neighbours import END, NAT, NOTHING, RARE, TONES, tables
+from fraudscan.neighbours import END, LETTER, NAT, NOTHING, RARE, TONES, tables
 from fraudscan.survey import MIN_MARKS, Mark, survey
 
 if TYPE_CHECKING:
@@ -557,7 +556,7 @@ def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
     spelled_out = lines.survey.spelled_out
     if not spelled_out.any():
         return
-    letters = (_may_spell(codes) & spelled_out.repeat(lines.lengths)).nonzero()[0]
+    letters = ((lines.numbers == LETTER) & spelled_out.repeat(lines.lengths)).nonzero()[0]
     begin, end = runs_of(letters)
     beside = (is_han(codes[begin - 1]) | is_han(codes[end])) & (end - begin <= MAX_RUN)
     beside &= lines.survey.flags[begin] & Mark.LABEL == 0
@@ -582,14 +581,6 @@ def _spelled_arcs(lines: _Lines) -> Iterator[_Arcs]:
     starts += (begin - starts[counts.cumsum() - counts]).repeat(counts)
     for at, keeping in ((sizes == 1, KEPT_INITIAL), (sizes > 1, KEPT_SYLLABLE)):
         yield _Arcs(starts[at], sizes[at], rows[at], keeping=keeping)
-
-
-def _may_spell(codes: Codes) -> Bools:
-    """Return a mask of the letters that spell Chinese, and of the tones after them."""
-    found: Bools = is_latin(codes) | (codes >= ord("ㄅ")) & (codes <= ord("ㄩ"))
-    for tone in TONES:
-        found |= codes == ord(tone)
-    return found
 
 
 def _cut_out(codes: Codes, begin: Ints, end: Ints) -> list[str]:

@@ -47,9 +47,9 @@ CHARACTERS = 4000
 """Number of characters with rows of their own: the most frequent ones, which make up 99.9 % of ordinary text."""
 
 RARE, LETTER, DIGIT, LIST, PUNCTUATION, SYMBOL, OTHER, END, NOTHING = range(CHARACTERS, CHARACTERS + 9)
-"""The classes of all other characters: Chinese, letters of Latin and Bopomofo, digits, the list separator (、), the
-punctuation between words, all other signs, anything else, the end of a text, and dropped characters. Numbers up to
-`RARE` are Chinese."""
+"""The classes of all other characters: Chinese, letters (of Latin, of Bopomofo, and its `TONES`), digits, the list
+separator (、), the punctuation between words, all other signs, anything else, the end of a text, and dropped
+characters. Numbers up to `RARE` are Chinese."""
 
 SIGNS = LIST, SYMBOL
 """The first and the last class of signs that may cut words."""

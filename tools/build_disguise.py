@@ -137,7 +137,7 @@ def class_of(character: str) -> int:
     code, category = ord(character), unicodedata.category(character)
     if 0x3400 <= code <= 0x9FFF or 0x20000 <= code <= 0x3FFFF:
         return RARE
-    if "a" <= character <= "z" or character in BOPOMOFO:
+    if "a" <= character <= "z" or character in BOPOMOFO or character in neighbours.TONES:
         return LETTER
     if character == "0":
         return DIGIT
