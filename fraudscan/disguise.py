@@ -6,11 +6,11 @@ show only in how characters go together: ``投·资·理·财``, ``人言用`` f
 between many characters: ``投1资1理1财``. Texts without such marks are not changed. In the others, `fraudscan.survey`
 finds the places that repair works on.
 
-Repair works on the code points of many texts at once. It drops what cuts words. It replaces disguised contacts by their
-names, followed by a noncharacter that marks them. For everything else, a lattice offers other readings: of syllables
-and initials in Latin or Bopomofo, of the parts of a character, of a character by its sound or else by its shape, and of
-a picture by what it shows or sounds like. Repair reads the likeliest path through the lattice (`fraudscan.lattice`): a
-noisy channel (Shannon 1948).
+Repair works on the code points of many texts at once. It drops what cuts words. It puts texts in order that are written
+backwards or in columns. It replaces disguised contacts by their names, followed by a noncharacter that marks them. For
+everything else, a lattice offers other readings: of syllables and initials in Latin or Bopomofo, of the parts of a
+character, of a character by its sound or else by its shape, and of a picture by what it shows or sounds like. Repair
+reads the likeliest path through the lattice (`fraudscan.lattice`): a noisy channel (Shannon 1948).
 
 >>> normalize("投·资·理·财，稳·赚·不·赔").text
 '投资理财,稳赚不赔'
@@ -44,7 +44,7 @@ from fraudscan.characters import (
 from fraudscan.features import Vocabulary
 from fraudscan.lattice import EVERY, SHAPE, SOUND, Arcs, likeliest
 from fraudscan.lazy import cached_property
-from fraudscan.neighbours import END, LETTER, NAT, NOTHING, RARE, TONES, tables
+from fraudscan.neighbours import END, LETTER, NAT, NOTHING, RARE, TONES, scores_of, tables
 from fraudscan.survey import MIN_MARKS, Mark, survey
 
 if TYPE_CHECKING:
@@ -329,6 +329,46 @@ class _Lines:
         """The marks of disguise."""
         return survey(self.codes, self.numbers, self.bounds, self.starts, self.raw)
 
+    @cached_property
+    def order(self) -> Ints:
+        """The places of the characters in the order in which the texts are read.
+
+        A text is read backwards, or in columns from the left or from the right, if its characters go together worse
+        than by chance as they are written, and far better in that order: by half of `WORTH` per character, and
+        `MIN_WORTH`. In the corpus only texts that are written so gain that much.
+        """
+        order = np.arange(self.codes.size)
+        written = _fit(self.numbers)
+        odd = written < 0
+        if not odd.any():
+            return order
+        places = odd.repeat(self.lengths).nonzero()[0]
+        text, end = self.bounds.searchsorted(places), self.codes[places] == 0
+        starts = self.starts[places]
+        breaks = ((self.raw == ord("\n")) | (self.raw == 0)).nonzero()[0]  # there is a 0 before each text but the first
+        row = breaks.searchsorted(starts)
+        column = starts - np.append(-1, breaks)[row]
+        best = written + np.maximum(WORTH / 2 * self.lengths, MIN_WORTH)
+        fits = written.copy()
+        for keys in ((-places,), (row, column), (row, -column)):
+            tried = places[np.lexsort((*keys, end, text))]
+            fits[odd] = _fit(self.numbers[tried])
+            better = (fits > best)[text]
+            order[places[better]] = tried[better]
+            best = np.maximum(best, fits)
+        return order
+
+    @cached_property
+    def moved(self) -> Bools:
+        """Mask of the texts that `order` changes, shape (texts,)."""
+        moved: Bools = differences((self.order != np.arange(self.order.size)).cumsum()[self.bounds]) > 0
+        return moved
+
+    @cached_property
+    def repairable(self) -> Bools:
+        """Mask of the texts that repair can work on, shape (texts,)."""
+        return self.survey.repairable | self.moved
+
 
 def _folded(texts: Sequence[str]) -> _Lines:
     raw, ends = concatenated(texts)
@@ -377,7 +417,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
     A text that still changes after `MAX_ROUNDS` rounds is not repaired at all.
     """
     lines = _folded(texts)
-    repairable = lines.survey.repairable
+    repairable = lines.repairable
     if not repairable.any():
         return {}
     lines = lines.at(repairable)
@@ -393,7 +433,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
         again = np.array([one != other for one, other in zip(read, before, strict=True)])
         again[again] = _carry_marks(list(itertools.compress(read, again)))  # which hardly any do
         lines = done.at(again)
-        again[again] = repairable = lines.survey.repairable
+        again[again] = repairable = lines.repairable
         for place, index in enumerate(active.tolist()):
             if not again[place] and read[place] != plain[index]:
                 found[index] = Repaired(read[place], done, place, origins[index])
@@ -406,7 +446,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
 
 
 def _round(lines: _Lines) -> _Lines:
-    return _read_likeliest(_name_contacts(_drop_separators(lines)))
+    return _read_likeliest(_name_contacts(_put_in_order(_drop_separators(lines))))
 
 
 def _drop_separators(lines: _Lines) -> _Lines:
@@ -426,6 +466,28 @@ def _markup(lines: _Lines) -> Bools:
     read = code_points("".join(f"{without_markup(text)}\0" for text in lines.texts()))
     found: Bools = (read == 0) & (lines.codes != 0)
     return found
+
+
+def _put_in_order(lines: _Lines) -> _Lines:
+    """Put texts into the order in which they are read. In those that change, each character stands for the whole text.
+
+    Offsets must ascend.
+    """
+    moved = lines.moved
+    if not moved.any():
+        return lines
+    first = lines.bounds + 1 - lines.lengths
+    inside = moved.repeat(lines.lengths) & (lines.codes != 0)
+    starts = np.where(inside, lines.starts[first].repeat(lines.lengths), lines.starts)
+    ends = np.where(inside, lines.ends[lines.bounds - 1].repeat(lines.lengths), lines.ends)
+    return _Lines(lines.codes[lines.order], starts, ends, lines.raw).resurveyed(lines, lines.order, moved)
+
+
+def _fit(numbers: Numbers) -> Ints:
+    """Return how well the characters of each text go together, in the unit of `NAT`."""
+    scores = scores_of(np.roll(numbers, 1), numbers)  # the first text follows an end, too
+    total = tables().worth.take(scores.view(np.uint8)).cumsum(dtype=np.int64)
+    return differences(total[numbers == END])
 
 
 def _name_contacts(lines: _Lines) -> _Lines:

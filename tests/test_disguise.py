@@ -99,6 +99,31 @@ def test_fillers_may_differ(fillers):
     assert normalize("".join(c + rng.choice(fillers) for c in text)).text == text
 
 
+def in_columns(text, rows):
+    """Write a text from top to bottom, in columns from left to right."""
+    columns = [text[at : at + rows].ljust(rows, "　") for at in range(0, len(text), rows)]
+    return ["".join(row) for row in zip(*columns, strict=True)]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        FILLED[::-1],
+        "\u202e" + FILLED[::-1],
+        *("\n".join(in_columns(FILLED, rows)) for rows in (3, 6, 12)),
+        "\r\n".join(row[::-1] for row in in_columns(FILLED, 6)),
+        "<br>".join(in_columns(FILLED, 6)),
+    ],
+)
+def test_text_written_backwards_or_in_columns_is_put_in_order(written):
+    read = normalize(written)
+    assert read.text == fold(FILLED)
+    assert [(repair.text, repair.read_as) for repair in read.repairs] == [(written.lstrip("\u202e"), read.text)]
+    ordinary = "到楼下了，下来拿一下。\n今天风大多穿点。"
+    assert undisguise([ordinary, written, ordinary, FILLED]) == [ordinary, read.text, ordinary, FILLED]
+    assert {span.text for span in fraudscan.classify(written).explain()} <= {repair.text for repair in read.repairs}
+
+
 def test_addresses_and_numbers_among_fillers_stay():
     text = "x".join("百家乐老虎机足球一号通") + "https://m.dmnp-58.cn退回"
     assert "https" in normalize(text).text
