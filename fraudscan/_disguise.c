@@ -281,10 +281,12 @@ static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs 
 
 #define FILLERS 6 /* how many characters may be fillers of one text: each is at least a seventh of it */
 
-/* Return what counts as one character when fillers are looked for: a character, or any letter. */
+/* Return what counts as one character when fillers are looked for: a character, any Latin letter, or any of other
+   scripts. */
 static int32_t kind_of(const Texts *t, int64_t at)
 {
-    return is_letter(t, at) ? 'a' : t->codes[at];
+    const unsigned int class = t->numbers[at];
+    return is_letter(t, at) ? 'a' : t->limits.last_sign < class && class < t->limits.end ? 1 : t->codes[at];
 }
 
 /* Find the characters that are a large share of a text (Misra and Gries 1982); return how many there are. */
@@ -366,9 +368,10 @@ static void flag_fillers(const Texts *t, int64_t begin, int64_t end)
     for (int64_t at = begin, next; at < end; at = next) {
         for (next = at; next < end && is_filler(t, next, fillers, size);)
             next++;
-        /* longer ones of letters or digits may be addresses or telephone numbers */
+        /* longer ones of letters or digits may be addresses or telephone numbers; but 10 follows 9 */
         const int alphanumeric = limits->rare < number(t, at) && number(t, at) < limits->list;
-        for (int64_t i = at; i < next && next - at <= (alphanumeric ? shortest : limits->most_fillers); i++)
+        const int64_t most = alphanumeric ? shortest + (number(t, at) == limits->digit) : limits->most_fillers;
+        for (int64_t i = at; i < next && next - at <= most; i++)
             t->flags[i] |= CUTS;
         next += next == at;
     }

@@ -26,6 +26,7 @@ from fraudscan.neighbours import (
     MISSING,
     MOST_SIGNS,
     NOTHING,
+    OTHER,
     RARE,
     SIGNS,
     SPELLED,
@@ -70,10 +71,12 @@ every keyboard and are also used between words."""
 
 FILLER_SHARE = 0.15
 """Minimum share of a text's characters that a filler makes up: a character that stands in many places between others.
-All digits are the same character, and so are all letters. The kernel needs more than a seventh (``_disguise.c``)."""
+All digits are the same character, and so are all Latin letters, and all letters of other scripts. The kernel needs more
+than a seventh (``_disguise.c``)."""
 
 MOST_FILLERS = 2 * MOST_SIGNS
-"""Maximum number of fillers in a row that are dropped; of letters and digits, no more than in the shortest gap."""
+"""Maximum number of fillers in a row that are dropped: of letters, no more than in the shortest gap; of digits, one
+more."""
 
 MIN_CUTS = 2
 """Minimum number of places where signs cut what may be a word, before any sign of the text is dropped. The minimum is
@@ -332,7 +335,7 @@ def _flag_fillers(flags: npt.NDArray[np.uint8], codes: Codes, numbers: Numbers, 
     """Flag what cuts many words, whatever it is: what often stands between characters that go together."""
     lengths = differences(ends + 1)
     owner = np.arange(ends.size).repeat(lengths)
-    kinds = np.where(is_latin(codes), ord("a"), codes)
+    kinds = np.where(is_latin(codes), ord("a"), np.where(numbers == OTHER, 1, codes))
     _, kind, counts = np.unique(owner << 21 | kinds, return_inverse=True, return_counts=True)
     filler = counts[kind] >= np.maximum(MIN_FILLED, FILLER_SHARE * (lengths - 1))[owner]
     filler &= (numbers != END) & (numbers != LIST)  # lists of single characters look alike: 鼠、牛、虎
@@ -351,11 +354,12 @@ def _flag_fillers(flags: npt.NDArray[np.uint8], codes: Codes, numbers: Numbers, 
     sums = np.bincount(text[filled], evidence, minlength=ends.size)
     cut = (counts >= MIN_FILLED) & (counts >= FILLED_SHARE * gaps) & (sums >= FILLED_EVIDENCE)
     begin, end = runs_of(filler.nonzero()[0])
-    # longer ones of letters or digits may be addresses or telephone numbers
+    # longer ones of letters or digits may be addresses or telephone numbers; but 10 follows 9
     alphanumeric = (numbers[begin] > RARE) & (numbers[begin] < LIST)
     shortest = np.full(ends.size, MOST_FILLERS)
     np.minimum.at(shortest, text[filled], (last - first - 1)[filled])
-    dropped = cut[owner[begin]] & (end - begin <= np.where(alphanumeric, shortest[owner[begin]], MOST_FILLERS))
+    most = np.where(alphanumeric, shortest[owner[begin]] + (numbers[begin] == DIGIT), MOST_FILLERS)
+    dropped = cut[owner[begin]] & (end - begin <= most)
     flags[ranges(begin[dropped], end[dropped])[0]] |= Mark.CUTS
 
 

@@ -93,10 +93,20 @@ def test_not_all_gaps_need_be_filled(filler, every):
     assert normalize(filled).text == text
 
 
-@pytest.mark.parametrize("fillers", ["0123456789", "abcdefghijklmnopqrstuvwxyz"])
+@pytest.mark.parametrize(
+    "fillers", ["0123456789", "abcdefghijklmnopqrstuvwxyz", "あいうえおカキクケコ", "가나다라마바사", "ㄨㄣㄓㄢㄊㄡㄗ"]
+)
 def test_fillers_may_differ(fillers):
     rng, text = random.Random(1), "跟着老师操作稳赚不赔加微信"
     assert normalize("".join(c + rng.choice(fillers) for c in text)).text == text
+
+
+@pytest.mark.parametrize("numbered", ["{}.{}\n", "{}){}"])
+def test_numbers_of_words_are_dropped_although_they_get_longer(numbered):
+    text = "跟着老师操作稳赚不赔请加微信进内部群每天领取返利本金随时可提"
+    words = [text[max(at, 0) : at + 2] for at in range(-1, len(text), 2)]
+    read = normalize("".join(numbered.format(*item) for item in enumerate(words, 1))).text
+    assert read.lstrip("0.)") == text
 
 
 def in_columns(text, rows):
