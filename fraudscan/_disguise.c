@@ -12,8 +12,8 @@
 typedef struct {
     unsigned int row, rare, digit, list, last_sign, end, nothing;
     int disguised, missing, cut_score, spelled, strong, firm;
-    double odd_share, spelled_share, filler_share, filled_share;
-    int min_filled, filled_evidence, most_fillers;
+    double odd_share, spelled_share, filler_share, filled_share, full_share;
+    int min_filled, filled_evidence, listed_evidence, most_fillers;
     int min_marks, most_signs, min_cuts, cutting, cutting_further, cutting_place, pictorial, name, keycap_mark;
 } Limits;
 
@@ -296,7 +296,7 @@ static int find_fillers(const Texts *t, int64_t begin, int64_t end, int32_t *fil
     const double least = share > few ? share : few;
     int64_t most = 0, bucket[BUCKETS] = {0}, left[FILLERS] = {0}, count[FILLERS] = {0};
     int32_t code[FILLERS];
-    int list[FILLERS] = {0}, size = 0;
+    int size = 0;
     for (int64_t at = begin; at < end; at++) {
         const int64_t found = ++bucket[kind_of(t, at) % BUCKETS];
         most = found > most ? found : most;
@@ -320,12 +320,9 @@ static int find_fillers(const Texts *t, int64_t begin, int64_t end, int32_t *fil
     }
     for (int64_t at = begin; at < end; at++)
         for (int i = 0; i < FILLERS; i++)
-            if (left[i] && code[i] == kind_of(t, at)) {
-                count[i]++;
-                list[i] = t->numbers[at] == t->limits.list;
-            }
+            count[i] += left[i] && code[i] == kind_of(t, at);
     for (int i = 0; i < FILLERS; i++)
-        if (count[i] && (double)count[i] >= least && !list[i])
+        if (count[i] && (double)count[i] >= least)
             fillers[size++] = code[i];
     return size;
 }
@@ -345,12 +342,15 @@ static void flag_fillers(const Texts *t, int64_t begin, int64_t end)
     int32_t fillers[FILLERS];
     const int size = find_fillers(t, begin, end, fillers);
     int64_t word = -1, gaps = 0, filled = 0, evidence = 0, shortest = limits->most_fillers;
-    int since = 0; /* whether a filler comes after the word */
+    int since = 0;             /* whether a filler comes after the word */
+    int listed = 0, other = 0; /* whether fillers separate lists, and whether any is no sign */
     if (!size)
         return;
     for (int64_t at = begin; at < end; at++) {
         const int filler = is_filler(t, at, fillers, size);
         since |= filler;
+        listed |= filler && number(t, at) == limits->list;
+        other |= filler && !is_sign(t, at);
         if (filler || !is_chinese(t, at))
             continue;
         gaps += word >= 0;
@@ -362,8 +362,10 @@ static void flag_fillers(const Texts *t, int64_t begin, int64_t end)
         word = at;
         since = 0;
     }
-    if (filled < limits->min_filled || (double)filled < limits->filled_share * (double)gaps ||
-        evidence < limits->filled_evidence)
+    if (filled < limits->min_filled || (double)filled < limits->filled_share * (double)gaps)
+        return;
+    if (evidence < (listed ? limits->listed_evidence : limits->filled_evidence) &&
+        (listed || other || (double)filled < limits->full_share * (double)gaps))
         return;
     for (int64_t at = begin, next; at < end; at = next) {
         for (next = at; next < end && is_filler(t, next, fillers, size);)
@@ -475,12 +477,12 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
     const char *bad;
 
     if (!PyArg_ParseTuple(
-            args, "y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*i(IIIIIII)(iiiiii)(dd)(ddiii)(iiiiiiiii)w*w*w*w*w*:survey",
+            args, "y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*i(IIIIIII)(iiiiii)(dd)(dddiiii)(iiiiiiiii)w*w*w*w*w*:survey",
             &array[0], &array[1], &array[2], &array[3], &array[4], &array[5], &array[6], &array[7], &array[8],
             &array[9], &array[10], &array[11], &array[12], &array[13], &array[14], &array[15], &empty, &l.row, &l.rare,
             &l.digit, &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised, &l.missing, &l.cut_score, &l.spelled,
-            &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.filler_share, &l.filled_share, &l.min_filled,
-            &l.filled_evidence, &l.most_fillers, &l.min_marks, &l.most_signs, &l.min_cuts, &l.cutting,
+            &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.filler_share, &l.filled_share, &l.full_share,
+            &l.min_filled, &l.filled_evidence, &l.listed_evidence, &l.most_fillers, &l.min_marks, &l.most_signs, &l.min_cuts, &l.cutting,
             &l.cutting_further, &l.cutting_place, &l.pictorial, &l.name, &l.keycap_mark, &array[16], &array[17],
             &array[18], &array[19], &array[20]))
         return NULL;

@@ -74,6 +74,14 @@ FILLER_SHARE = 0.15
 All digits are the same character, and so are all Latin letters, and all letters of other scripts. The kernel needs more
 than a seventh (``_disguise.c``)."""
 
+LISTED_EVIDENCE = 256
+"""Minimum evidence, in eighths of a nat, that ``、`` cuts words: neighbours in a list of single characters go together,
+too, as in 鼠、牛、虎 or 油、盐、酱."""
+
+FULL_SHARE = 0.7
+"""Share of the gaps between Chinese characters from which on other signs in them need no evidence, because the words
+that they cut may be disguised in another way, too."""
+
 MOST_FILLERS = 2 * MOST_SIGNS
 """Maximum number of fillers in a row that are dropped: of letters, no more than in the shortest gap; of digits, one
 more."""
@@ -188,7 +196,7 @@ def survey(codes: Codes, numbers: Numbers, ends: Ints, starts: Ints, raw: Codes)
     classes = WIDTH, RARE, DIGIT, *SIGNS, END, NOTHING
     scores = DISGUISED, MISSING, CUT, SPELLED, STRONG, FIRM
     cuts = MOST_SIGNS, MIN_CUTS, CUTTING, CUTTING_FURTHER, CUTTING_PLACE, PICTORIAL
-    fillers = FILLER_SHARE, FILLED_SHARE, MIN_FILLED, FILLED_EVIDENCE, MOST_FILLERS
+    fillers = FILLER_SHARE, FILLED_SHARE, FULL_SHARE, MIN_FILLED, FILLED_EVIDENCE, LISTED_EVIDENCE, MOST_FILLERS
     limits = classes, scores, (ODD_SHARE, SPELLED_SHARE), fillers, (MIN_MARKS, *cuts, NAME, KEYCAP_MARK)
     known = *neighbours, *characters, *pictures, *limits
     kernel.compiled.survey(codes, numbers, ends, starts, raw, *known, *found)
@@ -338,7 +346,7 @@ def _flag_fillers(flags: npt.NDArray[np.uint8], codes: Codes, numbers: Numbers, 
     kinds = np.where(is_latin(codes), ord("a"), np.where(numbers == OTHER, 1, codes))
     _, kind, counts = np.unique(owner << 21 | kinds, return_inverse=True, return_counts=True)
     filler = counts[kind] >= np.maximum(MIN_FILLED, FILLER_SHARE * (lengths - 1))[owner]
-    filler &= (numbers != END) & (numbers != LIST)  # lists of single characters look alike: 鼠、牛、虎
+    filler &= numbers != END
     if not filler.any():
         return
     words = ((numbers <= RARE) & ~filler).nonzero()[0]
@@ -352,7 +360,13 @@ def _flag_fillers(flags: npt.NDArray[np.uint8], codes: Codes, numbers: Numbers, 
     gaps = np.bincount(text, minlength=ends.size)
     evidence = tables().cutting.take(scores_of(numbers[first[filled]], numbers[last[filled]]).view(np.uint8))
     sums = np.bincount(text[filled], evidence, minlength=ends.size)
-    cut = (counts >= MIN_FILLED) & (counts >= FILLED_SHARE * gaps) & (sums >= FILLED_EVIDENCE)
+    listed, other = np.zeros((2, ends.size), dtype=bool)
+    listed[owner[filler & (numbers == LIST)]] = True
+    other[owner[filler & ~is_sign(numbers)]] = True
+    cut = (sums >= np.where(listed, LISTED_EVIDENCE, FILLED_EVIDENCE)) | ~listed & ~other & (
+        counts >= FULL_SHARE * gaps
+    )
+    cut &= (counts >= MIN_FILLED) & (counts >= FILLED_SHARE * gaps)
     begin, end = runs_of(filler.nonzero()[0])
     # longer ones of letters or digits may be addresses or telephone numbers; but 10 follows 9
     alphanumeric = (numbers[begin] > RARE) & (numbers[begin] < LIST)

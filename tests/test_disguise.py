@@ -101,6 +101,22 @@ def test_fillers_may_differ(fillers):
     assert normalize("".join(c + rng.choice(fillers) for c in text)).text == text
 
 
+@pytest.mark.parametrize("sign", [*"·。/★、"])
+def test_a_sign_in_every_gap_is_dropped_even_if_it_separates_lists(sign):
+    text = "跟着老师操作稳赚不赔加微信进内部群每天领取返利" * 2
+    assert normalize(sign.join(text)).text == text
+
+
+@pytest.mark.parametrize("sign", [*"·。/★"])
+def test_a_sign_in_every_gap_is_dropped_where_words_are_disguised_in_another_way(sign):
+    spelled = "为了苞怔您得资金鞍全，倾把银邢卡里得谦转到安全账户"
+    assert (
+        normalize(sign.join(spelled)).text
+        == normalize(spelled).text
+        == "为了保证您的资金安全,请把银行卡里的钱转到安全账户"
+    )
+
+
 @pytest.mark.parametrize("numbered", ["{}.{}\n", "{}){}"])
 def test_numbers_of_words_are_dropped_although_they_get_longer(numbered):
     text = "跟着老师操作稳赚不赔请加微信进内部群每天领取返利本金随时可提"
@@ -148,6 +164,8 @@ def test_addresses_and_numbers_among_fillers_stay():
         "甲1乙2丙3丁4戊5己6庚7辛8壬9癸10",
         "周一3节周二4节周三2节周四5节周五1节周六0节",
         "鼠、牛、虎、兔、龙、蛇、马、羊、猴、鸡、狗、猪、鼠、牛、虎。",
+        "鸡、鸭、鱼、肉、蛋、奶、米、面、油、盐、酱、醋、茶、葱、姜、蒜",
+        "赵、钱、孙、李、周、吴、郑、王、冯、陈、褚、卫、蒋、沈、韩、杨、朱、秦、尤、许",
         "哈哈哈哈哈哈哈哈哈哈哈哈哈哈",
         "鸡2斤鱼3条肉1块蛋9个米5斗油2桶盐1包糖4袋",
     ],
