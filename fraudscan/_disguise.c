@@ -12,7 +12,7 @@
 typedef struct {
     unsigned int row, rare, digit, list, last_sign, end, nothing;
     int disguised, missing, cut_score, spelled, strong, firm;
-    double odd_share, spelled_share, filler_share, filled_share, full_share;
+    double odd_share, spelled_share, least_worth, filler_share, filled_share, full_share;
     int min_filled, filled_evidence, listed_evidence, most_fillers;
     int min_marks, most_signs, min_cuts, cutting, cutting_further, cutting_place, pictorial, name, keycap_mark;
 } Limits;
@@ -32,12 +32,13 @@ typedef struct {
     const int32_t *normal, *pictures;
     const int64_t *bounds;
     const uint16_t *members;
+    const int16_t *worth;
     int64_t size, texts, all_raw, all_parts, all_rare_pairs, choices, all_members;
     int32_t empty;
     Limits limits;
     uint8_t *flags;
     uint16_t *wholes; /* in two rows: the characters made of two parts, and of three */
-    uint8_t *heavy, *spelled_out, *repairable;
+    uint8_t *heavy, *spelled_out, *repairable, *loose;
 } Texts;
 
 enum { CUTS = 1, MAY_CUT = 2, CONTACT = 4, PICTURE = 8, KEYCAP = 16, DOUBTFUL = 32, LABEL = 64 }; /* see `Mark` */
@@ -286,6 +287,8 @@ static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs 
 static int32_t kind_of(const Texts *t, int64_t at)
 {
     const unsigned int class = t->numbers[at];
+    if (class <= t->limits.rare) /* as most are */
+        return t->codes[at];
     return is_letter(t, at) ? 'a' : t->limits.last_sign < class && class < t->limits.end ? 1 : t->codes[at];
 }
 
@@ -407,7 +410,7 @@ static const char *survey_text(const Texts *t, int64_t text, Signs *memory)
 {
     const Limits *limits = &t->limits;
     const int64_t begin = text ? t->ends[text - 1] + 1 : 0, end = t->ends[text], length = end - begin + 1;
-    int64_t odd = 0, parts = 0, spelled = 0;
+    int64_t odd = 0, parts = 0, spelled = 0, worth = 0;
     uint8_t any = 0, *repairable = t->repairable + text;
 
     for (int64_t at = begin; at + 1 < end; at++) /* so that no look-up waits for another */
@@ -417,6 +420,7 @@ static const char *survey_text(const Texts *t, int64_t text, Signs *memory)
         odd += found == limits->missing || found == limits->cut_score;
         parts += note_wholes(t, at, end);
         spelled += found == limits->spelled;
+        worth += t->worth[(uint8_t)found];
         t->flags[at] |= found == limits->disguised ? CONTACT : 0;
     }
     t->heavy[text] = odd + parts >= limits->min_marks && (double)(odd + parts) > limits->odd_share * (double)length;
@@ -427,6 +431,7 @@ static const char *survey_text(const Texts *t, int64_t text, Signs *memory)
             t->wholes[at] = t->wholes[t->size + at] = (uint16_t)limits->nothing;
     t->spelled_out[text] = (uint8_t)flag_spelled(t, begin, end, spelled, (int64_t *)memory);
     *repairable = t->heavy[text] | t->spelled_out[text];
+    t->loose[text] = (double)worth < limits->least_worth * (double)length;
     const char *bad = flag_signs(t, begin, end, memory);
     flag_fillers(t, begin, end);
     bad = bad ? bad : flag_pictures(t, begin, end, repairable);
@@ -459,16 +464,16 @@ static const char *check_texts(const Texts *t)
 
 const char disguise_survey_doc[] =
     PyDoc_STR("survey(codes, numbers, ends, starts, raw, pairs, cutting, sentence, halves, parts, made, rare_pairs,\n"
-              "       normal, pictures, bounds, members, empty, classes, scores, shares, limits, flags, wholes,\n"
-              "       heavy, spelled_out, repairable)\n--\n\n"
-              "Fill the last five arguments, as `fraudscan.survey.survey` does. At first, flags must be 0 and wholes\n"
+              "       normal, pictures, bounds, members, worth, empty, classes, scores, shares, limits, flags,\n"
+              "       wholes, heavy, spelled_out, repairable, loose)\n--\n\n"
+              "Fill the last six arguments, as `fraudscan.survey.survey` does. At first, flags must be 0 and wholes\n"
               "`NOTHING`. Before them are the empty row and the constants of `Limits`.");
 
 PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
 {
     enum { CODES, NUMBERS, ENDS, STARTS, RAW, PAIRS, CUTTING, SENTENCE, HALVES, PARTS, MADE, RARE_PAIRS, NORMAL,
-           PICTURES, BOUNDS, MEMBERS, FLAGS, WHOLES, HEAVY, SPELLED_OUT, REPAIRABLE, ARRAYS };
-    static const Py_ssize_t bytes[] = {4, 2, 8, 8, 4, 1, 1, 1, 1, 8, 2, 8, 4, 4, 8, 2, 1, 2, 1, 1, 1};
+           PICTURES, BOUNDS, MEMBERS, WORTH, FLAGS, WHOLES, HEAVY, SPELLED_OUT, REPAIRABLE, LOOSE, ARRAYS };
+    static const Py_ssize_t bytes[] = {4, 2, 8, 8, 4, 1, 1, 1, 1, 8, 2, 8, 4, 4, 8, 2, 2, 1, 2, 1, 1, 1, 1};
     PyObject *result = NULL;
     Py_buffer array[ARRAYS];
     Py_ssize_t size[ARRAYS];
@@ -477,14 +482,14 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
     const char *bad;
 
     if (!PyArg_ParseTuple(
-            args, "y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*i(IIIIIII)(iiiiii)(dd)(dddiiii)(iiiiiiiii)w*w*w*w*w*:survey",
+            args, "y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*i(IIIIIII)(iiiiii)(ddd)(dddiiii)(iiiiiiiii)w*w*w*w*w*w*:survey",
             &array[0], &array[1], &array[2], &array[3], &array[4], &array[5], &array[6], &array[7], &array[8],
-            &array[9], &array[10], &array[11], &array[12], &array[13], &array[14], &array[15], &empty, &l.row, &l.rare,
+            &array[9], &array[10], &array[11], &array[12], &array[13], &array[14], &array[15], &array[16], &empty, &l.row, &l.rare,
             &l.digit, &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised, &l.missing, &l.cut_score, &l.spelled,
-            &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.filler_share, &l.filled_share, &l.full_share,
+            &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.least_worth, &l.filler_share, &l.filled_share, &l.full_share,
             &l.min_filled, &l.filled_evidence, &l.listed_evidence, &l.most_fillers, &l.min_marks, &l.most_signs, &l.min_cuts, &l.cutting,
-            &l.cutting_further, &l.cutting_place, &l.pictorial, &l.name, &l.keycap_mark, &array[16], &array[17],
-            &array[18], &array[19], &array[20]))
+            &l.cutting_further, &l.cutting_place, &l.pictorial, &l.name, &l.keycap_mark, &array[17],
+            &array[18], &array[19], &array[20], &array[21], &array[22]))
         return NULL;
     if (count_all(array, bytes, size, ARRAYS) < 0)
         goto done;
@@ -493,7 +498,7 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
         size[NORMAL] != CODE_POINTS || size[PICTURES] != CODE_POINTS || size[HALVES] != HALF_KEYS ||
         size[MADE] != size[PARTS] || !size[BOUNDS] || size[FLAGS] != size[CODES] ||
         size[WHOLES] != 2 * size[CODES] || size[HEAVY] != size[ENDS] || size[SPELLED_OUT] != size[ENDS] ||
-        size[REPAIRABLE] != size[ENDS]) {
+        size[REPAIRABLE] != size[ENDS] || size[LOOSE] != size[ENDS] || size[WORTH] != SCORES) {
         PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
         goto done;
     }
@@ -521,11 +526,13 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
                          .pictures = array[PICTURES].buf,
                          .bounds = array[BOUNDS].buf,
                          .members = array[MEMBERS].buf,
+                         .worth = array[WORTH].buf,
                          .flags = array[FLAGS].buf,
                          .wholes = array[WHOLES].buf,
                          .heavy = array[HEAVY].buf,
                          .spelled_out = array[SPELLED_OUT].buf,
                          .repairable = array[REPAIRABLE].buf,
+                         .loose = array[LOOSE].buf,
                          .size = size[CODES],
                          .texts = size[ENDS],
                          .all_raw = size[RAW],

@@ -333,34 +333,33 @@ class _Lines:
     def order(self) -> Ints:
         """The places of the characters in the order in which the texts are read.
 
-        A text is read backwards, or in columns from the left or from the right, if its characters go together worse
-        than by chance as they are written, and far better in that order: by half of `WORTH` per character, and
+        A text is read backwards, or in columns from the left or from the right, if its characters hardly go together as
+        they are written (`Survey.loose`), and far better in that order: by half of `WORTH` per character, and
         `MIN_WORTH`. In the corpus only texts that are written so gain that much.
         """
         order = np.arange(self.codes.size)
-        written = _fit(self.numbers)
-        odd = written < 0
-        if not odd.any():
+        places = self.survey.loose.repeat(self.lengths).nonzero()[0]
+        if not places.size:
             return order
-        places = odd.repeat(self.lengths).nonzero()[0]
-        text, end = self.bounds.searchsorted(places), self.codes[places] == 0
-        starts = self.starts[places]
+        numbers, starts, lengths = self.numbers[places], self.starts[places], self.lengths[self.survey.loose]
+        text, end = self.bounds.searchsorted(places), numbers == END
         breaks = ((self.raw == ord("\n")) | (self.raw == 0)).nonzero()[0]  # there is a 0 before each text but the first
         row = breaks.searchsorted(starts)
         column = starts - np.append(-1, breaks)[row]
-        best = written + np.maximum(WORTH / 2 * self.lengths, MIN_WORTH)
-        fits = written.copy()
+        best = _fit(numbers) + np.maximum(WORTH / 2 * lengths, MIN_WORTH)
         for keys in ((-places,), (row, column), (row, -column)):
-            tried = places[np.lexsort((*keys, end, text))]
-            fits[odd] = _fit(self.numbers[tried])
-            better = (fits > best)[text]
-            order[places[better]] = tried[better]
-            best = np.maximum(best, fits)
+            tried = np.lexsort((*keys, end, text))
+            fit = _fit(numbers[tried])
+            better = (fit > best).repeat(lengths)
+            order[places[better]] = places[tried[better]]
+            best = np.maximum(best, fit)
         return order
 
     @cached_property
     def moved(self) -> Bools:
         """Mask of the texts that `order` changes, shape (texts,)."""
+        if not self.survey.loose.any():
+            return self.survey.loose
         moved: Bools = differences((self.order != np.arange(self.order.size)).cumsum()[self.bounds]) > 0
         return moved
 
