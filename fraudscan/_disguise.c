@@ -282,14 +282,16 @@ static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs 
 
 #define FILLERS 6 /* how many characters may be fillers of one text: each is at least a seventh of it */
 
-/* Return what counts as one character when fillers are looked for: a character, any Latin letter, or any of other
-   scripts. */
+/* Return what counts as one character when fillers are looked for: a character, any letter, or anything else, such as
+   letters of other scripts. */
 static int32_t kind_of(const Texts *t, int64_t at)
 {
     const unsigned int class = t->numbers[at];
     if (class <= t->limits.rare) /* as most are */
         return t->codes[at];
-    return is_letter(t, at) ? 'a' : t->limits.last_sign < class && class < t->limits.end ? 1 : t->codes[at];
+    if (class < t->limits.list)
+        return class == t->limits.digit ? t->codes[at] : 'a';
+    return t->limits.last_sign < class && class < t->limits.end ? 1 : t->codes[at];
 }
 
 /* Find the characters that are a large share of a text (Misra and Gries 1982); return how many there are. */
@@ -484,12 +486,13 @@ PyObject *disguise_survey(PyObject *Py_UNUSED(self), PyObject *args)
     if (!PyArg_ParseTuple(
             args, "y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*y*i(IIIIIII)(iiiiii)(ddd)(dddiiii)(iiiiiiiii)w*w*w*w*w*w*:survey",
             &array[0], &array[1], &array[2], &array[3], &array[4], &array[5], &array[6], &array[7], &array[8],
-            &array[9], &array[10], &array[11], &array[12], &array[13], &array[14], &array[15], &array[16], &empty, &l.row, &l.rare,
-            &l.digit, &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised, &l.missing, &l.cut_score, &l.spelled,
-            &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.least_worth, &l.filler_share, &l.filled_share, &l.full_share,
-            &l.min_filled, &l.filled_evidence, &l.listed_evidence, &l.most_fillers, &l.min_marks, &l.most_signs, &l.min_cuts, &l.cutting,
-            &l.cutting_further, &l.cutting_place, &l.pictorial, &l.name, &l.keycap_mark, &array[17],
-            &array[18], &array[19], &array[20], &array[21], &array[22]))
+            &array[9], &array[10], &array[11], &array[12], &array[13], &array[14], &array[15], &array[16], &empty,
+            &l.row, &l.rare, &l.digit, &l.list, &l.last_sign, &l.end, &l.nothing, &l.disguised, &l.missing,
+            &l.cut_score, &l.spelled, &l.strong, &l.firm, &l.odd_share, &l.spelled_share, &l.least_worth,
+            &l.filler_share, &l.filled_share, &l.full_share, &l.min_filled, &l.filled_evidence, &l.listed_evidence,
+            &l.most_fillers, &l.min_marks, &l.most_signs, &l.min_cuts, &l.cutting, &l.cutting_further, &l.cutting_place,
+            &l.pictorial, &l.name, &l.keycap_mark, &array[17], &array[18], &array[19], &array[20], &array[21],
+            &array[22]))
         return NULL;
     if (count_all(array, bytes, size, ARRAYS) < 0)
         goto done;

@@ -21,6 +21,7 @@ from fraudscan.neighbours import (
     END,
     FILLED_EVIDENCE,
     FILLED_SHARE,
+    LETTER,
     LIST,
     MIN_FILLED,
     MISSING,
@@ -76,8 +77,8 @@ every keyboard and are also used between words."""
 
 FILLER_SHARE = 0.15
 """Minimum share of a text's characters that a filler makes up: a character that stands in many places between others.
-All digits are the same character, and so are all Latin letters, and all letters of other scripts. The kernel needs more
-than a seventh (``_disguise.c``)."""
+All digits are the same character, and so are all letters, and everything else, such as letters of other scripts. The
+kernel needs more than a seventh (``_disguise.c``)."""
 
 LISTED_EVIDENCE = 256
 """Minimum evidence, in eighths of a nat, that ``、`` cuts words: neighbours in a list of single characters go together,
@@ -353,7 +354,7 @@ def _flag_fillers(flags: npt.NDArray[np.uint8], codes: Codes, numbers: Numbers, 
     """Flag what cuts many words, whatever it is: what often stands between characters that go together."""
     lengths = differences(ends + 1)
     owner = np.arange(ends.size).repeat(lengths)
-    kinds = np.where(is_latin(codes), ord("a"), np.where(numbers == OTHER, 1, codes))
+    kinds = np.where(numbers == LETTER, ord("a"), np.where(numbers == OTHER, 1, codes))
     _, kind, counts = np.unique(owner << 21 | kinds, return_inverse=True, return_counts=True)
     filler = counts[kind] >= np.maximum(MIN_FILLED, FILLER_SHARE * (lengths - 1))[owner]
     filler &= numbers != END
