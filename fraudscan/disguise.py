@@ -657,7 +657,7 @@ def _spelled(run: str, table: Tables) -> tuple[tuple[int, int], ...]:
     """Return the sizes and the rows of the syllables and initials that make up a run of letters.
 
     There are none in runs that are words, in runs that syllables and initials do not cover, nor in runs of more than
-    `MAX_INITIALS` letters that consist mainly of initials.
+    `MAX_INITIALS` letters that consist mainly of single ones, as many English words do.
     """
     if len(run) > 1 and run in table.latin:
         return ()
@@ -665,8 +665,7 @@ def _spelled(run: str, table: Tables) -> tuple[tuple[int, int], ...]:
     if sum(map(len, found)) < len(run):
         return ()
     spellings = [piece.rstrip(TONES) for piece in found]
-    syllables = sum(spelling in table.syllables or spelling in table.bopomofo for spelling in spellings)
-    if len(run) > MAX_INITIALS and 2 * syllables < len(found):
+    if len(run) > MAX_INITIALS and 2 * sum(len(spelling) == 1 for spelling in spellings) > len(found):
         return ()
     return tuple((len(piece), table.spellings[spelling]) for piece, spelling in zip(found, spellings, strict=True))
 
