@@ -299,13 +299,18 @@ static int find_fillers(const Texts *t, int64_t begin, int64_t end, int32_t *fil
 {
     const double share = t->limits.filler_share * (double)(end - begin), few = t->limits.min_filled;
     const double least = share > few ? share : few;
-    int64_t most = 0, bucket[BUCKETS] = {0}, left[FILLERS] = {0}, count[FILLERS] = {0};
+    int64_t most = 0, letters = 0, others = 0, bucket[BUCKETS] = {0}, left[FILLERS] = {0}, count[FILLERS] = {0};
     int32_t code[FILLERS];
     int size = 0;
     for (int64_t at = begin; at < end; at++) {
-        const int64_t found = ++bucket[kind_of(t, at) % BUCKETS];
+        const unsigned int class = t->numbers[at];
+        const int64_t found = ++bucket[t->codes[at] % BUCKETS];
         most = found > most ? found : most;
+        letters += t->limits.rare < class && class < t->limits.list; /* and digits: no kind is more frequent */
+        others += t->limits.last_sign < class;
     }
+    most = letters > most ? letters : most;
+    most = others > most ? others : most;
     if ((double)most < least) /* as in most texts */
         return 0;
     for (int64_t at = begin; at < end; at++) {
@@ -323,9 +328,11 @@ static int find_fillers(const Texts *t, int64_t begin, int64_t end, int32_t *fil
                 left[i]--;
         }
     }
-    for (int64_t at = begin; at < end; at++)
+    for (int64_t at = begin; at < end; at++) {
+        const int32_t kind = kind_of(t, at);
         for (int i = 0; i < FILLERS; i++)
-            count[i] += left[i] && code[i] == kind_of(t, at);
+            count[i] += left[i] && code[i] == kind;
+    }
     for (int i = 0; i < FILLERS; i++)
         if (count[i] && (double)count[i] >= least)
             fillers[size++] = code[i];
@@ -334,8 +341,9 @@ static int find_fillers(const Texts *t, int64_t begin, int64_t end, int32_t *fil
 
 static int is_filler(const Texts *t, int64_t at, const int32_t *fillers, int size)
 {
+    const int32_t kind = kind_of(t, at);
     for (int i = 0; i < size; i++)
-        if (fillers[i] == kind_of(t, at))
+        if (fillers[i] == kind)
             return 1;
     return 0;
 }
@@ -432,8 +440,8 @@ static const char *survey_text(const Texts *t, int64_t text, Signs *memory)
         for (int64_t at = begin; at < end; at++)
             t->wholes[at] = t->wholes[t->size + at] = (uint16_t)limits->nothing;
     t->spelled_out[text] = (uint8_t)flag_spelled(t, begin, end, spelled, (int64_t *)memory);
-    *repairable = t->heavy[text] | t->spelled_out[text];
     t->loose[text] = (double)worth < limits->least_worth * (double)length;
+    *repairable = t->heavy[text] | t->spelled_out[text] | t->loose[text];
     const char *bad = flag_signs(t, begin, end, memory);
     flag_fillers(t, begin, end);
     bad = bad ? bad : flag_pictures(t, begin, end, repairable);

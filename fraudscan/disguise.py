@@ -329,45 +329,6 @@ class _Lines:
         """The marks of disguise."""
         return survey(self.codes, self.numbers, self.bounds, self.starts, self.raw)
 
-    @cached_property
-    def order(self) -> Ints:
-        """The places of the characters in the order in which the texts are read.
-
-        A text is read backwards, or in columns from the left or from the right, if its characters hardly go together as
-        they are written (`Survey.loose`), and far better in that order: by half of `WORTH` per character, and
-        `MIN_WORTH`. In the corpus only texts that are written so gain that much.
-        """
-        order = np.arange(self.codes.size)
-        places = self.survey.loose.repeat(self.lengths).nonzero()[0]
-        if not places.size:
-            return order
-        numbers, starts, lengths = self.numbers[places], self.starts[places], self.lengths[self.survey.loose]
-        text, end = self.bounds.searchsorted(places), numbers == END
-        breaks = ((self.raw == ord("\n")) | (self.raw == 0)).nonzero()[0]  # there is a 0 before each text but the first
-        row = breaks.searchsorted(starts)
-        column = starts - np.append(-1, breaks)[row]
-        best = _fit(numbers) + np.maximum(WORTH / 2 * lengths, MIN_WORTH)
-        for keys in ((-places,), (row, column), (row, -column)):
-            tried = np.lexsort((*keys, end, text))
-            fit = _fit(numbers[tried])
-            better = (fit > best).repeat(lengths)
-            order[places[better]] = places[tried[better]]
-            best = np.maximum(best, fit)
-        return order
-
-    @cached_property
-    def moved(self) -> Bools:
-        """Mask of the texts that `order` changes, shape (texts,)."""
-        if not self.survey.loose.any():
-            return self.survey.loose
-        moved: Bools = differences((self.order != np.arange(self.order.size)).cumsum()[self.bounds]) > 0
-        return moved
-
-    @cached_property
-    def repairable(self) -> Bools:
-        """Mask of the texts that repair can work on, shape (texts,)."""
-        return self.survey.repairable | self.moved
-
 
 def _folded(texts: Sequence[str]) -> _Lines:
     raw, ends = concatenated(texts)
@@ -416,7 +377,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
     A text that still changes after `MAX_ROUNDS` rounds is not repaired at all.
     """
     lines = _folded(texts)
-    repairable = lines.repairable
+    repairable = lines.survey.repairable
     if not repairable.any():
         return {}
     lines = lines.at(repairable)
@@ -432,7 +393,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
         again = np.array([one != other for one, other in zip(read, before, strict=True)])
         again[again] = _carry_marks(list(itertools.compress(read, again)))  # which hardly any do
         lines = done.at(again)
-        again[again] = repairable = lines.repairable
+        again[again] = repairable = lines.survey.repairable
         for place, index in enumerate(active.tolist()):
             if not again[place] and read[place] != plain[index]:
                 found[index] = Repaired(read[place], done, place, origins[index])
@@ -470,16 +431,38 @@ def _markup(lines: _Lines) -> Bools:
 def _put_in_order(lines: _Lines) -> _Lines:
     """Put texts into the order in which they are read. In those that change, each character stands for the whole text.
 
-    Offsets must ascend.
+    A text is read backwards, or in columns from the left or from the right, if its characters hardly go together as
+    they are written (`Survey.loose`), and far better in that order: by half of `WORTH` per character, and `MIN_WORTH`.
+    In the corpus only texts that are written so gain that much. Offsets must ascend, so they are those of the text.
     """
-    moved = lines.moved
+    loose = lines.survey.loose
+    places = loose.repeat(lines.lengths).nonzero()[0]
+    if not places.size:
+        return lines
+    numbers, starts, lengths = lines.numbers[places], lines.starts[places], lines.lengths[loose]
+    text, end = lines.bounds.searchsorted(places), numbers == END
+    breaks = ((lines.raw == ord("\n")) | (lines.raw == 0)).nonzero()[0]  # there is a 0 before each text but the first
+    row = breaks.searchsorted(starts)
+    column = starts - np.append(-1, breaks)[row]
+    best, order = _fit(numbers) + np.maximum(WORTH / 2 * lengths, MIN_WORTH), np.arange(lines.codes.size)
+    moved = np.zeros(lengths.size, dtype=bool)
+    for keys in ((-places,), (row, column), (row, -column)):
+        tried = np.lexsort((*keys, end, text))
+        fit = _fit(numbers[tried])
+        better = fit > best
+        best[better] = fit[better]
+        moved |= better
+        at = better.repeat(lengths)
+        order[places[at]] = places[tried[at]]
     if not moved.any():
         return lines
+    changed = loose.copy()
+    changed[loose] = moved
+    inside = changed.repeat(lines.lengths) & (lines.codes != 0)
     first = lines.bounds + 1 - lines.lengths
-    inside = moved.repeat(lines.lengths) & (lines.codes != 0)
-    starts = np.where(inside, lines.starts[first].repeat(lines.lengths), lines.starts)
+    begins = np.where(inside, lines.starts[first].repeat(lines.lengths), lines.starts)
     ends = np.where(inside, lines.ends[lines.bounds - 1].repeat(lines.lengths), lines.ends)
-    return _Lines(lines.codes[lines.order], starts, ends, lines.raw).resurveyed(lines, lines.order, moved)
+    return _Lines(lines.codes[order], begins, ends, lines.raw).resurveyed(lines, order, changed)
 
 
 def _fit(numbers: Numbers) -> Ints:

@@ -61,7 +61,7 @@ characters, and more than half this share of all its characters: in a program li
 
 LEAST_WORTH = -NAT / 4
 """The value of a text, per character, below which another order is tried: 96 in 100 texts that are written backwards or
-in columns are below it, and of honest texts with marks of disguise one in a hundred."""
+in columns are below it, and of honest texts with marks of disguise one in four hundred."""
 
 CUTTING, CUTTING_FURTHER = 16, 4
 """Minimum evidence, in eighths of a nat, that a sign cuts the words of a text, and the minimum for further signs of the
@@ -252,7 +252,7 @@ def _survey(  # noqa: PLR0913 - the arguments of `survey`
     flags[pictures] |= Mark.PICTURE
     flags[_keycaps(numbers, starts, raw)] |= Mark.KEYCAP
 
-    repairable[:] = heavy | spelled_out
+    repairable[:] = heavy | spelled_out | loose
     shown = pictures[(numbers[pictures - 1] <= RARE) & (numbers[pictures + 1] <= RARE)]
     repairable[ends.searchsorted(shown)] = True
     others = flags & (Mark.CUTS | Mark.MAY_CUT | Mark.CONTACT | Mark.KEYCAP)
