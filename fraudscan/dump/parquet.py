@@ -354,7 +354,7 @@ def column_values(column: Any) -> list[Any]:
             return [moment and f"{moment}Z" for moment in moments.to_pylist()]
     try:
         if pa.types.is_dictionary(kind):
-            column = column.cast(kind.value_type)  # Arrow takes five times as long to return the values of a dictionary
+            column = column.cast(kind.value_type)  # Arrow is slow to return the values of a dictionary
         return list(column.to_pylist())
     except (ValueError, OverflowError, pa.ArrowException):  # strings that are not UTF-8, times that Python lacks
         return list(map(_value, column))
