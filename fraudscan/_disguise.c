@@ -377,7 +377,7 @@ static void flag_fillers(const Texts *t, int64_t begin, int64_t end)
     }
     if (filled < limits->min_filled || (double)filled < limits->filled_share * (double)gaps)
         return;
-    if (evidence < (listed ? limits->listed_evidence : limits->filled_evidence) &&
+    if (evidence < (listed && !other ? limits->listed_evidence : limits->filled_evidence) &&
         (listed || other || (double)filled < limits->full_share * (double)gaps))
         return;
     for (int64_t at = begin, next; at < end; at = next) {

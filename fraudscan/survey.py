@@ -374,7 +374,7 @@ def _flag_fillers(flags: npt.NDArray[np.uint8], codes: Codes, numbers: Numbers, 
     listed, other = np.zeros((2, ends.size), dtype=bool)
     listed[owner[filler & (numbers == LIST)]] = True
     other[owner[filler & ~is_sign(numbers)]] = True
-    cut = (sums >= np.where(listed, LISTED_EVIDENCE, FILLED_EVIDENCE)) | ~listed & ~other & (
+    cut = (sums >= np.where(listed & ~other, LISTED_EVIDENCE, FILLED_EVIDENCE)) | ~listed & ~other & (
         counts >= FULL_SHARE * gaps
     )
     cut &= (counts >= MIN_FILLED) & (counts >= FILLED_SHARE * gaps)

@@ -125,6 +125,11 @@ def test_numbers_of_words_are_dropped_although_they_get_longer(numbered):
     assert read.lstrip("0.)") == text
 
 
+def test_a_list_separator_after_numbers_is_dropped_with_them():
+    text = "跟着老师操作稳赚不赔请加微信进内部群"
+    assert normalize("".join(f"{number}、{c}" for number, c in enumerate(text, 1))).text.lstrip("0、") == text
+
+
 def in_columns(text, rows):
     """Write a text from top to bottom, in columns from left to right."""
     columns = [text[at : at + rows].ljust(rows, "　") for at in range(0, len(text), rows)]
