@@ -34,7 +34,7 @@ def test_patterns_may_match_at_most_200_characters(monkeypatch):
     monkeypatch.setattr(patterns, "_re2", lambda: None)
     assert compile_pattern("a{200}").search("a" * 200)
     assert compile_pattern("[ab]{199}c?").search("a" * 199)
-    for longer in ("a{201}", "[ab]{200}c?"):
+    for longer in ("a{201}", "[ab]{200}c?", "(a|b{101})(c{100}|d)"):
         with pytest.raises(PatternError, match="longer than 200"):
             compile_pattern(longer)
 
@@ -69,6 +69,7 @@ def test_the_error_message_of_re2_is_reported():
     "pattern",
     [
         "加.{0,20}微信.{0,20}群",
+        "加.{1,3}?微信??进",
         r"[\u4e00-\u9fff]{2}",
         r"\N{LATIN SMALL LETTER Q}{2}",
         r"\\\\|\U0000007c|群\Z",
