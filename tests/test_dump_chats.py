@@ -590,11 +590,11 @@ def test_a_backup_that_is_broken_between_messages_repeats_none_of_them(tmp_path,
     assert reject["offset"] == len(f"{head}{tail[:at]}".encode())
 
 
-def test_a_broken_message_after_one_that_is_too_long_has_its_place(tmp_path, scanner):
-    head = f'<smses><sms body="\n{"长" * 100_000}\n"/>\n'
+def test_a_broken_message_after_some_that_are_too_long_has_its_place(tmp_path, scanner):
+    head = "<smses>" + 2 * f'<sms body="\n{"长" * 100_000}\n"/>\n'
     data = f'{head}<sms\nbody="R&D"/></smses>'.encode()
     _, reject = broken(scanner, tmp_path / "in.xml", data)
-    assert (reject["line"], reject["offset"]) == (4, len(head.encode()))
+    assert (reject["line"], reject["offset"]) == (7, len(head.encode()))
     assert data[reject["offset"] :] == reject["raw"].encode()
 
 

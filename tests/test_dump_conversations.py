@@ -273,6 +273,8 @@ def test_messages_cleared_by_an_allow_list_do_not_count_as_fraud():
     row = conversation.row("k", LIMITS, "legitimate")
     assert (row["fraud_label"], row["fraud_score"], row["fraud_verdict"]) == ("legitimate", 0, "clear")
     assert (row["evidence"], row["strongest"], row["messages"]) == ("", None, 1)
+    row = conversation.row("k", LIMITS, None)
+    assert (row["fraud_label"], row["fraud_labels"]) == (None, [])
     windows += conversation.add("source", Message("k", 2, "b" * 100, decision(0.2)))
     assert (to_score(conversation, windows), conversation.close_window()) == ([], [])
     row = conversation.row("k", LIMITS, "legitimate")
