@@ -1678,12 +1678,14 @@ def test_an_archive_that_requires_too_much_memory_is_refused(tmp_path, capsys, n
 def test_a_huge_row_in_a_small_archive_is_one_reject(tmp_path):
     source, out = tmp_path / "in.jsonl.gz", tmp_path / "out.jsonl"
     good = json.dumps({"text": PLAIN}).encode() + b"\n"
-    source.write_bytes(gzip.compress(good + b'{"text": "' + b"a" * 30_000_000 + b'"}\n' + good))
+    huge = b'{"text": "' + b"a" * 30_000_000 + b'"}\n'
+    source.write_bytes(gzip.compress(good + huge + good + b"{broken\n"))
     assert score(source, "-o", out) == 0
     assert len(rows_of(out)) == 2
-    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    reject, broken = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
     assert (reject["line"], reject["offset"], reject["reason"]) == (2, len(good), readers.TOO_LONG)
     assert len(reject["raw"]) == readers.SHOWN
+    assert (broken["line"], broken["offset"], broken["raw"]) == (4, len(good + huge + good), "{broken")
 
 
 def test_an_unclosed_csv_quote_costs_one_line(tmp_path):

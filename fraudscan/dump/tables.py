@@ -474,8 +474,8 @@ class CsvReader(Reader):
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the records, or reject the lines above the header; leave out empty lines."""
         lines = Lines(block, self.encoding)
-        if block.start.line < (self.header_line or 0):
-            above = (lines.reject(at, at + 1, ABOVE) for at in range((self.header_line or 0) - block.start.line))
+        if (count := (self.header_line or 0) - block.start.line) > 0:
+            above = (lines.reject(at, at + 1, ABOVE) for at in range(count))
             batch.rejects += [reject for reject in above if reject.raw]
         else:
             self._fill(batch, block, lines)
