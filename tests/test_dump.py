@@ -127,7 +127,7 @@ def test_rows_that_cannot_be_read_are_written_to_the_rejects(tmp_path, capsys):
     good = json.dumps({"text": PLAIN}).encode()
     bad = [b"{", b"[1]", b'{"text": null}', b'{"text": 5}', b'{"id": 1}', b'{"text": "\xff"}', b"[" * 100_000]
     bad.append(b'{"text": "\xed\xa0\xbd"}')  # a surrogate encoded in UTF-8
-    source.write_bytes(b"\n".join([good, *bad, good]))
+    source.write_bytes(b"\n".join([good, *bad, b"", b" \r", good]))  # blank lines are no rows
     assert score(source, "-o", out) == 0
     assert len(rows_of(out)) == 2
     rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
