@@ -54,7 +54,7 @@ __all__ = [
     "without_markup",
 ]
 
-NORMALIZATION_VERSION = 7
+NORMALIZATION_VERSION = 6
 """Increased whenever the table changes, `MARKUP`, or the character that marks a disguised contact. A model works only
 with the table that it was trained with."""
 

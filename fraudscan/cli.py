@@ -86,13 +86,20 @@ def _run(arguments: argparse.Namespace) -> int:
     except (FraudscanError, OSError) as error:
         _warn(str(error))
         return 2
-    except MemoryError:
-        fewer = "a smaller --max-message or fewer --workers" if hasattr(arguments, "workers") else "fewer messages"
-        _warn(f"there is not enough memory; {fewer} need less of it")
-        return 2
     except KeyboardInterrupt:
         _warn("stopped")
         return 130
+    except _lack_of_memory():
+        fewer = "a smaller --max-message or fewer --workers" if hasattr(arguments, "workers") else "fewer messages"
+        _warn(f"there is not enough memory; {fewer} need less of it")
+        return 2
+
+
+def _lack_of_memory() -> tuple[type[Exception], ...]:
+    """Return the errors that mean a lack of memory: the system kills processes that train."""
+    from concurrent.futures import BrokenExecutor  # whose import would delay every start
+
+    return MemoryError, BrokenExecutor
 
 
 def _scanner(arguments: argparse.Namespace) -> Scanner:
@@ -312,15 +319,10 @@ def _print_thresholds(thresholds: Thresholds) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    from concurrent.futures.process import BrokenProcessPool
-
     from fraudscan.folder import check_target
 
     check_target(Path(arguments.output))  # now, not after minutes of training
-    try:
-        scanner = _train_own(arguments) if _is_own(arguments, arguments.corpus) else _train_corpus(arguments)
-    except BrokenProcessPool as error:  # the system kills processes when memory runs out
-        raise MemoryError from error
+    scanner = _train_own(arguments) if _is_own(arguments, arguments.corpus) else _train_corpus(arguments)
     scanner.save(arguments.output)
     _print_figures(scanner.manifest["figures"])
     print(f"{arguments.output}: {len(scanner.engine.vocabulary):,} n-grams, {len(scanner.heads)} heads")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import reprlib
 import sys
 import threading
 import warnings
@@ -201,7 +202,7 @@ def _gold(rows: Sequence[Row], taxonomy: Taxonomy, least: int) -> Bools:
         raise CorpusError(
             f"all messages are of one class, {names[0]!r}: a model needs at least two labels to distinguish"
         )
-    few = [f"{name!r} ({n})" for name, n in zip(names, gold.sum(axis=0), strict=True) if n < least]
+    few = [f"{reprlib.repr(name)} ({n})" for name, n in zip(names, gold.sum(axis=0), strict=True) if n < least]
     if few:
         more = f" and {len(few) - 10:,} more" if len(few) > 10 else ""
         raise CorpusError(

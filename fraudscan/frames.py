@@ -102,7 +102,7 @@ def _arrow_values(column: Any) -> list[Any]:
 
     kind = column.type
     if pa.types.is_dictionary(kind) and kind.value_type in (pa.string(), pa.large_string()):
-        column = column.cast(kind.value_type)  # Arrow is slow to return the values of a dictionary
+        column = column.cast(pa.large_string())  # Arrow is slow to return the values of a dictionary
     try:
         values: list[Any] = column.to_pylist()
     except UnicodeDecodeError:  # Arrow and Spark do not validate strings

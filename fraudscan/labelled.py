@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from fraudscan.dump.readers import Reader
+    from fraudscan.dump.workbooks import Sheet
     from fraudscan.model import Scanner
     from fraudscan.taxonomy import Scheme
 
@@ -50,7 +51,7 @@ LABEL_COLUMNS = ("label", "labels", "kind", "category", "class", "type", "标签
 FRAUD_NAMES = ("fraud", "scam", "spam", "1", "1.0", "true", "yes", "是", "诈骗", "欺诈", "涉诈")
 """Label names that mean "fraud" if all messages have the same label, ignoring case."""
 
-SEPARATORS = re.compile(r"[、，,;；/／｜\s]+")
+SEPARATORS = re.compile(r"[、，,;；/／｜+＋&·\s]+|[和与及]")
 """What people write between several labels instead of ``|``."""
 
 LIMIT = 1 << 24
@@ -271,21 +272,22 @@ def _read(
     If several sheets of a workbook are read, the name of the sheet and a colon precede the line. The reader is added to
     ``readers``.
     """
-    column = ""
+    column, others = "", dict[str, str]()
     with Stream(path) as stream:
         reader = make_reader(stream, **named, limit=LIMIT)
         readers.append(reader)
         start = reader.prepare(stream)
         if isinstance(reader, LinesReader):
-            how = "if its first line is a header, name the text column with --text"
-            raise CorpusError(f"{path} is not a table but plain lines: {how}")
+            how = "add --format csv" if named["delimiter"] else "name the text column with --text"
+            raise CorpusError(f"{path} is not a table but plain lines: if its first line is a header, {how}")
         reader.rivals = [name for name in reader.rivals if name != label]  # that one is no text, the user says
         for guess in guesses(reader, named=named["text"] is not None):
             notify(guess)
         if reader.columns:
-            column = _label_column(path, reader.columns, label)
+            sheets = reader.sheets if isinstance(reader, WorkbookReader) and not label else []
+            column = _label_column(path, reader.columns, label or _shared(sheets))
             reader.also = (column,)
-        others = {} if label else _labels_of_sheets(reader, column, notify)
+            others = _labels_of_sheets(path, sheets, column, notify)
         stream.skip(start.offset if reader.by_line else 0)
         for block in reader.blocks(stream, start):
             if block.fatal:
@@ -301,13 +303,19 @@ def _read(
                 yield f"{origin}:{line}" if origin else f"{line}", content, labels
 
 
-def _labels_of_sheets(reader: Reader, column: str, notify: Callable[[str], None]) -> dict[str, str]:
+def _shared(sheets: Sequence[Sheet]) -> str | None:
+    """Return the column that is the label by its name in most sheets, if there is one."""
+    names = [name for sheet in sheets for name in dict.fromkeys(sheet.names)]
+    return max(_usual(names), key=names.count, default=None)
+
+
+def _labels_of_sheets(path: str, sheets: Sequence[Sheet], column: str, notify: Callable[[str], None]) -> dict[str, str]:
     """Return the label columns of the sheets that lack ``column``, by the name of the sheet, and report them."""
     others = {}
-    for sheet in reader.sheets if isinstance(reader, WorkbookReader) else ():
-        if column not in sheet.names and (other := _usual(sheet.names)):
-            others[sheet.name] = other
-            notify(f"{reader.source} has a sheet {sheet.name!r} whose labels are taken from {other!r}")
+    for sheet in sheets:
+        if column not in sheet.names and (usual := _usual(sheet.names)):
+            others[sheet.name] = other = _label_column(f"{path}, sheet {sheet.name!r},", sheet.names, usual[0])
+            notify(f"{path} has a sheet {sheet.name!r} whose labels are taken from {other!r}, not from {column!r}")
     return others
 
 
@@ -320,24 +328,25 @@ def _labels(value: Any) -> tuple[str, ...] | str:
     return tuple(dict.fromkeys(name for name in names if name)) or (() if value == [] else "no label")
 
 
-def _usual(columns: Sequence[str]) -> str | None:
-    """Return the column that is the label by its name, if there is one."""
-    return next((column for name in LABEL_COLUMNS for column in columns if fold(column) == name), None)
+def _usual(columns: Sequence[str]) -> list[str]:
+    """Return the columns that may be the label by their names, the most usual name first."""
+    return [column for name in LABEL_COLUMNS for column in columns if fold(column) == name]
 
 
 def _doubts(names: Sequence[str]) -> Iterator[str]:
     """Yield what is doubtful about the names of labels: that some seem to be one label, or one seems to be several."""
     known = set(names)
-    joined = [name for name in names if len(parts := SEPARATORS.split(name)) > 1 and known.issuperset(parts)]
+    parts = {name: [part for part in SEPARATORS.split(name) if part] for name in names}
+    joined = [name for name in names if parts[name] != [name] and known.issuperset(parts[name])]
     alike: dict[str, list[str]] = {}
     for name in names:
         if name not in joined:
             alike.setdefault(fold_for_lists(name), []).append(name)
-    if same := [" and ".join(map(repr, some)) for some in alike.values() if len(some) > 1]:
+    if same := [" and ".join(map(reprlib.repr, some)) for some in alike.values() if len(some) > 1]:
         yield f"different labels are written alike, {_shown(same)}: did you mean one?"
     if joined:
-        how = "|".join(SEPARATORS.split(joined[0]))
-        yield f"labels look like several in one, {_shown(list(map(repr, joined)))}: to give several, write {how}"
+        examples, how = _shown(list(map(reprlib.repr, joined))), reprlib.repr("|".join(parts[joined[0]]))
+        yield f"labels look like several in one, {examples}: to give several, write {how}"
 
 
 def _shown(names: Sequence[str]) -> str:
@@ -347,7 +356,7 @@ def _shown(names: Sequence[str]) -> str:
 def _label_column(path: str, columns: Sequence[str], label: str | None) -> str:
     there = f"{path} has the columns: {', '.join(columns) or '(none)'}"
     if label is None:
-        label = _usual(columns)
+        label = next(iter(_usual(columns)), None)
         if label is None:
             raise CorpusError(f"no column looks like the label; {there}. Name it with --label COLUMN")
     if label not in columns:

@@ -480,8 +480,17 @@ def test_sheets_may_call_their_labels_differently(tmp_path):
     found = read_labelled([tmp_path / "b.xlsx"], notify=notices.append)
     assert [row.labels for row in found.rows] == [("a",), ("b",)]
     assert found.skipped == ["b.xlsx:丙:2: no label"]
-    assert notices == [f"{tmp_path / 'b.xlsx'} has a sheet '乙' whose labels are taken from '类别'"]
+    assert notices == [f"{tmp_path / 'b.xlsx'} has a sheet '乙' whose labels are taken from '类别', not from '标签'"]
     assert len(read_labelled([tmp_path / "b.xlsx"], label="标签").rows) == 1
+
+
+def test_the_label_column_of_a_workbook_is_the_one_of_most_sheets(tmp_path):
+    sheets = {"甲": [["短信内容", "标签"], [LURE, "a"]], "乙": [["短信内容", "标签", "type"], ["你好", "b", "inbox"]]}
+    (tmp_path / "b.xlsx").write_bytes(workbook(sheets))
+    assert [row.labels for row in read_labelled([tmp_path / "b.xlsx"]).rows] == [("a",), ("b",)]
+    (tmp_path / "b.xlsx").write_bytes(workbook({**sheets, "丙": [["短信内容", "类别", "类别"], ["好", "b", "c"]]}))
+    with pytest.raises(CorpusError, match=r"b\.xlsx, sheet '丙', has several columns called '类别'"):
+        read_labelled([tmp_path / "b.xlsx"])
 
 
 def test_labelled_messages_are_read_from_the_same_formats_as_dumps(tmp_path):
@@ -500,8 +509,11 @@ def test_labelled_messages_are_read_from_the_same_formats_as_dumps(tmp_path):
     found = read_labelled([tmp_path / "mysql.tsv"])
     assert ([row.labels for row in found.rows], found.skipped) == ([("nan",)], ["mysql.tsv:3: no label"])
     (tmp_path / "mine.txt").write_text("你好\n中奖\n", "utf-8")
-    with pytest.raises(CorpusError, match=r"mine\.txt is not a table but plain lines: if its first line is a header"):
-        read_labelled([tmp_path / "mine.txt"])
+    for delimiter, how in ((None, "name the text column with --text"), ("§", "add --format csv")):
+        with pytest.raises(
+            CorpusError, match=rf"mine\.txt is not .* plain lines: if its first line is a header, {how}"
+        ):
+            read_labelled([tmp_path / "mine.txt"], delimiter=delimiter)
     (tmp_path / "lines.gz").write_bytes((tmp_path / "lines.gz").read_bytes()[:-9])
     with pytest.raises(CorpusError, match=r"lines\.gz:\d: the archive is cut short"):
         read_labelled([tmp_path / "lines.gz"])
@@ -918,7 +930,7 @@ def test_labels_that_look_like_one_or_like_several_are_reported(tmp_path):
     assert found.rows[2].labels == ("刷单、贷款",)
     assert notices == [
         "different labels are written alike, '刷单' and '刷單': did you mean one?",
-        "labels look like several in one, '刷单、贷款', '贷款 / 刷单': to give several, write 刷单|贷款",
+        "labels look like several in one, '刷单、贷款', '贷款 / 刷单': to give several, write '刷单|贷款'",
     ]
 
 

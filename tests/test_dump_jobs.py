@@ -252,6 +252,16 @@ def test_a_dictionary_is_not_written_with_each_block(tmp_path, scanner, monkeypa
         assert pq.read_table(ours).to_pylist() == pq.read_table(theirs).to_pylist()
 
 
+def test_ordered_categories_keep_all_of_them_in_their_order(tmp_path, scanner):
+    risks = pa.DictionaryArray.from_arrays([2, 1], ["low", "middle", "high"], ordered=True)
+    pq.write_table(pa.table({"text": [LURE, PLAIN], "risk": risks}), tmp_path / "in.parquet")
+    score_dump(scanner, [tmp_path / "in.parquet"], tmp_path / "out.parquet")
+    found = pq.read_table(tmp_path / "out.parquet")["risk"]
+    assert found.type.ordered
+    assert found.chunk(0).dictionary.to_pylist() == ["low", "middle", "high"]
+    assert found.to_pylist() == ["high", "middle"]
+
+
 @pytest.mark.parametrize("step", ["replace", "unlink"])
 @pytest.mark.parametrize("out", ["out.jsonl", "out.parquet"])
 def test_a_job_stopped_while_its_files_are_renamed_or_deleted_resumes(tmp_path, scanner, monkeypatch, step, out):

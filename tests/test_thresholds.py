@@ -587,7 +587,7 @@ def test_rethreshold_refuses_unscored_damaged_and_piped_parquet(tmp_path, capsys
     assert "cannot be read any further: " in capsys.readouterr().err
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(source.read_bytes()))))
     assert main([*command, "-"]) == 2
-    assert "Parquet is read from a plain file only: save it first" in capsys.readouterr().err
+    assert "Parquet is read from a plain file only; save it first" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["scored.parquet"]
 
 

@@ -248,15 +248,17 @@ def _compact(part: Any) -> Any:
     """Return a batch without the values of dictionaries that none of its rows has, if there are more than rows.
 
     The batches of a row group share one dictionary, with which each block and each task's output would be written.
+    Dictionaries whose order has a meaning are kept, and so are those inside other values.
     """
     pa = _pyarrow()
     columns = list(part.columns)
     for i, column in enumerate(columns):
-        if pa.types.is_dictionary(column.type) and len(column.dictionary) > len(column):
+        kind = column.type
+        if pa.types.is_dictionary(kind) and not kind.ordered and len(column.dictionary) > len(column):
             used = column.indices.unique().drop_null()
-            places = pa.compute.index_in(column.indices, used).cast(column.type.index_type)
-            values = column.dictionary.take(used)
-            columns[i] = pa.DictionaryArray.from_arrays(places, values, ordered=column.type.ordered)
+            used = used.take(pa.compute.array_sort_indices(used))  # in the order of the dictionary
+            places = pa.compute.index_in(column.indices, used).cast(kind.index_type)
+            columns[i] = pa.DictionaryArray.from_arrays(places, column.dictionary.take(used))
     return pa.RecordBatch.from_arrays(columns, schema=part.schema)
 
 

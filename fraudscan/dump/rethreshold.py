@@ -212,7 +212,7 @@ def _check_columns(source: str, names: Sequence[str]) -> None:
 
 def _check_parquet(source: str) -> None:
     if not is_file(source):
-        raise DumpError("Parquet is read from a plain file only: save it first")
+        raise DumpError(f"{source}: Parquet is read from a plain file only; save it first")
     _check_columns(source, ParquetReader.open(source).schema_arrow.names)
 
 

@@ -82,7 +82,7 @@ class _DamageError(Exception):
     """A workbook cannot be read, or not any further."""
 
 
-class _Sheet(NamedTuple):
+class Sheet(NamedTuple):
     """A sheet that is read.
 
     Attributes:
@@ -132,7 +132,7 @@ class WorkbookReader(Reader):
 
     name: ClassVar[str] = "xlsx"
     by_line: ClassVar[bool] = False
-    sheets: list[_Sheet] = field(default_factory=list)
+    sheets: list[Sheet] = field(default_factory=list)
     """The sheets to read; `prepare` finds them."""
 
     def prepare(self, stream: Stream) -> Place:
@@ -238,7 +238,7 @@ class WorkbookReader(Reader):
                 else:
                     places.append(len(self.header))
                     self.header.append(column)
-            self.sheets.append(_Sheet(name, index, names, places, text, _header_of(table)))
+            self.sheets.append(Sheet(name, index, names, places, text, _header_of(table)))
             self.doubts += [f"has a sheet {name!r} that {doubt}" for doubt in table.doubts]
             if self.text is None:
                 self.text, self.rivals = table.text, table.rivals
@@ -266,7 +266,7 @@ class WorkbookReader(Reader):
 
     def sheet_of(self, block: Block) -> str:
         """Return the name of the sheet that the rows of a block come from."""
-        sheet: _Sheet = self.sheets[block.data[0]]
+        sheet: Sheet = self.sheets[block.data[0]]
         return sheet.name
 
     def fill(self, batch: Batch, block: Block) -> None:
