@@ -378,7 +378,7 @@ static void flag_fillers(const Texts *t, int64_t begin, int64_t end)
     if (filled < limits->min_filled || (double)filled < limits->filled_share * (double)gaps)
         return;
     if (evidence < (listed && !other ? limits->listed_evidence : limits->filled_evidence) &&
-        (listed || other || (double)filled < limits->full_share * (double)gaps))
+        (listed || other || filled < 2 * limits->min_filled || (double)filled < limits->full_share * (double)gaps))
         return;
     for (int64_t at = begin, next; at < end; at = next) {
         for (next = at; next < end && is_filler(t, next, fillers, size);)

@@ -23,7 +23,7 @@ from __future__ import annotations
 import itertools
 import re
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -92,6 +92,15 @@ PASSED = -NAT
 KEPT_SYLLABLE, KEPT_INITIAL, KEPT_PICTURE, KEPT_DIGIT = -16 * NAT, -11 * NAT, -8 * NAT, -16 * NAT
 """Log-scores of leaving as they are: letters that may be a syllable, a letter that may be an initial, a picture
 that may stand for a character, and the digit of a keycap."""
+
+BREAKS = [0, *map(ord, "\n\v\f\r\x85\u2028\u2029")]
+"""What ends the line of a text that may be written in columns."""
+
+BLANKS = list(map(ord, " \u00a0\u3000"))
+"""What takes a place in a column, although it is not read."""
+
+SKIPPED = 0x200B
+"""A dropped code point to read for U+0000, which stands between texts."""
 
 NUMERALS = "零一二三四五六七八九"
 """What a keycap may stand for: 1️⃣ for 一."""
@@ -252,13 +261,16 @@ class _Lines:
         codes: the code points.
         starts: for each code point, the offset in the joined originals at which the characters it stands for begin.
         ends: for each code point, the offset in the joined originals at which they end.
-        raw: the code points of the joined originals.
+        sources: for each code point, the offset in the joined originals of the first of these characters. In texts that
+            were put in order each stands for the whole text, but has its own source.
+        raw: the code points of the joined originals. Those between texts are the only zeros.
 
     """
 
     codes: Codes
     starts: Ints
     ends: Ints
+    sources: Ints
     raw: Codes
 
     def at(self, texts: Bools) -> _Lines:
@@ -290,12 +302,16 @@ class _Lines:
 
     def keep(self, kept: Bools) -> _Lines:
         """Return the characters selected by the mask ``kept``, shape (characters,)."""
-        at = kept.nonzero()[0]
-        return _Lines(self.codes.take(at), self.starts.take(at), self.ends.take(at), self.raw)
+        return self.take(kept.nonzero()[0])
+
+    def take(self, places: Ints) -> _Lines:
+        """Return the characters at ``places``."""
+        starts, ends, sources = (each.take(places) for each in (self.starts, self.ends, self.sources))
+        return _Lines(self.codes.take(places), starts, ends, sources, self.raw)
 
     def written(self, places: Ints) -> Codes:
         """Return the code points in the originals of the characters at ``places``."""
-        return self.raw.take(self.starts[places])
+        return self.raw.take(self.sources[places])
 
     def texts(self) -> list[str]:
         """Return the texts as strings."""
@@ -327,7 +343,7 @@ class _Lines:
     @cached_property
     def survey(self) -> Survey:
         """The marks of disguise."""
-        return survey(self.codes, self.numbers, self.bounds, self.starts, self.raw)
+        return survey(self.codes, self.numbers, self.bounds, self.sources, self.raw)
 
 
 def _folded(texts: Sequence[str]) -> _Lines:
@@ -336,7 +352,10 @@ def _folded(texts: Sequence[str]) -> _Lines:
     kept = codes != DROPPED
     kept[ends] = True
     at = kept.nonzero()[0]
-    return _Lines(codes.take(at), at, at + 1, raw)
+    if np.count_nonzero(raw) < raw.size - ends.size:  # zeros in texts are no ends
+        raw = np.where(raw == 0, SKIPPED, raw)
+        raw[ends] = 0
+    return _Lines(codes.take(at), at, at + 1, at, raw)
 
 
 class Repaired(NamedTuple):
@@ -364,6 +383,11 @@ class Repaired(NamedTuple):
     def ends(self) -> Ints:
         """For each character of ``text``, the offset in the original at which what it stands for ends."""
         return self.lines.ends[self._part] - self.origin
+
+    @property
+    def sources(self) -> Ints:
+        """For each character of ``text``, the offset in the original of the first character that it stands for."""
+        return self.lines.sources[self._part] - self.origin
 
     @property
     def _part(self) -> slice:
@@ -422,7 +446,7 @@ def _drop_separators(lines: _Lines) -> _Lines:
 
 
 def _markup(lines: _Lines) -> Bools:
-    """Return a mask of the characters that are mark-up, because what stood between them is gone."""
+    """Return a mask of the characters that are mark-up, because what stood between them is gone or elsewhere."""
     read = code_points("".join(f"{without_markup(text)}\0" for text in lines.texts()))
     found: Bools = (read == 0) & (lines.codes != 0)
     return found
@@ -439,11 +463,12 @@ def _put_in_order(lines: _Lines) -> _Lines:
     places = loose.repeat(lines.lengths).nonzero()[0]
     if not places.size:
         return lines
-    numbers, starts, lengths = lines.numbers[places], lines.starts[places], lines.lengths[loose]
+    numbers, sources, lengths = lines.numbers[places], lines.sources[places], lines.lengths[loose]
     text, end = lines.bounds.searchsorted(places), numbers == END
-    breaks = ((lines.raw == ord("\n")) | (lines.raw == 0)).nonzero()[0]  # there is a 0 before each text but the first
-    row = breaks.searchsorted(starts)
-    column = starts - np.append(-1, breaks)[row]
+    breaks = np.isin(lines.raw, BREAKS).nonzero()[0]
+    width = ((normalization_table().take(lines.raw) != DROPPED) | np.isin(lines.raw, BLANKS)).cumsum()
+    row = breaks.searchsorted(sources)
+    column = width[sources] - np.append(0, width[breaks])[row]
     best, order = _fit(numbers) + np.maximum(WORTH / 2 * lengths, MIN_WORTH), np.arange(lines.codes.size)
     moved = np.zeros(lengths.size, dtype=bool)
     for keys in ((-places,), (row, column), (row, -column)):
@@ -460,9 +485,13 @@ def _put_in_order(lines: _Lines) -> _Lines:
     changed[loose] = moved
     inside = changed.repeat(lines.lengths) & (lines.codes != 0)
     first = lines.bounds + 1 - lines.lengths
-    begins = np.where(inside, lines.starts[first].repeat(lines.lengths), lines.starts)
+    starts = np.where(inside, lines.starts[first].repeat(lines.lengths), lines.starts)
     ends = np.where(inside, lines.ends[lines.bounds - 1].repeat(lines.lengths), lines.ends)
-    return _Lines(lines.codes[order], begins, ends, lines.raw).resurveyed(lines, order, changed)
+    found = replace(lines.take(order), starts=starts, ends=ends)
+    if any(opener in found.joined for opener in MARKUP_OPENERS):
+        kept = ~_markup(found)
+        found, order = found.keep(kept), order[kept]
+    return found.resurveyed(lines, order, changed)
 
 
 def _fit(numbers: Numbers) -> Ints:
@@ -493,7 +522,7 @@ def _name_contacts(lines: _Lines) -> _Lines:
     codes[ranges(first, first + sizes)[0]] = code_points("".join(edit[2] for edit in edits))
     changed = np.zeros(lines.bounds.size, dtype=bool)
     changed[lines.bounds.searchsorted(begin)] = True
-    return _Lines(codes, lines.starts[source], ends[source], lines.raw).resurveyed(lines, source, changed)
+    return replace(lines.take(source), codes=codes, ends=ends[source]).resurveyed(lines, source, changed)
 
 
 def _named_contacts(text: str, places: Iterable[int]) -> Iterator[tuple[int, int, str]]:
@@ -559,7 +588,7 @@ def _read_likeliest(lines: _Lines) -> _Lines:
             begins, read = begins[in_order], read[in_order]
     last = np.append(begins[1:], numbers.size) - 1
     codes = np.where(read < RARE, tables().codes.take(read), lines.codes.take(begins))
-    return _Lines(codes, lines.starts.take(begins), lines.ends.take(last), lines.raw)
+    return replace(lines.take(begins), codes=codes, ends=lines.ends.take(last))
 
 
 def _as_written(arcs: Sequence[_Arcs], size: int) -> Ints:

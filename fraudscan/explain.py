@@ -53,7 +53,8 @@ SHOWN = 3
 
 CHANGE = 0.25
 """The evidence (log-odds) that a change of sides must be worth. Words with less stay in the span around them. The value
-is a choice: from even odds, a quarter moves a probability of 0.5 to 0.56, which nobody would point out."""
+is a choice: from even odds, a quarter moves a probability of 0.5 to 0.56, which nobody would point out. It is also what
+a span among the strongest ones must be worth."""
 
 NUMERIC = frozenset(".,:：")
 """Characters that belong to a number if they stand between two digits."""
@@ -71,7 +72,9 @@ BLOCK = 1 << 12
 NEGLIGIBLE = 1e-9
 """Weights (log-odds) up to which a word counts as having none: exact weights may cancel out, rounded ones hardly do."""
 
-CLAUSE_ENDS = frozenset('，,；;！!？?。…\n\t<>＜＞《》〈〉\\"“”「」『』【】〔〕[]［］{}｛｝()（）|｜')
+CLAUSE_ENDS = frozenset(
+    '，,；;！!？?。…\n\v\f\r\x85\u2028\u2029\t<>＜＞《》〈〉\\"“”「」『』【】〔〕[]［］{}｛｝()（）|｜'
+)
 """Characters that no span crosses: they end a clause, enclose a quotation, a title, a remark, a heading or mark-up, or
 begin an escape. Those that are not read part no single characters from each other, because they are fillers there."""
 
@@ -126,7 +129,7 @@ class Explanation(Sequence[Span]):
     def strongest(self, count: int = SHOWN) -> list[Span]:
         """Return up to ``count`` of the strongest spans for the label, leaving out punctuation and repetitions.
 
-        Spans with less weight than `CHANGE` are left out, too, unless there are no others.
+        Spans with less weight than `CHANGE` are left out, too; if there are no others, the strongest one is returned.
 
         Raises:
             TypeError: if ``count`` is not an integer.

@@ -232,7 +232,7 @@ def _read(text: str, repaired: Repaired) -> str:
     """Return the repaired reading of a text, without contact marks and with the digits that the text has there."""
     codes = code_points(repaired.text).copy()
     digits = (codes == ord("0")).nonzero()[0]
-    codes[digits] = table_for_lists()[code_points(text)[repaired.starts[digits]]]
+    codes[digits] = table_for_lists()[code_points(text)[repaired.sources[digits]]]
     return text_of(codes).replace(CONTACT, "")
 
 

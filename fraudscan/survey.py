@@ -77,8 +77,8 @@ every keyboard and are also used between words."""
 
 FILLER_SHARE = 0.15
 """Minimum share of a text's characters that a filler makes up: a character that stands in many places between others.
-All digits are the same character, and so are all letters, and everything else, such as letters of other scripts. The
-kernel needs more than a seventh (``_disguise.c``)."""
+All digits are the same character, and so are all letters, and all characters of class `OTHER`, such as letters of other
+scripts. The kernel needs more than a seventh (``_disguise.c``)."""
 
 LISTED_EVIDENCE = 256
 """Minimum evidence, in eighths of a nat, that ``、`` cuts words: neighbours in a list of single characters go together,
@@ -86,7 +86,8 @@ too, as in 鼠、牛、虎 or 油、盐、酱."""
 
 FULL_SHARE = 0.7
 """Share of the gaps between Chinese characters from which on other signs in them need no evidence, because the words
-that they cut may be disguised in another way, too."""
+that they cut may be disguised in another way, too. Twice `MIN_FILLED` gaps are needed: shorter lists of single
+characters (钉/锤/锯/刨) look alike."""
 
 MOST_FILLERS = 2 * MOST_SIGNS
 """Maximum number of fillers in a row that are dropped: of letters, no more than in the shortest gap; of digits, one
@@ -375,7 +376,7 @@ def _flag_fillers(flags: npt.NDArray[np.uint8], codes: Codes, numbers: Numbers, 
     listed[owner[filler & (numbers == LIST)]] = True
     other[owner[filler & ~is_sign(numbers)]] = True
     cut = (sums >= np.where(listed & ~other, LISTED_EVIDENCE, FILLED_EVIDENCE)) | ~listed & ~other & (
-        counts >= FULL_SHARE * gaps
+        counts >= np.maximum(FULL_SHARE * gaps, 2 * MIN_FILLED)
     )
     cut &= (counts >= MIN_FILLED) & (counts >= FILLED_SHARE * gaps)
     begin, end = runs_of(filler.nonzero()[0])

@@ -14,6 +14,7 @@ import fraudscan
 from fraudscan import augment, disguise
 from fraudscan.characters import fold
 from fraudscan.disguise import CONTACT, CONTACTS, MAX_REPAIRED, MAX_WRITTEN, normalize, undisguise
+from fraudscan.lists import Entry, Lists
 from fraudscan.neighbours import tables
 
 CASES = pathlib.Path(__file__).parent / "cases"
@@ -143,7 +144,8 @@ def in_columns(text, rows):
         "\u202e" + FILLED[::-1],
         *("\n".join(in_columns(FILLED, rows)) for rows in (3, 6, 12)),
         "\r\n".join(row[::-1] for row in in_columns(FILLED, 6)),
-        "<br>".join(in_columns(FILLED, 6)),
+        "\r".join(in_columns(FILLED, 6)),
+        "\n".join("\u200b" * i + row[:2] + "\0" + row[2:] for i, row in enumerate(in_columns(FILLED, 6))),
     ],
 )
 def test_text_written_backwards_or_in_columns_is_put_in_order(written):
@@ -153,6 +155,28 @@ def test_text_written_backwards_or_in_columns_is_put_in_order(written):
     ordinary = "到楼下了，下来拿一下。\n今天风大多穿点。"
     assert undisguise([ordinary, written, ordinary, FILLED]) == [ordinary, read.text, ordinary, FILLED]
     assert {span.text for span in fraudscan.classify(written).explain()} <= {repair.text for repair in read.repairs}
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.sampled_from(["<br>", "&nbsp;", "\\n", "🧱", "🔓", "1️⃣", "7", "\0", "\u3000", "薇芯"]), max_size=5),
+    st.sampled_from([0, 3, 6]),
+    st.randoms(),
+)
+def test_texts_that_were_put_in_order_are_not_changed_again(insertions, rows, random):
+    text = list(FILLED * 2)
+    for each in insertions:
+        text.insert(random.randrange(len(text)), each)
+    written = "".join(text)
+    read = normalize("\n".join(in_columns(written, rows)) if rows else written[::-1]).text
+    assert normalize(read).text == read
+
+
+def test_lists_see_the_numbers_of_texts_that_are_put_in_order():
+    written = "9" + (FILLED + "，电话13800138000")[::-1]
+    for number, rule in (("99999999999", None), ("13800138000", "deny 电话13800138000")):
+        lists = Lists([Entry("deny", f"电话{number}")])
+        assert fraudscan.load().with_lists(lists).classify(written).rule == rule
 
 
 def test_addresses_and_numbers_among_fillers_stay():

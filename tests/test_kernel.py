@@ -1,6 +1,7 @@
 """The compiled kernel: bit-identical to NumPy, and no access beyond an array for any arguments."""
 
 import contextlib
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -52,14 +53,24 @@ PARTS = [
 THREE_PARTS = [parts for parts in PARTS if len(parts) == 3]
 WORDS = "投资理财", "稳赚不赔", "微信", "服务", "我们", "正规项目"
 LONG_WORDS = "跟着老师操作稳赚不赔", "跟着老师操作稳赚不赔，加微信xy2000进内部群13800138000"
-CHARACTERS = "卝箌薇芯伈", "·、，.❤★✈", "❤🐧🉑🍚🥛牛奶", "abtz", "0㊀", "嬲犇骉", "的加"
+CHARACTERS = "卝箌薇芯伈", "·、，.❤★✈", "❤🐧🉑🍚🥛牛奶", "abtz", "0㊀", "嬲犇骉", "的加", "ㄅㄓㄢˊˇ", "あㅎ"
 """What disguises consist of, besides parts of characters and words that signs cut."""
+
+FILLERS = ["ㄅㄆ", "あか", "/·", ["8", "9", "10", "11"], ["1、", "2、"], ["(ㄨㄣˇ)", "(ㄓㄨㄢˋ)"]]
+
+
+def interleaved(text, fillers):
+    """Return a text with fillers in turn after its characters."""
+    return "".join(map(str.__add__, text, itertools.cycle(fillers)))
+
 
 disguised = st.lists(
     st.one_of(
         *map(st.sampled_from, [*CHARACTERS, PARTS, THREE_PARTS, ["tou", "zi", "A:", "B:", "1️⃣户", "2⃣"]]),
         st.builds(str.join, st.sampled_from("·❤、.★✈"), st.sampled_from(WORDS)),
-        st.builds(str.join, st.sampled_from([*"1a口=", "....", "“”", "*-*-", "[1]"]), st.sampled_from(LONG_WORDS)),
+        st.builds(str.join, st.sampled_from([*"1a口=、", "....", "“”", "*-*-", "[1]"]), st.sampled_from(LONG_WORDS)),
+        st.builds(interleaved, st.sampled_from(LONG_WORDS), st.sampled_from(FILLERS)),
+        st.sampled_from([word[::-1] for word in LONG_WORDS]),
     ),
     max_size=40,
 ).map("".join)

@@ -8,6 +8,7 @@ import pickle
 import re
 import weakref
 from decimal import Decimal
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -228,7 +229,8 @@ def test_deny_entries_with_digits_match_repaired_texts(scanner, filler):
 def test_deny_entries_are_found_in_repaired_texts_as_if_they_were_alone(scanner, entries, rows):
     read, sent = [list(column) for column in zip(*rows, strict=True)]
     written = ["\u200b" * len(text) for text in read]
-    readings = {place: fraudscan.normalize(text) for place, text in enumerate(read)}
+    normalized = map(fraudscan.normalize, read)
+    readings = {place: mock.Mock(text=each.text, sources=each.starts) for place, each in enumerate(normalized)}
     patterns = [Entry(kind, "/加.?v/", sender) for kind in lists.KINDS for sender in (None, "b*")]
     mixed = [*entries, *patterns, Entry("deny", "", "bc")]
     alone = [entry for entry in mixed if entry.kind == "deny"]

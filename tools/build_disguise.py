@@ -360,6 +360,9 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
         others = [c for c in by_near[merged(syllable)] if c not in by_sound[syllable]]
         homophones.append(own + others[: HOMOPHONES + NEAR_SOUNDS - len(own)])
     latin = {run for run, number in runs[WEIGHTS[False]].items() if number >= LATIN_WORD and run not in syllables}
+    latin |= {
+        CONSONANTS[i:j] for i in range(len(CONSONANTS)) for j in range(i + 3, len(CONSONANTS) + 1)
+    }  # the alphabet
     latin |= {run for run in syllables if sum(found[run] for found in runs.values()) >= LATIN_SYLLABLE * len(rows)}
     spelled = {bopomofo(s): i for i, s in enumerate(syllables) if bopomofo(s) not in CONSONANTS}
     spoken = sorted(c for c, s in sounds.items() if len(c) == 1 and s[0] in syllables)
@@ -372,7 +375,7 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
     shown = pictures(number, dict(zip(syllables, homophones, strict=True)), sounds)
     splits = {way: c for c in reversed(common) for way in composition.get(c, ())}
     splits |= {("月", "艮"): "服", ("禾", "口"): "和", ("亻", "尔"): "你", ("讠", "舌"): "话"}  # by appearance
-    initials = sorted(by_initial.keys() - spelled.keys())
+    initials = sorted(by_initial.keys() - spelled.keys() - set(syllables))
     scores = {number[a] * WIDTH + number[b]: score for (a, b), score in pmi.items()}
     for edge in ordinary_edges(texts, frequency):
         a, b = (number[side] if isinstance(side, str) else side for side in edge)
