@@ -453,36 +453,15 @@ def _markup(lines: _Lines) -> Bools:
 
 
 def _put_in_order(lines: _Lines) -> _Lines:
-    """Put texts into the order in which they are read. In those that change, each character stands for the whole text.
+    """Put texts into the order in which they are read.
 
-    A text is read backwards, or in columns from the left or from the right, if its characters hardly go together as
-    they are written (`Survey.loose`), and far better in that order: by half of `WORTH` per character, and `MIN_WORTH`.
-    In the corpus only texts that are written so gain that much. Offsets must ascend, so they are those of the text.
+    In those that change, each character stands for the whole text, because offsets must ascend.
     """
-    loose = lines.survey.loose
-    places = loose.repeat(lines.lengths).nonzero()[0]
-    if not places.size:
+    if not lines.survey.loose.any():
         return lines
-    numbers, sources, lengths = lines.numbers[places], lines.sources[places], lines.lengths[loose]
-    text, end = lines.bounds.searchsorted(places), numbers == END
-    breaks = np.isin(lines.raw, BREAKS).nonzero()[0]
-    width = ((normalization_table().take(lines.raw) != DROPPED) | np.isin(lines.raw, BLANKS)).cumsum()
-    row = breaks.searchsorted(sources)
-    column = width[sources] - np.append(0, width[breaks])[row]
-    best, order = _fit(numbers) + np.maximum(WORTH / 2 * lengths, MIN_WORTH), np.arange(lines.codes.size)
-    moved = np.zeros(lengths.size, dtype=bool)
-    for keys in ((-places,), (row, column), (row, -column)):
-        tried = np.lexsort((*keys, end, text))
-        fit = _fit(numbers[tried])
-        better = fit > best
-        best[better] = fit[better]
-        moved |= better
-        at = better.repeat(lengths)
-        order[places[at]] = places[tried[at]]
-    if not moved.any():
+    order, changed = _reading_order(lines)
+    if not changed.any():
         return lines
-    changed = loose.copy()
-    changed[loose] = moved
     inside = changed.repeat(lines.lengths) & (lines.codes != 0)
     first = lines.bounds + 1 - lines.lengths
     starts = np.where(inside, lines.starts[first].repeat(lines.lengths), lines.starts)
@@ -492,6 +471,33 @@ def _put_in_order(lines: _Lines) -> _Lines:
         kept = ~_markup(found)
         found, order = found.keep(kept), order[kept]
     return found.resurveyed(lines, order, changed)
+
+
+def _reading_order(lines: _Lines) -> tuple[Ints, Bools]:
+    """Return the places of all characters in the order in which texts are read, and a mask of the texts that change.
+
+    A text is read backwards, or in columns from the left or from the right, if its characters hardly go together as
+    they are written (`Survey.loose`), and far better in that order: by half of `WORTH` per character, and `MIN_WORTH`.
+    In the corpus only texts that are written so gain that much.
+    """
+    changed = lines.survey.loose.copy()
+    places = changed.repeat(lines.lengths).nonzero()[0]
+    numbers, sources, lengths = lines.numbers[places], lines.sources[places], lines.lengths[changed]
+    text, end = lines.bounds.searchsorted(places), numbers == END
+    breaks = np.isin(lines.raw, BREAKS).nonzero()[0]
+    width = ((normalization_table().take(lines.raw) != DROPPED) | np.isin(lines.raw, BLANKS)).cumsum()
+    row = breaks.searchsorted(sources)
+    column = width[sources] - np.append(0, width[breaks])[row]
+    least = _fit(numbers) + np.maximum(WORTH / 2 * lengths, MIN_WORTH)
+    best, order = least, np.arange(lines.codes.size)
+    for keys in ((-places,), (row, column), (row, -column)):
+        tried = np.lexsort((*keys, end, text))
+        fit = _fit(numbers[tried])
+        better = (fit > best).repeat(lengths)
+        order[places[better]] = places[tried[better]]
+        best = np.maximum(best, fit)
+    changed[changed] = best > least
+    return order, changed
 
 
 def _fit(numbers: Numbers) -> Ints:
