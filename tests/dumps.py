@@ -16,6 +16,12 @@ from hypothesis import strategies as st
 
 from fraudscan.cli import main
 from fraudscan.dump import job, score_dump
+from fraudscan.dump.rows import Place
+from fraudscan.dump.sources import Head
+
+EXPORTS = ROOT / "examples" / "exports"
+
+TABLE = f"text,n\n{PLAIN},1\n".encode()
 
 TEXTS = [json.loads(line)["text"] for line in (ROOT / "examples" / "messages.jsonl").read_text("utf-8").splitlines()]
 
@@ -28,6 +34,14 @@ CELLS = st.text(
 def score(*arguments):
     """Run ``fraudscan score``; return its exit status."""
     return main(["score", *map(str, arguments)])
+
+
+def blocks_from_anywhere(reader, data):
+    """Return the blocks of a document; they are the same wherever reading begins."""
+    blocks = list(reader.blocks(Head(data), Place(0, 1)))
+    for number, block in enumerate(blocks):
+        assert list(reader.blocks(Head(data), block.end)) == blocks[number + 1 :]
+    return blocks
 
 
 def rows_of(path):

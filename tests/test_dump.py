@@ -4,12 +4,17 @@ import csv
 import io
 import json
 import os
+import random
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 from unittest import mock
 
+import dumps
 import pytest
+from conftest import ROOT
 from dumps import CELLS, LURE, PLAIN, rows_of, score
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -18,7 +23,10 @@ from fraudscan import FraudscanError, kernel
 from fraudscan.cli import main
 from fraudscan.columns import COLUMNS
 from fraudscan.dump import Options, readers, score_dump
+from fraudscan.dump.detect import FORMATS
 from fraudscan.dump.writers import OTHER_FIELDS
+
+DUMPS = (ROOT / "docs" / "dumps.md").read_text("utf-8")
 
 
 def test_json_lines_keep_every_field_unchanged(tmp_path):
@@ -896,3 +904,63 @@ def test_any_bytes_are_scored_or_rejected_or_refused(tmp_path, data):
     for name in ("in.jsonl", "in.csv", "in.txt", "in"):
         (tmp_path / name).write_bytes(data)
         assert score(tmp_path / name, "-o", tmp_path / "out", "--force") in (0, 1, 2)
+
+
+@pytest.mark.parametrize("name", dumps.MAKERS)
+def test_every_format_yields_the_input_texts(tmp_path, name):
+    rows = dumps.rows(random.Random(0), 120)
+    source, out = tmp_path / name, tmp_path / "out.jsonl"
+    source.write_bytes(dumps.MAKERS[name](rows))
+    assert score(source, "-o", out, "--max-message", 4096) == 0  # several blocks
+    found = rows_of(out)
+    rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl") if len(found) < len(rows) else []
+    assert len(found) + len(rejects) == len(rows)
+    column = next(name for name in ("text", "message") if name in found[0])
+    texts = {row["text"] for row in rows}
+    assert {row[column].split('\n"第二行"')[0] for row in found} <= texts
+    if "csv" not in name and "tsv" not in name:
+        counts = sorted(row[column] for row in found)
+        rejected = 3 if name in ("in.parquet", "in.xlsx") else 1
+        kept = [row for row in rows if rejects == [] or row["id"] % 50 != rejected]
+        assert counts == sorted(row["text"] for row in kept)
+
+
+@pytest.mark.parametrize("command", re.findall(r"`fraudscan (score .*examples/.*)`", DUMPS))
+def test_documented_commands_run(tmp_path, monkeypatch, command):
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(command)) == 0
+    (summary,) = tmp_path.glob("out.*.summary.json")
+    assert json.loads(summary.read_text("utf-8"))["scored"] > 1
+
+
+@pytest.mark.parametrize("name", [name for name in dumps.MAKERS if name != "in.xlsx"])  # its cells have a limit
+def test_a_row_may_be_as_long_as_max_message_in_any_format(tmp_path, name):
+    texts = [LURE * 2400, "第二行", LURE * 4400, LURE, PLAIN]  # 180,000 and 330,000 bytes; in UTF-16, 220,000
+    rows = [
+        {"id": i, "chat": "c", "sender": "人", "text": text} for i, text in zip((1, 2, 4, 5, 6), texts, strict=True)
+    ]
+    source, out = tmp_path / name, tmp_path / "out.jsonl"
+    source.write_bytes(dumps.MAKERS[name](rows))
+    csv.field_size_limit(1 << 17)  # Python's default, which other tests may have raised
+    assert score(source, "-o", out, "--max-message", 200_000) == 0
+    assert [row["text"] for row in rows_of(out) if row["text"] != texts[1]] == [texts[0], *texts[3:]]
+    rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    (reject,) = [row for row in rejects if row["raw"] != "{broken"]  # which is the second row of JSON Lines
+    assert reject["reason"] == readers.TOO_LONG
+    assert 0 < len(reject["raw"].encode()) <= 4 * readers.SHOWN
+    assert len(rows_of(out)) + len(rejects) == len(rows)
+
+
+@pytest.mark.parametrize("size", [0, 4095, 2**30 + 1, 10**30])
+def test_max_message_outside_its_range_is_refused(tmp_path, capsys, size):
+    (tmp_path / "in.jsonl").write_text("{}")
+    assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", "--max-message", size) == 2
+    assert "--max-message must be 4,096 to 1,073,741,824 bytes" in capsys.readouterr().err
+
+
+def test_the_command_line_offers_every_format(capsys):
+    with pytest.raises(SystemExit):
+        main(["score", "--help"])
+    offered = re.search(r"--format \{(.+?)\}", capsys.readouterr().out)[1]
+    assert sorted(offered.split(",")) == sorted(FORMATS)

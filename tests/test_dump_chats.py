@@ -1,16 +1,20 @@
 """Tests of chat exports: the columns of each message, and the parts that are not messages."""
 
+import csv
+import io
 import itertools
 import json
+import random
 import re
 from unittest import mock
 
+import dumps
 import pytest
-from dumps import LURE, PLAIN, rows_of, score, zipped
-from hypothesis import given
+from dumps import EXPORTS, LURE, PLAIN, rows_of, score, zipped
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fraudscan.dump import Options, chats, score_dump
+from fraudscan.dump import Options, chats, readers, score_dump
 from fraudscan.dump.detect import FORMATS
 from fraudscan.dump.sources import Head
 
@@ -628,3 +632,404 @@ def test_a_file_without_rows_is_reported_and_read_as_lines_on_request(tmp_path, 
     assert score(tmp_path / name, "-o", tmp_path / "out.jsonl") == 2
     assert f"{name} is a" in capsys.readouterr().err
     assert score(tmp_path / name, "-o", tmp_path / "out.jsonl", "--format", "lines") == 0
+
+
+def test_chat_exports_have_conversation_sender_and_time(tmp_path):
+    expected = {
+        "sms-backup.xml": ("11000000021", "me", "2026-10-01T00:31:00+00:00", "回，中午到"),
+        "telegram/result.json": ("100002", "小云", "2026-09-02T01:30:00", "好呀，你那边下雨了吗"),
+        "WhatsApp Chat with 陈阿姨.txt": ("陈阿姨", "小刘", "2026/10/6 09:15", "在的阿姨"),
+        "全部消息记录.txt": ("阿杰", "小满", "2026-09-12 20:15:41", "卖啊，挂了好几天没人问"),
+        "[LINE] 與怡君的聊天.txt": ("怡君", "我", "2026/10/08 下午2:04", "哪裡買的？"),
+        "wechat-mail.txt": ("夕阳红养生交流群", "桂兰", "2026-10-08 9:10", "上次领的还没吃完呢"),
+    }
+    for name, second in expected.items():
+        out = tmp_path / "out.jsonl"
+        assert score(EXPORTS / name, "-o", out, "--force") == 0
+        assert tuple(rows_of(out)[1][column] for column in ("conversation", "sender", "time", "text")) == second
+
+
+def test_one_line_with_a_time_does_not_turn_lines_into_a_chat(tmp_path, capsys):
+    lines = [f"普通消息{i}" for i in range(30)]
+    for place in (0, 3):
+        mixed = [*lines[:place], "2024-03-01 12:00 客服: 你好", *lines[place:]]
+        (tmp_path / "in.txt").write_text("\n".join(mixed), "utf-8")
+        assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--force") == 0
+        assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == mixed
+    assert "read as a chat" not in capsys.readouterr().err
+
+
+def test_a_whatsapp_group_may_begin_with_notices(tmp_path, capsys):
+    notices = [f"2024/1/2 下午3:04 - 王老师 添加了成员{i}" for i in range(20)]
+    (tmp_path / "in.txt").write_text("\n".join([*notices, f"2024/1/2 下午3:07 - 王老师: {LURE}\n第二行"]), "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    (row,) = rows_of(tmp_path / "out.jsonl")
+    assert (row["sender"], row["text"]) == ("王老师", f"{LURE}\n第二行")
+    assert (
+        "in.txt is read as a chat (whatsapp); if each line is a message, add --format lines" in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("first", ["与张三的聊天记录", "2024/1/2 下午3:04 - 消息和通话已进行端到端加密。"])
+def test_a_whatsapp_chat_may_be_preceded_by_another_line(tmp_path, first):
+    chat = f"{first}\n2024/1/2 下午3:04 - 张三: {LURE}\n第二行\n2024/1/2 下午3:05 - 李四: {PLAIN}\n"
+    (tmp_path / "in.txt").write_text(chat, "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [f"{LURE}\n第二行", PLAIN]
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        "消息和通话已进行端到端加密。",
+        "消息和通话已进行端到端加密。只有此聊天中的成员可以查看、收听或分享。",
+        "消息和通话都进行端到端加密。对话之外的任何人，甚至包含 WhatsApp 都无法读取或收听。",
+        "訊息和通話經端對端加密。對話以外的任何人 (即使是 WhatsApp) 均無法查看或聆聽那些內容。",
+        "Messages and calls are end-to-end encrypted. Only people in this chat can read, listen to, or share them.",
+    ],
+)
+def test_an_iphone_notice_is_rejected_but_messages_that_resemble_it_are_scored(tmp_path, notice):
+    texts = [f"\u200e{notice}{LURE}", f"\u200e{notice}\n{LURE}", f"\u200e{LURE}{notice}", notice, PLAIN]
+    chat = "\n".join(f"[2024/1/2 下午3:04:05] 张三: {text}" for text in [f"\u200e{notice}", *texts])
+    (tmp_path / "_chat.txt").write_text(chat, "utf-8")
+    assert score(tmp_path / "_chat.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == texts
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["reason"], reject["line"]) == ("a notice by WhatsApp itself", 1)
+
+
+@pytest.mark.parametrize("time", ["2024-01-02 15:0{}", "2024-01-02 15:0{}:30"])
+@pytest.mark.parametrize("line", ["{time} {text}", "{text} {time}", "【医院】您预约的就诊时间为 {time}"])
+def test_lines_with_times_are_not_a_chat(tmp_path, time, line):
+    texts = ["跟着老师操作稳赚不赔", "加微信进内部群，每天领取返利", "到楼下了", "好"]
+    lines = [line.format(time=time.format(i), text=text) for i, text in enumerate(texts)]
+    (tmp_path / "in.txt").write_text("\n".join(lines), "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == lines
+
+
+def test_a_time_in_a_message_does_not_split_it(tmp_path):
+    plan = "明天开会，安排如下：\n2024-01-05 14:00 三楼会议室\n截止 2024-01-05 14:00"
+    (tmp_path / "in.txt").write_text(
+        f"张三 2024-01-02 15:04:05\n{plan}\n\n李四 2024-01-02 15:05:10\n{PLAIN}\n", "utf-8"
+    )
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [(row["sender"], row["text"]) for row in rows_of(tmp_path / "out.jsonl")] == [
+        ("张三", plan),
+        ("李四", PLAIN),
+    ]
+
+
+def test_times_above_messages_may_lack_seconds(tmp_path):
+    (tmp_path / "in.txt").write_text(f"张三 2024-01-02 15:04\n{PLAIN}\n\n李四 2024-01-02 15:05\n{LURE}\n", "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [(row["sender"], row["text"]) for row in rows_of(tmp_path / "out.jsonl")] == [
+        ("张三", PLAIN),
+        ("李四", LURE),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [(LURE, "好"), ([LURE[:5], {"type": "bold", "text": LURE[5:]}], [{"type": "plain", "text": "好"}])],
+)
+def test_a_telegram_poll_is_read(tmp_path, question, answer):
+    poll = {"question": question, "closed": False, "answers": [{"text": answer, "voters": 1}, {"text": 3}, None]}
+    rows = [{"type": "message", "text": "", "poll": poll}, {"type": "message", "text": PLAIN, "poll": {"question": 1}}]
+    (tmp_path / "in.json").write_text(json.dumps({"name": "群", "id": 7, "messages": rows}), "utf-8")
+    assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl", "--by", "conversation") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [f"{LURE}\n好", PLAIN]
+    (found,) = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+    assert (found["conversation"], found["name"], found["messages"]) == ("7", "群", 2)
+
+
+def test_telegram_messages_keep_their_other_fields_and_notices_are_rejected(tmp_path):
+    assert score(EXPORTS / "telegram", "-o", tmp_path / "out.jsonl") == 0  # a folder
+    rows = rows_of(tmp_path / "out.jsonl")
+    photo = next(row for row in rows if "photo" in row)
+    assert (photo["width"], photo["conversation_name"]) == (1080, "高中同学群")
+    assert "收到 @all 我带两瓶酒" in [row["text"] for row in rows]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert reject["reason"] == "a notice by Telegram itself"
+    raw = (EXPORTS / "telegram" / "result.json").read_bytes()
+    assert raw[reject["offset"] :].startswith(reject["raw"].encode())
+
+
+def test_messages_of_other_programs_are_not_telegram_notices(tmp_path):
+    rows = [{"type": "Default", "content": PLAIN}, {"type": "service", "text": ""}, {"type": "message", "text": PLAIN}]
+    (tmp_path / "in.json").write_text(json.dumps({"guild": {}, "messages": rows}), "utf-8")
+    assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 0
+    reasons = [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")]
+    assert reasons == ["'type' is not 'message'", "a notice by Telegram itself"]
+
+
+def test_an_export_that_resembles_telegrams_says_where_its_text_is_and_how_to_read_it(tmp_path, capsys):
+    rows = [{"id": 1, "type": "message", "content": LURE, "createTime": 1}]
+    export = json.dumps({"name": "陈", "type": "private", "messages": rows}, indent=1)
+    (tmp_path / "in.json").write_text(export, "utf-8")
+    assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 1
+    reason = "'text' is missing, but 'content' is there; if this is not an export of Telegram, add --format json"
+    assert f"no row was scored: all 1 were rejected: {reason}" in capsys.readouterr().err
+
+
+def test_whatsapp_messages_may_span_several_lines(tmp_path):
+    assert score(EXPORTS / "WhatsApp Chat with 陈阿姨.txt", "-o", tmp_path / "out.csv") == 0
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text("utf-8"))))
+    assert "\n还能优先入住，你帮我看看靠谱不" in rows[2]["text"]
+    source = tmp_path / "_chat.txt"
+    source.write_text("\u200e[2026/10/6 下午9:05:11] 妈: 早\n还有\n[2026/10/6 下午9:06:00] 我: 好\n", "utf-8")
+    assert score(source, "-o", tmp_path / "ios.jsonl") == 0
+    assert [(row["sender"], row["text"]) for row in rows_of(tmp_path / "ios.jsonl")] == [
+        ("妈", "早\n还有"),
+        ("我", "好"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("WhatsApp Chat with Dr. Li.txt", "Dr. Li"),
+        ("WhatsApp Chat with 陈阿姨.TXT", "陈阿姨"),
+        ("与陈阿姨的 WhatsApp 聊天.txt", "陈阿姨"),
+        ("和平饭店.txt", "和平饭店"),
+        ("WhatsApp Chat - 陈阿姨/_chat.txt", "陈阿姨"),
+        ("李总/_chat.txt", "李总"),
+        (".txt", ".txt"),
+    ],
+)
+def test_a_whatsapp_conversation_is_named_after_the_other_party(tmp_path, file, name):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("[2026/1/5 15:04:05] 李: 好\n", "utf-8")
+    assert score(tmp_path / file, "-o", tmp_path / "out.jsonl") == 0
+    assert rows_of(tmp_path / "out.jsonl")[0]["conversation"] == name
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        *(
+            f"2026/1/5 {part}5:04"
+            for part in ("上午", "中午", "清晨", "早晨", "早上", "傍晚", "晚上", "午夜", "半夜", "深夜")
+        ),
+        "2026年1月5日下午3:04",
+        "2026/1/5 3:04 下午",
+        "5/1/26, 3:04 p.\xa0m.",
+        "5/1/26, 3:04\u202fp.\u202fm.",
+        "1/5/26, 3:04\u202fPM",
+        "5/1/2026, 3:04 PTG",
+    ],
+)
+def test_whatsapp_times_are_read_in_many_formats(tmp_path, time):
+    source = tmp_path / "in.txt"
+    for line in (f"{time} - 李: 好\n", f"[{time}] 李: 好\n"):
+        source.write_text(f"{line}第二行\n{line}", "utf-8")
+        assert score(source, "-o", tmp_path / "out.jsonl", "--force") == 0
+        rows = rows_of(tmp_path / "out.jsonl")
+        assert [(row["sender"], row["time"], row["text"]) for row in rows] == [
+            ("李", time, "好\n第二行"),
+            ("李", time, "好"),
+        ]
+
+
+def test_a_qq_export_of_all_chats_gives_the_conversation_and_sender_of_each_message(tmp_path):
+    out = tmp_path / "out.jsonl"
+    assert score(EXPORTS / "全部消息记录.txt", "-o", out) == 0
+    last = rows_of(out)[-1]
+    assert (last["conversation"], last["sender"]) == ("三年二班家长群", "轩轩妈妈(011003)")
+    assert "\n链接我发你" in rows_of(out)[2]["text"]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["reason"], reject["line"]) == ("a notice by QQ itself", 31)
+    assert (EXPORTS / "全部消息记录.txt").read_bytes()[reject["offset"] :].startswith(reject["raw"].encode())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
+@pytest.mark.parametrize("name", ["全部消息记录.txt", "wechat.txt", "line.txt"])
+def test_transcripts_keep_chat_day_and_text_across_blocks(tmp_path, name, encoding):
+    records = dumps.rows(random.Random(3), 400)
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_bytes(dumps.MAKERS[name](records).decode("utf-8-sig").encode(encoding))
+    assert score(source, "-o", out, "--max-message", 4096) == 0  # many blocks
+    found = rows_of(out)
+    assert [row["text"] for row in found] == [row["text"] for row in records]
+    if name != "全部消息记录.txt":
+        assert {row["conversation"] for row in found} == {"群" if name == "wechat.txt" else "小美"}
+        assert [int(row["time"].split()[0][-2:]) for row in found] == [1 + i // 20 for i in range(400)]
+    else:
+        assert [row["conversation"] for row in found] == [row["chat"] for row in records]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "阿杰 2026/9/12 20:15:03\n在吗\n\n小满 2026/9/12 20:16:00\n在\n",
+            [("阿杰", "2026/9/12 20:15:03", "在吗"), ("小满", "2026/9/12 20:16:00", "在")],
+        ),
+        (
+            "2026-09-12 下午 8:15:03 阿杰\n在吗\n\n2026-09-12 8:16:00 PM A，B(12345)\n在\n",
+            [("阿杰", "2026-09-12 下午 8:15:03", "在吗"), ("A，B(12345)", "2026-09-12 8:16:00 PM", "在")],
+        ),
+        (
+            "2026-9-12 9:15:03 阿杰\n看\n2026-9-12 9:15:03 订单，已发货\n\n2026-9-12 9:16:00 a<a@b.c>\n在",
+            [
+                ("阿杰", "2026-9-12 9:15:03", "看\n2026-9-12 9:15:03 订单，已发货"),
+                ("a<a@b.c>", "2026-9-12 9:16:00", "在"),
+            ],
+        ),
+        (
+            "2026-9-12 9:15:03 阿杰\n\n\n2026-9-12 9:16:00 小满\n在\n",
+            [("阿杰", "2026-9-12 9:15:03", ""), ("小满", "2026-9-12 9:16:00", "在")],
+        ),
+    ],
+)
+def test_time_and_name_are_read_from_the_line_above_each_message(tmp_path, text, expected):
+    (tmp_path / "in.txt").write_text(text, "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [(row["sender"], row["time"], row["text"]) for row in rows_of(tmp_path / "out.jsonl")] == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-09-12 20:15:03 您的包裹已到\n2026-09-12 20:15:04 您的验证码是1234\n",
+        "2026-09-12 20:15:03 您的包裹已到\n请查收\n",
+        "今晚八点  20:00\n不见不散\n明天  20:00\n",
+    ],
+)
+def test_lines_that_begin_with_a_time_are_not_a_transcript(tmp_path, text):
+    (tmp_path / "in.txt").write_text(text, "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == text.splitlines()
+
+
+def test_transcript_lines_outside_messages_and_headings_are_rejected(tmp_path):
+    rule = "=" * 64
+    head = f"消息记录（此消息记录为文本格式，不支持重新导入）\n{rule}\n消息对象:阿杰\n{rule}\n"
+    text = f"{head}多出来的\n2026-09-12 20:15:03 阿杰\n在\n"
+    (tmp_path / "in.txt").write_text(text, "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == ["在"]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["reason"], reject["line"]) == ("no message begins here", 2)
+
+
+RULE = "=" * 64
+
+
+HEADING = f"{RULE}\n消息分组:我的好友\n{RULE}\n消息对象:{{}}\n{RULE}"
+
+
+@pytest.mark.parametrize("title", ["", f"消息记录（文本）\n\n{HEADING.format('阿杰')}\n\n"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        f"{RULE}\n{LURE}",
+        f"看\n\n{RULE}\n{LURE}\n{RULE}",
+        f"消息记录（{LURE}",
+        f"看\n\n消息记录（{LURE}\n\n{LURE}",
+        f"看\n{HEADING.format('妈妈')}",
+        f"看\n\n{HEADING.format('妈妈')}\n{LURE}",
+        f"看\n\n{HEADING.format('妈妈')}\n\n{HEADING.format('妈妈')}\n\n{LURE}",
+        f"看\n\n{HEADING.format('妈妈')}\n\n2026-09-12 20:16:00 妈妈，{LURE}",
+        f"看\n\n{HEADING.format('妈妈' + 3 * LURE)}",
+        f"看\n\n{RULE}\n消息对象:妈妈\n\n{LURE}",
+    ],
+)
+def test_qq_rules_and_headings_inside_a_message_do_not_hide_any_of_it(tmp_path, title, lines):
+    chat = f"{title}2026-09-12 20:15:03 阿杰\n{lines}\n\n2026-09-12 20:17:00 小满\n{PLAIN}\n"
+    for end in ("\n", "\r\n"):
+        (tmp_path / "阿杰.txt").write_text(chat, "utf-8", newline=end)
+        assert score(tmp_path / "阿杰.txt", "-o", tmp_path / "out.jsonl", "--force") == 0
+        rows = rows_of(tmp_path / "out.jsonl")
+        assert [row["text"].replace("\r", "") for row in rows] == [lines, PLAIN]
+        assert {row["conversation"] for row in rows} == {"阿杰"}
+        assert not (tmp_path / "out.jsonl.rejects.jsonl").exists()
+
+
+QQ_PIECES = st.sampled_from(["", "", "好", "长" * 500, RULE, RULE, "消息分组:甲", "消息对象:乙", HEADING, "消息记录（"])
+
+
+@settings(max_examples=100)
+@given(st.lists(st.lists(QQ_PIECES, max_size=8).map("\n".join), min_size=20, max_size=40))
+def test_rules_in_qq_messages_hide_nothing_wherever_blocks_end(tmp_path, pieces):
+    texts = [f"{piece}\n好{i}" if i % 3 else f"{i}\n{piece}" for i, piece in enumerate(pieces)]
+    messages = [f"2026-09-12 20:15:03 人({i})\n{text}\n" for i, text in enumerate(texts)]
+    data = "\n".join(["消息记录（文本）\n", HEADING.format("群"), "", *messages])
+    (tmp_path / "qq.txt").write_text(data, "utf-8")
+    found = []
+    for limit in (1 << 20, 1 << 14):
+        assert score(tmp_path / "qq.txt", "-o", tmp_path / "out.jsonl", "--force", "--max-message", limit) == 0
+        found.append([(row["conversation"], row["sender"], row["text"]) for row in rows_of(tmp_path / "out.jsonl")])
+        assert not (tmp_path / "out.jsonl.rejects.jsonl").exists()
+    assert found[0] == found[1]
+    assert [sender for _, sender, _ in found[0]] == [f"人({i})" for i in range(len(texts))]
+    for text, (_, _, scored) in zip(texts, found[0], strict=True):
+        assert scored in text
+        rest = text.removeprefix(text.partition(scored)[0] + scored).strip()  # pieces may form a whole heading
+        assert not rest or re.fullmatch(rf"{RULE}\n(消息分组:.*\n{RULE}\n)?消息对象:.*\n{RULE}", rest)
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        "x\n" * 300_000,
+        ("x" * 3000 + "\n") * 200,
+        ("x" * 200_000 + "\n") * 3,
+        "x\n" * 34_795 + "x" * 12 + "\n",  # the text scanned at once ends in the first line of the next message
+    ],
+)
+def test_a_message_of_very_many_lines_is_one_reject(tmp_path, long):
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    last = "2026/10/6 09:01 - a: b\n"
+    source.write_text(f"2026/10/6 09:00 - a: {long}{last}", "utf-8")
+    assert score(source, "-o", out, "--max-message", 4096) == 0
+    assert [row["text"] for row in rows_of(out)] == ["b"]
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert (reject["reason"], reject["line"], reject["offset"]) == (readers.TOO_LONG, 1, 0)
+    source.write_text(f"{last}{long}", "utf-8")
+    assert score(source, "-o", out, "--max-message", 4096, "--force") == 1
+    assert rows_of(out) == []
+
+
+def test_a_transcript_without_messages_is_not_scanned_twice(tmp_path):
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_text("x\n" * 300_000, "utf-8")
+    assert score(source, "-o", out, "--max-message", 4096, "--format", "qq") == 1
+    assert {row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")} == {"no message begins here"}
+
+
+def test_a_telegram_export_with_many_contacts_before_its_chats(tmp_path):
+    contacts = [{"user_id": i, "first_name": "甲" * 20} for i in range(12_000)]
+    chats = [{"name": "人", "id": 1, "messages": [{"id": 1, "type": "message", "text": LURE}]}]
+    export = {"about": "x", "contacts": {"about": "y", "list": contacts}, "chats": {"about": "z", "list": chats}}
+    (tmp_path / "result.json").write_text(json.dumps(export, ensure_ascii=False, indent=1), "utf-8")
+    assert score(tmp_path / "result.json", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE]
+
+
+def test_chats_that_are_nested_too_deeply_are_rejected(tmp_path):
+    source, out = tmp_path / "in.json", tmp_path / "out.jsonl"
+    for depth, status in (50, 0), (300, 1):
+        message = json.dumps({"type": "message", "text": PLAIN})
+        source.write_text('{"x": ' * depth + f'{{"messages": [{message}]}}' + "}" * depth)
+        assert score(source, "-o", out, "--format", "telegram", "--force") == status
+        assert len(rows_of(out)) == 1 - status
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert reject["reason"] == "nested too deeply"
+
+
+def test_long_column_names_are_refused_and_long_chat_names_are_truncated(tmp_path, capsys):
+    header = tmp_path / "in.csv"
+    header.write_text("text," + "X" * 5000 + "\na,b\n", "utf-8")
+    assert score(header, "-o", tmp_path / "out.jsonl") == 2
+    assert "has a column name of 5,000 characters: it seems to have no header" in capsys.readouterr().err
+    rule = "=" * 64
+    chat = f"消息记录（文本）\n\n{rule}\n消息对象:{'长' * 5000}\n{rule}\n2024-1-1 1:00:00 张三\n{PLAIN}\n\n"
+    (tmp_path / "qq.txt").write_text(chat, "utf-8")
+    assert score(tmp_path / "qq.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [(row["conversation"], row["text"]) for row in rows_of(tmp_path / "out.jsonl")] == [("长" * 200, PLAIN)]
+
+
+def test_unclosed_comments_are_scanned_once(tmp_path):
+    (tmp_path / "in.txt").write_text("<?xml ?>" + "<!-- --> " * 10_000 + "<!--" * 10_000, "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
