@@ -430,7 +430,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
 
 
 def _round(lines: _Lines) -> _Lines:
-    return _read_likeliest(_name_contacts(_put_in_order(_drop_separators(lines))))
+    return _drop_misplaced(_read_likeliest(_name_contacts(_put_in_order(_drop_separators(lines)))))
 
 
 def _drop_separators(lines: _Lines) -> _Lines:
@@ -548,6 +548,15 @@ def _named_contacts(text: str, places: Iterable[int]) -> Iterator[tuple[int, int
 @cache
 def _contacts() -> re.Pattern[str]:
     return re.compile("|".join(f"({pattern})" for _, pattern in CONTACTS))
+
+
+def _drop_misplaced(lines: _Lines) -> _Lines:
+    """Drop each `CONTACT` whose contact is read otherwise now."""
+    if not (lines.codes == ord(CONTACT)).any():
+        return lines
+    kept = np.ones(lines.codes.size, dtype=bool)
+    kept[[match.start() for match in _misplaced().finditer(lines.joined)]] = False
+    return lines if kept.all() else lines.keep(kept)
 
 
 class _Arcs(NamedTuple):

@@ -172,6 +172,11 @@ def test_texts_that_were_put_in_order_are_not_changed_again(insertions, rows, ra
     assert normalize(read).text == read
 
 
+def test_the_mark_of_a_contact_that_is_read_otherwise_in_the_end_is_dropped():
+    read = normalize("言1薇芯亻言0薇芯1亻言3薇芯0亻言0薇信xx亻言y薇芯2x0亻言0芯0x进亻言拿人言快人言用").text
+    assert normalize(read).text == read
+
+
 def test_lists_see_the_numbers_of_texts_that_are_put_in_order():
     written = "9" + (FILLED + "，电话13800138000")[::-1]
     for number, rule in (("99999999999", None), ("13800138000", "deny 电话13800138000")):
