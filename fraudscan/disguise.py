@@ -93,6 +93,9 @@ KEPT_SYLLABLE, KEPT_INITIAL, KEPT_PICTURE, KEPT_DIGIT = -16 * NAT, -11 * NAT, -8
 """Log-scores of leaving as they are: letters that may be a syllable, a letter that may be an initial, a picture
 that may stand for a character, and the digit of a keycap."""
 
+MIN_LINES = 2
+"""Minimum number of lines of a text that is written in columns."""
+
 BREAKS = [0, *map(ord, "\n\v\f\r\x85\u2028\u2029")]
 """What ends the line of a text that may be written in columns."""
 
@@ -481,23 +484,41 @@ def _reading_order(lines: _Lines) -> tuple[Ints, Bools]:
     In the corpus only texts that are written so gain that much.
     """
     changed = lines.survey.loose.copy()
-    places = changed.repeat(lines.lengths).nonzero()[0]
-    numbers, sources, lengths = lines.numbers[places], lines.sources[places], lines.lengths[changed]
-    text, end = lines.bounds.searchsorted(places), numbers == END
-    breaks = np.isin(lines.raw, BREAKS).nonzero()[0]
-    width = ((normalization_table().take(lines.raw) != DROPPED) | np.isin(lines.raw, BLANKS)).cumsum()
-    row = breaks.searchsorted(sources)
-    column = width[sources] - np.append(0, width[breaks])[row]
+    ends, lengths = lines.bounds[changed], lines.lengths[changed]
+    begins = ends + 1 - lengths
+    places, _ = ranges(begins, ends + 1)
+    numbers = lines.numbers[places]
     least = _fit(numbers) + np.maximum(WORTH / 2 * lengths, MIN_WORTH)
     best, order = least, np.arange(lines.codes.size)
-    for keys in ((-places,), (row, column), (row, -column)):
-        tried = np.lexsort((*keys, end, text))
-        fit = _fit(numbers[tried])
+    backwards = np.where(numbers == END, places, (begins + ends - 1).repeat(lengths) - places)
+    for tried in (backwards, *_columns(lines, begins, ends)):
+        fit = _fit(lines.numbers[tried])
         better = (fit > best).repeat(lengths)
-        order[places[better]] = places[tried[better]]
+        order[places[better]] = tried[better]
         best = np.maximum(best, fit)
     changed[changed] = best > least
     return order, changed
+
+
+def _columns(lines: _Lines, begins: Ints, ends: Ints) -> Iterator[Ints]:
+    """Yield the places of the characters of some texts, read in columns from the left and from the right.
+
+    Nothing is yielded if all texts have fewer than `MIN_LINES`.
+    """
+    first, last = lines.sources[begins], lines.sources[ends]  # lines count from the first kept character on
+    written, sizes = ranges(first, last + 1)
+    characters = lines.raw[written]
+    breaks = np.isin(characters, BREAKS).nonzero()[0]
+    text = np.arange(ends.size)
+    if np.bincount(text.repeat(sizes)[breaks]).max() < MIN_LINES:  # the end of the text is one
+        return
+    places, lengths = ranges(begins, ends + 1)
+    width = ((normalization_table().take(characters) != DROPPED) | np.isin(characters, BLANKS)).cumsum()
+    sources = lines.sources[places] - (first - sizes.cumsum() + sizes).repeat(lengths)
+    row = breaks.searchsorted(sources)
+    column = width[sources] - np.append(0, width[breaks])[row]
+    for key in (column, -column):
+        yield places[np.lexsort((row, key, lines.numbers[places] == END, text.repeat(lengths)))]
 
 
 def _fit(numbers: Numbers) -> Ints:
@@ -552,11 +573,14 @@ def _contacts() -> re.Pattern[str]:
 
 def _drop_misplaced(lines: _Lines) -> _Lines:
     """Drop each `CONTACT` whose contact is read otherwise now."""
-    if not (lines.codes == ord(CONTACT)).any():
+    places = (lines.codes == ord(CONTACT)).nonzero()[0].tolist()
+    text = lines.joined if places else ""
+    misplaced = [place for place in places if _misplaced().match(text, place)]
+    if not misplaced:
         return lines
     kept = np.ones(lines.codes.size, dtype=bool)
-    kept[[match.start() for match in _misplaced().finditer(lines.joined)]] = False
-    return lines if kept.all() else lines.keep(kept)
+    kept[misplaced] = False
+    return lines.keep(kept)
 
 
 class _Arcs(NamedTuple):
