@@ -9,6 +9,7 @@ import random
 import re
 import shutil
 from dataclasses import asdict
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -527,7 +528,7 @@ def test_a_model_that_is_missing_while_it_is_replaced_is_found(scanner, folder, 
         os.utime(folder, ns=(0, 0))  # as if it were another folder
 
     monkeypatch.setattr(folder_module, "_read_file", removing)
-    monkeypatch.setattr("time.sleep", putting_back)
+    monkeypatch.setattr(folder_module, "time", mock.Mock(sleep=putting_back))  # other threads sleep, too
     assert fraudscan.load(folder).digest == scanner.digest
     folder.rename(old)
     assert fraudscan.load(folder).digest == scanner.digest
