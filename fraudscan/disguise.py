@@ -488,44 +488,51 @@ def _reading_order(lines: _Lines) -> tuple[Ints, Bools]:
     begins = ends + 1 - lengths
     places, _ = ranges(begins, ends + 1)
     numbers = lines.numbers[places]
-    least = _fit(numbers) + np.maximum(WORTH / 2 * lengths, MIN_WORTH)
-    best, order = least, np.arange(lines.codes.size)
-    backwards = np.where(numbers == END, places, (begins + ends - 1).repeat(lengths) - places)
-    for tried in (backwards, *_columns(lines, begins, ends)):
-        fit = _fit(lines.numbers[tried])
-        better = (fit > best).repeat(lengths)
-        order[places[better]] = tried[better]
-        best = np.maximum(best, fit)
+    before = np.roll(numbers, 1)  # the first text follows an end, too
+    at = (numbers == END).nonzero()[0]
+    least = _fit(before, numbers, at) + np.maximum(WORTH / 2 * lengths, MIN_WORTH)
+    best = np.maximum(least, _fit(numbers, before, at))
+    order = np.arange(lines.codes.size)
+    backwards, _ = ranges(begins[best > least], ends[best > least])
+    order[backwards] = (begins + ends - 1)[best > least].repeat(lengths[best > least] - 1) - backwards
+    for texts, tried in _columns(lines, begins, ends):
+        numbers = lines.numbers[tried]
+        fit = _fit(np.roll(numbers, 1), numbers, (numbers == END).nonzero()[0])
+        better = (fit > best[texts]).repeat(lengths[texts])
+        order[ranges(begins[texts], ends[texts] + 1)[0][better]] = tried[better]
+        best[texts] = np.maximum(best[texts], fit)
     changed[changed] = best > least
     return order, changed
 
 
-def _columns(lines: _Lines, begins: Ints, ends: Ints) -> Iterator[Ints]:
-    """Yield the places of the characters of some texts, read in columns from the left and from the right.
+def _columns(lines: _Lines, begins: Ints, ends: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Yield which of some texts have at least `MIN_LINES`, and the places of their characters, read in columns.
 
-    Nothing is yielded if all texts have fewer than `MIN_LINES`.
+    They are read from the left, and from the right.
     """
     first, last = lines.sources[begins], lines.sources[ends]  # lines count from the first kept character on
+    breaks = np.isin(lines.raw, BREAKS, kind="sort").nonzero()[0]  # few values: each is compared
+    texts = (breaks.searchsorted(last, "right") - breaks.searchsorted(first) >= MIN_LINES).nonzero()[0]
+    if not texts.size:
+        return
+    begins, ends, first, last = begins[texts], ends[texts], first[texts], last[texts]
     written, sizes = ranges(first, last + 1)
     characters = lines.raw[written]
-    breaks = np.isin(characters, BREAKS).nonzero()[0]
-    text = np.arange(ends.size)
-    if np.bincount(text.repeat(sizes)[breaks]).max() < MIN_LINES:  # the end of the text is one
-        return
     places, lengths = ranges(begins, ends + 1)
-    width = ((normalization_table().take(characters) != DROPPED) | np.isin(characters, BLANKS)).cumsum()
+    width = ((normalization_table().take(characters) != DROPPED) | np.isin(characters, BLANKS, kind="sort")).cumsum()
     sources = lines.sources[places] - (first - sizes.cumsum() + sizes).repeat(lengths)
+    breaks = np.isin(characters, BREAKS, kind="sort").nonzero()[0]
     row = breaks.searchsorted(sources)
     column = width[sources] - np.append(0, width[breaks])[row]
+    text = np.arange(ends.size).repeat(lengths)
     for key in (column, -column):
-        yield places[np.lexsort((row, key, lines.numbers[places] == END, text.repeat(lengths)))]
+        yield texts, places[np.lexsort((row, key, lines.numbers[places] == END, text))]
 
 
-def _fit(numbers: Numbers) -> Ints:
-    """Return how well the characters of each text go together, in the unit of `NAT`."""
-    scores = scores_of(np.roll(numbers, 1), numbers)  # the first text follows an end, too
-    total = tables().worth.take(scores.view(np.uint8)).cumsum(dtype=np.int64)
-    return differences(total[numbers == END])
+def _fit(before: Numbers, numbers: Numbers, ends: Ints) -> Ints:
+    """Return how well the characters of each text go together with those before them, in the unit of `NAT`."""
+    total = tables().worth.take(scores_of(before, numbers).view(np.uint8)).cumsum(dtype=np.int64)
+    return differences(total[ends])
 
 
 def _name_contacts(lines: _Lines) -> _Lines:
