@@ -427,7 +427,7 @@ WECHAT_MESSAGE = re.compile(r"(\S.{0,60}?) {2,}(\d{1,2}:\d{2}) *(?:\n|$)")
 WECHAT = "(?:微信|WeChat) ?"
 WECHAT_CHATS = (
     re.compile(rf'{WECHAT}群[組组]?["“「](.{{1,{NAME}}}?)["”」]的聊天[记記][录錄]如下'),
-    re.compile(rf"^(.{{1,{NAME}}}?) ?(?:在 ?{WECHAT}上|{WECHAT}群[組组])的聊天[记記][录錄]如下", re.MULTILINE),
+    re.compile(rf"^ *(.{{1,{NAME}}}?) ?(?:在 ?{WECHAT}上|{WECHAT}群[組组上])的聊天[记記][录錄]如下", re.MULTILINE),
 )
 """The title, in both scripts and the wordings of several versions."""
 
