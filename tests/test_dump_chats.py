@@ -308,6 +308,9 @@ def test_messages_of_senders_with_a_blank_name_are_read(tmp_path):
         ("[LINE] Chat history with 小美", "Sat, 01/31/2026", "10:12 AM"),
         ("[LINE] 小美とのトーク履歴", "2026/01/31(土)", "10:12"),
         ("[LINE]小美", "2026.01.31 星期六", "10:12"),
+        ("[LINE] Chat history with 小美", "2026.01.31 Saturday", "10:12pm"),
+        ("[LINE] 小美とのトーク履歴", "R8/01/31(土)", "10:12"),
+        ("[LINE] 與小美的聊天記錄", "民國115/01/31（六）", "上午10:12"),
         ("[LINE] 与小美的聊天记录", "2026/1/31周六", "10:12"),
         ("[LINE] 与小美的聊天记录", "2026年1月31日（六）", "10:12"),
         ("[LINE] 與小美的聊天記錄", "2026年1月31日 星期六", "10:12"),
@@ -319,7 +322,7 @@ def test_line_chats_are_read_in_several_languages(tmp_path, title, day, time):
     (tmp_path / "in.txt").write_text("\r\n".join(lines), "utf-8")
     quoted = '第一行\n2026/10/8\n1.2.3\n說"好"'
     assert messages(tmp_path / "in.txt") == [("小美", "小美", PLAIN), ("小美", "我", quoted), ("小美", "", LURE)]
-    date = re.sub(" ?[（(星周].*", "", day)
+    date = re.sub(" ?(?:[（(星周]|[A-Z][a-z]+day).*", "", day)
     assert {row["time"] for row in rows_of(tmp_path / "out.jsonl")} == {f"{date} {time}"}
     assert rejects(tmp_path) == ["a notice by LINE itself"]
 

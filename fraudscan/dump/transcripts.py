@@ -457,8 +457,8 @@ class WeChatReader(TranscriptReader):
 
 LINE_DAY = re.compile(
     r"(?:\A|(?<=\n\n))"  # after an empty line: other dates are in messages
-    r"((?:[A-Z][a-z]{2}, )?\d{1,4}[./年]\d{1,2}[./月]\d{1,4}日?)"
-    r"(?: ?(?:[（(][^（）()\n]{1,4}[）)]|(?:星期|[週周]).))? *$",
+    r"((?:[A-Z][a-z]{2}, |R|民國 ?)?\d{1,4}[./年]\d{1,2}[./月]\d{1,4}日?)"  # R and 民國 name an era
+    r"(?: ?(?:[（(][^（）()\n]{1,4}[）)]|(?:星期|[週周]).|[A-Z][a-z]{2,5}day))? *$",
     re.MULTILINE,
 )
 LINE_TIME = rf"({PERIOD}? ?\d{{1,2}}:\d{{2}}(?:[ \u202f]?[AaPp]\.?[Mm]\.?)?)\t"
