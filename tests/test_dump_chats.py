@@ -733,6 +733,12 @@ def test_times_above_messages_may_lack_seconds(tmp_path):
     ]
 
 
+def test_a_deleted_telegram_account_is_a_sender(tmp_path):
+    rows = [{"from": None, "from_id": "user0", "text": PLAIN}, {"from": "甲", "from_id": "user1", "text": PLAIN}]
+    (tmp_path / "in.json").write_text(json.dumps({"name": "群", "id": 7, "messages": rows}), "utf-8")
+    assert [sender for _, sender, _ in messages(tmp_path / "in.json")] == ["user0", "甲"]
+
+
 @pytest.mark.parametrize(
     ("question", "answer"),
     [(LURE, "好"), ([LURE[:5], {"type": "bold", "text": LURE[5:]}], [{"type": "plain", "text": "好"}])],

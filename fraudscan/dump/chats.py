@@ -59,7 +59,8 @@ class TelegramReader(JsonArrayReader):
             return f"{no_text(row, 'text')}; if this is not an export of Telegram, add --format json"
         text = text or _poll(row.get("poll"))
         chat, name = map(_json_text, element.fields)  # they come before the messages
-        ours = {"conversation": chat or name, "sender": row.get("from"), "time": row.get("date"), "text": text}
+        sender = row.get("from") or row.get("from_id")  # a deleted account has no name
+        ours = {"conversation": chat or name, "sender": sender, "time": row.get("date"), "text": text}
         row = {**ours, "conversation_name": name, **{key: value for key, value in row.items() if key not in ours}}
         return self.add(batch, row, dump_json(row), element.start.line)
 
