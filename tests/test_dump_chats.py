@@ -76,6 +76,12 @@ def test_a_number_is_one_conversation_however_it_is_written(tmp_path):
     assert [sender for _, sender, _ in found] == [*numbers, *others]
 
 
+def test_a_group_is_one_conversation_however_its_numbers_are_written(tmp_path):
+    addresses = "+8612013800138~+8612013800139", "120 1380 0138~12013800139", "12013800138~10086"
+    found = messages(backup(tmp_path, *(f'address="{each}" type="1" body="好"' for each in addresses)))
+    assert [chat for chat, *_ in found] == ["12013800138~12013800139"] * 2 + ["12013800138~10086"]
+
+
 @pytest.mark.parametrize(
     ("subject", "charset", "text"),
     [

@@ -190,7 +190,7 @@ def _sms_row(written: dict[str, str]) -> dict[str, Any]:
         attributes["sub"] = subject = _subject(subject, attributes.get("sub_cs"))
     body = attributes.get("body")
     ours = {
-        "conversation": _number(address),
+        "conversation": address and "~".join(map(_number, address.split("~"))),  # several in a group
         "sender": "me" if sent else attributes.get("from") or address,
         "time": moment,
         "text": "\n".join(filter(None, (subject, body))) if subject or body is not None else None,
@@ -206,14 +206,14 @@ def _subject(subject: str, charset: str | None) -> str:
     return subject
 
 
-def _number(address: str | None) -> str | None:
+def _number(address: str) -> str:
     """Return a telephone number in one form, because sent and received messages may differ; anything else unchanged.
 
     >>> _number("+86 120 1380 0138"), _number("12013800138"), _number("招商银行"), _number("+1 555 0100")
     ('12013800138', '12013800138', '招商银行', '+15550100')
 
     """
-    digits = re.sub(r"[\s().\xa0-]", "", address or "")
+    digits = re.sub(r"[\s().\xa0-]", "", address)
     return COUNTRY_CODE.sub("", digits) if re.fullmatch(r"\+?\d+", digits) else address
 
 
