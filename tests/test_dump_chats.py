@@ -354,6 +354,14 @@ def test_times_above_messages_are_read_in_many_formats(tmp_path, time):
     assert rows_of(tmp_path / "out.jsonl")[1]["time"] == f"2026/1/5 {time}"
 
 
+@pytest.mark.parametrize("time", ["9:05", *TIMES])
+def test_times_of_wechat_are_read_in_many_formats(tmp_path, time):
+    path = tmp_path / "in.txt"
+    path.write_text(f"—————  2026-01-05  —————\n\n\n小美  {time}\n\n{PLAIN}\n\n\n我  {time}\n\n{LURE}\n", "utf-8")
+    assert messages(path) == [("in", "小美", PLAIN), ("in", "我", LURE)]
+    assert {row["time"] for row in rows_of(tmp_path / "out.jsonl")} == {f"2026-01-05 {time}"}
+
+
 def line_chat(path, *messages):
     """Write an export of LINE, with two messages before these, each given as it is there, and one the day after."""
     lines = [

@@ -423,7 +423,9 @@ class QqReader(TranscriptReader):
 
 
 WECHAT_DAY = re.compile(r"^[—–-]{3,} *(\d{4}[-/年]\d{1,2}[-/月]\d{1,2}日?) *[—–-]{3,} *$", re.MULTILINE)
-WECHAT_MESSAGE = re.compile(r"(\S.{0,60}?) {2,}(\d{1,2}:\d{2}) *(?:\n|$)")
+WECHAT_MESSAGE = re.compile(
+    rf"(\S(?:.{{,59}}?\S)??) {{2,}}((?:{PERIOD} ?)?\d{{1,2}}:\d{{2}}(?: [AaPp][Mm])?) *(?:\n|$)"
+)
 WECHAT = "(?:微信|WeChat) ?"
 WECHAT_CHATS = (
     re.compile(rf'{WECHAT}群[組组]?["“「](.{{1,{NAME}}}?)["”」]的聊天[记記][录錄]如下'),
