@@ -281,6 +281,9 @@ def _print_summary(summary: Summary, thresholds: Thresholds) -> None:
             _remark(f"{what:9}{count:12,}  {_in_line(name)}")
         if others := ordered[MOST:]:
             _remark(f"{what:9}{sum(count for _, count in others):12,}  ({len(others):,} others)")
+    if verdicts := ranked(summary.conversations):
+        shares = ", ".join(f"{count:,} {verdict}" for verdict, count in verdicts.items())
+        _remark(f"{summary.conversations.total():21,}  conversations: {shares}")
     if summary.without_conversation:
         _remark(f"{summary.without_conversation:21,}  in no conversation")
     _print_thresholds(thresholds)

@@ -131,6 +131,16 @@ def test_conversations(tmp_path, scanner):
     assert score(source, "-o", tmp_path / "x.jsonl", "--by", "nothing") == 2
 
 
+def test_the_summary_counts_conversations_by_verdict(tmp_path, capsys):
+    source, summary = tmp_path / "in.jsonl", tmp_path / "out.jsonl.summary.json"
+    texts = {"a": PLAIN, "b": LURE, "c": PLAIN}
+    source.write_text("".join(json.dumps({"chat": chat, "text": text}) + "\n" for chat, text in texts.items()), "utf-8")
+    for again in ((), ["--resume"]):
+        conversations(source, *again)
+        assert json.loads(summary.read_text("utf-8"))["conversations"] == {"clear": 2, "flag": 1}
+        assert "3  conversations: 2 clear, 1 flag\n" in capsys.readouterr().err
+
+
 def test_the_most_suspicious_conversations_come_first(tmp_path):
     texts = [PLAIN, LURE[:10], "暗号三号", LURE, COURTSHIP[0], LURE]
     rows = [{"chat": i, "text": texts[i % len(texts)]} for i in range(1500)]

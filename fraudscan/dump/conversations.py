@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
 from math import inf, sqrt
@@ -288,6 +289,8 @@ class Conversations:
         self._store = store
         self._open: dict[str, Conversation] = {}
         """The conversations that have changed since the last `save`."""
+        self.verdicts: Counter[str] = Counter()
+        """The number of conversations by verdict, once `rows` are read."""
 
     def add(self, source: str, messages: Iterable[Message], scope: str = "") -> int:
         """Add messages in order; return the number of messages that belong to no conversation.
@@ -342,4 +345,5 @@ class Conversations:
             self._score([(found, window) for _, found in group for window in found.close_window()])
             for key, found in group:
                 row = found.row(key.rpartition("\0")[0], limits, honest)
+                self.verdicts[row["fraud_verdict"]] += 1
                 yield row["fraud_verdict"] == VERDICTS[-1], row["fraud_score"], dump_json(row) + b"\n"

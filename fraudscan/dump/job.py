@@ -140,6 +140,8 @@ class Summary:
     notes: Counter[str] = field(default_factory=Counter)
     rules: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    conversations: Counter[str] = field(default_factory=Counter)
+    """The number of conversations by verdict."""
     without_conversation: int = 0
     damaged: list[str] = field(default_factory=list)
     """Sources that could not be read to their end."""
@@ -633,6 +635,7 @@ class _Job:
         if self.options.by is not None:
             with written(names.conversations):
                 write_whole(names.conversations, self.conversations.rows())
+            self.summary.conversations = self.conversations.verdicts
         else:
             names.conversations.unlink(missing_ok=True)
         part = whole = part_of(names.target)
