@@ -10,7 +10,7 @@ from conftest import ROOT
 from test_cases import read_cases
 
 from fraudscan.cli import main
-from fraudscan.columns import COLUMNS, OPTIONAL
+from fraudscan.columns import COLUMNS, OPTIONAL, names_of
 from fraudscan.notes import NOTES
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -87,9 +87,14 @@ def test_quoted_speeds_are_the_measured_ones():
             assert 2 < times[f"(e) NumPy alone, {how}"] / times[f"(e) ours, {how}"] < 3
 
 
-def test_the_readme_describes_every_column():
+def test_the_readme_describes_every_column(scanner):
     assert rows_of("column") == list(COLUMNS)
     assert all(f"`{name}`" in README for name in (*OPTIONAL, *NOTES))
+    named = re.search(r"`--proba` adds `(\w+)NAME`", README)
+    assert named
+    assert [named[1] + name for name in scanner.names] == names_of(scanner, proba=True)[len(COLUMNS) :]
+    result = scanner.classify("晚上吃什么")
+    assert all(hasattr(result, name.removeprefix("fraud_")) for name in (*COLUMNS, "fraud_rule", "scores"))
 
 
 def test_the_readme_describes_every_extra_for_users():
