@@ -11,6 +11,7 @@ from test_cases import read_cases
 
 from fraudscan.cli import main
 from fraudscan.columns import COLUMNS, OPTIONAL, names_of
+from fraudscan.lists import read_lists
 from fraudscan.notes import NOTES
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -95,6 +96,20 @@ def test_the_readme_describes_every_column(scanner):
     assert [named[1] + name for name in scanner.names] == names_of(scanner, proba=True)[len(COLUMNS) :]
     result = scanner.classify("晚上吃什么")
     assert all(hasattr(result, name.removeprefix("fraud_")) for name in (*COLUMNS, "fraud_rule", "scores"))
+
+
+def test_the_list_in_the_readme_is_one(tmp_path):
+    example = README.partition("## Your own lists")[2].partition("```")[0]
+    lines = [line[4:] for line in example.splitlines() if line.startswith("    ")]
+    (tmp_path / "list").write_text("\n".join(lines), "utf-8")
+    entries = read_lists(deny=tmp_path / "list").entries
+    assert [(entry.pattern, entry.sender) for entry in entries] == [
+        ("老地方见", None),
+        ("/加.{0,3}微信/", None),
+        ("提现", "106*"),
+        ("/回[tn]退订/", "106*"),
+        ("", "95588"),
+    ]
 
 
 def test_the_readme_describes_every_extra_for_users():
