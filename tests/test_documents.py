@@ -51,7 +51,7 @@ def test_quoted_figures_of_test_messages_are_those_of_the_shipped_model(scanner)
     cases = [case for case in read_cases() if case["id"].partition("-")[0] not in ("lures", "honest")]
     decisions = scanner.decide([case["text"] for case in cases])
     fraud = np.array([case["labels"] != [scanner.taxonomy.honest] for case in cases])
-    assert in_prose(f"Of {len(cases)} test messages whose authors had seen neither the corpus nor the model")
+    assert in_prose(f"Of {len(cases):,} test messages whose authors had seen neither the corpus nor the model")
     (found, alarms), (flagged, wrongly) = (
         (hits[fraud].mean(), hits[~fraud].mean()) for hits in (decisions.scores >= 0.5, decisions.verdicts == 2)
     )
