@@ -11,6 +11,7 @@ from test_cases import read_cases
 
 from fraudscan.cli import main
 from fraudscan.columns import COLUMNS, OPTIONAL, names_of
+from fraudscan.dump.detect import FORMATS
 from fraudscan.lists import read_lists
 from fraudscan.notes import NOTES
 
@@ -110,6 +111,11 @@ def test_the_list_in_the_readme_is_one(tmp_path):
         ("/回[tn]退订/", "106*"),
         ("", "95588"),
     ]
+
+
+def test_the_table_of_formats_names_each_of_them():
+    named = re.findall(r"^\| [^|]+ \| `([a-z][\w-]*)` \|", DUMPS, re.MULTILINE)
+    assert sorted(named) == sorted(FORMATS)
 
 
 def test_the_readme_describes_every_extra_for_users():
