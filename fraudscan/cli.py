@@ -572,6 +572,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_lists(sub)
 
     sub = command("score", _score, "Score a dump: the same rows come out with fraud_* columns.")
+    sub.epilog = (
+        "Exit status: 0: done. 1: done, but a dump could not be read to its end, or none of its rows could be scored. "
+        "2: refused. 130: stopped by Ctrl-C."
+    )
     _add_dump(sub)
     _add_scanner(sub)
     _add_lists(sub)
@@ -597,12 +601,12 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         const="",
         metavar="FOLDER",
-        help="own files: train on this project's corpus as well (FOLDER: where it is, default: in the checkout)",
+        help="add this project's corpus to your own files (FOLDER: where it is, default: in the checkout)",
     )
     _add_own(sub)
 
     sub = command("evaluate", _evaluate, "Measure a model on labelled messages.")
-    sub.add_argument("labelled", nargs="*", metavar="LABELLED", help="the same as for train")
+    sub.add_argument("labelled", nargs="*", metavar="LABELLED", help="labelled messages, named as for train")
     sub.add_argument("--json", action="store_true", help="print the figures as JSON")
     sub.add_argument(
         "--unseen-scenarios",
@@ -640,28 +644,32 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
         default=[],
         help="skip files and folders with this name or pattern when searching for dumps; may be repeated",
     )
-    column: dict[str, Any] = {"metavar": "COLUMN", "type": _argument}
-    sub.add_argument("--text", help="the column with the text (default: found by its name)", **column)
-    sub.add_argument("--sender", help="the column with the sender, for list entries bound to a sender", **column)
-    sub.add_argument("--filenames", action="store_true", help="add a column with the file that each row comes from")
-    sub.add_argument("--explain", action="store_true", help="add a column with the strongest evidence")
-    about = "the column that names the conversation; conversations are scored too; may be repeated for its other names"
-    sub.add_argument("--by", action="append", help=about, **column)
-    _add_reading(sub, "DUMP")
-    sub.add_argument("--proba", action="store_true", help="add the probability of each label, scheme and target group")
-    sub.add_argument("--bom", action="store_true", help="begin CSV output with a byte order mark, for Excel")
     sub.add_argument(
+        "--max-message", type=int, default=1 << 20, metavar="BYTES", help="reject longer rows (default: 1 MiB)"
+    )
+    group = sub.add_argument_group("columns of DUMP")
+    column: dict[str, Any] = {"metavar": "COLUMN", "type": _argument}
+    group.add_argument("--text", help="the column with the text (default: found by its name)", **column)
+    group.add_argument("--sender", help="the column with the sender, for list entries bound to a sender", **column)
+    about = "the column that names the conversation; conversations are scored too; may be repeated for its other names"
+    group.add_argument("--by", action="append", help=about, **column)
+    _add_reading(sub, "DUMP")
+    group = sub.add_argument_group("columns and form of OUT")
+    group.add_argument("--explain", action="store_true", help="add fraud_evidence, the strongest words")
+    about = "add fraud_p_NAME, the probability of each label, scheme and target group"
+    group.add_argument("--proba", action="store_true", help=about)
+    group.add_argument("--filenames", action="store_true", help="add fraud_source, the file that each row comes from")
+    group.add_argument("--bom", action="store_true", help="begin CSV output with a byte order mark, for Excel")
+    group.add_argument(
         "--safe-csv",
         action="store_true",
         help="put ' before what Excel takes for a formula, also after , ; | tabs and line breaks in cells",
     )
-    sub.add_argument(
-        "--max-message", type=int, default=1 << 20, metavar="BYTES", help="reject longer rows (default: 1 MiB)"
-    )
-    sub.add_argument("--workers", type=int, default=1, metavar="N", help="number of scoring processes (default: 1)")
-    sub.add_argument("--resume", action="store_true", help="continue a run that was interrupted")
-    sub.add_argument("--force", action="store_true", help="replace OUT if it exists, complete or unfinished")
-    sub.add_argument("--quiet", action="store_true", help="print nothing unless the exit status is not 0")
+    group = sub.add_argument_group("running the job")
+    group.add_argument("--workers", type=int, default=1, metavar="N", help="number of scoring processes (default: 1)")
+    group.add_argument("--resume", action="store_true", help="continue a run that was interrupted")
+    group.add_argument("--force", action="store_true", help="replace OUT if it exists, complete or unfinished")
+    group.add_argument("--quiet", action="store_true", help="print nothing unless the exit status is not 0")
 
 
 def _add_reading(sub: argparse.ArgumentParser, what: str) -> None:
@@ -669,14 +677,15 @@ def _add_reading(sub: argparse.ArgumentParser, what: str) -> None:
     # spelled out, so that --help need not import the readers, which takes as long as all else that it does
     formats = ["jsonl", "json", "csv", "lines", "parquet", "xlsx", "sms-xml", "telegram"]
     formats += ["whatsapp", "qq", "wechat", "line-chat"]
-    sub.add_argument("--format", choices=formats, help=f"the format of {what} (default: detected)")
-    sub.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: detected)")
-    sub.add_argument(
+    group = sub.add_argument_group(f"format of {what}")
+    group.add_argument("--format", choices=formats, help="the format (default: detected)")
+    group.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: detected)")
+    group.add_argument(
         "--delimiter",
         metavar="CHAR",
         help="the delimiter of CSV input, \\t for a tab, \\x01 for Hive's (default: detected)",
     )
-    sub.add_argument(
+    group.add_argument(
         "--header-line",
         type=int,
         metavar="N",
@@ -686,17 +695,23 @@ def _add_reading(sub: argparse.ArgumentParser, what: str) -> None:
 
 
 def _add_scanner(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("-m", "--model", type=Path, metavar="FOLDER", help="a model folder (default: the shipped one)")
-    sub.add_argument(
+    group = sub.add_argument_group("model and thresholds")
+    group.add_argument("-m", "--model", type=Path, metavar="FOLDER", help="a model folder (default: the shipped one)")
+    group.add_argument(
         "--max-false-alarms",
         type=float,
         metavar="SHARE",
         help="flag at most this share of legitimate messages, by the model's held-out curve (0.001: one in a thousand)",
     )
-    sub.add_argument(
-        "--flag", type=float, metavar="SCORE", help="flag messages with at least this score (six decimals count)"
+    group.add_argument(
+        "--flag",
+        type=float,
+        metavar="SCORE",
+        help="flag messages with at least this score (default: the model's; six decimals count)",
     )
-    sub.add_argument("--review", type=float, metavar="SCORE", help="review messages with at least this score")
+    group.add_argument(
+        "--review", type=float, metavar="SCORE", help="review messages with at least this score (default: the model's)"
+    )
 
 
 def _add_lists(sub: argparse.ArgumentParser) -> None:
@@ -704,15 +719,20 @@ def _add_lists(sub: argparse.ArgumentParser) -> None:
         "--allow": "phrases and /patterns/, one per line, that make a text clear; may be repeated",
         "--deny": "the same, but they flag a text; allow wins",
     }
+    group = sub.add_argument_group("lists")
     for option, about in kinds.items():
-        sub.add_argument(option, action="append", default=[], metavar="FILE", help=about)
+        group.add_argument(option, action="append", default=[], metavar="FILE", help=about)
 
 
 def _add_own(sub: argparse.ArgumentParser) -> None:
+    group = sub.add_argument_group("your own files")
     column: dict[str, Any] = {"metavar": "COLUMN", "type": _argument}
-    sub.add_argument("--text", help="own files: the column with the text (default: found by its name)", **column)
-    labels = "own files: the column with the labels; several are joined by | or in a list; an empty list is legitimate"
-    sub.add_argument("--label", help=labels, **column)
-    about = "own files: the label of legitimate messages; '' for none"
-    sub.add_argument("--legitimate", metavar="NAME", type=_argument, help=about)
-    _add_reading(sub, "own files")
+    group.add_argument("--text", help="the column with the text (default: found by its name)", **column)
+    about = (
+        "the column with the labels (default: found by its name); several are joined by | or in a list; an empty list "
+        "is legitimate"
+    )
+    group.add_argument("--label", help=about, **column)
+    about = "the label of legitimate messages (default: one such as normal, ham or 正常); '' for none"
+    group.add_argument("--legitimate", metavar="NAME", type=_argument, help=about)
+    _add_reading(sub, "your own files")
