@@ -42,9 +42,9 @@ class Curve:
 
     Attributes:
         scores: the thresholds.
-        false_alarms: for each threshold the share of honest messages with a score of at least that.
+        false_alarms: for each threshold the share of legitimate messages with a score of at least that.
         recall: the same share of all other messages.
-        honest: the number of honest messages.
+        honest: the number of legitimate messages.
 
     """
 

@@ -201,7 +201,7 @@ class Decisions:
 
     @cached_property
     def scheme(self) -> list[str | None]:
-        """The scheme of each text; ``None`` for honest ones."""
+        """The scheme of each text; ``None`` for legitimate ones."""
         return [kind.scheme for kind in self._each]
 
     @cached_property

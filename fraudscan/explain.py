@@ -9,7 +9,7 @@ together with the words between them if these hardly pull the other way.
 
 For a pretence the weights are those of two heads, "not legitimate" and the pretence's most
 probable scheme (or the scheme or target group that is asked for): the weights of all spans
-plus the bias equal the sum of the two logits. For the honest label the weights are those of
+plus the bias equal the sum of the two logits. For the legitimate label the weights are those of
 "not legitimate", with opposite signs. In a model of a user's own labels they are those of the
 label's head. The heads are linear in a layer that
 is itself linear near each text: a weight says how far the logit moves with the span. If a
@@ -165,7 +165,7 @@ def explain(scanner: Scanner, text: str, label: str | None = None) -> Explanatio
         scanner: the scanner whose decision is explained.
         text: the original text; offsets refer to it.
         label: a label, scheme or target group of the scanner's taxonomy (default: the most probable label that is not
-            honest).
+            legitimate).
 
     Raises:
         KeyError: if the taxonomy has nothing of this name.
@@ -177,7 +177,7 @@ def explain(scanner: Scanner, text: str, label: str | None = None) -> Explanatio
 def evidence(scanner: Scanner, texts: Sequence[str], found: Decisions) -> list[str]:
     """Return the strongest spans of each text for its pretence, joined by ``" | "``; an empty string if it has none.
 
-    A text with the honest label whose verdict is not ``"clear"`` gets those for its most probable pretence, as in
+    A text with the legitimate label whose verdict is not ``"clear"`` gets those for its most probable pretence, as in
     `Result.explain`.
 
     Args:

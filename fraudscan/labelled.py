@@ -97,7 +97,8 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
             label. An empty list of labels, in JSON or Parquet, also marks a message as legitimate: none of the labels
             applies. Any other cell without a label does not say so, and its row is skipped.
         known: the names that may stand for legitimate messages (see `fraudscan.corpus.honest_names`).
-        kind: the format, one of `detect.FORMATS` (default: detected from the content and the name of each file).
+        kind: the format, one of `fraudscan.dump.detect.FORMATS` (default: detected from the content and the name of
+            each file).
         encoding: the encoding (default: detected from the content of each file).
         delimiter: the delimiter of CSV, one character (default: detected from the header of each file).
         header_line: the line of the header in CSV and workbooks; 0 for none (default: the first line).

@@ -246,6 +246,8 @@ class _Phrases(Vocabulary):
 def read_lists(*, allow: Files = (), deny: Files = ()) -> Lists:
     """Read files of entries; a line ``[allow]`` or ``[deny]`` in any file sets the kind of the entries below it.
 
+    The documentation of this module describes the syntax.
+
     Args:
         allow: a file of allow entries, or several.
         deny: a file of deny entries, or several.

@@ -64,6 +64,8 @@ ARRAYS = ("alphabet", "steps", "seeds", "weights", "scales", "biases", "hidden",
 class Scanner:
     """Scores texts. Immutable: share one among threads, or pickle it for other processes.
 
+    `load` and `fraudscan.sklearn.FraudClassifier.to_scanner` return one. The arguments are what a model consists of.
+
     Args:
         taxonomy: the labels, schemes and target groups.
         vocabulary: the n-grams.
@@ -79,6 +81,7 @@ class Scanner:
         manifest: the metadata of the model.
 
     Attributes:
+        taxonomy, thresholds: the arguments.
         manifest: a copy of the metadata.
         engine: computes logits from texts; it has the vocabulary, the weights and the layer.
         lists: the allow and deny lists that overrule verdicts, if there are any (see `with_lists`).
@@ -165,7 +168,7 @@ class Scanner:
     def heads(self) -> tuple[str, ...]:
         """The names of the heads: "fraud" for "not legitimate", then schemes and target groups, each given fraud.
 
-        For other tasks than "fraud" each label has one head, including the honest label.
+        For other tasks than "fraud" each label has one head, including the legitimate one.
         """
         if self.taxonomy.task != "fraud":
             return tuple(label.name for label in self.taxonomy.labels)
@@ -203,10 +206,10 @@ class Scanner:
         return self._with(thresholds=Thresholds(flag=flag, review=review))
 
     def with_false_alarms(self, share: float) -> Scanner:
-        """Return a scanner that flags at most ``share`` of honest messages, by the model's held-out curve.
+        """Return a scanner that flags at most ``share`` of legitimate messages, by the model's held-out curve.
 
-        The threshold is at least one half, so that no text whose label is honest is flagged. A model of a user's own
-        labels may still flag such a text, because its honest label may be the likeliest with less than one half.
+        The threshold is at least one half, so that no text whose label is legitimate is flagged. A model of a user's
+        own labels may still flag such a text, because that label may be the likeliest with less than one half.
 
         Raises:
             CurveError: a ValueError, if the model has no valid curve, or no threshold for ``share`` (see
@@ -221,8 +224,8 @@ class Scanner:
         """False alarms and recall by threshold, as measured on held-out messages.
 
         Raises:
-            CurveError: if the model has no curve, because it is of an earlier version or none of its labels is honest,
-                or if its curve is damaged.
+            CurveError: if the model has no curve, because it is of an earlier version or none of its labels is
+                legitimate, or if its curve is damaged.
 
         """
         if "curve" not in self._manifest:
@@ -328,12 +331,17 @@ class Scanner:
         Args:
             texts: the texts.
             senders: who sent each text, as for `classify_many`; other values that tables may hold name no sender.
-            proba: whether to fill in ``probabilities``, too. Without them, batches of mostly honest texts are faster.
+            proba: whether to fill in ``probabilities``, too. Without them, batches of mostly legitimate texts are
+                faster.
 
         Raises:
             TypeError: if ``texts`` or ``senders`` is itself a string or a table, or a text is not a string.
             ValueError: if there are more or fewer senders than texts, or list entries are bound to senders and no
                 senders are given.
+
+        >>> found = load().decide(["您有一张法院传票未领取，请按9", "晚上吃什么"])
+        >>> found.label, found.scores.shape
+        (['other_fraud', 'legitimate'], (2,))
 
         """
         texts = listed(texts)
@@ -387,8 +395,8 @@ class Scanner:
 
         Raises:
             TypeError: if ``frame`` is none of these.
-            fraudscan.columns.ColumnError: a ValueError, if there is no such column, or one of the new columns exists
-                already.
+            fraudscan.columns.ColumnError: a ValueError, if there is no such column, one of the new columns exists
+                already, or ``sender`` is needed and missing.
 
         """
         from fraudscan.frames import annotate

@@ -32,9 +32,9 @@ class Result:
 
     Attributes:
         text: the text.
-        label: the most probable label: the honest one if ``score`` is below one half, else the pretence with the
+        label: the most probable label: the legitimate one if ``score`` is below one half, else the pretence with the
             highest probability. In a model of a user's own labels, simply the most probable label.
-        scheme: the label's most probable scheme; ``None`` for honest texts.
+        scheme: the label's most probable scheme; ``None`` for legitimate texts.
         labels: ``label``, then every other label with a probability of at least one half.
         score: the calibrated probability that the text is not legitimate; 1 if no label of the model is legitimate.
         verdict: ``"flag"``, ``"review"`` or ``"clear"``, by the scanner's thresholds.
@@ -100,7 +100,7 @@ class Result:
 
         Args:
             label: the label, scheme or target group to explain. Defaults to the result's own label, or to the likeliest
-                pretence if that label is honest but the verdict is not ``"clear"``.
+                pretence if that label is legitimate but the verdict is not ``"clear"``.
 
         Raises:
             KeyError: if the model has nothing of this name.

@@ -44,8 +44,9 @@ NO_LABEL = HONEST_NAMES[0]
 class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A linear classifier of Chinese texts over character n-grams.
 
-    Hyperparameters that are ``None`` are chosen on held-out folds of the training texts, in which near-duplicates stay
-    together. Set a value to fix a hyperparameter, or to choose it with ``GridSearchCV``.
+    Hyperparameters that are ``None`` are chosen from `fraudscan.custom.CHOICES` on held-out folds of the training
+    texts, in which near-duplicates stay together. Set a value to fix a hyperparameter, or to choose it with
+    ``GridSearchCV``.
 
     Args:
         max_n: the length of the longest n-grams, in characters; all shorter ones are used as well.
@@ -54,8 +55,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         C: the inverse of the L2 penalty, as in `sklearn.svm.LinearSVC`.
         balanced: whether classes have the same weight, however many texts they have, as with
             ``class_weight="balanced"`` elsewhere; ``None`` leaves the choice to the fit.
-        legitimate: the class of honest texts, for the scores and verdicts of `to_scanner` (default: a class with a name
-            such as "normal", "ham" or "正常", see `fraudscan.corpus.HONEST_NAMES`). ``""`` means that there is none.
+        legitimate: the class of legitimate texts, for the scores and verdicts of `to_scanner` (default: a class with a
+            name such as "normal" or "正常", see `fraudscan.corpus.HONEST_NAMES`). ``""`` means that there is none.
         n_jobs: the number of processes that fit in parallel; ``None`` means one.
 
     Attributes:
@@ -200,7 +201,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the fitted model as a scanner, which can be saved, explain, and score dumps and data frames.
 
         Warns:
-            UserWarning: if no class stands for honest texts, so that the scanner flags every text. Name one with
+            UserWarning: if no class stands for legitimate texts, so that the scanner flags every text. Name one with
                 ``legitimate``; ``""`` means that there is none.
 
         """

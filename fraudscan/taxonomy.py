@@ -36,7 +36,17 @@ TASKS = ("fraud", "multiclass", "multilabel")
 
 @dataclass(frozen=True)
 class Scheme:
-    """One way of carrying out a label's pretence, with the category name that the police use for it."""
+    """One way of carrying out a label's pretence.
+
+    Attributes:
+        name: the name in results.
+        zh: the Chinese name.
+        en: the English name.
+        official: the category name that the police or the law uses; empty for a user's own labels.
+        about: one sentence that says what belongs to it.
+        label: the name of its label.
+
+    """
 
     name: str
     zh: str
@@ -48,7 +58,16 @@ class Scheme:
 
 @dataclass(frozen=True)
 class Label:
-    """One pretence. The label of honest messages is the one without schemes."""
+    """One pretence, or "legitimate", which has no schemes.
+
+    Attributes:
+        name: the name in results.
+        zh: the Chinese name.
+        en: the English name.
+        about: one sentence that says what belongs to it.
+        schemes: the ways of carrying it out.
+
+    """
 
     name: str
     zh: str
@@ -59,7 +78,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Target:
-    """A group of people that a message can be aimed at."""
+    """A group of people that a message can be aimed at; the attributes are those of a `Label`."""
 
     name: str
     zh: str
@@ -80,8 +99,8 @@ class Taxonomy:
         version: raised by hand with every change of the names. Model folders hold it, and scoring does not use it.
         labels: the labels that a message can have.
         targets: the groups that a message can be aimed at.
-        task: ``"fraud"``: a message is honest, or a fraud of one or more schemes. ``"multiclass"``: it has exactly one
-            label. ``"multilabel"``: each label applies or not, independently of the others.
+        task: ``"fraud"``: a message is legitimate, or a fraud of one or more schemes. ``"multiclass"``: it has exactly
+            one label. ``"multilabel"``: each label applies or not, independently of the others.
 
     """
 
@@ -118,7 +137,7 @@ class Taxonomy:
 
     @cached_property
     def honest(self) -> str | None:
-        """The name of the label of messages without a pretence; ``None`` if a user's labels have no such label."""
+        """The name of the label of legitimate messages; ``None`` if a user's labels have no such label."""
         return next((label.name for label in self.labels if not label.schemes), None)
 
     def label(self, name: str) -> Label:

@@ -93,7 +93,8 @@ class Options:
 
     Attributes:
         text: the column with the text; by default it is found by its name.
-        format: one of `detect.FORMATS`; by default it is detected from the content and name of the source.
+        format: one of `fraudscan.dump.detect.FORMATS`; by default it is detected from the content and name of
+            the source.
         encoding: the encoding of the sources; by default it is detected from their content.
         delimiter: the delimiter of CSV sources, one character; by default it is detected from the header.
         header_line: the line of the header in CSV sources and in the sheets of workbooks, from 1; the lines above it
