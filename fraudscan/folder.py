@@ -78,7 +78,7 @@ def check_target(folder: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=target.parent):
             return target
     except OSError as error:
-        raise ModelError(f"{folder} cannot be written: {error}") from error
+        raise ModelError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
 def _files(folder: Path) -> set[str]:
@@ -107,7 +107,7 @@ def write_folder(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest:
     try:
         _replace(target, arrays, manifest)
     except OSError as error:
-        raise ModelError(f"{folder} cannot be written: {error}") from error
+        raise ModelError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
 def _replace(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Mapping[str, Any]) -> None:

@@ -535,6 +535,14 @@ def test_a_model_that_is_missing_while_it_is_replaced_is_found(scanner, folder, 
     assert len(pauses) == 2
 
 
+def test_save_says_why_a_folder_cannot_be_written(scanner, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    for folder in (file, file / "model"):
+        with pytest.raises(ModelError, match=rf"^{re.escape(str(folder))} cannot be written: [^\['/]+$"):
+            scanner.save(folder)
+
+
 def test_save_deletes_nothing_that_it_did_not_write(scanner, folder, tmp_path):
     extension = tmp_path / "extension"
     extension.mkdir()
