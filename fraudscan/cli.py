@@ -328,7 +328,7 @@ def _train(arguments: argparse.Namespace) -> None:
     scanner = _train_own(arguments) if _is_own(arguments, arguments.corpus) else _train_corpus(arguments)
     scanner.save(arguments.output)
     _print_figures(scanner.manifest["figures"])
-    print(f"{arguments.output}: {len(scanner.engine.vocabulary):,} n-grams, {len(scanner.heads)} heads")
+    print(f"{arguments.output}: {len(scanner.engine.vocabulary):,} n-grams")
 
 
 OWN = "text", "label", "legitimate", "format", "encoding", "delimiter", "header_line"
