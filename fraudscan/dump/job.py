@@ -131,7 +131,18 @@ class Options:
 
 @dataclass
 class Summary:
-    """The counts of a job, where rows read = rows scored + rows rejected."""
+    """The counts of a job, where rows read = rows scored + rows rejected.
+
+    Attributes:
+        scored: the number of rows scored.
+        rejected: the number of rows rejected.
+        labels, schemes, verdicts, notes, rules: the number of rows scored with each of them.
+        reasons: the number of rows rejected for each reason.
+        without_conversation: the number of rows in no conversation, if conversations are scored.
+        damaged: the sources that could not be read to their end.
+        seconds: how long the job worked, in all its runs.
+
+    """
 
     scored: int = 0
     rejected: int = 0
@@ -145,7 +156,6 @@ class Summary:
     """The number of conversations by verdict."""
     without_conversation: int = 0
     damaged: list[str] = field(default_factory=list)
-    """Sources that could not be read to their end."""
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
