@@ -52,7 +52,7 @@ model is open, so it must not be the only line of defence); rating people or pla
 LIMITS = """\
 The model is based on words, not meaning: a lure in words that were not in its training data may pass, and honest talk
 in the words of lures is taken for a lure{how_often}. Each message is
-judged by itself, without its sender, its links or the messages before it.{authors}
+judged by itself, without its sender, what its links lead to, or the messages before it.{authors}
 """
 
 HOW_OFTEN = " (`benchmarks/reading.md` says how often, by kind and length)"
@@ -183,7 +183,7 @@ def _data(scanner: Scanner, *, shipped: bool) -> str:
     corpus, taxonomy = scanner.manifest["corpus"], scanner.taxonomy
     counts = scanner.manifest["figures"]["labels"]
     rows = [
-        (label.name, label.zh, counts[label.name]["n"], "、".join(s.official for s in label.schemes) or "–")
+        (label.name, label.zh, counts[label.name]["n"], " / ".join(s.official for s in label.schemes) or "–")
         for label in taxonomy.labels
     ]
     origin = ", all written for this project (`corpus/README.md`): no third-party text,\nno real person's data"
@@ -273,6 +273,13 @@ def _calibration(found: dict[str, Any]) -> str:
     )
 
 
+ROBUSTNESS = """\
+Messages unchanged, disguised, and with text added around them (`benchmarks/robustness.py`). "Known" are the marks that
+repair was built for, "unknown" those that no part of the package knows. `corpus` is a held-out fold; `script` and `fbs`
+are two of the external sets below.
+"""
+
+
 def _robustness(checkout: Path | None) -> list[str]:
     """Return the table in ``benchmarks/robustness.json``: its ``card`` is a list of flat objects, one per row."""
     path = checkout / "benchmarks" / "robustness.json" if checkout else None
@@ -280,8 +287,7 @@ def _robustness(checkout: Path | None) -> list[str]:
         return []
     rows = json.loads(path.read_text("utf-8"))["card"]
     table = _table(list(rows[0]), [list(row.values()) for row in rows])
-    head = "Messages unchanged, disguised, and with text added around them (`benchmarks/robustness.py`):"
-    return [f"## Robustness\n\n{head}\n\n{table}"]
+    return [f"## Robustness\n\n{ROBUSTNESS}\n{table}"]
 
 
 CASES = """\
