@@ -291,6 +291,27 @@ def test_a_job_stopped_while_its_files_are_renamed_or_deleted_resumes(tmp_path, 
     assert kill.results(broken) == kill.results(whole)
 
 
+@pytest.mark.parametrize("out", ["out.jsonl", "out.parquet"])
+def test_no_file_is_open_when_it_is_renamed(tmp_path, scanner, monkeypatch, out):
+    files, open_file, rename = [], pathlib.Path.open, pathlib.Path.replace
+
+    def opening(path, *arguments, **options):
+        files.append(open_file(path, *arguments, **options))
+        return files[-1]
+
+    def renaming(path, target):  # as on Windows
+        if any(file.name == str(path) and not file.closed for file in files):
+            raise PermissionError(errno.EACCES, "another program uses the file", str(path))
+        return rename(path, target)
+
+    source = tmp_path / "in.jsonl"
+    source.write_text(json.dumps({"text": LURE}) + "\nbroken\n", "utf-8")
+    monkeypatch.setattr(pathlib.Path, "open", opening)
+    monkeypatch.setattr(pathlib.Path, "replace", renaming)
+    summary = score_dump(scanner, [source], tmp_path / out)
+    assert (summary.scored, summary.rejected) == (1, 1)
+
+
 def stopped_job(tmp_path, scanner, monkeypatch, options=None):
     """Return a source and the output of a job that was stopped before it wrote its first block."""
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"

@@ -555,6 +555,8 @@ class _Job:
         self.summary.seconds = before + time.monotonic() - begun
         self.finished = True
         self.commit()
+        self.out.close()  # Windows renames no file that is open
+        self.rejects.close()
         progress(self._progress())
 
     def _progress(self) -> Progress:
