@@ -14,7 +14,7 @@ text has the same score in any batch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -107,7 +107,7 @@ class Layer:
         hidden = self._hidden(inputs)
         np.rint(hidden, out=hidden)
         np.clip(hidden, np.float32(0), np.float32(MOST * SCALE), out=hidden)
-        out: Single = hidden @ self._heads
+        out: Single = _product(hidden, self._heads)
         out += self._biases
         return out
 
@@ -124,7 +124,7 @@ class Layer:
             part = slice(begin, begin + self._block)
             hidden = self._hidden(inputs.T[part])
             active = (hidden > 0) & (hidden < MOST * SCALE)
-            np.matmul((heads.T[part] @ self.output[:, :-1]) * active, self.hidden[:, :-1], out=slopes[part])
+            slopes[part] = _product(_product(heads.T[part], self.output[:, :-1]) * active, self.hidden[:, :-1])
         return slopes.T
 
     def _hidden(self, inputs: Floats) -> Single:
@@ -136,7 +136,7 @@ class Layer:
         steps = np.empty((*inputs.shape[:-1], self.inputs + 1), dtype=np.float32)
         steps[..., :-1] = rounded
         steps[..., -1] = SCALE  # for the biases
-        hidden: Single = steps @ self._weights
+        hidden: Single = _product(steps, self._weights)
         return hidden
 
 
@@ -152,8 +152,8 @@ def _on_grid(values: npt.ArrayLike, largest: float) -> Floats:
     if not (np.abs(array) <= BOUND).all():
         raise ValueError(f"weights of a layer must be finite and at most {BOUND:g}")
     reach = np.append(np.full(array.shape[1] - 1, largest * SCALE), SCALE)
-    step = np.exp2(np.ceil(np.log2(np.maximum(np.abs(array) @ reach, 1) / MAX_EXACT)))
-    step[np.abs(_rounded(array, step)) @ reach > MAX_EXACT * step] *= 2  # rounding may increase the sum
+    step = np.exp2(np.ceil(np.log2(np.maximum(_product(np.abs(array), reach), 1) / MAX_EXACT)))
+    step[_product(np.abs(_rounded(array, step)), reach) > MAX_EXACT * step] *= 2  # rounding may increase the sum
     array = _rounded(array, step)
     array.setflags(write=False)
     return array
@@ -162,3 +162,13 @@ def _on_grid(values: npt.ArrayLike, largest: float) -> Floats:
 def _rounded(values: Floats, step: Floats) -> Floats:
     rounded: Floats = np.rint(values / step[:, None]) * step[:, None]
     return rounded
+
+
+def _product(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the matrix product without warnings: on new ARM processors BLAS reports errors for any numbers.
+
+    Apple's does, and OpenBLAS where it uses SME (https://github.com/numpy/numpy/issues/28687).
+    """
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        product: npt.NDArray[Any] = left @ right
+    return product

@@ -112,3 +112,12 @@ def test_sums_that_rounding_makes_larger_are_exact():
     layer = Layer([[0.06214887152975539, 1.933797957312987, 0.12970147696823903]], [[1.0, 0.0]])
     step = next(2.0**-n for n in range(60) if not (layer.hidden * 2.0**n % 1).any())  # all weights are multiples of it
     assert np.abs(layer.hidden) @ [BOUND * SCALE, BOUND * SCALE, SCALE] <= 2**24 * step
+
+
+def test_errors_that_only_blas_reports_are_no_warnings():
+    layer, _ = random_layer(0)
+    inputs = np.zeros((layer.inputs, 3))
+    for name in ("_weights", "_heads", "hidden", "output"):  # infinities, where some BLAS needs none
+        setattr(layer, name, np.full_like(getattr(layer, name), np.inf))
+    layer(inputs)
+    layer.gradient(inputs, np.zeros((len(layer.output), 3)))
