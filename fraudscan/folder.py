@@ -72,7 +72,7 @@ def check_target(folder: Path) -> Path:
                 raise ModelError(
                     f"{folder} holds {foreign[0]!r}, which is not part of a model: name a new or an empty folder"
                 )
-            if target == Path.cwd() or os.path.ismount(target):
+            if target == Path.cwd().resolve() or os.path.ismount(target):
                 raise ModelError(f"{folder} is in use and cannot be replaced: name a folder in it")
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent):

@@ -1076,14 +1076,18 @@ def test_workers_are_started_only_when_there_are_blocks_for_them(tmp_path, monke
         assert least <= len(started) <= most
 
 
-@pytest.mark.parametrize("entry", ["", ".", "here"])
+@pytest.mark.parametrize("entry", ["", ".", "here", "drive"])
 def test_workers_run_no_modules_from_the_current_folder(tmp_path, monkeypatch, entry):
+    if entry == "drive":  # as on Windows, where a drive may stand for a folder elsewhere
+        (tmp_path / "Z").symlink_to(tmp_path)
+        monkeypatch.setattr(pathlib.Path, "cwd", lambda: tmp_path / "Z")
     for name in ("queue", "numpy", "fraudscan"):
         (tmp_path / f"{name}.py").write_text("from pathlib import Path; Path('executed').touch()", "utf-8")
     source = tmp_path / "in.csv"
     source.write_bytes(dumps.csv_table(dumps.rows(random.Random(0), 500)))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [str(tmp_path) if entry == "here" else entry, *sys.path])
+    entry = {"here": str(tmp_path), "drive": str(tmp_path / "Z")}.get(entry, entry)
+    monkeypatch.setattr(sys, "path", [entry, *sys.path])
     assert score(source, "-o", "out.jsonl", "--max-message", 8192, "--workers", 2) == 0
     assert not (tmp_path / "executed").exists()
 

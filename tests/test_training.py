@@ -574,6 +574,10 @@ def test_a_bad_target_is_refused_before_training(scanner, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path / "empty")
     with pytest.raises(ModelError, match="is in use and cannot be replaced: name a folder in it"):
         scanner.save(".")
+    (tmp_path / "Z").symlink_to(tmp_path)  # as on Windows, where a drive may stand for a folder elsewhere
+    monkeypatch.setattr("pathlib.Path.cwd", lambda: tmp_path / "Z" / "empty")
+    with pytest.raises(ModelError, match="is in use"):
+        scanner.save(".")
 
 
 def test_save_follows_links(scanner, tmp_path):

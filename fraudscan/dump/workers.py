@@ -236,7 +236,8 @@ def _path() -> list[str]:
     who run it from there.
     """
     home = Path(__file__).parents[2]
-    return [*(path for path in sys.path if Path(path).resolve() != Path.cwd()), str(home)]
+    here = Path.cwd().resolve()  # on Windows it may have the letter of a drive that stands for a folder elsewhere
+    return [*(path for path in sys.path if Path(path).resolve() != here), str(home)]
 
 
 def _listen(pipe: Any, answers: queue.SimpleQueue[bool]) -> None:
