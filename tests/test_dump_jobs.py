@@ -1176,6 +1176,20 @@ def test_ctrl_c_exits_with_130_and_says_how_to_resume(tmp_path, workers):
     assert not out.exists()
 
 
+def test_on_windows_too_only_the_job_handles_ctrl_c(tmp_path, monkeypatch):
+    source, groups, start = tmp_path / "in.jsonl", [], subprocess.Popen
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
+
+    def starting(*arguments, creationflags=0, **options):
+        groups.append(creationflags)
+        return start(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 512, raising=False)
+    monkeypatch.setattr(subprocess, "Popen", starting)
+    assert score(source, "-o", tmp_path / "out.jsonl", "--max-message", 8192, "--workers", 2) == 0
+    assert groups == [512]
+
+
 def test_neither_workers_nor_their_files_outlive_a_killed_job(tmp_path, monkeypatch):
     source, out, temporary = tmp_path / "in.jsonl", tmp_path / "out.jsonl", tmp_path / "tmp"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 50_000)))

@@ -161,6 +161,7 @@ class _Worker:
                 stdout=subprocess.PIPE,
                 env={**os.environ, MARK: "1", "OPENBLAS_NUM_THREADS": "1"},  # idle threads spin on others' cores
                 start_new_session=True,  # only the job handles Ctrl-C
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
             )
         self._ready = False
         self._given = self._taken = 0
