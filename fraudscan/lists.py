@@ -207,7 +207,8 @@ def _pictured(texts: Sequence[str]) -> list[int]:
     rows: list[int] = []
     for part in cuts(text_sizes(texts), BLOCK):
         raw, ends = concatenated(["" if is_long(text) else text for text in texts[part]])
-        rows += (part.start + np.unique(ends.searchsorted(_pictures()[raw].nonzero()[0]))).tolist()
+        counts = np.bincount(ends.searchsorted(_pictures()[raw].nonzero()[0]))
+        rows += (part.start + counts.nonzero()[0]).tolist()
     return rows
 
 

@@ -366,6 +366,16 @@ def test_the_first_classify_imports_no_heavy_library():
     assert out.stdout.strip() == "[]"
 
 
+def test_a_match_of_a_list_imports_no_more_of_numpy():
+    code = (
+        "import fraudscan, sys; from fraudscan.lists import Entry, Lists;"
+        "scanner = fraudscan.load().with_lists(Lists([Entry('deny', '加微信')])); before = set(sys.modules);"
+        "print(scanner.classify('➕微信').verdict, [m for m in sys.modules if m[:5] == 'numpy' and m not in before])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "flag []"
+
+
 def test_the_estimator_imports_no_readers_of_dumps():
     code = "import fraudscan.sklearn, sys; print([m for m in sys.modules if m.startswith('fraudscan.dump')])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
