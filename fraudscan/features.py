@@ -398,10 +398,10 @@ class Vocabulary:
         table = self.table()
         ids = np.zeros(table.size, dtype=np.uint32)
         ids[self.alphabet] = np.arange(1, self._width, dtype=np.uint32)
-        ids = ids[table]
-        ids |= tables().numbers.astype(np.uint32) << NODE_BITS
-        ids[table == DROPPED] = DROPPED_ID
-        ids[np.isin(table, [DROPPED, *map(ord, MARKUP_OPENERS)])] |= OPENS
+        ids[[ord(opener) for opener in MARKUP_OPENERS]] |= OPENS
+        ids[DROPPED] = DROPPED_ID | OPENS
+        ids = ids.take(table)
+        ids |= np.left_shift(tables().numbers, NODE_BITS, dtype=np.uint32)
         return ids
 
     def _find_seeds(self) -> Words:
