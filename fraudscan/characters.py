@@ -23,11 +23,12 @@ from __future__ import annotations
 
 import re
 import sys
-from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from fraudscan.lazy import shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,19 +98,19 @@ BLOCK = 1 << 16
 """How many characters are searched for mark-up at a time."""
 
 
-@cache
+@shared
 def normalization_table() -> Codes:
     """Return the model's table as a read-only array: the normalised code point of each of the 0x110000 code points."""
     return _shipped("target")
 
 
-@cache
+@shared
 def table_for_lists() -> Codes:
     """Return the table for lists as a read-only array. It also drops the mark of disguised contacts."""
     return _shipped("target_in_lists")
 
 
-@cache
+@shared
 def table_with_digits() -> Codes:
     """Return the model's table, but with digits as lists read them, as a read-only array."""
     table = np.where(normalization_table() == ord("0"), table_for_lists(), normalization_table())
@@ -225,7 +226,7 @@ def _may_have_markup(text: str) -> bool:
     return any(map(text.__contains__, _openers()))
 
 
-@cache
+@shared
 def _openers() -> str:
     """Return all characters that are read as one of `MARKUP_OPENERS`."""
     openers = np.isin(normalization_table(), [ord(opener) for opener in MARKUP_OPENERS])

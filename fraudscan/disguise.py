@@ -43,7 +43,7 @@ from fraudscan.characters import (
 )
 from fraudscan.features import Vocabulary
 from fraudscan.lattice import EVERY, SHAPE, SOUND, Arcs, likeliest
-from fraudscan.lazy import cached_property
+from fraudscan.lazy import cached_property, shared
 from fraudscan.neighbours import END, LETTER, NAT, NOTHING, RARE, TONES, scores_of, tables
 from fraudscan.survey import MIN_MARKS, Mark, survey
 
@@ -243,7 +243,7 @@ def _carry_marks(texts: Sequence[str]) -> Bools:
     return _reader(tables()).match(["" if is_long(text) else text for text in texts]).marked
 
 
-@cache
+@shared
 def _reader(_: Tables) -> Vocabulary:
     """Return a vocabulary without n-grams. Like every other, it cuts repetitions before it looks for marks."""
     return Vocabulary([], [])

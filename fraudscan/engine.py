@@ -30,7 +30,7 @@ from fraudscan.arrays import aligned, cuts, ranges
 from fraudscan.characters import text_sizes
 from fraudscan.disguise import MAX_REPAIRED, is_long, repaired, unmarked
 from fraudscan.layer import Layer
-from fraudscan.lazy import cached_property
+from fraudscan.lazy import shared_property
 from fraudscan.notes import Noter
 from fraudscan.windows import (
     RAMP_START,
@@ -267,7 +267,7 @@ class Engine:
         if not (np.abs(self.scales) <= LARGEST).all() or not (np.abs(self.biases) <= LARGEST).all():
             raise ValueError(f"scales and biases must be at most {LARGEST:g}")
 
-    @cached_property
+    @shared_property
     def _noter(self) -> Noter:
         return Noter(self.vocabulary)
 
@@ -458,7 +458,7 @@ class Engine:
         within -= lengths.cumsum() - lengths
         return Windows(long + begin, logits, within, within + sizes[chosen])
 
-    @cached_property
+    @shared_property
     def _first_head(self) -> Callable[[Floats], Floats]:
         """A function that does the same as `heads_of`, but for the first head alone."""
         return Layer(self.layer.hidden, self.layer.output[:1]) if self.layer else self.heads_of
@@ -493,7 +493,7 @@ class Engine:
         sums: Ints = fields.reshape(-1, starts.size)[: self._width]
         return sums
 
-    @cached_property
+    @shared_property
     def _packed(self) -> Ints:
         """The weights, several packed into each integer so that one addition sums all of them; shape (packs, nodes)."""
         packs = -(self._width // -FIELDS)

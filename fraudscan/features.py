@@ -34,7 +34,7 @@ from fraudscan.characters import (
     normalization_table,
     text_sizes,
 )
-from fraudscan.lazy import cached_property
+from fraudscan.lazy import shared_property
 from fraudscan.neighbours import (
     CROWDED,
     DIGIT,
@@ -194,17 +194,17 @@ class Vocabulary:
         """The number of nodes including node 0, which is the number of rows of a weight matrix."""
         return self._width + self.steps.size
 
-    @cached_property
+    @shared_property
     def prefixes(self) -> Ints:
         """For each node, the node of its n-gram without the last character; 0 for single characters."""
         return np.concatenate([np.zeros(self._width, np.int64), self.steps.astype(np.int64) // self._width])
 
-    @cached_property
+    @shared_property
     def last_characters(self) -> Ints:
         """For each node, the node of its last character."""
         return np.concatenate([np.arange(self._width, dtype=np.int64), self.steps.astype(np.int64) % self._width])
 
-    @cached_property
+    @shared_property
     def orders(self) -> Ints:
         """For each node, the number of its characters; 0 for node 0."""
         orders = np.zeros(self.size, dtype=np.int64)
@@ -216,7 +216,7 @@ class Vocabulary:
                 return orders
         raise ValueError(f"the vocabulary has an n-gram of more than {MAX_NGRAM} characters")
 
-    @cached_property
+    @shared_property
     def suffixes(self) -> Ints:
         """For each node, the longest other node that is a suffix of it; 0 if there is none."""
         suffixes = np.zeros(self.size, dtype=np.int64)
@@ -365,7 +365,7 @@ class Vocabulary:
             ends = ends.take(found)
         return ids
 
-    @cached_property
+    @shared_property
     def _trie(self) -> tuple[Words, Words, Words, int, int, int]:
         """The arrays and numbers with which the kernel finds steps as `_find` does."""
         numbers = self._width, int(BUCKET_MULTIPLIER), int(SLOT_MULTIPLIER)
@@ -388,7 +388,7 @@ class Vocabulary:
         slots >>= self._slot_shift
         return slots
 
-    @cached_property
+    @shared_property
     def _ids(self) -> Words:
         """For each code point, an id: the node of its normalised character and its number in the table of neighbours.
 

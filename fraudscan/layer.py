@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraudscan.arrays import aligned
-from fraudscan.lazy import cached_property
+from fraudscan.lazy import shared_property
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -82,7 +82,7 @@ class Layer:
         """The number of inputs."""
         return int(self.hidden.shape[1]) - 1
 
-    @cached_property
+    @shared_property
     def first(self) -> tuple[Single, Single, float, float, float]:
         """The arrays and constants from which the kernel computes the first head's logit."""
         output = np.append(self._heads[:, 0], self._biases[0])

@@ -75,6 +75,7 @@ from fraudscan.decisions import VERDICTS
 from fraudscan.disguise import CONTACT, is_long
 from fraudscan.errors import FraudscanError
 from fraudscan.features import Vocabulary
+from fraudscan.lazy import shared
 from fraudscan.patterns import LONGEST, PatternError, compile_pattern, needed_by
 from fraudscan.show import shown_name
 
@@ -190,13 +191,13 @@ def _fold_all(texts: Sequence[str], table: Codes) -> list[str]:
     return text_of(codes[codes != DROPPED]).split("\n")[:-1]
 
 
-@functools.cache
+@shared
 def _pictures() -> Bools:
     """Return a mask of the code points that are emoji and stand for a Chinese character, such as ➕ for 加."""
     return is_han(normalization_table()) & ~is_han(table_for_lists())
 
 
-@functools.cache
+@shared
 def _table_with_pictures() -> Codes:
     """Return the table for lists, but with such emoji as the characters that they stand for."""
     return np.where(_pictures(), normalization_table(), table_for_lists())

@@ -28,7 +28,7 @@ from fraudscan.engine import Engine
 from fraudscan.features import Vocabulary
 from fraudscan.folder import VERSIONS, ModelError, check_versions, read_folder, write_folder
 from fraudscan.layer import Layer
-from fraudscan.lazy import cached_property
+from fraudscan.lazy import cached_property, turn
 from fraudscan.result import DECIDED, Result
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 
@@ -635,11 +635,14 @@ def load(folder: str | os.PathLike[str] | None = None) -> Scanner:
     """
     if folder is not None:
         return _read(Path(folder))
-    return _shipped.get("default") or _shipped.setdefault("default", _read_shipped())
+    if found := _shipped.get("default"):
+        return found
+    with turn():  # the threads that wait return what the first one has read
+        return _shipped.get("default") or _shipped.setdefault("default", _read_shipped())
 
 
 _shipped: dict[str, Scanner] = {}
-"""The shipped model, once it is read. If several threads read it at the same time, all of them return the first one."""
+"""The shipped model, once it is read."""
 
 
 def is_shipped(scanner: Scanner) -> bool:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +21,7 @@ import numpy as np
 
 from fraudscan.arrays import runs_of
 from fraudscan.characters import DROPPED, normalization_table
-from fraudscan.lazy import cached_property
+from fraudscan.lazy import shared, shared_property
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -125,7 +124,7 @@ class Tables:
     def __init__(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         self._arrays = arrays
 
-    @cached_property
+    @shared_property
     def numbers(self) -> Numbers:
         """For each code point, before normalisation, its number: in the alphabet, or that of a class."""
         normal = normalization_table()
@@ -136,22 +135,22 @@ class Tables:
         numbers[alphabet] = np.arange(alphabet.size)
         return numbers[normal]
 
-    @cached_property
+    @shared_property
     def evidence(self) -> npt.NDArray[np.int8]:
         """For each score, viewed as uint8, the evidence that it gives for a disguise, in eighths of a nat."""
         return self._arrays["evidence"]
 
-    @cached_property
+    @shared_property
     def cutting(self) -> npt.NDArray[np.int8]:
         """For each score, viewed as uint8, the evidence that a sign was put between two neighbours with that score."""
         return self._arrays["cutting"]
 
-    @cached_property
+    @shared_property
     def cut(self) -> npt.NDArray[np.int8]:
         """The same as `cutting`, for texts that may be disguised in other ways than by signs."""
         return np.maximum(self.cutting, np.int8(AGAINST))
 
-    @cached_property
+    @shared_property
     def pairs(self) -> npt.NDArray[np.int8]:
         """How well two numbers go together: flat, one row per number. Pairs not in the file get scores by class."""
         table = np.zeros((WIDTH, WIDTH), dtype=np.int8)
@@ -169,7 +168,7 @@ class Tables:
         flat[self._arrays["disguised"]] = DISGUISED
         return flat
 
-    @cached_property
+    @shared_property
     def worth(self) -> npt.NDArray[np.int16]:
         """For each score, viewed as uint8, its value when readings are weighed, in the unit of `NAT`."""
         worth = np.arange(256).astype(np.uint8).view(np.int8).astype(np.int16) * np.int16(STEP * NAT)
@@ -177,7 +176,7 @@ class Tables:
         worth[MISSING] = UNKNOWN * NAT
         return worth
 
-    @cached_property
+    @shared_property
     def logs(self) -> Codes:
         """For each number, the logarithm of its frequency, in the unit of `NAT`; 0 for all classes except `RARE`."""
         logs = np.zeros(WIDTH, dtype=np.int32)
@@ -187,21 +186,21 @@ class Tables:
         logs[RARE] = NAT * RARE_LOG
         return logs
 
-    @cached_property
+    @shared_property
     def codes(self) -> Codes:
         """For each number, its code point; 0 for classes."""
         codes = np.zeros(WIDTH, dtype=np.int32)
         codes[: self._arrays["alphabet"].size] = self._arrays["alphabet"]
         return codes
 
-    @cached_property
+    @shared_property
     def sentence(self) -> Bools:
         """For each code point, whether it is one of `SENTENCE_MARKS`."""
         sentence = np.zeros(normalization_table().size, dtype=bool)
         sentence[[ord(c) for c in SENTENCE_MARKS]] = True
         return sentence
 
-    @cached_property
+    @shared_property
     def choices(self) -> Choices:
         """What may be read in one place: a row per number, the rows of `LISTS`, and an empty row."""
         members = np.concatenate([np.arange(WIDTH), *(self._arrays[name] for name in LISTS)])
@@ -212,7 +211,7 @@ class Tables:
         """Return the first row of the list ``name`` of `LISTS`."""
         return WIDTH + sum(self._arrays[f"{other}_sizes"].size for other in LISTS[: LISTS.index(name)])
 
-    @cached_property
+    @shared_property
     def empty(self) -> int:
         """The empty row, after those of `LISTS`, for code points that cannot be read otherwise."""
         return WIDTH + sum(self._arrays[f"{name}_sizes"].size for name in LISTS)
@@ -223,41 +222,41 @@ class Tables:
         at[codes] = rows
         return at
 
-    @cached_property
+    @shared_property
     def sound(self) -> Codes:
         """For each code point, the row of the characters with the same or nearly the same sound."""
         return self._rows_of(self._arrays["spoken"], self._row("homophones") + self._arrays["sounds"].astype(np.int64))
 
-    @cached_property
+    @shared_property
     def shape(self) -> Codes:
         """For each code point, the row of its look-alikes."""
         return self._rows_of(self._arrays["shaped"], self._row("shapes") + np.arange(self._arrays["shaped"].size))
 
-    @cached_property
+    @shared_property
     def picture(self) -> Codes:
         """For each code point, before normalisation, the row of the characters that it may stand for as a picture."""
         pictures = self._arrays["pictured"]
         return self._rows_of(pictures, self._row("pictures") + np.arange(pictures.size))
 
-    @cached_property
+    @shared_property
     def syllables(self) -> dict[str, int]:
         """For each Latin syllable, the row of the characters that sound like it."""
         return {syllable: self._row("homophones") + i for i, syllable in enumerate(self._arrays["syllables"].tolist())}
 
-    @cached_property
+    @shared_property
     def bopomofo(self) -> dict[str, int]:
         """The same for each syllable in Bopomofo, except those of a single consonant, which are taken for initials."""
         sounds = zip(self._arrays["bopomofo"].tolist(), self._arrays["bopomofo_sounds"].tolist(), strict=True)
         return {syllable: self._row("homophones") + sound for syllable, sound in sounds}
 
-    @cached_property
+    @shared_property
     def spellings(self) -> dict[str, int]:
         """The rows of syllables; for other letters, those of the common characters whose sound begins so."""
         letters = self._arrays["letters"].tolist()
         initials = {letter: self._row("initials") + i for i, letter in enumerate(letters)}
         return initials | self.syllables | self.bopomofo
 
-    @cached_property
+    @shared_property
     def pinyin(self) -> re.Pattern[str]:
         """Pattern that matches `spellings`, the longest first, and their tones.
 
@@ -268,17 +267,17 @@ class Tables:
             rests.setdefault(spelling[0], []).append(spelling[1:])
         return re.compile("|".join(f"{first}(?:{'|'.join(rest)})[{TONES}]?" for first, rest in rests.items()))
 
-    @cached_property
+    @shared_property
     def latin(self) -> frozenset[str]:
         """Runs of Latin letters that are words of their own."""
         return frozenset(self._arrays["latin"].tolist())
 
-    @cached_property
+    @shared_property
     def rare_pairs(self) -> Ints:
         """Pairs of code points with a rare character that occur in words, as sorted ``first << 21 | second``."""
         return self._arrays["rare_pairs"].cumsum()
 
-    @cached_property
+    @shared_property
     def splits(self) -> tuple[Ints, Codes]:
         """The parts of characters, as sorted `split_keys`, and the characters that they make up."""
         splits = self._arrays["splits"].astype(np.int64)
@@ -286,12 +285,12 @@ class Tables:
         order = np.argsort(keys)
         return keys[order], splits[order, 3].astype(np.int32)
 
-    @cached_property
+    @shared_property
     def wholes(self) -> Numbers:
         """The numbers of the characters that the parts in `splits` make up."""
         return self.numbers.take(self.splits[1])
 
-    @cached_property
+    @shared_property
     def halves(self) -> Bools:
         """For each of the `half_keys`, whether two characters with this key may be the first parts of one character."""
         halves = np.zeros(HALF_KEYS, dtype=bool)
@@ -321,7 +320,7 @@ def other_tables(others: Tables) -> Iterator[None]:
         _others.remove(others)
 
 
-@cache
+@shared
 def _shipped() -> Tables:
     data = resources.files("fraudscan.data").joinpath("disguise.npz").read_bytes()
     return Tables(np.load(io.BytesIO(data), allow_pickle=False))

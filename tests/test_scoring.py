@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -133,18 +134,41 @@ def test_arrays_of_a_scanner_cannot_be_changed(scanner):
             array[0] = 1
 
 
-def test_threads_that_load_at_once_get_one_scanner(monkeypatch):
-    barrier, read = threading.Barrier(4), model._read
-
-    def read_at_once(folder):
-        barrier.wait(60)
-        return read(folder)
-
+def test_threads_that_load_at_once_get_one_scanner_that_is_read_once(monkeypatch):
+    barrier, read = threading.Barrier(4), mock.Mock(wraps=model._read)
     monkeypatch.setattr(model, "_shipped", {})
-    monkeypatch.setattr(model, "_read", read_at_once)
+    monkeypatch.setattr(model, "_read", read)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        loaded = list(pool.map(lambda _: model.load(), range(4)))
+        loaded = list(pool.map(lambda _: (barrier.wait(60), model.load())[1], range(4)))
     assert all(scanner is model.load() for scanner in loaded)
+    assert read.call_count == 1
+
+
+BURST = """
+import sys, threading, tracemalloc, fraudscan
+
+LURE = "投·资·理·财，稳·赚·不·赔，加薇信"
+sys.setswitchinterval(1e-4)
+tracemalloc.start()
+barrier = threading.Barrier(8)
+results = []
+
+def score():
+    barrier.wait()
+    results.append(fraudscan.classify(LURE).to_dict())
+
+threads = [threading.Thread(target=score) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(results.count(results[0]), tracemalloc.get_traced_memory()[1] < 100e6)
+"""
+
+
+def test_threads_that_score_the_first_messages_build_the_tables_once():
+    ran = subprocess.run([sys.executable, "-c", BURST], capture_output=True, text=True, timeout=120, check=False)
+    assert ran.stdout == "8 True\n", ran.stderr
 
 
 def test_threads_share_a_scanner(scanner, corpus):
@@ -160,7 +184,6 @@ import os, threading, time, fraudscan
 
 LURE = "投·资·理·财，稳·赚·不·赔，加薇信"
 scanner = fraudscan.load()
-scanner.classify(LURE)
 done = []
 
 def score():
@@ -185,7 +208,7 @@ print(statuses)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_a_process_forked_while_threads_score_can_score():
+def test_a_process_forked_while_threads_score_their_first_messages_can_score():
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKS]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert ran.stdout == f"{[0] * 10}\n", ran.stderr
