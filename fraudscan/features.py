@@ -17,7 +17,6 @@ character.
 from __future__ import annotations
 
 import itertools
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -92,22 +91,6 @@ which are all read as 0, do not count as repetitions of one another."""
 TRIED = 1 << 13
 """About how many slots are tried at a time in the search for seeds."""
 
-MAX_BUFFER = 1 << 20
-"""Maximum number of elements of a buffer that is kept for the next call."""
-
-_scratch = threading.local()
-
-
-def _buffer(name: str, size: int) -> Words:
-    """Return ``size`` elements of this thread's buffer ``name``, reused because large arrays are slow to allocate."""
-    if size > MAX_BUFFER:
-        return np.empty(size, dtype=np.uint32)
-    buffer: Words | None = getattr(_scratch, name, None)
-    if buffer is None or buffer.size < size:
-        buffer = np.empty(max(size, 1 << 12), dtype=np.uint32)
-        setattr(_scratch, name, buffer)
-    return buffer[:size]
-
 
 @dataclass(frozen=True)
 class Matches:
@@ -115,8 +98,7 @@ class Matches:
 
     Attributes:
         nodes: for each kept character of each text, the longest n-gram that ends there, as a vocabulary node
-            (0 = none). Each text is followed by one separator, a 0. The array may be a view of a buffer of this
-            thread: use it before the thread's next call.
+            (0 = none). Each text is followed by one separator, a 0.
         starts: the index in ``nodes`` at which each text begins.
         lengths: the number of kept characters of each text, without the separator.
         marked: mask of the texts that carry marks of disguise (see `fraudscan.disguise`).
@@ -260,9 +242,9 @@ class Vocabulary:
         return Matches(self._follow(characters), starts, lengths, marked)
 
     def _read(self, texts: Sequence[str], sizes: Ints) -> tuple[Words, Ints, Ints, Bools]:
-        """Return the kept characters as nodes in a buffer, a 0 after each text, and the other arrays of `Matches`."""
+        """Return the kept characters as nodes, a 0 after each text, and the other arrays of `Matches`."""
         if kernel.compiled:
-            characters = _buffer("ids", int(sizes.sum()) + sizes.size)
+            characters = np.empty(int(sizes.sum()) + sizes.size, dtype=np.uint32)
             found = np.empty_like(sizes), np.empty_like(sizes), np.empty(sizes.size, dtype=bool)
             known = tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS
             limits = CROWDED, MOST_SIGNS, MIN_FILLED, FILLED_SHARE, FILLED_EVIDENCE, EVIDENCE, self.repeats, DIGIT
@@ -295,7 +277,7 @@ class Vocabulary:
 
         Yields:
             The nodes of the kept characters of each block of ``text`` (see `blocks_without_markup`), in order and
-            without separators. They are views of a buffer of this thread, as in `Matches`.
+            without separators.
 
         """
         before, read = np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.int32)
@@ -325,8 +307,8 @@ class Vocabulary:
         return np.delete(offsets, ends) - begins.repeat(lengths), nodes, lengths
 
     def _lookup(self, codes: Codes) -> Words:
-        """Return the id (see `_ids`) of each code point, without `OPENS`, in a buffer; arbitrary for other values."""
-        ids = self._ids.take(codes, out=_buffer("ids", codes.size), mode="clip")
+        """Return the id (see `_ids`) of each code point, without `OPENS`; arbitrary for other values."""
+        ids = self._ids.take(codes, mode="clip")
         return np.bitwise_and(ids, DROPPED_ID, out=ids)
 
     def _kept(self, ids: Words, codes: Codes) -> Ints:
@@ -342,21 +324,18 @@ class Vocabulary:
         return read
 
     def _follow(self, ids: Words) -> Words:
-        """Return for each character, given as a node, the longest n-gram that ends there, in place or in a buffer.
+        """Return for each character, given as a node, the longest n-gram that ends there, perhaps in place.
 
         ``ids`` ends with a 0, and so does each text in it. No n-gram extends across a 0.
         """
         if kernel.compiled:
-            nodes = _buffer("nodes", ids.size)
+            nodes = np.empty(ids.size, dtype=np.uint32)
             kernel.compiled.follow(ids, *self._trie, nodes)
             return nodes
         if not ids.size:
             return ids
-        characters = _buffer("characters", ids.size)
-        characters[:] = ids
-        steps = np.multiply(ids[:-1], self._width, out=_buffer("steps", ids.size - 1))
-        steps += ids[1:]
-        ends, nodes = self._find(steps)
+        characters = ids.copy()
+        ends, nodes = self._find(ids[:-1] * self._width + ids[1:])
         while ends.size:
             ends += 1
             ids[ends] = nodes

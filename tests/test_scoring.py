@@ -10,7 +10,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from conftest import traced
+from conftest import LURE, PLAIN, traced
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import Reference
@@ -177,6 +177,16 @@ def test_threads_share_a_scanner(scanner, corpus):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         actual = list(pool.map(scanner.predict_proba, batches * 4))
     assert all(np.array_equal(a, b) for a, b in zip(actual, expected * 4, strict=True))
+
+
+def test_a_signal_handler_that_scores_does_not_change_the_result_that_it_interrupts(scanner):
+    expected = scanner.classify(PLAIN)
+    sys.setprofile(lambda *_: scanner.classify(LURE))  # as if signals came at all places
+    try:
+        found = scanner.classify(PLAIN)
+    finally:
+        sys.setprofile(None)
+    assert found == expected
 
 
 FORKS = """
