@@ -44,7 +44,7 @@ from fraudscan.characters import (
 from fraudscan.features import Vocabulary
 from fraudscan.lattice import EVERY, SHAPE, SOUND, Arcs, likeliest
 from fraudscan.lazy import cached_property, shared
-from fraudscan.neighbours import END, LETTER, NAT, NOTHING, RARE, TONES, scores_of, tables
+from fraudscan.neighbours import END, LETTER, MISSING, NAT, NOTHING, RARE, TONES, scores_of, tables
 from fraudscan.survey import MIN_MARKS, Mark, survey
 
 if TYPE_CHECKING:
@@ -530,8 +530,13 @@ def _columns(lines: _Lines, begins: Ints, ends: Ints) -> Iterator[tuple[Ints, In
 
 
 def _fit(before: Numbers, numbers: Numbers, ends: Ints) -> Ints:
-    """Return how well the characters of each text go together with those before them, in the unit of `NAT`."""
-    total = tables().worth.take(scores_of(before, numbers).view(np.uint8)).cumsum(dtype=np.int64)
+    """Return how well the characters of each text go together with those before them, in the unit of `NAT`.
+
+    A Chinese character after itself counts as a pair that was never seen: columns of equal lines consist of such pairs.
+    """
+    scores = scores_of(before, numbers)
+    scores[(before == numbers) & (numbers < RARE)] = MISSING
+    total = tables().worth.take(scores.view(np.uint8)).cumsum(dtype=np.int64)
     return differences(total[ends])
 
 

@@ -157,6 +157,12 @@ def test_text_written_backwards_or_in_columns_is_put_in_order(written):
     assert {span.text for span in fraudscan.classify(written).explain()} <= {repair.text for repair in read.repairs}
 
 
+@pytest.mark.parametrize("text", ["雾锁山头山锁雾，天连水尾水连天", "呜呼！孰知赋敛之毒有甚是蛇者乎"])
+@pytest.mark.parametrize("times", [2, 3])
+def test_lines_that_recur_are_not_read_in_columns(text, times):
+    assert normalize("\n".join([text] * times)).text == times * fold(text)
+
+
 @settings(max_examples=100)
 @given(
     st.lists(st.sampled_from(["<br>", "&nbsp;", "\\n", "🧱", "🔓", "1️⃣", "7", "\0", "\u3000", "薇芯"]), max_size=5),
