@@ -21,7 +21,7 @@ from fraudscan.columns import is_missing
 from fraudscan.corpus import HONEST_NAMES, CorpusError, Row, find_honest, refuse_one
 from fraudscan.decisions import checked_integer
 from fraudscan.dump.detect import check_table_options, delimiter_of, make_reader
-from fraudscan.dump.job import guesses
+from fraudscan.dump.prepare import guesses
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import Stream, expand
 from fraudscan.dump.tables import NULL, LinesReader

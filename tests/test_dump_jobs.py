@@ -524,20 +524,16 @@ def test_a_running_job_is_left_alone_even_with_force(tmp_path, scanner, monkeypa
     assert out.read_bytes() == whole.read_bytes()
 
 
-def test_output_that_another_job_writes_during_preparation_is_not_replaced(tmp_path, scanner, monkeypatch):
+def test_output_that_another_job_writes_during_preparation_is_not_replaced(tmp_path, scanner):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text(json.dumps({"text": PLAIN}), "utf-8")
-    prepare = job._Job._prepare
+    source.write_text(json.dumps({"text": PLAIN}), "utf-16")
 
-    def preparing(self):
-        with monkeypatch.context() as patch:
-            patch.setattr(job._Job, "_prepare", prepare)
-            score_dump(scanner, [source], out, Options(proba=True))
-        prepare(self)
+    def meanwhile(notice):
+        assert "UTF-16" in notice
+        score_dump(scanner, [source], out, Options(proba=True))
 
-    monkeypatch.setattr(job._Job, "_prepare", preparing)
     with pytest.raises(DumpError, match="another job has written"):
-        score_dump(scanner, [source], out)
+        score_dump(scanner, [source], out, notify=meanwhile)
     assert len(rows_of(out)[0]) > 20
     assert not (tmp_path / "out.jsonl.checkpoint").exists()
 

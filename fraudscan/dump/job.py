@@ -6,23 +6,20 @@ import contextlib
 import hashlib
 import json
 import os
-import shlex
 import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraudscan._version import __version__
-from fraudscan.columns import OPTIONAL, columns_of, names_of
+from fraudscan.columns import columns_of
 from fraudscan.decisions import checked_integer
 from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.conversations import Conversations
-from fraudscan.dump.detect import check_table_options, delimiter_of, make_reader
+from fraudscan.dump.detect import delimiter_of
 from fraudscan.dump.output import (
-    CALLED,
     Growing,
     Names,
     StandardError,
@@ -34,24 +31,24 @@ from fraudscan.dump.output import (
     write_whole,
     written,
 )
-from fraudscan.dump.parquet import ParquetReader, assemble
+from fraudscan.dump.parquet import assemble
+from fraudscan.dump.prepare import prepare
 from fraudscan.dump.readers import BLOCK
-from fraudscan.dump.rows import DumpError, Place, is_text_column
+from fraudscan.dump.rows import DumpError, Place
 from fraudscan.dump.scoring import Task, score_blocks
-from fraudscan.dump.sources import STDIN, Head, Stream, expand, fingerprint, is_file
+from fraudscan.dump.sources import STDIN, Stream, expand, fingerprint, is_file
 from fraudscan.dump.workers import check_number, score_all
-from fraudscan.dump.writers import Writer, make_writer
 from fraudscan.show import shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
-    from fraudscan.dump.readers import Reader
     from fraudscan.dump.rows import Block
     from fraudscan.dump.scoring import Scored
     from fraudscan.model import Scanner
 
-__all__ = ["DumpError", "Options", "Progress", "Summary", "guesses", "ranked", "score_dump"]
+__all__ = ["DumpError", "Options", "Progress", "Summary", "ranked", "score_dump"]
 
 SECONDS = 0.25
 """Time between two checkpoints: about this much work is lost by a kill. One takes some hundred microseconds."""
@@ -69,10 +66,6 @@ MOST_LINES = 20_000
 
 SMALLEST_LIMIT, LARGEST_LIMIT = 1 << 12, 1 << 30
 """Bounds of ``max_message``: memory holds several copies of a row, and the csv module accepts at most 2 GiB."""
-
-MOST_ERRORS = 10
-"""At most this many unreadable files of a folder are listed. They are reported together, so that each need not cost a
-run."""
 
 MOST_REASONS, OTHER_REASONS = 1000, "other reasons"
 """At most this many different reasons for rejects are counted separately, because a dump may have a different reason
@@ -302,38 +295,35 @@ class _Job:
     """Whether all rows are scored."""
     complete: bool = False
     """Whether an earlier run has written all files of this job."""
-    writer: Writer = field(default_factory=Writer)
     _read: int = 0
-    _sizes: list[int] = field(default_factory=list)
-    """The sizes of the sources in bytes; 0 where the size is unknown."""
-    _input: list[dict[str, Any]] = field(default_factory=list)
-    """The fingerprints of the sources before they were read."""
-    _digest: str = ""
-    """What identifies the job in its summary."""
-    _readers: list[tuple[Reader, Place]] = field(default_factory=list)
-    _streams: dict[int, Stream] = field(default_factory=dict)
-    """The streams that can be read only once, by the number of their source."""
 
     def __post_init__(self) -> None:
         self.names = Names(self.target) if self.target != STDIN else None
+        self._identity: dict[str, Any] = {
+            "fraudscan": __version__,
+            "model": self.scanner.digest,
+            "options": asdict(self.options),
+            "input": list(map(fingerprint, self.sources)),
+            "columns": list(columns_of(self.scanner)),
+        }
+        self._digest = hashlib.sha256(json.dumps(self._identity).encode()).hexdigest()
 
     # opening
 
     def open(self, stack: contextlib.ExitStack, *, resume: bool, force: bool) -> None:
         """Prepare all sources, then open the output: a new one, or the one of the last checkpoint."""
-        identity = self._identity()
-        self._input = identity["input"]
-        self._digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
         if self.names:
-            if resume and not force and self._is_complete(self.names, identity):
+            if resume and not force and self._is_complete(self.names):
                 self.complete = True
                 return
             self._refuse(self.names, resume=resume, force=force)
-        self._prepare()
+        self.writer, self._prepared = prepare(
+            self.scanner, self.sources, self.named, self.names, self.options, self.notify
+        )
         path = self.names.checkpoint if self.names else None
         self.checkpoint = Checkpoint.lock(path, force=force and not resume)
         stack.callback(self.checkpoint.close)
-        begun = self.names is not None and self._begin(self.names, identity, resume=resume, force=force)
+        begun = self.names is not None and self._begin(self.names, resume=resume, force=force)
         self.conversations = Conversations(self.scanner, self.checkpoint)
         sizes = self._restore() if begun else (0, 0)
         if self.finished:
@@ -347,7 +337,7 @@ class _Job:
         stack.callback(self.rejects.close)
         if not begun:
             self.out.write(self.writer.head())
-            self.commit(identity=identity)
+            self.commit(identity=self._identity)
 
     def _restore(self) -> tuple[int, int]:
         """Continue from the last checkpoint; return how many bytes of the output and of the rejects it covers."""
@@ -361,7 +351,7 @@ class _Job:
                     "summary": dict(summary),
                     "finished": bool(finished),
                     "began": str(began),
-                } if source in range(len(self._readers)):
+                } if source in range(len(self._prepared)):
                     if not all(0 <= number < 1 << 63 for number in (out, rejects, *(place or ())[:3])):
                         raise ValueError("a place or size is impossible")
                     self.source, self.place = source, place and Place(*place)
@@ -371,7 +361,7 @@ class _Job:
         self.conversations.check()
         return out, rejects
 
-    def _is_complete(self, names: Names, identity: dict[str, Any]) -> bool:
+    def _is_complete(self, names: Names) -> bool:
         """Return whether the output is there, whole, and of this very job; if so, its summary is restored.
 
         Of sources that can be read only once, nobody knows whether they are the same.
@@ -390,8 +380,9 @@ class _Job:
             if report["job"] == self._digest and report["bytes"] == _bytes_of(names, names.target):
                 self.summary = Summary(**{each.name: report[each.name] for each in fields(Summary)})
                 return True
-            known = {**identity, "options": {**asdict(Options()), **report["options"]}, "input": report["sources"]}
-            why = _difference(known | {name: report[name] for name in ("fraudscan", "model")}, identity)
+            options = {**asdict(Options()), **report["options"]}
+            known = {**self._identity, "options": options, "input": report["sources"]}
+            why = _difference(known | {name: report[name] for name in ("fraudscan", "model")}, self._identity)
         if why:
             raise DumpError(
                 f"{names.target} exists, but from another job: {why}. Change that back, name another output, or "
@@ -412,7 +403,7 @@ class _Job:
         if there := next((path for path in names.results() if path.exists()), None):
             raise DumpError(f"{there} exists: name another output, or replace it with --force")
 
-    def _begin(self, names: Names, identity: dict[str, Any], *, resume: bool, force: bool) -> bool:
+    def _begin(self, names: Names, *, resume: bool, force: bool) -> bool:
         """Return whether to continue from the checkpoint; if not, clear it and delete what an unfinished job left.
 
         The checkpoint is locked, so no other job can interfere.
@@ -420,7 +411,7 @@ class _Job:
         known = None if force and not resume else self.checkpoint.read("identity")
         if known is not None and resume:
             with self.checkpoint.understood():
-                why = _difference(known, identity)
+                why = _difference(known, self._identity)
             if why:
                 raise DumpError(
                     f"{names.target} cannot be resumed: {why}. Change that back, or start over with --force"
@@ -435,105 +426,6 @@ class _Job:
         for path in names.parts():
             path.unlink(missing_ok=True)
         return False
-
-    def _identity(self) -> dict[str, Any]:
-        return {
-            "fraudscan": __version__,
-            "model": self.scanner.digest,
-            "options": asdict(self.options),
-            "input": [fingerprint(source) for source in self.sources],
-            "columns": list(columns_of(self.scanner)),
-        }
-
-    def _prepare(self) -> None:
-        """Open every source before anything is written; the first one determines the layout of the output."""
-        self._check_sender()
-        failed: list[str] = []
-        for index, source in enumerate(self.sources):
-            with contextlib.ExitStack() as stack:
-                stream = Stream(source)
-                if is_file(source):
-                    stack.callback(stream.close)
-                    self._sizes.append(Path(source).stat().st_size)
-                else:
-                    self._streams[index] = stream
-                    stream.live = self.names is None  # whoever reads the output waits for it
-                    self._sizes.append(0)
-                try:
-                    reader, start = self._open_reader(stream)
-                    if not self._readers:
-                        first = self._first_fields(reader, stream, start) if reader.header is None else []
-                        self.writer = self._make_writer(reader, first)
-                    self.writer.check(reader)
-                except DumpError as error:
-                    if source in self.named:
-                        raise
-                    name = shlex.quote(Path(source).name)
-                    failed.append(f"{error}; or leave it out: --exclude {name}")
-                    continue
-            self._remark(reader)
-            self._readers.append((reader, start))
-        if failed:
-            more = [f"And {len(failed) - MOST_ERRORS:,} more"] if len(failed) > MOST_ERRORS else []
-            raise DumpError(". ".join(failed[:MOST_ERRORS] + more))
-        self._refuse_options()
-
-    def _check_sender(self) -> None:
-        """Refuse list entries for certain senders if no column with the sender is named."""
-        if self.options.sender is None and self.scanner.lists and self.scanner.lists.bound:
-            raise DumpError(
-                "the lists have entries for certain senders: name the column with the sender, --sender COLUMN"
-            )
-
-    def _make_writer(self, reader: Reader, first: list[str]) -> Writer:
-        """Return the writer of the output, given the reader of the first source and the fields of its first rows."""
-        options, target = self.options, self.names.ending if self.names else self.target
-        proba = tuple(f"fraud_p_{name}" for name in self.scanner.names if options.proba)
-        ours = columns_of(self.scanner, filenames=options.filenames, explain=options.explain)
-        return make_writer(target, reader, first, proba=proba, ours=ours, bom=options.bom, safe=options.safe_csv)
-
-    def _refuse_options(self) -> None:
-        """Refuse options for formats that are neither read nor written, and for columns that no source has."""
-        options = self.options
-        lacking = [reader.by is None for reader, _ in self._readers if not reader.rowless]
-        if options.by is not None and lacking and all(lacking):
-            columns = " or ".join(map(repr, options.by))
-            raise DumpError(f"no source has a column called {columns}: name the one that the conversations have")
-        check_table_options(options.delimiter, options.header_line, [reader for reader, _ in self._readers])
-        if (options.bom or options.safe_csv) and self.writer.name != "csv":
-            option, what = "--bom" if options.bom else "--safe-csv", CALLED[self.writer.name]
-            raise DumpError(
-                f"{option} is for CSV, but the output is {what}: leave it out, or name an output that ends with .csv"
-            )
-
-    def _remark(self, reader: Reader) -> None:
-        """Notify the user of guesses about a source, and of columns that the output does not keep."""
-        for guess in guesses(reader, named=self.options.text is not None):
-            self.notify(guess)
-        if reader.replaced:
-            added = {*self.writer.ours, *self.writer.proba}
-            for written, what in ((True, "replaced"), (False, "left out, because this job does not add them")):
-                if names := [name for name in reader.replaced if (name in added) == written]:
-                    self.notify(f"{reader.source}: {', '.join(names)} already existed and will be {what}")
-
-    def _open_reader(self, stream: Stream) -> tuple[Reader, Place]:
-        """Return the reader of a source, and where its rows begin."""
-        options, ours = self.options, frozenset([*names_of(self.scanner, proba=True), *OPTIONAL])
-        by, *others = options.by if isinstance(options.by, tuple) else [options.by]
-        columns: dict[str, Any] = {"text": options.text, "by": by, "alternatives": others, "sender": options.sender}
-        named = options.format, options.encoding, options.delimiter
-        line, limit = options.header_line, options.max_message
-        reader = make_reader(stream, *named, **columns, header_line=line, limit=limit, ours=ours)
-        return reader, reader.prepare(stream)
-
-    @staticmethod
-    def _first_fields(reader: Reader, stream: Stream, start: Place) -> list[str]:
-        """Return the fields of the rows at the start of a source, for writers that need a header."""
-        head = Head(stream.peek(start.offset + reader.limit)[start.offset if reader.by_line else 0 :])
-        for block in reader.blocks(head, start):
-            if raws := reader.batch([block]).raws:
-                return list(dict.fromkeys(name for raw in raws for name in reader.as_dict(raw)))
-        return []
 
     # running
 
@@ -559,31 +451,36 @@ class _Job:
         self.rejects.close()
         progress(self._progress())
 
+    @property
+    def _size(self) -> int:
+        """The bytes of all sources, as far as they are known."""
+        return sum(source.size for source in self._prepared)
+
     def _progress(self) -> Progress:
         rows = self.summary.scored + self.summary.rejected
-        return Progress(rows, self._read, sum(self._sizes), self.summary.seconds)
+        return Progress(rows, self._read, self._size, self.summary.seconds)
 
     def _tasks(self, workers: int) -> Iterator[Task | None]:
         """Yield the tasks, and ``None`` where the next one may be long in coming."""
         first, place = self.source, self.place
         size = min(BLOCK, self.options.max_message)
-        most = max(1, min(TOGETHER, sum(self._sizes) // (TASKS * workers * size)))
+        most = max(1, min(TOGETHER, self._size // (TASKS * workers * size)))
         if self.options.explain or not self.writer.joins:  # explaining a few blocks takes longer than `SECONDS`
             most = 1
-        self._read = sum(self._sizes[:first])
-        for index, (reader, start) in enumerate(self._readers[first:], first):
-            with self._streams.get(index) or Stream(self.sources[index]) as stream:
-                at = place if place and index == first else start
+        self._read = sum(source.size for source in self._prepared[:first])
+        for index, source in enumerate(self._prepared[first:], first):
+            reader, finished = source.reader, self._read
+            with source.stream or Stream(reader.source) as stream:
+                at = place if place and index == first else source.start
                 if reader.by_line:
                     stream.skip(at.offset)
-                finished = self._read
-                together = most if reader.by_line and self._sizes[index] else 1
+                together = most if reader.by_line and source.size else 1
                 for blocks in _groups(reader.blocks(stream, at), together, size):
                     yield Task(index, reader, blocks)
                     self._read = finished + stream.done()
                     if stream.paused:
                         yield None
-                self._read = finished + (self._sizes[index] or stream.done())
+                self._read = finished + (source.size or stream.done())
 
     def _take(self, task: Task, scored: Scored) -> None:
         """Write the results of a task."""
@@ -629,7 +526,7 @@ class _Job:
                 most = "" if count == rejected else f", {count:,} of them because"
                 why = f"all {rejected:,} were rejected{most}: {reason}"
             self.notify(f"no row was scored: {why}")
-        for source, before in zip(self.sources, self._input, strict=True):
+        for source, before in zip(self.sources, self._identity["input"], strict=True):
             if _has_changed(source, before):
                 self.notify(
                     f"{source} may have changed while it was read: rows may be missing or mixed up; score it again"
@@ -658,8 +555,8 @@ class _Job:
         with written(names.summary):
             report = {
                 **self.summary.report(),
-                "sources": self._input,
-                "text": sorted({reader.text for reader, _ in self._readers if reader.text}),
+                "sources": self._identity["input"],
+                "text": sorted({source.reader.text for source in self._prepared if source.reader.text}),
                 "options": _changed(self.options),
                 "model_name": self.scanner.folder_name,
                 "model": self.scanner.digest,
@@ -674,23 +571,6 @@ class _Job:
         for path in names.parts():
             path.unlink(missing_ok=True)
         self.checkpoint.remove()
-
-
-def guesses(reader: Reader, *, named: bool) -> Iterator[str]:
-    """Yield what a prepared reader guessed about its source, as notices for the user.
-
-    Args:
-        reader: the reader, after its ``prepare``.
-        named: whether the user named the text column.
-
-    """
-    if reader.encoding != "utf-8" and not isinstance(reader, ParquetReader):  # it decodes byte columns only
-        yield f"{reader.source} is read as {reader.encoding.upper()}"
-    if reader.rivals or not (named or reader.text is None or is_text_column(reader.text)):
-        others = ", ".join(map(repr, reader.rivals)) or "another column"
-        yield f"{reader.source}: the text is taken from {reader.text!r}; if it is in {others}, name that with --text"
-    for doubt in reader.doubts:
-        yield f"{reader.source} {doubt}"
 
 
 def _one_or_several(names: str | Sequence[str] | None) -> str | tuple[str, ...] | None:
