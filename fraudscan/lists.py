@@ -391,13 +391,11 @@ class Lists:
         senders = _folded(entry.sender for entry in self.entries)
         for place, (pattern, sender) in enumerate(zip(patterns, senders, strict=True)):
             self._add(place, pattern, sender, phrases)
-        self._least = 0  # entries before it are ignored
         self._cuts = sorted({len(name) - 1 for name in self._named if name.endswith("*")})
-        self._first = self._first_denying = np.zeros(0, dtype=np.int64)
+        self._first: dict[int, Ints] = {}  # by the index from which on entries count: for each node the first of them
         self._also: dict[int, frozenset[int]] = {}
         self._bound_at = np.zeros(0, dtype=np.bool_)
         self._vocabulary = self._index(phrases) if phrases else None
-        self._denying = self._without_allowing() if self._allowing else None
 
     @property
     def bound(self) -> bool:
@@ -456,10 +454,10 @@ class Lists:
         places = np.array(list(itertools.chain.from_iterable(phrases.values())))
         nodes = nodes.repeat(list(map(len, phrases.values())))
         bound = np.isin(places, self._bound)
-        self._first = np.full(vocabulary.size, len(self.entries), dtype=np.int64)
-        self._first_denying = self._first.copy()
-        for first, wanted in (self._first, ~bound), (self._first_denying, ~bound & (places >= self._allowing)):
-            np.minimum.at(first, nodes[wanted], places[wanted])
+        for least in {0, self._allowing}:
+            wanted = ~bound & (places >= least)
+            self._first[least] = np.full(vocabulary.size, len(self.entries), dtype=np.int64)
+            np.minimum.at(self._first[least], nodes[wanted], places[wanted])
         self._bound_at = np.zeros(vocabulary.size, dtype=np.bool_)
         self._bound_at[nodes[bound]] = True
         own: dict[int, list[int]] = defaultdict(list)
@@ -468,20 +466,12 @@ class Lists:
         for order in range(1, int(vocabulary.orders.max()) + 1):  # a node has what its suffix has, which is shorter
             longer = np.flatnonzero(vocabulary.orders == order)
             suffixes = vocabulary.suffixes[longer]
-            for first in self._first, self._first_denying:
+            for first in self._first.values():
                 first[longer] = np.minimum(first[longer], first[suffixes])
             self._bound_at[longer] |= self._bound_at[suffixes]
             for node in longer[self._bound_at[longer]].tolist():
                 self._also[node] = self._also.get(int(vocabulary.suffixes[node]), frozenset()).union(own.get(node, ()))
         return vocabulary
-
-    def _without_allowing(self) -> Lists:
-        """Return lists that match deny entries only. They share the entries, whose indices stay, and the vocabulary."""
-        least = self._allowing
-        patterns = [pattern for pattern in self._patterns if pattern[0] >= least]
-        denying = Lists.__new__(Lists)
-        vars(denying).update(vars(self), _first=self._first_denying, _least=least, _patterns=patterns)
-        return denying
 
     def find(self, texts: Sequence[str], senders: Sequence[Any] | None = None) -> Ints:
         """Return for each text the index in ``entries`` of the entry that decides, or ``len(entries)`` if none does.
@@ -497,11 +487,18 @@ class Lists:
         """
         if senders is not None and len(senders) != len(texts):
             raise ValueError(f"{len(senders)} senders do not fit {len(texts)} texts")
+        return self._find(texts, senders, least=0)
+
+    def _find(self, texts: Sequence[str], senders: Sequence[Any] | None, *, least: int) -> Ints:
+        """Do the same, given the index of the first entry that counts: 0, or that of the first one that denies."""
         best = np.full(len(texts), len(self.entries), dtype=np.int64)
-        sent = self._sent(senders) if senders is not None and self._bound else [frozenset[int]()] * len(texts)
-        patterns = {own: self._patterns_of(own) for own in set(sent)}
+        sent = [frozenset[int]()] * len(texts)
+        if senders is not None and self._bound:
+            sent = self._sent(senders, least)
+        common = [pattern for pattern in self._patterns if pattern[0] >= least]
+        patterns = {own: self._patterns_of(own, common) for own in set(sent)}
         for part in cuts(text_sizes(texts), BLOCK):
-            self._find_phrases(texts[part], best[part], sent[part])
+            self._find_phrases(texts[part], best[part], sent[part], least)
             folded = _fold_all(texts[part], table_for_lists()) if any(patterns.values()) else ()
             for row, text in enumerate(folded, part.start):
                 self._find_patterns(text, row, best, patterns[sent[row]])
@@ -534,16 +531,15 @@ class Lists:
         """
         rules = self.find(texts, senders)
         if readings is not None:
-            denying = self if self._denying is None else self._denying
             for rows, read in _read_otherwise(texts, readings):
                 sent = None if senders is None else [senders[row] for row in rows]
-                rules[rows] = np.minimum(rules[rows], denying.find(read, sent))
+                rules[rows] = np.minimum(rules[rows], self._find(read, sent, least=self._allowing))
         by_list = [rules < self._allowing, rules < len(self.entries)]
         verdicts = np.select(by_list, [0, len(VERDICTS) - 1], found.verdicts)
         return replace(found, verdicts=verdicts, rules=rules, entries=self.entries)
 
-    def _sent(self, senders: Sequence[Any]) -> list[frozenset[int]]:
-        """Return for each sender the entries that are bound to it."""
+    def _sent(self, senders: Sequence[Any], least: int) -> list[frozenset[int]]:
+        """Return for each sender the entries that are bound to it; ``least`` is as for `_find`."""
 
         @functools.lru_cache(maxsize=1 << 12)
         def entries(sender: str) -> frozenset[int]:
@@ -551,33 +547,33 @@ class Lists:
             wanted = [*names, *(f"{name[:cut]}*" for name in names for cut in self._cuts if cut <= len(name))]
             known = [name for name in wanted if name in self._named]
             again = (place for name in known for place in self._named_again.get(name, ()))
-            return frozenset(place for place in (*map(self._named.__getitem__, known), *again) if place >= self._least)
+            return frozenset(place for place in (*map(self._named.__getitem__, known), *again) if place >= least)
 
         return [entries(_name(sender)) if _is_named(sender) else frozenset() for sender in senders]
 
-    def _find_phrases(self, texts: Sequence[str], best: Ints, sent: Sequence[frozenset[int]]) -> None:
+    def _find_phrases(self, texts: Sequence[str], best: Ints, sent: Sequence[frozenset[int]], least: int) -> None:
         if self._vocabulary is None:
             return
         if len(texts[0]) > BLOCK:  # it is alone
             for nodes in self._vocabulary.match_blocks(texts[0], BLOCK):
                 if nodes.size:
-                    self._take(nodes, np.zeros(1, dtype=np.int64), best, sent)
+                    self._take(nodes, np.zeros(1, dtype=np.int64), best, sent, self._first[least])
             return
         found = self._vocabulary.match(texts)
-        self._take(found.nodes, found.starts, best, sent)
+        self._take(found.nodes, found.starts, best, sent, self._first[least])
 
-    def _take(self, nodes: Words, starts: Ints, best: Ints, sent: Sequence[frozenset[int]]) -> None:
-        np.minimum(best, np.minimum.reduceat(self._first.take(nodes), starts), out=best)
+    def _take(self, nodes: Words, starts: Ints, best: Ints, sent: Sequence[frozenset[int]], first: Ints) -> None:
+        np.minimum(best, np.minimum.reduceat(first.take(nodes), starts), out=best)
         if not self._also:
             return
         for at in self._bound_at.take(nodes).nonzero()[0].tolist():
             row = int(starts.searchsorted(at, side="right")) - 1
             best[row] = min([best[row], *(sent[row] & self._also[int(nodes[at])])])
 
-    def _patterns_of(self, own: frozenset[int]) -> list[Pattern]:
-        """Return the patterns that apply to a sender, whose bound entries are ``own``; thousands may be for others."""
+    def _patterns_of(self, own: frozenset[int], common: list[Pattern]) -> list[Pattern]:
+        """Return ``common`` patterns and those of a sender, whose entries are ``own``; thousands may be for others."""
         bound = own & self._bound_patterns.keys()
-        return sorted([*self._patterns, *map(self._bound_patterns.__getitem__, bound)]) if bound else self._patterns
+        return sorted([*common, *map(self._bound_patterns.__getitem__, bound)]) if bound else common
 
     def _find_patterns(self, text: str, row: int, best: Ints, patterns: Sequence[Pattern]) -> None:
         first, characters = int(best[row]), set(text)
