@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fraudscan.characters import fold, fold_for_lists
 from fraudscan.columns import is_missing
@@ -74,6 +74,15 @@ class Labelled:
     skipped: list[str]
 
 
+class _Message(NamedTuple):
+    """A row of a file: where it is, its text, its labels, and what is wrong with it if it cannot be used."""
+
+    place: str
+    text: str
+    labels: tuple[str, ...]
+    problem: str
+
+
 def read_labelled(  # noqa: PLR0913 - one argument for each choice
     paths: Iterable[str | os.PathLike[str]],
     text: str | None = None,
@@ -120,14 +129,14 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
         found, skipped = _read_all([os.fspath(path) for path in paths], label, named, notify)
     except DumpError as error:
         raise CorpusError(str(error)) from None
-    names = sorted({name for _, _, labels in found for name in labels})
+    names = sorted({name for message in found for name in message.labels})
     for doubt in _doubts(names):
         notify(doubt)
-    if honest is None and find_honest(names, None, known) is None and not all(labels for _, _, labels in found):
+    if honest is None and find_honest(names, None, known) is None and not all(message.labels for message in found):
         names.append(next(iter(known), HONEST_NAMES[0]))  # what an empty list means
     honest = find_honest(names, honest, known)
     rows = []
-    for place, content, labels in found:
+    for place, content, labels, _ in found:
         if honest is None and not labels:
             raise CorpusError(
                 f"{place}: an empty list of labels means that the message is legitimate, but there is no label for "
@@ -138,7 +147,7 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
                 f"{place}: the label {honest!r} stands for legitimate messages and cannot be combined with other labels"
             )
         rows.append(Row(place, content, () if honest in labels else labels))
-    if empty := sum(not labels for _, _, labels in found):
+    if empty := sum(not message.labels for message in found):
         notify(
             f"the list of labels is empty in {empty:,} of {len(found):,} messages, which is taken to mean {honest!r}: "
             "leave out those whose labels are not known"
@@ -238,23 +247,22 @@ def _meant(schemes: Mapping[str, tuple[Scheme, ...]], name: str) -> tuple[Scheme
 
 def _read_all(
     names: Sequence[str], label: str | None, named: dict[str, Any], notify: Callable[[str], None]
-) -> tuple[list[tuple[str, str, tuple[str, ...]]], list[str]]:
-    """Return the place, the text and the labels of each row, and what `Labelled.skipped` holds.
+) -> tuple[list[_Message], list[str]]:
+    """Return the rows that can be used, and what `Labelled.skipped` holds.
 
     ``named`` are the arguments of `make_reader` that the user named.
     """
-    found, skipped = [], []
-    files = expand(names, notify)
+    found, skipped = list[_Message](), list[str]()
     readers: list[Reader] = []
+    files = expand(names, notify)
     for path in files:
-        for row, content, labels in _read(path, label, named, notify, readers):
-            place = f"{Path(path).name}:{row}"  # it goes into the model, which must not depend on the folder
-            if isinstance(labels, str):
-                skipped.append(f"{place}: {labels}")
-            elif not content.strip():
-                skipped.append(f"{place}: no text")
-            else:
-                found.append((place, content, labels))
+        with Stream(path) as stream:
+            readers.append(make_reader(stream, **named, limit=LIMIT))
+            for message in _read(stream, readers[-1], label, named, notify):
+                if message.problem:
+                    skipped.append(f"{message.place}: {message.problem}")
+                else:
+                    found.append(message)
     check_table_options(named["delimiter"], named["header_line"], readers)
     if not found:
         raise CorpusError(f"no labelled messages in {', '.join(files)}" + (f"; {skipped[0]}" if skipped else ""))
@@ -262,46 +270,42 @@ def _read_all(
 
 
 def _read(
-    path: str,
-    label: str | None,
-    named: dict[str, Any],
-    notify: Callable[[str], None],
-    readers: list[Reader],
-) -> Iterator[tuple[str, str, tuple[str, ...] | str]]:
-    """Yield the line, the text and the labels of each row, or instead of the labels the reason why it is unusable.
+    stream: Stream, reader: Reader, label: str | None, named: dict[str, Any], notify: Callable[[str], None]
+) -> Iterator[_Message]:
+    """Yield the rows of one file. Their places do not have its folder, because the model must not depend on that.
 
-    If several sheets of a workbook are read, the name of the sheet and a colon precede the line. The reader is added to
-    ``readers``.
+    If several sheets of a workbook are read, places have the name of the sheet.
     """
-    column, others = "", dict[str, str]()
-    with Stream(path) as stream:
-        reader = make_reader(stream, **named, limit=LIMIT)
-        readers.append(reader)
-        start = reader.prepare(stream)
-        if isinstance(reader, LinesReader):
-            how = "add --format csv" if named["delimiter"] else "name the text column with --text"
-            raise CorpusError(f"{path} is not a table but plain lines: if its first line is a header, {how}")
-        reader.rivals = [name for name in reader.rivals if name != label]  # that one is no text, the user says
-        for guess in guesses(reader, named=named["text"] is not None):
-            notify(guess)
-        if reader.columns:
-            sheets = reader.sheets if isinstance(reader, WorkbookReader) and not label else []
-            column = _label_column(path, reader.columns, label or _shared(sheets))
-            reader.also = (column,)
-            others = _labels_of_sheets(path, sheets, column, notify)
-        stream.skip(start.offset if reader.by_line else 0)
-        for block in reader.blocks(stream, start):
-            if block.fatal:
-                raise CorpusError(f"{path}:{block.start.line}: {block.problem}")
-            batch = reader.batch([block])
-            rows = [reader.as_dict(raw) for raw in reader.rows(batch)]
-            column = column or (_label_column(path, list(dict.fromkeys(chain(*rows))), label) if rows else "")
-            origin = reader.sheet_of(block) if isinstance(reader, WorkbookReader) and reader.origin else ""
-            own = others.get(origin, column)
-            found = zip(batch.lines, batch.texts, (_labels(row.get(own)) for row in rows), strict=True)
-            bad = [(reject.line, "", reject.reason) for reject in batch.rejects]
-            for line, content, labels in sorted([*found, *bad], key=itemgetter(0)):
-                yield f"{origin}:{line}" if origin else f"{line}", content, labels
+    path, column, others = reader.source, "", dict[str, str]()
+    start = reader.prepare(stream)
+    if isinstance(reader, LinesReader):
+        how = "add --format csv" if named["delimiter"] else "name the text column with --text"
+        raise CorpusError(f"{path} is not a table but plain lines: if its first line is a header, {how}")
+    reader.rivals = [name for name in reader.rivals if name != label]  # that one is no text, the user says
+    for guess in guesses(reader, named=named["text"] is not None):
+        notify(guess)
+    if reader.columns:
+        sheets = reader.sheets if isinstance(reader, WorkbookReader) and not label else []
+        column = _label_column(path, reader.columns, label or _shared(sheets))
+        reader.also = (column,)
+        others = _labels_of_sheets(path, sheets, column, notify)
+    stream.skip(start.offset if reader.by_line else 0)
+    for block in reader.blocks(stream, start):
+        if block.fatal:
+            raise CorpusError(f"{path}:{block.start.line}: {block.problem}")
+        batch = reader.batch([block])
+        rows = [reader.as_dict(raw) for raw in reader.rows(batch)]
+        column = column or (_label_column(path, list(dict.fromkeys(chain(*rows))), label) if rows else "")
+        origin = reader.sheet_of(block) if isinstance(reader, WorkbookReader) and reader.origin else ""
+        own = others.get(origin, column)
+        where = ":".join(filter(None, (Path(path).name, origin)))
+        found = [
+            (line, content, *_labels(row.get(own)))
+            for line, content, row in zip(batch.lines, batch.texts, rows, strict=True)
+        ]
+        bad = [(reject.line, "", (), reject.reason) for reject in batch.rejects]
+        for line, content, labels, problem in sorted([*found, *bad], key=itemgetter(0)):
+            yield _Message(f"{where}:{line}", content, labels, problem or ("" if content.strip() else "no text"))
 
 
 def _shared(sheets: Sequence[Sheet]) -> str | None:
@@ -320,13 +324,14 @@ def _labels_of_sheets(path: str, sheets: Sequence[Sheet], column: str, notify: C
     return others
 
 
-def _labels(value: Any) -> tuple[str, ...] | str:
-    """Return the distinct labels of one row (none for an empty list), or the reason why the row has no valid label."""
+def _labels(value: Any) -> tuple[tuple[str, ...], str]:
+    """Return the distinct labels of one row (none for an empty list), or none and why the row has no valid label."""
     values = value if isinstance(value, list) else value.split("|") if isinstance(value, str) else [value]
     if nested := [one for one in values if isinstance(one, (dict, list))]:
-        return f"a label is a name, not {reprlib.repr(nested[0])}"
+        return (), f"a label is a name, not {reprlib.repr(nested[0])}"
     names = (str(one).strip() for one in values if not is_missing(one) and one != NULL)
-    return tuple(dict.fromkeys(name for name in names if name)) or (() if value == [] else "no label")
+    labels = tuple(dict.fromkeys(name for name in names if name))
+    return labels, "" if labels or value == [] else "no label"
 
 
 def _usual(columns: Sequence[str]) -> list[str]:
