@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 from math import isfinite
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -112,6 +112,33 @@ class _Row(NamedTuple):
     problem: str
 
 
+class _Start(NamedTuple):
+    """The first rows of a sheet, with its name and its place in the workbook."""
+
+    name: str
+    number: int
+    rows: list[_Row]
+
+
+class _Table(NamedTuple):
+    """A sheet that has a text column.
+
+    Attributes:
+        name: its name.
+        number: its place in the workbook, from 0.
+        reader: a reader of its first rows, written as CSV, that has found the columns.
+        header: the row of its header; 0 if it has none.
+        counts: whether its text column was found by a name that may mean a count, and has no letters.
+
+    """
+
+    name: str
+    number: int
+    reader: CsvReader
+    header: int
+    counts: bool
+
+
 @dataclass
 class _Cells:
     """Counts the cells of a workbook that are read, empty ones too, and refuses more than ``most``."""
@@ -141,65 +168,59 @@ class WorkbookReader(Reader):
             raise DumpError(f"{stream.source}: workbooks are read from a plain file only; unpack or save it first")
         self.text, self.by, self.sender = (name and _name(name) for name in (self.text, self.by, self.sender))
         self.alternatives = list(map(_name, self.alternatives))
-        tables: list[tuple[str, int, CsvReader]] = []
-        refused: list[tuple[str, int, list[_Row], DumpError]] = []
-        counts: list[int] = []
+        tables: list[_Table] = []
+        refused: list[tuple[_Start, DumpError]] = []
+        most = HEADED + min(max(0, self.header_line or 0), MOST_ROWS)
         try:
             with _sheets(self.source) as (sheets, cells):
-                for index, sheet in enumerate(sheets):
+                for number, sheet in enumerate(sheets):
                     with _reading():
-                        most = HEADED + min(max(0, self.header_line or 0), MOST_ROWS)
-                        name, rows = sheet.title, list(itertools.islice(_rows(sheet, self.limit, cells), most))
+                        rows = list(itertools.islice(_rows(sheet, self.limit, cells), most))
+                        start = _Start(sheet.title, number, rows)
                     try:
                         if rows:
-                            tables.append((name, index, table := self._table(name, rows, self.header_line)))
-                            below = [row for row in rows if row.line > _header_of(table)]
-                            if self.text is None and _is_count(table, below):
-                                counts.append(index)
+                            tables.append(self._table(start, self.header_line))
                     except DumpError as error:
-                        refused.append((name, index, rows[:HEADED], error))
+                        refused.append((start._replace(rows=rows[:HEADED]), error))
         except _DamageError as error:
             raise DumpError(f"{self.source} is no workbook that can be read: {error}; {HOW}") from None
         if refused and not tables:
-            raise refused[0][-1]
-        tables = sorted([*tables, *self._headed_otherwise(refused)], key=itemgetter(1))
+            raise refused[0][1]
+        tables = sorted([*tables, *self._headed_otherwise(refused)], key=attrgetter("number"))
         if count := _uncalculated(self.source):
             how = "open it in Excel or WPS and save it"
             self.doubts.append(f"has {count:,} formulas without a value, which are read as empty cells: {how}")
-        if not all(may_be_other(table.text or "") for _, _, table in tables):
+        if not all(may_be_other(table.reader.text or "") for table in tables):
             self.doubts += [
-                f"has a sheet {name!r} that is left out: its column {table.text!r} has no letters"
-                for name, index, table in tables
-                if index in counts
+                f"has a sheet {table.name!r} that is left out: its column {table.reader.text!r} has no letters"
+                for table in tables
+                if table.counts
             ]
-            tables = [table for table in tables if table[1] not in counts]
+            tables = [table for table in tables if not table.counts]
         self._join(tables)
         self.find([self.columns])
         return Place(0, 1)
 
-    def _headed_otherwise(
-        self, refused: Sequence[tuple[str, int, list[_Row], DumpError]]
-    ) -> list[tuple[str, int, CsvReader]]:
-        """Return readers of those sheets whose first row is the header, because they lack the title of the others.
+    def _headed_otherwise(self, refused: Sequence[tuple[_Start, DumpError]]) -> Iterator[_Table]:
+        """Yield those sheets whose first row is the header, because they lack the title of the others.
 
         Record a doubt about each of the sheets, which were ``refused`` with the row that `header_line` names.
         """
-        found: list[tuple[str, int, CsvReader]] = []
-        for name, index, rows, problem in refused:
+        for start, problem in refused:
             table = None
             with contextlib.suppress(DumpError):
-                table = self._table(name, rows, None) if self.header_line and rows[1:] else None
-            if table is None or (self.text is None and _is_count(table, rows[1:])):
-                self.doubts.append(f"has a sheet {name!r} that is left out: {problem}")
+                table = self._table(start, None) if self.header_line and start.rows[1:] else None
+            if table is None or table.counts:
+                self.doubts.append(f"has a sheet {start.name!r} that is left out: {problem}")
             else:
-                found.append((name, index, table))
+                yield table
                 why = f"row {self.header_line} seems to be none"
-                self.doubts.append(f"has a sheet {name!r} whose first row is read as the header: {why}")
-        return found
+                self.doubts.append(f"has a sheet {start.name!r} whose first row is read as the header: {why}")
 
-    def _table(self, name: str, rows: Sequence[_Row], header_line: int | None) -> CsvReader:
-        """Return a reader of the first rows of a sheet, written as CSV, that has found the columns."""
-        source, numbers = f"{self.source}, sheet {name!r}", [row.line for row in rows]
+    def _table(self, start: _Start, header_line: int | None) -> _Table:
+        """Return a sheet as a table whose header is in the row ``header_line``, which is as for readers of CSV."""
+        rows = start.rows
+        source, numbers = f"{self.source}, sheet {start.name!r}", [row.line for row in rows]
         if header_line and header_line not in numbers:
             raise DumpError(f"{source} has no header: row {header_line} is empty or not there")
         at = numbers.index(header_line) if header_line else 0
@@ -210,24 +231,26 @@ class WorkbookReader(Reader):
         for row in rows:
             padded = [*row.values, *[None] * (width - len(row.values))]
             csv.writer(written, lineterminator="\n").writerow(map(_name, padded))
-        table = CsvReader(source, "utf-8", text=self.text, limit=len(written.getvalue()) * 4, ours=self.ours)
-        table.delimiter, table.numbers = ",", numbers
-        table.header_line = header_line and 1 + at
-        table.prepare(Head(written.getvalue().encode()))
-        return table
+        reader = CsvReader(source, "utf-8", text=self.text, limit=len(written.getvalue()) * 4, ours=self.ours)
+        reader.delimiter, reader.numbers = ",", numbers
+        reader.header_line = header_line and 1 + at
+        reader.prepare(Head(written.getvalue().encode()))
+        header = 0 if header_line == 0 else numbers[at]
+        counts = self.text is None and _is_count(reader, [row for row in rows if row.line > header])
+        return _Table(start.name, start.number, reader, header, counts)
 
-    def _join(self, tables: Sequence[tuple[str, int, CsvReader]]) -> None:
+    def _join(self, tables: Sequence[_Table]) -> None:
         """Make one header from those of the sheets; columns of one name are one column."""
         self.header = []
         if len(tables) > 1:
-            known = {name for _, _, table in tables for name in table.columns}
+            known = {name for table in tables for name in table.reader.columns}
             self.origin = "sheet"
             while self.origin in known:
                 self.origin += "_"
             self.header.append(self.origin)
-        for name, index, table in tables:
-            text = table.columns.index(table.text or "")
-            names = [column or _letters(i) for i, column in enumerate(table.columns)]
+        for name, number, reader, header, _ in tables:
+            text = reader.columns.index(reader.text or "")
+            names = [column or _letters(i) for i, column in enumerate(reader.columns)]
             free: dict[str, list[int]] = {}
             for at in reversed(range(len(self.header))):
                 free.setdefault(self.header[at], []).append(at)
@@ -238,13 +261,13 @@ class WorkbookReader(Reader):
                 else:
                     places.append(len(self.header))
                     self.header.append(column)
-            self.sheets.append(Sheet(name, index, names, places, text, _header_of(table)))
-            self.doubts += [f"has a sheet {name!r} that {doubt}" for doubt in table.doubts]
+            self.sheets.append(Sheet(name, number, names, places, text, header))
+            self.doubts += [f"has a sheet {name!r} that {doubt}" for doubt in reader.doubts]
             if self.text is None:
-                self.text, self.rivals = table.text, table.rivals
-            elif table.text != self.text or table.rivals:
-                others = f"; if it is in {', '.join(table.rivals)}, name that with --text" if table.rivals else ""
-                self.doubts.append(f"has a sheet {name!r} whose text is taken from {table.text!r}{others}")
+                self.text, self.rivals = reader.text, reader.rivals
+            elif reader.text != self.text or reader.rivals:
+                others = f"; if it is in {', '.join(reader.rivals)}, name that with --text" if reader.rivals else ""
+                self.doubts.append(f"has a sheet {name!r} whose text is taken from {reader.text!r}{others}")
 
     def blocks(self, stream: Stream, start: Place) -> Iterator[Block]:  # noqa: ARG002 - a ZIP archive has its list at its end
         """Yield blocks of rows of one sheet each."""
@@ -447,11 +470,6 @@ def _cut(rows: Iterator[_Row], size: int, width: int) -> Iterator[list[_Row]]:
             raise damage
         if not block:
             return
-
-
-def _header_of(table: CsvReader) -> int:
-    """Return the row of a sheet's header; 0 if it has none."""
-    return 0 if table.header_line == 0 else table.numbers[(table.header_line or 1) - 1]
 
 
 def _is_count(table: CsvReader, rows: Sequence[_Row]) -> bool:
