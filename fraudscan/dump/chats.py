@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from xml.parsers import expat
 
 from fraudscan.dump.documents import STEP, Broken, DocumentReader, Element, JsonArrayReader
-from fraudscan.dump.readers import BLOCK, DEPTH, SHOWN, TOO_LONG, JsonLinesReader, dump_json, no_text
+from fraudscan.dump.jsontext import DEPTH, dump_json
+from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, JsonLinesReader, no_text
 from fraudscan.dump.rows import Batch, Block, Place, Reject
 from fraudscan.lists import COUNTRY_CODE
 

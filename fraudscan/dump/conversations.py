@@ -24,7 +24,7 @@ import numpy as np
 from fraudscan.characters import DROPPED, code_points, normalization_table, text_of, without_markup
 from fraudscan.columns import COLUMNS
 from fraudscan.decisions import VERDICTS, cut
-from fraudscan.dump.readers import dump_json, dumps, loads
+from fraudscan.dump.jsontext import dump_json, dumps, loads
 from fraudscan.dump.scoring import rows_of
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from fraudscan.dump.jsontext import dump_json
 from fraudscan.dump.output import written
-from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, Reader, dump_json, key_of
+from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, Reader, key_of
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
 from fraudscan.dump.sources import is_file
 

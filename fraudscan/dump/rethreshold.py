@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from fraudscan.decisions import VERDICTS, Thresholds
 from fraudscan.dump.checkpoint import Checkpoint
+from fraudscan.dump.jsontext import WRITTEN, dump_written
 from fraudscan.dump.output import CALLED, Names, format_of, now, part_of, to_standard_output, write_summary
 from fraudscan.dump.parquet import ParquetReader, with_column
-from fraudscan.dump.readers import WRITTEN, dump_written
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import MAGIC, STDIN, WORKBOOK, fingerprint, foreign, from_start, is_file
 from fraudscan.dump.tables import find_delimiter

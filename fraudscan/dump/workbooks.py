@@ -21,7 +21,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from fraudscan.dump.readers import BLOCK, SAMPLE, SHOWN, TOO_LONG, Reader, dump_json, key_of
+from fraudscan.dump.jsontext import dump_json
+from fraudscan.dump.readers import BLOCK, SAMPLE, SHOWN, TOO_LONG, Reader, key_of
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject, may_be_other
 from fraudscan.dump.sources import Head, is_file
 from fraudscan.dump.tables import ABOVE, HEADER_WITHIN, CsvReader

@@ -22,9 +22,9 @@ import numpy as np
 from fraudscan import kernel
 from fraudscan.columns import COLUMNS
 from fraudscan.decisions import STEPS, cut, steps_of
+from fraudscan.dump.jsontext import Number, dump_json, dump_written, parse_written
 from fraudscan.dump.output import format_of
 from fraudscan.dump.parquet import ParquetReader, arrow_stream, empty_stream
-from fraudscan.dump.readers import Number, dump_json, dump_written, parse_written
 from fraudscan.dump.rows import DumpError
 
 if TYPE_CHECKING:
