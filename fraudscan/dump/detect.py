@@ -15,9 +15,10 @@ from fraudscan.dump.documents import JsonArrayReader
 from fraudscan.dump.encodings import canonical, detect
 from fraudscan.dump.parquet import ParquetReader
 from fraudscan.dump.readers import BLOCK, SAMPLE, JsonLinesReader
-from fraudscan.dump.rows import DumpError, is_row, text_columns
+from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import FORMAT_OF_ENDING, TEXTS, WORKBOOK, foreign, plain_name
 from fraudscan.dump.tables import DELIMITERS, NAMED, NO_DELIMITER, CsvReader, LinesReader, find_delimiter, is_even
+from fraudscan.dump.textcolumn import is_row, text_columns
 from fraudscan.dump.transcripts import (
     LineChatReader,
     QqReader,

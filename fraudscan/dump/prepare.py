@@ -11,8 +11,9 @@ from fraudscan.columns import OPTIONAL, columns_of, names_of
 from fraudscan.dump.detect import check_table_options, make_reader
 from fraudscan.dump.output import CALLED
 from fraudscan.dump.parquet import ParquetReader
-from fraudscan.dump.rows import DumpError, is_text_column
+from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import Head, Stream, is_file
+from fraudscan.dump.textcolumn import is_text_column
 from fraudscan.dump.writers import Writer, make_writer
 
 if TYPE_CHECKING:

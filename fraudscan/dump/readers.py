@@ -27,16 +27,14 @@ import numpy as np
 from fraudscan.columns import is_missing
 from fraudscan.dump.encodings import MULTIBYTE, bom_size, cut_lines, last_line_end, line_end, utf8_lines
 from fraudscan.dump.jsontext import DEPTH, loads, too_deep, without
-from fraudscan.dump.rows import (
-    Batch,
-    Block,
-    DumpError,
-    Place,
-    Reject,
+from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
+from fraudscan.dump.textcolumn import (
+    MOST_PATHS,
     is_number,
     may_be_other,
+    nested_rows,
     text_columns,
-    text_rank,
+    unscored,
 )
 from fraudscan.lazy import cached_property
 from fraudscan.notes import HAN
@@ -85,9 +83,6 @@ SAMPLE = 50
 OF_PERSON = 4
 """How many Chinese characters the names of people have at most, with rare exceptions."""
 
-COPIED = re.compile(r"\.err|^\.\w*(?:quot|repl(?:y|ied)|refer)[^\[]*$", re.IGNORECASE)
-"""Found in the jq paths of errors, and of single messages that are quoted or answered (lists of replies are texts)."""
-
 ESCAPED_CHINESE = re.compile(r"(?:\\u[4-9][0-9a-f]{3}|&#(?:x[4-9][0-9a-f]{3}|[2-4][0-9]{4});){2}", re.IGNORECASE)
 """Two Chinese characters written as escapes of programs or of HTML."""
 
@@ -96,18 +91,9 @@ CODE_COLUMNS = frozenset({"code", "success", "ret", "retcode", "errno", "errcode
 """The status that an API response reports in a column named like the text (``message``, say), and the names of the
 columns beside it that report a status too."""
 
-MAX_NESTING = 5
-"""Maximum depth at which the rows of an API response are looked for in nested objects."""
-
 LONGEST_NAME = 1000
 """Maximum characters of a column name in a header. It is limited because JSON repeats the name in every row; survey
 questions can be this long."""
-
-MOST_OBJECTS = 1000
-"""Maximum number of nested objects examined in one object."""
-
-MOST_PATHS = 10
-"""Maximum number of jq paths in a notice: the names of fields may be numbers of messages."""
 
 
 @dataclass
@@ -243,7 +229,7 @@ class Reader:
         """
         there = f"{self.source} has the columns: {_listed(known) or '(none)'}"
         if self.text is None:
-            within, _ = _nested_rows(row)
+            within, _ = nested_rows(row)
             guessed = self.name == "csv" and self.header_line is None
             how = ", and add --header-line 0 if the first line is a row" if guessed else ""
             how = f", or extract the rows first: jq -c {shlex.quote(path + within)}" if within else how
@@ -268,7 +254,7 @@ class Reader:
         said = str(row[self.text] or "").strip()
         known = CODE_COLUMNS | {"status"} if said else CODE_COLUMNS  # messages with only attachments have a status too
         answer = STATUS.fullmatch(said) and not known.isdisjoint(map(str.lower, row))
-        within = _nested_rows(row)[0] if answer else ""
+        within = nested_rows(row)[0] if answer else ""
         if "[]" in within:
             raise DumpError(
                 f"{self.source}: {self.text!r} seems to be a status, with the messages nested deeper: extract them "
@@ -279,7 +265,7 @@ class Reader:
         """Look for texts outside the column ``text``, which was found by its name: in other columns, or nested."""
         if not self.rivals:
             self.rivals = self._richer(sample, ambiguous=may_be_other(text))
-        found = dict.fromkeys(path + within for row in sample for within in _unscored(row, text))
+        found = dict.fromkeys(path + within for row in sample for within in unscored(row, text))
         if paths := list(itertools.islice(found, MOST_PATHS)):
             within = ", ".join(paths) + " | objects" * (len(paths) > 1)  # not all rows have all of them
             how = f"to score them, extract them first: jq -c {shlex.quote(within)}"
@@ -458,59 +444,6 @@ class Reader:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:30]) + (f" and {len(names) - 30} more" if len(names) > 30 else "")
-
-
-def _nested_rows(row: Collection[str]) -> tuple[str, dict[str, Any]]:
-    """Return the jq path of the rows nested in a JSON object and the first of them; both are empty if there are none.
-
-    Paths of errors come last. Rows with a text column precede rows without one, then arrays precede single objects,
-    then the likeliest name of the text decides. Rows without a text column count only if they are in an array.
-    """
-
-    def order(place: tuple[str, dict[str, Any]]) -> tuple[bool, bool, bool, int]:
-        path, inner = place
-        rank = text_rank(inner)
-        return ".err" in path, rank is None, "[]" not in path, rank or 0
-
-    found = itertools.islice(_objects(row, "", 0), MOST_OBJECTS) if isinstance(row, dict) else ()
-    path, inner = min(found, key=order, default=("", {}))
-    return (path, inner) if "[]" in path or text_columns(inner) else ("", {})
-
-
-def _unscored(row: dict[str, Any], text: str) -> list[str]:
-    """Return up to `MOST_PATHS` jq paths of texts nested in a row whose text is in the column ``text``, outermost ones.
-
-    Texts in other languages, errors, a message that the row's own text quotes or answers, which is a row of its own,
-    and parts of the row's own text, such as its links, do not count.
-    """
-    paths: list[str] = []
-    for path, inner in itertools.islice(_objects(row, "", 0), MOST_OBJECTS):
-        nested = next((value for name in text_columns(inner) if isinstance(value := inner[name], str)), "")
-        unscored = HAN.search(nested) and not COPIED.search(path) and nested.strip() not in str(row.get(text))
-        if unscored and not any(path.startswith(f"{outer}.") for outer in paths):
-            paths.append(path)
-            if len(paths) == MOST_PATHS:  # each is compared with those found before it
-                break
-    return paths
-
-
-def _objects(row: dict[str, Any], path: str, depth: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the paths and values of the objects nested in an object, outer ones first; of arrays, the first element.
-
-    Arrays are marked as optional in the paths, because other rows may lack them. The depth is limited, because API
-    responses nest few objects.
-    """
-    inner = []
-    for name, held in row.items() if depth < MAX_NESTING else ():
-        plain = name.isidentifier() and name.isascii()
-        place = f"{path}.{name if plain else json.dumps(name, ensure_ascii=False)}"
-        rows = isinstance(held, list) and held
-        value, place = (held[0], f"{place}[]?") if rows else (held, place)
-        if isinstance(value, dict):
-            yield place, value
-            inner.append((value, place))
-    for value, place in inner:
-        yield from _objects(value, place, depth + 1)
 
 
 class Lines:

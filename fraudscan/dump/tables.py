@@ -13,17 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fraudscan.dump.encodings import cut_lines, decodes, last_line_end
 from fraudscan.dump.readers import BLOCK, PATIENCE, SAMPLE, Lines, Reader
-from fraudscan.dump.rows import (
-    Batch,
-    Block,
-    DumpError,
-    Place,
-    is_header_below,
-    is_number,
-    is_row,
-    is_text_column,
-    text_columns,
-)
+from fraudscan.dump.rows import Batch, Block, DumpError, Place
+from fraudscan.dump.textcolumn import is_header_below, is_number, is_row, is_text_column, text_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
