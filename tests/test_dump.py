@@ -952,6 +952,17 @@ def test_a_row_may_be_as_long_as_max_message_in_any_format(tmp_path, name):
     assert len(rows_of(out)) + len(rejects) == len(rows)
 
 
+@pytest.mark.parametrize("name", ["in.parquet", "in.xlsx", "in.xml"])
+def test_all_of_a_reject_is_kept_if_it_is_not_too_long(tmp_path, name):
+    long = "长" * 2 * readers.SHOWN
+    rows = [{"id": i, "chat": "c", "sender": long, "text": PLAIN} for i in (1, 2, 3)]  # the third is rejected
+    missing = f'<smses><sms body="{PLAIN}"/><sms address="{long}"/></smses>'.encode()
+    (tmp_path / name).write_bytes(missing if name == "in.xml" else dumps.MAKERS[name](rows))
+    assert score(tmp_path / name, "-o", tmp_path / "out.jsonl") == 0
+    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    assert long in json.loads(reject["raw"]).values()
+
+
 @pytest.mark.parametrize("size", [0, 4095, 2**30 + 1, 10**30])
 def test_max_message_outside_its_range_is_refused(tmp_path, capsys, size):
     (tmp_path / "in.jsonl").write_text("{}")
