@@ -44,6 +44,12 @@ def test_the_sender_of_sent_and_unsent_messages_is_the_phone_owner(tmp_path, kin
     assert messages(backup(tmp_path, f'address="106" type="{kind}" body="好"')) == [("106", "me", "好")]
 
 
+def test_attributes_with_the_names_of_our_columns_replace_none_of_them(tmp_path):
+    others = 'text="好" sender="a" conversation="b" time="c"'
+    path = backup(tmp_path, f'address="1" type="1" body="{LURE}" {others}')
+    assert messages(path) == [("1", "1", LURE)]
+
+
 @pytest.mark.parametrize("code", [0x10000, 0x103FF, 0x10FC00, 0x10FFFF, 0x1F600])
 def test_every_supplementary_character_is_repaired(tmp_path, code):
     high, low = 0xD800 + ((code - 0x10000) >> 10), 0xDC00 + ((code - 0x10000) & 0x3FF)
@@ -150,6 +156,7 @@ def test_a_whatsapp_group_of_an_iphone_may_begin_with_notices(tmp_path, head):
     [
         "2026-01-01 00:00:{:02} INFO ",
         "[2026-01-01 00:00:{:02}] ",
+        "[2026-01-01 00:{:02}] ",
         "2026-01-01 00:00:{:02} - ",
         "2026-01-01 00:00:{:02} ",
     ],
@@ -287,6 +294,7 @@ def test_a_title_with_a_time_does_not_determine_the_header_format(tmp_path):
     "text",
     [
         "你好\n\n会议改到 2026-03-01 10:00\n收到\n体检改到 2026-03-02 08:30\n收到",
+        "下单，2026-03-01 10:00 张三\n收到\n下单，2026-03-02 08:30 李四\n收到",
         "在吗~\n好的",
         "好的,,我知道了\n再见",
         "hello;\n再见",
