@@ -287,6 +287,14 @@ def test_a_named_header_far_below_is_followed_by_rows_that_are_examined(scored):
     assert [row["b"] for row in with_text] == [PLAIN] * 3
 
 
+def test_columns_of_an_earlier_run_are_replaced_and_a_named_column_is_in_some_sheet(scored, tmp_path, capsys):
+    sheets = {"一": [["text", "fraud_label"], [PLAIN, "x"]], "二": [["text"], [LURE]]}
+    assert [row["fraud_label"] for row in scored(workbook(sheets))] == ["legitimate", "investment"]
+    assert "in.xlsx: fraud_label already existed" in capsys.readouterr().err
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "new.jsonl", "--by", "号码") == 2
+    assert "no column is called '号码'; " in capsys.readouterr().err
+
+
 def test_the_columns_of_sheets_without_a_header_are_numbered(scored, tmp_path, capsys):
     sheets = {"一": [[], [7, PLAIN], ["x", LURE, "more"], [1, 2, 3]], "二": [["y", PLAIN]] * 60 + [["y", PLAIN, "z"]]}
     found = [list(ours_removed(row).values()) for row in scored(workbook(sheets), "--header-line", 0, "--text", 2)]
