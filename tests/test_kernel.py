@@ -102,6 +102,25 @@ def test_surveys_are_the_same(batch):
         assert np.array_equal(with_kernel, without)
 
 
+@pytest.mark.parametrize("mask", ["heavy", "spelled_out", "loose", "repairable"])
+def test_marks_and_surveys_are_the_same_at_the_limits_of_their_shares(corpus, mask):
+    """Texts that begin with a disguise and go on ordinarily, ever longer."""
+    begin = {
+        "heavy": "我门这边有一个正归的页目，月艮务费全免，卞款快",
+        "spelled_out": "tou资li财ha我b你",
+        "loose": LONG_WORDS[0][::-1],
+        "repairable": interleaved(LONG_WORDS[0], "1"),
+    }
+    rest = "".join(row.text for row in corpus if not row.labels and row.text.isprintable())[:150]
+    text = begin[mask] + rest
+    batch = [text[:end] for end in range(len(text))]
+    assert_same_matches(Vocabulary.from_ngrams(["A"]), batch)
+    with_kernel, without = both(lambda: _folded(batch).survey)
+    assert all(map(np.array_equal, with_kernel, without))
+    assert getattr(with_kernel, mask).any()
+    assert not getattr(with_kernel, mask)[-1]
+
+
 @given(batches)
 @settings(max_examples=200)
 def test_matches_and_marks_are_the_same(scanner, batch):
