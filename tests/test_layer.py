@@ -78,6 +78,12 @@ def test_the_gradient_is_the_slope_of_a_linear_piece(seed):
             assert (high - low) / (2 * step) == pytest.approx(slope, abs=rounding)
 
 
+def test_units_beyond_their_bounds_have_no_slope():
+    layer = Layer([[4.0, 0.0]], [[1.0, 0.0]])
+    assert layer(np.array([[-1.0, 1.0, 17.0, 18.0]])).tolist() == [[0.0, 4.0, MOST, MOST]]
+    assert layer.gradient(np.array([[-1.0, 1.0, 17.0]]), np.ones((1, 3))).tolist() == [[0.0, 4.0, 0.0]]
+
+
 @pytest.mark.parametrize(
     ("hidden", "output", "fault"),
     [
