@@ -223,6 +223,7 @@ def test_a_label_indicator_matrix_is_accepted():
     assert {0, 1, 2} == set(y.sum(axis=1))
     classifier = FraudClassifier(max_n=2).fit(joined, y)
     assert (classifier.predict(joined) == y).mean() > 0.95
+    assert ((classifier.decision_function(joined) >= 0) == classifier.predict(joined)).all()
     scanner = classifier.to_scanner()
     assert scanner.names == ("0", "1", "legitimate")  # texts without a label are legitimate
     decisions = scanner.decide(joined)
