@@ -91,7 +91,8 @@ def test_classify_reads_a_message_in_any_encoding(monkeypatch, capsys, encoding)
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_classify_says_if_bytes_of_a_message_are_lost(monkeypatch, capsys, options):
-    for data, lost in ((LURE.encode(), False), (LURE.encode("gb18030"), False), (b"\xff" + LURE.encode(), True)):
+    whole = LURE.encode(), LURE.encode("gb18030"), f"{LURE}\ufffd".encode()
+    for data, lost in (*((data, False) for data in whole), (b"\xff" + LURE.encode(), True)):
         set_stdin(monkeypatch, data)
         assert main(["classify", "-", *options]) == 0
         assert ("could not be decoded" in capsys.readouterr().err) == lost
@@ -257,6 +258,16 @@ def test_an_unwritable_standard_error_does_not_change_the_result(tmp_path, nowhe
         assert (readable.returncode, unreadable.returncode) == (status, status)
         assert (unreadable.stdout, unreadable.stderr) == (readable.stdout, "")
     assert len(out.read_text("utf-8").splitlines()) == 9
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "how"),
+    [("in.txt", "out.csv", "--resume"), ("-", "out.csv", "the beginning"), ("in.txt", "-", "the beginning")],
+)
+def test_ctrl_c_says_whether_the_job_can_be_resumed(monkeypatch, capsys, source, out, how):
+    monkeypatch.setattr("fraudscan.dump.score_dump", Mock(side_effect=KeyboardInterrupt))
+    assert main(["score", source, "-o", out]) == 130
+    assert capsys.readouterr().err.endswith(f"{how}\n")
 
 
 @pytest.mark.parametrize(("terminal", "erase"), [("xterm", "\r\x1b[K"), ("dumb", "")])
