@@ -195,6 +195,8 @@ static int is_spelled_out(const Limits *limits, int64_t spelled, int64_t length,
 static int flag_spelled(const Texts *t, int64_t begin, int64_t end, int64_t spelled, int64_t *letters)
 {
     int64_t chinese = 0;
+    if (spelled < t->limits.min_marks) /* as in most texts */
+        return 0;
     for (int64_t at = begin; at < end; at++)
         chinese += is_chinese(t, at);
     if (!is_spelled_out(&t->limits, spelled, end - begin + 1, chinese))
@@ -294,28 +296,26 @@ static int32_t kind_of(const Texts *t, int64_t at)
     return t->limits.last_sign < class && class < t->limits.end ? 1 : t->codes[at];
 }
 
-/* Find the characters that are a large share of a text (Misra and Gries 1982); return how many there are. */
+/* Find the characters that are a large share of a text (Misra and Gries 1982); return how many there are. Only those in
+   a bucket that is as large are counted, which hardly any are. */
 static int find_fillers(const Texts *t, int64_t begin, int64_t end, int32_t *fillers)
 {
     const double share = t->limits.filler_share * (double)(end - begin), few = t->limits.min_filled;
     const double least = share > few ? share : few;
-    int64_t most = 0, letters = 0, others = 0, bucket[BUCKETS] = {0}, left[FILLERS] = {0}, count[FILLERS] = {0};
+    int64_t most = 0, bucket[BUCKETS] = {0}, left[FILLERS] = {0}, count[FILLERS] = {0};
     int32_t code[FILLERS];
     int size = 0;
     for (int64_t at = begin; at < end; at++) {
-        const unsigned int class = t->numbers[at];
-        const int64_t found = ++bucket[t->codes[at] % BUCKETS];
+        const int64_t found = ++bucket[kind_of(t, at) % BUCKETS];
         most = found > most ? found : most;
-        letters += t->limits.rare < class && class < t->limits.list; /* and digits: no kind is more frequent */
-        others += t->limits.last_sign < class;
     }
-    most = letters > most ? letters : most;
-    most = others > most ? others : most;
     if ((double)most < least) /* as in most texts */
         return 0;
     for (int64_t at = begin; at < end; at++) {
         const int32_t kind = kind_of(t, at);
         int i = 0, empty = -1;
+        if ((double)bucket[kind % BUCKETS] < least)
+            continue;
         for (; i < FILLERS && !(left[i] && code[i] == kind); i++)
             empty = left[i] ? empty : i;
         if (i < FILLERS) {
@@ -330,6 +330,8 @@ static int find_fillers(const Texts *t, int64_t begin, int64_t end, int32_t *fil
     }
     for (int64_t at = begin; at < end; at++) {
         const int32_t kind = kind_of(t, at);
+        if ((double)bucket[kind % BUCKETS] < least)
+            continue;
         for (int i = 0; i < FILLERS; i++)
             count[i] += left[i] && code[i] == kind;
     }
