@@ -37,8 +37,8 @@ class UsageError(FraudscanError):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fraudscan`` and return its exit status.
 
-    0: done. 1: done, but a dump could not be read to its end, or none of its rows could be scored. 2: refused; a
-    sentence on standard error says what to do. 130: stopped by Ctrl-C.
+    0: done. 1: done, but a dump could not be read to its end, or none of its rows could be scored. 2: refused, or
+    broken off; a sentence on standard error says what to do. 130: stopped by Ctrl-C.
     """
     _open_streams()
     try:
@@ -574,7 +574,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("score", _score, "Score a dump: the same rows come out with fraud_* columns.")
     sub.epilog = (
         "Exit status: 0: done. 1: done, but a dump could not be read to its end, or none of its rows could be scored. "
-        "2: refused. 130: stopped by Ctrl-C."
+        "2: refused, or broken off; a sentence says what to do. 130: stopped by Ctrl-C."
     )
     _add_dump(sub)
     _add_scanner(sub)
@@ -586,7 +586,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("-o", "--output", required=True, metavar="OUT", help="the new file; - for standard output")
     sub.add_argument("--force", action="store_true", help="replace OUT if it exists")
-    _add_scanner(sub)
+    _add_scanner(sub, default="that of SCORED, if its summary is there")
 
     sub = command("train", _train, "Train a model on labelled messages, from the corpus or your own.")
     sub.add_argument(
@@ -694,7 +694,7 @@ def _add_reading(sub: argparse.ArgumentParser, what: str) -> None:
     )
 
 
-def _add_scanner(sub: argparse.ArgumentParser) -> None:
+def _add_scanner(sub: argparse.ArgumentParser, default: str = "the model's") -> None:
     group = sub.add_argument_group("model and thresholds")
     group.add_argument("-m", "--model", type=Path, metavar="FOLDER", help="a model folder (default: the shipped one)")
     group.add_argument(
@@ -707,10 +707,13 @@ def _add_scanner(sub: argparse.ArgumentParser) -> None:
         "--flag",
         type=float,
         metavar="SCORE",
-        help="flag messages with at least this score (default: the model's; six decimals count)",
+        help=f"flag messages with at least this score (default: {default}; six decimals count)",
     )
     group.add_argument(
-        "--review", type=float, metavar="SCORE", help="review messages with at least this score (default: the model's)"
+        "--review",
+        type=float,
+        metavar="SCORE",
+        help=f"review messages with at least this score (default: {default})",
     )
 
 

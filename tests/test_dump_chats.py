@@ -756,9 +756,32 @@ def test_times_above_messages_may_lack_seconds(tmp_path):
 
 
 def test_a_deleted_telegram_account_is_a_sender(tmp_path):
-    rows = [{"from": None, "from_id": "user0", "text": PLAIN}, {"from": "甲", "from_id": "user1", "text": PLAIN}]
+    senders = [(None, "user0"), ("甲", "user1"), (None, 4312345), (None, None)]
+    rows = [{"from": name, "from_id": number, "text": PLAIN} for name, number in senders]
     (tmp_path / "in.json").write_text(json.dumps({"name": "群", "id": 7, "messages": rows}), "utf-8")
-    assert [sender for _, sender, _ in messages(tmp_path / "in.json")] == ["user0", "甲"]
+    assert [sender for _, sender, _ in messages(tmp_path / "in.json")] == ["user0", "甲", "4312345", None]
+
+
+def test_lines_like_heads_within_a_wechat_message_are_text(tmp_path):
+    said = "明天安排\n签到  上午9:00\n加微信abc领钱  下午3:00\n别迟到"
+    text = f"—————  2026-10-08  —————\n\n\n小美  10:05\n\n{said}\n\n\n桂兰  10:06\n\n{PLAIN}\n"
+    (tmp_path / "in.txt").write_text(text, "utf-8")
+    assert [message[1:] for message in messages(tmp_path / "in.txt")] == [("小美", said), ("桂兰", PLAIN)]
+
+
+def test_a_diary_is_not_a_wechat_chat(tmp_path):
+    lines = ["--- 2026-01-05 ---", "跟李总开会  下午 3:00", "记得带合同", "健身  8:00 PM"]
+    (tmp_path / "in.txt").write_text("\n".join(lines), "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == lines
+
+
+def test_blanks_below_a_day_do_not_slow_reading(tmp_path):
+    day = "—————  2026-10-08  —————"  # each blank cost 200 steps with a title that could begin with any of them
+    (tmp_path / "in.txt").write_text(
+        f"{day}\n\n小美  10:06\n\n好\n\n{day}\n{' ' * 900_000}\n\n小美  10:07\n\n好", "utf-8"
+    )
+    assert [text for *_, text in messages(tmp_path / "in.txt")] == ["好", "好"]
 
 
 @pytest.mark.parametrize(

@@ -312,6 +312,34 @@ def test_no_file_is_open_when_it_is_renamed(tmp_path, scanner, monkeypatch, out)
     assert (summary.scored, summary.rejected) == (1, 1)
 
 
+def test_what_cannot_be_written_when_a_file_is_closed_is_reported(tmp_path, scanner, monkeypatch):
+    class Quota(io.FileIO):
+        def close(self):
+            unreported = not self.closed and self.writable()
+            super().close()
+            if unreported:
+                raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    opened = pathlib.Path.open
+
+    def opening(path, mode="r", *arguments, **options):
+        return Quota(path, mode) if path.name == "out.jsonl.part" else opened(path, mode, *arguments, **options)
+
+    source = tmp_path / "in.jsonl"
+    source.write_text(json.dumps({"text": LURE}) + "\n", "utf-8")
+    monkeypatch.setattr(pathlib.Path, "open", opening)
+    with pytest.raises(DumpError, match=r"out\.jsonl\.part cannot be written to: Disk quota exceeded; fix this, then"):
+        score_dump(scanner, [source], tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_source_that_disappears_while_others_are_looked_at_is_reported(tmp_path, scanner):
+    source = tmp_path / "in.jsonl"
+    source.write_text(json.dumps({"text": LURE}) + "\n", "utf-16")
+    with pytest.raises(DumpError, match=r"in\.jsonl cannot be read"):
+        score_dump(scanner, [source], tmp_path / "out.jsonl", notify=lambda _: source.unlink(missing_ok=True))
+
+
 def stopped_job(tmp_path, scanner, monkeypatch, options=None):
     """Return a source and the output of a job that was stopped before it wrote its first block."""
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"

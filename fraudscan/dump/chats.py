@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 from fraudscan.dump.documents import STEP, Broken, DocumentReader, Element, JsonArrayReader
 from fraudscan.dump.jsontext import DEPTH, dump_json
-from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, JsonLinesReader, no_text
+from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, JsonLinesReader, key_of, no_text
 from fraudscan.dump.rows import Batch, Block, Place, Reject
 from fraudscan.lists import COUNTRY_CODE
 
@@ -60,7 +60,7 @@ class TelegramReader(JsonArrayReader):
             return f"{no_text(row, 'text')}; if this is not an export of Telegram, add --format json"
         text = text or _poll(row.get("poll"))
         chat, name = map(_json_text, element.fields)  # they come before the messages
-        sender = row.get("from") or row.get("from_id")  # a deleted account has no name
+        sender = row.get("from") or key_of(row.get("from_id"))  # a deleted account has no name
         ours = {"conversation": chat or name, "sender": sender, "time": row.get("date"), "text": text}
         row = {**ours, "conversation_name": name, **{key: value for key, value in row.items() if key not in ours}}
         return self.add(batch, row, dump_json(row), element.start.line)

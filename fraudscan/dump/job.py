@@ -131,6 +131,7 @@ class Summary:
         rejected: the number of rows rejected.
         labels, schemes, verdicts, notes, rules: the number of rows scored with each of them.
         reasons: the number of rows rejected for each reason.
+        conversations: the number of conversations with each verdict, if conversations are scored.
         without_conversation: the number of rows in no conversation, if conversations are scored.
         damaged: the sources that could not be read to their end.
         seconds: how long the job worked, in all its runs.
@@ -146,7 +147,6 @@ class Summary:
     rules: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     conversations: Counter[str] = field(default_factory=Counter)
-    """The number of conversations by verdict."""
     without_conversation: int = 0
     damaged: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -333,8 +333,8 @@ class _Job:
             self.rejects: Growing | StandardOutput = Growing(self.names.rejects, sizes[1])
         else:
             self.out, self.rejects = StandardOutput(sys.stdout.buffer), StandardError(sys.stderr.buffer)
-        stack.callback(self.out.close)
-        stack.callback(self.rejects.close)
+        stack.callback(self.out.abandon)
+        stack.callback(self.rejects.abandon)
         if not begun:
             self.out.write(self.writer.head())
             self.commit(identity=self._identity)
@@ -447,7 +447,7 @@ class _Job:
         self.summary.seconds = before + time.monotonic() - begun
         self.finished = True
         self.commit()
-        self.out.close()  # Windows renames no file that is open
+        self.out.close()
         self.rejects.close()
         progress(self._progress())
 

@@ -208,7 +208,12 @@ class Growing:
             self._file.flush()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, before it is renamed: Windows renames no open file, and some file systems write only now."""
+        with written(self.part, "written to"):
+            self._file.close()
+
+    def abandon(self) -> None:
+        """Close the file, unless it is closed, when another error may have been raised already."""
         with contextlib.suppress(OSError):
             self._file.close()
 
@@ -247,6 +252,8 @@ class StandardOutput:
 
     def close(self) -> None:
         """Do nothing: standard output stays open."""
+
+    abandon = close
 
 
 class StandardError(StandardOutput):

@@ -78,9 +78,10 @@ def prepare(  # noqa: PLR0913, PLR0917 - what a job consists of
     failed: list[str] = []
     for name in sources:
         with contextlib.ExitStack() as stack:
-            stream, lasting = Stream(name), is_file(name)
+            stream, lasting, size = Stream(name), is_file(name), 0
             if lasting:
                 stack.callback(stream.close)
+                size = stream.size
             else:
                 stream.live = target is None  # whoever reads the output waits for it
             try:
@@ -97,7 +98,6 @@ def prepare(  # noqa: PLR0913, PLR0917 - what a job consists of
                 continue
         for remark in (*guesses(reader, named=options.text is not None), *_clashes(reader, writer)):
             notify(remark)
-        size = Path(name).stat().st_size if lasting else 0
         prepared.append(Source(reader, start, size, None if lasting else stream))
     if failed:
         more = [f"And {len(failed) - MOST_ERRORS:,} more"] if len(failed) > MOST_ERRORS else []

@@ -501,6 +501,11 @@ class Stream:
             self._opened.close()
 
     @property
+    def size(self) -> int:
+        """The bytes of the file itself."""
+        return os.fstat(self._opened.fileno()).st_size
+
+    @property
     def packed(self) -> bool:
         """Whether the source is an archive."""
         return self._file is not self._raw

@@ -429,24 +429,37 @@ WECHAT_MESSAGE = re.compile(
 WECHAT = "(?:微信|WeChat) ?"
 WECHAT_CHATS = (
     re.compile(rf'{WECHAT}群[組组]?["“「](.{{1,{NAME}}}?)["”」]的聊天[记記][录錄]如下'),
-    re.compile(rf"^ *(.{{1,{NAME}}}?) ?(?:在 ?{WECHAT}上|{WECHAT}群[組组上])的聊天[记記][录錄]如下", re.MULTILINE),
+    re.compile(rf"^ *(\S.{{,{NAME - 1}}}?) ?(?:在 ?{WECHAT}上|{WECHAT}群[組组上])的聊天[记記][录錄]如下", re.MULTILINE),
 )
 """The title, in both scripts and the wordings of several versions."""
 
 
 @dataclass
 class WeChatReader(TranscriptReader):
-    """Reads chats sent from WeChat to a mailbox: name and time are above each message, the date is above each day."""
+    """Reads chats sent from WeChat to a mailbox: name and time are above each message, the date is above each day.
+
+    Attributes:
+        spaced: whether an empty line is before the first head. If so, lines like heads without one are in messages.
+
+    """
 
     name: ClassVar[str] = "wechat"
     start: re.Pattern[str] = re.compile(f"{WECHAT_DAY.pattern}|{WECHAT_MESSAGE.pattern}")
     heading: ClassVar[re.Pattern[str] | None] = WECHAT_DAY
+    spaced: bool = False
 
     def prepare(self, stream: Stream) -> Place:
-        """Find the name of the chat."""
+        """Find the name of the chat, and whether empty lines separate its messages."""
+        lines = stream.peek(BLOCK).decode(self.encoding, "replace").splitlines()
+        first = next((at for at, line in enumerate(lines) if WECHAT_MESSAGE.match(line)), 0)
+        self.spaced = first > 0 and not lines[first - 1].strip()
         head = stream.peek(4096).decode(self.encoding, "replace")
         self.chat = next((match[1] for pattern in WECHAT_CHATS if (match := pattern.search(head))), "")
         return super().prepare(stream)
+
+    def begins(self, heads: Sequence[str], at: int) -> bool:
+        """Return whether a line is a head or a day."""
+        return not (self.spaced and at and heads[at - 1].strip())
 
     def row(self, message: str, heading: str) -> list[str] | str:
         """Return the columns of a message, or the reason why it is none."""
@@ -586,7 +599,8 @@ def transcript(text: str) -> str | None:
         return WhatsAppReader.name
     if LINE_TITLE.match(lines[0]) and any(map(LINE_MESSAGE.match, lines)):
         return LineChatReader.name
-    if WECHAT_DAY.search("\n".join(lines)) and any(map(WECHAT_MESSAGE.match, lines)):
+    heads = (line for before, line in pairwise(lines) if not before)
+    if WECHAT_DAY.search("\n".join(lines)) and any(map(WECHAT_MESSAGE.match, heads)):
         return WeChatReader.name
     chat = QQ_TITLE.match(text) or any(_headed(lines, style) for style in HEAD_STYLES)
     return QqReader.name if chat else None
