@@ -296,15 +296,15 @@ static int32_t kind_of(const Texts *t, int64_t at)
     return t->limits.last_sign < class && class < t->limits.end ? 1 : t->codes[at];
 }
 
-/* Find the characters that are a large share of a text (Misra and Gries 1982); return how many there are. Only those in
-   a bucket that is as large are counted, which hardly any are. */
+/* Find characters that are a large share of a text (Misra and Gries 1982), except Chinese ones if there are several;
+   return their number. Only those in a bucket that is as large are counted, which hardly any are. */
 static int find_fillers(const Texts *t, int64_t begin, int64_t end, int32_t *fillers)
 {
     const double share = t->limits.filler_share * (double)(end - begin), few = t->limits.min_filled;
     const double least = share > few ? share : few;
     int64_t most = 0, bucket[BUCKETS] = {0}, left[FILLERS] = {0}, count[FILLERS] = {0};
     int32_t code[FILLERS];
-    int size = 0;
+    int size = 0, chinese[FILLERS] = {0}, several = -1;
     for (int64_t at = begin; at < end; at++) {
         const int64_t found = ++bucket[kind_of(t, at) % BUCKETS];
         most = found > most ? found : most;
@@ -333,10 +333,15 @@ static int find_fillers(const Texts *t, int64_t begin, int64_t end, int32_t *fil
         if ((double)bucket[kind % BUCKETS] < least)
             continue;
         for (int i = 0; i < FILLERS; i++)
-            count[i] += left[i] && code[i] == kind;
+            if (left[i] && code[i] == kind) {
+                count[i]++;
+                chinese[i] = is_chinese(t, at);
+            }
     }
     for (int i = 0; i < FILLERS; i++)
-        if (count[i] && (double)count[i] >= least)
+        several += (double)count[i] >= least && chinese[i];
+    for (int i = 0; i < FILLERS; i++)
+        if ((double)count[i] >= least && !(chinese[i] && several > 0))
             fillers[size++] = code[i];
     return size;
 }

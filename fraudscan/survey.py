@@ -78,7 +78,8 @@ every keyboard and are also used between words."""
 FILLER_SHARE = 0.15
 """Minimum share of a text's characters that a filler makes up: a character that stands in many places between others.
 All digits are the same character, and so are all letters, and all characters of class `OTHER`, such as letters of other
-scripts. The kernel needs more than a seventh (``_disguise.c``)."""
+scripts. Several Chinese characters are none: they may be a word, such as a lure between the characters of a harmless
+text. The kernel needs more than a seventh (``_disguise.c``)."""
 
 LISTED_EVIDENCE = 256
 """Minimum evidence, in eighths of a nat, that ``、`` cuts words: neighbours in a list of single characters go together,
@@ -356,9 +357,12 @@ def _flag_fillers(flags: npt.NDArray[np.uint8], codes: Codes, numbers: Numbers, 
     lengths = differences(ends + 1)
     owner = np.arange(ends.size).repeat(lengths)
     kinds = np.where(numbers == LETTER, ord("a"), np.where(numbers == OTHER, 1, codes))
-    _, kind, counts = np.unique(owner << 21 | kinds, return_inverse=True, return_counts=True)
+    keys, kind, counts = np.unique(owner << 21 | kinds, return_inverse=True, return_counts=True)
     filler = counts[kind] >= np.maximum(MIN_FILLED, FILLER_SHARE * (lengths - 1))[owner]
     filler &= numbers != END
+    chinese = filler & (numbers <= RARE)
+    several = np.bincount(keys[np.unique(kind[chinese])] >> 21, minlength=ends.size) > 1
+    filler &= ~(chinese & several[owner])
     if not filler.any():
         return
     words = ((numbers <= RARE) & ~filler).nonzero()[0]

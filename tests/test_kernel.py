@@ -56,7 +56,17 @@ LONG_WORDS = "跟着老师操作稳赚不赔", "跟着老师操作稳赚不赔�
 CHARACTERS = "卝箌薇芯伈", "·、，.❤★✈", "❤🐧🉑🍚🥛牛奶", "abtz", "0㊀", "嬲犇骉", "的加", "ㄅㄓㄢˊˇ", "あㅎ"
 """What disguises consist of, besides parts of characters and words that signs cut."""
 
-FILLERS = ["ㄅㄆ", "あか", "/·", ["8", "9", "10", "11"], ["1、", "2、"], ["(ㄨㄣˇ)", "(ㄓㄨㄢˋ)"]]
+FILLERS = [
+    "ㄅㄆ",
+    "あか",
+    "/·",
+    ["8", "9", "10", "11"],
+    ["1、", "2、"],
+    ["(ㄨㄣˇ)", "(ㄓㄨㄢˋ)"],
+    "龘",
+    ["·稳赚·"],
+    "赚·",
+]
 
 
 def interleaved(text, fillers):
