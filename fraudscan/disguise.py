@@ -510,7 +510,9 @@ def _columns(lines: _Lines, begins: Ints, ends: Ints) -> Iterator[tuple[Ints, In
 
     They are read from the left, and from the right.
     """
-    first, last = lines.sources[begins], lines.sources[ends]  # lines count from the first kept character on
+    places, sizes = ranges(begins, ends + 1)
+    first = np.minimum.reduceat(lines.sources[places], sizes.cumsum() - sizes)  # it may have been put elsewhere
+    last = lines.sources[ends]
     breaks = np.isin(lines.raw, BREAKS, kind="sort").nonzero()[0]  # few values: each is compared
     texts = (breaks.searchsorted(last, "right") - breaks.searchsorted(first) >= MIN_LINES).nonzero()[0]
     if not texts.size:

@@ -86,6 +86,13 @@ def test_whatever_stands_between_all_characters_is_dropped(filler):
     assert len(read) <= len(FILLED) + 3 * len(filler)  # around the comma some of it may be left
 
 
+@pytest.mark.parametrize("word", ["加微信", "·加微信·", "(稳赚)", "[稳赚]", "1稳1赚1"])
+def test_words_between_the_characters_of_a_text_are_kept(word):
+    carrier = "今天天气很好我们一起去公园放风筝吃完晚饭再回家看电视"
+    read = normalize("".join(c + word for c in carrier)).text
+    assert all(read.count(c) >= len(carrier) for c in word if c >= "一")
+
+
 @pytest.mark.parametrize("filler", [*".1x"])
 @pytest.mark.parametrize("every", [2, 3])
 def test_not_all_gaps_need_be_filled(filler, every):
@@ -155,6 +162,17 @@ def test_text_written_backwards_or_in_columns_is_put_in_order(written):
     ordinary = "到楼下了，下来拿一下。\n今天风大多穿点。"
     assert undisguise([ordinary, written, ordinary, FILLED]) == [ordinary, read.text, ordinary, FILLED]
     assert {span.text for span in fraudscan.classify(written).explain()} <= {repair.text for repair in read.repairs}
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_text_that_is_put_in_order_twice_is_read(end):
+    # its first character stood near the end before; lines count from the one that stood first
+    turned = (
+        "\0提随利领提随利领提随利领\n可金返天可金返天可金返天\n时本取每时本取每时本取每𠀀ㄅ户账实核台平录登快尽请，好您"
+    )
+    read = normalize(turned + end).text
+    assert read.startswith("您好,请尽快登录平台核实账户")
+    assert normalize(read).text == read
 
 
 @pytest.mark.parametrize("text", ["雾锁山头山锁雾，天连水尾水连天", "呜呼！孰知赋敛之毒有甚是蛇者乎"])
