@@ -153,7 +153,7 @@ class _Worker:
             with self._files.pop(0) as first:
                 _write(first, self._score)
             code = f"import sys; sys.path[:] = {_path()!a}; from fraudscan.dump.workers import serve; serve()"
-            command = [sys.executable, "-I", "-c", code, *self._paths]  # -I: no current folder at the start of the path
+            command = [sys.executable, "-I", "-c", code, *self._paths]  # -I: no variable of Python counts
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
                 command,
                 bufsize=0,
