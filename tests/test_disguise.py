@@ -183,16 +183,22 @@ def test_lines_that_recur_are_not_read_in_columns(text, times):
 
 @settings(max_examples=100)
 @given(
-    st.lists(st.sampled_from(["<br>", "&nbsp;", "\\n", "🧱", "🔓", "1️⃣", "7", "\0", "\u3000", "薇芯"]), max_size=5),
+    st.lists(
+        st.sampled_from(["<br>", "&nbsp;", "\\n", "🧱", "🔓", "1️⃣", "7", "\0", "\u3000", "薇芯", "ㄅ"]), max_size=5
+    ),
+    st.sampled_from([0, 3, 6]),
     st.sampled_from([0, 3, 6]),
     st.randoms(),
 )
-def test_texts_that_were_put_in_order_are_not_changed_again(insertions, rows, random):
+def test_texts_that_were_put_in_order_are_not_changed_again(insertions, rows, more, random):
     text = list(FILLED * 2)
     for each in insertions:
         text.insert(random.randrange(len(text)), each)
     written = "".join(text)
-    read = normalize("\n".join(in_columns(written, rows)) if rows else written[::-1]).text
+    if more:
+        written += "\n".join(in_columns(FILLED * 2, more))
+    written = "\n".join(in_columns(written, rows)) if rows else written[::-1]
+    read = normalize(f"{written}\n").text
     assert normalize(read).text == read
 
 
