@@ -1,4 +1,4 @@
-"""Speed against peers, growth and memory: ``make bench`` (extras ``bench`` and ``tables``; about twenty minutes).
+"""Speed against peers, growth and memory: ``make bench`` (extras ``bench`` and ``tables``; an hour or more).
 
 Everything is measured in one run on one core, in CPU time, interleaved (each round runs
 every contender once), and reported as the median of the rounds:
