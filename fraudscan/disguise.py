@@ -493,8 +493,9 @@ def _reading_order(lines: _Lines) -> tuple[Ints, Bools]:
     least = _fit(before, numbers, at) + np.maximum(WORTH / 2 * lengths, MIN_WORTH)
     best = np.maximum(least, _fit(numbers, before, at))
     order = np.arange(lines.codes.size)
-    backwards, _ = ranges(begins[best > least], ends[best > least])
-    order[backwards] = (begins + ends - 1)[best > least].repeat(lengths[best > least] - 1) - backwards
+    turned = best > least
+    backwards, sizes = ranges(begins[turned], ends[turned])
+    order[backwards] = (begins + ends - 1)[turned].repeat(sizes) - backwards
     for texts, tried in _columns(lines, begins, ends):
         numbers = lines.numbers[tried]
         fit = _fit(np.roll(numbers, 1), numbers, (numbers == END).nonzero()[0])
