@@ -458,7 +458,7 @@ class WeChatReader(TranscriptReader):
         return super().prepare(stream)
 
     def begins(self, heads: Sequence[str], at: int) -> bool:
-        """Return whether a line is a head or a day, not one like it within a message: those have no empty line before."""
+        """Return whether a line is a head or a day; those within a message have no empty line before them."""
         return not (self.spaced and at and heads[at - 1].strip())
 
     def row(self, message: str, heading: str) -> list[str] | str:
