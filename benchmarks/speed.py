@@ -40,8 +40,10 @@ import perturb  # noqa: E402
 
 import fraudscan  # noqa: E402
 from fraudscan import kernel  # noqa: E402
+from fraudscan.card import read_sets  # noqa: E402
 from fraudscan.corpus import read_corpus  # noqa: E402
 from fraudscan.engine import Engine  # noqa: E402
+from fraudscan.evaluate import ANY, auc, figures_of  # noqa: E402
 from fraudscan.model import default_folder  # noqa: E402
 
 if TYPE_CHECKING:
@@ -50,7 +52,9 @@ if TYPE_CHECKING:
     from fraudscan.corpus import Row
 
 HERE = Path(__file__).resolve().parent
-CORPUS = HERE.parent / "corpus"
+CORPUS, CASES = HERE.parent / "corpus", HERE.parent / "tests" / "cases"
+EXTERNAL = HERE.parent.parent / "shared" / "eval" / "dev"
+HONEST = fraudscan.TAXONOMY.honest or ""
 MESSAGES = 100_000
 WORKLOADS = {"sms": 65, "chat": 300}  # mean number of characters per message
 GATES = {
@@ -99,7 +103,7 @@ class Usual:
         from sklearn.pipeline import make_pipeline
 
         vectorizer = TfidfVectorizer(tokenizer=words, token_pattern=None, ngram_range=(1, 2), min_df=2)
-        # C = 10 was the best of 1, 3, 10 and 30 by the cross-validation of `quality`
+        # C = 10 was the best of 1, 3, 10 and 30 by cross-validation on the corpus
         classifier = OneVsRestClassifier(LogisticRegression(C=10, max_iter=1000, solver="liblinear"))
         self.model = make_pipeline(vectorizer, classifier).fit(texts, gold.astype(int))
 
@@ -201,13 +205,12 @@ def measure(contenders: dict[str, tuple[Callable[[Any], None], Sequence[str]]], 
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def speed(texts: Sequence[str], rounds: int) -> dict[str, Any]:
-    """Train the peers on the corpus and measure everything on both workloads."""
-    rows, gold = corpus()
+def speed(texts: Sequence[str], rounds: int, usual: Usual) -> dict[str, Any]:
+    """Train the other peers on the corpus and measure everything on both workloads."""
+    rows, _ = corpus()
     scanner = fraudscan.load()
     train = [row.text for row in rows]
-    labels = [row.labels[0] if row.labels else "legitimate" for row in rows]
-    usual = Usual(train, gold)
+    labels = [row.labels[0] if row.labels else HONEST for row in rows]
     other = fraudscan.load(default_folder())  # not the shared instance
     other.engine.__class__ = SciPyEngine
     hashing = Hashing(len(scanner.heads))
@@ -331,22 +334,37 @@ def cold(rounds: int) -> dict[str, float]:
     return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
-def quality() -> dict[str, float]:
-    """Return the held-out macro-F1 over labels of ours and of (a), on the same folds."""
-    from fraudscan import Thresholds
-    from fraudscan.evaluate import held_out_figures
-    from fraudscan.train import TrainingOptions, folds_of
+def quality(usual: Usual) -> dict[str, dict[str, Any]]:
+    """Return the figures of ours and of (a), both trained on the whole corpus, on messages that are not in it."""
+    scanner = fraudscan.load()
+    cases = [row for path in sorted(CASES.glob("*.jsonl")) for row in map(json.loads, path.open(encoding="utf-8"))]
+    sets = {"messages of the tests": cases} | ({"external sets": read_sets([EXTERNAL])} if EXTERNAL.is_dir() else {})
+    found = {}
+    for name, rows in sets.items():
+        texts = [row["text"] for row in rows]
+        ours, theirs = scanner.decide(texts), usual.model.predict_proba(texts)
+        schemes = theirs[:, 1 : 1 + len(scanner.taxonomy.schemes)].argmax(axis=1)
+        labels = [
+            scanner.taxonomy.schemes[scheme].label if score >= 0.5 else HONEST
+            for scheme, score in zip(schemes, theirs[:, 0], strict=True)
+        ]
+        found[name] = {
+            "messages": len(rows),
+            "ours": measured(rows, ours.label, ours.scores),
+            "(a)": measured(rows, labels, theirs[:, 0]),
+        }
+    return found
 
-    rows, gold = corpus()
-    share = float(gold[:, 0].mean())
-    ours = fraudscan.load().manifest["figures"]["macro_f1"]  # as shipped: calibrated for less fraud than (a) has seen
-    held_out = np.zeros(gold.shape)
-    texts = np.array([row.text for row in rows], dtype=object)
-    for inside, outside in folds_of(rows, TrainingOptions().folds):
-        model = Usual(list(texts[inside]), gold[inside]).model
-        held_out[outside] = model.predict_proba(list(texts[outside]))
-    usual = held_out_figures(rows, fraudscan.TAXONOMY, gold, held_out, Thresholds(0.5, 0.5), share)["macro_f1"]
-    return {"ours": ours, "(a)": usual}
+
+def measured(rows: Sequence[dict[str, Any]], labels: Sequence[str], scores: np.ndarray) -> dict[str, float | None]:
+    """Return macro-F1 over labels (of the messages whose label is known), AUC, and recall at 1 % false alarms."""
+    known = [i for i, row in enumerate(rows) if ANY not in row["labels"]]
+    gold, guesses = [set(rows[i]["labels"]) for i in known], [(labels[i],) for i in known]
+    names = [label.name for label in fraudscan.TAXONOMY.labels]
+    f1 = figures_of(gold, guesses, scores[known], fraudscan.load().thresholds, names, HONEST)["macro_f1"]
+    fraud = np.array([HONEST not in row["labels"] for row in rows])
+    highest = np.quantile(scores[~fraud], 0.99, method="higher")  # 1 % of the honest messages have a higher score
+    return {"macro-F1": f1, "AUC": auc(scores, fraud), "recall at 1 %": float((scores[fraud] > highest).mean())}
 
 
 def plot(points: dict[str, list[list[float]]], path: Path) -> None:
@@ -410,9 +428,20 @@ def report(results: dict[str, Any]) -> Iterator[str]:
             yield f"| {size:,.0f} | {ns:.1f} | {memory:.0f} |"
         yield ""
     yield f"Model folder: {results['model_mb']:.2f} MB.\n"
-    yield "## Quality on the same folds\n"
-    q = results["quality"]
-    yield f"Held-out macro-F1 over labels, five grouped folds of the corpus: ours {q['ours']}, (a) {q['(a)']}."
+    yield "## Quality\n"
+    yield (
+        "Both are trained on the whole corpus, and measured on messages that are not in it: those in `tests/cases` "
+        "and, where they are at hand, the external sets that the model card describes. The last column is the share "
+        "of the frauds that are found at a threshold that 1 % of the honest messages exceed.\n"
+    )
+    yield "| | | messages | macro-F1 | AUC | recall at 1 % |\n| --- | --- | ---: | ---: | ---: | ---: |"
+    for name, some in results["quality"].items():
+        for who in ("ours", "(a)"):
+            yield (
+                f"| {name} | {who} | {some['messages']:,} | "
+                + " | ".join(f"{v:.3f}" for v in some[who].values())
+                + " |"
+            )
 
 
 def main() -> None:
@@ -435,14 +464,16 @@ def main() -> None:
     machine = {"Python": platform.python_version(), "NumPy": np.__version__, "SciPy": scipy.__version__}
     machine |= {"scikit-learn": sklearn.__version__, "on": f"{platform.machine()}, {platform.system()}, one core"}
     folder = HERE.parent / "models" / "default"
+    rows, gold = corpus()
+    usual = Usual([row.text for row in rows], gold)
     results = {
         "machine": machine,
-        "speed": speed(texts, arguments.rounds),
+        "speed": speed(texts, arguments.rounds, usual),
         "disguise": disguise(texts, arguments.rounds),
         "cold": cold(arguments.rounds),
         "growth": growth(texts),
         "model_mb": sum(path.stat().st_size for path in folder.iterdir()) / 1e6,
-        "quality": quality(),
+        "quality": quality(usual),
     }
     plot(results["growth"], HERE / "growth.svg")
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
