@@ -658,7 +658,8 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     group.add_argument("--explain", action="store_true", help="add fraud_evidence, the strongest words")
     about = "add fraud_p_NAME, the probability of each label, scheme and target group"
     group.add_argument("--proba", action="store_true", help=about)
-    group.add_argument("--filenames", action="store_true", help="add fraud_source, the file that each row comes from")
+    places = "add fraud_source and fraud_line, the file that each row comes from, and its line there"
+    group.add_argument("--filenames", action="store_true", help=places)
     group.add_argument("--bom", action="store_true", help="begin CSV output with a byte order mark, for Excel")
     group.add_argument(
         "--safe-csv",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS",
+    "EACH",
     "FLOATS",
     "OPTIONAL",
     "Choices",
@@ -42,9 +43,9 @@ __all__ = [
 class Column(NamedTuple):
     """A column: the attribute of `Decisions` that fills it, and what its values are.
 
-    The kind is ``str``, ``list`` for tuples of strings, or ``float`` for an array of probabilities, which files
-    truncate. Probabilities differ from row to row. All else is part of the outcome that many rows share, except the
-    evidence.
+    The kind is ``str``, ``list`` for tuples of strings, ``int``, or ``float`` for an array of probabilities, which
+    files truncate. Probabilities and the columns in `EACH` differ from row to row. All else is part of the outcome that
+    many rows share.
     """
 
     attribute: str
@@ -65,9 +66,13 @@ COLUMNS = {
 OPTIONAL = {
     "fraud_rule": Column("rule", str),
     "fraud_source": Column("source", str),
+    "fraud_line": Column("line", int),
     "fraud_evidence": Column("evidence", str),
 }
 """The columns that lists, ``--filenames`` and ``--explain`` add."""
+
+EACH = ("fraud_line", "fraud_evidence")
+"""Those of them that differ from row to row."""
 
 FLOATS = (float, np.floating)
 """Types of floating-point cells; NaN means a missing value. Of NumPy's types only float64 is a subclass of float."""
@@ -87,7 +92,8 @@ class Choices(NamedTuple):
 
 def columns_of(scanner: Scanner, *, filenames: bool = False, explain: bool = False) -> dict[str, Column]:
     """Return `COLUMNS` and those of `OPTIONAL` that the scanner and the options add, in order."""
-    added = {"fraud_rule": scanner.lists, "fraud_source": filenames, "fraud_evidence": explain}
+    places = dict.fromkeys(("fraud_source", "fraud_line"), filenames)
+    added = {"fraud_rule": scanner.lists, **places, "fraud_evidence": explain}
     return COLUMNS | {name: column for name, column in OPTIONAL.items() if added[name]}
 
 

@@ -158,6 +158,7 @@ class Decisions:
             ``len(entries)`` if none did; ``None`` without lists.
         evidence: the strongest spans of each text, if they were requested (see `fraudscan.explain.evidence`).
         origin: the file that the texts come from, if they come from a file.
+        line: the line of each text in that file.
 
     """
 
@@ -171,15 +172,16 @@ class Decisions:
     rules: Ints | None = None
     evidence: Sequence[str] = ()
     origin: str = ""
+    line: Sequence[int] = ()
 
     @cached_property
     def outcomes(self) -> tuple[Decisions, Ints]:
         """The distinct outcomes, for callers that would otherwise process the texts one by one.
 
         Returns:
-            The decisions on one text of each distinct outcome, without evidence, and for each text the index of its
-            outcome in them. Two texts have the same outcome if they differ in score, probabilities and evidence at
-            most.
+            The decisions on one text of each distinct outcome, without evidence and lines, and for each text the index
+            of its outcome in them. Two texts have the same outcome if they differ in score, probabilities, evidence and
+            line at most.
 
         """
         codes = (self.kind * len(VERDICTS) + self.verdicts) * (1 << len(NOTES)) + self.doubts
@@ -192,7 +194,7 @@ class Decisions:
             name: getattr(self, name)[first] for name in ("kind", "scores", "verdicts", "probabilities", "doubts")
         }
         rules = None if self.rules is None else self.rules[first]
-        return replace(self, **columns, rules=rules, evidence=()), places
+        return replace(self, **columns, rules=rules, evidence=(), line=()), places
 
     @cached_property
     def label(self) -> list[str]:

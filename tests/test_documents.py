@@ -139,7 +139,7 @@ def test_the_help_names_the_columns_that_options_add(capsys):
     with pytest.raises(SystemExit):
         main(["score", "--help"])
     shown = capsys.readouterr().out
-    assert all(name in shown for name in ("fraud_source", "fraud_evidence", "fraud_p_NAME"))
+    assert all(name in shown for name in ("fraud_source", "fraud_line", "fraud_evidence", "fraud_p_NAME"))
 
 
 def test_every_module_has_its_place_in_the_table_of_files():

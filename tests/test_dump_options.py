@@ -549,8 +549,15 @@ def test_rows_may_name_their_source_file(tmp_path, ending, more):
     out = tmp_path / f"out.{ending}"
     assert score(*sources, "-o", out, "--filenames", *more) == 0
     rows = rows_of(out)
-    assert [row["fraud_source"] for row in rows] == [str(source) for source in sources for _ in range(2)]
+    places = [(str(source), line) for source in sources for line in ("1", "2")]
+    assert [(row["fraud_source"], str(row["fraud_line"])) for row in rows] == places
     assert [row["fraud_verdict"] for row in rows] == ["flag", "clear", "clear", "clear"]
+
+
+def test_the_line_of_a_row_is_that_where_it_begins(tmp_path):
+    (tmp_path / "in.csv").write_text(f'text\n"在吗\n在的"\n\n"{PLAIN}\n{LURE}"\n{PLAIN}\n', "utf-8")
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--filenames") == 0
+    assert [row["fraud_line"] for row in rows_of(tmp_path / "out.csv")] == ["2", "5", "7"]
 
 
 def test_notes_are_counted_for_each_row(tmp_path):

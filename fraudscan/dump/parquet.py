@@ -435,7 +435,8 @@ def empty_stream(known: dict[str, Any], columns: dict[str, type | None]) -> byte
 
     """
     pa = _pyarrow()
-    kinds: dict[Any, Any] = {str: pa.string(), float: pa.float64(), list: pa.list_(pa.string()), None: pa.null()}
+    kinds: dict[Any, Any] = {str: pa.string(), int: pa.int64(), float: pa.float64(), None: pa.null()}
+    kinds[list] = pa.list_(pa.string())
     fields = [(name, known.get(name, kinds[kind])) for name, kind in columns.items()]
     return _framed(pa.schema(fields).empty_table())
 

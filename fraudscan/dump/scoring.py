@@ -80,7 +80,7 @@ def score_blocks(scanner: Scanner, writer: Writer, task: Task) -> Scored:
 
         found = replace(found, evidence=evidence(scanner, batch.texts, found))
     if "fraud_source" in writer.ours:
-        found = replace(found, origin=shown_name(reader.source))
+        found = replace(found, origin=shown_name(reader.source), line=batch.lines)
     messages = []
     if batch.keys:
         named = reader.naming and reader.by == CHAT_COLUMNS[0]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.columns import COLUMNS
+from fraudscan.columns import COLUMNS, EACH
 from fraudscan.decisions import STEPS, cut, steps_of
 from fraudscan.dump.jsontext import Number, dump_json, dump_written, parse_written
 from fraudscan.dump.output import format_of
@@ -112,26 +112,27 @@ class JsonLinesWriter(Writer):
             header = reader.kept_columns
             raws = [dump_json(dict(zip(header, raw, strict=True))) for raw in raws]
         different, places = found.outcomes
-        columns = tuple((name, column) for name, column in self.ours.items() if name != "fraud_evidence")
+        columns = tuple((name, column) for name, column in self.ours.items() if name not in EACH)
         shared = (getattr(different, column.attribute) for _, column in columns if column.kind is not float)
         parts = tuple(_parts(columns, outcome) for outcome in zip(*shared, strict=True))
-        evidence = [_field("fraud_evidence", spans) for spans in found.evidence]
+        own = ((name, getattr(found, column.attribute)) for name, column in self.ours.items() if name in EACH)
+        ends = list(map(b"".join, zip(*([_field(name, x) for x in values] for name, values in own), strict=True)))
         names = tuple(map(_field, self.proba))
         scores = [getattr(found, column.attribute) for _, column in columns if column.kind is float]
         steps = steps_of(np.column_stack([*scores, found.probabilities[:, : len(names)]]))
         if kernel.compiled:
             millionths = steps.astype(np.int64)
-            data: bytes = kernel.compiled.splice(raws, places, parts, millionths, evidence, names)
+            data: bytes = kernel.compiled.splice(raws, places, parts, millionths, ends, names)
             return data
         # the repr of one list formats all numbers together, in half the time
         numbers = iter(repr((steps / STEPS).ravel().tolist())[1:-1].encode().split(b", "))
         lines: list[bytes] = []
-        for raw, place, spans in zip(raws, places.tolist(), evidence or itertools.repeat(b""), strict=False):
+        for raw, place, end in zip(raws, places.tolist(), ends or itertools.repeat(b""), strict=False):
             *befores, last = parts[place]
             lines.append(raw[:-1].rstrip())
             for before in befores:
                 lines += (before, next(numbers))
-            lines += (last, spans)
+            lines += (last, end)
             for name in names:
                 lines += (name, next(numbers))
             lines.append(b"}\n")
