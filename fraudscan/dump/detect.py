@@ -199,7 +199,7 @@ def _format(name: str, text: str, column: str | None, header_line: int | None, *
         if re.match(r"\[\s*(?:\{|\]|$)", text):
             return "json"
     other = "jsonl" if named == "json" else named or "lines"
-    if other != "lines" and (other != "jsonl" or re.search(r"^[ \t]*[{\[]", text, re.MULTILINE)):
+    if other != "lines" and (other != "jsonl" or re.search(r"^[ \t]*\{", text, re.MULTILINE)):
         return other
     if chat := transcript(text):
         return chat
