@@ -670,7 +670,8 @@ def _add_dump(sub: argparse.ArgumentParser) -> None:
     group.add_argument("--workers", type=int, default=1, metavar="N", help="number of scoring processes (default: 1)")
     group.add_argument("--resume", action="store_true", help="continue a run that was interrupted")
     group.add_argument("--force", action="store_true", help="replace OUT if it exists, complete or unfinished")
-    group.add_argument("--quiet", action="store_true", help="print nothing unless the exit status is not 0")
+    about = "print neither notices nor counts unless the exit status is not 0"
+    group.add_argument("--quiet", action="store_true", help=about)
 
 
 def _add_reading(sub: argparse.ArgumentParser, what: str) -> None:

@@ -30,12 +30,12 @@ the text with emoji read as the Chinese characters that they stand for, so that 
 in ``➕微信``. If a text carries marks of disguise, they are also matched against the repaired text
 (`fraudscan.normalize` returns that for any text), whether or not the model scores it repaired, and
 against the written and the repaired text without punctuation and symbols, so that ``微信`` is found
-in ``微·信``. Texts of more than 4,096 characters, not counting dropped ones, are matched as they are
-written. Allow entries always are, so that a disguise cannot gain trust. A disguised word in an
-otherwise plain text may leave no such marks: list the forms that you meet (``微.信``). All phrases
-are found in one pass, with the same kind of vocabulary as the model's. It holds a few hundred
-thousand phrases of all files together, fewer if they are long or use many different characters. The
-number of senders is not limited.
+in ``微·信``. Texts of more than 4,096 characters, not counting dropped ones and long repetitions, are
+matched as they are written. Allow entries always are, so that a disguise cannot gain trust. A
+disguised word in an otherwise plain text may leave no such marks: list the forms that you meet
+(``微.信``). All phrases are found in one pass, with the same kind of vocabulary as the model's. It
+holds a few hundred thousand phrases of all files together, fewer if they are long or use many
+different characters. The number of senders is not limited.
 
 What a pattern may contain is described in `fraudscan.patterns`.
 """

@@ -334,6 +334,10 @@ class Scanner:
             proba: whether to fill in ``probabilities``, too. Without them, batches of mostly legitimate texts are
                 faster.
 
+        Returns:
+            A `fraudscan.model.Decisions`: lists with the names of the attributes of a `Result` (``label``, ``verdict``
+            and so on), and arrays such as ``scores`` and ``probabilities``.
+
         Raises:
             TypeError: if ``texts`` or ``senders`` is itself a string or a table, or a text is not a string.
             ValueError: if there are more or fewer senders than texts, or list entries are bound to senders and no
