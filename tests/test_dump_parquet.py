@@ -204,6 +204,22 @@ def test_timestamps_in_an_unknown_time_zone_are_in_utc(tmp_path):
         assert [(row["time"] or "").replace(".000", "") for row in rows_of(out)] == [expected, ""]
 
 
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_timestamps_as_spark_writes_them_do_not_overflow(tmp_path, ending):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    source, out = tmp_path / "in.parquet", tmp_path / f"out.{ending}"
+    moments = ["0001-01-01 00:00:00", "2024-02-29 12:00:00.000001", "9999-12-31 23:59:59"]
+    table = pa.table({"text": [PLAIN] * 3, "time": pa.array(moments).cast(pa.timestamp("us"))})
+    pyarrow.parquet.write_table(table, source, use_deprecated_int96_timestamps=True)
+    assert score(source, "-o", out) == 0
+    if ending == "jsonl":
+        assert [row["time"][:19] for row in rows_of(out)] == [moment[:19] for moment in moments]
+    else:
+        assert pyarrow.parquet.read_table(out)["time"].equals(table["time"])  # Spark does not read nanoseconds
+
+
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 def test_durations_are_written_with_their_unit(tmp_path, unit):
     import pyarrow as pa

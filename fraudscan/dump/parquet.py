@@ -108,7 +108,9 @@ class ParquetReader(Reader):
         pa = _pyarrow()
         try:
             file = pa.OSFile(os.fsencode(source))
-            return pa.parquet.ParquetFile(file, pre_buffer=False, read_dictionary=dictionaries)
+            options = {"pre_buffer": False, "read_dictionary": dictionaries}
+            # Spark's timestamps: nanoseconds end in 2262, and Spark does not read them
+            return pa.parquet.ParquetFile(file, **options, coerce_int96_timestamp_unit="us")
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DumpError(f"{source} is not a Parquet file that can be read: {error}") from None
 
