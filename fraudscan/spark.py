@@ -61,17 +61,18 @@ def annotate(  # noqa: PLR0913 - the options of `Scanner.annotate`, and the mode
     if alike := [name for name in names if name.lower() in ours]:
         raise ColumnError(f"Spark takes the column {alike[0]!r} for {alike[0].lower()!r}: drop or rename it first")
     packed = scanner.digest, None if model is None else pickle.dumps(scanner)
+    wanted = str(names.index(text)), None if sender is None else str(names.index(sender))
 
     def run(batches: Iterable[Any]) -> Iterator[Any]:
         import pyarrow as pa
 
         scanner = _scanner(*packed)
         for batch in batches:
-            table = pa.Table.from_batches([batch]).rename_columns(names)
-            table = annotate_table(scanner, table, text, sender=sender, **options)
+            table = annotate_table(scanner, pa.Table.from_batches([batch]), wanted[0], sender=wanted[1], **options)
             yield from table.combine_chunks().to_batches()
 
-    numbered = frame.toDF(*map(str, range(len(names))))  # dots in names would be read as paths to nested fields
+    # numbers are the names inside: dots would be read as paths, and Arrow in Java joins columns of the same name
+    numbered = frame.toDF(*map(str, range(len(names))))
     return numbered.mapInArrow(run, _schema(frame, scanner, **options))
 
 

@@ -77,6 +77,13 @@ def test_other_columns_are_unchanged(spark):
     assert after.fraud_label == "legitimate"
 
 
+def test_columns_may_have_the_same_name(spark):
+    frame = spark.sql("SELECT '你好' AS text, 1 AS id, 2L AS id, 'x' AS Id")  # as joins make them
+    (row,) = annotate(frame).collect()
+    assert row.__fields__[:5] == ["text", "id", "id", "Id", "fraud_label"]
+    assert tuple(row)[:5] == ("你好", 1, 2, "x", "legitimate")
+
+
 def test_a_custom_model_travels_with_the_job(spark, small_model, tmp_path):
     folder = shutil.copytree(small_model, tmp_path / "model")
     scanner = fraudscan.load(folder)
