@@ -54,7 +54,8 @@ def annotate(  # noqa: PLR0913 - the options of `Scanner.annotate`, and the mode
     scanner = model if isinstance(model, Scanner) else load(model)
     if not hasattr(frame, "mapInArrow"):
         kind = f"{type(frame).__module__.partition('.')[0]}.{type(frame).__name__}"
-        raise TypeError(f"spark.annotate takes a pyspark DataFrame, not {kind}: use Scanner.annotate for other frames")
+        how = "call to_spark() first" if hasattr(frame, "to_spark") else "use Scanner.annotate for other frames"
+        raise TypeError(f"spark.annotate takes a pyspark.sql.DataFrame, not {kind}: {how}")
     options = {"proba": proba, "explain": explain}
     names = frame.columns
     ours = {name.lower() for name in check_columns(scanner, names, text, sender, **options)}

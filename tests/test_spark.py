@@ -128,6 +128,10 @@ def test_invalid_arguments_are_refused(spark):
         annotate(frame.selectExpr("content", "content AS Fraud_Label"), text="content")
     with pytest.raises(fraudscan.ModelError, match="nowhere is not a model"):
         annotate(frame, text="content", model="nowhere")
+    with pytest.raises(TypeError, match=r"not pyspark\.DataFrame: call to_spark\(\) first"):
+        annotate(frame.pandas_api(), text="content")
+    with pytest.raises(TypeError, match=r"not pandas\.DataFrame: use Scanner\.annotate for other frames"):
+        annotate(frame.toPandas(), text="content")
 
 
 def test_example_scores_parquet_files(spark, scanner, corpus, tmp_path, monkeypatch):
