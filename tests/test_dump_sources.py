@@ -596,6 +596,19 @@ def test_folders_that_are_nested_too_deeply_are_refused(tmp_path, monkeypatch, c
     assert f"{tmp_path}: folders are nested too deeply" in capsys.readouterr().err
 
 
+def test_columns_that_only_names_of_folders_have_are_reported(tmp_path, capsys):
+    for number, city in enumerate(["北京", "上海"]):  # as Spark and Hive write them; the column nr is in the file, too
+        folder = tmp_path / "dump" / f"dt={number}" / f"city={city}" / f"nr={number}"
+        folder.mkdir(parents=True)
+        (folder / "part.csv").write_text(f"nr,text\n{number},{PLAIN}\n", "utf-8")
+    notice = "the values of dt, city are only in the names of folders, so they are not in the output: --filenames adds"
+    assert score(tmp_path / "dump", "-o", tmp_path / "out.csv") == 0
+    assert capsys.readouterr().err.count(notice) == 1
+    assert score(tmp_path / "dump", "-o", tmp_path / "out.csv", "--filenames", "--force") == 0
+    assert "names of folders" not in capsys.readouterr().err
+    assert "city=北京" in (tmp_path / "out.csv").read_text("utf-8")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
 def test_a_pipe_in_a_folder_is_reported(tmp_path, capsys):
     folder = tmp_path / "phone"

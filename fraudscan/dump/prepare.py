@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,6 +31,9 @@ __all__ = ["Source", "guesses", "prepare"]
 MOST_ERRORS = 10
 """At most this many unreadable files of a folder are listed. They are reported together, so that each need not cost a
 run."""
+
+PARTITION = re.compile(r"\w+=.+")
+"""Matches the names of folders that stand for a column and its value."""
 
 
 class Source(NamedTuple):
@@ -102,8 +106,18 @@ def prepare(  # noqa: PLR0913, PLR0917 - what a job consists of
     if failed:
         more = [f"And {len(failed) - MOST_ERRORS:,} more"] if len(failed) > MOST_ERRORS else []
         raise DumpError(". ".join(failed[:MOST_ERRORS] + more))
-    _refuse_options(options, [source.reader for source in prepared], writer)
+    readers = [source.reader for source in prepared]
+    _refuse_options(options, readers, writer)
+    if not options.filenames and (lost := dict.fromkeys(name for reader in readers for name in _partitions(reader))):
+        where = f"the values of {', '.join(lost)} are only in the names of folders"
+        notify(f"{where}, so they are not in the output: --filenames adds the file of each row")
     return writer, prepared
+
+
+def _partitions(reader: Reader) -> list[str]:
+    """Return the columns that a table has only in the names of its folders, as Spark and Hive write them (``dt=1``)."""
+    names = (part.split("=")[0] for part in Path(reader.source).parts[:-1] if PARTITION.fullmatch(part))
+    return [name for name in names if reader.header is not None and name not in reader.header]
 
 
 def _reader(stream: Stream, scanner: Scanner, options: Options) -> Reader:
