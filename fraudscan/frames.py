@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["BLOCK", "annotate"]
 
 BLOCK = 1 << 13
-"""Rows read from a frame at a time."""
+"""Rows read from a frame at a time, and rows of a chunk of Arrow's."""
 
 
 def annotate(scanner: Scanner, frame: Any, text: str = "text", *, sender: str | None = None, **options: bool) -> Any:
@@ -124,7 +124,9 @@ def _arrow_attach(table: Any, columns: Columns, ours: list[str]) -> Any:
     new = {name: pa.array(values, from_pandas=True) for name, values in columns.numbers().items()}
     for name, (values, places, lists) in columns.choices().items():
         kind = pa.list_(pa.string()) if lists else pa.string()
-        new[name] = pa.array(values, kind).take(pa.array(places))
+        choice = pa.array(values, kind)
+        parts = (places[start : start + BLOCK] for start in range(0, len(places), BLOCK))
+        new[name] = pa.chunked_array([choice.take(pa.array(part)) for part in parts], kind)  # one array holds 2 GiB
     for name in ours:
         table = table.append_column(name, new[name])
     return table

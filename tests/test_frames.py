@@ -126,6 +126,15 @@ def test_small_chunks_of_arrow_are_scored_together(scanner, monkeypatch):
     assert out.equals(scanner.annotate(table.combine_chunks()))
 
 
+def test_an_arrow_array_holds_few_rows_because_it_holds_two_gibibytes_at_most(scanner, monkeypatch):
+    table = pa.table({"text": TEXTS})
+    wanted = scanner.annotate(table, explain=True)
+    monkeypatch.setattr(frames, "BLOCK", 2)
+    out = scanner.annotate(table, explain=True)
+    assert out.equals(wanted)
+    assert {max(map(len, out[name].chunks)) for name in ("fraud_label", "fraud_labels", "fraud_evidence")} == {2}
+
+
 def test_pandas_attributes_and_axis_names_are_kept(scanner):
     frame = pd.DataFrame({"text": TEXTS}).rename_axis("fields", axis=1)
     frame.attrs["source"] = "a phone"
