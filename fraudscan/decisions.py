@@ -1,6 +1,6 @@
 """From probabilities to decisions: the label, the other labels and the verdict, for a whole batch at once.
 
-Many texts share few distinct decisions, so each decision is built once and the texts refer to it.
+Many texts share few kinds of decisions, so each kind is built once and the texts refer to it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = [
     "STEPS",
     "VERDICTS",
     "Decider",
-    "Decision",
     "Decisions",
+    "Kind",
     "Thresholds",
     "checked_integer",
     "checked_number",
@@ -132,8 +132,8 @@ class Thresholds:
         return VERDICTS[int(score >= self.review) + int(score >= self.flag)]  # a sum of NumPy's bools is a bool
 
 
-class Decision(NamedTuple):
-    """The part of a decision that many texts share; the attributes are those of `fraudscan.Result`."""
+class Kind(NamedTuple):
+    """What the decisions on many texts have in common; the attributes are those of `fraudscan.Result`."""
 
     label: str
     scheme: str | None
@@ -146,8 +146,8 @@ class Decisions:
     """Decisions on a list of texts, in columns.
 
     Attributes:
-        kinds: the distinct decisions.
-        kind: int64, shape (texts,): for each text the index of its decision in ``kinds``.
+        kinds: the kinds of decisions that occur.
+        kind: int64, shape (texts,): for each text the index of its kind in ``kinds``.
         scores: float64, shape (texts,): the probability that each text is not legitimate.
         verdicts: int64, shape (texts,): indices into `VERDICTS`.
         probabilities: float32, shape (texts, names): what `Scanner.predict_proba` returns. Shape (texts, 0) if they
@@ -162,7 +162,7 @@ class Decisions:
 
     """
 
-    kinds: list[Decision]
+    kinds: list[Kind]
     kind: Ints
     scores: Floats
     verdicts: Ints
@@ -255,7 +255,7 @@ class Decisions:
         return [self.origin] * len(self.kind)
 
     @cached_property
-    def _each(self) -> list[Decision]:
+    def _each(self) -> list[Kind]:
         return [self.kinds[kind] for kind in self.kind.tolist()]
 
 
@@ -339,7 +339,7 @@ class Decider:
         found = self(probabilities)
         kinds, kind = found.kinds, np.zeros(honest.size, dtype=np.int64)
         if likely.size < honest.size:
-            kinds = [self._decision(0, ()), *kinds]
+            kinds = [self._kind(0, ()), *kinds]
         kind[likely] = found.kind + (len(kinds) - len(found.kinds))
         scores = 1 - honest.astype(np.float64)
         return Decisions(kinds, kind, scores, self._verdicts(scores), np.zeros((honest.size, 0), np.float32), doubts)
@@ -357,8 +357,8 @@ class Decider:
             others[row] = tuple(name for p, _, name in order if p <= -0.5 and name != label)
         return others
 
-    def _kinds(self, codes: Ints, others: dict[int, tuple[str, ...]]) -> tuple[list[Decision], Ints]:
-        """Return the distinct decisions and each text's index in them; a code stands for a scheme and targets."""
+    def _kinds(self, codes: Ints, others: dict[int, tuple[str, ...]]) -> tuple[list[Kind], Ints]:
+        """Return the kinds and the index of each text's kind; a code stands for a scheme and targets."""
         free = int(codes.max(initial=0)) + 1  # codes from here on stand for a code and other labels
         several: dict[tuple[int, tuple[str, ...]], int] = {}
         for row, names in others.items():
@@ -366,11 +366,11 @@ class Decider:
         present, places = _distinct(codes)
         pairs = list(several)
         keys = [pairs[code - free] if code >= free else (code, ()) for code in present.tolist()]
-        return [self._decision(code, names) for code, names in keys], places
+        return [self._kind(code, names) for code, names in keys], places
 
-    def _decision(self, code: int, others: tuple[str, ...]) -> Decision:
+    def _kind(self, code: int, others: tuple[str, ...]) -> Kind:
         targets, best = divmod(code, self._width)
         scheme = self._taxonomy.schemes[best - 1] if best else None
         label = scheme.label if scheme else self._honest_name
         groups = tuple(target.name for i, target in enumerate(self._taxonomy.targets) if targets >> i & 1)
-        return Decision(label, scheme.name if scheme else None, (label, *others), groups)
+        return Kind(label, scheme.name if scheme else None, (label, *others), groups)
