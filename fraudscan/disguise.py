@@ -403,33 +403,29 @@ def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
 
     A text that still changes after `MAX_ROUNDS` rounds is not repaired at all.
     """
-    lines = _folded(texts)
-    repairable = lines.survey.repairable
-    if not repairable.any():
-        return {}
-    lines = lines.at(repairable)
-    active = repairable.nonzero()[0]
-    before = lines.texts()
-    plain = dict(zip(active.tolist(), before, strict=True))
     sizes = text_sizes(texts) + 1
     origins = (sizes.cumsum() - sizes).tolist()
+    plain: dict[int, str] = {}
     found: dict[int, Repaired] = {}
+    lines, owners = _folded(texts), np.arange(len(texts))
     for _ in range(MAX_ROUNDS):
-        done = _round(lines)
-        read = done.texts()
-        again = np.array([one != other for one, other in zip(read, before, strict=True)])
-        again[again] = _carry_marks(list(itertools.compress(read, again)))  # which hardly any do
-        lines = done.at(again)
-        again[again] = repairable = lines.survey.repairable
-        for place, index in enumerate(active.tolist()):
-            if not again[place] and read[place] != plain[index]:
-                found[index] = Repaired(read[place], done, place, origins[index])
-        if not again.any():
+        repairable = lines.survey.repairable
+        if not repairable.any():
             break
-        lines = lines.at(repairable)
-        active = active[again]
-        before = list(itertools.compress(read, again))
-    return dict(sorted(found.items()))
+        lines, owners = lines.at(repairable), owners[repairable]
+        before, done = lines.texts(), _round(lines)
+        read = done.texts()
+        for place, owner in enumerate(owners.tolist()):
+            plain.setdefault(owner, before[place])
+            found[owner] = Repaired(read[place], done, place, origins[owner])
+        changed = [place for place, text in enumerate(read) if text != before[place]]
+        again = np.zeros(owners.size, dtype=bool)
+        again[changed] = _carry_marks([read[place] for place in changed])  # which hardly any do
+        lines, owners = done.at(again), owners[again]
+    else:
+        for owner in owners[lines.survey.repairable].tolist():
+            del found[owner]
+    return {owner: each for owner, each in sorted(found.items()) if each.text != plain[owner]}
 
 
 def _round(lines: _Lines) -> _Lines:
