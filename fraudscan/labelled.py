@@ -287,22 +287,19 @@ def _read(
     if reader.columns:
         sheets = reader.sheets if isinstance(reader, WorkbookReader) and not label else []
         column = _label_column(path, reader.columns, label or _shared(sheets))
-        reader.also = (column,)
         others = _labels_of_sheets(path, sheets, column, notify)
     stream.skip(start.offset if reader.by_line else 0)
     for block in reader.blocks(stream, start):
         if block.fatal:
             raise CorpusError(f"{path}:{block.start.line}: {block.problem}")
         batch = reader.batch([block])
-        rows = [reader.as_dict(raw) for raw in reader.rows(batch)]
-        column = column or (_label_column(path, list(dict.fromkeys(chain(*rows))), label) if rows else "")
+        if batch.texts and not column:
+            column = _label_column(path, list(dict.fromkeys(chain(*map(reader.as_dict, batch.raws)))), label)
         origin = reader.sheet_of(block) if isinstance(reader, WorkbookReader) and reader.origin else ""
-        own = others.get(origin, column)
         where = ":".join(filter(None, (Path(path).name, origin)))
-        found = [
-            (line, content, *_labels(row.get(own)))
-            for line, content, row in zip(batch.lines, batch.texts, rows, strict=True)
-        ]
+        values = reader.values(batch, others.get(origin, column))
+        rows = zip(batch.lines, batch.texts, values, strict=True)
+        found = [(line, content, *_labels(value)) for line, content, value in rows]
         bad = [(reject.line, "", (), reject.reason) for reject in batch.rejects]
         for line, content, labels, problem in sorted([*found, *bad], key=itemgetter(0)):
             yield _Message(f"{where}:{line}", content, labels, problem or ("" if content.strip() else "no text"))

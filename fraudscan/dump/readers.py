@@ -108,16 +108,13 @@ class Reader:
         alternatives: other names of that column, in order of preference. If there are any, `find` sets ``by`` to the
             first that the source has, or to ``None`` if it has none.
         sender: the column that names the sender of a message, if the job's lists ask for it.
-        also: other columns that are read as texts.
         limit: maximum bytes of a row.
         ours: the columns that the job adds. Columns of these names, from an earlier run, are replaced.
         header: the columns, for formats with the same columns in every row; `prepare` finds them.
         rivals: other columns that may hold the text, if no text column was given; `find` finds them.
         replaced: the columns of the source that are in ``ours``; `find` finds them as well.
         doubts: what is doubtful about the source, for notices; `prepare` finds it.
-        origin: the column with the name of the sheet, if several sheets of a workbook are read.
         rowless: whether there is neither a header nor a row at its start, so that its columns are unknown.
-        early: whether not all rows have come whose fields `prepare` would look at, so that others may have the columns.
         header_line: the line of the header, in tables and workbooks: 0 if they have none, ``None`` for the first one.
         detected: whether the format was detected, so that `prepare` has doubts about it.
 
@@ -138,20 +135,19 @@ class Reader:
     by: str | None = None
     alternatives: Sequence[str] = ()
     sender: str | None = None
-    also: Sequence[str] = ()
     limit: int = 1 << 20
     ours: frozenset[str] = frozenset()
     header: list[str] | None = None
     rivals: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
-    origin: str = ""
     rowless: bool = False
-    early: bool = False
     header_line: int | None = None
     detected: bool = False
 
-    def find(self, rows: Iterable[Collection[str]], path: str = "", sample: Sequence[dict[str, Any]] = ()) -> None:
+    def find(
+        self, rows: Iterable[Collection[str]], path: str = "", sample: Sequence[dict[str, Any]] = (), more: bool = False
+    ) -> None:
         """Find the text, conversation and sender columns, each in the first row that has it.
 
         If there are no rows, the text column stays undetermined and no column is reported as missing.
@@ -160,6 +156,7 @@ class Reader:
             rows: the columns of each row at the start of the source; for formats with a header, the header alone.
             path: the jq path of the rows; empty if each row is a value by itself.
             sample: the first rows with their values, to see whether a text column found by name holds the text.
+            more: whether more of these rows are to come, which may have columns that are missing so far.
 
         Raises:
             DumpError: if no row has one of these columns (that of conversations may be missing if it has
@@ -192,7 +189,7 @@ class Reader:
             raise DumpError(f"{self.source} has several columns called {twice[0]!r}: rename all but one")
         self.replaced = [name for name in dict.fromkeys(itertools.chain(known, *sample)) if name in self.ours]
         self._check_values(sample)
-        if columns is not None and (self.text is None or missing) and not self.early:
+        if columns is not None and (self.text is None or missing) and not more:
             rowlike = self.header_line != 0 and any(map(is_number, self.columns))
             likely = [] if rowlike else self._richer(sample, ambiguous=False)
             raise self._not_found(likely, list(known), missing, columns, path)
@@ -307,8 +304,8 @@ class Reader:
 
     @property
     def needed(self) -> list[str]:
-        """The columns that the job itself reads: those of the text, the conversation and the sender, and others."""
-        return [name for name in (self.text, self.by, self.sender, *self.also) if name is not None]
+        """The columns that the job itself reads: those of the text, the conversation and the sender."""
+        return [name for name in (self.text, self.by, self.sender) if name is not None]
 
     @property
     def kept(self) -> list[int]:
@@ -485,16 +482,15 @@ class JsonLinesReader(Reader):
         size = min(BLOCK, self.limit)
         head = stream.peek(size)
         rows = (self.parse(self._utf8(line) or b"")[0] for line in cut_lines(head[start.offset :], self.encoding))
-        self.early = stream.paused
-        self.look_at(row for row in rows if row is not None)
-        self.rowless &= len(head) < size and not self.early  # rows may follow
+        self.look_at((row for row in rows if row is not None), more=stream.paused)
+        self.rowless &= len(head) < size and not stream.paused  # rows may follow
         return start
 
-    def look_at(self, rows: Iterable[dict[str, Any]], path: str = "") -> None:
-        """Find the columns in the rows at the start of the source, whose jq path is ``path``."""
+    def look_at(self, rows: Iterable[dict[str, Any]], path: str = "", *, more: bool = False) -> None:
+        """Find the columns in the rows at the start of the source; ``path`` and ``more`` are as for `find`."""
         rows = iter(rows)
         sample = list(itertools.islice(rows, SAMPLE))
-        self.find(itertools.chain(sample, rows), path, sample)
+        self.find(itertools.chain(sample, rows), path, sample, more=more)
 
     def _utf8(self, line: bytes) -> bytes | None:
         """Return the line in UTF-8 without surrounding white space, or ``None`` if it cannot be decoded."""

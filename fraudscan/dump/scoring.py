@@ -11,6 +11,7 @@ import numpy as np
 
 from fraudscan.columns import COLUMNS
 from fraudscan.dump.chats import CHAT_COLUMNS
+from fraudscan.dump.workbooks import WorkbookReader
 from fraudscan.show import shown_name
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def score_blocks(scanner: Scanner, writer: Writer, task: Task) -> Scored:
     if batch.keys:
         named = reader.naming and reader.by == CHAT_COLUMNS[0]
         names = reader.values(batch, reader.naming) if named else itertools.repeat(None)
-        sheets = reader.values(batch, reader.origin) if reader.origin else itertools.repeat(None)
+        origin = reader.origin if isinstance(reader, WorkbookReader) else ""
+        sheets = reader.values(batch, origin) if origin else itertools.repeat(None)
         decided = rows_of(found), found.allowed
         messages = list(map(Message, batch.keys, batch.lines, batch.texts, *decided, names, sheets))
     data = writer.encode(reader, batch, found)

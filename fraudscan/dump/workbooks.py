@@ -163,6 +163,8 @@ class WorkbookReader(Reader):
     by_line: ClassVar[bool] = False
     sheets: list[Sheet] = field(default_factory=list)
     """The sheets to read; `prepare` finds them."""
+    origin: str = ""
+    """The column with the name of the sheet, if several are read."""
 
     def prepare(self, stream: Stream) -> Place:
         """Read the header of each sheet, by the rules for tables; leave out sheets that are none."""
