@@ -709,8 +709,8 @@ done:
 }
 
 static PyMethodDef methods[] = {
-    {"likeliest", disguise_likeliest, METH_VARARGS, disguise_likeliest_doc},
-    {"survey", disguise_survey, METH_VARARGS, disguise_survey_doc},
+    {"likeliest", lattice_likeliest, METH_VARARGS, lattice_likeliest_doc},
+    {"survey", survey_texts, METH_VARARGS, survey_texts_doc},
     {"spans", evidence_spans, METH_VARARGS, evidence_spans_doc},
     {"alarms", engine_alarms, METH_VARARGS, alarms_doc},
     {"tally", engine_tally, METH_VARARGS, tally_doc},

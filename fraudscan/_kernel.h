@@ -19,6 +19,7 @@
 #define CODE_POINTS 0x110000
 #define NO_MEMORY "" /* the error if memory is lacking and nothing is wrong with the arguments */
 #define SCORES 256 /* different scores of pairs of neighbours: a score is a byte */
+#define BEYOND "a number is beyond the table of pairs"
 
 /* Count the elements of arrays, of `bytes` bytes each; return -1, with an exception set, if one is no such array. */
 static inline int count_all(const Py_buffer *array, const Py_ssize_t *bytes, Py_ssize_t *size, int arrays)
@@ -51,11 +52,8 @@ static inline int failed(const char *bad)
     return bad != NULL;
 }
 
-/* The functions of `_disguise.c`. */
-PyObject *disguise_survey(PyObject *module, PyObject *args);
-PyObject *disguise_likeliest(PyObject *module, PyObject *args);
-extern const char disguise_survey_doc[], disguise_likeliest_doc[];
-
-/* The function of `_evidence.c`. */
+/* The functions of `_survey.c`, `_lattice.c` and `_evidence.c`. */
+PyObject *survey_texts(PyObject *module, PyObject *args);
+PyObject *lattice_likeliest(PyObject *module, PyObject *args);
 PyObject *evidence_spans(PyObject *module, PyObject *args);
-extern const char evidence_spans_doc[];
+extern const char survey_texts_doc[], lattice_likeliest_doc[], evidence_spans_doc[];

@@ -79,7 +79,7 @@ FILLER_SHARE = 0.15
 """Minimum share of a text's characters that a filler makes up: a character that stands in many places between others.
 All digits are the same character, and so are all letters, and all characters of class `OTHER`, such as letters of other
 scripts. Several Chinese characters are none: they may be a word, such as a lure between the characters of a harmless
-text. The kernel needs more than a seventh (``_disguise.c``)."""
+text. The kernel needs more than a seventh (``_survey.c``)."""
 
 LISTED_EVIDENCE = 256
 """Minimum evidence, in eighths of a nat, that ``、`` cuts words: neighbours in a list of single characters go together,
