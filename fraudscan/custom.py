@@ -155,7 +155,7 @@ def train_custom(
     features = features_of(vocabulary, [row.text for row in rows], by_length=False)[0] @ closure(vocabulary)
     features.sort_indices()  # now, because the processes that share the array can only read it
     fitter = _Fitter(features, vocabulary.orders, gold, taxonomy.task == "multiclass", jobs)
-    groups, conflicts = _resembling(texts, gold)
+    groups, resembling = _resembling(rows, taxonomy, texts, gold)
     counts = gold.sum(axis=0)
     several = counts > 1
     folds = _folds(gold[:, several], groups, min(FOLDS, int(counts[several].min()))) if several.sum() > 1 else []
@@ -173,7 +173,7 @@ def train_custom(
         learned = np.all([gold[inside].any(axis=0) for inside, _ in folds], axis=0)  # not labels all in one fold
         slopes, intercepts = _calibration(logits, gold, taxonomy.task, learned)
         thresholds, measured = _figures(rows, taxonomy, gold, logits * slopes + intercepts)
-        measured["figures"]["resembling"] = _conflicts(rows, taxonomy, conflicts)
+        measured["figures"]["resembling"] = resembling
         measured["figures"]["unlearned"] = [taxonomy.labels[at].name for at in np.flatnonzero(~learned)]
     coefficients = np.zeros((vocabulary.size, gold.shape[1] + 1))
     coefficients[nodes] = np.column_stack([values, squares])
@@ -231,28 +231,23 @@ def doubts_of(rows: Sequence[Row], taxonomy: Taxonomy) -> dict[str, Any]:
 
     """
     gold = _mask(rows, taxonomy)
-    groups, conflicts = _resembling([fold(row.text) for row in rows], gold)
+    groups, resembling = _resembling(rows, taxonomy, [fold(row.text) for row in rows], gold)
     alone = [label.name for label, own in zip(taxonomy.labels, gold.T, strict=True) if np.unique(groups[own]).size == 1]
-    return {"resembling": _conflicts(rows, taxonomy, conflicts), "unlearned": alone}
+    return {"resembling": resembling, "unlearned": alone}
 
 
-def _conflicts(rows: Sequence[Row], taxonomy: Taxonomy, conflicts: tuple[int, list[tuple[int, int]]]) -> dict[str, Any]:
-    """Return what `_resembling` found about conflicting labels as an entry of the manifest."""
-    pairs, examples = conflicts
-    honest = taxonomy.honest or ""
+def _resembling(
+    rows: Sequence[Row], taxonomy: Taxonomy, texts: Sequence[str], gold: Bools
+) -> tuple[Ints, dict[str, Any]]:
+    """Return the group number of each row, where near-duplicates share a group, and the manifest's ``resembling``.
+
+    That is the number of pairs that resemble each other but have no label in common, and the first three of them. Of
+    equal texts only the pairs of each text with the first one are counted, not all pairs.
+    """
 
     def described(row: Row) -> dict[str, str]:
-        return {"row": row.id, "label": "|".join(sorted(set(row.labels) or {honest}))}
+        return {"row": row.id, "label": "|".join(sorted(set(row.labels) or {taxonomy.honest or ""}))}
 
-    return {"pairs": pairs, "examples": [[described(rows[i]) for i in pair] for pair in examples]}
-
-
-def _resembling(texts: Sequence[str], gold: Bools) -> tuple[Ints, tuple[int, list[tuple[int, int]]]]:
-    """Return the group number of each row, where near-duplicates share a group, and the pairs with conflicting labels.
-
-    Pairs conflict if they resemble each other but have no label in common. Their number and the first three of them are
-    returned. Of equal texts only the pairs of each text with the first one are counted, not all pairs.
-    """
     labels = np.packbits(gold, axis=1)
     first: dict[str, int] = {}
     equal = np.array([first.setdefault(text, row) for row, text in enumerate(texts)])
@@ -266,7 +261,7 @@ def _resembling(texts: Sequence[str], gold: Bools) -> tuple[Ints, tuple[int, lis
         conflicts = np.flatnonzero(~(labels[a] & labels[b]).any(axis=1))
         count += conflicts.size
         examples += zip(a[conflicts[:3]].tolist(), b[conflicts[:3]].tolist(), strict=True)
-    return groups, (count, examples[:3])
+    return groups, {"pairs": count, "examples": [[described(rows[i]) for i in pair] for pair in examples[:3]]}
 
 
 def _folds(gold: Bools, groups: Ints, count: int) -> list[tuple[Ints, Ints]]:
