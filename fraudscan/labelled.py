@@ -23,7 +23,8 @@ from fraudscan.decisions import checked_integer
 from fraudscan.dump.detect import check_table_options, delimiter_of, make_reader
 from fraudscan.dump.prepare import guesses
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.sources import Stream, expand
+from fraudscan.dump.sources import expand
+from fraudscan.dump.streams import Stream
 from fraudscan.dump.tables import NULL, LinesReader
 from fraudscan.dump.workbooks import WorkbookReader
 from fraudscan.evaluate import ANY

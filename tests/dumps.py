@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fraudscan.cli import main
 from fraudscan.dump import job, score_dump
 from fraudscan.dump.rows import Place
-from fraudscan.dump.sources import Head
+from fraudscan.dump.streams import Head
 
 EXPORTS = ROOT / "examples" / "exports"
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from fraudscan.dump import Options, chats, readers, score_dump
 from fraudscan.dump.detect import FORMATS
-from fraudscan.dump.sources import Head
+from fraudscan.dump.streams import Head
 
 
 def messages(path, *options):

@@ -1341,7 +1341,7 @@ def test_exceeding_the_file_size_limit_is_reported_and_the_job_can_be_resumed(tm
 @example(b'a","\nb\n' * 100, tables.CsvReader)
 def test_blocks_contain_every_byte_once(data, kind):
     """The blocks of a source, joined together, give the whole source, wherever reading starts."""
-    from fraudscan.dump.sources import Head
+    from fraudscan.dump.streams import Head
 
     reader = kind("x", "utf-8", limit=64)
     if kind is tables.CsvReader:

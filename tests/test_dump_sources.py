@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 import fraudscan
 from fraudscan.dump import DumpError, Options, readers, score_dump
-from fraudscan.dump.sources import Stream
+from fraudscan.dump.streams import Stream
 from fraudscan.show import shown_name
 
 

@@ -22,7 +22,7 @@ from fraudscan.lists import COUNTRY_CODE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fraudscan.dump.sources import Stream
+    from fraudscan.dump.streams import Stream
 
 __all__ = ["CHAT_COLUMNS", "SmsXmlReader", "TelegramReader"]
 

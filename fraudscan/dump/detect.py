@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from fraudscan.dump.chats import SmsXmlReader, TelegramReader
 from fraudscan.dump.documents import JsonArrayReader
 from fraudscan.dump.encodings import canonical, detect
+from fraudscan.dump.foreign import TEXTS, WORKBOOK, foreign
 from fraudscan.dump.parquet import ParquetReader
 from fraudscan.dump.readers import BLOCK, SAMPLE, JsonLinesReader
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.sources import FORMAT_OF_ENDING, TEXTS, WORKBOOK, foreign, plain_name
+from fraudscan.dump.streams import FORMAT_OF_ENDING, plain_name
 from fraudscan.dump.tables import DELIMITERS, NAMED, NO_DELIMITER, CsvReader, LinesReader, find_delimiter, is_even
 from fraudscan.dump.textcolumn import is_row, text_columns
 from fraudscan.dump.transcripts import (
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fraudscan.dump.readers import Reader
-    from fraudscan.dump.sources import Stream
+    from fraudscan.dump.streams import Stream
 
 __all__ = ["FORMATS", "check_table_options", "delimiter_of", "make_reader"]
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from fraudscan.dump.readers import BLOCK, PATIENCE, SHOWN, TOO_LONG, JsonLinesReader, Reader
 from fraudscan.dump.rows import Batch, Block, Place, Reject
-from fraudscan.dump.sources import Head
+from fraudscan.dump.streams import Head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fraudscan.dump.sources import Stream
+    from fraudscan.dump.streams import Stream
 
 __all__ = ["STEP", "Broken", "DocumentReader", "Element", "JsonArrayReader"]
 

@@ -36,7 +36,8 @@ from fraudscan.dump.prepare import prepare
 from fraudscan.dump.readers import BLOCK
 from fraudscan.dump.rows import DumpError, Place
 from fraudscan.dump.scoring import Task, score_blocks
-from fraudscan.dump.sources import STDIN, Stream, expand, fingerprint, is_file
+from fraudscan.dump.sources import expand, fingerprint, is_file
+from fraudscan.dump.streams import STDIN, Stream
 from fraudscan.dump.workers import check_number, score_all
 from fraudscan.show import shown_name
 

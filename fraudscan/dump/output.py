@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from fraudscan._version import __version__
 from fraudscan.dump.checkpoint import journal_of
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.sources import ARCHIVES, RESULT_ENDINGS, STDIN
+from fraudscan.dump.sources import RESULT_ENDINGS
+from fraudscan.dump.streams import ARCHIVES, STDIN
 from fraudscan.show import shown_name, to_json
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from fraudscan.dump.sources import Stream
+    from fraudscan.dump.streams import Stream
 
 __all__ = ["ParquetReader", "arrow_stream", "assemble", "empty_stream", "with_column"]
 

@@ -13,7 +13,8 @@ from fraudscan.dump.detect import check_table_options, make_reader
 from fraudscan.dump.output import CALLED
 from fraudscan.dump.parquet import ParquetReader
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.sources import Head, Stream, is_file
+from fraudscan.dump.sources import is_file
+from fraudscan.dump.streams import Head, Stream
 from fraudscan.dump.textcolumn import is_text_column
 from fraudscan.dump.writers import Writer, make_writer
 

@@ -42,7 +42,7 @@ from fraudscan.notes import HAN
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from fraudscan.dump.sources import Stream
+    from fraudscan.dump.streams import Stream
 
 __all__ = [
     "BLOCK",

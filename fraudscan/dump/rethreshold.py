@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from fraudscan.decisions import VERDICTS, Thresholds
 from fraudscan.dump.checkpoint import Checkpoint
+from fraudscan.dump.foreign import MAGIC, WORKBOOK, foreign
 from fraudscan.dump.jsontext import WRITTEN, dump_written
 from fraudscan.dump.output import CALLED, Names, format_of, now, part_of, to_standard_output, write_summary
 from fraudscan.dump.parquet import ParquetReader, with_column
 from fraudscan.dump.rows import DumpError
-from fraudscan.dump.sources import MAGIC, STDIN, WORKBOOK, fingerprint, foreign, from_start, is_file
+from fraudscan.dump.sources import fingerprint, is_file
+from fraudscan.dump.streams import STDIN, from_start
 from fraudscan.dump.tables import find_delimiter
 
 if TYPE_CHECKING:

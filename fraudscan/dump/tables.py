@@ -19,7 +19,7 @@ from fraudscan.dump.textcolumn import is_header_below, is_number, is_row, is_tex
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from fraudscan.dump.sources import Stream
+    from fraudscan.dump.streams import Stream
 
 __all__ = [
     "ABOVE",

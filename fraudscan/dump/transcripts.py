@@ -16,14 +16,14 @@ from fraudscan.dump.chats import CHAT_COLUMNS
 from fraudscan.dump.encodings import cut_lines, last_line_end
 from fraudscan.dump.readers import BLOCK, SAMPLE, SHOWN, TOO_LONG, Lines, Reader
 from fraudscan.dump.rows import Block
-from fraudscan.dump.sources import ARCHIVES
+from fraudscan.dump.streams import ARCHIVES
 from fraudscan.show import shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fraudscan.dump.rows import Batch, Place
-    from fraudscan.dump.sources import Stream
+    from fraudscan.dump.streams import Stream
 
 __all__ = [
     "LineChatReader",

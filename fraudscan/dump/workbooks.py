@@ -24,14 +24,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from fraudscan.dump.jsontext import dump_json
 from fraudscan.dump.readers import BLOCK, SAMPLE, SHOWN, TOO_LONG, Reader, key_of
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
-from fraudscan.dump.sources import Head, is_file
+from fraudscan.dump.sources import is_file
+from fraudscan.dump.streams import Head
 from fraudscan.dump.tables import ABOVE, HEADER_WITHIN, CsvReader
 from fraudscan.dump.textcolumn import may_be_other
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from fraudscan.dump.sources import Stream
+    from fraudscan.dump.streams import Stream
 
 __all__ = ["WorkbookReader"]
 
