@@ -126,7 +126,7 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
     header_line = header_line if header_line is None else checked_integer(header_line, "header_line")
     try:
         delimiter = delimiter if delimiter is None else delimiter_of(delimiter)
-        named = {"name": kind, "encoding": encoding, "delimiter": delimiter, "text": text, "header_line": header_line}
+        named = {"kind": kind, "encoding": encoding, "delimiter": delimiter, "text": text, "header_line": header_line}
         found, skipped = _read_all([os.fspath(path) for path in paths], label, named, notify)
     except DumpError as error:
         raise CorpusError(str(error)) from None

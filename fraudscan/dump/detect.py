@@ -107,7 +107,7 @@ def check_table_options(delimiter: str | None, header_line: int | None, readers:
 
 
 def make_reader(
-    stream: Stream, name: str | None, encoding: str | None, delimiter: str | None = None, **options: Any
+    stream: Stream, kind: str | None, encoding: str | None, delimiter: str | None = None, **options: Any
 ) -> Reader:
     """Return the reader for a stream, for the given format, encoding and delimiter (of CSV). ``None`` is detected.
 
@@ -116,31 +116,31 @@ def make_reader(
             number of the header line is negative.
 
     """
-    if name is not None and name not in FORMATS:
-        raise DumpError(f"no format is called {name!r}; there are: {', '.join(FORMATS)}")
+    if kind is not None and kind not in FORMATS:
+        raise DumpError(f"no format is called {kind!r}; there are: {', '.join(FORMATS)}")
     header_line = options.get("header_line")
     if header_line is not None and header_line < 0:
         raise DumpError("--header-line must be the number of a line, or 0 for a table without a header")
-    options["detected"] = name is None
-    head = _head(stream, name, encoding)
+    options["detected"] = kind is None
+    head = _head(stream, kind, encoding)
     if stream.damage and not head:
         raise DumpError(f"{stream.source}: {stream.damage}")
     what = foreign(head, office=stream.office)
-    if what == WORKBOOK and name in (None, WorkbookReader.name):
+    if what == WORKBOOK and kind in (None, WorkbookReader.name):
         doubts = [f"is a workbook: --encoding {canonical(encoding)} does not apply to it"] if encoding else []
         return WorkbookReader(stream.source, "utf-8", doubts=doubts, **options)
-    if what and not (what in TEXTS and name == LinesReader.name):
+    if what and not (what in TEXTS and kind == LinesReader.name):
         how = "; --format lines reads it as it is" if what in TEXTS else ""
         how = ": leave --format out to read it" if what == WORKBOOK else how
         raise DumpError(f"{stream.source} is {what}{how}")
-    if name == "parquet" or (name is None and head.startswith(b"PAR1")):
+    if kind == "parquet" or (kind is None and head.startswith(b"PAR1")):
         return ParquetReader(stream.source, canonical(encoding or "utf-8"), **options)
     encoding = canonical(encoding) if encoding else detect(head)
     if encoding == "utf-16-le" and head.startswith(b"\xfe\xff"):
         encoding = "utf-16-be"
     text = head.decode(encoding, "replace").lstrip("\ufeff")
     whole = len(head) < BLOCK and not stream.paused
-    reader = FORMATS[name or _format(stream.name, text, options.get("text"), header_line, whole=whole)]
+    reader = FORMATS[kind or _format(stream.name, text, options.get("text"), header_line, whole=whole)]
     stream.live &= issubclass(reader, LIVE)
     if issubclass(reader, BY_LINE) and "\n" not in text and "\r" in text.rstrip("\r"):
         raise DumpError(f"{stream.source} has old Mac line ends, \\r alone: convert it (tr '\\r' '\\n')")
@@ -149,24 +149,24 @@ def make_reader(
     return reader(stream.source, encoding, **options)
 
 
-def _head(stream: Stream, name: str | None, encoding: str | None) -> bytes:
+def _head(stream: Stream, kind: str | None, encoding: str | None) -> bytes:
     """Return the first block of a stream; if it is live, what has come of that, as soon as it shows what it is."""
-    stream.live &= name is None or issubclass(FORMATS[name], LIVE)
+    stream.live &= kind is None or issubclass(FORMATS[kind], LIVE)
     head = stream.peek(BLOCK)
-    while stream.paused and not _is_begun(head, name, encoding):
+    while stream.paused and not _is_begun(head, kind, encoding):
         stream.live = len(head) < BEGINNING
         head = stream.peek(BLOCK)
     return head
 
 
-def _is_begun(head: bytes, name: str | None, encoding: str | None) -> bool:
+def _is_begun(head: bytes, kind: str | None, encoding: str | None) -> bool:
     """Return whether the first bytes of a live source show what it is: by a line that is a JSON object, if not named.
 
     What else it may be depends on more rows, and must not depend on when they come.
     """
     text = head.decode(canonical(encoding) if encoding else detect(head), "replace").lstrip("\ufeff")
     lines = text.split("\n")[:-1]
-    return bool(lines) if name is not None else any(map(_is_object, lines))
+    return bool(lines) if kind is not None else any(map(_is_object, lines))
 
 
 def _is_object(line: str) -> bool:
