@@ -160,7 +160,7 @@ class Columns:
         self._spans: dict[str | None, int] = {}
         """The evidence that occurs, and its indices."""
         # for each block, what its rows have; the first block has none
-        self._outcome, self._evidence = ([np.zeros(0, np.int64)] for _ in range(2))
+        self._outcome, self._evidence = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         self._numbers = {name: [np.zeros(0)] for name in columns if name not in self._shared}
         self._probabilities = [np.zeros((0, len(scanner.names)), np.float32)]
 

@@ -78,6 +78,6 @@ else:
         @wraps(function)
         def get(*args: Any) -> Any:
             with turn():
-                return once(*args)
+                return once(*args)  # the threads that waited get what the first one has computed
 
         return get

@@ -348,7 +348,9 @@ class CsvReader(Reader):
             return self._rows(map(padded.__getitem__, range(start, len(padded))), **options)
 
         rows = reader(0, strict=True)
-        begin = base = rescanned = plain = 0
+        begin = rescanned = 0
+        base = 0  # the line at which `rows` began
+        plain = 0  # the line up to which `rows` does not check the syntax
         while begin < len(lines):
             problem = ""
             if plain and begin >= plain:
