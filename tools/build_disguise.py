@@ -331,27 +331,19 @@ def pictures(
     return {picture: characters for picture, characters in sorted(found.items()) if characters}
 
 
-def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the arrays of the file, except `evidence` and `cutting`; ordinary neighbours are counted in ``rows``."""
-    texts = {weight: [fold(row.text) for row in rows if bool(row.labels) == lures] for lures, weight in WEIGHTS.items()}
-    frequency, pmi = count_neighbours(texts)
-    runs = {w: Counter(r for text in group for r in set(re.findall("[a-z]+", text))) for w, group in texts.items()}
-    alphabet = [c for c, _ in frequency.most_common()]
-    number = {c: i for i, c in enumerate(alphabet)}
-    common = {c: i for i, c in enumerate(alphabet[:COMMON])}
-    total = sum(frequency.values())
-
-    sounds = readings()
-    syllables = sorted({s for c in alphabet for s in sounds.get(c, ()) if SYLLABLE.fullmatch(s)})
+def by_sounds(
+    alphabet: Sequence[str], sounds: dict[str, list[str]], syllables: Sequence[str]
+) -> tuple[list[list[str]], dict[str, list[str]]]:
+    """Return the characters with the same or nearly the same sound as each syllable, and the common ones by initial."""
     by_sound: dict[str, list[str]] = defaultdict(list)
     by_near: dict[str, list[str]] = defaultdict(list)
     by_initial: dict[str, list[str]] = defaultdict(list)
-    for character in alphabet:
+    for place, character in enumerate(alphabet):
         for syllable in sounds.get(character, ())[:2]:
             by_sound[syllable].append(character)
         if character in sounds:
             by_near[merged(sounds[character][0])].append(character)
-        if character in common and character in sounds:
+        if place < COMMON and character in sounds:
             for spelling in (sounds[character][0], bopomofo(sounds[character][0])):
                 by_initial[spelling[0]].append(character)
     homophones = []
@@ -359,11 +351,30 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
         own = by_sound[syllable][:HOMOPHONES]
         others = [c for c in by_near[merged(syllable)] if c not in by_sound[syllable]]
         homophones.append(own + others[: HOMOPHONES + NEAR_SOUNDS - len(own)])
-    latin = {run for run, number in runs[WEIGHTS[False]].items() if number >= LATIN_WORD and run not in syllables}
-    latin |= {
-        CONSONANTS[i:j] for i in range(len(CONSONANTS)) for j in range(i + 3, len(CONSONANTS) + 1)
-    }  # the alphabet
-    latin |= {run for run in syllables if sum(found[run] for found in runs.values()) >= LATIN_SYLLABLE * len(rows)}
+    return homophones, by_initial
+
+
+def latin_words(texts: Texts, syllables: set[str]) -> set[str]:
+    """Return the runs of letters that are words of their own: frequent ones, and parts of the alphabet."""
+    runs = {w: Counter(r for text in group for r in set(re.findall("[a-z]+", text))) for w, group in texts.items()}
+    least = LATIN_SYLLABLE * sum(map(len, texts.values()))
+    words = {run for run, number in runs[WEIGHTS[False]].items() if number >= LATIN_WORD and run not in syllables}
+    words |= {CONSONANTS[i:j] for i in range(len(CONSONANTS)) for j in range(i + 3, len(CONSONANTS) + 1)}
+    return words | {run for run in syllables if sum(found[run] for found in runs.values()) >= least}
+
+
+def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the arrays of the file, except `evidence` and `cutting`; ordinary neighbours are counted in ``rows``."""
+    texts = {weight: [fold(row.text) for row in rows if bool(row.labels) == lures] for lures, weight in WEIGHTS.items()}
+    frequency, pmi = count_neighbours(texts)
+    alphabet = [c for c, _ in frequency.most_common()]
+    number = {c: i for i, c in enumerate(alphabet)}
+    common = {c: i for i, c in enumerate(alphabet[:COMMON])}
+    total = sum(frequency.values())
+
+    sounds = readings()
+    syllables = sorted({s for c in alphabet for s in sounds.get(c, ()) if SYLLABLE.fullmatch(s)})
+    homophones, by_initial = by_sounds(alphabet, sounds, syllables)
     spelled = {bopomofo(s): i for i, s in enumerate(syllables) if bopomofo(s) not in CONSONANTS}
     spoken = sorted(c for c, s in sounds.items() if len(c) == 1 and s[0] in syllables)
 
@@ -406,7 +417,7 @@ def build(rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
             [[ord(way[0]), ord(way[1]), ord(way[2]) if len(way) > 2 else 0, ord(c)] for way, c in splits.items()],
             dtype=np.int32,
         ),
-        "latin": np.array(sorted(latin)),
+        "latin": np.array(sorted(latin_words(texts, set(syllables)))),
         "letters": np.array(initials),
         "pictured": np.array([ord(c) for c in shown], dtype=np.int32),
         **rows_of("homophones", homophones, number),
