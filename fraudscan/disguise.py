@@ -132,6 +132,18 @@ CONTACTS = (
 """Contacts, which a lure needs most, and how they are disguised: names, and patterns of normalised text. They are tried
 where the table of neighbours has a pair that reveals a disguised contact (``tools/build_disguise.py``)."""
 
+WORDS = (
+    "(?<=[增参更附施追强愈倍叠累])加",
+    "(?<=[增参更附施追强愈倍叠累]加)",
+    "(?<=[一二三四五六七八九几第0])十",
+    "[加十]?(?:威[胁慑望士化尼亚]|徽[章标州])",
+    "加?(?:卫星[定导电通]|小绿[植萝豆])",
+    "v信号(?<=0v信号)",
+    "扣扣子",
+    "裙子",
+)
+"""Patterns of ordinary words, in which there is no disguised contact: 增加威胁, 参加卫星发射, 二十徽章, 5v信号."""
+
 REACH = 12
 """How many characters a pattern may look at, from a mark on: more than any of `CONTACTS` needs."""
 
@@ -579,7 +591,8 @@ def _named_contacts(text: str, places: Iterable[int]) -> Iterator[tuple[int, int
 
 @cache
 def _contacts() -> re.Pattern[str]:
-    return re.compile("|".join(f"({pattern})" for _, pattern in CONTACTS))
+    patterns = "|".join(f"({pattern})" for _, pattern in CONTACTS)
+    return re.compile(f"(?!{'|'.join(WORDS)})(?:{patterns})")
 
 
 def _drop_misplaced(lines: _Lines) -> _Lines:
