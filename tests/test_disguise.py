@@ -176,6 +176,25 @@ def test_text_written_backwards_or_in_columns_is_put_in_order(written):
     assert {span.text for span in fraudscan.classify(written).explain()} <= {repair.text for repair in read.repairs}
 
 
+HARMLESS = "今天天气真好，下午带孩子去公园玩了一圈，回来路上买了点菜，晚上准备做红烧肉，你要不要过来一起吃？" * 2
+
+
+@pytest.mark.parametrize("written", [HARMLESS[::-1], "\n".join(in_columns(HARMLESS, 8))])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_lure_beside_a_harmless_text_that_is_put_in_order_is_read(written, first):
+    text = f"{FILLED}\n{written}" if first else f"{written}\n{FILLED}"
+    read = normalize(text).text
+    for part in ("老师操作稳赚不赔,加微信进内部群每天领取", "好,下午带孩子去公园玩了一圈,回来路上买了点菜"):
+        assert part in read
+    assert undisguise(["到楼下了", text, FILLED[::-1], text]) == ["到楼下了", read, fold(FILLED), read]
+
+
+def test_a_hint_before_a_text_that_is_written_backwards_stays():
+    read = normalize("这段话要倒过来念才看得懂哦：" + FILLED[::-1]).text
+    assert read.startswith("这段话要倒过来")
+    assert fold(FILLED)[1:] in read
+
+
 @pytest.mark.parametrize("end", ["", "\n"])
 def test_a_text_that_is_put_in_order_twice_is_read(end):
     # its first character stood near the end before; lines count from the one that stood first
