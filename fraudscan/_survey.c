@@ -23,7 +23,7 @@ typedef struct {
     const int32_t *raw;
     const uint8_t *pairs;
     const int8_t *cutting;
-    const uint8_t *sentence, *halves;
+    const uint8_t *empty_words, *halves;
     const int64_t *parts;
     const uint16_t *made;
     const int64_t *rare_pairs;
@@ -266,7 +266,7 @@ static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs 
                 return NO_ROW;
             t->flags[runs[i].begin] |= named ? 0 : MAY_CUT;
         }
-        if (!cutting || sum < limits->cutting_further || (runs[i].evidence <= 0 && t->sentence[code]))
+        if (!cutting || sum < limits->cutting_further || (runs[i].evidence <= 0 && t->empty_words[code]))
             runs[i].begin = runs[i].end; /* it stays */
         else if (runs[i].evidence > 0) {
             places++;
@@ -282,13 +282,13 @@ static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs 
 
 #define FILLERS 6 /* how many characters may be fillers of one text: each is at least a seventh of it */
 
-/* Return what counts as one character when fillers are looked for: a character, any letter, or anything else, such as
-   letters of other scripts. */
+/* Return what counts as one character when fillers are looked for: a character, any interjection, any letter, or
+   anything else, such as letters of other scripts. */
 static int32_t kind_of(const Texts *t, int64_t at)
 {
     const unsigned int class = t->numbers[at];
     if (class <= t->limits.rare) /* as most are */
-        return t->codes[at];
+        return t->empty_words[t->codes[at]] ? 2 : t->codes[at];
     if (class < t->limits.list)
         return class == t->limits.digit ? t->codes[at] : 'a';
     return t->limits.last_sign < class && class < t->limits.end ? 1 : t->codes[at];
@@ -478,15 +478,15 @@ static const char *check_texts(const Texts *t)
 }
 
 const char survey_texts_doc[] =
-    PyDoc_STR("survey(codes, numbers, ends, starts, raw, pairs, cutting, sentence, halves, parts, made, rare_pairs,\n"
-              "       normal, pictures, bounds, members, worth, empty, classes, scores, shares, limits, flags,\n"
-              "       wholes, heavy, spelled_out, repairable, loose)\n--\n\n"
+    PyDoc_STR("survey(codes, numbers, ends, starts, raw, pairs, cutting, empty_words, halves, parts, made,\n"
+              "       rare_pairs, normal, pictures, bounds, members, worth, empty, classes, scores, shares, limits,\n"
+              "       flags, wholes, heavy, spelled_out, repairable, loose)\n--\n\n"
               "Fill the last six arguments, as `fraudscan.survey.survey` does. At first, flags must be 0 and wholes\n"
               "`NOTHING`. Before them are the empty row and the constants of `Limits`.");
 
 PyObject *survey_texts(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    enum { CODES, NUMBERS, ENDS, STARTS, RAW, PAIRS, CUTTING, SENTENCE, HALVES, PARTS, MADE, RARE_PAIRS, NORMAL,
+    enum { CODES, NUMBERS, ENDS, STARTS, RAW, PAIRS, CUTTING, EMPTY_WORDS, HALVES, PARTS, MADE, RARE_PAIRS, NORMAL,
            PICTURES, BOUNDS, MEMBERS, WORTH, FLAGS, WHOLES, HEAVY, SPELLED_OUT, REPAIRABLE, LOOSE, ARRAYS };
     static const Py_ssize_t bytes[] = {4, 2, 8, 8, 4, 1, 1, 1, 1, 8, 2, 8, 4, 4, 8, 2, 2, 1, 2, 1, 1, 1, 1};
     PyObject *result = NULL;
@@ -510,7 +510,7 @@ PyObject *survey_texts(PyObject *Py_UNUSED(self), PyObject *args)
     if (count_all(array, bytes, size, ARRAYS) < 0)
         goto done;
     if (size[NUMBERS] != size[CODES] || size[STARTS] != size[CODES] || l.row > MOST_NUMBERS ||
-        size[PAIRS] != (Py_ssize_t)l.row * l.row || size[CUTTING] != SCORES || size[SENTENCE] != CODE_POINTS ||
+        size[PAIRS] != (Py_ssize_t)l.row * l.row || size[CUTTING] != SCORES || size[EMPTY_WORDS] != CODE_POINTS ||
         size[NORMAL] != CODE_POINTS || size[PICTURES] != CODE_POINTS || size[HALVES] != HALF_KEYS ||
         size[MADE] != size[PARTS] || !size[BOUNDS] || size[FLAGS] != size[CODES] ||
         size[WHOLES] != 2 * size[CODES] || size[HEAVY] != size[ENDS] || size[SPELLED_OUT] != size[ENDS] ||
@@ -533,7 +533,7 @@ PyObject *survey_texts(PyObject *Py_UNUSED(self), PyObject *args)
                          .raw = array[RAW].buf,
                          .pairs = array[PAIRS].buf,
                          .cutting = array[CUTTING].buf,
-                         .sentence = array[SENTENCE].buf,
+                         .empty_words = array[EMPTY_WORDS].buf,
                          .halves = array[HALVES].buf,
                          .parts = array[PARTS].buf,
                          .made = array[MADE].buf,

@@ -102,6 +102,9 @@ HALF_KEYS = 1 << 16
 SENTENCE_MARKS = ",!?;:。"
 """Separators that repair keeps in places where they do not cut what may be a word."""
 
+INTERJECTIONS = "吧吗呀呃呐呗呢呦呵哇哈哎哟哦哼啊啦喔喽嗨嗯嘛嘞嘿噢"
+"""Characters that say nothing by themselves: a text is read without them if they cut its words."""
+
 LISTS = "homophones", "shapes", "initials", "pictures"
 """Lists of what may be read for a sound, for a character with look-alikes, for a letter, and for a picture."""
 
@@ -194,11 +197,11 @@ class Tables:
         return codes
 
     @shared_property
-    def sentence(self) -> Bools:
-        """For each code point, whether it is one of `SENTENCE_MARKS`."""
-        sentence = np.zeros(normalization_table().size, dtype=bool)
-        sentence[[ord(c) for c in SENTENCE_MARKS]] = True
-        return sentence
+    def empty_words(self) -> Bools:
+        """For each code point, whether it is one of `SENTENCE_MARKS` or of `INTERJECTIONS`."""
+        found = np.zeros(normalization_table().size, dtype=bool)
+        found[[ord(c) for c in SENTENCE_MARKS + INTERJECTIONS]] = True
+        return found
 
     @shared_property
     def choices(self) -> Choices:

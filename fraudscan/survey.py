@@ -77,9 +77,9 @@ every keyboard and are also used between words."""
 
 FILLER_SHARE = 0.15
 """Minimum share of a text's characters that a filler makes up: a character that stands in many places between others.
-All digits are the same character, and so are all letters, and all characters of class `OTHER`, such as letters of other
-scripts. Several Chinese characters are none: they may be a word, such as a lure between the characters of a harmless
-text. The kernel needs more than a seventh (``_survey.c``)."""
+All digits are the same character, and so are all letters, all `INTERJECTIONS`, and all characters of class `OTHER`,
+such as letters of other scripts. Several other Chinese characters are none: they may be a word, such as a lure between
+the characters of a harmless text. The kernel needs more than a seventh (``_survey.c``)."""
 
 LISTED_EVIDENCE = 256
 """Minimum evidence, in eighths of a nat, that ``、`` cuts words: neighbours in a list of single characters go together,
@@ -201,7 +201,7 @@ def survey(codes: Codes, numbers: Numbers, ends: Ints, starts: Ints, raw: Codes)
         return found
     table = tables()
     neighbours = table.pairs, table.cutting
-    characters = table.sentence, table.halves, table.splits[0], table.wholes, table.rare_pairs
+    characters = table.empty_words, table.halves, table.splits[0], table.wholes, table.rare_pairs
     pictures = normalization_table(), table.picture, *table.choices, table.worth, table.empty
     classes = WIDTH, RARE, DIGIT, *SIGNS, END, NOTHING
     scores = DISGUISED, MISSING, CUT, SPELLED, STRONG, FIRM
@@ -339,7 +339,7 @@ def _flag_signs(flags: npt.NDArray[np.uint8], codes: Codes, numbers: Numbers, en
     cutting_texts = np.zeros(ends.size, dtype=bool)
     cutting_texts[signs[sums >= CUTTING] >> 21] = True
     cut = cutting_texts[signs >> 21] & (sums >= CUTTING_FURTHER)
-    drop = cut[sign] & ((evidence > 0) | ~tables().sentence[codes[begin]])
+    drop = cut[sign] & ((evidence > 0) | ~tables().empty_words[codes[begin]])
     speaking = drop & (evidence > 0)
     places = np.bincount(owner[speaking], minlength=ends.size)
     between_words = np.bincount(owner[speaking & ~alone], minlength=ends.size) > 0
@@ -357,6 +357,7 @@ def _flag_fillers(flags: npt.NDArray[np.uint8], codes: Codes, numbers: Numbers, 
     lengths = differences(ends + 1)
     owner = np.arange(ends.size).repeat(lengths)
     kinds = np.where(numbers == LETTER, ord("a"), np.where(numbers == OTHER, 1, codes))
+    kinds[(numbers <= RARE) & tables().empty_words[codes]] = 2
     keys, kind, counts = np.unique(owner << 21 | kinds, return_inverse=True, return_counts=True)
     filler = counts[kind] >= np.maximum(MIN_FILLED, FILLER_SHARE * (lengths - 1))[owner]
     filler &= numbers != END

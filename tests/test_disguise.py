@@ -15,7 +15,7 @@ from fraudscan import augment, disguise
 from fraudscan.characters import fold
 from fraudscan.disguise import CONTACT, CONTACTS, MAX_REPAIRED, MAX_WRITTEN, normalize, undisguise
 from fraudscan.lists import Entry, Lists
-from fraudscan.neighbours import tables
+from fraudscan.neighbours import INTERJECTIONS, tables
 
 CASES = pathlib.Path(__file__).parent / "cases"
 
@@ -114,7 +114,15 @@ def test_not_all_gaps_need_be_filled(filler, every):
 
 
 @pytest.mark.parametrize(
-    "fillers", ["0123456789", "abcdefghijklmnopqrstuvwxyz", "あいうえおカキクケコ", "가나다라마바사", "ㄨㄣㄓㄢㄊㄡㄗ"]
+    "fillers",
+    [
+        "0123456789",
+        "abcdefghijklmnopqrstuvwxyz",
+        "あいうえおカキクケコ",
+        "가나다라마바사",
+        "ㄨㄣㄓㄢㄊㄡㄗ",
+        INTERJECTIONS,
+    ],
 )
 def test_fillers_may_differ(fillers):
     rng, text = random.Random(1), "跟着老师操作稳赚不赔加微信"
