@@ -16,9 +16,11 @@ begin with it). With nothing after the colon the entry matches all messages from
 number matches with and without the country code (``+86`` or ``0086``; before a mobile number also
 ``86``), and as Excel protects it (``="95588"``). So ``106*`` also matches ``+8610 6...``, a
 landline in Beijing; ``1069*`` does not. A masked number (``138****8000``) matches only itself.
-Sender names can be forged: allow a sender only if your network vouches for it. Allow wins over
-deny. If several entries of one kind match, the first one is reported. A line that is unlikely to be
-meant as a phrase, such as ``[Deny]``, ``sender=106``, ``/加微信/i`` or ``/加.{0,3}微信``, is refused.
+Sender names can be forged: allow a sender only if your network vouches for it. An entry that allows
+does not match a name with other letters that only look like its own (``ІСВС`` in Cyrillic for
+``ICBC``); one that denies does. Allow wins over deny. If several entries of one kind match, the
+first one is reported. A line that is unlikely to be meant as a phrase, such as ``[Deny]``,
+``sender=106``, ``/加微信/i`` or ``/加.{0,3}微信``, is refused.
 
 Phrases and patterns are matched against the text without white space, accents and mark-up, in lower
 case, in simplified characters and in half width, with Latin letters for those of other alphabets
@@ -48,6 +50,7 @@ import hashlib
 import itertools
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -547,7 +550,13 @@ class Lists:
             wanted = [*names, *(f"{name[:cut]}*" for name in names for cut in self._cuts if cut <= len(name))]
             known = [name for name in wanted if name in self._named]
             again = (place for name in known for place in self._named_again.get(name, ()))
-            return frozenset(place for place in (*map(self._named.__getitem__, known), *again) if place >= least)
+            places = frozenset(place for place in (*map(self._named.__getitem__, known), *again) if place >= least)
+            if not (others := _look_alikes(sender)):
+                return places
+            own = (
+                place >= self._allowing or others <= _look_alikes(self.entries[place].sender or "") for place in places
+            )
+            return frozenset(itertools.compress(places, own))
 
         return [entries(_name(sender)) if _is_named(sender) else frozenset() for sender in senders]
 
@@ -639,6 +648,19 @@ def _name(sender: Any) -> str:
         return sender.decode("utf-8", "replace")
     whole = isinstance(sender, FLOATS) and sender.is_integer()
     return str(int(sender) if whole else sender)
+
+
+def _look_alikes(sender: str) -> set[str]:
+    """Return the letters and digits of a sender that are others than those that lists read.
+
+    >>> sorted(_look_alikes("ІCBC")), _look_alikes("ＩＣＢＣ 工商銀行")
+    (['і'], set())
+
+    """
+    if sender.isascii():
+        return set()
+    written = unicodedata.normalize("NFKC", sender)
+    return {c.lower() for c in written if not c.isascii() and c.isalnum() and fold_for_lists(c).isascii()}
 
 
 def _spellings(sender: str) -> set[str]:

@@ -280,6 +280,13 @@ def test_entries_for_senders_match_their_senders(scanner):
             list(results)
 
 
+def test_a_look_alike_of_a_sender_is_denied_but_not_allowed():
+    names = ["icbc", "ＩＣＢＣ", "I CBC", "ІСВС", "ICВC", "ÍCBC", "СБЕР"]
+    for kind, found in (("allow", [0, 0, 0, 2, 2, 2, 1]), ("deny", [0, 0, 0, 0, 0, 0, 1])):
+        lists_ = Lists([Entry(kind, "", "ICBC"), Entry(kind, "", "Сбер")])
+        assert lists_.find([PLAIN] * 7, names).tolist() == found
+
+
 def test_a_masked_number_is_a_sender():
     lists_ = Lists([Entry("deny", "", "138****8000"), Entry("deny", "", "9****8*")])
     senders = ["138****8000", "138＊＊＊＊8000", "13812348000", "138****80001", "9****88", "912348"]
