@@ -19,6 +19,7 @@
 #define MOST_MARKUP 16     /* no mark-up is longer */
 #define NODE_BITS 16       /* an id has the character's node in its low bits, its number (see neighbours.py) above */
 #define NODE_MASK 0xFFFFu
+#define OVERRIDE 0x202E    /* see `characters.OVERRIDE` */
 #define REPEATS 4          /* see `features.REPEATS` */
 #define SOON 64            /* number of characters ahead for which scores are prefetched */
 
@@ -144,7 +145,7 @@ static int is_filled(const uint32_t *own, Py_ssize_t size, const Neighbours *kno
 }
 
 /* Add up the evidence of the pairs of each text, and remove the numbers from its elements, which leaves the nodes. All
-   texts together have `kept` elements. Return whether all pairs are in the table. */
+   texts together have `kept` elements. Texts may be marked already. Return whether all pairs are in the table. */
 static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_ssize_t texts, Py_ssize_t kept,
                 Neighbours known, char *marked)
 {
@@ -186,7 +187,7 @@ static int mark(uint32_t *out, const int64_t *start, const int64_t *length, Py_s
         const int filled = is_filled(own, size, &known);
         if (filled < 0)
             return 0;
-        marked[i] = filled || sum >= known.enough;
+        marked[i] |= filled || sum >= known.enough;
         for (Py_ssize_t at = 0; at < size; at++)
             own[at] &= NODE_MASK;
         own[size] = 0;
@@ -245,6 +246,7 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
 
     uint32_t *out = array[CHARACTERS].buf; /* all code points at first; then the kept ones, from its start on */
     int64_t *start = array[STARTS].buf, *length = array[LENGTHS].buf;
+    char *marked = array[MARKED].buf;
     Py_ssize_t used = 0, kept;
     for (Py_ssize_t i = 0; i < number_of_texts; i++) { /* runs no Python code, which could change the list */
         PyObject *text = PySequence_Fast_GET_ITEM(items, i);
@@ -259,6 +261,7 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
         }
         if (length[i] < 0 || !PyUnicode_AsUCS4(text, out + used, size[CHARACTERS] - used, 1))
             goto done;
+        marked[i] = PyUnicode_FindChar(text, OVERRIDE, 0, length[i], 1) >= 0;
         used += length[i] + 1;
     }
 
@@ -269,7 +272,7 @@ static PyObject *engine_read(PyObject *Py_UNUSED(self), PyObject *args)
     int whole;
     Py_BEGIN_ALLOW_THREADS
     kept = keep(out, start, length, number_of_texts, array[IDS].buf, &markup, known.end, digit, repeats != 0);
-    whole = mark(out, start, length, number_of_texts, kept, known, array[MARKED].buf);
+    whole = mark(out, start, length, number_of_texts, kept, known, marked);
     Py_END_ALLOW_THREADS
 
     if (!failed(whole ? NULL : "a character's number is beyond the table of pairs"))

@@ -6,11 +6,12 @@ show only in how characters go together: ``投·资·理·财``, ``人言用`` f
 between many characters: ``投1资1理1财``. Texts without such marks are not changed. In the others, `fraudscan.survey`
 finds the places that repair works on.
 
-Repair works on the code points of many texts at once. It drops what cuts words. It puts texts in order that are written
-backwards or in columns. It replaces disguised contacts by their names, followed by a noncharacter that marks them. For
-everything else, a lattice offers other readings: of syllables and initials in Latin or Bopomofo, of the parts of a
-character, of a character by its sound or else by its shape, and of a picture by what it shows or sounds like. Repair
-reads the likeliest path through the lattice (`fraudscan.lattice`): a noisy channel (Shannon 1948).
+Repair works on the code points of many texts at once. It reads texts in the order in which they are displayed, if
+`OVERRIDE` changes that. It drops what cuts words. It puts texts in order that are written backwards or in columns. It
+replaces disguised contacts by their names, followed by a noncharacter that marks them. For everything else, a lattice
+offers other readings: of syllables and initials in Latin or Bopomofo, of the parts of a character, of a character by
+its sound or else by its shape, and of a picture by what it shows or sounds like. Repair reads the likeliest path
+through the lattice (`fraudscan.lattice`): a noisy channel (Shannon 1948).
 
 >>> normalize("投·资·理·财，稳·赚·不·赔").text
 '投资理财,稳赚不赔'
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import unicodedata
 from bisect import bisect_left
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -33,6 +35,7 @@ from fraudscan.arrays import cuts, differences, ranges, runs_of
 from fraudscan.characters import (
     DROPPED,
     MARKUP_OPENERS,
+    OVERRIDE,
     code_points,
     concatenated,
     is_han,
@@ -104,6 +107,12 @@ BLANKS = list(map(ord, " \u00a0\u3000"))
 
 SKIPPED = 0x200B
 """A dropped code point to read for U+0000, which stands between texts."""
+
+OVERRIDES, ISOLATES, LEFTWARD = ("LRO", "RLO"), ("LRI", "RLI", "FSI"), ("RLE", "RLO", "RLI")
+OPENERS = {"LRE", "RLE", *OVERRIDES, *ISOLATES}
+NEUTRAL = {"CS", "ES", "ET", "NSM", "ON", "S", "WS"}
+DEEPEST = 125
+"""Bidirectional classes of characters, and the deepest level; see `display_order`."""
 
 NUMERALS = "零一二三四五六七八九"
 """What a keycap may stand for: 1️⃣ for 一."""
@@ -417,11 +426,12 @@ def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
     """
     sizes = text_sizes(texts) + 1
     origins = (sizes.cumsum() - sizes).tolist()
-    plain: dict[int, str] = {}
     found: dict[int, Repaired] = {}
-    lines, owners = _folded(texts), np.arange(len(texts))
+    folded, owners = _folded(texts), np.arange(len(texts))
+    lines, turned = _as_displayed(folded)
+    plain = dict(zip(turned.nonzero()[0].tolist(), folded.at(turned).texts(), strict=True))
     for _ in range(MAX_ROUNDS):
-        repairable = lines.survey.repairable
+        repairable = lines.survey.repairable | turned
         if not repairable.any():
             break
         lines, owners = lines.at(repairable), owners[repairable]
@@ -434,6 +444,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
         again = np.zeros(owners.size, dtype=bool)
         again[changed] = _carry_marks([read[place] for place in changed])  # which hardly any do
         lines, owners = done.at(again), owners[again]
+        turned = np.zeros(owners.size, dtype=bool)
     else:
         for owner in owners[lines.survey.repairable].tolist():
             del found[owner]
@@ -463,16 +474,85 @@ def _markup(lines: _Lines) -> Bools:
     return found
 
 
-def _put_in_order(lines: _Lines) -> _Lines:
-    """Put texts into the order in which they are read.
+def _as_displayed(lines: _Lines) -> tuple[_Lines, Bools]:
+    """Put texts with `OVERRIDE` into the order in which they are displayed, and return a mask of those that change."""
+    order, changed = np.arange(lines.codes.size), np.zeros(lines.bounds.size, dtype=bool)
+    overrides = (lines.raw == ord(OVERRIDE)).nonzero()[0]
+    for text in np.unique(lines.sources[lines.bounds].searchsorted(overrides)).tolist():
+        own = slice(int(lines.bounds[text] + 1 - lines.lengths[text]), int(lines.bounds[text]))
+        begin = int(lines.sources[lines.bounds[text - 1]]) + 1 if text else 0
+        shown = begin + display_order(text_of(lines.raw[begin : int(lines.sources[own.stop])]))
+        order[own] = own.start + lines.sources[own].searchsorted(shown[np.isin(shown, lines.sources[own])])
+        changed[text] = (np.diff(order[own]) != 1).any()
+    return (_in_order(lines, order, changed) if changed.any() else lines), changed
 
-    In those that change, each character stands for the whole text, because offsets must ascend.
+
+def display_order(text: str) -> Ints:
+    """Return the places of a text's characters in the order in which they are displayed, from left to right.
+
+    This is the bidirectional algorithm (Unicode Standard Annex 9) for characters that are written from left to right,
+    which only overrides turn.
+
+    >>> written = "12\u202e43\u202c56"
+    >>> "".join(written[place] for place in display_order(written) if written[place].isdigit())
+    '123456'
+
     """
+    places, levels = _levels(text)
+    for level in range(int(levels.max(initial=0)), 0, -1):
+        begins, ends = runs_of((levels >= level).nonzero()[0])
+        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+            places[begin:end] = places[begin:end][::-1].copy()
+    return places
+
+
+def _levels(text: str) -> tuple[Ints, Ints]:
+    """Return the places of all characters but those that embed, and how deep each is embedded: if odd, it is turned."""
+    spans = [("", 0, False)]  # what is open: the kind of what opened it, its level, and whether it overrides
+    isolates = 0
+    found: list[tuple[int, int, bool]] = []  # places, levels, and whether the level depends on the characters around
+    for place, kind in enumerate(map(unicodedata.bidirectional, text)):
+        opener, level, overrides = spans[-1]
+        if kind in OPENERS:
+            inner = level + 1 + (level % 2 == (kind in LEFTWARD))
+            deep = level == DEEPEST or inner > DEEPEST
+            spans.append((kind, DEEPEST, overrides) if deep else (kind, inner, kind in OVERRIDES))
+            isolates += kind in ISOLATES
+        elif kind == "PDF":
+            if opener and opener not in ISOLATES:
+                spans.pop()
+        elif kind == "PDI":
+            while isolates and spans.pop()[0] not in ISOLATES:
+                pass
+            isolates -= isolates > 0
+        elif kind == "BN" and found:  # it has no direction of its own, nor a width
+            found.append((place, *found[-1][1:]))
+        else:
+            if kind == "B":
+                del spans[1:]
+                isolates = level = 0
+            found.append((place, level if overrides else level + level % 2, kind in NEUTRAL and not overrides))
+    places, levels, neutral = np.array(found, dtype=np.int64).reshape(-1, 3).T
+    begins, ends = runs_of(neutral.nonzero()[0])
+    around = np.append(levels, 0)
+    turned = (around[begins - 1] % 2 > 0) & (around[ends] % 2 > 0)
+    levels[ranges(begins[turned], ends[turned])[0]] |= 1
+    return places.copy(), levels
+
+
+def _put_in_order(lines: _Lines) -> _Lines:
+    """Put texts into the order in which they are read."""
     if not lines.survey.loose.any():
         return lines
     order, changed = _reading_order(lines)
-    if not changed.any():
-        return lines
+    return _in_order(lines, order, changed) if changed.any() else lines
+
+
+def _in_order(lines: _Lines, order: Ints, changed: Bools) -> _Lines:
+    """Return texts in another order.
+
+    In those that change, each character stands for the whole text, because offsets must ascend.
+    """
     inside = changed.repeat(lines.lengths) & (lines.codes != 0)
     first = lines.bounds + 1 - lines.lengths
     starts = np.where(inside, lines.starts[first].repeat(lines.lengths), lines.starts)

@@ -27,6 +27,7 @@ from fraudscan.characters import (
     DROPPED,
     MARKUP,
     MARKUP_OPENERS,
+    OVERRIDE,
     blocks_without_markup,
     code_points,
     concatenated,
@@ -101,7 +102,7 @@ class Matches:
             (0 = none). Each text is followed by one separator, a 0.
         starts: the index in ``nodes`` at which each text begins.
         lengths: the number of kept characters of each text, without the separator.
-        marked: mask of the texts that carry marks of disguise (see `fraudscan.disguise`).
+        marked: mask of the texts that carry marks of disguise (see `fraudscan.disguise`), `OVERRIDE` among them.
 
     """
 
@@ -255,7 +256,7 @@ class Vocabulary:
             return np.zeros(0, dtype=np.uint32), sizes, sizes, np.zeros(0, dtype=bool)
         ids, _, ends = self._kept_ids(texts)
         starts = np.append(0, ends[:-1] + 1)
-        marked = carry_marks(ids >> NODE_BITS, ends)
+        marked = carry_marks(ids >> NODE_BITS, ends) | np.array([OVERRIDE in text for text in texts])
         ids &= NODE_MASK
         return ids, starts, ends - starts, marked
 

@@ -197,6 +197,30 @@ def test_a_lure_beside_a_harmless_text_that_is_put_in_order_is_read(written, fir
     assert undisguise(["到楼下了", text, FILLED[::-1], text]) == ["到楼下了", read, fold(FILLED), read]
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        f"\u202e{FILLED[::-1]}\u202c",
+        "".join(f"\u202e{FILLED[at : at + 2][::-1]}\u202c\u200e" for at in range(0, len(FILLED), 2)),
+        "".join(f"\u202e{pair}\u202c " for pair in re.findall("..?", FILLED[::-1])),  # they are turned together
+        f"\u202e{FILLED[10:][::-1]}\u202d{FILLED[:10]}",
+        f"\u202e\u202d{FILLED}",
+        f"\u202e\u202c{FILLED}",
+        f"\u202e\u2066\u202c{FILLED}\u2069",
+        f"\u2067{FILLED[:9]}\u202e{FILLED[9:15][::-1]}\u2069{FILLED[15:]}",
+        f"\u202e{FILLED[9:][::-1]}\u2069{FILLED[:9][::-1]}",
+        "\u202e" * 200 + FILLED[::-1] + "\u202c" * 200,
+        "\u2066" * 200 + "\u202e" + FILLED + "\u2069" * 200,
+        f"\u202e{FILLED[20:][::-1]}\u202c \u200b \u202e{FILLED[:20][::-1]}",
+    ],
+)
+def test_text_is_read_as_it_is_displayed(written):
+    for end in ("", f"\n{HARMLESS}"):
+        assert normalize(written + end).text == fold(FILLED + end)
+    lists = Lists([Entry("deny", "稳赚不赔")])
+    assert fraudscan.load().with_lists(lists).classify(written).rule == "deny 稳赚不赔"
+
+
 def test_a_hint_before_a_text_that_is_written_backwards_stays():
     read = normalize("这段话要倒过来念才看得懂哦：" + FILLED[::-1]).text
     assert read.startswith("这段话要倒过来")
@@ -327,6 +351,8 @@ PIECES = [
     "\ud800",
     *("A：", "b：", "B.", "A", "b", "L码", "m码"),
     *("<br>", "<", "&nbsp;", "\\"),
+    *"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\n",
+    f"微信{CONTACT}",
 ]
 texts = st.one_of(
     st.text(st.characters(), max_size=40),

@@ -147,6 +147,12 @@ def test_the_first_text_of_a_batch_follows_an_end_like_any_other():
         assert vocabulary.match(["A", "", "A"]).marked.tolist() == [True, False, True]
 
 
+def test_an_override_is_a_mark(scanner):
+    batch = ["在吗", "在\u202e吗", "\u202e", ""]
+    assert_same_matches(scanner.engine.vocabulary, batch)
+    assert scanner.engine.vocabulary.match(batch).marked.tolist() == [False, True, True, False]
+
+
 def test_matches_and_marks_are_the_same_on_the_corpus(scanner, corpus):
     assert_same_matches(scanner.engine.vocabulary, [row.text for row in corpus])
     assert scanner.engine.vocabulary.match([row.text for row in corpus]).marked.any()
