@@ -145,13 +145,14 @@ WORDS = (
     "(?<=[增参更附施追强愈倍叠累])加",
     "(?<=[增参更附施追强愈倍叠累]加)",
     "(?<=[一二三四五六七八九几第0])十",
-    "[加十]?(?:威[胁慑望士化尼亚]|徽[章标州])",
+    "[加十]?(?:威[胁慑望严武猛士化尼亚]|徽[章标州])",
     "加?(?:卫星[定导电通]|小绿[植萝豆])",
     "v信号(?<=0v信号)",
-    "扣扣子",
+    "(?<=[a-z])v(?:信[息号贷任用心念托]|心[情动得跳理态脏])",
+    "扣扣子|抠抠[搜索]",
     "裙子",
 )
-"""Patterns of ordinary words, in which there is no disguised contact: 增加威胁, 参加卫星发射, 二十徽章, 5v信号."""
+"""Patterns of ordinary words, in which there is no disguised contact: 增加威胁, 参加卫星发射, 二十徽章, KTV信息."""
 
 REACH = 12
 """How many characters a pattern may look at, from a mark on: more than any of `CONTACTS` needs."""

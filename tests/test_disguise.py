@@ -66,6 +66,7 @@ def test_a_disguised_contact_is_named_and_marked_once(text, read):
         *("此举将增加威胁", "参加卫星发射", "领导要增加威信", "更加威武", "参加徽州文化节"),
         *("加威士忌和冰块", "添加徽章", "加卫星定位功能", "新加小绿植摆在窗台"),
         *("集齐二十徽章", "第十威望等级", "输出5V信号给控制器", "扣扣子", "装进裙子口袋"),
+        *("附近KTV信息汇总", "CCTV信号中断了", "新款SUV信贷方案", "看个MV心情好多了", "这人抠抠搜搜的"),
     ],
 )
 def test_ordinary_words_are_no_disguised_contact(text):
