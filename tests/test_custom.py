@@ -484,6 +484,16 @@ def test_sheets_may_call_their_labels_differently(tmp_path):
     assert len(read_labelled([tmp_path / "b.xlsx"], label="标签").rows) == 1
 
 
+def test_bytes_in_another_encoding_are_no_label(tmp_path):
+    path = tmp_path / "mine.parquet"
+    labels = [b"a", "中奖".encode("gb18030")]
+    pa.parquet.write_table(pa.table({"text": [LURE, "你好"], "label": labels}), path)
+    found = read_labelled([path])
+    assert ([row.labels for row in found.rows], len(found.skipped)) == ([("a",)], 1)
+    assert "mine.parquet:2: a label is a name, not b'" in found.skipped[0]
+    assert {row.labels for row in read_labelled([path], encoding="gb18030").rows} == {("a",), ("中奖",)}
+
+
 def test_the_label_column_of_a_workbook_is_the_one_of_most_sheets(tmp_path):
     sheets = {"甲": [["短信内容", "标签"], [LURE, "a"]], "乙": [["短信内容", "标签", "type"], ["你好", "b", "inbox"]]}
     (tmp_path / "b.xlsx").write_bytes(workbook(sheets))
