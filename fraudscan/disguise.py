@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import unicodedata
 from bisect import bisect_left
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -32,6 +31,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fraudscan.arrays import cuts, differences, ranges, runs_of
+from fraudscan.bidi import display_order
 from fraudscan.characters import (
     DROPPED,
     MARKUP_OPENERS,
@@ -108,12 +108,6 @@ BLANKS = list(map(ord, " \u00a0\u3000"))
 SKIPPED = 0x200B
 """A dropped code point to read for U+0000, which stands between texts."""
 
-OVERRIDES, ISOLATES, LEFTWARD = ("LRO", "RLO"), ("LRI", "RLI", "FSI"), ("RLE", "RLO", "RLI")
-OPENERS = {"LRE", "RLE", *OVERRIDES, *ISOLATES}
-NEUTRAL = {"CS", "ES", "ET", "NSM", "ON", "S", "WS"}
-DEEPEST = 125
-"""Bidirectional classes of characters, and the deepest level; see `display_order`."""
-
 NUMERALS = "零一二三四五六七八九"
 """What a keycap may stand for: 1️⃣ for 一."""
 
@@ -143,7 +137,7 @@ where the table of neighbours has a pair that reveals a disguised contact (``too
 
 WORDS = (
     "(?<=[增参更附施追强愈倍叠累])加",
-    "(?<=[增参更附施追强愈倍叠累]加)",
+    "(?<=[增参更附施追强愈倍叠累]加)(?![薇葳徽溦崴v][信芯心伈])",
     "(?<=[一二三四五六七八九几第0])十",
     "[加十]?(?:威[胁慑望严武猛士化尼亚]|徽[章标州])",
     "加?(?:卫星[定导电通]|小绿[植萝豆])",
@@ -486,59 +480,6 @@ def _as_displayed(lines: _Lines) -> tuple[_Lines, Bools]:
         order[own] = own.start + lines.sources[own].searchsorted(shown[np.isin(shown, lines.sources[own])])
         changed[text] = (np.diff(order[own]) != 1).any()
     return (_in_order(lines, order, changed) if changed.any() else lines), changed
-
-
-def display_order(text: str) -> Ints:
-    """Return the places of a text's characters in the order in which they are displayed, from left to right.
-
-    This is the bidirectional algorithm (Unicode Standard Annex 9) for characters that are written from left to right,
-    which only overrides turn.
-
-    >>> written = "12\u202e43\u202c56"
-    >>> "".join(written[place] for place in display_order(written) if written[place].isdigit())
-    '123456'
-
-    """
-    places, levels = _levels(text)
-    for level in range(int(levels.max(initial=0)), 0, -1):
-        begins, ends = runs_of((levels >= level).nonzero()[0])
-        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
-            places[begin:end] = places[begin:end][::-1].copy()
-    return places
-
-
-def _levels(text: str) -> tuple[Ints, Ints]:
-    """Return the places of all characters but those that embed, and how deep each is embedded: if odd, it is turned."""
-    spans = [("", 0, False)]  # what is open: the kind of what opened it, its level, and whether it overrides
-    isolates = 0
-    found: list[tuple[int, int, bool]] = []  # places, levels, and whether the level depends on the characters around
-    for place, kind in enumerate(map(unicodedata.bidirectional, text)):
-        opener, level, overrides = spans[-1]
-        if kind in OPENERS:
-            inner = level + 1 + (level % 2 == (kind in LEFTWARD))
-            deep = level == DEEPEST or inner > DEEPEST
-            spans.append((kind, DEEPEST, overrides) if deep else (kind, inner, kind in OVERRIDES))
-            isolates += kind in ISOLATES
-        elif kind == "PDF":
-            if opener and opener not in ISOLATES:
-                spans.pop()
-        elif kind == "PDI":
-            while isolates and spans.pop()[0] not in ISOLATES:
-                pass
-            isolates -= isolates > 0
-        elif kind == "BN" and found:  # it has no direction of its own, nor a width
-            found.append((place, *found[-1][1:]))
-        else:
-            if kind == "B":
-                del spans[1:]
-                isolates = level = 0
-            found.append((place, level if overrides else level + level % 2, kind in NEUTRAL and not overrides))
-    places, levels, neutral = np.array(found, dtype=np.int64).reshape(-1, 3).T
-    begins, ends = runs_of(neutral.nonzero()[0])
-    around = np.append(levels, 0)
-    turned = (around[begins - 1] % 2 > 0) & (around[ends] % 2 > 0)
-    levels[ranges(begins[turned], ends[turned])[0]] |= 1
-    return places.copy(), levels
 
 
 def _put_in_order(lines: _Lines) -> _Lines:

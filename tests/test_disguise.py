@@ -54,6 +54,7 @@ def test_disguised_text_is_repaired(text, expected):
         ("需要资料➕维心速来", "需要资料加微信@速来"),
         ("请加薇详聊", "请加微信@详聊"),
         ("十薇详聊", "加微信@详聊"),
+        ("参加薇信群领红包", "参加微信@群领红包"),
     ],
 )
 def test_a_disguised_contact_is_named_and_marked_once(text, read):
