@@ -744,6 +744,13 @@ def test_an_empty_list_of_dumps_is_refused_before_anything_is_written(tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
+def test_standard_output_that_takes_no_bytes_is_refused(scanner, tmp_path, monkeypatch):
+    (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
+    monkeypatch.setattr(sys, "stdout", io.StringIO())  # as in notebooks
+    with pytest.raises(FraudscanError, match="name a file"):
+        score_dump(scanner, [tmp_path / "in.txt"], "-")
+
+
 @pytest.mark.parametrize("name", ["z.csv.gz", "z.JSON", "z.xlsx", "z.jsonl.zst", "z.csv.zip", "z.xml"])
 def test_a_target_with_an_unsupported_extension_is_refused(tmp_path, capsys, name):
     source = tmp_path / "in.csv"

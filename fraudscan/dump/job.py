@@ -333,7 +333,7 @@ class _Job:
             self.out: Growing | StandardOutput = Growing(self.names.target, sizes[0])
             self.rejects: Growing | StandardOutput = Growing(self.names.rejects, sizes[1])
         else:
-            self.out, self.rejects = StandardOutput(sys.stdout.buffer), StandardError(sys.stderr.buffer)
+            self.out, self.rejects = StandardOutput(sys.stdout), StandardError(sys.stderr)
         stack.callback(self.out.abandon)
         stack.callback(self.rejects.abandon)
         if not begun:

@@ -8,7 +8,7 @@ import os
 import re
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from fraudscan._version import __version__
 from fraudscan.dump.checkpoint import journal_of
@@ -236,10 +236,21 @@ def to_standard_output() -> Iterator[None]:
 
 
 class StandardOutput:
-    """Standard output in place of a file."""
+    """Standard output in place of a file.
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    Args:
+        stream: standard output.
+
+    Raises:
+        DumpError: if it takes no bytes.
+
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        file = getattr(stream, "buffer", None)
+        if file is None:
+            raise DumpError("here, as in notebooks, standard output takes text only: name a file to write to")
+        self._file: BinaryIO = file
         self.size = 0
 
     def write(self, data: bytes) -> None:
