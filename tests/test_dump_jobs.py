@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import errno
+import gzip
 import hashlib
 import io
 import itertools
@@ -1330,6 +1331,23 @@ def test_exceeding_the_file_size_limit_is_reported_and_the_job_can_be_resumed(tm
     assert score(source, "-o", out, "--max-message", 4096, "--resume") == 0
     assert score(source, "-o", tmp_path / "whole.jsonl", "--max-message", 4096) == 0
     assert kill.results(out) == kill.results(tmp_path / "whole.jsonl")
+
+
+def test_lack_of_memory_while_reading_is_no_damage_and_the_job_can_be_resumed(tmp_path, monkeypatch, capsys):
+    source, out, read1 = tmp_path / "in.jsonl.gz", tmp_path / "out.jsonl", gzip.GzipFile.read1
+    source.write_bytes(gzip.compress("".join(f'{{"text": "{PLAIN}"}}\n' for _ in range(40_000)).encode()))
+
+    def read(file, size):
+        if file.tell() > readers.BLOCK:
+            raise MemoryError
+        return read1(file, size)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gzip.GzipFile, "read1", read)
+        assert score(source, "-o", out) == 2
+    assert "there is not enough memory" in capsys.readouterr().err
+    assert score(source, "-o", out, "--resume") == 0
+    assert len(rows_of(out)) == 40_000
 
 
 @given(

@@ -190,7 +190,7 @@ class Stream:
                 due = due or time.monotonic() + WAIT
         except EOFError:
             self.damage = "the archive is cut short"
-        except (OSError, zlib.error, lzma.LZMAError, ValueError, MemoryError) as error:
+        except (OSError, zlib.error, lzma.LZMAError, ValueError) as error:
             self.damage = f"the {'archive' if self.packed else 'file'} cannot be read any further: {error}"
         return b"".join(parts)
 
