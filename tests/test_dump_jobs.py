@@ -1174,6 +1174,20 @@ def test_a_full_disk_during_the_exchange_with_workers_ends_the_job_with_a_messag
     assert len(rows_of(out)) == 490
 
 
+@pytest.mark.usefixtures("temporary")
+def test_a_limit_on_processes_ends_the_job_with_a_message(tmp_path, monkeypatch, capsys):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
+    options = [source, "-o", out, "--max-message", 4096, "--workers", 3]
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", mock.Mock(side_effect=RuntimeError("can't start new thread")))
+        assert score(*options) == 2
+    assert "a worker cannot be started (files in" in (message := capsys.readouterr().err)
+    assert "): can't start new thread; fix this, then continue with --resume" in message
+    assert score(*options, "--resume") == 0
+    assert len(rows_of(out)) == 490
+
+
 def wait_for(path):
     for _ in range(1000):
         if path.exists():

@@ -10,6 +10,7 @@ however that ends.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import pickle
@@ -163,10 +164,15 @@ class _Worker:
                 start_new_session=True,  # only the job handles Ctrl-C
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
             )
-        self._ready = False
-        self._given = self._taken = 0
-        self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        threading.Thread(target=_listen, args=(self._process.stdout, self._answers), daemon=True).start()
+            self._ready = False
+            self._given = self._taken = 0
+            self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
+            listener = threading.Thread(target=_listen, args=(self._process.stdout, self._answers), daemon=True)
+            try:
+                listener.start()
+            except RuntimeError as error:  # where the number of processes is limited, which counts threads too
+                self._process.stdout.close()  # type: ignore[union-attr]
+                raise OSError(errno.EAGAIN, str(error)) from None
 
     def give(self, turn: _Turn) -> None:
         """Give the process a task; it must hold fewer than `AHEAD`."""
