@@ -396,6 +396,22 @@ def test_a_value_stored_once_in_a_parquet_file_is_not_held_for_all_rows_at_once(
     assert [row["id"] for row in rows_of(tmp_path / "out.jsonl")] == list(range(rows))
 
 
+def test_a_large_row_group_of_a_parquet_file_is_not_held_as_a_whole(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    rows = 40_000
+    table = pa.table({"text": [PLAIN] * rows, "note": [f"{i:01000}" for i in range(rows)]})
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=rows, compression="none", use_dictionary=False)
+    code = f"""if True:
+        import pyarrow
+        from fraudscan.cli import main
+        assert main(["score", {str(tmp_path / "in.parquet")!r}, "-o", {str(tmp_path / "out.jsonl")!r}]) == 0
+        print(pyarrow.default_memory_pool().max_memory())"""
+    found = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)  # its peak memory alone
+    assert int(found.stdout) < (tmp_path / "in.parquet").stat().st_size / 2
+    assert len(rows_of(tmp_path / "out.jsonl")) == rows
+
+
 def test_a_column_of_texts_and_numbers_has_one_type_in_all_blocks_of_a_parquet_file(tmp_path, monkeypatch):
     import pyarrow.parquet
 

@@ -35,6 +35,10 @@ __all__ = ["ParquetReader", "arrow_stream", "assemble", "empty_stream", "with_co
 ROW = 256
 """Assumed bytes per row, so that blocks are about as large as those of other formats."""
 
+AHEAD = 1 << 16
+"""Bytes of each column that are read from the file at a time. Without such a limit, all of the column in a row group
+are, and some programs write a whole dump as one row group."""
+
 HELD = 1 << 26
 """Maximum bytes of the rows that are read together: all of them may share one long value of a dictionary."""
 
@@ -108,7 +112,7 @@ class ParquetReader(Reader):
         pa = _pyarrow()
         try:
             file = pa.OSFile(os.fsencode(source))
-            options = {"pre_buffer": False, "read_dictionary": dictionaries}
+            options = {"pre_buffer": False, "buffer_size": AHEAD, "read_dictionary": dictionaries}
             # Spark's timestamps: nanoseconds end in 2262, and Spark does not read them
             return pa.parquet.ParquetFile(file, **options, coerce_int96_timestamp_unit="us")
         except (pa.ArrowException, OSError, ValueError) as error:
