@@ -67,6 +67,9 @@ class Number(str):
 WRITTEN = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=Number)
 """Parses numbers as they are written."""
 
+STRICT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+"""Writes JSON, or raises `ValueError` for numbers that JSON lacks. `json.dumps` would make an encoder for each row."""
+
 CONSTANTS = {None: "null", True: "true", False: "false"}
 
 
@@ -103,7 +106,7 @@ def _token(text: str, at: int) -> int:
 def dump_json(row: Any) -> bytes:
     """Return a row as JSON in one line of UTF-8; numbers that JSON lacks become null."""
     try:
-        text = json.dumps(row, ensure_ascii=False, allow_nan=False)
+        text = STRICT.encode(row)
     except ValueError:
         text = json.dumps(_finite(row), ensure_ascii=False)
     return text.encode("utf-8", "backslashreplace")  # escapes of lone surrogates have the same form in JSON
