@@ -95,6 +95,32 @@ def test_a_job_stopped_anywhere_resumes_to_the_same_bytes(tmp_path, scanner, mon
     assert kill.results(broken) == kill.results(whole)
 
 
+@pytest.mark.parametrize("names", [["in.jsonl.gz"], ["in.jsonl.gz", "more.jsonl"]])
+def test_damage_is_rejected_once_wherever_a_job_is_stopped(tmp_path, scanner, monkeypatch, names):
+    monkeypatch.setattr(job, "SECONDS", 0)
+    data = dumps.jsonl(dumps.rows(random.Random(0), 60))
+    packed = gzip.compress(data)
+    (tmp_path / "in.jsonl.gz").write_bytes(packed[:-8] + bytes(4) + packed[-4:])  # another checksum
+    (tmp_path / "more.jsonl").write_bytes(data)
+    sources, whole, out = [tmp_path / name for name in names], tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
+    options = Options(max_message=4096)
+    assert len(score_dump(scanner, sources, whole, options).damaged) == 1
+    for moment in itertools.count(1):
+        reports = itertools.count(1)
+
+        def stop(_, moment=moment, reports=reports):
+            if next(reports) == moment:
+                raise KeyboardInterrupt
+
+        try:
+            score_dump(scanner, sources, out, options, force=True, progress=stop)
+            break
+        except KeyboardInterrupt:
+            assert len(score_dump(scanner, sources, out, options, resume=True).damaged) == 1
+        assert kill.results(out) == kill.results(whole)
+    assert moment > 3
+
+
 def lures_in_parts(scanner):
     """Return rows in which a window of a conversation and a later message have the same score, the highest of all."""
     first, second = (
@@ -746,7 +772,7 @@ def test_a_checkpoint_with_invalid_content_is_refused(tmp_path, scanner, monkeyp
         {"place": [float("inf"), 1, 0, ""]},
         {"place": "1234"},
         {"out": float("inf")},
-        {"source": 1},
+        {"source": 2},
         {"source": -1},
         {"summary": {"labels": [1]}},
         {"summary": {"seconds": None}},

@@ -352,7 +352,7 @@ class _Job:
                     "summary": dict(summary),
                     "finished": bool(finished),
                     "began": str(began),
-                } if source in range(len(self._prepared)):
+                } if source in range(len(self._prepared) + (place is None)):
                     if not all(0 <= number < 1 << 63 for number in (out, rejects, *(place or ())[:3])):
                         raise ValueError("a place or size is impossible")
                     self.source, self.place = source, place and Place(*place)
@@ -497,7 +497,8 @@ class _Job:
         if last.fatal:
             self.summary.damaged.append(source)
             self.notify(f"{source} cannot be read to its end: {last.problem}")
-        self.source, self.place = task.source, last.end
+        # a damaged source is not read again: its damage would be rejected once more
+        self.source, self.place = (task.source + 1, None) if last.fatal else (task.source, last.end)
 
     def commit(self, **values: Any) -> None:
         """Commit what was written so far to the checkpoint."""
