@@ -1238,6 +1238,21 @@ def test_ctrl_c_exits_with_130_and_says_how_to_resume(tmp_path, workers):
     assert not out.exists()
 
 
+def test_ctrl_c_while_a_worker_is_started_leaves_no_traceback(tmp_path, monkeypatch, capfd):
+    source, started, start = tmp_path / "in.jsonl", [], subprocess.Popen
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
+
+    def starting(*arguments, **options):
+        started.append(start(*arguments, **options))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "Popen", starting)
+    assert score(source, "-o", tmp_path / "out.jsonl", "--max-message", 8192, "--workers", 2) == 130
+    with started[0] as worker:
+        worker.wait()
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_on_windows_too_only_the_job_handles_ctrl_c(tmp_path, monkeypatch):
     source, groups, start = tmp_path / "in.jsonl", [], subprocess.Popen
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))

@@ -292,7 +292,10 @@ def serve() -> None:
     paths = sys.argv[1:]
     given, taken = FileIO(sys.stdin.fileno(), closefd=False), FileIO(sys.stdout.fileno(), "w", closefd=False)
     sys.stdout = sys.stderr
-    first, *files = (FileIO(path, "r+") for path in paths)
+    try:
+        first, *files = (FileIO(path, "r+") for path in paths)
+    except FileNotFoundError:  # Ctrl-C ended the job while it started this process
+        return
     _remove(paths)  # now, so that no file is left behind, however the job ends
     with contextlib.suppress(OSError):  # the job has ended
         taken.write(b"\n")  # ready
