@@ -203,7 +203,7 @@ def test_train_and_evaluate_commands(small_corpus, tmp_path, capsys):
     assert main(["evaluate", str(path), "-m", str(tmp_path / "model"), "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["messages"] == len(small_corpus)
-    assert figures["macro_f1"] > 0.9  # on its own training rows
+    assert figures["macro_f1"] > 0.8  # on its own training rows
     assert main(["evaluate", str(path), "-m", str(tmp_path / "model")]) == 0
     assert "legitimate" in capsys.readouterr().out
 
