@@ -44,7 +44,7 @@ def assert_adds_up(scanner, text, label):
 
 
 def test_evidence_of_corpus_rows_adds_up(scanner, corpus):
-    for row in corpus[::97]:
+    for row in corpus[::997]:
         assert_adds_up(scanner, row.text, scanner.classify(row.text).label)
 
 
@@ -54,7 +54,7 @@ def test_spans_are_whole_words(scanner, corpus):
     text = "请点击 www.etc-abc123.com/x9 重新认证，稳赚不赔"
     for match in re.finditer("[a-z0-9]+", text):
         assert edges.isdisjoint(range(match.start() + 1, match.end()))
-    for row in corpus[::211]:
+    for row in corpus[::997]:
         for span in scanner.classify(row.text).explain():
             assert not re.search("[，；！？。].|..\n|\n..", span.text)  # no span crosses the end of a clause
     assert any(span.text.startswith("跟着老师操作") for span in scanner.classify(LURE).explain())

@@ -154,8 +154,9 @@ def test_an_override_is_a_mark(scanner):
 
 
 def test_matches_and_marks_are_the_same_on_the_corpus(scanner, corpus):
-    assert_same_matches(scanner.engine.vocabulary, [row.text for row in corpus])
-    assert scanner.engine.vocabulary.match([row.text for row in corpus]).marked.any()
+    texts = [row.text for row in corpus[::10]]
+    assert_same_matches(scanner.engine.vocabulary, texts)
+    assert scanner.engine.vocabulary.match(texts).marked.any()
 
 
 def test_marks_are_the_same_wherever_a_disguised_text_is_cut(scanner, corpus):
@@ -204,7 +205,7 @@ def test_probabilities_and_notes_are_the_same(scanner, batch):
 
 
 def test_probabilities_are_the_same_on_the_corpus(scanner, corpus):
-    with_kernel, without = both(lambda: scanner.predict_proba([row.text for row in corpus]))
+    with_kernel, without = both(lambda: scanner.predict_proba([row.text for row in corpus[::10]]))
     assert with_kernel.tobytes() == without.tobytes()
 
 

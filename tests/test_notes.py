@@ -51,7 +51,7 @@ def test_notes_follow_their_definition_in_any_batch_and_chunk(scanner, batch, si
 
 
 def test_few_messages_of_the_corpus_have_notes(scanner, corpus):
-    doubts = scanner.decide([row.text for row in corpus if len(row.text) >= 10]).notes
+    doubts = scanner.decide([row.text for row in corpus[::10] if len(row.text) >= 10]).notes
     assert sum(map(bool, doubts)) / len(doubts) < 0.005
 
 

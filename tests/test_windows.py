@@ -50,7 +50,7 @@ def chat(corpus, scanner):
 @pytest.fixture(scope="module")
 def lures(corpus, scanner):
     """For each label, the short lure with the highest score."""
-    short = [row for row in corpus if row.labels and 25 <= len(row.text) <= 60]
+    short = [row for row in corpus[::10] if row.labels and 25 <= len(row.text) <= 60]
     scored = sorted(scanner.classify_many([row.text for row in short]), key=lambda result: -result.score)
     best = {result.label: result.text for result in reversed(scored) if result.verdict == "flag"}
     return list(best.values())
