@@ -224,13 +224,6 @@ def test_a_process_forked_while_threads_score_their_first_messages_can_score():
     assert ran.stdout == f"{[0] * 10}\n", ran.stderr
 
 
-def test_scores_of_a_long_text_equal_the_definition(scanner, reference, corpus, monkeypatch):
-    monkeypatch.setattr(engine, "CHUNK", 1 << 13)
-    text = "".join(row.text for row in corpus[:200])
-    assert len(text) > engine.CHUNK
-    assert scanner.classify(text).scores == pytest.approx(reference.probabilities(text), abs=1e-6)
-
-
 def test_ten_million_characters_are_scored_in_bounded_memory(scanner):
     text = "跟着老师操作稳赚不赔，加微信进内部群，" * 600_000
     scanner.classify(text[:100])  # fill the caches, which do not count
