@@ -245,6 +245,7 @@ def test_notebooks_show_results(scanner):
     assert "&lt;" in shown
     assert "<script" not in shown
     assert re.search(r'<mark style="background:#ffd9a0;[^"]*underline[^"]*" title="\+\d', shown)
+    assert re.search(r'<mark style="background:#cfe3ff;[^"]*decoration:none[^"]*" title="-\d', shown)
 
 
 @given(texts)

@@ -626,6 +626,10 @@ def test_long_entries_are_cut_short_in_errors(tmp_path):
         assert len(str(caught.value)) < len(str(path)) + 250
 
 
+def test_a_phrase_may_have_200_characters():
+    assert Lists([Entry("deny", "长城" * 100)]).find([f"爱{'长城' * 100}", "长城" * 99]).tolist() == [0, 1]
+
+
 def test_lists_of_the_same_entries_are_equal():
     entries = [Entry("deny", "快递", "106*"), Entry("allow", "内部群")]
     assert Lists(entries) == Lists(reversed(entries)) != Lists(entries[:1])

@@ -30,6 +30,13 @@ def test_patterns_that_could_hang_are_refused(pattern, monkeypatch):
         compile_pattern(pattern)
 
 
+@pytest.mark.parametrize("pattern", ["a+b", "a*?b", "(a+)+b"])
+def test_repetitions_without_a_bound_are_refused_with_what_helps(pattern, monkeypatch):
+    monkeypatch.setattr(patterns, "_re2", lambda: None)
+    with pytest.raises(PatternError, match=r"no bound: write \{0,20\} or \{1,20\}, or install google-re2"):
+        compile_pattern(pattern)
+
+
 def test_patterns_may_match_at_most_200_characters(monkeypatch):
     monkeypatch.setattr(patterns, "_re2", lambda: None)
     assert compile_pattern("a{200}").search("a" * 200)

@@ -142,7 +142,7 @@ def test_an_invalid_share_is_refused(share):
 def test_a_share_too_small_for_the_curve_is_refused():
     with pytest.raises(CurveError, match=r"measured on 1,000 legitimate messages.*ask for 0\.005 or more"):
         Curve((0.0, 1.0), (1.0, 0.0), (1.0, 0.0), 1000).threshold(0.001)
-    for honest in (51_425, 999, 6, 1234):  # the share that the error advises is accepted
+    for honest in (51_425, 1000, 999, 6, 1234):  # the share that the error advises is accepted
         curve = Curve((0.0, 1.0), (1.0, 0.0), (1.0, 0.0), honest)
         with pytest.raises(CurveError) as caught:
             curve.threshold(1e-9)
