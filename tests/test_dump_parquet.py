@@ -19,6 +19,9 @@ from hypothesis import strategies as st
 
 from fraudscan.columns import COLUMNS
 from fraudscan.dump import parquet
+from fraudscan.dump.detect import make_reader
+from fraudscan.dump.readers import BLOCK
+from fraudscan.dump.sources import Stream
 from fraudscan.dump.writers import OTHER_FIELDS
 
 
@@ -366,6 +369,17 @@ def test_a_value_shared_by_all_rows_of_a_parquet_file_is_not_held_for_each_row(t
         assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl") == 0
         assert memory()[1] < 16 * size
     assert (tmp_path / "out.jsonl").stat().st_size > rows * size
+
+
+def test_row_groups_of_a_parquet_file_share_a_block_up_to_its_size(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    table = pa.table({"text": [PLAIN] * 16, "blob": [chr(ord("0") + i) * (BLOCK // 4) for i in range(16)]})
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=1)
+    with Stream(str(tmp_path / "in.parquet")) as stream:
+        reader = make_reader(stream, None, None)
+        blocks = list(reader.blocks(stream, reader.prepare(stream)))
+    assert [block.end.offset for block in blocks] == [3, 6, 9, 12, 15, 16]
 
 
 @pytest.mark.parametrize("kind", ["string", "large_binary", "list", "struct", "fixed", "late"])
