@@ -25,6 +25,13 @@ from fraudscan.dump.sources import Stream
 from fraudscan.dump.writers import OTHER_FIELDS
 
 
+def test_parquet_is_recognized_by_its_content(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    pq.write_table(pa.table({"text": [LURE]}), tmp_path / "000000_0")  # as Hive names it
+    assert score(tmp_path / "000000_0", "-o", tmp_path / "out.jsonl") == 0
+    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE]
+
+
 def test_binary_parquet_columns_that_contain_text_are_read(tmp_path):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     columns = {"text": [LURE.encode(), b"\xff"], "chat": ["群".encode(), b"b"], "hash": [b"ab", b"\x80"]}
