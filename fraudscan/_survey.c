@@ -282,13 +282,15 @@ static const char *flag_signs(const Texts *t, int64_t begin, int64_t end, Signs 
 
 #define FILLERS 6 /* how many characters may be fillers of one text: each is at least a seventh of it */
 
+#define INTERJECTION 2 /* like 1, a code point that is dropped, so that no character has it */
+
 /* Return what counts as one character when fillers are looked for: a character, any interjection, any letter, or
    anything else, such as letters of other scripts. */
 static int32_t kind_of(const Texts *t, int64_t at)
 {
     const unsigned int class = t->numbers[at];
     if (class <= t->limits.rare) /* as most are */
-        return t->empty_words[t->codes[at]] ? 2 : t->codes[at];
+        return t->empty_words[t->codes[at]] ? INTERJECTION : t->codes[at];
     if (class < t->limits.list)
         return class == t->limits.digit ? t->codes[at] : 'a';
     return t->limits.last_sign < class && class < t->limits.end ? 1 : t->codes[at];
@@ -333,7 +335,7 @@ static int find_fillers(const Texts *t, int64_t begin, int64_t end, int32_t *fil
         for (int i = 0; i < FILLERS; i++)
             if (left[i] && code[i] == kind) {
                 count[i]++;
-                chinese[i] = is_chinese(t, at);
+                chinese[i] = is_chinese(t, at) && kind != INTERJECTION;
             }
     }
     for (int i = 0; i < FILLERS; i++)

@@ -15,6 +15,7 @@ __all__ = [
     "Codes",
     "Floats",
     "Ints",
+    "Marks",
     "Numbers",
     "Single",
     "Words",
@@ -30,6 +31,8 @@ Codes: TypeAlias = npt.NDArray[np.int32]
 """Code points, and indices into tables of code points."""
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
+Marks: TypeAlias = npt.NDArray[np.uint8]
+"""How much of a text carries marks of disguise: see `fraudscan.neighbours.marks_of`."""
 Numbers: TypeAlias = npt.NDArray[np.uint16]
 """Character numbers: see `fraudscan.neighbours`."""
 Single: TypeAlias = npt.NDArray[np.float32]

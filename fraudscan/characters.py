@@ -40,7 +40,6 @@ __all__ = [
     "MARKUP",
     "MARKUP_OPENERS",
     "NORMALIZATION_VERSION",
-    "OVERRIDE",
     "blocks_without_markup",
     "code_points",
     "concatenated",
@@ -62,9 +61,6 @@ with the table that it was trained with."""
 
 DROPPED = 0
 """The table's value for dropped code points. U+0000 itself is dropped, so no kept character has this value."""
-
-OVERRIDE = "\u202e"
-"""The character that turns what follows it, which is dropped: somebody who sees the text reads it backwards."""
 
 MARKUP_OPENERS = "<&\\"
 """The characters that `MARKUP` begins with."""

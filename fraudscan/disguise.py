@@ -4,14 +4,14 @@ The character table (`fraudscan.characters`) reads ``ＶＸ``, ``①⑧⑧``, ``
 show only in how characters go together: ``投·资·理·财``, ``人言用`` for ``信用``, ``返荔`` for ``返利``, ``touzi``,
 ``薇信``. All of them leave pairs that ordinary Chinese does not have (`fraudscan.neighbours`), except what stands
 between many characters: ``投1资1理1财``. Texts without such marks are not changed. In the others, `fraudscan.survey`
-finds the places that repair works on.
+finds the places that repair works on. What is odd about a text is a share of the text, so parts of a text are looked at
+and repaired by themselves, too: otherwise a disguised lure would be safe in a long harmless text.
 
-Repair works on the code points of many texts at once. It reads texts in the order in which they are displayed, if
-`OVERRIDE` changes that. It drops what cuts words. It puts texts in order that are written backwards or in columns. It
-replaces disguised contacts by their names, followed by a noncharacter that marks them. For everything else, a lattice
-offers other readings: of syllables and initials in Latin or Bopomofo, of the parts of a character, of a character by
-its sound or else by its shape, and of a picture by what it shows or sounds like. Repair reads the likeliest path
-through the lattice (`fraudscan.lattice`): a noisy channel (Shannon 1948).
+Repair works on the code points of many texts at once. It drops what cuts words. It puts texts in order that are written
+backwards or in columns. It replaces disguised contacts by their names, followed by a noncharacter that marks them. For
+everything else, a lattice offers other readings: of syllables and initials in Latin or Bopomofo, of the parts of a
+character, of a character by its sound or else by its shape, and of a picture by what it shows or sounds like. Repair
+reads the likeliest path through the lattice (`fraudscan.lattice`): a noisy channel (Shannon 1948).
 
 >>> normalize("投·资·理·财，稳·赚·不·赔").text
 '投资理财,稳赚不赔'
@@ -31,11 +31,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fraudscan.arrays import cuts, differences, ranges, runs_of
-from fraudscan.bidi import display_order
 from fraudscan.characters import (
     DROPPED,
     MARKUP_OPENERS,
-    OVERRIDE,
     code_points,
     concatenated,
     is_han,
@@ -47,13 +45,13 @@ from fraudscan.characters import (
 from fraudscan.features import Vocabulary
 from fraudscan.lattice import EVERY, SHAPE, SOUND, Arcs, likeliest
 from fraudscan.lazy import cached_property, shared
-from fraudscan.neighbours import END, LETTER, MISSING, NAT, NOTHING, RARE, TONES, scores_of, tables
+from fraudscan.neighbours import END, LETTER, MISSING, NAT, NOTHING, PUNCTUATION, RARE, TONES, WHOLE, scores_of, tables
 from fraudscan.survey import MIN_MARKS, Mark, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from fraudscan.arrays import Bools, Codes, Ints, Numbers
+    from fraudscan.arrays import Bools, Codes, Ints, Marks, Numbers
     from fraudscan.neighbours import Tables
     from fraudscan.survey import Survey
 
@@ -78,6 +76,9 @@ WORTH, MIN_WORTH = 1.25 * NAT, 20 * NAT
 """How much likelier a text with odd pairs must be as repaired than as written: per doubtful character, and the minimum
 for the whole text. Of held-out messages of the corpus disguised by homophones, 94 in a hundred are read as repaired. Of
 honest ones, one in three thousand is: dialect, writing of a hundred years ago, and terms of crafts."""
+
+PART_SIZE = 40
+"""About how many Chinese characters a part of a text has that is repaired by itself: half as many to twice as many."""
 
 CHANGED = round(-3.5 * NAT)
 """Log-score of reading a character that sounds like the written one, or one that looks like it. This and the log-scores
@@ -135,16 +136,19 @@ CONTACTS = (
 """Contacts, which a lure needs most, and how they are disguised: names, and patterns of normalised text. They are tried
 where the table of neighbours has a pair that reveals a disguised contact (``tools/build_disguise.py``)."""
 
+ACCOUNT = ":?[a-z0]{5}"
+"""Pattern of what follows a contact: an account."""
+
 WORDS = (
-    "(?<=[增参更附施追强愈倍叠累])加",
-    "(?<=[增参更附施追强愈倍叠累]加)(?![薇葳徽溦崴v][信芯心伈])",
-    "(?<=[一二三四五六七八九几第0])十",
-    "[加十]?(?:威[胁慑望严武猛士化尼亚]|徽[章标州])",
-    "加?(?:卫星[定导电通]|小绿[植萝豆])",
-    "v信号(?<=0v信号)",
-    "(?<=[a-z])v(?:信[息号贷任用心念托]|心[情动得跳理态脏])",
-    "扣扣子|抠抠[搜索]",
-    "裙子",
+    f"(?<=[增参更附施追强愈倍叠累])加(?!绿泡泡|(?:[威维卫][信心]|心)号?{ACCOUNT}|(?<=参加)[威维卫][信心]群)",
+    "(?<=[增参更附施追强愈倍叠累]加)[薇葳溦崴徽威](?![信芯心伈])|(?<=[增更追叠]加)裙",
+    "(?<=[一二三四五六七八九几第])十",
+    "[加十]?(?:威[胁慑望严武猛士化尼亚灵斯]|徽[章标州派菜商墨])",
+    "加?(?:卫星(?:定位|导|云|电[视话]|通[信讯])|小绿[植萝豆瓶])",
+    f"(?<=0)v信号(?!{ACCOUNT})",
+    f"(?<=[a-uw-z])v[信心](?!号?{ACCOUNT})",
+    f"扣扣[子好上错紧](?!{ACCOUNT})|抠抠[搜索](?!索?{ACCOUNT})",
+    "裙[子摆带装裤]",
 )
 """Patterns of ordinary words, in which there is no disguised contact: 增加威胁, 参加卫星发射, 二十徽章, KTV信息."""
 
@@ -185,7 +189,7 @@ class Normalized:
 def undisguise(texts: Sequence[str]) -> list[str]:
     """Return the texts. Those that repair changes are returned repaired and normalised, the others as they are."""
     found, texts = list(texts), unmarked(texts)
-    marked = _carry_marks(texts).nonzero()[0].tolist()
+    marked = _marks_of(texts).nonzero()[0].tolist()
     for index, read in repaired([texts[i] for i in marked]).items():
         found[marked[index]] = read.text
     return found
@@ -243,7 +247,7 @@ def normalize(text: str) -> Normalized:
         raise TypeError(f"normalize takes one text as str, not {type(text).__name__}")
     texts = unmarked([text])
     plain = _folded(texts)
-    found = _repaired(texts).get(0) if _carry_marks(texts).any() else None
+    found = _repaired(texts).get(0) if _marks_of(texts).any() else None
     lines = found.lines if found else plain
     repairs = tuple(_changes(text, plain, lines)) if found else ()
     return Normalized(lines.texts()[0], lines.starts[:-1], lines.ends[:-1], repairs)
@@ -254,9 +258,15 @@ def numbers_of(texts: Sequence[str]) -> Numbers:
     return _folded(texts).numbers
 
 
-def _carry_marks(texts: Sequence[str]) -> Bools:
-    """Return a mask of the texts that carry marks of disguise and are not too long to be repaired."""
+def _marks_of(texts: Sequence[str]) -> Marks:
+    """Return which texts carry marks of disguise (`fraudscan.neighbours.marks_of`); 0 for texts that are too long."""
     return _reader(tables()).match(["" if is_long(text) else text for text in texts]).marked
+
+
+def _carry_marks(texts: Sequence[str]) -> Bools:
+    """Return a mask of the texts that carry marks of disguise as a whole, and are not too long to be repaired."""
+    marked: Bools = _marks_of(texts) == WHOLE
+    return marked
 
 
 @shared
@@ -415,6 +425,134 @@ class Repaired(NamedTuple):
 
 
 def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
+    """Repair texts, as a whole and in parts, and return those that change, by their index.
+
+    The whole comes first if it shows where it is disguised, or if all parts carry marks of disguise, because a text
+    that is written in columns has no parts. Otherwise parts do: where they are disguised in one way, the whole may look
+    disguised in another. Both take turns until nothing changes; a text that still changes after `MAX_ROUNDS` turns is
+    not repaired at all.
+    """
+    found: dict[int, Repaired] = {}
+    read, active = list(texts), np.arange(len(texts))
+    for _ in range(MAX_ROUNDS):
+        marks = _marks_of([read[i] for i in active])
+        odd = _marked_parts(read, [i for i in active[marks > 0].tolist() if len(read[i]) >= 2 * PART_SIZE])
+        wholly = [i for i in active[marks == WHOLE].tolist() if i in odd]
+        throughout = {wholly[at] for at in _odd_throughout([read[i] for i in wholly])}
+        throughout |= {i for i, parts in odd.items() if all(part.marked for part in parts)}
+        repairs = _repaired_parts(read, {i: parts for i, parts in odd.items() if i not in throughout})
+        whole = [i for i in active[marks == WHOLE].tolist() if i not in repairs]
+        settled = _settled([read[i] for i in whole])
+        repairs |= {whole[at]: [_Part(0, len(read[whole[at]]), repair=each)] for at, each in settled.items()}
+        repairs |= _repaired_parts(read, {i: odd[i] for i in throughout.difference(repairs)})
+        for i, parts in repairs.items():
+            found[i] = _put_together(texts[i], read[i], found.get(i), parts)
+            read[i] = found[i].text
+        if not repairs:
+            return found
+        active = np.array(sorted(repairs))
+    for i in active.tolist():
+        del found[i]
+    return found
+
+
+class _Part(NamedTuple):
+    """A part of a text: where it begins and ends, whether it carries marks of disguise, and its repair, if any."""
+
+    begin: int
+    end: int
+    marked: bool = True
+    repair: Repaired | None = None
+
+
+def _odd_throughout(texts: Sequence[str]) -> list[int]:
+    """Return the indices of the texts of which the whole shows where they are disguised: by odd pairs, or cut words."""
+    if not texts:
+        return []
+    lines = _folded(texts)
+    cut = lines.bounds.searchsorted((lines.survey.flags & Mark.CUTS).nonzero()[0])
+    found: list[int] = np.union1d(cut, lines.survey.heavy.nonzero()[0]).tolist()
+    return found
+
+
+def _marked_parts(texts: Sequence[str], indices: Sequence[int]) -> dict[int, list[_Part]]:
+    """Return the parts of those of the texts ``indices`` that have several, of which at least one carries marks."""
+    bounds = zip(indices, _bounds_of_parts([texts[i] for i in indices]), strict=True)
+    places = [(i, *part) for i, each in bounds if len(each) > 2 for part in itertools.pairwise(each)]
+    marks = _carry_marks([texts[i][begin:end] for i, begin, end in places]).tolist()
+    found: dict[int, list[_Part]] = {}
+    for (i, begin, end), marked in zip(places, marks, strict=True):
+        found.setdefault(i, []).append(_Part(begin, end, marked))
+    return {i: parts for i, parts in found.items() if any(part.marked for part in parts)}
+
+
+def _repaired_parts(texts: Sequence[str], odd: dict[int, list[_Part]]) -> dict[int, list[_Part]]:
+    """Return the parts of those texts of which repair changes a part, with their repairs."""
+    marked = [(i, at) for i, parts in odd.items() for at, part in enumerate(parts) if part.marked]
+    written = [texts[i][odd[i][at].begin : odd[i][at].end] for i, at in marked]
+    repairs = {marked[place]: each for place, each in _settled(written).items()}
+    changed = dict.fromkeys(i for i, _ in repairs)
+    return {i: [part._replace(repair=repairs.get((i, at))) for at, part in enumerate(odd[i])] for i in changed}
+
+
+def _bounds_of_parts(texts: Sequence[str]) -> list[list[int]]:
+    """Return where the parts of each text begin, and where the text ends; parts end with punctuation if any is near."""
+    bounds: list[list[int]] = [[0] for _ in texts]
+    if not texts:
+        return bounds
+    lines = _folded(texts)
+    chinese = (lines.numbers <= RARE).cumsum()
+    totals = differences(chinese[lines.bounds])
+    counts = np.maximum(totals // PART_SIZE, 1)
+    steps, sizes = ranges(np.ones_like(counts), counts)
+    text = np.arange(counts.size).repeat(sizes)
+    wanted = (chinese[lines.bounds] - totals)[text] + totals[text] * steps // counts[text]
+    places = chinese.searchsorted(wanted)  # the last character of a part
+    clauses = ((lines.numbers == PUNCTUATION) | (lines.codes == 0)).nonzero()[0]
+    ends = clauses[clauses.searchsorted(places)]
+    places = np.where(chinese[ends] - wanted <= PART_SIZE // 2, ends, places) + 1
+    inside = places < lines.bounds[text]
+    text, places = text[inside], places[inside]
+    origins = np.append(0, lines.sources[lines.bounds[:-1]] + 1)
+    for i, bound in zip(text.tolist(), (lines.sources[places] - origins[text]).tolist(), strict=True):
+        if bound > bounds[i][-1]:
+            bounds[i].append(bound)
+    return [[*each, len(text)] for each, text in zip(bounds, texts, strict=True)]
+
+
+def _put_together(text: str, read: str, before: Repaired | None, parts: Sequence[_Part]) -> Repaired:
+    """Return what is read for a text after its parts were repaired.
+
+    Args:
+        text: the text.
+        read: what was read for it before.
+        before: the repair that led to ``read``; ``None`` if ``read`` is the text.
+        parts: the parts of ``read``.
+
+    """
+    if before is None and len(parts) == 1 and parts[0].repair:
+        return parts[0].repair
+    plain = _folded([read])
+    written = []  # the code point of each character, and the first and the last character of ``read`` it stands for
+    for part in parts:
+        own = slice(*plain.sources.searchsorted([part.begin, part.end]).tolist())
+        each = plain.codes[own], plain.starts[own], plain.ends[own] - 1, plain.sources[own]
+        if repair := part.repair:
+            first, last, sources = (part.begin + x for x in (repair.starts, repair.ends - 1, repair.sources))
+            each = code_points(repair.text), first, last, sources
+        written.append(each)
+    codes, first, last, sources = map(np.concatenate, zip(*written, strict=True))
+    if before:
+        first, last, sources = before.starts[first], before.ends[last] - 1, before.sources[sources]
+    first, last, sources = (np.append(values, len(text)) for values in (first, last, sources))
+    raw = _folded([text]).raw if before else plain.raw
+    lines = _Lines(np.append(codes, np.int32(0)), first, last + 1, sources, raw)
+    if any(opener in lines.joined for opener in MARKUP_OPENERS):
+        lines = lines.keep(~_markup(lines))
+    return Repaired(lines.texts()[0], lines, 0, 0)
+
+
+def _settled(texts: Sequence[str]) -> dict[int, Repaired]:
     """Repair texts until nothing changes, and return those that repair changed, by their index.
 
     A text that still changes after `MAX_ROUNDS` rounds is not repaired at all.
@@ -422,11 +560,10 @@ def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
     sizes = text_sizes(texts) + 1
     origins = (sizes.cumsum() - sizes).tolist()
     found: dict[int, Repaired] = {}
-    folded, owners = _folded(texts), np.arange(len(texts))
-    lines, turned = _as_displayed(folded)
-    plain = dict(zip(turned.nonzero()[0].tolist(), folded.at(turned).texts(), strict=True))
+    plain: dict[int, str] = {}
+    lines, owners = _folded(texts), np.arange(len(texts))
     for _ in range(MAX_ROUNDS):
-        repairable = lines.survey.repairable | turned
+        repairable = lines.survey.repairable
         if not repairable.any():
             break
         lines, owners = lines.at(repairable), owners[repairable]
@@ -439,7 +576,6 @@ def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
         again = np.zeros(owners.size, dtype=bool)
         again[changed] = _carry_marks([read[place] for place in changed])  # which hardly any do
         lines, owners = done.at(again), owners[again]
-        turned = np.zeros(owners.size, dtype=bool)
     else:
         for owner in owners[lines.survey.repairable].tolist():
             del found[owner]
@@ -469,32 +605,16 @@ def _markup(lines: _Lines) -> Bools:
     return found
 
 
-def _as_displayed(lines: _Lines) -> tuple[_Lines, Bools]:
-    """Put texts with `OVERRIDE` into the order in which they are displayed, and return a mask of those that change."""
-    order, changed = np.arange(lines.codes.size), np.zeros(lines.bounds.size, dtype=bool)
-    overrides = (lines.raw == ord(OVERRIDE)).nonzero()[0]
-    for text in np.unique(lines.sources[lines.bounds].searchsorted(overrides)).tolist():
-        own = slice(int(lines.bounds[text] + 1 - lines.lengths[text]), int(lines.bounds[text]))
-        begin = int(lines.sources[lines.bounds[text - 1]]) + 1 if text else 0
-        shown = begin + display_order(text_of(lines.raw[begin : int(lines.sources[own.stop])]))
-        order[own] = own.start + lines.sources[own].searchsorted(shown[np.isin(shown, lines.sources[own])])
-        changed[text] = (np.diff(order[own]) != 1).any()
-    return (_in_order(lines, order, changed) if changed.any() else lines), changed
-
-
 def _put_in_order(lines: _Lines) -> _Lines:
-    """Put texts into the order in which they are read."""
-    if not lines.survey.loose.any():
-        return lines
-    order, changed = _reading_order(lines)
-    return _in_order(lines, order, changed) if changed.any() else lines
-
-
-def _in_order(lines: _Lines, order: Ints, changed: Bools) -> _Lines:
-    """Return texts in another order.
+    """Put texts into the order in which they are read.
 
     In those that change, each character stands for the whole text, because offsets must ascend.
     """
+    if not lines.survey.loose.any():
+        return lines
+    order, changed = _reading_order(lines)
+    if not changed.any():
+        return lines
     inside = changed.repeat(lines.lengths) & (lines.codes != 0)
     first = lines.bounds + 1 - lines.lengths
     starts = np.where(inside, lines.starts[first].repeat(lines.lengths), lines.starts)
@@ -511,7 +631,7 @@ def _reading_order(lines: _Lines) -> tuple[Ints, Bools]:
 
     A text is read backwards, or in columns from the left or from the right, if its characters hardly go together as
     they are written (`Survey.loose`), and far better in that order: by half of `WORTH` per character, and `MIN_WORTH`.
-    In the corpus only texts that are written so gain that much. See `_keep_parts` for texts of which only parts do.
+    In the corpus only texts that are written so gain that much.
     """
     changed = lines.survey.loose.copy()
     ends, lengths = lines.bounds[changed], lines.lengths[changed]
@@ -533,60 +653,7 @@ def _reading_order(lines: _Lines) -> tuple[Ints, Bools]:
         order[ranges(begins[texts], ends[texts] + 1)[0][better]] = tried[better]
         best[texts] = np.maximum(best[texts], fit)
     changed[changed] = best > least
-    if changed.any():
-        _keep_parts(order, lines.numbers, lines.bounds[changed], lines.lengths[changed])
-        changed[changed] = np.logical_or.reduceat(order != np.arange(order.size), begins[best > least])
     return order, changed
-
-
-def _keep_parts(order: Ints, numbers: Numbers, ends: Ints, lengths: Ints) -> None:
-    """Keep the written order in parts of texts that go together worse in the new order, by more than `MIN_WORTH`.
-
-    Somebody could write a harmless text backwards after a lure that is not. If any part of a text loses so much, only
-    the parts that gain enough are put in order. One text in six thousand that is written backwards or in columns as a
-    whole has such a part.
-
-    Args:
-        order: the places of all characters in the new order, which is changed.
-        numbers: the numbers of the characters.
-        ends: shape (texts,): the ends of the texts that are put in order.
-        lengths: shape (texts,): their lengths, including the ends.
-
-    """
-    places, _ = ranges(ends + 1 - lengths, ends + 1)
-    read = order[places]
-    gains = np.zeros(places.size, dtype=np.int64)
-    gains[places.searchsorted(read)] = _worths(np.roll(numbers[read], 1), numbers[read])
-    gains -= _worths(np.roll(numbers[places], 1), numbers[places])
-    sums = gains.cumsum()
-    apart = np.arange(ends.size).repeat(lengths) * (2 * np.abs(gains).sum() + 1)  # so that texts do not mix
-    losses = np.maximum.accumulate(sums - gains + apart) - apart - sums
-    last = lengths.cumsum()
-    for text in (np.maximum.reduceat(losses, last - lengths) > MIN_WORTH).nonzero()[0].tolist():
-        own = slice(int(last[text] - lengths[text]), int(last[text]))
-        begin, after = int(places[own.start]), np.append(0, gains[own].cumsum())
-        order[begin : begin + after.size - 1] = places[own]
-        for low, high in _rises(after.tolist()):
-            if after[high] - after[low] >= WORTH / 2 * (high - low):
-                inside = (read[own] >= begin + low) & (read[own] < begin + high)
-                order[begin + low : begin + high] = read[own][inside]
-
-
-def _rises(sums: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last index of each part in which sums rise by `MIN_WORTH` and never fall by as much."""
-    low = high = 0  # indices; a part has begun if they differ
-    for at, value in enumerate(sums):
-        if high > low and value < sums[high] - MIN_WORTH:
-            yield low, high
-            low = high = at
-        elif high > low:
-            high = at if value > sums[high] else high
-        elif value < sums[low]:
-            low = high = at
-        elif value >= sums[low] + MIN_WORTH:
-            high = at
-    if high > low:
-        yield low, high
 
 
 def _columns(lines: _Lines, begins: Ints, ends: Ints) -> Iterator[tuple[Ints, Ints]]:
@@ -620,14 +687,10 @@ def _fit(before: Numbers, numbers: Numbers, ends: Ints) -> Ints:
 
     A Chinese character after itself counts as a pair that was never seen: columns of equal lines consist of such pairs.
     """
-    return differences(_worths(before, numbers).cumsum()[ends])
-
-
-def _worths(before: Numbers, numbers: Numbers) -> Ints:
-    """Return how well each character goes together with the one before it, as in `_fit`."""
     scores = scores_of(before, numbers)
     scores[(before == numbers) & (numbers < RARE)] = MISSING
-    return tables().worth.take(scores.view(np.uint8)).astype(np.int64)
+    total = tables().worth.take(scores.view(np.uint8)).cumsum(dtype=np.int64)
+    return differences(total[ends])
 
 
 def _name_contacts(lines: _Lines) -> _Lines:

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fraudscan.arrays import Bools, Floats, Ints, Words
+    from fraudscan.arrays import Floats, Ints, Marks, Words
     from fraudscan.disguise import Repaired
     from fraudscan.features import Matches, Vocabulary
 
@@ -147,7 +147,7 @@ class _Reading(NamedTuple):
         logits: float64, shape (heads, texts): the logits of the whole texts.
         lengths: int64, shape (texts,): the numbers of kept characters.
         notes: int64, shape (texts,): as in `Judgement`.
-        marked: bool, shape (texts,): the mask of the texts that carry marks of disguise.
+        marked: uint8, shape (texts,): which texts carry marks of disguise (see `fraudscan.neighbours.marks_of`).
         windows: the most suspicious windows of long texts.
 
     """
@@ -155,7 +155,7 @@ class _Reading(NamedTuple):
     logits: Floats
     lengths: Ints
     notes: Ints
-    marked: Bools
+    marked: Marks
     windows: list[Windows]
 
 
@@ -353,7 +353,7 @@ class Engine:
             logits=np.empty((self._nothing.size, len(texts))),
             lengths=np.empty(len(texts), dtype=np.int64),
             notes=np.zeros(len(texts), dtype=np.int64),
-            marked=np.zeros(len(texts), dtype=bool),
+            marked=np.zeros(len(texts), dtype=np.uint8),
             windows=[],
         )
         sizes = text_sizes(texts)

@@ -27,7 +27,6 @@ from fraudscan.characters import (
     DROPPED,
     MARKUP,
     MARKUP_OPENERS,
-    OVERRIDE,
     blocks_without_markup,
     code_points,
     concatenated,
@@ -44,10 +43,14 @@ from fraudscan.neighbours import (
     FILLED_SHARE,
     MIN_FILLED,
     MOST_SIGNS,
+    PART,
+    PART_BLOCK,
+    PART_EVIDENCE,
     RARE,
     SIGNS,
+    WHOLE,
     WIDTH,
-    carry_marks,
+    marks_of,
     tables,
 )
 
@@ -56,7 +59,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fraudscan.arrays import Bools, Codes, Ints, Words
+    from fraudscan.arrays import Bools, Codes, Ints, Marks, Words
 
 __all__ = ["Matches", "Vocabulary"]
 
@@ -102,14 +105,14 @@ class Matches:
             (0 = none). Each text is followed by one separator, a 0.
         starts: the index in ``nodes`` at which each text begins.
         lengths: the number of kept characters of each text, without the separator.
-        marked: mask of the texts that carry marks of disguise (see `fraudscan.disguise`), `OVERRIDE` among them.
+        marked: which texts carry marks of disguise, as `marks_of` returns it.
 
     """
 
     nodes: Words
     starts: Ints
     lengths: Ints
-    marked: Bools
+    marked: Marks
 
     def nodes_of(self, texts: Ints) -> Words:
         """Return a copy of the nodes of the given texts, concatenated without separators."""
@@ -242,21 +245,22 @@ class Vocabulary:
         characters, starts, lengths, marked = self._read(texts, sizes)
         return Matches(self._follow(characters), starts, lengths, marked)
 
-    def _read(self, texts: Sequence[str], sizes: Ints) -> tuple[Words, Ints, Ints, Bools]:
+    def _read(self, texts: Sequence[str], sizes: Ints) -> tuple[Words, Ints, Ints, Marks]:
         """Return the kept characters as nodes, a 0 after each text, and the other arrays of `Matches`."""
         if kernel.compiled:
             characters = np.empty(int(sizes.sum()) + sizes.size, dtype=np.uint32)
-            found = np.empty_like(sizes), np.empty_like(sizes), np.empty(sizes.size, dtype=bool)
+            found = np.empty_like(sizes), np.empty_like(sizes), np.empty(sizes.size, dtype=np.uint8)
             known = tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS
-            limits = CROWDED, MOST_SIGNS, MIN_FILLED, FILLED_SHARE, FILLED_EVIDENCE, EVIDENCE, self.repeats, DIGIT
+            limits = CROWDED, MOST_SIGNS, MIN_FILLED, FILLED_SHARE, FILLED_EVIDENCE
+            marks = EVIDENCE, PART_EVIDENCE, PART_BLOCK, WHOLE, PART
             table = self._ids, normalization_table(), MARKUP_STRINGS
-            kept = kernel.compiled.read(texts, *table, *known, *limits, characters, *found)
+            kept = kernel.compiled.read(texts, *table, *known, *limits, marks, self.repeats, DIGIT, characters, *found)
             return characters[:kept], *found
         if not texts:
-            return np.zeros(0, dtype=np.uint32), sizes, sizes, np.zeros(0, dtype=bool)
+            return np.zeros(0, dtype=np.uint32), sizes, sizes, np.zeros(0, dtype=np.uint8)
         ids, _, ends = self._kept_ids(texts)
         starts = np.append(0, ends[:-1] + 1)
-        marked = carry_marks(ids >> NODE_BITS, ends) | np.array([OVERRIDE in text for text in texts])
+        marked = marks_of(ids >> NODE_BITS, ends)
         ids &= NODE_MASK
         return ids, starts, ends - starts, marked
 

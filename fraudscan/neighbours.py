@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fraudscan.arrays import runs_of
+from fraudscan.arrays import ranges, runs_of
 from fraudscan.characters import DROPPED, normalization_table
 from fraudscan.lazy import shared, shared_property
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fraudscan.arrays import Bools, Codes, Ints, Numbers
+    from fraudscan.arrays import Bools, Codes, Ints, Marks, Numbers
 
 __all__ = [
     "Choices",
     "Tables",
-    "carry_marks",
     "half_keys",
     "is_sign",
+    "marks_of",
     "other_tables",
     "scores_of",
     "split_keys",
@@ -74,6 +74,18 @@ EVIDENCE = 24
 """Minimum evidence for a text to carry marks of disguise, in eighths of a nat: odds of 20 to 1. Of held-out messages of
 the corpus, one honest message in 40 reaches it, and 39 in 40 of those disguised in one of the ways known here."""
 
+PART_EVIDENCE = 64
+"""The same for a part of a text, of which there are several. Of 129,750 honest messages of the corpus, 142 carry marks
+in a part only; with 48, 212 do, and with 96, 61. Of 755 lures disguised in pinyin, with a harmless text of 134
+characters behind them, 174 carry no marks; with 48, 138 do not, and with 96, 277."""
+
+PART_BLOCK, MOST_BLOCKS = 32, 128
+"""The parts of a text that are looked at by themselves, because the rest of it would hide the marks of a lure, are two
+blocks of so many characters long. Texts of more than `MOST_BLOCKS` are too long to be repaired."""
+
+WHOLE, PART = 2, 1
+"""What `marks_of` returns for a text that carries marks of disguise, and for one of which only a part does."""
+
 MOST_SIGNS = 4
 """Maximum number of signs that may cut a word in one place: 贷..款. A sign that is repeated is read four times at most
 where marks are looked for (`fraudscan.features.REPEATS`), and counts once where repair surveys them."""
@@ -102,7 +114,7 @@ HALF_KEYS = 1 << 16
 SENTENCE_MARKS = ",!?;:。"
 """Separators that repair keeps in places where they do not cut what may be a word."""
 
-INTERJECTIONS = "吧吗呀呃呐呗呢呦呵哇哈哎哟哦哼啊啦喔喽嗨嗯嘛嘞嘿噢"
+INTERJECTIONS = "吧吗呀呃呐呗呜呢呦呵咦咧咯哇哈哎哒哟哦哩哼唉唷啊啦喔喽嗨嗬嗯嘛嘞嘿噢欸诶"
 """Characters that say nothing by themselves: a text is read without them if they cut its words."""
 
 LISTS = "homophones", "shapes", "initials", "pictures"
@@ -329,12 +341,38 @@ def _shipped() -> Tables:
     return Tables(np.load(io.BytesIO(data), allow_pickle=False))
 
 
-def carry_marks(numbers: npt.NDArray[Any], ends: Ints) -> Bools:
-    """Return a mask of the texts that carry marks of disguise, shape (texts,).
+def marks_of(numbers: npt.NDArray[Any], ends: Ints) -> Marks:
+    """Return which texts carry marks of disguise, shape (texts,): `WHOLE`, `PART`, or 0.
 
     Args:
         numbers: the numbers of the kept characters of several texts, with an `END` after each text.
         ends: shape (texts,): the offsets of the `END` numbers.
+
+    """
+    marks = np.where(_are_marked(numbers, ends, EVIDENCE), WHOLE, 0).astype(np.uint8)
+    # each window is two blocks long, and begins with a block; the last one has the rest of the text as well
+    lengths = np.diff(ends, prepend=-1) - 1
+    windows = lengths // PART_BLOCK - 1
+    windows[(windows < 2) | (windows >= MOST_BLOCKS) | (marks > 0)] = 0
+    text = windows.nonzero()[0].repeat(windows[windows > 0])
+    if text.size:
+        begins = ends[text] - lengths[text] + PART_BLOCK * ranges(np.zeros_like(windows), windows)[0]
+        last = np.append(text[1:] != text[:-1], True)
+        stops = np.where(last, ends[text], begins + 2 * PART_BLOCK)
+        parts = numbers[ranges(begins, stops + 1)[0]]
+        ends = (stops + 1 - begins).cumsum() - 1
+        parts[ends] = END
+        marks[text[_are_marked(parts, ends, PART_EVIDENCE)]] = PART
+    return marks
+
+
+def _are_marked(numbers: npt.NDArray[Any], ends: Ints, least: int) -> Bools:
+    """Return a mask of the texts, or parts of texts, that carry marks of disguise.
+
+    Args:
+        numbers: as for `marks_of`.
+        ends: as for `marks_of`.
+        least: the evidence that is enough.
 
     """
     if not ends.size:
@@ -350,7 +388,7 @@ def carry_marks(numbers: npt.NDArray[Any], ends: Ints) -> Bools:
     inside = crowded[text] & (end - begin <= MOST_SIGNS) & (numbers[begin - 1] <= RARE) & (numbers[end] <= RARE)
     scores = scores_of(numbers[begin[inside] - 1], numbers[end[inside]])
     total = total + np.bincount(text[inside], tables().cut.take(scores.view(np.uint8)), minlength=ends.size)
-    marked: Bools = (total >= EVIDENCE) | _are_filled(numbers, ends)
+    marked: Bools = (total >= least) | _are_filled(numbers, ends)
     return marked
 
 

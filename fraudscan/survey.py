@@ -357,11 +357,12 @@ def _flag_fillers(flags: npt.NDArray[np.uint8], codes: Codes, numbers: Numbers, 
     lengths = differences(ends + 1)
     owner = np.arange(ends.size).repeat(lengths)
     kinds = np.where(numbers == LETTER, ord("a"), np.where(numbers == OTHER, 1, codes))
-    kinds[(numbers <= RARE) & tables().empty_words[codes]] = 2
+    interjection = (numbers <= RARE) & tables().empty_words[codes]
+    kinds[interjection] = 2
     keys, kind, counts = np.unique(owner << 21 | kinds, return_inverse=True, return_counts=True)
     filler = counts[kind] >= np.maximum(MIN_FILLED, FILLER_SHARE * (lengths - 1))[owner]
     filler &= numbers != END
-    chinese = filler & (numbers <= RARE)
+    chinese = filler & (numbers <= RARE) & ~interjection
     several = np.bincount(keys[np.unique(kind[chinese])] >> 21, minlength=ends.size) > 1
     filler &= ~(chinese & several[owner])
     if not filler.any():

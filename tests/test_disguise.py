@@ -55,6 +55,14 @@ def test_disguised_text_is_repaired(text, expected):
         ("请加薇详聊", "请加微信@详聊"),
         ("十薇详聊", "加微信@详聊"),
         ("参加薇信群领红包", "参加微信@群领红包"),
+        ("欢迎参加维信群", "欢迎参加微信@群"),
+        ("参加威信:abc12345", "参加微信@:abc00000"),
+        ("附加扣扣12345678", "附加qq@00000000"),
+        ("请参加裙聊", "请参加群@聊"),
+        ("日结300十薇详聊", "日结000加微信@详聊"),
+        ("加卫星通过验证即领", "加微信@通过验证即领"),
+        ("日赚500v信号tt123", "日赚000微信@号tt000"),
+        ("jiav信号abc123", "jia微信@号abc000"),
     ],
 )
 def test_a_disguised_contact_is_named_and_marked_once(text, read):
@@ -68,6 +76,7 @@ def test_a_disguised_contact_is_named_and_marked_once(text, read):
         *("加威士忌和冰块", "添加徽章", "加卫星定位功能", "新加小绿植摆在窗台"),
         *("集齐二十徽章", "第十威望等级", "输出5V信号给控制器", "扣扣子", "装进裙子口袋"),
         *("附近KTV信息汇总", "CCTV信号中断了", "新款SUV信贷方案", "看个MV心情好多了", "这人抠抠搜搜的"),
+        *("小米SUV心形车灯", "再加威灵仙10克", "加徽派建筑元素", "加卫星云图", "加入裙摆", "纽扣扣好"),
     ],
 )
 def test_ordinary_words_are_no_disguised_contact(text):
@@ -189,44 +198,36 @@ def test_text_written_backwards_or_in_columns_is_put_in_order(written):
 HARMLESS = "今天天气真好，下午带孩子去公园玩了一圈，回来路上买了点菜，晚上准备做红烧肉，你要不要过来一起吃？" * 2
 
 
-@pytest.mark.parametrize("written", [HARMLESS[::-1], "\n".join(in_columns(HARMLESS, 8))])
 @pytest.mark.parametrize("first", [True, False])
-def test_a_lure_beside_a_harmless_text_that_is_put_in_order_is_read(written, first):
-    text = f"{FILLED}\n{written}" if first else f"{written}\n{FILLED}"
+def test_a_lure_beside_a_harmless_text_that_is_written_backwards_is_read(first):
+    text = f"{FILLED}\n{HARMLESS[::-1]}" if first else f"{HARMLESS[::-1]}\n{FILLED}"
     read = normalize(text).text
     for part in ("老师操作稳赚不赔,加微信进内部群每天领取", "好,下午带孩子去公园玩了一圈,回来路上买了点菜"):
         assert part in read
     assert undisguise(["到楼下了", text, FILLED[::-1], text]) == ["到楼下了", read, fold(FILLED), read]
 
 
+@pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize(
-    "written",
+    ("written", "read"),
     [
-        f"\u202e{FILLED[::-1]}\u202c",
-        "".join(f"\u202e{FILLED[at : at + 2][::-1]}\u202c\u200e" for at in range(0, len(FILLED), 2)),
-        "".join(f"\u202e{pair}\u202c " for pair in re.findall("..?", FILLED[::-1])),  # they are turned together
-        f"\u202e{FILLED[10:][::-1]}\u202d{FILLED[:10]}",
-        f"\u202e\u202d{FILLED}",
-        f"\u202e\u202c{FILLED}",
-        f"\u202e\u2066\u202c{FILLED}\u2069",
-        f"\u2067{FILLED[:9]}\u202e{FILLED[9:15][::-1]}\u2069{FILLED[15:]}",
-        f"\u202e{FILLED[9:][::-1]}\u2069{FILLED[:9][::-1]}",
-        "\u202e" * 200 + FILLED[::-1] + "\u202c" * 200,
-        "\u2066" * 200 + "\u202e" + FILLED + "\u2069" * 200,
-        f"\u202e{FILLED[20:][::-1]}\u202c \u200b \u202e{FILLED[:20][::-1]}",
+        ("跟着老湿操作稳撰不赔，加徽信进内部裙，每天领曲返力", "跟着老实操作稳赚不赔,加微信@进内部群,每天领取返利"),
+        (
+            "x".join("跟着老师操作稳赚不赔，加微信进内部群，每天领取返利"),
+            "跟着老师操作稳赚不赔,加微信进内部群,每天领取返利",
+        ),
+        ((FILLED * 2)[::-1], fold(FILLED)),
     ],
 )
-def test_text_is_read_as_it_is_displayed(written):
-    for end in ("", f"\n{HARMLESS}"):
-        assert normalize(written + end).text == fold(FILLED + end)
-    lists = Lists([Entry("deny", "稳赚不赔")])
-    assert fraudscan.load().with_lists(lists).classify(written).rule == "deny 稳赚不赔"
-
-
-def test_a_hint_before_a_text_that_is_written_backwards_stays():
-    read = normalize("这段话要倒过来念才看得懂哦：" + FILLED[::-1]).text
-    assert read.startswith("这段话要倒过来")
-    assert fold(FILLED)[1:] in read
+def test_a_disguised_lure_is_read_in_a_long_harmless_text(written, read, before):
+    other = HARMLESS * 2
+    text = f"{other}\n{written}。" if before else f"{written}。\n{other}"
+    found = normalize(text)
+    assert read in found.text.replace(CONTACT, "@")
+    assert fold(other)[:-20] in found.text or fold(other)[20:] in found.text
+    begin = text.index(written)
+    assert all(begin <= repair.start < repair.end <= begin + len(written) + 1 for repair in found.repairs)
+    assert undisguise([text, "到楼下了", text]) == [found.text, "到楼下了", found.text]
 
 
 @pytest.mark.parametrize("end", ["", "\n"])
@@ -353,8 +354,6 @@ PIECES = [
     "\ud800",
     *("A：", "b：", "B.", "A", "b", "L码", "m码"),
     *("<br>", "<", "&nbsp;", "\\"),
-    *"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\n",
-    f"微信{CONTACT}",
 ]
 texts = st.one_of(
     st.text(st.characters(), max_size=40),
@@ -362,6 +361,7 @@ texts = st.one_of(
     st.lists(st.sampled_from(PIECES), max_size=40).map("".join),
     st.text(st.sampled_from(sorted({c for line in ORDINARY for c in line})), max_size=60),
     st.text(st.characters(min_codepoint=0xF0000, max_codepoint=0xF2010), max_size=10),  # private use, mostly dropped
+    st.lists(st.sampled_from([FILLED, HARMLESS, *PIECES]), min_size=2, max_size=20).map("".join),  # in several parts
 )
 
 

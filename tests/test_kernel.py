@@ -31,8 +31,12 @@ from fraudscan.neighbours import (
     FILLED_SHARE,
     MIN_FILLED,
     MOST_SIGNS,
+    PART,
+    PART_BLOCK,
+    PART_EVIDENCE,
     RARE,
     SIGNS,
+    WHOLE,
     WIDTH,
     Tables,
     other_tables,
@@ -144,13 +148,7 @@ def test_the_first_text_of_a_batch_follows_an_end_like_any_other():
     with other_tables(Tables(arrays)):
         vocabulary = Vocabulary.from_ngrams(["A"])
         assert_same_matches(vocabulary, ["A", "", "A"])
-        assert vocabulary.match(["A", "", "A"]).marked.tolist() == [True, False, True]
-
-
-def test_an_override_is_a_mark(scanner):
-    batch = ["在吗", "在\u202e吗", "\u202e", ""]
-    assert_same_matches(scanner.engine.vocabulary, batch)
-    assert scanner.engine.vocabulary.match(batch).marked.tolist() == [False, True, True, False]
+        assert vocabulary.match(["A", "", "A"]).marked.tolist() == [WHOLE, 0, WHOLE]
 
 
 def test_matches_and_marks_are_the_same_on_the_corpus(scanner, corpus):
@@ -264,9 +262,10 @@ def test_the_first_logits_of_any_layer_are_the_same(seed, inputs, units, reach):
 
 def read_arguments():
     batch = ["加微信", "稳·赚 不·赔", ""]
-    each = [np.zeros(len(batch), dtype) for dtype in (np.int64, np.int64, bool)]
+    each = [np.zeros(len(batch), dtype) for dtype in (np.int64, np.int64, np.uint8)]
     known = (tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS)
-    limits = (CROWDED, MOST_SIGNS, MIN_FILLED, FILLED_SHARE, FILLED_EVIDENCE, EVIDENCE, REPEATS, DIGIT)
+    marks = EVIDENCE, PART_EVIDENCE, PART_BLOCK, WHOLE, PART
+    limits = (CROWDED, MOST_SIGNS, MIN_FILLED, FILLED_SHARE, FILLED_EVIDENCE, marks, REPEATS, DIGIT)
     characters = np.zeros(sum(map(len, batch)) + len(batch), np.uint32)
     markup = np.frombuffer(MARKUP_STRINGS, np.uint8)
     reading = fraudscan.load().engine.vocabulary._ids, normalization_table(), markup
@@ -445,9 +444,10 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("read", 3, b"<br>", "must end with a 0"),
         ("read", 3, b"<br>\0" + b"x" * 17 + b"\0", "x is longer than 16 characters"),
         ("read", 4, np.zeros(0, np.int8), "beyond the table"),
-        ("read", 4, np.zeros(WIDTH * END, np.int8), "beyond the table"),
+        ("read", 4, np.zeros(WIDTH * WIDTH - 1, np.int8), "beyond the table"),
         ("read", 7, 2**32 - 1, "beyond the table"),
         ("read", 8, 2**32 - 1, "beyond the table"),
+        ("read", 16, (24, 48, 0, WHOLE, PART), "no length"),
         ("read", 19, np.zeros(11, np.uint32), "no room"),
         ("read", 19, np.zeros(0, np.uint32), "no room"),
         ("read", 20, np.zeros(4, np.int64), "for each text"),
@@ -604,19 +604,6 @@ def test_arguments_that_do_not_fit_are_refused(compiled, name, place, value, mes
     arguments[place] = value
     with pytest.raises((TypeError, ValueError), match=message):
         getattr(compiled, name)(*arguments)
-
-
-@pytest.mark.parametrize("text", ["", "加"])
-def test_the_table_must_contain_the_last_pair_of_the_text(compiled, text):
-    last = WIDTH * END + int(tables().numbers[ord(text)] if text else END)
-    arguments = read_arguments()
-    arguments[0] = [text]
-    arguments[20:] = [array[:1] for array in arguments[20:]]
-    arguments[4] = np.zeros(last, np.int8)
-    with pytest.raises(ValueError, match="beyond the table"):
-        compiled.read(*arguments)
-    arguments[4] = np.zeros(last + 1, np.int8)
-    assert compiled.read(*arguments) == len(text) + 1
 
 
 def test_follow_ignores_what_lies_beyond_the_characters(compiled):
