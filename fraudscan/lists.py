@@ -17,10 +17,11 @@ number matches with and without the country code (``+86`` or ``0086``; before a 
 ``86``), and as Excel protects it (``="95588"``). So ``106*`` also matches ``+8610 6...``, a
 landline in Beijing; ``1069*`` does not. A masked number (``138****8000``) matches only itself.
 Sender names can be forged: allow a sender only if your network vouches for it. An entry that allows
-does not match a name with other letters that only look like its own (``ІСВС`` in Cyrillic for
-``ICBC``); one that denies does. Allow wins over deny. If several entries of one kind match, the
-first one is reported. A line that is unlikely to be meant as a phrase, such as ``[Deny]``,
-``sender=106``, ``/加微信/i`` or ``/加.{0,3}微信``, is refused.
+does not match a name, or the beginning of one, with other letters, digits or marks that only look
+like its own (``ІСВС`` in Cyrillic, ``🅸🅲🅱🅲`` or ``ÍCBC`` for ``ICBC``); one that denies does. Allow
+wins over deny. If several entries of one kind match, the first one is reported. A line that is
+unlikely to be meant as a phrase, such as ``[Deny]``, ``sender=106``, ``/加微信/i`` or
+``/加.{0,3}微信``, is refused.
 
 Phrases and patterns are matched against the text without white space, accents and mark-up, in lower
 case, in simplified characters and in half width, with Latin letters for those of other alphabets
@@ -72,6 +73,7 @@ from fraudscan.characters import (
     table_with_digits,
     text_of,
     text_sizes,
+    without_markup,
 )
 from fraudscan.columns import FLOATS, is_missing
 from fraudscan.decisions import VERDICTS
@@ -550,13 +552,11 @@ class Lists:
             wanted = [*names, *(f"{name[:cut]}*" for name in names for cut in self._cuts if cut <= len(name))]
             known = [name for name in wanted if name in self._named]
             again = (place for name in known for place in self._named_again.get(name, ()))
-            places = frozenset(place for place in (*map(self._named.__getitem__, known), *again) if place >= least)
-            if not (others := _look_alikes(sender)):
-                return places
-            own = (
-                place >= self._allowing or others <= _look_alikes(self.entries[place].sender or "") for place in places
+            return frozenset(
+                place
+                for place in (*map(self._named.__getitem__, known), *again)
+                if place >= least and (place >= self._allowing or _is_allowed(sender, self.entries[place].sender or ""))
             )
-            return frozenset(itertools.compress(places, own))
 
         return [entries(_name(sender)) if _is_named(sender) else frozenset() for sender in senders]
 
@@ -650,17 +650,42 @@ def _name(sender: Any) -> str:
     return str(int(sender) if whole else sender)
 
 
-def _look_alikes(sender: str) -> set[str]:
-    """Return the letters and digits of a sender that are others than those that lists read.
+def _is_allowed(sender: str, listed: str) -> bool:
+    """Return whether a sender that lists read as one that an entry allows has its letters, digits and marks, too.
 
-    >>> sorted(_look_alikes("ІCBC")), _look_alikes("ＩＣＢＣ 工商銀行")
-    (['і'], set())
+    >>> _is_allowed("ІСВС", "ICBC"), _is_allowed("ＩＣＢＣ", "ICBC"), _is_allowed("ICBC Café", "ICBC*")
+    (False, True, True)
 
     """
-    if sender.isascii():
-        return set()
-    written = unicodedata.normalize("NFKC", sender)
-    return {c.lower() for c in written if not c.isascii() and c.isalnum() and fold_for_lists(c).isascii()}
+    if sender.isascii() and listed.isascii():
+        return True
+    return any(_is_named_by(*both) for both in itertools.product(_own_spellings(sender), _own_spellings(listed)))
+
+
+def _is_named_by(name: str, listed: str) -> bool:
+    """Return whether a name is the listed one or begins with it; marks belong to the character before them."""
+    if not listed.endswith("*"):
+        return name == listed
+    return name.startswith(listed[:-1]) and not any(map(_is_mark, name[len(listed) - 1 :][:1]))
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _own_spellings(sender: str) -> frozenset[str]:
+    """Return the spellings of a sender as lists read it, but with the letters, digits and marks that it is written in.
+
+    >>> sorted(_own_spellings("＋８６ 9٥588")), *_own_spellings("І🅲ＢＣ 商銀")
+    (['+869٥588', '9٥588'], 'і🅲bc商银')
+
+    """
+    written = unicodedata.normalize("NFKD", without_markup(sender)).casefold()
+    read = text_of(table_for_lists()[code_points(written)])
+    own = (c if _is_mark(c) or (to.isascii() and to > "\0") else to for c, to in zip(written, read, strict=True))
+    return frozenset(_spellings("".join(own).replace("\0", "")))
+
+
+def _is_mark(character: str) -> bool:
+    """Return whether a character is a mark over or around another one. What selects a variant of that is none."""
+    return unicodedata.category(character) in {"Mn", "Me"} and "VARIATION SELECTOR" not in unicodedata.name(character)
 
 
 def _spellings(sender: str) -> set[str]:

@@ -280,11 +280,29 @@ def test_entries_for_senders_match_their_senders(scanner):
             list(results)
 
 
-def test_a_look_alike_of_a_sender_is_denied_but_not_allowed():
-    names = ["icbc", "ＩＣＢＣ", "I CBC", "ІСВС", "ICВC", "ÍCBC", "СБЕР"]
-    for kind, found in (("allow", [0, 0, 0, 2, 2, 2, 1]), ("deny", [0, 0, 0, 0, 0, 0, 1])):
-        lists_ = Lists([Entry(kind, "", "ICBC"), Entry(kind, "", "Сбер")])
-        assert lists_.find([PLAIN] * 7, names).tolist() == found
+@pytest.mark.parametrize(
+    ("listed", "same", "alike"),
+    [
+        ("ICBC", ["icbc", "ＩＣＢＣ", "I CBC", "ⒾⒸⒷⒸ", "ICBC\ufe0f"], ["ІСВС", "ICВC", "ÍCBC", "🅸🅲🅱🅲"]),
+        ("icbc", ["ICBC<br>"], ["I\u0336CBC", "I\u20ddCBC", "ICBC\u0336", "I\u0301CBC", "⒤⒞⒝⒞"]),
+        ("ІСВС", ["іСВс"], ["ICBC", "ІCВС"]),
+        ("ICBC*", ["ICBC Café", "icbc Москва", "ICBC🅸", "ICBC", "I CBC é"], ["ІСВС Москва", "ICBC\u0336 Café", "ICBĆ"]),
+        ("Сбер", ["СБЕР", "с бер"], ["Cбер", "Сбеp"]),
+        ("Café*", ["CAFE\u0301 Москва", "ｃａｆé"], ["Cafe", "Cafè", "Сafé"]),
+        ("カス", ["ｶｽ"], ["ｶﾞｽ", "カ\u3099ス"]),
+        ("工商銀行❤", ["工商银行❤️", "工 商 银 行❤"], ["工商银\u0336行❤"]),
+        ("95588", ["+86 95588", "０0869５588", '="+8695588"', 95588], ["9٥588", "+86❾5588", "9⑸588"]),
+        ("+86955*", ["95588", "００86 95512", "955é", '＝＂95588"'], ["9٥588"]),
+    ],
+)
+def test_a_look_alike_of_a_sender_is_denied_but_not_allowed(listed, same, alike):
+    for kind, found in (("allow", [0] * len(same) + [1] * len(alike)), ("deny", [0] * len(same + alike))):
+        assert Lists([Entry(kind, "", listed)]).find([PLAIN] * len(found), same + alike).tolist() == found
+
+
+def test_of_entries_for_alike_senders_each_allows_its_own():
+    lists_ = Lists([Entry("allow", "", "ІСВС"), Entry("allow", "", "ICBC"), Entry("deny", "", "ICВ*")])
+    assert lists_.find([PLAIN] * 4, ["іСВс", "icbc", "ICBÇ", "ICB"]).tolist() == [0, 1, 2, 2]
 
 
 def test_a_masked_number_is_a_sender():
