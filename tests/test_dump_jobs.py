@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 from unittest import mock
+from xml.parsers import expat
 
 import dumps
 import fuzz
@@ -30,6 +31,7 @@ import kill
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 from dumps import LURE, PLAIN, interrupt, rows_of, score
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -1403,6 +1405,36 @@ def test_lack_of_memory_while_reading_is_no_damage_and_the_job_can_be_resumed(tm
     assert "there is not enough memory" in capsys.readouterr().err
     assert score(source, "-o", out, "--resume") == 0
     assert len(rows_of(out)) == 40_000
+
+
+LACK = {
+    "in.parquet": ("pyarrow.parquet.ParquetFile.iter_batches", pa.ArrowMemoryError("malloc of size 64 failed")),
+    "open.parquet": ("pyarrow.parquet.ParquetFile.__init__", pa.ArrowMemoryError("malloc of size 64 failed")),
+    "long.parquet": ("fraudscan.dump.parquet._longest", pa.ArrowMemoryError("malloc of size 64 failed")),
+    "in.xlsx": ("fraudscan.dump.workbooks._rows", MemoryError()),
+    "in.zip": ("zipfile.ZipFile.infolist", MemoryError()),
+    "in.xml": ("fraudscan.dump.chats._XmlMessages.feed", expat.ExpatError("out of memory: line 1, column 0")),
+    "in.jsonl.zst": ("zstandard", zstandard.ZstdError("zstd decompress error: Allocation error : not enough memory")),
+}
+"""For the names of dumps, what raises which error for lack of memory."""
+
+
+@pytest.mark.parametrize("name", LACK)
+def test_no_reader_takes_lack_of_memory_for_damage(tmp_path, monkeypatch, capsys, name):
+    source, out, (where, error) = tmp_path / name, tmp_path / "out.jsonl", LACK[name]
+    maker = next(make for known, make in dumps.MAKERS.items() if known.endswith(source.suffix))
+    source.write_bytes(dumps.MAKERS.get(name, maker)(dumps.rows(random.Random(1), 20)))
+    with monkeypatch.context() as patch:
+        patch.setattr(parquet, "HELD", 1)
+        fails = mock.Mock(side_effect=error)
+        if source.suffix == ".zst":  # the type of its objects cannot be patched
+            one = mock.Mock(eof=False, unused_data=b"", decompress=fails)
+            where, fails = "zstandard.ZstdDecompressor", lambda **_: mock.Mock(decompressobj=lambda: one)
+        patch.setattr(where, fails)
+        assert score(source, "-o", out) == 2
+    assert "there is not enough memory" in capsys.readouterr().err
+    assert score(source, "-o", out, "--resume") == 0
+    assert rows_of(out)
 
 
 @given(

@@ -143,6 +143,8 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
             try:
                 parser.feed(_mend(held[:cut]), final=not data)
             except (expat.ExpatError, ValueError) as error:
+                if str(error).startswith(expat.errors.XML_ERROR_NO_MEMORY):
+                    raise MemoryError from None
                 yield from parser.take()
                 place, rest = parser.rest(held, fed)
                 raise Broken(place, stream.damage or f"not XML: {error}", rest) from None

@@ -115,6 +115,8 @@ class ParquetReader(Reader):
             options = {"pre_buffer": False, "buffer_size": AHEAD, "read_dictionary": dictionaries}
             # Spark's timestamps: nanoseconds end in 2262, and Spark does not read them
             return pa.parquet.ParquetFile(file, **options, coerce_int96_timestamp_unit="us")
+        except MemoryError:  # Arrow's is an ArrowException, too, but no damage
+            raise
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DumpError(f"{source} is not a Parquet file that can be read: {error}") from None
 
@@ -134,6 +136,8 @@ class ParquetReader(Reader):
                     begin, size = end, 0
                 held.append(part)
                 end, size = end + part.num_rows, size + part.nbytes
+        except MemoryError:
+            raise
         except (pa.ArrowException, OSError, ValueError) as error:
             problem = f"the file cannot be read any further: {error}"
         if held:
@@ -179,9 +183,12 @@ class ParquetReader(Reader):
     def _longest(self, group: int, path: str, rows: int) -> int:
         """Return the bytes of the longest value in a column's dictionary, which is read ``rows`` rows at a time."""
         parts = self.open(self.source, [path]).iter_batches(rows, row_groups=[group], columns=[path], use_threads=False)
-        with contextlib.suppress(_pyarrow().ArrowException, OSError):  # damage is reported when the rows are read
+        try:
             return next(filter(None, (_longest(part.column(0)) for part in parts)), 0)
-        return 0
+        except MemoryError:
+            raise
+        except (_pyarrow().ArrowException, OSError):  # damage is reported when the rows are read
+            return 0
 
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the rows as an Arrow table, which keeps the types; texts may have any type that can be shown as text."""
@@ -322,6 +329,8 @@ def with_column(
     def batches() -> Iterator[Any]:
         try:
             yield from file.iter_batches(BLOCK // ROW)
+        except MemoryError:
+            raise
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DumpError(f"{source} cannot be read any further: {error}") from None
 

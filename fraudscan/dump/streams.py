@@ -273,6 +273,8 @@ def _from_zip(raw: Any) -> Any:
         found = [member for member in found if PurePath(member.filename).name == WHATSAPP] or found
         if len(found) == 1:
             return _Member(archive, found[0])
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 - damaged archives raise nearly every kind of error
         raise zipfile.BadZipFile(str(error)) from None
     raw.seek(0)
@@ -363,6 +365,8 @@ class _Zstd:
             try:
                 self._data = self._object.decompress(step)
             except self._error as error:
+                if "not enough memory" in str(error):
+                    raise MemoryError from None
                 raise ValueError(str(error)) from None
         data, self._data = self._data[:size], self._data[size:]
         return data

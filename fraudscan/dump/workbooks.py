@@ -340,7 +340,7 @@ def _reading() -> Iterator[None]:
         warnings.simplefilter("ignore")
         try:
             yield
-        except DumpError:
+        except (DumpError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - damaged files raise nearly every kind of error
             cause = error.__cause__ or error
