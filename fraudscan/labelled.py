@@ -325,7 +325,7 @@ def _labels_of_sheets(path: str, sheets: Sequence[Sheet], column: str, notify: C
 def _labels(value: Any) -> tuple[tuple[str, ...], str]:
     """Return the distinct labels of one row (none for an empty list), or none and why the row has no valid label."""
     values = value if isinstance(value, list) else value.split("|") if isinstance(value, str) else [value]
-    if nested := [one for one in values if isinstance(one, (bytes, dict, list))]:
+    if nested := [one for one in values if isinstance(one, (bytes, dict, list, tuple))]:
         return (), f"a label is a name, not {reprlib.repr(nested[0])}"
     names = (str(one).strip() for one in values if not is_missing(one) and one != NULL)
     labels = tuple(dict.fromkeys(name for name in names if name))

@@ -494,6 +494,13 @@ def test_bytes_in_another_encoding_are_no_label(tmp_path):
     assert {row.labels for row in read_labelled([path], encoding="gb18030").rows} == {("a",), ("中奖",)}
 
 
+def test_an_entry_of_a_map_is_no_label(tmp_path):
+    labels = pa.array([[("a", 1)], []], pa.map_(pa.string(), pa.int8()))
+    pa.parquet.write_table(pa.table({"text": [LURE, "你好"], "label": labels}), tmp_path / "mine.parquet")
+    found = read_labelled([tmp_path / "mine.parquet"])
+    assert found.skipped == ["mine.parquet:1: a label is a name, not ('a', 1)"]
+
+
 def test_the_label_column_of_a_workbook_is_the_one_of_most_sheets(tmp_path):
     sheets = {"甲": [["短信内容", "标签"], [LURE, "a"]], "乙": [["短信内容", "标签", "type"], ["你好", "b", "inbox"]]}
     (tmp_path / "b.xlsx").write_bytes(workbook(sheets))
