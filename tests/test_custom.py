@@ -501,6 +501,13 @@ def test_an_entry_of_a_map_is_no_label(tmp_path):
     assert found.skipped == ["mine.parquet:1: a label is a name, not ('a', 1)"]
 
 
+def test_lists_of_labels_in_parquet_may_be_bytes(tmp_path):
+    labels = pa.array([[b"a", "中奖".encode("gb18030")]], pa.list_(pa.binary()))
+    pa.parquet.write_table(pa.table({"text": [LURE], "label": labels}), tmp_path / "mine.parquet")
+    (row,) = read_labelled([tmp_path / "mine.parquet"], encoding="gb18030").rows
+    assert row.labels == ("a", "中奖")
+
+
 def test_the_label_column_of_a_workbook_is_the_one_of_most_sheets(tmp_path):
     sheets = {"甲": [["短信内容", "标签"], [LURE, "a"]], "乙": [["短信内容", "标签", "type"], ["你好", "b", "inbox"]]}
     (tmp_path / "b.xlsx").write_bytes(workbook(sheets))

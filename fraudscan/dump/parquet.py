@@ -401,7 +401,9 @@ def _value(item: Any) -> Any:
 
 
 def _decoded(value: Any, encoding: str) -> Any:
-    """Return bytes decoded as UTF-8, or else as ``encoding``; any other value is returned unchanged."""
+    """Return bytes, also those in a list, decoded as UTF-8 or else as ``encoding``; other values are unchanged."""
+    if isinstance(value, list):
+        return [_decoded(item, encoding) for item in value]
     for known in ("utf-8", encoding) if isinstance(value, bytes) else ():
         with contextlib.suppress(UnicodeDecodeError):
             return value.decode(known)
