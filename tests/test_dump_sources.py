@@ -596,12 +596,15 @@ def test_folders_that_are_nested_too_deeply_are_refused(tmp_path, monkeypatch, c
     assert f"{tmp_path}: folders are nested too deeply" in capsys.readouterr().err
 
 
-def test_columns_that_only_names_of_folders_have_are_reported(tmp_path, capsys):
+@pytest.mark.parametrize("table", ["nr,text\n1,你好\n", '{"text": "你好"}\n{"text": "好", "nr": 1}\n'])
+def test_columns_that_only_names_of_folders_have_are_reported(tmp_path, capsys, table):
     for number, city in enumerate(["北京", "上海"]):  # as Spark and Hive write them; the column nr is in the file, too
-        folder = tmp_path / "dump" / f"dt={number}" / f"city={city}" / f"nr={number}"
+        folder = tmp_path / "dump" / f"event-date={number}" / f"city={city}" / f"nr={number}"
         folder.mkdir(parents=True)
-        (folder / "part.csv").write_text(f"nr,text\n{number},{PLAIN}\n", "utf-8")
-    notice = "the values of dt, city are only in the names of folders, so they are not in the output: --filenames adds"
+        (folder / "part.csv").write_text(table, "utf-8")
+    notice = (
+        "the values of event-date, city are only in the names of folders, so they are not in the output: --filenames"
+    )
     assert score(tmp_path / "dump", "-o", tmp_path / "out.csv") == 0
     assert capsys.readouterr().err.count(notice) == 1
     assert score(tmp_path / "dump", "-o", tmp_path / "out.csv", "--filenames", "--force") == 0

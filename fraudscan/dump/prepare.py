@@ -33,7 +33,7 @@ MOST_ERRORS = 10
 """At most this many unreadable files of a folder are listed. They are reported together, so that each need not cost a
 run."""
 
-PARTITION = re.compile(r"\w+=.+")
+PARTITION = re.compile("[^=]+=.+")
 """Matches the names of folders that stand for a column and its value."""
 
 
@@ -116,9 +116,9 @@ def prepare(  # noqa: PLR0913, PLR0917 - what a job consists of
 
 
 def _partitions(reader: Reader) -> list[str]:
-    """Return the columns that a table has only in the names of its folders, as Spark and Hive write them (``dt=1``)."""
+    """Return the columns that are only in the names of a source's folders, as Spark and Hive write them (``dt=1``)."""
     names = (part.split("=")[0] for part in Path(reader.source).parts[:-1] if PARTITION.fullmatch(part))
-    return [name for name in names if reader.header is not None and name not in reader.header]
+    return [name for name in names if not reader.rowless and name not in reader.fields]
 
 
 def _reader(stream: Stream, scanner: Scanner, options: Options) -> Reader:

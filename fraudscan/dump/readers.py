@@ -112,6 +112,7 @@ class Reader:
         ours: the columns that the job adds. Columns of these names, from an earlier run, are replaced.
         header: the columns, for formats with the same columns in every row; `prepare` finds them.
         rivals: other columns that may hold the text, if no text column was given; `find` finds them.
+        fields: the columns of the header, or of the first rows; `find` finds them as well.
         replaced: the columns of the source that are in ``ours``; `find` finds them as well.
         doubts: what is doubtful about the source, for notices; `prepare` finds it.
         rowless: whether there is neither a header nor a row at its start, so that its columns are unknown.
@@ -139,6 +140,7 @@ class Reader:
     ours: frozenset[str] = frozenset()
     header: list[str] | None = None
     rivals: list[str] = field(default_factory=list)
+    fields: Collection[str] = ()
     replaced: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     rowless: bool = False
@@ -187,7 +189,8 @@ class Reader:
             missing = [name for name in self.needed if name not in known]
         if twice := [name for name in self.needed if self.columns.count(name) > 1]:
             raise DumpError(f"{self.source} has several columns called {twice[0]!r}: rename all but one")
-        self.replaced = [name for name in dict.fromkeys(itertools.chain(known, *sample)) if name in self.ours]
+        self.fields = dict.fromkeys(itertools.chain(known, *sample))
+        self.replaced = [name for name in self.fields if name in self.ours]
         self._check_values(sample)
         if columns is not None and (self.text is None or missing) and not more:
             rowlike = self.header_line != 0 and any(map(is_number, self.columns))
