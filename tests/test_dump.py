@@ -744,10 +744,14 @@ def test_an_empty_list_of_dumps_is_refused_before_anything_is_written(tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
-def test_standard_output_that_takes_no_bytes_is_refused(scanner, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("stream", "called"), [("stdout", "standard output"), ("stderr", r"standard error \(rejects go there\)")]
+)
+def test_standard_streams_that_take_no_bytes_are_refused(scanner, tmp_path, monkeypatch, stream, called):
     (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
-    monkeypatch.setattr(sys, "stdout", io.StringIO())  # as in notebooks
-    with pytest.raises(FraudscanError, match="name a file"):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO()))
+    monkeypatch.setattr(sys, stream, io.StringIO())  # as in notebooks
+    with pytest.raises(FraudscanError, match=f"{called} takes text only: name a file"):
         score_dump(scanner, [tmp_path / "in.txt"], "-")
 
 

@@ -8,7 +8,7 @@ import os
 import re
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TextIO
 
 from fraudscan._version import __version__
 from fraudscan.dump.checkpoint import journal_of
@@ -246,10 +246,12 @@ class StandardOutput:
 
     """
 
+    called: ClassVar[str] = "standard output"
+
     def __init__(self, stream: TextIO) -> None:
         file = getattr(stream, "buffer", None)
         if file is None:
-            raise DumpError("here, as in notebooks, standard output takes text only: name a file to write to")
+            raise DumpError(f"here, as in notebooks, {self.called} takes text only: name a file to write to")
         self._file: BinaryIO = file
         self.size = 0
 
@@ -270,6 +272,8 @@ class StandardOutput:
 
 class StandardError(StandardOutput):
     """Standard error, for rejects. They must not be lost, unlike notices that cannot be written there."""
+
+    called: ClassVar[str] = "standard error (rejects go there)"
 
     def write(self, data: bytes) -> None:
         """Write bytes.
