@@ -98,7 +98,8 @@ class Options:
         by: the column that identifies a row's conversation; if it is given, conversations are scored too. Of several
             names, the first that a source has counts; rows of a source that has none of them are in no conversation.
         sender: the column with the sender of a message, for list entries that are bound to a sender.
-        filenames: add a column with the name of the source.
+        filenames: add two columns, the source of each row and its line there: in Parquet the number of the row, in a
+            workbook the row of the sheet.
         explain: add a column with the strongest evidence.
         bom: begin CSV with a byte order mark. This and ``safe_csv`` are refused if the output is not CSV.
         safe_csv: in CSV, put an apostrophe before text that a spreadsheet would take for a formula, at the start of a

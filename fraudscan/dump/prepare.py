@@ -111,7 +111,7 @@ def prepare(  # noqa: PLR0913, PLR0917 - what a job consists of
     _refuse_options(options, readers, writer)
     if not options.filenames and (lost := dict.fromkeys(name for reader in readers for name in _partitions(reader))):
         where = f"the values of {', '.join(lost)} are only in the names of folders"
-        notify(f"{where}, so they are not in the output: --filenames adds the file of each row")
+        notify(f"{where}, so they are not in the output: --filenames adds file and line of each row")
     return writer, prepared
 
 
