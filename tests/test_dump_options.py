@@ -506,6 +506,7 @@ def test_json_in_a_text_file_is_read_as_json_and_other_brackets_are_not(tmp_path
         ("in.json", f"[2026/10/6 09:00:01] 甲: {LURE}\n[2026/10/6 09:01:02] 乙: {PLAIN}\n", [LURE, PLAIN]),
         ("in.json", f"[LINE] 與甲的聊天記錄\n\n2026/10/6（二）\n09:00\t甲\t{LURE}\n", [LURE]),
         ("in.json", f"2026-10-06 09:00:01 甲\n[图片]\n\n2026-10-06 09:01:02 乙\n{LURE}\n", ["[图片]", LURE]),
+        ("in.json", f"2026-10-06 09:00:01 甲\n{{{PLAIN}}}\n\n2026-10-06 09:01:02 乙\n{LURE}\n", [f"{{{PLAIN}}}", LURE]),
         ("in.json", f'[1, "{LURE}"]\n', []),
         ("in.jsonl", f'text\n{{"text": "{LURE}"}}\n', [LURE]),  # the first line is damaged
         ("in.json", f"{LURE}\n{PLAIN}\n", []),

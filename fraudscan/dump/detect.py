@@ -200,10 +200,10 @@ def _format(name: str, text: str, column: str | None, header_line: int | None, *
         if re.match(r"\[\s*(?:\{|\]|$)", text):
             return "json"
     other = "jsonl" if named == "json" else named or "lines"
+    if (other == "lines" or (other == "jsonl" and not text.startswith("{"))) and (chat := transcript(text)):
+        return chat
     if other != "lines" and (other != "jsonl" or re.search(r"^[ \t]*\{", text, re.MULTILINE)):
         return other
-    if chat := transcript(text):
-        return chat
     header = table.partition("\n")[0].strip()  # Excel saves tables as "Unicode Text" in .txt
     fields = re.split(f"[{re.escape(DELIMITERS)}]", header)
     names = [field.strip('" ') for field in fields]
