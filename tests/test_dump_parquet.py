@@ -21,7 +21,7 @@ from fraudscan.columns import COLUMNS
 from fraudscan.dump import parquet
 from fraudscan.dump.detect import make_reader
 from fraudscan.dump.readers import BLOCK
-from fraudscan.dump.sources import Stream
+from fraudscan.dump.streams import Stream
 from fraudscan.dump.writers import OTHER_FIELDS
 
 
