@@ -1255,6 +1255,20 @@ def test_ctrl_c_while_a_worker_is_started_leaves_no_traceback(tmp_path, monkeypa
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_workers_whose_files_are_deleted_say_so(tmp_path, monkeypatch, capfd):
+    source, start = tmp_path / "in.jsonl", subprocess.Popen
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
+
+    def starting(command, **options):
+        for path in command[-1 - workers.AHEAD :]:
+            pathlib.Path(path).unlink()
+        return start(command, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", starting)
+    assert score(source, "-o", tmp_path / "out.jsonl", "--max-message", 8192, "--workers", 2) == 2
+    assert "(status 66): were their files in" in capfd.readouterr().err
+
+
 def test_on_windows_too_only_the_job_handles_ctrl_c(tmp_path, monkeypatch):
     source, groups, start = tmp_path / "in.jsonl", [], subprocess.Popen
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))

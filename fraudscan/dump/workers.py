@@ -48,6 +48,9 @@ MOST_WORKERS = 256
 MARK = "FRAUDSCAN_WORKER"
 """The variable in a worker's environment by which a program that is mistaken for an interpreter recognizes that."""
 
+GONE = 66
+"""The status of a worker that does not find its files; ``EX_NOINPUT`` where systems name it."""
+
 
 def check_number(workers: int) -> None:
     """Refuse a number of workers out of range, and any but 1 where a worker would be this program itself once more.
@@ -212,7 +215,9 @@ class _Worker:
         held = f"bytes {first.start.offset:,} to {last.end.offset:,} of {turn.task.reader.source}"
         if self._failed is turn:
             doubt = "is there enough memory?"
-            if not self._ready and status >= 0:  # neither killed nor at work
+            if status == GONE:
+                doubt = f"were their files in {tempfile.gettempdir()} deleted?"
+            elif not self._ready and status >= 0:  # neither killed nor at work
                 doubt = f"can {sys.executable} run Python code, and import fraudscan? If not, use 1 worker."
             raise DumpError(
                 f"two workers ended on {held} (status {status}): {doubt} What is scored is kept; continue with --resume"
@@ -294,8 +299,8 @@ def serve() -> None:
     sys.stdout = sys.stderr
     try:
         first, *files = (FileIO(path, "r+") for path in paths)
-    except FileNotFoundError:  # Ctrl-C ended the job while it started this process
-        return
+    except FileNotFoundError:  # Ctrl-C ended the job while it started this process, or something else deleted them
+        sys.exit(GONE)
     _remove(paths)  # now, so that no file is left behind, however the job ends
     with contextlib.suppress(OSError):  # the job has ended
         taken.write(b"\n")  # ready
