@@ -151,6 +151,7 @@ HINTS = {
     "schema=scanner.annotate(frame.head(0).collect()).schema, projection_pushdown=False, streamable=True)",
     "Series": "; call to_frame() first",
     "dask": "; call frame.map_partitions(scanner.annotate)",
+    "dask_expr": "; call frame.map_partitions(scanner.annotate)",
     "duckdb": "; call df(), pl() or arrow() first",
     "pyspark": "; for Spark use fraudscan.spark.annotate",
 }

@@ -232,9 +232,10 @@ def test_invalid_tables_are_refused(scanner):
             result = type(name, (), {"__module__": package})
             with pytest.raises(TypeError, match=rf"not {package}\.{name}; call df\(\), pl\(\) or arrow\(\) first"):
                 scanner.annotate(result())
-    dask = type("DataFrame", (), {"__module__": "dask.dataframe.dask_expr._collection"})
-    with pytest.raises(TypeError, match=r"not dask\.DataFrame; call frame\.map_partitions\(scanner\.annotate\)"):
-        scanner.annotate(dask())
+    for module in ("dask.dataframe.dask_expr._collection", "dask_expr._collection"):
+        dask = type("DataFrame", (), {"__module__": module})
+        with pytest.raises(TypeError, match=r"not dask.*\.DataFrame; call frame\.map_partitions\(scanner\.annotate\)"):
+            scanner.annotate(dask())
     with pytest.raises(TypeError, match=r"takes a pandas or polars DataFrame or a pyarrow Table, not builtins\.list"):
         scanner.annotate(["x"])
 
