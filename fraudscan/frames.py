@@ -119,14 +119,17 @@ def _decoded(value: bytes | None) -> str | bytes | None:
 
 
 def _arrow_attach(table: Any, columns: Columns, ours: list[str]) -> Any:
+    import numpy as np
     import pyarrow as pa
 
     new = {name: pa.array(values, from_pandas=True) for name, values in columns.numbers().items()}
     for name, (values, places, lists) in columns.choices().items():
         kind = pa.list_(pa.string()) if lists else pa.string()
-        choice = pa.array(values, kind)
-        parts = (places[start : start + BLOCK] for start in range(0, len(places), BLOCK))
-        new[name] = pa.chunked_array([choice.take(pa.array(part)) for part in parts], kind)  # one array holds 2 GiB
+        parts = []
+        for start in range(0, len(places), BLOCK):  # one array holds 2 GiB, which all values together may exceed
+            used, at = np.unique(places[start : start + BLOCK], return_inverse=True)
+            parts.append(pa.array([values[i] for i in used], kind).take(pa.array(at)))
+        new[name] = pa.chunked_array(parts, kind)
     for name in ours:
         table = table.append_column(name, new[name])
     return table

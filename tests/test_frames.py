@@ -129,9 +129,12 @@ def test_small_chunks_of_arrow_are_scored_together(scanner, monkeypatch):
 def test_an_arrow_array_holds_few_rows_because_it_holds_two_gibibytes_at_most(scanner, monkeypatch):
     table = pa.table({"text": TEXTS})
     wanted = scanner.annotate(table, explain=True)
+    built, array = [], pa.array
     monkeypatch.setattr(frames, "BLOCK", 2)
+    monkeypatch.setattr(pa, "array", lambda values, *kind, **how: built.append(values) or array(values, *kind, **how))
     out = scanner.annotate(table, explain=True)
     assert out.equals(wanted)
+    assert max(len(values) for values in built if isinstance(values, list)) == 2  # the distinct values of a chunk
     assert {max(map(len, out[name].chunks)) for name in ("fraud_label", "fraud_labels", "fraud_evidence")} == {2}
 
 
