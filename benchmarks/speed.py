@@ -1,4 +1,4 @@
-"""Speed against peers, growth and memory: ``make bench`` (extras ``bench`` and ``tables``; an hour or more).
+"""Speed against peers, growth and memory: ``make bench`` (extras ``bench`` and ``tables``).
 
 Everything is measured in one run on one core, in CPU time, interleaved (each round runs
 every contender once), and reported as the median of the rounds:
@@ -12,8 +12,9 @@ e. ours, with every head of the shipped model, batched and one by one; the same 
 
 Two workloads, an SMS dump and a chat export, are cut from the corpus (or from ``--data
 FILE``, JSON lines with ``text``). The slow contenders run on a random part
-of the messages; times are per message. The cost of undoing disguises is measured on SMS only. Results go to
-``benchmarks/results.json`` and ``benchmarks/README.md``.
+of the messages; times are per message. The cost of undoing disguises is measured on SMS only. The quality of ours
+and of (a) is measured on messages outside the corpus. Results go to ``benchmarks/results.json`` and
+``benchmarks/README.md``.
 """
 
 from __future__ import annotations

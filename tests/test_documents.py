@@ -19,7 +19,8 @@ README = (ROOT / "README.md").read_text("utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 CARD = (ROOT / "models" / "default" / "MODEL_CARD.md").read_text("utf-8")
 DUMPS = (ROOT / "docs" / "dumps.md").read_text("utf-8")
-TIMES = json.loads((ROOT / "benchmarks" / "results.json").read_text("utf-8"))["speed"].values()
+RESULTS = json.loads((ROOT / "benchmarks" / "results.json").read_text("utf-8"))
+TIMES = RESULTS["speed"].values()
 ROBUSTNESS = {
     row["messages"]: row for row in json.loads((ROOT / "benchmarks" / "robustness.json").read_text("utf-8"))["card"]
 }
@@ -78,6 +79,15 @@ def test_quoted_effects_of_wrappings_are_the_measured_ones():
     found, clean = (ROBUSTNESS[name]["corpus: recall"] for name in ("with an official sentence", "clean"))
     assert in_prose(f"A contact added to a legitimate message raises a false alarm in {100 * alarms:.0f} of 100 cases")
     assert in_prose(f"an official-sounding sentence added to a lure hides {100 - 100 * found / clean:.0f} of 100")
+
+
+def test_quoted_figures_of_the_usual_pipeline_are_the_measured_ones():
+    ours, theirs = (RESULTS["quality"]["external sets"][who] for who in ("ours", "(a)"))
+    assert in_prose(f"its macro-F1 is {theirs['macro-F1']:.2f} instead of {ours['macro-F1']:.2f}")
+    assert in_prose(f"finds {theirs['recall at 1 %']:.0%} of the frauds instead of".replace("%", " per cent"))
+    assert in_prose(f"of the frauds instead of {100 * ours['recall at 1 %']:.0f}.")
+    own, usual = (RESULTS["quality"]["messages of the tests"][who]["macro-F1"] for who in ("ours", "(a)"))
+    assert abs(own - usual) < 0.01  # "does as well on the test messages"
 
 
 def test_quoted_speeds_are_the_measured_ones():
