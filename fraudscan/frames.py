@@ -125,10 +125,13 @@ def _arrow_attach(table: Any, columns: Columns, ours: list[str]) -> Any:
     new = {name: pa.array(values, from_pandas=True) for name, values in columns.numbers().items()}
     for name, (values, places, lists) in columns.choices().items():
         kind = pa.list_(pa.string()) if lists else pa.string()
+        few = pa.array(values, kind) if len(values) <= BLOCK else None
         parts = []
         for start in range(0, len(places), BLOCK):  # one array holds 2 GiB, which all values together may exceed
-            used, at = np.unique(places[start : start + BLOCK], return_inverse=True)
-            parts.append(pa.array([values[i] for i in used], kind).take(pa.array(at)))
+            own = places[start : start + BLOCK]
+            if few is None:
+                used, own = np.unique(own, return_inverse=True)
+            parts.append((pa.array([values[i] for i in used], kind) if few is None else few).take(pa.array(own)))
         new[name] = pa.chunked_array(parts, kind)
     for name in ours:
         table = table.append_column(name, new[name])
