@@ -189,8 +189,9 @@ class Normalized:
 def undisguise(texts: Sequence[str]) -> list[str]:
     """Return the texts. Those that repair changes are returned repaired and normalised, the others as they are."""
     found, texts = list(texts), unmarked(texts)
-    marked = _marks_of(texts).nonzero()[0].tolist()
-    for index, read in repaired([texts[i] for i in marked]).items():
+    marks = _marks_of(texts)
+    marked = marks.nonzero()[0].tolist()
+    for index, read in repaired([texts[i] for i in marked], marks[marked]).items():
         found[marked[index]] = read.text
     return found
 
@@ -211,16 +212,17 @@ def _misplaced() -> re.Pattern[str]:
     return re.compile("".join(f"(?<!{name})" for name, _ in CONTACTS) + CONTACT)
 
 
-def repaired(texts: Sequence[str]) -> dict[int, Repaired]:
+def repaired(texts: Sequence[str], marks: Marks) -> dict[int, Repaired]:
     """Return the texts that repair changes, repaired and normalised, by their index.
 
     Args:
         texts: texts that carry marks of disguise. Many texts carry marks although they are not disguised.
+        marks: shape (texts,): how much of each carries them, as `fraudscan.neighbours.marks_of` returns it.
 
     """
     found: dict[int, Repaired] = {}
     for part in cuts(text_sizes(texts), BATCH):
-        found.update({part.start + index: read for index, read in _repaired(texts[part]).items()})
+        found.update({part.start + index: read for index, read in _repaired(texts[part], marks[part]).items()})
     return found
 
 
@@ -247,7 +249,8 @@ def normalize(text: str) -> Normalized:
         raise TypeError(f"normalize takes one text as str, not {type(text).__name__}")
     texts = unmarked([text])
     plain = _folded(texts)
-    found = _repaired(texts).get(0) if _marks_of(texts).any() else None
+    marks = _marks_of(texts)
+    found = _repaired(texts, marks).get(0) if marks.any() else None
     lines = found.lines if found else plain
     repairs = tuple(_changes(text, plain, lines)) if found else ()
     return Normalized(lines.texts()[0], lines.starts[:-1], lines.ends[:-1], repairs)
@@ -424,7 +427,7 @@ class Repaired(NamedTuple):
         return slice(end - len(self.text), end)
 
 
-def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
+def _repaired(texts: Sequence[str], marks: Marks) -> dict[int, Repaired]:
     """Repair texts, as a whole and in parts, and return those that change, by their index.
 
     The whole comes first if it shows where it is disguised, or if all parts carry marks of disguise, because a text
@@ -435,15 +438,16 @@ def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
     found: dict[int, Repaired] = {}
     read, active = list(texts), np.arange(len(texts))
     for _ in range(MAX_ROUNDS):
-        marks = _marks_of([read[i] for i in active])
         odd = _marked_parts(read, [i for i in active[marks > 0].tolist() if len(read[i]) >= 2 * PART_SIZE])
-        wholly = [i for i in active[marks == WHOLE].tolist() if i in odd]
-        throughout = {wholly[at] for at in _odd_throughout([read[i] for i in wholly])}
-        throughout |= {i for i, parts in odd.items() if all(part.marked for part in parts)}
+        whole = active[marks == WHOLE]
+        lines, origins = _lines_of([read[i] for i in whole])
+        throughout = {i for i, parts in odd.items() if all(part.marked for part in parts)}
+        throughout |= odd.keys() & set(whole[_odd_throughout(lines)].tolist())
         repairs = _repaired_parts(read, {i: parts for i, parts in odd.items() if i not in throughout})
-        whole = [i for i in active[marks == WHOLE].tolist() if i not in repairs]
-        settled = _settled([read[i] for i in whole])
-        repairs |= {whole[at]: [_Part(0, len(read[whole[at]]), repair=each)] for at, each in settled.items()}
+        left = np.array([i not in repairs for i in whole.tolist()], dtype=bool)
+        for at, each in _settled(lines.at(left), origins[left]).items():
+            i = int(whole[left][at])
+            repairs[i] = [_Part(0, len(read[i]), repair=each)]
         repairs |= _repaired_parts(read, {i: odd[i] for i in throughout.difference(repairs)})
         for i, parts in repairs.items():
             found[i] = _put_together(texts[i], read[i], found.get(i), parts)
@@ -451,6 +455,7 @@ def _repaired(texts: Sequence[str]) -> dict[int, Repaired]:
         if not repairs:
             return found
         active = np.array(sorted(repairs))
+        marks = _marks_of([read[i] for i in active])
     for i in active.tolist():
         del found[i]
     return found
@@ -465,13 +470,10 @@ class _Part(NamedTuple):
     repair: Repaired | None = None
 
 
-def _odd_throughout(texts: Sequence[str]) -> list[int]:
-    """Return the indices of the texts of which the whole shows where they are disguised: by odd pairs, or cut words."""
-    if not texts:
-        return []
-    lines = _folded(texts)
-    cut = lines.bounds.searchsorted((lines.survey.flags & Mark.CUTS).nonzero()[0])
-    found: list[int] = np.union1d(cut, lines.survey.heavy.nonzero()[0]).tolist()
+def _odd_throughout(lines: _Lines) -> Bools:
+    """Return a mask of the texts of which the whole shows where they are disguised: by odd pairs, or cut words."""
+    found = lines.survey.heavy.copy()
+    found[lines.bounds.searchsorted((lines.survey.flags & Mark.CUTS).nonzero()[0])] = True
     return found
 
 
@@ -490,7 +492,7 @@ def _repaired_parts(texts: Sequence[str], odd: dict[int, list[_Part]]) -> dict[i
     """Return the parts of those texts of which repair changes a part, with their repairs."""
     marked = [(i, at) for i, parts in odd.items() for at, part in enumerate(parts) if part.marked]
     written = [texts[i][odd[i][at].begin : odd[i][at].end] for i, at in marked]
-    repairs = {marked[place]: each for place, each in _settled(written).items()}
+    repairs = {marked[place]: each for place, each in _settled(*_lines_of(written)).items()}
     changed = dict.fromkeys(i for i, _ in repairs)
     return {i: [part._replace(repair=repairs.get((i, at))) for at, part in enumerate(odd[i])] for i in changed}
 
@@ -552,16 +554,20 @@ def _put_together(text: str, read: str, before: Repaired | None, parts: Sequence
     return Repaired(lines.texts()[0], lines, 0, 0)
 
 
-def _settled(texts: Sequence[str]) -> dict[int, Repaired]:
+def _lines_of(texts: Sequence[str]) -> tuple[_Lines, Ints]:
+    """Return texts as lines, and the offset of each in the joined originals."""
+    sizes = text_sizes(texts) + 1
+    return _folded(texts), sizes.cumsum() - sizes
+
+
+def _settled(lines: _Lines, origins: Ints) -> dict[int, Repaired]:
     """Repair texts until nothing changes, and return those that repair changed, by their index.
 
     A text that still changes after `MAX_ROUNDS` rounds is not repaired at all.
     """
-    sizes = text_sizes(texts) + 1
-    origins = (sizes.cumsum() - sizes).tolist()
     found: dict[int, Repaired] = {}
     plain: dict[int, str] = {}
-    lines, owners = _folded(texts), np.arange(len(texts))
+    owners = np.arange(origins.size)
     for _ in range(MAX_ROUNDS):
         repairable = lines.survey.repairable
         if not repairable.any():
@@ -571,7 +577,7 @@ def _settled(texts: Sequence[str]) -> dict[int, Repaired]:
         read = done.texts()
         for place, owner in enumerate(owners.tolist()):
             plain.setdefault(owner, before[place])
-            found[owner] = Repaired(read[place], done, place, origins[owner])
+            found[owner] = Repaired(read[place], done, place, int(origins[owner]))
         changed = [place for place, text in enumerate(read) if text != before[place]]
         again = np.zeros(owners.size, dtype=bool)
         again[changed] = _carry_marks([read[place] for place in changed])  # which hardly any do

@@ -289,7 +289,8 @@ class Engine:
         found = self._read_once(texts, notes=notes, likely=likely)
         marked = found.marked.nonzero()[0].tolist() if self.fraud or readings else []
         marked = [i for i in marked if not is_long(texts[i])]
-        read = repaired([texts[i] for i in marked])  # in one call: each takes half a millisecond at least
+        written = [texts[i] for i in marked]
+        read = repaired(written, found.marked[marked])  # in one call: each takes half a millisecond at least
         windows = found.windows
         if self.fraud and read:
             changed = np.array([marked[place] for place in read])
