@@ -228,7 +228,7 @@ def test_a_disguised_text_is_repaired_once_to_be_written(scanner, monkeypatch):
     lure = "跟·着·老·师·操·作稳.赚.不.赔，加薇芯xy2000进内部裙，每·天·领·取·返·利"
     result = scanner.classify("妈，我下班了，晚上想吃什么？孩子作业写完没有？" * 8 + lure)
     repair, calls = disguise._repaired, []
-    monkeypatch.setattr(disguise, "_repaired", lambda texts: calls.append(texts) or repair(texts))
+    monkeypatch.setattr(disguise, "_repaired", lambda *found: calls.append(found) or repair(*found))
     written = result.to_dict()
     assert len(calls) == 1
     assert written["window"] == result.window
