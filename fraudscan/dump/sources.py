@@ -33,6 +33,11 @@ MOST_ENDINGS = 9
 RESULT_ENDINGS = (".rejects.jsonl", ".conversations.jsonl", ".summary.json")
 """Endings of the files that jobs write beside their output."""
 
+LOGS = {"_delta_log": "Delta Lake", ".hoodie": "Hudi"}
+"""Folders by which tables of these kinds are known; of Iceberg, it is files that end with `ICEBERG`."""
+
+ICEBERG = ".metadata.json"
+
 SUMMARY = b'{\n "rows": ', b'"fraudscan": '
 """How a summary written by a job begins, and what its last bytes contain."""
 
@@ -162,13 +167,21 @@ def _is_result(file: str) -> bool:
 def _files(folder: Path, notify: Callable[[str], None]) -> Iterator[Path]:
     """Yield the files of a folder and its subfolders.
 
-    Notify about pipes, and about links, which may lead out of a seized folder.
+    Notify about pipes, and about links, which may lead out of a seized folder. Refuse the tables of a data lake: which
+    rows of their files still count is only in their logs.
     """
 
     def refuse(error: OSError) -> None:
         raise error
 
     for root, folders, files in os.walk(folder, onerror=refuse):
+        kinds = [LOGS[name] for name in folders if name in LOGS]
+        kinds += ["Iceberg"] if any(name.endswith(ICEBERG) for name in files) else []
+        if kinds:
+            raise DumpError(
+                f"{root} is of a {kinds[0]} table, whose files also hold rows that were replaced or deleted: export "
+                f"the rows that it has now, or name its files, as in '{folder / '**/*.parquet'}', to score all of them"
+            )
         for path in (Path(root, name) for name in sorted(folders + files)):
             if path.is_symlink():
                 notify(f"{path} is skipped: it is a link; name it to read it")
