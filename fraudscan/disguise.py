@@ -408,23 +408,23 @@ class Repaired(NamedTuple):
 
     @property
     def starts(self) -> Ints:
-        """For each character of ``text``, the offset in the original at which what it stands for begins."""
+        """For each character of ``text`` and its end, the offset in the original at which what it stands for begins."""
         return self.lines.starts[self._part] - self.origin
 
     @property
     def ends(self) -> Ints:
-        """For each character of ``text``, the offset in the original at which what it stands for ends."""
+        """For each character of ``text`` and its end, the offset in the original at which what it stands for ends."""
         return self.lines.ends[self._part] - self.origin
 
     @property
     def sources(self) -> Ints:
-        """For each character of ``text``, the offset in the original of the first character that it stands for."""
+        """For each character of ``text`` and its end, the offset in the original of the first that it stands for."""
         return self.lines.sources[self._part] - self.origin
 
     @property
     def _part(self) -> slice:
         end = int(self.lines.bounds[self.place])
-        return slice(end - len(self.text), end)
+        return slice(end - len(self.text), end + 1)
 
 
 def _repaired(texts: Sequence[str], marks: Marks) -> dict[int, Repaired]:
@@ -482,10 +482,11 @@ def _marked_parts(texts: Sequence[str], indices: Sequence[int]) -> dict[int, lis
     bounds = zip(indices, _bounds_of_parts([texts[i] for i in indices]), strict=True)
     places = [(i, *part) for i, each in bounds if len(each) > 2 for part in itertools.pairwise(each)]
     marks = _carry_marks([texts[i][begin:end] for i, begin, end in places]).tolist()
-    found: dict[int, list[_Part]] = {}
+    odd: dict[int, list[_Part]] = {i: [] for (i, _, _), marked in zip(places, marks, strict=True) if marked}
     for (i, begin, end), marked in zip(places, marks, strict=True):
-        found.setdefault(i, []).append(_Part(begin, end, marked))
-    return {i: parts for i, parts in found.items() if any(part.marked for part in parts)}
+        if i in odd:
+            odd[i].append(_Part(begin, end, marked))
+    return odd
 
 
 def _repaired_parts(texts: Sequence[str], odd: dict[int, list[_Part]]) -> dict[int, list[_Part]]:
@@ -535,20 +536,22 @@ def _put_together(text: str, read: str, before: Repaired | None, parts: Sequence
     if before is None and len(parts) == 1 and parts[0].repair:
         return parts[0].repair
     plain = _folded([read])
-    written = []  # the code point of each character, and the first and the last character of ``read`` it stands for
+    columns = plain.codes, plain.starts, plain.ends, plain.sources
+    done, pieces = 0, []
     for part in parts:
-        own = slice(*plain.sources.searchsorted([part.begin, part.end]).tolist())
-        each = plain.codes[own], plain.starts[own], plain.ends[own] - 1, plain.sources[own]
         if repair := part.repair:
-            first, last, sources = (part.begin + x for x in (repair.starts, repair.ends - 1, repair.sources))
-            each = code_points(repair.text), first, last, sources
-        written.append(each)
-    codes, first, last, sources = map(np.concatenate, zip(*written, strict=True))
+            begin, end = plain.sources.searchsorted([part.begin, part.end]).tolist()
+            pieces.append([each[done:begin] for each in columns])
+            offsets = (each[:-1] + part.begin for each in (repair.starts, repair.ends, repair.sources))
+            pieces.append([code_points(repair.text), *offsets])
+            done = end
+    pieces.append([each[done:] for each in columns])
+    codes, starts, ends, sources = map(np.concatenate, zip(*pieces, strict=True))
+    raw = plain.raw
     if before:
-        first, last, sources = before.starts[first], before.ends[last] - 1, before.sources[sources]
-    first, last, sources = (np.append(values, len(text)) for values in (first, last, sources))
-    raw = _folded([text]).raw if before else plain.raw
-    lines = _Lines(np.append(codes, np.int32(0)), first, last + 1, sources, raw)
+        raw = _folded([text]).raw
+        starts, ends, sources = before.starts[starts], before.ends[ends - 1], before.sources[sources]
+    lines = _Lines(codes, starts, ends, sources, raw)
     if any(opener in lines.joined for opener in MARKUP_OPENERS):
         lines = lines.keep(~_markup(lines))
     return Repaired(lines.texts()[0], lines, 0, 0)
