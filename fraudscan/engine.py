@@ -28,7 +28,8 @@ import numpy as np
 from fraudscan import kernel
 from fraudscan.arrays import aligned, cuts, ranges
 from fraudscan.characters import text_sizes
-from fraudscan.disguise import MAX_REPAIRED, is_long, repaired, unmarked
+from fraudscan.contacts import unmarked
+from fraudscan.disguise import MAX_REPAIRED, is_long, repaired
 from fraudscan.layer import Layer
 from fraudscan.lazy import shared_property
 from fraudscan.notes import Noter

@@ -76,8 +76,9 @@ from fraudscan.characters import (
     without_markup,
 )
 from fraudscan.columns import FLOATS, is_missing
+from fraudscan.contacts import CONTACT
 from fraudscan.decisions import VERDICTS
-from fraudscan.disguise import CONTACT, is_long
+from fraudscan.disguise import is_long
 from fraudscan.errors import FraudscanError
 from fraudscan.features import Vocabulary
 from fraudscan.lazy import shared

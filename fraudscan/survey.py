@@ -53,7 +53,7 @@ MIN_MARKS = 3
 ODD_SHARE = 0.1
 """Other readings of a text are tried if more than this share of its characters, the end included, form odd pairs with
 the next one. In held-out messages of the corpus one pair in forty is odd, and one in four where a third of the
-characters are homophones. `fraudscan.disguise.WORTH` decides whether the text is disguised."""
+characters are homophones. `fraudscan.readings.WORTH` decides whether the text is disguised."""
 
 SPELLED_SHARE = 0.12
 """A text may be spelled out in letters if the number of runs of them is more than this share of its Chinese

