@@ -6,7 +6,7 @@ setup(
     ext_modules=[
         Extension(
             "fraudscan._engine",
-            ["fraudscan/_engine.c", "fraudscan/_survey.c", "fraudscan/_lattice.c", "fraudscan/_evidence.c"],
+            [f"fraudscan/_{name}.c" for name in ("engine", "read", "survey", "lattice", "evidence")],
             depends=["fraudscan/_kernel.h"],
             extra_compile_args=["-O3"],
             optional=True,

@@ -52,8 +52,9 @@ static inline int failed(const char *bad)
     return bad != NULL;
 }
 
-/* The functions of `_survey.c`, `_lattice.c` and `_evidence.c`. */
+/* The functions of the other files. */
+PyObject *read_texts(PyObject *module, PyObject *args);
 PyObject *survey_texts(PyObject *module, PyObject *args);
 PyObject *lattice_likeliest(PyObject *module, PyObject *args);
 PyObject *evidence_spans(PyObject *module, PyObject *args);
-extern const char survey_texts_doc[], lattice_likeliest_doc[], evidence_spans_doc[];
+extern const char read_texts_doc[], survey_texts_doc[], lattice_likeliest_doc[], evidence_spans_doc[];

@@ -84,7 +84,7 @@ MARKUP = frozenset(
     }
 )
 """Line breaks, white space, and other mark-up that says nothing, as databases, programs and web pages write it, in
-normalised characters. No string is the beginning of another one, nor longer than 16 characters (``_engine.c``)."""
+normalised characters. No string is the beginning of another one, nor longer than 16 characters (``_read.c``)."""
 
 OPENERS = re.compile(f"[{re.escape(MARKUP_OPENERS)}]+")
 

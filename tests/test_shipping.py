@@ -56,6 +56,7 @@ def test_the_source_distribution_can_be_built_and_has_no_tests(sdist):
         names = {name.partition("/")[2] for name in file.getnames()}
     assert {
         "fraudscan/_engine.c",
+        "fraudscan/_read.c",
         "fraudscan/_survey.c",
         "fraudscan/_lattice.c",
         "fraudscan/_evidence.c",
