@@ -64,6 +64,9 @@ def test_disguised_text_is_repaired(text, expected):
         ("加卫星通过验证即领", "加微信@通过验证即领"),
         ("日赚500v信号tt123", "日赚000微信@号tt000"),
         ("jiav信号abc123", "jia微信@号abc000"),
+        ("想学的加小绿聊", "想学的加微信@聊"),
+        ("想学的加小绿书，细聊", "想学的加微信@,细聊"),
+        ("想学的加小绿泡泡ab12345", "想学的加微信@ab00000"),
     ],
 )
 def test_a_disguised_contact_is_named_and_marked_once(text, read):
@@ -78,6 +81,8 @@ def test_a_disguised_contact_is_named_and_marked_once(text, read):
         *("集齐二十徽章", "第十威望等级", "输出5V信号给控制器", "扣扣子", "装进裙子口袋"),
         *("附近KTV信息汇总", "CCTV信号中断了", "新款SUV信贷方案", "看个MV心情好多了", "这人抠抠搜搜的"),
         *("小米SUV心形车灯", "再加威灵仙10克", "加徽派建筑元素", "加卫星云图", "加入裙摆", "纽扣扣好"),
+        *("凑单再加威露士洗衣液", "技能加威力加成", "满减加薇诺娜面膜", "沙拉加小绿叶点缀", "加小绿管防晒"),
+        *("宴席加徽酒两瓶", "家里加卫星天线", "套餐加卫星频道", "从侧门进裙楼", "加裙撑更蓬"),
     ],
 )
 def test_ordinary_words_are_no_disguised_contact(text):
