@@ -51,12 +51,13 @@ WORDS = (
     "[加十]?(?:威[胁慑望严武猛士化尼亚灵斯力势震逼吓露]|徽[章标州派菜商墨剧酒]|薇[诺娅姿婷甘])",
     "加?卫星(?:定位|导|云|电[视话]|通[信讯话]|天线|频道|网络|信号|广播|地图)",
     "加?小绿(?![书泡聊私详了领看我好号你找问咨备进拉发拿取免带学吧呀哦啦咯])[\u4e00-\u9fff]",  # anything may be green
-    f"(?<=0)v信号(?!{ACCOUNT})",
-    f"(?<=[a-uw-z])v[信心](?!号?{ACCOUNT})",
+    "(?<=[安国党校团队警帽会军])徽|(?<=[蔷紫采赵])薇|(?<=参)崴|薇(?:心[里情疼态中]|信[任用])",
+    f"v芯片|(?<=0)v(?:信号|心形)(?!{ACCOUNT})",
+    f"(?<=[a-uw-z大蓝黄金])v[信心](?!号?{ACCOUNT})",
     f"扣扣[子好上错紧](?!{ACCOUNT})|抠抠[搜索](?!索?{ACCOUNT})",
     "裙[子摆带装裤撑楼房]",
 )
-"""Patterns of ordinary words, in which there is no disguised contact: 增加威胁, 参加卫星发射, 二十徽章, KTV信息."""
+"""Patterns of ordinary words, in which there is no disguised contact: 增加威胁, 参加卫星发射, 安徽信用, RISC-V芯片."""
 
 REACH = 12
 """How many characters a pattern may look at, from a mark on: more than any of `CONTACTS` needs."""
