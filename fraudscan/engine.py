@@ -243,11 +243,11 @@ class Engine:
         weights = np.asarray(weights)  # a cast would make too large values wrap around
         if not (weights.max(initial=0) <= WEIGHT_LIMIT and weights.min(initial=0) >= -WEIGHT_LIMIT):
             raise ValueError(f"weights must be at most {WEIGHT_LIMIT}")
-        self.weights = _frozen(weights, np.int8)
+        self.weights: npt.NDArray[np.int8] = _frozen(weights, np.int8)
         if not (self.weights == weights).all():
             raise ValueError("weights must be whole numbers")
-        self.scales = _frozen(scales, np.float64)
-        self.biases = _frozen(biases, np.float64)
+        self.scales: Floats = _frozen(scales, np.float64)
+        self.biases: Floats = _frozen(biases, np.float64)
         self._nothing = _frozen(nothing, np.float64)
         heads = self._nothing.size
         inputs, outputs = (layer.inputs, len(layer.output)) if layer else (heads, heads)

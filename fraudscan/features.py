@@ -140,11 +140,11 @@ class Vocabulary:
     """`REPEATS`, or 0 in a subclass that reads all repetitions."""
 
     def __init__(self, alphabet: npt.ArrayLike, steps: npt.ArrayLike, seeds: npt.ArrayLike | None = None) -> None:
-        self.alphabet = np.array(alphabet, dtype=np.uint32)
+        self.alphabet: Words = np.array(alphabet, dtype=np.uint32)
         wide = np.array(steps, dtype=np.int64)
         if self.alphabet.ndim != 1 or wide.ndim != 1:
             raise ValueError("alphabet and steps must have one dimension each")
-        self.steps = wide.astype(np.uint32)
+        self.steps: Words = wide.astype(np.uint32)
         self._width = self.alphabet.size + 1  # an int, which does not change the type of an array of steps
         if self.size * self._width >= 1 << 32 or (self.steps != wide).any():
             count = self.size - 1
@@ -153,7 +153,7 @@ class Vocabulary:
         self._bits = max(4, (3 * self.steps.size // 2).bit_length())
         self._slot_shift = np.uint32(32 - self._bits)
         self._bucket_shift = np.uint32(32 - self._bits + 2)
-        self.seeds = self._find_seeds() if seeds is None else np.array(seeds, dtype=np.uint32)
+        self.seeds: Words = self._find_seeds() if seeds is None else np.array(seeds, dtype=np.uint32)
         if self.seeds.shape != (1 << self._bits - 2,):
             raise ValueError(f"{self.seeds.size} seeds do not fit a vocabulary of {self.size} nodes")
         slots = self._slots(self.steps)

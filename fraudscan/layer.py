@@ -70,8 +70,8 @@ class Layer:
         units, inputs = shapes[0][0], shapes[0][1] - 1
         if inputs > MAX_INPUTS or units > MAX_UNITS:
             raise ValueError(f"a layer has at most {MAX_INPUTS} inputs and {MAX_UNITS} units")
-        self.hidden = _on_grid(hidden, BOUND)
-        self.output = _on_grid(output, MOST)
+        self.hidden: Floats = _on_grid(hidden, BOUND)
+        self.output: Floats = _on_grid(output, MOST)
         self._weights = aligned(self.hidden.T, np.float32)
         self._heads = np.ascontiguousarray(self.output[:, :-1].T / SCALE, dtype=np.float32)
         self._biases = self.output[:, -1].astype(np.float32)

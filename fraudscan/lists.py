@@ -383,8 +383,8 @@ class Lists:
             raise TypeError(f"Lists takes Entry objects, not {strange[0]}: use read_lists for files")
         if foreign := [entry.kind for entry in entries if entry.kind not in KINDS]:
             raise ListError(f"an entry's kind must be {' or '.join(KINDS)}, not {foreign[0]!r}")
-        self.entries = tuple(entry for kind in KINDS for entry in entries if entry.kind == kind)
-        self.files = tuple(files)
+        self.entries: tuple[Entry, ...] = tuple(entry for kind in KINDS for entry in entries if entry.kind == kind)
+        self.files: tuple[ListFile, ...] = tuple(files)
         self._allowing = sum(entry.kind == "allow" for entry in entries)
         phrases: dict[str, list[int]] = defaultdict(list)
         self._patterns: list[Pattern] = []  # those for all senders

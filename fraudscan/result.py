@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from fraudscan.decisions import VERDICTS
@@ -49,6 +49,16 @@ class Result:
     """
 
     __slots__ = ("_probabilities", "_scanner", "text", *DECIDED)
+
+    text: Final[str]
+    label: Final[str]
+    scheme: Final[str | None]
+    labels: Final[tuple[str, ...]]
+    score: Final[float]
+    verdict: Final[str]
+    targets: Final[tuple[str, ...]]
+    notes: Final[tuple[str, ...]]
+    rule: Final[str | None]
 
     def __init__(self, scanner: Scanner, text: str, probabilities: bytes, decision: Decided) -> None:
         self.text = text

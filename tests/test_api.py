@@ -22,6 +22,7 @@ import fraudscan
 from fraudscan import disguise, model
 from fraudscan.lists import Entry, Lists
 from fraudscan.model import GROUP
+from fraudscan.result import DECIDED
 
 
 def test_public_names_are_few():
@@ -41,10 +42,11 @@ def test_a_package_in_an_archive_says_what_it_misses(tmp_path):
     assert "install fraudscan again, as files" in done.stderr
 
 
-def test_type_checkers_refuse_to_set_what_a_scanner_refuses_to_set(tmp_path):
-    names = ["taxonomy", "thresholds", "lists", "folder_name", "engine"]
+def test_type_checkers_refuse_to_set_attributes_of_scanners_and_results(tmp_path):
+    names = ["taxonomy", "thresholds", "lists", "folder_name", "engine", "text", *DECIDED]
     program = tmp_path / "program.py"
-    lines = ["import fraudscan", "s = fraudscan.load()", *(f"s.{name} = s.{name}" for name in names)]
+    lines = ["import fraudscan", "s = fraudscan.load()", *(f"s.{name} = s.{name}" for name in names[:5])]
+    lines += ["r = fraudscan.classify('')", *(f"r.{name} = r.{name}" for name in names[5:])]
     program.write_text("\n".join(lines), "utf-8")
     command = [sys.executable, "-m", "mypy", program]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
