@@ -238,6 +238,8 @@ class Reader:
         outer = missing[0].partition(".")[0]
         tool = "Spark or pandas" if self.name == "parquet" else "jq"
         how = f". Extract it from {outer!r} first, e.g. with {tool}" if outer in known and outer != missing[0] else ""
+        if not how and missing[0] == self.by:
+            how = ". If another one names the conversation there, repeat --by with it"
         return DumpError(f"no column is called {missing[0]!r}; {there}{how}")
 
     @property
