@@ -311,6 +311,15 @@ def test_numbers_that_are_no_integers_are_refused(tmp_path, scanner, value):
         score_dump(scanner, [source], out, Options(header_line=10**400))
 
 
+def test_anything_but_a_scanner_and_options_is_refused(tmp_path, scanner):
+    (tmp_path / "in.csv").write_text(f"text\n{PLAIN}\n", "utf-8")
+    with pytest.raises(TypeError, match=r"takes a Scanner, not str: fraudscan\.load reads model folders"):
+        score_dump("models/default", [tmp_path / "in.csv"], tmp_path / "out.csv")
+    for options in ({"text": "text"}, {}, "text"):
+        with pytest.raises(TypeError, match=r"options must be Options, not (dict|str): pass Options\(text="):
+            score_dump(scanner, [tmp_path / "in.csv"], tmp_path / "out.csv", options)
+
+
 def test_numbers_may_be_those_of_numpy(tmp_path, scanner):
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     source.write_text(f"text\n{PLAIN}\n", "utf-8")

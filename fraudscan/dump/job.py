@@ -39,6 +39,7 @@ from fraudscan.dump.scoring import Task, score_blocks
 from fraudscan.dump.sources import expand, fingerprint, is_file
 from fraudscan.dump.streams import STDIN, Stream
 from fraudscan.dump.workers import check_number, score_all
+from fraudscan.model import Scanner
 from fraudscan.show import shown_name
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
     from fraudscan.dump.rows import Block
     from fraudscan.dump.scoring import Scored
-    from fraudscan.model import Scanner
 
 __all__ = ["DumpError", "Options", "Progress", "Summary", "ranked", "score_dump"]
 
@@ -226,29 +226,37 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
         scanner: the scanner to score with.
         sources: files, folders, patterns, or ``-`` for standard input.
         target: a file, or ``-`` for standard output.
-        options: the options that determine the output.
+        options: the options that determine the output. Errors and notices name them as the command line does:
+            ``--header-line`` is ``header_line``.
         exclude: names or patterns, as for `pathlib.PurePath.match`, of files and folders to leave out where ``sources``
             are folders or patterns; files that ``sources`` name directly are always read.
         workers: the number of processes that score; the output does not depend on it. Frozen programs have only one.
         resume: continue a job that was interrupted; if it is complete, its summary is returned and nothing is done.
         force: replace an existing target, complete or incomplete.
-        notify: called with notices for the user.
+        notify: called with notices for the user, of guesses for example; `print` shows them.
         progress: called a few times a second.
 
     Raises:
         DumpError: if a source cannot be read or lacks a column, if no source has any of several columns that
             ``options.by`` names, if the target exists or is one of the sources, or if a job cannot continue. What was
             written so far is kept, and the job can be resumed.
-        TypeError: if ``sources`` or ``exclude`` is a single name instead of a list of names, or a number is no integer.
+        TypeError: if ``sources`` or ``exclude`` is a single name instead of a list of names, a number is no integer, or
+            ``scanner`` or ``options`` is anything else, such as the name of a folder or a dictionary.
 
     """
+    if not isinstance(scanner, Scanner):
+        kind = type(scanner).__name__
+        raise TypeError(f"score_dump takes a Scanner, not {kind}: fraudscan.load reads model folders")
     if isinstance(sources, (str, os.PathLike)):
         raise TypeError(f"sources is one {type(sources).__name__}, not several: pass a list, [source]")
     names, out = [os.fspath(source) for source in sources], os.fspath(target)
-    options = options or Options()
-    line = options.header_line
+    options = Options() if options is None else options
+    if not isinstance(options, Options):
+        raise TypeError(f"options must be Options, not {type(options).__name__}: pass Options(text=...), for example")
+    delimiter, line = options.delimiter, options.header_line
     options = replace(
         options,
+        delimiter=delimiter if delimiter is None else delimiter_of(delimiter),
         by=_one_or_several(options.by),
         max_message=checked_integer(options.max_message, "max_message"),
         header_line=line if line is None else checked_integer(line, "header_line"),
@@ -261,8 +269,6 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
     check_number(workers)
     if options.by is not None and out == STDIN:
         raise DumpError("--by writes conversations beside the output: name an output file instead of -")
-    if options.delimiter is not None:
-        options = replace(options, delimiter=delimiter_of(options.delimiter))
     if isinstance(exclude, str):
         raise TypeError("exclude is one str, not several: pass a list, [pattern]")
     job = _Job(scanner, expand(names, notify, exclude), frozenset(names), out, options, notify)
