@@ -145,6 +145,9 @@ class Kind(NamedTuple):
 class Decisions:
     """Decisions on a list of texts, in columns.
 
+    ``label``, ``scheme``, ``labels``, ``score``, ``verdict``, ``targets``, ``notes`` and ``rule`` are lists: for each
+    text what this attribute of its `fraudscan.Result` is. When first used, they are made from the attributes below.
+
     Attributes:
         kinds: the kinds of decisions that occur.
         kind: int64, shape (texts,): for each text the index of its kind in ``kinds``.
@@ -173,6 +176,11 @@ class Decisions:
     evidence: Sequence[str] = ()
     origin: str = ""
     line: Sequence[int] = ()
+
+    def __repr__(self) -> str:
+        counts = np.bincount(self.verdicts, minlength=len(VERDICTS))
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in zip(VERDICTS, counts.tolist(), strict=True))
+        return f"Decisions({verdicts})"
 
     @cached_property
     def outcomes(self) -> tuple[Decisions, Ints]:

@@ -149,7 +149,9 @@ class Result:
 
     def __repr__(self) -> str:
         text = self.text if len(self.text) <= 40 else self.text[:39] + "…"
-        return f"Result({text!r}, label={self.label!r}, scheme={self.scheme!r}, score={self.score:.3f})"
+        rule = f", rule={self.rule!r}" if self.rule else ""
+        decision = f"label={self.label!r}, scheme={self.scheme!r}, score={self.score:.3f}, verdict={self.verdict!r}"
+        return f"Result({text!r}, {decision}{rule})"
 
 
 _unpickled: WeakValueDictionary[str, Scanner] = WeakValueDictionary()

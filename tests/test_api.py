@@ -299,6 +299,16 @@ def test_copies_share_the_scanner(scanner):
         assert copied._scanner is scanner
 
 
+def test_repr_of_results_and_decisions_shows_the_verdict(scanner):
+    own = scanner.with_lists(Lists([Entry("deny", "快递")]))
+    result = own.classify("快递")
+    shown = f"label='legitimate', scheme=None, score={result.score:.3f}, verdict='flag', rule='deny 快递'"
+    assert repr(result) == f"Result('快递', {shown})"
+    assert repr(scanner.classify(LURE)).endswith(", verdict='flag')")
+    assert repr(own.decide(["快递", LURE, ""])) == "Decisions(1 clear, 0 review, 2 flag)"
+    assert repr(own.decide([])) == "Decisions(0 clear, 0 review, 0 flag)"
+
+
 def test_repr_of_a_scanner_shows_labels_and_thresholds(scanner):
     own = scanner.with_thresholds(flag=0.75, review=0.25)
     shown = "Scanner(investment, romance, shopping, games, elder_care, other_fraud, related_crime, legitimate; "
