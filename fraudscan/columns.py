@@ -135,7 +135,7 @@ def check_columns(
             several = "several columns are" if count else "no column is"
             raise ColumnError(f"{several} called {name!r}; {found}. Name the column of the {what}")
     if clash := [name for name in ours if name in columns]:
-        raise ColumnError(f"the table has a column {clash[0]!r} already: drop or rename it first; {found}")
+        raise ColumnError(f"the table already has columns called {', '.join(clash)}: drop or rename them first")
     return ours
 
 

@@ -219,7 +219,7 @@ def test_invalid_tables_are_refused(scanner):
             with pytest.raises(ColumnError, match=f"a {type(column).__name__} is no name; .* Name .* with {name}="):
                 scanner.annotate(pd.DataFrame({"text": ["x"]}), **{name: column})
     once = scanner.annotate(pl.DataFrame({"text": ["你好"]}))
-    with pytest.raises(ColumnError, match="a column 'fraud_label' already: drop or rename it first"):
+    with pytest.raises(ColumnError, match=f"columns called {', '.join(COLUMNS)}: drop or rename them first"):
         scanner.annotate(once)
     twice = pd.DataFrame(np.array([["x", "y"]]), columns=["text", "text"])
     with pytest.raises(ColumnError, match="several columns are called 'text'"):
