@@ -10,6 +10,11 @@
 For many texts, `load` returns a `Scanner`, whose ``classify_many`` yields results and
 whose ``predict_proba`` returns an array. Scanners are immutable and can be shared among
 threads.
+
+More is in modules that have to be imported: `fraudscan.lists` has allow and deny lists,
+`fraudscan.dump` scores files, `fraudscan.sklearn` has an estimator, and `fraudscan.spark`
+annotates the data frames of Spark. All other modules are internal, except for what the
+documentation of these mentions.
 """
 
 import sys

@@ -82,7 +82,7 @@ class Normalized:
     """A text as the model reads it.
 
     Attributes:
-        text: the normalised text.
+        text: the normalised text. Digits are read as 0, and U+FDD0 follows a contact that was disguised.
         starts: for each character of ``text``, the offset in the original at which the characters it stands for begin.
         ends: for each character of ``text``, the offset in the original at which they end.
         repairs: the disguises that were repaired, beyond what the character table does, in order.

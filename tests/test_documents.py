@@ -152,6 +152,13 @@ def test_the_help_names_the_columns_that_options_add(capsys):
     assert all(name in shown for name in ("fraud_source", "fraud_line", "fraud_evidence", "fraud_p_NAME"))
 
 
+def test_every_key_of_the_summary_is_described(tmp_path):
+    assert main(["score", str(ROOT / "examples" / "messages.jsonl"), "-o", str(tmp_path / "out.jsonl"), "--quiet"]) == 0
+    table = DUMPS.partition("| key | value |")[2].partition("\n\n")[0]
+    described = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE)))
+    assert set(described) == json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8")).keys()
+
+
 def test_every_module_has_its_place_in_the_table_of_files():
     table = CONTRIBUTING.partition("## Where things are")[2].partition("\nImports")[0]
     package = ROOT / "fraudscan"
