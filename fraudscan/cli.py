@@ -327,7 +327,7 @@ def _train(arguments: argparse.Namespace) -> None:
     check_target(Path(arguments.output))  # now, not after minutes of training
     scanner = _train_own(arguments) if _is_own(arguments, arguments.corpus) else _train_corpus(arguments)
     scanner.save(arguments.output)
-    _print_figures(scanner.manifest["figures"])
+    _print_figures(scanner.manifest["figures"], scanner.thresholds)
     print(f"{arguments.output}: {len(scanner.engine.vocabulary):,} n-grams")
 
 
@@ -491,7 +491,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         from fraudscan.train import TrainingOptions, train
 
         scanner = train(read_corpus(arguments.labelled), options=TrainingOptions(scenarios=True))
-        _print_figures(scanner.manifest["figures"], as_json=arguments.json)
+        _print_figures(scanner.manifest["figures"], scanner.thresholds, as_json=arguments.json)
         return
     scanner = _with_levels(load(arguments.model), arguments)
     if _is_own(arguments, arguments.labelled):
@@ -508,10 +508,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             "the model was trained on these very messages, so it knows the answers: measure it on others (the figures "
             "that train prints are of messages held out)"
         )
-    _print_figures(evaluate(scanner, rows), as_json=arguments.json)
+    _print_figures(evaluate(scanner, rows), scanner.thresholds, as_json=arguments.json)
 
 
-def _print_figures(figures: dict[str, Any], *, as_json: bool = False) -> None:
+def _print_figures(figures: dict[str, Any], thresholds: Thresholds, *, as_json: bool = False) -> None:
+    _print_thresholds(thresholds)
     if as_json:
         _print_json(figures, indent=1)
         return

@@ -192,10 +192,15 @@ def test_evaluate_tries_an_operating_point_on_messages_of_ones_own(scanner, corp
 
     def flagged(*options):
         assert main(["evaluate", str(path), "--json", *options]) == 0
-        return json.loads(capsys.readouterr().out)["flag"]
+        out, shown = capsys.readouterr()
+        thresholds.append(shown.splitlines()[-1])
+        return json.loads(out)["flag"]
 
+    thresholds = []
     loose = scanner.with_false_alarms(0.05).thresholds.flag
     assert flagged("--max-false-alarms", "0.05") == flagged("--flag", str(loose)) != flagged()
+    flags = [loose, loose, scanner.thresholds.flag]
+    assert thresholds == [f"flag from {flag:g}, review from {scanner.thresholds.review:g}" for flag in flags]
 
 
 @pytest.mark.parametrize(
