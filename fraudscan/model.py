@@ -287,7 +287,7 @@ class Scanner:
         return next(self._results([str.__str__(text)], [sender] if self.lists else None))
 
     def classify_many(self, texts: Iterable[str], senders: Iterable[Any] | None = None) -> Iterator[Result]:
-        """Score texts in order, in groups of `GROUP`; the iterator can be read once.
+        """Score texts in order, in groups of 8,192 (`GROUP`); the iterator can be read once.
 
         Call `classify` if each text must be answered as soon as it arrives. If a text cannot be read, because of an
         error in its source for example, the results of all texts before it are yielded first.

@@ -22,7 +22,7 @@ Decided = tuple[str, str | None, tuple[str, ...], float, str, tuple[str, ...], t
 
 
 class Result:
-    """The result of scoring one text.
+    """The result of scoring one text, as `Scanner.classify` returns it.
 
     A result keeps a reference to its scanner, which `explain` needs, so a pickled result contains the whole model. If
     the scanner is the shipped one, as `load` returns it, the pickle contains the digest of the model in its place and
