@@ -160,47 +160,6 @@ class _Reading(NamedTuple):
     windows: list[Windows]
 
 
-class _Worst:
-    """The most suspicious window of a text that is read part by part, with the odds of all windows.
-
-    Attributes:
-        sums: the sums of the window's weights, shape (sums, 1).
-        begins: the index of its first kept character, shape (1,).
-        ends: the index after that of its last kept character, shape (1,).
-
-    """
-
-    def __init__(self, size: int) -> None:
-        self.sums = np.zeros((size, 1), dtype=np.int64)
-        self.begins = self.ends = np.zeros(1, dtype=np.int64)
-        self._highest = self._odds = -np.inf
-        self._count = 0
-
-    def add(self, alarms: Floats, sums: Ints, sizes: Ints, begin: int) -> None:
-        """Add the windows of the next part.
-
-        Args:
-            alarms: shape (windows,): the logits of the first head.
-            sums: shape (sums, windows): the sums of their weights.
-            sizes: shape (windows,): their numbers of kept characters.
-            begin: the index of the first window's first kept character.
-
-        """
-        self._odds = np.logaddexp.reduce(alarms, initial=self._odds)
-        self._count += alarms.size
-        chosen = int(alarms.argmax())
-        if alarms[chosen] > self._highest:
-            self._highest = alarms[chosen]
-            self.sums = sums[:, [chosen]]
-            self.begins = np.array([begin + STRIDE * chosen])
-            self.ends = self.begins + sizes[chosen]
-
-    @property
-    def logit(self) -> float:
-        """The logit of the mean of the odds of all windows."""
-        return float(self._odds - np.log(self._count))
-
-
 class Engine:
     """Turns texts into logits. Immutable, like the scanner that it belongs to.
 
@@ -406,7 +365,9 @@ class Engine:
         """
         total, length, counts = np.zeros(self._width, dtype=np.int64), 0, np.zeros((2, 1), dtype=np.int64)
         rest = np.zeros(0, dtype=np.uint32)  # nodes from the start of the next window on
-        worst = _Worst(total.size)
+        odds, count = -np.inf, 0  # the logarithm of the summed odds of the windows so far, and their number
+        highest, worst = -np.inf, total[:, None]  # the logit of the most suspicious one, and the sums of its weights
+        begin = size = np.zeros(1, dtype=np.int64)  # where that one begins, and its size
         for nodes in itertools.chain(self.vocabulary.match_blocks(text, CHUNK), [None]):
             if nodes is not None and nodes.size:
                 counts += self._noter.count(nodes, np.zeros(1, dtype=np.int64))
@@ -418,16 +379,21 @@ class Engine:
             sums, begins = self._added_up(rest[:read], starts), windows_of(owners)
             if self.fraud and begins.size:
                 each, sizes = window_sums(sums, begins), window_sums(np.diff(starts, append=read), begins)
-                worst.add(self._alarms(each, sizes), each, sizes, length)
+                alarms = self._alarms(each, sizes)
+                odds, count = np.logaddexp.reduce(alarms, initial=odds), count + alarms.size
+                chosen = alarms.argmax()
+                if alarms[chosen] > highest:
+                    highest, worst = alarms[chosen], each[:, [chosen]]
+                    begin, size = np.array([length + STRIDE * chosen]), sizes[[chosen]]
             done = starts.size if nodes is None else begins.size
             total += sums[:, :done].sum(axis=1)
             rest = rest[done * STRIDE :]
             length += min(done * STRIDE, read)
         sums, lengths, windows = total[:, None], np.array([length]), []
         if self.fraud and length > RAMP_START:
-            logits = self.heads_of(self.scaled(worst.sums, worst.ends - worst.begins))
-            logits[0] = worst.logit - window_penalty(lengths, self._quoting(sums, lengths))
-            windows.append(Windows(np.array([place]), logits, worst.begins, worst.ends))
+            logits = self.heads_of(self.scaled(worst, size))
+            logits[0] = odds - np.log(count) - window_penalty(lengths, self._quoting(sums, lengths))
+            windows.append(Windows(np.array([place]), logits, begin, begin + size))
         return sums, length, counts, windows
 
     def _quoting(self, sums: Ints, lengths: Ints) -> Floats:
