@@ -37,22 +37,9 @@ RELINKED = 0.5
 """The share of messages with links whose links are replaced by those of other forms. In exports links are often masked,
 and the form of a link says little: honest firms shorten theirs, too."""
 
-LINK_MASKS = [
-    "[链接]",
-    "【链接】",
-    "(链接)",
-    "<链接>",
-    "链接",
-    "[网址]",
-    "【网址】",
-    "网址",
-    "[URL]",
-    "<URL>",
-    "[link]",
-    "***",
-    "xxx.com",
-    "http://xxx",
-]
+LINK_MASKS = (
+    "[链接] 【链接】 (链接) <链接> 链接 [网址] 【网址】 网址 [URL] <URL> [link] *** xxx.com http://xxx"
+).split()
 """What exports show in place of links."""
 
 PREFIXES = ("", "", "", "www.", "m.", "http://", "http://", "https://", "http://www.")
