@@ -164,16 +164,10 @@ class Engine:
     """Turns texts into logits. Immutable, like the scanner that it belongs to.
 
     Args:
-        vocabulary: the n-grams.
-        weights: int8, shape (vocabulary.size, inputs): for each node the summed vectors of all n-grams that end
-            where it ends; row 0 is zero. Unless ``fraud`` is set, there is one more column, of squared rarities.
-        scales: float64, shape (inputs,): the value of one unit of a weight in each column. Unless ``fraud`` is set,
-            there is one more scale, too.
-        biases: float64, shape (inputs,).
-        layer: computes the heads' logits from the inputs; without it the inputs are the logits.
+        vocabulary, weights, scales, biases, layer: as for `fraudscan.model.Scanner`.
         nothing: float64, shape (heads,): the logits of a text without a kept character.
         fraud: whether the first head stands for fraud. If so, disguises are repaired, and long texts are also scored
-            window by window.
+            window by window. If not, weights and scales have one more column, of squared rarities.
         quotes: a layer with one head, which recognizes texts about fraud such as warnings and news. In these the
             windows count for less, because they are quotations.
 

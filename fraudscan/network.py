@@ -187,8 +187,7 @@ class Examples(NamedTuple):
 
     def of(self, rows: Ints) -> Examples:
         """Return the examples in ``rows``."""
-        features, lengths, gold, weights, learned = self
-        return Examples(features[rows], lengths[rows], gold[rows], weights[rows], learned[rows])
+        return Examples._make(part[rows] for part in self)
 
     def joined(self, rows: Ints, at: Ints, others: Ints) -> Examples:
         """Return the examples in ``rows``, with one of ``others`` appended at each of the places ``at``.
