@@ -562,13 +562,8 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("classify", _classify, "Score messages given as arguments, with their evidence.")
     sub.add_argument("text", nargs="+", metavar="TEXT", help="a message; - alone reads one from standard input")
-    sub.add_argument("--json", action="store_true", help="print JSON lines")
-    sub.add_argument(
-        "--sender",
-        metavar="NAME",
-        type=_argument,
-        help="the sender of the messages, for list entries bound to a sender",
-    )
+    _flag(sub, "--json", "print JSON lines")
+    _name(sub, "--sender", "the sender of the messages, for list entries bound to a sender", metavar="NAME")
     _add_scanner(sub)
     _add_lists(sub)
 
@@ -582,97 +577,78 @@ def _parser() -> argparse.ArgumentParser:
     _add_lists(sub)
 
     sub = command("rethreshold", _rethreshold, "Give a scored dump the verdicts of other thresholds.")
-    sub.add_argument(
-        "scored", metavar="SCORED", help="a file from fraudscan score; - for standard input (not for Parquet)"
-    )
+    about = "a file from fraudscan score; - for standard input (not for Parquet)"
+    sub.add_argument("scored", metavar="SCORED", help=about)
     sub.add_argument("-o", "--output", required=True, metavar="OUT", help="the new file; - for standard output")
-    sub.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    _flag(sub, "--force", "replace OUT if it exists")
     _add_scanner(sub, default="that of SCORED, if its summary is there")
 
     sub = command("train", _train, "Train a model on labelled messages, from the corpus or your own.")
-    sub.add_argument(
-        "corpus",
-        nargs="+",
-        metavar="CORPUS",
-        help="files or folders in the corpus's format; or your own files, folders or patterns, - for standard input",
-    )
+    about = "files or folders in the corpus's format; or your own files, folders or patterns, - for standard input"
+    sub.add_argument("corpus", nargs="+", metavar="CORPUS", help=about)
     sub.add_argument("-o", "--output", required=True, metavar="MODEL", help="the model folder to write")
-    sub.add_argument(
-        "--with-default-corpus",
-        nargs="?",
-        const="",
-        metavar="FOLDER",
-        help="add this project's corpus to your own files (FOLDER: where it is, default: in the checkout)",
-    )
+    about = "add this project's corpus to your own files (FOLDER: where it is, default: in the checkout)"
+    sub.add_argument("--with-default-corpus", nargs="?", const="", metavar="FOLDER", help=about)
     _add_own(sub)
 
     sub = command("evaluate", _evaluate, "Measure a model on labelled messages.")
     sub.add_argument("labelled", nargs="*", metavar="LABELLED", help="labelled messages, named as for train")
-    sub.add_argument("--json", action="store_true", help="print the figures as JSON")
-    sub.add_argument(
-        "--unseen-scenarios",
-        action="store_true",
-        help="hold out a fifth of the scenarios of the corpus LABELLED at a time, train on the rest, and measure on "
-        "that fifth (takes minutes)",
+    _flag(sub, "--json", "print the figures as JSON")
+    about = (
+        "hold out a fifth of the scenarios of the corpus LABELLED at a time, train on the rest, and measure on that "
+        "fifth (takes minutes)"
     )
-    sub.add_argument(
-        "--card",
-        action="store_true",
-        help="write the model's card beside it; LABELLED are external JSON lines with text, labels, set and source",
-    )
+    _flag(sub, "--unseen-scenarios", about)
+    about = "write the model's card beside it; LABELLED are external JSON lines with text, labels, set and source"
+    _flag(sub, "--card", about)
     _add_own(sub)
     _add_scanner(sub)
 
     sub = command("labels", _labels, "Print the labels, schemes and target groups.")
-    sub.add_argument("--json", action="store_true", help="print them as JSON")
+    _flag(sub, "--json", "print them as JSON")
     return parser
+
+
+def _flag(group: argparse._ActionsContainer, option: str, about: str) -> None:
+    group.add_argument(option, action="store_true", help=about)
+
+
+def _name(
+    group: argparse._ActionsContainer, option: str, about: str, metavar: str = "COLUMN", action: str = "store"
+) -> None:
+    """Add an option for a name, which may be in another encoding than the locale's."""
+    group.add_argument(option, action=action, metavar=metavar, type=_argument, help=about)
 
 
 def _add_dump(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("dump", nargs="+", metavar="DUMP", help="files, folders or patterns; - for standard input")
-    sub.add_argument(
-        "-o",
-        "--output",
-        required=True,
-        metavar="OUT",
-        help=".jsonl, .csv, .tsv or .parquet; for out or out.txt: CSV if DUMP is CSV, else JSON lines; "
-        "- for standard output",
+    about = (
+        ".jsonl, .csv, .tsv or .parquet; for out or out.txt: CSV if DUMP is CSV, else JSON lines; - for standard output"
     )
-    sub.add_argument(
-        "--exclude",
-        metavar="PATTERN",
-        action="append",
-        default=[],
-        help="skip files and folders with this name or pattern when searching for dumps; may be repeated",
-    )
-    sub.add_argument(
-        "--max-message", type=int, default=1 << 20, metavar="BYTES", help="reject longer rows (default: 1 MiB)"
-    )
+    sub.add_argument("-o", "--output", required=True, metavar="OUT", help=about)
+    about = "skip files and folders with this name or pattern when searching for dumps; may be repeated"
+    sub.add_argument("--exclude", metavar="PATTERN", action="append", default=[], help=about)
+    about = "reject longer rows (default: 1 MiB)"
+    sub.add_argument("--max-message", type=int, default=1 << 20, metavar="BYTES", help=about)
     group = sub.add_argument_group("columns of DUMP")
-    column: dict[str, Any] = {"metavar": "COLUMN", "type": _argument}
-    group.add_argument("--text", help="the column with the text (default: found by its name)", **column)
-    group.add_argument("--sender", help="the column with the sender, for list entries bound to a sender", **column)
+    _name(group, "--text", "the column with the text (default: found by its name)")
+    _name(group, "--sender", "the column with the sender, for list entries bound to a sender")
     about = "the column that names the conversation; conversations are scored too; may be repeated for its other names"
-    group.add_argument("--by", action="append", help=about, **column)
+    _name(group, "--by", about, action="append")
     _add_reading(sub, "DUMP")
     group = sub.add_argument_group("columns and form of OUT")
-    group.add_argument("--explain", action="store_true", help="add fraud_evidence, the strongest words")
-    about = "add fraud_p_NAME, the probability of each label, scheme and target group"
-    group.add_argument("--proba", action="store_true", help=about)
-    places = "add fraud_source and fraud_line, the file that each row comes from, and its line there"
-    group.add_argument("--filenames", action="store_true", help=places)
-    group.add_argument("--bom", action="store_true", help="begin CSV output with a byte order mark, for Excel")
-    group.add_argument(
-        "--safe-csv",
-        action="store_true",
-        help="put ' before what Excel takes for a formula, also after , ; | tabs and line breaks in cells",
-    )
+    _flag(group, "--explain", "add fraud_evidence, the strongest words")
+    _flag(group, "--proba", "add fraud_p_NAME, the probability of each label, scheme and target group")
+    about = "add fraud_source and fraud_line, the file that each row comes from, and its line there"
+    _flag(group, "--filenames", about)
+    _flag(group, "--bom", "begin CSV output with a byte order mark, for Excel")
+    about = "put ' before what Excel takes for a formula, also after , ; | tabs and line breaks in cells"
+    _flag(group, "--safe-csv", about)
     group = sub.add_argument_group("running the job")
     group.add_argument("--workers", type=int, default=1, metavar="N", help="number of scoring processes (default: 1)")
-    group.add_argument("--resume", action="store_true", help="continue a run that was interrupted")
-    group.add_argument("--force", action="store_true", help="replace OUT if it exists, complete or unfinished")
-    about = "print neither notices nor counts unless the exit status is not 0"
-    group.add_argument("--quiet", action="store_true", help=about)
+    _flag(group, "--resume", "continue a run that was interrupted")
+    _flag(group, "--force", "replace OUT if it exists, complete or unfinished")
+    _flag(group, "--quiet", "print neither notices nor counts unless the exit status is not 0")
 
 
 def _add_reading(sub: argparse.ArgumentParser, what: str) -> None:
@@ -683,62 +659,42 @@ def _add_reading(sub: argparse.ArgumentParser, what: str) -> None:
     group = sub.add_argument_group(f"format of {what}")
     group.add_argument("--format", choices=formats, help="the format (default: detected)")
     group.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, gb18030, big5 … (default: detected)")
-    group.add_argument(
-        "--delimiter",
-        metavar="CHAR",
-        help="the delimiter of CSV input, \\t for a tab, \\x01 for Hive's (default: detected)",
+    about = "the delimiter of CSV input, \\t for a tab, \\x01 for Hive's (default: detected)"
+    group.add_argument("--delimiter", metavar="CHAR", help=about)
+    about = (
+        "the line of the header of CSV input and workbooks, below a title; 0: none, columns are called 1, 2, 3 "
+        "(default: the first line)"
     )
-    group.add_argument(
-        "--header-line",
-        type=int,
-        metavar="N",
-        help="the line of the header of CSV input and workbooks, below a title; 0: none, columns are called 1, 2, 3 "
-        "(default: the first line)",
-    )
+    group.add_argument("--header-line", type=int, metavar="N", help=about)
 
 
 def _add_scanner(sub: argparse.ArgumentParser, default: str = "the model's") -> None:
     group = sub.add_argument_group("model and thresholds")
     group.add_argument("-m", "--model", type=Path, metavar="FOLDER", help="a model folder (default: the shipped one)")
-    group.add_argument(
-        "--max-false-alarms",
-        type=float,
-        metavar="SHARE",
-        help="flag at most this share of legitimate messages, by the model's held-out curve (0.001: one in a thousand)",
-    )
-    group.add_argument(
-        "--flag",
-        type=float,
-        metavar="SCORE",
-        help=f"flag messages with at least this score (default: {default}; six decimals count)",
-    )
-    group.add_argument(
-        "--review",
-        type=float,
-        metavar="SCORE",
-        help=f"review messages with at least this score (default: {default})",
-    )
+    about = "flag at most this share of legitimate messages, by the model's held-out curve (0.001: one in a thousand)"
+    group.add_argument("--max-false-alarms", type=float, metavar="SHARE", help=about)
+    about = f"flag messages with at least this score (default: {default}; six decimals count)"
+    group.add_argument("--flag", type=float, metavar="SCORE", help=about)
+    about = f"review messages with at least this score (default: {default})"
+    group.add_argument("--review", type=float, metavar="SCORE", help=about)
 
 
 def _add_lists(sub: argparse.ArgumentParser) -> None:
-    kinds = {
-        "--allow": "phrases and /patterns/, one per line, that make a text clear; may be repeated",
-        "--deny": "the same, but they flag a text; allow wins",
-    }
     group = sub.add_argument_group("lists")
-    for option, about in kinds.items():
-        group.add_argument(option, action="append", default=[], metavar="FILE", help=about)
+    about = "phrases and /patterns/, one per line, that make a text clear; may be repeated"
+    group.add_argument("--allow", action="append", default=[], metavar="FILE", help=about)
+    about = "the same, but they flag a text; allow wins"
+    group.add_argument("--deny", action="append", default=[], metavar="FILE", help=about)
 
 
 def _add_own(sub: argparse.ArgumentParser) -> None:
     group = sub.add_argument_group("your own files")
-    column: dict[str, Any] = {"metavar": "COLUMN", "type": _argument}
-    group.add_argument("--text", help="the column with the text (default: found by its name)", **column)
+    _name(group, "--text", "the column with the text (default: found by its name)")
     about = (
         "the column with the labels (default: found by its name); several are joined by | or in a list; an empty list "
         "is legitimate"
     )
-    group.add_argument("--label", help=about, **column)
+    _name(group, "--label", about)
     about = "the label of legitimate messages (default: one such as normal, ham or 正常); '' for none"
-    group.add_argument("--legitimate", metavar="NAME", type=_argument, help=about)
+    _name(group, "--legitimate", about, metavar="NAME")
     _add_reading(sub, "your own files")
