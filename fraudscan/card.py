@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fraudscan.calibration import prior_weights, reliability
 from fraudscan.corpus import CorpusError, numbered_lines
 from fraudscan.decisions import VERDICTS
-from fraudscan.evaluate import ANY, detection
+from fraudscan.evaluate import ANY, detection, prior_weights, reliability
 from fraudscan.folder import CARD, DIAGRAM
 from fraudscan.model import is_shipped
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fraudscan.calibration import prior_weights, reliability
 from fraudscan.characters import code_points, normalization_table
 from fraudscan.decisions import Thresholds
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY",
+    "BINS",
     "LENGTHS",
     "auc",
     "detection",
@@ -32,6 +32,8 @@ __all__ = [
     "f1_table",
     "figures_of",
     "held_out_figures",
+    "prior_weights",
+    "reliability",
     "script_of",
     "thresholds_for",
 ]
@@ -48,6 +50,9 @@ RECALL = 0.98
 LENGTHS = (20, 60, 150)
 """The greatest length, in characters, of each band except the longest. The bands hold single lines, short messages,
 long messages and conversations."""
+
+BINS = 15
+"""The number of bins of equal mass. Guo et al. 2017 use as many bins of equal width, most of which stay empty."""
 
 
 def thresholds_for(scores: Floats, fraud: Bools) -> Thresholds:
@@ -246,6 +251,40 @@ def detection(scores: Floats, fraud: Bools, thresholds: Thresholds) -> dict[str,
         "flag": shares(thresholds.flag),
         "review": shares(thresholds.review),
     }
+
+
+def prior_weights(positive: Bools, prior: float) -> Floats:
+    """Return message weights under which the share of positives is ``prior``, as the probabilities assume."""
+    share = positive.mean()
+    if not 0 < share < 1:
+        return np.ones(positive.size)
+    weights: Floats = np.where(positive, prior / share, (1 - prior) / (1 - share))
+    return weights
+
+
+def reliability(probabilities: Floats, positive: Bools, weights: Floats | None = None) -> dict[str, Any]:
+    """Return the expected calibration error, and the predicted and observed shares in each bin of equal mass.
+
+    Args:
+        probabilities: shape (messages,).
+        positive: the same shape: a mask of the positive messages.
+        weights: the weight of each message (default: 1).
+
+    """
+    weights = np.ones(positive.size) if weights is None else weights
+    order = np.argsort(probabilities, kind="stable")
+    mass = weights[order].cumsum()
+    bins = np.minimum(((mass - weights[order] / 2) * BINS / mass[-1]).astype(int), BINS - 1)
+    totals = np.bincount(bins, weights[order], BINS)
+    predicted = np.bincount(bins, weights[order] * probabilities[order], BINS)
+    observed = np.bincount(bins, weights[order] * positive[order], BINS)
+    counts = np.bincount(bins, minlength=BINS)
+    table = [
+        {"predicted": round(p / t, 4), "observed": round(o / t, 4), "messages": n}
+        for p, o, t, n in zip(predicted.tolist(), observed.tolist(), totals.tolist(), counts.tolist(), strict=True)
+        if n
+    ]
+    return {"ece": round(float(np.abs(predicted - observed).sum() / mass[-1]), 4), "bins": table}
 
 
 def evaluate(scanner: Scanner, rows: Sequence[Row]) -> dict[str, Any]:

@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fraudscan
-from fraudscan.calibration import BINS, prior_weights, reliability
 from fraudscan.card import _table, diagram, model_digest, read_sets, sections
 from fraudscan.cli import main
 from fraudscan.corpus import CorpusError, read_corpus
-from fraudscan.evaluate import auc
+from fraudscan.evaluate import BINS, auc, prior_weights, reliability
 from fraudscan.folder import CARD, DIAGRAM
 from fraudscan.model import default_folder
 
