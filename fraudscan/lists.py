@@ -390,7 +390,6 @@ class Lists:
         self._patterns: list[Pattern] = []  # those for all senders
         self._bound_patterns: dict[int, Pattern] = {}
         self._senders: set[int] = set()  # entries that match all messages from a sender
-        self._bound: list[int] = []
         self._named: dict[str, int] = {}  # the first entry of each sender, and the others; most of millions have one
         self._named_again: dict[str, list[int]] = defaultdict(list)
         patterns = _folded(entry.pattern for entry in self.entries)
@@ -406,7 +405,7 @@ class Lists:
     @property
     def bound(self) -> bool:
         """Whether any entry is bound to a sender, so that decisions need the senders."""
-        return bool(self._bound)
+        return bool(self._named)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Lists, (self.entries, self.files)
@@ -426,7 +425,6 @@ class Lists:
         try:
             _check_types(entry)
             if entry.sender is not None:
-                self._bound.append(place)
                 for name in _names(entry.sender, sender):
                     if self._named.setdefault(name, place) != place:
                         self._named_again[name].append(place)
@@ -459,7 +457,7 @@ class Lists:
         nodes = found.nodes[found.starts + found.lengths - 1].astype(np.int64)
         places = np.array(list(itertools.chain.from_iterable(phrases.values())))
         nodes = nodes.repeat(list(map(len, phrases.values())))
-        bound = np.isin(places, self._bound)
+        bound = np.array([self.entries[place].sender is not None for place in places.tolist()])
         for least in {0, self._allowing}:
             wanted = ~bound & (places >= least)
             self._first[least] = np.full(vocabulary.size, len(self.entries), dtype=np.int64)
@@ -499,7 +497,7 @@ class Lists:
         """Do the same, given the index of the first entry that counts: 0, or that of the first one that denies."""
         best = np.full(len(texts), len(self.entries), dtype=np.int64)
         sent = [frozenset[int]()] * len(texts)
-        if senders is not None and self._bound:
+        if senders is not None and self.bound:
             sent = self._sent(senders, least)
         common = [pattern for pattern in self._patterns if pattern[0] >= least]
         patterns = {own: self._patterns_of(own, common) for own in set(sent)}
