@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from fraudscan.characters import fold, fold_for_lists
 from fraudscan.columns import is_missing
@@ -75,15 +75,6 @@ class Labelled:
     skipped: list[str]
 
 
-class _Message(NamedTuple):
-    """A row of a file: where it is, its text, its labels, and what is wrong with it if it cannot be used."""
-
-    place: str
-    text: str
-    labels: tuple[str, ...]
-    problem: str
-
-
 def read_labelled(  # noqa: PLR0913 - one argument for each choice
     paths: Iterable[str | os.PathLike[str]],
     text: str | None = None,
@@ -130,29 +121,29 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
         found, skipped = _read_all([os.fspath(path) for path in paths], label, named, notify)
     except DumpError as error:
         raise CorpusError(str(error)) from None
-    names = sorted({name for message in found for name in message.labels})
+    names = sorted({name for row in found for name in row.labels})
     for doubt in _doubts(names):
         notify(doubt)
-    if honest is None and find_honest(names, None, known) is None and not all(message.labels for message in found):
+    if honest is None and find_honest(names, None, known) is None and not all(row.labels for row in found):
         names.append(next(iter(known), HONEST_NAMES[0]))  # what an empty list means
     honest = find_honest(names, honest, known)
-    rows = []
-    for place, content, labels, _ in found:
-        if honest is None and not labels:
+    for row in found:
+        if honest is None and not row.labels:
             raise CorpusError(
-                f"{place}: an empty list of labels means that the message is legitimate, but there is no label for "
+                f"{row.id}: an empty list of labels means that the message is legitimate, but there is no label for "
                 "legitimate messages"
             )
-        if honest in labels and len(labels) > 1:
+        if honest in row.labels and len(row.labels) > 1:
             raise CorpusError(
-                f"{place}: the label {honest!r} stands for legitimate messages and cannot be combined with other labels"
+                f"{row.id}: the label {honest!r} stands for legitimate messages and cannot be combined with other "
+                "labels"
             )
-        rows.append(Row(place, content, () if honest in labels else labels))
-    if empty := sum(not message.labels for message in found):
+    if empty := sum(not row.labels for row in found):
         notify(
             f"the list of labels is empty in {empty:,} of {len(found):,} messages, which is taken to mean {honest!r}: "
             "leave out those whose labels are not known"
         )
+    rows = [replace(row, labels=()) if honest in row.labels else row for row in found]
     names.sort(key=lambda name: name == honest)
     task = "multilabel" if any(len(row.labels) > 1 for row in rows) else "multiclass"
     return Labelled(rows, Taxonomy.from_names(names, honest, task), skipped)
@@ -248,22 +239,22 @@ def _meant(schemes: Mapping[str, tuple[Scheme, ...]], name: str) -> tuple[Scheme
 
 def _read_all(
     names: Sequence[str], label: str | None, named: dict[str, Any], notify: Callable[[str], None]
-) -> tuple[list[_Message], list[str]]:
-    """Return the rows that can be used, and what `Labelled.skipped` holds.
+) -> tuple[list[Row], list[str]]:
+    """Return the rows that can be used, with their places as ids, and what `Labelled.skipped` holds.
 
     ``named`` are the arguments of `make_reader` that the user named.
     """
-    found, skipped = list[_Message](), list[str]()
+    found, skipped = list[Row](), list[str]()
     readers: list[Reader] = []
     files = expand(names, notify)
     for path in files:
         with Stream(path) as stream:
             readers.append(make_reader(stream, **named, limit=LIMIT))
-            for message in _read(stream, readers[-1], label, named, notify):
-                if message.problem:
-                    skipped.append(f"{message.place}: {message.problem}")
+            for row, problem in _read(stream, readers[-1], label, named, notify):
+                if problem:
+                    skipped.append(f"{row.id}: {problem}")
                 else:
-                    found.append(message)
+                    found.append(row)
     check_table_options(named["delimiter"], named["header_line"], readers)
     if not found:
         raise CorpusError(f"no labelled messages in {', '.join(files)}" + (f"; {skipped[0]}" if skipped else ""))
@@ -272,8 +263,10 @@ def _read_all(
 
 def _read(
     stream: Stream, reader: Reader, label: str | None, named: dict[str, Any], notify: Callable[[str], None]
-) -> Iterator[_Message]:
-    """Yield the rows of one file. Their places do not have its folder, because the model must not depend on that.
+) -> Iterator[tuple[Row, str]]:
+    """Yield the rows of one file, and what is wrong with each that cannot be used.
+
+    Their ids are their places, without the file's folder, because the model must not depend on that.
 
     If several sheets of a workbook are read, places have the name of the sheet.
     """
@@ -303,7 +296,7 @@ def _read(
         found = [(line, content, *_labels(value)) for line, content, value in rows]
         bad = [(reject.line, "", (), reject.reason) for reject in batch.rejects]
         for line, content, labels, problem in sorted([*found, *bad], key=itemgetter(0)):
-            yield _Message(f"{where}:{line}", content, labels, problem or ("" if content.strip() else "no text"))
+            yield Row(f"{where}:{line}", content, labels), problem or ("" if content.strip() else "no text")
 
 
 def _shared(sheets: Sequence[Sheet]) -> str | None:
