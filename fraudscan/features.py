@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fraudscan import kernel
+from fraudscan import kernel, neighbours
 from fraudscan.characters import (
     DROPPED,
     MARKUP,
@@ -34,25 +34,6 @@ from fraudscan.characters import (
     text_sizes,
 )
 from fraudscan.lazy import shared_property
-from fraudscan.neighbours import (
-    CROWDED,
-    DIGIT,
-    END,
-    EVIDENCE,
-    FILLED_EVIDENCE,
-    FILLED_SHARE,
-    MIN_FILLED,
-    MOST_SIGNS,
-    PART,
-    PART_BLOCK,
-    PART_EVIDENCE,
-    RARE,
-    SIGNS,
-    WHOLE,
-    WIDTH,
-    marks_of,
-    tables,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -242,27 +223,23 @@ class Vocabulary:
 
         """
         sizes = text_sizes(texts) if sizes is None else sizes
-        characters, starts, lengths, marked = self._read(texts, sizes)
-        return Matches(self._follow(characters), starts, lengths, marked)
-
-    def _read(self, texts: Sequence[str], sizes: Ints) -> tuple[Words, Ints, Ints, Marks]:
-        """Return the kept characters as nodes, a 0 after each text, and the other arrays of `Matches`."""
         if kernel.compiled:
-            characters = np.empty(int(sizes.sum()) + sizes.size, dtype=np.uint32)
+            ids = np.empty(int(sizes.sum()) + sizes.size, dtype=np.uint32)
             found = np.empty_like(sizes), np.empty_like(sizes), np.empty(sizes.size, dtype=np.uint8)
-            known = tables().pairs, tables().evidence, tables().cut, WIDTH, END, RARE, SIGNS
-            limits = CROWDED, MOST_SIGNS, MIN_FILLED, FILLED_SHARE, FILLED_EVIDENCE
-            marks = EVIDENCE, PART_EVIDENCE, PART_BLOCK, WHOLE, PART
+            near, known = neighbours, neighbours.tables()
             table = self._ids, normalization_table(), MARKUP_STRINGS
-            kept = kernel.compiled.read(texts, *table, *known, *limits, marks, self.repeats, DIGIT, characters, *found)
-            return characters[:kept], *found
+            pairs = known.pairs, known.evidence, known.cut, near.WIDTH, near.END, near.RARE, near.SIGNS
+            limits = near.CROWDED, near.MOST_SIGNS, near.MIN_FILLED, near.FILLED_SHARE, near.FILLED_EVIDENCE
+            marks = near.EVIDENCE, near.PART_EVIDENCE, near.PART_BLOCK, near.WHOLE, near.PART
+            kept = kernel.compiled.read(texts, *table, *pairs, *limits, marks, self.repeats, near.DIGIT, ids, *found)
+            return Matches(self._follow(ids[:kept]), *found)
         if not texts:
-            return np.zeros(0, dtype=np.uint32), sizes, sizes, np.zeros(0, dtype=np.uint8)
+            return Matches(np.zeros(0, dtype=np.uint32), sizes, sizes, np.zeros(0, dtype=np.uint8))
         ids, _, ends = self._kept_ids(texts)
         starts = np.append(0, ends[:-1] + 1)
-        marked = marks_of(ids >> NODE_BITS, ends)
+        marked = neighbours.marks_of(ids >> NODE_BITS, ends)
         ids &= NODE_MASK
-        return ids, starts, ends - starts, marked
+        return Matches(self._follow(ids), starts, ends - starts, marked)
 
     def _kept_ids(self, texts: Sequence[str]) -> tuple[Words, Ints, Ints]:
         """Return the ids (see `_ids`) of the kept characters of texts, and of a separator after each text.
@@ -273,7 +250,7 @@ class Vocabulary:
         codes = codes.copy()
         codes[ends] = -1 - np.arange(ends.size)  # separators are known by position, and none repeats another
         ids = self._lookup(codes)
-        ids[ends] = np.uint32(END) << NODE_BITS
+        ids[ends] = np.uint32(neighbours.END) << NODE_BITS
         kept = self._kept(ids, codes)
         return ids[kept], kept, kept.searchsorted(ends)  # separators are kept
 
@@ -319,7 +296,7 @@ class Vocabulary:
     def _kept(self, ids: Words, codes: Codes) -> Ints:
         """Return the offsets of the characters that are read: all but dropped ones and excess repetitions."""
         kept = (ids != DROPPED_ID).nonzero()[0]
-        codes = np.where(ids[kept] >> NODE_BITS == DIGIT, -1 - kept, codes[kept])
+        codes = np.where(ids[kept] >> NODE_BITS == neighbours.DIGIT, -1 - kept, codes[kept])
         repeated = np.zeros(kept.size, dtype=bool)
         for period in range(1, self.repeats + 1):
             places = np.arange(period, kept.size)
@@ -385,7 +362,7 @@ class Vocabulary:
         ids[[ord(opener) for opener in MARKUP_OPENERS]] |= OPENS
         ids[DROPPED] = DROPPED_ID | OPENS
         ids = ids.take(table)
-        ids |= np.left_shift(tables().numbers, NODE_BITS, dtype=np.uint32)
+        ids |= np.left_shift(neighbours.tables().numbers, NODE_BITS, dtype=np.uint32)
         return ids
 
     def _find_seeds(self) -> Words:
