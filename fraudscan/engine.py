@@ -40,9 +40,7 @@ from fraudscan.windows import (
     WINDOW,
     Windows,
     length_penalty,
-    logit_of_mean_odds,
     most_suspicious,
-    pieces_of,
     window_penalty,
     window_sums,
     windows_of,
@@ -369,10 +367,10 @@ class Engine:
             read = rest.size if nodes is None else rest.size // STRIDE * STRIDE
             if not read or (read < WINDOW and nodes is not None):
                 continue
-            starts, owners = pieces_of(np.array([read]))
-            sums, begins = self._added_up(rest[:read], starts), windows_of(owners)
+            starts, begins, _, sizes = windows_of(np.array([read]))
+            sums = self._added_up(rest[:read], starts)
             if self.fraud and begins.size:
-                each, sizes = window_sums(sums, begins), window_sums(np.diff(starts, append=read), begins)
+                each = window_sums(sums, begins)
                 alarms = self._alarms(each, sizes)
                 odds, count = np.logaddexp.reduce(alarms, initial=odds), count + alarms.size
                 chosen = alarms.argmax()
@@ -408,14 +406,11 @@ class Engine:
         """
         long = (found.lengths > RAMP_START).nonzero()[0]
         lengths, nodes = found.lengths[long], found.nodes_of(long)
-        starts, owners = pieces_of(lengths)
-        begins = windows_of(owners)
+        starts, begins, owners, sizes = windows_of(lengths)
         each = window_sums(self._added_up(nodes, starts), begins)
-        sizes = window_sums(np.diff(starts, append=nodes.size), begins)
-        alarms, owners = self._alarms(each, sizes), owners[begins]
-        chosen = most_suspicious(alarms, owners)
+        chosen, alarms = most_suspicious(self._alarms(each, sizes), owners)
         logits = self.heads_of(self.scaled(each[:, chosen], sizes[chosen]))
-        logits[0] = logit_of_mean_odds(alarms, owners) - window_penalty(lengths, self._quoting(sums[:, long], lengths))
+        logits[0] = alarms - window_penalty(lengths, self._quoting(sums[:, long], lengths))
         within = starts[begins[chosen]]
         within -= lengths.cumsum() - lengths
         return Windows(long + begin, logits, within, within + sizes[chosen])

@@ -34,16 +34,7 @@ from fraudscan.model import Scanner
 from fraudscan.network import Examples, Network, NetworkOptions, fit, sigmoid
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 from fraudscan.tokenize import words
-from fraudscan.windows import (
-    RAMP_START,
-    WINDOW,
-    length_penalty,
-    logit_of_mean_odds,
-    most_suspicious,
-    pieces_of,
-    window_penalty,
-    windows_of,
-)
+from fraudscan.windows import RAMP_START, length_penalty, most_suspicious, window_penalty, windows_of
 from fraudscan.wrappings import clauses, wrappings
 
 if TYPE_CHECKING:
@@ -509,12 +500,10 @@ def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tu
         long = np.flatnonzero(found.lengths > RAMP_START)
         if not long.size:
             continue
-        starts, pieces = pieces_of(found.lengths[long])
-        begins = windows_of(pieces)
-        ends = np.minimum(starts[begins] + WINDOW, found.lengths[long].cumsum()[pieces[begins]])
-        places, size = ranges(starts[begins], ends)
+        starts, begins, rows, size = windows_of(found.lengths[long])
+        places, _ = ranges(starts[begins], starts[begins] + size)
         nodes.append(found.nodes_of(long)[places])
-        owners.append(part.start + long[pieces[begins]])
+        owners.append(part.start + long[rows])
         sizes.append(size)
     counts = np.concatenate(sizes)
     features = _counts(np.concatenate(nodes).astype(np.int32), counts, 1 / length_norms(counts), vocabulary)
@@ -529,8 +518,9 @@ def _with_windows(logits: Floats, windows: Floats, owners: Ints, lengths: Ints, 
     logits[:, 0] -= length_penalty(lengths)
     texts = np.unique(owners)
     if texts.size:
-        found = windows[most_suspicious(windows[:, 0], owners)]
-        found[:, 0] = logit_of_mean_odds(windows[:, 0], owners) - window_penalty(lengths[texts], quoting[texts])
+        chosen, alarms = most_suspicious(windows[:, 0], owners)
+        found = windows[chosen]
+        found[:, 0] = alarms - window_penalty(lengths[texts], quoting[texts])
         better = found[:, 0] > logits[texts, 0]
         logits[texts[better]] = found[better]
     return logits

@@ -26,9 +26,7 @@ __all__ = [
     "WINDOW",
     "Windows",
     "length_penalty",
-    "logit_of_mean_odds",
     "most_suspicious",
-    "pieces_of",
     "window_penalty",
     "window_sums",
     "windows_of",
@@ -101,26 +99,20 @@ def window_penalty(lengths: Ints, quoting: Floats) -> Floats:
     return penalty
 
 
-def pieces_of(lengths: Ints) -> tuple[Ints, Ints]:
-    """Cut concatenated texts of ``lengths`` kept characters into pieces of `STRIDE`, half a window.
+def windows_of(lengths: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+    """Cut concatenated texts of ``lengths`` kept characters into pieces of `STRIDE`, half a window, and pair these.
 
     Returns:
-        For each piece the index of its first character, and the index of its text.
+        For each piece the index of its first character; for each window the index of its first piece, the index of its
+        text, and its number of kept characters.
 
     """
     counts = -(lengths // -STRIDE)
     owners = np.arange(lengths.size).repeat(counts)
     within = np.arange(owners.size) - (counts.cumsum() - counts)[owners]
-    return (lengths.cumsum() - lengths)[owners] + STRIDE * within, owners
-
-
-def windows_of(owners: Ints) -> Ints:
-    """Return the indices of the pieces at which windows begin: all except the last piece of each text.
-
-    ``owners`` has the index of each piece's text.
-    """
-    begins: Ints = np.flatnonzero(owners[:-1] == owners[1:])
-    return begins
+    starts = (lengths.cumsum() - lengths)[owners] + STRIDE * within
+    begins = np.flatnonzero(owners[:-1] == owners[1:])
+    return starts, begins, owners[begins], window_sums(np.diff(starts, append=lengths.sum()), begins)
 
 
 def window_sums(values: Ints, begins: Ints) -> Ints:
@@ -129,8 +121,10 @@ def window_sums(values: Ints, begins: Ints) -> Ints:
     return sums
 
 
-def most_suspicious(logits: Floats, owners: Ints) -> Ints:
-    """Return the index of each text's window with the highest logit; the first of them if several are equal.
+def most_suspicious(logits: Floats, owners: Ints) -> tuple[Ints, Floats]:
+    """Return the index of each text's window with the highest logit, and the logit of the mean odds of its windows.
+
+    If several windows have the highest logit, it is the first of them.
 
     Args:
         logits: shape (windows,).
@@ -138,13 +132,8 @@ def most_suspicious(logits: Floats, owners: Ints) -> Ints:
 
     """
     begins = np.flatnonzero(np.diff(owners, prepend=-1))
-    highest = np.maximum.reduceat(logits, begins).repeat(np.diff(begins, append=owners.size))
+    counts = np.diff(begins, append=owners.size)
+    highest = np.maximum.reduceat(logits, begins).repeat(counts)
     places = np.flatnonzero(logits == highest)
-    return places[np.diff(owners[places], prepend=-1) > 0]
-
-
-def logit_of_mean_odds(logits: Floats, owners: Ints) -> Floats:
-    """Return the logit of the mean of the odds of each text's windows; arguments as for `most_suspicious`."""
-    begins = np.flatnonzero(np.diff(owners, prepend=-1))
-    total: Floats = np.logaddexp.reduceat(logits, begins)  # sequentially, as `Engine` accumulates blocks
-    return total - np.log(np.diff(begins, append=owners.size))
+    odds = np.logaddexp.reduceat(logits, begins)  # sequentially, as `Engine` accumulates blocks
+    return places[np.diff(owners[places], prepend=-1) > 0], odds - np.log(counts)
