@@ -243,19 +243,18 @@ class Engine:
         marked = [i for i in marked if not is_long(texts[i])]
         written = [texts[i] for i in marked]
         read = repaired(written, found.marked[marked])  # in one call: each takes half a millisecond at least
-        windows = found.windows
         if self.fraud and read:
             changed = np.array([marked[place] for place in read])
             again = self._read_once([each.text for each in read.values()], notes=notes, likely=likely)
             found.logits[:, changed], found.lengths[changed] = again.logits, again.lengths
             found.notes[changed] = again.notes
-            # drop the windows that these texts had before the repair
-            windows = [part.of(~np.isin(part.texts, changed)) for part in windows]
-            windows += [part._replace(texts=changed[part.texts]) for part in again.windows]
+            for part in found.windows:  # no text is decided by a window that it had before the repair
+                part.logits[0, np.isin(part.texts, changed)] = -np.inf
+            found.windows.extend(part._replace(texts=changed[part.texts]) for part in again.windows)
         if self.fraud and found.lengths.max(initial=0) > WHOLE:
             found.logits[0] -= length_penalty(found.lengths)
         places = np.zeros((len(texts), 2), dtype=np.int64)
-        for part in windows:
+        for part in found.windows:
             better = part.logits[0] > found.logits[0, part.texts]
             found.logits[:, part.texts[better]] = part.logits[:, better]
             places[part.texts[better]] = np.column_stack([part.starts, part.ends])[better]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from fraudscan.arrays import Bools, Floats, Ints
+    from fraudscan.arrays import Floats, Ints
 
 __all__ = [
     "RAMP_END",
@@ -74,10 +74,6 @@ class Windows(NamedTuple):
     logits: Floats
     starts: Ints
     ends: Ints
-
-    def of(self, chosen: Bools) -> Windows:
-        """Return the windows of the texts selected by the mask ``chosen``, shape (texts,)."""
-        return Windows(self.texts[chosen], self.logits[:, chosen], self.starts[chosen], self.ends[chosen])
 
 
 def length_penalty(lengths: Ints) -> Floats:
