@@ -351,7 +351,9 @@ def _read_own(arguments: argparse.Namespace, names: Sequence[str], known: Sequen
     columns = arguments.text, arguments.label, arguments.legitimate
     how = {name: getattr(arguments, name) for name in ("encoding", "delimiter", "header_line")}
     found = read_labelled(names, *columns, known, kind=arguments.format, **how, notify=_warn)
-    _print_skipped(found.skipped)
+    if skipped := found.skipped:
+        more = f" and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
+        _warn(f"{len(skipped):,} rows were left out: {'; '.join(skipped[:3])}{more}")
     return found
 
 
@@ -417,12 +419,6 @@ def _in_line(text: str) -> str:
     from fraudscan.show import printable, shown_name
 
     return printable(shown_name(text)).replace("\n", "\\n")
-
-
-def _print_skipped(skipped: Sequence[str]) -> None:
-    if skipped:
-        more = f" and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
-        _warn(f"{len(skipped):,} rows were left out: {'; '.join(skipped[:3])}{more}")
 
 
 def _print_doubts(figures: dict[str, Any]) -> None:
