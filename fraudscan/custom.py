@@ -30,7 +30,7 @@ from fraudscan.decisions import Decider, Thresholds
 from fraudscan.evaluate import figures_of, thresholds_for
 from fraudscan.features import MAX_NGRAM, Vocabulary
 from fraudscan.model import Scanner
-from fraudscan.train import calibrate, closure, compile_weights, features_of, frequent_ngrams
+from fraudscan.train import calibrate, compile_weights, features_of, frequent_ngrams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -152,7 +152,7 @@ def train_custom(
     frequent = frequent_ngrams(texts, longest, rarest)
     candidates = sorted(frequent, key=lambda ngram: (-frequent[ngram], ngram))[:CANDIDATES]
     vocabulary = Vocabulary.from_ngrams(candidates)
-    features = features_of(vocabulary, [row.text for row in rows], by_length=False)[0] @ closure(vocabulary)
+    features = features_of(vocabulary, [row.text for row in rows], by_length=False)[0]
     features.sort_indices()  # now, because the processes that share the array can only read it
     fitter = _Fitter(features, vocabulary.orders, gold, taxonomy.task == "multiclass", jobs)
     groups, resembling = _resembling(rows, taxonomy, texts, gold)

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 __all__ = [
     "TrainingOptions",
     "calibrate",
-    "closure",
     "compile_weights",
     "features_of",
     "folds_of",
@@ -320,7 +319,7 @@ def frequent_ngrams(texts: Sequence[str], longest: int, least: int) -> dict[str,
 
 
 def features_of(vocabulary: Vocabulary, texts: Sequence[str], *, by_length: bool = True) -> tuple[Any, Ints]:
-    """Return the counts of each text's longest matches and the lengths of the texts.
+    """Return how often each text has each n-gram, and the lengths of the texts.
 
     The counts are divided by the text's length norm (see `length_norms`) if ``by_length`` is true.
 
@@ -339,16 +338,16 @@ def features_of(vocabulary: Vocabulary, texts: Sequence[str], *, by_length: bool
 
 
 def _counts(nodes: npt.NDArray[np.int32], sizes: Ints, scale: Floats, vocabulary: Vocabulary) -> Any:
-    """Return how often each node occurs in each row, times ``scale``; ``nodes`` has all rows, ``sizes`` nodes each."""
+    """Return how often each row has each n-gram, times ``scale``; ``nodes`` has all rows, ``sizes`` nodes each."""
     from scipy import sparse
 
     bounds = np.append(0, sizes.cumsum()).astype(np.int32)
     counts = sparse.csr_array((scale.repeat(sizes), nodes, bounds), shape=(sizes.size, vocabulary.size))
     counts.sum_duplicates()
-    return counts
+    return counts @ _closure(vocabulary)
 
 
-def closure(vocabulary: Vocabulary) -> Any:
+def _closure(vocabulary: Vocabulary) -> Any:
     """Return the square matrix that counts are multiplied by so that each node also counts for all its suffixes."""
     from scipy import sparse
 
@@ -423,7 +422,6 @@ def _examples(  # noqa: PLR0913, PLR0917 - all that examples are made of
     source = np.concatenate([np.arange(own), copied, np.arange(own, len(rows)), np.full(len(scraps), len(rows))])
     texts = texts + repaired + undisguise([row.text for row in rows[own:]] + scraps)
     features, lengths = features_of(vocabulary, texts)
-    features @= closure(vocabulary)
     rarity = np.log(len(texts) / np.maximum(np.bincount(features.indices, minlength=features.shape[1]), 1))
     features.data *= rarity[features.indices]
     zeros = np.zeros((1, answers.shape[1]), np.float32)
@@ -507,7 +505,6 @@ def _windows(texts: Sequence[str], vocabulary: Vocabulary, rarity: Floats) -> tu
         sizes.append(size)
     counts = np.concatenate(sizes)
     features = _counts(np.concatenate(nodes).astype(np.int32), counts, 1 / length_norms(counts), vocabulary)
-    features @= closure(vocabulary)
     features.data *= rarity[features.indices]
     return features.astype(np.float32), np.concatenate(owners), np.concatenate(lengths)
 

@@ -120,13 +120,13 @@ def test_windows_have_the_same_effect_in_training_as_in_the_engine(scanner, corp
     engine, vocabulary = scanner.engine, scanner.engine.vocabulary
     texts = [text for text in texts if not vocabulary.match([text]).marked[0]]  # the engine would repair them again
     weights = engine.weights.astype(np.float64)
-    vectors = (weights - weights[vocabulary.suffixes]) * engine.scales  # `closure` adds those of suffixes again
+    vectors = (weights - weights[vocabulary.suffixes]) * engine.scales  # `features_of` adds those of suffixes again
 
     def inputs(features):
         return (features @ vectors + engine.biases).T
 
     whole, lengths = train_module.features_of(vocabulary, texts)
-    whole = inputs(whole @ train_module.closure(vocabulary))
+    whole = inputs(whole)
     pieces, owners, read = train_module._windows(texts, vocabulary, np.ones(vocabulary.size))
     assert (read == lengths).all()
     logits, windows = engine.heads_of(whole).T, engine.heads_of(inputs(pieces)).T
