@@ -28,7 +28,7 @@ from fraudscan.engine import Engine
 from fraudscan.features import Vocabulary
 from fraudscan.folder import VERSIONS, ModelError, check_versions, read_folder, write_folder
 from fraudscan.layer import Layer
-from fraudscan.lazy import cached_property, turn
+from fraudscan.lazy import cached_property, shared
 from fraudscan.result import DECIDED, Result
 from fraudscan.taxonomy import TAXONOMY, Taxonomy
 
@@ -637,27 +637,16 @@ def load(folder: str | os.PathLike[str] | None = None) -> Scanner:
     'legitimate'
 
     """
-    if folder is not None:
-        return _read(Path(folder))
-    if found := _shipped.get("default"):
-        return found
-    with turn():  # the threads that wait return what the first one has read
-        return _shipped.get("default") or _shipped.setdefault("default", _read_shipped())
-
-
-_shipped: dict[str, Scanner] = {}
-"""The shipped model, once it is read."""
+    return _shipped() if folder is None else _read(Path(folder))
 
 
 def is_shipped(scanner: Scanner) -> bool:
     """Return whether a scanner decides like the one that `load` returns, as an unpickled copy in another process does.
 
-    The shipped model is loaded for the comparison, unless the labels already differ.
+    The shipped model is loaded for the comparison, unless the scanner has a user's own labels.
     """
-    if scanner is _shipped.get("default"):
-        return True
     try:
-        return scanner.taxonomy == TAXONOMY and scanner.digest == load().digest
+        return scanner.taxonomy.task == TAXONOMY.task and scanner.digest == load().digest
     except ModelError:  # no model is shipped, so this one is from elsewhere
         return False
 
@@ -668,7 +657,8 @@ def _read(folder: Path) -> Scanner:
     return scanner
 
 
-def _read_shipped() -> Scanner:
+@shared
+def _shipped() -> Scanner:
     folder = default_folder()
     try:
         return _read(folder)

@@ -1,6 +1,7 @@
 """Scores: finite, the same alone and in any batch and chunk, and equal to their definition."""
 
 import concurrent.futures
+import inspect
 import os
 import pickle
 import subprocess
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from reference import Reference
 
 from fraudscan import engine, model
+from fraudscan.lazy import shared
 from fraudscan.model import ModelError, default_folder
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -136,7 +138,7 @@ def test_arrays_of_a_scanner_cannot_be_changed(scanner):
 
 def test_threads_that_load_at_once_get_one_scanner_that_is_read_once(monkeypatch):
     barrier, read = threading.Barrier(4), mock.Mock(wraps=model._read)
-    monkeypatch.setattr(model, "_shipped", {})
+    monkeypatch.setattr(model, "_shipped", shared(inspect.unwrap(model._shipped)))
     monkeypatch.setattr(model, "_read", read)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         loaded = list(pool.map(lambda _: (barrier.wait(60), model.load())[1], range(4)))
