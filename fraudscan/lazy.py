@@ -19,22 +19,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["cached_property", "shared", "shared_property", "turn"]
+__all__ = ["cached_property", "shared", "shared_property"]
 
 _locks = [RLock()]
-
-
-def turn() -> RLock:
-    """Return the lock that a thread holds while it computes what all threads share."""
-    return _locks[0]
-
-
-def _renew() -> None:
-    _locks[0] = RLock()
-
+"""The first one is what a thread holds while it computes what all threads share."""
 
 if hasattr(os, "register_at_fork"):  # a forked process lacks the thread that may hold the lock
-    os.register_at_fork(after_in_child=_renew)
+    os.register_at_fork(after_in_child=lambda: _locks.insert(0, RLock()))
 
 
 if TYPE_CHECKING:
@@ -66,7 +57,7 @@ else:
         def __get__(self, instance: Any, owner: type | None = None) -> Any:
             if instance is None:
                 return self
-            with turn():
+            with _locks[0]:
                 found = vars(instance)
                 return found[self.name] if self.name in found else super().__get__(instance, owner)
 
@@ -77,7 +68,7 @@ else:
         @cache
         @wraps(function)
         def get(*args: Any) -> Any:
-            with turn():
+            with _locks[0]:
                 return once(*args)  # the threads that waited get what the first one has computed
 
         return get
