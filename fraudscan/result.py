@@ -41,10 +41,6 @@ class Result:
         targets: the groups of people at whom the text is aimed.
         notes: reasons to doubt the decision: those of `fraudscan.notes.NOTES` that apply.
         rule: the entry of an allow or deny list that determined the verdict; ``None`` if the score determined it.
-        scores: the probability of every label, scheme and target group, by name.
-        window: begin and end, in code points, of the part of a long text that determined the decision; ``None`` if the
-            whole text did, and always for a model of a user's own labels that was trained without this project's
-            corpus. Computed anew at each access, which takes nearly as long as scoring the text.
 
     """
 
@@ -75,9 +71,10 @@ class Result:
 
     @property
     def window(self) -> tuple[int, int] | None:
-        """Begin and end of the most suspicious window of a long text, if its windows outweigh the whole text.
+        """Begin and end, in code points, of the part of a long text that determined the decision.
 
-        They count code points, as Python does, not UTF-16 units.
+        ``None`` if the whole text did, and always for a model of a user's own labels that was trained without this
+        project's corpus. Computed anew at each access, which takes nearly as long as scoring the text.
         """
         engine = self._scanner.engine
         judged = engine.judge([self.text])

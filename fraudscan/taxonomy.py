@@ -61,10 +61,7 @@ class Label:
     """One pretence, or "legitimate", which has no schemes.
 
     Attributes:
-        name: the name in results.
-        zh: the Chinese name.
-        en: the English name.
-        about: one sentence that says what belongs to it.
+        name, zh, en, about: as those of a `Scheme`.
         schemes: the ways of carrying it out.
 
     """
