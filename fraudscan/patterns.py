@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LONGEST", "WAYS", "PatternError", "compile_pattern", "needed_by"]
 
+PARSER: Any = importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
+
 ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|N\{([^}]+)\}|.)", re.DOTALL)
 """Finds escapes; the groups are what RE2 does not know: code points in hexadecimal digits, and names of characters."""
 
@@ -62,7 +64,7 @@ def compile_pattern(pattern: str) -> Any:
     """
     pattern = _folded(pattern)
     try:
-        parsed = _parser().parse(pattern, re.ASCII)
+        parsed = PARSER.parse(pattern, re.ASCII)
     except (re.error, ValueError, OverflowError, RecursionError) as error:  # ValueError: flags that exclude each other
         raise PatternError(f"not a regular expression: {error}") from None
     re2 = _re2()
@@ -138,7 +140,7 @@ def needed_by(pattern: str) -> frozenset[str]:
     ['加', '微']
 
     """
-    parsed = _parser().parse(_folded(pattern), re.ASCII)
+    parsed = PARSER.parse(_folded(pattern), re.ASCII)
     if parsed.state.flags & re.IGNORECASE or "[:" in pattern:  # `re` parses RE2's [[:alpha:]] as a set and a bracket
         return frozenset()
     return frozenset(_needed(parsed))
@@ -152,10 +154,6 @@ def _needed(items: Any) -> Iterator[str]:
             yield from _needed(value[3])
         elif str(operation) in {"MAX_REPEAT", "MIN_REPEAT"} and value[0]:
             yield from _needed(value[2])
-
-
-def _parser() -> Any:
-    return importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
 
 
 def _re2() -> Any:
@@ -221,7 +219,7 @@ def _repetition(low: int, high: Any, items: Any, *, bounded: bool) -> tuple[int,
         return 1, 0, 0  # folded texts have no white space
     ways, longest, shortest = _bounds(items, bounded=bounded)
     if int(high) > LONGEST:
-        if bounded and int(high) == int(_parser().MAXREPEAT):
+        if bounded and int(high) == int(PARSER.MAXREPEAT):
             raise PatternError("* and + have no bound: write {0,20} or {1,20}, or install google-re2")
         if bounded:
             raise PatternError(f"a match could be longer than {LONGEST:,} characters")
