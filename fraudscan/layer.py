@@ -67,20 +67,15 @@ class Layer:
         shapes = np.shape(hidden), np.shape(output)
         if len(shapes[0]) != 2 or shapes[1][1:] != (shapes[0][0] + 1,):
             raise ValueError(f"a hidden layer of shape {shapes[0]} does not fit an output of shape {shapes[1]}")
-        units, inputs = shapes[0][0], shapes[0][1] - 1
-        if inputs > MAX_INPUTS or units > MAX_UNITS:
+        units, self.inputs = shapes[0][0], shapes[0][1] - 1
+        if self.inputs > MAX_INPUTS or units > MAX_UNITS:
             raise ValueError(f"a layer has at most {MAX_INPUTS} inputs and {MAX_UNITS} units")
         self.hidden: Floats = _on_grid(hidden, BOUND)
         self.output: Floats = _on_grid(output, MOST)
         self._weights = aligned(self.hidden.T, np.float32)
         self._heads = np.ascontiguousarray(self.output[:, :-1].T / SCALE, dtype=np.float32)
         self._biases = self.output[:, -1].astype(np.float32)
-        self._block = max(1, (THREADING_LIMIT - 1) // max(1, units * max(inputs, len(self.output))))
-
-    @property
-    def inputs(self) -> int:
-        """The number of inputs."""
-        return int(self.hidden.shape[1]) - 1
+        self._block = max(1, (THREADING_LIMIT - 1) // max(1, units * max(self.inputs, len(self.output))))
 
     @shared_property
     def first(self) -> tuple[Single, Single, float, float, float]:
