@@ -258,7 +258,7 @@ const char read_texts_doc[] =
     PyDoc_STR("read(texts, ids, normal, markup, pairs, evidence, cut, row, end, chinese, signs, crowded,\n"
               "     most, min_filled, filled_share, filled_enough, marks, repeats, digit, characters,\n"
               "     starts, lengths, marked)\n--\n\n"
-              "Fill the last four arguments, as `Vocabulary._read` does; return the number of characters.\n"
+              "Fill the last four arguments, as `Vocabulary.match` does; return the number of characters.\n"
               "Chinese numbers go up to `chinese`; `signs` are the first and last number of signs, and at\n"
               "most `most` signs cut a word. `marks` are the evidence that is enough for a text, and for a\n"
               "part of one, the length of a block, and the marks of both.");
