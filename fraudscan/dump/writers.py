@@ -35,11 +35,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.readers import Reader
     from fraudscan.dump.rows import Batch
 
-__all__ = [
-    "OTHER_FIELDS",
-    "Writer",
-    "make_writer",
-]
+__all__ = ["OTHER_FIELDS", "Writer", "make_writer"]
 
 OTHER_FIELDS = "other_fields"
 """The column of tables that holds, as JSON, fields that were not known when the columns were chosen. Underscores are
@@ -83,12 +79,15 @@ class Writer:
         return b""
 
     def check(self, reader: Reader) -> None:
-        """Refuse a source whose rows cannot be written.
+        """Refuse a source whose rows cannot be written, as those with two columns of one name, which only CSV can hold.
 
         Raises:
             DumpError: if they cannot.
 
         """
+        if twice := [name for name, count in Counter(reader.columns).items() if count > 1]:
+            how = "which only CSV can hold: write a .csv file"
+            raise DumpError(f"{reader.source} has two columns called {twice[0]!r}, {how}")
 
     def encode(self, reader: Reader, batch: Batch, found: Decisions) -> bytes:
         """Return the rows of a batch."""
@@ -100,10 +99,6 @@ class JsonLinesWriter(Writer):
     """JSON lines; lists stay lists."""
 
     name: ClassVar[str] = "jsonl"
-
-    def check(self, reader: Reader) -> None:
-        """Refuse two columns with the same name."""
-        refuse_twins(reader)
 
     def encode(self, reader: Reader, batch: Batch, found: Decisions) -> bytes:
         """Return the rows: the input fields unchanged, followed by ours, which have few different values."""
@@ -155,19 +150,6 @@ def _parts(columns: tuple[tuple[str, Column], ...], outcome: tuple[Any, ...]) ->
 def _field(column: str, *value: Any) -> bytes:
     """Return the JSON of a field, which follows others; without a value, up to where its value begins."""
     return b", %b: %b" % (dump_json(column), b"".join(map(dump_json, value)))
-
-
-def refuse_twins(reader: Reader) -> None:
-    """Refuse two columns with the same name, which only CSV can hold.
-
-    Raises:
-        DumpError: if there are two.
-
-    """
-    twice = [name for name, count in Counter(reader.columns).items() if count > 1]
-    if twice:
-        how = "which only CSV can hold: write a .csv file"
-        raise DumpError(f"{reader.source} has two columns called {twice[0]!r}, {how}")
 
 
 @dataclass
@@ -307,7 +289,7 @@ class ParquetWriter(TableWriter):
 
     def check(self, reader: Reader) -> None:
         """Refuse two columns with the same name; note the types of a Parquet source."""
-        refuse_twins(reader)
+        Writer.check(self, reader)
         super().check(reader)
         if isinstance(reader, ParquetReader) and not self.rest:
             self.kinds |= reader.kinds
