@@ -36,11 +36,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.scoring import Message
     from fraudscan.model import Scanner
 
-__all__ = [
-    "WINDOW",
-    "Conversation",
-    "Conversations",
-]
+__all__ = ["WINDOW", "Conversation", "Conversations"]
 
 WINDOW = 128
 """Characters per window, because a lure spans a few messages. Windows of 64 characters split it, and windows of 500

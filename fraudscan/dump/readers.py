@@ -44,17 +44,7 @@ if TYPE_CHECKING:
 
     from fraudscan.dump.streams import Stream
 
-__all__ = [
-    "BLOCK",
-    "SAMPLE",
-    "SHOWN",
-    "TOO_LONG",
-    "JsonLinesReader",
-    "Lines",
-    "Reader",
-    "key_of",
-    "no_text",
-]
+__all__ = ["BLOCK", "SAMPLE", "SHOWN", "TOO_LONG", "JsonLinesReader", "Lines", "Reader", "key_of", "no_text"]
 
 BLOCK = 1 << 20
 """Bytes per block: a few thousand rows, which take little memory."""

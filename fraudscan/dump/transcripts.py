@@ -25,14 +25,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.rows import Batch, Place
     from fraudscan.dump.streams import Stream
 
-__all__ = [
-    "LineChatReader",
-    "QqReader",
-    "TranscriptReader",
-    "WeChatReader",
-    "WhatsAppReader",
-    "transcript",
-]
+__all__ = ["LineChatReader", "QqReader", "TranscriptReader", "WeChatReader", "WhatsAppReader", "transcript"]
 
 ENDING = re.compile(rf"(?:\.txt)?(?:{'|'.join(map(re.escape, ARCHIVES))})?$", re.IGNORECASE)
 
