@@ -273,13 +273,12 @@ def score_dump(  # noqa: PLR0913 - one argument for each choice
         raise TypeError("exclude is one str, not several: pass a list, [pattern]")
     job = _Job(scanner, expand(names, notify, exclude), frozenset(names), out, options, notify)
     with contextlib.ExitStack() as stack:
-        job.open(stack, resume=resume, force=force)
-        if job.complete:
+        if job.open(stack, resume=resume, force=force):
+            if not job.finished:
+                job.run(workers, progress)
+            job.finish()
+        else:
             notify(f"{target} is complete: there is nothing to resume")
-            return job.summary
-        if not job.finished:
-            job.run(workers, progress)
-        job.finish()
     return job.summary
 
 
@@ -301,8 +300,6 @@ class _Job:
     """Where to continue in the source; ``None`` for its beginning."""
     finished: bool = False
     """Whether all rows are scored."""
-    complete: bool = False
-    """Whether an earlier run has written all files of this job."""
     _read: int = 0
 
     def __post_init__(self) -> None:
@@ -318,12 +315,14 @@ class _Job:
 
     # opening
 
-    def open(self, stack: contextlib.ExitStack, *, resume: bool, force: bool) -> None:
-        """Prepare all sources, then open the output: a new one, or the one of the last checkpoint."""
+    def open(self, stack: contextlib.ExitStack, *, resume: bool, force: bool) -> bool:
+        """Prepare all sources, then open the output: a new one, or the one of the last checkpoint.
+
+        Return whether anything is left to do: nothing is if an earlier run has written all files of this job.
+        """
         if self.names:
             if resume and not force and self._is_complete(self.names):
-                self.complete = True
-                return
+                return False
             self._refuse(self.names, resume=resume, force=force)
         self.writer, self._prepared = prepare(
             self.scanner, self.sources, self.named, self.names, self.options, self.notify
@@ -335,7 +334,7 @@ class _Job:
         self.conversations = Conversations(self.scanner, self.checkpoint)
         sizes = self._restore() if begun else (0, 0)
         if self.finished:
-            return
+            return True
         if self.names:
             self.out: Growing | StandardOutput = Growing(self.names.target, sizes[0])
             self.rejects: Growing | StandardOutput = Growing(self.names.rejects, sizes[1])
@@ -346,6 +345,7 @@ class _Job:
         if not begun:
             self.out.write(self.writer.head())
             self.commit(identity=self._identity)
+        return True
 
     def _restore(self) -> tuple[int, int]:
         """Continue from the last checkpoint; return how many bytes of the output and of the rejects it covers."""
@@ -536,10 +536,10 @@ class _Job:
                 why = f"all {rejected:,} were rejected{most}: {reason}"
             self.notify(f"no row was scored: {why}")
         for source, before in zip(self.sources, self._identity["input"], strict=True):
-            if _has_changed(source, before):
-                self.notify(
-                    f"{source} may have changed while it was read: rows may be missing or mixed up; score it again"
-                )
+            with contextlib.suppress(DumpError):  # it cannot be read any more
+                if fingerprint(source) == before:
+                    continue
+            self.notify(f"{source} may have changed while it was read: rows may be missing or mixed up; score it again")
 
     def finish(self) -> None:
         """Give every file its final name, the output last. A kill does no harm, because every step can be repeated."""
@@ -566,7 +566,7 @@ class _Job:
                 **self.summary.report(),
                 "sources": self._identity["input"],
                 "text": sorted({source.reader.text for source in self._prepared if source.reader.text}),
-                "options": _changed(self.options),
+                "options": {name: x for name, x in self._identity["options"].items() if x != getattr(Options, name)},
                 "model_name": self.scanner.folder_name,
                 "model": self.scanner.digest,
                 **asdict(self.scanner.thresholds),
@@ -590,23 +590,10 @@ def _one_or_several(names: str | Sequence[str] | None) -> str | tuple[str, ...] 
     return different if len(different) > 1 else next(iter(different), None)
 
 
-def _changed(options: Options) -> dict[str, Any]:
-    """Return the options that are not the default ones."""
-    return {name: value for name, value in asdict(options).items() if value != getattr(Options, name)}
-
-
 def _bytes_of(names: Names, output: Path) -> dict[str, int]:
     """Return the sizes of a job's files that exist, by which `_Job._is_complete` knows that they are still whole."""
     files = {"output": output, "rejects": names.rejects, "conversations": names.conversations}
     return {name: path.stat().st_size for name, path in files.items() if path.exists()}
-
-
-def _has_changed(source: str, before: dict[str, Any]) -> bool:
-    """Return whether a source is not what its `fingerprint` was."""
-    try:
-        return fingerprint(source) != before
-    except DumpError:
-        return True
 
 
 def _groups(blocks: Iterable[Block], most: int, size: int) -> Iterator[list[Block]]:
