@@ -347,14 +347,12 @@ class CsvReader(Reader):
         def reader(start: int, **options: Any) -> Any:  # copies no lines, because it may be called for any of them
             return self._rows(map(padded.__getitem__, range(start, len(padded))), **options)
 
-        rows = reader(0, strict=True)
         begin = rescanned = 0
-        base = 0  # the line at which `rows` began
-        plain = 0  # the line up to which `rows` does not check the syntax
+        strict = 0  # the line at which a new reader begins, one that checks the syntax
         while begin < len(lines):
+            if begin >= strict:
+                rows, base, strict = reader(begin, strict=True), begin, len(padded)  # `rows` began at the line `base`
             problem = ""
-            if plain and begin >= plain:
-                plain, base, rows = 0, begin, reader(begin, strict=True)
             try:
                 row = next(rows)
                 end = base + rows.line_num
@@ -365,13 +363,11 @@ class CsvReader(Reader):
                 alone = end > len(lines) or (end > begin + 1 and self._unquoted(padded[begin : begin + 2]))
                 if end <= len(lines) or final:
                     rescanned += (end - begin) * alone
-                    rows = reader(begin, quoting=csv.QUOTE_NONE if alone else csv.QUOTE_MINIMAL)
+                    rows, base = reader(begin, quoting=csv.QUOTE_NONE if alone else csv.QUOTE_MINIMAL), begin
                     row, problem = _next(rows)
-                    base, end = begin, begin + rows.line_num
-                    if rescanned <= PATIENCE * len(padded):
-                        base, rows = end, reader(end, strict=True)
-                    else:  # do not rescan the lines that were scanned in vain
-                        plain = reach - 1
+                    end = base + rows.line_num
+                    # in the end, lines that were scanned in vain are not scanned again
+                    strict = end if rescanned <= PATIENCE * len(padded) else reach - 1
                 if end > len(lines) and not final:
                     return
             yield begin, end, row, problem
