@@ -464,6 +464,7 @@ def test_a_line_title_gives_the_conversation(tmp_path, title, name, end):
         ("投資群 WeChat群組的聊天記錄如下，請查收。", "投資群"),
         ("Dear:\n    投资群 微信群上的聊天记录如下，请查收。", "投资群"),
         ("小美 和 我 在微信上的聊天记录如下，请查收。", "小美 和 我"),
+        ("\ufeff小美 和 我 在微信上的聊天记录如下，请查收。", "小美 和 我"),
         ("小美 和 我 在 WeChat 上的聊天記錄如下，請查收。", "小美 和 我"),
     ],
 )
@@ -767,6 +768,16 @@ def test_lines_like_heads_within_a_wechat_message_are_text(tmp_path):
     text = f"—————  2026-10-08  —————\n\n\n小美  10:05\n\n{said}\n\n\n桂兰  10:06\n\n{PLAIN}\n"
     (tmp_path / "in.txt").write_text(text, "utf-8")
     assert [message[1:] for message in messages(tmp_path / "in.txt")] == [("小美", said), ("桂兰", PLAIN)]
+
+
+def test_a_day_within_a_wechat_message_dates_no_other_message_wherever_blocks_end(tmp_path):
+    texts = [PLAIN * 20, "看\n—————  2026-10-09  —————\n好", *[PLAIN * 20] * 20]
+    chat = "".join(f"小美  10:05\n\n{text}\n\n\n" for text in texts)
+    (tmp_path / "in.txt").write_text(f"—————  2026-10-08  —————\n\n\n{chat}", "utf-8")
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--max-message", 4096) == 0
+    assert [(row["time"], row["text"]) for row in rows_of(tmp_path / "out.jsonl")] == [
+        ("2026-10-08 10:05", text) for text in texts
+    ]
 
 
 def test_a_diary_is_not_a_wechat_chat(tmp_path):

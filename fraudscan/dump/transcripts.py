@@ -55,12 +55,18 @@ class TranscriptReader(Reader):
 
     def prepare(self, stream: Stream) -> Place:
         """Set the columns and the name of the chat, and return where the rows begin."""
+        start = super().prepare(stream)
+        self.learn(stream.peek(BLOCK)[start.offset :])
         self.chat = self.chat or shown_name(self.conversation)
         self.header = CHAT_COLUMNS
         self.find([self.header])
         if self.detected:
             self.doubts.append(f"is read as a chat ({self.name}); if each line is a message, add --format lines")
-        return super().prepare(stream)
+        return start
+
+    def learn(self, head: bytes) -> None:
+        """Set what differs between exports of the same program, by the first block."""
+        raise NotImplementedError
 
     @property
     def conversation(self) -> str:
@@ -82,15 +88,14 @@ class TranscriptReader(Reader):
         """
         return True
 
-    def headings(self, data: bytes) -> list[str]:
-        """Return the group of each heading in a block, or at least that of the last one."""
-        return self.heading.findall(self._decode([data])) if self.heading else []
-
-    def _headings_at_starts(self, data: bytes) -> list[str]:
-        """Return the group of each heading in a block that is not part of a message."""
-        lines = cut_lines(data, self.encoding)
-        pieces = (self._decode(lines[at : at + HEADING]).rstrip("\r") for at in self._starts(lines))
-        return [match[1] for piece in pieces if self.heading and (match := self.heading.match(piece))]
+    def last_heading(self, data: bytes) -> str | None:
+        """Return the group of the last heading in a block that is not part of a message, or ``None``."""
+        if self.heading and self.heading.search(self._decode([data])):
+            lines = cut_lines(data, self.encoding)
+            for at in reversed(self._starts(lines)):
+                if match := self.heading.match(self._decode(lines[at : at + HEADING]).rstrip("\r")):
+                    return match[1]
+        return None
 
     def _decode(self, lines: Sequence[bytes], errors: str = "replace") -> str:
         return "\n".encode(self.encoding).join(lines).decode(self.encoding, errors).replace("\r\n", "\n")
@@ -150,9 +155,8 @@ class TranscriptReader(Reader):
         return Block(at, at._replace(offset=at.offset + size, line=line, rescanned=0), held[:SHOWN], TOO_LONG)
 
     def _block(self, at: Place, data: bytes, problem: str = "") -> Block:
-        block = super()._block(at, data, problem)
-        headings = self.headings(data)
-        return block._replace(end=block.end._replace(heading=headings[-1] if headings else at.heading))
+        block, heading = super()._block(at, data, problem), self.last_heading(data)
+        return block._replace(end=block.end._replace(heading=at.heading if heading is None else heading))
 
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the messages; text before the first one is a reject, unless it is a heading."""
@@ -236,14 +240,13 @@ class WhatsAppReader(TranscriptReader):
     name: ClassVar[str] = "whatsapp"
     start: re.Pattern[str] = WHATSAPP_START
 
-    def prepare(self, stream: Stream) -> Place:
+    def learn(self, head: bytes) -> None:
         """Learn from the majority how messages begin; lines with a bare time or a rare style are within messages."""
-        lines = stream.peek(BLOCK).decode(self.encoding, "replace").split("\n")
+        lines = self._decode([head]).split("\n")
         counts = {style: _count(style, lines) for style in WHATSAPP_STYLES}
         marked, most = sum(counts.values()), max(counts, key=counts.__getitem__)
         if 2 * marked >= _count(WHATSAPP_START, lines) > 0:
             self.start = most if marked - counts[most] < RARE * marked else WHATSAPP_MARKED
-        return super().prepare(stream)
 
     @property
     def conversation(self) -> str:
@@ -344,15 +347,14 @@ class QqReader(TranscriptReader):
     names: frozenset[str] = frozenset()
     """Names with sentence punctuation that are in several heads. Text beside only one time is a line of a plan."""
 
-    def prepare(self, stream: Stream) -> Place:
+    def learn(self, head: bytes) -> None:
         """Learn the style of heads from the majority of them."""
-        lines = stream.peek(BLOCK).decode(self.encoding, "replace").lstrip("\ufeff").splitlines()
+        lines = self._decode([head]).split("\n")
         self.style = max(HEAD_STYLES, key=lambda style: _count(style.anyone, lines))
         self.spaced = self.style.spaced(lines)
         names = Counter(name for line in lines if (name := self._odd_name(line)))
         self.names = frozenset(name for name, count in names.items() if count > 1)
         self.start = re.compile(f"{RULE}$|{self.head.pattern}")
-        return super().prepare(stream)
 
     @property
     def head(self) -> re.Pattern[str]:
@@ -393,10 +395,6 @@ class QqReader(TranscriptReader):
             and all(len(line) <= len(heads[at]) for line in heads[at : at + size])
             and (below is None or (self.head.match(heads[below]) is not None and self.begins(heads, below)))
         )
-
-    def headings(self, data: bytes) -> list[str]:
-        """Return the chat's name from each heading that is not part of a message."""
-        return self._headings_at_starts(data) if super().headings(data) else []
 
     def _odd_name(self, line: str) -> str:
         """Return the name in a head if it has sentence punctuation, else an empty string."""
@@ -441,14 +439,13 @@ class WeChatReader(TranscriptReader):
     heading: ClassVar[re.Pattern[str] | None] = WECHAT_DAY
     spaced: bool = False
 
-    def prepare(self, stream: Stream) -> Place:
+    def learn(self, head: bytes) -> None:
         """Find the name of the chat, and whether empty lines separate its messages."""
-        lines = stream.peek(BLOCK).decode(self.encoding, "replace").splitlines()
+        lines = self._decode([head]).split("\n")
         first = next((at for at, line in enumerate(lines) if WECHAT_MESSAGE.match(line)), 0)
         self.spaced = first > 0 and not lines[first - 1].strip()
-        head = stream.peek(4096).decode(self.encoding, "replace")
-        self.chat = next((match[1] for pattern in WECHAT_CHATS if (match := pattern.search(head))), "")
-        return super().prepare(stream)
+        title = self._decode([head[:4096]])
+        self.chat = next((match[1] for pattern in WECHAT_CHATS if (match := pattern.search(title))), "")
 
     def begins(self, heads: Sequence[str], at: int) -> bool:
         """Return whether a line is a head or a day; those within a message have no empty line before them."""
@@ -495,13 +492,12 @@ class LineChatReader(TranscriptReader):
     names: frozenset[str] = frozenset()
     """The senders at the beginning of the chat."""
 
-    def prepare(self, stream: Stream) -> Place:
+    def learn(self, head: bytes) -> None:
         """Find the name of the chat, and its senders."""
-        title = LINE_TITLE.match(stream.peek(4096).decode(self.encoding, "replace").lstrip("\ufeff"))
-        self.chat = next(filter(None, title.groups()))[:NAME].rstrip("\r") if title else ""
-        lines = cut_lines(stream.peek(BLOCK), self.encoding)
+        title = LINE_TITLE.match(self._decode([head[:4096]]))
+        self.chat = next(filter(None, title.groups()))[:NAME] if title else ""
+        lines = cut_lines(head, self.encoding)
         self.names = frozenset(name for at in self._starts(lines) if (name := self._sender(lines, at)))
-        return super().prepare(stream)
 
     @property
     def reach(self) -> int:
@@ -519,13 +515,13 @@ class LineChatReader(TranscriptReader):
         below = next((i for i in range(at + 1, len(heads)) if heads[i].strip()), None)
         return not (at and heads[at - 1].strip()) and (below is None or re.match(LINE_TIME, heads[below]) is not None)
 
-    def headings(self, data: bytes) -> list[str]:
+    def last_heading(self, data: bytes) -> str | None:
         """Return the last day that is not part of a message; one above a known sender's message never is."""
         text = self._decode([data])
         days = list(LINE_DAY.finditer(text))
         if days and (said := LINE_SAID.match(text, days[-1].start())) and said[2] in self.names:
-            return [days[-1][1]]
-        return self._headings_at_starts(data) if days else []
+            return days[-1][1]
+        return super().last_heading(data)
 
     def _starts(self, lines: list[bytes]) -> list[int]:
         """Return the lines that begin messages or days.
