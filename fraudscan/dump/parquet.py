@@ -428,8 +428,7 @@ def arrow_stream(columns: dict[str, Sequence[Any]], table: Any = None) -> bytes:
     of surrogate pairs, which Arrow cannot hold, become escapes.
     """
     pa = _pyarrow()
-    arrays = [] if table is None else [column.combine_chunks() for column in table.columns]
-    fields = [] if table is None else list(table.schema)
+    arrays = {} if table is None else {name: table.column(name).combine_chunks() for name in table.column_names}
     for name, values in columns.items():
         try:
             kind = pa.list_(pa.string()) if values and isinstance(values[0], tuple) else None
@@ -438,9 +437,8 @@ def arrow_stream(columns: dict[str, Sequence[Any]], table: Any = None) -> bytes:
                 array = pa.array(list(map(_as_text, values)), pa.string())
         except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
             array = pa.array(list(map(_as_text, values)), pa.string())
-        fields.append(pa.field(name, array.type))
-        arrays.append(array)
-    return _framed(pa.table(arrays, schema=pa.schema(fields)))
+        arrays[name] = array
+    return _framed(pa.table(arrays))
 
 
 def empty_stream(known: dict[str, Any], columns: dict[str, type | None]) -> bytes:
@@ -530,8 +528,7 @@ def _joined_schema(part: Path) -> Any:
     joined = set()
     for table in _tables(part):
         for name, kind in zip(table.schema.names, table.schema.types, strict=True):
-            known = kinds.setdefault(name, kind)
-            if known != kind:
+            if (known := kinds.setdefault(name, kind)) != kind:
                 kinds[name] = _common(known, kind)
                 joined.add(name)
     for table in _tables(part) if joined else ():
