@@ -253,7 +253,7 @@ def _unpacked(raw: Any, source: str) -> Any:
             import zstandard
         except ImportError:
             raise DumpError(f"{source} is a .zst archive: pip install 'fraudscan[zstd]'") from None
-        return _Unpacked(raw, partial(_Zstd, zstandard))
+        return _Unpacked(raw, partial(_Zstd, zstandard), _Zstd.STEP)
     return raw
 
 
@@ -306,18 +306,22 @@ class _Member:
 
 
 class _Unpacked:
-    """A file of one or more concatenated compressed streams, which are unpacked only as far as bytes are asked for."""
+    """A file of one or more concatenated compressed streams, which are unpacked only as far as bytes are asked for.
 
-    def __init__(self, raw: BinaryIO, make: Callable[[], Any]) -> None:
+    ``step`` is how many compressed bytes are read at a time.
+    """
+
+    def __init__(self, raw: BinaryIO, make: Callable[[], Any], step: int = 1 << 16) -> None:
         self._raw = raw
         self._make = make
+        self._step = step
         self._one: Any = None
-        self._packed = b""
+        self._packed = self._data = b""
 
     def read1(self, size: int) -> bytes:
-        while True:
+        while not self._data:
             if self._one is None or self._one.eof:
-                packed = (self._one.unused_data if self._one else b"") or self._raw.read(1 << 16)
+                packed = (self._one.unused_data if self._one else b"") or self._raw.read(self._step)
                 if not packed:
                     return b""
                 self._one, self._packed = None, packed.lstrip(b"\0")  # streams may be padded
@@ -325,48 +329,35 @@ class _Unpacked:
                     continue
                 self._one = self._make()
             elif self._one.needs_input and not self._packed:
-                self._packed = self._raw.read(1 << 16)
+                self._packed = self._raw.read(self._step)
                 if not self._packed:
                     raise EOFError
-            data: bytes = self._one.decompress(self._packed, size)
+            self._data = self._one.decompress(self._packed, size)
             self._packed = b""
-            if data:
-                return data
+        data, self._data = self._data[:size], self._data[size:]
+        return data
 
 
 class _Zstd:
-    """zstandard's decompressor with the interface of bz2's."""
+    """zstandard's decompressor with the interface of bz2's, except that it unpacks all that it is given."""
 
     STEP = 1024
-    """Compressed bytes unpacked at a time. In the worst case they expand to 32 MiB."""
+    """Compressed bytes to give it at a time. In the worst case they expand to 32 MiB."""
+
+    needs_input = True
 
     def __init__(self, zstandard: Any) -> None:
         self._object = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
         self._error = zstandard.ZstdError
-        self._packed = self._data = b""
 
-    @property
-    def eof(self) -> bool:
-        return self._object.eof and not self._data
+    def __getattr__(self, name: str) -> Any:  # eof, unused_data
+        return getattr(self._object, name)
 
-    @property
-    def needs_input(self) -> bool:
-        return not self._packed and not self._data
-
-    @property
-    def unused_data(self) -> bytes:
-        unused: bytes = self._object.unused_data
-        return unused + self._packed
-
-    def decompress(self, packed: bytes, size: int) -> bytes:
-        self._packed += packed
-        while not self._data and self._packed and not self._object.eof:
-            step, self._packed = self._packed[: self.STEP], self._packed[self.STEP :]
-            try:
-                self._data = self._object.decompress(step)
-            except self._error as error:
-                if "not enough memory" in str(error):
-                    raise MemoryError from None
-                raise ValueError(str(error)) from None
-        data, self._data = self._data[:size], self._data[size:]
+    def decompress(self, packed: bytes, _: int) -> bytes:
+        try:
+            data: bytes = self._object.decompress(packed)
+        except self._error as error:
+            if "not enough memory" in str(error):
+                raise MemoryError from None
+            raise ValueError(str(error)) from None
         return data
