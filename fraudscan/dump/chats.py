@@ -103,18 +103,15 @@ def _mend(data: bytes) -> bytes:
 
     """
 
-    def join(match: re.Match[bytes]) -> bytes:
-        return b"&#%013d;" % (0x10000 + ((int(match[1]) - 0xD800) << 10) + int(match[2]) - 0xDC00)
+    def reference(match: re.Match[bytes], code: int) -> bytes:
+        return b"&#%0*d;" % (len(match[0]) - len("&#;"), code)
 
-    def blank(match: re.Match[bytes]) -> bytes:
-        return b"&#%0*d;" % (len(match[0]) - 3, ord("\t")) if len(match[0]) > 1 else b" "
+    def pair(match: re.Match[bytes]) -> bytes:
+        return reference(match, 0x10000 + ((int(match[1]) - 0xD800) << 10) + int(match[2]) - 0xDC00)
 
-    def lost(match: re.Match[bytes]) -> bytes:
-        return b"&#%0*d;" % (len(match[0]) - 3, 0xFFFD)
-
-    data = HALF.sub(lost, PAIR.sub(join, data))
+    data = HALF.sub(lambda match: reference(match, 0xFFFD), PAIR.sub(pair, data))
     data = re.sub(b"\xef\xbf[\xbe\xbf]", "\ufffd".encode(), data)
-    return CONTROL.sub(blank, data)
+    return CONTROL.sub(lambda match: reference(match, ord("\t")) if len(match[0]) > 1 else b" ", data)
 
 
 @dataclass

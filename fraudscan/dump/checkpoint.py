@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Checkpoint", "NoCheckpointError", "journal_of"]
+__all__ = ["Checkpoint", "NoCheckpointError", "files_of"]
 
 
 class NoCheckpointError(DumpError):
@@ -82,15 +82,16 @@ class Checkpoint:
     @classmethod
     def lock(cls, path: Path | None, *, force: bool) -> Checkpoint:
         """Open the checkpoint, which locks out other jobs; with ``force``, replace a file that is not a checkpoint."""
-        for known in (path, journal_of(path)) if path else ():
+        files = files_of(path) if path else ()
+        for known in files:
             if known.is_symlink():  # messages would be written wherever it leads
                 raise DumpError(f"{known} is a link: remove it, or name another output")
         try:
             return cls(path)
         except NoCheckpointError:
-            if path is None or not force:
+            if not force:
                 raise
-            for known in (path, journal_of(path)):
+            for known in files:
                 known.unlink(missing_ok=True)
             return cls(path)
 
@@ -102,14 +103,13 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Remove the file, then close it. The other order, which Windows needs, could let another job in between."""
-        path = self._path
-        paths = [path, journal_of(path)] if path else []
+        files = files_of(self._path) if self._path else ()
         try:
-            for known in paths:
+            for known in files:
                 known.unlink(missing_ok=True)
         except PermissionError:  # Windows
             self.close()
-            for known in paths:
+            for known in files:
                 known.unlink(missing_ok=True)
         self.close()
 
@@ -185,9 +185,9 @@ class Checkpoint:
             ) from None
 
 
-def journal_of(path: Path) -> Path:
-    """Return SQLite's journal beside a checkpoint, from which it rolls back after a kill."""
-    return path.with_name(f"{path.name}-journal")
+def files_of(path: Path) -> tuple[Path, Path]:
+    """Return a checkpoint and SQLite's journal beside it, from which it rolls back after a kill."""
+    return path, path.with_name(f"{path.name}-journal")
 
 
 def _name(key: str) -> str:

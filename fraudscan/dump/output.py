@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TextIO
 
 from fraudscan._version import __version__
-from fraudscan.dump.checkpoint import journal_of
+from fraudscan.dump.checkpoint import files_of
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import RESULT_ENDINGS
 from fraudscan.dump.streams import ARCHIVES, STDIN
@@ -111,7 +111,7 @@ class Names:
 
     def half_made(self) -> tuple[Path, ...]:
         """Return the files that an unfinished job may have."""
-        return self.checkpoint, journal_of(self.checkpoint), *self.parts()
+        return *files_of(self.checkpoint), *self.parts()
 
     def check(self, sources: Sequence[str]) -> None:
         """Refuse a target whose ending is not written, that is not a regular file, or that would overwrite a source.
