@@ -349,6 +349,18 @@ def test_blanks_around_the_names_of_columns_are_dropped(scored, tmp_path):
         assert (chat["conversation"], chat["messages"]) == ("c", 2)
 
 
+def test_each_of_several_columns_of_one_name_is_one_column_in_all_sheets(tmp_path):
+    sheets = {"a": [["text", "备注", "备注"], [PLAIN, "1", "2"]], "b": [["备注", "新", "备注", "text"], [*"345", LURE]]}
+    (tmp_path / "in.xlsx").write_bytes(workbook(sheets))
+    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.csv") == 0
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        assert [row[:5] for row in csv.reader(file)] == [
+            ["sheet", "text", "备注", "备注", "新"],
+            ["a", PLAIN, "1", "2", ""],
+            ["b", LURE, "3", "5", "4"],
+        ]
+
+
 def test_columns_that_differ_by_blanks_alone_have_one_name(tmp_path, capsys):
     (tmp_path / "in.xlsx").write_bytes(workbook({"a": [["text", "备注", "备注 "], [PLAIN, "x", "y"]]}))
     assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 2

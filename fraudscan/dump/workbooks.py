@@ -13,6 +13,7 @@ import itertools
 import re
 import warnings
 import zipfile
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -127,16 +128,14 @@ class _Table(NamedTuple):
     """A sheet that has a text column.
 
     Attributes:
-        name: its name.
-        number: its place in the workbook, from 0.
-        reader: a reader of its first rows, written as CSV, that has found the columns.
+        start: its first rows.
+        reader: a reader of these rows, written as CSV, that has found the columns.
         header: the row of its header; 0 if it has none.
         counts: whether its text column was found by a name that may mean a count, and has no letters.
 
     """
 
-    name: str
-    number: int
+    start: _Start
     reader: CsvReader
     header: int
     counts: bool
@@ -191,13 +190,13 @@ class WorkbookReader(Reader):
             raise DumpError(f"{self.source} is no workbook that can be read: {error}; {HOW}") from None
         if refused and not tables:
             raise refused[0][1]
-        tables = sorted([*tables, *self._headed_otherwise(refused)], key=attrgetter("number"))
+        tables = sorted([*tables, *self._headed_otherwise(refused)], key=attrgetter("start.number"))
         if count := _uncalculated(self.source):
             how = "open it in Excel or WPS and save it"
             self.doubts.append(f"has {count:,} formulas without a value, which are read as empty cells: {how}")
         if not all(may_be_other(table.reader.text or "") for table in tables):
             self.doubts += [
-                f"has a sheet {table.name!r} that is left out: its column {table.reader.text!r} has no letters"
+                f"has a sheet {table.start.name!r} that is left out: its column {table.reader.text!r} has no letters"
                 for table in tables
                 if table.counts
             ]
@@ -242,37 +241,30 @@ class WorkbookReader(Reader):
         reader.prepare(Head(written.getvalue().encode()))
         header = 0 if header_line == 0 else numbers[at]
         counts = self.text is None and _is_count(reader, [row for row in rows if row.line > header])
-        return _Table(start.name, start.number, reader, header, counts)
+        return _Table(start, reader, header, counts)
 
     def _join(self, tables: Sequence[_Table]) -> None:
         """Make one header from those of the sheets; columns of one name are one column."""
-        self.header = []
+        places: dict[tuple[str, int], int] = {}  # by name and number: a sheet may have several columns of one name
         if len(tables) > 1:
             known = {name for table in tables for name in table.reader.columns}
             self.origin = "sheet"
             while self.origin in known:
                 self.origin += "_"
-            self.header.append(self.origin)
-        for name, number, reader, header, _ in tables:
+            places[self.origin, 0] = 0
+        for (name, number, _), reader, header, _ in tables:
             text = reader.columns.index(reader.text or "")
             names = [column or _letters(i) for i, column in enumerate(reader.columns)]
-            free: dict[str, list[int]] = {}
-            for at in reversed(range(len(self.header))):
-                free.setdefault(self.header[at], []).append(at)
-            places: list[int] = []
-            for column in names:
-                if same := free.get(column):
-                    places.append(same.pop())
-                else:
-                    places.append(len(self.header))
-                    self.header.append(column)
-            self.sheets.append(Sheet(name, number, names, places, text, header))
+            numbers: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
+            own = [places.setdefault((column, next(numbers[column])), len(places)) for column in names]
+            self.sheets.append(Sheet(name, number, names, own, text, header))
             self.doubts += [f"has a sheet {name!r} that {doubt}" for doubt in reader.doubts]
             if self.text is None:
                 self.text, self.rivals = reader.text, reader.rivals
             elif reader.text != self.text or reader.rivals:
                 others = f"; if it is in {', '.join(reader.rivals)}, name that with --text" if reader.rivals else ""
                 self.doubts.append(f"has a sheet {name!r} whose text is taken from {reader.text!r}{others}")
+        self.header = [column for column, _ in places]
 
     def blocks(self, stream: Stream, start: Place) -> Iterator[Block]:  # noqa: ARG002 - a ZIP archive has its list at its end
         """Yield blocks of rows of one sheet each."""
@@ -354,8 +346,8 @@ def _sheets(source: str) -> Iterator[tuple[list[Any], _Cells]]:
     with contextlib.ExitStack() as stack:
         with _reading():
             file = stack.enter_context(Path(source).open("rb"))  # by its name, openpyxl takes some endings only
-            parts = _check(file)
-            cells = _Cells(max(LARGEST, TIMES_PACKED * file.seek(0, io.SEEK_END)))
+            most = max(LARGEST, TIMES_PACKED * file.seek(0, io.SEEK_END))
+            parts = _check(file, most)
             book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
             stack.callback(book.close)
             sheets = book.worksheets
@@ -363,11 +355,11 @@ def _sheets(source: str) -> Iterator[tuple[list[Any], _Cells]]:
                 raise ValueError("it has no sheet, or is in the format 'Strict Open XML'")
             if len(sheets) > parts:
                 raise ValueError("it has sheets that are the same")
-        yield sheets, cells
+        yield sheets, _Cells(most)
 
 
-def _check(file: Any) -> int:
-    """Look at the list of a ZIP archive before openpyxl reads any of it, and return the number of its parts."""
+def _check(file: Any, most: int) -> int:
+    """Refuse an archive with a password or of more than ``most`` bytes by its list; return the number of its parts."""
     with zipfile.ZipFile(file) as archive:
         parts = archive.infolist()
     for part in parts:
@@ -375,8 +367,7 @@ def _check(file: Any) -> int:
             raise ValueError("it has a password")
         if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others may take any memory
             raise ValueError("it is compressed in a way that Excel does not use")
-    size = sum(part.file_size for part in parts)  # zipfile reads no more than that
-    if size > max(LARGEST, TIMES_PACKED * file.seek(0, io.SEEK_END)):
+    if (size := sum(part.file_size for part in parts)) > most:  # zipfile reads no more than that
         raise ValueError(f"it would unpack to {size:,} bytes, as decompression bombs do")
     return len(parts)
 
