@@ -20,14 +20,7 @@ from fraudscan.dump.rows import DumpError
 from fraudscan.dump.streams import FORMAT_OF_ENDING, plain_name
 from fraudscan.dump.tables import DELIMITERS, NAMED, NO_DELIMITER, CsvReader, LinesReader, find_delimiter, is_even
 from fraudscan.dump.textcolumn import is_row, text_columns
-from fraudscan.dump.transcripts import (
-    LineChatReader,
-    QqReader,
-    TranscriptReader,
-    WeChatReader,
-    WhatsAppReader,
-    transcript,
-)
+from fraudscan.dump.transcripts import TRANSCRIPTS, TranscriptReader, transcript
 from fraudscan.dump.workbooks import WorkbookReader
 
 if TYPE_CHECKING:
@@ -47,10 +40,7 @@ READERS: tuple[type[Reader], ...] = (
     WorkbookReader,
     SmsXmlReader,
     TelegramReader,
-    WhatsAppReader,
-    QqReader,
-    WeChatReader,
-    LineChatReader,
+    *TRANSCRIPTS,
 )
 FORMATS: dict[str, type[Reader]] = {reader.name: reader for reader in READERS}
 
@@ -78,12 +68,7 @@ WRITTEN = {"\\t": "\t", "\\x01": "\x01", "\\001": "\x01"}
 
 
 def delimiter_of(named: str) -> str:
-    """Return the delimiter that a user names.
-
-    Raises:
-        DumpError: if it is not one character, or one that cannot delimit.
-
-    """
+    """Return the delimiter that a user names; refuse what is not one character, or one that cannot delimit."""
     delimiter = WRITTEN.get(named, named)
     if len(delimiter) != 1 or delimiter in '\0\r\n"':
         raise DumpError(f"--delimiter must be one character (\\t for a tab, \\x01 for Hive's), not {named!r}")
@@ -91,12 +76,7 @@ def delimiter_of(named: str) -> str:
 
 
 def check_table_options(delimiter: str | None, header_line: int | None, readers: Iterable[Reader]) -> None:
-    """Refuse options for tables if no source is one, by the readers of all sources.
-
-    Raises:
-        DumpError: if a delimiter is named and no source is CSV, or a header line and none is CSV or a workbook.
-
-    """
+    """Refuse a delimiter if no source is CSV, and a header line if none is CSV or a workbook."""
     kinds = {reader.name for reader in readers}
     if delimiter is not None and CsvReader.name not in kinds:
         raise DumpError("--delimiter is for CSV, but no source is read as CSV: leave it out, or add --format csv")
@@ -245,10 +225,7 @@ def _several_columns(text: str) -> bool:
 
 def _is_json(first: str, text: str) -> bool:
     """Return whether a text is JSON, and not messages that begin with a bracket."""
-    with contextlib.suppress(ValueError, RecursionError):
-        if isinstance(json.loads(first), dict):
-            return True
-    return re.match(r'[{\[]\s*(?:\{\s*)?"[^"\n]+"\s*:', text) is not None
+    return _is_object(first) or re.match(r'[{\[]\s*(?:\{\s*)?"[^"\n]+"\s*:', text) is not None
 
 
 def _telegram_messages(rows: Any) -> bool:

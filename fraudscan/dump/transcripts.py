@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fraudscan.dump.rows import Batch, Place
     from fraudscan.dump.streams import Stream
 
-__all__ = ["LineChatReader", "QqReader", "TranscriptReader", "WeChatReader", "WhatsAppReader", "transcript"]
+__all__ = ["TRANSCRIPTS", "TranscriptReader", "transcript"]
 
 ENDING = re.compile(rf"(?:\.txt)?(?:{'|'.join(map(re.escape, ARCHIVES))})?$", re.IGNORECASE)
 
@@ -579,6 +579,9 @@ class LineChatReader(TranscriptReader):
         if re.match(LINE_TIME, message):
             return "a notice by LINE itself"
         return "" if LINE_DAY.fullmatch(message) or LINE_TITLE.match(message) else NO_MESSAGE
+
+
+TRANSCRIPTS = (WhatsAppReader, QqReader, WeChatReader, LineChatReader)
 
 
 def transcript(text: str) -> str | None:
