@@ -372,11 +372,8 @@ class _Job:
     def _is_complete(self, names: Names) -> bool:
         """Return whether the output is there, whole, and of this very job; if so, its summary is restored.
 
-        Of sources that can be read only once, nobody knows whether they are the same.
-
-        Raises:
-            DumpError: if the output is of another job; the message says in what that differs.
-
+        An output of another job is refused. Of sources that can be read only once, nobody knows whether they are the
+        same.
         """
         if any(path.exists() for path in names.half_made()) or not all(map(is_file, self.sources)):
             return False

@@ -57,12 +57,7 @@ NOT_WRITTEN = (
 
 @contextlib.contextmanager
 def written(path: Path, how: str = "written") -> Iterator[None]:
-    """Turn operating-system errors while ``path`` is written into readable messages.
-
-    Raises:
-        DumpError: if ``path`` cannot be written completely.
-
-    """
+    """Turn operating-system errors while ``path`` is written into a `DumpError`."""
     try:
         yield
     except OSError as error:  # for example, the disk is full
@@ -72,9 +67,7 @@ def written(path: Path, how: str = "written") -> Iterator[None]:
 def format_of(target: str) -> str | None:
     """Return the format that the target's ending names; ``None`` if it names none, as in ``out`` or ``out.txt``.
 
-    Raises:
-        DumpError: if it names a format that is not written.
-
+    Names of formats that are not written are refused.
     """
     name = target.lower()
     if other := next((ending for ending in NOT_WRITTEN if name.endswith(ending)), None):
@@ -114,12 +107,9 @@ class Names:
         return *files_of(self.checkpoint), *self.parts()
 
     def check(self, sources: Sequence[str]) -> None:
-        """Refuse a target whose ending is not written, that is not a regular file, or that would overwrite a source.
+        """Refuse a target whose ending is not written, or that is not a regular file in a folder that can be accessed.
 
-        Raises:
-            DumpError: if the target has such an ending, if it is a folder, pipe or device, if its folder does not
-                exist or cannot be accessed, or if one of these files is a source.
-
+        So is one whose files would overwrite a source.
         """
         format_of(self.ending)
         try:
@@ -168,14 +158,11 @@ def write_summary(path: Path, report: Mapping[str, Any], began: str) -> None:
 
 
 class Growing:
-    """A file that is only appended to, under its ``.part`` name.
+    """A file that is only appended to, under its ``.part`` name. Errors of the system become a `DumpError`.
 
     Args:
         path: its name when it is complete.
-        size: the number of bytes known to be valid; the file is truncated to them.
-
-    Raises:
-        DumpError: if it cannot be written, is missing, or is shorter than ``size``.
+        size: the number of bytes known to be valid, to which the file is truncated; it must not be shorter.
 
     """
 
@@ -221,12 +208,7 @@ class Growing:
 
 @contextlib.contextmanager
 def to_standard_output() -> Iterator[None]:
-    """Turn operating-system errors while standard output is written into readable messages.
-
-    Raises:
-        DumpError: if it cannot be written.
-
-    """
+    """Turn operating-system errors while standard output is written into a `DumpError`."""
     try:
         yield
     except BrokenPipeError:  # its reader closed the pipe, which ends a command quietly
@@ -236,15 +218,7 @@ def to_standard_output() -> Iterator[None]:
 
 
 class StandardOutput:
-    """Standard output in place of a file.
-
-    Args:
-        stream: standard output.
-
-    Raises:
-        DumpError: if it takes no bytes.
-
-    """
+    """Standard output in place of a file; it is refused if it takes no bytes."""
 
     called: ClassVar[str] = "standard output"
 
@@ -256,7 +230,7 @@ class StandardOutput:
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        """Write bytes at once, for whoever reads them; raise `DumpError` if that fails."""
+        """Write bytes at once, for whoever reads them."""
         with to_standard_output():
             self._file.write(data)
             self._file.flush()
@@ -276,12 +250,7 @@ class StandardError(StandardOutput):
     called: ClassVar[str] = "standard error (rejects go there)"
 
     def write(self, data: bytes) -> None:
-        """Write bytes.
-
-        Raises:
-            DumpError: if that fails.
-
-        """
+        """Write bytes at once; also a closed pipe is an error."""
         try:
             self._file.write(data)
             self._file.flush()

@@ -103,12 +103,7 @@ class ParquetReader(Reader):
 
     @staticmethod
     def open(source: str, dictionaries: Sequence[str] = ()) -> Any:
-        """Open a Parquet file; the columns in ``dictionaries`` stay dictionaries.
-
-        Raises:
-            DumpError: if it is not a Parquet file that can be read.
-
-        """
+        """Open a Parquet file, or refuse what is none; the columns in ``dictionaries`` stay dictionaries."""
         pa = _pyarrow()
         try:
             file = pa.OSFile(os.fsencode(source))
@@ -310,9 +305,6 @@ def with_column(
         columns: the columns that ``value`` needs.
         value: returns the new text, given a row (the values of ``columns``) and its number, from 1.
 
-    Raises:
-        DumpError: if the source cannot be read.
-
     """
     pa = _pyarrow()
     file = ParquetReader.open(source)
@@ -493,12 +485,7 @@ def _tables(path: Path) -> Iterator[Any]:
 
 
 def assemble(part: Path, target: Path) -> None:
-    """Write the Parquet file from the Arrow streams in ``part``.
-
-    Raises:
-        DumpError: if the file cannot be written.
-
-    """
+    """Write the Parquet file from the Arrow streams in ``part``."""
     pa = _pyarrow()
     schema = _joined_schema(part)
 

@@ -209,13 +209,8 @@ class Reader:
     ) -> DumpError:
         """Return the error that no column is the text, or that columns are ``missing``, and what to do about it.
 
-        Args:
-            likely: the column that seems to hold the text, if any.
-            known: the columns of all rows that were examined.
-            missing: the columns that were named but are not among them.
-            row: the last of these rows.
-            path: the jq path of the rows.
-
+        ``known`` are the columns of all rows that were examined, ``row`` is the last of these, and ``path`` their jq
+        path; ``likely`` is the column that seems to hold the text, if any.
         """
         there = f"{self.source} has the columns: {_listed(known) or '(none)'}"
         if self.text is None:
@@ -313,12 +308,7 @@ class Reader:
         return [name for name in self.columns if name not in self.ours]
 
     def prepare(self, stream: Stream) -> Place:
-        """Look at the start of the source, find the columns, and return where the rows begin.
-
-        Raises:
-            DumpError: if a column that was named, or a text column, is not among them.
-
-        """
+        """Look at the start of the source, `find` the columns, and return where the rows begin."""
         return Place(bom_size(stream.peek(4), self.encoding), 1)
 
     def _size(self, lines: Sequence[bytes]) -> int:

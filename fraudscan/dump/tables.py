@@ -178,12 +178,8 @@ class CsvReader(Reader):
     def _header_at(self, lines: Sequence[bytes], *, whole: bool) -> int:
         """Return the index of the line at which the header begins, or the first row if there is no header.
 
-        If no delimiter was given, find it in that line, or in the first line if that names it.
-
-        Args:
-            lines: the first lines.
-            whole: whether they are all there are.
-
+        If no delimiter was given, find it in that line, or in the first line if that names it. ``whole`` is whether
+        ``lines`` are all there are.
         """
         at = (self.header_line or 1) - 1
         if self.header_line == 0:
@@ -242,10 +238,7 @@ class CsvReader(Reader):
     def _examine_ends(self, below: Sequence[list[str]], lines: Sequence[bytes]) -> None:
         """See whether records end with one delimiter more than the header, or have delimiters as text.
 
-        Args:
-            below: the first records.
-            lines: the first lines after the header.
-
+        ``below`` are the first records, and ``lines`` the first lines, after the header.
         """
         width, at = len(self.columns), self.columns.index(self.text or "")
         longer = sum(len(row) == width + 1 and not row[-1] for row in below)
@@ -269,13 +262,8 @@ class CsvReader(Reader):
     def _examine_title(self, lines: Sequence[bytes], end: int, below: Sequence[list[str]]) -> None:
         """Refuse a header that seems to be a title above the header; if it names every column, only record a doubt.
 
-        The cells of a title are often merged; all of a merged cell but the first is written as empty cells.
-
-        Args:
-            lines: the first lines.
-            end: the index of the line below the apparent header.
-            below: the records below the first one there.
-
+        The cells of a title are often merged; all of a merged cell but the first is written as empty cells. ``end`` is
+        the index of the line below the apparent header, and ``below`` are the records below the first one there.
         """
         rows = self._rows(itertools.islice(lines, end, None))
         second: list[str] = []
@@ -337,10 +325,8 @@ class CsvReader(Reader):
         follow must not become part of the value. Nor may several records become one because a quote in a later message
         closes one in an earlier message.
 
-        Args:
-            lines: the lines; the first one begins a record.
-            final: whether the last line ends a record. If not, a record that may continue after it is left out.
-
+        The first line begins a record. ``final`` is whether the last one ends a record; if not, a record that may
+        continue after it is left out.
         """
         padded = [*lines, b""]  # with an extra line, which an open quote consumes too
 

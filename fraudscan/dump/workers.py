@@ -55,10 +55,7 @@ GONE = 66
 def check_number(workers: int) -> None:
     """Refuse a number of workers out of range, and any but 1 where a worker would be this program itself once more.
 
-    Raises:
-        DumpError: if the number is out of range, or if it is more than 1 and this program is frozen, does not know its
-            interpreter, or was itself run as a worker.
-
+    That is so if this program is frozen, does not know its interpreter, or was itself run as a worker.
     """
     if not 1 <= workers <= MOST_WORKERS:
         raise DumpError(f"--workers must be 1 to {MOST_WORKERS}; more workers than processors gain nothing")
@@ -188,12 +185,7 @@ class _Worker:
             self._process.stdin.write(b"\n")  # type: ignore[union-attr]
 
     def collect(self, *, wait: bool = False) -> None:
-        """Take the answers that have arrived; with ``wait``, wait for at least one.
-
-        Raises:
-            DumpError: if a second process ended on the same task, or a new one cannot be started.
-
-        """
+        """Take the answers that have arrived; with ``wait``, wait for at least one. Replace a process that ended."""
         while self.held and (wait or not self._answers.empty()):
             wait = False
             if not self._answers.get():

@@ -79,12 +79,7 @@ class Writer:
         return b""
 
     def check(self, reader: Reader) -> None:
-        """Refuse a source whose rows cannot be written, as those with two columns of one name, which only CSV can hold.
-
-        Raises:
-            DumpError: if they cannot.
-
-        """
+        """Refuse a source whose rows cannot be written, as if two columns have one name, which only CSV can hold."""
         if twice := [name for name, count in Counter(reader.columns).items() if count > 1]:
             how = "which only CSV can hold: write a .csv file"
             raise DumpError(f"{reader.source} has two columns called {twice[0]!r}, {how}")
