@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from fraudscan.columns import OPTIONAL, columns_of, names_of
+from fraudscan.columns import OPTIONAL, names_of
 from fraudscan.dump.detect import check_table_options, make_reader
 from fraudscan.dump.output import CALLED
 from fraudscan.dump.parquet import ParquetReader
@@ -94,7 +94,7 @@ def prepare(  # noqa: PLR0913, PLR0917 - what a job consists of
                 start = reader.prepare(stream)
                 if not prepared:
                     first = _first_fields(reader, stream, start) if reader.header is None else []
-                    writer = _writer(target, reader, first, scanner, options)
+                    writer = make_writer(target.ending if target else "", reader, first, scanner, options)
                 writer.check(reader)
             except DumpError as error:
                 if name in named:
@@ -136,14 +136,6 @@ def _reader(stream: Stream, scanner: Scanner, options: Options) -> Reader:
         limit=options.max_message,
         ours=frozenset([*names_of(scanner, proba=True), *OPTIONAL]),
     )
-
-
-def _writer(target: Names | None, reader: Reader, first: list[str], scanner: Scanner, options: Options) -> Writer:
-    """Return the writer of the output, given the reader of the first source and the fields of its first rows."""
-    proba = tuple(f"fraud_p_{name}" for name in scanner.names if options.proba)
-    ours = columns_of(scanner, filenames=options.filenames, explain=options.explain)
-    ending = target.ending if target else ""
-    return make_writer(ending, reader, first, proba=proba, ours=ours, bom=options.bom, safe=options.safe_csv)
 
 
 def _first_fields(reader: Reader, stream: Stream, start: Place) -> list[str]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fraudscan import kernel
-from fraudscan.columns import COLUMNS, EACH
+from fraudscan.columns import COLUMNS, EACH, columns_of
 from fraudscan.decisions import STEPS, cut, steps_of
 from fraudscan.dump.jsontext import Number, dump_json, dump_written, parse_written
 from fraudscan.dump.output import format_of
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
     from fraudscan.columns import Column
     from fraudscan.decisions import Decisions
+    from fraudscan.dump.job import Options
     from fraudscan.dump.readers import Reader
     from fraudscan.dump.rows import Batch
+    from fraudscan.model import Scanner
 
 __all__ = ["OTHER_FIELDS", "Writer", "make_writer"]
 
@@ -303,28 +305,19 @@ class ParquetWriter(TableWriter):
         return arrow_stream(columns | self.added(found), table)
 
 
-def make_writer(  # noqa: PLR0913 - the options of the command line
-    target: str,
-    reader: Reader,
-    first: Sequence[str],
-    *,
-    proba: tuple[str, ...],
-    ours: dict[str, Column],
-    bom: bool,
-    safe: bool,
-) -> Writer:
+def make_writer(target: str, reader: Reader, first: Sequence[str], scanner: Scanner, options: Options) -> Writer:
     """Return the writer for the ending of ``target``. Without a known ending, CSV gives CSV, all else gives JSON lines.
 
     Args:
         target: the file to write.
         reader: the reader of the first source.
         first: the fields of the first rows of that source, if it has no header.
-        proba: as in `Writer`.
-        ours: as in `Writer`.
-        bom: as in `CsvWriter`; other formats ignore it.
-        safe: as in `CsvWriter`; other formats ignore it.
+        scanner: the scanner of the job.
+        options: the options of the job; formats other than CSV ignore those for it.
 
     """
+    proba = tuple(f"fraud_p_{name}" for name in scanner.names if options.proba)
+    ours = columns_of(scanner, filenames=options.filenames, explain=options.explain)
     kind = format_of(target) or ("csv" if reader.name == "csv" else "jsonl")
     if kind == "jsonl":
         return JsonLinesWriter(proba, ours)
@@ -338,4 +331,4 @@ def make_writer(  # noqa: PLR0913 - the options of the command line
     if kind == "parquet":
         return ParquetWriter(proba, ours, columns, rest)
     delimiter = "\t" if target.lower().endswith(".tsv") else getattr(reader, "delimiter", ",")
-    return CsvWriter(proba, ours, columns, rest, delimiter, bom, safe)
+    return CsvWriter(proba, ours, columns, rest, delimiter, options.bom, options.safe_csv)
