@@ -80,7 +80,9 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
         if names and format_of(names.ending) not in (None, kind):
             raise DumpError(f"{target}: {source} is {CALLED[kind]}, and the output must have the same format")
         if kind == "parquet":
-            _check_parquet(source)
+            if not is_file(source):
+                raise DumpError(f"{source}: Parquet is read from a plain file only; save it first")
+            _check_columns(source, ParquetReader.open(source).schema_arrow.names)
             out = stack.enter_context(_target(names, source, force=force))
             _copy_parquet(source, out, thresholds, counts)
         else:
@@ -210,12 +212,6 @@ def _check_columns(source: str, names: Sequence[str]) -> None:
         raise DumpError(f"{source} has {what}: is it a file that fraudscan score wrote?")
     if twice := [name for name in (SCORE, VERDICT, RULE) if names.count(name) > 1]:
         raise DumpError(f"{source} has several columns called {twice[0]!r}: is it a file that fraudscan score wrote?")
-
-
-def _check_parquet(source: str) -> None:
-    if not is_file(source):
-        raise DumpError(f"{source}: Parquet is read from a plain file only; save it first")
-    _check_columns(source, ParquetReader.open(source).schema_arrow.names)
 
 
 def _copy_parquet(source: str, out: BinaryIO, thresholds: Thresholds, counts: Counter[str]) -> None:
