@@ -598,19 +598,14 @@ def transcript(text: str) -> str | None:
     return QqReader.name if chat else None
 
 
-def _said(line: str) -> bool:
-    head = WHATSAPP_START.match(line)
-    return head is not None and WHATSAPP_SAID.match(line, head.end()) is not None
-
-
 def _whatsapp(lines: list[str]) -> bool:
     """Return whether lines are a chat, which may begin with a title and notices, and not just lines with some times."""
     found = [(match[0].rstrip(), line[match.end() :]) for line in lines if (match := WHATSAPP_START.match(line))]
-    heads = [head for head, _ in found]
-    said = sum(map(_said, lines))
-    if not said or not any(map(WHATSAPP_START.match, lines[:TITLE])):
+    heads, rests = [head for head, _ in found], [rest for _, rest in found]
+    said = _count(WHATSAPP_SAID, rests)
+    if not said or not _count(WHATSAPP_START, lines[:TITLE]):
         return False
-    said += sum(rest.startswith(NOTICE) for _, rest in found)
+    said += sum(rest.startswith(NOTICE) for rest in rests)
     if not any(head[-1] in "]-–" for head in heads):  # bare times, which anybody may write
         return 2 * len(heads) >= sum(map(bool, lines)) and 2 * said >= len(heads)
     # Android's notices have no mark, and a chat may begin with many, but its times have no seconds, as those of logs
