@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import sys
 import zipfile
 from typing import Any
 
@@ -111,9 +112,6 @@ with a statement that makes or fills a table. One line of it may hold many messa
 WEB_MAIL = "an email, or a web archive such as QQ's .mht: save its text; QQ also exports text (*.txt)"
 CARDS = "a file of vMessages or vCards: export CSV or XML from the phone instead"
 DATABASE = "an SQL dump: load it into a database and export the table as CSV"
-TEXTS = WEB_PAGE, WEB_MAIL, CARDS, OTHER_XML, DATABASE
-"""What `foreign` calls kinds of text, which can be read as lines if the user asks for that format."""
-
 TAR = b"ustar"
 MAGIC = 257 + len(TAR)
 """How many bytes identify most of what `foreign` recognizes. A tar archive begins with a file name; its magic number
@@ -121,6 +119,16 @@ comes later."""
 
 PROLOG = 4096
 """Maximum bytes of comments and style sheets before the root element of XML, and of comments and settings in SQL."""
+
+TEXTS = {
+    WEB_PAGE: (MARKUP, MAGIC),
+    WEB_MAIL: (MAIL, sys.maxsize),
+    CARDS: (CARD, sys.maxsize),
+    OTHER_XML: (XML, PROLOG),
+    DATABASE: (SQL, PROLOG),
+}
+"""What `foreign` calls kinds of text, which can be read as lines if the user asks for that format: how each begins, and
+in how many bytes that is looked for."""
 
 
 def foreign(head: bytes, *, office: str | None = None) -> str:
@@ -135,16 +143,8 @@ def foreign(head: bytes, *, office: str | None = None) -> str:
     if office:
         return office
     plain = head.replace(b"\0", b"")  # in UTF-16 as well
-    for text, what, size in (
-        (MARKUP, WEB_PAGE, MAGIC),
-        (MAIL, WEB_MAIL, len(plain)),
-        (CARD, CARDS, len(plain)),
-        (XML, OTHER_XML, PROLOG),
-        (SQL, DATABASE, PROLOG),
-    ):
-        if text.match(plain, 0, size):
-            return what
-    return next((what for magic, what in FOREIGN.items() if head.startswith(magic)), "")
+    texts = (what for what, (begin, size) in TEXTS.items() if begin.match(plain, 0, size))
+    return next(texts, None) or next((what for magic, what in FOREIGN.items() if head.startswith(magic)), "")
 
 
 def office_of(raw: Any) -> str:
