@@ -163,20 +163,18 @@ class Reader:
             raise DumpError(f"{self.source} has a column name of {longest:,} characters: it seems to have no header")
         known: dict[str, None] = {}
         columns: Collection[str] | None = None
-        missing: list[str] = []
         for columns in rows:
             known.update(dict.fromkeys(columns))
             if self.text is None and (found := text_columns(columns)):
                 self.text, *self.rivals = sorted(found, key=lambda name: self.textless(columns, name))
                 self._refuse_response(columns, path)
                 self._compare(self.text, sample, path)
-            missing = [name for name in self.needed if name not in known]
-            if self.text is not None and not missing:
+            if self.text is not None and known.keys() >= {*self.needed}:
                 break
         self.rowless = columns is None
-        if self.alternatives and self.by in missing:
+        if self.alternatives and not self.rowless and self.by not in known:
             self._take_alternative(list(known))
-            missing = [name for name in self.needed if name not in known]
+        missing = [name for name in self.needed if name not in known]
         if twice := [name for name in self.needed if self.columns.count(name) > 1]:
             raise DumpError(f"{self.source} has several columns called {twice[0]!r}: rename all but one")
         self.fields = dict.fromkeys(itertools.chain(known, *sample))
