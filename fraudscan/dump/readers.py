@@ -380,6 +380,17 @@ class Reader:
         """Add the rows of a block without a problem."""
         raise NotImplementedError
 
+    def decoded(self, batch: Batch, lines: Lines, first: int, last: int) -> str:
+        """Return lines of a block as text; if they cannot be decoded, reject them and return an empty text."""
+        problem = self.in_utf8
+        if not lines.have_utf8(first, last):
+            try:
+                return lines.feed.join(lines.raw[first:last]).decode(self.encoding)
+            except UnicodeDecodeError:
+                problem = self.not_encoded
+        batch.rejects.append(lines.reject(first, last, problem))
+        return ""
+
     def rows(self, batch: Batch) -> list[Any]:
         """Return the rows of a batch: JSON objects or, for formats with a header, lists of values."""
         return batch.raws  # type: ignore[no-any-return]
@@ -432,6 +443,7 @@ class Lines:
     def __init__(self, block: Block, encoding: str) -> None:
         self._start = block.start
         self._encoding = encoding
+        self.feed = "\n".encode(encoding)
         self.raw = cut_lines(block.data, encoding)
         if not self.raw[-1]:
             self.raw.pop()
@@ -439,8 +451,8 @@ class Lines:
 
     @cached_property
     def _offsets(self) -> list[int]:
-        feed = len("\n".encode(self._encoding))
-        return list(itertools.accumulate((len(line) + feed for line in self.raw), initial=self._start.offset))
+        sizes = (len(line) + len(self.feed) for line in self.raw)
+        return list(itertools.accumulate(sizes, initial=self._start.offset))
 
     def reject(self, first: int, last: int, reason: str) -> Reject:
         """Return the reject for the lines from ``first`` up to but not including ``last``."""

@@ -538,14 +538,7 @@ class LinesReader(Reader):
         for number, line in enumerate(lines.raw):
             if not line:  # at once: a file may have millions
                 continue
-            if lines.have_utf8(number, number + 1):
-                batch.rejects.append(lines.reject(number, number + 1, self.in_utf8))
-                continue
-            try:
-                text = line.decode(self.encoding).rstrip("\r")
-            except UnicodeDecodeError:
-                batch.rejects.append(lines.reject(number, number + 1, self.not_encoded))
-                continue
+            text = self.decoded(batch, lines, number, number + 1).rstrip("\r")
             if text.strip():
                 batch.texts.append(text)
                 batch.lines.append(block.start.line + number)

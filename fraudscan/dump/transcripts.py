@@ -166,14 +166,7 @@ class TranscriptReader(Reader):
         if not starts or starts[0] > 0:
             starts.insert(0, 0)
         for begin, end in zip(starts, [*starts[1:], len(lines.raw)], strict=True):
-            if lines.have_utf8(begin, end):
-                batch.rejects.append(lines.reject(begin, end, self.in_utf8))
-                continue
-            try:
-                message = self._decode(lines.raw[begin:end], "strict").strip("\r\n")
-            except UnicodeDecodeError:
-                batch.rejects.append(lines.reject(begin, end, self.not_encoded))
-                continue
+            message = self.decoded(batch, lines, begin, end).replace("\r\n", "\n").strip("\r\n")
             if self.heading and (match := self.heading.match(message)):
                 heading = match[1]
             row = self.row(message, heading)
