@@ -252,7 +252,7 @@ class _Cursor:
         self._margin = b""
         """The line end and the indentation directly before the last token, if it begins a line."""
         self._value = b"", b""
-        """The margin of the last value, and its first bytes."""
+        """The margin of the last value, and the bytes at which it begins."""
         self._patience = PATIENCE
         """How many values may still be read again from their second line on."""
         self._begin = Place(0, 1)
@@ -306,17 +306,14 @@ class _Cursor:
         closing, at = [CLOSED_BY[token]], self._at - self._start
         while True:
             at, fault = self._scan(closing, at)
+            self._value = self._margin, self._buffer[self._start : self._start + SHOWN]
             if fault:
-                self._note_value()
                 return self._broken_value(self._start + at)
             if not closing:
                 self._at = self._start + at
-                data = self._buffer[self._start : self._at]
-                self._value = self._margin, data[:SHOWN]
-                return data
+                return self._buffer[self._start : self._at]
             too_long = len(self._buffer) - self._start > self._limit
             if too_long or not self._more():
-                self._note_value()
                 # an array that has no end seems to contain the elements after it
                 end = self._start + self._limit
                 if self._margin and self._patience and self._next_value().search(self._buffer, self._start, end):
@@ -336,9 +333,6 @@ class _Cursor:
         if reason and not self.faulty:
             self.broken(reason)
         return self._broken_value(self._at)
-
-    def _note_value(self) -> None:
-        self._value = self._margin, self._buffer[self._start : self._start + SHOWN]
 
     def _scan(self, closing: list[bytes], at: int) -> tuple[int, bool]:
         """Read on in the value that begins with the last token, as far as the buffer and the limit allow.

@@ -47,11 +47,8 @@ class TranscriptReader(Reader):
 
     heading: ClassVar[re.Pattern[str] | None] = None
     """Matches a heading; its group is the part that the messages below it share: the chat's name, or the day."""
-
-    @property
-    def reach(self) -> int:
-        """How many bytes below a line may show that it is part of a message."""
-        return 0
+    reach: int = 0
+    """How many bytes below a line may show that it is part of a message."""
 
     def prepare(self, stream: Stream) -> Place:
         """Set the columns and the name of the chat, and return where the rows begin."""
@@ -487,15 +484,11 @@ class LineChatReader(TranscriptReader):
 
     def learn(self, head: bytes) -> None:
         """Find the name of the chat, and its senders."""
+        self.reach = min(LINE_LONGEST, self.limit // 2)
         title = LINE_TITLE.match(self._decode([head[:4096]]))
         self.chat = next(filter(None, title.groups()))[:NAME] if title else ""
         lines = cut_lines(head, self.encoding)
         self.names = frozenset(name for at in self._starts(lines) if (name := self._sender(lines, at)))
-
-    @property
-    def reach(self) -> int:
-        """How many bytes below its first line a text in quotes may end."""
-        return min(LINE_LONGEST, self.limit // 2)
 
     def begins(self, heads: Sequence[str], at: int) -> bool:
         """Return whether a line begins a message or a day, as far as one can tell without looking for quotes.
