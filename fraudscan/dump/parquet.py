@@ -56,14 +56,19 @@ MAX_DEPTH = 32
 """Maximum nesting depth of a type: Arrow's streams take 63 levels, and its Parquet reader fewer."""
 
 
-def _pyarrow() -> Any:
-    try:
-        import pyarrow as pa
-        import pyarrow.compute
-        import pyarrow.parquet
-    except ImportError:
-        raise DumpError("Parquet needs pyarrow: pip install 'fraudscan[parquet]'") from None
-    return pa
+class _Arrow:
+    """Stands for pyarrow, which is imported when it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            import pyarrow.compute
+            import pyarrow.parquet
+        except ImportError:
+            raise DumpError("Parquet needs pyarrow: pip install 'fraudscan[parquet]'") from None
+        return getattr(pyarrow, name)
+
+
+pa = _Arrow()
 
 
 @dataclass
@@ -86,7 +91,7 @@ class ParquetReader(Reader):
         self.header = list(schema.names)
         self.kinds = dict(zip(schema.names, schema.types, strict=True))
         self.find([self.header])
-        types = _pyarrow().types
+        types = pa.types
         if self.text is not None and types.is_nested(kind := self.kinds[self.text]):
             how = f"col('{self.text}.…')" if types.is_struct(kind) else f"concat_ws(' ', col('{self.text}'))"
             raise DumpError(
@@ -104,7 +109,6 @@ class ParquetReader(Reader):
     @staticmethod
     def open(source: str, dictionaries: Sequence[str] = ()) -> Any:
         """Open a Parquet file, or refuse what is none; the columns in ``dictionaries`` stay dictionaries."""
-        pa = _pyarrow()
         try:
             file = pa.OSFile(os.fsencode(source))
             options = {"pre_buffer": False, "buffer_size": AHEAD, "read_dictionary": dictionaries}
@@ -117,7 +121,6 @@ class ParquetReader(Reader):
 
     def blocks(self, stream: Stream, start: Place) -> Iterator[Block]:  # noqa: ARG002 - Parquet is read from its end
         """Yield blocks of a limited number of rows; row groups that lie before ``start`` are skipped."""
-        pa = _pyarrow()
         rows_of_block = min(BLOCK, self.limit) // ROW
         file = self.open(self.source)
         held: list[Any] = []
@@ -182,12 +185,11 @@ class ParquetReader(Reader):
             return next(filter(None, (_longest(part.column(0)) for part in parts)), 0)
         except MemoryError:
             raise
-        except (_pyarrow().ArrowException, OSError):  # damage is reported when the rows are read
+        except (pa.ArrowException, OSError):  # damage is reported when the rows are read
             return 0
 
     def fill(self, batch: Batch, block: Block) -> None:
         """Add the rows as an Arrow table, which keeps the types; texts may have any type that can be shown as text."""
-        pa = _pyarrow()
         with pa.ipc.open_stream(block.data) as stream:
             table = stream.read_all()
         texts, keys = (self.texts(table.column(name)) if name is not None else [] for name in (self.text, self.by))
@@ -239,7 +241,7 @@ class ParquetReader(Reader):
 
 def _block(parts: Sequence[Any], begin: int) -> Block:
     """Return consecutive parts of a file as a block; ``begin`` is the number of rows before them."""
-    table = _pyarrow().Table.from_batches(parts)
+    table = pa.Table.from_batches(parts)
     end = begin + table.num_rows
     return Block(Place(begin, begin + 1), Place(end, end + 1), _stream_of(table))
 
@@ -259,7 +261,6 @@ def _compact(part: Any) -> Any:
     The batches of a row group share one dictionary, with which each block and each task's output would be written.
     Dictionaries whose order has a meaning are kept, and so are those inside other values.
     """
-    pa = _pyarrow()
     columns = list(part.columns)
     for i, column in enumerate(columns):
         kind = column.type
@@ -273,7 +274,6 @@ def _compact(part: Any) -> Any:
 
 def _longest(column: Any) -> int:
     """Return the bytes of the longest value of the dictionaries in a column."""
-    pa = _pyarrow()
     kind, types = column.type, pa.types
     if types.is_dictionary(kind):
         return pa.compute.max(pa.compute.binary_length(column.dictionary)).as_py() or 0
@@ -283,7 +283,6 @@ def _longest(column: Any) -> int:
 
 def _sizes(column: Any) -> Any:
     """Return the approximate bytes of each value of a column; a value that many rows share counts in each of them."""
-    pa = _pyarrow()
     kind, types = column.type, pa.types
     if types.is_dictionary(kind):
         sizes = np.append(_sizes(column.dictionary), 0)
@@ -306,7 +305,6 @@ def with_column(
         value: returns the new text, given a row (the values of ``columns``) and its number, from 1.
 
     """
-    pa = _pyarrow()
     file = ParquetReader.open(source)
     schema = file.schema_arrow
     at = schema.get_field_index(name)
@@ -339,10 +337,10 @@ def _groups(tables: Iterable[Any]) -> Iterator[Any]:
         held.append(table)
         size += table.nbytes + ARRAY * table.num_columns
         if size >= GROUP:
-            yield _pyarrow().concat_tables(held)
+            yield pa.concat_tables(held)
             held, size = [], 0
     if held:
-        yield _pyarrow().concat_tables(held)
+        yield pa.concat_tables(held)
 
 
 def column_values(column: Any) -> list[Any]:
@@ -350,7 +348,6 @@ def column_values(column: Any) -> list[Any]:
 
     Durations become numbers followed by their unit, because Python has no nanoseconds.
     """
-    pa = _pyarrow()
     kind = column.type
     if pa.types.is_duration(kind):
         return [value and f"{value}{kind.unit}" for value in column.cast(pa.string()).to_pylist()]
@@ -380,7 +377,6 @@ def _value(item: Any) -> Any:
         return item.as_py()
     if hasattr(item, "as_buffer"):
         return bytes(item.as_buffer())
-    pa = _pyarrow()
     if isinstance(item, pa.StructScalar):
         pairs = [(name, _value(value)) for name, value in item.items()]
         return dict(pairs) if len(dict(pairs)) == len(pairs) else pairs
@@ -419,7 +415,6 @@ def arrow_stream(columns: dict[str, Sequence[Any]], table: Any = None) -> bytes:
     If the values of a column have no common type, texts stay as they are and all others become JSON, as in CSV. Halves
     of surrogate pairs, which Arrow cannot hold, become escapes.
     """
-    pa = _pyarrow()
     arrays = {} if table is None else {name: table.column(name).combine_chunks() for name in table.column_names}
     for name, values in columns.items():
         try:
@@ -441,7 +436,6 @@ def empty_stream(known: dict[str, Any], columns: dict[str, type | None]) -> byte
         columns: the Python type of each column, ``list`` for lists of texts; ``None`` if it depends on the rows.
 
     """
-    pa = _pyarrow()
     kinds: dict[Any, Any] = {str: pa.string(), int: pa.int64(), float: pa.float64(), None: pa.null()}
     kinds[list] = pa.list_(pa.string())
     fields = [(name, known.get(name, kinds[kind])) for name, kind in columns.items()]
@@ -455,7 +449,6 @@ def _framed(table: Any) -> bytes:
 
 def _stream_of(table: Any) -> bytes:
     """Return a table as an Arrow stream."""
-    pa = _pyarrow()
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
@@ -471,13 +464,12 @@ def _as_text(value: Any) -> str | None:
 
 def _depth(kind: Any) -> int:
     """Return how deeply lists and structs are nested in a type."""
-    types = _pyarrow().types
+    types = pa.types
     inner = [kind.value_type] if types.is_list(kind) else [f.type for f in kind] if types.is_struct(kind) else None
     return 0 if inner is None else 1 + max(map(_depth, inner), default=0)
 
 
 def _tables(path: Path) -> Iterator[Any]:
-    pa = _pyarrow()
     with path.open("rb") as file:
         while size := file.read(8):
             with pa.ipc.open_stream(file.read(int.from_bytes(size, "little"))) as stream:
@@ -486,7 +478,6 @@ def _tables(path: Path) -> Iterator[Any]:
 
 def assemble(part: Path, target: Path) -> None:
     """Write the Parquet file from the Arrow streams in ``part``."""
-    pa = _pyarrow()
     schema = _joined_schema(part)
 
     def converted(table: Any) -> Any:
@@ -510,7 +501,6 @@ def _joined_schema(part: Path) -> Any:
 
     Where the types of a column differ, it gets the wider one, or becomes JSON if no type of Parquet holds all values.
     """
-    pa = _pyarrow()
     kinds: dict[str, Any] = {}
     joined = set()
     for table in _tables(part):
@@ -529,7 +519,6 @@ def _joined_schema(part: Path) -> Any:
 
 
 def _common(one: Any, other: Any) -> Any:
-    pa = _pyarrow()
     try:
         schemas = [pa.schema([("x", kind)]) for kind in (one, other)]
         return pa.unify_schemas(schemas, promote_options="permissive").field("x").type
@@ -539,7 +528,6 @@ def _common(one: Any, other: Any) -> Any:
 
 def _in_parquet(kind: Any) -> bool:
     """Return whether Parquet supports a type: it has none for structs without fields."""
-    pa = _pyarrow()
     try:
         pa.parquet.ParquetWriter(pa.BufferOutputStream(), pa.schema([("x", kind)])).close()
     except pa.ArrowException:
@@ -551,13 +539,12 @@ def _fits(column: Any, kind: Any) -> bool:
     """Return whether a type holds all values: floats cannot hold every whole number beyond 2 ** 53."""
     try:
         _as(column, kind)
-    except _pyarrow().ArrowException:
+    except pa.ArrowException:
         return False
     return True
 
 
 def _as(column: Any, kind: Any) -> Any:
-    pa = _pyarrow()
     if column.type == kind:
         return column
     if pa.types.is_string(kind):
