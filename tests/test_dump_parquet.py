@@ -32,6 +32,15 @@ def test_parquet_is_recognized_by_its_content(tmp_path):
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE]
 
 
+@pytest.mark.parametrize(("source", "out"), [("in.parquet", "out.csv"), ("in.jsonl", "out.parquet")])
+def test_without_pyarrow_parquet_is_neither_read_nor_written(tmp_path, capsys, monkeypatch, source, out):
+    (tmp_path / source).write_text("PAR1" if source == "in.parquet" else f'{{"text": "{PLAIN}"}}', "utf-8")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert score(tmp_path / source, "-o", tmp_path / out) == 2
+    assert "Parquet needs pyarrow: pip install 'fraudscan[parquet]'" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [source]
+
+
 def test_binary_parquet_columns_that_contain_text_are_read(tmp_path):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     columns = {"text": [LURE.encode(), b"\xff"], "chat": ["群".encode(), b"b"], "hash": [b"ab", b"\x80"]}

@@ -327,6 +327,7 @@ class _Job:
         self.writer, self._prepared = prepare(
             self.scanner, self.sources, self.named, self.names, self.options, self.notify
         )
+        head = self.writer.head()  # before any file is made, because Parquet may be refused here
         path = self.names.checkpoint if self.names else None
         self.checkpoint = Checkpoint.lock(path, force=force and not resume)
         stack.callback(self.checkpoint.close)
@@ -343,7 +344,7 @@ class _Job:
         stack.callback(self.out.abandon)
         stack.callback(self.rejects.abandon)
         if not begun:
-            self.out.write(self.writer.head())
+            self.out.write(head)
             self.commit(identity=self._identity)
         return True
 
