@@ -437,20 +437,20 @@ class _Job:
 
     def run(self, workers: int, progress: Callable[[Progress], None]) -> None:
         """Score from the last checkpoint on."""
-        before = self.summary.seconds
-        begun = saved = time.monotonic()
+        saved = time.monotonic()
+        begun = saved - self.summary.seconds  # as if no run had been interrupted
         score = partial(score_blocks, self.scanner, self.writer)
         scoring = score_all(score, self._tasks(workers), workers, self.notify)
         with contextlib.closing(scoring) as results:
             for task, scored in results:
                 self._take(task, scored)
                 reached = time.monotonic()
-                self.summary.seconds = before + reached - begun
+                self.summary.seconds = reached - begun
                 if reached - saved >= SECONDS:
                     self.commit()
                     progress(self._progress())
                     saved = time.monotonic()
-        self.summary.seconds = before + time.monotonic() - begun
+        self.summary.seconds = time.monotonic() - begun
         self.finished = True
         self.commit()
         self.out.close()
