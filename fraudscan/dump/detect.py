@@ -89,13 +89,7 @@ def check_table_options(delimiter: str | None, header_line: int | None, readers:
 def make_reader(
     stream: Stream, kind: str | None, encoding: str | None, delimiter: str | None = None, **options: Any
 ) -> Reader:
-    """Return the reader for a stream, for the given format, encoding and delimiter (of CSV). ``None`` is detected.
-
-    Raises:
-        DumpError: if the stream has no rows that can be read, the name of the format or encoding is unknown, or the
-            number of the header line is negative.
-
-    """
+    """Return the reader for a stream, for the given format, encoding and delimiter (of CSV). ``None`` is detected."""
     if kind is not None and kind not in FORMATS:
         raise DumpError(f"no format is called {kind!r}; there are: {', '.join(FORMATS)}")
     header_line = options.get("header_line")

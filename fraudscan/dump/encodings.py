@@ -86,10 +86,7 @@ codecs.register({BIG5.replace("-", "_"): CODEC}.get)
 
 
 def canonical(name: str) -> str:
-    """Return the name that the readers use for an encoding that a user named.
-
-    Raises:
-        DumpError: if Python has no text encoding of this name, or it does not encode line feeds as the readers expect.
+    """Return the name that the readers use for an encoding that a user named, if they can read it.
 
     >>> canonical("GBK"), canonical("UTF16"), canonical("big5")
     ('gb18030', 'utf-16-le', 'cp950-hkscs')

@@ -431,10 +431,8 @@ def arrow_stream(columns: dict[str, Sequence[Any]], table: Any = None) -> bytes:
 def empty_stream(known: dict[str, Any], columns: dict[str, type | None]) -> bytes:
     """Return a block of output with all columns and no rows, so that an output without rows has the columns too.
 
-    Args:
-        known: the Arrow types of the columns of Parquet sources, by name.
-        columns: the Python type of each column, ``list`` for lists of texts; ``None`` if it depends on the rows.
-
+    ``known`` are the Arrow types of the columns of Parquet sources. The Python type in ``columns`` is ``list`` for
+    lists of texts, and ``None`` if it depends on the rows.
     """
     kinds: dict[Any, Any] = {str: pa.string(), int: pa.int64(), float: pa.float64(), None: pa.null()}
     kinds[list] = pa.list_(pa.string())

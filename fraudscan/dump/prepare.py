@@ -64,17 +64,8 @@ def prepare(  # noqa: PLR0913, PLR0917 - what a job consists of
 ) -> tuple[Writer, list[Source]]:
     """Return the writer of the output, whose layout the first source determines, and the sources.
 
-    Args:
-        scanner: the scanner of the job.
-        sources: the names of the sources.
-        named: those that the user named; the others were found in folders or by patterns.
-        target: the files to write; ``None`` for standard output.
-        options: the options of the job.
-        notify: called with notices for the user.
-
-    Raises:
-        DumpError: if a source cannot be read or written, or an option applies to none.
-
+    Sources that cannot be read or written are refused, and so are options that apply to none. ``named`` are the sources
+    that the user named; the others were found in folders or by patterns. ``target`` is ``None`` for standard output.
     """
     if options.sender is None and scanner.lists and scanner.lists.bound:
         raise DumpError("the lists have entries for certain senders: name the column with the sender, --sender COLUMN")
@@ -148,13 +139,7 @@ def _first_fields(reader: Reader, stream: Stream, start: Place) -> list[str]:
 
 
 def guesses(reader: Reader, *, named: bool) -> Iterator[str]:
-    """Yield what a prepared reader guessed about its source, as notices for the user.
-
-    Args:
-        reader: the reader, after its ``prepare``.
-        named: whether the user named the text column.
-
-    """
+    """Yield what a prepared reader guessed, for notices; ``named`` is whether the user named the text column."""
     if reader.encoding != "utf-8" and not isinstance(reader, ParquetReader):  # it decodes byte columns only
         yield f"{reader.source} is read as {reader.encoding.upper()}"
     if reader.rivals or not (named or reader.text is None or is_text_column(reader.text)):

@@ -47,19 +47,10 @@ def expand(names: Sequence[str], notify: Callable[[str], None], exclude: Sequenc
 
     A file that is named or found more than once, by whatever path, is returned once, in its first place. Of several
     files, empty ones are skipped; if all are empty, the first is returned. Among the files found in a folder or by a
-    pattern, empty files and results of earlier runs are skipped. In a folder, links, pipes, hidden files and files
-    whose names or first bytes are not those of dumps are skipped as well. ``notify`` reports all of them; files that
-    are skipped because of their names are only counted. A subfolder that cannot be opened is an error and is not
-    skipped.
-
-    Args:
-        names: files, folders and patterns to read; ``-`` is standard input.
-        notify: called with notices for the user.
-        exclude: patterns, as for `pathlib.PurePath.match`, of the found files and folders to leave out.
-
-    Raises:
-        DumpError: if a name stands for nothing, a file or folder cannot be read, or an ``exclude`` pattern is empty.
-
+    pattern, those that ``exclude`` matches (as with `pathlib.PurePath.match`) are left out, and empty files and results
+    of earlier runs are skipped. In a folder, links, pipes, hidden files and files whose names or first bytes are not
+    those of dumps are skipped as well. ``notify`` reports all that are skipped; if that is because of their names, they
+    are only counted. Names that stand for nothing, and files and folders that cannot be read, are errors.
     """
     if not all(exclude):
         raise DumpError("--exclude needs the name of a file or folder, or a pattern such as '*.log'")
