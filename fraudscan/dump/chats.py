@@ -131,31 +131,26 @@ class SmsXmlReader(DocumentReader, JsonLinesReader):
         """Yield the attributes of each message, with the texts of the parts of an mms."""
         parser = _XmlMessages(self.limit)
         held = b""
-        fed = 0
         while True:
             data = stream.read(STEP)
             held += data
             cut = held.rfind(b"<") if data else -1  # so that no tag or reference is split
             cut = len(held) if cut < 0 else cut
             try:
-                parser.feed(_mend(held[:cut]), final=not data)
+                parser.feed(held[:cut], final=not data)
             except (expat.ExpatError, ValueError) as error:
                 if str(error).startswith(expat.errors.XML_ERROR_NO_MEMORY):
                     raise MemoryError from None
                 yield from parser.take()
-                place, rest = parser.rest(held, fed)
-                raise Broken(place, stream.damage or f"not XML: {error}", rest) from None
+                raise parser.broken(stream.damage or f"not XML: {error}", held) from None
             yield from parser.take()
             if not data:
                 break
-            parser.keep(held[:cut], fed)
-            fed += cut
             held = held[cut:]
             if len(held) > self.limit:
                 held = parser.shorten(held)
-            if max(fed - parser.next, len(held)) > self.limit + STEP:
-                place, rest = parser.rest(held, fed)
-                raise Broken(place, TOO_LONG, rest)
+            if max(parser.fed - parser.next, len(held)) > self.limit + STEP:
+                raise parser.broken(TOO_LONG, held)
         if stream.damage:
             raise Broken(parser.place(), stream.damage, b"")
 
@@ -253,15 +248,17 @@ class _XmlMessages:
         self._depth = 0
         self._left_out = self._shortened = Place(0, 0)
         """Bytes and lines that were cut out and not fed: before the next tag, and within it."""
-        self.next = 0
-        """Byte offset in the fed data at which, or after which, the tag of the next element begins."""
+        self.fed = self.next = 0
+        """How many bytes were fed, and the offset among them at or after which the tag of the next element begins."""
         self._begin = 0
         """Byte offset in the fed data of the open message."""
         self._kept, self._kept_from = b"", 0
         """The first bytes of the open message, or else those from the last tag on, and their offset in the fed data."""
 
     def feed(self, data: bytes, *, final: bool) -> None:
-        self._parser.Parse(data, final)
+        self._parser.Parse(_mend(data), final)
+        self._keep(data)
+        self.fed += len(data)
 
     def take(self) -> list[Element]:
         found, self._found = self._found, []
@@ -271,33 +268,30 @@ class _XmlMessages:
         index = max(self._parser.CurrentByteIndex, 0)
         return Place(index + self._left_out.offset, self._parser.CurrentLineNumber + self._left_out.line)
 
-    def keep(self, data: bytes, before: int) -> None:
-        """Keep what `rest` needs of ``data``, which was fed last, after ``before`` bytes."""
+    def _keep(self, data: bytes) -> None:
+        """Keep what `broken` needs of the bytes after those that were fed before."""
         begin = self._begin if self._open else self.next
         self._kept = self._kept[begin - self._kept_from :]
         if len(self._kept) < BLOCK:
-            self._kept += data[max(begin - before, 0) :]
+            self._kept += data[max(begin - self.fed, 0) :]
         self._kept_from = begin
 
-    def rest(self, data: bytes, before: int) -> tuple[Place, bytes]:
-        """Return where that begins which breaks the document, and the available bytes from there on.
+    def broken(self, reason: str, data: bytes) -> Broken:
+        """Return the error that the document is broken; ``data`` follows what was fed.
 
-        That is the open message if there is one, else a tag, or what else follows the last one.
-
-        Args:
-            data: what follows in the document, whether it was fed or not.
-            before: how many bytes were fed before that.
-
+        The error has the place and the available bytes of what breaks the document: the open message if there is one,
+        else a tag, or what else follows the last one.
         """
-        self.keep(data, before)
+        self._keep(data)
         if self._open:
-            return self._open[1], self._kept
+            return Broken(self._open[1], reason, self._kept)
         end = max(self._parser.CurrentByteIndex - self._kept_from, 0)  # it may be anywhere in a tag
         tag = TAG.search(self._kept, 0, end)
         begin = tag.start() if tag else self._kept.rfind(b">", 0, end) + 1
         begin = end - len(self._kept[begin:end].lstrip())
         offset, line, *_ = self.place()
-        return Place(offset - (end - begin), line - self._kept.count(b"\n", begin, end)), self._kept[begin:]
+        place = Place(offset - (end - begin), line - self._kept.count(b"\n", begin, end))
+        return Broken(place, reason, self._kept[begin:])
 
     def shorten(self, tag: bytes) -> bytes:
         """Return the beginning of the next tag, with each value cut to its first bytes."""
