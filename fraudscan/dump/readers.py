@@ -49,8 +49,6 @@ __all__ = ["BLOCK", "SAMPLE", "SHOWN", "TOO_LONG", "JsonLinesReader", "Lines", "
 BLOCK = 1 << 20
 """Bytes per block: a few thousand rows, which take little memory."""
 
-LINE_FEED = 0x0A
-
 SHOWN = 1000
 """Bytes kept of a row that exceeds the maximum length."""
 
@@ -419,7 +417,7 @@ class Reader:
         if self.encoding.startswith("utf-16"):
             return len(cut_lines(data, self.encoding)) - 1
         codes = np.frombuffer(data, np.uint8)  # faster than `bytes.count`; in parts, so that the mask stays small
-        parts = (codes[at : at + BLOCK] == LINE_FEED for at in range(0, codes.size, BLOCK))
+        parts = (codes[at : at + BLOCK] == ord("\n") for at in range(0, codes.size, BLOCK))
         return sum(int(np.count_nonzero(part)) for part in parts)
 
     @property

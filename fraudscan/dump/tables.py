@@ -242,7 +242,7 @@ class CsvReader(Reader):
         """
         width, at = len(self.columns), self.columns.index(self.text or "")
         longer = sum(len(row) == width + 1 and not row[-1] for row in below)
-        shifted = _letters(below, at + 1) > _letters(below, at)  # it is the first column that has no name
+        shifted = _count_letters(below, at + 1) > _count_letters(below, at)  # it is the first column that has no name
         self.ends = longer > max(1, 0.9 * len(below)) and not shifted
         if self.ends:
             self.doubts.append("has a delimiter at the end of its rows, but not of its header; it is ignored")
@@ -285,7 +285,7 @@ class CsvReader(Reader):
         It is a value otherwise: the type of a message is often ``text`` or 文字. Equal values of a column count once.
         """
         at, named = self.columns.index(self.text or ""), row.index(text_columns(list(filter(is_text_column, row)))[0])
-        return at == named or _letters(below, named) > _letters(below, at)
+        return at == named or _count_letters(below, named) > _count_letters(below, at)
 
     def _header_hint(self, lines: Sequence[bytes], at: int) -> str:
         """Return what to do if another line than the one at the index ``at`` is the header; else an empty string.
@@ -300,7 +300,7 @@ class CsvReader(Reader):
             header, *below = self._sample(lines[number : number + SAMPLE], delimiter=delimiter) or [[]]
             names = list(map(str.strip, header))
             found = text_columns(names) if self.text is None else [name for name in names if name == self.text]
-            letters = [_letters(below, column) for column in range(len(names))]
+            letters = [_count_letters(below, column) for column in range(len(names))]
             if found and not any(map(is_number, names)) and 0 < letters[names.index(found[0])] == max(letters):
                 return f"; {self._looks_like_header(number + 1)}"
         return ""
@@ -483,7 +483,7 @@ class CsvReader(Reader):
                     batch.keys.append(row[key] if row[key] not in ("", NULL) else None)
 
 
-def _letters(rows: Iterable[list[str]], at: int) -> int:
+def _count_letters(rows: Iterable[list[str]], at: int) -> int:
     """Return how many letters the different values of a column have."""
     return sum(map(str.isalpha, "".join({row[at] for row in rows if at < len(row)})))
 

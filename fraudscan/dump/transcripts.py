@@ -332,6 +332,8 @@ class QqReader(TranscriptReader):
     name: ClassVar[str] = "qq"
     heading: ClassVar[re.Pattern[str] | None] = QQ_HEADING
     style: HeadStyle = HEAD_STYLES[0]
+    head: re.Pattern[str] = HEAD_STYLES[0].message
+    """The pattern of a head."""
     spaced: bool = False
     """Whether an empty line precedes each head. A head without one is then part of a message that quotes a chat."""
     names: frozenset[str] = frozenset()
@@ -342,14 +344,10 @@ class QqReader(TranscriptReader):
         lines = self._decode([head]).split("\n")
         self.style = max(HEAD_STYLES, key=lambda style: _count(style.anyone, lines))
         self.spaced = self.style.spaced(lines)
+        self.head = self.style.anyone if self.spaced else self.style.message
         names = Counter(name for line in lines if (name := self._odd_name(line)))
         self.names = frozenset(name for name, count in names.items() if count > 1)
         self.start = re.compile(f"{RULE}$|{self.head.pattern}")
-
-    @property
-    def head(self) -> re.Pattern[str]:
-        """The pattern of a head."""
-        return self.style.anyone if self.spaced else self.style.message
 
     def begins(self, heads: Sequence[str], at: int) -> bool:
         """Return whether a line is a head, or the rule that begins a heading.
