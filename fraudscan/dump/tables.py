@@ -163,7 +163,7 @@ class CsvReader(Reader):
         except DumpError as error:
             raise DumpError(f"{error}{self._header_hint(lines, at)}") from None
         if guessed:
-            self._examine_title(lines, end, list(filter(None, below))[1:])
+            self._examine_title(below, end)
         shown = head[:BLOCK].decode(self.encoding, "replace")
         sample = cut_lines(head[:BLOCK], self.encoding) if '"' in shown else []
         if '\\"' in shown:
@@ -259,21 +259,17 @@ class CsvReader(Reader):
             sample.extend(itertools.islice(self._rows(lines, **options), SAMPLE))
         return sample
 
-    def _examine_title(self, lines: Sequence[bytes], end: int, below: Sequence[list[str]]) -> None:
+    def _examine_title(self, below: Sequence[list[str]], end: int) -> None:
         """Refuse a header that seems to be a title above the header; if it names every column, only record a doubt.
 
-        The cells of a title are often merged; all of a merged cell but the first is written as empty cells. ``end`` is
-        the index of the line below the apparent header, and ``below`` are the records below the first one there.
+        The cells of a title are often merged; all of a merged cell but the first is written as empty cells. ``below``
+        are the records below the apparent header, from the line with the index ``end`` on.
         """
-        rows = self._rows(itertools.islice(lines, end, None))
-        second: list[str] = []
-        line = end + 1
-        with contextlib.suppress(csv.Error, StopIteration):
-            while not (second := next(rows)):
-                line = end + 1 + rows.line_num
-        if not is_header_below(self.columns, second) or not self._is_above_text(second, below):
+        empty = next((at for at, row in enumerate(below) if row), len(below))  # an empty record is one line
+        second, *rest = below[empty:] or [[]]
+        if not is_header_below(self.columns, second) or not self._is_above_text(second, rest):
             return
-        doubt = f"seems to begin with a title; {self._looks_like_header(line)}"
+        doubt = f"seems to begin with a title; {self._looks_like_header(end + 1 + empty)}"
         if "" in self.columns and all(second):
             how = f"or score it as it is: --text {shlex.quote(self.text or '')}"
             raise DumpError(f"{self.source} {doubt}, {how}")
