@@ -87,12 +87,15 @@ class TranscriptReader(Reader):
 
     def last_heading(self, data: bytes) -> str | None:
         """Return the group of the last heading in a block that is not part of a message, or ``None``."""
-        if self.heading and self.heading.search(self._decode([data])):
-            lines = cut_lines(data, self.encoding)
-            for at in reversed(self._starts(lines)):
-                if match := self.heading.match(self._decode(lines[at : at + HEADING]).rstrip("\r")):
-                    return match[1]
-        return None
+        text = self._decode([data]) if self.heading else ""
+        found = list(self.heading.finditer(text)) if self.heading else []
+        heads = self._heads(cut_lines(data, self.encoding)) if found else []
+        last, line, before = None, 0, 0
+        for match in found:
+            line += text.count("\n", before, match.start())
+            before = match.start()
+            last = match[1] if self.begins(heads, line) else last
+        return last
 
     def _decode(self, lines: Sequence[bytes], errors: str = "replace") -> str:
         return "\n".encode(self.encoding).join(lines).decode(self.encoding, errors).replace("\r\n", "\n")
@@ -505,7 +508,9 @@ class LineChatReader(TranscriptReader):
         days = list(LINE_DAY.finditer(text))
         if days and (said := LINE_SAID.match(text, days[-1].start())) and said[2] in self.names:
             return days[-1][1]
-        return super().last_heading(data)
+        lines = cut_lines(data, self.encoding) if days else []
+        starts = (self._decode([lines[at]]).rstrip("\r") for at in reversed(self._starts(lines)))
+        return next((match[1] for start in starts if (match := LINE_DAY.match(start))), None)
 
     def _starts(self, lines: list[bytes]) -> list[int]:
         """Return the lines that begin messages or days.
