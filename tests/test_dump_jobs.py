@@ -653,6 +653,26 @@ def test_a_finished_job_leaves_the_files_of_the_next_one_alone(tmp_path, scanner
     assert [path.read_text("utf-8") for path in next_files] == ["theirs", "theirs"]
 
 
+@pytest.mark.parametrize("finished", [False, True])
+def test_the_output_of_a_job_that_ran_while_this_one_began_is_kept(tmp_path, scanner, monkeypatch, finished):
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_text(PLAIN, "utf-8")
+    prepare, theirs = job.prepare, out if finished else tmp_path / "out.jsonl.checkpoint"
+
+    def other_job(*arguments):
+        if finished:
+            out.write_text("theirs", "utf-8")
+        else:
+            with job.contextlib.closing(job.Checkpoint(theirs)) as other:
+                other.commit(identity={})
+        return prepare(*arguments)
+
+    monkeypatch.setattr(job, "prepare", other_job)
+    with pytest.raises(DumpError, match=r"another job has written .*out\.jsonl in the meantime: name another output"):
+        score_dump(scanner, [source], out)
+    assert set(tmp_path.iterdir()) == {source, theirs}
+
+
 def test_a_full_checkpoint_is_reported(tmp_path):
     for write in (
         lambda checkpoint: checkpoint.keep((str(i), "长" * 1000) for i in range(1000)),
