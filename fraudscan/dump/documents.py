@@ -62,8 +62,7 @@ class DocumentReader(Reader):
 
     def _blocks(self, stream: Stream) -> Iterator[Block]:
         elements: list[Element] = []
-        rest: list[Block] = []
-        end = Place(0, 1)
+        end, rest = Place(0, 1), None
         try:
             for element in self.elements(stream):
                 elements.append(element)
@@ -74,10 +73,11 @@ class DocumentReader(Reader):
         except Broken as broken:
             at, reason, data = broken.args
             at = max(at, end)
-            rest.append(Block(at, Place(at.offset + 1, at.line), data[:BLOCK], reason, fatal=True))
+            rest = Block(at, Place(at.offset + 1, at.line), data[:BLOCK], reason, fatal=True)
         if elements:
             yield Block(elements[0].start, end, elements)
-        yield from rest
+        if rest:
+            yield rest
 
     def utf8(self, stream: Any) -> Any:
         """Return the stream converted to UTF-8, because the syntax of documents is matched in its bytes."""

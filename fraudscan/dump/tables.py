@@ -215,7 +215,8 @@ class CsvReader(Reader):
         if self.text is None and self.header_line is None and is_row(header):
             how = "add --header-line 0, or, if it is a header, name the text column with --text"
             raise DumpError(f"{self.source} seems to begin with a row, not a header: {how}")
-        self.quoted = self._is_quoted(lines[:end])
+        names, _ = _next(self._rows(lines[end - 1 : end], quoting=csv.QUOTE_NONE))  # the last line of the header
+        self.quoted = all(len(name) > 1 and name[0] == name[-1] == '"' for name in map(str.strip, names))
         if self.header_line == 0:
             header, end = [str(number) for number in range(1, len(header) + 1)], at
         self.header = header
@@ -365,20 +366,15 @@ class CsvReader(Reader):
         if len(lines) > 1 and not exempt and self._unquoted(lines):
             raise csv.Error("each of its lines is a record")
 
-    def _is_quoted(self, header: Sequence[bytes]) -> bool:
-        """Return whether every name in the last line of the header is in quotes."""
-        names, _ = _next(self._rows(header[-1:], quoting=csv.QUOTE_NONE))
-        return all(len(name) > 1 and name[0] == name[-1] == '"' for name in map(str.strip, names))
-
     def _needs_quotes(self, lines: Sequence[bytes]) -> bool:
         """Return whether more records need quoting to be read than contain quotes that quoting would have doubled.
 
         A record whose lines could be records by themselves is not counted.
         """
         votes = 0
-        known, self.quoted = self.quoted, True  # so that such a record is read as one
+        self.quoted = True  # so that such a record is read as one
         records = list(self._records(lines, final=False))
-        self.quoted = known
+        self.quoted = False  # as long as it is not known
         for begin, end, row, problem in records:
             texts = (line.decode(self.encoding, "replace") for line in lines[begin:end] if b'"' in line)
             quotes = sum(text.count('"') for text in texts)
