@@ -629,17 +629,19 @@ def test_a_notice_names_few_paths_of_nested_texts(tmp_path, capsys):
         ("\\u{:04x}".format, True),
         ("&#{};".format, True),
         ("&#X{:X};".format, True),
+        ("{0:c}&#65292;".format, True),
+        ("{0:c}\\u0041".format, False),
     ],
-    ids=["none", "program", "decimal", "hexadecimal"],
+    ids=["none", "program", "decimal", "hexadecimal", "punctuation", "ascii"],
 )
 @pytest.mark.parametrize("form", ["jsonl", "csv", "txt"])
-def test_chinese_that_is_written_as_escapes_is_reported(tmp_path, capsys, form, escape, reported):
+def test_characters_that_are_written_as_escapes_are_reported(tmp_path, capsys, form, escape, reported):
     source = tmp_path / f"in.{form}"
     text = "".join(escape(ord(character)) for character in LURE if character.isalpha())
     rows = {"jsonl": json.dumps({"text": text}), "csv": f"text\nok\n{text}\n", "txt": f"ok\n{text}\n"}
     source.write_text(rows[form], "utf-8")
     assert score(source, "-o", tmp_path / "out.jsonl") == 0
-    assert ("has Chinese written as" in capsys.readouterr().err) == reported
+    assert ("has characters written as" in capsys.readouterr().err) == reported
 
 
 def test_the_text_column_is_looked_up_in_the_first_readable_row(tmp_path, capsys):

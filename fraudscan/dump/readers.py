@@ -71,8 +71,8 @@ SAMPLE = 50
 OF_PERSON = 4
 """How many Chinese characters the names of people have at most, with rare exceptions."""
 
-ESCAPED_CHINESE = re.compile(r"(?:\\u[4-9][0-9a-f]{3}|&#(?:x[4-9][0-9a-f]{3}|[2-4][0-9]{4});){2}", re.IGNORECASE)
-"""Two Chinese characters written as escapes of programs or of HTML."""
+ESCAPED = re.compile(r"(?:\\u[3-9f][0-9a-f]{3}){2}|&#(?:x[0-9a-f]{4,6}|[1-9][0-9]{4,6});", re.IGNORECASE)
+"""Two characters written as escapes of programs, or one written as an escape of HTML, which nobody types."""
 
 STATUS = re.compile(r"|ok|true|done|\d{1,3}|.{0,40}\bsucce(?:ss|ed).{0,20}|.{0,12}成功.?", re.IGNORECASE)
 CODE_COLUMNS = frozenset({"code", "success", "ret", "retcode", "errno", "errcode", "error_code"})
@@ -190,8 +190,10 @@ class Reader:
             if not any(sender and not isinstance(sender, (dict, list)) for sender in senders):
                 raise self.nested_sender
             self.doubts.append(f"has rows in which {self.sender!r} has values inside: their sender is unknown")
-        if any(ESCAPED_CHINESE.search(str(row.get(self.text or ""))) for row in sample):
-            self.doubts.append("has Chinese written as \\u4f60 or &#20320; in its texts: unescape it to have it read")
+        if any(ESCAPED.search(str(row.get(self.text or ""))) for row in sample):
+            self.doubts.append(
+                "has characters written as \\u4f60 or &#20320; in its texts: unescape them to have them read"
+            )
 
     def _take_alternative(self, known: Sequence[str]) -> None:
         """Group by the first of the ``alternatives`` that is among the columns, if any."""
