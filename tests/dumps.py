@@ -36,6 +36,25 @@ def score(*arguments):
     return main(["score", *map(str, arguments)])
 
 
+def scored(path, content, *options, status=0):
+    """Write a dump, score it into ``out.jsonl`` beside it, and return the rows of that."""
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert score(path, "-o", path.with_name("out.jsonl"), "--force", *options) == status
+    return rows_of(path.with_name("out.jsonl"))
+
+
+def texts_of(*arguments, **options):
+    """Write and score a dump as `scored` does; return the texts of its rows."""
+    return [row["text"] for row in scored(*arguments, **options)]
+
+
+def refused(capsys, path, content, *options):
+    """Write a dump that is refused; return the error."""
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert score(path, "-o", path.with_name("out.jsonl"), "--force", *options) == 2
+    return capsys.readouterr().err
+
+
 def blocks_from_anywhere(reader, data):
     """Return the blocks of a document; they are the same wherever reading begins."""
     blocks = list(reader.blocks(Head(data), Place(0, 1)))

@@ -15,7 +15,7 @@ from unittest import mock
 import dumps
 import pytest
 from conftest import ROOT
-from dumps import CELLS, LURE, PLAIN, rows_of, score
+from dumps import CELLS, LURE, PLAIN, refused, rows_of, score, scored, texts_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -30,18 +30,17 @@ DUMPS = (ROOT / "docs" / "dumps.md").read_text("utf-8")
 
 
 def test_json_lines_keep_every_field_unchanged(tmp_path):
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    out = tmp_path / "out.jsonl"
     lines = [
         f'{{"id": 12345678901234567890123, "text": "{LURE}", "price": 1.10, "x": {{"a": [1, null]}}}}',
         '  { "text" : "' + PLAIN + '" , "id":"b" }  ',
         '{"text": "\\ud83d", "n": NaN}',
     ]
-    source.write_text("\n".join(lines), "utf-8")
-    assert score(source, "-o", out) == 0
+    rows = scored(tmp_path / "in.jsonl", "\n".join(lines))
     written = out.read_text("utf-8").splitlines()
     for before, after in zip(lines, written, strict=True):
         assert after.startswith(before.strip()[:-1].rstrip())
-    first, second, third = rows_of(out)
+    first, second, third = rows
     assert (first["fraud_label"], first["fraud_verdict"]) == ("investment", "flag")
     assert second["fraud_label"] == third["fraud_label"] == "legitimate"
     assert list(second) == ["text", "id", *COLUMNS]
@@ -64,18 +63,13 @@ def test_csv_keeps_columns_delimiter_and_quoted_line_breaks(tmp_path):
 
 def test_plain_lines_become_json_lines_or_csv(tmp_path):
     source = tmp_path / "in.txt"
-    source.write_text(f"{LURE}\r\n\n{PLAIN}\n", "utf-8")
-    assert score(source, "-o", tmp_path / "out.jsonl") == 0
-    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE, PLAIN]
+    assert texts_of(source, f"{LURE}\r\n\n{PLAIN}\n") == [LURE, PLAIN]
     assert score(source, "-o", tmp_path / "out.csv") == 0
     assert (tmp_path / "out.csv").read_text("utf-8").splitlines()[1].startswith(f"{LURE},investment,")
 
 
 def test_csv_to_json_lines(tmp_path):
-    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
-    source.write_text(f"id,text\n7,{PLAIN}\n", "utf-8")
-    assert score(source, "-o", out) == 0
-    assert rows_of(out)[0]["id"] == "7"
+    assert scored(tmp_path / "in.csv", f"id,text\n7,{PLAIN}\n")[0]["id"] == "7"
 
 
 def test_json_lines_to_csv_loses_no_field(tmp_path):
@@ -110,10 +104,7 @@ def test_numbers_of_json_are_written_to_csv_as_they_are(tmp_path, numbers):
 
 
 def test_proba_adds_a_column_for_each_name(tmp_path, scanner):
-    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
-    source.write_text(LURE, "utf-8")
-    assert score(source, "-o", out, "--proba") == 0
-    (row,) = rows_of(out)
+    (row,) = scored(tmp_path / "in.txt", LURE, "--proba")
     expected = scanner.classify(LURE).scores
     assert {name: row[f"fraud_p_{name}"] for name in scanner.names} == pytest.approx(expected, abs=1e-6)
 
@@ -160,21 +151,15 @@ def test_csv_rows_that_cannot_be_read_are_written_to_the_rejects(tmp_path):
 @pytest.mark.parametrize("header", ["时间,号码,内容", '"时间","号码","内容"', "内容,号码"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_a_header_between_rows_is_rejected(tmp_path, header, mark):
-    source, out = tmp_path / "day.csv", tmp_path / "out.jsonl"
     row = ",".join([PLAIN] * (1 + header.count(",")))
-    source.write_text(f"{mark}{header}\n{row}\n" * 2, "utf-8")
-    assert score(source, "-o", out) == 0
-    assert len(rows_of(out)) == 2
+    assert len(scored(tmp_path / "day.csv", f"{mark}{header}\n{row}\n" * 2)) == 2
     (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
     assert (reject["line"], reject["reason"], reject["raw"]) == (3, "the header again", mark + header)
 
 
 def test_a_message_may_be_the_name_of_its_column(tmp_path):
-    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     for table in ("内容\n内容\n", "号码,内容\n1,内容\n", "内容,号码\n内容,1\n"):
-        source.write_text(table, "utf-8")
-        assert score(source, "-o", out, "--force") == 0
-        assert [row["内容"] for row in rows_of(out)] == ["内容"]
+        assert [row["内容"] for row in scored(tmp_path / "in.csv", table)] == ["内容"]
 
 
 def test_a_trailing_delimiter_in_some_rows_requires_one_in_the_header(tmp_path):
@@ -184,17 +169,14 @@ def test_a_trailing_delimiter_in_some_rows_requires_one_in_the_header(tmp_path):
     reasons = [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")]
     plain = "3 fields where the header has 2"
     assert reasons == [f"{plain}: end the header with a delimiter too", plain, "4 fields where the header has 2"]
-    source.write_text(source.read_text("utf-8").replace("text", "text|"), "utf-8")
-    assert score(source, "-o", out, "--force") == 0
-    assert [row["id"] for row in rows_of(out)] == ["1", "2"]
+    rows = scored(source, source.read_text("utf-8").replace("text", "text|"))
+    assert [row["id"] for row in rows] == ["1", "2"]
 
 
 def test_a_delimiter_at_the_end_of_rows_alone_is_ignored_and_reported(tmp_path, capsys):
-    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     rows = "".join(f"{i},{PLAIN},\n" for i in range(50))
-    source.write_text(f"id,text\n{rows}a,b\na,b,c\na,b,,\nid,text\n", "utf-8")
-    assert score(source, "-o", out) == 0
-    assert [[*row.values()][:2] for row in rows_of(out)] == [[str(i), PLAIN] for i in range(50)]
+    found = scored(tmp_path / "in.csv", f"id,text\n{rows}a,b\na,b,c\na,b,,\nid,text\n")
+    assert [[*row.values()][:2] for row in found] == [[str(i), PLAIN] for i in range(50)]
     assert "has a delimiter at the end of its rows, but not of its header; it is ignored" in capsys.readouterr().err
     reasons = [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")]
     two = "2 fields where the header has 2, and no delimiter at the end"
@@ -210,9 +192,8 @@ def test_the_text_of_a_table_whose_first_column_has_no_name_is_not_its_row_numbe
 
 def test_a_table_of_one_column_may_contain_delimiters(tmp_path, capsys):
     source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
-    source.write_text('content\n你好, 在吗\n"引, 号"\n他说"好",走\n在\n', "utf-8")
-    assert score(source, "-o", out) == 0
-    assert [row["content"] for row in rows_of(out)] == ["你好, 在吗", "引, 号", '他说"好",走', "在"]
+    rows = scored(source, 'content\n你好, 在吗\n"引, 号"\n他说"好",走\n在\n')
+    assert [row["content"] for row in rows] == ["你好, 在吗", "引, 号", '他说"好",走', "在"]
     assert "has one column; ',' in its rows is read as text" in capsys.readouterr().err
     source.write_text(f"短信内容\n1,138,{PLAIN}\n2,139,{LURE}\n", "utf-8")  # a title above a table
     assert score(source, "-o", out, "--force") == 1
@@ -220,11 +201,9 @@ def test_a_table_of_one_column_may_contain_delimiters(tmp_path, capsys):
 
 @pytest.mark.parametrize("rows", [f'1,{PLAIN}\n2,"{LURE}\n3,{PLAIN}\n', f'1,"{PLAIN}"\n2,{PLAIN}\n3,"{LURE}\n'])
 def test_a_lone_quote_at_the_end_of_a_table_without_quoting_is_part_of_the_message(tmp_path, rows):
-    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
-    source.write_text(f"id,text\n{rows}", "utf-8")
-    assert score(source, "-o", out) == 0
-    assert [row["id"] for row in rows_of(out)] == ["1", "2", "3"]
-    assert f'"{LURE}' in [row["text"] for row in rows_of(out)]
+    found = scored(tmp_path / "in.csv", f"id,text\n{rows}")
+    assert [row["id"] for row in found] == ["1", "2", "3"]
+    assert f'"{LURE}' in [row["text"] for row in found]
 
 
 @pytest.mark.parametrize("rows", [f'1,"a, b"\n2,"{LURE}\n', f'1,{PLAIN}\n2,"{LURE}\n第二行\n', f'2,"{LURE}\n'])
@@ -250,9 +229,8 @@ def test_a_dump_without_a_text_column_is_refused(tmp_path, capsys, name):
 
 def test_a_table_that_may_lack_a_header_is_reported(tmp_path, capsys):
     source = tmp_path / "in.csv"
-    source.write_text(f"1,{LURE}\n2,{PLAIN}\n", "utf-8")
-    assert score(source, "-o", tmp_path / "out.jsonl") == 2
-    assert "Name it with --text COLUMN, and add --header-line 0 if the first line is a row" in capsys.readouterr().err
+    error = refused(capsys, source, f"1,{LURE}\n2,{PLAIN}\n")
+    assert "Name it with --text COLUMN, and add --header-line 0 if the first line is a row" in error
     assert score(source, "-o", tmp_path / "out.jsonl", "--header-line", 0) == 2
     assert "has the columns: 1, 2. Name it with --text COLUMN, perhaps --text 2\n" in capsys.readouterr().err
 
@@ -269,11 +247,11 @@ def test_a_table_that_may_lack_a_header_is_reported(tmp_path, capsys):
 )
 def test_a_row_with_a_cell_named_like_the_text_column_is_not_a_header(tmp_path, capsys, first, row):
     out = tmp_path / "out.jsonl"
-    for name, options, refused in (("in.csv", [], row), ("in.csv", ["--text", "短信"], False), ("in.txt", [], False)):
+    for name, options, wrong in (("in.csv", [], row), ("in.csv", ["--text", "短信"], False), ("in.txt", [], False)):
         (tmp_path / name).write_text(f"{first},{LURE}\n{first},{PLAIN}\n", "utf-8")
-        assert score(tmp_path / name, "-o", out, "--force", *options) == 2 * refused
+        assert score(tmp_path / name, "-o", out, "--force", *options) == 2 * wrong
         error = "in.csv seems to begin with a row, not a header: add --header-line 0, or, if it is a header, name the"
-        assert (error in capsys.readouterr().err) == refused
+        assert (error in capsys.readouterr().err) == wrong
     assert len(rows_of(out)) == 1 + row  # each line is a message
 
 
@@ -390,9 +368,7 @@ def test_a_named_header_is_not_doubted(tmp_path, capsys):
         (f"共2条,信息,\n姓名,号码,短信内容\n张三,1,{LURE}\n", "信息"),
         (f"1234567,短信\n1,{PLAIN}\n", "短信"),
     ):
-        source.write_text(table, "utf-8")
-        assert score(source, "-o", out, "--force") == 2
-        assert "seems to begin with" in capsys.readouterr().err
+        assert "seems to begin with" in refused(capsys, source, table)
         assert score(source, "-o", out, "--force", "--header-line", 1) == 0
         assert "seems to begin" not in capsys.readouterr().err
         assert column in rows_of(out)[0]
@@ -522,9 +498,7 @@ def test_rows_nested_in_an_object_are_reported(tmp_path, capsys, indent):
     ],
 )
 def test_rows_nested_in_an_object_are_reported_with_their_jq_path(tmp_path, capsys, row, path):
-    (tmp_path / "in.json").write_text(json.dumps(row), "utf-8")
-    assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 2
-    assert f"or extract the rows first: jq -c {path}\n" in capsys.readouterr().err
+    assert f"or extract the rows first: jq -c {path}\n" in refused(capsys, tmp_path / "in.json", json.dumps(row))
 
 
 @pytest.mark.parametrize("indent", [None, 1])
@@ -645,10 +619,8 @@ def test_characters_that_are_written_as_escapes_are_reported(tmp_path, capsys, f
 
 
 def test_the_text_column_is_looked_up_in_the_first_readable_row(tmp_path, capsys):
-    source = tmp_path / "in.jsonl"
-    source.write_text('\n{\n{"id": 1, "words": "x"}\n', "utf-8")
-    assert score(source, "-o", tmp_path / "out", "--text", "wards") == 2
-    assert "has the columns: id, words" in capsys.readouterr().err
+    error = refused(capsys, tmp_path / "in.jsonl", '\n{\n{"id": 1, "words": "x"}\n', "--text", "wards")
+    assert "has the columns: id, words" in error
 
 
 @pytest.mark.parametrize(
@@ -668,9 +640,7 @@ def test_an_output_column_is_refused_as_the_text_column(tmp_path, capsys, name, 
 
 @pytest.mark.parametrize(("header", "named"), [("id,foo", "foo"), ("id\tFoo bar", "Foo bar")])
 def test_a_table_without_an_extension_is_recognized_by_the_named_column(tmp_path, header, named):
-    (tmp_path / "in").write_text(f"{header}\n{header.replace('id', '1')}\n", "utf-8")
-    assert score(tmp_path / "in", "-o", tmp_path / "out.jsonl", "--text", named) == 0
-    (row,) = rows_of(tmp_path / "out.jsonl")
+    (row,) = scored(tmp_path / "in", f"{header}\n{header.replace('id', '1')}\n", "--text", named)
     assert (row["id"], row[named]) == ("1", named)
 
 
@@ -688,10 +658,7 @@ def test_rows_without_the_columns_are_rejected_wherever_they_are(tmp_path, endin
 
 
 def test_a_lower_case_text_column_takes_precedence(tmp_path):
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text(json.dumps({"TEXT": None, "text": PLAIN}), "utf-8")
-    assert score(source, "-o", out) == 0
-    assert len(rows_of(out)) == 1
+    assert len(scored(tmp_path / "in.jsonl", json.dumps({"TEXT": None, "text": PLAIN}))) == 1
 
 
 def test_duplicate_columns_are_kept_in_csv_and_refused_otherwise(tmp_path, capsys):
@@ -705,10 +672,8 @@ def test_duplicate_columns_are_kept_in_csv_and_refused_otherwise(tmp_path, capsy
 
 
 def test_a_scored_dump_keeps_large_integers(tmp_path):
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text('{"id": 12345678901234567890123, "text": "x", "fraud_score": 1}', "utf-8")
-    assert score(source, "-o", out) == 0
-    assert rows_of(out)[0]["id"] == 12345678901234567890123
+    rows = scored(tmp_path / "in.jsonl", '{"id": 12345678901234567890123, "text": "x", "fraud_score": 1}')
+    assert rows[0]["id"] == 12345678901234567890123
 
 
 def test_targets_are_not_overwritten_without_force(tmp_path, capsys):
@@ -811,10 +776,7 @@ def test_standard_input_to_standard_output(tmp_path):
 
 def test_a_dump_larger_than_a_block_streams_in_order(tmp_path, monkeypatch):
     monkeypatch.setattr(readers, "BLOCK", 64)
-    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
-    source.write_text("".join(f"第{i}条\n" for i in range(100)), "utf-8")
-    assert score(source, "-o", out) == 0
-    assert [row["text"] for row in rows_of(out)] == [f"第{i}条" for i in range(100)]
+    assert texts_of(tmp_path / "in.txt", "".join(f"第{i}条\n" for i in range(100))) == [f"第{i}条" for i in range(100)]
 
 
 json_rows = st.dictionaries(
@@ -827,11 +789,9 @@ json_rows = st.dictionaries(
 @given(st.lists(st.tuples(json_rows, st.text(max_size=30)), min_size=1, max_size=20))
 @settings(max_examples=100)
 def test_any_json_lines_are_preserved(tmp_path, rows):
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     rows = [{**row, "text": text} for row, text in rows]
-    source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    assert score(source, "-o", out, "--force") == 0
-    for before, after in zip(rows, rows_of(out), strict=True):
+    found = scored(tmp_path / "in.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    for before, after in zip(rows, found, strict=True):
         assert {key: after[key] for key in before} == before
         assert set(after) == {*before, *COLUMNS}
 
@@ -978,9 +938,8 @@ def test_all_of_a_reject_is_kept_if_it_is_not_too_long(tmp_path, name):
 
 @pytest.mark.parametrize("size", [0, 4095, 2**30 + 1, 10**30])
 def test_max_message_outside_its_range_is_refused(tmp_path, capsys, size):
-    (tmp_path / "in.jsonl").write_text("{}")
-    assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", "--max-message", size) == 2
-    assert "--max-message must be 4,096 to 1,073,741,824 bytes" in capsys.readouterr().err
+    error = refused(capsys, tmp_path / "in.jsonl", "{}", "--max-message", size)
+    assert "--max-message must be 4,096 to 1,073,741,824 bytes" in error
 
 
 def test_the_command_line_offers_every_format(capsys):

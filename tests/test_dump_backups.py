@@ -5,7 +5,7 @@ import re
 from unittest import mock
 
 import pytest
-from dumps import EXPORTS, LURE, PLAIN, blocks_from_anywhere, rows_of, score
+from dumps import EXPORTS, LURE, PLAIN, blocks_from_anywhere, rows_of, score, scored
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,9 +25,7 @@ def test_the_sender_of_a_group_mms_is_its_author(tmp_path):
     addresses = '<addrs><addr address="a" type="137" /><addr address="b" type="151" /></addrs>'
     part = f'<parts><part ct="text/plain" text="{PLAIN}" /></parts>'
     mms = "".join(f'<mms address="a~b" msg_box="{box}">{part}{addresses}</mms>' for box in "12")
-    (tmp_path / "in.xml").write_text(f"<smses>{mms}</smses>", "utf-8")
-    assert score(tmp_path / "in.xml", "-o", tmp_path / "out.jsonl") == 0
-    received, sent = rows_of(tmp_path / "out.jsonl")
+    received, sent = scored(tmp_path / "in.xml", f"<smses>{mms}</smses>")
     assert (received["conversation"], received["sender"]) == ("a~b", "a")
     assert (sent["conversation"], sent["sender"]) == ("a~b", "me")
 
@@ -44,13 +42,11 @@ def test_emoji_in_a_backup_are_repaired_wherever_chunks_end(tmp_path, parts, ste
 
 def test_null_in_a_backup_means_missing_and_subjects_are_read(tmp_path):
     mms = '<mms msg_box="1" address="1" sub="{}"><parts><part ct="text/plain" text="{}"/></parts></mms>'
-    (tmp_path / "in.xml").write_text(
+    rows = scored(
+        tmp_path / "in.xml",
         f"<smses>{mms.format(LURE, 'null')}{mms.format('null', PLAIN)}{mms.format(LURE, PLAIN)}"
         f'<mms msg_box="1" address="null" sub="{LURE}"/><sms address="1" type="1" body="null"/></smses>',
-        "utf-8",
     )
-    assert score(tmp_path / "in.xml", "-o", tmp_path / "out.jsonl") == 0
-    rows = rows_of(tmp_path / "out.jsonl")
     assert [row["text"] for row in rows] == [LURE, PLAIN, f"{LURE}\n{PLAIN}", LURE]
     assert (rows[-1]["conversation"], rows[1]["sub"]) == (None, None)
     assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == ["'body' is missing"]
@@ -109,9 +105,7 @@ def test_xml_that_is_not_a_valid_backup_is_one_reject(tmp_path):
 def test_a_comment_may_precede_a_backup(tmp_path, size):
     message = '<sms address="1" date="1" type="1" body="好"/>'
     text = f'<?xml version="1.0"?>\n<!--{size * "x"}-->\n<smses>{message}</smses>'
-    (tmp_path / "in.dat").write_text(text, "utf-8")
-    assert score(tmp_path / "in.dat", "-o", tmp_path / "out.jsonl") == 0
-    assert rows_of(tmp_path / "out.jsonl")[0]["text"] == "好"
+    assert scored(tmp_path / "in.dat", text)[0]["text"] == "好"
 
 
 def test_a_doctype_may_precede_xml_of_other_programs_and_a_backup_may_be_empty(tmp_path, capsys):

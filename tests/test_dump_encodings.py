@@ -10,7 +10,7 @@ from encodings.aliases import aliases
 
 import dumps
 import pytest
-from dumps import LURE, PLAIN, rows_of, score
+from dumps import LURE, PLAIN, rows_of, score, scored, texts_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,12 +111,10 @@ def test_lines_end_only_at_line_feeds(text, encoding):
 
 
 def test_the_byte_order_mark_of_another_encoding_is_not_skipped(tmp_path):
-    source = tmp_path / "in.jsonl"
-    source.write_bytes(b'\xff\xfe\n{"text": "a"}\n')
-    assert score(source, "-o", tmp_path / "out.jsonl", "--encoding", "utf-8") == 0
+    texts = texts_of(tmp_path / "in.jsonl", b'\xff\xfe\n{"text": "a"}\n', "--encoding", "utf-8")
     (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
     assert (reject["line"], reject["offset"]) == (1, 0)
-    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == ["a"]
+    assert texts == ["a"]
 
 
 def test_unsupported_encodings_are_refused():
@@ -285,9 +283,8 @@ def test_big5_from_windows_is_read_as_windows_means_it(tmp_path, capsys, named):
 
 
 def test_the_standard_of_hong_kong_can_be_named(tmp_path):
-    (tmp_path / "in.txt").write_bytes("我喺呢度∼•¥".encode("big5hkscs"))
-    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--encoding", "big5-hkscs") == 0
-    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == ["我喺呢度∼•¥"]
+    texts = texts_of(tmp_path / "in.txt", "我喺呢度∼•¥".encode("big5hkscs"), "--encoding", "big5-hkscs")
+    assert texts == ["我喺呢度∼•¥"]
 
 
 @pytest.mark.parametrize("name", ["in.csv", "in.txt", "in"])
@@ -315,9 +312,7 @@ def test_one_line_may_end_with_a_carriage_return(tmp_path):
     ],
 )
 def test_a_named_encoding_includes_its_variants(tmp_path, data, encoding, text):
-    (tmp_path / "in.txt").write_bytes(data)
-    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--encoding", encoding) == 0
-    assert rows_of(tmp_path / "out.jsonl")[0]["text"] == text
+    assert scored(tmp_path / "in.txt", data, "--encoding", encoding)[0]["text"] == text
 
 
 def test_a_document_truncated_within_a_character_gives_status_1(tmp_path):

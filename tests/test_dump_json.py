@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 from conftest import traced
-from dumps import EXPORTS, LURE, PLAIN, blocks_from_anywhere, rows_of, score
+from dumps import EXPORTS, LURE, PLAIN, blocks_from_anywhere, rows_of, score, scored, texts_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -155,13 +155,10 @@ def test_an_array_that_is_cut_and_joined_to_another_loses_no_row(cut, step):
 
 
 def test_a_broken_element_is_rejected_wherever_blocks_end(tmp_path):
-    source, out = tmp_path / "in.json", tmp_path / "out.jsonl"
     rows = [f'{{"id":{i},"text":"{PLAIN}{i}"}}' for i in range(40_000)]
     for i in (10, 39_000):
         rows[i] = rows[i].replace(PLAIN, f'{PLAIN}" ')
-    source.write_text("[\n" + ",\n".join(rows) + "\n]\n", "utf-8")
-    assert score(source, "-o", out) == 0
-    assert len(rows_of(out)) == 39_998
+    assert len(scored(tmp_path / "in.json", "[\n" + ",\n".join(rows) + "\n]\n")) == 39_998
     rejects = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
     assert [(row["line"], row["reason"], row["raw"]) for row in rejects] == [
         (12, "not JSON", rows[10]),
@@ -262,9 +259,7 @@ def test_deep_json_is_rejected_with_and_without_orjson(tmp_path, monkeypatch):
 def test_a_deep_row_among_plain_rows_is_rejected(tmp_path):
     deep = json.dumps({"text": "深", "x": json.loads("[" * 201 + "]" * 201)}, ensure_ascii=False)
     row = json.dumps({"text": PLAIN}, ensure_ascii=False)
-    (tmp_path / "in.jsonl").write_text(f"{row}\n{deep}\n{row}", "utf-8")
-    assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl") == 0
-    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN] * 2
+    assert texts_of(tmp_path / "in.jsonl", f"{row}\n{deep}\n{row}") == [PLAIN] * 2
     assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == ["nested too deeply"]
 
 
@@ -331,6 +326,4 @@ def test_long_field_names_are_not_kept_in_memory(tmp_path, scanner):
 
 
 def test_one_line_objects_with_a_messages_key_are_rows(tmp_path):
-    (tmp_path / "in.dat").write_text(2 * (json.dumps({"text": PLAIN, "messages": []}) + "\n"), "utf-8")
-    assert score(tmp_path / "in.dat", "-o", tmp_path / "out.jsonl") == 0
-    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN, PLAIN]
+    assert texts_of(tmp_path / "in.dat", 2 * (json.dumps({"text": PLAIN, "messages": []}) + "\n")) == [PLAIN, PLAIN]

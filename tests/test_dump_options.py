@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dumps import LURE, PLAIN, interrupt, score
+from dumps import LURE, PLAIN, interrupt, refused, score, scored, texts_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -108,9 +108,8 @@ def test_lists_decide_verdicts_and_their_rules_are_named_and_counted(dump, files
 
 def test_a_row_without_a_rule_does_not_get_the_first_rule(tmp_path):
     (tmp_path / "allow.txt").write_text("hello\n", "utf-8")
-    (tmp_path / "in.txt").write_text(f"{PLAIN}\nhello world\n", "utf-8")
-    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--allow", tmp_path / "allow.txt") == 0
-    results = [(row["fraud_label"], row["fraud_notes"], row["fraud_rule"]) for row in rows_of(tmp_path / "out.jsonl")]
+    rows = scored(tmp_path / "in.txt", f"{PLAIN}\nhello world\n", "--allow", tmp_path / "allow.txt")
+    results = [(row["fraud_label"], row["fraud_notes"], row["fraud_rule"]) for row in rows]
     assert results == [("legitimate", [], None), ("legitimate", ["no Chinese"], "allow hello (allow.txt:1)")]
 
 
@@ -286,9 +285,7 @@ def test_the_folder_of_a_list_does_not_change_the_digest(tmp_path, files, scanne
 def test_the_likeliest_text_column_is_read_and_alternatives_are_reported(tmp_path, capsys, columns, chosen):
     names = columns.split(",")
     row = ",".join(LURE if name == chosen else "否" for name in names)
-    (tmp_path / "in.csv").write_text(f"{columns}\n{row}\n", "utf-8")
-    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.jsonl") == 0
-    assert rows_of(tmp_path / "out.jsonl")[0]["fraud_verdict"] == "flag"
+    assert scored(tmp_path / "in.csv", f"{columns}\n{row}\n")[0]["fraud_verdict"] == "flag"
     message = capsys.readouterr().err
     assert (f"the text is taken from {chosen!r}" in message) == ("id" not in names)
     summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
@@ -436,13 +433,12 @@ def test_a_nested_sender_is_refused(tmp_path, capsys):
 @pytest.mark.parametrize("nested", [{"id": "95588"}, ["95588"], {}])
 @pytest.mark.parametrize("place", [0, 9, 2500])
 def test_a_row_with_a_nested_sender_has_none_wherever_it_is(tmp_path, capsys, nested, place):
-    source, deny, out = tmp_path / "in.jsonl", tmp_path / "deny.txt", tmp_path / "out.jsonl"
+    deny = tmp_path / "deny.txt"
     deny.write_text("sender=95588:\n", "utf-8")
     rows = [{"text": PLAIN, "from": None}] * 3 + [{"text": PLAIN, "from": "95588"}] * 2500
     rows.insert(place, {"text": PLAIN, "from": nested})
-    source.write_text("\n".join(map(json.dumps, rows)), "utf-8")
-    assert score(source, "-o", out, "--deny", deny, "--sender", "from") == 0
-    assert [bool(row["fraud_rule"]) for row in rows_of(out)] == [row["from"] == "95588" for row in rows]
+    found = scored(tmp_path / "in.jsonl", "\n".join(map(json.dumps, rows)), "--deny", deny, "--sender", "from")
+    assert [bool(row["fraud_rule"]) for row in found] == [row["from"] == "95588" for row in rows]
     assert ("has rows in which 'from' has values inside: their sender is unknown" in capsys.readouterr().err) == (
         place < 10
     )
@@ -481,9 +477,8 @@ def test_results_beside_an_output_are_not_overwritten_without_force(tmp_path, ca
 
 
 def test_two_options_for_one_threshold_are_refused(tmp_path, capsys):
-    (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
-    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.csv", "--max-false-alarms", 0.001, "--flag", 0.5) == 2
-    assert "leave one of them out" in capsys.readouterr().err
+    error = refused(capsys, tmp_path / "in.txt", PLAIN, "--max-false-alarms", 0.001, "--flag", 0.5)
+    assert "leave one of them out" in error
 
 
 @pytest.mark.parametrize(
@@ -499,9 +494,7 @@ def test_two_options_for_one_threshold_are_refused(tmp_path, capsys):
     ],
 )
 def test_json_in_a_text_file_is_read_as_json_and_other_brackets_are_not(tmp_path, content, texts):
-    (tmp_path / "in.txt").write_text(content, "utf-8")
-    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
-    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == texts
+    assert texts_of(tmp_path / "in.txt", content) == texts
 
 
 @pytest.mark.parametrize(
@@ -619,9 +612,8 @@ def test_conversations_may_be_named_by_a_column_without_a_name(tmp_path, name):
 
 
 def test_one_of_several_columns_without_a_name_cannot_be_chosen(tmp_path, capsys):
-    (tmp_path / "in.csv").write_text(f",text,\n1,{PLAIN},3\n\n", "utf-8")
-    assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv", "--text", "") == 2
-    assert capsys.readouterr().err.endswith("has several columns called '': rename all but one\n")
+    error = refused(capsys, tmp_path / "in.csv", f",text,\n1,{PLAIN},3\n\n", "--text", "")
+    assert error.endswith("has several columns called '': rename all but one\n")
 
 
 NAMES = " Text ,短信內容,ＴＥＸＴ,訊息內容,msgContent,MessageText,sms_text,SMS_BODY,msg content,chat-content,举报内容"
@@ -640,12 +632,9 @@ def test_the_text_column_is_found_in_any_spelling(tmp_path, name):
 def test_the_refusal_of_a_dump_without_a_known_text_column_names_the_likeliest_one(tmp_path, capsys, ending):
     rows = [{"id": "1", "人": "张三", "what said": LURE}, {"id": "2", "人": "李四", "what said": PLAIN}]
     lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)] if ending == "csv" else map(json.dumps, rows)
-    (tmp_path / f"in.{ending}").write_text("\n".join(lines), "utf-8")
-    assert score(tmp_path / f"in.{ending}", "-o", tmp_path / "o.csv") == 2
-    assert "what said. Name it with --text COLUMN, perhaps --text 'what said'" in capsys.readouterr().err
-    (tmp_path / "in.csv").write_text(f"1,{LURE}\n2,{PLAIN}\n", "utf-8")
-    assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv") == 2
-    assert "perhaps" not in capsys.readouterr().err
+    error = refused(capsys, tmp_path / f"in.{ending}", "\n".join(lines))
+    assert "what said. Name it with --text COLUMN, perhaps --text 'what said'" in error
+    assert "perhaps" not in refused(capsys, tmp_path / "in.csv", f"1,{LURE}\n2,{PLAIN}\n")
 
 
 @pytest.mark.parametrize(
@@ -670,9 +659,7 @@ def test_the_name_of_the_text_column_may_include_a_table_name_or_a_remark(tmp_pa
     "name", ["短信(条)", "消息(类型)", "信息（狀態）", "text(长度)", "sms (v1)", "库.短信内容(字数)", "Message (ID)"]
 )
 def test_a_remark_may_show_that_a_column_is_not_the_text(tmp_path, capsys, name):
-    (tmp_path / "in.csv").write_text(f"id,{name},通话\n1,{PLAIN},2\n", "utf-8")
-    assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv") == 2
-    assert "no column looks like the text" in capsys.readouterr().err
+    assert "no column looks like the text" in refused(capsys, tmp_path / "in.csv", f"id,{name},通话\n1,{PLAIN},2\n")
 
 
 def test_of_two_spellings_the_first_is_the_text_column_and_the_other_is_reported(tmp_path, capsys):
@@ -730,13 +717,10 @@ def test_tables_with_equal_names_in_another_order_are_refused(tmp_path, capsys):
 
 @pytest.mark.parametrize("sep", ["", "sep=,\n"])
 def test_blanks_after_delimiters_are_ignored_if_the_header_has_them_before_quotes(tmp_path, sep):
-    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
-    source.write_text(f'{sep}"id", "te,xt", "content"\n"1", "a", "你好, ""快递"""\n2,  b,  c\n', "utf-8")
-    assert score(source, "-o", out) == 0
-    assert [[*row.values()][:3] for row in rows_of(out)] == [["1", "a", '你好, "快递"'], ["2", "b", "c"]]
-    source.write_text(f"{sep}id, text\n1, {PLAIN}\n", "utf-8")
-    assert score(source, "-o", out, "--force", "--text", "text", "--by", "id") == 0
-    assert rows_of(out)[0][" text"] == f" {PLAIN}"
+    rows = scored(tmp_path / "in.csv", f'{sep}"id", "te,xt", "content"\n"1", "a", "你好, ""快递"""\n2,  b,  c\n')
+    assert [[*row.values()][:3] for row in rows] == [["1", "a", '你好, "快递"'], ["2", "b", "c"]]
+    found = scored(tmp_path / "in.csv", f"{sep}id, text\n1, {PLAIN}\n", "--text", "text", "--by", "id")
+    assert found[0][" text"] == f" {PLAIN}"
 
 
 @pytest.mark.parametrize(

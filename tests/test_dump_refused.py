@@ -12,7 +12,7 @@ import tarfile
 
 import dumps
 import pytest
-from dumps import EXPORTS, LURE, PLAIN, TABLE, rows_of, score
+from dumps import EXPORTS, LURE, PLAIN, TABLE, refused, rows_of, score, texts_of
 
 
 @pytest.mark.parametrize(("document", "status"), [('[{"text": "好"}]', 1), ("{}", 1), ('{"messages": []}', 0)])
@@ -79,9 +79,7 @@ def test_a_file_without_rows_does_not_stop_a_folder(tmp_path, capsys, not_a_dump
 
 
 def test_a_header_that_is_no_csv_is_refused_in_plain_words(tmp_path, capsys):
-    (tmp_path / "in.csv").write_bytes(f"id,te\rxt\n1,{LURE}\n".encode())
-    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.jsonl") == 2
-    error = capsys.readouterr().err
+    error = refused(capsys, tmp_path / "in.csv", f"id,te\rxt\n1,{LURE}\n".encode())
     assert "in.csv has a header that is not CSV: a carriage return outside quotes; remove it, or add --format" in error
 
 
@@ -140,10 +138,8 @@ def test_a_web_page_is_refused_with_advice(tmp_path, capsys, name, page):
 
 
 def test_a_web_page_is_read_as_lines_on_request(tmp_path):
-    source, out = tmp_path / "messages.html", tmp_path / "out.jsonl"
-    source.write_text(TELEGRAM_PAGE, "utf-8")
-    assert score(source, "-o", out, "--format", "lines") == 0
-    assert [row["text"] for row in rows_of(out)] == [line for line in TELEGRAM_PAGE.splitlines() if line]
+    texts = texts_of(tmp_path / "messages.html", TELEGRAM_PAGE, "--format", "lines")
+    assert texts == [line for line in TELEGRAM_PAGE.splitlines() if line]
 
 
 ROWS_OF_SQL = ",".join(f"({i},'{PLAIN}')" for i in range(40))
@@ -174,9 +170,7 @@ def test_an_sql_dump_is_refused_with_advice_and_read_as_lines_on_request(tmp_pat
 def test_lines_that_resemble_sql_are_read(tmp_path):
     lines = "-- 张三 --", "/* 公告 */", "Set a reminder; thanks", "create table, insert into sms", PLAIN
     for start in range(len(lines)):
-        (tmp_path / "in.txt").write_text("\n".join(lines[start:]), "utf-8")
-        assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--force") == 0
-        assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == list(lines[start:])
+        assert texts_of(tmp_path / "in.txt", "\n".join(lines[start:])) == list(lines[start:])
 
 
 def test_comments_alone_are_not_a_web_page(tmp_path):

@@ -19,7 +19,7 @@ from pathlib import Path
 import dumps
 import pytest
 from conftest import traced
-from dumps import EXPORTS, LURE, PLAIN, TABLE, rows_of, score
+from dumps import EXPORTS, LURE, PLAIN, TABLE, refused, rows_of, score, scored, texts_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -92,12 +92,9 @@ def pzst(data):
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, dumps.zst, pzst])
 def test_archives_may_be_padded_and_contain_several_streams(tmp_path, pack):
-    source, out = tmp_path / "in", tmp_path / "out.jsonl"
     one = pack(f"{PLAIN}\n".encode())
     for padding in (0, 4, 100_000):
-        source.write_bytes((one + bytes(padding)) * 3)
-        assert score(source, "-o", out, "--force") == 0
-        assert [row["text"] for row in rows_of(out)] == [PLAIN] * 3
+        assert texts_of(tmp_path / "in", (one + bytes(padding)) * 3) == [PLAIN] * 3
 
 
 @pytest.mark.parametrize(
@@ -123,15 +120,13 @@ def test_the_only_dump_in_a_zip_archive_is_read(tmp_path, files, how):
 
 
 def test_a_zip_archive_of_several_dumps_in_a_folder_of_an_office_document_is_refused_as_an_archive(tmp_path, capsys):
-    (tmp_path / "in.zip").write_bytes(dumps.zipped({"word/a.csv": TABLE, "word/b.csv": TABLE}))
-    assert score(tmp_path / "in.zip", "-o", tmp_path / "out.jsonl") == 2
-    assert "is a ZIP archive, as are .ods and .numbers files" in capsys.readouterr().err
+    error = refused(capsys, tmp_path / "in.zip", dumps.zipped({"word/a.csv": TABLE, "word/b.csv": TABLE}))
+    assert "is a ZIP archive, as are .ods and .numbers files" in error
 
 
 def test_the_name_in_a_zip_archive_implies_the_format(tmp_path, capsys):
-    (tmp_path / "in.txt.zip").write_bytes(dumps.zipped({"in.csv": b"a,b\n1,2\n"}))
-    assert score(tmp_path / "in.txt.zip", "-o", tmp_path / "out.jsonl") == 2
-    assert "in.txt.zip has the columns: a, b." in capsys.readouterr().err
+    error = refused(capsys, tmp_path / "in.txt.zip", dumps.zipped({"in.csv": b"a,b\n1,2\n"}))
+    assert "in.txt.zip has the columns: a, b." in error
 
 
 def test_a_zip_archive_is_read_from_a_redirected_file_but_not_from_a_pipe(tmp_path, monkeypatch, capsys):
@@ -194,12 +189,11 @@ def test_a_zip_archive_that_cannot_be_opened_is_refused_in_a_folder_too(tmp_path
 
 
 def test_no_row_of_a_zip_archive_is_lost_to_a_wrong_checksum(tmp_path, capsys):
-    source, out = tmp_path / "in.zip", tmp_path / "out.jsonl"
+    source = tmp_path / "in.zip"
     archive = dumps.zipped({"in.csv": TABLE + b"x,2\n"}, zipfile.ZIP_STORED)
-    source.write_bytes(archive.replace(b"x,2\n", b"y,2\n"))
-    assert score(source, "-o", out) == 1
+    texts = texts_of(source, archive.replace(b"x,2\n", b"y,2\n"), status=1)
     assert "cannot be read to its end: the archive cannot be read any further: its ch" in capsys.readouterr().err
-    assert [row["text"] for row in rows_of(out)] == [PLAIN, "y"]
+    assert texts == [PLAIN, "y"]
     assert len(rows_of(tmp_path / "out.jsonl.rejects.jsonl")) == 1
     assert json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))["damaged"] == [str(source)]
 
@@ -236,9 +230,7 @@ def test_a_zip_archive_is_unpacked_only_as_far_as_it_is_read(tmp_path):
 @pytest.mark.parametrize("size", [1 << 16, 1 << 20])
 def test_a_skippable_zstd_frame_may_be_long_and_is_not_text(tmp_path, size):
     skipped = b"\x5f\x2a\x4d\x18" + size.to_bytes(4, "little") + bytes(size)
-    (tmp_path / "in.zst").write_bytes(skipped + dumps.zst(PLAIN.encode()) + skipped)
-    assert score(tmp_path / "in.zst", "-o", tmp_path / "out.jsonl") == 0
-    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN]
+    assert texts_of(tmp_path / "in.zst", skipped + dumps.zst(PLAIN.encode()) + skipped) == [PLAIN]
 
 
 @pytest.mark.parametrize("name", ["in.txt", "in.txt.gz", "in.txt.bz2", "in.txt.xz", "in.txt.zst"])
@@ -277,12 +269,9 @@ def test_an_archive_that_requires_too_much_memory_is_refused(tmp_path, capsys, n
 
 
 def test_a_huge_row_in_a_small_archive_is_one_reject(tmp_path):
-    source, out = tmp_path / "in.jsonl.gz", tmp_path / "out.jsonl"
     good = json.dumps({"text": PLAIN}).encode() + b"\n"
     huge = b'{"text": "' + b"a" * 30_000_000 + b'"}\n'
-    source.write_bytes(gzip.compress(good + huge + good + b"{broken\n"))
-    assert score(source, "-o", out) == 0
-    assert len(rows_of(out)) == 2
+    assert len(scored(tmp_path / "in.jsonl.gz", gzip.compress(good + huge + good + b"{broken\n"))) == 2
     reject, broken = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
     assert (reject["line"], reject["offset"], reject["reason"]) == (2, len(good), readers.TOO_LONG)
     assert len(reject["raw"]) == readers.SHOWN

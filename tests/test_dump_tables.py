@@ -6,7 +6,7 @@ import random
 from unittest import mock
 
 import pytest
-from dumps import LURE, PLAIN, rows_of, score
+from dumps import LURE, PLAIN, refused, rows_of, score, scored, texts_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -15,12 +15,10 @@ from fraudscan.dump import readers, tables
 
 @pytest.mark.parametrize("name", ["短信内容", '"text"', "message"])
 def test_a_one_column_table_needs_no_csv_extension(tmp_path, name):
-    (tmp_path / "in.txt").write_text(f'{name}\n"第一行\n第二行，""在""里"\n{LURE}\n', "utf-8")
-    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
-    assert [row[name.strip('"')] for row in rows_of(tmp_path / "out.jsonl")] == ['第一行\n第二行，"在"里', LURE]
-    (tmp_path / "in.txt").write_text(f"{name}\n你好, 在吗\n{LURE}\n", "utf-8")
-    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--force") == 0
-    assert [row[name.strip('"')] for row in rows_of(tmp_path / "out.jsonl")] == ["你好, 在吗", LURE]
+    rows = scored(tmp_path / "in.txt", f'{name}\n"第一行\n第二行，""在""里"\n{LURE}\n')
+    assert [row[name.strip('"')] for row in rows] == ['第一行\n第二行，"在"里', LURE]
+    found = scored(tmp_path / "in.txt", f"{name}\n你好, 在吗\n{LURE}\n")
+    assert [row[name.strip('"')] for row in found] == ["你好, 在吗", LURE]
     (tmp_path / "in.txt").write_text(f"{name}\n1,你好\n2,{PLAIN}\n", "utf-8")  # a title above a table: read as lines
     assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--force") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [name, "1,你好", f"2,{PLAIN}"]
@@ -35,9 +33,7 @@ def test_a_one_column_table_needs_no_csv_extension(tmp_path, name):
     ],
 )
 def test_a_message_that_begins_like_a_header_does_not_turn_lines_into_a_table(tmp_path, lines):
-    (tmp_path / "in.txt").write_text("\n".join(lines), "utf-8")
-    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
-    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == lines
+    assert texts_of(tmp_path / "in.txt", "\n".join(lines)) == lines
 
 
 @pytest.mark.parametrize(
@@ -59,7 +55,7 @@ def test_a_table_without_a_csv_extension_may_have_malformed_rows(tmp_path, rows,
 
 
 @pytest.mark.parametrize(
-    ("table", "scored"),
+    ("table", "count"),
     [
         (f'id\ttext\ttime\n1\t"{PLAIN}\t10:00\n2\t{PLAIN}\t10:01\n3\t{PLAIN}\t10:02\n', 2),
         (f"text,time,note\n{PLAIN},10:00\n{PLAIN},10:01,\n", 1),
@@ -67,18 +63,15 @@ def test_a_table_without_a_csv_extension_may_have_malformed_rows(tmp_path, rows,
     ],
     ids=["lone quote", "short rows", "a day"],
 )
-def test_a_table_without_a_csv_extension_is_recognized_by_its_header(tmp_path, capsys, table, scored):
-    (tmp_path / "in.txt").write_text(table, "utf-8")
-    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
+def test_a_table_without_a_csv_extension_is_recognized_by_its_header(tmp_path, capsys, table, count):
+    rows = scored(tmp_path / "in.txt", table)
     assert "is read as lines" not in capsys.readouterr().err
-    assert [row["text"].strip('"') for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN] * scored
+    assert [row["text"].strip('"') for row in rows] == [PLAIN] * count
 
 
 @pytest.mark.parametrize("lines", [['"急！今天不回家', "吃饭了"], ['"今天" 不来', '"急！今天', '在"吗']])
 def test_lines_with_quotes_are_not_a_one_column_table(tmp_path, lines):
-    (tmp_path / "in.txt").write_text("\n".join(["内容", *lines]), "utf-8")
-    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
-    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == ["内容", *lines]
+    assert texts_of(tmp_path / "in.txt", "\n".join(["内容", *lines])) == ["内容", *lines]
 
 
 def test_a_one_column_table_may_be_long(tmp_path):
@@ -110,12 +103,10 @@ def test_an_unclosed_csv_quote_costs_one_line(tmp_path):
 @pytest.mark.parametrize("size", [4096, 1 << 20])
 @pytest.mark.parametrize("delimiter", [",", "\t"])
 def test_a_table_without_quoting_loses_no_row_to_quotes_in_messages(tmp_path, delimiter, size):
-    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     rows = [{"id": str(i), "text": f'"{PLAIN}' if i % 10 == 3 else PLAIN, "n": str(i)} for i in range(400)]
     lines = [delimiter.join(row.values()) for row in [dict(zip(rows[0], rows[0], strict=True)), *rows]]
-    source.write_text("\n".join(lines), "utf-8")
-    assert score(source, "-o", out, "--max-message", size) == 0
-    assert [{name: row[name] for name in rows[0]} for row in rows_of(out)] == rows
+    found = scored(tmp_path / "in.csv", "\n".join(lines), "--max-message", size)
+    assert [{name: row[name] for name in rows[0]} for row in found] == rows
 
 
 @pytest.mark.parametrize("size", [4096, 1 << 20])
@@ -131,9 +122,7 @@ def test_a_later_quote_does_not_join_rows_of_a_table_without_quoting(tmp_path, d
     unquoted = [{**row, "text": LURE if LURE in row["text"] else row["text"]} for row in rows]
     assert [{name: row[name] for name in ("id", "text", "t")} for row in rows_of(out)] == unquoted
     quoted = f'1{delimiter}"第一行\n第二行"{delimiter}2\n'
-    source.write_text(f"id{delimiter}text{delimiter}t\n{quoted}", "utf-8")
-    assert score(source, "-o", out, "--force") == 0
-    assert [row["text"] for row in rows_of(out)] == ["第一行\n第二行"]
+    assert texts_of(source, f"id{delimiter}text{delimiter}t\n{quoted}") == ["第一行\n第二行"]
 
 
 @given(
@@ -156,21 +145,17 @@ def test_lines_of_a_quoted_value_are_not_records(tmp_path, rows, delimiter, quot
 
 @pytest.mark.parametrize("delimiter", ["\t", ","])
 def test_escapes_that_databases_write_are_scored_as_white_space(tmp_path, delimiter):
-    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     texts = [f"加微信\\r\\n{PLAIN}\\t{LURE}", f"加微信  {PLAIN} {LURE}"]
-    source.write_text(f"id{delimiter}text\n" + "".join(f"1{delimiter}{text}\n" for text in texts), "utf-8")
-    assert score(source, "-o", out) == 0
-    assert [row["text"] for row in rows_of(out)] == texts
-    assert len({row["fraud_score"] for row in rows_of(out)}) == 1
+    rows = scored(tmp_path / "in.csv", f"id{delimiter}text\n" + "".join(f"1{delimiter}{text}\n" for text in texts))
+    assert [row["text"] for row in rows] == texts
+    assert len({row["fraud_score"] for row in rows}) == 1
 
 
 @pytest.mark.parametrize("delimiter", ["\t", ",", "\x01"])
 def test_database_null_is_neither_a_text_nor_a_conversation(tmp_path, delimiter):
-    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
     rows = [["id", "chat", "text"], ["1", "\\N", LURE], ["2", "a", "\\N"], ["3", "a", "\\N!"]]
-    source.write_text("\n".join(map(delimiter.join, rows)), "utf-8")
-    assert score(source, "-o", out, "--by", "chat") == 0
-    assert [(row["id"], row["chat"], row["text"]) for row in rows_of(out)] == [tuple(rows[1]), tuple(rows[3])]
+    found = scored(tmp_path / "in.csv", "\n".join(map(delimiter.join, rows)), "--by", "chat")
+    assert [(row["id"], row["chat"], row["text"]) for row in found] == [tuple(rows[1]), tuple(rows[3])]
     (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
     assert (reject["line"], reject["reason"]) == (3, "'text' is missing")
     assert [row["conversation"] for row in rows_of(tmp_path / "out.jsonl.conversations.jsonl")] == ["a"]
@@ -187,10 +172,8 @@ def test_quotes_may_be_escaped_with_backslashes_as_spark_writes_them(tmp_path, e
 
 
 def test_unescaped_quotes_lose_no_row(tmp_path):
-    source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
-    source.write_text('id,text,n\n1,"他\n说"好"了",x\n2,"a"b,x\n3,"C:\\",x\n4,"a""b",x\n', "utf-8")
-    assert score(source, "-o", out) == 0
-    assert [row["text"] for row in rows_of(out)] == ['他\n说好"了"', "ab", "C:\\", 'a"b']
+    texts = texts_of(tmp_path / "in.csv", 'id,text,n\n1,"他\n说"好"了",x\n2,"a"b,x\n3,"C:\\",x\n4,"a""b",x\n')
+    assert texts == ['他\n说好"了"', "ab", "C:\\", 'a"b']
 
 
 @pytest.mark.parametrize("good", ["", "1,好\n"])
@@ -203,8 +186,8 @@ def test_unclosed_csv_quotes_in_every_line_give_few_rejects_and_lose_no_byte(tmp
     assert 32 < len(rejects) < 500
     found = sorted([(reject["offset"], f"{reject['raw']}\n".encode()) for reject in rejects])
     with out.open(encoding="utf-8", newline="") as file:
-        scored = [f"{row[0]},{row[1]}\n".encode() for row in csv.reader(file)][1:]
-    assert sum(map(len, [*scored, *(raw for _, raw in found)])) == len(bad.encode())
+        kept = [f"{row[0]},{row[1]}\n".encode() for row in csv.reader(file)][1:]
+    assert sum(map(len, [*kept, *(raw for _, raw in found)])) == len(bad.encode())
     for offset, raw in found:
         assert source.read_bytes()[offset:].startswith(raw)
 
@@ -247,14 +230,11 @@ def test_safe_csv_also_escapes_the_output_columns_and_is_off_by_default(tmp_path
 
 def test_any_delimiter_is_detected_or_accepted_as_an_option(tmp_path):
     for delimiter in ",;\t|^~":
-        source, out = tmp_path / "in.csv", tmp_path / "out.jsonl"
-        source.write_text(f"id{delimiter}text{delimiter}x\n1{delimiter}{PLAIN}{delimiter}y\n", "utf-8")
-        assert score(source, "-o", out, "--force") == 0
-        assert rows_of(out)[0]["text"] == PLAIN
+        rows = scored(tmp_path / "in.csv", f"id{delimiter}text{delimiter}x\n1{delimiter}{PLAIN}{delimiter}y\n")
+        assert rows[0]["text"] == PLAIN
     for delimiter, named in ("#", "#"), ("\t", "\\t"), ("\t", "\t"), ("\x01", "\\x01"), ("\x01", "\\001"):
-        source.write_text(f"id{delimiter}text\n1{delimiter}{PLAIN}\n", "utf-8")
-        assert score(source, "-o", out, "--force", "--delimiter", named) == 0
-        assert rows_of(out)[0]["id"] == "1"
+        found = scored(tmp_path / "in.csv", f"id{delimiter}text\n1{delimiter}{PLAIN}\n", "--delimiter", named)
+        assert found[0]["id"] == "1"
 
 
 @pytest.mark.parametrize("name", ["in.csv", "in.txt"])
@@ -295,16 +275,13 @@ def test_the_first_line_may_declare_the_delimiter_for_excel(tmp_path, name, line
 
 @pytest.mark.parametrize("delimiter", ["", ";;", "\\n", "\\x02", "\n", '"', "\0"])
 def test_an_invalid_delimiter_is_refused(tmp_path, capsys, delimiter):
-    (tmp_path / "in.csv").write_text(f"id,text\n1,{PLAIN}\n", "utf-8")
-    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--delimiter", delimiter) == 2
-    assert "--delimiter must be one character" in capsys.readouterr().err
+    error = refused(capsys, tmp_path / "in.csv", f"id,text\n1,{PLAIN}\n", "--delimiter", delimiter)
+    assert "--delimiter must be one character" in error
 
 
 @pytest.mark.parametrize("column", ["聊天内容", "StrContent"])
 def test_text_column_names_of_other_programs_are_recognized(tmp_path, column):
-    (tmp_path / "in.txt").write_text(f"localId,{column}\n1,{PLAIN}\n", "utf-8")
-    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl") == 0
-    assert rows_of(tmp_path / "out.jsonl")[0][column] == PLAIN
+    assert scored(tmp_path / "in.txt", f"localId,{column}\n1,{PLAIN}\n")[0][column] == PLAIN
 
 
 def test_an_unterminated_header_is_refused(tmp_path, capsys):
@@ -344,9 +321,8 @@ def test_unclosed_quotes_are_not_rescanned_repeatedly(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("options", [(), ("--text", "text"), ("--text", "id", "--by", "text")])
 def test_a_requested_column_must_be_unique(tmp_path, capsys, options):
-    (tmp_path / "in.csv").write_text(f"id,text,text\n1,{PLAIN},{LURE}\n", "utf-8")
-    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.csv", *options) == 2
-    assert "several columns called 'text': rename all but one" in capsys.readouterr().err
+    error = refused(capsys, tmp_path / "in.csv", f"id,text,text\n1,{PLAIN},{LURE}\n", *options)
+    assert "several columns called 'text': rename all but one" in error
 
 
 def test_columns_without_a_name_are_accepted(tmp_path):

@@ -1,6 +1,7 @@
 """Tests of Excel workbooks as input."""
 
 import csv
+import functools
 import io
 import json
 import re
@@ -10,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 
 import dumps
 import pytest
-from dumps import LURE, PLAIN, rows_of, score, workbook
+from dumps import LURE, PLAIN, refused, rows_of, score, workbook
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,14 +26,8 @@ BOOK = workbook({"a": [["text"], [PLAIN]]})
 
 @pytest.fixture
 def scored(tmp_path):
-    """Return a function that scores a workbook and returns the rows of the output."""
-
-    def run(content, *options):
-        (tmp_path / "in.xlsx").write_bytes(content)
-        assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl", "--force", *options) == 0
-        return rows_of(tmp_path / "out.jsonl")
-
-    return run
+    """The function that scores a workbook and returns the rows of the output."""
+    return functools.partial(dumps.scored, tmp_path / "in.xlsx")
 
 
 def ours_removed(row):
@@ -137,9 +132,7 @@ def test_a_number_is_scored_as_its_text(scored):
 
 def test_without_openpyxl_the_error_names_the_extra(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
-    (tmp_path / "in.xlsx").write_bytes(BOOK)
-    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 2
-    assert "need openpyxl: pip install 'fraudscan[excel]'" in capsys.readouterr().err
+    assert "need openpyxl: pip install 'fraudscan[excel]'" in refused(capsys, tmp_path / "in.xlsx", BOOK)
 
 
 def test_all_sheets_with_a_text_column_become_one_table(scored, capsys):
@@ -195,9 +188,7 @@ def test_conversations_and_rejects_name_the_rows_of_a_sheet(scored, tmp_path):
     ],
 )
 def test_the_header_follows_the_rules_for_tables(tmp_path, capsys, rows, error):
-    (tmp_path / "in.xlsx").write_bytes(workbook({"甲": rows}))
-    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 2
-    assert re.search(error, capsys.readouterr().err)
+    assert re.search(error, refused(capsys, tmp_path / "in.xlsx", workbook({"甲": rows})))
 
 
 @pytest.mark.parametrize(
@@ -362,9 +353,8 @@ def test_each_of_several_columns_of_one_name_is_one_column_in_all_sheets(tmp_pat
 
 
 def test_columns_that_differ_by_blanks_alone_have_one_name(tmp_path, capsys):
-    (tmp_path / "in.xlsx").write_bytes(workbook({"a": [["text", "备注", "备注 "], [PLAIN, "x", "y"]]}))
-    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 2
-    assert "has two columns called '备注', which only CSV can hold" in capsys.readouterr().err
+    error = refused(capsys, tmp_path / "in.xlsx", workbook({"a": [["text", "备注", "备注 "], [PLAIN, "x", "y"]]}))
+    assert "has two columns called '备注', which only CSV can hold" in error
     assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.csv") == 0
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
         assert [row[:3] for row in csv.reader(file)] == [["text", "备注", "备注"], [PLAIN, "x", "y"]]
@@ -440,9 +430,7 @@ def test_workbooks_are_recognized_whatever_part_comes_first(tmp_path, first):
     ],
 )
 def test_workbooks_that_cannot_be_read_are_refused_with_advice(tmp_path, capsys, content, error):
-    (tmp_path / "in.xlsx").write_bytes(content)
-    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl", "--format", "xlsx") == 2
-    assert re.search(error, capsys.readouterr().err)
+    assert re.search(error, refused(capsys, tmp_path / "in.xlsx", content, "--format", "xlsx"))
 
 
 def test_strict_open_xml_is_refused_with_advice(tmp_path, capsys):
@@ -450,22 +438,18 @@ def test_strict_open_xml_is_refused_with_advice(tmp_path, capsys):
         parts = {name: file.read(name).decode() for name in file.namelist() if name.startswith("xl/")}
     for name, part in parts.items():
         parts[name] = re.sub(r"http://schemas.openxmlformats.org/(\w+)/2006/", r"http://purl.oclc.org/ooxml/\1/", part)
-    (tmp_path / "in.xlsx").write_bytes(with_parts(BOOK, parts))
-    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 2
-    assert "Strict Open XML" in capsys.readouterr().err
+    assert "Strict Open XML" in refused(capsys, tmp_path / "in.xlsx", with_parts(BOOK, parts))
 
 
 def test_workbooks_are_read_from_plain_files_only(tmp_path, capsys):
-    (tmp_path / "in.xlsx.gz").write_bytes(dumps.gzip.compress(BOOK))
-    assert score(tmp_path / "in.xlsx.gz", "-o", tmp_path / "out.jsonl") == 2
-    assert "workbooks are read from a plain file only; unpack or save it first" in capsys.readouterr().err
+    error = refused(capsys, tmp_path / "in.xlsx.gz", dumps.gzip.compress(BOOK))
+    assert "workbooks are read from a plain file only; unpack or save it first" in error
 
 
-def test_a_damaged_sheet_is_scored_up_to_the_damage(tmp_path, capsys):
-    (tmp_path / "in.xlsx").write_bytes(with_sheet(inline("text") + inline(PLAIN) * 20_000 + "</broken>"))
-    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 1
+def test_a_damaged_sheet_is_scored_up_to_the_damage(scored, capsys):
+    rows = scored(with_sheet(inline("text") + inline(PLAIN) * 20_000 + "</broken>"), status=1)
     assert "cannot be read to its end: the workbook cannot be read any further" in capsys.readouterr().err
-    assert len(rows_of(tmp_path / "out.jsonl")) > 10_000
+    assert len(rows) > 10_000
 
 
 def test_rows_longer_than_the_limit_are_rejected(tmp_path, scanner):
@@ -495,14 +479,13 @@ def test_a_sheet_with_too_many_empty_cells_for_its_bytes_is_a_bomb(tmp_path, cap
     assert ("cells, most of them empty, as decompression bombs do" in capsys.readouterr().err) == bool(code)
 
 
-def test_rows_before_a_bomb_are_scored(tmp_path, monkeypatch):
+def test_rows_before_a_bomb_are_scored(scored, tmp_path, monkeypatch):
     monkeypatch.setattr(workbooks, "LARGEST", 1 << 14)
     monkeypatch.setattr(workbooks, "TIMES_PACKED", 10)
     good = "".join(f"<row r='{i}'>{placed(f'A{i}', PLAIN)}</row>" for i in range(2, 52))
     wide = "".join(f"<row r='{i}'>{placed(f'XFD{i}', PLAIN)}</row>" for i in range(52, 90))
-    (tmp_path / "in.xlsx").write_bytes(with_sheet(f"<row r='1'>{placed('A1', 'text')}</row>{good}{wide}"))
-    assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.jsonl") == 1
-    assert len(rows_of(tmp_path / "out.jsonl")) >= 50
+    rows = scored(with_sheet(f"<row r='1'>{placed('A1', 'text')}</row>{good}{wide}"), status=1)
+    assert len(rows) >= 50
     (*_, last) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
     assert "cannot be read any further" in last["reason"]
 
