@@ -36,23 +36,38 @@ def score(*arguments):
     return main(["score", *map(str, arguments)])
 
 
-def scored(path, content, *options, status=0):
-    """Write a dump, score it into ``out.jsonl`` beside it, and return the rows of that."""
+def write_and_score(path, content, *options, status=0):
+    """Write a dump and score it into ``out.jsonl`` beside it, with this exit status; return the path of the output."""
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert score(path, "-o", path.with_name("out.jsonl"), "--force", *options) == status
-    return rows_of(path.with_name("out.jsonl"))
+    out = path.with_name("out.jsonl")
+    assert score(path, "-o", out, "--force", *options) == status
+    return out
+
+
+def scored(*arguments, **options):
+    """Write and score a dump; return the rows of the output."""
+    return rows_of(write_and_score(*arguments, **options))
 
 
 def texts_of(*arguments, **options):
-    """Write and score a dump as `scored` does; return the texts of its rows."""
+    """Write and score a dump; return the texts of the rows of the output."""
     return [row["text"] for row in scored(*arguments, **options)]
 
 
-def refused(capsys, path, content, *options):
-    """Write a dump that is refused; return the error."""
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert score(path, "-o", path.with_name("out.jsonl"), "--force", *options) == 2
+def rejected(*arguments, **options):
+    """Write and score a dump; return its rejects."""
+    return rows_of(write_and_score(*arguments, **options).with_name("out.jsonl.rejects.jsonl"))
+
+
+def notices(capsys, *arguments, **options):
+    """Write and score a dump; return what is said on standard error."""
+    write_and_score(*arguments, **options)
     return capsys.readouterr().err
+
+
+def refused(*arguments):
+    """Write a dump that is refused; return the error."""
+    return notices(*arguments, status=2)
 
 
 def blocks_from_anywhere(reader, data):

@@ -10,7 +10,7 @@ from unittest import mock
 
 import dumps
 import pytest
-from dumps import EXPORTS, LURE, PLAIN, refused, rows_of, score, scored, texts_of, zipped
+from dumps import EXPORTS, LURE, PLAIN, refused, rejected, rows_of, score, scored, texts_of, zipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -728,8 +728,7 @@ def test_blanks_below_a_day_do_not_slow_reading(tmp_path):
 def test_a_telegram_poll_is_read(tmp_path, question, answer):
     poll = {"question": question, "closed": False, "answers": [{"text": answer, "voters": 1}, {"text": 3}, None]}
     rows = [{"type": "message", "text": "", "poll": poll}, {"type": "message", "text": PLAIN, "poll": {"question": 1}}]
-    (tmp_path / "in.json").write_text(json.dumps({"name": "群", "id": 7, "messages": rows}), "utf-8")
-    assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl", "--by", "conversation") == 0
+    scored(tmp_path / "in.json", json.dumps({"name": "群", "id": 7, "messages": rows}), "--by", "conversation")
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [f"{LURE}\n好", PLAIN]
     (found,) = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
     assert (found["conversation"], found["name"], found["messages"]) == ("7", "群", 2)
@@ -749,17 +748,14 @@ def test_telegram_messages_keep_their_other_fields_and_notices_are_rejected(tmp_
 
 def test_messages_of_other_programs_are_not_telegram_notices(tmp_path):
     rows = [{"type": "Default", "content": PLAIN}, {"type": "service", "text": ""}, {"type": "message", "text": PLAIN}]
-    (tmp_path / "in.json").write_text(json.dumps({"guild": {}, "messages": rows}), "utf-8")
-    assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 0
-    reasons = [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")]
+    reasons = [row["reason"] for row in rejected(tmp_path / "in.json", json.dumps({"guild": {}, "messages": rows}))]
     assert reasons == ["'type' is not 'message'", "a notice by Telegram itself"]
 
 
 def test_an_export_that_resembles_telegrams_says_where_its_text_is_and_how_to_read_it(tmp_path, capsys):
     rows = [{"id": 1, "type": "message", "content": LURE, "createTime": 1}]
     export = json.dumps({"name": "陈", "type": "private", "messages": rows}, indent=1)
-    (tmp_path / "in.json").write_text(export, "utf-8")
-    assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") == 1
+    scored(tmp_path / "in.json", export, status=1)
     reason = "'text' is missing, but 'content' is there; if this is not an export of Telegram, add --format json"
     assert f"no row was scored: all 1 were rejected: {reason}" in capsys.readouterr().err
 
@@ -961,9 +957,7 @@ def test_a_message_of_very_many_lines_is_one_reject(tmp_path, long):
 
 
 def test_a_transcript_without_messages_is_not_scanned_twice(tmp_path):
-    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
-    source.write_text("x\n" * 300_000, "utf-8")
-    assert score(source, "-o", out, "--max-message", 4096, "--format", "qq") == 1
+    scored(tmp_path / "in.txt", "x\n" * 300_000, "--max-message", 4096, "--format", "qq", status=1)
     assert {row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")} == {"no message begins here"}
 
 

@@ -7,7 +7,7 @@ import random
 import dumps
 import numpy as np
 import pytest
-from dumps import LURE, PLAIN, interrupt, rows_of, score, workbook
+from dumps import LURE, PLAIN, interrupt, rows_of, score, scored, workbook
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -109,13 +109,12 @@ def odds(score):
 
 
 def test_conversations(tmp_path, scanner):
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source = tmp_path / "in.jsonl"
     rows = [{"chat": "a", "text": text} for text in COURTSHIP]
     for i in range(0, 18, 3):
         rows.insert(i, {"chat": "b", "text": f"今晚{i}点吃饭"})
     rows += [{"chat": None, "text": "x"}, {"chat": float("nan"), "text": "x"}]
-    source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    assert score(source, "-o", out, "--by", "chat") == 0
+    scored(source, "".join(json.dumps(row) + "\n" for row in rows), "--by", "chat")
     second, first = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
     assert (first["conversation"], second["conversation"]) == ("b", "a")
     assert (first["messages"], second["messages"]) == (6, 6)
@@ -155,10 +154,8 @@ def test_the_most_suspicious_conversations_come_first(tmp_path):
 
 
 def test_numbers_name_the_same_conversation_with_and_without_a_point(tmp_path):
-    source = tmp_path / "in.jsonl"
     chats = ["7", "7.0", "7.5", "1e300", "true", '"7"', "[7.0]"]
-    source.write_text("".join(f'{{"chat": {chat}, "text": "{PLAIN}"}}\n' for chat in chats), "utf-8")
-    assert score(source, "-o", tmp_path / "out.jsonl", "--by", "chat") == 0
+    scored(tmp_path / "in.jsonl", "".join(f'{{"chat": {chat}, "text": "{PLAIN}"}}\n' for chat in chats), "--by", "chat")
     found = {row["conversation"]: row["messages"] for row in rows_of(tmp_path / "out.jsonl.conversations.jsonl")}
     assert found == {"7": 3, "7.5": 1, "1e+300": 1, "true": 1, "[7.0]": 1}
 

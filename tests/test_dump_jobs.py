@@ -32,7 +32,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from dumps import LURE, PLAIN, interrupt, refused, rows_of, score
+from dumps import LURE, PLAIN, interrupt, refused, rejected, rows_of, score, scored
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -957,12 +957,8 @@ def test_an_output_that_is_a_link_to_no_file_is_refused(tmp_path, capsys):
 
 
 def test_rejects_of_an_earlier_run_are_deleted(tmp_path):
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text('{"text": "x"}\n{', "utf-8")
-    assert score(source, "-o", out, "--by", "text") == 0
-    assert len(rows_of(tmp_path / "out.jsonl.rejects.jsonl")) == 1
-    source.write_text('{"text": "x"}\n', "utf-8")
-    assert score(source, "-o", out, "--force") == 0
+    assert len(rejected(tmp_path / "in.jsonl", '{"text": "x"}\n{', "--by", "text")) == 1
+    scored(tmp_path / "in.jsonl", '{"text": "x"}\n')
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl", "out.jsonl.summary.json"]
 
 
@@ -991,8 +987,7 @@ def test_the_printed_summary_counts_what_it_does_not_list(tmp_path, capsys):
 
 def test_the_summary_counts_everything(tmp_path, scanner, capsys):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text("\n".join([json.dumps({"text": LURE}), json.dumps({"text": PLAIN}), "{", "3"]), "utf-8")
-    assert score(source, "-o", out) == 0
+    scored(source, "\n".join([json.dumps({"text": LURE}), json.dumps({"text": PLAIN}), "{", "3"]))
     summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
     assert (summary["rows"], summary["scored"], summary["rejected"]) == (4, 2, 2)
     assert summary["labels"] == {"investment": 1, "legitimate": 1}

@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 from conftest import traced
-from dumps import EXPORTS, LURE, PLAIN, blocks_from_anywhere, rows_of, score, scored, texts_of
+from dumps import EXPORTS, LURE, PLAIN, blocks_from_anywhere, rejected, rows_of, score, scored, texts_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -219,19 +219,14 @@ def test_pretty_printed_json_is_written_as_json_lines(tmp_path):
     ],
 )
 def test_the_reject_reason_of_an_almost_valid_row_says_what_is_wrong(tmp_path, line, reason):
-    source = tmp_path / "in.jsonl"
-    source.write_text(f'{{"text": "{PLAIN}"}}\n{line}\n', "utf-8")
-    assert score(source, "-o", tmp_path / "out.jsonl") == 0
-    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    (reject,) = rejected(tmp_path / "in.jsonl", f'{{"text": "{PLAIN}"}}\n{line}\n')
     assert reject["reason"] == reason
 
 
 @pytest.mark.parametrize("rest", ["garbage", " garbage more", "\nx"])
 def test_text_after_a_document_is_rejected_verbatim(tmp_path, rest):
     source, rows = tmp_path / "in.json", f'[{{"text": "{PLAIN}"}}]'
-    source.write_text(rows + rest, "utf-8")
-    assert score(source, "-o", tmp_path / "out.jsonl") == 1
-    (reject,) = rows_of(tmp_path / "out.jsonl.rejects.jsonl")
+    (reject,) = rejected(source, rows + rest, status=1)
     assert (reject["raw"], reject["reason"]) == (rest.strip(), "not JSON")
     assert source.read_bytes()[reject["offset"] :].decode() == rest.strip()
 

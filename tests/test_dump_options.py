@@ -4,7 +4,6 @@ import csv
 import gzip
 import io
 import json
-import os
 import re
 import shutil
 
@@ -12,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dumps import LURE, PLAIN, interrupt, refused, score, scored, texts_of
+from dumps import LURE, PLAIN, interrupt, notices, refused, score, scored, texts_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -343,9 +342,7 @@ def test_a_column_with_much_more_chinese_than_the_text_is_reported(tmp_path, cap
     source, out = tmp_path / f"in.{ending}", tmp_path / "out.jsonl"
     lines = "\t,"[ending == "csv"].join(row) + "\n" + "\t,"[ending == "csv"].join(row.values()) + "\n"
     texts = {"jsonl": json.dumps(row), "json": json.dumps([row])}
-    source.write_text(texts.get(ending, lines), "utf-8")
-    assert score(source, "-o", out) == 0
-    notice = capsys.readouterr().err
+    notice = notices(capsys, tmp_path / f"in.{ending}", texts.get(ending, lines))
     assert (f"; if it is in {other!r}, name that with --text\n" in notice) == ("the text is taken from" in notice)
     assert ("the text is taken from" in notice) == (other is not None)
     if other:
@@ -355,9 +352,7 @@ def test_a_column_with_much_more_chinese_than_the_text_is_reported(tmp_path, cap
 
 def test_names_that_recur_are_not_reported_as_texts(tmp_path, capsys):
     rows = "".join(f"幸福里小区业主交流群,{text}\n" for text in ("收到", "好的谢谢"))
-    (tmp_path / "in.csv").write_text(f"群名,消息\n{rows}", "utf-8")
-    assert score(tmp_path / "in.csv", "-o", tmp_path / "out.jsonl") == 0
-    assert "the text is taken from" not in capsys.readouterr().err
+    assert "the text is taken from" not in notices(capsys, tmp_path / "in.csv", f"群名,消息\n{rows}")
 
 
 @pytest.mark.parametrize(
@@ -446,13 +441,9 @@ def test_a_row_with_a_nested_sender_has_none_wherever_it_is(tmp_path, capsys, ne
 
 @pytest.mark.parametrize("other", ["sha1:5f2c9a", "your parcel has arrived"])
 def test_a_text_column_without_chinese_is_reported(tmp_path, capsys, other):
-    source = tmp_path / "in.csv"
-    source.write_text(f"content,name,note\n{other},王小明,{LURE}\n", "utf-8")
-    assert score(source, "-o", tmp_path / "out.jsonl") == 0
-    assert "the text is taken from 'content'; if it is in 'note', name that" in capsys.readouterr().err
-    source.write_text(f"content,name\n{other},王小明\n", "utf-8")
-    assert score(source, "-o", tmp_path / "out.jsonl", "--force") == 0
-    assert "the text is taken from" not in capsys.readouterr().err
+    notice = notices(capsys, tmp_path / "in.csv", f"content,name,note\n{other},王小明,{LURE}\n")
+    assert "the text is taken from 'content'; if it is in 'note', name that" in notice
+    assert "the text is taken from" not in notices(capsys, tmp_path / "in.csv", f"content,name\n{other},王小明\n")
 
 
 def test_column_names_in_a_locale_without_utf8_are_decoded(tmp_path):
@@ -575,7 +566,8 @@ def test_notes_are_counted_for_each_row(tmp_path):
 
 @pytest.mark.parametrize(
     ("cell", "safe"),
-    [("+86", "+86"), ("-1.5", "-1.5"), ("＝1+1", "'＝1+1"), ("＠x", "'＠x"), ("\nx", "'\nx"), ("@x", "'@x")]
+    [("=1+1", "'=1+1"), ("+86 110", "'+86 110"), ("\tx", "'\tx"), ("好", "好"), ("", "")]
+    + [("+86", "+86"), ("-1.5", "-1.5"), ("＝1+1", "'＝1+1"), ("＠x", "'＠x"), ("\nx", "'\nx"), ("@x", "'@x")]
     + [(f"a{sign}=1+1", f"a{sign}'=1+1") for sign in ",;|\t\r\n"]
     + [('a;"=1+1"', 'a;"\'=1+1"'), ("\n=1", "'\n'=1"), (";;＝1;@x", ";;'＝1;'@x"), ("a,-1.5;+86", "a,-1.5;+86")]
     + [("a,-1|x", "a,'-1|x"), ("-1,5", "'-1,5"), ("a=b, c-d", "a=b, c-d"), ("a\r\nb", "a\r\nb")]
@@ -584,8 +576,9 @@ def test_notes_are_counted_for_each_row(tmp_path):
 def test_safe_csv_changes_formulas_but_not_numbers(tmp_path, cell, safe):
     with (tmp_path / "in.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["text", "n"], [PLAIN, cell]])
-    assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv", "--safe-csv") == 0
+    assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv", "--safe-csv", "--bom") == 0
     with (tmp_path / "o.csv").open(newline="", encoding="utf-8") as file:
+        assert file.read(1) == "\ufeff"
         assert next(csv.DictReader(file))["n"] == safe
 
 
@@ -837,17 +830,6 @@ def test_progress_counts_the_bytes_of_parquet_files(tmp_path, scanner):
     score_dump(scanner, sources, tmp_path / "o.parquet", progress=reports.append)
     assert (reports[-1].rows, reports[-1].done) == (300, reports[-1].total)
     assert reports[-1].total == sum(path.stat().st_size for path in sources)
-
-
-def test_a_job_is_not_resumed_if_a_file_was_changed_in_place(tmp_path, scanner):
-    source, line = tmp_path / "in.jsonl", b'{"text": "\xe5\xa5\xbd"}\n'
-    source.write_bytes(50_000 * line)
-    interrupt(scanner, source, tmp_path / "o.jsonl")
-    before = source.stat()
-    source.write_bytes(49_999 * line + line.replace(b"\xa5\xbd", b"\xb8\x8d"))  # same length and same beginning
-    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000_000))
-    with pytest.raises(DumpError, match=r"cannot be resumed: '.*in\.jsonl' was last modified at"):
-        score_dump(scanner, [source], tmp_path / "o.jsonl", resume=True)
 
 
 def test_files_of_a_folder_are_read_in_the_order_of_their_names(tmp_path):

@@ -205,18 +205,6 @@ def test_csv_blocks_end_only_between_records(tmp_path, rows, seed):
         assert [row[:2] for row in csv.reader(file)][1:] == rows
 
 
-def test_safe_csv_escapes_formulas_and_bom_is_written(tmp_path):
-    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
-    cells = ["=1+1", "+86 110", "-3.5", "@x", "\tx", "＝1+1", "＠x", "\n=1", "好", ""]
-    with source.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("k", "text"), *((cell, PLAIN) for cell in cells)])
-    assert score(source, "-o", out, "--safe-csv", "--bom") == 0
-    assert out.read_bytes().startswith(b"\xef\xbb\xbfk,text")
-    with out.open(encoding="utf-8-sig", newline="") as file:
-        found = [row[0] for row in csv.reader(file)][1:]
-    assert found == ["'=1+1", "'+86 110", "-3.5", "'@x", "'\tx", "'＝1+1", "'＠x", "'\n'=1", "好", ""]
-
-
 def test_safe_csv_also_escapes_the_output_columns_and_is_off_by_default(tmp_path, monkeypatch):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text("=k,text\n1,在吗。=1+1加微信刷单返利日结\n", "utf-8")
