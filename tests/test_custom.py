@@ -52,15 +52,26 @@ def write_csv(path, texts, labels, header=("nr", "content", "kind"), encoding="u
     return path
 
 
-def labelled_rows(texts, labels, honest):
-    return [Row(str(i), t, () if x == honest else (x,)) for i, (t, x) in enumerate(zip(texts, labels, strict=True))]
+def trained(texts, labels, honest="normal", task="multiclass", file="", **options):
+    """Return a model of messages with one label each, with the settings `QUICK` unless ``options`` has others."""
+    pairs = enumerate(zip(texts, labels, strict=True))
+    rows = [Row(f"{file}:{i}", text, () if label == honest else (label,)) for i, (text, label) in pairs]
+    taxonomy = Taxonomy.from_names(sorted(set(labels)), honest, task)
+    return train_custom(rows, taxonomy, **{"fixed": QUICK, "jobs": 1, **options})
+
+
+def evaluated(capsys, *arguments):
+    """Return the figures that ``fraudscan evaluate`` writes as JSON, and what is said on standard error."""
+    capsys.readouterr()  # of earlier commands
+    assert main(["evaluate", *map(str, arguments), "--json"]) == 0
+    out, err = capsys.readouterr()
+    return json.loads(out, parse_constant=pytest.fail), err
 
 
 @pytest.mark.parametrize("label", ["investment", "legitimate"])
 def test_figures_of_a_single_label_are_valid_json(tmp_path, capsys, label):
     mine = write_csv(tmp_path / "mine.csv", ["稳赚不赔，加微信进群"], [label], ("nr", "text", "label"))
-    assert main(["evaluate", str(mine), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["auc"] is None
+    assert evaluated(capsys, mine)[0]["auc"] is None
     assert main(["evaluate", str(mine)]) == 0
     assert "auc" not in capsys.readouterr().out
 
@@ -96,9 +107,7 @@ def test_a_custom_model_works_in_the_library_and_every_command(model, mine, tmp_
     assert main(["score", str(mine), "--text", "content", "-m", str(model), "-o", str(out)]) == 0
     rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
     assert [row["fraud_label"] for row in rows] == [row["kind"] for row in rows]
-    capsys.readouterr()
-    assert main(["evaluate", str(mine), *NAMED, "-m", str(model), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["macro_f1"] == 1
+    assert evaluated(capsys, mine, *NAMED, "-m", model)[0]["macro_f1"] == 1
 
 
 def test_measuring_a_model_on_its_own_training_messages_is_reported(model, mine, tmp_path, capsys):
@@ -162,10 +171,8 @@ def test_training_on_the_same_rows_gives_the_same_bytes(model, mine, tmp_path):
 
 def _digests(count):
     """Return the digests of models that as many threads train at the same time on the same rows."""
-    rows = labelled_rows(*made_up(120), "normal")
-    taxonomy = Taxonomy.from_names(["loan", "prize", "normal"], "normal", "multiclass")
     with ThreadPoolExecutor(count) as pool:
-        return {m.digest for m in pool.map(lambda _: train_custom(rows, taxonomy, jobs=1), range(count))}
+        return {m.digest for m in pool.map(lambda _: trained(*made_up(120), fixed=None), range(count))}
 
 
 def test_threads_that_train_at_the_same_time_get_the_same_model_and_leave_no_filters_of_warnings():
@@ -239,19 +246,16 @@ def test_settings_are_chosen_on_held_out_messages():
         "".join(half + "".join(chr(rng.randrange(0x5000, 0x5100)) for _ in range(9)) for half in halves[label])
         for label in labels
     ]
-    rows, taxonomy = labelled_rows(texts, labels, None), Taxonomy.from_names(list(halves), None, "multiclass")
-    assert train_custom(rows, taxonomy, fixed={"max_n": 3}, jobs=1).manifest["figures"]["macro_f1"] < 0.7
-    chosen = train_custom(rows, taxonomy, jobs=1).manifest
+    assert trained(texts, labels, None, fixed={"max_n": 3}).manifest["figures"]["macro_f1"] < 0.7
+    chosen = trained(texts, labels, None, fixed=None).manifest
     assert chosen["training"]["max_n"] > 3
     assert chosen["figures"]["macro_f1"] > 0.95
 
 
 def test_every_setting_changes_the_model():
-    rows = labelled_rows(*made_up(60), "normal")
-    taxonomy = Taxonomy.from_names(["loan", "prize", "normal"], "normal", "multiclass")
     changes = {"max_n": 3, "min_df": 9, "idf_power": 1.0, "C": 0.1, "balanced": False}
     settings_of = [QUICK, *({**QUICK, name: value} for name, value in changes.items())]
-    digests = {train_custom(rows, taxonomy, fixed=fixed, jobs=1).digest for fixed in settings_of}
+    digests = {trained(*made_up(60), fixed=fixed).digest for fixed in settings_of}
     assert len(digests) == len(settings_of)
 
 
@@ -260,10 +264,7 @@ def test_near_duplicates_are_on_the_same_side_of_every_fold():
     for i in range(40):  # one wording, arbitrary labels: only its duplicates can predict them
         texts.append("完全一样的一条短信内容在这里写着" + "甲乙丙丁戊己庚辛"[i % 8])
         labels.append(["loan", "prize"][i % 8 % 2])
-    rows = labelled_rows(texts, labels, "normal")
-    figures = train_custom(
-        rows, Taxonomy.from_names(["loan", "prize", "normal"], "normal", "multiclass"), jobs=1
-    ).manifest["figures"]
+    figures = trained(texts, labels, fixed=None).manifest["figures"]
     assert figures["confused"][0]["labels"] == ["loan", "prize"]
     assert figures["confused"][0]["messages"] >= 16
     assert figures["resembling"]["pairs"] == 16  # four wordings of each label
@@ -287,9 +288,7 @@ def test_a_label_of_one_template_is_reported(tmp_path, capsys):
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
 def test_a_label_of_one_template_leaves_the_others_confident(task):
     texts, labels = made_up(100)
-    rows = labelled_rows([*texts, *BILLS * 5], [*labels, *["bill"] * 30], "normal")
-    taxonomy = Taxonomy.from_names(["bill", "loan", "prize", "normal"], "normal", task)
-    scanner = train_custom(rows, taxonomy, fixed=QUICK, jobs=1)
+    scanner = trained([*texts, *BILLS * 5], [*labels, *["bill"] * 30], task=task)
     for text, label in [("低息贷款，秒批到账", "loan"), ("晚上吃饭，明天开会", "normal"), (BILLS[0], "bill")]:
         scores = scanner.classify(text).scores
         assert all((scores[name] > 0.9) == (name == label) for name in scanner.names), scores
@@ -301,9 +300,7 @@ def test_a_label_with_a_single_message_does_not_prevent_measuring_the_others(tas
     texts, labels = made_up(100)
     honest = "normal" if name != "normal" else None
     labels = ["prize" if label == "normal" and not honest else label for label in labels]
-    rows = labelled_rows([*texts, "晚上一起爬山去吗"], [*labels, name], "normal")
-    names = sorted({*labels, name})
-    scanner = train_custom(rows, Taxonomy.from_names(names, "normal", task), fixed=QUICK, least=1, jobs=1)
+    scanner = trained([*texts, "晚上一起爬山去吗"], [*labels, name], task=task, least=1)
     figures = scanner.manifest["figures"]
     assert figures["unlearned"] == [name]
     assert figures["labels"]["loan"]["f1"] > 0.9
@@ -316,21 +313,17 @@ def test_a_label_with_a_single_message_does_not_prevent_measuring_the_others(tas
 def test_confidence_without_confusions_is_limited_by_the_number_of_messages():
     confidence = {}
     for count in (40, 400):
-        taxonomy = Taxonomy.from_names(["loan", "prize", "normal"], "normal", "multiclass")
-        scanner = train_custom(labelled_rows(*made_up(count), "normal"), taxonomy, fixed=QUICK, jobs=1)
-        confidence[count] = scanner.predict_proba(made_up(100, seed=1)[0]).max(axis=1)
+        confidence[count] = trained(*made_up(count)).predict_proba(made_up(100, seed=1)[0]).max(axis=1)
     assert 0.95 < np.median(confidence[40]) < 1 - 1 / 400
     assert np.median(confidence[40]) < np.median(confidence[400]) < 1 - 1e-5
 
 
 def test_labels_of_one_template_each_are_distinguished():
-    bills, prizes = (
-        BILLS,
-        [text.replace("电费账单已出，请于月底之前缴纳到", "号码抽中本次周年庆的一等奖，奖品寄往") for text in BILLS],
-    )
-    rows = labelled_rows([*bills, *prizes], ["normal"] * 6 + ["prize"] * 6, "normal")
-    scanner = train_custom(rows, Taxonomy.from_names(["prize", "normal"], "normal", "multiclass"), fixed=QUICK, jobs=1)
-    assert [scanner.classify(text).score > 0.8 for text in (bills[0], prizes[0])] == [False, True]
+    prizes = [
+        text.replace("电费账单已出，请于月底之前缴纳到", "号码抽中本次周年庆的一等奖，奖品寄往") for text in BILLS
+    ]
+    scanner = trained([*BILLS, *prizes], ["normal"] * 6 + ["prize"] * 6)
+    assert [scanner.classify(text).score > 0.8 for text in (BILLS[0], prizes[0])] == [False, True]
 
 
 def test_messages_may_have_several_labels(tmp_path):
@@ -598,14 +591,12 @@ def test_columns_of_json_lines_are_collected_from_several_rows(tmp_path):
 
 def test_the_name_of_a_file_need_not_be_unicode(tmp_path):
     texts, labels = made_up(60)
-    rows = labelled_rows([*texts, texts[0]], [*labels, "prize" if labels[0] == "loan" else "loan"], "normal")
-    rows = [replace(row, id=f"\udcd1\udcb5.csv:{row.id}") for row in rows]  # a GBK name, as in archives from Windows
-    taxonomy = Taxonomy.from_names(["loan", "prize", "normal"], "normal", "multiclass")
-    scanner = train_custom(rows, taxonomy, fixed=QUICK, jobs=1)
+    name = "\udcd1\udcb5.csv"  # a GBK name, as in archives from Windows
+    scanner = trained([*texts, texts[0]], [*labels, "prize" if labels[0] == "loan" else "loan"], file=name)
     scanner.save(tmp_path / "model")
     examples = fraudscan.load(tmp_path / "model").manifest["figures"]["resembling"]["examples"]
     assert examples == scanner.manifest["figures"]["resembling"]["examples"]
-    assert [row["row"] for row in examples[0]] == ["\udcd1\udcb5.csv:0", f"\udcd1\udcb5.csv:{len(texts)}"]
+    assert [row["row"] for row in examples[0]] == [f"{name}:0", f"{name}:{len(texts)}"]
 
 
 @given(st.lists(st.tuples(CELLS, st.sampled_from(["a", " b ", "a|b", "", "|"]))))
@@ -667,9 +658,8 @@ def test_evaluate_uses_the_honest_label_of_the_model(tmp_path, capsys, honest, n
     mine = write_csv(tmp_path / "mine.csv", texts, [names[label == "loan"] for label in labels])
     found = read_labelled([mine], "content", "kind", honest)
     train_custom(found.rows, found.taxonomy, fixed=QUICK, jobs=1).save(tmp_path / "model")
-    arguments = ["evaluate", str(mine), *NAMED, "-m", str(tmp_path / "model")]
-    assert main([*arguments, "--json"]) == 0
-    assert {name for name, row in json.loads(capsys.readouterr().out)["labels"].items() if row["n"]} == set(names)
+    figures, _ = evaluated(capsys, mine, *NAMED, "-m", tmp_path / "model")
+    assert {name for name, row in figures["labels"].items() if row["n"]} == set(names)
 
 
 def test_a_file_without_a_json_suffix_is_read_as_a_users_own(tmp_path, capsys):
@@ -697,10 +687,8 @@ def test_own_messages_are_read_from_folders_patterns_and_standard_input(tmp_path
     threading.Thread(target=(tmp_path / "pipe").write_text, args=(json.dumps(rows),), daemon=True).start()
     data = io.BytesIO(gzip.compress(json.dumps(rows).encode()))
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(data)))
-    found = []
-    for source in ("spark", "spark/part-*.csv", "array.json", "lines.jsonl", "-", "pipe"):
-        assert main(["evaluate", source if source == "-" else str(tmp_path / source), "--json"]) == 0
-        found.append(json.loads(capsys.readouterr().out))
+    sources = "-", *(tmp_path / name for name in ("spark", "spark/part-*.csv", "array.json", "lines.jsonl", "pipe"))
+    found = [evaluated(capsys, source)[0] for source in sources]
     assert [figures["messages"] for figures in found] == [3] * 6
     assert all(figures == found[0] for figures in found)
     assert main(["evaluate", str(folder), "--label", "label"]) == 0
@@ -712,14 +700,12 @@ def test_the_header_line_of_own_messages_may_be_named(tmp_path, capsys):
     (tmp_path / "titled.csv").write_text("二月,\n\n" + table, "utf-8")
     (tmp_path / "bare.csv").write_text(table.partition("\n")[2], "utf-8")
     (tmp_path / "mine.jsonl").write_text(json.dumps({"text": "hi", "label": "ham"}) + "\n", "utf-8")
-    figures = []
-    for name, options in {"titled.csv": ["3"], "bare.csv": ["0", "--text", "1", "--label", "2"]}.items():
-        assert main(["evaluate", str(tmp_path / name), "--json", "--header-line", *options]) == 0
-        printed = capsys.readouterr()
-        figures.append(json.loads(printed.out))
-        assert ("1 rows were left out: titled.csv:1: above the header\n" in printed.err) == (name == "titled.csv")
-    assert figures[0] == figures[1]
-    assert figures[0]["messages"] == 2
+    titled, notice = evaluated(capsys, tmp_path / "titled.csv", "--header-line", 3)
+    assert "1 rows were left out: titled.csv:1: above the header\n" in notice
+    bare, notice = evaluated(capsys, tmp_path / "bare.csv", "--header-line", 0, "--text", 1, "--label", 2)
+    assert "left out" not in notice
+    assert titled == bare
+    assert titled["messages"] == 2
     found = read_labelled([tmp_path / "titled.csv", tmp_path / "mine.jsonl"], header_line=3)
     assert [row.id for row in found.rows] == ["titled.csv:4", "titled.csv:5", "mine.jsonl:1"]
     with pytest.raises(CorpusError, match="line 9, given by --header-line, is not in it"):
@@ -738,9 +724,8 @@ def test_a_text_file_of_own_messages_that_is_read_as_a_chat_is_reported(tmp_path
 def test_the_format_encoding_and_delimiter_of_own_messages_may_be_named(tmp_path, capsys):
     mine = tmp_path / "mine.txt"
     mine.write_bytes(f"text§label\nhi§ham\n{LURE}§spam\n".encode("gb18030"))
-    options = ["--format", "csv", "--encoding", "gbk", "--delimiter", "§", "--json"]
-    assert main(["evaluate", str(mine), *options]) == 0
-    assert json.loads(capsys.readouterr().out)["messages"] == 2
+    figures, _ = evaluated(capsys, mine, "--format", "csv", "--encoding", "gbk", "--delimiter", "§")
+    assert figures["messages"] == 2
     for wrong, why in {
         ("--encoding", "klingon"): "klingon",
         ("--delimiter", "§§"): "--delimiter must be one character",
@@ -792,8 +777,7 @@ def test_an_empty_list_of_labels_means_that_a_message_is_honest(tmp_path):
 def test_a_file_of_frauds_alone_has_a_recall_but_no_false_alarm_rate(tmp_path, capsys, name):
     path = tmp_path / "frauds.csv"
     path.write_text(f"text,label\n跟着老师操作稳赚不赔,{name}\n", "utf-8")
-    assert main(["evaluate", str(path), "--json"]) == 0
-    figures = json.loads(capsys.readouterr().out)
+    figures, _ = evaluated(capsys, path)
     assert (figures["recall"], figures["false_alarms"]) == (1.0, None)
 
 
@@ -830,8 +814,7 @@ def test_two_names_of_honest_messages_are_refused_unless_one_is_chosen(tmp_path,
     assert main(arguments) == 2
     assert "'normal' and '正常' could both stand for legitimate messages: give these one" in capsys.readouterr().err
     assert main([*arguments, "--legitimate", "正常"]) == 0
-    evaluation = ["evaluate", str(mine), *NAMED, "-m", str(tmp_path / "model")]
-    assert main([*evaluation, "--json"]) == 0  # the model determines which of them is honest
+    evaluated(capsys, mine, *NAMED, "-m", tmp_path / "model")  # the model determines which of them is honest
 
 
 def test_names_are_matched_to_the_taxonomy(tmp_path):
@@ -848,18 +831,15 @@ def test_names_are_matched_to_the_taxonomy(tmp_path):
 def test_the_only_label_besides_the_honest_one_may_mean_fraud_of_any_label(tmp_path, capsys, name):
     texts = ["跟着老师操作稳赚不赔，加微信进内部群", "您有一张法院传票未领取，请按9", "到楼下了", "晚上吃什么", "好"]
     mine = write_csv(tmp_path / "mine.csv", texts, [name, name, "正常", "正常", name])
-    assert main(["evaluate", str(mine), *NAMED, "--json"]) == 0
-    out, err = capsys.readouterr()
-    figures = json.loads(out)
+    figures, err = evaluated(capsys, mine, *NAMED)
     assert f"{name!r} is not a label of the model: it is taken to mean fraud of any label" in err
     assert figures["labels"] == {
         "fraud": {"precision": 1.0, "recall": 0.6667, "f1": 0.8, "n": 3},
         "legitimate": {"precision": 0.6667, "recall": 1.0, "f1": 0.8, "n": 2},
     }
     assert (figures["recall"], figures["false_alarms"]) == (0.6667, 0.0)
-    levels = ["--flag", "0", "--review", "0", "--json"]
-    assert main(["evaluate", str(mine), *NAMED, *levels]) == 0
-    assert json.loads(capsys.readouterr().out)["flag"] == {"recall": 1.0, "false_alarms": 1.0}
+    figures, _ = evaluated(capsys, mine, *NAMED, "--flag", 0, "--review", 0)
+    assert figures["flag"] == {"recall": 1.0, "false_alarms": 1.0}
     write_csv(tmp_path / "mine.csv", texts, [name, "strange", "正常", "正常", "正常"])
     assert main(["evaluate", str(mine), *NAMED]) == 2
     assert "give all frauds one label" in capsys.readouterr().err
@@ -887,10 +867,8 @@ def test_a_users_label_may_be_named_fraud(tmp_path, capsys):
     mine = write_csv(tmp_path / "mine.csv", texts, ["fraud" if name == "loan" else name for name in labels])
     found = read_labelled([mine], "content", "kind")
     train_custom(found.rows, found.taxonomy, fixed=QUICK, jobs=1).save(tmp_path / "model")
-    arguments = ["evaluate", str(mine), *NAMED, "-m", str(tmp_path / "model")]
-    assert main([*arguments, "--json"]) == 0
-    out, err = capsys.readouterr()
-    assert list(json.loads(out)["labels"]) == ["fraud", "prize", "normal"]
+    figures, err = evaluated(capsys, mine, *NAMED, "-m", tmp_path / "model")
+    assert list(figures["labels"]) == ["fraud", "prize", "normal"]
     assert "is not a label of the model" not in err
 
 
