@@ -10,7 +10,11 @@ import sys
 import zipfile
 from xml.sax.saxutils import quoteattr
 
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import zstandard
 from conftest import LURE, PLAIN, ROOT  # noqa: F401 - tests of dumps import the first two from here
 from hypothesis import strategies as st
 
@@ -134,19 +138,14 @@ def lines(records):
 
 
 def parquet(records):
-    import pyarrow as pa
-    import pyarrow.parquet
-
     out = io.BytesIO()
     table = pa.Table.from_pylist([{**row, "text": None if row["id"] % 50 == 3 else row["text"]} for row in records])
-    pa.parquet.write_table(table, out, row_group_size=max(1, len(records) // 3))
+    pq.write_table(table, out, row_group_size=max(1, len(records) // 3))
     return out.getvalue()
 
 
 def workbook(sheets):
     """Return an Excel workbook with these sheets, by name: lists of rows."""
-    import openpyxl
-
     book = openpyxl.Workbook()
     book.remove(book.active)
     for name, rows in sheets.items():
@@ -218,8 +217,6 @@ def line_chat(records):
 
 
 def zst(data):
-    import zstandard
-
     return zstandard.compress(data)
 
 

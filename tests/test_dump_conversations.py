@@ -6,6 +6,8 @@ import random
 
 import dumps
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from dumps import LURE, PLAIN, interrupt, rows_of, score, scored, workbook
 from hypothesis import example, given
@@ -332,9 +334,6 @@ NAMES = "conversation", "会话", "Remark"
 @pytest.fixture
 def seized(tmp_path):
     """A folder of dumps that name the conversation by different columns, or by none."""
-    import pyarrow as pa
-    import pyarrow.parquet
-
     folder = tmp_path / "seized"
     folder.mkdir()
     sheets = {
@@ -352,7 +351,7 @@ def seized(tmp_path):
     for name, content in contents.items():
         (folder / name).write_text(content, "utf-8")
     (folder / "d.xlsx").write_bytes(workbook(sheets))
-    pa.parquet.write_table(pa.table({"text": [PLAIN], "会话": [b"\xe7\xbe\xa4\xe4\xb8\x80"]}), folder / "f.parquet")
+    pq.write_table(pa.table({"text": [PLAIN], "会话": [b"\xe7\xbe\xa4\xe4\xb8\x80"]}), folder / "f.parquet")
     return folder
 
 

@@ -39,6 +39,7 @@ from hypothesis import strategies as st
 from fraudscan.cli import main
 from fraudscan.dump import DumpError, Options, job, parquet, readers, score_dump, tables, workers
 from fraudscan.dump.rows import Block, Place
+from fraudscan.dump.streams import Head
 from fraudscan.lists import read_lists
 from fraudscan.model import default_folder, load
 
@@ -1343,8 +1344,6 @@ def test_a_job_that_reads_standard_input_cannot_be_resumed(tmp_path, scanner, mo
 
 
 def test_standard_input_may_be_compressed(tmp_path):
-    import gzip
-
     command = [sys.executable, "-m", "fraudscan", "score", "-", "-o", "-", "--workers", "2", "--quiet"]
     data = gzip.compress(dumps.jsonl(dumps.rows(random.Random(0), 100)))
     done = subprocess.run(command, input=data, capture_output=True, check=True, cwd=tmp_path)
@@ -1473,8 +1472,6 @@ def test_no_reader_takes_lack_of_memory_for_damage(tmp_path, monkeypatch, capsys
 @example(b'a","\nb\n' * 100, tables.CsvReader)
 def test_blocks_contain_every_byte_once(data, kind):
     """The blocks of a source, joined together, give the whole source, wherever reading starts."""
-    from fraudscan.dump.streams import Head
-
     reader = kind("x", "utf-8", limit=64)
     if kind is tables.CsvReader:
         reader.delimiter, reader.header, reader.text = ",", ["k", "text"], "text"

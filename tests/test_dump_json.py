@@ -5,6 +5,7 @@ import json
 import re
 from unittest import mock
 
+import orjson
 import pytest
 from conftest import traced
 from dumps import EXPORTS, LURE, PLAIN, blocks_from_anywhere, rejected, rows_of, score, scored, texts_of
@@ -269,8 +270,6 @@ json_values = st.recursive(
     st.lists(st.one_of(json_values, st.fixed_dictionaries({"text": json_values})), max_size=9), st.binary(max_size=9)
 )
 def test_results_are_the_same_with_and_without_orjson(tmp_path, rows, junk):
-    import orjson
-
     source = tmp_path / "in.jsonl"
     encoded = [json.dumps(row, ensure_ascii=len(junk) % 2 == 0).encode("utf-8", "surrogatepass") for row in rows]
     source.write_bytes(b"\n".join([b'{"text": "x", "fraud_k": 1}', *encoded, junk]))

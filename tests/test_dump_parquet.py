@@ -11,6 +11,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import traced
 from dumps import EXPORTS, LURE, PLAIN, rows_of, score
@@ -26,7 +29,6 @@ from fraudscan.dump.writers import OTHER_FIELDS
 
 
 def test_parquet_is_recognized_by_its_content(tmp_path):
-    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     pq.write_table(pa.table({"text": [LURE]}), tmp_path / "000000_0")  # as Hive names it
     assert score(tmp_path / "000000_0", "-o", tmp_path / "out.jsonl") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [LURE]
@@ -42,7 +44,6 @@ def test_without_pyarrow_parquet_is_neither_read_nor_written(tmp_path, capsys, m
 
 
 def test_binary_parquet_columns_that_contain_text_are_read(tmp_path):
-    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     columns = {"text": [LURE.encode(), b"\xff"], "chat": ["群".encode(), b"b"], "hash": [b"ab", b"\x80"]}
     pq.write_table(
         pa.table({name: pa.array(values, pa.binary()) for name, values in columns.items()}), tmp_path / "in.parquet"
@@ -57,7 +58,6 @@ def test_binary_parquet_columns_that_contain_text_are_read(tmp_path):
 
 
 def test_texts_in_gb18030_are_written_as_text_whatever_type_parquet_gives_them(tmp_path):
-    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     texts = pa.array([LURE.encode("gb18030"), PLAIN.encode("gb18030")], pa.binary())
     as_string = pa.Array.from_buffers(pa.string(), 2, texts.buffers())  # Arrow does not check that it is UTF-8
     pq.write_table(pa.table({"text": as_string}), tmp_path / "in.parquet")
@@ -67,7 +67,6 @@ def test_texts_in_gb18030_are_written_as_text_whatever_type_parquet_gives_them(t
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.csv", "out.parquet"])
 def test_a_parquet_file_with_a_damaged_row_group_is_scored_up_to_it(tmp_path, name):
-    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     table = pa.table({"text": [LURE, PLAIN] * 50, "from": ["95588", "1"] * 50})
     pq.write_table(table, tmp_path / "in.parquet", row_group_size=50, compression="gzip")
     data = bytearray((tmp_path / "in.parquet").read_bytes())
@@ -83,7 +82,6 @@ def test_a_parquet_file_with_a_damaged_row_group_is_scored_up_to_it(tmp_path, na
 
 
 def test_lists_of_bytes_can_name_conversations(tmp_path):
-    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     chats = pa.array([[b"a"], [b"b"]], pa.list_(pa.binary()))
     pq.write_table(pa.table({"text": [LURE, PLAIN], "chat": chats}), tmp_path / "in.parquet")
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--by", "chat") == 0
@@ -92,11 +90,9 @@ def test_lists_of_bytes_can_name_conversations(tmp_path):
 
 
 def test_parquet_keeps_its_types_and_converts_to_json(tmp_path):
-    import pyarrow.parquet
-
     assert score(EXPORTS / "messages.parquet", "-o", tmp_path / "out.parquet") == 0
-    before = pyarrow.parquet.read_table(EXPORTS / "messages.parquet")
-    after = pyarrow.parquet.read_table(tmp_path / "out.parquet")
+    before = pq.read_table(EXPORTS / "messages.parquet")
+    after = pq.read_table(tmp_path / "out.parquet")
     assert after.column_names == [*before.column_names, *COLUMNS]
     assert after.select(before.column_names).equals(before.slice(0, 2))
     assert after["fraud_label"].to_pylist() == ["investment", "legitimate"]
@@ -108,12 +104,9 @@ def test_parquet_keeps_its_types_and_converts_to_json(tmp_path):
 
 
 def test_a_nested_or_numeric_parquet_column_is_not_accepted_as_the_text(tmp_path, capsys):
-    import pyarrow as pa
-    import pyarrow.parquet
-
     nested = pa.array([{"content": PLAIN}]), pa.array([[PLAIN]])
     for message, advice in zip(nested, ("col('message.…')", "concat_ws(' ', col('message'))"), strict=True):
-        pyarrow.parquet.write_table(pa.table({"message": message, "id": [1]}), tmp_path / "in.parquet")
+        pq.write_table(pa.table({"message": message, "id": [1]}), tmp_path / "in.parquet")
         assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl") == 2
         error = "'message' is not a text: make a text column from it first, in Spark with withColumn('text', "
         assert f"{error}{advice})\n" in capsys.readouterr().err
@@ -123,11 +116,8 @@ def test_a_nested_or_numeric_parquet_column_is_not_accepted_as_the_text(tmp_path
 
 
 def test_parquet_metadata_that_contradict_each_other_are_reported(tmp_path):
-    import pyarrow as pa
-    import pyarrow.parquet
-
     path = tmp_path / "in.parquet"
-    pyarrow.parquet.write_table(pa.table({"text": [PLAIN], "id": ["a"]}), path)
+    pq.write_table(pa.table({"text": [PLAIN], "id": ["a"]}), path)
     optional, required = b"\x25\x02\x18\x02id", b"\x25\x00\x18\x02id"  # of the schema; the statistics disagree
     data = path.read_bytes()
     assert data.count(optional) == 1
@@ -140,9 +130,6 @@ def test_parquet_metadata_that_contradict_each_other_are_reported(tmp_path):
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
 def test_nested_parquet_values_that_python_cannot_hold_are_written(tmp_path, ending):
-    import pyarrow as pa
-    import pyarrow.parquet
-
     bounds = pa.py_buffer(np.array([0, 2, 3], np.int32).tobytes())
     strings = pa.StringArray.from_buffers(2, bounds, pa.py_buffer(b"\xff\xfea"))
     times = pa.array([1 << 61, 5_000_000], pa.timestamp("us"))
@@ -153,7 +140,7 @@ def test_nested_parquet_values_that_python_cannot_hold_are_written(tmp_path, end
         "map": pa.MapArray.from_arrays(each, pa.array(["k", "l"]), strings),
         "twins": pa.StructArray.from_arrays([pa.array([1, 2]), pa.array([3, 4])], ["a", "a"]),
     }
-    pyarrow.parquet.write_table(pa.table({"text": [LURE, PLAIN], **columns}), tmp_path / "in.parquet")
+    pq.write_table(pa.table({"text": [LURE, PLAIN], **columns}), tmp_path / "in.parquet")
     assert score(tmp_path / "in.parquet", "-o", tmp_path / f"out.{ending}") == 0
     if ending == "jsonl":
         first, second = rows_of(tmp_path / "out.jsonl")
@@ -162,43 +149,37 @@ def test_nested_parquet_values_that_python_cannot_hold_are_written(tmp_path, end
         struct, twins = {"a": "a", "b": "1970-01-01 00:00:05"}, [["a", 2], ["a", 4]]
         assert [second[name] for name in columns] == [["a"], struct, [["l", "a"]], twins]
     if ending == "parquet":
-        kept = pyarrow.parquet.read_table(tmp_path / "out.parquet").select(list(columns))
+        kept = pq.read_table(tmp_path / "out.parquet").select(list(columns))
         assert kept.equals(pa.table(columns))
 
 
 def test_parquet_view_types_are_kept_if_a_text_is_missing(tmp_path):
-    import pyarrow as pa
-    import pyarrow.parquet
-
     kinds = {"text": pa.string_view(), "raw": pa.binary_view(), "n": pa.int8()}
     before = pa.table([[LURE, None, PLAIN], [b"a", b"b", None], [1, 2, 3]], schema=pa.schema(list(kinds.items())))
-    pyarrow.parquet.write_table(before, tmp_path / "in.parquet")
+    pq.write_table(before, tmp_path / "in.parquet")
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.parquet") == 0
-    after = pyarrow.parquet.read_table(tmp_path / "out.parquet").select(before.column_names)
+    after = pq.read_table(tmp_path / "out.parquet").select(before.column_names)
     assert after.equals(pa.concat_tables([before.slice(0, 1), before.slice(2)]))
 
 
 @pytest.mark.parametrize("name", ["in.parquet", "in.csv", "in.jsonl"])
 def test_parquet_without_rows_has_all_columns(tmp_path, name):
-    import pyarrow as pa
-    import pyarrow.parquet
-
     source, out = tmp_path / name, tmp_path / "out.parquet"
     if name == "in.parquet":
-        pyarrow.parquet.write_table(pa.table({"n": pa.array([], pa.int8()), "text": pa.array([], pa.string())}), source)
+        pq.write_table(pa.table({"n": pa.array([], pa.int8()), "text": pa.array([], pa.string())}), source)
     else:
         source.write_text("n,text\n" if name == "in.csv" else "")
     assert score(source, "-o", out, "--proba") == 0
-    found = pyarrow.parquet.read_table(out)
+    found = pq.read_table(out)
     assert set(COLUMNS) <= set(found.column_names)
     assert found.schema.field("fraud_score").type == found.schema.field("fraud_p_games").type == pa.float64()
     assert found.schema.field("fraud_labels").type.value_type == pa.string()
     if name == "in.parquet":
         assert found.schema.field("n").type == pa.int8()
         full = pa.table({"n": pa.array([1], pa.int8()), "text": [LURE]})
-        pyarrow.parquet.write_table(full, source)
+        pq.write_table(full, source)
         assert score(source, "-o", out, "--proba", "--force") == 0
-        assert pyarrow.parquet.read_table(out).schema == found.schema
+        assert pq.read_table(out).schema == found.schema
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
@@ -212,40 +193,31 @@ def test_parquet_in_a_folder_whose_name_is_not_unicode(tmp_path):
 
 
 def test_timestamps_in_an_unknown_time_zone_are_in_utc(tmp_path):
-    import pyarrow as pa
-    import pyarrow.parquet
-
     source, out = tmp_path / "in.parquet", tmp_path / "out.jsonl"
     for zone, expected in [("Nowhere/Zone", "1970-01-01 00:00:01Z"), ("+08:00", "1970-01-01 08:00:01+0800")]:
         moments = pa.array([1, None, 2], pa.timestamp("s", zone))
-        pyarrow.parquet.write_table(pa.table({"text": [PLAIN, PLAIN, None], "time": moments}), source)
+        pq.write_table(pa.table({"text": [PLAIN, PLAIN, None], "time": moments}), source)
         assert score(source, "-o", out, "--force") == 0
         assert [(row["time"] or "").replace(".000", "") for row in rows_of(out)] == [expected, ""]
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
 def test_timestamps_as_spark_writes_them_do_not_overflow(tmp_path, ending):
-    import pyarrow as pa
-    import pyarrow.parquet
-
     source, out = tmp_path / "in.parquet", tmp_path / f"out.{ending}"
     moments = ["0001-01-01 00:00:00", "2024-02-29 12:00:00.000001", "9999-12-31 23:59:59"]
     table = pa.table({"text": [PLAIN] * 3, "time": pa.array(moments).cast(pa.timestamp("us"))})
-    pyarrow.parquet.write_table(table, source, use_deprecated_int96_timestamps=True)
+    pq.write_table(table, source, use_deprecated_int96_timestamps=True)
     assert score(source, "-o", out) == 0
     if ending == "jsonl":
         assert [row["time"][:19] for row in rows_of(out)] == [moment[:19] for moment in moments]
     else:
-        assert pyarrow.parquet.read_table(out)["time"].equals(table["time"])  # Spark does not read nanoseconds
+        assert pq.read_table(out)["time"].equals(table["time"])  # Spark does not read nanoseconds
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 def test_durations_are_written_with_their_unit(tmp_path, unit):
-    import pyarrow as pa
-    import pyarrow.parquet
-
     values = pa.array([86_400_000_001, 0, -1, None], pa.duration(unit))
-    pyarrow.parquet.write_table(pa.table({"text": [PLAIN] * 4, "took": values}), tmp_path / "in.parquet")
+    pq.write_table(pa.table({"text": [PLAIN] * 4, "took": values}), tmp_path / "in.parquet")
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl") == 0
     found = [row["took"] for row in rows_of(tmp_path / "out.jsonl")]
     assert found == [f"86400000001{unit}", f"0{unit}", f"-1{unit}", None]
@@ -254,7 +226,6 @@ def test_durations_are_written_with_their_unit(tmp_path, unit):
 @given(st.lists(st.one_of(st.none(), st.just(0.1), st.floats(width=32)), min_size=1))
 @settings(max_examples=10)
 def test_floats_of_32_bits_are_written_with_their_own_digits(tmp_path, values):
-    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     known = np.array([np.nan if value is None else value for value in values], np.float32)
     table = pa.table({"text": [PLAIN] * len(values), "amount": pa.array(values, pa.float32())})
     pq.write_table(table, tmp_path / "in.parquet")
@@ -270,15 +241,12 @@ def test_floats_of_32_bits_are_written_with_their_own_digits(tmp_path, values):
 
 
 def test_numbers_that_json_cannot_represent_are_null(tmp_path):
-    import orjson
-    import pyarrow.parquet
-
     source, out = tmp_path / "in.parquet", tmp_path / "out.jsonl"
     rows = [
         {"text": PLAIN, "f": float("nan"), "g": [1.5, float("-inf")], "place": "上海"},
         {"text": None, "f": float("inf"), "g": [], "place": "上海"},
     ]
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), source)
+    pq.write_table(pa.Table.from_pylist(rows), source)
     assert score(source, "-o", out) == 0
     row = orjson.loads(out.read_bytes())
     assert (row["text"], row["f"], row["g"]) == (PLAIN, None, [1.5, None])
@@ -287,8 +255,6 @@ def test_numbers_that_json_cannot_represent_are_null(tmp_path):
 
 
 def test_json_lines_to_parquet_unifies_the_types_of_blocks(tmp_path):
-    import pyarrow.parquet
-
     source, out = tmp_path / "in.jsonl", tmp_path / "out.parquet"
     rows = [
         {"text": PLAIN, "n": i if i < 90 else i + 0.5, "m": None if i < 90 else "x", "k": [i, "x"]} for i in range(99)
@@ -296,7 +262,7 @@ def test_json_lines_to_parquet_unifies_the_types_of_blocks(tmp_path):
     rows[98]["late"] = 1
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     assert score(source, "-o", out, "--max-message", 4096) == 0
-    found = pyarrow.parquet.read_table(out).to_pylist()
+    found = pq.read_table(out).to_pylist()
     assert [row["n"] for row in found] == [row["n"] for row in rows]
     assert [row["m"] for row in found] == [row["m"] for row in rows]
     assert json.loads(found[5]["k"]) == [5, "x"]
@@ -304,13 +270,11 @@ def test_json_lines_to_parquet_unifies_the_types_of_blocks(tmp_path):
 
 
 def test_numbers_that_the_common_type_of_blocks_cannot_represent_are_kept_as_text(tmp_path):
-    import pyarrow.parquet
-
     for name, number in (("whole", 2**53 + 1), ("broken", 1.5)):
         (tmp_path / f"{name}.jsonl").write_text(json.dumps({"text": PLAIN, "n": number}))
     out = tmp_path / "out.parquet"
     assert score(tmp_path / "whole.jsonl", tmp_path / "broken.jsonl", "-o", out) == 0
-    assert pyarrow.parquet.read_table(out)["n"].to_pylist() == ["9007199254740993", "1.5"]
+    assert pq.read_table(out)["n"].to_pylist() == ["9007199254740993", "1.5"]
 
 
 JSON_VALUES = st.recursive(
@@ -327,29 +291,23 @@ JSON_VALUES = st.recursive(
 @example([[json.loads("[" * 150 + "]" * 150)]])
 @example([[json.loads('{"a":' * 150 + "1" + "}" * 150)], ["x"]])
 def test_any_json_lines_fields_can_be_written_to_parquet(files):
-    import pyarrow.parquet
-
     with tempfile.TemporaryDirectory() as folder:
         sources = [Path(folder, f"{number}.jsonl") for number in range(len(files))]
         for source, values in zip(sources, files, strict=True):
             source.write_text("".join(json.dumps({"text": PLAIN, "x": value}) + "\n" for value in values))
         assert score(*sources, "-o", f"{folder}/out.parquet", "--quiet") == 0
-        assert pyarrow.parquet.read_table(f"{folder}/out.parquet").num_rows == sum(map(len, files))
+        assert pq.read_table(f"{folder}/out.parquet").num_rows == sum(map(len, files))
 
 
 def test_a_lone_surrogate_changes_no_other_row_of_a_parquet_file(tmp_path):
-    import pyarrow.parquet
-
     source, out = tmp_path / "in.jsonl", tmp_path / "out.parquet"
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in ("\ud800", PLAIN)))
     assert score(source, "-o", out) == 0
-    assert pyarrow.parquet.read_table(out)["text"].to_pylist() == ["\\ud800", PLAIN]
+    assert pq.read_table(out)["text"].to_pylist() == ["\\ud800", PLAIN]
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_the_other_fields_column_of_an_earlier_run_is_an_ordinary_column(tmp_path, ending):
-    import pyarrow.parquet
-
     source, out = tmp_path / "in.jsonl", tmp_path / f"out.{ending}"
     rows = [{"text": PLAIN, OTHER_FIELDS: "MINE", "x": i} for i in range(99)]
     rows[98]["late"] = 1
@@ -358,7 +316,7 @@ def test_the_other_fields_column_of_an_earlier_run_is_an_ordinary_column(tmp_pat
     if ending == "csv":
         table = list(csv.DictReader(io.StringIO(out.read_text("utf-8"))))
     else:
-        table = pyarrow.parquet.read_table(out).to_pylist()
+        table = pq.read_table(out).to_pylist()
     assert {row[OTHER_FIELDS] for row in table} == {"MINE"}
     assert json.loads(table[98][f"{OTHER_FIELDS}_"]) == {"late": 1}
     assert not any(row[f"{OTHER_FIELDS}_"] for row in table[:98])
@@ -377,8 +335,6 @@ def test_rows_with_distinct_fields_do_not_exceed_the_column_limit(tmp_path):
 
 
 def test_a_value_shared_by_all_rows_of_a_parquet_file_is_not_held_for_each_row(tmp_path):
-    pa = pytest.importorskip("pyarrow")
-    pq = pytest.importorskip("pyarrow.parquet")
     rows, size = 64, 1 << 20
     shared = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * size]))
     few = pa.DictionaryArray.from_arrays(pa.array([i % 5 for i in range(rows - 1)] + [None], pa.int8()), ["甲"] * 128)
@@ -391,8 +347,6 @@ def test_a_value_shared_by_all_rows_of_a_parquet_file_is_not_held_for_each_row(t
 
 
 def test_row_groups_of_a_parquet_file_share_a_block_up_to_its_size(tmp_path):
-    pa = pytest.importorskip("pyarrow")
-    pq = pytest.importorskip("pyarrow.parquet")
     table = pa.table({"text": [PLAIN] * 16, "blob": [chr(ord("0") + i) * (BLOCK // 4) for i in range(16)]})
     pq.write_table(table, tmp_path / "in.parquet", row_group_size=1)
     with Stream(str(tmp_path / "in.parquet")) as stream:
@@ -403,8 +357,6 @@ def test_row_groups_of_a_parquet_file_share_a_block_up_to_its_size(tmp_path):
 
 @pytest.mark.parametrize("kind", ["string", "large_binary", "list", "struct", "fixed", "late"])
 def test_a_value_stored_once_in_a_parquet_file_is_not_held_for_all_rows_at_once(tmp_path, kind):
-    pa = pytest.importorskip("pyarrow")
-    pq = pytest.importorskip("pyarrow.parquet")
     rows, long = 4000, "x" * (1 << 14)
     values = {
         "string": pa.array([long] * rows),
@@ -430,8 +382,6 @@ def test_a_value_stored_once_in_a_parquet_file_is_not_held_for_all_rows_at_once(
 
 
 def test_a_large_row_group_of_a_parquet_file_is_not_held_as_a_whole(tmp_path):
-    pa = pytest.importorskip("pyarrow")
-    pq = pytest.importorskip("pyarrow.parquet")
     rows = 40_000
     table = pa.table({"text": [PLAIN] * rows, "note": [f"{i:01000}" for i in range(rows)]})
     pq.write_table(table, tmp_path / "in.parquet", row_group_size=rows, compression="none", use_dictionary=False)
@@ -446,12 +396,10 @@ def test_a_large_row_group_of_a_parquet_file_is_not_held_as_a_whole(tmp_path):
 
 
 def test_a_column_of_texts_and_numbers_has_one_type_in_all_blocks_of_a_parquet_file(tmp_path, monkeypatch):
-    import pyarrow.parquet
-
     monkeypatch.setattr(parquet, "GROUP", 1)
     users = [i if i < 9000 else f"u{i}" for i in range(18_000)]
     rows = [{"user": user, "text": PLAIN * 5} for user in users]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.parquet", "--max-message", 1 << 16) == 0
-    assert pyarrow.parquet.ParquetFile(tmp_path / "out.parquet").num_row_groups > 2
-    assert pyarrow.parquet.read_table(tmp_path / "out.parquet")["user"].to_pylist() == list(map(str, users))
+    assert pq.ParquetFile(tmp_path / "out.parquet").num_row_groups > 2
+    assert pq.read_table(tmp_path / "out.parquet")["user"].to_pylist() == list(map(str, users))

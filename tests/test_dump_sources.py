@@ -17,7 +17,9 @@ import zipfile
 from pathlib import Path
 
 import dumps
+import pyarrow.parquet as pq
 import pytest
+import zstandard
 from conftest import traced
 from dumps import EXPORTS, LURE, PLAIN, TABLE, refused, rows_of, score, scored, texts_of
 from hypothesis import example, given
@@ -32,7 +34,6 @@ from fraudscan.show import shown_name
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
 def test_undecodable_bytes_in_names_of_files_are_shown_alike_in_all_outputs(tmp_path, ending, capsys):
-    pq = pytest.importorskip("pyarrow.parquet")
     folder, out = tmp_path / os.fsdecode("案件".encode("gbk")), tmp_path / f"out.{ending}"
     names = [f"{tmp_path}/\\xb0\\xb8\\xbc\\xfe/{name}" for name in ("a.jsonl", "b.jsonl.gz")]
     folder.mkdir()
@@ -254,8 +255,6 @@ def test_a_file_that_cannot_be_unpacked_is_closed(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["in.txt.xz", "in.txt.zst"])
 def test_an_archive_that_requires_too_much_memory_is_refused(tmp_path, capsys, name):
-    import zstandard
-
     source = tmp_path / name
     if name.endswith("xz"):
         filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 29}]

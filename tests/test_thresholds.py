@@ -15,6 +15,8 @@ from fractions import Fraction
 
 import dumps
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import LURE, PLAIN, ROOT, made_up
 from hypothesis import given, settings
@@ -270,8 +272,6 @@ def test_a_damaged_curve_gives_no_threshold(scanner, change):
 
 @pytest.fixture(params=["jsonl", "csv", "parquet"])
 def scored(request, tmp_path, corpus):
-    if request.param == "parquet":
-        pytest.importorskip("pyarrow")
     dump = tmp_path / "dump.jsonl"
     rows = [{"id": i, "text": row.text, "n": 1.50} for i, row in enumerate(corpus[::400])]
     dump.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
@@ -303,7 +303,7 @@ def content(path):
     """Return the bytes of a file, or the table of a Parquet file, since its metadata may be written differently."""
     if path.suffix != ".parquet":
         return path.read_bytes()
-    return pytest.importorskip("pyarrow.parquet").read_table(path)
+    return pq.read_table(path)
 
 
 def rows_in(path):
@@ -571,7 +571,6 @@ def test_rethreshold_does_not_convert_between_formats(scored, tmp_path, capsys):
 
 
 def test_rethreshold_refuses_unscored_damaged_and_piped_parquet(tmp_path, capsys, monkeypatch):
-    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     source, command = tmp_path / "scored.parquet", ["rethreshold", "-o", str(tmp_path / "out.parquet"), "--flag", "0.9"]
     pq.write_table(pa.table({"fraud_score": [0.5]}), source)
     assert main([*command, str(source)]) == 2
@@ -610,7 +609,6 @@ def test_rethreshold_refuses_rows_that_were_not_scored(tmp_path, row):
 
 
 def test_rethreshold_keeps_verdicts_of_lists_in_parquet_and_counts_rows_from_1(tmp_path, capsys):
-    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     columns = {"fraud_score": [0.9, 0.9], "fraud_verdict": ["clear", "flag"], "fraud_rule": ["allow 好", None]}
     pq.write_table(pa.table(columns), tmp_path / "s.parquet")
     command = ["rethreshold", str(tmp_path / "s.parquet"), "-o", str(tmp_path / "o.parquet")]

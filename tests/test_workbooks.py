@@ -10,6 +10,7 @@ import zipfile
 from datetime import date, datetime, time, timedelta
 
 import dumps
+import openpyxl
 import pytest
 from dumps import LURE, PLAIN, refused, rows_of, score, workbook
 from hypothesis import given
@@ -18,8 +19,6 @@ from hypothesis import strategies as st
 from fraudscan.cli import main
 from fraudscan.dump import DumpError, Options, score_dump, workbooks
 from fraudscan.labelled import read_labelled
-
-openpyxl = pytest.importorskip("openpyxl")
 
 BOOK = workbook({"a": [["text"], [PLAIN]]})
 
