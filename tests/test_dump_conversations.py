@@ -30,10 +30,11 @@ def conversations(path, *options, by="chat"):
 
 def test_force_discards_the_conversations_of_an_interrupted_job(tmp_path, scanner):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_bytes(40_000 * (json.dumps({"text": PLAIN, "chat": "a"}).encode() + b"\n"))
-    interrupt(scanner, source, out, Options(by="chat"))
-    score_dump(scanner, [source], out, Options(by="chat"), force=True)
-    assert [row["messages"] for row in rows_of(tmp_path / "out.jsonl.conversations.jsonl")] == [40_000]
+    source.write_bytes(400 * (json.dumps({"text": PLAIN, "chat": "a"}).encode() + b"\n"))
+    options = Options(by="chat", max_message=4096)
+    interrupt(scanner, source, out, options)
+    score_dump(scanner, [source], out, options, force=True)
+    assert [row["messages"] for row in rows_of(tmp_path / "out.jsonl.conversations.jsonl")] == [400]
 
 
 @pytest.mark.parametrize("name", ["\ud83d", "a\0b", " ", "群\n二"])

@@ -1325,14 +1325,15 @@ def test_neither_workers_nor_their_files_outlive_a_killed_job(tmp_path, monkeypa
 
 def test_the_time_before_an_interruption_is_counted(tmp_path, scanner):
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
-    source.write_text(f"{PLAIN}\n" * 200_000, "utf-8")
-    interrupt(scanner, source, out)
+    source.write_text(f"{PLAIN}\n" * 1000, "utf-8")
+    options = Options(max_message=4096)
+    interrupt(scanner, source, out, options)
     with contextlib.closing(sqlite3.connect(tmp_path / "out.jsonl.checkpoint")) as base, base:
         state = json.loads(base.execute("SELECT value FROM job WHERE name = 'state'").fetchone()[0])
         state["summary"]["seconds"] = 1e6
         state["began"] = "2026-01-05T08:30:00+00:00"
         base.execute("UPDATE job SET value = ? WHERE name = 'state'", (json.dumps(state),))
-    assert score_dump(scanner, [source], out, resume=True).seconds > 1e6
+    assert score_dump(scanner, [source], out, options, resume=True).seconds > 1e6
     summary = json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))
     assert summary["began"] == state["began"]
 

@@ -815,11 +815,12 @@ def test_binary_texts_in_parquet_may_be_in_the_given_encoding(tmp_path):
 
 
 def test_a_job_whose_incomplete_output_is_gone_cannot_be_resumed(tmp_path, scanner):
-    (tmp_path / "in.jsonl").write_text('{"text": "好"}\n' * 50_000, "utf-8")
-    interrupt(scanner, tmp_path / "in.jsonl", tmp_path / "o.jsonl")
+    (tmp_path / "in.jsonl").write_text('{"text": "好"}\n' * 1000, "utf-8")
+    options = Options(max_message=4096)
+    interrupt(scanner, tmp_path / "in.jsonl", tmp_path / "o.jsonl", options)
     (tmp_path / "o.jsonl.part").unlink()
     with pytest.raises(DumpError, match="is gone: start over with --force"):
-        score_dump(scanner, [tmp_path / "in.jsonl"], tmp_path / "o.jsonl", resume=True)
+        score_dump(scanner, [tmp_path / "in.jsonl"], tmp_path / "o.jsonl", options, resume=True)
 
 
 def test_progress_counts_the_bytes_of_parquet_files(tmp_path, scanner):
