@@ -1112,15 +1112,21 @@ def test_a_program_that_would_run_itself_as_a_worker_is_refused_workers(tmp_path
     assert score(*options, 1) == 0
 
 
-@pytest.mark.usefixtures("temporary")
-def test_a_program_that_is_taken_for_the_interpreter_is_named(tmp_path, monkeypatch, capsys):
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+@pytest.fixture
+def many_blocks(tmp_path):
+    """A dump of 500 rows in many blocks, as arguments of `score`; the number of workers is to follow."""
+    source = tmp_path / "in.jsonl"
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
+    return [source, "-o", tmp_path / "out.jsonl", "--max-message", 4096, "--workers"]
+
+
+@pytest.mark.usefixtures("temporary")
+def test_a_program_that_is_taken_for_the_interpreter_is_named(tmp_path, many_blocks, monkeypatch, capsys):
     host = tmp_path / "host"
     host.write_text(f"#!/bin/sh\necho $FRAUDSCAN_WORKER >> {tmp_path}/runs\nexit 3\n")
     host.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(host))
-    assert score(source, "-o", out, "--max-message", 4096, "--workers", 2) == 2
+    assert score(*many_blocks, 2) == 2
     message = capsys.readouterr().err
     assert f"(status 3): can {host} run Python code, and import fraudscan? If not, use 1 worker." in message
     assert "memory" not in message
@@ -1157,9 +1163,8 @@ def test_workers_run_no_modules_from_the_current_folder(tmp_path, monkeypatch, e
 
 
 @pytest.mark.usefixtures("temporary")
-def test_a_worker_that_dies_is_reported_and_replaced(tmp_path, scanner, monkeypatch):
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
+def test_a_worker_that_dies_is_reported_and_replaced(tmp_path, many_blocks, scanner, monkeypatch):
+    source, _, out, *_ = many_blocks
     give = workers._Worker.give
     given = []
 
@@ -1180,9 +1185,7 @@ def test_a_worker_that_dies_is_reported_and_replaced(tmp_path, scanner, monkeypa
 
 
 @pytest.mark.usefixtures("temporary")
-def test_a_block_that_kills_every_worker_ends_the_job(tmp_path, monkeypatch, capsys):
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
+def test_a_block_that_kills_every_worker_ends_the_job(tmp_path, many_blocks, monkeypatch, capsys):
     give = workers._Worker.give
 
     def give_and_kill(worker, turn):
@@ -1191,43 +1194,36 @@ def test_a_block_that_kills_every_worker_ends_the_job(tmp_path, monkeypatch, cap
 
     with monkeypatch.context() as patch:
         patch.setattr(workers._Worker, "give", give_and_kill)
-        assert score(source, "-o", out, "--max-message", 4096, "--workers", 2) == 2
+        assert score(*many_blocks, 2) == 2
     assert "two workers ended on bytes" in capsys.readouterr().err
-    assert score(source, "-o", out, "--max-message", 4096, "--workers", 2, "--resume") == 0
-    assert len(rows_of(out)) == 490
+    assert score(*many_blocks, 2, "--resume") == 0
+    assert len(rows_of(tmp_path / "out.jsonl")) == 490
 
 
 @pytest.mark.usefixtures("temporary")
-def test_a_full_disk_during_the_exchange_with_workers_ends_the_job_with_a_message(tmp_path, monkeypatch, capsys):
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
-    options = [source, "-o", out, "--max-message", 4096, "--workers", 3]
-
+def test_a_full_disk_during_the_exchange_with_workers_is_reported(tmp_path, many_blocks, monkeypatch, capsys):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     for name in "_write", "_put":
         with monkeypatch.context() as patch:
             patch.setattr(workers, name, full)
-            assert score(*options, "--resume") == 2
+            assert score(*many_blocks, 3, "--resume") == 2
         message = capsys.readouterr().err
         assert "No space left on device; fix this, then continue with --resume" in message
-    assert score(*options, "--resume") == 0
-    assert len(rows_of(out)) == 490
+    assert score(*many_blocks, 3, "--resume") == 0
+    assert len(rows_of(tmp_path / "out.jsonl")) == 490
 
 
 @pytest.mark.usefixtures("temporary")
-def test_a_limit_on_processes_ends_the_job_with_a_message(tmp_path, monkeypatch, capsys):
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
-    options = [source, "-o", out, "--max-message", 4096, "--workers", 3]
+def test_a_limit_on_processes_ends_the_job_with_a_message(tmp_path, many_blocks, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", mock.Mock(side_effect=RuntimeError("can't start new thread")))
-        assert score(*options) == 2
+        assert score(*many_blocks, 3) == 2
     assert "a worker cannot be started (files in" in (message := capsys.readouterr().err)
     assert "): can't start new thread; fix this, then continue with --resume" in message
-    assert score(*options, "--resume") == 0
-    assert len(rows_of(out)) == 490
+    assert score(*many_blocks, 3, "--resume") == 0
+    assert len(rows_of(tmp_path / "out.jsonl")) == 490
 
 
 def wait_for(path):
@@ -1254,24 +1250,22 @@ def test_ctrl_c_exits_with_130_and_says_how_to_resume(tmp_path, workers):
     assert not out.exists()
 
 
-def test_ctrl_c_while_a_worker_is_started_leaves_no_traceback(tmp_path, monkeypatch, capfd):
-    source, started, start = tmp_path / "in.jsonl", [], subprocess.Popen
-    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
+def test_ctrl_c_while_a_worker_is_started_leaves_no_traceback(many_blocks, monkeypatch, capfd):
+    started, start = [], subprocess.Popen
 
     def starting(*arguments, **options):
         started.append(start(*arguments, **options))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(subprocess, "Popen", starting)
-    assert score(source, "-o", tmp_path / "out.jsonl", "--max-message", 8192, "--workers", 2) == 130
+    assert score(*many_blocks, 2) == 130
     with started[0] as worker:
         worker.wait()
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_workers_whose_files_are_deleted_say_so(tmp_path, monkeypatch, capfd):
-    source, start = tmp_path / "in.jsonl", subprocess.Popen
-    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
+def test_workers_whose_files_are_deleted_say_so(many_blocks, monkeypatch, capfd):
+    start = subprocess.Popen
 
     def starting(command, **options):
         for path in command[-1 - workers.AHEAD :]:
@@ -1279,13 +1273,12 @@ def test_workers_whose_files_are_deleted_say_so(tmp_path, monkeypatch, capfd):
         return start(command, **options)
 
     monkeypatch.setattr(subprocess, "Popen", starting)
-    assert score(source, "-o", tmp_path / "out.jsonl", "--max-message", 8192, "--workers", 2) == 2
+    assert score(*many_blocks, 2) == 2
     assert "(status 66): were their files in" in capfd.readouterr().err
 
 
-def test_on_windows_too_only_the_job_handles_ctrl_c(tmp_path, monkeypatch):
-    source, groups, start = tmp_path / "in.jsonl", [], subprocess.Popen
-    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 500)))
+def test_on_windows_too_only_the_job_handles_ctrl_c(many_blocks, monkeypatch):
+    groups, start = [], subprocess.Popen
 
     def starting(*arguments, creationflags=0, **options):
         groups.append(creationflags)
@@ -1293,7 +1286,7 @@ def test_on_windows_too_only_the_job_handles_ctrl_c(tmp_path, monkeypatch):
 
     monkeypatch.setattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 512, raising=False)
     monkeypatch.setattr(subprocess, "Popen", starting)
-    assert score(source, "-o", tmp_path / "out.jsonl", "--max-message", 8192, "--workers", 2) == 0
+    assert score(*many_blocks, 2) == 0
     assert groups == [512]
 
 
