@@ -47,13 +47,16 @@ def scanner():
     return fraudscan.load()
 
 
+def lacking(what):
+    """Skip a test because of something that this machine lacks; fail it in CI, which has everything."""
+    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(what)
+
+
 @pytest.fixture(scope="session")
 def compiled():
     """The kernel, which is missing from installations without a C compiler."""
     if kernel.compiled is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI has a C compiler, and fraudscan._engine was not built")
-        pytest.skip("fraudscan._engine was not built: is there a C compiler?")
+        lacking("fraudscan._engine was not built: is there a C compiler?")
     return kernel.compiled
 
 
@@ -116,9 +119,7 @@ def shared() -> pathlib.Path:
     """The folder of evaluation data beside a developer's checkout. A user's clone has none."""
     folder = ROOT.parent / "shared"
     if not (folder / "eval" / "evaluate.py").is_file():
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI needs the evaluation data in ../shared")
-        pytest.skip("no evaluation data in ../shared")
+        lacking("no evaluation data in ../shared")
     return folder
 
 
@@ -126,9 +127,7 @@ def shared() -> pathlib.Path:
 def java() -> None:
     """Java, which Spark runs on."""
     if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI needs Java 17 for Spark")
-        pytest.skip("Spark needs Java 17, and there is no java on the PATH and no JAVA_HOME")
+        lacking("Spark needs Java 17, and there is no java on the PATH and no JAVA_HOME")
 
 
 @contextlib.contextmanager

@@ -381,7 +381,11 @@ def test_a_damaged_manifest_raises_model_error_or_still_loads(tmp_path, data):
         fraudscan.load(folder).classify("你好")
 
 
-def replace_array(folder, name, data):
+def replace_array(folder, name, array):
+    """Write an array, or bytes instead of one, with the digest that it needs."""
+    file = io.BytesIO()
+    file.write(array) if isinstance(array, bytes) else np.save(file, array, allow_pickle=True)
+    data = file.getvalue()
     (folder / f"{name}.npy").write_bytes(data)
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     manifest["arrays"][name] = hashlib.sha256(data).hexdigest()
@@ -389,9 +393,7 @@ def replace_array(folder, name, data):
 
 
 def test_pickles_are_not_read(folder):
-    array = io.BytesIO()
-    np.save(array, np.array([{}], dtype=object), allow_pickle=True)
-    replace_array(folder, "scales", array.getvalue())
+    replace_array(folder, "scales", np.array([{}], dtype=object))
     with pytest.raises(ModelError, match="allow_pickle"):
         fraudscan.load(folder)
 
@@ -448,9 +450,7 @@ def test_pipes_and_devices_in_a_model_folder_are_refused(folder, name):
     ],
 )
 def test_unusable_arrays_are_refused_even_if_their_digest_matches(folder, name, change, why):
-    array = io.BytesIO()
-    np.save(array, change(np.load(folder / f"{name}.npy")))
-    replace_array(folder, name, array.getvalue())
+    replace_array(folder, name, change(np.load(folder / f"{name}.npy")))
     with np.errstate(invalid="ignore"), pytest.raises(ModelError, match=why):
         fraudscan.load(folder)
 
@@ -505,9 +505,7 @@ def test_save_replaces_a_model_and_nothing_else(scanner, tmp_path):
 
 
 def test_a_model_that_is_replaced_while_it_is_read_is_read_again(scanner, folder, monkeypatch):
-    array = io.BytesIO()
-    np.save(array, np.load(folder / "biases.npy") + 1)
-    replace_array(folder, "biases", array.getvalue())
+    replace_array(folder, "biases", np.load(folder / "biases.npy") + 1)
     read_file, saved = folder_module._read_file, []
 
     def replacing(path, *limit):
