@@ -42,6 +42,14 @@ def pytest_configure():
     settings.load_profile("fraudscan")
 
 
+@pytest.fixture
+def phone(tmp_path):
+    """An empty folder for dumps."""
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def scanner():
     return fraudscan.load()

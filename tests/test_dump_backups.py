@@ -108,13 +108,11 @@ def test_a_comment_may_precede_a_backup(tmp_path, size):
     assert scored(tmp_path / "in.dat", text)[0]["text"] == "好"
 
 
-def test_a_doctype_may_precede_xml_of_other_programs_and_a_backup_may_be_empty(tmp_path, capsys):
-    folder = tmp_path / "phone"
-    folder.mkdir()
-    (folder / "calls.xml").write_text('<?xml version="1.0"?>\n<!DOCTYPE calls SYSTEM "c.dtd">\n<calls/>', "utf-8")
-    (folder / "empty.xml").write_text('<?xml version="1.0"?>\n<smses/>', "utf-8")
-    (folder / "in.txt").write_text(PLAIN, "utf-8")
-    assert score(folder, "-o", tmp_path / "out.jsonl") == 0
+def test_a_doctype_may_precede_xml_of_other_programs_and_a_backup_may_be_empty(tmp_path, phone, capsys):
+    (phone / "calls.xml").write_text('<?xml version="1.0"?>\n<!DOCTYPE calls SYSTEM "c.dtd">\n<calls/>', "utf-8")
+    (phone / "empty.xml").write_text('<?xml version="1.0"?>\n<smses/>', "utf-8")
+    (phone / "in.txt").write_text(PLAIN, "utf-8")
+    assert score(phone, "-o", tmp_path / "out.jsonl") == 0
     notices = capsys.readouterr().err
-    assert f"{folder / 'calls.xml'} is skipped: it is XML other than" in notices
+    assert f"{phone / 'calls.xml'} is skipped: it is XML other than" in notices
     assert "empty.xml" not in notices

@@ -65,16 +65,15 @@ def test_a_file_without_rows_is_refused_with_advice(tmp_path, capsys, not_a_dump
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_a_file_without_rows_does_not_stop_a_folder(tmp_path, capsys, not_a_dump):
-    folder, out = tmp_path / "phone", tmp_path / "out.jsonl"
-    folder.mkdir()
-    (folder / "a.csv").write_bytes(not_a_dump)
-    (folder / "b.txt").write_text(PLAIN, "utf-8")
-    (folder / "c.csv.gz").write_bytes(gzip.compress(not_a_dump))
-    assert score(folder, "-o", out) == 0
+def test_a_file_without_rows_does_not_stop_a_folder(tmp_path, phone, capsys, not_a_dump):
+    out = tmp_path / "out.jsonl"
+    (phone / "a.csv").write_bytes(not_a_dump)
+    (phone / "b.txt").write_text(PLAIN, "utf-8")
+    (phone / "c.csv.gz").write_bytes(gzip.compress(not_a_dump))
+    assert score(phone, "-o", out) == 0
     notices = capsys.readouterr().err
-    assert f"{folder / 'a.csv'} is skipped: it is " in notices
-    assert f"{folder / 'c.csv.gz'} is skipped: it is " in notices
+    assert f"{phone / 'a.csv'} is skipped: it is " in notices
+    assert f"{phone / 'c.csv.gz'} is skipped: it is " in notices
     assert [row["text"] for row in rows_of(out)] == [PLAIN]
 
 
@@ -94,13 +93,12 @@ def test_a_header_that_is_no_csv_is_refused_in_plain_words(tmp_path, capsys):
     ],
     ids=["docx", "xlsb", "random", "short"],
 )
-def test_a_file_of_another_kind_does_not_stop_a_folder(tmp_path, capsys, name, content, what):
-    (tmp_path / "phone").mkdir()
-    (tmp_path / "phone" / name).write_bytes(content)
-    (tmp_path / "phone" / "b.txt").write_text(PLAIN, "utf-8")
-    assert score(tmp_path / "phone", "-o", tmp_path / "out.jsonl") == 0
-    assert f"{tmp_path / 'phone' / name} is skipped: it is {what}" in capsys.readouterr().err
-    assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN]
+def test_a_file_of_another_kind_does_not_stop_a_folder(phone, capsys, name, content, what):
+    (phone / name).write_bytes(content)
+    (phone / "b.txt").write_text(PLAIN, "utf-8")
+    assert score(phone, "-o", phone.parent / "out.jsonl") == 0
+    assert f"{phone / name} is skipped: it is {what}" in capsys.readouterr().err
+    assert [row["text"] for row in rows_of(phone.parent / "out.jsonl")] == [PLAIN]
 
 
 TELEGRAM_PAGE = f"""<!DOCTYPE html>
@@ -204,14 +202,13 @@ CALLS = (
 
 @pytest.mark.parametrize("root", ["calls", "report", "smsesx"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_xml_of_other_programs_does_not_stop_a_folder(tmp_path, capsys, root, encoding):
-    folder, out = tmp_path / "phone", tmp_path / "out.jsonl"
-    folder.mkdir()
-    (folder / "calls.xml").write_bytes(f'{CALLS}<{root} count="1"><call number="1"/></{root}>'.encode(encoding))
+def test_xml_of_other_programs_does_not_stop_a_folder(tmp_path, phone, capsys, root, encoding):
+    out = tmp_path / "out.jsonl"
+    (phone / "calls.xml").write_bytes(f'{CALLS}<{root} count="1"><call number="1"/></{root}>'.encode(encoding))
     message = '<sms address="1" date="1" type="1" body="好"/>'
-    (folder / "sms.xml").write_bytes(f"{CALLS}<smses>{message}</smses>".encode(encoding))
-    assert score(folder, "-o", out) == 0
-    assert f"{folder / 'calls.xml'} is skipped: it is XML other than" in capsys.readouterr().err
+    (phone / "sms.xml").write_bytes(f"{CALLS}<smses>{message}</smses>".encode(encoding))
+    assert score(phone, "-o", out) == 0
+    assert f"{phone / 'calls.xml'} is skipped: it is XML other than" in capsys.readouterr().err
     assert [row["text"] for row in rows_of(out)] == ["好"]
-    assert score(folder / "calls.xml", "-o", out, "--force") == 2
+    assert score(phone / "calls.xml", "-o", out, "--force") == 2
     assert "export the messages as CSV; --format lines reads it as it is" in capsys.readouterr().err

@@ -111,11 +111,10 @@ def test_archives_may_be_padded_and_contain_several_streams(tmp_path, pack):
     ],
 )
 @pytest.mark.parametrize("how", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_the_only_dump_in_a_zip_archive_is_read(tmp_path, files, how):
-    folder, out = tmp_path / "phone", tmp_path / "out.jsonl"
-    folder.mkdir()
-    (folder / "any name.ZIP").write_bytes(dumps.zipped(files, how))
-    for source in (folder, folder / "any name.ZIP"):
+def test_the_only_dump_in_a_zip_archive_is_read(tmp_path, phone, files, how):
+    out = tmp_path / "out.jsonl"
+    (phone / "any name.ZIP").write_bytes(dumps.zipped(files, how))
+    for source in (phone, phone / "any name.ZIP"):
         assert score(source, "-o", out, "--force") == 0
         assert [(row["text"], row["n"]) for row in rows_of(out)] == [(PLAIN, "1")]
 
@@ -177,16 +176,15 @@ def secret(archive):
         (dumps.zipped({"in.csv": TABLE}).replace(b"PK\1\2", b"PK\1\3"), "Bad magic number for central directory"),
     ],
 )
-def test_a_zip_archive_that_cannot_be_opened_is_refused_in_a_folder_too(tmp_path, capsys, archive, why):
-    folder, out = tmp_path / "phone", tmp_path / "out.jsonl"
-    folder.mkdir()
-    (folder / "in.zip").write_bytes(archive)
-    (folder / "b.csv").write_bytes(TABLE)
-    assert score(folder / "in.zip", "-o", out) == 2
+def test_a_zip_archive_that_cannot_be_opened_is_refused_in_a_folder_too(tmp_path, phone, capsys, archive, why):
+    out = tmp_path / "out.jsonl"
+    (phone / "in.zip").write_bytes(archive)
+    (phone / "b.csv").write_bytes(TABLE)
+    assert score(phone / "in.zip", "-o", out) == 2
     assert f"in.zip: the ZIP archive cannot be opened: {why}" in capsys.readouterr().err
-    assert score(folder, "-o", out) == 2
+    assert score(phone, "-o", out) == 2
     assert f"cannot be opened: {why}; or leave it out: --exclude in.zip" in capsys.readouterr().err
-    assert score(folder, "-o", out, "--exclude", "in.zip") == 0
+    assert score(phone, "-o", out, "--exclude", "in.zip") == 0
 
 
 def test_no_row_of_a_zip_archive_is_lost_to_a_wrong_checksum(tmp_path, capsys):
@@ -295,30 +293,29 @@ def test_folders_and_patterns_are_searched(tmp_path, capsys):
     assert "holds no dump" in capsys.readouterr().err
 
 
-def test_outputs_of_earlier_runs_are_skipped_unless_named(tmp_path, capsys):
-    folder, again = tmp_path / "phone", tmp_path / "again.jsonl"
-    folder.mkdir()
+def test_outputs_of_earlier_runs_are_skipped_unless_named(tmp_path, phone, capsys):
+    again = tmp_path / "again.jsonl"
     rows = [{"chat": 1, "text": LURE}, {"chat": 1}, {"chat": 2, "text": PLAIN}]
-    source, out = folder / "in.jsonl", folder / "out.jsonl"
+    source, out = phone / "in.jsonl", phone / "out.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     assert score(source, "-o", out, "--by", "chat") == 0
     capsys.readouterr()
     results = [f"out.jsonl{ending}" for ending in ("", ".conversations.jsonl", ".rejects.jsonl", ".summary.json")]
-    assert sorted(path.name for path in folder.iterdir()) == ["in.jsonl", *results]
-    for searched in (folder, folder / "*.json*", folder / ".." / "**" / "*.jsonl"):
+    assert sorted(path.name for path in phone.iterdir()) == ["in.jsonl", *results]
+    for searched in (phone, phone / "*.json*", phone / ".." / "**" / "*.jsonl"):
         assert score(searched, "-o", again, "--force") == 0
         assert [row["chat"] for row in rows_of(again)] == [1, 2]
         notice = capsys.readouterr().err
         assert notice.count("skipped") == 1
         assert re.search(r"\.jsonl and [234] more are skipped: earlier runs wrote them; name them", notice)
-    assert score(folder, "-o", out, "--by", "chat", "--force") == 0  # into the folder that it searches
+    assert score(phone, "-o", out, "--by", "chat", "--force") == 0  # into the folder that it searches
     assert score(out, "-o", again, "--force") == 0
     assert len(rows_of(again)) == 2
     source.unlink()
     capsys.readouterr()
     for searched, notice in (
-        (folder, "holds no dump"),
-        (folder / "*.jsonl", "matches only files that earlier runs wrote"),
+        (phone, "holds no dump"),
+        (phone / "*.jsonl", "matches only files that earlier runs wrote"),
     ):
         assert score(searched, "-o", again, "--force") == 2
         assert notice in capsys.readouterr().err
@@ -326,14 +323,12 @@ def test_outputs_of_earlier_runs_are_skipped_unless_named(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["my.conversations.jsonl", "my.rejects.jsonl", "my.summary.json", "my.jsonl"])
 @pytest.mark.parametrize("summary", ["", '{"text": "", "fraudscan": "0.1.0"}', '{\n "rows": 1, "text": ""}'])
-def test_files_that_only_look_like_outputs_of_an_earlier_run_are_scored(tmp_path, capsys, name, summary):
-    folder = tmp_path / "phone"
-    folder.mkdir()
-    (folder / "my.jsonl.summary.json").write_text(summary)
-    (folder / "my.summary.json").write_text(summary)
-    (folder / name).write_text(f'{{"text": "{LURE}"}}\n', "utf-8")
-    (folder / ("长" * 83 + ".txt")).write_text(PLAIN, "utf-8")  # the name of a summary beside it would be too long
-    assert score(folder, "-o", tmp_path / "out.jsonl") == 0
+def test_files_that_only_look_like_outputs_of_an_earlier_run_are_scored(tmp_path, phone, capsys, name, summary):
+    (phone / "my.jsonl.summary.json").write_text(summary)
+    (phone / "my.summary.json").write_text(summary)
+    (phone / name).write_text(f'{{"text": "{LURE}"}}\n', "utf-8")
+    (phone / ("长" * 83 + ".txt")).write_text(PLAIN, "utf-8")  # the name of a summary beside it would be too long
+    assert score(phone, "-o", tmp_path / "out.jsonl") == 0
     assert {LURE, PLAIN} <= {row.get("text") for row in rows_of(tmp_path / "out.jsonl")}
     assert "earlier" not in capsys.readouterr().err
 
@@ -353,22 +348,21 @@ def test_a_file_that_is_named_twice_is_scored_once(tmp_path, monkeypatch):
     assert names == ["link.txt", "phone/../phone/sub/c.txt", str(folder / "a.txt")]
 
 
-def test_an_empty_file_does_not_stop_a_folder(tmp_path, capsys):
-    folder, out = tmp_path / "phone", tmp_path / "out.csv"
-    folder.mkdir()
+def test_an_empty_file_does_not_stop_a_folder(tmp_path, phone, capsys):
+    out = tmp_path / "out.csv"
     for name in ("a.csv", "b.xml"):
-        (folder / name).touch()
-    (folder / "c.csv").write_text(f"text\n{PLAIN}\n", "utf-8")
-    assert score(folder, "-o", out) == 0
-    assert f"{folder / 'a.csv'} is skipped: it is empty" in capsys.readouterr().err
+        (phone / name).touch()
+    (phone / "c.csv").write_text(f"text\n{PLAIN}\n", "utf-8")
+    assert score(phone, "-o", out) == 0
+    assert f"{phone / 'a.csv'} is skipped: it is empty" in capsys.readouterr().err
     assert len(out.read_text("utf-8").splitlines()) == 2
-    assert score(folder / "*.csv", "-o", out, "--force") == 0
-    assert f"{folder / 'a.csv'} is skipped: it is empty" in capsys.readouterr().err
+    assert score(phone / "*.csv", "-o", out, "--force") == 0
+    assert f"{phone / 'a.csv'} is skipped: it is empty" in capsys.readouterr().err
     assert len(out.read_text("utf-8").splitlines()) == 2
-    assert score(folder / "[ab].*", "-o", out, "--force") == 2
+    assert score(phone / "[ab].*", "-o", out, "--force") == 2
     assert "[ab].* matches only empty files" in capsys.readouterr().err
-    (folder / "a.csv").write_text(f"\ntext\n{PLAIN}\n", "utf-8")
-    assert score(folder / "a.csv", "-o", out, "--force") == 2
+    (phone / "a.csv").write_text(f"\ntext\n{PLAIN}\n", "utf-8")
+    assert score(phone / "a.csv", "-o", out, "--force") == 2
     assert "a.csv has no header" in capsys.readouterr().err
 
 
@@ -441,38 +435,36 @@ def test_files_and_folders_can_be_excluded_from_a_search(tmp_path, monkeypatch, 
 
 
 @pytest.mark.parametrize("count", [2, 13])
-def test_all_files_of_a_folder_that_cannot_be_read_are_reported(tmp_path, capsys, count):
-    folder, out = tmp_path / "phone", tmp_path / "out.jsonl"
-    folder.mkdir()
+def test_all_files_of_a_folder_that_cannot_be_read_are_reported(tmp_path, phone, capsys, count):
+    out = tmp_path / "out.jsonl"
     for i in range(count):
-        (folder / f"{i:02}.csv").write_text("a,b\n1,2\n")
-    (folder / "text.csv").write_text(f"text\n{PLAIN}\n", "utf-8")
-    assert score(folder, "-o", out) == 2
+        (phone / f"{i:02}.csv").write_text("a,b\n1,2\n")
+    (phone / "text.csv").write_text(f"text\n{PLAIN}\n", "utf-8")
+    assert score(phone, "-o", out) == 2
     error = capsys.readouterr().err
-    assert [f"{folder / f'{i:02}.csv'} has the columns: a, b." in error for i in range(count)] == [
+    assert [f"{phone / f'{i:02}.csv'} has the columns: a, b." in error for i in range(count)] == [
         i < 10 for i in range(count)
     ]
     assert error.count("; or leave it out: --exclude ") == min(count, 10)
     assert error.endswith("--exclude 09.csv. And 3 more\n" if count > 10 else "--exclude 01.csv\n")
     assert not out.exists()
-    assert score(folder / "01.csv", folder, "-o", out) == 2  # a file that is named explicitly is wanted
+    assert score(phone / "01.csv", phone, "-o", out) == 2  # a file that is named explicitly is wanted
     assert "--exclude" not in capsys.readouterr().err
-    assert score(folder, "-o", out, "--exclude", "[01]*.csv") == 0
+    assert score(phone, "-o", out, "--exclude", "[01]*.csv") == 0
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet", "csv"])
-def test_all_files_of_a_folder_that_cannot_be_written_are_reported(tmp_path, capsys, ending):
-    folder, out = tmp_path / "phone", tmp_path / f"out.{ending}"
-    folder.mkdir()
-    (folder / "a.csv").write_text(f"text\n{PLAIN}\n", "utf-8")
+def test_all_files_of_a_folder_that_cannot_be_written_are_reported(tmp_path, phone, capsys, ending):
+    out = tmp_path / f"out.{ending}"
+    (phone / "a.csv").write_text(f"text\n{PLAIN}\n", "utf-8")
     for name in ("b.csv", "c.csv"):
-        (folder / name).write_text(f"text,k,k\n{PLAIN},1,2\n", "utf-8")
-    assert score(folder, "-o", out) == 2
+        (phone / name).write_text(f"text,k,k\n{PLAIN},1,2\n", "utf-8")
+    assert score(phone, "-o", out) == 2
     error = capsys.readouterr().err
     for name in ("b.csv", "c.csv"):
-        assert f"{folder / name} has " in error
+        assert f"{phone / name} has " in error
         assert f"; or leave it out: --exclude {name}" in error
-    assert score(folder, "-o", out, "--exclude", "[bc].csv") == 0
+    assert score(phone, "-o", out, "--exclude", "[bc].csv") == 0
 
 
 def test_files_with_other_extensions_in_a_folder_are_reported(tmp_path, capsys):
@@ -546,10 +538,9 @@ def test_texts_of_any_kind_in_a_folder_are_read(tmp_path, scanner, encoding, tex
     assert summary.scored + summary.rejected == 1 or not text.strip()
 
 
-def test_a_table_in_a_folder_may_be_delimited_by_any_control_character(tmp_path):
-    (tmp_path / "phone").mkdir()
-    (tmp_path / "phone" / "a.csv").write_text("id\atext\n" + f"1\a{PLAIN}\n" * 9, "utf-8")
-    assert score(tmp_path / "phone", "-o", tmp_path / "out.jsonl", "--delimiter", "\a") == 0
+def test_a_table_in_a_folder_may_be_delimited_by_any_control_character(tmp_path, phone):
+    (phone / "a.csv").write_text("id\atext\n" + f"1\a{PLAIN}\n" * 9, "utf-8")
+    assert score(phone, "-o", tmp_path / "out.jsonl", "--delimiter", "\a") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN] * 9
 
 
@@ -621,22 +612,18 @@ def test_a_table_whose_log_says_which_rows_were_deleted_is_refused(tmp_path, cap
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-def test_a_pipe_in_a_folder_is_reported(tmp_path, capsys):
-    folder = tmp_path / "phone"
-    folder.mkdir()
-    (folder / "a.txt").write_text(PLAIN, "utf-8")
-    os.mkfifo(folder / "b.txt")
-    assert score(folder, "-o", tmp_path / "out.jsonl") == 0
-    assert f"{folder / 'b.txt'} is skipped: it is not a regular file; name it" in capsys.readouterr().err
+def test_a_pipe_in_a_folder_is_reported(tmp_path, phone, capsys):
+    (phone / "a.txt").write_text(PLAIN, "utf-8")
+    os.mkfifo(phone / "b.txt")
+    assert score(phone, "-o", tmp_path / "out.jsonl") == 0
+    assert f"{phone / 'b.txt'} is skipped: it is not a regular file; name it" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-def test_a_pipe_with_the_name_of_a_summary_is_not_opened(tmp_path):
-    folder = tmp_path / "phone"
-    folder.mkdir()
-    (folder / "a.txt").write_text(PLAIN, "utf-8")
-    os.mkfifo(folder / "a.txt.summary.json")
-    command = [sys.executable, "-m", "fraudscan", "score", folder, "-o", tmp_path / "out.jsonl"]
+def test_a_pipe_with_the_name_of_a_summary_is_not_opened(tmp_path, phone):
+    (phone / "a.txt").write_text(PLAIN, "utf-8")
+    os.mkfifo(phone / "a.txt.summary.json")
+    command = [sys.executable, "-m", "fraudscan", "score", phone, "-o", tmp_path / "out.jsonl"]
     assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
     (tmp_path / "out.jsonl.summary.json").unlink()
     os.mkfifo(tmp_path / "out.jsonl.summary.json")

@@ -373,12 +373,10 @@ def test_an_encoding_does_not_apply_to_a_workbook(scored, capsys):
     assert "is a workbook: --encoding gb18030 does not apply to it" in capsys.readouterr().err
 
 
-def test_a_folder_is_searched_for_workbooks_but_not_for_the_lock_files_of_excel(tmp_path, capsys):
-    folder = tmp_path / "phone"
-    folder.mkdir()
-    (folder / "短信.XLSX").write_bytes(workbook({"a": [["text"], [PLAIN]]}))
-    (folder / "~$短信.XLSX").write_bytes(b"\4user" + bytes(160))
-    assert score(folder, "-o", tmp_path / "out.jsonl") == 0
+def test_a_folder_is_searched_for_workbooks_but_not_for_the_lock_files_of_excel(tmp_path, phone, capsys):
+    (phone / "短信.XLSX").write_bytes(workbook({"a": [["text"], [PLAIN]]}))
+    (phone / "~$短信.XLSX").write_bytes(b"\4user" + bytes(160))
+    assert score(phone, "-o", tmp_path / "out.jsonl") == 0
     assert [row["text"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN]
     assert "files are skipped because of their names: 1 hidden" in capsys.readouterr().err
 
