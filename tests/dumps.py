@@ -83,8 +83,11 @@ def blocks_from_anywhere(reader, data):
 
 
 def rows_of(path):
-    """Return the rows of a JSON Lines file."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    """Return the rows of an output: JSON Lines, CSV or Parquet."""
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file) if path.suffix == ".csv" else map(json.loads, file))
 
 
 def slow_pipe(data):

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from conftest import LURE, WORDS, made_up, write_corpus
-from dumps import CELLS, whatsapp, workbook, zipped
+from dumps import CELLS, rows_of, whatsapp, workbook, zipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.svm import LinearSVC
@@ -105,8 +105,7 @@ def test_a_custom_model_works_in_the_library_and_every_command(model, mine, tmp_
     assert capsys.readouterr().out.partition("\n")[0].split()[2:] == [labels[0]]
     out = tmp_path / "out.jsonl"
     assert main(["score", str(mine), "--text", "content", "-m", str(model), "-o", str(out)]) == 0
-    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
-    assert [row["fraud_label"] for row in rows] == [row["kind"] for row in rows]
+    assert all(row["fraud_label"] == row["kind"] for row in rows_of(out))
     assert evaluated(capsys, mine, *NAMED, "-m", model)[0]["macro_f1"] == 1
 
 
@@ -124,12 +123,10 @@ def test_label_names_with_special_characters_are_written_correctly(tmp_path):
     columns = ["--text", "content", "-m", str(tmp_path / "model"), "--proba"]
     assert main(["train", str(mine), *NAMED, "-o", str(tmp_path / "model")]) == 0
     assert main(["score", str(mine), "-o", str(tmp_path / "out.jsonl"), *columns]) == 0
-    for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines():
-        row = json.loads(line)
+    for row in rows_of(tmp_path / "out.jsonl"):
         assert {f"fraud_p_{name}" for name in named.values()} < set(row)
     assert main(["score", str(mine), "-o", str(tmp_path / "out.csv"), *columns, "--safe-csv"]) == 0
-    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
-        assert {row["fraud_label"] for row in csv.DictReader(file)} == {named["loan"], "'=1+1", "normal"}
+    assert {row["fraud_label"] for row in rows_of(tmp_path / "out.csv")} == {named["loan"], "'=1+1", "normal"}
 
 
 def test_the_name_of_a_label_may_contain_a_lone_surrogate(tmp_path):
@@ -140,8 +137,7 @@ def test_the_name_of_a_label_may_contain_a_lone_surrogate(tmp_path):
     mine.write_text("\n".join(rows), "utf-8")
     assert main(["train", str(mine), "--label", "label", "-o", str(tmp_path / "model")]) == 0
     assert main(["score", str(mine), "-o", str(tmp_path / "out.jsonl"), "-m", str(tmp_path / "model")]) == 0
-    found = map(json.loads, (tmp_path / "out.jsonl").read_text("utf-8").splitlines())
-    assert {row["fraud_label"] for row in found} == set(named.values())
+    assert {row["fraud_label"] for row in rows_of(tmp_path / "out.jsonl")} == set(named.values())
 
 
 def test_the_weights_of_an_explanation_add_up_to_the_logit(model):

@@ -74,7 +74,7 @@ def test_json_lines_to_csv_loses_no_field(tmp_path):
     rows[40] |= {"late": "z", "n": None}
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     assert score(source, "-o", out, "--max-message", 4096) == 0  # the 41st row is not in the first block
-    found = list(csv.DictReader(io.StringIO(out.read_text("utf-8"))))
+    found = rows_of(out)
     assert list(found[0]) == ["text", "n", "x", OTHER_FIELDS, *COLUMNS]
     assert [row["text"] for row in found] == [row["text"] for row in rows]
     assert (found[40]["n"], found[40][OTHER_FIELDS]) == ("", '{"late": "z"}')
@@ -93,7 +93,7 @@ def test_numbers_of_json_are_written_to_csv_as_they_are(tmp_path, numbers):
     )
     source.write_text(f'{row}, "b": true, "none": null}}\n' * 60 + f'{row}, "late": {numbers[0]}}}\n', "utf-8")
     assert score(source, "-o", out, "--force", "--quiet", "--safe-csv", "--max-message", 4096) == 0
-    first, *_, last = csv.DictReader(io.StringIO(out.read_text("utf-8")))
+    first, *_, last = rows_of(out)
     assert (first["n"], first["b"], first["none"]) == (numbers[0], "true", "")
     assert first["x"] == '{{"y": [{}, "1.10\\n", true, null]}}'.format(", ".join(numbers))
     assert last[OTHER_FIELDS] == f'{{"late": {numbers[0]}}}'
@@ -813,8 +813,7 @@ def test_any_csv_is_preserved(tmp_path, rows):
     with source.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("k", "text"), *rows])
     assert score(source, "-o", out, "--force") == 0
-    with out.open(encoding="utf-8", newline="") as file:
-        assert [(row["k"], row["text"]) for row in csv.DictReader(file)] == rows
+    assert [(row["k"], row["text"]) for row in rows_of(out)] == rows
 
 
 @given(st.binary(max_size=300))

@@ -1,7 +1,5 @@
 """Tests of chat exports: the columns of each message, and the parts that are not messages."""
 
-import csv
-import io
 import itertools
 import json
 import random
@@ -762,8 +760,7 @@ def test_an_export_that_resembles_telegrams_says_where_its_text_is_and_how_to_re
 
 def test_whatsapp_messages_may_span_several_lines(tmp_path):
     assert score(EXPORTS / "WhatsApp Chat with 陈阿姨.txt", "-o", tmp_path / "out.csv") == 0
-    rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text("utf-8"))))
-    assert "\n还能优先入住，你帮我看看靠谱不" in rows[2]["text"]
+    assert "\n还能优先入住，你帮我看看靠谱不" in rows_of(tmp_path / "out.csv")[2]["text"]
     source = tmp_path / "_chat.txt"
     source.write_text("\u200e[2026/10/6 下午9:05:11] 妈: 早\n还有\n[2026/10/6 下午9:06:00] 我: 好\n", "utf-8")
     assert score(source, "-o", tmp_path / "ios.jsonl") == 0

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 
+import dumps
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -58,14 +59,9 @@ def files(tmp_path):
 
 def rows_of(path):
     """Return the rows of an output of any format. CSV lists and empty values are converted to match the others."""
-    if path.suffix == ".parquet":
-        return pq.read_table(path).to_pylist()
-    if path.suffix == ".jsonl":
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = dumps.rows_of(path)
     lists = [name for name, column in COLUMNS.items() if column.kind is list]
-    for row in rows:
+    for row in rows if path.suffix == ".csv" else ():
         row.update({name: row[name].split("|") if row[name] else [] for name in lists})
         row.update({name: row[name] or None for name in ("fraud_scheme", "fraud_rule") if name in row})
     return rows
@@ -577,9 +573,8 @@ def test_safe_csv_changes_formulas_but_not_numbers(tmp_path, cell, safe):
     with (tmp_path / "in.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["text", "n"], [PLAIN, cell]])
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv", "--safe-csv", "--bom") == 0
-    with (tmp_path / "o.csv").open(newline="", encoding="utf-8") as file:
-        assert file.read(1) == "\ufeff"
-        assert next(csv.DictReader(file))["n"] == safe
+    assert (tmp_path / "o.csv").read_bytes().startswith(b"\xef\xbb\xbftext,")
+    assert dumps.rows_of(tmp_path / "o.csv")[0]["n"] == safe
 
 
 @given(
@@ -588,8 +583,7 @@ def test_safe_csv_changes_formulas_but_not_numbers(tmp_path, cell, safe):
 def test_safe_csv_has_no_formula_with_any_delimiter_and_loses_nothing(tmp_path, cell, delimiter):
     (tmp_path / "in.jsonl").write_text(json.dumps({"text": PLAIN, "n": cell}) + "\n", "utf-8")
     assert score(tmp_path / "in.jsonl", "-o", tmp_path / "o.csv", "--safe-csv", "--force", "--quiet") == 0
-    with (tmp_path / "o.csv").open(newline="", encoding="utf-8") as file:
-        safe = next(csv.DictReader(file))["n"]
+    safe = dumps.rows_of(tmp_path / "o.csv")[0]["n"]
     assert safe.replace("'", "") == cell
     lines = csv.reader(io.StringIO(safe, newline=""), delimiter=delimiter, quoting=csv.QUOTE_NONE)
     for value in [value for row in lines for value in row][1:]:
@@ -733,7 +727,7 @@ def test_blanks_after_delimiters_are_ignored_if_the_header_has_them_before_quote
 def test_the_reject_reason_of_a_row_without_text_says_where_the_text_may_be(tmp_path, row, reason):
     (tmp_path / "in.jsonl").write_text(f"{json.dumps({'text': PLAIN})}\n{json.dumps(row)}\n", "utf-8")
     assert score(tmp_path / "in.jsonl", "-o", tmp_path / "o.jsonl") == 0
-    reject = json.loads((tmp_path / "o.jsonl.rejects.jsonl").read_text("utf-8"))
+    (reject,) = rows_of(tmp_path / "o.jsonl.rejects.jsonl")
     assert reject["reason"].startswith(reason)
 
 
@@ -810,8 +804,7 @@ def test_a_lone_carriage_return_in_a_table_is_named_in_the_reject_reason(tmp_pat
 def test_binary_texts_in_parquet_may_be_in_the_given_encoding(tmp_path):
     pq.write_table(pa.table({"text": [LURE.encode("gb18030"), LURE.encode(), b"ok"]}), tmp_path / "in.parquet")
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "o.jsonl", "--encoding", "gbk") == 0
-    rows = map(json.loads, (tmp_path / "o.jsonl").read_text("utf-8").splitlines())
-    assert [row["text"] for row in rows] == [LURE, LURE, "ok"]
+    assert [row["text"] for row in rows_of(tmp_path / "o.jsonl")] == [LURE, LURE, "ok"]
 
 
 def test_a_job_whose_incomplete_output_is_gone_cannot_be_resumed(tmp_path, scanner):
@@ -839,5 +832,4 @@ def test_files_of_a_folder_are_read_in_the_order_of_their_names(tmp_path):
     for number in (7, 3, 9, 1, 8, 0, 5, 2, 6, 4):
         (folder / f"{number}.jsonl").write_text(json.dumps({"text": f"第{number}条"}) + "\n", "utf-8")
     assert score(folder, "-o", tmp_path / "o.jsonl") == 0
-    rows = map(json.loads, (tmp_path / "o.jsonl").read_text("utf-8").splitlines())
-    assert [row["text"] for row in rows] == [f"第{number}条" for number in range(10)]
+    assert [row["text"] for row in rows_of(tmp_path / "o.jsonl")] == [f"第{number}条" for number in range(10)]

@@ -231,8 +231,7 @@ def test_floats_of_32_bits_are_written_with_their_own_digits(tmp_path, values):
     pq.write_table(table, tmp_path / "in.parquet")
     shown = ["" if value is None else repr(float(str(number))) for value, number in zip(values, known, strict=True)]
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.csv", "--force") == 0
-    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
-        assert [row["amount"] for row in csv.DictReader(file)] == shown
+    assert [row["amount"] for row in rows_of(tmp_path / "out.csv")] == shown
     assert score(tmp_path / "in.parquet", "-o", tmp_path / "out.jsonl", "--force") == 0
     finite = [float(text) if text not in {"", "nan", "inf", "-inf"} else None for text in shown]
     assert [row["amount"] for row in rows_of(tmp_path / "out.jsonl")] == finite
@@ -262,7 +261,7 @@ def test_json_lines_to_parquet_unifies_the_types_of_blocks(tmp_path):
     rows[98]["late"] = 1
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     assert score(source, "-o", out, "--max-message", 4096) == 0
-    found = pq.read_table(out).to_pylist()
+    found = rows_of(out)
     assert [row["n"] for row in found] == [row["n"] for row in rows]
     assert [row["m"] for row in found] == [row["m"] for row in rows]
     assert json.loads(found[5]["k"]) == [5, "x"]
@@ -313,10 +312,7 @@ def test_the_other_fields_column_of_an_earlier_run_is_an_ordinary_column(tmp_pat
     rows[98]["late"] = 1
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     assert score(source, "-o", out, "--max-message", 4096) == 0
-    if ending == "csv":
-        table = list(csv.DictReader(io.StringIO(out.read_text("utf-8"))))
-    else:
-        table = pq.read_table(out).to_pylist()
+    table = rows_of(out)
     assert {row[OTHER_FIELDS] for row in table} == {"MINE"}
     assert json.loads(table[98][f"{OTHER_FIELDS}_"]) == {"late": 1}
     assert not any(row[f"{OTHER_FIELDS}_"] for row in table[:98])

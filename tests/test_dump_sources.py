@@ -1,7 +1,6 @@
 """Tests of where dumps come from: files, folders, patterns, pipes and archives."""
 
 import bz2
-import csv
 import gzip
 import io
 import json
@@ -17,7 +16,6 @@ import zipfile
 from pathlib import Path
 
 import dumps
-import pyarrow.parquet as pq
 import pytest
 import zstandard
 from conftest import traced
@@ -43,12 +41,7 @@ def test_undecodable_bytes_in_names_of_files_are_shown_alike_in_all_outputs(tmp_
     options = "--filenames", "--deny", folder / "deny.txt", "--exclude", "deny.txt"
     assert score(folder, "-o", out, *options, "--by", os.fsdecode(b"\xff"), "--by", "text") == 1  # one is damaged
     assert f"{names[1]} cannot be read to its end" in capsys.readouterr().err
-    if ending == "parquet":
-        rows = pq.read_table(out).to_pylist()
-    else:
-        with out.open(encoding="utf-8", newline="") as file:
-            rows = list(map(json.loads, file) if ending == "jsonl" else csv.DictReader(file))
-    assert [row["fraud_source"] for row in rows] == names
+    assert [row["fraud_source"] for row in rows_of(out)] == names
     conversations, rejects = (rows_of(tmp_path / f"{out.name}.{kind}.jsonl") for kind in ("conversations", "rejects"))
     assert sorted(row["first"]["source"] for row in conversations) == names
     assert [row["source"] for row in rejects] == names

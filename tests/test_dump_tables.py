@@ -211,7 +211,7 @@ def test_safe_csv_also_escapes_the_output_columns_and_is_off_by_default(tmp_path
     monkeypatch.setattr("fraudscan.explain.evidence", lambda *_: ["=1+1加微信"])  # independent of the shipped model
     for option, mark in ([], ""), (["--safe-csv"], "'"):
         assert score(source, "-o", out, "--explain", "--force", *option) == 0
-        (row,) = csv.DictReader(io.StringIO(out.read_text("utf-8")))
+        (row,) = rows_of(out)
         assert row["fraud_evidence"] == f"{mark}=1+1加微信"
         assert row[f"{mark}=k"] == "1"
 

@@ -306,12 +306,6 @@ def content(path):
     return pq.read_table(path)
 
 
-def rows_in(path):
-    if path.suffix == ".csv":
-        return list(csv.DictReader(path.read_text("utf-8").splitlines()))
-    return content(path).to_pylist() if path.suffix == ".parquet" else dumps.rows_of(path)
-
-
 def test_rethreshold_starts_from_the_thresholds_that_a_dump_was_scored_with(scored, tmp_path, capsys):
     dump, _ = scored
     out, again = tmp_path / "loose.jsonl", tmp_path / "again.jsonl"
@@ -372,7 +366,7 @@ def test_rethreshold_writes_a_summary_by_which_its_output_is_recognized(scored, 
     again = folder / f"again{out.suffix}"
     os.utime(out, (1, 1))
     assert main(["rethreshold", str(out), "-o", str(again), "--flag", "0.7", "--review", "0.3"]) == 0
-    rows = rows_in(again)
+    rows = dumps.rows_of(again)
     summary = json.loads((folder / f"{again.name}.summary.json").read_text("utf-8"))
     before = json.loads((out.parent / f"{out.name}.summary.json").read_text("utf-8"))
     assert before["began"] <= before["ended"] <= summary.pop("began") <= summary.pop("ended")

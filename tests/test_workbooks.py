@@ -120,8 +120,7 @@ def test_cells_and_rows_that_are_left_out_are_empty(scored, tmp_path):
     assert first == {"A": None, "n": None, "C": None, "text": LURE}
     assert second == {"A": None, "n": 123456, "C": None, "text": None}
     assert score(tmp_path / "in.xlsx", "-o", tmp_path / "out.csv") == 0
-    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
-        assert [row["text"] for row in csv.DictReader(file)] == [LURE, ""]
+    assert [row["text"] for row in rows_of(tmp_path / "out.csv")] == [LURE, ""]
 
 
 def test_a_number_is_scored_as_its_text(scored):
