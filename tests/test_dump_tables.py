@@ -81,11 +81,9 @@ def test_a_one_column_table_may_be_long(tmp_path):
     assert len(rows_of(tmp_path / "out.jsonl")) == 40_000
 
 
-@pytest.mark.parametrize(
-    "text", ["{" + "\n" * 1_000_000, '[{"text": "' + " " * 500_000 + '"}]'], ids=["lines", "blanks"]
-)
+@pytest.mark.parametrize("text", ["{" + "\n" * 200_000, '[{"text": "' + " " * 500_000 + '"}]'], ids=["lines", "blanks"])
 def test_long_runs_of_whitespace_are_scanned_once(tmp_path, text):
-    (tmp_path / "in.json").write_text(text)  # takes hours if each of them starts a new scan
+    (tmp_path / "in.json").write_text(text)  # takes minutes if each of them starts a new scan
     assert score(tmp_path / "in.json", "-o", tmp_path / "out.jsonl") in (0, 1)
 
 
