@@ -451,9 +451,9 @@ def test_repair_that_does_not_converge_is_dropped(monkeypatch):
 def test_what_is_scored_is_what_normalize_returns(scanner, corpus, tail):
     """Whether a text carries marks of disguise is decided after repetitions are cut, which count for or against it."""
     rng = random.Random(tail)
-    texts = [augment.disguise(row.text, rng) + tail for row in rng.sample(corpus, 2000)]
+    texts = [augment.disguise(row.text, rng) + tail for row in rng.sample(corpus, 800)]
     readings = scanner.engine.judge(texts, readings=True).readings
-    assert sum(read is not None for read in readings.values()) > 500
+    assert sum(read is not None for read in readings.values()) > 200
     for place, text in enumerate(texts):
         read = readings.get(place)
         assert normalize(text).text == (read.text if read else fold(text))
