@@ -10,12 +10,14 @@ import shutil
 import tracemalloc
 
 import pytest
+from reference import Reference
 
 import fraudscan
 from fraudscan import kernel
 from fraudscan.columns import COLUMNS, Column
 from fraudscan.corpus import Row, read_corpus
 from fraudscan.decisions import Decisions
+from fraudscan.model import default_folder
 from fraudscan.network import NetworkOptions
 from fraudscan.train import TrainingOptions, train
 
@@ -58,6 +60,11 @@ def scanner():
 def lacking(what):
     """Skip a test because of something that this machine lacks; fail it in CI, which has everything."""
     (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(what)
+
+
+@pytest.fixture(scope="session")
+def reference():
+    return Reference(default_folder())
 
 
 @pytest.fixture(scope="session")

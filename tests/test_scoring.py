@@ -14,11 +14,10 @@ import pytest
 from conftest import LURE, PLAIN, traced
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import Reference
 
 from fraudscan import engine, model
 from fraudscan.lazy import shared
-from fraudscan.model import ModelError, default_folder
+from fraudscan.model import ModelError
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -44,11 +43,6 @@ texts = st.one_of(
     st.text(st.characters(), max_size=20),  # surrogates too
     st.lists(st.sampled_from(PIECES), max_size=12).map("".join),
 )
-
-
-@pytest.fixture(scope="module")
-def reference():
-    return Reference(default_folder())
 
 
 @given(texts)

@@ -5,13 +5,11 @@ import pytest
 from conftest import logit_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from reference import Reference
 from test_disguise import ORDINARY
 from test_scoring import fresh
 
 from fraudscan import TAXONOMY, Scanner, Thresholds, engine
 from fraudscan.features import Vocabulary
-from fraudscan.model import default_folder
 from fraudscan.windows import PENALTY, RAMP_END, RAMP_START, STRIDE, WHOLE, WINDOW
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -163,11 +161,6 @@ def test_window_offsets_are_those_of_the_original(handmade):
     assert start <= text.index("骗") < end
     assert {text[start], text[end - 1]} <= set(CALM)
     assert sum(c in LOUD + CALM for c in text[start:end]) == WINDOW
-
-
-@pytest.fixture(scope="module")
-def reference():
-    return Reference(default_folder())
 
 
 @given(long_texts(150, 900))
