@@ -41,7 +41,12 @@ def score(*arguments):
 
 
 def write_and_score(path, content, *options, status=0):
-    """Write a dump and score it into ``out.jsonl`` beside it, with this exit status; return the path of the output."""
+    """Write a dump and score it into ``out.jsonl`` beside it, with this exit status; return the path of the output.
+
+    The content of the dump is text or bytes, or consists of rows, which are written as JSON Lines.
+    """
+    if not isinstance(content, str | bytes):
+        content = "".join(json.dumps(row) + "\n" for row in content)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     out = path.with_name("out.jsonl")
     assert score(path, "-o", out, "--force", *options) == status

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dumps import LURE, PLAIN, interrupt, rows_of, score, scored, workbook
+from dumps import LURE, PLAIN, interrupt, rows_of, score, workbook, write_and_score
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -21,11 +21,9 @@ from fraudscan.dump.conversations import SHOWN, WINDOW, Conversation, Window
 from fraudscan.dump.scoring import Message
 
 
-def conversations(path, *options, by="chat"):
-    """Score a dump; return its conversations."""
-    out = path.parent / f"out{path.suffix if path.suffix == '.csv' else '.jsonl'}"
-    assert score(path, "-o", out, "--by", by, *options) == 0
-    return rows_of(path.parent / f"{out.name}.conversations.jsonl")
+def conversations(path, content, *options, by="chat"):
+    """Write and score a dump; return its conversations."""
+    return rows_of(write_and_score(path, content, "--by", by, *options).with_name("out.jsonl.conversations.jsonl"))
 
 
 def test_force_discards_the_conversations_of_an_interrupted_job(tmp_path, scanner):
@@ -39,44 +37,41 @@ def test_force_discards_the_conversations_of_an_interrupted_job(tmp_path, scanne
 
 @pytest.mark.parametrize("name", ["\ud83d", "a\0b", " ", "群\n二"])
 def test_any_text_can_name_a_conversation(tmp_path, name):
-    (tmp_path / "in.jsonl").write_text(json.dumps({"text": "好", "chat": name}) + "\n", "utf-8")
-    assert [row["conversation"] for row in conversations(tmp_path / "in.jsonl")] == [name]
+    found = conversations(tmp_path / "in.jsonl", [{"text": "好", "chat": name}])
+    assert [row["conversation"] for row in found] == [name]
 
 
 def test_large_numbers_can_name_conversations(tmp_path):
     numbers = 2**64 + 1, 2**64 + 3
-    (tmp_path / "in.jsonl").write_text("".join(f'{{"text": "好", "chat": {n}}}\n' for n in numbers), "utf-8")
-    assert [row["conversation"] for row in conversations(tmp_path / "in.jsonl")] == list(map(str, numbers))
+    found = conversations(tmp_path / "in.jsonl", [{"text": "好", "chat": number} for number in numbers])
+    assert [row["conversation"] for row in found] == list(map(str, numbers))
 
 
 def test_evidence_of_a_conversation_is_short(tmp_path):
-    (tmp_path / "in.jsonl").write_text(json.dumps({"text": LURE * 100, "chat": "a"}) + "\n", "utf-8")
-    assert 0 < len(conversations(tmp_path / "in.jsonl")[0]["evidence"]) <= 500
+    (row,) = conversations(tmp_path / "in.jsonl", [{"text": LURE * 100, "chat": "a"}])
+    assert 0 < len(row["evidence"]) <= 500
 
 
 def test_line_numbers_of_messages_in_tables(tmp_path):
-    (tmp_path / "in.csv").write_text(f"text,chat\n{PLAIN},a\n{LURE},a\n{PLAIN},b\n", "utf-8")
-    a, b = conversations(tmp_path / "in.csv")
+    a, b = conversations(tmp_path / "in.csv", f"text,chat\n{PLAIN},a\n{LURE},a\n{PLAIN},b\n")
     assert (a["first"]["line"], a["strongest"]["line"], b["first"]["line"]) == (2, 3, 4)
 
 
 def test_line_numbers_of_messages_in_transcripts(tmp_path):
-    path = tmp_path / "WhatsApp Chat with 人.txt"
-    path.write_text(f"2026/10/6 09:01 - 甲: {PLAIN}\n2026/10/6 09:02 - 乙: {LURE}\n", "utf-8")
-    (row,) = conversations(path, by="conversation")
+    chat = f"2026/10/6 09:01 - 甲: {PLAIN}\n2026/10/6 09:02 - 乙: {LURE}\n"
+    (row,) = conversations(tmp_path / "WhatsApp Chat with 人.txt", chat, by="conversation")
     assert (row["first"]["line"], row["strongest"]["line"]) == (1, 2)
 
 
 def test_table_rows_without_a_conversation_belong_to_none(tmp_path):
-    (tmp_path / "in.csv").write_text("text,chat\n" + f"{PLAIN},\n" * 500 + f"{PLAIN},b\n", "utf-8")
-    rows = conversations(tmp_path / "in.csv", "--max-message", 4096)  # several blocks
+    table = "text,chat\n" + f"{PLAIN},\n" * 500 + f"{PLAIN},b\n"
+    rows = conversations(tmp_path / "in.csv", table, "--max-message", 4096)  # several blocks
     assert [row["conversation"] for row in rows] == ["b"]
-    assert json.loads((tmp_path / "out.csv.summary.json").read_text("utf-8"))["without_conversation"] == 500
+    assert json.loads((tmp_path / "out.jsonl.summary.json").read_text("utf-8"))["without_conversation"] == 500
 
 
 def test_identical_lines_are_one_conversation_if_grouped_by_text(tmp_path):
-    (tmp_path / "in.txt").write_text(f"{PLAIN}\n\n{LURE}\n{PLAIN}\n", "utf-8")
-    rows = conversations(tmp_path / "in.txt", by="text")
+    rows = conversations(tmp_path / "in.txt", f"{PLAIN}\n\n{LURE}\n{PLAIN}\n", by="text")
     found = [(row["conversation"], row["messages"], row["first"]["line"]) for row in rows]
     assert found == [(LURE, 1, 3), (PLAIN, 2, 1)]
 
@@ -85,15 +80,14 @@ def test_a_conversation_is_named_by_its_first_message(tmp_path):
     rows = "".join(
         f'<sms address="106" date="1" type="1" body="好" contact_name="{name}"/>' for name in ("小王", "王总")
     )
-    (tmp_path / "in.xml").write_text(f"<smses>{rows}</smses>", "utf-8")
-    assert [row["name"] for row in conversations(tmp_path / "in.xml", by="conversation")] == ["小王"]
+    (row,) = conversations(tmp_path / "in.xml", f"<smses>{rows}</smses>", by="conversation")
+    assert row["name"] == "小王"
 
 
 def test_list_entries_for_senders_apply_to_messages_not_windows(tmp_path):
     rows = [{"text": "晚上提现一起吃饭吗", "chat": "a", "from": name} for name in ("妈妈", "106")]
-    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     (tmp_path / "deny.txt").write_text("sender=106: 提现\n", "utf-8")
-    (row,) = conversations(tmp_path / "in.jsonl", "--deny", tmp_path / "deny.txt", "--sender", "from")
+    (row,) = conversations(tmp_path / "in.jsonl", rows, "--deny", tmp_path / "deny.txt", "--sender", "from")
     assert (row["messages"], row["fraud_verdict"], row["verdicts"]["flag"]) == (2, "flag", 1)
 
 
@@ -117,8 +111,7 @@ def test_conversations(tmp_path, scanner):
     for i in range(0, 18, 3):
         rows.insert(i, {"chat": "b", "text": f"今晚{i}点吃饭"})
     rows += [{"chat": None, "text": "x"}, {"chat": float("nan"), "text": "x"}]
-    scored(source, "".join(json.dumps(row) + "\n" for row in rows), "--by", "chat")
-    second, first = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+    second, first = conversations(source, rows)
     assert (first["conversation"], second["conversation"]) == ("b", "a")
     assert (first["messages"], second["messages"]) == (6, 6)
     assert second["first"] == {"source": str(source), "line": 2, "text": COURTSHIP[0]}
@@ -138,7 +131,7 @@ def test_the_summary_counts_conversations_by_verdict(tmp_path, capsys):
     texts = {"a": PLAIN, "b": LURE, "c": PLAIN}
     source.write_text("".join(json.dumps({"chat": chat, "text": text}) + "\n" for chat, text in texts.items()), "utf-8")
     for again in ((), ["--resume"]):
-        conversations(source, *again)
+        assert score(source, "-o", tmp_path / "out.jsonl", "--by", "chat", *again) == 0
         assert json.loads(summary.read_text("utf-8"))["conversations"] == {"clear": 2, "flag": 1}
         assert "3  conversations: 2 clear, 1 flag\n" in capsys.readouterr().err
 
@@ -146,9 +139,8 @@ def test_the_summary_counts_conversations_by_verdict(tmp_path, capsys):
 def test_the_most_suspicious_conversations_come_first(tmp_path):
     texts = [PLAIN, LURE[:10], "暗号三号", LURE, COURTSHIP[0], LURE]
     rows = [{"chat": i, "text": texts[i % len(texts)]} for i in range(1500)]
-    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     (tmp_path / "deny.txt").write_text("暗号三号", "utf-8")
-    found = conversations(tmp_path / "in.jsonl", "--deny", tmp_path / "deny.txt")
+    found = conversations(tmp_path / "in.jsonl", rows, "--deny", tmp_path / "deny.txt")
     order = [(row["fraud_verdict"] != "flag", -row["fraud_score"], row["first"]["line"]) for row in found]
     assert order == sorted(order)
     flagged = [row for row in found if row["fraud_verdict"] == "flag"]
@@ -158,19 +150,16 @@ def test_the_most_suspicious_conversations_come_first(tmp_path):
 
 def test_numbers_name_the_same_conversation_with_and_without_a_point(tmp_path):
     chats = ["7", "7.0", "7.5", "1e300", "true", '"7"', "[7.0]"]
-    scored(tmp_path / "in.jsonl", "".join(f'{{"chat": {chat}, "text": "{PLAIN}"}}\n' for chat in chats), "--by", "chat")
-    found = {row["conversation"]: row["messages"] for row in rows_of(tmp_path / "out.jsonl.conversations.jsonl")}
+    rows = "".join(f'{{"chat": {chat}, "text": "{PLAIN}"}}\n' for chat in chats)
+    found = {row["conversation"]: row["messages"] for row in conversations(tmp_path / "in.jsonl", rows)}
     assert found == {"7": 3, "7.5": 1, "1e+300": 1, "true": 1, "[7.0]": 1}
 
 
 def test_a_lure_among_harmless_lines_is_detected(tmp_path, scanner):
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     quiet = [f"今天第{i}顿饭吃得很好" for i in range(150)]
     rows = [{"chat": 7, "text": text} for text in [*quiet[:100], *COURTSHIP, *quiet[100:]]]
     rows += [{"chat": 8, "text": text} for text in quiet]
-    source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    assert score(source, "-o", out, "--by", "chat", "--max-message", 4096) == 0
-    found, harmless = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+    found, harmless = conversations(tmp_path / "in.jsonl", rows, "--max-message", 4096)
     assert (found["conversation"], harmless["conversation"]) == ("7", "8")
     assert found["fraud_score"] > 0.5
     assert harmless["fraud_score"] < 0.1
@@ -188,11 +177,9 @@ def test_a_lure_among_harmless_lines_is_detected(tmp_path, scanner):
     ],
 )
 def test_lists_also_determine_the_verdicts_of_conversations(tmp_path, kind, phrase, texts, verdict):
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text("".join(json.dumps({"chat": "a", "text": text}) + "\n" for text in texts), "utf-8")
+    rows = [{"chat": "a", "text": text} for text in texts]
     (tmp_path / "list.txt").write_text(phrase, "utf-8")
-    assert score(source, "-o", out, "--by", "chat", f"--{kind}", tmp_path / "list.txt") == 0
-    (found,) = rows_of(tmp_path / "out.jsonl.conversations.jsonl")
+    (found,) = conversations(tmp_path / "in.jsonl", rows, f"--{kind}", tmp_path / "list.txt")
     assert found["fraud_verdict"] == verdict
 
 

@@ -428,7 +428,7 @@ def test_a_row_with_a_nested_sender_has_none_wherever_it_is(tmp_path, capsys, ne
     deny.write_text("sender=95588:\n", "utf-8")
     rows = [{"text": PLAIN, "from": None}] * 3 + [{"text": PLAIN, "from": "95588"}] * 2500
     rows.insert(place, {"text": PLAIN, "from": nested})
-    found = scored(tmp_path / "in.jsonl", "\n".join(map(json.dumps, rows)), "--deny", deny, "--sender", "from")
+    found = scored(tmp_path / "in.jsonl", rows, "--deny", deny, "--sender", "from")
     assert [bool(row["fraud_rule"]) for row in found] == [row["from"] == "95588" for row in rows]
     assert ("has rows in which 'from' has values inside: their sender is unknown" in capsys.readouterr().err) == (
         place < 10
