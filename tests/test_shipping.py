@@ -43,7 +43,17 @@ def test_wheel_has_the_kernel(wheel):
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sdist")
-    backend = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder / "backend", "setuptools>=77"]
+    backend = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--target",
+        folder / "backend",
+        "setuptools>=77",
+    ]
     run(backend)
     code = f"from setuptools import build_meta; build_meta.build_sdist({str(folder)!r})"
     run([sys.executable, "-c", code], cwd=ROOT, PYTHONPATH=str(folder / "backend"))
@@ -76,21 +86,24 @@ def test_wheel_can_be_built_without_a_compiler(sdist, tmp_path):
     assert not kernels(wheel)
 
 
+def environment(folder):
+    """Make an empty environment; return its Python, and the command that installs there, without compiling modules."""
+    venv.create(folder)
+    python = folder / "bin" / "python"
+    return python, [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-compile"]
+
+
 def test_wheel_works_in_an_empty_environment(wheel, tmp_path):
     """It is installed without network, as the README describes it."""
-    venv.create(tmp_path / "env", with_pip=True)
-    python = tmp_path / "env" / "bin" / "python"
+    python, install = environment(tmp_path / "env")
     wheels = tmp_path / "wheels"
     run([sys.executable, "-m", "pip", "wheel", "--quiet", "-w", wheels, wheel])
-    offline = ["--no-index", "--find-links", wheels]
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *offline, "fraudscan"], check=True)
+    subprocess.run([*install, "--no-index", "--find-links", wheels, "fraudscan"], check=True)
     code = (
         "import fraudscan; print(fraudscan.classify('老师带单，每天三只涨停股，进群免费领').label, fraudscan.__file__)"
     )
-    environment = {"PATH": "/nonexistent", "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-    done = subprocess.run(
-        [python, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-    )
+    offline = {"PATH": "/nonexistent", "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    done = subprocess.run([python, "-c", code], cwd=tmp_path, env=offline, capture_output=True, text=True, check=True)
     label, path = done.stdout.split()
     assert label == "investment"
     assert str(tmp_path) in path
@@ -112,9 +125,8 @@ print([(r.label, round(r.score, 6), [s.text for s in r.explain().spans]) for r i
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="the oldest NumPy has no build for this Python")
 def test_scores_are_the_same_with_the_oldest_numpy(wheel, tmp_path):
-    venv.create(tmp_path / "env", with_pip=True)
-    python = tmp_path / "env" / "bin" / "python"
-    run([python, "-m", "pip", "install", "--quiet", "--only-binary", "numpy", wheel, "numpy==1.24.*"])
+    python, install = environment(tmp_path / "env")
+    run([*install, "--only-binary", "numpy", wheel, "numpy==1.24.*"])
     messages = ROOT / "examples" / "messages.jsonl"
     old, new = (
         subprocess.run([name, "-c", SCORES, messages], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
