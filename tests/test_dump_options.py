@@ -387,14 +387,11 @@ def test_existing_columns_that_are_replaced_are_reported(tmp_path, capsys, endin
 
 def test_existing_columns_that_a_job_does_not_add_are_reported(tmp_path, capsys):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text(
-        json.dumps({"text": PLAIN, "fraud_rule": "mine", "fraud_p_romance": 1, "fraud_label": ""}), "utf-8"
-    )
-    assert score(source, "-o", out) == 0
+    rows = scored(source, [{"text": PLAIN, "fraud_rule": "mine", "fraud_p_romance": 1, "fraud_label": ""}])
     message = capsys.readouterr().err
     assert "fraud_label already existed and will be replaced\n" in message
     assert "fraud_rule, fraud_p_romance already existed and will be left out, because this job" in message
-    assert rows_of(out)[0].keys() == {"text", *COLUMNS}
+    assert rows[0].keys() == {"text", *COLUMNS}
     assert score(source, "-o", out, "--proba", "--force") == 0
     assert "fraud_p_romance, fraud_label already existed and will be replaced" in capsys.readouterr().err
 
