@@ -81,7 +81,7 @@ def engine(request):
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "compiled":
             request.getfixturevalue("compiled")
-        else:
+        elif request.param == "NumPy alone":
             patch.setattr(kernel, "compiled", None)
         yield
 

@@ -140,6 +140,9 @@ def test_threads_that_load_at_once_get_one_scanner_that_is_read_once(monkeypatch
     assert read.call_count == 1
 
 
+IN_A_NEW_PROCESS = pytest.mark.parametrize("engine", ["as it was built"], indirect=True)
+"""Marks tests that start a process, which always has the engine that was built, so that they run once."""
+
 BURST = """
 import sys, threading, tracemalloc, fraudscan
 
@@ -162,6 +165,7 @@ print(results.count(results[0]), tracemalloc.get_traced_memory()[1] < 100e6)
 """
 
 
+@IN_A_NEW_PROCESS
 def test_threads_that_score_the_first_messages_build_the_tables_once():
     ran = subprocess.run([sys.executable, "-c", BURST], capture_output=True, text=True, timeout=120, check=False)
     assert ran.stdout == "8 True\n", ran.stderr
@@ -213,6 +217,7 @@ print(statuses)
 """
 
 
+@IN_A_NEW_PROCESS
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_process_forked_while_threads_score_their_first_messages_can_score():
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKS]
