@@ -508,7 +508,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _print_figures(figures: dict[str, Any], thresholds: Thresholds, *, as_json: bool = False) -> None:
-    _print_thresholds(thresholds)
+    if figures["recall"] is not None:  # else no label stands for legitimate messages, and thresholds mean nothing
+        _print_thresholds(thresholds)
     if as_json:
         _print_json(figures, indent=1)
         return

@@ -67,6 +67,14 @@ def test_disguised_text_is_repaired(text, expected):
         ("人在安徽，徽信abc123", "人在安徽,微信@abc000"),
         ("薇❤abc123", "微信@abc000"),
         ("有意加薇❤", "有意加微信@"),
+        ("客服薇❤👉abc123", "客服微信@👉abc000"),
+        ("你的薇❤是多少", "你的微信@是多少"),
+        ("日结，加薇信任务已发放", "日结,加微信@任务已发放"),
+        ("有薇信任务详聊", "有微信@任务详聊"),
+        ("佣金V信结算", "佣金微信@结算"),
+        ("兼职加小绿联系", "兼职加微信@联系"),
+        ("进裙楼主发红包", "进群@楼主发红包"),
+        ("加薇娅老师领福利", "加微信@娅老师领福利"),
         ("加老师薇❤领资料", "加老师微信@领资料"),
         ("大家加V芯abc123", "大家加微信@abc000"),
         ("想学的➕卫ab12345", "想学的加微信@ab00000"),
@@ -93,7 +101,8 @@ def test_a_disguised_contact_is_named_and_marked_once(text, read):
         *("宴席加徽酒两瓶", "家里加卫星天线", "套餐加卫星频道", "从侧门进裙楼", "加裙撑更蓬", "加绿泡椒", "加绿泡泡糖"),
         *("安徽信用担保集团招聘", "安徽心血管病医院", "安徽芯片产业园", "头顶国徽心怀人民", "海参崴信号不好"),
         *("采薇信步河边", "紫薇心里有数", "佳薇信任大家", "RISC-V芯片", "5V芯片", "12V心形灯带", "蓝V信息认证"),
-        *("生日快乐小薇❤️", "想你了薇薇💗晚安"),
+        *("生日快乐小薇❤️", "想你了薇薇💗晚安", "祝薇薇❤️2026新年快乐", "致薇薇❤️:新婚快乐"),
+        *("厨房加卫15000元全包装修", "包装加绿色泡泡膜", "加绿泡腾片", "加威刚内存条", "重仓加维信诺", "大V信用好"),
     ],
 )
 def test_ordinary_words_are_no_disguised_contact(text):
@@ -451,7 +460,7 @@ def test_repair_that_does_not_converge_is_dropped(monkeypatch):
 def test_what_is_scored_is_what_normalize_returns(scanner, corpus, tail):
     """Whether a text carries marks of disguise is decided after repetitions are cut, which count for or against it."""
     rng = random.Random(tail)
-    texts = [augment.disguise(row.text, rng) + tail for row in rng.sample(corpus, 800)]
+    texts = [augment.disguise(row.text, rng) + tail for row in rng.sample(corpus, 1200)]
     readings = scanner.engine.judge(texts, readings=True).readings
     assert sum(read is not None for read in readings.values()) > 200
     for place, text in enumerate(texts):

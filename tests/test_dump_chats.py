@@ -713,6 +713,28 @@ def test_a_day_within_a_wechat_message_dates_no_other_message_wherever_blocks_en
     ]
 
 
+@pytest.mark.parametrize("size", [150, 190, 1 << 20])
+def test_damage_below_a_day_does_not_hide_it_wherever_blocks_end(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(readers, "BLOCK", size)
+    head, days = "微信群“群”的聊天记录如下:", ["—————  2026-10-01  —————", "—————  2026-10-02  —————"]
+    first, others = (
+        f"{head}\n\n{days[0]}\n\n人1  9:00\n\n你好\n\n{days[1]}\n\n",
+        "人1  9:01\n\n吃了吗\n\n人1  9:02\n\n再见\n\n",
+    )
+    (tmp_path / "in.txt").write_bytes(first.encode() + b"\xff\n\n" + others.encode())
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--format", "wechat") == 0
+    times = [row["time"] for row in rows_of(tmp_path / "out.jsonl")]
+    assert times == ["2026-10-01 9:00", "2026-10-02 9:01", "2026-10-02 9:02"]
+
+
+def test_a_chat_in_an_encoding_that_writes_line_feeds_in_two_ways_is_read(tmp_path):
+    day = "—————  2026-10-0{}  —————\n\n人1  9:00\n\n你好\n\n"
+    chat = f"微信群“群”的聊天记录如下:\n\n{day.format(1)}".encode("utf-7") + b"+AAo-" * 50 + b"\n\n"
+    (tmp_path / "in.txt").write_bytes(chat + day.format(2).encode("utf-7"))
+    assert score(tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--format", "wechat", "--encoding", "utf-7") == 0
+    assert rows_of(tmp_path / "out.jsonl")
+
+
 def test_blanks_below_a_day_do_not_slow_reading(tmp_path):
     day = "—————  2026-10-08  —————"  # each blank cost 200 steps with a title that could begin with any of them
     chat = f"{day}\n\n小美  10:06\n\n好\n\n{day}\n{' ' * 900_000}\n\n小美  10:07\n\n好"

@@ -382,7 +382,8 @@ def test_a_value_stored_once_in_a_parquet_file_is_not_held_for_all_rows_at_once(
         pq.write_table(table, source, compression="zstd")
         assert source.stat().st_size < 50_000
     peaks = peaks_of_memory(*sources, held=1 << 18)
-    assert all(peak < 8_000_000 for peak in peaks), peaks  # Arrow allocates at least 1,024 values of fixed length
+    too_high = [kind for kind, peak in zip(values, peaks, strict=True) if peak >= 8_000_000]
+    assert not too_high[:1]  # peaks only grow; Arrow allocates at least 1,024 values of fixed length
     for source in sources:
         assert [row["id"] for row in rows_of(tmp_path / f"{source.name}.jsonl")] == list(range(rows))
 

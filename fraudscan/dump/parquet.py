@@ -60,6 +60,8 @@ class _Arrow:
     """Stands for pyarrow, which is imported when it is used."""
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # `hasattr` and tools look for these
+            raise AttributeError(name)
         try:
             import pyarrow.compute
             import pyarrow.parquet

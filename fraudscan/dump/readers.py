@@ -71,8 +71,12 @@ SAMPLE = 50
 OF_PERSON = 4
 """How many Chinese characters the names of people have at most, with rare exceptions."""
 
-ESCAPED = re.compile(r"(?:\\u[3-9f][0-9a-f]{3}){2}|&#(?:x[0-9a-f]{4,6}|[1-9][0-9]{4,6});", re.IGNORECASE)
-"""Two characters written as escapes of programs, or one written as an escape of HTML, which nobody types."""
+ESCAPED = re.compile(
+    r"(?:\\u(?:[3-9][0-9a-f]|d[89a-f]|ff)[0-9a-f]{2}){2}"
+    r"|&#(?:x(?:[2-9a-f]|1f)[0-9a-f]{3}|[89][0-9]{3}|[1-6][0-9]{4}|12[0-9]{4});",
+    re.IGNORECASE,
+)
+"""Characters written as escapes, two as in programs or one as in HTML: Chinese ones, their punctuation, or pictures."""
 
 STATUS = re.compile(r"|ok|true|done|\d{1,3}|.{0,40}\bsucce(?:ss|ed).{0,20}|.{0,12}成功.?", re.IGNORECASE)
 CODE_COLUMNS = frozenset({"code", "success", "ret", "retcode", "errno", "errcode", "error_code"})
@@ -190,7 +194,8 @@ class Reader:
             if not any(sender and not isinstance(sender, (dict, list)) for sender in senders):
                 raise self.nested_sender
             self.doubts.append(f"has rows in which {self.sender!r} has values inside: their sender is unknown")
-        if any(ESCAPED.search(str(row.get(self.text or ""))) for row in sample):
+        texts = [row.get(self.text or "") for row in sample]
+        if any(isinstance(text, str) and ESCAPED.search(text) for text in texts):
             self.doubts.append(
                 "has characters written as \\u4f60 or &#20320; in its texts: unescape them to have them read"
             )
@@ -221,8 +226,8 @@ class Reader:
         outer = missing[0].partition(".")[0]
         tool = "Spark or pandas" if self.name == "parquet" else "jq"
         how = f". Extract it from {outer!r} first, e.g. with {tool}" if outer in known and outer != missing[0] else ""
-        if not how and missing[0] == self.by:
-            how = ". If another one names the conversation there, repeat --by with it"
+        if not how and missing[0] == self.by != self.text:
+            how = ". If another column names the conversation there, add it: --by can be repeated"
         return DumpError(f"no column is called {missing[0]!r}; {there}{how}")
 
     @property

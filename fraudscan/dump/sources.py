@@ -34,9 +34,10 @@ RESULT_ENDINGS = (".rejects.jsonl", ".conversations.jsonl", ".summary.json")
 """Endings of the files that jobs write beside their output."""
 
 LOGS = {"_delta_log": "Delta Lake", ".hoodie": "Hudi"}
-"""Folders by which tables of these kinds are known; of Iceberg, it is files that end with `ICEBERG`."""
+"""The folders of logs that tables of data lakes have, and what these are called."""
 
-ICEBERG = ".metadata.json"
+ICEBERG = re.compile(r"(?:v\d+|\d+-[0-9a-f-]{36})(?:\.gz)?\.metadata\.json(?:\.gz)?")
+"""The names of the logs of tables of Iceberg, in their folder ``metadata``."""
 
 SUMMARY = b'{\n "rows": ', b'"fraudscan": '
 """How a summary written by a job begins, and what its last bytes contain."""
@@ -158,8 +159,8 @@ def _is_result(file: str) -> bool:
 def _files(folder: Path, notify: Callable[[str], None]) -> Iterator[Path]:
     """Yield the files of a folder and its subfolders.
 
-    Notify about pipes, and about links, which may lead out of a seized folder. Refuse the tables of a data lake: which
-    rows of their files still count is only in their logs.
+    Notify about pipes, about links, which may lead out of a seized folder, and about tables of data lakes: only their
+    logs say which rows of their files still count.
     """
 
     def refuse(error: OSError) -> None:
@@ -167,11 +168,12 @@ def _files(folder: Path, notify: Callable[[str], None]) -> Iterator[Path]:
 
     for root, folders, files in os.walk(folder, onerror=refuse):
         kinds = [LOGS[name] for name in folders if name in LOGS]
-        kinds += ["Iceberg"] if any(name.endswith(ICEBERG) for name in files) else []
-        if kinds:
-            raise DumpError(
-                f"{root} is of a {kinds[0]} table, whose files also hold rows that were replaced or deleted: export "
-                f"the rows that it has now, or name its files, as in '{folder / '**/*.parquet'}', to score all of them"
+        if Path(root).name == "metadata" and any(map(ICEBERG.fullmatch, files)):
+            kinds.append("Iceberg")
+        for kind in kinds:
+            notify(
+                f"{root} is part of a table ({kind}), whose files also hold rows that were replaced or deleted: export "
+                "the rows that it has now to have only these scored"
             )
         for path in (Path(root, name) for name in sorted(folders + files)):
             if path.is_symlink():

@@ -87,15 +87,14 @@ class TranscriptReader(Reader):
 
     def last_heading(self, data: bytes) -> str | None:
         """Return the group of the last heading in a block that is not part of a message, or ``None``."""
-        text = self._decode([data]) if self.heading else ""
-        found = list(self.heading.finditer(text)) if self.heading else []
-        heads = self._heads(cut_lines(data, self.encoding)) if found else []
-        last, line, before = None, 0, 0
-        for match in found:
-            line += text.count("\n", before, match.start())
-            before = match.start()
-            last = match[1] if self.begins(heads, line) else last
-        return last
+        if self.heading and self.heading.search(self._decode([data])):
+            lines = cut_lines(data, self.encoding)
+            heads = self._heads(lines)
+            for at in reversed(range(len(heads))):
+                if self.heading.match("\n".join(heads[at : at + HEADING])) and self.begins(heads, at):
+                    match = self.heading.match(self._decode(lines[at : at + HEADING]).rstrip("\r"))
+                    return match[1] if match else None
+        return None
 
     def _decode(self, lines: Sequence[bytes], errors: str = "replace") -> str:
         return "\n".encode(self.encoding).join(lines).decode(self.encoding, errors).replace("\r\n", "\n")
@@ -167,7 +166,10 @@ class TranscriptReader(Reader):
             starts.insert(0, 0)
         for begin, end in zip(starts, [*starts[1:], len(lines.raw)], strict=True):
             message = self.decoded(batch, lines, begin, end).replace("\r\n", "\n").strip("\r\n")
-            if self.heading and (match := self.heading.match(message)):
+            written = message or self._decode(lines.raw[begin:end]).strip(
+                "\r\n"
+            )  # damage below does not hide a heading
+            if self.heading and (match := self.heading.match(written)):
                 heading = match[1]
             row = self.row(message, heading)
             if isinstance(row, list):
