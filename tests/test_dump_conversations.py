@@ -369,8 +369,8 @@ def test_each_dump_of_a_folder_may_name_conversations_by_another_column(tmp_path
 
 def test_a_single_name_of_the_conversation_has_to_be_in_each_dump(tmp_path, seized, capsys):
     assert score(seized / "a.csv", seized / "b.jsonl", "-o", tmp_path / "out.jsonl", "--by", "会话") == 2
-    wrong = f"no column is called '会话'; {seized / 'b.jsonl'} has the columns: text, Remark. If another one names the"
-    assert f"{wrong} conversation there, repeat --by with it\n" in capsys.readouterr().err
+    wrong = f"no column is called '会话'; {seized / 'b.jsonl'} has the columns: text, Remark. If another column"
+    assert f"{wrong} names the conversation there, add it: --by can be repeated\n" in capsys.readouterr().err
     assert score(seized / "b.jsonl", "-o", tmp_path / "out.jsonl", *options_of(["Remark", "Remark"])) == 0
     assert score(seized / "c.txt", "-o", tmp_path / "c.jsonl", *options_of(["会话", "会话"])) == 2
 
