@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 
 import fraudscan
+from fraudscan.characters import without_markup
 
 RAMP_START, RAMP_END, WHOLE, WINDOW = 128, 192, 768, 40
 
@@ -58,10 +59,10 @@ class Reference:
         self.taxonomy = json.loads((folder / "manifest.json").read_text("utf-8"))["taxonomy"]
 
     def normalize(self, text):
-        """Return the characters that are read. Repairs come from `fraudscan.normalize`; all the rest is done here."""
+        """Return the characters that are read. Repairs and mark-up are read by the package, all the rest here."""
         normalized = fraudscan.normalize(text)
         marked = "\ufdd0" in text  # by whoever wrote it
-        return read(normalized.text if normalized.repairs or marked else text, self.table)
+        return read(normalized.text if normalized.repairs or marked else without_markup(text), self.table)
 
     def inputs(self, text, start, end):
         """Return the inputs of a part of a normalised text: the scaled sums over the n-grams that end in the part."""

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import LURE, PLAIN, traced
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fraudscan import engine, model
@@ -42,6 +42,7 @@ texts = st.one_of(
 
 
 @given(texts)
+@example(r"\N")
 @settings(max_examples=300)
 def test_scores_equal_the_definition(scanner, reference, text):
     (row,) = scanner.predict_proba([text])
