@@ -166,9 +166,8 @@ class TranscriptReader(Reader):
             starts.insert(0, 0)
         for begin, end in zip(starts, [*starts[1:], len(lines.raw)], strict=True):
             message = self.decoded(batch, lines, begin, end).replace("\r\n", "\n").strip("\r\n")
-            written = message or self._decode(lines.raw[begin:end]).strip(
-                "\r\n"
-            )  # damage below does not hide a heading
+            # damage below a heading does not hide it
+            written = message or self._decode(lines.raw[begin:end]).strip("\r\n")
             if self.heading and (match := self.heading.match(written)):
                 heading = match[1]
             row = self.row(message, heading)
