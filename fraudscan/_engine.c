@@ -192,14 +192,22 @@ done:
 #define ROUNDER 12582912.0f
 #define DOUBLE_ROUNDER 6755399441055744.0
 
-/* Return the first logit of a text. All sums of the layer are exact in float32, in any order (see layer.py). */
-VECTORS static double first_logit(const int64_t *sums, double norm, const double *scales, const double *biases,
+/* Return the first logit of a text that consists of some `pieces`, one after the other in `sums`. All sums of the layer
+   are exact in float32, in any order (see layer.py). */
+VECTORS static double first_logit(const int64_t *sums, Py_ssize_t pieces, double norm, const double *scales, const double *biases,
                             const float *hidden, const float *output, Py_ssize_t inputs, Py_ssize_t units,
                             double scale, double bound, float most)
 {
     float step[MOST_INPUTS + 1], logit[TILE] = {0};
+    int64_t total[MOST_INPUTS];
+
+    for (Py_ssize_t i = 0; i < inputs; i++)
+        total[i] = sums[i];
+    for (Py_ssize_t piece = 1; piece < pieces; piece++)
+        for (Py_ssize_t i = 0; i < inputs; i++)
+            total[i] = (int64_t)((uint64_t)total[i] + (uint64_t)sums[piece * inputs + i]);
     for (Py_ssize_t i = 0; i < inputs; i++) {
-        double input = ((double)sums[i] * scales[i] / norm + biases[i]) * scale;
+        double input = ((double)total[i] * scales[i] / norm + biases[i]) * scale;
         input = input < bound ? input : bound;
         input = input > -bound ? input : -bound;
         step[i] = (float)((input + DOUBLE_ROUNDER) - DOUBLE_ROUNDER);
@@ -228,39 +236,44 @@ VECTORS static double first_logit(const int64_t *sums, double norm, const double
     return (double)(logit[0] + output[units]);
 }
 
-PyDoc_STRVAR(alarms_doc, "alarms(sums, norms, scales, biases, hidden, output, scale, bound, most, logits)\n--\n\n"
-                         "Fill ``logits`` with the first logit of each text, as `Engine._alarms` does.");
+PyDoc_STRVAR(alarms_doc, "alarms(sums, begins, pieces, norms, scales, biases, hidden, output, scale, bound, most,\n"
+                         "       logits)\n--\n\n"
+                         "Fill ``logits`` with the first logit of each text, as `Engine._alarms` does. A text is the\n"
+                         "number of ``pieces`` that are added up in the rows of ``sums`` from its begin on.");
 
 static PyObject *engine_alarms(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    enum { SUMS, NORMS, SCALES, BIASES, HIDDEN, OUTPUT, LOGITS, ARRAYS };
-    static const Py_ssize_t bytes[] = {8, 8, 8, 8, 4, 4, 8};
+    enum { SUMS, BEGINS, NORMS, SCALES, BIASES, HIDDEN, OUTPUT, LOGITS, ARRAYS };
+    static const Py_ssize_t bytes[] = {8, 8, 8, 8, 8, 4, 4, 8};
     PyObject *result = NULL;
     Py_buffer array[ARRAYS];
-    Py_ssize_t size[ARRAYS];
+    Py_ssize_t size[ARRAYS], pieces;
     double scale, bound, most;
+    int bad = 0;
 
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*dddw*:alarms", &array[0], &array[1], &array[2], &array[3], &array[4],
-                          &array[5], &scale, &bound, &most, &array[6]))
+    if (!PyArg_ParseTuple(args, "y*y*ny*y*y*y*y*dddw*:alarms", &array[0], &array[1], &pieces, &array[2], &array[3],
+                          &array[4], &array[5], &array[6], &scale, &bound, &most, &array[7]))
         return NULL;
     if (count_all(array, bytes, size, ARRAYS) < 0)
         goto done;
     const Py_ssize_t texts = size[NORMS], inputs = size[SCALES], units = size[OUTPUT] - 1;
-    if (inputs < 1 || inputs > MOST_INPUTS || units < 1 || size[SUMS] / inputs != texts || size[SUMS] % inputs ||
-        size[BIASES] != inputs || size[HIDDEN] / units != inputs + 1 || size[HIDDEN] % units ||
+    if (inputs < 1 || inputs > MOST_INPUTS || units < 1 || size[SUMS] % inputs || size[SUMS] / inputs < pieces ||
+        pieces < 1 || size[BEGINS] != texts || size[BIASES] != inputs || size[HIDDEN] / units != inputs + 1 || size[HIDDEN] % units ||
         size[LOGITS] != texts) {
         PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
         goto done;
     }
-    const int64_t *sums = array[SUMS].buf;
+    const int64_t *sums = array[SUMS].buf, *begin = array[BEGINS].buf, last = size[SUMS] / inputs - pieces;
     const double *norms = array[NORMS].buf;
     double *logits = array[LOGITS].buf;
     Py_BEGIN_ALLOW_THREADS
-    for (Py_ssize_t i = 0; i < texts; i++)
-        logits[i] = first_logit(sums + i * inputs, norms[i], array[SCALES].buf, array[BIASES].buf, array[HIDDEN].buf,
-                                array[OUTPUT].buf, inputs, units, scale, bound, (float)most);
+    for (Py_ssize_t i = 0; i < texts && !bad; i++)
+        if (!(bad = begin[i] < 0 || begin[i] > last))
+            logits[i] = first_logit(sums + begin[i] * inputs, pieces, norms[i], array[SCALES].buf, array[BIASES].buf,
+                                    array[HIDDEN].buf, array[OUTPUT].buf, inputs, units, scale, bound, (float)most);
     Py_END_ALLOW_THREADS
-    result = Py_NewRef(Py_None);
+    if (!failed(bad ? "each text must have its pieces" : NULL))
+        result = Py_NewRef(Py_None);
 done:
     return release_all(array, ARRAYS, result);
 }

@@ -140,14 +140,14 @@ class Parts(NamedTuple):
 
 
 class _Reading(NamedTuple):
-    """The output for texts read as they stand, without repair, before their windows are taken into account.
+    """The output for texts read as they stand, without repair.
 
     Attributes:
-        logits: float64, shape (heads, texts): the logits of the whole texts.
+        logits: as in `Judgement`.
         lengths: int64, shape (texts,): the numbers of kept characters.
         notes: int64, shape (texts,): as in `Judgement`.
         marked: uint8, shape (texts,): which texts carry marks of disguise (see `fraudscan.neighbours.marks_of`).
-        windows: the most suspicious windows of long texts.
+        places: as in `Judgement`.
 
     """
 
@@ -155,7 +155,7 @@ class _Reading(NamedTuple):
     lengths: Ints
     notes: Ints
     marked: Marks
-    windows: list[Windows]
+    places: Ints
 
 
 class Engine:
@@ -244,22 +244,13 @@ class Engine:
         written = [texts[i] for i in marked]
         read = repaired(written, found.marked[marked])  # in one call: each takes half a millisecond at least
         if self.fraud and read:
-            changed = np.array([marked[place] for place in read])
+            changed = [marked[place] for place in read]
             again = self._read_once([each.text for each in read.values()], notes=notes, likely=likely)
-            found.logits[:, changed], found.lengths[changed] = again.logits, again.lengths
-            found.notes[changed] = again.notes
-            for part in found.windows:  # no text is decided by a window that it had before the repair
-                part.logits[0, np.isin(part.texts, changed)] = -np.inf
-            found.windows.extend(part._replace(texts=changed[part.texts]) for part in again.windows)
-        if self.fraud and found.lengths.max(initial=0) > WHOLE:
-            found.logits[0] -= length_penalty(found.lengths)
-        places = np.zeros((len(texts), 2), dtype=np.int64)
-        for part in found.windows:
-            better = part.logits[0] > found.logits[0, part.texts]
-            found.logits[:, part.texts[better]] = part.logits[:, better]
-            places[part.texts[better]] = np.column_stack([part.starts, part.ends])[better]
+            found.logits[:, changed], found.places[changed] = again.logits, again.places
+            found.lengths[changed], found.notes[changed] = again.lengths, again.notes
         found.logits[:, found.lengths == 0] = self._nothing[:, None]
-        return Judgement(found.logits, found.notes, places, {i: read.get(place) for place, i in enumerate(marked)})
+        readings_of = {i: read.get(place) for place, i in enumerate(marked)}
+        return Judgement(found.logits, found.notes, found.places, readings_of)
 
     def parts(self, texts: Sequence[str], judged: Judgement) -> Parts:
         """Return the parts of one or more texts that decided, where ``judged`` is what `judge` returned for them."""
@@ -289,13 +280,15 @@ class Engine:
         places = (logits[0] > UNLIKELY).nonzero()[0]
         logits[:, places] = self.heads_of(self.scaled(sums[:, places], lengths[places]))
 
-    def _alarms(self, sums: Ints, lengths: Ints) -> Floats:
-        """Return the first head's logits, shape (texts,)."""
+    def _alarms(self, sums: Ints, lengths: Ints, begins: Ints | None = None) -> Floats:
+        """Return the first head's logits, shape (texts,); of windows if ``begins`` are those of `windows_of`."""
         if kernel.compiled and self.layer:
-            logits = np.empty(lengths.size)
+            logits, rows = np.empty(lengths.size), np.ascontiguousarray(sums.T)
+            pieces = (np.arange(lengths.size), 1) if begins is None else (begins, 2)
             known = self.scales, self.biases, *self.layer.first
-            kernel.compiled.alarms(np.ascontiguousarray(sums.T), length_norms(lengths), *known, logits)
+            kernel.compiled.alarms(rows, *pieces, length_norms(lengths), *known, logits)
             return logits
+        sums = sums if begins is None else window_sums(sums, begins)
         first: Floats = self._first_head(self.scaled(sums, lengths))[0]
         return first
 
@@ -306,14 +299,13 @@ class Engine:
             lengths=np.empty(len(texts), dtype=np.int64),
             notes=np.zeros(len(texts), dtype=np.int64),
             marked=np.zeros(len(texts), dtype=np.uint8),
-            windows=[],
+            places=np.zeros((len(texts), 2), dtype=np.int64),
         )
         sizes = text_sizes(texts)
         for part in cuts(sizes, CHUNK):
-            begin = part.start
+            begin, windows = part.start, None
             if sizes[begin] > CHUNK:  # it is alone
-                sums, found.lengths[begin], counts, windows = self._long(texts[begin], begin)
-                found.windows.extend(windows)
+                sums, found.lengths[begin], counts, windows = self._long(texts[begin])
                 if notes:
                     found.notes[part] = self._noter.notes(counts, found.lengths[part], texts[part])
                 if found.lengths[begin] <= MAX_REPAIRED:  # few characters are kept: it may be disguised
@@ -327,9 +319,22 @@ class Engine:
                     found.notes[part] = self._noter.notes(counts, matches.lengths, texts[part])
                 found.marked[part] = matches.marked
                 if self.fraud and matches.lengths.max() > RAMP_START:
-                    found.windows.append(self._windows(matches, sums, begin))
-            self._fill(found.logits[:, part], sums, found.lengths[part], likely=likely)
+                    windows = self._windows(matches, sums)
+            logits, lengths = found.logits[:, part], found.lengths[part]
+            self._fill(logits, sums, lengths, likely=likely)
+            if self.fraud and lengths.max() > WHOLE:
+                logits[0] -= length_penalty(lengths)
+            if windows:
+                self._decide(logits, found.places[part], windows)
         return found
+
+    def _decide(self, logits: Floats, places: Ints, windows: Windows) -> None:
+        """Let the most suspicious windows decide the texts that they make more suspicious than the whole text does."""
+        better = windows.alarms > logits[0, windows.texts]
+        texts = windows.texts[better]
+        logits[:, texts] = self.heads_of(self.scaled(windows.sums[:, better], windows.lengths[better]))
+        logits[0, texts] = windows.alarms[better]
+        places[texts] = np.column_stack([windows.starts, windows.starts + windows.lengths])[better]
 
     def scaled(self, sums: Ints, lengths: Ints) -> Floats:
         """Return the inputs, shape (inputs, texts), for the sums of weights of texts."""
@@ -346,12 +351,12 @@ class Engine:
         squares = sums[-1] * self.scales[-1]  # of the rarities
         return np.sqrt(np.where(squares > 0, squares, 1.0))
 
-    def _long(self, text: str, place: int) -> tuple[Ints, int, Ints, list[Windows]]:
+    def _long(self, text: str) -> tuple[Ints, int, Ints, Windows | None]:
         """Read a text of any length, in memory that does not grow with it, as if it were read in one block.
 
         Returns:
             The sums of its weights, shape (sums, 1), its length, what `Noter.count` returns for it, and its most
-            suspicious window, if it has windows; ``place`` is its index in the batch.
+            suspicious window, if it has windows.
 
         """
         total, length, counts = np.zeros(self._width, dtype=np.int64), 0, np.zeros((2, 1), dtype=np.int64)
@@ -369,22 +374,20 @@ class Engine:
             starts, begins, _, sizes = windows_of(np.array([read]))
             sums = self._added_up(rest[:read], starts)
             if self.fraud and begins.size:
-                each = window_sums(sums, begins)
-                alarms = self._alarms(each, sizes)
+                alarms = self._alarms(sums, sizes, begins)
                 odds, count = np.logaddexp.reduce(alarms, initial=odds), count + alarms.size
                 chosen = alarms.argmax()
                 if alarms[chosen] > highest:
-                    highest, worst = alarms[chosen], each[:, [chosen]]
+                    highest, worst = alarms[chosen], window_sums(sums, begins[[chosen]])
                     begin, size = np.array([length + STRIDE * chosen]), sizes[[chosen]]
             done = starts.size if nodes is None else begins.size
             total += sums[:, :done].sum(axis=1)
             rest = rest[done * STRIDE :]
             length += min(done * STRIDE, read)
-        sums, lengths, windows = total[:, None], np.array([length]), []
+        sums, lengths, windows = total[:, None], np.array([length]), None
         if self.fraud and length > RAMP_START:
-            logits = self.heads_of(self.scaled(worst, size))
-            logits[0] = odds - np.log(count) - window_penalty(lengths, self._quoting(sums, lengths))
-            windows.append(Windows(np.array([place]), logits, begin, begin + size))
+            alarms = odds - np.log(count) - window_penalty(lengths, self._quoting(sums, lengths))
+            windows = Windows(np.zeros(1, dtype=np.int64), alarms, worst, begin, size)
         return sums, length, counts, windows
 
     def _quoting(self, sums: Ints, lengths: Ints) -> Floats:
@@ -394,25 +397,24 @@ class Engine:
         quoting: Floats = self.quotes(self.scaled(sums, lengths))[0]
         return quoting
 
-    def _windows(self, found: Matches, sums: Ints, begin: int) -> Windows:
+    def _windows(self, found: Matches, sums: Ints) -> Windows:
         """Return the most suspicious windows of the long texts of a part of a batch, which must have some.
 
         Args:
             found: the texts' matches.
             sums: the sums of their weights, shape (sums, texts).
-            begin: the index in the batch of the first of the texts.
 
         """
         long = (found.lengths > RAMP_START).nonzero()[0]
         lengths, nodes = found.lengths[long], found.nodes_of(long)
         starts, begins, owners, sizes = windows_of(lengths)
-        each = window_sums(self._added_up(nodes, starts), begins)
-        chosen, alarms = most_suspicious(self._alarms(each, sizes), owners)
-        logits = self.heads_of(self.scaled(each[:, chosen], sizes[chosen]))
-        logits[0] = alarms - window_penalty(lengths, self._quoting(sums[:, long], lengths))
-        within = starts[begins[chosen]]
+        pieces = self._added_up(nodes, starts)
+        chosen, alarms = most_suspicious(self._alarms(pieces, sizes, begins), owners)
+        alarms -= window_penalty(lengths, self._quoting(sums[:, long], lengths))
+        firsts = begins[chosen]
+        within = starts[firsts]
         within -= lengths.cumsum() - lengths
-        return Windows(long + begin, logits, within, within + sizes[chosen])
+        return Windows(long, alarms, window_sums(pieces, firsts), within, sizes[chosen])
 
     @shared_property
     def _first_head(self) -> Callable[[Floats], Floats]:

@@ -304,11 +304,11 @@ class Scanner:
                 more or fewer senders than texts.
 
         """
-        source = _checked(iter(items_of(texts)))
+        items = items_of(texts)
         self._check_bound(senders)
         if senders is None:
-            return itertools.chain.from_iterable(map(self._results, _groups(source)))
-        pairs = _pairs(source, iter(items_of(senders, "senders")))
+            return itertools.chain.from_iterable(map(self._results, _groups_of_texts(items)))
+        pairs = _pairs(_checked(items), iter(items_of(senders, "senders")))
         return itertools.chain.from_iterable(self._results(*zip(*group, strict=True)) for group in _groups(pairs))
 
     def predict_proba(self, texts: Iterable[str]) -> Single:
@@ -321,8 +321,7 @@ class Scanner:
             TypeError: if ``texts`` is itself a string or a table, or one of its items is not a string.
 
         """
-        groups = _groups(_checked(items_of(texts)))
-        parts = [self._probabilities(self.engine.judge(group).logits) for group in groups]
+        parts = [self._probabilities(self.engine.judge(group).logits) for group in _groups_of_texts(items_of(texts))]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.names)), dtype=np.float32)
 
     def decide(self, texts: Iterable[str], senders: Iterable[Any] | None = None, *, proba: bool = True) -> Decisions:
@@ -589,6 +588,17 @@ def _groups(source: Iterator[Item]) -> Iterator[list[Item]]:
         yield group
 
 
+def _groups_of_texts(items: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the texts in lists, as `_groups` does; refuse anything that is not a string, after all texts before it."""
+    begin = 0
+    for group in _groups(iter(items)):
+        if set(map(type, group)) <= {str}:  # a tenth of the time that it takes to look at them one by one
+            yield group
+        else:
+            yield from _groups(_checked(group, begin))
+        begin += len(group)
+
+
 def _pairs(texts: Iterator[str], senders: Iterator[Any]) -> Iterator[tuple[str, Any]]:
     """Yield each text with its sender; refuse too few or too many senders, and anything that cannot name a sender."""
     from fraudscan.lists import check_sender
@@ -605,9 +615,9 @@ def _pairs(texts: Iterator[str], senders: Iterator[Any]) -> Iterator[tuple[str, 
         yield pair
 
 
-def _checked(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the texts as plain strings; refuse anything that is not a string."""
-    for index, text in enumerate(texts):
+def _checked(texts: Iterable[str], begin: int = 0) -> Iterator[str]:
+    """Yield the texts as plain strings; refuse anything that is not a string. ``begin`` is the index of the first."""
+    for index, text in enumerate(texts, begin):
         if not isinstance(text, str):
             kind = "None" if text is None else f"of type {type(text).__name__}"
             raise TypeError(

@@ -62,18 +62,19 @@ class Windows(NamedTuple):
     """The most suspicious window of each of some texts.
 
     Attributes:
-        texts: int64, shape (texts,): the indices of the texts in the batch.
-        logits: float64, shape (heads, texts): the logits of the window, except for the first head: there it is the
-            logit of all windows of the text together.
+        texts: int64, shape (texts,): the indices of the texts in their part of the batch.
+        alarms: float64, shape (texts,): the first head's logit of all windows of the text together.
+        sums: int64, shape (sums, texts): the sums of the weights of the window.
         starts: int64, shape (texts,): the index of the window's first kept character.
-        ends: int64, shape (texts,): the index after that of its last kept character.
+        lengths: int64, shape (texts,): its number of kept characters.
 
     """
 
     texts: Ints
-    logits: Floats
+    alarms: Floats
+    sums: Ints
     starts: Ints
-    ends: Ints
+    lengths: Ints
 
 
 def length_penalty(lengths: Ints) -> Floats:

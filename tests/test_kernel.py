@@ -248,15 +248,17 @@ def test_the_largest_sums_do_not_overflow(compiled, weight, length):
     assert (sums == weight * length).all()
 
 
-@given(st.integers(0, 2**32), st.integers(1, 64), st.integers(1, 256), st.floats(0, 300))
+@given(st.integers(0, 2**32), st.integers(1, 64), st.integers(1, 256), st.floats(0, 300), st.integers(1, 3))
 @settings(max_examples=100)
-def test_the_first_logits_of_any_layer_are_the_same(seed, inputs, units, reach):
+def test_the_first_logits_of_any_layer_are_the_same(seed, inputs, units, reach, pieces):
     rng = np.random.default_rng(seed)
     layer = Layer(rng.normal(size=(units, inputs + 1)), rng.normal(size=(3, units + 1)))
-    sums = np.rint(rng.normal(size=(40, inputs)) * reach * 1000).astype(np.int64)
+    each = np.rint(rng.normal(size=(42, inputs)) * reach * 1000).astype(np.int64)
+    begins = rng.integers(0, 43 - pieces, 40)
+    sums = sum(each[begins + piece] for piece in range(pieces))
     norms, scales, biases = rng.random(40) + 1, rng.random(inputs) / 100, rng.normal(size=inputs)
     logits = np.empty(40)
-    kernel.compiled.alarms(sums, norms, scales, biases, *layer.first, logits)
+    kernel.compiled.alarms(each, begins, pieces, norms, scales, biases, *layer.first, logits)
     assert logits.tobytes() == (layer((sums * scales / norms[:, None] + biases).T)[0] + 0.0).tobytes()
 
 
@@ -282,9 +284,9 @@ def add_up_arguments():
 
 
 def alarms_arguments():
-    """Two texts, three inputs, five units."""
+    """Two texts of two pieces each, three inputs, five units."""
     layer = np.ones((4, 5), np.float32), np.ones(6, np.float32), 64.0, 2048.0, 4096.0
-    return [np.ones((2, 3), np.int64), np.ones(2), np.ones(3), np.zeros(3), *layer, np.zeros(2)]
+    return [np.ones((3, 3), np.int64), np.arange(2), 2, np.ones(2), np.ones(3), np.zeros(3), *layer, np.zeros(2)]
 
 
 def tally_arguments():
@@ -411,7 +413,7 @@ PLACES = {
     "read": (*range(1, 7), *range(19, 23)),
     "follow": (0, 1, 2, 3, 7),
     "add_up": (0, 1, 2, 4),
-    "alarms": (0, 1, 2, 3, 4, 5, 9),
+    "alarms": (0, 1, 3, 4, 5, 6, 7, 11),
     "tally": (0, 1, 2, 3),
     "splice": (1, 3),
     "spans": (*range(8), *range(10, 13)),
@@ -481,17 +483,24 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("add_up", 3, 12, "one for each start"),
         ("add_up", 4, np.zeros((1, 6), np.int64), "one for each start"),
         ("alarms", 0, np.ones(7, np.int64), "do not fit"),
-        ("alarms", 0, np.ones((3, 3), np.int64), "do not fit"),
-        ("alarms", 1, np.ones(3), "do not fit"),
-        ("alarms", 2, np.ones(0), "do not fit"),
-        ("alarms", 2, np.ones(65), "do not fit"),
-        ("alarms", 3, np.ones(4), "do not fit"),
-        ("alarms", 4, np.ones(21, np.float32), "do not fit"),
-        ("alarms", 4, np.ones((3, 5), np.float32), "do not fit"),
-        ("alarms", 4, np.ones((5, 5), np.float32), "do not fit"),
-        ("alarms", 5, np.ones(1, np.float32), "do not fit"),
-        ("alarms", 5, np.ones(0, np.float32), "do not fit"),
-        ("alarms", 9, np.zeros(3), "do not fit"),
+        ("alarms", 0, np.ones((1, 3), np.int64), "do not fit"),
+        ("alarms", 0, np.ones((2, 3), np.int64), "must have its pieces"),
+        ("alarms", 1, np.arange(3), "do not fit"),
+        ("alarms", 1, np.array([0, 2]), "must have its pieces"),
+        ("alarms", 1, np.array([-1, 0]), "must have its pieces"),
+        ("alarms", 2, 0, "do not fit"),
+        ("alarms", 2, 4, "do not fit"),
+        ("alarms", 2, 3, "must have its pieces"),
+        ("alarms", 3, np.ones(3), "do not fit"),
+        ("alarms", 4, np.ones(0), "do not fit"),
+        ("alarms", 4, np.ones(65), "do not fit"),
+        ("alarms", 5, np.ones(4), "do not fit"),
+        ("alarms", 6, np.ones(21, np.float32), "do not fit"),
+        ("alarms", 6, np.ones((3, 5), np.float32), "do not fit"),
+        ("alarms", 6, np.ones((5, 5), np.float32), "do not fit"),
+        ("alarms", 7, np.ones(1, np.float32), "do not fit"),
+        ("alarms", 7, np.ones(0, np.float32), "do not fit"),
+        ("alarms", 11, np.zeros(3), "do not fit"),
         ("tally", 0, np.array([1, 2, 0, 4, 0], np.uint32), "have its flags"),
         ("tally", 1, np.array([0, 5]), "must ascend"),
         ("tally", 1, np.array([3, 3]), "must ascend"),
