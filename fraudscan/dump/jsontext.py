@@ -26,6 +26,7 @@ __all__ = [
     "DEPTH",
     "WRITTEN",
     "Number",
+    "brackets",
     "dump_json",
     "dump_written",
     "dumps",
@@ -120,9 +121,14 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
+def brackets(raw: bytes) -> int:
+    """Return the number of brackets that open something, or would outside strings: the depth is not more."""
+    return raw.count(b"{") + raw.count(b"[")
+
+
 def too_deep(raw: bytes, row: Any) -> bool:
     """Return whether JSON is nested deeper than `DEPTH`; examine it closely only if it has enough brackets."""
-    if raw.count(b"{") + raw.count(b"[") <= DEPTH:
+    if brackets(raw) <= DEPTH:
         return False
     level = [row]
     for _ in range(DEPTH):

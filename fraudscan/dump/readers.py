@@ -26,7 +26,7 @@ import numpy as np
 
 from fraudscan.columns import is_missing
 from fraudscan.dump.encodings import MULTIBYTE, bom_size, cut_lines, last_line_end, line_end, utf8_lines
-from fraudscan.dump.jsontext import DEPTH, loads, too_deep, without
+from fraudscan.dump.jsontext import DEPTH, brackets, loads, too_deep, without
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
 from fraudscan.dump.textcolumn import (
     MOST_PATHS,
@@ -544,7 +544,8 @@ class JsonLinesReader(Reader):
             return False
         run = list(map(bytes.strip, run))
         try:
-            values = loads(b"[%b]" % (b",%d," % SEPARATOR).join(run))
+            joined = b"[%b]" % (b",%d," % SEPARATOR).join(run)
+            values = loads(joined)
             rows = values[::2]
             texts = list(map(itemgetter(self.text), rows))
             keys = [row.get(self.by) for row in rows] if self.by is not None else []
@@ -556,7 +557,8 @@ class JsonLinesReader(Reader):
             and set(map(type, texts)) == {str}
             and {str, int, NoneType}.issuperset(map(type, keys))
             and self.ours.isdisjoint(set().union(*rows))
-            and (max(map(len, run)) < 2 * DEPTH or not any(map(too_deep, run, rows)))
+            # no row has all brackets, since every other row has one at least
+            and (brackets(joined) - len(run) <= DEPTH or not any(map(too_deep, run, rows)))
         )
         if plain:
             batch.texts += texts
