@@ -194,9 +194,9 @@ done:
 
 /* Return the first logit of a text that consists of some `pieces`, one after the other in `sums`. All sums of the layer
    are exact in float32, in any order (see layer.py). */
-VECTORS static double first_logit(const int64_t *sums, Py_ssize_t pieces, double norm, const double *scales, const double *biases,
-                            const float *hidden, const float *output, Py_ssize_t inputs, Py_ssize_t units,
-                            double scale, double bound, float most)
+VECTORS static double first_logit(const int64_t *sums, Py_ssize_t pieces, double norm, const double *scales,
+                                  const double *biases, const float *hidden, const float *output, Py_ssize_t inputs,
+                                  Py_ssize_t units, double scale, double bound, float most)
 {
     float step[MOST_INPUTS + 1], logit[TILE] = {0};
     int64_t total[MOST_INPUTS];
@@ -239,7 +239,7 @@ VECTORS static double first_logit(const int64_t *sums, Py_ssize_t pieces, double
 PyDoc_STRVAR(alarms_doc, "alarms(sums, begins, pieces, norms, scales, biases, hidden, output, scale, bound, most,\n"
                          "       logits)\n--\n\n"
                          "Fill ``logits`` with the first logit of each text, as `Engine._alarms` does. A text is the\n"
-                         "number of ``pieces`` that are added up in the rows of ``sums`` from its begin on.");
+                         "sum of ``pieces`` consecutive rows of ``sums``, the first of which is its begin.");
 
 static PyObject *engine_alarms(PyObject *Py_UNUSED(self), PyObject *args)
 {
@@ -257,9 +257,9 @@ static PyObject *engine_alarms(PyObject *Py_UNUSED(self), PyObject *args)
     if (count_all(array, bytes, size, ARRAYS) < 0)
         goto done;
     const Py_ssize_t texts = size[NORMS], inputs = size[SCALES], units = size[OUTPUT] - 1;
-    if (inputs < 1 || inputs > MOST_INPUTS || units < 1 || size[SUMS] % inputs || size[SUMS] / inputs < pieces ||
-        pieces < 1 || size[BEGINS] != texts || size[BIASES] != inputs || size[HIDDEN] / units != inputs + 1 || size[HIDDEN] % units ||
-        size[LOGITS] != texts) {
+    if (inputs < 1 || inputs > MOST_INPUTS || units < 1 || pieces < 1 || size[SUMS] % inputs ||
+        size[BEGINS] != texts || size[BIASES] != inputs || size[HIDDEN] / units != inputs + 1 ||
+        size[HIDDEN] % units || size[LOGITS] != texts) {
         PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not fit each other");
         goto done;
     }

@@ -284,7 +284,7 @@ class Engine:
         """Return the first head's logits, shape (texts,); of windows if ``begins`` are those of `windows_of`."""
         if kernel.compiled and self.layer:
             logits, rows = np.empty(lengths.size), np.ascontiguousarray(sums.T)
-            pieces = (np.arange(lengths.size), 1) if begins is None else (begins, 2)
+            pieces = (np.arange(lengths.size, dtype=np.int64), 1) if begins is None else (begins, 2)
             known = self.scales, self.biases, *self.layer.first
             kernel.compiled.alarms(rows, *pieces, length_norms(lengths), *known, logits)
             return logits

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fraudscan.dump import Options, documents, readers, score_dump
 from fraudscan.dump.detect import FORMATS
+from fraudscan.dump.jsontext import DEPTH
 
 
 @pytest.mark.parametrize(
@@ -252,10 +253,15 @@ def test_deep_json_is_rejected_with_and_without_orjson(tmp_path, monkeypatch):
     assert reasons.count("nested too deeply") == 5
 
 
-def test_a_deep_row_among_plain_rows_is_rejected(tmp_path):
-    deep = json.dumps({"text": "深", "x": json.loads("[" * 201 + "]" * 201)}, ensure_ascii=False)
+def test_a_row_among_plain_rows_is_rejected_if_it_is_too_deep(tmp_path):
+    rows = [
+        json.dumps({"text": text, "x": json.loads("[" * depth + "]" * depth)}, ensure_ascii=False)
+        for text, depth in (("深", DEPTH - 1), ("太深", DEPTH))  # and the row itself is one level
+    ]
     row = json.dumps({"text": PLAIN}, ensure_ascii=False)
-    assert texts_of(tmp_path / "in.jsonl", f"{row}\n{deep}\n{row}") == [PLAIN] * 2
+    assert texts_of(tmp_path / "in.jsonl", "\n".join([row, rows[0], row])) == [PLAIN, "深", PLAIN]
+    assert not (tmp_path / "out.jsonl.rejects.jsonl").exists()
+    assert texts_of(tmp_path / "in.jsonl", "\n".join([row, rows[1], row])) == [PLAIN] * 2
     assert [row["reason"] for row in rows_of(tmp_path / "out.jsonl.rejects.jsonl")] == ["nested too deeply"]
 
 

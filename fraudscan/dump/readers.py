@@ -557,8 +557,11 @@ class JsonLinesReader(Reader):
             and set(map(type, texts)) == {str}
             and {str, int, NoneType}.issuperset(map(type, keys))
             and self.ours.isdisjoint(set().union(*rows))
-            # no row has all brackets, since every other row has one at least
-            and (brackets(joined) - len(run) <= DEPTH or not any(map(too_deep, run, rows)))
+            and (
+                max(map(len, run)) < 2 * DEPTH
+                or brackets(joined) - len(run) <= DEPTH  # the array and every other row have a bracket at least
+                or not any(map(too_deep, run, rows))
+            )
         )
         if plain:
             batch.texts += texts
