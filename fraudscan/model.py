@@ -290,8 +290,8 @@ class Scanner:
         """Score texts in order, in groups of 8,192 (`GROUP`); the iterator can be read once.
 
         A group is read whole before it is scored: call `classify` if each text must be answered as soon as it arrives.
-        If a text cannot be read, because of an
-        error in its source for example, the results of all texts before it are yielded first.
+        If a text cannot be read, because of an error in its source for example, the results of all texts before it are
+        yielded first.
 
         Args:
             texts: the texts.
