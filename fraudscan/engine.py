@@ -284,7 +284,8 @@ class Engine:
         """Return the first head's logits, shape (texts,); of windows if ``begins`` are those of `windows_of`."""
         if kernel.compiled and self.layer:
             logits, rows = np.empty(lengths.size), np.ascontiguousarray(sums.T)
-            pieces = (np.arange(lengths.size, dtype=np.int64), 1) if begins is None else (begins, 2)
+            firsts = np.arange(lengths.size) if begins is None else begins
+            pieces = firsts.astype(np.int64, copy=False), 1 if begins is None else 2
             known = self.scales, self.biases, *self.layer.first
             kernel.compiled.alarms(rows, *pieces, length_norms(lengths), *known, logits)
             return logits
@@ -371,7 +372,7 @@ class Engine:
             read = rest.size if nodes is None else rest.size // STRIDE * STRIDE
             if not read or (read < WINDOW and nodes is not None):
                 continue
-            starts, begins, _, sizes = windows_of(np.array([read]))
+            starts, begins, _, sizes = windows_of(np.array([read], dtype=np.int64))
             sums = self._added_up(rest[:read], starts)
             if self.fraud and begins.size:
                 alarms = self._alarms(sums, sizes, begins)
