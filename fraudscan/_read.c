@@ -5,16 +5,16 @@
 
 #define DROPPED UINT32_MAX /* the id of a character that is dropped */
 #define OPENS 0x80000000u  /* the bit of ids of characters that are dropped or may begin mark-up */
-#define MOST_MARKUP 16     /* no mark-up is longer */
+#define MOST_MARKUP 16     /* no mark-up is longer; see `features.MOST_MARKUP` */
 #define NODE_BITS 16       /* an id has the character's node in its low bits, its number (see neighbours.py) above */
 #define NODE_MASK 0xFFFFu
 #define REPEATS 4          /* see `features.REPEATS` */
 #define SOON 64            /* number of characters ahead for which scores are prefetched */
 
-/* The normalised character of each code point, and mark-up: strings, each followed by a 0 (see `without_markup`). */
+/* The normalised character of each code point, and mark-up (see `without_markup`), sorted: `MOST_MARKUP` characters for
+   each string, with zeros behind the shorter ones. */
 typedef struct {
-    const int32_t *normal;
-    const char *strings;
+    const int32_t *normal, *strings;
     Py_ssize_t size;
 } Markup;
 
@@ -30,14 +30,19 @@ static int is_markup(const Markup *markup, const uint32_t *code, const uint32_t 
         if ((character[kept] = markup->normal[*code]) != 0)
             place[kept++] = code;
     place[kept] = code;
-    for (Py_ssize_t first = 0, size; first < markup->size; first += size + 1) {
-        const char *string = markup->strings + first;
+    Py_ssize_t low = 0, high = markup->size / MOST_MARKUP; /* the most similar strings are side by side */
+    while (low < high && !whole) {
+        const Py_ssize_t middle = low + (high - low) / 2;
+        const int32_t *string = markup->strings + middle * MOST_MARKUP;
         Py_ssize_t same = 0;
-        size = (Py_ssize_t)strlen(string);
-        while (same < kept && same < size && character[same] == string[same])
+        while (same < kept && character[same] == string[same]) /* no kept character is 0 */
             same++;
         most = same > most ? same : most;
-        whole |= same && same == size;
+        whole = same == MOST_MARKUP || (same && !string[same]);
+        if (same < kept && same < MOST_MARKUP && character[same] > string[same])
+            low = middle + 1;
+        else
+            high = middle;
     }
     *behind = place[most];
     return whole;
@@ -266,7 +271,7 @@ const char read_texts_doc[] =
 PyObject *read_texts(PyObject *Py_UNUSED(self), PyObject *args)
 {
     enum { IDS, NORMAL, MARKUP, PAIRS, EVIDENCE, CUT, CHARACTERS, STARTS, LENGTHS, MARKED, ARRAYS };
-    static const Py_ssize_t bytes[] = {4, 4, 1, 1, 1, 1, 4, 8, 8, 1};
+    static const Py_ssize_t bytes[] = {4, 4, 4, 1, 1, 1, 4, 8, 8, 1};
     PyObject *texts, *items = NULL, *result = NULL;
     Py_buffer array[ARRAYS];
     Py_ssize_t size[ARRAYS];
@@ -301,15 +306,10 @@ PyObject *read_texts(PyObject *Py_UNUSED(self), PyObject *args)
         goto done;
     }
     const Markup markup = {array[NORMAL].buf, array[MARKUP].buf, size[MARKUP]};
-    if (markup.size && markup.strings[markup.size - 1]) {
-        PyErr_SetString(PyExc_ValueError, "markup must end with a 0");
+    if (markup.size % MOST_MARKUP) {
+        PyErr_Format(PyExc_ValueError, "markup must have %d characters for each string", MOST_MARKUP);
         goto done;
     }
-    for (Py_ssize_t first = 0; first < markup.size; first += (Py_ssize_t)strlen(markup.strings + first) + 1)
-        if (strlen(markup.strings + first) > MOST_MARKUP) {
-            PyErr_Format(PyExc_ValueError, "%s is longer than %d characters", markup.strings + first, MOST_MARKUP);
-            goto done;
-        }
 
     uint32_t *out = array[CHARACTERS].buf; /* all code points at first; then the kept ones, from its start on */
     int64_t *start = array[STARTS].buf, *length = array[LENGTHS].buf;

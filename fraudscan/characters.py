@@ -11,11 +11,12 @@ expand to several), and digits keep their value.
 
 Both are built by ``tools/build_normalization.py`` from the data of Unicode and OpenCC.
 
-White space and formatting that databases and web pages write as escapes or mark-up are dropped, too (`MARKUP`).
+White space and formatting that databases and web pages write as escapes or mark-up are dropped, too (`MARKUP`), and so
+are the names of common stickers, which chat apps write in brackets.
 
 >>> fold("加 ＶＸ：①⑧⑧， 投\u200b資理財")
 '加vx:000,投资理财'
->>> fold(r"您好，\r\n请加微信<br />")
+>>> fold(r"您好，\r\n请加微信<br />[玫瑰][玫瑰]")
 '您好,请加微信'
 """
 
@@ -55,15 +56,51 @@ __all__ = [
     "without_markup",
 ]
 
-NORMALIZATION_VERSION = 6
+NORMALIZATION_VERSION = 7
 """Increased whenever the table changes, `MARKUP`, or the character that marks a disguised contact. A model works only
 with the table that it was trained with."""
 
 DROPPED = 0
 """The table's value for dropped code points. U+0000 itself is dropped, so no kept character has this value."""
 
-MARKUP_OPENERS = "<&\\"
+MARKUP_OPENERS = "<&\\["
 """The characters that `MARKUP` begins with."""
+
+STICKERS = (
+    # WeChat and QQ
+    "微笑 撇嘴 发呆 得意 流泪 害羞 闭嘴 睡 大哭 尴尬 发怒 调皮 呲牙 惊讶 难过 冷汗 抓狂 吐 偷笑 可爱 愉快 "
+    "白眼 傲慢 饥饿 困 惊恐 流汗 憨笑 悠闲 大兵 奋斗 咒骂 疑问 嘘 晕 折磨 衰 骷髅 敲打 再见 擦汗 抠鼻 鼓掌 "
+    "糗大了 坏笑 左哼哼 右哼哼 哈欠 鄙视 委屈 快哭了 阴险 亲亲 吓 可怜 啤酒 咖啡 猪头 玫瑰 凋谢 示爱 嘴唇 "
+    "爱心 心碎 蛋糕 闪电 瓢虫 便便 月亮 太阳 拥抱 强 握手 胜利 抱拳 勾引 拳头 差劲 爱你 飞吻 跳跳 发抖 怄火 "
+    "转圈 磕头 回头 跳绳 挥手 激动 街舞 献吻 左太极 右太极 笑脸 生病 脸红 破涕为笑 恐惧 失望 无语 嘿哈 捂脸 "
+    "奸笑 机智 皱眉 耶 吃瓜 汗 天啊 社会社会 旺柴 打脸 哇 翻白眼 让我看看 叹气 苦涩 裂开 合十 庆祝 鲜花 囧 "
+    "表情 动画表情 贴图 表情包 sticker 龇牙 加油加油 一言难尽 失敬失敬 吃西瓜 强壮 鬼魂 无奈 卖萌 斜眼笑 托腮 "
+    "喝彩 崇拜 敬礼 汪汪 辣眼睛 头秃 棒棒糖 "
+    # Weibo and Bilibili
+    "笑哭 呵呵 嘻嘻 哈哈 吃惊 挖鼻 馋嘴 爱你哦 泪 悲伤 怒 怒骂 喵喵 二哈 允悲 费解 思考 黑线 伤心 蜡烛 酸 "
+    "抱抱 拜拜 哭 狗头 跪了 doge 笑cry 并不简单 话筒 威武 作揖 给力 中国赞 打call 羞嗒嗒 偷乐 阴险笑 憧憬 "
+    "求饶 吐血 哼 嘘嘘 摊手 太开心 挤眼 祈祷 抱一抱 傻眼 揣手 捂嘴哭 流鼻血 good haha awsl 脱单doge 妙啊 滑稽 "
+    "酸了 歪嘴 嗑瓜子 给心心 捂眼 藏狐 "
+    # Douyin and Kuaishou
+    "比心 送心 灵机一动 泪奔 舔屏 绝望的凝视 不失礼貌的微笑 吐舌 呆无辜 惊喜 紫薇别走 大笑 发光 去污粉 "
+    "我想静静 撒花 玫瑰花 泣不成声 酷拽 尬笑 震惊 石化 小鼓掌 大金牙 黑脸 摸头 斜眼 鞠躬 抱抱你 求抱抱 "
+    "一起加油 击掌 碰拳 加鸡腿 我酸了 给跪了 吃瓜群众 老铁 双鸡 星星眼 羞涩 礼花 红脸蛋 肌肉 "
+    # Xiaohongshu
+    "萌萌哒r 笑哭r 害羞r 偷笑r 飞吻r 石化r 哭惹r 赞r 派对r 暗中观察r 扯脸h 种草r 拔草r 吃瓜r 买爆r 皱眉r "
+    "汗颜r 色色r 失望r 叹气r 黄金薯r 生气r 捂脸r 微笑r 大笑r 惊恐r 斜眼r 鄙视r 可怜r 抓狂r 流汗r 得意r 再见r "
+    "睡觉r 抠鼻r 鼓掌r 拥抱r 合十r 爱心r 玫瑰r 哇r 庆祝r 蹲后续h 吐舌头h 吧唧r 喝奶茶r "
+    # WeChat in English
+    "smile grimace drool scowl coolguy sob shy silent sleep cry awkward angry tongue grin surprise frown "
+    "blush scream puke chuckle joyful slight smug drowsy panic laugh commando scold shocked shhh dizzy "
+    "toasted skull hammer bye speechless nosepick clap trick shrunken tearingup sly kiss whimper happy sick "
+    "flushed lol terror hey facepalm smirk smart concerned yeah onlooker goforit sweat omg emm respect mybad "
+    "wow rofl boring awesome letmesee sigh hurt broken lips heart brokenheart hug thumbsup thumbsdown shake "
+    "peace salute beckon fist ok worship beer coffee cake rose wilt poop blessing pig waddle tremble twirl "
+    "wave duh letdown sweats noprob keepfighting fight candle chick ruthless determined tormented shame yawn "
+    "wrath ladybug pinky rockon inlove blowkiss kotow dramatic jumprope surrender hooray meditate smooch"
+)
+"""The names of common stickers, which chat apps write in brackets, in normalised characters. Names that say something
+(红包, 钱, 赞) are left out, because brackets also disguise words: 点[赞]."""
 
 MARKUP = frozenset(
     {
@@ -81,17 +118,18 @@ MARKUP = frozenset(
         "<br/>",
         "</br>",
         *(f"<{end}{tag}>" for tag in ("p", "div", "span", "b", "strong") for end in ("", "/")),
+        *(f"[{name}]" for name in STICKERS.split()),
     }
 )
-"""Line breaks, white space, and other mark-up that says nothing, as databases, programs and web pages write it, in
-normalised characters. No string is the beginning of another one, nor longer than 16 characters (``_read.c``)."""
+"""Line breaks, white space, and other mark-up that says nothing, as databases, programs, web pages and chat apps write
+it, in normalised characters. No string is the beginning of another one, nor longer than 16 characters (``_read.c``)."""
 
 OPENERS = re.compile(f"[{re.escape(MARKUP_OPENERS)}]+")
 
 BEGINNINGS = frozenset(markup[:size] for markup in MARKUP for size in range(1, len(markup) + 1))
 """What mark-up begins with, `MARKUP` itself included."""
 
-OUTSIDE = re.compile("[0-9,.\u4e00-\u9fff]")
+OUTSIDE = re.compile("[0-9,.，。！？：是有在人这个上到说们]")
 """A frequent character that mark-up does not contain in any form."""
 
 BLOCK = 1 << 16

@@ -62,8 +62,11 @@ OPENS = np.uint32(1 << 31)
 DROPPED_ID = np.uint32(~OPENS)
 """The id of dropped code points, without `OPENS`: all other bits."""
 
-MARKUP_STRINGS = "".join(markup + "\0" for markup in sorted(MARKUP)).encode()
-"""`MARKUP` as the kernel takes it."""
+MOST_MARKUP = 16
+"""No mark-up has more characters (``_read.c``)."""
+
+MARKUP_STRINGS = code_points("".join(markup.ljust(MOST_MARKUP, "\0") for markup in sorted(MARKUP)))
+"""`MARKUP` as the kernel takes it, sorted and padded with zeros."""
 
 MAX_NGRAM = 200
 """Maximum length of an n-gram, and so of a phrase of a list. The work on a vocabulary grows with its longest n-gram."""

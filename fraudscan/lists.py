@@ -24,16 +24,17 @@ unlikely to be meant as a phrase, such as ``[Deny]``, ``sender=106``, ``/加微�
 ``/加.{0,3}微信``, is refused.
 
 Phrases and patterns are matched against the text without white space, accents and mark-up, in lower
-case, in simplified characters and in half width, with Latin letters for those of other alphabets
-that look like them (`fold_for_lists`), and may be written in any of these forms. What Taiwan and
-the mainland write with different characters matches as well: ``帳戶`` and ``账户``, ``回覆`` and
-``回复``, ``瞭解``, ``妳``. Emoji, Cantonese characters, cheque numerals, and characters
-that stand for several (``⑩``, ``㎏``) match only themselves. Deny entries are also matched against
-the text with emoji read as the Chinese characters that they stand for, so that ``加微信`` is found
-in ``➕微信``. If a text carries marks of disguise, they are also matched against the repaired text
+case, in simplified characters and in half width, with Latin letters for those of other alphabets that
+look like them (`fold_for_lists`), and may be written in any of these forms. They cannot contain
+mark-up, such as ``<br>`` or a sticker (``[玫瑰]``); the name of a sender can have stickers, and is the
+same only with them. What Taiwan and the mainland write with different characters matches as well:
+``帳戶`` and ``账户``, ``回覆`` and ``回复``, ``瞭解``, ``妳``. Emoji, Cantonese characters, cheque numerals, and
+characters that stand for several (``⑩``, ``㎏``) match only themselves. Deny entries are also matched
+against the text with emoji read as the Chinese characters that they stand for, so that ``加微信`` is
+found in ``➕微信``. If a text carries marks of disguise, they are also matched against the repaired text
 (`fraudscan.normalize` returns that for any text), whether or not the model scores it repaired, and
-against the written and the repaired text without punctuation and symbols, so that ``微信`` is found
-in ``微·信``. Texts of more than 4,096 characters, not counting dropped ones and long repetitions, are
+against the written and the repaired text without punctuation and symbols, so that ``微信`` is found in
+``微·信``. Texts of more than 4,096 characters, not counting dropped ones and long repetitions, are
 matched as they are written. Allow entries always are, so that a disguise cannot gain trust. A
 disguised word in an otherwise plain text may leave no such marks: list the forms that you meet
 (``微.信``). All phrases are found in one pass, with the same kind of vocabulary as the model's. It
@@ -109,6 +110,9 @@ BOUND = re.compile(r"sender=([^:：]*)[:：](.*)")
 
 MISPLACED = re.compile(r"(?<!\*)\*(?!\*|\Z)|\*\*\Z")
 """A ``*`` in a sender that neither ends it nor is one of several that mask digits."""
+
+BRACKETS = str.maketrans("[［﹇]］﹈", "【【【】】】")
+"""What brackets in senders are read as. Names of stickers are not dropped there: they tell senders apart."""
 
 LINE_BREAK = re.compile(r"\r\n?|\n")
 
@@ -393,7 +397,7 @@ class Lists:
         self._named: dict[str, int] = {}  # the first entry of each sender, and the others; most of millions have one
         self._named_again: dict[str, list[int]] = defaultdict(list)
         patterns = _folded(entry.pattern for entry in self.entries)
-        senders = _folded(entry.sender for entry in self.entries)
+        senders = _folded(map(_bracketed, (entry.sender for entry in self.entries)))
         for place, (pattern, sender) in enumerate(zip(patterns, senders, strict=True)):
             self._add(place, pattern, sender, phrases)
         self._cuts = sorted({len(name) - 1 for name in self._named if name.endswith("*")})
@@ -438,7 +442,7 @@ class Lists:
                 else:
                     self._bound_patterns[place] = found
             else:
-                _check_length(phrase)
+                _check_phrase(entry.pattern, phrase)
                 phrases[phrase].append(place)
         except (ListError, PatternError, RecursionError) as error:
             where = f"{entry.source}:{entry.line}: " if entry.source else ""
@@ -547,7 +551,7 @@ class Lists:
 
         @functools.lru_cache(maxsize=1 << 12)
         def entries(sender: str) -> frozenset[int]:
-            names = _spellings(fold_for_lists(sender))
+            names = _spellings(fold_for_lists(_bracketed(sender)))
             wanted = [*names, *(f"{name[:cut]}*" for name in names for cut in self._cuts if cut <= len(name))]
             known = [name for name in wanted if name in self._named]
             again = (place for name in known for place in self._named_again.get(name, ()))
@@ -616,9 +620,11 @@ def _names(sender: str, folded: str) -> set[str]:
     return names
 
 
-def _check_length(phrase: str) -> None:
-    if not 0 < len(phrase) <= LONGEST:
-        raise ListError(f"a phrase must have 1 to {LONGEST} characters that count; this one has {len(phrase)}")
+def _check_phrase(written: str, folded: str) -> None:
+    if without_markup(written) != written:
+        raise ListError("lists match texts without mark-up such as <br>, \\n and [玫瑰]: leave it out")
+    if not 0 < len(folded) <= LONGEST:
+        raise ListError(f"a phrase must have 1 to {LONGEST} characters that count; this one has {len(folded)}")
 
 
 def check_sender(sender: Any, what: str) -> None:
@@ -676,10 +682,15 @@ def _own_spellings(sender: str) -> frozenset[str]:
     (['+869٥588', '9٥588'], 'і🅲bc商银')
 
     """
-    written = unicodedata.normalize("NFKD", without_markup(sender)).casefold()
+    written = unicodedata.normalize("NFKD", without_markup(_bracketed(sender))).casefold()
     read = text_of(table_for_lists()[code_points(written)])
     own = (c if _is_mark(c) or (to.isascii() and to > "\0") else to for c, to in zip(written, read, strict=True))
     return frozenset(_spellings("".join(own).replace("\0", "")))
+
+
+def _bracketed(sender: Any) -> Any:
+    """Return a sender with other brackets (see `BRACKETS`); what is no string is left as it is."""
+    return sender.translate(BRACKETS) if isinstance(sender, str) else sender
 
 
 def _is_mark(character: str) -> bool:

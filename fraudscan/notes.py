@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fraudscan import kernel
+from fraudscan.characters import without_markup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,7 @@ class Noter:
         notes = (lengths < SHORTEST) * np.int64(TOO_SHORT)
         notes += (known < KNOWN * lengths) * np.int64(UNKNOWN_WORDS)
         for row in (han == 0).nonzero()[0].tolist():  # no Chinese character of the vocabulary, but perhaps another
-            if not HAN.search(texts[row]):
+            if not HAN.search(without_markup(texts[row])):
                 notes[row] |= NO_CHINESE
         notes[notes & (NO_CHINESE | TOO_SHORT) > 0] &= ~UNKNOWN_WORDS  # either explains the unknown words
         return notes

@@ -176,7 +176,7 @@ def _bounds(items: Any, *, bounded: bool, before: str = "") -> tuple[int, int, i
         known, new = written[-KNOWN:], _shortest(str(operation), value)
         written = known + new
         if without_markup(written)[len(known) :] != new:
-            raise PatternError("lists match texts without mark-up such as <br> and \\n: leave it out")
+            raise PatternError("lists match texts without mark-up such as <br>, \\n and [玫瑰]: leave it out")
         ways, longest, shortest = ways * more, longest + long, shortest + short
         if bounded and longest > LONGEST:
             raise PatternError(f"a match could be longer than {LONGEST:,} characters")

@@ -278,7 +278,8 @@ def test_lines_that_recur_are_not_read_in_columns(text, times):
 @settings(max_examples=100)
 @given(
     st.lists(
-        st.sampled_from(["<br>", "&nbsp;", "\\n", "🧱", "🔓", "1️⃣", "7", "\0", "\u3000", "薇芯", "ㄅ"]), max_size=5
+        st.sampled_from(["<br>", "[强]", "&nbsp;", "\\n", "🧱", "🔓", "1️⃣", "7", "\0", "\u3000", "薇芯", "ㄅ"]),
+        max_size=5,
     ),
     st.sampled_from([0, 3, 6]),
     st.sampled_from([0, 3, 6]),
@@ -381,7 +382,7 @@ PIECES = [
     " ",
     "\ud800",
     *("A：", "b：", "B.", "A", "b", "L码", "m码"),
-    *("<br>", "<", "&nbsp;", "\\"),
+    *("<br>", "<", "&nbsp;", "\\", "[玫瑰]", "["),
 ]
 texts = st.one_of(
     st.text(st.characters(), max_size=40),

@@ -269,8 +269,7 @@ def read_arguments():
     marks = EVIDENCE, PART_EVIDENCE, PART_BLOCK, WHOLE, PART
     limits = (CROWDED, MOST_SIGNS, MIN_FILLED, FILLED_SHARE, FILLED_EVIDENCE, marks, REPEATS, DIGIT)
     characters = np.zeros(sum(map(len, batch)) + len(batch), np.uint32)
-    markup = np.frombuffer(MARKUP_STRINGS, np.uint8)
-    reading = fraudscan.load().engine.vocabulary._ids, normalization_table(), markup
+    reading = fraudscan.load().engine.vocabulary._ids, normalization_table(), MARKUP_STRINGS
     return [batch, *reading, *known, *limits, characters, *each]
 
 
@@ -443,8 +442,8 @@ def test_arguments_that_are_not_contiguous_arrays_are_refused(compiled, name, pl
         ("read", 1, np.zeros(4 * 0x110000 + 1, np.uint8), "not an array of elements of 4 bytes"),
         ("read", 1, np.full(0x110000, 0xFFFF << 16, np.uint32), "beyond the table"),
         ("read", 2, np.zeros(0x10FFFF, np.int32), "for each code point"),
-        ("read", 3, b"<br>", "must end with a 0"),
-        ("read", 3, b"<br>\0" + b"x" * 17 + b"\0", "x is longer than 16 characters"),
+        ("read", 3, b"<br>\0", "not an array of elements of 4 bytes"),
+        ("read", 3, np.ones(17, np.int32), "16 characters for each string"),
         ("read", 4, np.zeros(0, np.int8), "beyond the table"),
         ("read", 4, np.zeros(WIDTH * WIDTH - 1, np.int8), "beyond the table"),
         ("read", 7, 2**32 - 1, "beyond the table"),

@@ -300,6 +300,13 @@ def test_a_look_alike_of_a_sender_is_denied_but_not_allowed(listed, same, alike)
         assert Lists([Entry(kind, "", listed)]).find([PLAIN] * len(found), same + alike).tolist() == found
 
 
+@pytest.mark.parametrize("kind", ["allow", "deny"])
+def test_stickers_belong_to_the_name_of_a_sender(kind):
+    lists_ = Lists([Entry(kind, "", "张老师"), Entry(kind, "", "客服[强]")])
+    senders = ["張 老師", "张老师[玫瑰]", "［强］张老师", "客 服［强］", "客服", "客服[弱]", "客服[强][强]"]
+    assert lists_.find([PLAIN] * len(senders), senders).tolist() == [0, 2, 2, 1, 2, 2, 2]
+
+
 def test_of_entries_for_alike_senders_each_allows_its_own():
     lists_ = Lists([Entry("allow", "", "ІСВС"), Entry("allow", "", "ICBC"), Entry("deny", "", "ICВ*")])
     assert lists_.find([PLAIN] * 4, ["іСВс", "icbc", "ICBÇ", "ICB"]).tolist() == [0, 1, 2, 2]
@@ -432,7 +439,7 @@ FILE = """\ufeff# ours
 sender=106*： 提现
 [allow]
 sender=95588:
-[微笑]
+[链接]
 """
 
 
@@ -442,7 +449,7 @@ def test_lists_are_read_from_files(tmp_path):
     from_file = read_lists(deny=path)
     assert list(map(str, from_file.entries)) == [
         "allow sender=95588: (lists.txt:8)",
-        "allow [微笑] (lists.txt:9)",
+        "allow [链接] (lists.txt:9)",
         "deny 稳赚不赔 (lists.txt:3)",
         "deny /加.{0,3}微信/ (lists.txt:5)",
         "deny sender=106*: 提现 (lists.txt:6)",
@@ -481,8 +488,11 @@ def test_lists_are_read_from_files(tmp_path):
         (r"/\x41{3}/", "'A' never occurs in a text as lists match it: write a"),
         ("/加 微/", "' ' never occurs in a text as lists match it: leave it out"),
         (r"/\u8f49账/", "write 转"),
-        ("/加(&nbsp;微)?信/", "lists match texts without mark-up such as <br> and \\n: leave it out"),
+        ("/加(&nbsp;微)?信/", "lists match texts without mark-up such as <br>, \\n and [玫瑰]: leave it out"),
         (r"/点击\\n/", "without mark-up"),
+        (r"/\[微笑\]/", "without mark-up"),
+        ("好的[爱心]", "without mark-up"),
+        ("投资<br>理财", "without mark-up"),
         ("/<br>|<p>/", "without mark-up"),
         (r"/(?:<br>|<\/p>)加/", "without mark-up"),
         (r"/加<br\/?>{1,3}微/", "without mark-up"),

@@ -20,8 +20,10 @@ from fraudscan.characters import (
     without_markup,
 )
 from fraudscan.contacts import CONTACT
+from fraudscan.features import MOST_MARKUP
 
-PIECES = [*sorted(MARKUP), *"<>&;/\\abrnpst", "＜", "ＢＲ", "\u200b", " ", "投", "资"]
+SOME_MARKUP = ["[强]", "[玫瑰]", "[ok]", *sorted(markup for markup in MARKUP if not markup.startswith("["))]
+PIECES = [*SOME_MARKUP, *"<>&;[]强/\\abrnpst", "＜", "ＢＲ", "\u200b", " ", "投", "资"]
 marked_up = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 
 
@@ -79,6 +81,12 @@ def test_characters_are_merged_or_dropped(text, expected):
         ("&nb\\nsp;", "&nb\\nsp;"),
         ("&lt;br&nbsp;&gt;", "&lt;br&nbsp;&gt;"),
         ("&lt;br&gt<p>;", "&lt;br&gt<p>;"),
+        ("加[玫瑰]微[捂脸][强]信［ＯＫ］[Smile][笑哭R]", "加微信"),
+        ("[大哭][微笑][微笑", "[微笑"),
+        ("给主播点[赞]，抢[红包]", "给主播点[赞],抢[红包]"),
+        ("[[强]玫[微笑]瑰]", "[[强]玫瑰]"),
+        ("[玫[强]瑰]", "[玫[强]瑰]"),
+        ("[图片][老板]【微笑】", "[图片][老板]【微笑】"),
     ],
 )
 def test_mark_up_is_dropped(text, expected):
@@ -93,7 +101,7 @@ def test_mark_up_is_overwritten_once_in_its_place(text):
     assert without_markup(fold(text)) == fold(text)
 
 
-@given(st.lists(st.sampled_from([*PIECES, "<b", "&lt", ",", "1"]), max_size=30).map("".join), st.integers(1, 9))
+@given(st.lists(st.sampled_from([*PIECES, "<b", "&lt", "[玫", ",", "1"]), max_size=30).map("".join), st.integers(1, 9))
 def test_mark_up_is_found_across_the_ends_of_blocks(text, size):
     assert "".join(blocks_without_markup(text, size)) == without_markup(text)
 
@@ -104,8 +112,15 @@ def test_characters_outside_of_mark_up_are_read_as_none_of_its_characters():
     assert not set(text_of(read)) & {"\0", *"".join(MARKUP)}
 
 
+@pytest.mark.parametrize("markup", sorted(MARKUP))
+def test_all_mark_up_is_dropped_and_fits_the_kernel(markup):
+    assert fold(f"加{markup}微") == fold_for_lists(f"加{markup}微") == "加微"
+    assert len(markup) <= MOST_MARKUP
+    assert not any(other.startswith(markup) for other in MARKUP - {markup})
+
+
 def test_dropping_mark_up_creates_no_mark_up():
-    for outer, inner in itertools.product(sorted(MARKUP), repeat=2):
+    for outer, inner in itertools.product(SOME_MARKUP, repeat=2):
         for place in range(len(outer) + 1):
             once = fold(outer[:place] + inner + outer[place:])
             assert fold(once) == once

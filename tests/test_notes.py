@@ -18,6 +18,7 @@ NO_CHINESE, UNKNOWN, SHORT = NOTES
         ("Your parcel is held, pay the fee at the link below", (NO_CHINESE,)),
         ("ok", (NO_CHINESE, SHORT)),
         ("", (NO_CHINESE, SHORT)),
+        ("[玫瑰] ok", (NO_CHINESE, SHORT)),
         ("在吗", (SHORT,)),
         ("滕王高阁临江渚佩玉鸣鸾罢歌舞画栋朝飞南浦云", (UNKNOWN,)),
         ("鼴鼠靈貓獼猴麋鹿", (UNKNOWN,)),

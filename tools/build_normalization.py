@@ -5,7 +5,7 @@ Run it by hand when a source or a rule changes (``make tables``), with the ``tab
 * Unicode's data in the running Python: NFKC, case folding, categories, decimal values;
 * OpenCC's ``TSCharacters`` (Apache-2.0, see NOTICE): the first choice of a simplified character for a traditional one;
   for characters that it lacks, OpenCC's Japanese, Hong Kong and Taiwan variants;
-* the look-alikes, financial numerals, regional characters and emoji below, which are our own.
+* the look-alikes, radicals, financial numerals, regional characters and emoji below, which are our own.
 
 The tables are shipped because Unicode's data differs between versions of Python, and scores must not.
 """
@@ -51,6 +51,20 @@ LOOK_ALIKES = {
     **dict(zip("øłđħŧı", "oldhti", strict=True)),
 }
 """Letters that are read as the Latin letters that they look like."""
+
+RADICALS = {
+    radical: entry[0]
+    for entry in (
+        "亻⺅ 刂⺉ 巳⺒ 彑⺔ 忄⺖ 扌⺘ 攵⺙ 旡⺛ 日⺜ 月⺝ 歺⺞ 民⺠ 氵⺡ 灬⺣ 爫⺤ 牜⺧ 犭⺨ 王⺩ 疋⺪ 目⺫ 示⺬ "
+        "礻⺭ 竹⺮ 糹⺯ 纟⺰ 网⺱⺲⺳⺵ 羊⺶⺷⺸ 耂⺹ 聿⺺⺻ 肉⺼ 臼⺽ 艹⺾⺿⻀ 虎⻁ 衤⻂ 西⻃⻄ 见⻅ 角⻆⻇ 讠⻈ "
+        "贝⻉ 足⻊ 车⻋ 辶⻌⻍⻎ 阝⻏⻖⻕ 钅⻐ 长⻓⻑⻒ 门⻔ 雨⻗ 青⻘ 韦⻙ 页⻚ 风⻛ 飞⻜ 食⻝⻞⻟ 饣⻠ 首⻡ 马⻢ "
+        "骨⻣ 鬼⻤ 鱼⻥ 鸟⻦ 卤⻧ 麦⻨ 黄⻩ 黾⻪ 齐⻬⻫ 齿⻮⻭ 龙⻰⻯ 龟⻲⻱"
+    ).split()
+    for radical in entry[1:]
+}
+"""Radicals of the block CJK Radicals Supplement, which NFKC leaves as they are, and the characters that they stand for.
+Text that is copied from PDF files often has them in place of the characters: ⻓ instead of 长. Strokes and parts that
+hardly stand for a character are left out."""
 
 NUMERALS = dict(zip("壹贰貳叁柒捌玖佰仟", "一二二三七八九百千", strict=True))
 """Numerals used on cheques. Those that also occur in ordinary words, above all 陆 and 拾, are not replaced."""
@@ -122,8 +136,8 @@ def is_dropped(character: str) -> bool:
 
 def folded(character: str) -> str:
     """Return the NFKC of ``character`` in lower case, without what is dropped; it may have several characters."""
-    if character in LOOK_ALIKES:
-        return LOOK_ALIKES[character]
+    if same := LOOK_ALIKES.get(character) or RADICALS.get(character):
+        return same
     if is_dropped(character):
         return ""
     expanded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", character).casefold())
