@@ -45,13 +45,8 @@ FACES = "😊😂🙏👍🌹❤😄😁🤝💪🎉🔥😭🥰✨✅📢⚠�
 LETTERS = string.ascii_letters + string.digits
 HEXADECIMAL = "0123456789abcdef"
 
-STICKERS = (
-    "微笑 呲牙 偷笑 玫瑰 抱拳 强 爱心 捂脸 流泪 OK 握手 拥抱 太阳 咖啡 龇牙 合十 庆祝 红包 发怒 害羞 Smile "
-    "Facepalm Heart"
-).split()
-
 KINDS = (
-    "图片 语音 视频 文件 链接 动画表情 表情 位置 名片 聊天记录 小程序 语音通话 转账 通话时长01:22 PIC Image sticker"
+    "图片 语音 视频 文件 链接 位置 名片 聊天记录 小程序 语音通话 转账 红包 礼物 666 点赞 通话时长01:22 PIC Image"
 ).split()
 
 NAMES = (
@@ -338,9 +333,7 @@ def _link(rng: random.Random) -> str:
 
 
 def _faces(rng: random.Random) -> str:
-    if rng.random() < 0.5:
-        return _several(FACES, 1, 4, rng)
-    return f"[{rng.choice(STICKERS)}]" * rng.randint(1, 3)
+    return _several(FACES, 1, 4, rng)
 
 
 def _kind(rng: random.Random) -> str:
@@ -369,7 +362,7 @@ PARTS: tuple[Callable[[random.Random], str], ...] = (
     *(_time, _time, _time, _firm, _firm, _firm, _one_of(REFUSALS), _sender, _sender, _record, _record),
     *(_field, _field, _tag, _tag, _escape, _rule, _rule, _marks, _digits, _identifier),
     *(_one_of(FOOTERS), _one_of(FOOTERS), _one_of(FOOTERS), _mail, _mail, _topics),
-    *(_link, _link, _faces, _faces, _kind, _one_of(NOTES), _one_of(NOTES), _one_of(QUOTES)),
+    *(_link, _link, _faces, _kind, _one_of(NOTES), _one_of(NOTES), _one_of(QUOTES)),
     *(_one_of(REMARKS),) * 8,
     *(_contact,) * 5,
 )
