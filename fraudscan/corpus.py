@@ -275,9 +275,9 @@ def honest_names(taxonomy: Taxonomy) -> tuple[str, ...]:
 def near_duplicates(texts: Sequence[str], threshold: float = 0.6) -> Iterator[tuple[Ints, Ints, Floats]]:
     """Yield the pairs of texts whose sets of character trigrams have a Jaccard similarity of at least ``threshold``.
 
-    Texts are normalised first, so differences in digits and script are ignored. The result is exact: every pair is
-    compared. If all texts are filled from one template, the number of pairs grows with the square of the number of
-    texts, so the pairs are yielded block by block.
+    Texts are normalised first, so differences in digits and script are ignored. A text of which nothing is read, such
+    as one of stickers, resembles none. The result is exact: every pair is compared. If all texts are filled from one
+    template, the number of pairs grows with the square of the number of texts, so the pairs are yielded block by block.
 
     Yields:
         Arrays of i, j and similarity, with ``i < j``, ordered by i and j.
@@ -288,7 +288,7 @@ def near_duplicates(texts: Sequence[str], threshold: float = 0.6) -> Iterator[tu
     column: dict[str, int] = {}
     sets = []
     for text in map(fold, texts):
-        trigrams = {text[i : i + 3] for i in range(max(1, len(text) - 2))}
+        trigrams = {text[i : i + 3] for i in range(max(bool(text), len(text) - 2))}
         sets.append([column.setdefault(trigram, len(column)) for trigram in trigrams])
     sizes = np.array([len(s) for s in sets])
     bounds = np.concatenate([[0], np.cumsum(sizes)])
