@@ -106,12 +106,12 @@ def part_of(row: Row) -> str:
 
 
 def duplicates(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield a fault for each pair of near-duplicates within a label."""
+    """Yield a fault for each pair of near-duplicates within a label. Names of stickers count as they are written."""
     by_label = defaultdict(list)
     for row in rows:
         by_label[part_of(row) if row.labels else "legitimate"].append(row)
     for group in by_label.values():
-        for block in near_duplicates([row.text for row in group]):
+        for block in near_duplicates([row.text.replace("[", "【") for row in group]):
             for i, j, similarity in zip(*block, strict=True):
                 yield f"{group[i].id} and {group[j].id} are near-duplicates ({similarity:.2f})"
 
