@@ -339,7 +339,14 @@ WRAPPINGS: dict[str, Callable[[str, random.Random], str]] = {
     "a signature": lambda text, rng: (
         f"{text}\n{rng.choice(['发自我的 OPPO 手机', 'Sent from my Pixel', '来自荣耀手机'])}"
     ),
-    "faces": lambda text, rng: text + rng.choice(["🤗🙃", "😅", "[旺柴][苦涩]", "[Doge]", "😎🎈"]),
+    "faces": lambda text, rng: text + rng.choice(["🤗🙃", "😅", "[小熊摇摆][点赞R]", "[666]", "😎🎈"]),
+    "a chat app's line": lambda text, rng: (
+        f"{rng.choice(['你与阿岳已成为好友，打个招呼吧', '阿岳通过群名片添加你为好友', '[语音消息] 阿岳'])}\n{text}"
+    ),
+    "the head of a record": lambda text, rng: (
+        f"{rng.choice(['与小满的消息记录', '转发：车友（共6条）'])}\n~ 3月2日 ~\n小满 {rng.randint(10, 23)}:14\n{text}"
+    ),
+    "turns of a chat": lambda text, rng: f"{text}\n{rng.choice(['哪位呀', '我在开会', '哦哦行吧'])}\n小满：呃",
     "the same again": lambda text, _: f"{text}\n{text}",
     "something in every gap": lambda text, rng: rng.choice([*"=7xㅎ㐀", "：：：：", "】【", "<u id=1>"]).join(text),
 }

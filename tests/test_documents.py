@@ -76,9 +76,12 @@ def test_quoted_figures_of_third_party_messages_are_those_of_the_card():
 
 def test_quoted_effects_of_wrappings_are_the_measured_ones():
     alarms = ROBUSTNESS["with a contact"]["corpus: false alarms"]
-    found, clean = (ROBUSTNESS[name]["corpus: recall"] for name in ("with an official sentence", "clean"))
+    names = "with an official sentence", "with the head of a record", "clean"
+    official, head, clean = (ROBUSTNESS[name]["corpus: recall"] for name in names)
     assert in_prose(f"A contact added to a legitimate message raises a false alarm in {100 * alarms:.0f} of 100 cases")
-    assert in_prose(f"an official-sounding sentence added to a lure hides {100 - 100 * found / clean:.0f} of 100")
+    hidden, hidden_too = (100 - 100 * found / clean for found in (official, head))
+    assert in_prose(f"an official-sounding sentence added to a lure hides {hidden:.0f} of 100")
+    assert in_prose(f"and the head of a forwarded chat {hidden_too:.0f}")
 
 
 def test_quoted_figures_of_the_usual_pipeline_are_the_measured_ones():
