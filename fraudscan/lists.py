@@ -83,7 +83,7 @@ from fraudscan.disguise import is_long
 from fraudscan.errors import FraudscanError
 from fraudscan.features import Vocabulary
 from fraudscan.lazy import shared
-from fraudscan.patterns import LONGEST, PatternError, compile_pattern, needed_by
+from fraudscan.patterns import HAS_MARKUP, LONGEST, PatternError, compile_pattern, needed_by
 from fraudscan.show import shown_name
 
 if TYPE_CHECKING:
@@ -397,7 +397,7 @@ class Lists:
         self._named: dict[str, int] = {}  # the first entry of each sender, and the others; most of millions have one
         self._named_again: dict[str, list[int]] = defaultdict(list)
         patterns = _folded(entry.pattern for entry in self.entries)
-        senders = _folded(map(_bracketed, (entry.sender for entry in self.entries)))
+        senders = _folded(_bracketed(entry.sender) for entry in self.entries)
         for place, (pattern, sender) in enumerate(zip(patterns, senders, strict=True)):
             self._add(place, pattern, sender, phrases)
         self._cuts = sorted({len(name) - 1 for name in self._named if name.endswith("*")})
@@ -622,7 +622,7 @@ def _names(sender: str, folded: str) -> set[str]:
 
 def _check_phrase(written: str, folded: str) -> None:
     if without_markup(written) != written:
-        raise ListError("lists match texts without mark-up such as <br>, \\n and [玫瑰]: leave it out")
+        raise ListError(HAS_MARKUP)
     if not 0 < len(folded) <= LONGEST:
         raise ListError(f"a phrase must have 1 to {LONGEST} characters that count; this one has {len(folded)}")
 

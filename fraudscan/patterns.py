@@ -21,7 +21,7 @@ from fraudscan.features import MAX_NGRAM
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["LONGEST", "WAYS", "PatternError", "compile_pattern", "needed_by"]
+__all__ = ["HAS_MARKUP", "LONGEST", "WAYS", "PatternError", "compile_pattern", "needed_by"]
 
 PARSER: Any = importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
 
@@ -38,6 +38,9 @@ TOKEN = re.compile(
 
 MEMBER = re.compile(r"\\(?:N\{[^}]*\}|.)|\[:\w+:\]|([^\\])-([^\\])|.", re.DOTALL)
 """Finds the escapes, classes, ranges (the groups are their ends) and characters of a set."""
+
+HAS_MARKUP = "lists match texts without mark-up such as <br>, \\n and [玫瑰]: leave it out"
+"""The error in a pattern or a phrase with mark-up."""
 
 KNOWN = 4 * max(map(len, MARKUP))
 """How many characters before an item show whether it completes mark-up, also after beginnings of other mark-up."""
@@ -176,7 +179,7 @@ def _bounds(items: Any, *, bounded: bool, before: str = "") -> tuple[int, int, i
         known, new = written[-KNOWN:], _shortest(str(operation), value)
         written = known + new
         if without_markup(written)[len(known) :] != new:
-            raise PatternError("lists match texts without mark-up such as <br>, \\n and [玫瑰]: leave it out")
+            raise PatternError(HAS_MARKUP)
         ways, longest, shortest = ways * more, longest + long, shortest + short
         if bounded and longest > LONGEST:
             raise PatternError(f"a match could be longer than {LONGEST:,} characters")
