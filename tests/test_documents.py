@@ -14,8 +14,10 @@ from fraudscan.columns import COLUMNS, OPTIONAL, names_of
 from fraudscan.dump.detect import FORMATS
 from fraudscan.lists import read_lists
 from fraudscan.notes import NOTES
+from fraudscan.taxonomy import TAXONOMY
 
 README = (ROOT / "README.md").read_text("utf-8")
+CHINESE = (ROOT / "README.zh.md").read_text("utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 CARD = (ROOT / "models" / "default" / "MODEL_CARD.md").read_text("utf-8")
 DUMPS = (ROOT / "docs" / "dumps.md").read_text("utf-8")
@@ -29,15 +31,20 @@ FOLDERS = "(?:benchmarks|corpus|docs|examples|fraudscan|models|tests|tools)/"
 PATH = re.compile(rf'"({FOLDERS}[^"]*)"|(?<![\w/."-])({FOLDERS}[\w./-]*)')
 
 
-def rows_of(heading):
-    """Return the first cells of the README's table below this heading."""
-    table = README.partition(f"| {heading} |")[2].partition("\n\n")[0]
+def rows_of(heading, text=README):
+    """Return the first cells of a document's table below this heading."""
+    table = text.partition(f"| {heading} |")[2].partition("\n\n")[0]
     return re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
 
 
 def in_prose(sentence):
     """Return whether the README contains a sentence, wherever its lines break."""
     return sentence in " ".join(README.split())
+
+
+def in_chinese(sentence):
+    """Return whether the Chinese guide contains a sentence, wherever its lines break."""
+    return sentence in "".join(map(str.strip, CHINESE.splitlines()))
 
 
 def test_quoted_shares_are_those_of_the_shipped_model(scanner):
@@ -47,6 +54,8 @@ def test_quoted_shares_are_those_of_the_shipped_model(scanner):
         f"keeps {review['recall']:.0%} of the fraud, and includes {review['false_alarms']:.0%} of the legitimate",
     ):
         assert in_prose(sentence.replace("%", " per cent"))
+    assert in_chinese(f"正常消息上误报 {flag['false_alarms']:.1%}，此时找出 {flag['recall']:.0%} 的涉诈消息")
+    assert in_chinese(f"找出 {review['recall']:.0%} 的涉诈消息，同时包含 {review['false_alarms']:.0%} 的正常消息")
 
 
 def test_quoted_figures_of_test_messages_are_those_of_the_shipped_model(scanner):
@@ -61,6 +70,9 @@ def test_quoted_figures_of_test_messages_are_those_of_the_shipped_model(scanner)
         f"{found:.0%} of the frauds and {alarms:.0%} of the legitimate ones score at least one half; {flagged:.0%} and "
         f"{wrongly:.1%} are flagged".replace("%", " per cent")
     )
+    assert in_chinese(f"{len(cases):,} 条测试消息的作者没有看过语料和模型")
+    assert in_chinese(f"涉诈消息有 {found:.0%} 达到 0.5 分，正常消息有 {alarms:.0%}；")
+    assert in_chinese(f"达到 `flag` 的分别是 {flagged:.0%} 和 {wrongly:.1%}")
 
 
 def test_quoted_figures_of_third_party_messages_are_those_of_the_card():
@@ -72,6 +84,7 @@ def test_quoted_figures_of_third_party_messages_are_those_of_the_card():
         f"Third-party messages are harder: {found:.0%} of the frauds and {alarms:.0%} of the legitimate ones "
         "score at least one half".replace("%", " per cent")
     )
+    assert in_chinese(f"第三方的消息更难：涉诈消息有 {found:.0%} 达到 0.5 分，正常消息有 {alarms:.0%}。")
 
 
 def test_quoted_effects_of_wrappings_are_the_measured_ones():
@@ -82,6 +95,9 @@ def test_quoted_effects_of_wrappings_are_the_measured_ones():
     hidden, hidden_too = (100 - 100 * found / clean for found in (official, head))
     assert in_prose(f"an official-sounding sentence added to a lure hides {hidden:.0f} of 100")
     assert in_prose(f"and the head of a forwarded chat {hidden_too:.0f}")
+    assert in_chinese(f"正常消息后面加上联系方式，每 100 条有 {100 * alarms:.0f} 条误报")
+    assert in_chinese(f"诈骗消息后面加上一句官方口吻的话，原来能找出的每 100 条有 {hidden:.0f} 条漏报")
+    assert in_chinese(f"前面加上转发聊天记录的抬头则有 {hidden_too:.0f} 条")
 
 
 def test_quoted_figures_of_the_usual_pipeline_are_the_measured_ones():
@@ -102,8 +118,22 @@ def test_quoted_speeds_are_the_measured_ones():
             assert 2 < times[f"(e) NumPy alone, {how}"] / times[f"(e) ours, {how}"] < 3
 
 
+def test_the_chinese_guide_names_every_label_and_scheme():
+    rows, name = [], ""
+    for first, scheme, official in re.findall(r"^\| (?:(\S.*) )?\| `(\w+)` \| (.*) \|$", CHINESE, re.MULTILINE):
+        name = first or name
+        rows.append((name, scheme, official))
+    fraud = [label for label in TAXONOMY.labels if label.schemes]
+    assert rows == [
+        (f"`{label.name}` {label.zh}", scheme.name, scheme.official) for label in fraud for scheme in label.schemes
+    ]
+    honest = TAXONOMY.label(TAXONOMY.honest)
+    assert f"\n| `{honest.name}` {honest.zh} | | " in CHINESE
+
+
 def test_the_readme_describes_every_column(scanner):
-    assert rows_of("column") == list(COLUMNS)
+    assert rows_of("column") == rows_of("列", CHINESE) == list(COLUMNS)
+    assert all(f"`{note}`" in CHINESE for note in NOTES)
     assert all(f"`{name}`" in README for name in (*OPTIONAL, *NOTES))
     named = re.search(r"`--proba` adds `(\w+)NAME`", README)
     assert named
@@ -142,7 +172,7 @@ def test_options_in_the_documents_exist(capsys):
     for command in ([], ["classify"], ["score"], ["rethreshold"], ["labels"], ["train"], ["evaluate"]):
         with pytest.raises(SystemExit):
             main([*command, "--help"])
-    known, named = (set(OPTION.findall(text)) for text in (capsys.readouterr().out, README + DUMPS))
+    known, named = (set(OPTION.findall(text)) for text in (capsys.readouterr().out, README + CHINESE + DUMPS))
     assert "--max-false-alarms" in named
     others = {"--master", "--archives", "--no-index", "--find-links", "--collect-all"}  # of other programs
     assert named - known == others
@@ -174,7 +204,9 @@ def test_every_module_has_its_place_in_the_table_of_files():
         assert any((folder / name).is_file() for folder in (ROOT, package, package / "dump")), name
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/dumps.md", "corpus/README.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "README.zh.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/dumps.md", "corpus/README.md"]
+)
 def test_paths_and_make_targets_in_the_documents_exist(name):
     text = (ROOT / name).read_text("utf-8")
     for quoted, bare in PATH.findall(text):
