@@ -469,10 +469,28 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* The digest of these sources, which setup.py defines as a name, because quotation marks differ between compilers. */
+#ifndef DIGEST
+#define DIGEST
+#endif
+#define TEXT_OF(name) #name
+#define VALUE_OF(macro) TEXT_OF(macro)
+
+static int add_digest(PyObject *self)
+{
+    return PyModule_AddStringConstant(self, "DIGEST", VALUE_OF(DIGEST));
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, add_digest},
+    {0, NULL},
+};
+
 static struct PyModuleDef module = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "fraudscan._engine",
     .m_methods = methods,
+    .m_slots = slots,
 };
 
 PyMODINIT_FUNC PyInit__engine(void)

@@ -2,6 +2,10 @@
 
 import contextlib
 import itertools
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -673,3 +677,16 @@ def test_arcs_may_be_given_in_any_order(compiled):
     arguments[2:7] = (values[::-1].copy() for values in arguments[2:7])
     assert compiled.likeliest(*arguments) == 2
     assert [values[:2].tolist() for values in arguments[-3:]] == steps
+
+
+def test_a_kernel_of_other_sources_is_not_used(tmp_path):
+    folder = shutil.copytree(
+        Path(kernel.__file__).parent, tmp_path / "fraudscan", ignore=shutil.ignore_patterns("data")
+    )
+    command = [sys.executable, "-c", "from fraudscan import kernel; print(bool(kernel.compiled))"]
+    for change, used in ("", True), ("// changed", False):
+        with (folder / "_read.c").open("a", encoding="utf-8") as source:
+            source.write(change)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{used}\n"
+        assert ("run pip install -e . again" in done.stderr) == (not used)
