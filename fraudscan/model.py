@@ -17,6 +17,8 @@ import itertools
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -450,14 +452,14 @@ class Scanner:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the scanner's arrays, taxonomy, thresholds and lists.
+        """SHA-256 of the scanner's arrays, taxonomy, thresholds and lists, and of the tables that texts are read with.
 
-        Together with ``fraudscan.__version__`` it identifies everything that decisions depend on.
+        Together with the version of a released ``fraudscan`` it identifies everything that decisions depend on.
         """
         listed = self.lists.entries if self.lists else ()
         names = {source: Path(source).name for source in {entry.source for entry in listed}}  # without the folder
         entries = [(entry.kind, entry.pattern, entry.sender, names[entry.source], entry.line) for entry in listed]
-        digest = hashlib.sha256(repr((self.taxonomy, self.thresholds, entries)).encode())
+        digest = hashlib.sha256(repr((_tables(), self.taxonomy, self.thresholds, entries)).encode())
         for array in self._arrays():
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
@@ -497,6 +499,16 @@ class Scanner:
     def __reduce__(self) -> tuple[Any, ...]:
         state = {"lists": self.lists, "folder_name": self.folder_name}
         return _restore, (VERSIONS, self.taxonomy, self._arrays(), self.thresholds, self._manifest), state
+
+
+@cache
+def _tables() -> str:
+    """Return the SHA-256 of the tables that texts are read with."""
+    digest = hashlib.sha256(repr(VERSIONS).encode())
+    for table in sorted(resources.files("fraudscan.data").iterdir(), key=lambda file: file.name):
+        if table.name.endswith(".npz"):
+            digest.update(table.read_bytes())
+    return digest.hexdigest()
 
 
 LOGIT_LIMIT = 60.0

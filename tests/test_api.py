@@ -7,6 +7,7 @@ import inspect
 import json
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 import weakref
@@ -285,6 +286,18 @@ def test_results_that_are_unpickled_one_by_one_share_a_scanner(scanner):
     del restored
     gc.collect()
     assert reference() is None  # no scanner is kept for later results
+
+
+def test_the_digest_covers_the_tables_that_texts_are_read_with(scanner, tmp_path):
+    folder = shutil.copytree(ROOT / "fraudscan", tmp_path / "fraudscan")
+    code = f"import fraudscan; print(fraudscan.load({str(ROOT / 'models' / 'default')!r}).digest)"
+    for table in (None, "normalization.npz", "disguise.npz"):
+        if table:
+            with (folder / "data" / table).open("ab") as file:
+                file.write(b"x")
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert (done.stdout == f"{scanner.digest}\n") == (table is None)
+        shutil.copytree(ROOT / "fraudscan" / "data", folder / "data", dirs_exist_ok=True)
 
 
 def test_copies_share_the_scanner(scanner):
