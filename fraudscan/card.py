@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraudscan.characters import NORMALIZATION_VERSION
 from fraudscan.corpus import CorpusError, numbered_lines
 from fraudscan.decisions import VERDICTS
 from fraudscan.evaluate import ANY, detection, prior_weights, reliability
@@ -148,7 +149,7 @@ def sections(scanner: Scanner, folder: Path, checkout: Path | None) -> list[str]
         f"{title}`{model_digest(folder)}`\n",
         f"## Use and misuse\n\n{USE}",
         _data(scanner, shipped=shipped),
-        _held_out(figures, whose),
+        _held_out(scanner.manifest, whose),
         _thresholds(scanner, whose),
         _calibration(figures["calibration"]),
         *_robustness(checkout if shipped else None),
@@ -206,17 +207,26 @@ def _detected(found: dict[str, Any]) -> tuple[float | None, ...]:
 
 
 HELD_OUT = """\
-Every message was scored by models that were fitted without it, its pair and its near-duplicates. "Recall" and "false
+Every message was scored by models that were fitted without it, its pair and its near-duplicates; the vocabulary, the
+calibration and the thresholds were chosen on all of them, which flatters the figures a little. "Recall" and "false
 alarms" are the shares of lures and of honest messages with a score of 0.5 or more. "Flagged" is the share that is
 flagged at the {whose} thresholds, "reviewed" the share that is reviewed or flagged.
 """
 
 
-def _held_out(figures: dict[str, Any], whose: str) -> str:
+OLDER = """
+The weights were trained, and these figures, the thresholds and the calibration measured, with version {version} of the
+normalization. The model reads texts with version {now} now; the figures on other messages are of that.
+"""
+
+
+def _held_out(manifest: dict[str, Any], whose: str) -> str:
+    figures, version = manifest["figures"], manifest.get("trained_normalization_version", NORMALIZATION_VERSION)
+    older = OLDER.format(version=version, now=NORMALIZATION_VERSION) if version != NORMALIZATION_VERSION else ""
     labels = [(name, row["precision"], row["recall"], row["f1"], row["n"]) for name, row in figures["labels"].items()]
     reviewed = (figures["review"]["recall"], figures["review"]["false_alarms"])
     parts = [
-        f"## Held-out folds\n\n{HELD_OUT.format(whose=whose)}",
+        f"## Held-out folds\n\n{HELD_OUT.format(whose=whose)}{older}",
         _table(("label", "precision", "recall", "F1", "messages"), labels),
         _table(("", *FIGURES, *REVIEWED), [(*_figure_row("all", figures), *reviewed)]),
     ]
@@ -241,6 +251,8 @@ def _thresholds(scanner: Scanner, whose: str) -> str:
             score = curve.threshold(rate)
         except ValueError:
             continue
+        if score < 0.5:  # no text whose label is legitimate is flagged (`Scanner.with_false_alarms`)
+            continue
         at = curve.scores.index(score)
         rows.append((f"{rate:.2%}", score, curve.false_alarms[at], curve.recall[at]))
     return (
@@ -259,7 +271,8 @@ def _calibration(found: dict[str, Any]) -> str:
         "## Calibration\n\n"
         f"Measured on held-out messages, weighted so that {found['prior']:.0%} of them are fraud. The expected\n"
         f"calibration error of the score is **{found['ece']:.4f}** (in {len(found['bins'])} bins of equal mass). For\n"
-        f"the probability of each label it is: {labels}.\n\n![Reliability diagram]({DIAGRAM})\n\n"
+        "the probability of each label, which is that of its likeliest scheme and so seldom too high, it is:\n"
+        f"{labels}.\n\n![Reliability diagram]({DIAGRAM})\n\n"
         f"{_table(('predicted', 'observed', 'messages'), bins)}"
     )
 
@@ -337,7 +350,9 @@ def _is_fraud(scanner: Scanner, rows: Sequence[dict[str, Any]]) -> Bools:
 
 
 FOREIGN = """\
-Messages that nobody in the project wrote. They are used for measuring only and are not in the repository.
+Messages that nobody in the project wrote. No model is trained on them, and they are not in the repository. Some
+hyperparameters (`fraudscan/network.py`, `fraudscan/train.py`) were chosen with regard to them, so on other messages the
+model may do a little worse. The figures also depend on the seed (`TrainingOptions.seed` says by how much).
 
 """
 

@@ -58,8 +58,8 @@ __all__ = [
 
 NORMALIZATION_VERSION = 7
 """Increased whenever the table changes, `MARKUP`, or the character that marks a disguised contact. A model works only
-with the table that it was trained with. The weights of the shipped model were trained with version 6, from which
-version 7 differs for stickers and radicals only."""
+with the table that it was trained with. The weights of the shipped model were trained with an earlier
+version, as its manifest says."""
 
 DROPPED = 0
 """The table's value for dropped code points. U+0000 itself is dropped, so no kept character has this value."""

@@ -22,7 +22,7 @@ import numpy as np
 from fraudscan.arrays import cuts, ranges
 from fraudscan.augment import vary
 from fraudscan.background import background
-from fraudscan.characters import fold, text_sizes
+from fraudscan.characters import NORMALIZATION_VERSION, fold, text_sizes
 from fraudscan.corpus import CHANNELS, CorpusError, Row, digest, join, near_duplicates
 from fraudscan.curve import Curve
 from fraudscan.disguise import undisguise
@@ -207,6 +207,7 @@ def train(rows: Sequence[Row], taxonomy: Taxonomy = TAXONOMY, options: TrainingO
     manifest: dict[str, Any] = {
         "corpus": {"rows": len(rows), "sha256": digest(rows)},
         "training": {k: v for k, v in asdict(options).items() if k != "jobs"},
+        "trained_normalization_version": NORMALIZATION_VERSION,
         "figures": held_out_figures(rows, taxonomy, gold, probabilities, thresholds, options.prior),
         "curve": Curve.from_scores(probabilities[:, 0], gold[:, 0]).to_dict(),
     }

@@ -64,7 +64,12 @@ def test_card_of_another_model(small_model, tmp_path, capsys):
         "nobody in the project",
     ):
         assert claim not in card
+    assert "with version" not in card.partition("## Held-out folds")[2]
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    manifest["trained_normalization_version"] = 1
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     assert main(["evaluate", "--card", "-m", str(folder)]) == 0
+    assert "The weights were trained" in (folder / CARD).read_text("utf-8")
     assert "## External sets" not in (folder / CARD).read_text("utf-8")
 
 
