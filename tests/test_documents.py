@@ -88,14 +88,19 @@ def test_quoted_figures_of_third_party_messages_are_those_of_the_card():
 
 
 def test_quoted_effects_of_wrappings_are_the_measured_ones():
-    alarms = ROBUSTNESS["with a contact"]["corpus: false alarms"]
+    before, alarms, most = (
+        f"{100 * ROBUSTNESS[name]['corpus: false alarms']:.0f}"
+        for name in ("clean", "with a contact", "with what shops say")
+    )
     names = "with an official sentence", "with the head of a record", "clean"
     official, head, clean = (ROBUSTNESS[name]["corpus: recall"] for name in names)
-    assert in_prose(f"A contact added to a legitimate message raises a false alarm in {100 * alarms:.0f} of 100 cases")
+    assert in_prose(f"A contact added to legitimate messages raises false alarms from {before} to {alarms} of 100")
+    assert in_prose(f"to {most}; of the lures that are found")
     hidden, hidden_too = (100 - 100 * found / clean for found in (official, head))
-    assert in_prose(f"an official-sounding sentence added to a lure hides {hidden:.0f} of 100")
+    assert in_prose(f"an official-sounding sentence hides {hidden:.0f} of 100")
     assert in_prose(f"and the head of a forwarded chat {hidden_too:.0f}")
-    assert in_chinese(f"正常消息后面加上联系方式，每 100 条有 {100 * alarms:.0f} 条误报")
+    assert in_chinese(f"正常消息后面加上联系方式，误报从每 100 条 {before} 条增加到 {alarms} 条")
+    assert in_chinese(f"则是 {most} 条；")
     assert in_chinese(f"诈骗消息后面加上一句官方口吻的话，原来能找出的每 100 条有 {hidden:.0f} 条漏报")
     assert in_chinese(f"前面加上转发聊天记录的抬头则有 {hidden_too:.0f} 条")
 
