@@ -306,6 +306,11 @@ def _rethreshold(arguments: argparse.Namespace) -> None:
                 f"{arguments.scored} was scored with lists or with another model: check that -m names the model whose "
                 "curve counts"
             )
+    elif (arguments.flag is None and arguments.max_false_alarms is None) != (arguments.review is None):
+        _warn(
+            f"{arguments.scored} has no summary: the threshold that no option sets is that of the model, not that of "
+            "the first job"
+        )
     thresholds = _with_levels(scanner, arguments).thresholds
     counts = rethreshold(arguments.scored, arguments.output, thresholds, force=arguments.force)
     for name, count in counts.most_common():
@@ -504,7 +509,10 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             "the model was trained on these very messages, so it knows the answers: measure it on others (the figures "
             "that train prints are of messages held out)"
         )
-    _print_figures(evaluate(scanner, rows), scanner.thresholds, as_json=arguments.json)
+    figures = evaluate(scanner, rows)
+    if arguments.json:
+        figures |= {"thresholds": asdict(scanner.thresholds), "model": scanner.digest, "fraudscan": __version__}
+    _print_figures(figures, scanner.thresholds, as_json=arguments.json)
 
 
 def _print_figures(figures: dict[str, Any], thresholds: Thresholds, *, as_json: bool = False) -> None:

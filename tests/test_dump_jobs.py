@@ -1,5 +1,6 @@
 """Jobs: killed, resumed, refused, and shared among workers."""
 
+import collections
 import concurrent.futures
 import contextlib
 import dataclasses
@@ -1000,6 +1001,8 @@ def test_the_summary_counts_everything(tmp_path, scanner, capsys):
     assert summary["schemes"] == {"investment": 1}
     assert sum(summary["verdicts"].values()) == 2
     assert summary["reasons"] == {"not JSON": 1, "not a JSON object": 1}
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
+    assert summary["scores"] == collections.Counter(f"0.{int(10 * row['fraud_score'])}" for row in rows)
     assert summary["model"] == scanner.digest
     assert summary["rows_per_second"] > 0
     levels = scanner.thresholds

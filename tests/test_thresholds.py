@@ -339,7 +339,14 @@ def test_rethreshold_remembers_through_a_chain_what_a_dump_was_scored_with(score
     assert ("was scored with lists or with another model" in shown) == (options[:1] == ["--deny"])
     assert "review from 0.1" in shown  # the thresholds are those of the last file
     (tmp_path / "1.jsonl.summary.json").unlink()
-    assert main(["rethreshold", names[1], "-o", names[2], "--flag", "0.9", "--force"]) == 0
+    for options, warned in (
+        (["--flag", "0.9"], True),
+        (["--max-false-alarms", "0.02"], True),
+        (["--flag", "0.9", "--review", "0.1"], False),
+        ([], False),
+    ):
+        assert main(["rethreshold", names[1], "-o", names[2], *options, "--force"]) == 0
+        assert ("has no summary" in capsys.readouterr().err) == warned
     assert "model" not in json.loads((tmp_path / "2.jsonl.summary.json").read_text("utf-8"))
 
 

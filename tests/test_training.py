@@ -204,6 +204,8 @@ def test_train_and_evaluate_commands(small_corpus, tmp_path, capsys):
     figures = json.loads(capsys.readouterr().out)
     assert figures["messages"] == len(small_corpus)
     assert figures["macro_f1"] > 0.8  # on its own training rows
+    trained = fraudscan.load(tmp_path / "model")
+    assert (figures["model"], figures["thresholds"]) == (trained.digest, asdict(trained.thresholds))
     assert main(["evaluate", str(path), "-m", str(tmp_path / "model")]) == 0
     assert "legitimate" in capsys.readouterr().out
 

@@ -132,6 +132,8 @@ class Summary:
         scored: the number of rows scored.
         rejected: the number of rows rejected.
         labels, schemes, verdicts, notes, rules: the number of rows scored with each of them.
+        scores: the number of rows scored from 0 to below 0.1 (``"0.0"``), to below 0.2 (``"0.1"``) and so on; 1 counts
+            with ``"0.9"``.
         reasons: the number of rows rejected for each reason.
         conversations: the number of conversations with each verdict, if conversations are scored.
         without_conversation: the number of rows in no conversation, if conversations are scored.
@@ -147,6 +149,7 @@ class Summary:
     verdicts: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     rules: Counter[str] = field(default_factory=Counter)
+    scores: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     conversations: Counter[str] = field(default_factory=Counter)
     without_conversation: int = 0
@@ -181,6 +184,7 @@ class Summary:
         rows = self.scored + self.rejected
         rate = round(rows / self.seconds) if self.seconds else None
         counts = {name: ranked(value) for name, value in vars(self).items() if isinstance(value, Counter)}
+        counts["scores"] = dict(sorted(self.scores.items()))
         return {"rows": rows, **vars(self), **counts, "seconds": round(self.seconds, 3), "rows_per_second": rate}
 
 

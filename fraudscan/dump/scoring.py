@@ -101,7 +101,7 @@ def rows_of(found: Decisions) -> Iterator[tuple[Any, ...]]:
 
 
 def counted(found: Decisions) -> dict[str, Counter[str]]:
-    """Return the counts in `COUNTED`, and those of notes."""
+    """Return the counts in `COUNTED`, those of notes, and those of scores by their first decimal."""
     different, places = found.outcomes
     sizes = np.bincount(places).tolist()
     counts: dict[str, Counter[str]] = {name: Counter() for name in (*COUNTED, "notes")}
@@ -111,4 +111,6 @@ def counted(found: Decisions) -> dict[str, Counter[str]]:
                 counts[name][value] += size
     for notes, size in zip(different.notes, sizes, strict=True):
         counts["notes"].update(dict.fromkeys(notes, size))
+    tenths = np.bincount((10 * found.scores).astype(np.int64).clip(max=9)).tolist()
+    counts["scores"] = Counter({f"0.{tenth}": size for tenth, size in enumerate(tenths) if size})
     return counts
