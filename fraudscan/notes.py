@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["HAN", "NOTES", "Noter", "notes_of"]
 
 NOTES = ("no Chinese", "unknown words", "too short to judge")
-"""All notes. The notes on a text are stored as an integer with one bit for each."""
+"""All notes. The notes on a text are stored as an integer with one bit for each. Models of a user's own that are mostly
+of other languages do not expect Chinese."""
 
 NO_CHINESE, UNKNOWN_WORDS, TOO_SHORT = (1 << place for place in range(len(NOTES)))
 
@@ -47,7 +48,9 @@ class Noter:
     def __init__(self, vocabulary: Vocabulary) -> None:
         han = np.array([False, *(bool(HAN.match(chr(code))) for code in vocabulary.alphabet.tolist())])
         known = np.arange(vocabulary.size) > vocabulary.alphabet.size
-        self._flags = known + 2 * han[vocabulary.last_characters].astype(np.uint8)
+        chinese = han[vocabulary.last_characters]
+        self._flags = known + 2 * chinese.astype(np.uint8)
+        self._expects_chinese = bool(2 * np.count_nonzero(chinese) > chinese.size)  # a user's model may know English
 
     def notes(self, counts: Ints, lengths: Ints, texts: Sequence[str]) -> Ints:
         """Return the notes on texts: int64, shape (texts,).
@@ -61,7 +64,8 @@ class Noter:
         known, han = counts
         notes = (lengths < SHORTEST) * np.int64(TOO_SHORT)
         notes += (known < KNOWN * lengths) * np.int64(UNKNOWN_WORDS)
-        for row in (han == 0).nonzero()[0].tolist():  # no Chinese character of the vocabulary, but perhaps another
+        without = (han == 0).nonzero()[0].tolist() if self._expects_chinese else ()
+        for row in without:  # no Chinese character of the vocabulary, but perhaps another
             if not HAN.search(without_markup(texts[row])):
                 notes[row] |= NO_CHINESE
         notes[notes & (NO_CHINESE | TOO_SHORT) > 0] &= ~UNKNOWN_WORDS  # either explains the unknown words

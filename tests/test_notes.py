@@ -8,6 +8,7 @@ from test_scoring import texts
 
 from fraudscan import engine, normalize
 from fraudscan.notes import HAN, KNOWN, NOTES, SHORTEST
+from fraudscan.sklearn import FraudClassifier
 
 NO_CHINESE, UNKNOWN, SHORT = NOTES
 
@@ -31,6 +32,14 @@ NO_CHINESE, UNKNOWN, SHORT = NOTES
 def test_text_has_its_notes(scanner, text, notes):
     assert scanner.classify(text).notes == notes
     assert scanner.decide(["晚上吃什么", text, "明天见了"]).notes[1] == notes
+
+
+def test_a_model_of_another_language_does_not_expect_chinese():
+    ham = [f"see you at {place} {day}" for place in ("home", "school", "work") for day in ("today", "on monday")]
+    spam = [f"win {what} now, call {whom}" for what in ("cash", "a phone", "prizes") for whom in ("us", "claims")]
+    model = FraudClassifier(max_n=3, min_df=1).fit(ham + spam, ["ham"] * len(ham) + ["spam"] * len(spam)).to_scanner()
+    found = model.decide(["see you at work", "zzyzx qqqqq jjjjj", "到楼下了，下来拿快递"])
+    assert found.notes == [(), (UNKNOWN,), (UNKNOWN,)]
 
 
 @given(st.lists(texts, min_size=1, max_size=20), st.integers(20, 200))
