@@ -44,6 +44,9 @@ NO_LABEL = HONEST_NAMES[0]
 class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A linear classifier of Chinese texts over character n-grams.
 
+    Texts are read as `fraudscan.normalize` does without its repairs: all digits are one character, and width, case,
+    script, blanks and common stickers do not count, so classes that differ in nothing else cannot be distinguished.
+
     Hyperparameters that are ``None`` are chosen from `fraudscan.custom.CHOICES` on held-out folds of the training
     texts, in which near-duplicates stay together. Set a value to fix a hyperparameter, or to choose it with
     ``GridSearchCV``.
@@ -60,7 +63,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n_jobs: the number of processes that fit in parallel; ``None`` means one.
 
     Attributes:
-        classes_: the classes, sorted; the column numbers if ``y`` is a label indicator matrix.
+        classes_: the classes, sorted. If ``y`` is a label indicator matrix, the names of its columns, if they are those
+            of a data frame and strings, else their numbers.
         scanner_: the fitted model, as `to_scanner` returns it.
 
     """
@@ -131,7 +135,8 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _find_honest(self, classes: list[Any], matrix: Bools, *, several: bool) -> str | None:
         """Return the name of the class of honest texts, `NO_LABEL` if these are the rows without a label, or None."""
-        known = "" if several and self.legitimate is None else self.legitimate  # column numbers mean nothing
+        numbers = several and not isinstance(classes[0], str)  # of columns, which mean nothing
+        known = "" if numbers and self.legitimate is None else self.legitimate
         names = [str(value) for value in classes]
         pairs = zip(names, classes, strict=True)
         known = next((name for name, value in pairs if value == known), known)  # 0 also equals False and 0.0
@@ -155,13 +160,20 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Iterable[str]) -> npt.NDArray[Any]:  # noqa: N803
         """Return the class of each text, or a label indicator matrix if one was fitted.
 
-        The class is the one with the highest probability, except for labels that overlap (see `from_scanner`).
+        The class is the one with the highest probability, except for labels that overlap (see `from_scanner`). In an
+        indicator matrix, a class is predicted if its probability is at least one half. If there is a class of
+        legitimate texts, or some texts had no class, the likeliest class is predicted in any case, and no other one
+        together with that of legitimate texts.
         """
         check_is_fitted(self)
-        if self._several:
-            return (self.predict_proba(X) >= 0.5).astype(int)
         place_of = {name: place for place, name in enumerate(self._names)}
+        if self._several and self.scanner_.taxonomy.honest is None:
+            return (self.predict_proba(X) >= 0.5).astype(int)
         found = self.scanner_.with_lists(None).decide(_texts(X))  # lists change verdicts, not labels
+        if self._several:
+            honest = self.scanner_.taxonomy.honest
+            given = [{kind.label} if kind.label == honest else {*kind.labels} - {honest} for kind in found.kinds]
+            return np.array([[name in each for name in self._names] for each in given], dtype=int)[found.kind]
         of_kind = np.array([place_of[kind.label] for kind in found.kinds], dtype=np.intp)
         return self.classes_[of_kind[found.kind]]
 
@@ -272,7 +284,12 @@ def _read_classes(y: Any) -> tuple[npt.NDArray[Any], bool, Bools]:
     check_classification_targets(y)
     if type_of_target(y).startswith("multilabel"):
         matrix: Bools = np.asarray(y.todense() if hasattr(y, "todense") else y).astype(bool)
-        return np.arange(matrix.shape[1]), True, matrix
+        names = list(getattr(y, "columns", ()))
+        if not names or not all(isinstance(name, str) for name in names):
+            return np.arange(matrix.shape[1]), True, matrix
+        if len(set(names)) < len(names):
+            raise ValueError(f"y has several columns of one name: {', '.join(names)}")
+        return np.array(names), True, matrix
     classes, places = np.unique(column_or_1d(y, warn=True), return_inverse=True)
     return classes, False, places[:, None] == np.arange(classes.size)
 

@@ -234,6 +234,37 @@ def test_a_label_indicator_matrix_is_accepted():
     assert np.mean(agree) > 0.9
 
 
+def test_columns_of_a_data_frame_name_the_labels():
+    texts, labels = made_up(60)
+    y = pd.DataFrame({name: [label == name for label in labels] for name in ("prize", "loan", "normal")})
+    for named in (y, pl.from_pandas(y)):
+        classifier = FraudClassifier(max_n=2, min_df=2, idf_power=0.5, C=3.0, balanced=True).fit(texts, named)
+        assert classifier.classes_.tolist() == ["prize", "loan", "normal"]
+        assert (classifier.predict(texts) == y.to_numpy()).all()
+        assert classifier.to_scanner().taxonomy.honest == "normal"
+    with pytest.raises(ValueError, match=r"loan.* 2 times|y has several columns of one name: loan, loan, normal"):
+        classifier.fit(texts, y.set_axis(["loan", "loan", "normal"], axis=1))  # narwhals says so first
+
+
+@pytest.mark.parametrize("legitimate", [0, None])
+def test_no_text_is_legitimate_and_something_else(legitimate):
+    texts, labels = made_up(200)
+    rng = np.random.default_rng(0)
+    wrong = rng.choice(labels, 100).tolist() + labels[100:]  # so that the classifier is unsure
+    y = np.array([[label == name for name in ("normal", "loan", "prize")] for label in wrong])
+    y = y[:, 0 if legitimate == 0 else 1 :].astype(int)
+    classifier = FraudClassifier(max_n=1, min_df=2, idf_power=0.5, C=0.1, balanced=True, legitimate=legitimate)
+    unsure = [text + other for text, other in zip(texts, rng.permutation(texts), strict=True)]
+    found = classifier.fit(texts, y).predict(unsure)
+    decided = classifier.to_scanner().decide(unsure)
+    honest = classifier.to_scanner().taxonomy.honest
+    names = [*classifier.classes_.astype(str), honest]  # of texts without a class
+    for row, label, labels in zip(found, decided.label, decided.labels, strict=True):
+        given = {name for name, yes in zip(names, row, strict=False) if yes} or {honest}
+        assert given == ({honest} if label == honest else {*labels} - {honest})
+    classifier.fit(unsure, found)  # what it predicts, it can learn
+
+
 @pytest.mark.parametrize("row", [[1, 1, 0], [1, 0, 1], [0, 0, 0]])
 def test_the_legitimate_class_of_a_matrix_excludes_other_classes(row):
     texts, labels = made_up(60)
