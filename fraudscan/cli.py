@@ -379,6 +379,14 @@ def _train_own(arguments: argparse.Namespace) -> Scanner:
     from fraudscan.train import train
 
     found = _read_own(arguments, arguments.corpus, HONEST_NAMES)
+    if found.taxonomy.honest is None:
+        every = "every message will score 1" if arguments.with_default_corpus is None else "all of them teach fraud"
+        _warn(f"no label stands for legitimate messages, so {every}; name one with --legitimate")
+    elif arguments.legitimate is None:
+        _warn(
+            f"{found.taxonomy.honest!r} is taken to mean legitimate; to name another label, or '' for none, use "
+            "--legitimate"
+        )
     if arguments.with_default_corpus is not None:
         corpus = read_corpus([arguments.with_default_corpus or default_corpus()])
         rows, taxonomy = add_to_corpus(found, corpus, load())
@@ -387,15 +395,8 @@ def _train_own(arguments: argparse.Namespace) -> Scanner:
             _warn(f"new labels: {', '.join(new)}; all others are merged with labels of the corpus")
         doubts = doubts_of(found.rows, found.taxonomy)
         unlearned = [name for name in doubts["unlearned"] if name in new]  # the others have messages in the corpus
-        _print_doubts({**doubts, "unlearned": unlearned, "confused": []})
+        _print_doubts({**doubts, "messages": len(found.rows), "unlearned": unlearned, "confused": []})
         return train(rows, taxonomy)
-    if found.taxonomy.honest is None:
-        _warn("no label stands for legitimate messages, so every message will score 1; name one with --legitimate")
-    elif arguments.legitimate is None:
-        _warn(
-            f"{found.taxonomy.honest!r} is taken to mean legitimate; to name another label, or '' for none, use "
-            "--legitimate"
-        )
     scanner = train_custom(found.rows, found.taxonomy)
     _print_doubts(scanner.manifest["figures"])
     return scanner
@@ -426,9 +427,18 @@ def _in_line(text: str) -> str:
     return printable(shown_name(text)).replace("\n", "\\n")
 
 
+COPIES = 0.05
+"""The share of copies among a user's messages from which on they are reported."""
+
+
 def _print_doubts(figures: dict[str, Any]) -> None:
     """Warn of labels of a user that look wrong."""
     alike = figures["resembling"]
+    if alike["copies"] > COPIES * figures["messages"]:
+        _warn(
+            f"{alike['copies']:,} of {figures['messages']:,} messages are copies of others (digits, case and the like "
+            "do not count), and each of them counts: leave them out unless that is what you want"
+        )
     if alike["pairs"]:
         (a, b), *_ = alike["examples"]
         _warn(

@@ -226,8 +226,9 @@ def doubts_of(rows: Sequence[Row], taxonomy: Taxonomy) -> dict[str, Any]:
         taxonomy: the taxonomy of their labels.
 
     Returns:
-        As in the figures of `train_custom`: ``resembling`` (the number of pairs of messages that resemble each other
-        but have different labels, and examples) and ``unlearned`` (the labels whose messages all resemble each other).
+        As in the figures of `train_custom`: ``resembling`` (the number of copies; the number of pairs of messages that
+        resemble each other but have different labels, and examples) and ``unlearned`` (the labels whose messages all
+        resemble each other).
 
     """
     gold = _mask(rows, taxonomy)
@@ -241,8 +242,9 @@ def _resembling(
 ) -> tuple[Ints, dict[str, Any]]:
     """Return the group number of each row, where near-duplicates share a group, and the manifest's ``resembling``.
 
-    That is the number of pairs that resemble each other but have no label in common, and the first three of them. Of
-    equal texts only the pairs of each text with the first one are counted, not all pairs.
+    That is the number of messages that are copies of others (``copies``), the number of pairs that resemble each other
+    but have no label in common, and the first three of them. Of equal texts only the pairs of each text with the first
+    one are counted, not all pairs.
     """
 
     def described(row: Row) -> dict[str, str]:
@@ -261,7 +263,12 @@ def _resembling(
         conflicts = np.flatnonzero(~(labels[a] & labels[b]).any(axis=1))
         count += conflicts.size
         examples += zip(a[conflicts[:3]].tolist(), b[conflicts[:3]].tolist(), strict=True)
-    return groups, {"pairs": count, "examples": [[described(rows[i]) for i in pair] for pair in examples[:3]]}
+    copies = len(texts) - len(first)
+    return groups, {
+        "copies": copies,
+        "pairs": count,
+        "examples": [[described(rows[i]) for i in pair] for pair in examples[:3]],
+    }
 
 
 def _folds(gold: Bools, groups: Ints, count: int) -> list[tuple[Ints, Ints]]:
@@ -320,6 +327,10 @@ Fitted = tuple["Ints", "Floats", "Floats", "Floats"]
 """The nodes that were used, the coefficients of each head, the squared rarities of the nodes, and the biases."""
 
 
+SMALL = 300_000
+"""Up to so many counts of n-grams a search takes less time in one process than it takes to start others."""
+
+
 @dataclass
 class _Fitter:
     """Fits heads on parts of the rows; its fields are shared by the processes."""
@@ -334,7 +345,8 @@ class _Fitter:
         """Fit the heads for each task: settings, and the rows to fit on."""
         from joblib import Parallel, delayed
 
-        done: list[Fitted] = Parallel(n_jobs=self.jobs)(delayed(self._fit)(*task) for task in tasks)
+        jobs = self.jobs if self.features.nnz > SMALL else 1
+        done: list[Fitted] = Parallel(n_jobs=jobs)(delayed(self._fit)(*task) for task in tasks)
         return done
 
     def _fit(self, settings: Settings, rows: Ints) -> Fitted:

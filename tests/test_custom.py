@@ -902,10 +902,12 @@ def test_doubts_about_own_labels_are_reported_before_training_with_the_default_c
     arguments = ["train", str(mine), *NAMED, "--with-default-corpus", str(tmp_path / "corpus.jsonl")]
     assert main([*arguments, "-o", str(tmp_path / "model")]) == 2
     notices = capsys.readouterr().err.splitlines()
-    assert "1 pairs of messages resemble" in notices[1]
-    assert "such as mine.csv:8 (rent) and mine.csv:10 (romance)" in notices[1]
-    assert "the messages of 'bill' could only be held out all at once" in notices[2]
-    assert "training begins" in notices[3]
+    assert "no label stands for legitimate messages, so all of them teach fraud" in notices[0]
+    assert f"1 of {len(texts)} messages are copies of others" in notices[2]
+    assert "1 pairs of messages resemble" in notices[3]
+    assert "such as mine.csv:8 (rent) and mine.csv:10 (romance)" in notices[3]
+    assert "the messages of 'bill' could only be held out all at once" in notices[4]
+    assert "training begins" in notices[5]
 
 
 def test_labels_that_do_not_fit_the_model_are_refused_with_what_helps(tmp_path):
