@@ -58,6 +58,14 @@ def test_quoted_shares_are_those_of_the_shipped_model(scanner):
     assert in_chinese(f"找出 {review['recall']:.0%} 的涉诈消息，同时包含 {review['false_alarms']:.0%} 的正常消息")
 
 
+def test_quoted_error_of_the_highest_scores_is_that_of_the_shipped_model(scanner):
+    top = scanner.manifest["figures"]["calibration"]["bins"][-1]
+    predicted, observed = (share / (1 - share) for share in (top["predicted"], top["observed"]))
+    about, times = f"{top['predicted']:.3f}", f"{predicted / observed:.1f}"
+    assert in_prose(f"the odds of those around {about} are about {times} times too high")
+    assert in_chinese(f"{about} 分左右的赔率大约是实际的 {times} 倍")
+
+
 def test_quoted_figures_of_test_messages_are_those_of_the_shipped_model(scanner):
     cases = [case for case in read_cases() if case["id"].partition("-")[0] not in ("lures", "honest")]
     decisions = scanner.decide([case["text"] for case in cases])
