@@ -330,6 +330,8 @@ def _train(arguments: argparse.Namespace) -> None:
     from fraudscan.folder import check_target
 
     check_target(Path(arguments.output))  # now, not after minutes of training
+    if arguments.workers < 1:
+        raise UsageError(f"--workers must be at least 1, not {arguments.workers}")
     scanner = _train_own(arguments) if _is_own(arguments, arguments.corpus) else _train_corpus(arguments)
     scanner.save(arguments.output)
     _print_figures(scanner.manifest["figures"], scanner.thresholds)
@@ -364,11 +366,11 @@ def _read_own(arguments: argparse.Namespace, names: Sequence[str], known: Sequen
 
 def _train_corpus(arguments: argparse.Namespace) -> Scanner:
     from fraudscan.corpus import read_corpus
-    from fraudscan.train import train
+    from fraudscan.train import TrainingOptions, train
 
     if arguments.with_default_corpus is not None:
         raise UsageError("--with-default-corpus needs messages of your own: name their columns with --text and --label")
-    return train(read_corpus(arguments.corpus))
+    return train(read_corpus(arguments.corpus), options=TrainingOptions(jobs=arguments.workers))
 
 
 def _train_own(arguments: argparse.Namespace) -> Scanner:
@@ -376,7 +378,7 @@ def _train_own(arguments: argparse.Namespace) -> Scanner:
     from fraudscan.custom import doubts_of, train_custom
     from fraudscan.labelled import add_to_corpus
     from fraudscan.model import load
-    from fraudscan.train import train
+    from fraudscan.train import TrainingOptions, train
 
     found = _read_own(arguments, arguments.corpus, HONEST_NAMES)
     if found.taxonomy.honest is None:
@@ -396,8 +398,8 @@ def _train_own(arguments: argparse.Namespace) -> Scanner:
         doubts = doubts_of(found.rows, found.taxonomy)
         unlearned = [name for name in doubts["unlearned"] if name in new]  # the others have messages in the corpus
         _print_doubts({**doubts, "messages": len(found.rows), "unlearned": unlearned, "confused": []})
-        return train(rows, taxonomy)
-    scanner = train_custom(found.rows, found.taxonomy)
+        return train(rows, taxonomy, TrainingOptions(jobs=arguments.workers))
+    scanner = train_custom(found.rows, found.taxonomy, jobs=arguments.workers)
     _print_doubts(scanner.manifest["figures"])
     return scanner
 
@@ -604,6 +606,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("-o", "--output", required=True, metavar="MODEL", help="the model folder to write")
     about = "add this project's corpus to your own files (FOLDER: where it is, default: in the checkout)"
     sub.add_argument("--with-default-corpus", nargs="?", const="", metavar="FOLDER", help=about)
+    about = "number of processes that fit (default: 2)"
+    sub.add_argument("--workers", type=int, default=2, metavar="N", help=about)
     _add_own(sub)
 
     sub = command("evaluate", _evaluate, "Measure a model on labelled messages.")

@@ -29,7 +29,7 @@ from sklearn.svm import LinearSVC
 
 import fraudscan
 import fraudscan.explain
-from fraudscan import TAXONOMY, Scanner, Thresholds
+from fraudscan import TAXONOMY, Scanner, Thresholds, custom
 from fraudscan.cli import main
 from fraudscan.corpus import CorpusError, Row, find_honest, is_corpus, read_corpus
 from fraudscan.custom import train_custom
@@ -158,9 +158,10 @@ def test_a_text_of_any_length_scores_the_same_alone_and_in_a_batch(model):
     assert scanner.classify("贷款" * 70_000).label == "loan"
 
 
-def test_training_on_the_same_rows_gives_the_same_bytes(model, mine, tmp_path):
-    found = read_labelled([mine], "content", "kind")
-    train_custom(found.rows, found.taxonomy, jobs=1).save(tmp_path / "again")
+def test_training_on_the_same_rows_gives_the_same_bytes_in_any_number_of_processes(model, mine, tmp_path, monkeypatch):
+    monkeypatch.setattr(custom, "SMALL", 0)
+    assert main(["train", str(mine), *NAMED, "--workers", "0", "-o", str(tmp_path / "again")]) == 2
+    assert main(["train", str(mine), *NAMED, "--workers", "3", "-o", str(tmp_path / "again")]) == 0
     for path in model.iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 
