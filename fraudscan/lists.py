@@ -98,7 +98,8 @@ __all__ = ["COUNTRY_CODE", "KINDS", "Entry", "ListError", "ListFile", "Lists", "
 KINDS = ("allow", "deny")
 """The kinds of entries, in order of precedence."""
 
-SECTIONS = {f"[{kind}]": kind for kind in KINDS}
+SECTIONS = {f"{left}{kind}{right}": kind for kind in KINDS for left, right in ("[]", "［］", "【】")}
+"""Lines that set the kind of the entries below them, also with the brackets that Chinese keyboards write."""
 
 COUNTRY_CODE = re.compile(r"^(?:(?:\+|00)86(?=(?:\d{5,}\*?|\d+\*)$)|86(?=1\d{10}$))")
 """The country code of China, which a number may have or lack. A ``*`` ends the start of a number in a list."""
@@ -327,11 +328,14 @@ def _entries(path: Path, kind: str, data: bytes) -> Iterator[Entry]:
 
 
 KIND = "|".join(KINDS)
+IN_CHINESE = "[白黑]名[单單]|允[许許]|放行|信任|拒[绝絕]|禁止|阻止|[拦攔]截"
+"""What sections are called in Chinese."""
+LINES = [f"[{kind}]" for kind in KINDS]
 SLIPS = {
-    rf"\[[a-zA-Z ]*\]|\[({KIND})\].*": f"the only sections are {' and '.join(SECTIONS)}; write a phrase in brackets "
-    "as a pattern",
+    rf"\[[a-zA-Z ]*\]|[\[［【](?:(?i:{KIND})|{IN_CHINESE})[\]］】]|[\[［【]({KIND})[\]］】].*": "the only sections are "
+    f"{' and '.join(LINES)}; write a phrase in brackets as a pattern",
     r"(?i:sender\s*=.*)": "an entry for a sender is written sender=NAME: PHRASE, or sender=NAME: alone",
-    rf"(?i:({KIND})\s*[:：].*)": f"an entry has no such prefix: a line {' or '.join(SECTIONS)} above it sets its kind",
+    rf"(?i:({KIND})\s*[:：].*)": f"an entry has no such prefix: a line {' or '.join(LINES)} above it sets its kind",
     "//?": "a pattern has something between its slashes",
     r"/[^/]+/[aimsux]{1,3}": "a pattern takes no flags after its last slash; it matches letters of either case",
     r"/(?:\^|.*(?:\\|\[|\{[\d,]|\.[*+?]|\([^(|]*\|)).*": "a pattern ends with a slash, too; if the "

@@ -463,6 +463,14 @@ def test_lists_are_read_from_files(tmp_path):
     assert set(pickle.loads(pickle.dumps(both)).files) == digests  # noqa: S301 - our own
 
 
+@pytest.mark.parametrize("brackets", ["［］", "【】"])
+def test_sections_may_have_chinese_brackets_which_signatures_have_too(tmp_path, brackets):
+    path = tmp_path / "lists.txt"
+    path.write_text("内部票\n{0}allow{1}\n{0}招商银行{1}\n".format(*brackets), "utf-8")
+    names = ["allow {}招商银行{} (lists.txt:3)".format(*brackets), "deny 内部票 (lists.txt:1)"]
+    assert list(map(str, read_lists(deny=path).entries)) == names
+
+
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
@@ -480,6 +488,9 @@ def test_lists_are_read_from_files(tmp_path):
         ("[Deny]", "the only sections are [allow] and [deny]"),
         ("[deny] # ours", "the only sections are [allow] and [deny]"),
         ("[block]", "the only sections are [allow] and [deny]"),
+        ("[白名单]", "the only sections are [allow] and [deny]"),
+        ("【黑名單】", "the only sections are [allow] and [deny]"),
+        ("［拒绝］", "the only sections are [allow] and [deny]"),
         ("/(/", "not a regular expression"),
         ("/(?u)a/", "not a regular expression"),
         ("/(?L)a/", "not a regular expression"),
