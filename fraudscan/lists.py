@@ -20,8 +20,8 @@ Sender names can be forged: allow a sender only if your network vouches for it. 
 does not match a name, or the beginning of one, with other letters, digits or marks that only look
 like its own (``ІСВС`` in Cyrillic, ``🅸🅲🅱🅲`` or ``ÍCBC`` for ``ICBC``); one that denies does. Allow
 wins over deny. If several entries of one kind match, the first one is reported. A line that is
-unlikely to be meant as a phrase, such as ``[Deny]``, ``sender=106``, ``/加微信/i`` or
-``/加.{0,3}微信``, is refused.
+unlikely to be meant as a phrase, such as ``[Deny]``, ``sender=106``, ``/加微信/i``,
+``/加.{0,3}微信`` or ``“内部票”``, is refused.
 
 Phrases and patterns are matched against the text without white space, accents and mark-up, in lower
 case, in simplified characters and in half width, with Latin letters for those of other alphabets that
@@ -332,27 +332,34 @@ IN_CHINESE = "[白黑]名[单單]|允[许許]|放行|信任|拒[绝絕]|禁止|�
 """What sections are called in Chinese."""
 LINES = [f"[{kind}]" for kind in KINDS]
 SLIPS = {
-    rf"\[[a-zA-Z ]*\]|[\[［【](?:(?i:{KIND})|{IN_CHINESE})[\]］】]|[\[［【]({KIND})[\]］】].*": "the only sections are "
+    rf"\[[a-zA-Z ]*\]|[\[【](?:(?i:{KIND})|{IN_CHINESE})[\]】]|[\[【]({KIND})[\]】].*": "the only sections are "
     f"{' and '.join(LINES)}; write a phrase in brackets as a pattern",
-    r"(?i:sender\s*=.*)": "an entry for a sender is written sender=NAME: PHRASE, or sender=NAME: alone",
-    rf"(?i:({KIND})\s*[:：].*)": f"an entry has no such prefix: a line {' or '.join(LINES)} above it sets its kind",
+    r"(?i:sender\s*[=:].*)": "an entry for a sender is written sender=NAME: PHRASE, or sender=NAME: alone",
+    rf"(?i:({KIND})\s*:.*)": f"an entry has no such prefix: a line {' or '.join(LINES)} above it sets its kind",
     "//?": "a pattern has something between its slashes",
+    "/.+/": "the slashes of a pattern are of half width, /…/; if these are part of a phrase, write it as a pattern",
     r"/[^/]+/[aimsux]{1,3}": "a pattern takes no flags after its last slash; it matches letters of either case",
     r"/(?:\^|.*(?:\\|\[|\{[\d,]|\.[*+?]|\([^(|]*\|)).*": "a pattern ends with a slash, too; if the "
     "slash is part of a phrase, write it as a pattern",
     r"[^\W\d_]{2,}\*": "a phrase is found anywhere in a text, without *; if the * is part of it, write it as a pattern",
+    r"""["“”'‘’「『][^"“”'‘’「」『』]*["“”'’」』]""": "a phrase has no quotation marks around it; if they are part of "
+    "it, write it as a pattern",
     r"[^#]*\s#[^#]*": "a comment needs a line of its own; if the # is part of the phrase, write it as a pattern",
 }
-"""Regular expressions of lines that are unlikely to be meant as phrases, and the error messages for them."""
+"""Regular expressions of lines that are unlikely to be meant as phrases, in half width, and the error messages."""
+
+HALF_WIDTH = {0xFEE0 + code: code for code in range(ord("!"), ord("~") + 1)}
+"""The characters of ASCII that Chinese keyboards also write in full width."""
 
 ANY_SLIP = re.compile("|".join(f"(?:{slip})" for slip in SLIPS))
 
 
 def _slip(pattern: str) -> str:
     """Return the error in an entry; an empty string if it is a pattern, or may have been meant as a phrase."""
-    if _is_pattern(pattern) or not ANY_SLIP.fullmatch(pattern):
+    half = pattern.translate(HALF_WIDTH)
+    if _is_pattern(pattern) or not ANY_SLIP.fullmatch(half):
         return ""
-    return next((why for slip, why in SLIPS.items() if re.fullmatch(slip, pattern)), "")
+    return next((why for slip, why in SLIPS.items() if re.fullmatch(slip, half)), "")
 
 
 def _shown(text: str) -> str:

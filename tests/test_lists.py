@@ -763,6 +763,15 @@ def test_the_classify_command_applies_lists(tmp_path, capsys):
     "line",
     [
         *["/稳赚/i", "allow:稳赚", "Deny：稳赚", "稳赚*", "稳赚 # 注", "sender=1: 稳赚*", "/", "//", "sender=1: //"],
+        *[
+            "sender＝95588：",
+            "sender：95588",
+            "ｓｅｎｄｅｒ=95588:",
+            "／加.{0,3}微信／",
+            "/加.{0,3}微信／",
+            "sender=1: ／加.*微／",
+        ],
+        *["稳赚＊", "“内部票”", '"内部票"', "＂内部票＂", "「内部票」", "‘内部票’", "sender=1: “内部票”"],
         *["/加.{0,5}微信", "/加.{0,", "/加[微v]", r"/\d{5}", "/加.?微信", "/^加", "/(加|十)微", "sender=1: /加.*微"],
     ],
 )
@@ -774,7 +783,20 @@ def test_a_line_that_was_probably_not_meant_as_a_phrase_is_refused(tmp_path, lin
 
 @pytest.mark.parametrize(
     "phrase",
-    ["尾号***", "满5*", "/pay/vip", "/wap/login?id={id}", "//t.cn/abc", "/TD/r", "/微笑(*^_^*)", "加群 #兼职#", "V*"],
+    [
+        "尾号***",
+        "满5*",
+        "/pay/vip",
+        "/wap/login?id={id}",
+        "//t.cn/abc",
+        "/TD/r",
+        "/微笑(*^_^*)",
+        "加群 #兼职#",
+        "V*",
+        "“老师”说",
+        "【Ａ】",
+        "／TD",
+    ],
 )
 def test_phrases_may_contain_symbols(tmp_path, phrase):
     (tmp_path / "deny.txt").write_text(f"{phrase}\n", "utf-8")
