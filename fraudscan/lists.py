@@ -14,7 +14,7 @@ An entry is a phrase, or a regular expression between slashes. The prefix ``send
 entry to messages from that sender (with ``*`` at the end of the name, from all senders whose names
 begin with it). With nothing after the colon the entry matches all messages from that sender. A
 number matches with and without the country code (``+86`` or ``0086``; before a mobile number also
-``86``), and as Excel protects it (``="95588"``). So ``106*`` also matches ``+8610 6...``, a
+``86``), hyphens and ``.0``, and as Excel protects it (``="95588"``). So ``106*`` also matches ``+8610 6...``, a
 landline in Beijing; ``1069*`` does not. A masked number (``138****8000``) matches only itself.
 Sender names can be forged: allow a sender only if your network vouches for it. An entry that allows
 does not match a name, or the beginning of one, with other letters, digits or marks that only look
@@ -103,6 +103,12 @@ SECTIONS = {f"{left}{kind}{right}": kind for kind in KINDS for left, right in ("
 
 COUNTRY_CODE = re.compile(r"^(?:(?:\+|00)86(?=(?:\d{5,}\*?|\d+\*)$)|86(?=1\d{10}$))")
 """The country code of China, which a number may have or lack. A ``*`` ends the start of a number in a list."""
+
+NUMBER = re.compile(r"\+?\d(?:-?\d){4,}\*?|\d+\.0")
+"""A number that may have hyphens, or that pandas or Excel made a decimal number."""
+
+ROUNDED = re.compile(r"\d(?:\.\d+)?e\+\d+", re.IGNORECASE)
+"""A number as Excel shows it, of which most digits are lost."""
 
 PROTECTED = re.compile(r'="(.*)"')
 """How Excel exports a number that is to remain text."""
@@ -625,6 +631,8 @@ def _names(sender: str, folded: str) -> set[str]:
     if not folded.strip("*"):
         raise ListError("the name of the sender is missing")
     names = _spellings(folded)
+    if ROUNDED.fullmatch(folded):
+        raise ListError(f"sender={_shown(sender)}: a spreadsheet has rounded this number: write it with all its digits")
     if "*" in folded and any(map(MISPLACED.search, names)):
         what = "only one * may be in a sender, at its end, besides several that mask digits (138****8000)"
         raise ListError(f"sender={_shown(sender)}: {what}")
@@ -710,12 +718,15 @@ def _is_mark(character: str) -> bool:
 
 
 def _spellings(sender: str) -> set[str]:
-    """Return a folded sender in the form that is compared, and if it is a number, also without the country code.
+    """Return a folded sender in the form that is compared, and a number also without hyphens and the country code.
 
     >>> sorted(_spellings('="+8695588"')), sorted(_spellings("0086106*")), _spellings("+8525588")
     (['+8695588', '95588'], ['0086106*', '106*'], {'+8525588'})
+    >>> sorted(_spellings("400-820-8820")), sorted(_spellings("95588.0")), _spellings("张三-1")
+    (['400-820-8820', '4008208820'], ['95588', '95588.0'], {'张三-1'})
 
     """
     protected = PROTECTED.fullmatch(sender)
     name = protected[1] if protected else sender
-    return {name, COUNTRY_CODE.sub("", name)}
+    number = name.removesuffix(".0").replace("-", "") if NUMBER.fullmatch(name) else name
+    return {name, number, COUNTRY_CODE.sub("", number)}

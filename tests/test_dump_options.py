@@ -418,6 +418,15 @@ def test_a_nested_sender_is_refused(tmp_path, capsys):
         assert "'from' is no sender, but has values inside: extract the one you need" in capsys.readouterr().err
 
 
+def test_senders_that_a_spreadsheet_rounded_are_reported_once(tmp_path, capsys):
+    deny = tmp_path / "deny.txt"
+    deny.write_text("sender=106901234567890:\n", "utf-8")
+    source = tmp_path / "in.csv"
+    source.write_text(f"from,text\n95588,{PLAIN}\n" + f"1.06901E+14,{PLAIN}\n" * 2, "utf-8")
+    assert score(source, "-o", tmp_path / "out.csv", "--deny", deny, "--sender", "from") == 0
+    assert capsys.readouterr().err.count("numbers in 'from' that a spreadsheet has rounded, such as 1.06901E+14: ") == 1
+
+
 @pytest.mark.parametrize("nested", [{"id": "95588"}, ["95588"], {}])
 @pytest.mark.parametrize("place", [0, 9, 2500])
 def test_a_row_with_a_nested_sender_has_none_wherever_it_is(tmp_path, capsys, nested, place):

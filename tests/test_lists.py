@@ -348,6 +348,9 @@ NUMBERS = (
     b"+8695588",
     95588,
     95588.0,
+    "95588.0",
+    "955-88",
+    "+86-955－88",
 )
 
 
@@ -359,6 +362,12 @@ def test_a_number_is_one_sender_however_it_is_written(scanner, listed):
     assert [result.rule for result in own.classify_many([PLAIN] * len(NUMBERS), NUMBERS)] == [rule] * len(NUMBERS)
     others = "+85295588", "86 95588", "0095588", "8695588", '="1', "+86", ""
     assert own.decide([PLAIN] * len(others), others).rule == [None] * len(others)
+
+
+def test_only_numbers_lose_hyphens_and_decimals():
+    lists_ = Lists([Entry("deny", "", name) for name in ("95588", "400-820-8820", "138****8000", "v20", "12")])
+    senders = ["95588.1", "95588-", "95588-a", "400-8208820", "4008208820.0", "138-****-8000", "v2.0", "v-20", "1-2"]
+    assert lists_.find([PLAIN] * len(senders), senders).tolist() == [5, 5, 5, 1, 1, 5, 5, 5, 5]
 
 
 def test_the_country_code_of_a_mobile_number_needs_no_plus(scanner):
@@ -478,6 +487,7 @@ def test_sections_may_have_chinese_brackets_which_signatures_have_too(tmp_path, 
         ("sender=: 提现", "the name of the sender is missing"),
         ("sender=*:", "the name of the sender is missing"),
         ("sender=955*8: 提现", "sender=955*8: only one * may be in a sender, at its end"),
+        ("sender=1.06901E+14:", "a spreadsheet has rounded this number"),
         ("sender=955＊*:", "only one * may be in a sender"),
         ("sender=138****80*1:", "only one * may be in a sender"),
         ("sender=95588", "is written sender=NAME: PHRASE"),

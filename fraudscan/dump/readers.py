@@ -37,6 +37,7 @@ from fraudscan.dump.textcolumn import (
     unscored,
 )
 from fraudscan.lazy import cached_property
+from fraudscan.lists import ROUNDED
 from fraudscan.notes import HAN
 
 if TYPE_CHECKING:
@@ -188,12 +189,17 @@ class Reader:
             raise self._not_found(likely, list(known), missing, columns, path)
 
     def _check_values(self, sample: Sequence[dict[str, Any]]) -> None:
-        """Look at the first rows: refuse senders if all are nested, else record a doubt, as about escaped texts."""
+        """Look at the first rows: refuse senders if all are nested, and record doubts about senders and texts."""
         senders = [row.get(self.sender) for row in sample] if self.sender is not None else []
         if any(isinstance(sender, (dict, list)) for sender in senders):
             if not any(sender and not isinstance(sender, (dict, list)) for sender in senders):
                 raise self.nested_sender
             self.doubts.append(f"has rows in which {self.sender!r} has values inside: their sender is unknown")
+        if rounded := [sender for sender in senders if isinstance(sender, str) and ROUNDED.fullmatch(sender.strip())]:
+            self.doubts.append(
+                f"has numbers in {self.sender!r} that a spreadsheet has rounded, such as {rounded[0].strip()}: no list "
+                "entry matches these; export them again, as text"
+            )
         texts = [row.get(self.text or "") for row in sample]
         if any(isinstance(text, str) and ESCAPED.search(text) for text in texts):
             self.doubts.append(
