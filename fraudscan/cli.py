@@ -109,10 +109,11 @@ def _scanner(arguments: argparse.Namespace) -> Scanner:
 
     scanner = load(arguments.model)
     if arguments.allow or arguments.deny:
-        lists = read_lists(allow=arguments.allow, deny=arguments.deny)
+        notify = _silent if getattr(arguments, "quiet", False) else _warn
+        lists = read_lists(allow=arguments.allow, deny=arguments.deny, notify=notify)
         scanner = scanner.with_lists(lists)
-        if arguments.sender is not None and not lists.bound and not getattr(arguments, "quiet", False):
-            _warn(
+        if arguments.sender is not None and not lists.bound:
+            notify(
                 "--sender has no effect, because no list entry is bound to a sender: the line 95588 is a phrase to "
                 "look for in texts; to match all messages from 95588, write sender=95588:"
             )

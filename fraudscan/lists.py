@@ -21,7 +21,8 @@ does not match a name, or the beginning of one, with other letters, digits or ma
 like its own (``ІСВС`` in Cyrillic, ``🅸🅲🅱🅲`` or ``ÍCBC`` for ``ICBC``); one that denies does. Allow
 wins over deny. If several entries of one kind match, the first one is reported. A line that is
 unlikely to be meant as a phrase, such as ``[Deny]``, ``sender=106``, ``/加微信/i``,
-``/加.{0,3}微信`` or ``“内部票”``, is refused.
+``/加.{0,3}微信`` or ``“内部票”``, is refused. The command line reports a number that allows all texts
+that mention it (``95588``), and a phrase with the end of a sentence (``内部票。``).
 
 Phrases and patterns are matched against the text without white space, accents and mark-up, in lower
 case, in simplified characters and in half width, with Latin letters for those of other alphabets that
@@ -87,7 +88,7 @@ from fraudscan.patterns import HAS_MARKUP, LONGEST, PatternError, compile_patter
 from fraudscan.show import shown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from fraudscan.arrays import Bools, Codes, Ints, Words
     from fraudscan.decisions import Decisions
@@ -262,7 +263,7 @@ class _Phrases(Vocabulary):
     repeats = 0
 
 
-def read_lists(*, allow: Files = (), deny: Files = ()) -> Lists:
+def read_lists(*, allow: Files = (), deny: Files = (), notify: Callable[[str], None] = lambda _: None) -> Lists:
     """Read files of entries; a line ``[allow]`` or ``[deny]`` in any file sets the kind of the entries below it.
 
     The documentation of this module describes the syntax.
@@ -270,6 +271,7 @@ def read_lists(*, allow: Files = (), deny: Files = ()) -> Lists:
     Args:
         allow: a file of allow entries, or several.
         deny: a file of deny entries, or several.
+        notify: called with notices for the user, about phrases that may not do what was meant.
 
     Raises:
         ListError: at the first error.
@@ -285,7 +287,36 @@ def read_lists(*, allow: Files = (), deny: Files = ()) -> Lists:
         data = _content(path)
         known.append(ListFile(str(path), kind, hashlib.sha256(data).hexdigest()))
         entries += _entries(path, kind, data)
-    return Lists(entries, known)
+    lists = Lists(entries, known)
+    for doubt in _doubts(lists.entries):
+        notify(doubt)
+    return lists
+
+
+NUMBER_ALONE = {"allow": re.compile(r"[+＋]?\d[\d-]{2,}[*＊]?"), "deny": re.compile(r"[+＋]?\d[\d-]{2,}[*＊]")}
+"""Phrases that are numbers, or beginnings of numbers, by the kind of the entry. Numbers in texts are often denied."""
+
+ENDED = re.compile("[^。；，、;,]+[。；，、;,]")
+"""A phrase that ends as one that was copied from a sentence or an enumeration."""
+
+
+def _doubts(entries: Iterable[Entry]) -> Iterator[str]:
+    """Yield notices of phrases that may have been meant otherwise: numbers, and what ends like a part of a sentence."""
+    phrases = [entry for entry in entries if entry.pattern and not _is_pattern(entry.pattern)]
+    numbers = [entry for entry in phrases if entry.sender is None and NUMBER_ALONE[entry.kind].fullmatch(entry.pattern)]
+    if numbers:
+        done = "cleared" if numbers[0].kind == "allow" else "flagged"
+        what = f"a phrase, so texts that mention it are {done}, whoever sent them: for all messages from it, write "
+        yield f"{_first(numbers)} is {what}sender={numbers[0].pattern}:"
+    if ended := [entry for entry in phrases if ENDED.fullmatch(entry.pattern)]:
+        end = ended[0].pattern[-1]
+        yield f"{_first(ended)} is found only with the {end} at its end: leave that out unless it is part of the phrase"
+
+
+def _first(entries: Sequence[Entry]) -> str:
+    """Return the place and the phrase of the first of some entries, and how many there are."""
+    more = f" (like {len(entries) - 1:,} more)" if len(entries) > 1 else ""
+    return f"{entries[0].source}:{entries[0].line}: {_shown(entries[0].pattern)}{more}"
 
 
 def _paths(kind: str, given: Files) -> list[Path]:

@@ -813,6 +813,30 @@ def test_phrases_may_contain_symbols(tmp_path, phrase):
     assert read_lists(deny=tmp_path / "deny.txt").find([f"您好{phrase}好"]).tolist() == [0]
 
 
+@pytest.mark.parametrize(
+    ("kind", "lines", "notice"),
+    [
+        (
+            "allow",
+            "95588\n10086\n",
+            "95588 (like 1 more) is a phrase, so texts that mention it are cleared, whoever sent",
+        ),
+        ("allow", "+8695588\n", "for all messages from it, write sender=+8695588:"),
+        ("deny", "10086\n106*\n", "2: 106* is a phrase, so texts that mention it are flagged"),
+        ("deny", "内部票。\n", "内部票。 is found only with the 。 at its end: leave that out unless it is part"),
+        ("deny", "sender=1: 内部票；\n", "内部票； is found only with the ； at its end"),
+        ("allow", "sender=95588:\n/95588/\n致电95588\n12\n", ""),
+        ("deny", "95588\n请回电，谢谢。\n/内部票。/\n", ""),
+    ],
+)
+def test_phrases_that_may_not_do_what_was_meant_are_reported(tmp_path, capsys, kind, lines, notice):
+    (tmp_path / "list.txt").write_text(lines, "utf-8")
+    assert main(["classify", "x", "--sender", "1", f"--{kind}", str(tmp_path / "list.txt")]) == 0
+    notices = [line for line in capsys.readouterr().err.splitlines() if "--sender has no effect" not in line]
+    assert len(notices) == bool(notice)
+    assert all(f"{tmp_path / 'list.txt'}:" in line and notice in line for line in notices)
+
+
 def test_patterns_may_contain_asterisks_and_hash_signs(tmp_path):
     (tmp_path / "deny.txt").write_text("/a[*]/\n#注\n/ \\#b/\n".replace("/ ", "/"), "utf-8")
     assert [entry.pattern for entry in read_lists(deny=tmp_path / "deny.txt").entries] == ["/a[*]/", "/\\#b/"]
