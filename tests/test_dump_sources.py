@@ -460,6 +460,20 @@ def test_all_files_of_a_folder_that_cannot_be_written_are_reported(tmp_path, pho
     assert score(phone, "-o", out, "--exclude", "[bc].csv") == 0
 
 
+@pytest.mark.parametrize("ending", ["xls", "et"])
+def test_text_tables_in_a_folder_may_have_the_names_of_old_workbooks(tmp_path, capsys, ending):
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    (folder / f"a.{ending}").write_text(f"号码\t短信内容\n1\t{PLAIN}\n", "gb18030")
+    (folder / f"b.{ending}").write_bytes(b"\xd0\xcf\x11\xe0" + bytes(500))
+    (folder / f"c.{ending}").write_text(f"<html><table><tr><td>{PLAIN}", "utf-8")
+    assert score(folder, "-o", tmp_path / "out.jsonl") == 0
+    assert [row["短信内容"] for row in rows_of(tmp_path / "out.jsonl")] == [PLAIN]
+    notices = capsys.readouterr().err
+    assert f"{folder / f'b.{ending}'} is skipped: it is an old Office document" in notices
+    assert f"{folder / f'c.{ending}'} is skipped: it is a web page (HTML)" in notices
+
+
 def test_files_with_other_extensions_in_a_folder_are_reported(tmp_path, capsys):
     folder = tmp_path / "phone.d"
     folder.mkdir()

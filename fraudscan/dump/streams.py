@@ -50,6 +50,8 @@ FORMAT_OF_ENDING = {
     ".parquet": "parquet",
     ".xlsx": "xlsx",
     ".xlsm": "xlsx",
+    ".xls": "csv",  # what many systems call a text table
+    ".et": "csv",
 }
 """The file endings that a folder is searched for, and the format that each implies unless the content shows another."""
 
