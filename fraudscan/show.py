@@ -11,6 +11,7 @@ import html
 import json
 import os
 import re
+import shlex
 import unicodedata
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from fraudscan.explain import Span
     from fraudscan.result import Result
 
-__all__ = ["coloured", "printable", "shown_name", "to_ansi", "to_html", "to_json"]
+__all__ = ["coloured", "printable", "quoted", "shown_name", "to_ansi", "to_html", "to_json"]
 
 FOR, AGAINST = ("#ffd9a0", "#cfe3ff")
 """Background colours of evidence for and against: orange and blue, which colour-blind readers can distinguish. Black
@@ -38,6 +39,9 @@ Strict readers of JSON refuse surrogates."""
 
 WEAKEST = 0.25
 """Spans that move the log-odds by less are not coloured."""
+
+
+WINDOWS = os.name == "nt"
 
 
 def to_html(result: Result) -> str:
@@ -96,6 +100,17 @@ def to_json(data: Any, **options: Any) -> str:
 
     """
     return UNSEEN.sub(lambda match: json.dumps(match[0])[1:-1], json.dumps(data, ensure_ascii=False, **options))
+
+
+def quoted(argument: str) -> str:
+    """Return an argument of a command as it is typed in a shell: in single quotes, or in double ones on Windows."""
+    plain = shlex.quote(argument)
+    if plain == argument or not WINDOWS:
+        return plain
+    from subprocess import list2cmdline  # takes time to import
+
+    escaped = list2cmdline([argument])
+    return escaped if escaped.startswith('"') else f'"{escaped}"'  # other characters than blanks need them, too
 
 
 def coloured(file: TextIO) -> bool:

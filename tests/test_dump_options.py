@@ -16,7 +16,7 @@ from dumps import LURE, PLAIN, interrupt, notices, refused, score, scored, texts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraudscan import kernel, model
+from fraudscan import kernel, model, show
 from fraudscan.cli import main
 from fraudscan.columns import COLUMNS, names_of
 from fraudscan.dump import DumpError, Options, score_dump
@@ -619,6 +619,14 @@ TAIWANESE = "檢舉內容,通報內容,對話內容,對話紀錄,對話記錄,�
 def test_the_text_column_is_found_in_any_spelling(tmp_path, name):
     (tmp_path / "in.csv").write_text(f"id,{name}\n1,{PLAIN}\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv") == 0
+
+
+@pytest.mark.parametrize("name", ["what said", "涉案短信&号码", 'a"b'])
+def test_commands_are_quoted_as_windows_reads_them_there(tmp_path, capsys, monkeypatch, name):
+    monkeypatch.setattr(show, "WINDOWS", True)
+    error = refused(capsys, tmp_path / "in.jsonl", json.dumps({"id": "1", name: LURE}))
+    escaped = name.replace('"', '\\"')
+    assert error.endswith(f'perhaps --text "{escaped}"\n')
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])

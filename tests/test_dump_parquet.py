@@ -39,7 +39,7 @@ def test_without_pyarrow_parquet_is_neither_read_nor_written(tmp_path, capsys, m
     (tmp_path / source).write_text("PAR1" if source == "in.parquet" else f'{{"text": "{PLAIN}"}}', "utf-8")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert score(tmp_path / source, "-o", tmp_path / out) == 2
-    assert "Parquet needs pyarrow: pip install 'fraudscan[parquet]'" in capsys.readouterr().err
+    assert 'Parquet needs pyarrow: pip install "fraudscan[parquet]"' in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == [source]
 
 

@@ -130,7 +130,7 @@ def test_a_number_is_scored_as_its_text(scored):
 
 def test_without_openpyxl_the_error_names_the_extra(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
-    assert "need openpyxl: pip install 'fraudscan[excel]'" in refused(capsys, tmp_path / "in.xlsx", BOOK)
+    assert 'need openpyxl: pip install "fraudscan[excel]"' in refused(capsys, tmp_path / "in.xlsx", BOOK)
 
 
 def test_all_sheets_with_a_text_column_become_one_table(scored, capsys):

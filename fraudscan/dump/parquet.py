@@ -66,7 +66,7 @@ class _Arrow:
             import pyarrow.compute
             import pyarrow.parquet
         except ImportError:
-            raise DumpError("Parquet needs pyarrow: pip install 'fraudscan[parquet]'") from None
+            raise DumpError('Parquet needs pyarrow: pip install "fraudscan[parquet]"') from None
         return getattr(pyarrow, name)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +16,7 @@ from fraudscan.dump.sources import is_file
 from fraudscan.dump.streams import Head, Stream
 from fraudscan.dump.textcolumn import is_text_column
 from fraudscan.dump.writers import Writer, make_writer
+from fraudscan.show import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -90,7 +90,7 @@ def prepare(  # noqa: PLR0913, PLR0917 - what a job consists of
             except DumpError as error:
                 if name in named:
                     raise
-                failed.append(f"{error}; or leave it out: --exclude {shlex.quote(Path(name).name)}")
+                failed.append(f"{error}; or leave it out: --exclude {quoted(Path(name).name)}")
                 continue
         for remark in (*guesses(reader, named=options.text is not None), *_clashes(reader, writer)):
             notify(remark)

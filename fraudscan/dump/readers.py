@@ -16,7 +16,6 @@ import itertools
 import json
 import re
 import secrets
-import shlex
 from dataclasses import dataclass, field
 from operator import itemgetter
 from types import NoneType
@@ -39,6 +38,7 @@ from fraudscan.dump.textcolumn import (
 from fraudscan.lazy import cached_property
 from fraudscan.lists import ROUNDED
 from fraudscan.notes import HAN
+from fraudscan.show import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -226,8 +226,8 @@ class Reader:
             within, _ = nested_rows(row)
             guessed = self.name == "csv" and self.header_line is None
             how = ", and add --header-line 0 if the first line is a row" if guessed else ""
-            how = f", or extract the rows first: jq -c {shlex.quote(path + within)}" if within else how
-            how = f", perhaps --text {shlex.quote(likely[0])}{how}" if likely else how
+            how = f", or extract the rows first: jq -c {quoted(path + within)}" if within else how
+            how = f", perhaps --text {quoted(likely[0])}{how}" if likely else how
             return DumpError(f"no column looks like the text; {there}. Name it with --text COLUMN{how}")
         outer = missing[0].partition(".")[0]
         tool = "Spark or pandas" if self.name == "parquet" else "jq"
@@ -254,7 +254,7 @@ class Reader:
         if "[]" in within:
             raise DumpError(
                 f"{self.source}: {self.text!r} seems to be a status, with the messages nested deeper: extract them "
-                f"first: jq -c {shlex.quote(path + within)}; or score it anyway: --text {shlex.quote(self.text)}"
+                f"first: jq -c {quoted(path + within)}; or score it anyway: --text {quoted(self.text)}"
             )
 
     def _compare(self, text: str, sample: Sequence[dict[str, Any]], path: str) -> None:
@@ -264,7 +264,7 @@ class Reader:
         found = dict.fromkeys(path + within for row in sample for within in unscored(row, text))
         if paths := list(itertools.islice(found, MOST_PATHS)):
             within = ", ".join(paths) + " | objects" * (len(paths) > 1)  # not all rows have all of them
-            how = f"to score them, extract them first: jq -c {shlex.quote(within)}"
+            how = f"to score them, extract them first: jq -c {quoted(within)}"
             self.doubts.append(f"has texts nested deeper that are not scored; {how}")
 
     def _richer(self, sample: Sequence[dict[str, Any]], *, ambiguous: bool) -> list[str]:

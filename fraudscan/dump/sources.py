@@ -54,7 +54,7 @@ def expand(names: Sequence[str], notify: Callable[[str], None], exclude: Sequenc
     are only counted. Names that stand for nothing, and files and folders that cannot be read, are errors.
     """
     if not all(exclude):
-        raise DumpError("--exclude needs the name of a file or folder, or a pattern such as '*.log'")
+        raise DumpError('--exclude needs the name of a file or folder, or a pattern such as "*.log"')
     used = dict.fromkeys(exclude, False)
     files = _expand_all(names, notify, used)
     if len(files) > 1:

@@ -254,7 +254,7 @@ def _unpacked(raw: Any, source: str) -> Any:
         try:
             import zstandard
         except ImportError:
-            raise DumpError(f"{source} is a .zst archive: pip install 'fraudscan[zstd]'") from None
+            raise DumpError(f'{source} is a .zst archive: pip install "fraudscan[zstd]"') from None
         return _Unpacked(raw, partial(_Zstd, zstandard), _Zstd.STEP)
     return raw
 

@@ -6,7 +6,6 @@ import contextlib
 import csv
 import itertools
 import re
-import shlex
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +14,7 @@ from fraudscan.dump.encodings import cut_lines, decodes, last_line_end
 from fraudscan.dump.readers import BLOCK, PATIENCE, SAMPLE, Lines, Reader
 from fraudscan.dump.rows import Batch, Block, DumpError, Place
 from fraudscan.dump.textcolumn import is_header_below, is_number, is_row, is_text_column, text_columns
+from fraudscan.show import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -272,7 +272,7 @@ class CsvReader(Reader):
             return
         doubt = f"seems to begin with a title; {self._looks_like_header(end + 1 + empty)}"
         if "" in self.columns and all(second):
-            how = f"or score it as it is: --text {shlex.quote(self.text or '')}"
+            how = f"or score it as it is: --text {quoted(self.text or '')}"
             raise DumpError(f"{self.source} {doubt}, {how}")
         self.doubts.append(doubt)
 

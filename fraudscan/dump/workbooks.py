@@ -78,7 +78,7 @@ def _openpyxl() -> Any:
         import openpyxl
         import openpyxl.utils.escape
     except ImportError:
-        raise DumpError("Excel workbooks need openpyxl: pip install 'fraudscan[excel]'") from None
+        raise DumpError('Excel workbooks need openpyxl: pip install "fraudscan[excel]"') from None
     return openpyxl
 
 
