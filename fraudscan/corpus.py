@@ -49,7 +49,7 @@ CHANNELS = ("sms", "chat", "group", "call", "post", "dialogue")
 
 HONEST_NAMES = tuple(
     "legitimate legit honest normal benign ham none non-fraud not_fraud no "
-    "正常 正常短信 合法 非诈骗 非欺诈 非涉诈 无风险 否 0 0.0 false".split()
+    "正常 正常短信 合法 非诈骗 非欺诈 非涉诈 不涉诈 未涉诈 无风险 否 0 0.0 false".split()
 )
 """Names of labels that mean "legitimate", ignoring case. ``0.0`` is included because pandas turns 0 into it if some
 labels of the column are missing."""

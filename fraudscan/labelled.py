@@ -46,7 +46,10 @@ __all__ = [
     "read_labelled",
 ]
 
-LABEL_COLUMNS = ("label", "labels", "kind", "category", "class", "type", "标签", "类别", "类型", "分类")
+LABEL_COLUMNS = (
+    *("label", "labels", "kind", "category", "class", "type", "标签", "类别", "类型", "分类"),
+    *("是否涉诈", "研判结论", "诈骗类型", "案件类别"),
+)
 """The column names that are searched for the label, in this order, ignoring case."""
 
 FRAUD_NAMES = ("fraud", "scam", "spam", "1", "1.0", "true", "yes", "是", "诈骗", "欺诈", "涉诈")
@@ -152,9 +155,9 @@ def read_labelled(  # noqa: PLR0913 - one argument for each choice
 def match_names(labelled: Labelled, taxonomy: Taxonomy) -> list[Row]:
     """Return the rows with their labels replaced by schemes of ``taxonomy``.
 
-    A label can be any name of a scheme or a label. A label with several schemes becomes the first of them. If there is
-    one label beside the honest one and ``taxonomy`` lacks it (``spam``, ``1``), it stands for all labels of the
-    taxonomy that are not honest. So does one of `FRAUD_NAMES` if all messages have it.
+    A label can be any name of a scheme or a label, or a part of an official name. A label with several schemes becomes
+    the first of them. If there is one label beside the honest one and ``taxonomy`` lacks it (``spam``, ``1``), it
+    stands for all labels of the taxonomy that are not honest. So does one of `FRAUD_NAMES` if all messages have it.
 
     Raises:
         CorpusError: if the taxonomy lacks a name, if some messages are honest and it has no honest label, or if its
@@ -220,8 +223,12 @@ def add_to_corpus(labelled: Labelled, corpus: Sequence[Row], scanner: Scanner) -
 
 
 def _schemes_by_name(taxonomy: Taxonomy) -> dict[str, tuple[Scheme, ...]]:
-    """Return the schemes that each name means, for `_meant`: all schemes of a label, or the one scheme of that name."""
+    """Return the schemes that each name means, for `_meant`: all schemes of a label, or the one scheme of that name.
+
+    A part of an official name also means the schemes that have it, if they are of one label.
+    """
     found: dict[str, tuple[Scheme, ...]] = {}
+    parts: dict[str, list[Scheme]] = {}
     for label in taxonomy.labels:
         if label.schemes:
             found |= dict.fromkeys((label.name, label.zh), label.schemes)
@@ -229,7 +236,22 @@ def _schemes_by_name(taxonomy: Taxonomy) -> dict[str, tuple[Scheme, ...]]:
         for name in (scheme.name, scheme.zh, scheme.official):
             if name:
                 found.setdefault(name, (scheme,))
+        for part in _parts(scheme.official):
+            parts.setdefault(part, []).append(scheme)
+    found = {part: tuple(some) for part, some in parts.items() if len({each.label for each in some}) == 1} | found
     return {name.casefold(): schemes for name, schemes in found.items()} | found
+
+
+def _parts(official: str) -> set[str]:
+    """Return other forms of an official name: without brackets, in parts, without commas, and without 类 at the end.
+
+    >>> sorted(_parts("虚假贷款类、虚假征信类")), sorted(_parts("网络钓鱼类（积分）"))
+    (['虚假征信', '虚假征信类', '虚假贷款', '虚假贷款类'], ['网络钓鱼', '网络钓鱼类'])
+
+    """
+    parts = re.split("(?<=类)、", re.sub("（.*?）", "", official))
+    names = {name for part in parts for name in (part, part.replace("、", ""))}
+    return {form for name in names for form in (name, name.removesuffix("类")) if form}
 
 
 def _meant(schemes: Mapping[str, tuple[Scheme, ...]], name: str) -> tuple[Scheme, ...]:

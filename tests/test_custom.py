@@ -814,11 +814,32 @@ def test_two_names_of_honest_messages_are_refused_unless_one_is_chosen(tmp_path,
     evaluated(capsys, mine, *NAMED, "-m", tmp_path / "model")  # the model determines which of them is honest
 
 
+def test_a_part_of_the_official_names_of_two_labels_is_no_name(tmp_path):
+    path = write_csv(tmp_path / "mine.csv", ["甲", "乙"], ["骗局类", "刷单返利类"])
+    schemes = [replace(label.schemes[0], official="骗局类（甲）") for label in TAXONOMY.labels[:2]]
+    labels = [replace(label, schemes=(own,)) for label, own in zip(TAXONOMY.labels, schemes, strict=False)]
+    found = read_labelled([path], "content", "kind")
+    assert match_names(found, replace(TAXONOMY, labels=(labels[0], *TAXONOMY.labels[1:])))[0].labels == ("investment",)
+    with pytest.raises(CorpusError, match="the label '骗局类' is unknown"):
+        match_names(found, replace(TAXONOMY, labels=(*labels, *TAXONOMY.labels[2:])))
+
+
+@pytest.mark.parametrize("name", ["是否涉诈", "研判结论", "案件类别", "诈骗类型"])
+def test_the_label_column_may_have_a_name_that_analysts_use(tmp_path, name):
+    path = write_csv(tmp_path / "mine.csv", ["你好", "中奖"], ["未涉诈", "涉诈"], ("编号", "短信内容", name))
+    assert [row.labels for row in read_labelled([path]).rows] == [(), ("涉诈",)]
+
+
 def test_names_are_matched_to_the_taxonomy(tmp_path):
     path = write_csv(tmp_path / "mine.csv", ["甲", "乙", "丙", "丁"], ["Investment", "网络购物", "刷单返利类", "正常"])
     found = read_labelled([path], "content", "kind")
     labels = [row.labels for row in match_names(found, TAXONOMY)]
     assert labels == [("investment",), ("fake_goods",), ("task_rebate",), ()]
+    parts = ["虚假征信类", "虚假贷款", "冒充领导熟人类", "网络钓鱼类", "虚假购物服务", "养老诈骗", "不涉诈"]
+    path = write_csv(tmp_path / "mine.csv", list("甲乙丙丁戊己庚"), parts)
+    labels = [row.labels for row in match_names(read_labelled([path], "content", "kind"), TAXONOMY)]
+    schemes = "loan_credit", "loan_credit", "acquaintance", "phishing", "fake_goods", "elder_project"
+    assert labels == [*((name,) for name in schemes), ()]
     path = write_csv(tmp_path / "mine.csv", ["甲"], ["strange"])
     with pytest.raises(CorpusError, match="the label 'strange' is unknown; there are: investment"):
         match_names(read_labelled([path], "content", "kind"), TAXONOMY)
