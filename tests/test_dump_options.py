@@ -621,6 +621,14 @@ def test_the_text_column_is_found_in_any_spelling(tmp_path, name):
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv") == 0
 
 
+@pytest.mark.parametrize("sign", "；，")
+def test_a_delimiter_in_full_width_is_to_be_named(tmp_path, capsys, sign):
+    table = f"号码{sign}内容\n1{sign}到楼下了\n"
+    error = refused(capsys, tmp_path / "in.csv", table)
+    assert error.endswith(f"has the columns: 号码{sign}内容: if {sign} is between them, add --delimiter {sign}\n")
+    assert [row["内容"] for row in scored(tmp_path / "in.csv", table, "--delimiter", sign)] == ["到楼下了"]
+
+
 @pytest.mark.parametrize("name", ["what said", "涉案短信&号码", 'a"b'])
 def test_commands_are_quoted_as_windows_reads_them_there(tmp_path, capsys, monkeypatch, name):
     monkeypatch.setattr(show, "WINDOWS", True)

@@ -69,6 +69,9 @@ SEPARATOR = secrets.randbits(62)
 SAMPLE = 50
 """How many lines or rows are examined to decide whether they belong to a table or a chat."""
 
+WIDE = "；，"
+"""Signs that Chinese keyboards write in place of delimiters. They are too frequent in texts to be guessed."""
+
 OF_PERSON = 4
 """How many Chinese characters the names of people have at most, with rare exceptions."""
 
@@ -223,6 +226,9 @@ class Reader:
         """
         there = f"{self.source} has the columns: {_listed(known) or '(none)'}"
         if self.text is None:
+            wide = (sign for sign in WIDE if len(self.columns) == 1 and text_columns(self.columns[0].split(sign)))
+            if sign := next(wide, ""):
+                return DumpError(f"{there}: if {sign} is between them, add --delimiter {sign}")
             within, _ = nested_rows(row)
             guessed = self.name == "csv" and self.header_line is None
             how = ", and add --header-line 0 if the first line is a row" if guessed else ""
