@@ -123,14 +123,14 @@ TELEGRAM_PAGE = f"""<!DOCTYPE html>
     ],
     ids=["Telegram", "UTF-16", "Excel", "table"],
 )
-@pytest.mark.parametrize("name", ["messages.html", "in.csv", "in.jsonl.gz"])
+@pytest.mark.parametrize("name", ["messages.html", "in.xls", "in.jsonl.gz"])
 def test_a_web_page_is_refused_with_advice(tmp_path, capsys, name, page):
     source = tmp_path / name
     source.write_bytes(gzip.compress(page) if name.endswith("gz") else page)
     for named in ([], ["--format", "telegram"]):
         assert score(source, "-o", tmp_path / "out.jsonl", *named) == 2
         error = capsys.readouterr().err
-        assert "is a web page (HTML): export the messages as CSV or JSON" in error
+        assert "is a web page (HTML): open a table in Excel or WPS and save it as .xlsx; export other messages" in error
         assert 'in Telegram Desktop as "Machine-readable JSON"; --format lines reads it as it is' in error
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
@@ -184,8 +184,8 @@ def test_web_pages_in_a_folder_that_may_be_exports_are_reported(tmp_path, capsys
         (tmp_path / "chat" / name).write_text(TELEGRAM_PAGE, "utf-8")
     assert score(tmp_path / "chat", "-o", tmp_path / "out.jsonl") == 2
     notices = capsys.readouterr().err
-    assert "messages.html is skipped: it is a web page (HTML): export" in notices
-    assert "saved.txt is skipped: it is a web page (HTML): export" in notices
+    assert "messages.html is skipped: it is a web page (HTML): open" in notices
+    assert "saved.txt is skipped: it is a web page (HTML): open" in notices
     assert "messages2.html" not in notices
     assert "holds no dump: no file that ends with .jsonl, " in notices
     (tmp_path / "chat" / "in.txt").write_text(PLAIN, "utf-8")

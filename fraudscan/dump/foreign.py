@@ -80,7 +80,10 @@ MARKUP = re.compile(
     rb"[\xef\xbb\xbf\xff\xfe\s]*(?:<\?xml[^>]*>\s*|<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|meta|table)\b",
     re.IGNORECASE | re.DOTALL,
 )
-WEB_PAGE = 'a web page (HTML): export the messages as CSV or JSON, in Telegram Desktop as "Machine-readable JSON"'
+WEB_PAGE = (
+    "a web page (HTML): open a table in Excel or WPS and save it as .xlsx; export other messages as CSV or JSON, in "
+    'Telegram Desktop as "Machine-readable JSON"'
+)
 """How HTML begins, including a table saved under the name of an Excel file, and what `foreign` calls it."""
 
 MARK = rb"[\xef\xbb\xbf\xff\xfe]*"
