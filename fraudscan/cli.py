@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 import textwrap
 from dataclasses import asdict
@@ -557,10 +558,22 @@ def _labels(arguments: argparse.Namespace) -> None:
         print(f"target: {target.name}  {target.zh}  {target.about}")
 
 
+DASHED = re.compile("[‐-―−－]+[A-Za-z-]+(?:=.*)?")
+"""An option with the dashes that word processors and Chinese keyboards write."""
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose error messages fit on one line, whatever the arguments contain, and which ends as commands do."""
 
+    given: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self.given = sys.argv[1:] if args is None else args
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
+        if dashed := next(filter(DASHED.fullmatch, self.given), None):
+            message += f"; {dashed} begins with {dashed[0]}, options with -"
         super().error(_in_line(message))
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:

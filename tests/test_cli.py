@@ -64,6 +64,13 @@ def test_classify_shows_which_label_an_honest_message_under_review_looks_like(sc
     assert "looks like" not in capsys.readouterr().out  # nothing in the text does
 
 
+@pytest.mark.parametrize("option", ["—o", "——output", "–o", "—safe-csv"])
+def test_an_option_with_another_dash_is_named(capsys, option):
+    with pytest.raises(SystemExit):
+        main(["score", "in.csv", *["-o", "out.csv"] * (option == "—safe-csv"), option, "out.csv"])
+    assert capsys.readouterr().err.endswith(f"; {option} begins with {option[0]}, options with -\n")
+
+
 def test_classify_prints_label_and_evidence(capsys):
     assert main(["classify", LURE, "你好"]) == 0
     out = capsys.readouterr().out
