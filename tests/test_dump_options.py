@@ -573,6 +573,9 @@ def test_notes_are_counted_for_each_row(tmp_path):
     + [(f"a{sign}=1+1", f"a{sign}'=1+1") for sign in ",;|\t\r\n"]
     + [('a;"=1+1"', 'a;"\'=1+1"'), ("\n=1", "'\n'=1"), (";;＝1;@x", ";;'＝1;'@x"), ("a,-1.5;+86", "a,-1.5;+86")]
     + [("a,-1|x", "a,'-1|x"), ("-1,5", "'-1,5"), ("a=b, c-d", "a=b, c-d"), ("a\r\nb", "a\r\nb")]
+    + [(f"{blank}=1", f"{blank}'=1") for blank in (" ", "\u3000", "\u200b", "\0", "\xa0 ")]
+    + [(f"{sign}1+1", f"'{sign}1+1") for sign in "﹢﹣﹦﹫"]
+    + [("a; =1 | @x", "a; '=1 | '@x"), (" -1.5", " -1.5"), ("a, -1", "a, -1"), (" \tx", " '\tx")]
     + [("\ufeff\ufeff=1", "\ufeff\ufeff'=1"), ("\ufeff-1", "\ufeff-1"), ("\ufeffx", "\ufeffx")],
 )
 def test_safe_csv_changes_formulas_but_not_numbers(tmp_path, cell, safe):
@@ -593,7 +596,7 @@ def test_safe_csv_has_no_formula_with_any_delimiter_and_loses_nothing(tmp_path, 
     assert safe.replace("'", "") == cell
     lines = csv.reader(io.StringIO(safe, newline=""), delimiter=delimiter, quoting=csv.QUOTE_NONE)
     for value in [value for row in lines for value in row][1:]:
-        assert not re.match(r"\"*[=+\-@＝]", value) or re.match(r"\"*[+-]?\d+(\.\d+)?(?=[,;\t\"]|$)", value)
+        assert not re.match(r"[\" ]*[=+\-@＝]", value) or re.match(r"[\" ]*[+-]?\d+(\.\d+)?(?=[,;\t\"]|$)", value)
 
 
 @pytest.mark.parametrize("name", ["in.csv", "in.jsonl"])
