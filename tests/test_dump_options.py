@@ -618,7 +618,12 @@ NAMES = " Text ,短信內容,ＴＥＸＴ,訊息內容,msgContent,MessageText,sm
 TAIWANESE = "檢舉內容,通報內容,對話內容,對話紀錄,對話記錄,聊天紀錄,留言內容,貼文,簡訊原文,傳送內容"
 
 
-@pytest.mark.parametrize("name", [*NAMES.split(","), *TAIWANESE.split(","), "簡要案情", "短信下发内容", "通讯内容"])
+POLICE = "簡要案情,涉案短信内容,警情内容,诈骗内容,话术,转写文本"
+
+
+@pytest.mark.parametrize(
+    "name", [*NAMES.split(","), *TAIWANESE.split(","), *POLICE.split(","), "短信下发内容", "通讯内容"]
+)
 def test_the_text_column_is_found_in_any_spelling(tmp_path, name):
     (tmp_path / "in.csv").write_text(f"id,{name}\n1,{PLAIN}\n", "utf-8")
     assert score(tmp_path / "in.csv", "-o", tmp_path / "o.csv") == 0

@@ -27,7 +27,7 @@ __all__ = [
     "unscored",
 ]
 
-AMBIGUOUS = "msg", "sms", "短信", "消息", "信息", "简讯", "短讯", "讯息"
+AMBIGUOUS = "msg", "sms", "短信", "消息", "信息", "简讯", "短讯", "讯息", "话术"
 """Names of text columns that may also name a type, a status or a count."""
 
 TEXT_COLUMNS = (
@@ -35,7 +35,7 @@ TEXT_COLUMNS = (
     *("短信内容", "短消息内容", "消息内容", "聊天内容", "信息内容", "发送内容", "短信正文", "消息正文", "聊天记录"),
     *("简讯内容", "短讯内容", "讯息内容", "简讯内文", "讯息内文", "简讯原文", "传送内容", "短信下发内容", "通讯内容"),
     *("聊天纪录", "对话内容", "对话记录", "对话纪录", "留言内容", "贴文"),
-    *("举报内容", "检举内容", "通报内容", "简要案情"),
+    *("涉案短信内容", "诈骗内容", "转写文本", "举报内容", "检举内容", "通报内容", "警情内容", "简要案情"),
     "strcontent",
     *(f"{what}{part}" for what in ("message", "sms", "msg", "chat") for part in ("content", "text", "body")),
     *("message", "content", "body"),
