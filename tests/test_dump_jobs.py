@@ -1085,13 +1085,15 @@ def temporary(tmp_path, monkeypatch):
     assert not any(folder.iterdir())
 
 
-@pytest.mark.parametrize("workers", [2, 3])
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("named", [True, False])
 @pytest.mark.usefixtures("temporary")
-def test_the_number_of_workers_does_not_change_a_byte(tmp_path, workers):
+def test_the_number_of_workers_does_not_change_a_byte(tmp_path, monkeypatch, count, named):
+    monkeypatch.setattr(workers, "NAMED", workers.NAMED or named)
     source = tmp_path / "in.csv"
     source.write_bytes(dumps.csv_table(dumps.rows(random.Random(0), 2000)))
-    for name, count in ("one.jsonl", 1), ("more.jsonl", workers):
-        assert score(source, "-o", tmp_path / name, "--max-message", 8192, "--workers", count, "--by", "chat") == 0
+    for name, number in ("one.jsonl", 1), ("more.jsonl", count):
+        assert score(source, "-o", tmp_path / name, "--max-message", 8192, "--workers", number, "--by", "chat") == 0
     assert kill.results(tmp_path / "more.jsonl") == kill.results(tmp_path / "one.jsonl")
 
 
@@ -1268,7 +1270,7 @@ def test_ctrl_c_while_a_worker_is_started_leaves_no_traceback(many_blocks, monke
     monkeypatch.setattr(subprocess, "Popen", starting)
     assert score(*many_blocks, 2) == 130
     with started[0] as worker:
-        worker.wait()
+        worker.communicate()  # closes its input, as the end of the job does
     assert "Traceback" not in capfd.readouterr().err
 
 
@@ -1280,9 +1282,23 @@ def test_workers_whose_files_are_deleted_say_so(many_blocks, monkeypatch, capfd)
             pathlib.Path(path).unlink()
         return start(command, **options)
 
+    monkeypatch.setattr(workers, "NAMED", True)
     monkeypatch.setattr(subprocess, "Popen", starting)
     assert score(*many_blocks, 2) == 2
     assert "(status 66): were their files in" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the files have names there")
+def test_files_for_workers_have_no_names(many_blocks, temporary, monkeypatch):
+    start, seen = subprocess.Popen, []
+
+    def starting(*arguments, **options):
+        seen.append(list(temporary.iterdir()))
+        return start(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", starting)
+    assert score(*many_blocks, 3) == 0
+    assert seen == [[], []]  # whoever may write to the folder could replace files there, which are unpickled
 
 
 def test_on_windows_too_only_the_job_handles_ctrl_c(many_blocks, monkeypatch):

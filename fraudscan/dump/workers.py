@@ -1,7 +1,8 @@
 """Scores the tasks of a job in their order: in this process and in worker processes.
 
-A worker is a fresh interpreter. Tasks, and the results of scoring them, go through
-temporary files, which are unlinked when the worker has opened them, if the system allows it.
+A worker is a fresh interpreter. Tasks, and the results of scoring them, go through temporary
+files without names, of which the worker inherits the descriptors: no other program can put
+anything into them, and a kill leaves none. On Windows, which cannot do that, they have names.
 The pipes carry only one byte per task, and one when a worker is ready, so neither side ever
 waits for the other to read. A worker ends when its input ends, so none outlives the job,
 however that ends.
@@ -50,6 +51,9 @@ MARK = "FRAUDSCAN_WORKER"
 
 GONE = 66
 """The status of a worker that does not find its files; ``EX_NOINPUT`` where systems name it."""
+
+NAMED = os.name == "nt"
+"""Whether a worker finds the temporary files by their names."""
 
 
 def check_number(workers: int) -> None:
@@ -148,22 +152,28 @@ class _Worker:
         """Start the process."""
         with _os_errors_as("a worker cannot be started"):
             for _ in range(1 + AHEAD):
-                handle, path = tempfile.mkstemp(prefix="fraudscan-")
-                self._paths.append(path)
-                self._files.append(FileIO(handle, "r+"))
-            with self._files.pop(0) as first:
-                _write(first, self._score)
+                if NAMED:
+                    handle, path = tempfile.mkstemp(prefix="fraudscan-")
+                    self._paths.append(path)
+                    self._files.append(FileIO(handle, "r+"))
+                else:
+                    self._files.append(tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - see close
+            _write(self._files[0], self._score)
+            handles = () if NAMED else tuple(file.fileno() for file in self._files)
             code = f"import sys; sys.path[:] = {_path()!a}; from fraudscan.dump.workers import serve; serve()"
-            command = [sys.executable, "-I", "-c", code, *self._paths]  # -I: no variable of Python counts
+            files = self._paths or map(str, handles)
+            command = [sys.executable, "-I", "-c", code, *files]  # -I: no variable of Python counts
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
                 command,
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                pass_fds=handles,
                 env={**os.environ, MARK: "1", "OPENBLAS_NUM_THREADS": "1"},  # idle threads spin on others' cores
                 start_new_session=True,  # only the job handles Ctrl-C
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
             )
+            self._files.pop(0).close()
             self._ready = False
             self._given = self._taken = 0
             self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
@@ -263,7 +273,7 @@ def _os_errors_as(what: str) -> Iterator[None]:
 
 def _put(file: FileIO, value: Any) -> None:
     """Write a value for the other process to `_get`, without another copy of the rows in it."""
-    file.seek(0)
+    file.seek(0)  # both processes may share the position in the file, which they take turns to use
     pickle.dump(value, SimpleNamespace(write=partial(_write, file)), pickle.HIGHEST_PROTOCOL)
 
 
@@ -286,14 +296,14 @@ def _remove(paths: Iterable[str]) -> None:
 
 def serve() -> None:
     """Run as a worker: score tasks until standard input ends."""
-    paths = sys.argv[1:]
+    paths = [file for file in sys.argv[1:] if not file.isdecimal()]  # the others are descriptors
     given, taken = FileIO(sys.stdin.fileno(), closefd=False), FileIO(sys.stdout.fileno(), "w", closefd=False)
     sys.stdout = sys.stderr
     try:
-        first, *files = (FileIO(path, "r+") for path in paths)
+        first, *files = (FileIO(file if paths else int(file), "r+") for file in sys.argv[1:])
     except FileNotFoundError:  # Ctrl-C ended the job while it started this process, or something else deleted them
         sys.exit(GONE)
-    _remove(paths)  # now, so that no file is left behind, however the job ends
+    _remove(paths)  # now, so that none is left behind, however the job ends
     with contextlib.suppress(OSError):  # the job has ended
         taken.write(b"\n")  # ready
     with first:
