@@ -38,7 +38,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fraudscan.cli import main
-from fraudscan.dump import DumpError, Options, job, parquet, readers, score_dump, tables, workers
+from fraudscan.dump import DumpError, Options, job, output, parquet, readers, rethreshold, score_dump, tables, workers
 from fraudscan.dump.rows import Block, Place
 from fraudscan.dump.streams import Head
 from fraudscan.lists import read_lists
@@ -329,10 +329,10 @@ def test_a_job_stopped_while_its_files_are_renamed_or_deleted_resumes(tmp_path, 
 
 @pytest.mark.parametrize("out", ["out.jsonl", "out.parquet"])
 def test_no_file_is_open_when_it_is_renamed(tmp_path, scanner, monkeypatch, out):
-    files, open_file, rename = [], pathlib.Path.open, pathlib.Path.replace
+    files, create, rename = [], output.create, pathlib.Path.replace
 
-    def opening(path, *arguments, **options):
-        files.append(open_file(path, *arguments, **options))
+    def creating(path):
+        files.append(create(path))
         return files[-1]
 
     def renaming(path, target):  # as on Windows
@@ -342,9 +342,11 @@ def test_no_file_is_open_when_it_is_renamed(tmp_path, scanner, monkeypatch, out)
 
     source = tmp_path / "in.jsonl"
     source.write_text(json.dumps({"text": LURE}) + "\nbroken\n", "utf-8")
-    monkeypatch.setattr(pathlib.Path, "open", opening)
+    for module in output, parquet:
+        monkeypatch.setattr(module, "create", creating)
     monkeypatch.setattr(pathlib.Path, "replace", renaming)
     summary = score_dump(scanner, [source], tmp_path / out)
+    assert len(files) == (4 if out == "out.parquet" else 3)
     assert (summary.scored, summary.rejected) == (1, 1)
 
 
@@ -356,14 +358,14 @@ def test_what_cannot_be_written_when_a_file_is_closed_is_reported(tmp_path, scan
             if unreported:
                 raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
-    opened = pathlib.Path.open
+    create = output.create
 
-    def opening(path, mode="r", *arguments, **options):
-        return Quota(path, mode) if path.name == "out.jsonl.part" else opened(path, mode, *arguments, **options)
+    def creating(path):
+        return Quota(path, "x") if path.name == "out.jsonl.part" else create(path)
 
     source = tmp_path / "in.jsonl"
     source.write_text(json.dumps({"text": LURE}) + "\n", "utf-8")
-    monkeypatch.setattr(pathlib.Path, "open", opening)
+    monkeypatch.setattr(output, "create", creating)
     with pytest.raises(DumpError, match=r"out\.jsonl\.part cannot be written to: Disk quota exceeded; fix this, then"):
         score_dump(scanner, [source], tmp_path / "out.jsonl")
     assert not (tmp_path / "out.jsonl").exists()
@@ -693,13 +695,14 @@ def test_a_full_checkpoint_is_reported(tmp_path):
                 write(full)
 
 
-def test_a_parquet_file_on_a_full_disk_is_reported(tmp_path):
+def test_a_parquet_file_on_a_full_disk_is_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "create", lambda _: pathlib.Path("/dev/full").open("wb"))  # noqa: SIM115
     part = tmp_path / "out.parquet.part"
     part.write_bytes(parquet.arrow_stream({"text": ["好"]}))
     with pytest.raises(
         DumpError, match=r"cannot be written: .*No space left on device; fix this, then continue with --resume"
     ):
-        parquet.assemble(part, pathlib.Path("/dev/full"))
+        parquet.assemble(part, tmp_path / "out.parquet")
 
 
 def row_groups(path):
@@ -917,6 +920,87 @@ def test_a_link_in_place_of_the_checkpoint_is_refused(tmp_path, capsys, name, fo
     assert score(dumps.ROOT / "examples" / "messages.jsonl", "-o", tmp_path / "out.jsonl", *force) == 2
     assert f"{name} is a link: remove it, or name another output" in capsys.readouterr().err
     assert not (tmp_path / "elsewhere").exists()
+
+
+PARTS = [f"out.parquet{more}.part" for more in ("", ".part", ".rejects.jsonl", ".conversations.jsonl", ".summary.json")]
+
+
+@pytest.mark.parametrize("command", ["score", "rethreshold"])
+def test_no_link_in_place_of_an_incomplete_file_is_followed(tmp_path, monkeypatch, command):
+    source, theirs, folder = tmp_path / "in.jsonl", tmp_path / "theirs", tmp_path / "out"
+    source.write_text(json.dumps({"text": LURE, "chat": "a"}) + "\nbroken\n", "utf-8")
+    theirs.write_text("theirs", "utf-8")
+    folder.mkdir()
+    assert score(source, "-o", tmp_path / "scored.parquet") == 0
+    made, create = [], output.create
+
+    def creating(path):  # the link is planted after the job has looked
+        path.symlink_to(theirs)
+        made.append(path.name)
+        return create(path)
+
+    for module in output, parquet, rethreshold:
+        monkeypatch.setattr(module, "create", creating)
+    if command == "score":
+        assert score(source, "-o", folder / "out.parquet", "--by", "chat") == 0
+        assert sorted(made) == sorted(PARTS)
+    else:
+        arguments = [command, str(tmp_path / "scored.parquet"), "-o", str(folder / "out.parquet"), "--flag", "0.9"]
+        assert main(arguments) == 0
+    assert theirs.read_text("utf-8") == "theirs"
+
+
+@pytest.mark.parametrize("how", ["link", "second name", "other owner"])
+def test_a_job_is_not_continued_in_a_file_that_it_did_not_make(tmp_path, scanner, how):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
+    options = Options(max_message=4096)
+    interrupt(scanner, source, out, options)
+    part, theirs = tmp_path / "out.jsonl.part", tmp_path / "theirs"
+    if how == "other owner":
+        if not hasattr(os, "geteuid") or os.geteuid():
+            pytest.skip("only root can give a file away")
+        os.chown(part, 12345, -1)
+        theirs.write_bytes(part.read_bytes())
+    else:
+        part.rename(theirs)
+        part.symlink_to(theirs) if how == "link" else os.link(theirs, part)
+    before = theirs.read_bytes()
+    with pytest.raises(DumpError, match=r"part is a link, or not a file that you made: start over with --force"):
+        score_dump(scanner, [source], out, options, resume=True)
+    assert theirs.read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its modes do not say who may read a file")
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_incomplete_files_are_private_and_a_replaced_file_keeps_its_mode(tmp_path, scanner, monkeypatch, ending):
+    source, out = tmp_path / "in.jsonl", tmp_path / f"out.{ending}"
+    source.write_text(json.dumps({"text": LURE, "chat": "a"}) + "\nbroken\n", "utf-8")
+    replace, modes = pathlib.Path.replace, {}
+
+    def replacing(path, target):
+        modes[path.name] = path.stat().st_mode & 0o777
+        return replace(path, target)
+
+    def incomplete(_):
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("*.part")} == {0o600}
+
+    monkeypatch.setattr(pathlib.Path, "replace", replacing)
+    options = Options(by="chat")
+    score_dump(scanner, [source], out, options, progress=incomplete)
+    results = [path for path in tmp_path.iterdir() if path != source]
+    mask = os.umask(0o022)
+    os.umask(mask)
+    assert {path.stat().st_mode & 0o777 for path in results} == {0o666 & ~mask}
+    for path in results:
+        path.chmod(0o640)
+    score_dump(scanner, [source], out, options, force=True)
+    assert main(["rethreshold", str(out), "-o", str(tmp_path / f"new.{ending}"), "--flag", "0.9"]) == 0
+    assert {path.stat().st_mode & 0o777 for path in results} == {0o640}
+    new = tmp_path / f"new.{ending}"
+    new.chmod(0o600)
+    assert main(["rethreshold", str(out), "-o", str(new), "--flag", "0.9", "--force"]) == 0
+    assert new.stat().st_mode & 0o777 == 0o600
 
 
 def test_an_output_file_of_the_job_is_refused_as_input(tmp_path, capsys):

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
+import stat
+import sys
 from typing import TYPE_CHECKING, Any
 
 from fraudscan.dump.rows import DumpError
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Checkpoint", "NoCheckpointError", "files_of"]
+__all__ = ["Checkpoint", "NoCheckpointError", "files_of", "is_ours"]
 
 
 class NoCheckpointError(DumpError):
@@ -188,6 +191,15 @@ class Checkpoint:
 def files_of(path: Path) -> tuple[Path, Path]:
     """Return a checkpoint and SQLite's journal beside it, from which it rolls back after a kill."""
     return path, path.with_name(f"{path.name}-journal")
+
+
+def is_ours(found: os.stat_result) -> bool:
+    """Return whether a file is a regular one of this user without another name, as all are that a job makes.
+
+    In a folder to which others may write, anything else may be theirs, or a second name of a file elsewhere.
+    """
+    known = sys.platform == "win32" or found.st_uid == os.geteuid()
+    return known and stat.S_ISREG(found.st_mode) and found.st_nlink <= 1
 
 
 def _name(key: str) -> str:

@@ -27,6 +27,7 @@ from fraudscan.dump.output import (
     encode_reject,
     now,
     part_of,
+    publish,
     write_summary,
     write_whole,
     written,
@@ -342,10 +343,10 @@ class _Job:
             return True
         if self.names:
             self.out: Growing | StandardOutput = Growing(self.names.target, sizes[0])
+            stack.callback(self.out.abandon)
             self.rejects: Growing | StandardOutput = Growing(self.names.rejects, sizes[1])
         else:
             self.out, self.rejects = StandardOutput(sys.stdout), StandardError(sys.stderr)
-        stack.callback(self.out.abandon)
         stack.callback(self.rejects.abandon)
         if not begun:
             self.out.write(head)
@@ -552,7 +553,7 @@ class _Job:
         if not rejected:
             names.rejects.unlink(missing_ok=True)  # from an earlier run
         elif part_of(names.rejects).exists():
-            part_of(names.rejects).replace(names.rejects)
+            publish(part_of(names.rejects), names.rejects)
         if self.options.by is not None:
             with written(names.conversations):
                 write_whole(names.conversations, self.conversations.rows())
@@ -578,7 +579,7 @@ class _Job:
             }
             write_summary(names.summary, report, self.began)
         if whole.exists():
-            whole.replace(names.target)
+            publish(whole, names.target)
         for path in names.parts():
             path.unlink(missing_ok=True)
         self.checkpoint.remove()

@@ -6,12 +6,14 @@ import contextlib
 import json
 import os
 import re
+import sys
+import threading
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TextIO
 
 from fraudscan._version import __version__
-from fraudscan.dump.checkpoint import files_of
+from fraudscan.dump.checkpoint import files_of, is_ours
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import RESULT_ENDINGS
 from fraudscan.dump.streams import ARCHIVES, STDIN
@@ -29,10 +31,12 @@ __all__ = [
     "Names",
     "StandardError",
     "StandardOutput",
+    "create",
     "encode_reject",
     "format_of",
     "now",
     "part_of",
+    "publish",
     "to_standard_output",
     "write_summary",
     "write_whole",
@@ -44,6 +48,9 @@ ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", 
 
 CALLED = {"jsonl": "JSON lines", "csv": "CSV", "parquet": "Parquet"}
 """What messages call these formats."""
+
+UMASK = threading.Lock()
+"""Held while the mask of modes is read, which the system allows only by setting it."""
 
 SLICE = 1 << 20
 """Bytes written at a time: on Linux one call with several megabytes takes longer."""
@@ -130,13 +137,42 @@ def part_of(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
+def create(path: Path) -> BinaryIO:
+    """Make a file that nobody else can read, in place of what has its name: a link there may lead anywhere."""
+    path.unlink(missing_ok=True)
+    return open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600))
+
+
+def _reopen(path: Path) -> BinaryIO:
+    """Open a file that `create` made, and nothing else."""
+    if is_ours(path.lstat()):
+        no_link = getattr(os, "O_NOFOLLOW", 0)
+        file = open(path, "r+b", opener=lambda name, flags: os.open(name, flags | no_link))  # noqa: SIM115
+        if is_ours(os.fstat(file.fileno())):
+            return file
+        file.close()
+    raise DumpError(f"{path} is a link, or not a file that you made: start over with --force")
+
+
+def publish(part: Path, path: Path) -> None:
+    """Give a complete file its name, and the mode of the user's file that it replaces or, if none, of any new file."""
+    if sys.platform != "win32":  # its modes do not say who may read a file
+        with UMASK:
+            mask = os.umask(0o077)
+            os.umask(mask)
+        before = path.lstat() if path.exists() else None
+        with _reopen(part) as file:
+            os.fchmod(file.fileno(), before.st_mode & 0o777 if before and is_ours(before) else 0o666 & ~mask)
+    part.replace(path)
+
+
 def write_whole(path: Path, parts: Iterable[bytes]) -> None:
     """Write a file that gets its name only when it is complete; if that fails, nothing is left behind."""
     part = part_of(path)
     try:
-        with part.open("wb") as file:
+        with create(part) as file:
             file.writelines(parts)
-        part.replace(path)
+        publish(part, path)
     finally:
         part.unlink(missing_ok=True)
 
@@ -170,7 +206,7 @@ class Growing:
         self.part = part_of(path)
         self.size = size
         try:
-            self._file: BinaryIO = self.part.open("r+b" if size else "wb")
+            self._file = _reopen(self.part) if size else create(self.part)
             there = self._file.seek(0, 2)
             if there < size:
                 self._file.close()

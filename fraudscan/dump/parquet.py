@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fraudscan.dump.jsontext import dump_json
-from fraudscan.dump.output import written
+from fraudscan.dump.output import create, written
 from fraudscan.dump.readers import BLOCK, SHOWN, TOO_LONG, Reader, key_of
 from fraudscan.dump.rows import Batch, Block, DumpError, Place, Reject
 from fraudscan.dump.sources import is_file
@@ -489,7 +489,7 @@ def assemble(part: Path, target: Path) -> None:
 
     with (
         written(target),
-        pa.OSFile(os.fsencode(target), "wb") as file,  # as str, pyarrow takes only valid Unicode names
+        create(target) as file,
         pa.parquet.ParquetWriter(file, schema, compression="zstd") as writer,
     ):
         for group in _groups(map(converted, filter(len, _tables(part)))):

@@ -19,7 +19,17 @@ from fraudscan.decisions import VERDICTS, Thresholds
 from fraudscan.dump.checkpoint import Checkpoint
 from fraudscan.dump.foreign import MAGIC, WORKBOOK, foreign
 from fraudscan.dump.jsontext import WRITTEN, dump_written
-from fraudscan.dump.output import CALLED, Names, format_of, now, part_of, to_standard_output, write_summary
+from fraudscan.dump.output import (
+    CALLED,
+    Names,
+    create,
+    format_of,
+    now,
+    part_of,
+    publish,
+    to_standard_output,
+    write_summary,
+)
 from fraudscan.dump.parquet import ParquetReader, with_column
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import fingerprint, is_file
@@ -185,9 +195,9 @@ def _target(names: Names | None, source: str, *, force: bool) -> Iterator[Binary
     try:
         for path in names.parts():  # left by an unfinished job
             path.unlink(missing_ok=True)
-        with part.open("wb") as file:
+        with create(part) as file:
             yield file
-        part.replace(names.target)
+        publish(part, names.target)
         for path in (names.rejects, names.conversations):  # those of the previous output
             path.unlink(missing_ok=True)
     except OSError as error:  # the disk is full, say
