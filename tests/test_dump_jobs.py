@@ -1010,12 +1010,16 @@ def test_an_output_file_of_the_job_is_refused_as_input(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_an_output_that_is_a_link_is_written_where_it_leads(tmp_path, scanner, capsys, ending):
+def test_an_output_that_is_a_link_is_written_where_it_leads(tmp_path, scanner, monkeypatch, capsys, ending):
     source, link, disk = tmp_path / "in.csv", tmp_path / f"out.{ending}", tmp_path / "disk"
     source.write_text(f"text,id\n{PLAIN},1\nx\n", "utf-8")
     disk.mkdir()
     link.symlink_to(f"disk/real.{ending}")
-    interrupt(scanner, source, link)
+    (disk / f"real.{ending}").touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "score_blocks", lambda *_: (_ for _ in ()).throw(Stop))
+        with pytest.raises(Stop):
+            score_dump(scanner, [source], link, force=True)
     assert score(source, "-o", link, "--resume") == 0
     written = {f"real.{ending}{more}" for more in ("", ".rejects.jsonl", ".summary.json")}
     assert {path.name for path in disk.iterdir()} == written
@@ -1030,7 +1034,8 @@ def test_an_output_that_is_a_link_is_written_where_it_leads(tmp_path, scanner, c
     assert link.is_symlink()
     new = tmp_path / f"new.{ending}"
     new.symlink_to(disk / new.name)
-    assert main(["rethreshold", str(link), "-o", str(new), "--flag", "0.9"]) == 0
+    (disk / new.name).touch()
+    assert main(["rethreshold", str(link), "-o", str(new), "--flag", "0.9", "--force"]) == 0
     assert new.is_symlink()
     assert (disk / new.name).is_file()
 
@@ -1038,7 +1043,8 @@ def test_an_output_that_is_a_link_is_written_where_it_leads(tmp_path, scanner, c
 def test_an_output_that_is_a_link_to_no_file_is_refused(tmp_path, capsys):
     for to, why in (
         (os.devnull, "is not a regular file"),
-        ("none/out", "there is no folder"),
+        ("none/out", "is a link to nothing: remove it, or name the file itself"),
+        ("out.jsonl", "is a link to nothing"),
         (".", "is not a regular"),
     ):
         (tmp_path / "out").symlink_to(to)
@@ -1601,5 +1607,6 @@ def test_hostile_dumps_are_scored_or_refused(tmp_path, scanner):
 def test_the_format_is_that_of_the_file_to_which_a_link_leads(tmp_path, link, real):
     (tmp_path / "in.csv").write_text(f"id,text\n1,{PLAIN}\n", "utf-8")
     (tmp_path / link).symlink_to(real)
-    assert score(tmp_path / "in.csv", "-o", tmp_path / link) == 0
+    (tmp_path / real).touch()
+    assert score(tmp_path / "in.csv", "-o", tmp_path / link, "--force") == 0
     assert json.loads((tmp_path / real).read_text("utf-8"))["text"] == PLAIN

@@ -83,12 +83,12 @@ def format_of(target: str) -> str | None:
 
 
 class Names:
-    """The names of a job's files. If the target is a link to a file, they lie beside that file, which may not exist."""
+    """The names of a job's files. If the target is a link to a file, they lie beside that file."""
 
     def __init__(self, target: str) -> None:
         path, self._link = Path(target), target
         with contextlib.suppress(OSError):  # `check` reports it
-            if path.is_symlink() and (path.is_file() or not path.exists()):
+            if path.is_symlink() and path.is_file():
                 target = os.path.realpath(path)  # perhaps on a larger disk
         self.target = Path(target)
         self.rejects, self.conversations, self.summary = (Path(f"{target}{ending}") for ending in RESULT_ENDINGS)
@@ -120,6 +120,8 @@ class Names:
         """
         format_of(self.ending)
         try:
+            if self.target.is_symlink() and not self.target.exists():  # what somebody else planted could lead anywhere
+                raise DumpError(f"{self.target} is a link to nothing: remove it, or name the file itself")
             if self.target.exists() and not self.target.is_file():
                 raise DumpError(f"{self.target} is not a regular file: name another output, or - for standard output")
             if not (folder := self.summary.parent).is_dir():  # "new" for "new/", which Path turns into "new"
