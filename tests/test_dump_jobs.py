@@ -565,8 +565,13 @@ def test_a_damaged_or_busy_checkpoint_is_refused(tmp_path, scanner, monkeypatch,
     source, out = stopped_job(tmp_path, scanner, monkeypatch)
     checkpoint.unlink()
     assert part.exists()
-    assert score(source, "-o", out) == 2
-    assert score(source, "-o", out, "--resume") == 0  # without a checkpoint, the job starts from the beginning
+    part.write_text("mine", "utf-8")
+    for options in [], ["--resume"]:  # without a checkpoint it may be anybody's
+        assert score(source, "-o", out, *options) == 2
+        message = "exists, but no out.jsonl.checkpoint: move it away, name another output, or replace it with --force"
+        assert f"{part} {message}" in capsys.readouterr().err
+        assert part.read_text("utf-8") == "mine"
+    assert score(source, "-o", out, "--force") == 0
     assert not part.exists()
 
 
@@ -680,6 +685,34 @@ def test_the_output_of_a_job_that_ran_while_this_one_began_is_kept(tmp_path, sca
     with pytest.raises(DumpError, match=r"another job has written .*out\.jsonl in the meantime: name another output"):
         score_dump(scanner, [source], out)
     assert set(tmp_path.iterdir()) == {source, theirs}
+
+
+@pytest.mark.parametrize("ending", ["", ".rejects.jsonl", ".conversations.jsonl", ".summary.json"])
+@pytest.mark.parametrize("when", ["while it runs", "while it is interrupted"])
+@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet"])
+def test_a_job_replaces_no_file_that_it_did_not_make(tmp_path, scanner, name, ending, when):
+    source, out = tmp_path / "in.jsonl", tmp_path / name
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
+    options, theirs = Options(by="chat", max_message=4096), tmp_path / f"{name}{ending}"
+    if when == "while it is interrupted":
+        interrupt(scanner, source, out, options)
+        theirs.write_text("theirs", "utf-8")
+        progress = pytest.fail  # it is refused before anything is scored
+    else:
+
+        def progress(_):
+            theirs.write_text("theirs", "utf-8")
+
+    for _ in range(2):
+        with pytest.raises(DumpError, match=r"was not made by this job: move it away, then continue with --resume"):
+            score_dump(scanner, [source], out, options, resume=True, progress=progress)
+        assert theirs.read_text("utf-8") == "theirs"
+        assert not any(path.exists() for path in output.Names(str(out)).results() if path != theirs)
+        progress = pytest.fail
+    theirs.unlink()
+    score_dump(scanner, [source], out, options, resume=True)
+    score_dump(scanner, [source], tmp_path / f"whole-{name}", options)
+    assert kill.results(out) == kill.results(tmp_path / f"whole-{name}")
 
 
 def test_a_full_checkpoint_is_reported(tmp_path):

@@ -556,6 +556,12 @@ def test_rethreshold_overwrites_nothing_without_force(tmp_path, capsys):
         assert f"{existing} exists: name another output, or replace it with --force" in capsys.readouterr().err
         assert existing.read_text("utf-8") == "mine"
         existing.unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fraudscan.dump.rethreshold._verdict", lambda *_: out.write_text("mine", "utf-8") and "flag")
+        assert main(command) == 2
+    assert f"{out} has appeared in the meantime: name another output" in capsys.readouterr().err
+    assert out.read_text("utf-8") == "mine"
+    out.unlink()
     assert main(command) == 0
     assert main(["rethreshold", str(tmp_path / "none"), "-o", str(out), "--force"]) == 2
     assert "cannot be read: No such file" in capsys.readouterr().err

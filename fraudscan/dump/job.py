@@ -24,12 +24,12 @@ from fraudscan.dump.output import (
     Names,
     StandardError,
     StandardOutput,
+    create,
     encode_reject,
     now,
     part_of,
     publish,
     write_summary,
-    write_whole,
     written,
 )
 from fraudscan.dump.parquet import assemble
@@ -305,6 +305,8 @@ class _Job:
     """Where to continue in the source; ``None`` for its beginning."""
     finished: bool = False
     """Whether all rows are scored."""
+    claimed: bool = False
+    """Whether the names of the results are this job's: it replaces nothing that it did not make without ``force``."""
     _read: int = 0
 
     def __post_init__(self) -> None:
@@ -339,6 +341,8 @@ class _Job:
         begun = self.names is not None and self._begin(self.names, resume=resume, force=force)
         self.conversations = Conversations(self.scanner, self.checkpoint)
         sizes = self._restore() if begun else (0, 0)
+        self.claimed = force or (begun and self.checkpoint.read("claimed") is True)
+        self._check_results()
         if self.finished:
             return True
         if self.names:
@@ -350,8 +354,12 @@ class _Job:
         stack.callback(self.rejects.abandon)
         if not begun:
             self.out.write(head)
-            self.commit(identity=self._identity)
+            self.commit(identity=self._identity, claimed=self.claimed)
         return True
+
+    def _check_results(self) -> None:
+        if self.names and not self.claimed:
+            self.names.check_free("was not made by this job: move it away, then continue with --resume")
 
     def _restore(self) -> tuple[int, int]:
         """Continue from the last checkpoint; return how many bytes of the output and of the rejects it covers."""
@@ -405,14 +413,20 @@ class _Job:
         """Refuse an output that cannot be written, or that would overwrite files without ``force``."""
         names.check(self.sources)
         half_made = any(path.exists() for path in names.half_made())
+        if not (force or names.checkpoint.exists()):
+            for path in names.parts():  # it may be anybody's: without a checkpoint, no job continues or deletes it
+                if path.is_symlink() or path.exists():
+                    raise DumpError(
+                        f"{path} exists, but no {names.checkpoint.name}: move it away, name another output, or replace "
+                        "it with --force"
+                    )
         if resume and half_made and (once := [source for source in self.sources if not is_file(source)]):
             raise DumpError(f"{once[0]} cannot be read a second time: start over with --force")
         if half_made and not (resume or force):
             raise DumpError(f"{names.target} is incomplete: continue with --resume, or start over with --force")
         if force or names.checkpoint.exists():
             return
-        if there := next((path for path in names.results() if path.exists()), None):
-            raise DumpError(f"{there} exists: name another output, or replace it with --force")
+        names.check_free("exists: name another output, or replace it with --force")
 
     def _begin(self, names: Names, *, resume: bool, force: bool) -> bool:
         """Return whether to continue from the checkpoint; if not, clear it and delete what an unfinished job left.
@@ -550,20 +564,24 @@ class _Job:
         names, rejected = self.names, self.summary.rejected
         if names is None:
             return
+        if self.options.by is not None:
+            with written(names.conversations), create(part_of(names.conversations)) as file:
+                file.writelines(self.conversations.rows())
+            self.summary.conversations = self.conversations.verdicts
+        part = whole = part_of(names.target)
+        if part.exists() and self.writer.name == "parquet":
+            whole = part_of(part)
+            assemble(part, whole)
+        self._check_results()  # others may have made files while this job ran
+        self.checkpoint.commit(claimed=True)
         if not rejected:
             names.rejects.unlink(missing_ok=True)  # from an earlier run
         elif part_of(names.rejects).exists():
             publish(part_of(names.rejects), names.rejects)
         if self.options.by is not None:
-            with written(names.conversations):
-                write_whole(names.conversations, self.conversations.rows())
-            self.summary.conversations = self.conversations.verdicts
+            publish(part_of(names.conversations), names.conversations)
         else:
             names.conversations.unlink(missing_ok=True)
-        part = whole = part_of(names.target)
-        if part.exists() and self.writer.name == "parquet":
-            whole = part_of(part)
-            assemble(part, whole)
         with written(names.summary):
             report = {
                 **self.summary.report(),

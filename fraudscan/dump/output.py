@@ -113,6 +113,11 @@ class Names:
         """Return the files that an unfinished job may have."""
         return *files_of(self.checkpoint), *self.parts()
 
+    def check_free(self, how: str) -> None:
+        """Refuse to replace results that are there; ``how`` says what to do."""
+        if there := next((path for path in self.results() if path.is_symlink() or path.exists()), None):
+            raise DumpError(f"{there} {how}")
+
     def check(self, sources: Sequence[str]) -> None:
         """Refuse a target whose ending is not written, or that is not a regular file in a folder that can be accessed.
 

@@ -106,6 +106,8 @@ def rethreshold(source: str, target: str, thresholds: Thresholds, *, force: bool
         out.flush()  # no summary may describe an output that cannot be written
         counts.pop("", None)  # the header of a CSV file
         if names:
+            if not force:
+                names.check_free("has appeared in the meantime: name another output, or replace it with --force")
             report = {"rows": counts.total(), "verdicts": counts, **asdict(thresholds), "sources": sources}
             if known := scored_with(source):
                 report |= {**known.how, SCORED_WITH: asdict(known.original)}
