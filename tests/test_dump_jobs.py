@@ -623,7 +623,7 @@ def test_a_write_error_at_the_end_is_reported_and_the_job_can_be_resumed(tmp_pat
 def test_a_read_only_folder_is_reported(tmp_path, monkeypatch, capsys):
     (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
 
-    def refuse(path):
+    def refuse(path, _):
         raise OSError(errno.EROFS, "Read-only file system", str(path))
 
     monkeypatch.setattr(pathlib.Path, "touch", refuse)  # permissions do not restrict root, who may run this
@@ -981,6 +981,26 @@ def test_no_link_in_place_of_an_incomplete_file_is_followed(tmp_path, monkeypatc
         arguments = [command, str(tmp_path / "scored.parquet"), "-o", str(folder / "out.parquet"), "--flag", "0.9"]
         assert main(arguments) == 0
     assert theirs.read_text("utf-8") == "theirs"
+
+
+@pytest.mark.parametrize("how", ["second name", "other owner"])
+def test_a_checkpoint_that_is_not_ours_is_refused_and_with_force_replaced(tmp_path, scanner, monkeypatch, capsys, how):
+    source, out = stopped_job(tmp_path, scanner, monkeypatch)
+    checkpoint, theirs = tmp_path / "out.jsonl.checkpoint", tmp_path / "theirs"
+    assert checkpoint.stat().st_mode & 0o077 == 0 or sys.platform == "win32"
+    before = checkpoint.read_bytes()
+    if how == "second name":
+        os.link(checkpoint, theirs)
+    elif not hasattr(os, "geteuid") or os.geteuid():
+        pytest.skip("only root can give a file away")
+    else:
+        os.chown(checkpoint, 12345, -1)
+    file = checkpoint.open("rb")
+    assert score(source, "-o", out, "--resume") == 2
+    assert f"{checkpoint} is not a file that you made: start over with --force" in capsys.readouterr().err
+    assert score(source, "-o", out, "--force") == 0
+    with file:
+        assert file.read() == before
 
 
 @pytest.mark.parametrize("how", ["link", "second name", "other owner"])

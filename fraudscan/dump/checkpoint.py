@@ -39,12 +39,13 @@ class Checkpoint:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        try:
-            if path:
-                path.touch()  # SQLite would not say why the file cannot be written
+        if path:
+            with _os_errors(path):
+                path.touch(0o600)  # SQLite would not say why the file cannot be written
+                for known in files_of(path):
+                    if known.exists() and not is_ours(known.lstat()):
+                        raise DumpError(f"{known} is not a file that you made: start over with --force")
                 opened = path.stat().st_ino
-        except OSError as error:  # for example, the folder is on a read-only evidence drive
-            raise DumpError(f"{path} cannot be written: {error.strerror}") from None
         with contextlib.ExitStack() as stack:
             try:
                 self._base = sqlite3.connect(path or ":memory:", timeout=1, isolation_level=None)
@@ -84,11 +85,14 @@ class Checkpoint:
 
     @classmethod
     def lock(cls, path: Path | None, *, force: bool) -> Checkpoint:
-        """Open the checkpoint, which locks out other jobs; with ``force``, replace a file that is not a checkpoint."""
+        """Open the checkpoint, which locks out other jobs; with ``force``, replace what is no checkpoint of ours."""
         files = files_of(path) if path else ()
         for known in files:
             if known.is_symlink():  # messages would be written wherever it leads
                 raise DumpError(f"{known} is a link: remove it, or name another output")
+            if force and known.exists() and not is_ours(known.lstat()):
+                with _os_errors(known):
+                    known.unlink()
         try:
             return cls(path)
         except NoCheckpointError:
@@ -191,6 +195,14 @@ class Checkpoint:
 def files_of(path: Path) -> tuple[Path, Path]:
     """Return a checkpoint and SQLite's journal beside it, from which it rolls back after a kill."""
     return path, path.with_name(f"{path.name}-journal")
+
+
+@contextlib.contextmanager
+def _os_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # for example, the folder is on a read-only evidence drive
+        raise DumpError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def is_ours(found: os.stat_result) -> bool:
