@@ -21,7 +21,11 @@ def _tokenizer() -> Any:
         warnings.simplefilter("ignore")  # jieba 0.42 still imports pkg_resources and has invalid escapes
         import jieba
     jieba.setLogLevel(logging.ERROR)
-    return jieba.Tokenizer()
+    tokenizer = jieba.Tokenizer()
+    # by itself it would read whatever is called jieba.cache in the folder for temporary files, which all may write to
+    tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(tokenizer.get_dict_file())
+    tokenizer.initialized = True
+    return tokenizer
 
 
 def words(text: str) -> list[str]:

@@ -4,10 +4,12 @@ import contextlib
 import hashlib
 import io
 import json
+import marshal
 import os
 import random
 import re
 import shutil
+import tempfile
 from dataclasses import asdict, replace
 from unittest import mock
 
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 
 import fraudscan
 from fraudscan import folder as folder_module
+from fraudscan import tokenize
 from fraudscan import train as train_module
 from fraudscan.cli import main
 from fraudscan.corpus import CorpusError, Row, digest, near_duplicates, read_corpus
@@ -208,6 +211,14 @@ def test_train_and_evaluate_commands(small_corpus, tmp_path, capsys):
     assert (figures["model"], figures["thresholds"]) == (trained.digest, asdict(trained.thresholds))
     assert main(["evaluate", str(path), "-m", str(tmp_path / "model")]) == 0
     assert "legitimate" in capsys.readouterr().out
+
+
+def test_words_do_not_come_from_a_cache_in_the_folder_for_temporary_files(tmp_path, monkeypatch):
+    (tmp_path / "jieba.cache").write_bytes(marshal.dumps(({"提现需要先交保证金": 10**6}, 10**6)))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    tokenize._tokenizer.cache_clear()
+    assert tokenize.words("提现需要先交保证金") == ["提现", "需要", "先交", "保证金"]
+    assert [path.name for path in tmp_path.iterdir()] == ["jieba.cache"]
 
 
 def test_near_duplicates_ignore_script_and_number_of_digits():
