@@ -125,6 +125,9 @@ def _replace(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Map
             raise ModelError(f"{folder} cannot be written: its manifest would exceed {MAX_MANIFEST_SIZE:,} bytes")
         (new / MANIFEST).write_bytes(data)
         if folder.exists():
+            for path in (*new.iterdir(), new):  # a model that others may not read stays so
+                if (before := folder / path.relative_to(new)).exists():
+                    path.chmod(before.stat().st_mode & 0o777)
             folder.rename(old)
             try:
                 new.rename(folder)

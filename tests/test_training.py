@@ -433,6 +433,18 @@ def test_a_saved_folder_has_the_mode_given_by_the_umask(scanner, tmp_path):
             os.umask(before)
         assert (tmp_path / "model").stat().st_mode & 0o777 == mode
         assert [path.name for path in tmp_path.iterdir()] == ["model"]
+        shutil.rmtree(tmp_path / "model")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes exist only on POSIX systems")
+def test_a_replaced_folder_keeps_its_modes(scanner, tmp_path):
+    folder = tmp_path / "model"
+    scanner.save(folder)
+    (folder / "manifest.json").chmod(0o640)
+    folder.chmod(0o700)
+    scanner.save(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "manifest.json").stat().st_mode & 0o777 == 0o640
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this platform has no named pipes")
