@@ -477,16 +477,16 @@ def test_rethreshold_distinguishes_line_breaks_in_cells_from_line_ends(tmp_path)
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        ('{"text": "x"}\n', r"scored:1: 'fraud_score' is None: is this a file that fraudscan score wrote\?"),
-        ('{"fraud_score": 0.5}\n{"fraud_score": 2}\n', "scored:2: 'fraud_score' is 2"),
-        (f'{{"fraud_score": {10**400}}}\n', "scored:1: 'fraud_score' is 1000"),
+        ('{"text": "x"}\n', r"scored:1: 'fraud_score' is missing: is this a file that fraudscan score wrote\?"),
+        ('{"fraud_score": 0.5}\n{"fraud_score": 2}\n', "scored:2: 'fraud_score' is no probability"),
+        (f'{{"fraud_score": {10**400}}}\n', "scored:1: 'fraud_score' is no probability: "),
         ('{"fraud_score": 0.5}\n{\n', "scored:2: not JSON"),
         ('{"fraud_score": 0.5}\n[]\n', "scored:2: not a JSON object"),
         ("a,b\n1,2\n", r"scored has no columns 'fraud_score' and 'fraud_verdict': is it a file that fraudscan score"),
         ("a,fraud_score\n1,0.5\n", "scored has no column 'fraud_verdict': is it"),
         ("a,fraud_verdict\n1,flag\n", "scored has no column 'fraud_score': is it"),
         ("fraud_score,fraud_verdict,fraud_score\n0,flag,1\n", "scored has several columns called 'fraud_score': is it"),
-        ("fraud_score,fraud_verdict\n0.5,flag\nx,flag\n", "scored:3: 'fraud_score' is 'x'"),
+        ("fraud_score,fraud_verdict\n0.5,flag\nx,flag\n", "scored:3: 'fraud_score' is no probability: "),
         ("fraud_score,fraud_verdict\n0.5\n", "scored:2: 1 fields where the header has 2"),
         ("PAR1", "scored is not a Parquet file that can be read"),
         ("BZh91AY&SY", "scored is an archive that is still packed: unpack it first"),
@@ -584,7 +584,7 @@ def test_rethreshold_refuses_unscored_damaged_and_piped_parquet(tmp_path, capsys
     assert "has no column 'fraud_verdict': is it" in capsys.readouterr().err
     pq.write_table(pa.table({"fraud_score": [0.5, None], "fraud_verdict": ["clear", "clear"]}), source)
     assert main([*command, str(source)]) == 2
-    assert "scored.parquet, row 2: 'fraud_score' is None" in capsys.readouterr().err
+    assert "scored.parquet, row 2: 'fraud_score' is missing" in capsys.readouterr().err
     twice = pa.table([[0.5], ["clear"], ["clear"]], names=["fraud_score", "fraud_verdict", "fraud_verdict"])
     pq.write_table(twice, source)
     assert main([*command, str(source)]) == 2

@@ -213,8 +213,8 @@ def _verdict(score: Any, place: str, thresholds: Thresholds) -> str:
     try:
         return thresholds.verdict(float(score))
     except (TypeError, ValueError, OverflowError):
-        what = f"{SCORE!r} is {score!r}"
-        raise DumpError(f"{place}: {what}: is this a file that fraudscan score wrote?") from None
+        what = "missing" if score is None else "no probability"  # it is not quoted: it may be a message
+        raise DumpError(f"{place}: {SCORE!r} is {what}: is this a file that fraudscan score wrote?") from None
 
 
 def _check_columns(source: str, names: Sequence[str]) -> None:
