@@ -342,7 +342,7 @@ def test_no_file_is_open_when_it_is_renamed(tmp_path, scanner, monkeypatch, out)
 
     source = tmp_path / "in.jsonl"
     source.write_text(json.dumps({"text": LURE}) + "\nbroken\n", "utf-8")
-    for module in output, parquet:
+    for module in output, job, parquet:
         monkeypatch.setattr(module, "create", creating)
     monkeypatch.setattr(pathlib.Path, "replace", renaming)
     summary = score_dump(scanner, [source], tmp_path / out)
@@ -623,7 +623,7 @@ def test_a_write_error_at_the_end_is_reported_and_the_job_can_be_resumed(tmp_pat
 def test_a_read_only_folder_is_reported(tmp_path, monkeypatch, capsys):
     (tmp_path / "in.txt").write_text(PLAIN, "utf-8")
 
-    def refuse(path, _):
+    def refuse(path, *_, **__):
         raise OSError(errno.EROFS, "Read-only file system", str(path))
 
     monkeypatch.setattr(pathlib.Path, "touch", refuse)  # permissions do not restrict root, who may run this
@@ -972,7 +972,7 @@ def test_no_link_in_place_of_an_incomplete_file_is_followed(tmp_path, monkeypatc
         made.append(path.name)
         return create(path)
 
-    for module in output, parquet, rethreshold:
+    for module in output, job, parquet, rethreshold:
         monkeypatch.setattr(module, "create", creating)
     if command == "score":
         assert score(source, "-o", folder / "out.parquet", "--by", "chat") == 0
@@ -1054,6 +1054,18 @@ def test_incomplete_files_are_private_and_a_replaced_file_keeps_its_mode(tmp_pat
     new.chmod(0o600)
     assert main(["rethreshold", str(out), "-o", str(new), "--flag", "0.9", "--force"]) == 0
     assert new.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no such owners there")
+def test_a_disk_on_which_everything_belongs_to_another_user_can_be_written_to(tmp_path, scanner, monkeypatch):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(os, "fchmod", mock.Mock(side_effect=PermissionError(errno.EPERM, "Operation not permitted")))
+    options = Options(max_message=4096)
+    interrupt(scanner, source, out, options)
+    score_dump(scanner, [source], out, options, resume=True)
+    assert len(rows_of(out)) == 294
 
 
 def test_an_output_file_of_the_job_is_refused_as_input(tmp_path, capsys):

@@ -41,10 +41,13 @@ class Checkpoint:
         self._path = path
         if path:
             with _os_errors(path):
-                path.touch(0o600)  # SQLite would not say why the file cannot be written
-                for known in files_of(path):
-                    if known.exists() and not is_ours(known.lstat()):
-                        raise DumpError(f"{known} is not a file that you made: start over with --force")
+                try:  # SQLite would not say why the file cannot be written
+                    path.touch(0o600, exist_ok=False)
+                except FileExistsError:
+                    path.touch()
+                    for known in files_of(path):
+                        if known.exists() and not is_ours(known.lstat(), known.parent):
+                            raise DumpError(f"{known} is not a file that you made: start over with --force") from None
                 opened = path.stat().st_ino
         with contextlib.ExitStack() as stack:
             try:
@@ -90,7 +93,7 @@ class Checkpoint:
         for known in files:
             if known.is_symlink():  # messages would be written wherever it leads
                 raise DumpError(f"{known} is a link: remove it, or name another output")
-            if force and known.exists() and not is_ours(known.lstat()):
+            if force and known.exists() and not is_ours(known.lstat(), known.parent):
                 with _os_errors(known):
                     known.unlink()
         try:
@@ -205,12 +208,13 @@ def _os_errors(path: Path) -> Iterator[None]:
         raise DumpError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def is_ours(found: os.stat_result) -> bool:
+def is_ours(found: os.stat_result, folder: Path) -> bool:
     """Return whether a file is a regular one of this user without another name, as all are that a job makes.
 
-    In a folder to which others may write, anything else may be theirs, or a second name of a file elsewhere.
+    In a folder to which others may write, anything else may be theirs, or a second name of a file elsewhere. Files of
+    the folder's owner count as ours, because on some disks (FAT, SMB) everything belongs to one user.
     """
-    known = sys.platform == "win32" or found.st_uid == os.geteuid()
+    known = sys.platform == "win32" or found.st_uid in (os.geteuid(), folder.stat().st_uid)
     return known and stat.S_ISREG(found.st_mode) and found.st_nlink <= 1
 
 

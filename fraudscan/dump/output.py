@@ -152,10 +152,10 @@ def create(path: Path) -> BinaryIO:
 
 def _reopen(path: Path) -> BinaryIO:
     """Open a file that `create` made, and nothing else."""
-    if is_ours(path.lstat()):
+    if is_ours(path.lstat(), path.parent):
         no_link = getattr(os, "O_NOFOLLOW", 0)
         file = open(path, "r+b", opener=lambda name, flags: os.open(name, flags | no_link))  # noqa: SIM115
-        if is_ours(os.fstat(file.fileno())):
+        if is_ours(os.fstat(file.fileno()), path.parent):
             return file
         file.close()
     raise DumpError(f"{path} is a link, or not a file that you made: start over with --force")
@@ -168,8 +168,9 @@ def publish(part: Path, path: Path) -> None:
             mask = os.umask(0o077)
             os.umask(mask)
         before = path.lstat() if path.exists() else None
-        with _reopen(part) as file:
-            os.fchmod(file.fileno(), before.st_mode & 0o777 if before and is_ours(before) else 0o666 & ~mask)
+        kept = before and is_ours(before, path.parent)
+        with contextlib.suppress(OSError, DumpError), _reopen(part) as file:  # some disks have neither owners nor modes
+            os.fchmod(file.fileno(), before.st_mode & 0o777 if before and kept else 0o666 & ~mask)
     part.replace(path)
 
 
