@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT
 from test_cases import read_cases
 
+import fraudscan
 from fraudscan.cli import main
 from fraudscan.columns import COLUMNS, OPTIONAL, names_of
 from fraudscan.dump.detect import FORMATS
@@ -179,6 +180,10 @@ def test_the_readme_describes_every_extra_for_users():
     config.read(ROOT / "setup.cfg", "utf-8")
     ours = {"test", "bench", "tables"}  # of those who work on fraudscan itself
     assert set(rows_of("extra")) == set(config["options.extras_require"]) - ours
+
+
+def test_the_citation_names_this_version():
+    assert f"\nversion: {fraudscan.__version__}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
 
 
 def test_options_in_the_documents_exist(capsys):
