@@ -188,7 +188,7 @@ def _data(scanner: Scanner, *, shipped: bool) -> str:
         f"{corpus['rows']:,} messages{origin if shipped else ''}. SHA-256 of the training data: `{corpus['sha256']}`.\n"
         "A label names the pretence of a message, and is divided into schemes:\n\n"
         + _table(("label", "Chinese", "messages", "schemes (official categories)"), rows)
-        + "\nA message with several labels counts for the predicted one if that is among them, otherwise for the first.\n"
+        + "\nA message with several labels counts for the predicted one if that is among them, else for the first.\n"
         f"\nTarget groups: {', '.join(f'{target.name} ({target.zh})' for target in taxonomy.targets)}.\n"
     )
 

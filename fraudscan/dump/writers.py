@@ -49,12 +49,12 @@ MOST_COLUMNS = 1000
 SIGN, NUMBER = r"[=+\-@＝＋－＠﹦﹢﹣﹫]", r"[+-]?\d+(?:\.\d+)?"
 BLANK = r" \0\v\f\x1c-\x1f\x85\xa0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
 FORMULA = re.compile(
-    rf"\A[{BLANK}]*(?=[\t\r\n]|{SIGN})(?!{NUMBER}\Z)|[,;|\t\r\n][\"{BLANK}]*(?={SIGN})(?!{NUMBER}(?:[,;\t\r\n\"]|\Z))"
+    rf"\A[{BLANK}]*(?=[\t\r\n]|{SIGN})(?!{NUMBER}\Z)|[,;|\t\r\n]\"*(?={SIGN})(?!{NUMBER}(?:[,;\t\r\n\"]|\Z))"
 )
 """Finds where text begins that a spreadsheet may take for a formula. The list is OWASP's ("CSV injection"), with the
-full-width and small signs that matter in Chinese input, and blanks before them, which spreadsheets may drop. It looks
+full-width and small signs that matter in Chinese input, and blanks at the start, which spreadsheets may drop. It looks
 within cells too: a spreadsheet that expects another delimiter ends a cell there, and at a line end, because it does not
-see the quotes then."""
+see the quotes then. Blanks after delimiters within cells do not count, because nested JSON has them before numbers."""
 
 ESCAPE = None if sys.version_info >= (3, 11) else '"'
 """The escape character of CSV. Without one, Python 3.10 uses NUL as the escape character and refuses to write a NUL.
