@@ -269,9 +269,8 @@ def _within_quotes(before: str, behind: str) -> bool:
     return any(closing in behind and before.rfind(opening) > before.rfind(closing) for opening, closing in QUOTES)
 
 
-DAYS = r"\d{4}[-/]\d{1,2}[-/]\d{1,2} +", r"\d{4} ?年 ?\d{1,2} ?月 ?\d{1,2} ?日 *"
-MOMENT = rf"%s(?:{PERIOD} ?)?\d{{1,2}}:\d{{2}}%s(?: [AaPp][Mm])?"
-"""A time; each %s stands for its day, as in `DAYS`, and its seconds."""
+MOMENT = rf"\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}} +(?:{PERIOD} ?)?\d{{1,2}}:\d{{2}}%s(?: [AaPp][Mm])?"
+"""A time; %s stands for its seconds."""
 WHO = r"\S.{0,60}[(<][^()<>\n]{3,60}[)>]|[^\s，。！？][^，。！？\n]{0,60}"
 """A name, which in groups is followed by the number or address. A bare name has no sentence punctuation, so that a line
 of a message is not taken for a name."""
@@ -298,9 +297,9 @@ class HeadStyle(NamedTuple):
     stamped: re.Pattern[str]
 
     @classmethod
-    def of(cls, day: str, seconds: str, who: str) -> HeadStyle:
-        """Return the style with the patterns ``day`` and ``seconds`` of its times and ``who`` of its names."""
-        moment = MOMENT % (day, seconds)
+    def of(cls, seconds: str, who: str) -> HeadStyle:
+        """Return the style whose times end with the pattern ``seconds`` and whose names match ``who``."""
+        moment = MOMENT % seconds
         names = (who, f"(?:{who})?", rf"(?:{who}|{ANYBODY})?" if seconds else f"(?:{who})?")
         message, nameless, anyone = (
             re.compile(rf"(?:({moment}) +({name})|({who}) +({moment})) *(?:\n|$)") for name in names
@@ -315,7 +314,7 @@ class HeadStyle(NamedTuple):
         return False
 
 
-HEAD_STYLES = [HeadStyle.of(day, *time) for day in DAYS for time in ((r":\d{2}", WHO), ("", SHORT_WHO))]
+HEAD_STYLES = HeadStyle.of(r":\d{2}", WHO), HeadStyle.of("", SHORT_WHO)
 RULE = "={64}"
 TITLE = 5
 """The first message of a chat begins within this many lines."""
