@@ -12,6 +12,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 from contextlib import suppress
@@ -125,9 +126,7 @@ def _replace(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Map
             raise ModelError(f"{folder} cannot be written: its manifest would exceed {MAX_MANIFEST_SIZE:,} bytes")
         (new / MANIFEST).write_bytes(data)
         if folder.exists():
-            for path in (*new.iterdir(), new):  # a model that others may not read stays so
-                if (before := folder / path.relative_to(new)).exists():
-                    path.chmod(before.stat().st_mode & 0o777)
+            _keep_private(new, folder)
             folder.rename(old)
             try:
                 new.rename(folder)
@@ -139,6 +138,14 @@ def _replace(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Map
     finally:
         kept = old.exists() and not folder.exists()  # the old model could not be put back
         shutil.rmtree(new if kept else place, ignore_errors=True)
+
+
+def _keep_private(new: Path, old: Path) -> None:
+    """Give a model no more permissions for others than the one that it replaces has."""
+    for path in (*new.iterdir(), new):
+        with suppress(OSError):  # a file that the old model lacks, or a disk without modes
+            before = (old / path.relative_to(new)).stat()
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & (before.st_mode | stat.S_IRWXU | stat.S_ISGID))
 
 
 def read_folder(

@@ -704,7 +704,7 @@ def test_a_job_replaces_no_file_that_it_did_not_make(tmp_path, scanner, name, en
             theirs.write_text("theirs", "utf-8")
 
     for _ in range(2):
-        with pytest.raises(DumpError, match=r"was not made by this job: move it away, then continue with --resume"):
+        with pytest.raises(DumpError, match=r"was not made by this job: move it away and continue with --resume"):
             score_dump(scanner, [source], out, options, resume=True, progress=progress)
         assert theirs.read_text("utf-8") == "theirs"
         assert not any(path.exists() for path in output.Names(str(out)).results() if path != theirs)
@@ -997,7 +997,7 @@ def test_a_checkpoint_that_is_not_ours_is_refused_and_with_force_replaced(tmp_pa
         os.chown(checkpoint, 12345, -1)
     file = checkpoint.open("rb")
     assert score(source, "-o", out, "--resume") == 2
-    assert f"{checkpoint} is not a file that you made: start over with --force" in capsys.readouterr().err
+    assert f"{checkpoint} is a link, has a second name, or belongs to another user" in capsys.readouterr().err
     assert score(source, "-o", out, "--force") == 0
     with file:
         assert file.read() == before
@@ -1019,7 +1019,7 @@ def test_a_job_is_not_continued_in_a_file_that_it_did_not_make(tmp_path, scanner
         part.rename(theirs)
         part.symlink_to(theirs) if how == "link" else os.link(theirs, part)
     before = theirs.read_bytes()
-    with pytest.raises(DumpError, match=r"part is a link, or not a file that you made: start over with --force"):
+    with pytest.raises(DumpError, match=r"part is a link, has a second name, or belongs to another user: "):
         score_dump(scanner, [source], out, options, resume=True)
     assert theirs.read_bytes() == before
 
@@ -1049,7 +1049,7 @@ def test_incomplete_files_are_private_and_a_replaced_file_keeps_its_mode(tmp_pat
         path.chmod(0o640)
     score_dump(scanner, [source], out, options, force=True)
     assert main(["rethreshold", str(out), "-o", str(tmp_path / f"new.{ending}"), "--flag", "0.9"]) == 0
-    assert {path.stat().st_mode & 0o777 for path in results} == {0o640}
+    assert {path.stat().st_mode & 0o777 for path in results} == {0o640 & 0o666 & ~mask}
     new = tmp_path / f"new.{ending}"
     new.chmod(0o600)
     assert main(["rethreshold", str(out), "-o", str(new), "--flag", "0.9", "--force"]) == 0
@@ -1062,10 +1062,32 @@ def test_a_disk_on_which_everything_belongs_to_another_user_can_be_written_to(tm
     source.write_bytes(dumps.jsonl(dumps.rows(random.Random(0), 300)))
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     monkeypatch.setattr(os, "fchmod", mock.Mock(side_effect=PermissionError(errno.EPERM, "Operation not permitted")))
+    tmp_path.chmod(0o750)
     options = Options(max_message=4096)
     interrupt(scanner, source, out, options)
     score_dump(scanner, [source], out, options, resume=True)
     assert len(rows_of(out)) == 294
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its modes do not say who may read a file")
+@pytest.mark.parametrize(
+    ("mask", "before", "after"), [(0o022, 0o600, 0o600), (0o077, 0o644, 0o600), (0o002, None, 0o664)]
+)
+def test_a_result_has_the_mode_of_new_files_but_no_more_than_the_one_it_replaces(
+    tmp_path, scanner, mask, before, after
+):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text(json.dumps({"text": PLAIN}), "utf-8")
+    if before is not None:
+        out.touch()
+        out.chmod(before)
+        os.link(out, tmp_path / "backup")
+    old = os.umask(mask)
+    try:
+        score_dump(scanner, [source], out, force=True)
+    finally:
+        os.umask(old)
+    assert out.stat().st_mode & 0o777 == after
 
 
 def test_an_output_file_of_the_job_is_refused_as_input(tmp_path, capsys):

@@ -11,18 +11,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import sqlite3
 import stat
-import sys
 from typing import TYPE_CHECKING, Any
 
 from fraudscan.dump.rows import DumpError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Checkpoint", "NoCheckpointError", "files_of", "is_ours"]
+__all__ = ["NOT_OURS", "Checkpoint", "NoCheckpointError", "files_of", "is_ours", "new_file", "owners"]
 
 
 class NoCheckpointError(DumpError):
@@ -41,13 +41,12 @@ class Checkpoint:
         self._path = path
         if path:
             with _os_errors(path):
-                try:  # SQLite would not say why the file cannot be written
-                    path.touch(0o600, exist_ok=False)
-                except FileExistsError:
-                    path.touch()
-                    for known in files_of(path):
-                        if known.exists() and not is_ours(known.lstat(), known.parent):
-                            raise DumpError(f"{known} is not a file that you made: start over with --force") from None
+                for known in files_of(path):
+                    if known.exists() and not is_ours(known.lstat(), owners(known)):
+                        raise DumpError(f"{known} {NOT_OURS}")
+                path.touch(0o600)  # SQLite would not say why the file cannot be written
+                with contextlib.suppress(OSError):  # some disks have no modes
+                    path.chmod(0o600)
                 opened = path.stat().st_ino
         with contextlib.ExitStack() as stack:
             try:
@@ -93,8 +92,8 @@ class Checkpoint:
         for known in files:
             if known.is_symlink():  # messages would be written wherever it leads
                 raise DumpError(f"{known} is a link: remove it, or name another output")
-            if force and known.exists() and not is_ours(known.lstat(), known.parent):
-                with _os_errors(known):
+            with _os_errors(known):
+                if force and known.exists() and not is_ours(known.lstat(), owners(known)):
                     known.unlink()
         try:
             return cls(path)
@@ -113,7 +112,7 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Remove the file, then close it. The other order, which Windows needs, could let another job in between."""
-        files = files_of(self._path) if self._path else ()
+        files = files_of(self._path)[::-1] if self._path else ()  # a journal alone would be taken for a job
         try:
             for known in files:
                 known.unlink(missing_ok=True)
@@ -208,14 +207,47 @@ def _os_errors(path: Path) -> Iterator[None]:
         raise DumpError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def is_ours(found: os.stat_result, folder: Path) -> bool:
-    """Return whether a file is a regular one of this user without another name, as all are that a job makes.
+NOT_OURS = (
+    "is a link, has a second name, or belongs to another user: resume the job as the user who began it, or start over "
+    "with --force and without --resume"
+)
+"""What to say of a file that `is_ours` refuses."""
 
-    In a folder to which others may write, anything else may be theirs, or a second name of a file elsewhere. Files of
-    the folder's owner count as ours, because on some disks (FAT, SMB) everything belongs to one user.
+
+def is_ours(found: os.stat_result, owners: Collection[int]) -> bool:
+    """Return whether a file is a regular one of these owners without another name, as all are that a job makes.
+
+    In a folder to which others may write, anything else may be theirs, or a second name of a file elsewhere.
     """
-    known = sys.platform == "win32" or found.st_uid in (os.geteuid(), folder.stat().st_uid)
-    return known and stat.S_ISREG(found.st_mode) and found.st_nlink <= 1
+    return found.st_uid in owners and stat.S_ISREG(found.st_mode) and found.st_nlink <= 1
+
+
+def owners(path: Path) -> set[int]:
+    """Return who owns the files that this process makes beside ``path``.
+
+    On some disks (FAT, SMB, NFS) that is not the user whose process it is.
+    """
+    return {new_file(path.parent).st_uid} | ({os.geteuid()} if hasattr(os, "geteuid") else set())
+
+
+def new_file(folder: Path) -> os.stat_result:
+    """Return the state of a new file in a folder, because its owner and mode depend on more than this process."""
+    if unnamed := getattr(os, "O_TMPFILE", 0):  # Linux, on most disks
+        with contextlib.suppress(OSError):
+            return _state(os.open(folder, os.O_WRONLY | unnamed, 0o666))
+    probe = folder / f".fraudscan-{secrets.token_hex(8)}"
+    handle = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        return _state(handle)
+    finally:
+        probe.unlink()
+
+
+def _state(handle: int) -> os.stat_result:
+    try:
+        return os.fstat(handle)
+    finally:
+        os.close(handle)
 
 
 def _name(key: str) -> str:

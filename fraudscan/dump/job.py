@@ -342,6 +342,8 @@ class _Job:
         self.conversations = Conversations(self.scanner, self.checkpoint)
         sizes = self._restore() if begun else (0, 0)
         self.claimed = force or (begun and self.checkpoint.read("claimed") is True)
+        if begun and force:
+            self.checkpoint.commit(claimed=True)
         self._check_results()
         if self.finished:
             return True
@@ -359,7 +361,9 @@ class _Job:
 
     def _check_results(self) -> None:
         if self.names and not self.claimed:
-            self.names.check_free("was not made by this job: move it away, then continue with --resume")
+            self.names.check_free(
+                "was not made by this job: move it away and continue with --resume, or replace it with --force"
+            )
 
     def _restore(self) -> tuple[int, int]:
         """Continue from the last checkpoint; return how many bytes of the output and of the rejects it covers."""
@@ -449,7 +453,8 @@ class _Job:
             raise DumpError(f"another job has written {names.target} in the meantime: name another output")
         self.checkpoint.clear()
         for path in names.parts():
-            path.unlink(missing_ok=True)
+            with written(path, "removed"):
+                path.unlink(missing_ok=True)
         return False
 
     # running
@@ -577,9 +582,11 @@ class _Job:
         if not rejected:
             names.rejects.unlink(missing_ok=True)  # from an earlier run
         elif part_of(names.rejects).exists():
-            publish(part_of(names.rejects), names.rejects)
+            with written(names.rejects):
+                publish(part_of(names.rejects), names.rejects)
         if self.options.by is not None:
-            publish(part_of(names.conversations), names.conversations)
+            with written(names.conversations):
+                publish(part_of(names.conversations), names.conversations)
         else:
             names.conversations.unlink(missing_ok=True)
         with written(names.summary):
@@ -597,7 +604,8 @@ class _Job:
             }
             write_summary(names.summary, report, self.began)
         if whole.exists():
-            publish(whole, names.target)
+            with written(names.target):
+                publish(whole, names.target)
         for path in names.parts():
             path.unlink(missing_ok=True)
         self.checkpoint.remove()

@@ -6,14 +6,14 @@ import contextlib
 import json
 import os
 import re
+import stat
 import sys
-import threading
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TextIO
 
 from fraudscan._version import __version__
-from fraudscan.dump.checkpoint import files_of, is_ours
+from fraudscan.dump.checkpoint import NOT_OURS, files_of, is_ours, new_file, owners
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import RESULT_ENDINGS
 from fraudscan.dump.streams import ARCHIVES, STDIN
@@ -48,9 +48,6 @@ ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", 
 
 CALLED = {"jsonl": "JSON lines", "csv": "CSV", "parquet": "Parquet"}
 """What messages call these formats."""
-
-UMASK = threading.Lock()
-"""Held while the mask of modes is read, which the system allows only by setting it."""
 
 SLICE = 1 << 20
 """Bytes written at a time: on Linux one call with several megabytes takes longer."""
@@ -152,25 +149,31 @@ def create(path: Path) -> BinaryIO:
 
 def _reopen(path: Path) -> BinaryIO:
     """Open a file that `create` made, and nothing else."""
-    if is_ours(path.lstat(), path.parent):
+    ours = owners(path)
+    if is_ours(path.lstat(), ours):
         no_link = getattr(os, "O_NOFOLLOW", 0)
         file = open(path, "r+b", opener=lambda name, flags: os.open(name, flags | no_link))  # noqa: SIM115
-        if is_ours(os.fstat(file.fileno()), path.parent):
+        if is_ours(os.fstat(file.fileno()), ours):
             return file
         file.close()
-    raise DumpError(f"{path} is a link, or not a file that you made: start over with --force")
+    raise DumpError(f"{path} {NOT_OURS}")
 
 
 def publish(part: Path, path: Path) -> None:
-    """Give a complete file its name, and the mode of the user's file that it replaces or, if none, of any new file."""
+    """Give a complete file its name, and the mode of any new file.
+
+    A file that replaces another one gets no more permissions than that one had.
+    """
     if sys.platform != "win32":  # its modes do not say who may read a file
-        with UMASK:
-            mask = os.umask(0o077)
-            os.umask(mask)
-        before = path.lstat() if path.exists() else None
-        kept = before and is_ours(before, path.parent)
-        with contextlib.suppress(OSError, DumpError), _reopen(part) as file:  # some disks have neither owners nor modes
-            os.fchmod(file.fileno(), before.st_mode & 0o777 if before and kept else 0o666 & ~mask)
+        made = new_file(path.parent)
+        mode = made.st_mode
+        if path.exists():
+            before = path.stat()
+            mode &= before.st_mode
+            if before.st_gid != made.st_gid:  # the permissions of one group are none of the other
+                mode &= ~stat.S_IRWXG
+        with contextlib.suppress(OSError, DumpError), _reopen(part) as file:  # some disks have no modes
+            os.fchmod(file.fileno(), stat.S_IMODE(mode))
     part.replace(path)
 
 

@@ -219,6 +219,8 @@ class _Worker:
             doubt = "is there enough memory?"
             if status == GONE:
                 doubt = f"were their files in {tempfile.gettempdir()} deleted?"
+                if not NAMED:
+                    doubt = f"does {sys.executable} pass open files on to Python? If it is a launcher, use 1 worker."
             elif not self._ready and status >= 0:  # neither killed nor at work
                 doubt = f"can {sys.executable} run Python code, and import fraudscan? If not, use 1 worker."
             raise DumpError(
@@ -301,7 +303,7 @@ def serve() -> None:
     sys.stdout = sys.stderr
     try:
         first, *files = (FileIO(file if paths else int(file), "r+") for file in sys.argv[1:])
-    except FileNotFoundError:  # Ctrl-C ended the job while it started this process, or something else deleted them
+    except OSError:  # a launcher did not pass them on; on Windows, Ctrl-C or something else deleted them
         sys.exit(GONE)
     _remove(paths)  # now, so that none is left behind, however the job ends
     with contextlib.suppress(OSError):  # the job has ended
