@@ -14,15 +14,16 @@ An entry is a phrase, or a regular expression between slashes. The prefix ``send
 entry to messages from that sender (with ``*`` at the end of the name, from all senders whose names
 begin with it). With nothing after the colon the entry matches all messages from that sender. A
 number matches with and without the country code (``+86`` or ``0086``; before a mobile number also
-``86``), hyphens and ``.0``, and as Excel protects it (``="95588"``). So ``106*`` also matches ``+8610 6...``, a
-landline in Beijing; ``1069*`` does not. A masked number (``138****8000``) matches only itself.
-Sender names can be forged: allow a sender only if your network vouches for it. An entry that allows
-does not match a name, or the beginning of one, with other letters, digits or marks that only look
-like its own (``ІСВС`` in Cyrillic, ``🅸🅲🅱🅲`` or ``ÍCBC`` for ``ICBC``); one that denies does. Allow
-wins over deny. If several entries of one kind match, the first one is reported. A line that is
-unlikely to be meant as a phrase, such as ``[Deny]``, ``sender=106``, ``/加微信/i``,
-``/加.{0,3}微信`` or ``“内部票”``, is refused. The command line reports a number that allows all texts
-that mention it (``95588``), and a phrase with the end of a sentence (``内部票。``).
+``86``), the hyphens of a telephone number, and ``.0``, and as Excel protects it (``="95588"``). So
+``106*`` also matches ``+8610 6...``, a landline in Beijing; ``1069*`` does not. A masked number
+(``138****8000``) matches only itself. Sender names can be forged: allow a sender only if your
+network vouches for it. An entry that allows does not match a name, or the beginning of one, with
+other letters, digits or marks that only look like its own (``ІСВС`` in Cyrillic, ``🅸🅲🅱🅲`` or
+``ÍCBC`` for ``ICBC``); one that denies does. Allow wins over deny. If several entries of one kind
+match, the first one is reported. A line that is unlikely to be meant as a phrase, such as
+``[Deny]``, ``sender=106``, ``/加微信/i``, ``/加.{0,3}微信`` or ``“内部票”``, is refused. The command line
+reports a number that allows all texts that mention it (``95588``; in a deny list ``106*``), and a
+phrase with the end of a sentence (``内部票。``).
 
 Phrases and patterns are matched against the text without white space, accents and mark-up, in lower
 case, in simplified characters and in half width, with Latin letters for those of other alphabets that
@@ -105,10 +106,11 @@ SECTIONS = {f"{left}{kind}{right}": kind for kind in KINDS for left, right in ("
 COUNTRY_CODE = re.compile(r"^(?:(?:\+|00)86(?=(?:\d{5,}\*?|\d+\*)$)|86(?=1\d{10}$))")
 """The country code of China, which a number may have or lack. A ``*`` ends the start of a number in a list."""
 
-NUMBER = re.compile(r"\+?\d(?:-?\d){4,}\*?|\d+\.0")
-"""A number that may have hyphens, or that pandas or Excel made a decimal number."""
+NUMBER = re.compile(r"(?=(?:-?\d){7})\d{2,}(?:-\d{2,})+|\+\d+(?:-\d+)+|\d+(?:-\d*)+\*|\d+\.0")
+"""A number with hyphens, or its beginning in a list, or one that pandas or Excel made a decimal number. The names of
+senders that are words may have hyphens, too, and 955-88 is not 95588."""
 
-ROUNDED = re.compile(r"\d(?:\.\d+)?e\+\d+", re.IGNORECASE)
+ROUNDED = re.compile(r"[+-]?\d(?:\.\d+)?e\+?\d+", re.IGNORECASE)
 """A number as Excel shows it, of which most digits are lost."""
 
 PROTECTED = re.compile(r'="(.*)"')
@@ -303,11 +305,11 @@ ENDED = re.compile("[^。；，、;,]+[。；，、;,]")
 def _doubts(entries: Iterable[Entry]) -> Iterator[str]:
     """Yield notices of phrases that may have been meant otherwise: numbers, and what ends like a part of a sentence."""
     phrases = [entry for entry in entries if entry.pattern and not _is_pattern(entry.pattern)]
-    numbers = [entry for entry in phrases if entry.sender is None and NUMBER_ALONE[entry.kind].fullmatch(entry.pattern)]
-    if numbers:
-        done = "cleared" if numbers[0].kind == "allow" else "flagged"
-        what = f"a phrase, so texts that mention it are {done}, whoever sent them: for all messages from it, write "
-        yield f"{_first(numbers)} is {what}sender={numbers[0].pattern}:"
+    alone = [entry for entry in phrases if entry.sender is None and NUMBER_ALONE[entry.kind].fullmatch(entry.pattern)]
+    for kind, done in zip(KINDS, ("cleared", "flagged"), strict=True):
+        if numbers := [entry for entry in alone if entry.kind == kind]:
+            what = f"a phrase, so texts that mention it are {done}, whoever sent them: for all messages from it, write "
+            yield f"{_first(numbers)} is {what}sender={numbers[0].pattern}:"
     if ended := [entry for entry in phrases if ENDED.fullmatch(entry.pattern)]:
         end = ended[0].pattern[-1]
         yield f"{_first(ended)} is found only with the {end} at its end: leave that out unless it is part of the phrase"
@@ -369,10 +371,11 @@ IN_CHINESE = "[白黑]名[单單]|允[许許]|放行|信任|拒[绝絕]|禁止|�
 """What sections are called in Chinese."""
 LINES = [f"[{kind}]" for kind in KINDS]
 SLIPS = {
-    rf"\[[a-zA-Z ]*\]|[\[【](?:(?i:{KIND})|{IN_CHINESE})[\]】]|[\[【]({KIND})[\]】].*": "the only sections are "
-    f"{' and '.join(LINES)}; write a phrase in brackets as a pattern",
+    rf"\[[a-zA-Z ]*\]|[\[【]\s*(?:(?i:{KIND})|{IN_CHINESE})\s*[\]】]|[\[【]({KIND})[\]】].*": "the only "
+    f"sections are {' and '.join(LINES)}; write a phrase in brackets as a pattern",
     r"(?i:sender\s*[=:].*)": "an entry for a sender is written sender=NAME: PHRASE, or sender=NAME: alone",
-    rf"(?i:({KIND})\s*:.*)": f"an entry has no such prefix: a line {' or '.join(LINES)} above it sets its kind",
+    rf"(?i:({KIND}|{IN_CHINESE})\s*:.*)": "an entry has no such prefix: a line "
+    f"{' or '.join(LINES)} above it sets its kind",
     "//?": "a pattern has something between its slashes",
     "/.+/": "the slashes of a pattern are of half width, /…/; if these are part of a phrase, write it as a pattern",
     r"/[^/]+/[aimsux]{1,3}": "a pattern takes no flags after its last slash; it matches letters of either case",
@@ -662,7 +665,7 @@ def _names(sender: str, folded: str) -> set[str]:
     if not folded.strip("*"):
         raise ListError("the name of the sender is missing")
     names = _spellings(folded)
-    if ROUNDED.fullmatch(folded):
+    if ROUNDED.fullmatch(_unprotected(folded).rstrip("*")):
         raise ListError(f"sender={_shown(sender)}: a spreadsheet has rounded this number: write it with all its digits")
     if "*" in folded and any(map(MISPLACED.search, names)):
         what = "only one * may be in a sender, at its end, besides several that mask digits (138****8000)"
@@ -748,6 +751,11 @@ def _is_mark(character: str) -> bool:
     return unicodedata.category(character) in {"Mn", "Me"} and "VARIATION SELECTOR" not in unicodedata.name(character)
 
 
+def _unprotected(sender: str) -> str:
+    protected = PROTECTED.fullmatch(sender)
+    return protected[1] if protected else sender
+
+
 def _spellings(sender: str) -> set[str]:
     """Return a folded sender in the form that is compared, and a number also without hyphens and the country code.
 
@@ -757,7 +765,6 @@ def _spellings(sender: str) -> set[str]:
     (['400-820-8820', '4008208820'], ['95588', '95588.0'], {'张三-1'})
 
     """
-    protected = PROTECTED.fullmatch(sender)
-    name = protected[1] if protected else sender
+    name = _unprotected(sender)
     number = name.removesuffix(".0").replace("-", "") if NUMBER.fullmatch(name) else name
     return {name, number, COUNTRY_CODE.sub("", number)}

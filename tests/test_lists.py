@@ -349,7 +349,6 @@ NUMBERS = (
     95588,
     95588.0,
     "95588.0",
-    "955-88",
     "+86-955－88",
 )
 
@@ -368,6 +367,11 @@ def test_only_numbers_lose_hyphens_and_decimals():
     lists_ = Lists([Entry("deny", "", name) for name in ("95588", "400-820-8820", "138****8000", "v20", "12")])
     senders = ["95588.1", "95588-", "95588-a", "400-8208820", "4008208820.0", "138-****-8000", "v2.0", "v-20", "1-2"]
     assert lists_.find([PLAIN] * len(senders), senders).tolist() == [5, 5, 5, 1, 1, 5, 5, 5, 5]
+    senders = ["955-88", "9-5-5-8-8", "95-588", "4-0-0-8-2-0-8-8-2-0"]  # which may be names, and a network guards 95588
+    assert lists_.find([PLAIN] * len(senders), senders).tolist() == [5] * len(senders)
+    beginnings = Lists([Entry("deny", "", name) for name in ("400-*", "010-6*")])
+    senders = ["4008208820", "400-820-8820", "010-65529988", "01065529988", "010-55529988", "40-08208820"]
+    assert beginnings.find([PLAIN] * len(senders), senders).tolist() == [0, 0, 1, 1, 2, 0]
 
 
 def test_the_country_code_of_a_mobile_number_needs_no_plus(scanner):
