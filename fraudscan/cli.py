@@ -91,7 +91,8 @@ def _run(arguments: argparse.Namespace) -> int:
         _warn("stopped")
         return 130
     except _lack_of_memory():
-        fewer = "a smaller --max-message or fewer --workers" if hasattr(arguments, "workers") else "fewer messages"
+        messages = "a smaller --max-message" if hasattr(arguments, "max_message") else "fewer messages"
+        fewer = f"{messages} or fewer --workers" if hasattr(arguments, "workers") else messages
         _warn(f"there is not enough memory; {fewer} need less of it")
         return 2
 
@@ -432,7 +433,7 @@ def _in_line(text: str) -> str:
 
 
 COPIES = 0.05
-"""The share of copies among a user's messages from which on they are reported."""
+"""The share of copies among a user's messages above which they are reported."""
 
 
 def _print_doubts(figures: dict[str, Any]) -> None:

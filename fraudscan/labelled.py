@@ -47,10 +47,11 @@ __all__ = [
 ]
 
 LABEL_COLUMNS = (
-    *("label", "labels", "kind", "category", "class", "type", "标签", "类别", "类型", "分类"),
     *("是否涉诈", "研判结论", "诈骗类型", "案件类别"),
+    *("label", "labels", "kind", "category", "class", "type", "标签", "类别", "类型", "分类"),
 )
-"""The column names that are searched for the label, in this order, ignoring case."""
+"""The column names that are searched for the label, in this order, ignoring case: first those that can be nothing
+else, for 类型 may also be that of a message (短信, 电话)."""
 
 FRAUD_NAMES = ("fraud", "scam", "spam", "1", "1.0", "true", "yes", "是", "诈骗", "欺诈", "涉诈")
 """Label names that mean "fraud" if all messages have the same label, ignoring case."""

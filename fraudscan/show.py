@@ -110,7 +110,10 @@ def quoted(argument: str) -> str:
     from subprocess import list2cmdline  # takes time to import
 
     escaped = list2cmdline([argument])
-    return escaped if escaped.startswith('"') else f'"{escaped}"'  # other characters than blanks need them, too
+    if escaped.startswith('"'):
+        return escaped
+    backslashes = argument[len(argument.rstrip("\\")) :]  # of which two stand for one before a quotation mark
+    return f'"{escaped}{backslashes}"'
 
 
 def coloured(file: TextIO) -> bool:

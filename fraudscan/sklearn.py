@@ -135,7 +135,7 @@ class FraudClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _find_honest(self, classes: list[Any], matrix: Bools, *, several: bool) -> str | None:
         """Return the name of the class of honest texts, `NO_LABEL` if these are the rows without a label, or None."""
-        numbers = several and not isinstance(classes[0], str)  # of columns, which mean nothing
+        numbers = several and all(str(name).isdecimal() for name in classes)  # of columns, which mean nothing
         known = "" if numbers and self.legitimate is None else self.legitimate
         names = [str(value) for value in classes]
         pairs = zip(names, classes, strict=True)

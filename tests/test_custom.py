@@ -231,7 +231,7 @@ def test_training_is_refused_if_no_message_can_be_held_out(tmp_path, capsys):
 def test_training_that_runs_out_of_memory_says_what_helps(mine, tmp_path, monkeypatch, capsys, error):
     monkeypatch.setattr("fraudscan.custom.train_custom", mock.Mock(side_effect=error))
     assert main(["train", str(mine), *NAMED, "-o", str(tmp_path / "model")]) == 2
-    assert "there is not enough memory; fewer messages need less of it\n" in capsys.readouterr().err
+    assert "there is not enough memory; fewer messages or fewer --workers need less of it\n" in capsys.readouterr().err
 
 
 def test_settings_are_chosen_on_held_out_messages():
@@ -827,6 +827,10 @@ def test_a_part_of_the_official_names_of_two_labels_is_no_name(tmp_path):
 @pytest.mark.parametrize("name", ["是否涉诈", "研判结论", "案件类别", "诈骗类型"])
 def test_the_label_column_may_have_a_name_that_analysts_use(tmp_path, name):
     path = write_csv(tmp_path / "mine.csv", ["你好", "中奖"], ["未涉诈", "涉诈"], ("编号", "短信内容", name))
+    lines = path.read_text("utf-8").splitlines()
+    path.write_text(
+        "\n".join(f"{way},{line}" for way, line in zip(("类型", "短信", "电话"), lines, strict=True)), "utf-8"
+    )
     assert [row.labels for row in read_labelled([path]).rows] == [(), ("涉诈",)]
 
 

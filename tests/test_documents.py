@@ -64,7 +64,7 @@ def test_quoted_error_of_the_highest_scores_is_that_of_the_shipped_model(scanner
     predicted, observed = (share / (1 - share) for share in (top["predicted"], top["observed"]))
     about, times = f"{top['predicted']:.3f}", f"{predicted / observed:.1f}"
     assert in_prose(f"the odds of those around {about} are about {times} times too high")
-    assert in_chinese(f"{about} 分左右的赔率大约是实际的 {times} 倍")
+    assert in_chinese(f"{about} 分左右，这个比大约是实际的 {times} 倍")
 
 
 def test_quoted_figures_of_test_messages_are_those_of_the_shipped_model(scanner):

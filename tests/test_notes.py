@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import WORDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_scoring import texts
@@ -40,6 +41,10 @@ def test_a_model_of_another_language_does_not_expect_chinese():
     model = FraudClassifier(max_n=3, min_df=1).fit(ham + spam, ["ham"] * len(ham) + ["spam"] * len(spam)).to_scanner()
     found = model.decide(["see you at work", "zzyzx qqqqq jjjjj", "到楼下了，下来拿快递"])
     assert found.notes == [(), (UNKNOWN,), (UNKNOWN,)]
+    links = [f"点击 https://promo.shop.example/act/{name}?id=abc&from=sms 领取" for name in WORDS["prize"]]
+    visits = [f"登录 https://login.bank.example/user/{name}?token=xyz 验证" for name in WORDS["normal"]]
+    model = FraudClassifier(max_n=3, min_df=1).fit(links + visits, ["ad"] * len(links) + ["normal"] * len(visits))
+    assert model.to_scanner().classify("hello how are you today my friend").notes == (NO_CHINESE,)
 
 
 @given(st.lists(texts, min_size=1, max_size=20), st.integers(20, 200))

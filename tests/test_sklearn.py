@@ -242,6 +242,9 @@ def test_columns_of_a_data_frame_name_the_labels():
         assert classifier.classes_.tolist() == ["prize", "loan", "normal"]
         assert (classifier.predict(texts) == y.to_numpy()).all()
         assert classifier.to_scanner().taxonomy.honest == "normal"
+    numbers = y.set_axis(["0", "1", "2"], axis=1)  # as in a file: they mean nothing
+    with pytest.warns(UserWarning, match="no class stands for legitimate texts"):
+        assert classifier.fit(texts, numbers).to_scanner().taxonomy.honest is None
     with pytest.raises(ValueError, match=r"loan.* 2 times|y has several columns of one name: loan, loan, normal"):
         classifier.fit(texts, y.set_axis(["loan", "loan", "normal"], axis=1))  # narwhals says so first
 

@@ -228,7 +228,8 @@ class Reader:
         if self.text is None:
             wide = (sign for sign in WIDE if len(self.columns) == 1 and text_columns(self.columns[0].split(sign)))
             if sign := next(wide, ""):
-                return DumpError(f"{there}: if {sign} is between them, add --delimiter {sign}")
+                how = f"add --delimiter {sign} (otherwise name it with --text COLUMN)"
+                return DumpError(f"{there}: if {sign} is between them, {how}")
             within, _ = nested_rows(row)
             guessed = self.name == "csv" and self.header_line is None
             how = ", and add --header-line 0 if the first line is a row" if guessed else ""
