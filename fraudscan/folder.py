@@ -29,7 +29,17 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["CARD", "DIAGRAM", "VERSIONS", "ModelError", "check_target", "check_versions", "read_folder", "write_folder"]
+__all__ = [
+    "CARD",
+    "DIAGRAM",
+    "VERSIONS",
+    "ModelError",
+    "check_target",
+    "check_versions",
+    "limited",
+    "read_folder",
+    "write_folder",
+]
 
 FORMAT_VERSION = 6
 """The version of the model folder: what the arrays are and how they are used. Only this version is read."""
@@ -143,9 +153,21 @@ def _replace(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Map
 def _keep_private(new: Path, old: Path) -> None:
     """Give a model no more permissions for others than the one that it replaces has."""
     for path in (*new.iterdir(), new):
-        with suppress(OSError):  # a file that the old model lacks, or a disk without modes
-            before = (old / path.relative_to(new)).stat()
-            path.chmod(stat.S_IMODE(path.stat().st_mode) & (before.st_mode | stat.S_IRWXU | stat.S_ISGID))
+        with suppress(OSError):  # some disks have no modes
+            before = old / path.relative_to(new)
+            made, known = path.stat(), (before if before.exists() else old / MANIFEST).stat()
+            path.chmod(limited(made, known) | made.st_mode & (stat.S_IRWXU | stat.S_ISGID))
+
+
+def limited(made: os.stat_result, before: os.stat_result) -> int:
+    """Return the mode of a new file or folder without permissions that the one which it replaces does not give.
+
+    The members of another group were among the others before.
+    """
+    theirs = before.st_mode
+    if before.st_gid != made.st_gid:
+        theirs = theirs & ~stat.S_IRWXG | (theirs & stat.S_IRWXO) << 3
+    return stat.S_IMODE(made.st_mode & theirs)
 
 
 def read_folder(

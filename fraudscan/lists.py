@@ -106,9 +106,9 @@ SECTIONS = {f"{left}{kind}{right}": kind for kind in KINDS for left, right in ("
 COUNTRY_CODE = re.compile(r"^(?:(?:\+|00)86(?=(?:\d{5,}\*?|\d+\*)$)|86(?=1\d{10}$))")
 """The country code of China, which a number may have or lack. A ``*`` ends the start of a number in a list."""
 
-NUMBER = re.compile(r"(?=(?:-?\d){7})\d{2,}(?:-\d{2,})+|\+\d+(?:-\d+)+|\d+(?:-\d*)+\*|\d+\.0")
-"""A number with hyphens, or its beginning in a list, or one that pandas or Excel made a decimal number. The names of
-senders that are words may have hyphens, too, and 955-88 is not 95588."""
+NUMBER = re.compile(r"(?=(?:-?\d){7})(?=[\d-]*\d{3})\d+(?:-\d+)+|\+\d+(?:-\d+)+|(?:0\d{2,3}|[48]00)-[\d-]*\*|\d+\.0")
+"""A telephone number with hyphens, its beginning in a list, or a number that pandas or Excel made a decimal one. Names
+of senders may have hyphens, too: 955-88 is not 95588."""
 
 ROUNDED = re.compile(r"[+-]?\d(?:\.\d+)?e\+?\d+", re.IGNORECASE)
 """A number as Excel shows it, of which most digits are lost."""
@@ -374,7 +374,7 @@ SLIPS = {
     rf"\[[a-zA-Z ]*\]|[\[【]\s*(?:(?i:{KIND})|{IN_CHINESE})\s*[\]】]|[\[【]({KIND})[\]】].*": "the only "
     f"sections are {' and '.join(LINES)}; write a phrase in brackets as a pattern",
     r"(?i:sender\s*[=:].*)": "an entry for a sender is written sender=NAME: PHRASE, or sender=NAME: alone",
-    rf"(?i:({KIND}|{IN_CHINESE})\s*:.*)": "an entry has no such prefix: a line "
+    rf"(?i:({KIND}|[白黑]名[单單])\s*:.*)": "an entry has no such prefix: a line "
     f"{' or '.join(LINES)} above it sets its kind",
     "//?": "a pattern has something between its slashes",
     "/.+/": "the slashes of a pattern are of half width, /…/; if these are part of a phrase, write it as a pattern",

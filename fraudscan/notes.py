@@ -33,9 +33,9 @@ KNOWN = 0.15
 a thousand of the corpus lie below it (measured on those of `SHORTEST` characters or more); the corpus's median is 0.65.
 Tang and Han prose and names of drugs have 0 to 0.13, and characters drawn at random up to 0.08."""
 
-LEAST_CHINESE = 0.1
-"""A model of a user's own with a smaller share of n-grams that end with a Chinese character is of other languages. Four
-fifths of the shipped model's do; of Chinese messages that are full of links, still a quarter or so."""
+LEAST_CHINESE = 0.2
+"""A model of a user's own with a smaller share of n-grams that end with a Chinese character knows other languages as
+well. Four fifths of the shipped model's do. A guess, between messages in two languages and Chinese ones with links."""
 
 HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 """A Chinese character: the unified and the compatibility ideographs of Unicode 15."""

@@ -704,7 +704,9 @@ def test_a_job_replaces_no_file_that_it_did_not_make(tmp_path, scanner, name, en
             theirs.write_text("theirs", "utf-8")
 
     for _ in range(2):
-        with pytest.raises(DumpError, match=r"was not made by this job: move it away and continue with --resume"):
+        with pytest.raises(
+            DumpError, match=r"was not made by this job: move it away and continue with --resume, or add --force"
+        ):
             score_dump(scanner, [source], out, options, resume=True, progress=progress)
         assert theirs.read_text("utf-8") == "theirs"
         assert not any(path.exists() for path in output.Names(str(out)).results() if path != theirs)
@@ -1071,16 +1073,26 @@ def test_a_disk_on_which_everything_belongs_to_another_user_can_be_written_to(tm
 
 @pytest.mark.skipif(os.name == "nt", reason="its modes do not say who may read a file")
 @pytest.mark.parametrize(
-    ("mask", "before", "after"), [(0o022, 0o600, 0o600), (0o077, 0o644, 0o600), (0o002, None, 0o664)]
+    ("mask", "before", "group", "after"),
+    [
+        (0o022, 0o600, -1, 0o600),
+        (0o077, 0o644, -1, 0o600),
+        (0o002, None, -1, 0o664),
+        (0o022, 0o640, 12345, 0o600),
+        (0o022, 0o644, 12345, 0o644),
+    ],
 )
 def test_a_result_has_the_mode_of_new_files_but_no_more_than_the_one_it_replaces(
-    tmp_path, scanner, mask, before, after
+    tmp_path, scanner, *, mask, before, group, after
 ):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text(json.dumps({"text": PLAIN}), "utf-8")
     if before is not None:
         out.touch()
         out.chmod(before)
+        if group != -1 and os.geteuid():
+            pytest.skip("only root can give a file to another group")
+        os.chown(out, -1, group)
         os.link(out, tmp_path / "backup")
     old = os.umask(mask)
     try:

@@ -369,6 +369,10 @@ def test_only_numbers_lose_hyphens_and_decimals():
     assert lists_.find([PLAIN] * len(senders), senders).tolist() == [5, 5, 5, 1, 1, 5, 5, 5, 5]
     senders = ["955-88", "9-5-5-8-8", "95-588", "4-0-0-8-2-0-8-8-2-0"]  # which may be names, and a network guards 95588
     assert lists_.find([PLAIN] * len(senders), senders).tolist() == [5] * len(senders)
+    assert lists_.find([PLAIN] * 2, ["400-8-208820", "4-008-208-820"]).tolist() == [1, 1]
+    names = Lists([Entry("allow", "", name) for name in ("1-*", "360-*", "955-88*", "95588*")])
+    senders = ["13800138000", "3600123", "95588-1", "9-5-5-8-8*", "9-5-5-8-8-*"]
+    assert names.find([PLAIN] * len(senders), senders).tolist() == [4, 4, 3, 4, 4]
     beginnings = Lists([Entry("deny", "", name) for name in ("400-*", "010-6*")])
     senders = ["4008208820", "400-820-8820", "010-65529988", "01065529988", "010-55529988", "40-08208820"]
     assert beginnings.find([PLAIN] * len(senders), senders).tolist() == [0, 0, 1, 1, 2, 0]

@@ -41,6 +41,8 @@ def test_a_model_of_another_language_does_not_expect_chinese():
     model = FraudClassifier(max_n=3, min_df=1).fit(ham + spam, ["ham"] * len(ham) + ["spam"] * len(spam)).to_scanner()
     found = model.decide(["see you at work", "zzyzx qqqqq jjjjj", "到楼下了，下来拿快递"])
     assert found.notes == [(), (UNKNOWN,), (UNKNOWN,)]
+    mixed = FraudClassifier(max_n=3, min_df=1).fit([*ham, *spam, "明天见"], ["ham"] * 6 + ["spam"] * 6 + ["ham"])
+    assert mixed.to_scanner().classify("see you at work").notes == ()
     links = [f"点击 https://promo.shop.example/act/{name}?id=abc&from=sms 领取" for name in WORDS["prize"]]
     visits = [f"登录 https://login.bank.example/user/{name}?token=xyz 验证" for name in WORDS["normal"]]
     model = FraudClassifier(max_n=3, min_df=1).fit(links + visits, ["ad"] * len(links) + ["normal"] * len(visits))

@@ -232,22 +232,13 @@ def owners(path: Path) -> set[int]:
 
 def new_file(folder: Path) -> os.stat_result:
     """Return the state of a new file in a folder, because its owner and mode depend on more than this process."""
-    if unnamed := getattr(os, "O_TMPFILE", 0):  # Linux, on most disks
-        with contextlib.suppress(OSError):
-            return _state(os.open(folder, os.O_WRONLY | unnamed, 0o666))
     probe = folder / f".fraudscan-{secrets.token_hex(8)}"
     handle = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        return _state(handle)
-    finally:
-        probe.unlink()
-
-
-def _state(handle: int) -> os.stat_result:
     try:
         return os.fstat(handle)
     finally:
         os.close(handle)
+        probe.unlink()
 
 
 def _name(key: str) -> str:

@@ -362,7 +362,7 @@ class _Job:
     def _check_results(self) -> None:
         if self.names and not self.claimed:
             self.names.check_free(
-                "was not made by this job: move it away and continue with --resume, or replace it with --force"
+                "was not made by this job: move it away and continue with --resume, or add --force to replace it"
             )
 
     def _restore(self) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from fraudscan.dump.checkpoint import NOT_OURS, files_of, is_ours, new_file, own
 from fraudscan.dump.rows import DumpError
 from fraudscan.dump.sources import RESULT_ENDINGS
 from fraudscan.dump.streams import ARCHIVES, STDIN
+from fraudscan.folder import limited
 from fraudscan.show import shown_name, to_json
 
 if TYPE_CHECKING:
@@ -166,14 +167,9 @@ def publish(part: Path, path: Path) -> None:
     """
     if sys.platform != "win32":  # its modes do not say who may read a file
         made = new_file(path.parent)
-        mode = made.st_mode
-        if path.exists():
-            before = path.stat()
-            mode &= before.st_mode
-            if before.st_gid != made.st_gid:  # the permissions of one group are none of the other
-                mode &= ~stat.S_IRWXG
+        mode = limited(made, path.stat()) if path.exists() else stat.S_IMODE(made.st_mode)
         with contextlib.suppress(OSError, DumpError), _reopen(part) as file:  # some disks have no modes
-            os.fchmod(file.fileno(), stat.S_IMODE(mode))
+            os.fchmod(file.fileno(), mode)
     part.replace(path)
 
 
