@@ -217,10 +217,10 @@ class _Worker:
         held = f"bytes {first.start.offset:,} to {last.end.offset:,} of {turn.task.reader.source}"
         if self._failed is turn:
             doubt = "is there enough memory?"
-            if status == GONE:
+            if status == GONE and NAMED:
                 doubt = f"were their files in {tempfile.gettempdir()} deleted?"
-                if not NAMED:
-                    doubt = f"does {sys.executable} pass open files on to Python? If it is a launcher, use 1 worker."
+            elif status == GONE:
+                doubt = f"does {sys.executable} pass open files on to Python? If it is a launcher, use 1 worker."
             elif not self._ready and status >= 0:  # neither killed nor at work
                 doubt = f"can {sys.executable} run Python code, and import fraudscan? If not, use 1 worker."
             raise DumpError(
